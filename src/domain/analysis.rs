@@ -1,0 +1,217 @@
+//! An analysis: what was asked for, how it will be run, how far it is, what every call gave.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::chat::{CallError, Finish, Source, Task, Usage};
+use super::id::{AnalysisId, DocumentId, UserId};
+use super::money::MicroDollars;
+use super::parameters::Parameters;
+use super::time::Timestamp;
+
+/// Whether stored answers may stand in for calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheUse {
+    /// Use and fill the cache.
+    #[default]
+    On,
+    /// Neither.
+    Off,
+    /// Ask again, and replace what is stored.
+    Refresh,
+}
+
+/// What a person asked for, with names resolved and ranges checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewAnalysis {
+    /// The question.
+    pub prompt: String,
+    /// Full model ids, no doubles, in the order given.
+    pub models: Vec<String>,
+    /// Pattern id.
+    pub pattern: String,
+    /// Full id of the synthesiser; chosen when absent.
+    pub ultra_model: Option<String>,
+    /// Documents to draw on.
+    pub documents: Vec<DocumentId>,
+    /// For all members.
+    pub parameters: Parameters,
+    /// For single members, over the above.
+    pub model_parameters: BTreeMap<String, Parameters>,
+    /// The run must not be estimated above this.
+    pub budget: Option<MicroDollars>,
+    /// Use of stored answers.
+    pub cache: CacheUse,
+    /// Goes on when nobody watches, and after a restart of the server.
+    pub detached: bool,
+}
+
+/// Everything a run needs, fixed before it starts and stored with it, so that it can be resumed and
+/// repeated whatever happens to patterns and settings meanwhile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Pattern id.
+    pub pattern: String,
+    /// The question.
+    pub question: String,
+    /// The panel; a member's place gives its letter.
+    pub members: Vec<Member>,
+    /// Who writes the one answer.
+    pub synthesiser: Member,
+    /// In order; the last one is the synthesis.
+    pub stages: Vec<Stage>,
+    /// Passages that enter the prompts.
+    pub sources: Vec<Source>,
+    /// Marks the fence around the sources; the documents' author cannot have known it.
+    pub nonce: String,
+    /// Seeds the shuffles.
+    pub seed: u64,
+    /// Use of stored answers.
+    pub cache: CacheUse,
+}
+
+/// A model and how it is called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// Full id.
+    pub model: String,
+    /// Merged for this member.
+    pub parameters: Parameters,
+}
+
+/// Who takes part in a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Who {
+    /// Every member that is still in the run.
+    Members,
+    /// The synthesiser alone.
+    Synthesiser,
+}
+
+/// One stage of a pattern.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// `initial`, `meta`, `hyper` or `ultra`.
+    pub name: String,
+    /// Who takes part.
+    pub who: Who,
+    /// What they are to do.
+    pub task: Task,
+    /// Template with holes: see `prompt.rs`.
+    pub prompt: String,
+}
+
+/// How far an analysis is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Stored, not begun.
+    Queued,
+    /// Under way.
+    Running,
+    /// It has a result.
+    Completed,
+    /// It has none, and says why.
+    Failed,
+    /// Somebody stopped it; what had been answered is kept.
+    Cancelled,
+}
+
+impl Status {
+    /// The stored name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+    /// The inverse of `as_str`.
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Self::Queued,
+            Self::Running,
+            Self::Completed,
+            Self::Failed,
+            Self::Cancelled,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == text)
+    }
+    /// Nothing will happen any more.
+    pub fn is_over(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+/// An analysis as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Analysis {
+    /// Its id.
+    pub id: AnalysisId,
+    /// Whose; none for anonymous use.
+    pub user: Option<UserId>,
+    /// How far it is.
+    pub status: Status,
+    /// What was asked for.
+    pub request: NewAnalysis,
+    /// How it is run.
+    pub plan: Plan,
+    /// The one answer, once there is one.
+    pub synthesis: Option<String>,
+    /// Why it failed or was cancelled.
+    pub error: Option<String>,
+    /// Tokens of all calls.
+    pub usage: Usage,
+    /// Known costs of all calls.
+    pub cost: MicroDollars,
+    /// When it was stored.
+    pub created: Timestamp,
+    /// When the first call went out.
+    pub started: Option<Timestamp>,
+    /// When it was over.
+    pub finished: Option<Timestamp>,
+    /// SHA-256 of the token of its share link, while there is one.
+    pub shared: Option<[u8; 32]>,
+}
+
+/// What one call of a stage gave. The pair (stage, member) is unique within an analysis.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageAnswer {
+    /// Index into the plan's stages.
+    pub stage: usize,
+    /// Index into the plan's members; 0 in the synthesiser's stage.
+    pub member: usize,
+    /// Full id of the model that was asked.
+    pub model: String,
+    /// Visible text; empty when it failed.
+    pub text: String,
+    /// The model's reasoning, where shown.
+    pub reasoning: String,
+    /// Tokens.
+    pub usage: Usage,
+    /// None where the price is not known.
+    pub cost: Option<MicroDollars>,
+    /// From the call's start to its end.
+    pub latency_ms: u64,
+    /// From the call's start to the first text.
+    pub first_token_ms: Option<u64>,
+    /// Why the model stopped; none when it failed.
+    pub finish: Option<Finish>,
+    /// Why it failed; none when it answered.
+    pub error: Option<CallError>,
+    /// From the cache.
+    pub cached: bool,
+}
+
+impl StageAnswer {
+    /// It gave a text.
+    pub fn answered(&self) -> bool {
+        self.error.is_none()
+    }
+}

@@ -1,0 +1,237 @@
+//! What is said to a model and what comes back, in no vendor's dialect.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::parameters::Parameters;
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions that stand above the conversation.
+    System,
+    /// The person (or Quire on the person's behalf).
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub text: String,
+}
+
+/// One call to one model. `messages` is what goes over the wire; `brief` is what they were rendered
+/// from, which the local demo algorithms read instead of parsing prose.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Full id, `provider/name`.
+    pub model: String,
+    /// The conversation, oldest first.
+    pub messages: Vec<Message>,
+    /// Already checked and merged for this member.
+    pub parameters: Parameters,
+    /// The facts behind the messages.
+    pub brief: Brief,
+    /// The whole call must end within this time.
+    pub deadline: Duration,
+}
+
+/// What a model is asked to do at this point of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Answer the question alone.
+    #[default]
+    Answer,
+    /// Judge or compare the others' texts.
+    Review,
+    /// Improve one's own text in the light of the reviews.
+    Revise,
+    /// Write the one answer out of all.
+    Synthesise,
+}
+
+/// The parts a prompt was rendered from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Brief {
+    /// What is to be done.
+    pub task: Task,
+    /// The person's question.
+    pub question: String,
+    /// Passages of the person's documents.
+    pub sources: Vec<Source>,
+    /// The model's own earlier text, if it has one.
+    pub own: Option<String>,
+    /// Other members' texts, under letters, in this reader's order.
+    pub peers: Vec<Peer>,
+}
+
+/// A passage that a model may rely on and cite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Cited as `[1]`, `[2]` …; unique within an analysis.
+    pub number: u32,
+    /// The document's file name.
+    pub document: String,
+    /// Page, sheet or section, counted from 1.
+    pub page: u32,
+    /// The passage.
+    pub text: String,
+}
+
+/// Another member's text without its author's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// `A`, `B`, …: stable for one member throughout an analysis.
+    pub letter: char,
+    /// Its text, stripped of self-introductions and cut to the common budget.
+    pub text: String,
+}
+
+/// A piece of an answer on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    /// Visible text.
+    Text(String),
+    /// The model's own reasoning, where the vendor shows it.
+    Reasoning(String),
+}
+
+/// Tokens, as the vendor counted them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens read, cached ones included.
+    pub input: u64,
+    /// Tokens written, reasoning included.
+    pub output: u64,
+    /// Of `input`, read from the vendor's prompt cache.
+    #[serde(default)]
+    pub cached: u64,
+    /// Of `output`, spent on reasoning.
+    #[serde(default)]
+    pub reasoning: u64,
+    /// True when the vendor said nothing and the counts are our estimate.
+    #[serde(default)]
+    pub estimated: bool,
+}
+
+/// Why a model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// It was done.
+    Stop,
+    /// It ran into a token limit.
+    Length,
+    /// The vendor blocked or the model refused.
+    ContentFilter,
+    /// It wants a tool, which Quire does not offer.
+    ToolCalls,
+}
+
+/// A whole answer with a proper end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Visible text; never empty (an empty answer is `CallErrorKind::Empty`).
+    pub text: String,
+    /// Reasoning text, if the vendor shows it.
+    #[serde(default)]
+    pub reasoning: String,
+    /// Tokens.
+    pub usage: Usage,
+    /// Why it stopped.
+    pub finish: Finish,
+}
+
+/// What went wrong with a call, as far as a decision depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallErrorKind {
+    /// No connection: refused, unreachable, no such host, TLS failed.
+    Connect,
+    /// A time limit passed.
+    Timeout,
+    /// 401 or 403: the key is missing, wrong or not allowed.
+    Auth,
+    /// 402, or a quota that will not come back by waiting.
+    Money,
+    /// 429.
+    RateLimited,
+    /// 5xx, 529.
+    Overloaded,
+    /// 400, 404, 413, 422: the request itself is refused.
+    Rejected,
+    /// What came back is not the protocol (HTML, garbage, a lie about its length).
+    Malformed,
+    /// The stream ended before its end.
+    Truncated,
+    /// A proper end with no text in it.
+    Empty,
+    /// Larger than any honest answer.
+    TooLarge,
+    /// We stopped it.
+    Cancelled,
+    /// The model is not configured (any more).
+    Unavailable,
+}
+
+/// A failed call. `detail` is written by us, is safe to show to the person, and never holds what the
+/// upstream sent beyond a short cleaned-up message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallError {
+    /// What went wrong.
+    pub kind: CallErrorKind,
+    /// The upstream's HTTP status, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The upstream asked to wait this long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// One sentence for a person, in lower case.
+    pub detail: String,
+}
+
+impl CallError {
+    /// An error without status.
+    pub fn new(kind: CallErrorKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            status: None,
+            retry_after_ms: None,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// A rough count for texts whose tokens no vendor has counted: four bytes of English a token, but at
+/// least one a character for scripts that tokenise worse.
+pub fn estimate_tokens(text: &str) -> u64 {
+    let (mut ascii, mut other) = (0u64, 0u64);
+    for character in text.chars() {
+        if character.is_ascii() {
+            ascii += 1
+        } else {
+            other += 1
+        }
+    }
+    ascii.div_ceil(4) + other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn estimates_do_not_starve_other_scripts() {
+        assert_eq!(estimate_tokens(""), 0);
+        assert_eq!(estimate_tokens("abcdefgh"), 2);
+        assert_eq!(estimate_tokens("量子計算"), 4);
+    }
+}

@@ -1,0 +1,13 @@
+//! What things are and which rules hold. Pure: no I/O, no clock, no randomness, no logging;
+//! time and chance come in as arguments, so that everything here is tested with literals.
+
+pub mod analysis;
+pub mod chat;
+pub mod document;
+pub mod event;
+pub mod id;
+pub mod model;
+pub mod money;
+pub mod parameters;
+pub mod time;
+pub mod user;

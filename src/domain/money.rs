@@ -1,0 +1,100 @@
+//! Money in micro-dollars, and what tokens cost. Checked integer arithmetic: sums of prices never drift.
+
+use serde::{Deserialize, Serialize};
+
+use super::chat::Usage;
+
+/// Millionths of a US dollar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct MicroDollars(pub i64);
+
+impl MicroDollars {
+    /// The amount in dollars, for people and JSON.
+    pub fn dollars(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+    /// From a dollar amount, rounded up, so that a budget is never understated.
+    pub fn from_dollars(dollars: f64) -> Option<Self> {
+        (dollars.is_finite() && (0.0..=1e9).contains(&dollars))
+            .then(|| Self((dollars * 1e6).ceil() as i64))
+    }
+    /// The sum, or the largest amount when it does not fit.
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+// As dollars: a client should not need to know how we count.
+impl Serialize for MicroDollars {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.dollars())
+    }
+}
+
+impl<'de> Deserialize<'de> for MicroDollars {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let dollars = f64::deserialize(deserializer)?;
+        if (-1e12..=1e12).contains(&dollars) {
+            Ok(Self((dollars * 1e6).round() as i64))
+        } else {
+            Err(serde::de::Error::custom("not an amount of money"))
+        }
+    }
+}
+
+/// Dollars per million tokens, as vendors print their prices.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Price {
+    /// Per million tokens read.
+    pub input: f64,
+    /// Per million tokens written, reasoning included.
+    pub output: f64,
+    /// Per million tokens read from the vendor's prompt cache; the input price when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<f64>,
+}
+
+impl Price {
+    /// What a call cost. `Usage::input` counts cached tokens too; they are taken out at their own price.
+    pub fn cost(&self, usage: &Usage) -> MicroDollars {
+        let cached = usage.cached.min(usage.input);
+        let fresh = usage.input - cached;
+        // dollars per million tokens = micro-dollars per token
+        let total = fresh as f64 * self.input
+            + cached as f64 * self.cached_input.unwrap_or(self.input)
+            + usage.output as f64 * self.output;
+        MicroDollars(total.ceil() as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cached_tokens_have_their_own_price() {
+        let price = Price {
+            input: 2.0,
+            output: 8.0,
+            cached_input: Some(0.5),
+        };
+        let usage = Usage {
+            input: 1_000,
+            cached: 400,
+            output: 100,
+            ..Usage::default()
+        };
+        assert_eq!(price.cost(&usage), MicroDollars(600 * 2 + 200 + 800));
+    }
+
+    #[test]
+    fn nonsense_amounts_are_refused() {
+        for amount in [f64::NAN, -0.1, f64::INFINITY, 1e12] {
+            assert_eq!(MicroDollars::from_dollars(amount), None);
+        }
+        assert_eq!(
+            MicroDollars::from_dollars(0.000_000_1),
+            Some(MicroDollars(1))
+        );
+    }
+}

@@ -1,0 +1,330 @@
+//! Sampling parameters: meaning, range, default and presets, in one table that the API, the pages and
+//! the checks all read.
+
+use serde::{Deserialize, Serialize};
+
+/// What a person may set. Absent means the vendor's own default.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Parameters {
+    /// 0 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// 1 to 1,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// 1 to 200,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// At most 4 strings of at most 64 characters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// Any integer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// -2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f64>,
+    /// -2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f64>,
+    /// One of `EFFORTS`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// Seconds one call may take, 1 to 3,600.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u32>,
+}
+
+/// Legal values of `reasoning_effort`.
+pub const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// One row of the glossary.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Entry {
+    /// The field's name.
+    pub name: &'static str,
+    /// JSON type.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Smallest value, for numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<f64>,
+    /// Largest value, for numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<f64>,
+    /// What applies when it is absent, in words.
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+const fn number(
+    name: &'static str,
+    kind: &'static str,
+    range: (f64, f64),
+    default: &'static str,
+    meaning: &'static str,
+) -> Entry {
+    Entry {
+        name,
+        kind,
+        minimum: Some(range.0),
+        maximum: Some(range.1),
+        default,
+        meaning,
+    }
+}
+
+/// Every parameter, once.
+pub const GLOSSARY: &[Entry] = &[
+    number(
+        "temperature",
+        "number",
+        (0.0, 2.0),
+        "the model's own",
+        "how freely the model chooses among likely words; changes variety, hardly accuracy",
+    ),
+    number(
+        "top_p",
+        "number",
+        (0.0, 1.0),
+        "the model's own",
+        "keep only the likeliest words whose probabilities add up to this",
+    ),
+    number(
+        "top_k",
+        "integer",
+        (1.0, 1_000.0),
+        "the model's own",
+        "keep only this many likeliest words",
+    ),
+    number(
+        "max_tokens",
+        "integer",
+        (1.0, 200_000.0),
+        "the model's own",
+        "stop after this many tokens, whether the answer is complete or not",
+    ),
+    Entry {
+        name: "stop",
+        kind: "array",
+        minimum: None,
+        maximum: None,
+        default: "none",
+        meaning: "up to 4 texts at which the model stops",
+    },
+    number(
+        "seed",
+        "integer",
+        (i64::MIN as f64, i64::MAX as f64),
+        "none",
+        "asks the vendor to repeat itself; few promise it",
+    ),
+    number(
+        "presence_penalty",
+        "number",
+        (-2.0, 2.0),
+        "0",
+        "above 0, words that have occurred become less likely",
+    ),
+    number(
+        "frequency_penalty",
+        "number",
+        (-2.0, 2.0),
+        "0",
+        "above 0, words become less likely each time they occur",
+    ),
+    Entry {
+        name: "reasoning_effort",
+        kind: "string",
+        minimum: None,
+        maximum: None,
+        default: "the model's own",
+        meaning: "none, minimal, low, medium, high, xhigh or max: how long a reasoning model thinks; slower and dearer",
+    },
+    number(
+        "timeout_s",
+        "integer",
+        (1.0, 3_600.0),
+        "300",
+        "seconds one call may take before it is given up",
+    ),
+];
+
+/// A parameter out of range: its name and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutOfRange {
+    /// The field.
+    pub name: &'static str,
+    /// What it must be.
+    pub message: String,
+}
+
+/// Named settings for people who do not care for numbers.
+pub const PRESETS: &[(&str, &str, fn() -> Parameters)] = &[
+    ("precise", "little variety: facts, extraction, code", || {
+        sampling(0.2, 0.9)
+    }),
+    ("balanced", "the middle way", || sampling(0.7, 0.95)),
+    ("creative", "more variety: ideas, drafts, names", || {
+        sampling(1.1, 1.0)
+    }),
+];
+
+fn sampling(temperature: f64, top_p: f64) -> Parameters {
+    Parameters {
+        temperature: Some(temperature),
+        top_p: Some(top_p),
+        ..Parameters::default()
+    }
+}
+
+impl Parameters {
+    /// A preset by name.
+    pub fn preset(name: &str) -> Option<Self> {
+        PRESETS
+            .iter()
+            .find(|preset| preset.0 == name)
+            .map(|preset| preset.2())
+    }
+
+    /// Checks every range of the glossary; gives all faults, not only the first.
+    pub fn check(&self) -> Result<(), Vec<OutOfRange>> {
+        let value = |name: &str| match name {
+            "temperature" => self.temperature,
+            "top_p" => self.top_p,
+            "top_k" => self.top_k.map(f64::from),
+            "max_tokens" => self.max_tokens.map(f64::from),
+            "presence_penalty" => self.presence_penalty,
+            "frequency_penalty" => self.frequency_penalty,
+            "timeout_s" => self.timeout_s.map(f64::from),
+            _ => None,
+        };
+        let mut faults = Vec::new();
+        for entry in GLOSSARY {
+            let (Some(low), Some(high), Some(found)) =
+                (entry.minimum, entry.maximum, value(entry.name))
+            else {
+                continue;
+            };
+            if !(low..=high).contains(&found) {
+                faults.push(OutOfRange {
+                    name: entry.name,
+                    message: format!("must be between {low} and {high}"),
+                });
+            }
+        }
+        if self.stop.len() > 4
+            || self
+                .stop
+                .iter()
+                .any(|text| text.is_empty() || text.chars().count() > 64)
+        {
+            faults.push(OutOfRange {
+                name: "stop",
+                message: "must be at most 4 texts of 1 to 64 characters".into(),
+            });
+        }
+        if self
+            .reasoning_effort
+            .as_deref()
+            .is_some_and(|effort| !EFFORTS.contains(&effort))
+        {
+            faults.push(OutOfRange {
+                name: "reasoning_effort",
+                message: format!("must be one of {}", EFFORTS.join(", ")),
+            });
+        }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// These, with the gaps filled from `base`.
+    pub fn over(&self, base: &Parameters) -> Parameters {
+        Parameters {
+            temperature: self.temperature.or(base.temperature),
+            top_p: self.top_p.or(base.top_p),
+            top_k: self.top_k.or(base.top_k),
+            max_tokens: self.max_tokens.or(base.max_tokens),
+            stop: if self.stop.is_empty() {
+                base.stop.clone()
+            } else {
+                self.stop.clone()
+            },
+            seed: self.seed.or(base.seed),
+            presence_penalty: self.presence_penalty.or(base.presence_penalty),
+            frequency_penalty: self.frequency_penalty.or(base.frequency_penalty),
+            reasoning_effort: self
+                .reasoning_effort
+                .clone()
+                .or_else(|| base.reasoning_effort.clone()),
+            timeout_s: self.timeout_s.or(base.timeout_s),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(parameters: Parameters) -> Vec<&'static str> {
+        parameters
+            .check()
+            .err()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|fault| fault.name)
+            .collect()
+    }
+
+    #[test]
+    fn ranges_hold_at_their_edges() {
+        let with = |temperature| Parameters {
+            temperature: Some(temperature),
+            ..Parameters::default()
+        };
+        assert_eq!(faults(with(0.0)), [""; 0]);
+        assert_eq!(faults(with(2.0)), [""; 0]);
+        assert_eq!(faults(with(2.01)), ["temperature"]);
+        assert_eq!(faults(with(f64::NAN)), ["temperature"]);
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let parameters = Parameters {
+            top_p: Some(1.5),
+            top_k: Some(0),
+            stop: vec![String::new()],
+            reasoning_effort: Some("huge".into()),
+            timeout_s: Some(0),
+            ..Parameters::default()
+        };
+        assert_eq!(
+            faults(parameters),
+            ["top_p", "top_k", "timeout_s", "stop", "reasoning_effort"]
+        );
+    }
+
+    #[test]
+    fn presets_are_legal_and_own_values_win() {
+        for (name, ..) in PRESETS {
+            assert_eq!(
+                Parameters::preset(name).map(|preset| preset.check()),
+                Some(Ok(()))
+            );
+        }
+        let own = Parameters {
+            temperature: Some(0.0),
+            ..Parameters::default()
+        };
+        let merged = own.over(&sampling(1.0, 0.5));
+        assert_eq!((merged.temperature, merged.top_p), (Some(0.0), Some(0.5)));
+    }
+}
