@@ -1,2 +1,36 @@
-//! x
+//! Quire: many models, one answer, one file. This page is the map.
+//!
+//! ```text
+//!             main.rs ──► cli ───────────────┐
+//!                          │                 │
+//!    FACES                 ▼                 ▼
+//!    (who asks)           http          (ask, user, backup, doctor)
+//!                          │                 │
+//!                          └──────► app ◄────┘      what the product can do
+//!    MIDDLE                        │   │
+//!    (what happens)             engine │            runs the state machines
+//!                               │   │  │
+//!    EDGES                    llm  store  crypto    ureq │ SQLite │ ring
+//!    (the world)                │    │      │
+//!    PURE                      wire  │   extract    bytes ⇄ facts; file → text
+//!    (no I/O, no clock)          └─► domain ◄┘      what things mean
+//! ```
+//!
+//! Arrows are the only permitted imports; `tests/architecture.rs` holds them. `config`, `clock` and
+//! `log` are small leaves left out of the drawing. Start reading at `domain::analysis`, then
+//! `domain::pattern` (what a run is), `engine::drive` (how it happens), `http::routes` (every way in).
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod crypto;
 pub mod domain;
+pub mod engine;
+pub mod extract;
+pub mod http;
+pub mod llm;
+pub mod log;
+pub mod memory;
+pub mod store;
+pub mod wire;

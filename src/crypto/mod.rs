@@ -1,0 +1,1 @@
+//! Passwords, tokens, sealed secrets. The only folder that names ring.

@@ -1,0 +1,1 @@
+//! Drives the domain's state machines. Has no rules of its own.

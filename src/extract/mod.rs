@@ -1,0 +1,1 @@
+//! File bytes to plain text by page, with limits on size, depth and time. Pure.

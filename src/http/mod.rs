@@ -1,0 +1,1 @@
+//! Turns requests into app calls. The only folder that names hyper.

@@ -1,0 +1,1 @@
+//! One-line records to stderr.

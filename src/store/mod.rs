@@ -1,0 +1,1 @@
+//! SQLite. The only folder that contains SQL.
