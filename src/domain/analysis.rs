@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chat::{CallError, Finish, Source, Task, Usage};
 use super::id::{AnalysisId, DocumentId, UserId};
-use super::money::MicroDollars;
+use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
 use super::time::Timestamp;
 
@@ -70,6 +70,8 @@ pub struct Plan {
     pub seed: u64,
     /// Use of stored answers.
     pub cache: CacheUse,
+    /// No stage begins once this much has been spent.
+    pub budget: Option<MicroDollars>,
 }
 
 /// A model and how it is called.
@@ -79,6 +81,8 @@ pub struct Member {
     pub model: String,
     /// Merged for this member.
     pub parameters: Parameters,
+    /// As it stood when the run was planned: a later change of price does not rewrite history.
+    pub price: Option<Price>,
 }
 
 /// Who takes part in a stage.

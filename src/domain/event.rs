@@ -6,6 +6,7 @@ use super::chat::{Finish, Usage};
 use super::id::AnalysisId;
 use super::money::MicroDollars;
 
+#[allow(missing_docs, reason = "the fields are the contract's, section 7")]
 /// One event. Serialises to the `data:` of the stream; `name` is its `event:`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -127,6 +128,8 @@ pub struct Totals {
     pub failed: u32,
     /// True when every answer came from the cache.
     pub cached: bool,
+    /// What a reader should know: stages skipped, members dropped, another synthesiser.
+    pub notes: Vec<String>,
 }
 
 impl Event {

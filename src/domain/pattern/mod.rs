@@ -1,0 +1,226 @@
+//! Patterns: who is asked what, and what flows where. What is asked is data (`assets/patterns`); how a
+//! run proceeds is a state machine here, without network, thread or clock.
+
+pub mod estimate;
+pub mod staged;
+
+use serde::{Deserialize, Serialize};
+
+use super::analysis::{Stage, StageAnswer, Status, Who};
+use super::chat::{Answer, CallError, Delta, Request, Task};
+use super::event::{Event, Totals};
+use super::prompt;
+use super::time::Timestamp;
+
+/// The arrangements of stages that exist: name and what it does. README lists them.
+pub const TABLE: &[(&str, &str)] = &[(
+    "staged",
+    "every member in each stage, the synthesiser in the last; all texts of a stage flow into the next",
+)];
+
+/// A pattern, as its file says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pattern {
+    /// What requests call it.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// One or two sentences for a person choosing.
+    pub description: String,
+    /// Family: Analytical, Strategic, …
+    pub category: String,
+    /// `low`, `medium` or `high`.
+    pub complexity: String,
+    /// Recommended panel size, from and to.
+    pub panel: (u32, u32),
+    /// What it is good for.
+    pub use_cases: Vec<String>,
+    /// What it is bad at.
+    pub limitations: Vec<String>,
+    /// In order.
+    pub stages: Vec<StageText>,
+}
+
+/// A stage, as its file says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageText {
+    /// `initial`, `meta`, `hyper` or `ultra`.
+    pub name: String,
+    /// Who takes part.
+    pub who: Who,
+    /// What they are to do.
+    pub task: Task,
+    /// For a person: what happens here.
+    pub help: String,
+    /// Template with holes (`prompt::HOLES`).
+    pub prompt: String,
+}
+
+impl Pattern {
+    /// Refuses what could not be run, with a sentence that says where it is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        let id = &self.id;
+        let Some((last, others)) = self.stages.split_last() else {
+            return Err(format!("pattern {id} has no stages"));
+        };
+        if last.who != Who::Synthesiser {
+            return Err(format!(
+                "pattern {id}: the last stage must be the synthesiser's"
+            ));
+        }
+        if others.is_empty() || others.iter().any(|stage| stage.who != Who::Members) {
+            return Err(format!(
+                "pattern {id}: every stage before the last must be the members', and there must be one"
+            ));
+        }
+        for stage in &self.stages {
+            if let Some(hole) = prompt::holes_of(&stage.prompt)
+                .into_iter()
+                .find(|hole| !prompt::HOLES.contains(hole))
+            {
+                return Err(format!(
+                    "pattern {id}, stage {}: unknown hole {{{hole}}}",
+                    stage.name
+                ));
+            }
+            // Independence of the first answers is not a pattern's to give away.
+            if stage.name == "initial" && stage.prompt.contains("{peers}") {
+                return Err(format!(
+                    "pattern {id}: first answers must not see each other"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The stages as a plan stores them.
+    pub fn plan_stages(&self) -> Vec<Stage> {
+        let stage = |text: &StageText| Stage {
+            name: text.name.clone(),
+            who: text.who,
+            task: text.task,
+            prompt: text.prompt.clone(),
+        };
+        self.stages.iter().map(stage).collect()
+    }
+}
+
+/// Names a call within a run: which stage, which member (in the synthesiser's stage: which attempt).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId {
+    /// Index into the plan's stages.
+    pub stage: usize,
+    /// Index into the plan's members; in the last stage 0 is the synthesiser, others stand in for it.
+    pub member: usize,
+}
+
+/// What a machine is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// Begin, or go on after a restart.
+    Started,
+    /// A piece of an answer.
+    Delta(CallId, Delta),
+    /// A whole answer; `cached` when it came from the store.
+    Answered {
+        call: CallId,
+        answer: Answer,
+        cached: bool,
+    },
+    /// No answer.
+    Failed(CallId, CallError),
+    /// The time that `Wait` named has come.
+    Tick,
+    /// Somebody wants it to stop; the text says who or why.
+    Cancelled(String),
+}
+
+/// What a machine wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Ask a model.
+    Call(CallId, Box<Request>),
+    /// Stop asking.
+    Stop(CallId),
+    /// Tell whoever watches.
+    Emit(Event),
+    /// Keep this result of a call.
+    Keep(Box<StageAnswer>),
+    /// Nothing to do before an input comes, or before this time.
+    Wait(Option<Timestamp>),
+    /// It is over.
+    Done(Box<Outcome>),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Completed, failed or cancelled.
+    pub status: Status,
+    /// The one answer.
+    pub synthesis: Option<String>,
+    /// Why there is none.
+    pub error: Option<String>,
+    /// What it came to.
+    pub totals: Totals,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(stages: &[(&str, Who, &str)]) -> Pattern {
+        let stage = |&(name, who, prompt): &(&str, Who, &str)| StageText {
+            name: name.into(),
+            who,
+            task: Task::Answer,
+            help: String::new(),
+            prompt: prompt.into(),
+        };
+        Pattern {
+            id: "p".into(),
+            name: String::new(),
+            description: String::new(),
+            category: String::new(),
+            complexity: "low".into(),
+            panel: (2, 3),
+            use_cases: vec![],
+            limitations: vec![],
+            stages: stages.iter().map(stage).collect(),
+        }
+    }
+
+    #[test]
+    fn patterns_that_cannot_run_are_refused() {
+        use Who::{Members, Synthesiser};
+        for (stages, word) in [
+            (vec![], "no stages"),
+            (vec![("initial", Members, "{question}")], "the last stage"),
+            (vec![("ultra", Synthesiser, "{peers}")], "there must be one"),
+            (
+                vec![
+                    ("initial", Members, "{qestion}"),
+                    ("ultra", Synthesiser, ""),
+                ],
+                "{qestion}",
+            ),
+            (
+                vec![("initial", Members, "{peers}"), ("ultra", Synthesiser, "")],
+                "must not see",
+            ),
+        ] {
+            let refusal = pattern(&stages).check().err().unwrap_or_default();
+            assert!(refusal.contains(word), "{refusal}");
+        }
+        assert_eq!(
+            pattern(&[
+                ("initial", Members, "{question}"),
+                ("ultra", Synthesiser, "{peers}")
+            ])
+            .check(),
+            Ok(())
+        );
+    }
+}

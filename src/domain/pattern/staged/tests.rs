@@ -1,0 +1,431 @@
+//! Scripts: what the machine is told, and what it wants done.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::analysis::{CacheUse, Stage, Who};
+use crate::domain::chat::Finish;
+use crate::domain::money::Price;
+use crate::domain::parameters::Parameters;
+
+fn member(model: &str) -> Member {
+    Member {
+        model: model.into(),
+        parameters: Parameters::default(),
+        price: Some(Price {
+            input: 1.0,
+            output: 2.0,
+            cached_input: None,
+        }),
+    }
+}
+
+fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Plan {
+    let stage = |&(name, who, task): &(&str, Who, Task)| Stage {
+        name: name.into(),
+        who,
+        task,
+        prompt: "{question}\n{own_initial}|{own}\n{peers}".into(),
+    };
+    Plan {
+        pattern: "p".into(),
+        question: "why?".into(),
+        members: models.iter().map(|model| member(model)).collect(),
+        synthesiser: member(synthesiser),
+        stages: stages.iter().map(stage).collect(),
+        sources: Vec::new(),
+        nonce: "N".into(),
+        seed: 1,
+        cache: CacheUse::On,
+        budget: None,
+    }
+}
+
+fn four() -> Plan {
+    use Task::*;
+    let (members, last) = (Who::Members, Who::Synthesiser);
+    plan(
+        &["a", "b", "c"],
+        "s",
+        &[
+            ("initial", members, Answer),
+            ("meta", members, Review),
+            ("hyper", members, Revise),
+            ("ultra", last, Synthesise),
+        ],
+    )
+}
+
+fn two(models: &[&str], synthesiser: &str) -> Plan {
+    plan(
+        models,
+        synthesiser,
+        &[
+            ("initial", Who::Members, Task::Answer),
+            ("ultra", Who::Synthesiser, Task::Synthesise),
+        ],
+    )
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millis(1_000_000 + ms)
+}
+
+fn id() -> AnalysisId {
+    AnalysisId::new(at(0), 1)
+}
+
+fn machine(plan: Plan) -> Staged {
+    Staged::new(id(), plan, Estimate::default())
+}
+
+fn answer(text: &str) -> Answer {
+    Answer {
+        text: text.into(),
+        reasoning: String::new(),
+        usage: Usage {
+            input: 10,
+            output: 5,
+            ..Usage::default()
+        },
+        finish: Finish::Stop,
+    }
+}
+
+fn answered(stage: usize, member: usize, text: &str) -> Input {
+    Input::Answered {
+        call: CallId { stage, member },
+        answer: answer(text),
+        cached: false,
+    }
+}
+
+fn failed(stage: usize, member: usize) -> Input {
+    Input::Failed(
+        CallId { stage, member },
+        CallError::new(CallErrorKind::Overloaded, "busy"),
+    )
+}
+
+/// What came out, in words.
+fn told(machine: &mut Staged, ms: i64, input: Input) -> Vec<String> {
+    machine.handle(at(ms), input);
+    drain(machine).iter().filter_map(words).collect()
+}
+
+fn drain(machine: &mut Staged) -> Vec<Output> {
+    let mut all = Vec::new();
+    loop {
+        match machine.poll() {
+            Output::Wait(_) => return all,
+            output => all.push(output),
+        }
+    }
+}
+
+fn words(output: &Output) -> Option<String> {
+    Some(match output {
+        Output::Call(call, request) => format!("call {} {}", call.stage, request.model),
+        Output::Stop(call) => format!("stop {} {}", call.stage, call.member),
+        Output::Emit(Event::StageStarted { stage, .. }) => format!("+{stage}"),
+        Output::Emit(Event::StageCompleted {
+            stage,
+            answered,
+            failed,
+            ..
+        }) => format!("-{stage} {answered}/{failed}"),
+        Output::Emit(Event::SynthesisDelta { text }) => format!("synthesis '{text}'"),
+        Output::Emit(Event::MemberFailed {
+            model, fallback, ..
+        }) => format!("failed {model} then {fallback:?}"),
+        Output::Done(outcome) => format!("{} {:?}", outcome.status.as_str(), outcome.synthesis),
+        _ => return None,
+    })
+}
+
+#[test]
+fn four_stages_flow_into_one_answer() {
+    let mut machine = machine(four());
+    assert_eq!(
+        told(&mut machine, 0, Input::Started),
+        ["+initial", "call 0 a", "call 0 b", "call 0 c"]
+    );
+    assert_eq!(told(&mut machine, 1, answered(0, 1, "B0")), [""; 0]);
+    assert_eq!(told(&mut machine, 2, answered(0, 0, "A0")), [""; 0]);
+    assert_eq!(
+        told(&mut machine, 3, answered(0, 2, "C0")),
+        ["-initial 3/0", "+meta", "call 1 a", "call 1 b", "call 1 c"]
+    );
+    for member in 0..2 {
+        told(&mut machine, 4, answered(1, member, "M"));
+    }
+    assert_eq!(
+        told(&mut machine, 5, answered(1, 2, "M")),
+        ["-meta 3/0", "+hyper", "call 2 a", "call 2 b", "call 2 c"]
+    );
+    for member in 0..2 {
+        told(&mut machine, 6, answered(2, member, "H"));
+    }
+    assert_eq!(
+        told(&mut machine, 7, answered(2, 2, "H")),
+        ["-hyper 3/0", "+ultra", "call 3 s"]
+    );
+    assert_eq!(
+        told(&mut machine, 8, answered(3, 0, "U")),
+        ["synthesis 'U'", "-ultra 1/0", "completed Some(\"U\")"]
+    );
+}
+
+#[test]
+fn first_answers_are_independent_and_later_readers_see_letters_only() {
+    let mut machine = machine(four());
+    machine.handle(at(0), Input::Started);
+    let calls = |outputs: Vec<Output>| -> Vec<Box<Request>> {
+        outputs
+            .into_iter()
+            .filter_map(|output| {
+                if let Output::Call(_, request) = output {
+                    Some(request)
+                } else {
+                    None
+                }
+            })
+            .collect()
+    };
+    for request in calls(drain(&mut machine)) {
+        assert!(request.brief.peers.is_empty() && request.brief.own.is_none());
+    }
+    machine.handle(at(1), answered(0, 0, "As Claude, I say alpha"));
+    machine.handle(at(1), answered(0, 1, "beta"));
+    machine.handle(at(1), answered(0, 2, "gamma"));
+    let reviews = calls(drain(&mut machine));
+    let mut seen: Vec<(char, &str)> = reviews[1]
+        .brief
+        .peers
+        .iter()
+        .map(|peer| (peer.letter, peer.text.as_str()))
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, [('A', "I say alpha"), ('C', "gamma")]);
+    assert_eq!(reviews[1].brief.own.as_deref(), Some("beta"));
+    assert!(reviews[1].messages[1].text.contains("beta|beta"));
+}
+
+#[test]
+fn a_failed_member_is_dropped_and_the_run_goes_on() {
+    let mut machine = machine(four());
+    told(&mut machine, 0, Input::Started);
+    told(&mut machine, 1, answered(0, 0, "A"));
+    told(&mut machine, 1, failed(0, 1));
+    assert_eq!(
+        told(&mut machine, 2, answered(0, 2, "C")),
+        ["-initial 2/1", "+meta", "call 1 a", "call 1 c"]
+    );
+    told(&mut machine, 3, failed(1, 0));
+    // Only one text is left to compare with nothing: the rest goes straight to the synthesis.
+    assert_eq!(
+        told(&mut machine, 4, answered(1, 2, "M")),
+        ["-meta 1/1", "+ultra", "call 3 s"]
+    );
+}
+
+#[test]
+fn a_stage_that_gives_nothing_lets_the_one_before_flow_on() {
+    let mut machine = machine(four());
+    told(&mut machine, 0, Input::Started);
+    for member in 0..3 {
+        told(&mut machine, 1, answered(0, member, "first"));
+    }
+    told(&mut machine, 2, failed(1, 0));
+    told(&mut machine, 2, failed(1, 1));
+    machine.handle(at(3), failed(1, 2));
+    let outputs = drain(&mut machine);
+    let Some(Output::Call(_, request)) = outputs
+        .iter()
+        .find(|output| matches!(output, Output::Call(..)))
+    else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(
+        (request.model.as_str(), request.brief.peers.len()),
+        ("s", 3)
+    );
+    assert!(request.brief.peers.iter().all(|peer| peer.text == "first"));
+}
+
+#[test]
+fn nobody_answered_is_a_failure_with_every_reason() {
+    let mut machine = machine(two(&["a", "b"], "s"));
+    told(&mut machine, 0, Input::Started);
+    told(&mut machine, 1, failed(0, 0));
+    machine.handle(at(2), answered(0, 1, "  \n"));
+    let Some(Output::Done(outcome)) = drain(&mut machine).pop() else {
+        panic!("not over")
+    };
+    assert_eq!(
+        outcome.error.as_deref(),
+        Some("no member answered (a: busy; b: the model answered with nothing)")
+    );
+}
+
+#[test]
+fn another_member_writes_when_the_synthesiser_fails() {
+    let mut machine = machine(two(&["a", "s", "b"], "s"));
+    told(&mut machine, 0, Input::Started);
+    for member in 0..3 {
+        told(&mut machine, 1, answered(0, member, "x"));
+    }
+    assert_eq!(
+        told(&mut machine, 2, failed(1, 0)),
+        ["failed s then Some(\"a\")", "call 1 a"]
+    );
+    assert_eq!(
+        told(&mut machine, 3, failed(1, 1)),
+        ["failed a then Some(\"b\")", "call 1 b"]
+    );
+    assert_eq!(
+        told(&mut machine, 4, failed(1, 2))
+            .last()
+            .map(String::as_str),
+        Some("failed None")
+    );
+}
+
+#[test]
+fn cancelling_stops_every_open_call_and_nothing_follows() {
+    let mut machine = machine(two(&["a", "b"], "s"));
+    told(&mut machine, 0, Input::Started);
+    told(&mut machine, 1, answered(0, 0, "x"));
+    assert_eq!(
+        told(&mut machine, 2, Input::Cancelled("stop".into())),
+        ["stop 0 1", "cancelled None"]
+    );
+    assert_eq!(told(&mut machine, 3, answered(0, 1, "y")), [""; 0]);
+}
+
+#[test]
+fn a_call_that_never_ends_is_given_up() {
+    let mut machine = machine(two(&["a"], "s"));
+    told(&mut machine, 0, Input::Started);
+    let Output::Wait(Some(until)) = machine.poll() else {
+        panic!("no time limit")
+    };
+    assert_eq!(until, at(305_000));
+    assert_eq!(
+        told(&mut machine, 305_000, Input::Tick),
+        [
+            "stop 0 0",
+            "failed a then None",
+            "-initial 0/1",
+            "failed None"
+        ]
+    );
+}
+
+#[test]
+fn a_restored_run_asks_only_what_is_missing() {
+    let mut first = machine(four());
+    first.handle(at(0), Input::Started);
+    first.handle(at(1), answered(0, 0, "A"));
+    first.handle(at(1), answered(0, 1, "B"));
+    first.handle(at(1), failed(0, 2));
+    first.handle(at(2), answered(1, 0, "M"));
+    let kept = drain(&mut first).into_iter().filter_map(|output| {
+        if let Output::Keep(kept) = output {
+            Some(*kept)
+        } else {
+            None
+        }
+    });
+    let mut second = Staged::restore(id(), four(), Estimate::default(), at(0), kept.collect());
+    assert_eq!(told(&mut second, 9, Input::Started), ["+meta", "call 1 b"]);
+    assert_eq!(
+        told(&mut second, 10, answered(1, 1, "M")),
+        ["-meta 2/0", "+hyper", "call 2 a", "call 2 b"]
+    );
+}
+
+#[test]
+fn money_is_counted_once_and_bounds_the_run() {
+    let mut capped = machine(Plan {
+        budget: Some(MicroDollars(30)),
+        ..two(&["a", "b"], "s")
+    });
+    told(&mut capped, 0, Input::Started);
+    told(&mut capped, 1, answered(0, 0, "x"));
+    let call = CallId {
+        stage: 0,
+        member: 1,
+    };
+    capped.handle(
+        at(1),
+        Input::Answered {
+            call,
+            answer: answer("y"),
+            cached: true,
+        },
+    );
+    let outputs = drain(&mut capped);
+    assert!(
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Call(..))),
+        "20 spent, 30 allowed, the cache is free"
+    );
+    let mut broke = machine(Plan {
+        budget: Some(MicroDollars(30)),
+        ..two(&["a", "b"], "s")
+    });
+    told(&mut broke, 0, Input::Started);
+    told(&mut broke, 1, answered(0, 0, "x"));
+    assert_eq!(
+        told(&mut broke, 1, answered(0, 1, "y")),
+        ["-initial 2/0", "failed None"]
+    );
+}
+
+proptest! {
+    // Whatever order inputs come in: the run ends, calls end once, nothing is asked after the end.
+    #[test]
+    fn every_order_of_inputs_ends(script in prop::collection::vec((0usize..4, 0u8..5), 0..60), members in 1usize..4) {
+        let models = ["a", "b", "c"];
+        let mut plan = four();
+        plan.members.truncate(members);
+        let mut machine = machine(plan);
+        let mut open: Vec<CallId> = Vec::new();
+        let mut done = 0;
+        let mut asked = std::collections::BTreeSet::new();
+        machine.handle(at(0), Input::Started);
+        let mut script = script.into_iter();
+        for step in 1.. {
+            for output in drain(&mut machine) {
+                match output {
+                    Output::Call(call, request) => {
+                        prop_assert_eq!(done, 0);
+                        prop_assert!(asked.insert(call), "{:?} asked twice", call);
+                        prop_assert!(models.contains(&request.model.as_str()) || request.model == "s");
+                        open.push(call);
+                    }
+                    Output::Stop(call) => open.retain(|&other| other != call),
+                    Output::Keep(kept) => open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member }),
+                    Output::Done(_) => done += 1,
+                    _ => {}
+                }
+            }
+            prop_assert!(open.len() <= members);
+            if done > 0 { break }
+            prop_assert!(!open.is_empty(), "stuck");
+            let (which, what) = script.next().unwrap_or((0, 0));
+            let call = open[which % open.len()];
+            machine.handle(at(step), match what {
+                0 | 1 => Input::Answered { call, answer: answer("text"), cached: what == 1 },
+                2 => Input::Failed(call, CallError::new(CallErrorKind::Connect, "gone")),
+                3 => Input::Delta(call, Delta::Text("t".into())),
+                _ if step > 40 => Input::Cancelled("enough".into()),
+                _ => Input::Delta(CallId { stage: 9, member: 9 }, Delta::Text("stray".into())),
+            });
+        }
+        prop_assert_eq!(done, 1);
+        prop_assert!(open.is_empty());
+    }
+}
