@@ -1,1 +1,350 @@
-//! Settings: defaults < file < environment < flags, checked once into one struct.
+//! Settings: defaults < file < environment < flags, checked once into one struct. All faults are
+//! reported together. Decides nothing that needs a running server.
+
+mod check;
+mod file;
+mod load;
+pub mod options;
+mod providers;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use check::Checker;
+pub use check::Network;
+pub use load::{Layers, Source};
+
+/// Everything Quire can be told, checked. Built once, at start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Second port, for the pages.
+    pub ui_port: Option<u16>,
+    /// Folder for everything Quire stores.
+    pub data_dir: PathBuf,
+    /// Signs and seals. `None`: the one kept in the data folder.
+    pub secret: Option<Secret>,
+    /// What this installation is for.
+    pub environment: Environment,
+    /// `error`, `warn`, `info` or `debug`.
+    pub log_level: &'static str,
+    /// Log lines as JSON.
+    pub log_json: bool,
+    /// Origins that may call the API from a page, lower-cased.
+    pub cors_origins: Vec<String>,
+    /// The address people use, without a slash at its end.
+    pub public_url: Option<String>,
+    /// Whose X-Forwarded headers are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Who may make an account.
+    pub registration: Registration,
+    /// Analyses without an account; `None` leaves it to the default rule.
+    pub allow_anonymous: Option<bool>,
+    /// Demo models; `None` leaves it to the default rule.
+    pub use_mock: Option<bool>,
+    /// How long an answer may be given again; zero turns the cache off.
+    pub cache_ttl: Duration,
+    /// What /health says.
+    pub app_type: String,
+    /// What /health says.
+    pub service_name: String,
+    /// Mail server; not used yet.
+    pub smtp_url: Option<Secret>,
+    /// /metrics for everyone.
+    pub metrics_public: bool,
+    /// Bounds of every kind.
+    pub limits: Limits,
+    /// Rounds of a new password hash.
+    pub password_rounds: u32,
+    /// Who answers questions.
+    pub providers: Vec<ProviderConfig>,
+    /// What to say at start-up.
+    pub warnings: Vec<String>,
+    /// Each setting's name and where its value comes from, in the table's order. No values.
+    pub sources: Vec<(&'static str, Source)>,
+}
+
+/// Bounds of every kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest document, in bytes.
+    pub max_upload: u64,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Analyses at once.
+    pub max_runs: usize,
+    /// Calls to providers at once.
+    pub max_calls: usize,
+    /// Requests a minute for one caller.
+    pub rate_per_minute: u32,
+    /// Attempts to sign in a minute, for one address and for one account.
+    pub login_per_minute: u32,
+    /// For sending the headers.
+    pub header_timeout: Duration,
+    /// For sending a body.
+    pub body_timeout: Duration,
+    /// For a connection without a request.
+    pub idle_timeout: Duration,
+    /// For running work at shutdown.
+    pub shutdown_timeout: Duration,
+}
+
+/// What an installation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// On somebody's own machine.
+    Development,
+    /// For other people.
+    Production,
+    /// For tests: cheaper passwords are allowed.
+    Test,
+}
+
+impl Environment {
+    /// The name in the settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Environment::Development => "development",
+            Environment::Production => "production",
+            Environment::Test => "test",
+        }
+    }
+}
+
+/// Who may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Everyone.
+    Open,
+    /// Whoever an admin has invited.
+    Invite,
+    /// Nobody; admins make accounts.
+    Closed,
+}
+
+/// A provider of models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderConfig {
+    /// The part of a model's name before the slash.
+    pub id: String,
+    /// Its address without a slash at its end; `None` is the usual one of a well-known provider.
+    pub base_url: Option<String>,
+    /// Its key.
+    pub api_key: Option<Secret>,
+    /// Which models it has.
+    pub models: Models,
+    /// Calls to it at once; `None` has no bound of its own.
+    pub concurrency: Option<usize>,
+}
+
+/// The models of a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Models {
+    /// Whatever it is asked for.
+    Any,
+    /// These.
+    List(Vec<String>),
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+    /// The text itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Everything that is wrong with the settings, one line each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(pub Vec<String>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+/// Reads the environment, `.env` and the file, puts the flags over them and checks the whole.
+pub fn from_surroundings(
+    flags: Vec<(String, String)>,
+    file: Option<&Path>,
+) -> Result<Config, Faults> {
+    let file = match file {
+        None => None,
+        Some(path) => {
+            let text = read_file(path).map_err(|why| Faults(vec![format!("--config: {why}")]))?;
+            Some((path.display().to_string(), text))
+        }
+    };
+    let layers = Layers {
+        file,
+        // A .env that is not there, or not for us to read, says nothing.
+        dotenv: std::fs::read_to_string(".env").ok(),
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        flags,
+    };
+    load(&layers)
+}
+
+const MOST_FILE_BYTES: u64 = 1 << 20;
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let length = std::fs::metadata(path)
+        .map_err(|error| format!("cannot read {shown}: {error}"))?
+        .len();
+    if length > MOST_FILE_BYTES {
+        return Err(format!("{shown} is larger than 1 MiB"));
+    }
+    std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))
+}
+
+/// Checks what the layers say together.
+pub fn load(layers: &Layers) -> Result<Config, Faults> {
+    let mut checker = Checker {
+        gathered: load::gather(layers),
+    };
+    let environment = |name: &str| {
+        let pairs = layers.environment.iter();
+        pairs
+            .rev()
+            .find(|(given, _)| given == name)
+            .map(|(_, value)| value.clone())
+    };
+    let read = |path: &str| read_file(Path::new(path));
+    let providers = providers::providers(&mut checker, &read, &environment);
+    let config = checked(&mut checker, providers);
+    let faults = checker.gathered.faults;
+    if faults.is_empty() {
+        Ok(config)
+    } else {
+        Err(Faults(faults))
+    }
+}
+
+fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
+    let environment = match checker.choice("ENVIRONMENT") {
+        "production" => Environment::Production,
+        "test" => Environment::Test,
+        _ => Environment::Development,
+    };
+    let smtp_url = checker.given("SMTP_URL").map(Secret::new);
+    not_yet(checker);
+    Config {
+        host: checker.host(),
+        port: checker.port("PORT").unwrap_or_default(),
+        ui_port: ui_port(checker),
+        data_dir: PathBuf::from(checker.text("QUIRE_DATA")),
+        secret: secret(checker),
+        environment,
+        log_level: checker.choice("LOG_LEVEL"),
+        log_json: checker.choice("LOG_FORMAT") == "json",
+        cors_origins: checker.origins("CORS_ORIGINS"),
+        public_url: checker.url("PUBLIC_URL"),
+        trusted_proxies: checker.networks("TRUSTED_PROXIES"),
+        registration: match checker.choice("REGISTRATION") {
+            "invite" => Registration::Invite,
+            "closed" => Registration::Closed,
+            _ => Registration::Open,
+        },
+        allow_anonymous: checker.switch("ALLOW_ANONYMOUS"),
+        use_mock: checker.switch("USE_MOCK"),
+        cache_ttl: checker.seconds("CACHE_TTL"),
+        app_type: checker.text("APP_TYPE"),
+        service_name: checker.text("SERVICE_NAME"),
+        smtp_url,
+        metrics_public: checker.switch("METRICS_PUBLIC").unwrap_or(false),
+        limits: limits(checker),
+        password_rounds: password_rounds(checker, environment),
+        providers,
+        sources: options::SETTINGS
+            .iter()
+            .map(|row| (row.name, checker.source(row.name)))
+            .collect(),
+        warnings: std::mem::take(&mut checker.gathered.warnings),
+    }
+}
+
+fn limits(checker: &mut Checker) -> Limits {
+    Limits {
+        max_upload: checker.number("MAX_UPLOAD_MB") << 20,
+        max_connections: checker.number("MAX_CONNECTIONS") as usize,
+        max_runs: checker.number("MAX_RUNS") as usize,
+        max_calls: checker.number("MAX_CALLS") as usize,
+        rate_per_minute: checker.number("RATE_LIMIT") as u32,
+        login_per_minute: checker.number("LOGIN_LIMIT") as u32,
+        header_timeout: checker.seconds("HEADER_TIMEOUT"),
+        body_timeout: checker.seconds("BODY_TIMEOUT"),
+        idle_timeout: checker.seconds("IDLE_TIMEOUT"),
+        shutdown_timeout: checker.seconds("SHUTDOWN_TIMEOUT"),
+    }
+}
+
+fn ui_port(checker: &mut Checker) -> Option<u16> {
+    let ui_port = checker.port("UI_PORT");
+    if ui_port.is_some_and(|port| port != 0) && checker.text("UI_PORT") == checker.text("PORT") {
+        checker.fault("UI_PORT", "it must differ from PORT");
+    }
+    ui_port
+}
+
+fn secret(checker: &mut Checker) -> Option<Secret> {
+    let text = checker.given("QUIRE_SECRET")?;
+    if text.chars().count() < 16 {
+        checker.fault(
+            "QUIRE_SECRET",
+            "it needs at least 16 characters; `openssl rand -hex 32` makes a good one",
+        );
+    }
+    Some(Secret::new(text))
+}
+
+const LEAST_ROUNDS: u64 = 600_000;
+
+fn password_rounds(checker: &mut Checker, environment: Environment) -> u32 {
+    let rounds = checker.number("PASSWORD_ROUNDS");
+    if rounds < LEAST_ROUNDS && environment != Environment::Test {
+        checker.fault(
+            "PASSWORD_ROUNDS",
+            "fewer than 600000 are taken in the test environment only",
+        );
+    }
+    rounds as u32
+}
+
+fn not_yet(checker: &mut Checker) {
+    for name in options::NOT_YET
+        .iter()
+        .filter(|name| checker.given(name).is_some())
+        .collect::<Vec<_>>()
+    {
+        let warning = format!("{name} is set, but this version cannot speak to it yet");
+        checker.gathered.warnings.push(warning);
+    }
+    if checker.given("SMTP_URL").is_some() {
+        let warning = "SMTP_URL is set, but this version does not send mail yet: admins find reset links under password resets";
+        checker.gathered.warnings.push(warning.to_owned());
+    }
+}

@@ -1,0 +1,120 @@
+//! Reads the lines of a settings file: `NAME = value`, as in `.env`. Knows no setting by name.
+
+/// One line that says something: its number and either a name with a value, or what is wrong with it.
+pub(super) type Line = (usize, Result<(String, String), &'static str>);
+
+/// Splits a file into its lines that say something. Comments and empty lines say nothing.
+pub(super) fn parse(text: &str) -> Vec<Line> {
+    text.trim_start_matches('\u{feff}')
+        .lines()
+        .enumerate()
+        .filter_map(|(index, line)| {
+            let line = line.trim();
+            let line = line.strip_prefix("export ").map_or(line, str::trim_start);
+            (!line.is_empty() && !line.starts_with('#')).then(|| (index + 1, pair(line)))
+        })
+        .collect()
+}
+
+fn pair(line: &str) -> Result<(String, String), &'static str> {
+    let (name, rest) = line.split_once('=').ok_or("expected NAME = value")?;
+    let name = name.trim();
+    let sound = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(sound) {
+        return Err("a name has letters, digits and underscores only");
+    }
+    Ok((name.to_owned(), value(rest.trim_start())?))
+}
+
+fn value(text: &str) -> Result<String, &'static str> {
+    let (value, rest) = match text.chars().next() {
+        Some('\'') => text[1..]
+            .split_once('\'')
+            .map(|(value, rest)| (value.to_owned(), rest)),
+        Some('"') => escaped(&text[1..]),
+        _ => return Ok(unquoted(text)),
+    }
+    .ok_or("the quote is not closed on this line")?;
+    let rest = rest.trim_start();
+    if rest.is_empty() || rest.starts_with('#') {
+        Ok(value)
+    } else {
+        Err("something stands after the closing quote")
+    }
+}
+
+/// The value up to the closing quote, and what follows it.
+fn escaped(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Some((value, &text[at + 1..])),
+            '\\' => value.push(match characters.next()?.1 {
+                'n' => '\n',
+                't' => '\t',
+                other => other,
+            }),
+            other => value.push(other),
+        }
+    }
+    None
+}
+
+/// A comment begins at a `#` after a space: `#` alone may be part of a password or an address.
+fn unquoted(text: &str) -> String {
+    let end = text
+        .match_indices('#')
+        .find(|(at, _)| *at == 0 || text[..*at].ends_with([' ', '\t']))
+        .map_or(text.len(), |(at, _)| at);
+    text[..end].trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expected: &str) {
+        let lines = parse(line);
+        let (name, value) = lines[0].1.as_ref().expect(line);
+        assert_eq!((name.as_str(), value.as_str()), ("A", expected), "{line}");
+    }
+
+    #[test]
+    fn values() {
+        check("A=b", "b");
+        check("  A  =  b c  ", "b c");
+        check("export A=b", "b");
+        check("A=b # comment", "b");
+        check("A=b#c", "b#c");
+        check("A= # comment", "");
+        check("A='b # c' # d", "b # c");
+        check("A='b\\n'", "b\\n");
+        check(r#"A="b \"c\" \\ \n" "#, "b \"c\" \\ \n");
+        check("A=", "");
+        check("A=b=c", "b=c");
+        check("\u{feff}A=b\r\n", "b");
+    }
+
+    #[test]
+    fn comments_and_empty_lines_say_nothing() {
+        assert_eq!(parse("\n  \n# A=b\n   # c\n"), vec![]);
+    }
+
+    #[test]
+    fn faults_carry_their_line() {
+        for (text, line) in [
+            ("A", 1),
+            ("\nA=\"b", 2),
+            ("A='b", 1),
+            ("A=\"b\" c", 1),
+            ("=b", 1),
+            ("A B=c", 1),
+            ("A=\"b\\", 1),
+        ] {
+            let lines = parse(text);
+            assert_eq!(lines[0].0, line, "{text}");
+            assert!(lines[0].1.is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Brings the sources together: defaults < file < `.env` < environment < flags. Gives raw texts with
+//! their source; what they mean is decided in `check`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::file;
+use super::options::{self, Setting};
+
+/// Everything that may say something about a setting, already read.
+#[derive(Debug, Default, Clone)]
+pub struct Layers {
+    /// The path and the text of the file given with `--config`.
+    pub file: Option<(String, String)>,
+    /// The text of `.env` in the working directory.
+    pub dotenv: Option<String>,
+    /// The environment's names and values.
+    pub environment: Vec<(String, String)>,
+    /// Flags by the name of their setting.
+    pub flags: Vec<(String, String)>,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The table.
+    Default,
+    /// The file given with `--config`; its path.
+    File(String),
+    /// `.env` in the working directory.
+    DotEnv,
+    /// The environment.
+    Environment,
+    /// The command line.
+    Flag,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Default => f.write_str("default"),
+            Source::File(path) => write!(f, "file {path}"),
+            Source::DotEnv => f.write_str(".env"),
+            Source::Environment => f.write_str("environment"),
+            Source::Flag => f.write_str("command line"),
+        }
+    }
+}
+
+/// A value as it was written.
+#[derive(Debug, Clone)]
+pub(super) struct Raw {
+    pub text: String,
+    pub source: Source,
+    /// The name under which it was set, which may be an alias.
+    pub name: String,
+}
+
+/// What the sources say together.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub values: BTreeMap<&'static str, Raw>,
+    pub faults: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+/// Puts the layers over one another.
+pub(super) fn gather(layers: &Layers) -> Gathered {
+    let mut all = Gathered::default();
+    if let Some((path, text)) = &layers.file {
+        let pairs = all.config_file(path, text);
+        all.lay(&pairs, &Source::File(path.clone()));
+    }
+    if let Some(text) = &layers.dotenv {
+        let pairs = all.dotenv(text);
+        all.lay(&pairs, &Source::DotEnv);
+    }
+    // POSIX shells keep the path of their start-up file in ENV; that says nothing about us.
+    let environment: Vec<_> = layers
+        .environment
+        .iter()
+        .filter(|(name, value)| name != "ENV" || !value.contains('/'))
+        .cloned()
+        .collect();
+    all.lay(&environment, &Source::Environment);
+    all.lay(&layers.flags, &Source::Flag);
+    all
+}
+
+impl Gathered {
+    /// A line of the configuration file that cannot be read, or names nothing, is a fault: it was
+    /// written for Quire.
+    fn config_file(&mut self, path: &str, text: &str) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        for (line, pair) in file::parse(text) {
+            match pair {
+                Err(why) => self.faults.push(format!("{path} line {line}: {why}")),
+                Ok((name, _)) if !is_known(&name) => self.faults.push(format!(
+                    "{path} line {line}: there is no setting {name}; `quire help settings` lists them"
+                )),
+                Ok(pair) => pairs.push(pair),
+            }
+        }
+        pairs
+    }
+
+    /// `.env` is often shared with other programs, so what cannot be read there is only reported.
+    fn dotenv(&mut self, text: &str) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        for (line, pair) in file::parse(text) {
+            match pair {
+                Ok(pair) => pairs.push(pair),
+                Err(why) => self
+                    .warnings
+                    .push(format!(".env line {line} is ignored: {why}")),
+            }
+        }
+        pairs
+    }
+
+    fn lay(&mut self, pairs: &[(String, String)], source: &Source) {
+        for row in options::SETTINGS {
+            if let Some((name, text)) = self.pick(row, pairs) {
+                let raw = Raw {
+                    text,
+                    source: source.clone(),
+                    name,
+                };
+                self.values.insert(row.name, raw);
+            }
+        }
+        for (name, instead) in options::REPLACED {
+            if pairs
+                .iter()
+                .any(|(given, value)| given == name && !value.is_empty())
+            {
+                self.warnings
+                    .push(format!("{name} ({source}) has no effect: {instead}"));
+            }
+        }
+    }
+
+    /// The value under the main name, else under the first alias. An empty value is no value: that is
+    /// how templates of environments leave something out.
+    fn pick(&mut self, row: &Setting, pairs: &[(String, String)]) -> Option<(String, String)> {
+        let mut found: Option<(String, String)> = None;
+        for name in std::iter::once(&row.name).chain(row.aliases) {
+            let last = pairs.iter().rev().find(|(given, _)| given == name);
+            let Some((_, value)) = last.filter(|(_, value)| !value.trim().is_empty()) else {
+                continue;
+            };
+            match &found {
+                None => found = Some(((*name).to_owned(), value.trim().to_owned())),
+                Some((winner, text)) if text != value.trim() => self
+                    .warnings
+                    .push(format!("{name} is ignored because {winner} is set too")),
+                Some(_) => {}
+            }
+        }
+        found
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    options::setting(name).is_some() || options::REPLACED.iter().any(|(old, _)| *old == name)
+}

@@ -1,0 +1,239 @@
+//! The table of settings. Help, README and the checks read it; nothing about a setting stands anywhere else.
+
+/// What a value must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// Any text that is never shown again.
+    Secret,
+    /// An IP address, or `localhost`.
+    Host,
+    /// A TCP port.
+    Port,
+    /// A whole number from the first to the second.
+    Number(u64, u64),
+    /// A length of time in whole seconds, from the first to the second.
+    Seconds(u64, u64),
+    /// `true` or `false`; as a flag the value may be left out.
+    Switch,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A path.
+    Path,
+    /// An http or https address.
+    Url,
+    /// Origins, separated by commas.
+    Origins,
+    /// IP addresses or networks, separated by commas.
+    Networks,
+    /// A JSON list of providers, or a file that holds one.
+    Providers,
+}
+
+/// One row.
+#[derive(Debug)]
+pub struct Setting {
+    /// The name in the environment and in the configuration file.
+    pub name: &'static str,
+    /// Other names for it. The main name wins where both are set.
+    pub aliases: &'static [&'static str],
+    /// What a value must look like.
+    pub kind: Kind,
+    /// What holds when it is not set, as shown in the help; empty where nothing holds.
+    pub default: &'static str,
+    /// One line for the help.
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// The name on the command line: `MAX_UPLOAD_MB` is `max-upload-mb`, `QUIRE_DATA` is `data`.
+    pub fn flag(&self) -> String {
+        let name = self.name.strip_prefix("QUIRE_").unwrap_or(self.name);
+        name.to_ascii_lowercase().replace('_', "-")
+    }
+    /// Whether the value must never be shown.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.kind, Kind::Secret | Kind::Providers) || self.name == "SMTP_URL"
+    }
+}
+
+const fn row(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        name,
+        aliases,
+        kind,
+        default,
+        help,
+    }
+}
+
+/// Every setting, in the order of the help.
+#[rustfmt::skip]
+pub static SETTINGS: &[Setting] = &[
+    row("HOST", &[], Kind::Host, "127.0.0.1", "address to listen on; 0.0.0.0 when PORT is set by the environment"),
+    row("PORT", &[], Kind::Port, "8080", "port to listen on; 0 takes a free one"),
+    row("UI_PORT", &[], Kind::Port, "", "second port for the pages; the main port then answers / with JSON"),
+    row("QUIRE_DATA", &["DATA_DIR"], Kind::Path, "./quire-data", "folder for everything Quire stores"),
+    row("QUIRE_SECRET", &["SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY"], Kind::Secret, "", "signs tokens and seals keys, 16 characters or more; made at the first start and kept in the data folder when unset"),
+    row("ENVIRONMENT", &["ENV"], Kind::Choice(&["development", "production", "test"]), "development", "what this installation is for"),
+    row("LOG_LEVEL", &[], Kind::Choice(&["error", "warn", "info", "debug"]), "info", "how much is logged"),
+    row("LOG_FORMAT", &[], Kind::Choice(&["text", "json"]), "text", "how a log line is written"),
+    row("CORS_ORIGINS", &["ALLOWED_ORIGINS"], Kind::Origins, "", "origins of other pages that may call the API, separated by commas"),
+    row("PUBLIC_URL", &[], Kind::Url, "", "the address people use, for links in messages"),
+    row("TRUSTED_PROXIES", &[], Kind::Networks, "", "addresses or networks whose X-Forwarded headers are believed"),
+    row("REGISTRATION", &[], Kind::Choice(&["open", "invite", "closed"]), "open", "who may make an account"),
+    row("ALLOW_ANONYMOUS", &[], Kind::Switch, "", "analyses without an account, on demo models only; default: only where nothing but demo models is there"),
+    row("USE_MOCK", &["MOCK_MODE", "ENABLE_MOCK_LLM"], Kind::Switch, "", "the offline demo models; default: on where no provider is configured"),
+    row("CACHE_TTL", &[], Kind::Seconds(0, 31_536_000), "86400", "how long an answer may be given again, in seconds; 0 turns the cache off"),
+    row("APP_TYPE", &[], Kind::Text, "mvp-minimal", "what /health says under app_type"),
+    row("SERVICE_NAME", &[], Kind::Text, "quire", "what /health says under service"),
+    row("SMTP_URL", &[], Kind::Text, "", "mail server for password resets; this version does not send mail yet"),
+    row("METRICS_PUBLIC", &[], Kind::Switch, "false", "/metrics for everyone instead of admins and this machine"),
+    row("MAX_UPLOAD_MB", &[], Kind::Number(1, 4096), "50", "largest document, in MiB"),
+    row("MAX_CONNECTIONS", &[], Kind::Number(1, 1_000_000), "1024", "connections at once"),
+    row("MAX_RUNS", &[], Kind::Number(1, 10_000), "16", "analyses at once"),
+    row("MAX_CALLS", &[], Kind::Number(1, 1_000), "64", "calls to providers at once"),
+    row("RATE_LIMIT", &[], Kind::Number(1, 1_000_000_000), "600", "requests a minute for one caller"),
+    row("LOGIN_LIMIT", &[], Kind::Number(1, 1_000_000), "10", "attempts to sign in a minute, for one address and for one account"),
+    row("HEADER_TIMEOUT", &[], Kind::Seconds(1, 3600), "10", "seconds a client has to send its headers"),
+    row("BODY_TIMEOUT", &[], Kind::Seconds(1, 3600), "30", "seconds a client has to send its body; for uploads, between two pieces"),
+    row("IDLE_TIMEOUT", &[], Kind::Seconds(1, 86_400), "60", "seconds after which a connection without a request is closed"),
+    row("SHUTDOWN_TIMEOUT", &[], Kind::Seconds(0, 3600), "20", "seconds that running work has to finish at shutdown"),
+    row("PASSWORD_ROUNDS", &[], Kind::Number(1, 100_000_000), "600000", "PBKDF2 rounds of a new password hash; fewer only in the test environment"),
+    row("QUIRE_PROVIDERS", &[], Kind::Providers, "", "further providers: a JSON list, or the path of a file that holds one"),
+    row("OPENAI_API_KEY", &[], Kind::Secret, "", "key of OpenAI"),
+    row("OPENAI_BASE_URL", &["OPENAI_API_BASE"], Kind::Url, "", "OpenAI's address, or of any server that speaks its chat API; a key is then not needed"),
+    row("DEEPSEEK_API_KEY", &[], Kind::Secret, "", "key of DeepSeek"),
+    row("DEEPSEEK_BASE_URL", &[], Kind::Url, "", "DeepSeek's address, where it is not the usual one"),
+    row("OPENROUTER_API_KEY", &[], Kind::Secret, "", "key of OpenRouter"),
+    row("OPENROUTER_BASE_URL", &[], Kind::Url, "", "OpenRouter's address, where it is not the usual one"),
+    row("MISTRAL_API_KEY", &[], Kind::Secret, "", "key of Mistral"),
+    row("MISTRAL_BASE_URL", &[], Kind::Url, "", "Mistral's address, where it is not the usual one"),
+    row("GROQ_API_KEY", &[], Kind::Secret, "", "key of Groq"),
+    row("GROQ_BASE_URL", &[], Kind::Url, "", "Groq's address, where it is not the usual one"),
+    row("XAI_API_KEY", &[], Kind::Secret, "", "key of xAI"),
+    row("XAI_BASE_URL", &[], Kind::Url, "", "xAI's address, where it is not the usual one"),
+    row("OLLAMA_BASE_URL", &[], Kind::Url, "", "address of an Ollama server, such as http://127.0.0.1:11434"),
+    row("ANTHROPIC_API_KEY", &[], Kind::Secret, "", "known, but this version cannot speak to Anthropic yet"),
+    row("ANTHROPIC_BASE_URL", &[], Kind::Url, "", "as ANTHROPIC_API_KEY"),
+    row("GOOGLE_API_KEY", &["GEMINI_API_KEY"], Kind::Secret, "", "known, but this version cannot speak to Google yet"),
+    row("GOOGLE_BASE_URL", &["GEMINI_BASE_URL"], Kind::Url, "", "as GOOGLE_API_KEY"),
+];
+
+/// Providers that a key or an address alone switches on: id, setting of the key, setting of the address.
+#[rustfmt::skip]
+pub(super) static PROVIDERS: &[(&str, Option<&str>, &str)] = &[
+    ("openai", Some("OPENAI_API_KEY"), "OPENAI_BASE_URL"),
+    ("deepseek", Some("DEEPSEEK_API_KEY"), "DEEPSEEK_BASE_URL"),
+    ("openrouter", Some("OPENROUTER_API_KEY"), "OPENROUTER_BASE_URL"),
+    ("mistral", Some("MISTRAL_API_KEY"), "MISTRAL_BASE_URL"),
+    ("groq", Some("GROQ_API_KEY"), "GROQ_BASE_URL"),
+    ("xai", Some("XAI_API_KEY"), "XAI_BASE_URL"),
+    ("ollama", None, "OLLAMA_BASE_URL"),
+];
+
+/// Settings that are accepted and have no effect yet: the reason is part of the start-up warning.
+pub(super) static NOT_YET: &[&str] = &["ANTHROPIC_API_KEY", "GOOGLE_API_KEY"];
+
+/// Names the predecessor of this product read, and what takes their place.
+#[rustfmt::skip]
+pub static REPLACED: &[(&str, &str)] = &[
+    ("DATABASE_URL", "Quire keeps its own database in QUIRE_DATA"),
+    ("REDIS_URL", "the cache is part of Quire's own database"),
+    ("REDIS_HOST", "the cache is part of Quire's own database"),
+    ("JWT_ALGORITHM", "tokens are always signed with HS256"),
+    ("ACCESS_TOKEN_EXPIRE_MINUTES", "access tokens always hold for 15 minutes"),
+    ("REFRESH_TOKEN_EXPIRE_DAYS", "refresh tokens always hold for 7 days"),
+    ("ENABLE_CACHE", "set CACHE_TTL to 0 to turn the cache off"),
+    ("ENABLE_AUTH", "see ALLOW_ANONYMOUS and REGISTRATION"),
+    ("ENABLE_RATE_LIMIT", "see RATE_LIMIT"),
+    ("MAX_UPLOAD_SIZE", "see MAX_UPLOAD_MB"),
+    ("DOCUMENT_STORAGE_PATH", "documents are kept in QUIRE_DATA"),
+    ("WEB_CONCURRENCY", "one process is enough"),
+    ("STRIPE_SECRET_KEY", "this version has no billing"),
+];
+
+/// The row with this name or alias.
+pub fn setting(name: &str) -> Option<&'static Setting> {
+    SETTINGS
+        .iter()
+        .find(|row| row.name == name || row.aliases.contains(&name))
+}
+
+/// The row with this flag, given without its dashes.
+pub fn by_flag(flag: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|row| row.flag() == flag)
+}
+
+/// The table as people read it: `quire help settings`.
+pub fn help() -> String {
+    let mut text = String::from(
+        "Settings, from the weakest to the strongest source: the default, the file given with\n\
+         --config (lines NAME = value), a file .env in the working directory, the environment,\n\
+         a flag. Times are in seconds.\n",
+    );
+    for row in SETTINGS {
+        text.push_str(&format!("\n{}  --{}", row.name, row.flag()));
+        if !row.aliases.is_empty() {
+            text.push_str(&format!("  (also {})", row.aliases.join(", ")));
+        }
+        text.push_str(&format!("\n    {}", row.help));
+        if let Kind::Choice(words) = row.kind {
+            text.push_str(&format!(": {}", words.join(", ")));
+        }
+        if !row.default.is_empty() {
+            text.push_str(&format!(" [{}]", row.default));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_name_and_flag_is_there_once() {
+        let mut names = BTreeSet::new();
+        let mut flags = BTreeSet::new();
+        for row in SETTINGS {
+            for name in std::iter::once(&row.name).chain(row.aliases) {
+                assert!(names.insert(*name), "{name} twice");
+            }
+            assert!(flags.insert(row.flag()), "{} twice", row.flag());
+            assert!(!row.help.ends_with('.'), "{}", row.name);
+        }
+        for (name, _) in REPLACED {
+            assert!(names.insert(name), "{name} twice");
+        }
+    }
+
+    #[test]
+    fn providers_and_notes_name_rows() {
+        for (_, key, url) in PROVIDERS {
+            assert!(setting(url).is_some() && key.is_none_or(|key| setting(key).is_some()));
+        }
+        for name in NOT_YET {
+            assert!(setting(name).is_some());
+        }
+    }
+
+    #[test]
+    fn flags_are_found_by_their_names() {
+        assert_eq!(by_flag("data").map(|row| row.name), Some("QUIRE_DATA"));
+        assert_eq!(
+            by_flag("max-upload-mb").map(|row| row.name),
+            Some("MAX_UPLOAD_MB")
+        );
+        assert!(by_flag("nothing").is_none());
+    }
+}

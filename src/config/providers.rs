@@ -1,0 +1,178 @@
+//! Which providers are configured: by a key or an address in the settings, or by QUIRE_PROVIDERS.
+//! Does not know what a provider speaks beyond the one kind this version has.
+
+use serde::Deserialize;
+
+use super::check::{Checker, http_url};
+use super::{Models, ProviderConfig, Secret, options};
+
+/// An entry of QUIRE_PROVIDERS as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    id: String,
+    #[serde(default = "openai")]
+    kind: String,
+    base_url: Option<String>,
+    api_key: Option<String>,
+    api_key_env: Option<String>,
+    models: Option<serde_json::Value>,
+    concurrency: Option<usize>,
+    /// Accepted so that lists written for later versions can be read; not used yet.
+    #[serde(rename = "price")]
+    _price: Option<serde_json::Value>,
+}
+
+fn openai() -> String {
+    "openai".to_owned()
+}
+
+const MOST_PROVIDERS: usize = 64;
+const MOST_CALLS: usize = 1000;
+
+/// All providers. `read` opens the file QUIRE_PROVIDERS may name; `environment` answers `api_key_env`.
+pub(super) fn providers(
+    checker: &mut Checker,
+    read: &dyn Fn(&str) -> Result<String, String>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Vec<ProviderConfig> {
+    let mut list = Vec::new();
+    for (id, key, url) in options::PROVIDERS {
+        let api_key = key.and_then(|key| checker.given(key)).map(Secret::new);
+        let base_url = checker.url(url);
+        if api_key.is_some() || base_url.is_some() {
+            let base_url = base_url.map(|url| if *id == "ollama" { with_v1(url) } else { url });
+            list.push(ProviderConfig {
+                id: (*id).to_owned(),
+                base_url,
+                api_key,
+                models: Models::Any,
+                concurrency: None,
+            });
+        }
+    }
+    if let Some(text) = checker.given("QUIRE_PROVIDERS") {
+        match entries(&text, read) {
+            Ok(entries) => {
+                for entry in entries {
+                    add(checker, &mut list, entry, environment);
+                }
+            }
+            Err(why) => checker.fault("QUIRE_PROVIDERS", &why),
+        }
+    }
+    list
+}
+
+/// Ollama speaks the OpenAI wire under /v1; people give its bare address.
+fn with_v1(url: String) -> String {
+    if url.ends_with("/v1") {
+        url
+    } else {
+        url + "/v1"
+    }
+}
+
+fn entries(
+    text: &str,
+    read: &dyn Fn(&str) -> Result<String, String>,
+) -> Result<Vec<Entry>, String> {
+    let json = if text.starts_with('[') {
+        text.to_owned()
+    } else {
+        read(text)?
+    };
+    let entries: Vec<Entry> =
+        serde_json::from_str(&json).map_err(|error| format!("not a list of providers: {error}"))?;
+    if entries.len() > MOST_PROVIDERS {
+        return Err(format!("at most {MOST_PROVIDERS} providers can be listed"));
+    }
+    Ok(entries)
+}
+
+fn add(
+    checker: &mut Checker,
+    list: &mut Vec<ProviderConfig>,
+    entry: Entry,
+    environment: &dyn Fn(&str) -> Option<String>,
+) {
+    match provider(entry, environment) {
+        // An entry for a provider that a key has switched on already says more about it, so it wins.
+        Ok(provider) => {
+            list.retain(|other| other.id != provider.id);
+            list.push(provider);
+        }
+        Err(why) => checker.fault("QUIRE_PROVIDERS", &why),
+    }
+}
+
+fn provider(
+    entry: Entry,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<ProviderConfig, String> {
+    let id = entry.id;
+    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if id.is_empty() || id.len() > 40 || !id.chars().all(sound) {
+        return Err("an \"id\" has 1 to 40 lower-case letters, digits, - and _".to_owned());
+    }
+    if id == "demo" || id == "quire" {
+        return Err(format!("the id \"{id}\" is taken by Quire itself"));
+    }
+    if entry.kind != "openai" {
+        return Err(format!(
+            "provider \"{id}\": this version speaks kind \"openai\" only, not \"{}\"",
+            entry
+                .kind
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(40)
+                .collect::<String>()
+        ));
+    }
+    let known = options::PROVIDERS.iter().any(|(name, _, _)| *name == id);
+    let base_url = match entry.base_url {
+        None if known && id != "ollama" => None,
+        None => return Err(format!("provider \"{id}\" needs a \"base_url\"")),
+        Some(url) => Some(http_url(&url).ok_or(format!(
+            "provider \"{id}\": \"base_url\" must begin with http:// or https:// and hold no name or password"
+        ))?),
+    };
+    let api_key = match (entry.api_key, entry.api_key_env) {
+        (Some(_), Some(_)) => {
+            return Err(format!(
+                "provider \"{id}\": give \"api_key\" or \"api_key_env\", not both"
+            ));
+        }
+        (None, Some(name)) => Some(environment(&name).ok_or(format!(
+            "provider \"{id}\": the environment has no {name}, which \"api_key_env\" names"
+        ))?),
+        (key, None) => key,
+    };
+    Ok(ProviderConfig {
+        models: models(&id, entry.models)?,
+        base_url,
+        api_key: api_key.map(Secret::new),
+        concurrency: match entry.concurrency {
+            Some(0) => return Err(format!("provider \"{id}\": \"concurrency\" is at least 1")),
+            other => other.map(|n| n.min(MOST_CALLS)),
+        },
+        id,
+    })
+}
+
+fn models(id: &str, value: Option<serde_json::Value>) -> Result<Models, String> {
+    let wrong = || format!("provider \"{id}\": \"models\" is a list of names, or \"*\"");
+    match value {
+        None => Ok(Models::Any),
+        Some(serde_json::Value::String(any)) if any == "*" => Ok(Models::Any),
+        Some(serde_json::Value::Array(names)) if !names.is_empty() && names.len() <= 1000 => names
+            .into_iter()
+            .map(|name| match name {
+                serde_json::Value::String(name) if !name.trim().is_empty() => Ok(name),
+                _ => Err(wrong()),
+            })
+            .collect::<Result<_, _>>()
+            .map(Models::List),
+        _ => Err(wrong()),
+    }
+}

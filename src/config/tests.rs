@@ -1,0 +1,305 @@
+//! Settings as people write them, and what comes of it.
+
+use super::*;
+
+fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    list.iter().map(own).collect()
+}
+
+fn from_environment(list: &[(&str, &str)]) -> Config {
+    let layers = Layers {
+        environment: pairs(list),
+        ..Layers::default()
+    };
+    load(&layers).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn faults(list: &[(&str, &str)]) -> Vec<String> {
+    let layers = Layers {
+        environment: pairs(list),
+        ..Layers::default()
+    };
+    load(&layers).expect_err("must be refused").0
+}
+
+#[test]
+fn nothing_said_is_the_table_s_defaults() {
+    let config = from_environment(&[]);
+    assert_eq!(config.host.to_string(), "127.0.0.1");
+    assert_eq!((config.port, config.ui_port), (8080, None));
+    assert_eq!(config.data_dir, PathBuf::from("./quire-data"));
+    assert_eq!(config.limits.max_upload, 50 << 20);
+    assert_eq!(config.password_rounds, 600_000);
+    assert_eq!(config.registration, Registration::Open);
+    assert_eq!((config.allow_anonymous, config.use_mock), (None, None));
+    assert!(config.providers.is_empty() && config.warnings.is_empty());
+    assert!(
+        config
+            .sources
+            .iter()
+            .all(|(_, source)| *source == Source::Default)
+    );
+}
+
+#[test]
+fn later_layers_win() {
+    let layers = Layers {
+        file: Some((
+            "q.conf".into(),
+            "PORT = 1\nUI_PORT = 11\nHOST=::1\nMAX_RUNS=2".into(),
+        )),
+        dotenv: Some("PORT=2\nUI_PORT=12\nMAX_RUNS=3\nFOREIGN thing".into()),
+        environment: pairs(&[("PORT", "3"), ("MAX_RUNS", "")]),
+        flags: pairs(&[("PORT", "4")]),
+    };
+    let config = load(&layers).expect("sound");
+    assert_eq!((config.port, config.ui_port), (4, Some(12)));
+    assert_eq!(config.host.to_string(), "::1");
+    assert_eq!(config.limits.max_runs, 3, "an empty value is no value");
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    assert!(
+        config
+            .sources
+            .contains(&("HOST", Source::File("q.conf".into())))
+    );
+}
+
+#[test]
+fn a_port_from_the_environment_opens_the_machine() {
+    for (list, host) in [
+        (vec![("PORT", "10000")], "0.0.0.0"),
+        (vec![("PORT", "10000"), ("HOST", "127.0.0.1")], "127.0.0.1"),
+        (vec![("HOST", "localhost")], "127.0.0.1"),
+        (vec![("HOST", "[::]")], "::"),
+    ] {
+        assert_eq!(from_environment(&list).host.to_string(), host, "{list:?}");
+    }
+    let flags = Layers {
+        flags: pairs(&[("PORT", "9")]),
+        ..Layers::default()
+    };
+    assert_eq!(load(&flags).expect("sound").host.to_string(), "127.0.0.1");
+}
+
+#[test]
+fn the_predecessor_s_names_are_understood() {
+    let config = from_environment(&[
+        ("JWT_SECRET", "0123456789abcdef"),
+        ("ENABLE_MOCK_LLM", "TRUE"),
+        ("DATA_DIR", "/data"),
+        ("ENV", "prod"),
+        ("LOG_LEVEL", "WARNING"),
+        (
+            "CORS_ORIGINS",
+            r#"["http://localhost:3000", "https://A.example/"]"#,
+        ),
+        ("DATABASE_URL", "postgres://x"),
+        ("ANTHROPIC_API_KEY", "sk"),
+    ]);
+    assert_eq!(config.secret.map(|s| s.expose().len()), Some(16));
+    assert_eq!(config.use_mock, Some(true));
+    assert_eq!(config.data_dir, PathBuf::from("/data"));
+    assert_eq!(config.environment, Environment::Production);
+    assert_eq!(config.log_level, "warn");
+    assert_eq!(
+        config.cors_origins,
+        ["http://localhost:3000", "https://a.example"]
+    );
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+    assert!(config.providers.is_empty());
+}
+
+#[test]
+fn the_main_name_wins_over_its_aliases() {
+    let config = from_environment(&[
+        ("JWT_SECRET", "aaaaaaaaaaaaaaaa"),
+        ("QUIRE_SECRET", "bbbbbbbbbbbbbbbb"),
+        ("ENV", "/root/.shinit"),
+    ]);
+    assert_eq!(
+        config.secret.as_ref().map(Secret::expose),
+        Some("bbbbbbbbbbbbbbbb")
+    );
+    assert_eq!(
+        config.warnings,
+        ["JWT_SECRET is ignored because QUIRE_SECRET is set too"]
+    );
+    assert_eq!(config.environment, Environment::Development);
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let config = from_environment(&[
+        ("QUIRE_SECRET", "very-secret-text-1"),
+        ("OPENAI_API_KEY", "very-secret-text-2"),
+        ("SMTP_URL", "smtp://u:very-secret-text-3@h"),
+    ]);
+    assert!(!format!("{config:?}").contains("very-secret"));
+    let short = faults(&[("JWT_SECRET", "very-secret")]);
+    assert!(
+        short[0].starts_with("JWT_SECRET (environment): it needs at least 16"),
+        "{short:?}"
+    );
+    assert!(!short[0].contains("very-secret"));
+}
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    let layers = Layers {
+        file: Some(("q.conf".into(), "PROT=1\nnonsense\nMAX_RUNS=0".into())),
+        environment: pairs(&[
+            ("PORT", "70000"),
+            ("HOST", "example.org"),
+            ("ENVIRONMENT", "moon"),
+            ("PUBLIC_URL", "ftp://x"),
+            ("TRUSTED_PROXIES", "10.0.0.0/33,::1"),
+            ("CORS_ORIGINS", "https://a.example/path"),
+            ("ALLOW_ANONYMOUS", "maybe"),
+            ("CACHE_TTL", "-1"),
+            ("PASSWORD_ROUNDS", "1000"),
+            ("QUIRE_PROVIDERS", "[{\"id\":\"x\",\"kind\":\"anthropic\"}]"),
+        ]),
+        ..Layers::default()
+    };
+    let faults = load(&layers).expect_err("must be refused").0;
+    assert_eq!(faults.len(), 13, "{faults:#?}");
+    for expected in [
+        "q.conf line 1: there is no setting PROT",
+        "q.conf line 2: expected NAME = value",
+        "MAX_RUNS (file q.conf): \"0\" is not a whole number from 1 to 10000",
+        "PORT (environment): \"70000\" is not a port",
+        "ENVIRONMENT (environment): \"moon\" is not one of development, production, test",
+        "TRUSTED_PROXIES (environment): \"10.0.0.0/33\"",
+        "this version speaks kind \"openai\" only, not \"anthropic\"",
+    ] {
+        assert!(
+            faults.iter().any(|fault| fault.contains(expected)),
+            "{expected} in {faults:#?}"
+        );
+    }
+}
+
+#[test]
+fn providers_by_key_address_and_list() {
+    let config = from_environment(&[
+        ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1/"),
+        ("GROQ_API_KEY", "g"),
+        ("OLLAMA_BASE_URL", "http://127.0.0.1:11434"),
+        ("KEY_OF_MINE", "k"),
+        (
+            "QUIRE_PROVIDERS",
+            r#"[{"id":"mine","base_url":"https://m.example/v1","api_key_env":"KEY_OF_MINE","models":["a","b"],"concurrency":2},
+                {"id":"groq","kind":"openai","api_key":"other","models":"*"}]"#,
+        ),
+    ]);
+    let shown: Vec<_> = config
+        .providers
+        .iter()
+        .map(|p| {
+            (
+                p.id.as_str(),
+                p.base_url.as_deref(),
+                p.api_key.as_ref().map(Secret::expose),
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("openai", Some("http://127.0.0.1:9/v1"), None),
+            ("ollama", Some("http://127.0.0.1:11434/v1"), None),
+            ("mine", Some("https://m.example/v1"), Some("k")),
+            ("groq", None, Some("other")),
+        ]
+    );
+    assert_eq!(
+        config.providers[2].models,
+        Models::List(vec!["a".into(), "b".into()])
+    );
+    assert_eq!(config.providers[2].concurrency, Some(2));
+}
+
+#[test]
+fn provider_lists_that_are_refused() {
+    for (list, why) in [
+        ("[{}]", "missing field `id`"),
+        ("[", "not a list of providers"),
+        ("nowhere.json", "cannot read nowhere.json"),
+        (
+            r#"[{"id":"a","base_url":"http://h","colour":1}]"#,
+            "unknown field",
+        ),
+        (r#"[{"id":"a"}]"#, "needs a \"base_url\""),
+        (r#"[{"id":"A/b","base_url":"http://h"}]"#, "lower-case"),
+        (r#"[{"id":"demo","base_url":"http://h"}]"#, "taken"),
+        (r#"[{"id":"a","base_url":"http://u:p@h"}]"#, "hold no name"),
+        (
+            r#"[{"id":"a","base_url":"file:///etc/passwd"}]"#,
+            "begin with http",
+        ),
+        (
+            r#"[{"id":"a","base_url":"http://h","api_key_env":"NOT_THERE"}]"#,
+            "NOT_THERE",
+        ),
+        (
+            r#"[{"id":"a","base_url":"http://h","api_key":"x","api_key_env":"Y"}]"#,
+            "not both",
+        ),
+        (
+            r#"[{"id":"a","base_url":"http://h","models":[]}]"#,
+            "list of names",
+        ),
+        (
+            r#"[{"id":"a","base_url":"http://h","models":[1]}]"#,
+            "list of names",
+        ),
+        (
+            r#"[{"id":"a","base_url":"http://h","concurrency":0}]"#,
+            "at least 1",
+        ),
+    ] {
+        let faults = faults(&[("QUIRE_PROVIDERS", list)]);
+        assert!(faults[0].contains(why), "{list}: {faults:?}");
+    }
+}
+
+#[test]
+fn networks() {
+    for (network, address, expected) in [
+        ("10.0.0.0/8", "10.255.0.1", true),
+        ("10.0.0.0/8", "11.0.0.1", false),
+        ("10.0.0.0/8", "::ffff:10.1.1.1", true),
+        ("127.0.0.1", "127.0.0.1", true),
+        ("127.0.0.1", "127.0.0.2", false),
+        ("0.0.0.0/0", "9.9.9.9", true),
+        ("0.0.0.0/0", "::1", false),
+        ("::/0", "fe80::1", true),
+        ("fc00::/7", "fd12::1", true),
+        ("fc00::/7", "fe80::1", false),
+    ] {
+        let network_read = Network::parse(network).expect(network);
+        let address_read = address.parse().expect(address);
+        assert_eq!(
+            network_read.contains(address_read),
+            expected,
+            "{network} {address}"
+        );
+    }
+    for bad in ["", "*", "10.0.0.0/33", "::/129", "10.0.0", "10.0.0.0/x"] {
+        assert_eq!(Network::parse(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn a_wildcard_origin_is_left_out_aloud() {
+    let config = from_environment(&[("CORS_ORIGINS", "*, https://a.example")]);
+    assert_eq!(config.cors_origins, ["https://a.example"]);
+    assert_eq!(config.warnings.len(), 1);
+}
+
+#[test]
+fn cheaper_passwords_only_in_tests() {
+    let config = from_environment(&[("ENVIRONMENT", "test"), ("PASSWORD_ROUNDS", "1000")]);
+    assert_eq!(config.password_rounds, 1000);
+}
