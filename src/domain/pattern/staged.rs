@@ -5,32 +5,29 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+mod board;
+
+use board::Board;
+
 use super::{CallId, Input, Outcome, Output};
-use crate::domain::analysis::{Member, Plan, StageAnswer, Status};
-use crate::domain::chat::{
-    Answer, Brief, CallError, CallErrorKind, Delta, Peer, Request, Task, Usage,
-};
-use crate::domain::event::{Estimate, Event, StageInfo, Totals};
+use crate::domain::analysis::{Plan, StageAnswer, Status};
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Usage};
+use crate::domain::event::{Estimate, Event};
 use crate::domain::id::AnalysisId;
 use crate::domain::money::MicroDollars;
-use crate::domain::prompt;
 use crate::domain::time::Timestamp;
 
 /// How long a call may take when the person set nothing.
 const CALL_LIMIT: Duration = Duration::from_secs(300);
 // The door to the models enforces the same limit; this is for the case that it does not answer at all.
 const GRACE: Duration = Duration::from_secs(5);
-/// The synthesiser and at most two members that stand in for it.
-const SYNTHESIS_ATTEMPTS: usize = 3;
 
 /// One run.
 #[derive(Debug, Clone)]
 pub struct Staged {
     id: AnalysisId,
-    plan: Plan,
+    board: Board,
     estimate: Estimate,
-    stage: usize,
-    results: BTreeMap<CallId, StageAnswer>,
     open: BTreeMap<usize, Open>,
     out: VecDeque<Output>,
     started: Timestamp,
@@ -54,10 +51,12 @@ impl Staged {
         let moment = Timestamp::default();
         Self {
             id,
-            plan,
+            board: Board {
+                plan,
+                results: BTreeMap::new(),
+                stage: 0,
+            },
             estimate,
-            stage: 0,
-            results: BTreeMap::new(),
             open: BTreeMap::new(),
             out: VecDeque::new(),
             started: moment,
@@ -84,12 +83,13 @@ impl Staged {
             .into_iter()
             .map(|result| (key(&result), result))
             .collect();
-        Self {
-            results,
+        let mut run = Self {
             started,
             restored: true,
             ..Self::new(id, plan, estimate)
-        }
+        };
+        run.board.results = results;
+        run
     }
 
     /// Takes in what happened. Inputs for calls that are no longer open are ignored.
@@ -134,30 +134,10 @@ impl Staged {
     fn start(&mut self, now: Timestamp) {
         if !self.restored {
             self.started = now;
-            let models: Vec<String> = self
-                .plan
-                .members
-                .iter()
-                .map(|member| member.model.clone())
-                .collect();
-            let last = self.plan.stages.len() - 1;
-            let info = |(index, stage): (usize, &crate::domain::analysis::Stage)| StageInfo {
-                stage: stage.name.clone(),
-                models: if index == last {
-                    vec![self.plan.synthesiser.model.clone()]
-                } else {
-                    models.clone()
-                },
-            };
-            let plan = self.plan.stages.iter().enumerate().map(info).collect();
-            self.out.push_back(Output::Emit(Event::Started {
-                analysis_id: self.id.clone(),
-                pattern: self.plan.pattern.clone(),
-                models: models.clone(),
-                ultra_model: self.plan.synthesiser.model.clone(),
-                plan,
-                estimate: self.estimate.clone(),
-            }));
+            let event = self
+                .board
+                .announcement(self.id.clone(), self.estimate.clone());
+            self.out.push_back(Output::Emit(event));
         }
         self.begin(now, 0);
     }
@@ -165,9 +145,9 @@ impl Staged {
     // Enters a stage, or passes through it when there is nothing (left) to ask in it.
     fn begin(&mut self, now: Timestamp, mut stage: usize) {
         loop {
-            self.stage = stage;
+            self.board.stage = stage;
             self.stage_started = now;
-            if stage > 0 && self.out_of_budget() {
+            if stage > 0 && self.board.out_of_budget() {
                 return self.finish(
                     now,
                     Status::Failed,
@@ -175,14 +155,14 @@ impl Staged {
                     Some("the budget of this analysis is used up".into()),
                 );
             }
-            if self.is_last() {
+            if self.board.is_last() {
                 return self.synthesise(now);
             }
-            let participants = self.participants();
+            let participants = self.board.participants();
             let waiting: Vec<usize> = participants
                 .iter()
                 .copied()
-                .filter(|&member| self.result(member).is_none())
+                .filter(|&member| self.board.result(member).is_none())
                 .collect();
             if !waiting.is_empty() {
                 self.emit_stage_started();
@@ -194,55 +174,30 @@ impl Staged {
             if participants.is_empty() {
                 let note = format!(
                     "stage {} was skipped: fewer than two members had a text to compare",
-                    self.name()
+                    self.board.name()
                 );
                 self.notes.push(note);
             }
-            if stage == 0 && !self.anyone_answered(0) {
+            if stage == 0 && !self.board.anyone_answered(0) {
                 return self.nobody_answered(now);
             }
             stage += 1;
         }
     }
 
-    // Members of a later stage are those that have not failed so far. Reviews need somebody to review.
-    fn participants(&self) -> Vec<usize> {
-        let all = 0..self.plan.members.len();
-        if self.stage == 0 {
-            return all.collect();
-        }
-        let alive = |&member: &usize| {
-            (0..self.stage).all(|stage| {
-                self.results
-                    .get(&CallId { stage, member })
-                    .is_none_or(StageAnswer::answered)
-            }) && self.results.contains_key(&CallId { stage: 0, member })
-        };
-        let alive: Vec<usize> = all.filter(alive).collect();
-        let compares = matches!(
-            self.plan.stages[self.stage].task,
-            Task::Review | Task::Revise
-        );
-        if compares && self.texts_before(self.stage).len() < 2 {
-            Vec::new()
-        } else {
-            alive
-        }
-    }
-
     fn synthesise(&mut self, now: Timestamp) {
         let tried = (0..)
-            .take_while(|&attempt| self.result(attempt).is_some())
+            .take_while(|&attempt| self.board.result(attempt).is_some())
             .count();
         if let Some(done) = tried
             .checked_sub(1)
-            .and_then(|attempt| self.result(attempt))
+            .and_then(|attempt| self.board.result(attempt))
             .filter(|result| result.answered())
         {
             let text = done.text.clone();
             return self.finish(now, Status::Completed, Some(text), None);
         }
-        if tried < self.writers().len() {
+        if tried < self.board.writers().len() {
             if tried == 0 {
                 self.emit_stage_started();
             }
@@ -250,107 +205,43 @@ impl Staged {
         }
         let reason = (tried
             .checked_sub(1)
-            .and_then(|attempt| self.result(attempt)))
+            .and_then(|attempt| self.board.result(attempt)))
         .and_then(|result| result.error.as_ref())
         .map_or_else(String::new, |error| format!(": {}", error.detail));
         let error = format!("no synthesis could be written{reason}; the members' answers are kept");
         self.finish(now, Status::Failed, None, Some(error));
     }
 
-    // Who may write the synthesis, in order of preference: the chosen one, then members that answered.
-    fn writers(&self) -> Vec<&Member> {
-        let texts = self.texts_before(self.plan.stages.len() - 1);
-        let stand_ins = texts.iter().map(|&(member, _)| &self.plan.members[member]);
-        let chosen = &self.plan.synthesiser;
-        let others = stand_ins.filter(|member| member.model != chosen.model);
-        std::iter::once(chosen)
-            .chain(others)
-            .take(SYNTHESIS_ATTEMPTS)
-            .collect()
-    }
-
     fn call(&mut self, now: Timestamp, member: usize) {
-        let asked = self.member(member).clone();
-        let limit = asked
-            .parameters
-            .timeout_s
-            .map_or(CALL_LIMIT, |seconds| Duration::from_secs(seconds.into()));
-        let brief = self.brief(member);
-        let own = brief.own.clone().unwrap_or_default();
-        let nonce = &self.plan.nonce;
-        let holes = prompt::Holes {
-            brief: &brief,
-            own: &own,
-            own_initial: self.text_at(0, member),
-            members: self.texts_before(self.stage).len(),
-            nonce,
-        };
-        let user = prompt::user_message(&self.plan.stages[self.stage].prompt, &holes);
-        let messages = vec![prompt::system_message(&self.plan.sources, nonce), user];
-        let request = Request {
-            model: asked.model.clone(),
-            messages,
-            parameters: asked.parameters,
-            brief,
-            deadline: limit,
-        };
-        let open = Open {
-            since: now,
-            until: now + limit + GRACE,
-            first_token: None,
-            shown: false,
-        };
-        self.open.insert(member, open);
-        let stage = self.name().to_owned();
+        let seconds = self.board.member(member).parameters.timeout_s;
+        let limit = seconds.map_or(CALL_LIMIT, |seconds| Duration::from_secs(seconds.into()));
+        let request = self.board.request(member, limit);
+        self.open.insert(
+            member,
+            Open {
+                since: now,
+                until: now + limit + GRACE,
+                first_token: None,
+                shown: false,
+            },
+        );
+        let (stage, model) = (self.board.name().to_owned(), request.model.clone());
         self.out.push_back(Output::Emit(Event::MemberStarted {
             stage,
-            model: asked.model,
+            model,
             attempt: 1,
         }));
         self.out.push_back(Output::Call(
             CallId {
-                stage: self.stage,
+                stage: self.board.stage,
                 member,
             },
             Box::new(request),
         ));
     }
 
-    fn brief(&self, member: usize) -> Brief {
-        let task = self.plan.stages[self.stage].task;
-        let mut peers: Vec<Peer> = Vec::new();
-        let mut own = None;
-        for (author, text) in self.texts_before(self.stage) {
-            if author == member && !self.is_last() {
-                own = Some(text.to_owned());
-            } else {
-                peers.push(Peer {
-                    letter: prompt::letter(author),
-                    text: prompt::anonymous(text),
-                });
-            }
-        }
-        let reader = if self.is_last() { 255 } else { member as u64 };
-        prompt::shuffle(
-            &mut peers,
-            self.plan.seed ^ ((self.stage as u64) << 32 | reader << 16),
-        );
-        if task == Task::Revise {
-            own = Some(self.text_at(0, member).to_owned())
-                .filter(|text| !text.is_empty())
-                .or(own);
-        }
-        Brief {
-            task,
-            question: self.plan.question.clone(),
-            sources: self.plan.sources.clone(),
-            own,
-            peers,
-        }
-    }
-
     fn delta(&mut self, now: Timestamp, call: CallId, delta: Delta) {
-        if call.stage != self.stage {
+        if call.stage != self.board.stage {
             return;
         }
         let Some(open) = self.open.get_mut(&call.member) else {
@@ -360,17 +251,8 @@ impl Staged {
             open.first_token = Some(now.since(open.since).as_millis() as u64);
         }
         open.shown |= matches!(delta, Delta::Text(_));
-        let event = self.text_event(call.member, delta);
+        let event = self.board.text_event(call.member, delta);
         self.out.push_back(Output::Emit(event));
-    }
-
-    fn text_event(&self, member: usize, delta: Delta) -> Event {
-        let (stage, model) = (self.name().to_owned(), self.member(member).model.clone());
-        match delta {
-            Delta::Reasoning(text) => Event::Reasoning { stage, model, text },
-            Delta::Text(text) if self.is_last() => Event::SynthesisDelta { text },
-            Delta::Text(text) => Event::Delta { stage, model, text },
-        }
     }
 
     fn settle(
@@ -380,18 +262,20 @@ impl Staged {
         result: Result<Answer, CallError>,
         cached: bool,
     ) {
-        if call.stage != self.stage {
+        if call.stage != self.board.stage {
             return;
         }
         let Some(open) = self.open.remove(&call.member) else {
             return;
         };
-        let model = self.member(call.member).model.clone();
+        let model = self.board.member(call.member).model.clone();
         let latency_ms = now.since(open.since).as_millis() as u64;
         if let Ok(answer) = &result
             && !open.shown
         {
-            let event = self.text_event(call.member, Delta::Text(answer.text.clone()));
+            let event = self
+                .board
+                .text_event(call.member, Delta::Text(answer.text.clone()));
             self.out.push_back(Output::Emit(event));
         }
         let mut kept = StageAnswer {
@@ -411,6 +295,7 @@ impl Staged {
         match result {
             Ok(answer) => {
                 let cost = self
+                    .board
                     .member(call.member)
                     .price
                     .map(|price| price.cost(&answer.usage));
@@ -423,7 +308,7 @@ impl Staged {
             }
             Err(error) => kept.error = Some(error),
         }
-        self.results.insert(call, kept.clone());
+        self.board.results.insert(call, kept.clone());
         self.emit_settled(&kept);
         self.out.push_back(Output::Keep(Box::new(kept)));
         if self.open.is_empty() {
@@ -432,7 +317,7 @@ impl Staged {
     }
 
     fn emit_settled(&mut self, kept: &StageAnswer) {
-        let (stage, model) = (self.name().to_owned(), kept.model.clone());
+        let (stage, model) = (self.board.name().to_owned(), kept.model.clone());
         let event = match (&kept.error, kept.finish) {
             (None, Some(finish_reason)) => Event::MemberCompleted {
                 stage,
@@ -448,14 +333,15 @@ impl Staged {
                 let error = error
                     .as_ref()
                     .map_or_else(String::new, |error| error.detail.clone());
-                let fallback = if self.is_last() {
-                    self.writers()
+                let fallback = if self.board.is_last() {
+                    self.board
+                        .writers()
                         .get(kept.member + 1)
                         .map(|next| next.model.clone())
                 } else {
                     None
                 };
-                let place = if self.is_last() {
+                let place = if self.board.is_last() {
                     "could not write the synthesis"
                 } else {
                     "was dropped"
@@ -478,40 +364,30 @@ impl Staged {
     }
 
     fn stage_over(&mut self, now: Timestamp) {
-        if self.is_last() && !self.anyone_answered(self.stage) {
+        if self.board.is_last() && !self.board.anyone_answered(self.board.stage) {
             return self.synthesise(now);
         }
-        let of_stage = self
-            .results
-            .values()
-            .filter(|result| result.stage == self.stage);
-        let (answered, failed) = of_stage.fold((0, 0), |(a, f), result| {
-            if result.answered() {
-                (a + 1, f)
-            } else {
-                (a, f + 1)
-            }
-        });
+        let (answered, failed) = self.board.counts();
         let duration_ms = now.since(self.stage_started).as_millis() as u64;
         self.out.push_back(Output::Emit(Event::StageCompleted {
-            stage: self.name().to_owned(),
+            stage: self.board.name().to_owned(),
             answered,
             failed,
             duration_ms,
         }));
-        if self.is_last() {
+        if self.board.is_last() {
             return self.synthesise(now);
         }
-        if self.stage == 0 && answered == 0 {
+        if self.board.stage == 0 && answered == 0 {
             return self.nobody_answered(now);
         }
         if answered == 0 {
             self.notes.push(format!(
                 "stage {} gave nothing: the stage before it flows on",
-                self.name()
+                self.board.name()
             ));
         }
-        self.begin(now, self.stage + 1);
+        self.begin(now, self.board.stage + 1);
     }
 
     fn nobody_answered(&mut self, now: Timestamp) {
@@ -525,7 +401,7 @@ impl Staged {
                     .map_or("no answer", |error| &error.detail)
             )
         };
-        let reasons: Vec<String> = self.results.values().map(reason).collect();
+        let reasons: Vec<String> = self.board.results.values().map(reason).collect();
         self.finish(
             now,
             Status::Failed,
@@ -543,7 +419,7 @@ impl Staged {
             .collect();
         for member in late {
             let call = CallId {
-                stage: self.stage,
+                stage: self.board.stage,
                 member,
             };
             self.out.push_back(Output::Stop(call));
@@ -560,7 +436,7 @@ impl Staged {
     }
 
     fn stop_open(&mut self) {
-        let stage = self.stage;
+        let stage = self.board.stage;
         for (member, _) in std::mem::take(&mut self.open) {
             self.out.push_back(Output::Stop(CallId { stage, member }));
         }
@@ -574,7 +450,15 @@ impl Staged {
         error: Option<String>,
     ) {
         self.over = true;
-        let totals = self.totals(now);
+        // Cancelled before it began: no time has passed.
+        let began = if self.started == Timestamp::default() {
+            now
+        } else {
+            self.started
+        };
+        let totals = self
+            .board
+            .totals(now.since(began).as_millis() as u64, &self.notes);
         let reason = error.clone().unwrap_or_default();
         self.out.push_back(Output::Emit(match status {
             Status::Completed => Event::Completed(totals.clone()),
@@ -595,110 +479,13 @@ impl Staged {
         })));
     }
 
-    fn totals(&self, now: Timestamp) -> Totals {
-        let started = if self.started == Timestamp::default() {
-            now
-        } else {
-            self.started
-        };
-        let mut totals = Totals {
-            total_time_ms: now.since(started).as_millis() as u64,
-            notes: self.notes.clone(),
-            ..Totals::default()
-        };
-        for result in self.results.values() {
-            if !result.answered() {
-                totals.failed += 1;
-                continue;
-            }
-            totals.answered += 1;
-            totals.usage = totals.usage.plus(&result.usage);
-            match result.cost {
-                Some(cost) => totals.cost_usd = totals.cost_usd.plus(cost),
-                None => totals.cost_incomplete = true,
-            }
-        }
-        totals.cached = totals.answered > 0
-            && self
-                .results
-                .values()
-                .filter(|result| result.answered())
-                .all(|result| result.cached);
-        totals
-    }
-
-    fn out_of_budget(&self) -> bool {
-        let spent = self
-            .results
-            .values()
-            .filter_map(|result| result.cost)
-            .fold(MicroDollars(0), MicroDollars::plus);
-        self.plan.budget.is_some_and(|budget| spent > budget)
-    }
-
     fn emit_stage_started(&mut self) {
         let event = Event::StageStarted {
-            stage: self.name().to_owned(),
-            index: self.stage,
-            total: self.plan.stages.len(),
+            stage: self.board.name().to_owned(),
+            index: self.board.stage,
+            total: self.board.plan.stages.len(),
         };
         self.out.push_back(Output::Emit(event));
-    }
-
-    /// Texts of the newest stage before `stage` in which anybody answered, by member.
-    fn texts_before(&self, stage: usize) -> Vec<(usize, &str)> {
-        let of = |stage: usize| {
-            self.results
-                .values()
-                .filter(move |result| result.stage == stage && result.answered())
-        };
-        let newest = (0..stage).rev().find(|&stage| of(stage).next().is_some());
-        newest.map_or_else(Vec::new, |stage| {
-            of(stage)
-                .map(|result| (result.member, result.text.as_str()))
-                .collect()
-        })
-    }
-
-    fn text_at(&self, stage: usize, member: usize) -> &str {
-        if self.is_last() {
-            return "";
-        }
-        self.results
-            .get(&CallId { stage, member })
-            .map_or("", |result| &result.text)
-    }
-
-    fn member(&self, member: usize) -> &Member {
-        if self.is_last() {
-            self.writers()
-                .get(member)
-                .copied()
-                .unwrap_or(&self.plan.synthesiser)
-        } else {
-            &self.plan.members[member]
-        }
-    }
-
-    fn result(&self, member: usize) -> Option<&StageAnswer> {
-        self.results.get(&CallId {
-            stage: self.stage,
-            member,
-        })
-    }
-
-    fn anyone_answered(&self, stage: usize) -> bool {
-        self.results
-            .values()
-            .any(|result| result.stage == stage && result.answered())
-    }
-
-    fn is_last(&self) -> bool {
-        self.stage + 1 == self.plan.stages.len()
-    }
-
-    fn name(&self) -> &str {
-        &self.plan.stages[self.stage].name
     }
 }
 

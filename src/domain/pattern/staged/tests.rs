@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::analysis::{CacheUse, Stage, Who};
-use crate::domain::chat::Finish;
+use crate::domain::analysis::{CacheUse, Member, Stage, Who};
+use crate::domain::chat::{Finish, Request, Task};
 use crate::domain::money::Price;
 use crate::domain::parameters::Parameters;
 

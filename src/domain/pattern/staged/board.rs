@@ -1,0 +1,265 @@
+//! What a run knows at one moment: its plan, what every call gave, which stage it is in. Answers
+//! questions about them and changes nothing; the flow is in `staged`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::domain::analysis::{Member, Plan, Stage, StageAnswer, Who};
+use crate::domain::chat::{Brief, Delta, Peer, Request, Task};
+use crate::domain::event::{Estimate, Event, StageInfo, Totals};
+use crate::domain::id::AnalysisId;
+use crate::domain::money::MicroDollars;
+use crate::domain::pattern::CallId;
+use crate::domain::prompt;
+
+/// The synthesiser and at most two members that stand in for it.
+const SYNTHESIS_ATTEMPTS: usize = 3;
+
+/// Plan, results and the stage in hand.
+#[derive(Debug, Clone)]
+pub(super) struct Board {
+    pub plan: Plan,
+    pub results: BTreeMap<CallId, StageAnswer>,
+    pub stage: usize,
+}
+
+impl Board {
+    // Members of a later stage are those that have not failed so far. Reviews need somebody to review.
+    pub fn participants(&self) -> Vec<usize> {
+        let all = 0..self.plan.members.len();
+        if self.stage == 0 {
+            return all.collect();
+        }
+        let alive = |&member: &usize| {
+            (0..self.stage).all(|stage| {
+                self.results
+                    .get(&CallId { stage, member })
+                    .is_none_or(StageAnswer::answered)
+            }) && self.results.contains_key(&CallId { stage: 0, member })
+        };
+        let alive: Vec<usize> = all.filter(alive).collect();
+        let compares = matches!(
+            self.plan.stages[self.stage].task,
+            Task::Review | Task::Revise
+        );
+        if compares && self.texts_before(self.stage).len() < 2 {
+            Vec::new()
+        } else {
+            alive
+        }
+    }
+
+    // Who may write the synthesis, in order of preference: the chosen one, then members that answered.
+    pub fn writers(&self) -> Vec<&Member> {
+        let texts = self.texts_before(self.plan.stages.len() - 1);
+        let stand_ins = texts.iter().map(|&(member, _)| &self.plan.members[member]);
+        let chosen = &self.plan.synthesiser;
+        let others = stand_ins.filter(|member| member.model != chosen.model);
+        std::iter::once(chosen)
+            .chain(others)
+            .take(SYNTHESIS_ATTEMPTS)
+            .collect()
+    }
+
+    pub fn brief(&self, member: usize) -> Brief {
+        let task = self.plan.stages[self.stage].task;
+        let mut peers: Vec<Peer> = Vec::new();
+        let mut own = None;
+        for (author, text) in self.texts_before(self.stage) {
+            if author == member && !self.is_last() {
+                own = Some(text.to_owned());
+            } else {
+                peers.push(Peer {
+                    letter: prompt::letter(author),
+                    text: prompt::anonymous(text),
+                });
+            }
+        }
+        let reader = if self.is_last() { 255 } else { member as u64 };
+        prompt::shuffle(
+            &mut peers,
+            self.plan.seed ^ ((self.stage as u64) << 32 | reader << 16),
+        );
+        if task == Task::Revise {
+            own = Some(self.text_at(0, member).to_owned())
+                .filter(|text| !text.is_empty())
+                .or(own);
+        }
+        Brief {
+            task,
+            question: self.plan.question.clone(),
+            sources: self.plan.sources.clone(),
+            own,
+            peers,
+        }
+    }
+
+    pub fn totals(&self, total_time_ms: u64, notes: &[String]) -> Totals {
+        let mut totals = Totals {
+            total_time_ms,
+            notes: notes.to_vec(),
+            ..Totals::default()
+        };
+        for result in self.results.values() {
+            if !result.answered() {
+                totals.failed += 1;
+                continue;
+            }
+            totals.answered += 1;
+            totals.usage = totals.usage.plus(&result.usage);
+            match result.cost {
+                Some(cost) => totals.cost_usd = totals.cost_usd.plus(cost),
+                None => totals.cost_incomplete = true,
+            }
+        }
+        totals.cached = totals.answered > 0
+            && self
+                .results
+                .values()
+                .filter(|result| result.answered())
+                .all(|result| result.cached);
+        totals
+    }
+
+    pub fn out_of_budget(&self) -> bool {
+        let spent = self
+            .results
+            .values()
+            .filter_map(|result| result.cost)
+            .fold(MicroDollars(0), MicroDollars::plus);
+        self.plan.budget.is_some_and(|budget| spent > budget)
+    }
+
+    /// Texts of the newest stage before `stage` in which anybody answered, by member.
+    pub fn texts_before(&self, stage: usize) -> Vec<(usize, &str)> {
+        let of = |stage: usize| {
+            self.results
+                .values()
+                .filter(move |result| result.stage == stage && result.answered())
+        };
+        let newest = (0..stage).rev().find(|&stage| of(stage).next().is_some());
+        newest.map_or_else(Vec::new, |stage| {
+            of(stage)
+                .map(|result| (result.member, result.text.as_str()))
+                .collect()
+        })
+    }
+
+    pub fn text_at(&self, stage: usize, member: usize) -> &str {
+        if self.is_last() {
+            return "";
+        }
+        self.results
+            .get(&CallId { stage, member })
+            .map_or("", |result| &result.text)
+    }
+
+    pub fn member(&self, member: usize) -> &Member {
+        if self.is_last() {
+            self.writers()
+                .get(member)
+                .copied()
+                .unwrap_or(&self.plan.synthesiser)
+        } else {
+            &self.plan.members[member]
+        }
+    }
+
+    pub fn result(&self, member: usize) -> Option<&StageAnswer> {
+        self.results.get(&CallId {
+            stage: self.stage,
+            member,
+        })
+    }
+
+    pub fn anyone_answered(&self, stage: usize) -> bool {
+        self.results
+            .values()
+            .any(|result| result.stage == stage && result.answered())
+    }
+
+    pub fn is_last(&self) -> bool {
+        self.stage + 1 == self.plan.stages.len()
+    }
+
+    pub fn name(&self) -> &str {
+        &self.plan.stages[self.stage].name
+    }
+
+    pub fn text_event(&self, member: usize, delta: Delta) -> Event {
+        let (stage, model) = (self.name().to_owned(), self.member(member).model.clone());
+        match delta {
+            Delta::Reasoning(text) => Event::Reasoning { stage, model, text },
+            Delta::Text(text) if self.is_last() => Event::SynthesisDelta { text },
+            Delta::Text(text) => Event::Delta { stage, model, text },
+        }
+    }
+
+    /// The call of this member (in the last stage: this attempt) in the stage in hand.
+    pub fn request(&self, member: usize, deadline: Duration) -> Request {
+        let asked = self.member(member).clone();
+        let brief = self.brief(member);
+        let holes = prompt::Holes {
+            brief: &brief,
+            own: brief.own.as_deref().unwrap_or_default(),
+            own_initial: self.text_at(0, member),
+            members: self.texts_before(self.stage).len(),
+            nonce: &self.plan.nonce,
+        };
+        let user = prompt::user_message(&self.plan.stages[self.stage].prompt, &holes);
+        let messages = vec![
+            prompt::system_message(&self.plan.sources, &self.plan.nonce),
+            user,
+        ];
+        Request {
+            model: asked.model,
+            messages,
+            parameters: asked.parameters,
+            brief,
+            deadline,
+        }
+    }
+
+    /// What is announced first.
+    pub fn announcement(&self, analysis_id: AnalysisId, estimate: Estimate) -> Event {
+        let models: Vec<String> = self
+            .plan
+            .members
+            .iter()
+            .map(|member| member.model.clone())
+            .collect();
+        let ultra_model = self.plan.synthesiser.model.clone();
+        let info = |stage: &Stage| StageInfo {
+            stage: stage.name.clone(),
+            models: if stage.who == Who::Synthesiser {
+                vec![ultra_model.clone()]
+            } else {
+                models.clone()
+            },
+        };
+        let plan = self.plan.stages.iter().map(info).collect();
+        Event::Started {
+            analysis_id,
+            pattern: self.plan.pattern.clone(),
+            models: models.clone(),
+            ultra_model: ultra_model.clone(),
+            plan,
+            estimate,
+        }
+    }
+
+    /// How many answered and how many failed in the stage in hand.
+    pub fn counts(&self) -> (usize, usize) {
+        let of_stage = self
+            .results
+            .values()
+            .filter(|result| result.stage == self.stage);
+        of_stage.fold((0, 0), |(a, f), result| {
+            if result.answered() {
+                (a + 1, f)
+            } else {
+                (a, f + 1)
+            }
+        })
+    }
+}
