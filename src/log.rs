@@ -1,1 +1,252 @@
-//! One-line records to stderr.
+//! One-line records to stderr: text or JSON, with the time and a level. Escapes control characters and
+//! hides what looks like a credential. Keeps nothing and never fails: a full disk must not stop an answer.
+
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use crate::clock;
+
+/// How much a record matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Level {
+    /// Somebody must look.
+    Error,
+    /// Somebody may want to look.
+    Warn,
+    /// What happened.
+    Info,
+    /// How it happened.
+    Debug,
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            Level::Debug => "debug",
+        }
+    }
+    /// The level with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [Level::Error, Level::Warn, Level::Info, Level::Debug];
+        all.into_iter().find(|level| level.as_str() == name)
+    }
+}
+
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Sets the level and the form for the whole process; called once, by the command that runs.
+pub fn configure(level: Level, json: bool) {
+    LEVEL.store(level as u8, Ordering::Relaxed);
+    JSON.store(json, Ordering::Relaxed);
+}
+
+/// Whether records of this level are written: for callers that would have to work for one.
+pub fn enabled(level: Level) -> bool {
+    level as u8 <= LEVEL.load(Ordering::Relaxed)
+}
+
+/// A named value of a record. The request's id goes under `request`.
+pub type Field<'a> = (&'a str, &'a dyn Display);
+
+/// Somebody must look.
+pub fn error(message: &str, fields: &[Field]) {
+    write(Level::Error, message, fields);
+}
+/// Somebody may want to look.
+pub fn warn(message: &str, fields: &[Field]) {
+    write(Level::Warn, message, fields);
+}
+/// What happened.
+pub fn info(message: &str, fields: &[Field]) {
+    write(Level::Info, message, fields);
+}
+/// How it happened.
+pub fn debug(message: &str, fields: &[Field]) {
+    write(Level::Debug, message, fields);
+}
+
+fn write(level: Level, message: &str, fields: &[Field]) {
+    if !enabled(level) {
+        return;
+    }
+    let time = clock::now().to_string();
+    let line = if JSON.load(Ordering::Relaxed) {
+        json_line(&time, level, message, fields)
+    } else {
+        text_line(&time, level, message, fields)
+    };
+    // One write a record keeps records of several threads apart.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+fn text_line(time: &str, level: Level, message: &str, fields: &[Field]) -> String {
+    let mut line = format!("{time} {:5} ", level.as_str());
+    escape(&mut line, message);
+    for (name, value) in fields {
+        let value = shown(name, *value);
+        let _ = write!(line, " {name}=");
+        if value.is_empty() || value.contains([' ', '=', '"']) {
+            line.push('"');
+            escape(&mut line, &value);
+            line.push('"');
+        } else {
+            escape(&mut line, &value);
+        }
+    }
+    line.push('\n');
+    line
+}
+
+fn json_line(time: &str, level: Level, message: &str, fields: &[Field]) -> String {
+    let mut line = String::new();
+    let mut pair = |name: &str, value: &str| {
+        line.push(if line.is_empty() { '{' } else { ',' });
+        line.push('"');
+        escape(&mut line, name);
+        line.push_str("\":\"");
+        escape(&mut line, value);
+        line.push('"');
+    };
+    pair("time", time);
+    pair("level", level.as_str());
+    pair("message", message);
+    for (name, value) in fields {
+        pair(name, &shown(name, *value));
+    }
+    line.push_str("}\n");
+    line
+}
+
+/// Longest value of a record; the rest says nothing more to a person.
+const MOST_CHARACTERS: usize = 1000;
+
+fn shown(name: &str, value: &dyn Display) -> String {
+    const HIDDEN: &[&str] = &[
+        "password",
+        "secret",
+        "token",
+        "authorization",
+        "cookie",
+        "api_key",
+    ];
+    if HIDDEN.iter().any(|part| name.contains(part)) {
+        return "***".to_owned();
+    }
+    let text = value.to_string();
+    let cut = text
+        .char_indices()
+        .nth(MOST_CHARACTERS)
+        .map_or(text.len(), |(at, _)| at);
+    redact(&text[..cut])
+}
+
+/// Replaces what begins like a key or a token: they arrive inside messages of other programs.
+fn redact(text: &str) -> String {
+    const BEGINNINGS: &[&str] = &["quire_", "sk-", "eyJ"];
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = BEGINNINGS.iter().filter_map(|start| rest.find(start)).min() {
+        let token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let end = rest[at..]
+            .find(|c| !token(c))
+            .map_or(rest.len(), |length| at + length);
+        safe.push_str(&rest[..at]);
+        safe.push_str(if end - at >= 20 {
+            "***"
+        } else {
+            &rest[at..end]
+        });
+        rest = &rest[end..];
+    }
+    safe + rest
+}
+
+/// Escapes as JSON does, which a person can read in a text line too. A line break in a value would
+/// otherwise let a caller write records of their own.
+fn escape(line: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '"' => line.push_str("\\\""),
+            '\\' => line.push_str("\\\\"),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            c if c.is_control()
+                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
+                let _ = write!(line, "\\u{:04x}", c as u32);
+            }
+            c => line.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, value: &str, text: &str, json: &str) {
+        let fields: &[Field] = &[(name, &value)];
+        assert_eq!(
+            text_line("T", Level::Info, "m", fields),
+            format!("T info  m {text}\n")
+        );
+        let expected = format!("{{\"time\":\"T\",\"level\":\"info\",\"message\":\"m\",{json}}}\n");
+        let line = json_line("T", Level::Info, "m", fields);
+        assert_eq!(line, expected);
+        serde_json::from_str::<serde_json::Value>(&line).expect("a line is JSON");
+    }
+
+    #[test]
+    fn values() {
+        check("a", "b", "a=b", r#""a":"b""#);
+        check("a", "", "a=\"\"", r#""a":"""#);
+        check("a", "b c=\"d\"", r#"a="b c=\"d\"""#, r#""a":"b c=\"d\"""#);
+        check(
+            "a",
+            "x\r\ny\u{1b}[2J",
+            r"a=x\r\ny\u001b[2J",
+            r#""a":"x\r\ny\u001b[2J""#,
+        );
+        check("a", "\u{202e}", r"a=\u202e", r#""a":"\u202e""#);
+        check(
+            "new_password",
+            "hunter2",
+            "new_password=***",
+            r#""new_password":"***""#,
+        );
+        check(
+            "why",
+            "bad sk-aaaaaaaaaaaaaaaaaaaaaa!",
+            r#"why="bad ***!""#,
+            r#""why":"bad ***!""#,
+        );
+        check(
+            "why",
+            "sk-1 eyJ",
+            r#"why="sk-1 eyJ""#,
+            r#""why":"sk-1 eyJ""#,
+        );
+    }
+
+    #[test]
+    fn values_are_bounded() {
+        assert_eq!(
+            shown("a", &"é".repeat(5000)).chars().count(),
+            MOST_CHARACTERS
+        );
+    }
+
+    #[test]
+    fn levels_are_ordered_and_named() {
+        assert!(Level::Error < Level::Debug);
+        assert_eq!(Level::parse("warn"), Some(Level::Warn));
+        assert_eq!(Level::parse("loud"), None);
+    }
+}

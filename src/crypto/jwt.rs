@@ -1,0 +1,209 @@
+//! Access tokens for programs: JWT with HS256. The header is compared, never obeyed. Knows nothing of
+//! sessions; whether one is still alive is asked elsewhere.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+
+use super::derive;
+use crate::domain::time::Timestamp;
+
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Whose: the account's id.
+    pub sub: String,
+    /// The session's id.
+    pub sid: String,
+    /// The token's own id.
+    pub jti: String,
+    /// When it was made, in seconds since 1970.
+    pub iat: i64,
+    /// When it ends.
+    pub exp: i64,
+    /// What it is for; `access` is the only kind we sign.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// Why a token is not accepted. Callers answer all of them alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejected {
+    /// Larger than any token we make.
+    Oversize,
+    /// Not three parts of the right form, or another header than ours.
+    Malformed,
+    /// The signature is not ours.
+    Forged,
+    /// Its time is over, or has not come.
+    Expired,
+    /// Made for something else.
+    WrongKind,
+}
+
+/// The one header we write; a token with any other is not ours.
+const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
+const MOST_BYTES: usize = 2048;
+/// Clocks of several machines differ a little.
+const LEEWAY: i64 = 30;
+
+/// Signs and checks with one key.
+pub struct Jwt {
+    key: hmac::Key,
+    header: String,
+}
+
+impl Jwt {
+    /// The key comes from the installation's secret.
+    pub fn new(secret: &str) -> Self {
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &derive(secret, "jwt")),
+            header: URL_SAFE_NO_PAD.encode(HEADER),
+        }
+    }
+
+    /// A signed token.
+    pub fn sign(&self, claims: &Claims) -> String {
+        let json = serde_json::to_vec(claims).expect("claims are texts and numbers");
+        let mut token = format!("{}.{}", self.header, URL_SAFE_NO_PAD.encode(json));
+        let signature = hmac::sign(&self.key, token.as_bytes());
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        token
+    }
+
+    /// What a token says, if we made it, for this kind of use, and it still holds.
+    pub fn check(&self, token: &str, kind: &str, now: Timestamp) -> Result<Claims, Rejected> {
+        if token.len() > MOST_BYTES {
+            return Err(Rejected::Oversize);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(Rejected::Malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(Rejected::Malformed)?;
+        if header != self.header {
+            return Err(Rejected::Malformed);
+        }
+        let decode = |part: &str| {
+            URL_SAFE_NO_PAD
+                .decode(part)
+                .map_err(|_| Rejected::Malformed)
+        };
+        hmac::verify(&self.key, signed.as_bytes(), &decode(signature)?)
+            .map_err(|_| Rejected::Forged)?;
+        let claims: Claims =
+            serde_json::from_slice(&decode(claims)?).map_err(|_| Rejected::Malformed)?;
+        if claims.exp <= now.seconds() || claims.iat > now.seconds() + LEEWAY {
+            return Err(Rejected::Expired);
+        }
+        if claims.kind != kind {
+            return Err(Rejected::WrongKind);
+        }
+        Ok(claims)
+    }
+}
+
+impl Claims {
+    /// Claims of an access token that holds for a while.
+    pub fn access(sub: &str, sid: &str, jti: String, now: Timestamp, length: Duration) -> Self {
+        Self {
+            sub: sub.to_owned(),
+            sid: sid.to_owned(),
+            jti,
+            iat: now.seconds(),
+            exp: (now + length).seconds(),
+            kind: "access".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn claims() -> Claims {
+        Claims::access(
+            "user_1",
+            "session_1",
+            "j".into(),
+            NOW,
+            Duration::from_secs(900),
+        )
+    }
+
+    fn encode(text: &str) -> String {
+        URL_SAFE_NO_PAD.encode(text)
+    }
+
+    #[test]
+    fn what_was_signed_is_read() {
+        let jwt = Jwt::new("a secret of some length");
+        let token = jwt.sign(&claims());
+        assert_eq!(jwt.check(&token, "access", NOW), Ok(claims()));
+        assert_eq!(token.split('.').count(), 3);
+    }
+
+    #[test]
+    fn times() {
+        let jwt = Jwt::new("s");
+        let token = jwt.sign(&claims());
+        for (seconds, expected) in [
+            (-31, Err(Rejected::Expired)),
+            (-30, Ok(claims())),
+            (899, Ok(claims())),
+            (900, Err(Rejected::Expired)),
+        ] {
+            let now = Timestamp::from_millis(NOW.millis() + seconds * 1000);
+            assert_eq!(jwt.check(&token, "access", now), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_refused() {
+        let jwt = Jwt::new("s");
+        let token = jwt.sign(&claims());
+        let parts: Vec<_> = token.split('.').collect();
+        let refresh = Claims {
+            kind: "refresh".into(),
+            ..claims()
+        };
+        let none = encode(r#"{"alg":"none","typ":"JWT"}"#);
+        let other = encode(r#"{"alg":"HS512","typ":"JWT"}"#);
+        let raised = encode(
+            &serde_json::to_string(&Claims {
+                sub: "user_2".into(),
+                ..claims()
+            })
+            .expect("json"),
+        );
+        for (token, expected) in [
+            (String::new(), Rejected::Malformed),
+            ("a.b".into(), Rejected::Malformed),
+            ("..".into(), Rejected::Malformed),
+            (format!("{none}.{}.", parts[1]), Rejected::Malformed),
+            (
+                format!("{none}.{}.{}", parts[1], parts[2]),
+                Rejected::Malformed,
+            ),
+            (
+                format!("{other}.{}.{}", parts[1], parts[2]),
+                Rejected::Malformed,
+            ),
+            (format!("{}.{}.", parts[0], parts[1]), Rejected::Forged),
+            (
+                format!("{}.{raised}.{}", parts[0], parts[2]),
+                Rejected::Forged,
+            ),
+            (Jwt::new("other").sign(&claims()), Rejected::Forged),
+            (format!("{token}.x"), Rejected::Malformed),
+            (format!("{token}="), Rejected::Malformed),
+            (jwt.sign(&refresh), Rejected::WrongKind),
+            ("x".repeat(MOST_BYTES + 1), Rejected::Oversize),
+        ] {
+            assert_eq!(jwt.check(&token, "access", NOW), Err(expected), "{token}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Password hashes: PBKDF2-HMAC-SHA256 as a PHC string that carries its parameters. Slow on purpose, so
+//! never called on the runtime's thread. PBKDF2 and not Argon2: glibc never gives Argon2's blocks back.
+
+use std::num::NonZeroU32;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use ring::pbkdf2;
+
+use super::{Error, random};
+
+static ALGORITHM: pbkdf2::Algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
+const NAME: &str = "pbkdf2-sha256";
+
+/// More rounds than this in a stored hash are not ours; working through them would block everyone.
+const MOST_ROUNDS: u32 = 100_000_000;
+
+/// A new hash: `$pbkdf2-sha256$i=600000$salt$hash`.
+pub fn hash(password: &str, rounds: u32) -> Result<String, Error> {
+    Ok(with_salt(password, rounds, &random::<16>()?))
+}
+
+fn with_salt(password: &str, rounds: u32, salt: &[u8]) -> String {
+    let rounds = NonZeroU32::new(rounds).unwrap_or(NonZeroU32::MIN);
+    let mut hash = [0; 32];
+    pbkdf2::derive(ALGORITHM, rounds, salt, password.as_bytes(), &mut hash);
+    let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
+    format!("${NAME}$i={rounds}${salt}${hash}")
+}
+
+/// Whether the password is the one that was hashed. A hash that cannot be read fits no password.
+pub fn verify(password: &str, stored: &str) -> bool {
+    parse(stored).is_some_and(|parts| {
+        pbkdf2::verify(
+            ALGORITHM,
+            parts.rounds,
+            &parts.salt,
+            password.as_bytes(),
+            &parts.hash,
+        )
+        .is_ok()
+    })
+}
+
+/// Whether a hash was made with fewer rounds than are wanted now.
+pub fn needs_rehash(stored: &str, rounds: u32) -> bool {
+    parse(stored).is_none_or(|parts| parts.rounds.get() < rounds)
+}
+
+/// A hash that fits no password that is known, for checks against accounts that do not exist: they then
+/// take as long as the others.
+pub fn dummy(rounds: u32) -> String {
+    let zeros = STANDARD_NO_PAD.encode([0; 32]);
+    format!(
+        "${NAME}$i={rounds}${}${zeros}",
+        STANDARD_NO_PAD.encode([0; 16])
+    )
+}
+
+struct Parts {
+    rounds: NonZeroU32,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+fn parse(stored: &str) -> Option<Parts> {
+    let mut fields = stored.strip_prefix('$')?.split('$');
+    if fields.next()? != NAME {
+        return None;
+    }
+    let rounds: NonZeroU32 = fields.next()?.strip_prefix("i=")?.parse().ok()?;
+    let salt = STANDARD_NO_PAD.decode(fields.next()?).ok()?;
+    let hash = STANDARD_NO_PAD.decode(fields.next()?).ok()?;
+    let sound = fields.next().is_none() && hash.len() == 32 && rounds.get() <= MOST_ROUNDS;
+    sound.then_some(Parts { rounds, salt, hash })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_published_value() {
+        // RFC 7914, section 11: PBKDF2-HMAC-SHA-256, password "passwd", salt "salt", 1 round.
+        let expected = "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc";
+        let hash = with_salt("passwd", 1, b"salt");
+        assert!(hash.starts_with("$pbkdf2-sha256$i=1$c2FsdA$"), "{hash}");
+        let parts = parse(&hash).expect("our own form");
+        assert_eq!(crate::crypto::hex(&parts.hash), expected);
+    }
+
+    #[test]
+    fn only_the_same_password_fits() {
+        let stored = hash("Tr4verse-Orchid", 10).expect("randomness");
+        assert!(verify("Tr4verse-Orchid", &stored));
+        for wrong in ["", "tr4verse-Orchid", "Tr4verse-Orchid "] {
+            assert!(!verify(wrong, &stored), "{wrong}");
+        }
+        assert_ne!(hash("same", 10), hash("same", 10), "salts differ");
+    }
+
+    #[test]
+    fn weak_parameters_ask_for_a_new_hash() {
+        let stored = hash("x", 10).expect("randomness");
+        assert!(needs_rehash(&stored, 11));
+        assert!(!needs_rehash(&stored, 10));
+        assert!(needs_rehash("", 1));
+    }
+
+    #[test]
+    fn broken_hashes_fit_nothing() {
+        let good = hash("x", 10).expect("randomness");
+        for bad in [
+            "",
+            "x",
+            "$pbkdf2-sha256$i=0$AAAA$AAAA",
+            "$pbkdf2-sha256$i=10$AAAA$AAAA",
+            &good.replace("sha256", "md5"),
+            &good.replace("i=10", "i=4000000000"),
+            &format!("{good}$"),
+            &dummy(10),
+        ] {
+            assert!(!verify("x", bad), "{bad}");
+            assert!(!verify("", bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! SHA-256, whole or in pieces.
+
+use ring::digest;
+
+/// Takes bytes in pieces of any size.
+#[derive(Clone)]
+pub struct Hasher(digest::Context);
+
+impl Hasher {
+    /// One that has seen nothing.
+    pub fn new() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+    /// More bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+    /// The hash of all bytes.
+    pub fn finish(self) -> [u8; 32] {
+        bytes(&self.0.finish())
+    }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The hash of these bytes.
+pub fn hash(data: &[u8]) -> [u8; 32] {
+    bytes(&digest::digest(&digest::SHA256, data))
+}
+
+fn bytes(digest: &digest::Digest) -> [u8; 32] {
+    digest
+        .as_ref()
+        .try_into()
+        .expect("a SHA-256 digest has 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::hex;
+
+    #[test]
+    fn the_published_example() {
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex(&hash(b"abc")), expected);
+        let mut pieces = Hasher::new();
+        pieces.update(b"a");
+        pieces.update(b"");
+        pieces.update(b"bc");
+        assert_eq!(hex(&pieces.finish()), expected);
+    }
+}
