@@ -1,1 +1,216 @@
-//! SQLite. The only folder that contains SQL.
+//! SQLite. The only folder that contains SQL: one writer thread, two reader threads, and one file a
+//! topic with functions that each answer one question. Decides nothing about features.
+//!
+//! A closure given to `read` or `write` is one transaction. It runs on a thread of the store, so it must
+//! own what it uses; if its caller leaves, a write that was queued is still made, whole.
+
+mod backup;
+mod connection;
+mod error;
+pub mod invites;
+mod migrate;
+pub mod password_resets;
+mod queue;
+mod readers;
+pub mod sessions;
+pub mod users;
+mod values;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+
+use tokio::sync::{oneshot, watch};
+
+pub use backup::{BackupError, Verified, verify};
+pub use connection::{Reader, Writer};
+pub use error::{OpenError, Result, StoreError};
+pub use migrate::{APPLICATION_ID, VERSION};
+
+/// Where the database lies.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The file; its folder must exist.
+    pub path: PathBuf,
+}
+
+/// The database. Cheap to clone; the threads end when it is closed or the last clone is gone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    saved: Option<PathBuf>,
+    readers: readers::Readers,
+    changes: Arc<queue::Queue<writer::Job>>,
+    done: watch::Receiver<bool>,
+    reads_well: Arc<AtomicBool>,
+    writes_well: Arc<AtomicBool>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.readers.queue.close();
+        self.changes.close();
+    }
+}
+
+impl Store {
+    /// Opens the database, made new or brought to the current schema first. Blocks.
+    pub fn open(settings: &Settings) -> std::result::Result<Self, OpenError> {
+        let path = settings.path.clone();
+        if !path.exists() {
+            // The log and its index get the mode of the database.
+            backup::private_file(&path)
+                .map_err(|error| OpenError::Failed(format!("{}: {error}", path.display())))?;
+        }
+        let mut db = Writer::open(&path)?;
+        let saved = migrate::bring_up(db.connection(), &path)?;
+
+        let changes = Arc::new(queue::Queue::new());
+        let (reads_well, writes_well) = (
+            Arc::new(AtomicBool::new(true)),
+            Arc::new(AtomicBool::new(true)),
+        );
+        let (end, done) = watch::channel(false);
+        let (queue, healthy, file) = (Arc::clone(&changes), Arc::clone(&writes_well), path.clone());
+        std::thread::Builder::new()
+            .name("quire-writer".into())
+            .stack_size(512 * 1024)
+            .spawn(move || {
+                writer::run(db, &queue, &healthy, || Ok(Writer::open(&file)?));
+                end.send_replace(true);
+            })
+            .map_err(|error| OpenError::Failed(format!("no thread: {error}")))?;
+        let readers = readers::Readers::new(path.clone(), Arc::clone(&reads_well));
+        Ok(Self(Arc::new(Inner {
+            path,
+            saved,
+            readers,
+            changes,
+            done,
+            reads_well,
+            writes_well,
+        })))
+    }
+
+    /// The backup that was made because the database had to be migrated, if it had to.
+    pub fn saved_before_migrating(&self) -> Option<&Path> {
+        self.0.saved.as_deref()
+    }
+
+    /// Asks. Many statements in one closure see one state of the database.
+    pub async fn read<T, F>(&self, ask: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader) -> Result<T> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        self.0.readers.wake();
+        let job: readers::Job = Box::new(move |db| {
+            let _ = answer.send(db.and_then(ask));
+        });
+        self.0.readers.queue.put(job).await.map_err(closed)?;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Changes. The answer comes after the change is safely on disk; on an error nothing was changed.
+    pub async fn write<T, F>(&self, change: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Writer) -> Result<T> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job = writer::work(change, move |result| {
+            let _ = answer.send(result);
+        });
+        self.0.changes.put(job).await.map_err(closed)?;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// `read` for threads that may block: never call it on the runtime.
+    pub fn read_now<T, F>(&self, ask: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader) -> Result<T> + Send + 'static,
+    {
+        let (answer, answered) = sync_channel(1);
+        self.0.readers.wake();
+        let job: readers::Job = Box::new(move |db| {
+            let _ = answer.send(db.and_then(ask));
+        });
+        self.0.readers.queue.put_now(job).map_err(closed)?;
+        answered.recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// `write` for threads that may block: never call it on the runtime.
+    pub fn write_now<T, F>(&self, change: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Writer) -> Result<T> + Send + 'static,
+    {
+        let (answer, answered) = sync_channel(1);
+        let job = writer::work(change, move |result| {
+            let _ = answer.send(result);
+        });
+        self.0.changes.put_now(job).map_err(closed)?;
+        answered.recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// How the last read and the last commit went. Costs nothing.
+    pub fn check(&self) -> Result<()> {
+        let well = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        if *self.0.done.borrow() {
+            return Err(closed(queue::Closed));
+        }
+        match (well(&self.0.reads_well), well(&self.0.writes_well)) {
+            (true, true) => Ok(()),
+            (false, _) => Err(StoreError::Failed("the last read failed".into())),
+            (_, false) => Err(StoreError::Failed("the last commit failed".into())),
+        }
+    }
+
+    /// Really asks both sides, and so refreshes what `check` says. The write changes nothing.
+    pub async fn probe(&self) -> Result<()> {
+        self.read(|db| db.one("SELECT 1", [], |_| Ok(()))).await?;
+        self.write(|_| Ok(())).await
+    }
+
+    /// Moves the log into the database and empties it. What was deleted before is in no file after.
+    pub async fn checkpoint(&self) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        let job = writer::Job::Checkpoint(Box::new(move |result| {
+            let _ = answer.send(result);
+        }));
+        self.0.changes.put(job).await.map_err(closed)?;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// A verified copy of the database, made while it is in use. Blocks for as long as it takes.
+    pub fn backup(&self, to: &Path, replace: bool) -> std::result::Result<Verified, BackupError> {
+        backup::copy(&self.0.path, to, replace)
+    }
+
+    /// Takes no more, does what was queued, empties the log. Any clone may call it, once or more.
+    pub async fn close(&self) {
+        self.0.readers.queue.close();
+        self.0.changes.close();
+        let mut done = self.0.done.clone();
+        // An error means that the thread is gone, which is what we wait for.
+        let _ = done.wait_for(|done| *done).await;
+    }
+}
+
+fn closed(_: queue::Closed) -> StoreError {
+    StoreError::Failed("the store is closed".into())
+}
+
+/// The answer's sender was dropped: the closure panicked, or its thread ended.
+fn gone() -> StoreError {
+    StoreError::Failed("the closure panicked".into())
+}
+
+#[cfg(test)]
+mod tests;

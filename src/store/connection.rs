@@ -1,0 +1,176 @@
+//! A connection with its settings, as the topic files see it: `Reader` asks, `Writer` also changes.
+//! A write through a `Reader` does not type-check, and its connection is read-only besides.
+
+use std::cell::Cell;
+use std::ops::Deref;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row};
+
+use super::error::{Result, StoreError};
+
+/// Answers questions.
+pub struct Reader {
+    connection: Connection,
+    broken: Cell<bool>,
+}
+
+/// Answers questions and makes changes. Only the writer thread has one.
+pub struct Writer(Reader);
+
+impl Deref for Writer {
+    type Target = Reader;
+    fn deref(&self) -> &Reader {
+        &self.0
+    }
+}
+
+impl Reader {
+    /// A read-only connection.
+    pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -512;")?;
+        Ok(Self::new(connection))
+    }
+
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            broken: Cell::new(false),
+        }
+    }
+
+    /// The first row, if there is one.
+    pub(super) fn maybe<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        from_row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        let answer = self.connection.prepare_cached(sql).and_then(|mut query| {
+            let mut rows = query.query(params)?;
+            rows.next()?.map(from_row).transpose()
+        });
+        self.note(answer)
+    }
+
+    /// The only row of a question that always has one.
+    pub(super) fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        from_row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.maybe(sql, params, from_row)?
+            .ok_or(StoreError::Missing)
+    }
+
+    /// All rows. The question carries the limit.
+    pub(super) fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        from_row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let answer = self
+            .connection
+            .prepare_cached(sql)
+            .and_then(|mut query| query.query_map(params, from_row)?.collect());
+        self.note(answer)
+    }
+
+    /// Transaction control, for the threads.
+    pub(super) fn control(&self, sql: &'static str) -> Result<()> {
+        let answer = self
+            .connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]));
+        self.note(answer).map(drop)
+    }
+
+    /// Statements that are run once in a connection's life.
+    pub(super) fn batch(&self, sql: &str) -> Result<()> {
+        let answer = self.connection.execute_batch(sql);
+        self.note(answer)
+    }
+
+    /// Between BEGIN and COMMIT. Some failures end a transaction behind our back.
+    pub(super) fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    /// Not to be used again.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.get()
+    }
+
+    pub(super) fn give_up(&self) {
+        self.broken.set(true);
+    }
+
+    fn note<T>(&self, answer: rusqlite::Result<T>) -> Result<T> {
+        answer.map_err(|error| {
+            let lasting = matches!(
+                error.sqlite_error_code(),
+                Some(
+                    ErrorCode::SystemIoFailure
+                        | ErrorCode::DatabaseCorrupt
+                        | ErrorCode::NotADatabase
+                        | ErrorCode::CannotOpen
+                        | ErrorCode::OutOfMemory
+                )
+            );
+            if lasting {
+                self.give_up();
+            }
+            error.into()
+        })
+    }
+}
+
+impl Writer {
+    /// The one connection that changes things.
+    pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = connect(path, flags)?;
+        // WAL: readers never wait for the writer. FULL: what was acknowledged survives a power cut; group
+        // commit pays for it. secure_delete: what a person deletes is overwritten, not only unlinked.
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA secure_delete = ON; PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304;",
+        )?;
+        Ok(Self(Reader::new(connection)))
+    }
+
+    /// Changes rows; says how many.
+    pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<usize> {
+        let answer = self
+            .connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(params));
+        self.note(answer)
+    }
+
+    /// Changes the one row that is meant, which must be there.
+    pub(super) fn run_one(&self, sql: &str, params: impl Params) -> Result<()> {
+        match self.run(sql, params)? {
+            0 => Err(StoreError::Missing),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.0.connection
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    // Without SQLITE_OPEN_URI: a path is a path, whatever characters are in it.
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    // First, because every statement after it may find the file locked.
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;")?;
+    Ok(connection)
+}

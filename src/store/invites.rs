@@ -1,0 +1,58 @@
+//! Invitations to make an account, by the hash of their token.
+
+use super::connection::Writer;
+use super::error::Result;
+use crate::domain::time::Timestamp;
+
+/// A new invitation; for one address, or for anybody who holds it when that is empty.
+pub fn put(
+    db: &Writer,
+    hash: &[u8; 32],
+    email: &str,
+    now: Timestamp,
+    expires: Timestamp,
+) -> Result<()> {
+    db.run(
+        "INSERT INTO invites (hash, email, created, expires) VALUES (?1, ?2, ?3, ?4)",
+        (hash, email, now, expires),
+    )
+    .map(drop)
+}
+
+/// Uses an invitation up. False when it is not there, has run out or is for another address.
+pub fn take(db: &Writer, hash: &[u8; 32], email: &str, now: Timestamp) -> Result<bool> {
+    let taken = db.run(
+        "DELETE FROM invites WHERE hash = ?1 AND expires > ?3 AND email IN ('', ?2)",
+        (hash, email, now),
+    )?;
+    Ok(taken > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, with_writer};
+    use super::*;
+
+    #[test]
+    fn an_invitation_is_for_one_person_once() {
+        with_writer(|db| {
+            put(db, &[1; 32], "a@b.org", at(1), at(100))?;
+            put(db, &[2; 32], "", at(1), at(100))?;
+            for (hash, email, now, expected) in [
+                (1, "x@y.org", 50, false),
+                (1, "a@b.org", 100, false),
+                (1, "a@b.org", 50, true),
+                (1, "a@b.org", 50, false),
+                (2, "x@y.org", 50, true),
+                (3, "x@y.org", 50, false),
+            ] {
+                assert_eq!(
+                    take(db, &[hash; 32], email, at(now)),
+                    Ok(expected),
+                    "{hash} {email} {now}"
+                );
+            }
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,117 @@
+//! Brings a database to the current schema: a new one from `schema.sql`, an older one by the steps it
+//! lacks, after a verified backup. Refuses one that is newer or not ours.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::backup;
+use super::error::OpenError;
+
+/// The whole current schema.
+pub(super) const SCHEMA: &str = include_str!("../../schema.sql");
+
+/// `Quir`: marks the file as ours, for `file` and for us.
+pub const APPLICATION_ID: i32 = 0x5175_6972;
+
+/// The first version that was ever kept.
+const OLDEST: u32 = 1;
+
+type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
+
+/// The step at index n brings version `OLDEST + n` to the next one. Never change one that was released.
+const STEPS: &[Step] = &[votes_and_encodings];
+
+/// The version this program writes.
+pub const VERSION: u32 = OLDEST + STEPS.len() as u32;
+
+fn votes_and_encodings(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "ALTER TABLE documents ADD COLUMN encoding TEXT NOT NULL DEFAULT '';
+         CREATE TABLE votes (
+             analysis_id TEXT    NOT NULL REFERENCES analyses (id) ON DELETE CASCADE,
+             user_id     TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+             choice      TEXT    NOT NULL,
+             created     INTEGER NOT NULL,
+             PRIMARY KEY (analysis_id, user_id)
+         ) STRICT, WITHOUT ROWID;
+         CREATE INDEX votes_user ON votes (user_id);",
+    )
+}
+
+/// What is in the file.
+enum Found {
+    Nothing,
+    Version(u32),
+}
+
+/// Makes the database current. Gives the backup that was made on the way, if one was.
+pub(super) fn bring_up(db: &mut Connection, path: &Path) -> Result<Option<PathBuf>, OpenError> {
+    let saved = match inspect(db)? {
+        Found::Version(VERSION) => return Ok(None),
+        Found::Version(old) => Some(save(path, old)?),
+        Found::Nothing => None,
+    };
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Asked again: another process may have been faster, and now nobody can be.
+    match inspect(&transaction)? {
+        Found::Version(VERSION) => return Ok(saved),
+        Found::Nothing => transaction.execute_batch(SCHEMA)?,
+        Found::Version(old) => {
+            for step in &STEPS[(old - OLDEST) as usize..] {
+                step(&transaction)?;
+            }
+            let strays: i64 = transaction.query_row(
+                "SELECT count(*) FROM pragma_foreign_key_check",
+                [],
+                |row| row.get(0),
+            )?;
+            if strays > 0 {
+                return Err(OpenError::Damaged(format!(
+                    "{strays} rows belong to nothing"
+                )));
+            }
+        }
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    Ok(saved)
+}
+
+fn inspect(db: &Connection) -> Result<Found, OpenError> {
+    let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let (mark, version) = (number("application_id")?, number("user_version")?);
+    if tables == 0 && mark == 0 && version == 0 {
+        return Ok(Found::Nothing);
+    }
+    if mark != i64::from(APPLICATION_ID) {
+        return Err(OpenError::Foreign);
+    }
+    match u32::try_from(version) {
+        Ok(found) if found > VERSION => Err(OpenError::Newer {
+            found,
+            known: VERSION,
+        }),
+        Ok(found) if found >= OLDEST => Ok(Found::Version(found)),
+        _ => Err(OpenError::Damaged(format!(
+            "it claims to have version {version}"
+        ))),
+    }
+}
+
+/// A verified copy beside the database, under a name that says what it is.
+fn save(path: &Path, old: u32) -> Result<PathBuf, OpenError> {
+    let stem = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = (1..1000)
+        .map(|number| match number {
+            1 => path.with_file_name(format!("{stem}.v{old}-before-v{VERSION}")),
+            _ => path.with_file_name(format!("{stem}.v{old}-before-v{VERSION}-{number}")),
+        })
+        .find(|name| !name.exists())
+        .ok_or_else(|| OpenError::Failed("there are too many old backups beside it".into()))?;
+    backup::copy(path, &name, false)
+        .map_err(|error| OpenError::Failed(format!("no backup before migrating: {error}")))?;
+    Ok(name)
+}

@@ -1,0 +1,113 @@
+//! Requests to reset a password, and the hash of the link's token once there is one. One a person: a
+//! new one takes the place of the old.
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::values::moment;
+use crate::domain::id::UserId;
+use crate::domain::time::Timestamp;
+
+/// A request, as an admin sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reset {
+    /// Who asked.
+    pub user: UserId,
+    /// Their address.
+    pub email: String,
+    /// When they asked, or when the link was made without their asking.
+    pub requested: Timestamp,
+    /// Until when a link that was made holds; none while there is no link.
+    pub expires: Option<Timestamp>,
+}
+
+/// Somebody asked. A link that was made before goes on holding.
+pub fn request(db: &Writer, user: &UserId, now: Timestamp) -> Result<()> {
+    db.run(
+        "INSERT INTO password_resets (user_id, requested) VALUES (?1, ?2)
+         ON CONFLICT (user_id) DO UPDATE SET requested = excluded.requested",
+        (user, now),
+    )
+    .map(drop)
+}
+
+/// A link was made. The one before holds no more.
+pub fn put(
+    db: &Writer,
+    user: &UserId,
+    hash: &[u8; 32],
+    now: Timestamp,
+    expires: Timestamp,
+) -> Result<()> {
+    db.run(
+        "INSERT INTO password_resets (user_id, requested, hash, expires) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, expires = excluded.expires",
+        (user, now, hash, expires),
+    )
+    .map(drop)
+}
+
+/// Uses a link up. Whose it was, if it held.
+pub fn take(db: &Writer, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserId>> {
+    let found: Option<(UserId, Timestamp)> = db.maybe(
+        "SELECT user_id, expires FROM password_resets WHERE hash = ?1",
+        [hash],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    db.run("DELETE FROM password_resets WHERE hash = ?1", [hash])?;
+    Ok(found.and_then(|(user, expires)| (expires > now).then_some(user)))
+}
+
+/// The newest requests, for admins.
+pub fn list(db: &Reader, limit: u32) -> Result<Vec<Reset>> {
+    db.all(
+        "SELECT r.user_id, u.email, r.requested, r.expires
+         FROM password_resets r JOIN users u ON u.id = r.user_id
+         ORDER BY r.requested DESC LIMIT ?1",
+        [limit],
+        |row| {
+            Ok(Reset {
+                user: row.get("user_id")?,
+                email: row.get("email")?,
+                requested: row.get("requested")?,
+                expires: moment(row, "expires")?,
+            })
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, user, with_writer};
+    use super::super::users;
+    use super::*;
+
+    #[test]
+    fn a_link_works_once_and_only_while_it_holds() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            let id = user(1).id;
+            request(db, &id, at(10))?;
+            assert_eq!(
+                list(db, 9)?
+                    .iter()
+                    .map(|reset| reset.expires)
+                    .collect::<Vec<_>>(),
+                [None]
+            );
+            put(db, &id, &[1; 32], at(20), at(100))?;
+            put(db, &id, &[2; 32], at(30), at(100))?;
+            let listed = list(db, 9)?;
+            assert_eq!(
+                (listed[0].requested, listed[0].expires),
+                (at(10), Some(at(100)))
+            );
+            assert_eq!(take(db, &[1; 32], at(50)), Ok(None), "replaced");
+            assert_eq!(take(db, &[2; 32], at(50)), Ok(Some(id.clone())));
+            assert_eq!(take(db, &[2; 32], at(50)), Ok(None), "used");
+            put(db, &id, &[3; 32], at(30), at(100))?;
+            assert_eq!(take(db, &[3; 32], at(100)), Ok(None), "run out");
+            assert_eq!(list(db, 9), Ok(vec![]));
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,148 @@
+//! Jobs on their way to the database threads: bounded, first come first served. An async caller waits
+//! for room without holding up the runtime; a blocking caller is its own bound, one job a thread.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Jobs that may wait; further callers wait to be let in.
+const ROOM: usize = 256;
+
+pub(super) struct Queue<J> {
+    state: Mutex<State<J>>,
+    ready: Condvar,
+    room: Arc<Semaphore>,
+}
+
+struct State<J> {
+    jobs: VecDeque<(J, Option<OwnedSemaphorePermit>)>,
+    idle: usize,
+    closed: bool,
+}
+
+/// The queue takes no more.
+#[derive(Debug, PartialEq)]
+pub(super) struct Closed;
+
+impl<J> Queue<J> {
+    pub(super) fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                jobs: VecDeque::new(),
+                idle: 0,
+                closed: false,
+            }),
+            ready: Condvar::new(),
+            room: Arc::new(Semaphore::new(ROOM)),
+        }
+    }
+
+    /// Waits for room, then queues the job. A caller that leaves while waiting has queued nothing.
+    pub(super) async fn put(&self, job: J) -> Result<(), Closed> {
+        let place = Arc::clone(&self.room).acquire_owned().await;
+        self.add(job, Some(place.map_err(|_| Closed)?))
+    }
+
+    /// Queues the job of a thread that will block until it is done.
+    pub(super) fn put_now(&self, job: J) -> Result<(), Closed> {
+        self.add(job, None)
+    }
+
+    fn add(&self, job: J, place: Option<OwnedSemaphorePermit>) -> Result<(), Closed> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Closed);
+        }
+        state.jobs.push_back((job, place));
+        // A thread that is busy looks here before it sleeps: under load nobody has to be woken.
+        let wake = state.idle > 0;
+        drop(state);
+        if wake {
+            self.ready.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for jobs and takes up to `most` of them. None once the queue is closed and empty.
+    pub(super) fn take(&self, most: usize) -> Option<Vec<J>> {
+        let mut state = self.lock();
+        while state.jobs.is_empty() {
+            if state.closed {
+                return None;
+            }
+            state.idle += 1;
+            state = self
+                .ready
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+        Some(Self::first(state, most))
+    }
+
+    /// Takes up to `most` jobs if there are any.
+    pub(super) fn take_waiting(&self, most: usize) -> Vec<J> {
+        Self::first(self.lock(), most)
+    }
+
+    fn first(mut state: MutexGuard<'_, State<J>>, most: usize) -> Vec<J> {
+        let count = most.min(state.jobs.len());
+        let taken: Vec<_> = state.jobs.drain(..count).collect();
+        // The places are given back after the lock: giving one back wakes a task that may want it.
+        drop(state);
+        taken.into_iter().map(|(job, _place)| job).collect()
+    }
+
+    /// Takes no more; what is queued will still be done.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.room.close();
+        self.ready.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
+        // No code of others runs under this lock, so a poisoned one still holds sound state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_keeps_what_is_queued_and_refuses_the_rest() {
+        let queue = Queue::new();
+        for job in 0..3 {
+            assert_eq!(queue.put_now(job), Ok(()));
+        }
+        queue.close();
+        assert_eq!(queue.put_now(3), Err(Closed));
+        assert_eq!(queue.take(2), Some(vec![0, 1]));
+        assert_eq!(queue.take_waiting(9), vec![2]);
+        assert_eq!(queue.take(1), None);
+    }
+
+    #[test]
+    fn a_full_queue_lets_nobody_in_until_a_job_is_taken() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let queue = Queue::new();
+            for job in 0..ROOM {
+                queue.put(job).await.expect("room");
+            }
+            let late = queue.put(ROOM);
+            tokio::pin!(late);
+            tokio::select! {
+                biased;
+                _ = &mut late => panic!("let in although full"),
+                () = std::future::ready(()) => {}
+            }
+            assert_eq!(queue.take(1), Some(vec![0]));
+            assert_eq!(late.await, Ok(()));
+        });
+    }
+}

@@ -1,0 +1,129 @@
+//! Two threads that answer questions, each with a read-only connection from the pool while there is
+//! work. They are started by the first question; a connection that failed is replaced.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use r2d2::{ManageConnection, Pool};
+use scheduled_thread_pool::ScheduledThreadPool;
+
+use super::connection::Reader;
+use super::error::{Result, StoreError};
+use super::queue::Queue;
+
+/// Two on two cores; four were slower.
+const READERS: u32 = 2;
+/// Enough for SQLite and a row; a thread's default is 2 MiB.
+const STACK: usize = 256 * 1024;
+
+/// One caller's question. Given an error instead of a connection, it passes that on.
+pub(super) type Job = Box<dyn FnOnce(Result<&Reader>) + Send>;
+
+pub(super) struct Readers {
+    pub(super) queue: Arc<Queue<Job>>,
+    pool: Pool<Connect>,
+    started: Once,
+    healthy: Arc<AtomicBool>,
+}
+
+struct Connect(PathBuf);
+
+impl ManageConnection for Connect {
+    type Connection = Reader;
+    type Error = StoreError;
+
+    fn connect(&self) -> Result<Reader> {
+        Ok(Reader::open(&self.0)?)
+    }
+    fn is_valid(&self, db: &mut Reader) -> Result<()> {
+        db.one("SELECT 1", [], |_| Ok(()))
+    }
+    fn has_broken(&self, db: &mut Reader) -> bool {
+        db.is_broken()
+    }
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf, healthy: Arc<AtomicBool>) -> Self {
+        let pool = Pool::builder()
+            .max_size(READERS)
+            // An idle server keeps no connection, and so no page cache.
+            .min_idle(Some(0))
+            .idle_timeout(Some(Duration::from_secs(60)))
+            .max_lifetime(None)
+            // A local file does not go away between two questions; a failure is noticed when it happens.
+            .test_on_check_out(false)
+            .connection_timeout(Duration::from_secs(10))
+            .error_handler(Box::new(r2d2::NopErrorHandler))
+            .thread_pool(Arc::new(
+                ScheduledThreadPool::builder()
+                    .num_threads(1)
+                    .thread_name_pattern("quire-pool")
+                    .build(),
+            ))
+            .build_unchecked(Connect(path));
+        Self {
+            queue: Arc::new(Queue::new()),
+            pool,
+            started: Once::new(),
+            healthy,
+        }
+    }
+
+    /// Starts the threads if this is the first question.
+    pub(super) fn wake(&self) {
+        self.started.call_once(|| {
+            for number in 1..=READERS {
+                let (queue, pool) = (Arc::clone(&self.queue), self.pool.clone());
+                let healthy = Arc::clone(&self.healthy);
+                let thread = std::thread::Builder::new()
+                    .name(format!("quire-reader-{number}"))
+                    .stack_size(STACK)
+                    .spawn(move || run(&queue, &pool, &healthy));
+                if thread.is_err() && number == 1 {
+                    // Nobody would ever answer: refuse instead of letting callers wait.
+                    self.queue.close();
+                }
+            }
+        });
+    }
+}
+
+fn run(queue: &Queue<Job>, pool: &Pool<Connect>, healthy: &AtomicBool) {
+    while let Some(jobs) = queue.take(1) {
+        match pool.get() {
+            Ok(db) => {
+                healthy.store(true, Ordering::Relaxed);
+                jobs.into_iter().for_each(|job| answer(&db, job));
+                while !db.is_broken()
+                    && let Some(job) = queue.take_waiting(1).pop()
+                {
+                    answer(&db, job);
+                }
+                healthy.store(!db.is_broken(), Ordering::Relaxed);
+            }
+            Err(error) => {
+                healthy.store(false, Ordering::Relaxed);
+                for job in jobs {
+                    job(Err(StoreError::Failed(error.to_string())));
+                }
+            }
+        }
+    }
+}
+
+/// One question sees one state of the database, however many statements it takes.
+fn answer(db: &Reader, job: Job) {
+    if let Err(error) = db.control("BEGIN") {
+        db.give_up();
+        return job(Err(error));
+    }
+    // A panic drops the way to answer, which the caller takes for a failure.
+    let calm = catch_unwind(AssertUnwindSafe(|| job(Ok(db)))).is_ok();
+    if !calm || (db.in_transaction() && db.control("COMMIT").is_err()) {
+        db.give_up();
+    }
+}

@@ -1,0 +1,229 @@
+//! Signed-in browsers and programs. Tokens are never here, only their hashes.
+
+use rusqlite::Row;
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::users;
+use super::values::moment;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Session, User};
+
+/// SHA-256 of a token.
+pub type Hash = [u8; 32];
+
+/// A new session.
+pub fn insert(db: &Writer, session: &Session) -> Result<()> {
+    let (previous, replaced) = session.previous.unzip();
+    db.run(
+        "INSERT INTO sessions (id, user_id, refresh_hash, previous_hash, replaced, created, expires,
+                               revoked, client)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        (
+            &session.id,
+            &session.user,
+            session.refresh_hash,
+            previous,
+            replaced.unwrap_or_default(),
+            session.created,
+            session.expires,
+            session.revoked.unwrap_or_default(),
+            &session.client,
+        ),
+    )
+    .map(drop)
+}
+
+/// The session, ended or not.
+pub fn by_id(db: &Reader, id: &SessionId) -> Result<Option<Session>> {
+    db.maybe("SELECT * FROM sessions WHERE id = ?1", [id], from_row)
+}
+
+/// The session and its account, if neither is ended or locked. What expires is the caller's to compare.
+pub fn active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
+    db.maybe(
+        "SELECT s.id AS session_id, s.user_id, s.refresh_hash, s.previous_hash, s.replaced,
+                s.created AS session_created, s.expires, s.revoked, s.client, u.*
+         FROM sessions s JOIN users u ON u.id = s.user_id
+         WHERE s.id = ?1 AND s.revoked = 0 AND u.disabled = 0",
+        [id],
+        |row| {
+            Ok((
+                session(row, "session_id", "session_created")?,
+                users::from_row(row)?,
+            ))
+        },
+    )
+}
+
+/// The session whose refresh token this is or was last: which of the two, the caller compares.
+pub fn find_by_refresh(db: &Reader, hash: &Hash) -> Result<Option<Session>> {
+    let current = db.maybe(
+        "SELECT * FROM sessions WHERE refresh_hash = ?1",
+        [hash],
+        from_row,
+    )?;
+    match current {
+        None => db.maybe(
+            "SELECT * FROM sessions WHERE previous_hash = ?1",
+            [hash],
+            from_row,
+        ),
+        found => Ok(found),
+    }
+}
+
+/// A new refresh token in the place of the one in force, which becomes the previous one.
+pub fn rotate(
+    db: &Writer,
+    id: &SessionId,
+    new_hash: &Hash,
+    now: Timestamp,
+    expires: Timestamp,
+) -> Result<()> {
+    db.run_one(
+        "UPDATE sessions SET previous_hash = refresh_hash, replaced = ?3, refresh_hash = ?2, expires = ?4
+         WHERE id = ?1 AND revoked = 0",
+        (id, new_hash, now, expires),
+    )
+}
+
+/// Ends a session. False when it was ended already or is not there.
+pub fn revoke(db: &Writer, id: &SessionId, now: Timestamp) -> Result<bool> {
+    let ended = db.run(
+        "UPDATE sessions SET revoked = ?2 WHERE id = ?1 AND revoked = 0",
+        (id, now),
+    )?;
+    Ok(ended > 0)
+}
+
+/// Ends all sessions of an account, but for one where that is wanted. Says how many.
+pub fn revoke_all_of(
+    db: &Writer,
+    user: &UserId,
+    now: Timestamp,
+    except: Option<&SessionId>,
+) -> Result<usize> {
+    db.run(
+        "UPDATE sessions SET revoked = ?2 WHERE user_id = ?1 AND revoked = 0 AND id <> ?3",
+        (user, now, except.map_or("", SessionId::as_str)),
+    )
+}
+
+/// The sessions of an account that are still in force, newest first.
+pub fn list_of(db: &Reader, user: &UserId, now: Timestamp) -> Result<Vec<Session>> {
+    db.all(
+        "SELECT * FROM sessions WHERE user_id = ?1 AND revoked = 0 AND expires > ?2
+         ORDER BY id DESC LIMIT 200",
+        (user, now),
+        from_row,
+    )
+}
+
+/// Removes sessions that have run out, and resets and invitations with them. Says how many sessions.
+pub fn delete_expired(db: &Writer, now: Timestamp) -> Result<usize> {
+    db.run(
+        "DELETE FROM password_resets WHERE hash IS NOT NULL AND expires <= ?1",
+        [now],
+    )?;
+    db.run("DELETE FROM invites WHERE expires <= ?1", [now])?;
+    db.run("DELETE FROM sessions WHERE expires <= ?1", [now])
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Session> {
+    session(row, "id", "created")
+}
+
+fn session(row: &Row<'_>, id: &str, created: &str) -> rusqlite::Result<Session> {
+    let previous: Option<Hash> = row.get("previous_hash")?;
+    Ok(Session {
+        id: row.get(id)?,
+        user: row.get("user_id")?,
+        refresh_hash: row.get("refresh_hash")?,
+        previous: previous.zip(moment(row, "replaced")?),
+        created: row.get(created)?,
+        expires: row.get("expires")?,
+        revoked: moment(row, "revoked")?,
+        client: row.get("client")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, user, with_writer};
+    use super::*;
+
+    fn session(n: u8, user: &UserId) -> Session {
+        Session {
+            id: SessionId::new(at(i64::from(n)), u128::from(n)),
+            user: user.clone(),
+            refresh_hash: [n; 32],
+            previous: None,
+            created: at(100),
+            expires: at(1_000 + i64::from(n)),
+            revoked: None,
+            client: "curl".into(),
+        }
+    }
+
+    #[test]
+    fn a_rotated_token_is_still_found_once_back() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            let it = session(1, &user(1).id);
+            insert(db, &it)?;
+            assert_eq!(by_id(db, &it.id), Ok(Some(it.clone())));
+            rotate(db, &it.id, &[7; 32], at(200), at(9_000))?;
+            let rotated = Session {
+                refresh_hash: [7; 32],
+                previous: Some(([1; 32], at(200))),
+                expires: at(9_000),
+                ..it.clone()
+            };
+            for hash in [[7; 32], [1; 32]] {
+                assert_eq!(find_by_refresh(db, &hash), Ok(Some(rotated.clone())));
+            }
+            rotate(db, &it.id, &[8; 32], at(300), at(9_000))?;
+            assert_eq!(find_by_refresh(db, &[1; 32]), Ok(None));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn only_a_session_and_account_in_force_are_active() {
+        with_writer(|db| {
+            users::insert_first_is_admin(db, &user(1))?;
+            users::insert(db, &user(2))?;
+            let (one, two) = (session(1, &user(2).id), session(2, &user(2).id));
+            insert(db, &one)?;
+            insert(db, &two)?;
+            assert_eq!(active(db, &one.id), Ok(Some((one.clone(), user(2)))));
+            assert_eq!(revoke(db, &one.id, at(5)), Ok(true));
+            assert_eq!(revoke(db, &one.id, at(6)), Ok(false));
+            assert_eq!(active(db, &one.id), Ok(None));
+            assert!(rotate(db, &one.id, &[9; 32], at(7), at(8)).is_err());
+            users::set_disabled(db, &user(2).id, true)?;
+            assert_eq!(active(db, &two.id), Ok(None));
+            users::delete(db, &user(2).id)?;
+            assert_eq!(by_id(db, &two.id), Ok(None));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn all_but_one_can_be_ended_and_old_ones_removed() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            let id = user(1).id;
+            let all = [1, 2, 3].map(|n| session(n, &id));
+            all.iter().try_for_each(|session| insert(db, session))?;
+            assert_eq!(list_of(db, &id, at(1_001))?.len(), 2);
+            assert_eq!(revoke_all_of(db, &id, at(5), Some(&all[1].id)), Ok(2));
+            assert_eq!(list_of(db, &id, at(0)), Ok(vec![all[1].clone()]));
+            assert_eq!(revoke_all_of(db, &id, at(5), None), Ok(1));
+            assert_eq!(delete_expired(db, at(1_002)), Ok(2));
+            Ok(())
+        });
+    }
+}

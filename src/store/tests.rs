@@ -1,0 +1,313 @@
+//! What holds for every closure: one transaction each, whoever shares the commit.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::domain::id::UserId;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Role, User};
+
+/// A folder of its own, removed at the end.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "quire-store-{}-{}",
+            std::process::id(),
+            NUMBER.fetch_add(1, Ordering::Relaxed)
+        );
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+    pub(super) fn open(&self) -> Store {
+        let path = self.0.join("quire.db");
+        Store::open(&Settings { path }).expect("a fresh store")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(super) fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+/// The n-th account, with everything derived from n.
+pub(super) fn user(n: u32) -> User {
+    User {
+        id: UserId::new(at(1_000 + i64::from(n)), u128::from(n)),
+        email: format!("person{n}@example.org"),
+        name: format!("Person {n}"),
+        password_hash: "$x$".into(),
+        role: Role::User,
+        disabled: false,
+        created: at(1_000 + i64::from(n)),
+        last_login: None,
+    }
+}
+
+/// Runs a test against a fresh store, with both kinds of access in one closure.
+pub(super) fn with_writer(test: impl FnOnce(&Writer) -> Result<()> + Send + 'static) {
+    let folder = Folder::new();
+    let store = folder.open();
+    store.write_now(test).expect("the test's statements");
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
+}
+
+/// Fills the queue while the writer is held up, so that the jobs become one group.
+fn grouped(
+    store: &Store,
+    jobs: Vec<Box<dyn FnOnce(&Writer) -> Result<u32> + Send>>,
+) -> Vec<Result<u32>> {
+    let (go, wait) = sync_channel::<()>(0);
+    let (began, running) = sync_channel::<()>(1);
+    let holder = store.clone();
+    let holder = std::thread::spawn(move || {
+        holder.write_now(move |_| {
+            let _ = began.send(());
+            let _ = wait.recv();
+            Ok(())
+        })
+    });
+    running.recv().expect("the writer runs");
+    let answers: Vec<_> = jobs
+        .into_iter()
+        .map(|job| {
+            let (answer, answered) = oneshot::channel();
+            let job = writer::work(job, move |result| {
+                let _ = answer.send(result);
+            });
+            assert!(store.0.changes.put_now(job).is_ok());
+            answered
+        })
+        .collect();
+    go.send(()).expect("the writer waits");
+    holder
+        .join()
+        .expect("no panic")
+        .expect("the holder's commit");
+    answers
+        .into_iter()
+        .map(|answer| answer.blocking_recv().unwrap_or_else(|_| Err(gone())))
+        .collect()
+}
+
+fn add(n: u32) -> Box<dyn FnOnce(&Writer) -> Result<u32> + Send> {
+    Box::new(move |db| users::insert(db, &user(n)).map(|()| n))
+}
+
+fn numbers(store: &Store) -> Vec<String> {
+    let people = store
+        .read_now(|db| users::list(db, 200, None))
+        .expect("a list");
+    people.into_iter().rev().map(|user| user.name).collect()
+}
+
+#[test]
+fn one_failing_job_of_a_group_does_not_disturb_the_others() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let answers = grouped(
+        &store,
+        vec![
+            add(1),
+            Box::new(|db| {
+                users::insert(db, &user(2))?;
+                Err(StoreError::Conflict("on purpose"))
+            }),
+            add(1),
+            Box::new(|db| {
+                users::insert(db, &user(3))?;
+                panic!("on purpose")
+            }),
+            add(4),
+        ],
+    );
+    assert_eq!(
+        answers,
+        [
+            Ok(1),
+            Err(StoreError::Conflict("on purpose")),
+            Err(StoreError::Conflict("email")),
+            Err(gone()),
+            Ok(4)
+        ]
+    );
+    assert_eq!(numbers(&store), ["Person 1", "Person 4"]);
+    assert_eq!(store.check(), Ok(()));
+}
+
+#[test]
+fn a_lost_transaction_fails_what_was_in_it_and_nothing_after() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let answers = grouped(
+        &store,
+        vec![
+            add(1),
+            // What SQLite does by itself when the disk is full.
+            Box::new(|db| db.control("ROLLBACK").map(|()| 2)),
+            add(3),
+        ],
+    );
+    let lost = Err(StoreError::Failed("the transaction was lost".into()));
+    assert_eq!(answers, [lost.clone(), lost, Ok(3)]);
+    assert_eq!(numbers(&store), ["Person 3"]);
+}
+
+#[test]
+fn what_was_answered_is_visible_at_once() {
+    let folder = Folder::new();
+    let store = folder.open();
+    block_on(async {
+        for n in 1..=50 {
+            store.write(add(n)).await.expect("an insert");
+            let found = store.read(move |db| users::by_id(db, &user(n).id)).await;
+            assert_eq!(found, Ok(Some(user(n))), "{n}");
+        }
+    });
+}
+
+#[test]
+fn a_group_of_async_callers_all_get_their_own_answer() {
+    let folder = Folder::new();
+    let store = folder.open();
+    block_on(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 0..600 {
+            let store = store.clone();
+            tasks.spawn(async move { (n, store.write(add(n % 500)).await) });
+        }
+        let (mut good, mut double) = (0, 0);
+        while let Some(done) = tasks.join_next().await {
+            match done.expect("no panic") {
+                (n, Ok(m)) if n % 500 == m => good += 1,
+                (_, Err(StoreError::Conflict("email"))) => double += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((good, double), (500, 100));
+    });
+}
+
+#[test]
+fn a_reader_cannot_write_whatever_it_tries() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let answer = store.read_now(|db| db.batch("DELETE FROM users"));
+    assert!(matches!(answer, Err(StoreError::Failed(why)) if why.contains("readonly")));
+}
+
+#[test]
+fn a_read_sees_one_state_and_survives_a_panic_next_door() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let inside = store.clone();
+    let (before, after) = store
+        .read_now(move |db| {
+            let before = users::count(db)?;
+            inside.write_now(add(1))?;
+            Ok((before, users::count(db)?))
+        })
+        .expect("two counts");
+    assert_eq!((before, after), (0, 0));
+    for _ in 0..5 {
+        let panicked: Result<()> = store.read_now(|_| panic!("on purpose"));
+        assert_eq!(panicked, Err(gone()));
+    }
+    assert_eq!(store.read_now(|db| users::count(db)), Ok(1));
+    assert_eq!(block_on(store.probe()), Ok(()));
+}
+
+#[test]
+fn closing_does_what_was_queued_and_empties_the_log() {
+    let folder = Folder::new();
+    let store = folder.open();
+    block_on(async {
+        let last = store.write(add(1));
+        tokio::pin!(last);
+        // Polled once, so that it is queued; then nobody waits for it any more.
+        tokio::select! {
+            biased;
+            _ = &mut last => {}
+            () = std::future::ready(()) => {}
+        }
+        store.close().await;
+        store.close().await;
+        assert!(store.write(add(2)).await.is_err());
+        assert!(store.read(|db| users::count(db)).await.is_err());
+        assert!(store.check().is_err());
+    });
+    let log = std::fs::metadata(folder.path().join("quire.db-wal"));
+    assert_eq!(log.map(|log| log.len()).unwrap_or(0), 0);
+    assert_eq!(numbers(&folder.open()), ["Person 1"]);
+}
+
+#[test]
+fn a_backup_is_whole_while_writes_go_on_and_replaces_nothing_unasked() {
+    let folder = Folder::new();
+    let store = folder.open();
+    store.write_now(add(1)).expect("an insert");
+    let busy = store.clone();
+    let busy =
+        std::thread::spawn(move || (2..200).try_for_each(|n| busy.write_now(add(n)).map(drop)));
+    let copy = folder.path().join("copy.db");
+    let verified = store.backup(&copy, false).expect("a backup");
+    assert_eq!(verified.version, VERSION);
+    assert_eq!(
+        store.backup(&copy, false),
+        Err(BackupError::Exists(copy.clone()))
+    );
+    busy.join()
+        .expect("no panic")
+        .expect("writes beside the backup");
+    assert!(store.backup(&copy, true).is_ok());
+    assert_eq!(verify(&copy).map(|copy| copy.version), Ok(VERSION));
+
+    let restored = Store::open(&Settings { path: copy.clone() }).expect("the copy opens");
+    assert_eq!(restored.read_now(|db| users::count(db)), Ok(199));
+    drop(restored);
+    let leftovers = std::fs::read_dir(folder.path()).expect("the folder");
+    let leftovers = leftovers.filter_map(|file| file.ok()?.file_name().into_string().ok());
+    assert_eq!(leftovers.filter(|name| name.contains(".part")).count(), 0);
+}
+
+#[test]
+fn a_damaged_or_foreign_backup_is_not_called_sound() {
+    let folder = Folder::new();
+    let store = folder.open();
+    (1..100).for_each(|n| assert!(store.write_now(add(n)).is_ok()));
+    let copy = folder.path().join("copy.db");
+    store.backup(&copy, false).expect("a backup");
+    let mut bytes = std::fs::read(&copy).expect("its bytes");
+    let middle = bytes.len() / 2;
+    bytes[4096 * 2..middle].fill(0xAA);
+    std::fs::write(&copy, &bytes).expect("spoiled");
+    assert!(matches!(verify(&copy), Err(BackupError::Unsound(_))));
+    std::fs::write(
+        &copy,
+        "no database at all, but long enough to be read as one",
+    )
+    .expect("spoiled");
+    assert!(matches!(verify(&copy), Err(BackupError::Unsound(_))));
+    assert!(matches!(
+        verify(folder.path().join("none").as_path()),
+        Err(BackupError::Failed(_))
+    ));
+}

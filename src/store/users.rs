@@ -1,0 +1,230 @@
+//! Accounts.
+
+use rusqlite::Row;
+
+use super::connection::{Reader, Writer};
+use super::error::{Result, StoreError};
+use super::values::moment;
+use crate::domain::id::UserId;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Role, User};
+
+/// A new account. `Conflict("email")` when the address is taken.
+pub fn insert(db: &Writer, user: &User) -> Result<()> {
+    db.run(
+        "INSERT INTO users (id, email, name, password_hash, role, disabled, created, last_login)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        (
+            &user.id,
+            &user.email,
+            &user.name,
+            &user.password_hash,
+            user.role,
+            user.disabled,
+            user.created,
+            user.last_login.unwrap_or_default(),
+        ),
+    )
+    .map(drop)
+    .map_err(|error| error.named("email"))
+}
+
+/// A new account, an admin if it is the first one, whatever `user.role` says. Decided here because only
+/// inside the write can nobody come between the question and the answer.
+pub fn insert_first_is_admin(db: &Writer, user: &User) -> Result<Role> {
+    let role = if count(db)? == 0 {
+        Role::Admin
+    } else {
+        Role::User
+    };
+    insert(
+        db,
+        &User {
+            role,
+            ..user.clone()
+        },
+    )?;
+    Ok(role)
+}
+
+/// The account.
+pub fn by_id(db: &Reader, id: &UserId) -> Result<Option<User>> {
+    db.maybe("SELECT * FROM users WHERE id = ?1", [id], from_row)
+}
+
+/// The account with this address, which must be in its stored form (`domain::user::Email`).
+pub fn by_email(db: &Reader, email: &str) -> Result<Option<User>> {
+    db.maybe("SELECT * FROM users WHERE email = ?1", [email], from_row)
+}
+
+/// How many accounts there are.
+pub fn count(db: &Reader) -> Result<u64> {
+    db.one("SELECT count(*) AS n FROM users", [], |row| {
+        super::values::count(row, "n")
+    })
+}
+
+/// Accounts, newest first, older than the cursor.
+pub fn list(db: &Reader, limit: u32, cursor: Option<&UserId>) -> Result<Vec<User>> {
+    match cursor {
+        Some(cursor) => db.all(
+            "SELECT * FROM users WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+            (cursor, limit),
+            from_row,
+        ),
+        None => db.all(
+            "SELECT * FROM users ORDER BY id DESC LIMIT ?1",
+            [limit],
+            from_row,
+        ),
+    }
+}
+
+/// A new password, as its hash.
+pub fn set_password_hash(db: &Writer, id: &UserId, hash: &str) -> Result<()> {
+    db.run_one(
+        "UPDATE users SET password_hash = ?2 WHERE id = ?1",
+        (id, hash),
+    )
+}
+
+/// A new name and address. `Conflict("email")` when the address is taken.
+pub fn set_profile(db: &Writer, id: &UserId, name: &str, email: &str) -> Result<()> {
+    db.run_one(
+        "UPDATE users SET name = ?2, email = ?3 WHERE id = ?1",
+        (id, name, email),
+    )
+    .map_err(|error| error.named("email"))
+}
+
+/// A new role. `Conflict("last admin")` when nobody would be left who may manage accounts.
+pub fn set_role(db: &Writer, id: &UserId, role: Role) -> Result<()> {
+    db.run_one("UPDATE users SET role = ?2 WHERE id = ?1", (id, role))?;
+    somebody_manages(db)
+}
+
+/// Locks an account, or unlocks it. `Conflict("last admin")` as above.
+pub fn set_disabled(db: &Writer, id: &UserId, disabled: bool) -> Result<()> {
+    db.run_one(
+        "UPDATE users SET disabled = ?2 WHERE id = ?1",
+        (id, disabled),
+    )?;
+    somebody_manages(db)
+}
+
+/// It signed in.
+pub fn note_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
+    db.run_one("UPDATE users SET last_login = ?2 WHERE id = ?1", (id, now))
+}
+
+/// Deletes an account and everything that is its own. Files of documents are the caller's to remove.
+pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
+    let gone = db.run("DELETE FROM users WHERE id = ?1", [id])? > 0;
+    if gone && count(db)? > 0 {
+        somebody_manages(db)?;
+    }
+    Ok(gone)
+}
+
+fn somebody_manages(db: &Writer) -> Result<()> {
+    let left = db.maybe(
+        "SELECT 1 FROM users WHERE role = 'admin' AND disabled = 0 LIMIT 1",
+        [],
+        |_| Ok(()),
+    )?;
+    // The error takes the change back.
+    left.ok_or(StoreError::Conflict("last admin"))
+}
+
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
+    Ok(User {
+        id: row.get("id")?,
+        email: row.get("email")?,
+        name: row.get("name")?,
+        password_hash: row.get("password_hash")?,
+        role: row.get("role")?,
+        disabled: row.get("disabled")?,
+        created: row.get("created")?,
+        last_login: moment(row, "last_login")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, user, with_writer};
+    use super::*;
+
+    #[test]
+    fn the_first_account_is_the_admin() {
+        with_writer(|db| {
+            assert_eq!(insert_first_is_admin(db, &user(1)), Ok(Role::Admin));
+            assert_eq!(insert_first_is_admin(db, &user(2)), Ok(Role::User));
+            assert_eq!(
+                by_id(db, &user(1).id)?.map(|user| user.role),
+                Some(Role::Admin)
+            );
+            assert_eq!(by_email(db, "person2@example.org")?, Some(user(2)));
+            assert_eq!(by_email(db, "PERSON2@example.org")?, None);
+            assert_eq!(count(db), Ok(2));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn somebody_always_manages() {
+        with_writer(|db| {
+            let (first, second) = (user(1).id, user(2).id);
+            insert_first_is_admin(db, &user(1))?;
+            insert_first_is_admin(db, &user(2))?;
+            let last = Err(StoreError::Conflict("last admin"));
+            set_role(db, &second, Role::Admin)?;
+            set_role(db, &first, Role::User)?;
+            assert_eq!(set_disabled(db, &second, true), last);
+            set_disabled(db, &second, false)?;
+            assert_eq!(delete(db, &first), Ok(true));
+            assert_eq!(delete(db, &first), Ok(false));
+            // The very last account may go: then there is nobody to be managed.
+            assert_eq!(delete(db, &second), Ok(true));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn changes_reach_their_row_or_say_that_there_is_none() {
+        with_writer(|db| {
+            insert(db, &user(1))?;
+            insert(db, &user(2))?;
+            let id = user(1).id;
+            set_password_hash(db, &id, "$y$")?;
+            set_profile(db, &id, "Ada", "ada@example.org")?;
+            note_login(db, &id, at(7_000))?;
+            let expected = User {
+                name: "Ada".into(),
+                email: "ada@example.org".into(),
+                password_hash: "$y$".into(),
+                last_login: Some(at(7_000)),
+                ..user(1)
+            };
+            assert_eq!(by_id(db, &id), Ok(Some(expected)));
+            let taken = set_profile(db, &id, "Ada", "person2@example.org");
+            assert_eq!(taken, Err(StoreError::Conflict("email")));
+            assert_eq!(note_login(db, &user(9).id, at(1)), Err(StoreError::Missing));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn pages_of_the_list_meet_without_gap_or_double() {
+        with_writer(|db| {
+            (1..=5).try_for_each(|n| insert(db, &user(n)))?;
+            let first = list(db, 3, None)?;
+            let rest = list(db, 3, first.last().map(|user| &user.id))?;
+            let names: Vec<_> = first.iter().chain(&rest).map(|user| &*user.name).collect();
+            assert_eq!(
+                names,
+                ["Person 5", "Person 4", "Person 3", "Person 2", "Person 1"]
+            );
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,149 @@
+//! The one thread that changes the database. Jobs that wait together share one transaction and one
+//! fsync; each still has its own savepoint, its own result and its own answer, sent after the commit.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::connection::Writer;
+use super::error::{Result, StoreError};
+use super::queue::Queue;
+
+/// Jobs that share a commit. More would make the first one wait longer for no gain.
+const GROUP: usize = 128;
+
+/// What was done, told to the caller once it is known whether the commit held.
+pub(super) struct Verdict {
+    /// Keep the changes; otherwise they are taken back.
+    pub(super) keep: bool,
+    /// Tells the caller.
+    pub(super) answer: Box<dyn FnOnce(Result<()>) + Send>,
+}
+
+/// One caller's work. Given an error instead of a connection, it only passes that on.
+pub(super) type Work = Box<dyn FnOnce(Result<&Writer>) -> Verdict + Send>;
+
+pub(super) enum Job {
+    /// Changes.
+    Work(Work),
+    /// Moves the whole log into the database and empties it.
+    Checkpoint(Box<dyn FnOnce(Result<()>) + Send>),
+}
+
+/// Wraps a closure and the way to answer its caller into a job.
+pub(super) fn work<T: Send + 'static>(
+    change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
+    answer: impl FnOnce(Result<T>) + Send + 'static,
+) -> Job {
+    Job::Work(Box::new(move |db| {
+        let result = db.and_then(change);
+        Verdict {
+            keep: result.is_ok(),
+            answer: Box::new(move |commit| {
+                answer(match (result, commit) {
+                    (Ok(_), Err(error)) => Err(error),
+                    (result, _) => result,
+                });
+            }),
+        }
+    }))
+}
+
+/// The thread's life: until the queue is closed and empty. `healthy` tells how the last commit went.
+pub(super) fn run(
+    mut db: Writer,
+    queue: &Arc<Queue<Job>>,
+    healthy: &AtomicBool,
+    reopen: impl Fn() -> Result<Writer>,
+) {
+    while let Some(jobs) = queue.take(GROUP) {
+        if db.is_broken() {
+            match reopen() {
+                Ok(fresh) => db = fresh,
+                Err(_) => healthy.store(false, Ordering::Relaxed),
+            }
+        }
+        let mut group = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match job {
+                Job::Work(work) => group.push(work),
+                Job::Checkpoint(answer) => {
+                    // What was asked before the checkpoint is in it.
+                    commit_group(&db, std::mem::take(&mut group), healthy);
+                    answer(checkpoint(&db));
+                }
+            }
+        }
+        commit_group(&db, group, healthy);
+    }
+    // Nobody is left to tell; the log is replayed at the next start if this fails.
+    let _ = db.batch("PRAGMA optimize;");
+    let _ = checkpoint(&db);
+}
+
+fn checkpoint(db: &Writer) -> Result<()> {
+    let busy = db.one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        row.get::<_, bool>(0)
+    })?;
+    if busy { Err(StoreError::Busy) } else { Ok(()) }
+}
+
+fn commit_group(db: &Writer, group: Vec<Work>, healthy: &AtomicBool) {
+    let mut waiting = group.into_iter();
+    while waiting.len() > 0 {
+        let (verdicts, commit) = one_transaction(db, &mut waiting);
+        healthy.store(commit.is_ok(), Ordering::Relaxed);
+        for verdict in verdicts {
+            (verdict.answer)(commit.clone());
+        }
+    }
+}
+
+/// Runs the jobs until there are none or the transaction is gone; gives what they said and how it ended.
+fn one_transaction(db: &Writer, jobs: &mut std::vec::IntoIter<Work>) -> (Vec<Verdict>, Result<()>) {
+    if let Err(error) = db.control("BEGIN IMMEDIATE") {
+        let refused = jobs.map(|job| job(Err(error.clone()))).collect();
+        return (refused, Err(error));
+    }
+    let mut verdicts = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let kept = one_job(db, job, &mut verdicts);
+        if let Err(error) = kept {
+            return (verdicts, Err(end(db, error)));
+        }
+    }
+    let commit = db.control("COMMIT").map_err(|error| end(db, error));
+    (verdicts, commit)
+}
+
+/// Fails only when the whole transaction is lost, and with it what came before in it.
+fn one_job(db: &Writer, job: Work, verdicts: &mut Vec<Verdict>) -> Result<()> {
+    if let Err(error) = db.control("SAVEPOINT job") {
+        verdicts.push(job(Err(error.clone())));
+        return Err(error);
+    }
+    // A panic drops the way to answer, which the caller takes for a failure.
+    let keep = match catch_unwind(AssertUnwindSafe(|| job(Ok(db)))) {
+        Ok(verdict) => {
+            let keep = verdict.keep;
+            verdicts.push(verdict);
+            keep
+        }
+        Err(_) => false,
+    };
+    // A full disk or an I/O error may have rolled everything back already.
+    if !db.in_transaction() {
+        return Err(StoreError::Failed("the transaction was lost".into()));
+    }
+    if !keep {
+        db.control("ROLLBACK TO job")?;
+    }
+    db.control("RELEASE job")
+}
+
+fn end(db: &Writer, error: StoreError) -> StoreError {
+    if db.in_transaction() && db.control("ROLLBACK").is_err() {
+        db.give_up();
+    }
+    error
+}
