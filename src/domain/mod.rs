@@ -4,6 +4,7 @@
 pub mod analysis;
 pub mod bucket;
 pub mod chat;
+pub mod chunk;
 pub mod document;
 pub mod event;
 pub mod export;
@@ -13,5 +14,6 @@ pub mod money;
 pub mod parameters;
 pub mod pattern;
 pub mod prompt;
+pub mod search;
 pub mod time;
 pub mod user;

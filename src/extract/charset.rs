@@ -1,0 +1,285 @@
+//! Bytes in any common encoding to clean text. Decides the encoding by marks, then by content, and
+//! refuses what is no text at all. Says what it had to replace.
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+use super::Unreadable;
+
+/// Text and how it was had.
+#[derive(Debug, PartialEq)]
+pub struct Decoded {
+    /// With `\n` line ends and no control characters but tab and form feed.
+    pub text: String,
+    /// The encoding's name in lower case.
+    pub encoding: String,
+    /// Byte sequences that mean nothing in that encoding, each replaced by U+FFFD.
+    pub replaced: usize,
+    /// Control characters left out.
+    pub dropped: usize,
+}
+
+/// A declaration of the encoding stands within this many bytes, in HTML as in XML.
+const DECLARED_WITHIN: usize = 1_024;
+/// Detection reads no more: half a megabyte takes up to 70 ms.
+const DETECT_WITHIN: usize = 256 * 1024;
+
+/// Decodes `bytes`. Fails only for what is binary.
+pub fn decode(bytes: &[u8]) -> Result<Decoded, Unreadable> {
+    if let Some((name, wide)) = utf32(bytes) {
+        return clean(&wide, name, 0);
+    }
+    if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
+        return with(encoding, &bytes[mark..]);
+    }
+    if let Some(encoding) = utf16_without_mark(bytes) {
+        return with(encoding, bytes);
+    }
+    let nuls = bytes.iter().filter(|&&byte| byte == 0).count();
+    if nuls * 1_000 > bytes.len() {
+        return Err(Unreadable::Binary);
+    }
+    if std::str::from_utf8(bytes).is_ok() || mostly_utf8(bytes) {
+        return with(UTF_8, bytes);
+    }
+    if let Some(encoding) = declared(bytes)
+        && !encoding.decode_without_bom_handling(bytes).1
+    {
+        return with(encoding, bytes);
+    }
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+    detector.feed(&bytes[..bytes.len().min(DETECT_WITHIN)], true);
+    with(detector.guess(None, Utf8Detection::Allow), bytes)
+}
+
+fn with(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unreadable> {
+    let (text, bad) = encoding.decode_without_bom_handling(bytes);
+    // A U+FFFD that the author wrote is counted too; telling them apart is not worth a second decoder.
+    let replaced = if bad {
+        text.matches('\u{FFFD}').count()
+    } else {
+        0
+    };
+    clean(&text, &encoding.name().to_lowercase(), replaced)
+}
+
+/// Normalises line ends and drops control characters; too many of either fault mean binary.
+fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreadable> {
+    let mut kept = String::with_capacity(text.len());
+    let (mut characters, mut dropped) = (0usize, 0usize);
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        characters += 1;
+        match character {
+            '\r' => {
+                if rest.peek() != Some(&'\n') {
+                    kept.push('\n');
+                }
+            }
+            '\n' | '\t' | '\u{C}' => kept.push(character),
+            '\u{B}' | '\u{85}' | '\u{2028}' | '\u{2029}' => kept.push('\n'),
+            // Backspace and escape come in logs and manual pages: dropped, but no sign of binary.
+            '\u{8}' | '\u{1B}' | '\u{FEFF}' => {}
+            // The end-of-file mark of DOS.
+            '\u{1A}' if rest.peek().is_none() => {}
+            control if control.is_control() => dropped += 1,
+            other => kept.push(other),
+        }
+    }
+    if dropped * 100 > characters || replaced * 20 > characters {
+        return Err(Unreadable::Binary);
+    }
+    Ok(Decoded {
+        text: kept,
+        encoding: encoding.to_owned(),
+        replaced,
+        dropped,
+    })
+}
+
+/// UTF-32, with a mark or seen by its zero bytes. encoding_rs leaves it out, since the web has none.
+fn utf32(bytes: &[u8]) -> Option<(&'static str, String)> {
+    let read = |big: bool, bytes: &[u8]| -> Option<String> {
+        let (units, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() || units.is_empty() {
+            return None;
+        }
+        let value = |unit: &[u8; 4]| {
+            if big {
+                u32::from_be_bytes(*unit)
+            } else {
+                u32::from_le_bytes(*unit)
+            }
+        };
+        units
+            .iter()
+            .map(|unit| char::from_u32(value(unit)).filter(|&c| c != '\0'))
+            .collect()
+    };
+    if let Some(rest) = bytes.strip_prefix(b"\xFF\xFE\0\0") {
+        return Some(("utf-32le", read(false, rest)?));
+    }
+    if let Some(rest) = bytes.strip_prefix(b"\0\0\xFE\xFF") {
+        return Some(("utf-32be", read(true, rest)?));
+    }
+    match bytes {
+        [0, 0, 0 | 1, _, ..] => Some(("utf-32be", read(true, bytes)?)),
+        [_, _, 0 | 1, 0, ..] => Some(("utf-32le", read(false, bytes)?)),
+        _ => None,
+    }
+}
+
+/// In UTF-16 of any European text every other byte is zero; in other scripts spaces and line ends
+/// still are. Binary has zeros on both sides.
+fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
+    let (units, rest) = bytes.as_chunks::<2>();
+    if !rest.is_empty() || units.len() < 2 {
+        return None;
+    }
+    let sample = &units[..units.len().min(32 * 1024)];
+    let first = sample.iter().filter(|unit| unit[0] == 0).count();
+    let second = sample.iter().filter(|unit| unit[1] == 0).count();
+    let (encoding, zeros, others) = if second > first {
+        (UTF_16LE, second, first)
+    } else {
+        (UTF_16BE, first, second)
+    };
+    let plausible = zeros * 33 > sample.len() && others * 50 < zeros;
+    (plausible && !encoding.decode_without_bom_handling(bytes).1).then_some(encoding)
+}
+
+/// UTF-8 with some damage: far more whole multi-byte characters than broken ones.
+fn mostly_utf8(bytes: &[u8]) -> bool {
+    let (mut whole, mut broken) = (0usize, 0usize);
+    for chunk in bytes.utf8_chunks() {
+        whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        broken += usize::from(!chunk.invalid().is_empty());
+    }
+    whole >= 10 * broken
+}
+
+/// The encoding that HTML, XML, CSS or a source file names for itself.
+fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(DECLARED_WITHIN)]).to_lowercase();
+    ["charset=", "encoding=", "coding:", "coding="]
+        .iter()
+        .find_map(|key| {
+            let value = &head[head.find(key)? + key.len()..];
+            let value = value.trim_start_matches(['"', '\'', ' ']);
+            let end = value
+                .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.')))
+                .unwrap_or(value.len());
+            Encoding::for_label(value[..end].as_bytes())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8], expected: &str, encoding: &str) {
+        let decoded = decode(bytes).expect("readable");
+        assert_eq!(
+            (decoded.text.as_str(), decoded.encoding.as_str()),
+            (expected, encoding),
+            "{bytes:?}"
+        );
+    }
+
+    fn wide(text: &str, mark: bool, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        let text = if mark {
+            format!("\u{FEFF}{text}")
+        } else {
+            text.to_owned()
+        };
+        text.encode_utf16().flat_map(unit).collect()
+    }
+
+    #[test]
+    fn marks_and_widths() {
+        let text = "Grüße, Käse und 量子\nzweite Zeile";
+        check(text.as_bytes(), text, "utf-8");
+        check(&[b"\xEF\xBB\xBF", text.as_bytes()].concat(), text, "utf-8");
+        check(&wide(text, true, u16::to_le_bytes), text, "utf-16le");
+        check(&wide(text, true, u16::to_be_bytes), text, "utf-16be");
+        check(&wide(text, false, u16::to_le_bytes), text, "utf-16le");
+        check(&wide(text, false, u16::to_be_bytes), text, "utf-16be");
+        let utf32: Vec<u8> = text
+            .chars()
+            .flat_map(|c| u32::from(c).to_le_bytes())
+            .collect();
+        check(&utf32, text, "utf-32le");
+        check(&[b"\xFF\xFE\0\0", &utf32[..]].concat(), text, "utf-32le");
+        let utf32: Vec<u8> = text
+            .chars()
+            .flat_map(|c| u32::from(c).to_be_bytes())
+            .collect();
+        check(&[b"\0\0\xFE\xFF", &utf32[..]].concat(), text, "utf-32be");
+    }
+
+    #[test]
+    fn legacy_encodings() {
+        let encode = |label: &str, text: &str| {
+            Encoding::for_label(label.as_bytes())
+                .expect("a label")
+                .encode(text)
+                .0
+                .into_owned()
+        };
+        let german = "Die Prüfung der Verträge läuft über größere Zeiträume, schließlich müssen alle zustimmen.";
+        check(&encode("windows-1252", german), german, "windows-1252");
+        let russian =
+            "Договор вступает в силу с момента подписания обеими сторонами и действует один год.";
+        check(&encode("windows-1251", russian), russian, "windows-1251");
+        check(&encode("koi8-r", russian), russian, "koi8-u");
+        let japanese = "契約は署名の日から効力を生じ、一年間有効とする。";
+        check(&encode("shift_jis", japanese), japanese, "shift_jis");
+        check(&encode("euc-jp", japanese), japanese, "euc-jp");
+        let chinese = "本合同自双方签字之日起生效，有效期为一年。";
+        check(&encode("gb18030", chinese), chinese, "gbk");
+    }
+
+    #[test]
+    fn a_declaration_beats_a_guess() {
+        let page = b"<meta charset=\"iso-8859-5\"><p>\xBF\xE0\xD8";
+        assert_eq!(decode(page).expect("readable").encoding, "iso-8859-5");
+    }
+
+    #[test]
+    fn damage_is_replaced_and_counted() {
+        let decoded = decode(
+            "äöü ÄÖÜ ßéèê ñçåø → and more plain text "
+                .repeat(3)
+                .as_bytes(),
+        );
+        assert_eq!(decoded.expect("readable").replaced, 0);
+        let mut damaged = "äöü ÄÖÜ ßéèê ñçåø → and more plain text "
+            .repeat(3)
+            .into_bytes();
+        damaged.insert(40, 0xFF);
+        let decoded = decode(&damaged).expect("readable");
+        assert_eq!((decoded.encoding.as_str(), decoded.replaced), ("utf-8", 1));
+    }
+
+    #[test]
+    fn line_ends_and_controls() {
+        check(b"a\r\nb\rc\nd\x0Ce\x1A", "a\nb\nc\nd\x0Ce", "utf-8");
+        check(b"\x1B[31mred\x1B[0m", "[31mred[0m", "utf-8");
+        check(b"", "", "utf-8");
+    }
+
+    #[test]
+    fn binary_is_refused() {
+        let noise: Vec<u8> = (0..4_096u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
+        for bytes in [
+            &b"\0\0\0\0\0\0\0"[..],
+            b"abc\0def\0\0\0gh",
+            b"\x01\x02\x03\x04text",
+            &noise,
+        ] {
+            assert_eq!(decode(bytes), Err(Unreadable::Binary), "{:?}", &bytes[..7]);
+        }
+    }
+}

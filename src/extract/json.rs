@@ -1,0 +1,196 @@
+//! JSON to lines that a model and a search can read: indented when it came in one line, escapes of
+//! letters undone, numbers and key order untouched. Never builds a tree, so a large file costs no memory.
+
+use serde::de::IgnoredAny;
+
+/// True for one JSON value, or for lines that are each one (JSON Lines).
+pub fn looks_like(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with(['{', '[']) && (is_one_value(text) || is_lines(text))
+}
+
+fn is_one_value(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+fn is_lines(text: &str) -> bool {
+    let mut count = 0;
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        if !line.trim_start().starts_with(['{', '[']) || !is_one_value(line) {
+            return false;
+        }
+        count += 1;
+    }
+    count > 1
+}
+
+/// The text to show, and what there is to say about it.
+pub fn render(text: &str, max_text: usize, max_depth: usize) -> (String, Vec<String>) {
+    let mut notes = Vec::new();
+    if !looks_like(text) {
+        notes.push("the JSON is broken; it is shown as it stands".to_owned());
+        return (text.to_owned(), notes);
+    }
+    let depth = depth(text);
+    let lines = text.trim().lines().count();
+    // Indenting is quadratic in the depth, so what is nested absurdly deep stays as it is.
+    if depth > max_depth {
+        notes.push(format!(
+            "nested {depth} levels deep; it is shown as it stands"
+        ));
+        return (text.to_owned(), notes);
+    }
+    let crowded = lines == 1 && text.len() > 120;
+    (reflow(text.trim(), crowded, max_text), notes)
+}
+
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0usize, 0usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// Copies valid JSON; undoes `\uXXXX` inside strings, and with `indent` breaks the lines.
+fn reflow(text: &str, indent: bool, max_text: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut depth, mut quoted) = (0usize, false);
+    let mut at = 0;
+    while at < text.len() && out.len() <= max_text {
+        let rest = &text[at..];
+        let character = rest.chars().next().unwrap_or(' ');
+        let mut used = character.len_utf8();
+        match character {
+            '\\' if quoted => {
+                let (shown, length) = unescape(rest);
+                out.push_str(&shown);
+                used = length;
+            }
+            '"' => {
+                quoted = !quoted;
+                out.push('"');
+            }
+            _ if quoted || !indent => out.push(character),
+            '{' | '[' => {
+                out.push(character);
+                let inner = rest[1..].trim_start();
+                if inner.starts_with(['}', ']']) {
+                    used = rest.len() - inner.len();
+                    // Keeps `{}` together without counting a level that nothing is in.
+                    out.push_str(&inner[..1]);
+                    used += 1;
+                } else {
+                    depth += 1;
+                    new_line(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                new_line(&mut out, depth);
+                out.push(character);
+            }
+            ',' => {
+                out.push(',');
+                new_line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            space if space.is_whitespace() => {}
+            other => out.push(other),
+        }
+        at += used;
+    }
+    out
+}
+
+fn new_line(out: &mut String, depth: usize) {
+    out.push('\n');
+    out.extend(std::iter::repeat_n("  ", depth));
+}
+
+/// What the escape at the start of `rest` shows as, and how many bytes it is. Only letters and the
+/// like are undone: a quote, a backslash or a control character stays escaped.
+fn unescape(rest: &str) -> (String, usize) {
+    let unit = |from: usize| {
+        let digits = rest.get(from + 2..from + 6)?;
+        rest.get(from..from + 2).filter(|&mark| mark == "\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    if let Some(first) = unit(0) {
+        let pair = unit(6).filter(|_| (0xD800..0xDC00).contains(&first));
+        let units: &[u16] = &[first, pair.unwrap_or(0)];
+        let used = 1 + usize::from(pair.is_some());
+        let decoded: Option<String> = char::decode_utf16(units[..used].iter().copied())
+            .map(Result::ok)
+            .collect();
+        if let Some(shown) = decoded
+            && !shown.contains(|c: char| c.is_control() || c == '"' || c == '\\')
+        {
+            return (shown, used * 6);
+        }
+    }
+    let length = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
+    (rest[..length].to_owned(), length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recognised() {
+        for (text, expected) in [
+            (r#"{"a":1}"#, true),
+            ("[1, 2]", true),
+            ("{\"a\":1}\n{\"a\":2}\n", true),
+            ("{\"a\":1}\nnot json\n", false),
+            ("[link](target)", false),
+            ("{broken", false),
+            ("\"text\"", false),
+            ("", false),
+        ] {
+            assert_eq!(looks_like(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn crowded_text_gets_lines() {
+        let long = format!(
+            r#"{{"name":"Zo\u00eb \ud83d\ude00 \"q\" \u0007","list":[1,2.50,[]],"pad":"{}"}}"#,
+            "x".repeat(120)
+        );
+        let (text, notes) = render(&long, 10_000, 64);
+        assert!(notes.is_empty());
+        assert!(text.starts_with("{\n  \"name\": \"Zoë 😀 \\\"q\\\" \\u0007\",\n  \"list\": [\n    1,\n    2.50,\n    []\n  ],\n"), "{text}");
+        assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+    }
+
+    #[test]
+    fn what_is_readable_or_broken_stays() {
+        assert_eq!(render("{\n \"a\": 1\n}", 100, 64).0, "{\n \"a\": 1\n}");
+        let (text, notes) = render("{\"a\": ", 100, 64);
+        assert_eq!((text.as_str(), notes.len()), ("{\"a\": ", 1));
+        let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+        assert_eq!(render(&deep, 10_000, 64).0, deep);
+    }
+
+    #[test]
+    fn lone_surrogates_stay_escaped() {
+        let text = format!(r#"["\ud800","\udc00\u0041","{}"]"#, "x".repeat(120));
+        let shown = render(&text, 10_000, 64).0;
+        assert!(
+            shown.contains(r#""\ud800""#) && shown.contains(r#""\udc00A""#),
+            "{shown}"
+        );
+    }
+}

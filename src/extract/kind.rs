@@ -1,0 +1,279 @@
+//! Which kind of text a file is, by what it says; its name only decides between kinds that any text
+//! could be. Knows nothing of bytes and encodings.
+
+use super::{json, table};
+
+/// A kind of file that can be read: the row of README's table.
+pub struct Kind {
+    /// As it is stored and shown.
+    pub name: &'static str,
+    /// Media type.
+    pub content_type: &'static str,
+    /// Endings of file names that claim it, without the dot.
+    pub extensions: &'static [&'static str],
+    /// For a person: what is taken from it.
+    pub help: &'static str,
+}
+
+/// Every kind that can be read.
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "text",
+        content_type: "text/plain",
+        extensions: &[
+            "txt",
+            "text",
+            "log",
+            "srt",
+            "vtt",
+            "eml",
+            "ini",
+            "cfg",
+            "conf",
+            "properties",
+            "env",
+        ],
+        help: "plain text; a form feed starts a new page",
+    },
+    Kind {
+        name: "markdown",
+        content_type: "text/markdown",
+        extensions: &["md", "markdown", "mdx", "rst", "adoc", "org", "tex"],
+        help: "Markdown and its relatives; headings name the passages",
+    },
+    Kind {
+        name: "html",
+        content_type: "text/html",
+        extensions: &["html", "htm", "xhtml"],
+        help: "web pages: headings, lists and tables, without navigation, scripts and hidden parts",
+    },
+    Kind {
+        name: "csv",
+        content_type: "text/csv",
+        extensions: &["csv", "tsv", "tab", "psv"],
+        help: "tables separated by comma, semicolon, tab or pipe; each row names its columns",
+    },
+    Kind {
+        name: "json",
+        content_type: "application/json",
+        extensions: &["json", "jsonl", "ndjson", "geojson", "ipynb"],
+        help: "JSON and JSON Lines, indented to be read",
+    },
+    Kind {
+        name: "xml",
+        content_type: "application/xml",
+        extensions: &["xml", "svg", "rss", "atom", "xsd", "xsl"],
+        help: "XML as it stands",
+    },
+    Kind {
+        name: "source",
+        content_type: "text/x-source",
+        extensions: &[
+            "rs", "py", "js", "mjs", "ts", "tsx", "jsx", "java", "kt", "scala", "c", "h", "cc",
+            "cpp", "hpp", "cs", "go", "rb", "php", "pl", "pm", "lua", "swift", "m", "r", "jl",
+            "sh", "bash", "zsh", "ps1", "bat", "sql", "css", "scss", "less", "toml", "yaml", "yml",
+            "dart", "hs", "ml", "ex", "exs", "erl", "clj", "lisp", "el", "vim", "awk", "sed",
+            "tcl", "f90", "pas", "asm", "s", "proto", "graphql", "cmake", "mk", "gradle", "tf",
+            "vue", "svelte", "diff", "patch",
+        ],
+        help: "source code and settings as they stand",
+    },
+];
+
+/// The row of a kind.
+pub fn named(name: &str) -> &'static Kind {
+    KINDS
+        .iter()
+        .find(|kind| kind.name == name)
+        .unwrap_or(&KINDS[0])
+}
+
+/// What a text is, with the delimiter for a table.
+#[derive(Debug, PartialEq, Clone, Copy)]
+pub enum Sort {
+    /// A web page.
+    Html,
+    /// A table with this delimiter.
+    Table(u8),
+    /// JSON or JSON Lines, or what claims to be.
+    Json,
+    /// Any other row of `KINDS`, shown as it stands.
+    Plain(&'static str),
+}
+
+/// Decides by content first.
+pub fn of(text: &str, file_name: &str) -> Sort {
+    let claim = claimed(file_name);
+    let head = text.trim_start();
+    if is_page(head) {
+        return Sort::Html;
+    }
+    if head.starts_with("<?xml") || starts_with_tag(head, &["svg", "rss", "feed"]) {
+        return if claim == Some("html") {
+            Sort::Html
+        } else {
+            Sort::Plain("xml")
+        };
+    }
+    if json::looks_like(text) {
+        return Sort::Json;
+    }
+    match claim {
+        Some("html") if head.contains('<') => Sort::Html,
+        Some("csv") => table::sniff(text, true).map_or(Sort::Plain("text"), Sort::Table),
+        Some("json") => Sort::Json,
+        Some(kind @ ("markdown" | "source" | "xml")) => Sort::Plain(kind),
+        _ => by_features(text, head),
+    }
+}
+
+fn by_features(text: &str, head: &str) -> Sort {
+    if head.starts_with("#!") {
+        return Sort::Plain("source");
+    }
+    if has_many_tags(head) {
+        return Sort::Html;
+    }
+    if let Some(delimiter) = table::sniff(text, false) {
+        return Sort::Table(delimiter);
+    }
+    if is_markdown(text) {
+        return Sort::Plain("markdown");
+    }
+    Sort::Plain("text")
+}
+
+fn claimed(file_name: &str) -> Option<&'static str> {
+    let extension = file_name.rsplit_once('.')?.1.to_ascii_lowercase();
+    KINDS
+        .iter()
+        .find(|kind| kind.extensions.contains(&extension.as_str()))
+        .map(|kind| kind.name)
+}
+
+/// A whole page says so at its start, after comments and an XML declaration.
+fn is_page(head: &str) -> bool {
+    let mut rest = head;
+    // Bounded: a page does not begin with more than a few comments.
+    for _ in 0..8 {
+        let end = if rest.starts_with("<!--") {
+            rest.find("-->").map(|at| at + 3)
+        } else if rest.starts_with("<?xml") {
+            rest.find("?>").map(|at| at + 2)
+        } else {
+            None
+        };
+        match end {
+            Some(end) => rest = rest[end..].trim_start(),
+            None => break,
+        }
+    }
+    let doctype = rest
+        .get(..14)
+        .is_some_and(|start| start.eq_ignore_ascii_case("<!doctype html"));
+    doctype || starts_with_tag(rest, &["html", "head", "body"])
+}
+
+fn starts_with_tag(text: &str, names: &[&str]) -> bool {
+    text.strip_prefix('<').is_some_and(|rest| {
+        names.iter().any(|name| {
+            rest.get(..name.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(name))
+                && rest[name.len()..].starts_with(|c: char| c.is_ascii_whitespace() || c == '>')
+        })
+    })
+}
+
+/// A piece of a page without its frame: several different closed elements near the start.
+fn has_many_tags(head: &str) -> bool {
+    if !head.starts_with('<') {
+        return false;
+    }
+    let end = head
+        .char_indices()
+        .nth(4_096)
+        .map_or(head.len(), |(at, _)| at);
+    let start = head[..end].to_ascii_lowercase();
+    let closed = [
+        "</p>", "</div>", "</a>", "</h1>", "</h2>", "</li>", "</ul>", "</table>", "</span>",
+        "</title>", "<br",
+    ];
+    closed.iter().filter(|tag| start.contains(*tag)).count() >= 2
+}
+
+/// Two different signs of Markdown, one of them a heading or a fence.
+fn is_markdown(text: &str) -> bool {
+    let (mut headings, mut fences, mut others) = (0, 0, 0);
+    for line in text.lines().take(400) {
+        let rest = line.trim_start_matches('#');
+        let level = line.len() - rest.len();
+        headings += usize::from((1..=6).contains(&level) && rest.starts_with(' '));
+        fences += usize::from(line.starts_with("```"));
+        others += usize::from(
+            line.contains("](")
+                || line.contains("**")
+                || line.starts_with("- ")
+                || line.starts_with("* "),
+        );
+    }
+    let signs = [headings, fences, others]
+        .iter()
+        .filter(|&&count| count > 0)
+        .count();
+    (headings > 0 || fences > 1) && signs >= 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_decides_and_the_name_breaks_ties() {
+        let prose = "Dear reader, this is text.\nIt goes on, and on.\n";
+        for (text, name, expected) in [
+            (prose, "a.txt", Sort::Plain("text")),
+            (prose, "", Sort::Plain("text")),
+            (prose, "a.csv", Sort::Table(b',')),
+            ("no commas at all\nnone\n", "a.csv", Sort::Plain("text")),
+            ("<!-- c --><!DOCTYPE HTML><p>", "a.txt", Sort::Html),
+            ("<html lang=en>", "x.json", Sort::Html),
+            (
+                "<?xml version='1.0'?><!DOCTYPE html><html>",
+                "a",
+                Sort::Html,
+            ),
+            ("<?xml version='1.0'?><data/>", "a", Sort::Plain("xml")),
+            (
+                "<p align=center>x</p><a href=y>z</a>",
+                "README.md",
+                Sort::Plain("markdown"),
+            ),
+            ("<p align=center>x</p><a href=y>z</a>", "part", Sort::Html),
+            ("{\"a\": [1, 2]}", "a.txt", Sort::Json),
+            ("{\"a\": [1, 2", "a.json", Sort::Json),
+            ("{\"a\": [1, 2", "a.txt", Sort::Plain("text")),
+            ("#!/bin/sh\necho", "run", Sort::Plain("source")),
+            ("fn main() {}", "main.rs", Sort::Plain("source")),
+            ("# Title\n\n- a\n- b\n", "notes", Sort::Plain("markdown")),
+            ("name,age,city\nA,1,X\nB,2,Y\n", "data", Sort::Table(b',')),
+            ("a\tb\n1\t2\n3\t4\n", "data.txt", Sort::Table(b'\t')),
+            ("", "x", Sort::Plain("text")),
+        ] {
+            assert_eq!(of(text, name), expected, "{name}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_no_duplicates() {
+        let (mut names, mut seen) = (
+            std::collections::BTreeSet::new(),
+            std::collections::BTreeSet::new(),
+        );
+        for kind in KINDS {
+            assert!(names.insert(kind.name), "{} twice", kind.name);
+            for extension in kind.extensions {
+                assert!(seen.insert(extension), "{extension} twice");
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Recognises files that are no text by their first bytes. Names them; does not read them.
+
+/// One recognisable kind of file: where its mark stands, the mark, and what a person calls it.
+/// A mark of printable letters could begin a text, so such rows also need a NUL in the first bytes.
+struct Mark {
+    offset: usize,
+    bytes: &'static [u8],
+    name: &'static str,
+    needs_nul: bool,
+}
+
+const fn sure(offset: usize, bytes: &'static [u8], name: &'static str) -> Mark {
+    Mark {
+        offset,
+        bytes,
+        name,
+        needs_nul: false,
+    }
+}
+
+const fn printable(offset: usize, bytes: &'static [u8], name: &'static str) -> Mark {
+    Mark {
+        offset,
+        bytes,
+        name,
+        needs_nul: true,
+    }
+}
+
+const MARKS: &[Mark] = &[
+    sure(0, b"%PDF-", "PDF"),
+    sure(0, b"{\\rtf", "RTF"),
+    sure(0, b"%!PS-Adobe", "PostScript"),
+    sure(0, b"PK\x05\x06", "ZIP archive"),
+    sure(
+        0,
+        b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1",
+        "old Microsoft Office document",
+    ),
+    sure(0, b"\x89PNG\r\n\x1A\n", "PNG image"),
+    sure(0, b"\xFF\xD8\xFF", "JPEG image"),
+    sure(0, b"GIF87a", "GIF image"),
+    sure(0, b"GIF89a", "GIF image"),
+    sure(0, b"II*\0", "TIFF image"),
+    sure(0, b"MM\0*", "TIFF image"),
+    printable(0, b"BM", "BMP image"),
+    sure(0, b"\0\0\x01\0", "icon"),
+    sure(4, b"ftypheic", "HEIC image"),
+    sure(4, b"ftypavif", "AVIF image"),
+    sure(4, b"ftyp", "MP4 video or audio"),
+    printable(0, b"RIFF", "RIFF image, sound or video"),
+    printable(0, b"ID3", "MP3 audio"),
+    printable(0, b"OggS", "Ogg audio or video"),
+    printable(0, b"fLaC", "FLAC audio"),
+    sure(0, b"\x1A\x45\xDF\xA3", "Matroska video"),
+    sure(0, b"\x1F\x8B", "gzip archive"),
+    sure(0, b"BZh91AY&SY", "bzip2 archive"),
+    sure(0, b"\xFD7zXZ\0", "xz archive"),
+    sure(0, b"\x28\xB5\x2F\xFD", "zstd archive"),
+    sure(0, b"7z\xBC\xAF\x27\x1C", "7-Zip archive"),
+    sure(0, b"Rar!\x1A\x07", "RAR archive"),
+    printable(257, b"ustar", "tar archive"),
+    sure(0, b"\x7FELF", "executable"),
+    printable(0, b"MZ", "executable"),
+    sure(0, b"\xCA\xFE\xBA\xBE", "executable"),
+    sure(0, b"\xCF\xFA\xED\xFE", "executable"),
+    sure(0, b"\xFE\xED\xFA\xCF", "executable"),
+    sure(0, b"\0asm", "WebAssembly module"),
+    sure(0, b"SQLite format 3\0", "SQLite database"),
+    printable(0, b"wOF2", "font"),
+    printable(0, b"wOFF", "font"),
+    printable(0, b"OTTO\0", "font"),
+    sure(0, b"\0\x01\0\0\0", "font"),
+];
+
+/// What the file is, when its first bytes say that it is no text.
+pub fn name_of(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.starts_with(b"PK\x03\x04") {
+        return Some(zip_kind(bytes));
+    }
+    // A PDF may carry some bytes of rubbish before its mark, and readers accept that.
+    let head = &bytes[..bytes.len().min(1_024)];
+    if head.windows(5).take(64).any(|window| window == b"%PDF-") {
+        return Some("PDF");
+    }
+    let has_nul = head.contains(&0);
+    MARKS
+        .iter()
+        .find(|mark| {
+            bytes
+                .get(mark.offset..)
+                .is_some_and(|rest| rest.starts_with(mark.bytes))
+                && (!mark.needs_nul || has_nul)
+        })
+        .map(|mark| mark.name)
+}
+
+/// Office files are ZIP archives whose members' names tell them apart; the names stand uncompressed.
+fn zip_kind(bytes: &[u8]) -> &'static str {
+    let head = &bytes[..bytes.len().min(8_192)];
+    let tail = &bytes[bytes.len().saturating_sub(8_192)..];
+    let holds = |needle: &[u8]| {
+        [head, tail]
+            .iter()
+            .any(|part| part.windows(needle.len()).any(|w| w == needle))
+    };
+    [
+        (&b"word/"[..], "Word document (DOCX)"),
+        (b"xl/", "Excel workbook (XLSX)"),
+        (b"ppt/", "PowerPoint presentation (PPTX)"),
+        (b"application/epub+zip", "EPUB book"),
+        (b"opendocument", "OpenDocument file"),
+    ]
+    .into_iter()
+    .find(|(needle, _)| holds(needle))
+    .map_or("ZIP archive", |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks() {
+        for (bytes, expected) in [
+            (&b"%PDF-1.7\n"[..], Some("PDF")),
+            (b"\n\n%PDF-1.4", Some("PDF")),
+            (
+                b"PK\x03\x04....[Content_Types].xml....word/document.xml",
+                Some("Word document (DOCX)"),
+            ),
+            (
+                b"PK\x03\x04\x14\0mimetypeapplication/epub+zip",
+                Some("EPUB book"),
+            ),
+            (b"PK\x03\x04\x14\0a.txt", Some("ZIP archive")),
+            (b"\x89PNG\r\n\x1A\n\0\0", Some("PNG image")),
+            (b"\x7FELF\x02\x01", Some("executable")),
+            (b"MZ\x90\0\x03", Some("executable")),
+            (b"\x1F\x8B\x08", Some("gzip archive")),
+            (b"MZ is how this sentence begins", None),
+            (b"BM stands for benchmark", None),
+            (b"RIFF raff", None),
+            (b"plain text about %PDF files", None),
+            (b"", None),
+        ] {
+            assert_eq!(
+                name_of(bytes),
+                expected,
+                "{:?}",
+                String::from_utf8_lossy(bytes)
+            );
+        }
+    }
+}

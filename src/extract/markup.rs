@@ -1,0 +1,284 @@
+//! Splits HTML into tags and text as browsers do, whatever the markup. Builds no tree and keeps no
+//! stack, so its time is linear and its memory constant for any input. Knows no element's meaning
+//! beyond which ones hold raw text.
+
+use super::entities;
+
+/// A piece of a page.
+#[derive(Debug, PartialEq)]
+pub enum Token<'a> {
+    /// `<name …>`; the attributes are read on demand.
+    Open {
+        /// Lower case.
+        name: String,
+        /// What stands between the name and `>`.
+        attributes: &'a str,
+    },
+    /// `</name>`.
+    Close(String),
+    /// Text as written, entities and all.
+    Text(&'a str),
+    /// The inside of a raw-text element, up to its end tag.
+    Raw(&'a str),
+}
+
+/// Elements whose inside is not markup. The HTML standard, "Parsing HTML documents", 13.2.6.
+const RAW: &[&str] = &[
+    "script",
+    "style",
+    "title",
+    "textarea",
+    "xmp",
+    "iframe",
+    "noembed",
+    "noframes",
+    "plaintext",
+];
+
+/// Where reading stands.
+pub struct Tokens<'a> {
+    text: &'a str,
+    at: usize,
+    raw: Option<String>,
+}
+
+impl<'a> Tokens<'a> {
+    /// Reads `text` from its start.
+    pub fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            raw: None,
+        }
+    }
+
+    /// The byte where the next token starts.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on from `position`.
+    pub fn rewind(&mut self, position: usize) {
+        self.at = position;
+        self.raw = None;
+    }
+
+    fn raw_text(&mut self, name: &str) -> Option<Token<'a>> {
+        let rest = &self.text[self.at..];
+        let end = if name == "plaintext" {
+            None
+        } else {
+            close_of(rest, name)
+        }
+        .unwrap_or(rest.len());
+        self.at += end;
+        (end > 0).then(|| Token::Raw(&rest[..end]))
+    }
+
+    fn tag(&mut self) -> Option<Token<'a>> {
+        let rest = &self.text[self.at..];
+        let inner = &rest[1..];
+        if let Some(comment) = inner.strip_prefix("!--") {
+            self.at += comment_length(comment).map_or(rest.len(), |length| length + 4);
+            return None;
+        }
+        if let Some(data) = inner.strip_prefix("![CDATA[") {
+            let end = data.find("]]>");
+            self.at += end.map_or(rest.len(), |end| end + 12);
+            return Some(Token::Raw(&data[..end.unwrap_or(data.len())]));
+        }
+        if inner.starts_with(['!', '?']) {
+            self.at += rest.find('>').map_or(rest.len(), |end| end + 1);
+            return None;
+        }
+        let closing = inner.starts_with('/');
+        let named = &inner[usize::from(closing)..];
+        let length = named
+            .find(|c: char| c.is_ascii_whitespace() || c == '/' || c == '>')
+            .unwrap_or(named.len());
+        let name = named[..length].to_ascii_lowercase();
+        let attributes = &named[length..];
+        let end = tag_end(attributes);
+        self.at += rest.len() - attributes.len() + end.map_or(attributes.len(), |end| end + 1);
+        if closing {
+            return Some(Token::Close(name));
+        }
+        if RAW.contains(&name.as_str()) {
+            self.raw = Some(name.clone());
+        }
+        Some(Token::Open {
+            name,
+            attributes: &attributes[..end.unwrap_or(attributes.len())],
+        })
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        while self.at < self.text.len() {
+            if let Some(name) = self.raw.take() {
+                if let Some(raw) = self.raw_text(&name) {
+                    return Some(raw);
+                }
+                continue;
+            }
+            let rest = &self.text[self.at..];
+            let start = markup_start(rest);
+            if start == Some(0) {
+                if let Some(token) = self.tag() {
+                    return Some(token);
+                }
+                continue;
+            }
+            let end = start.unwrap_or(rest.len());
+            self.at += end;
+            return Some(Token::Text(&rest[..end]));
+        }
+        None
+    }
+}
+
+/// The next `<` that begins markup; `a < b` does not.
+fn markup_start(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    text.match_indices('<')
+        .map(|(at, _)| at)
+        .find(|&at| match bytes.get(at + 1) {
+            Some(b'!' | b'?') => true,
+            Some(b'/') => bytes.get(at + 2).is_some_and(u8::is_ascii_alphabetic),
+            Some(byte) => byte.is_ascii_alphabetic(),
+            None => false,
+        })
+}
+
+fn close_of(text: &str, name: &str) -> Option<usize> {
+    text.match_indices("</").map(|(at, _)| at).find(|&at| {
+        let rest = &text.as_bytes()[at + 2..];
+        rest.len() >= name.len()
+            && rest[..name.len()].eq_ignore_ascii_case(name.as_bytes())
+            && rest
+                .get(name.len())
+                .is_none_or(|&byte| byte.is_ascii_whitespace() || byte == b'>' || byte == b'/')
+    })
+}
+
+/// The length of a comment after its `<!--`, end mark included. `<!-->` is a whole comment.
+fn comment_length(comment: &str) -> Option<usize> {
+    if comment.starts_with('>') {
+        return Some(1);
+    }
+    let plain = comment.find("-->").map(|at| at + 3);
+    // Searched only before the plain mark: else every comment would cost a search of the whole page.
+    let before = &comment[..plain.unwrap_or(comment.len())];
+    before.find("--!>").map(|at| at + 4).or(plain)
+}
+
+/// The `>` that ends a tag: one inside a quoted attribute value does not.
+fn tag_end(attributes: &str) -> Option<usize> {
+    let (mut quote, mut after_equals) = (0u8, false);
+    for (at, &byte) in attributes.as_bytes().iter().enumerate() {
+        match byte {
+            _ if quote != 0 => {
+                if byte == quote {
+                    quote = 0;
+                }
+            }
+            b'>' => return Some(at),
+            b'"' | b'\'' if after_equals => quote = byte,
+            _ => {}
+        }
+        after_equals = byte == b'=' || (after_equals && byte.is_ascii_whitespace());
+    }
+    // A quote that is never closed would swallow the page; then the first `>` ends the tag.
+    if quote == 0 {
+        None
+    } else {
+        attributes.find('>')
+    }
+}
+
+/// The value of one attribute, entities decoded; empty when it has none.
+pub fn attribute(attributes: &str, wanted: &str) -> Option<String> {
+    let mut rest = attributes.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
+    while !rest.is_empty() {
+        let length = rest
+            .find(|c: char| c.is_ascii_whitespace() || c == '=' || c == '/')
+            .unwrap_or(rest.len())
+            .max(rest.chars().next().map_or(1, char::len_utf8));
+        let name = &rest[..length];
+        rest = rest[length..].trim_ascii_start();
+        let mut value = "";
+        if let Some(after) = rest.strip_prefix('=') {
+            let after = after.trim_ascii_start();
+            (value, rest) = match after.chars().next() {
+                Some(quote @ ('"' | '\'')) => {
+                    after[1..].split_once(quote).unwrap_or((&after[1..], ""))
+                }
+                _ => after.split_at(
+                    after
+                        .find(|c: char| c.is_ascii_whitespace())
+                        .unwrap_or(after.len()),
+                ),
+            };
+        }
+        if name.eq_ignore_ascii_case(wanted) {
+            return Some(entities::decode(value));
+        }
+        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let shown: Vec<String> = Tokens::new(text)
+            .map(|token| match token {
+                Token::Open { name, .. } => format!("<{name}"),
+                Token::Close(name) => format!("/{name}"),
+                Token::Text(text) => format!("'{text}'"),
+                Token::Raw(text) => format!("={text}="),
+            })
+            .collect();
+        assert_eq!(shown.join(" "), expected, "{text}");
+    }
+
+    #[test]
+    fn tokens() {
+        check("a<b>c</B >d", "'a' <b 'c' /b 'd'");
+        check("1 < 2 <3 & a<", "'1 < 2 <3 & a<'");
+        check("<!doctype html><!-- <p> --><p>x", "<p 'x'");
+        check("<!-->a<!-- b --!>c", "'a' 'c'");
+        check("<a title='>' href=x>y", "<a 'y'");
+        check("<a title=\">y</a>z", "<a 'y' /a 'z'");
+        check(
+            "<script>if (a<b) '</p>'</SCRIPT>t",
+            "<script =if (a<b) '</p>'= /script 't'",
+        );
+        check("<title>a<b></title>", "<title =a<b>= /title");
+        check("<![CDATA[a<b]]>c", "=a<b= 'c'");
+        check("<br/><p", "<br <p");
+        check("<style>never closed", "<style =never closed=");
+        check("</>x</ >", "'</>x</ >'");
+        check("<é>", "'<é>'");
+    }
+
+    #[test]
+    fn attributes() {
+        for (tag, name, expected) in [
+            (" id=x hidden", "hidden", Some("")),
+            (" ID = 'a b' /", "id", Some("a b")),
+            (" alt=\"a &amp; b\"", "alt", Some("a & b")),
+            (" data-hidden=1", "hidden", None),
+            (" x='hidden'", "hidden", None),
+            ("==é=é", "é", None),
+            ("", "id", None),
+        ] {
+            assert_eq!(attribute(tag, name).as_deref(), expected, "{tag}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Comma-, semicolon-, tab- and pipe-separated tables to lines that keep their meaning when they
+//! are read alone: each row names its columns. Ragged rows survive.
+
+use csv::{ReaderBuilder, StringRecord};
+
+const DELIMITERS: &[u8] = b",;\t|";
+/// Rows looked at to find the delimiter.
+const SAMPLE: usize = 50;
+
+/// The delimiter with which `text` is a table, if it is one. `named` says that the file name claims
+/// it; then one row or column more or less does not matter.
+pub fn sniff(text: &str, named: bool) -> Option<u8> {
+    DELIMITERS
+        .iter()
+        .filter_map(|&delimiter| {
+            let widths = widths(text, delimiter);
+            let width = *widths.first()?;
+            let alike = widths.iter().filter(|&&other| other == width).count();
+            // Prose has one comma a line now and then: without the name's word, two columns need a tab.
+            let fits = if named {
+                width >= 2 && alike * 2 > widths.len()
+            } else {
+                width >= if delimiter == b'\t' { 2 } else { 3 }
+                    && widths.len() >= 3
+                    && alike == widths.len()
+            };
+            fits.then_some((alike * width, delimiter))
+        })
+        .max_by_key(|&(score, _)| score)
+        .map(|(_, delimiter)| delimiter)
+}
+
+fn widths(text: &str, delimiter: u8) -> Vec<usize> {
+    // A sample cut inside a quoted cell only spoils its last row, which is left out.
+    let end = text
+        .char_indices()
+        .nth(64 * 1024)
+        .map_or(text.len(), |(at, _)| at);
+    let whole = end == text.len();
+    let mut reader = reader(&text[..end], delimiter);
+    let mut widths: Vec<usize> = reader
+        .records()
+        .take(SAMPLE)
+        .map_while(Result::ok)
+        .map(|row| row.len())
+        .collect();
+    if !whole && widths.len() < SAMPLE && widths.len() > 1 {
+        widths.pop();
+    }
+    widths
+}
+
+fn reader(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
+    ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes())
+}
+
+/// The table as text, and what there is to say about it.
+pub fn render(
+    text: &str,
+    delimiter: u8,
+    max_rows: usize,
+    max_text: usize,
+) -> (String, Vec<String>) {
+    let mut reader = reader(text, delimiter);
+    let (mut out, mut notes) = (String::new(), Vec::new());
+    let mut header: Option<StringRecord> = None;
+    let (mut rows, mut ragged) = (0usize, 0usize);
+    let mut width = 0;
+    let mut row = StringRecord::new();
+    // Reading from memory that is valid UTF-8 with flexible rows cannot fail; should it, the rows so far stand.
+    while reader.read_record(&mut row).unwrap_or(false) {
+        if rows == 0 {
+            width = row.len();
+            if is_header(&row) {
+                out.push_str("Columns: ");
+                join(&mut out, row.iter().map(str::trim));
+                out.push('\n');
+                header = Some(row.clone());
+                rows = 1;
+                continue;
+            }
+        }
+        rows += 1;
+        if rows > max_rows {
+            notes.push(format!("only the first {max_rows} rows are shown"));
+            break;
+        }
+        if out.len() > max_text {
+            break;
+        }
+        ragged += usize::from(row.len() != width);
+        write_row(&mut out, &row, header.as_ref());
+    }
+    if ragged > 0 {
+        notes.push(format!(
+            "rows with more or fewer cells than the first: {ragged}"
+        ));
+    }
+    (out, notes)
+}
+
+/// A first row of short, different, wordy cells names the columns.
+fn is_header(row: &StringRecord) -> bool {
+    let mut seen = std::collections::BTreeSet::new();
+    row.len() > 1
+        && row.iter().all(|cell| {
+            let cell = cell.trim();
+            !cell.is_empty()
+                && cell.len() <= 80
+                && cell.parse::<f64>().is_err()
+                && seen.insert(cell)
+        })
+}
+
+fn write_row(out: &mut String, row: &StringRecord, header: Option<&StringRecord>) {
+    let cells = row
+        .iter()
+        .map(|cell| cell.split_whitespace().collect::<Vec<_>>().join(" "));
+    match header {
+        None => join(out, cells),
+        Some(header) => join(
+            out,
+            cells.enumerate().filter(|(_, cell)| !cell.is_empty()).map(
+                |(column, cell)| match header.get(column) {
+                    Some(name) => format!("{}: {cell}", name.trim()),
+                    None => cell,
+                },
+            ),
+        ),
+    }
+    out.push('\n');
+}
+
+fn join(out: &mut String, cells: impl Iterator<Item = impl AsRef<str>>) {
+    for (index, cell) in cells.enumerate() {
+        if index > 0 {
+            out.push_str(" | ");
+        }
+        out.push_str(cell.as_ref());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delimiters() {
+        for (text, named, expected) in [
+            ("a,b\n1,2\n", true, Some(b',')),
+            ("a;b\n1,5;2,5\n", true, Some(b';')),
+            ("a\tb\n1\t2\n3\t4\n", false, Some(b'\t')),
+            ("a|b|c\n1|2|3\n4|5|6\n", false, Some(b'|')),
+            ("Hello, world\nthis, is prose\nand, more\n", false, None),
+            (
+                "name,age,city\nAnn,3,Rome\nBob,4,Paris\n",
+                false,
+                Some(b','),
+            ),
+            ("one column\nonly\n", true, None),
+            ("", true, None),
+        ] {
+            assert_eq!(sniff(text, named), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn rows_name_their_columns() {
+        let text = "name,note\nAnn,\"likes, commas\"\nBob,\nCid,\"two\nlines\",extra\n";
+        let (shown, notes) = render(text, b',', 100, 10_000);
+        assert_eq!(
+            shown,
+            "Columns: name | note\nname: Ann | note: likes, commas\nname: Bob\nname: Cid | note: two lines | extra\n"
+        );
+        assert_eq!(notes, ["rows with more or fewer cells than the first: 1"]);
+    }
+
+    #[test]
+    fn no_header_no_names() {
+        assert_eq!(render("1,2\n3,4\n", b',', 100, 10_000).0, "1 | 2\n3 | 4\n");
+    }
+
+    #[test]
+    fn rows_are_bounded() {
+        let (shown, notes) = render(&"a,b\n".repeat(50), b',', 10, 10_000);
+        assert_eq!((shown.lines().count(), notes.len()), (10, 1));
+        assert!(
+            render(&"1,2\n".repeat(50_000), b',', 1_000_000, 1_000)
+                .0
+                .len()
+                < 1_100
+        );
+    }
+
+    #[test]
+    fn an_unclosed_quote_ends_with_the_file() {
+        assert!(
+            render("a,b\n\"never closed,2\n3,4", b',', 100, 1_000)
+                .0
+                .contains("never closed")
+        );
+    }
+}
