@@ -4,15 +4,25 @@
 //! A closure given to `read` or `write` is one transaction. It runs on a thread of the store, so it must
 //! own what it uses; if its caller leaves, a write that was queued is still made, whole.
 
+pub mod analyses;
+pub mod answers;
+pub mod api_keys;
+pub mod audit;
 mod backup;
 mod connection;
+pub mod documents;
 mod error;
+pub mod events;
 pub mod invites;
 mod migrate;
+pub mod passages;
 pub mod password_resets;
 mod queue;
 mod readers;
 pub mod sessions;
+pub mod settings;
+pub mod uploads;
+pub mod usage;
 pub mod users;
 mod values;
 mod writer;

@@ -1,0 +1,289 @@
+//! Analyses, the answers of their stages, and which answer people preferred. Where a person is asked
+//! for, none means somebody who was not signed in: those analyses belong to nobody who has an account.
+
+use rusqlite::Row;
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::values::{json, moment, text, to_json};
+use crate::domain::analysis::{Analysis, NewAnalysis, StageAnswer, Status};
+use crate::domain::chat::Usage;
+use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::money::MicroDollars;
+use crate::domain::time::Timestamp;
+
+/// A line of the history: an analysis without its plan, which can be large.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// Its id.
+    pub id: AnalysisId,
+    /// How far it is.
+    pub status: Status,
+    /// What was asked for.
+    pub request: NewAnalysis,
+    /// Why it failed or was cancelled.
+    pub error: Option<String>,
+    /// Tokens of all calls.
+    pub usage: Usage,
+    /// Known costs of all calls.
+    pub cost: MicroDollars,
+    /// When it was stored.
+    pub created: Timestamp,
+    /// When the first call went out.
+    pub started: Option<Timestamp>,
+    /// When it was over.
+    pub finished: Option<Timestamp>,
+    /// Somebody holds a link to it.
+    pub shared: bool,
+}
+
+/// How an analysis ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End<'a> {
+    /// One of those that are over.
+    pub status: Status,
+    /// The one answer.
+    pub synthesis: Option<&'a str>,
+    /// Why there is none.
+    pub error: Option<&'a str>,
+    /// Tokens of all calls.
+    pub usage: Usage,
+    /// Known costs of all calls.
+    pub cost: MicroDollars,
+}
+
+/// A new analysis.
+pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
+    db.run(
+        "INSERT INTO analyses (id, user_id, status, pattern, question, request, plan, synthesis, error,
+                               usage, cost, created, started, finished, share_hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        (
+            &analysis.id,
+            &analysis.user,
+            analysis.status,
+            &analysis.request.pattern,
+            &analysis.request.prompt,
+            to_json(&analysis.request)?,
+            to_json(&analysis.plan)?,
+            analysis.synthesis.as_deref().unwrap_or_default(),
+            analysis.error.as_deref().unwrap_or_default(),
+            to_json(&analysis.usage)?,
+            analysis.cost,
+            analysis.created,
+            analysis.started.unwrap_or_default(),
+            analysis.finished.unwrap_or_default(),
+            analysis.shared,
+        ),
+    )
+    .map(drop)
+}
+
+/// The analysis of this person.
+pub fn by_id(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Option<Analysis>> {
+    db.maybe(
+        "SELECT * FROM analyses WHERE id = ?2 AND user_id IS NOT DISTINCT FROM ?1",
+        (user, id),
+        from_row,
+    )
+}
+
+/// How far the analysis of this person is: the cheap way to ask whether they may see it.
+pub fn status_of(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Option<Status>> {
+    db.maybe(
+        "SELECT status FROM analyses WHERE id = ?2 AND user_id IS NOT DISTINCT FROM ?1",
+        (user, id),
+        |row| row.get(0),
+    )
+}
+
+/// The history of this person, newest first, older than the cursor; those whose question holds the text
+/// and that are this far, where that is asked for.
+pub fn list_of(
+    db: &Reader,
+    user: &UserId,
+    limit: u32,
+    cursor: Option<&AnalysisId>,
+    search: Option<&str>,
+    status: Option<Status>,
+) -> Result<Vec<Summary>> {
+    // `~` sorts after every id, so that no cursor means from the newest on.
+    db.all(
+        "SELECT id, status, request, error, usage, cost, created, started, finished,
+                share_hash IS NOT NULL AS shared
+         FROM analyses
+         WHERE user_id = ?1 AND id < ?2
+           AND (?3 = '' OR status = ?3)
+           AND (?4 = '' OR lower(question) LIKE lower(?4) ESCAPE '\\')
+         ORDER BY id DESC LIMIT ?5",
+        (
+            user,
+            cursor.map_or("~", AnalysisId::as_str),
+            status.map_or("", Status::as_str),
+            search.map(containing).unwrap_or_default(),
+            limit,
+        ),
+        summary,
+    )
+}
+
+/// A LIKE pattern for texts that hold this one, whatever characters are in it.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern + "%"
+}
+
+/// The first call goes out. An analysis that is taken up again keeps its beginning.
+pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
+    db.run_one(
+        "UPDATE analyses SET status = 'running', started = CASE WHEN started = 0 THEN ?2 ELSE started END
+         WHERE id = ?1 AND finished = 0",
+        (id, now),
+    )
+}
+
+/// It is over. `Missing` when it was deleted meanwhile or was over already: an end is written once.
+pub fn finish(db: &Writer, id: &AnalysisId, end: &End<'_>, now: Timestamp) -> Result<()> {
+    db.run_one(
+        "UPDATE analyses SET status = ?2, synthesis = ?3, error = ?4, usage = ?5, cost = ?6, finished = ?7
+         WHERE id = ?1 AND finished = 0",
+        (
+            id,
+            end.status,
+            end.synthesis.unwrap_or_default(),
+            end.error.unwrap_or_default(),
+            to_json(&end.usage)?,
+            end.cost,
+            now,
+        ),
+    )
+}
+
+/// Everybody's that are not over: what a server that starts takes up again, oldest first.
+pub fn unfinished(db: &Reader) -> Result<Vec<Analysis>> {
+    db.all(
+        "SELECT * FROM analyses WHERE finished = 0 ORDER BY id",
+        [],
+        from_row,
+    )
+}
+
+/// Deletes an analysis with its answers and events. False when there is none.
+pub fn delete(db: &Writer, user: Option<&UserId>, id: &AnalysisId) -> Result<bool> {
+    let gone = db.run(
+        "DELETE FROM analyses WHERE id = ?2 AND user_id IS NOT DISTINCT FROM ?1",
+        (user, id),
+    )?;
+    Ok(gone > 0)
+}
+
+/// Gives it a share link by the hash of its token, or takes the link away.
+pub fn set_share(
+    db: &Writer,
+    user: &UserId,
+    id: &AnalysisId,
+    hash: Option<&[u8; 32]>,
+) -> Result<()> {
+    db.run_one(
+        "UPDATE analyses SET share_hash = ?3 WHERE user_id = ?1 AND id = ?2",
+        (user, id, hash),
+    )
+}
+
+/// The analysis that this link shows, whoever asks.
+pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<Analysis>> {
+    db.maybe(
+        "SELECT * FROM analyses WHERE share_hash = ?1",
+        [hash],
+        from_row,
+    )
+}
+
+/// Stores what a call gave. Storing it again changes nothing but to the newer answer.
+pub fn put_answer(db: &Writer, id: &AnalysisId, answer: &StageAnswer) -> Result<()> {
+    db.run(
+        "INSERT INTO stage_answers (analysis_id, stage, member, model, answer) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (analysis_id, stage, member) DO UPDATE SET
+             model = excluded.model, answer = excluded.answer",
+        (id, answer.stage as i64, answer.member as i64, &answer.model, to_json(answer)?),
+    )
+    .map(drop)
+}
+
+/// What the calls gave, by stage and member.
+pub fn answers_of(db: &Reader, id: &AnalysisId) -> Result<Vec<StageAnswer>> {
+    db.all(
+        "SELECT answer FROM stage_answers WHERE analysis_id = ?1 ORDER BY stage, member",
+        [id],
+        |row| json(row, "answer"),
+    )
+}
+
+/// The answer this person prefers: a model's full id, `synthesis`, or whatever else the pages offer.
+/// `Missing` when the analysis is not theirs.
+pub fn put_vote(
+    db: &Writer,
+    user: &UserId,
+    id: &AnalysisId,
+    choice: &str,
+    now: Timestamp,
+) -> Result<()> {
+    db.run_one(
+        "INSERT INTO votes (analysis_id, user_id, choice, created)
+         SELECT id, user_id, ?3, ?4 FROM analyses WHERE id = ?2 AND user_id = ?1
+         ON CONFLICT (analysis_id, user_id) DO UPDATE SET
+             choice = excluded.choice, created = excluded.created",
+        (user, id, choice, now),
+    )
+}
+
+/// What this person preferred.
+pub fn vote_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<String>> {
+    db.maybe(
+        "SELECT choice FROM votes WHERE analysis_id = ?2 AND user_id = ?1",
+        (user, id),
+        |row| row.get(0),
+    )
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Analysis> {
+    Ok(Analysis {
+        id: row.get("id")?,
+        user: row.get("user_id")?,
+        status: row.get("status")?,
+        request: json(row, "request")?,
+        plan: json(row, "plan")?,
+        synthesis: text(row, "synthesis")?,
+        error: text(row, "error")?,
+        usage: json(row, "usage")?,
+        cost: row.get("cost")?,
+        created: row.get("created")?,
+        started: moment(row, "started")?,
+        finished: moment(row, "finished")?,
+        shared: row.get("share_hash")?,
+    })
+}
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
+    Ok(Summary {
+        id: row.get("id")?,
+        status: row.get("status")?,
+        request: json(row, "request")?,
+        error: text(row, "error")?,
+        usage: json(row, "usage")?,
+        cost: row.get("cost")?,
+        created: row.get("created")?,
+        started: moment(row, "started")?,
+        finished: moment(row, "finished")?,
+        shared: row.get("shared")?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

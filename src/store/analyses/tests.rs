@@ -1,0 +1,275 @@
+//! An analysis through its life, and who may see it.
+
+use std::collections::BTreeMap;
+
+use super::super::error::StoreError;
+use super::super::events::{self, StoredEvent};
+use super::super::tests::{at, user, with_writer};
+use super::super::users;
+use super::*;
+use crate::domain::analysis::{CacheUse, Member, Plan, Stage, Who};
+use crate::domain::chat::{CallError, CallErrorKind, Finish, Source, Task};
+use crate::domain::parameters::Parameters;
+
+fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
+    let member = Member {
+        model: "demo/a".into(),
+        parameters: Parameters::default(),
+        price: None,
+    };
+    Analysis {
+        id: AnalysisId::new(at(i64::from(n)), u128::from(n)),
+        user: owner.map(|owner| user(owner).id),
+        status: Status::Queued,
+        request: NewAnalysis {
+            prompt: prompt.into(),
+            models: vec!["demo/a".into()],
+            pattern: "confidence".into(),
+            ultra_model: None,
+            documents: vec![],
+            parameters: Parameters {
+                temperature: Some(0.25),
+                ..Parameters::default()
+            },
+            model_parameters: BTreeMap::from([("demo/a".into(), Parameters::default())]),
+            budget: Some(MicroDollars(1_234_567)),
+            cache: CacheUse::Refresh,
+            detached: true,
+        },
+        plan: Plan {
+            pattern: "confidence".into(),
+            question: prompt.into(),
+            members: vec![member.clone()],
+            synthesiser: member,
+            stages: vec![Stage {
+                name: "ultra".into(),
+                who: Who::Synthesiser,
+                task: Task::Synthesise,
+                prompt: "{question}".into(),
+            }],
+            sources: vec![Source {
+                number: 1,
+                document: "a.txt".into(),
+                page: 1,
+                text: "a passage".into(),
+            }],
+            nonce: "n".into(),
+            seed: u64::MAX,
+            cache: CacheUse::On,
+            budget: Some(MicroDollars(5)),
+        },
+        synthesis: None,
+        error: None,
+        usage: Usage::default(),
+        cost: MicroDollars(0),
+        created: at(i64::from(n)),
+        started: None,
+        finished: None,
+        shared: None,
+    }
+}
+
+fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
+    StageAnswer {
+        stage,
+        member,
+        model: "demo/a".into(),
+        text: text.into(),
+        reasoning: String::new(),
+        usage: Usage::default(),
+        cost: Some(MicroDollars(3)),
+        latency_ms: 12,
+        first_token_ms: None,
+        finish: Some(Finish::Stop),
+        error: None,
+        cached: false,
+    }
+}
+
+#[test]
+fn an_analysis_lives_from_queued_to_its_one_end() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        let (owner, new) = (user(1).id, analysis(1, Some(1), "why?"));
+        insert(db, &new)?;
+        assert_eq!(by_id(db, Some(&owner), &new.id), Ok(Some(new.clone())));
+        assert_eq!(unfinished(db), Ok(vec![new.clone()]));
+
+        set_started(db, &new.id, at(50))?;
+        set_started(db, &new.id, at(60))?;
+        let end = End {
+            status: Status::Completed,
+            synthesis: Some("because"),
+            error: None,
+            usage: Usage {
+                input: 4,
+                ..Usage::default()
+            },
+            cost: MicroDollars(9),
+        };
+        finish(db, &new.id, &end, at(70))?;
+        let over = Analysis {
+            status: Status::Completed,
+            synthesis: Some("because".into()),
+            usage: end.usage,
+            cost: MicroDollars(9),
+            started: Some(at(50)),
+            finished: Some(at(70)),
+            ..new.clone()
+        };
+        assert_eq!(by_id(db, Some(&owner), &new.id), Ok(Some(over)));
+        let missing = Err(StoreError::Missing);
+        assert_eq!(finish(db, &new.id, &end, at(80)), missing, "over already");
+        assert_eq!(set_started(db, &new.id, at(80)), missing);
+        assert_eq!(unfinished(db), Ok(vec![]));
+        Ok(())
+    });
+}
+
+#[test]
+fn nobody_reaches_what_is_somebody_else_s() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        users::insert(db, &user(2))?;
+        let (mine, open) = (analysis(1, Some(1), "mine"), analysis(2, None, "open"));
+        insert(db, &mine)?;
+        insert(db, &open)?;
+        let (one, two) = (user(1).id, user(2).id);
+        for (who, id, sees) in [
+            (Some(&one), &mine.id, true),
+            (Some(&two), &mine.id, false),
+            (None, &mine.id, false),
+            (Some(&one), &open.id, false),
+            (None, &open.id, true),
+        ] {
+            assert_eq!(by_id(db, who, id)?.is_some(), sees, "{who:?} {id}");
+            assert_eq!(status_of(db, who, id)?.is_some(), sees, "{who:?} {id}");
+        }
+        assert_eq!(list_of(db, &two, 9, None, None, None), Ok(vec![]));
+        assert_eq!(delete(db, Some(&two), &mine.id), Ok(false));
+        assert_eq!(delete(db, None, &mine.id), Ok(false));
+        let missing = Err(StoreError::Missing);
+        assert_eq!(set_share(db, &two, &mine.id, Some(&[1; 32])), missing);
+        assert_eq!(put_vote(db, &two, &mine.id, "demo/a", at(5)), missing);
+        assert_eq!(delete(db, Some(&one), &mine.id), Ok(true));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_share_link_shows_one_analysis_until_it_is_taken_away() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        let it = analysis(1, Some(1), "why?");
+        insert(db, &it)?;
+        set_share(db, &user(1).id, &it.id, Some(&[7; 32]))?;
+        assert_eq!(
+            by_share(db, &[7; 32])?.map(|it| it.shared),
+            Some(Some([7; 32]))
+        );
+        assert!(list_of(db, &user(1).id, 9, None, None, None)?[0].shared);
+        set_share(db, &user(1).id, &it.id, None)?;
+        assert_eq!(by_share(db, &[7; 32]), Ok(None));
+        Ok(())
+    });
+}
+
+#[test]
+fn history_is_searched_as_it_is_written() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        for (n, prompt) in (1..).zip(["100% sure?", "100 times", "under_score", "UNDER score"]) {
+            insert(db, &analysis(n, Some(1), prompt))?;
+        }
+        let cancelled = End {
+            status: Status::Cancelled,
+            synthesis: None,
+            error: Some("stopped"),
+            usage: Usage::default(),
+            cost: MicroDollars(0),
+        };
+        finish(db, &analysis(2, None, "").id, &cancelled, at(9))?;
+        let found = |search, status| {
+            let lines = list_of(db, &user(1).id, 9, None, search, status)?;
+            Ok::<_, StoreError>(
+                lines
+                    .into_iter()
+                    .map(|line| line.request.prompt)
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(found(None, None)?.len(), 4);
+        assert_eq!(found(Some("100%"), None)?, ["100% sure?"]);
+        assert_eq!(found(Some("under_"), None)?, ["under_score"]);
+        assert_eq!(found(Some("under"), None)?, ["UNDER score", "under_score"]);
+        assert_eq!(found(Some("\\"), None)?, [""; 0]);
+        assert_eq!(found(None, Some(Status::Cancelled))?, ["100 times"]);
+        assert_eq!(found(Some("sure"), Some(Status::Cancelled))?, [""; 0]);
+
+        let first = list_of(db, &user(1).id, 3, None, None, None)?;
+        let rest = list_of(
+            db,
+            &user(1).id,
+            3,
+            first.last().map(|line| &line.id),
+            None,
+            None,
+        )?;
+        assert_eq!((first.len(), rest.len()), (3, 1));
+        assert_eq!(rest[0].request, analysis(1, None, "100% sure?").request);
+        Ok(())
+    });
+}
+
+#[test]
+fn answers_and_events_are_kept_in_order_and_go_with_their_analysis() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        let it = analysis(1, Some(1), "why?");
+        insert(db, &it)?;
+        let failed = StageAnswer {
+            error: Some(CallError::new(CallErrorKind::Timeout, "too slow")),
+            finish: None,
+            cost: None,
+            ..answer(0, 1, "")
+        };
+        for given in [
+            answer(1, 0, "c"),
+            failed.clone(),
+            answer(0, 0, "old"),
+            answer(0, 0, "a"),
+        ] {
+            put_answer(db, &it.id, &given)?;
+        }
+        let all = vec![answer(0, 0, "a"), failed, answer(1, 0, "c")];
+        assert_eq!(answers_of(db, &it.id), Ok(all));
+
+        let event = |seq: u64| StoredEvent {
+            seq,
+            kind: "member.delta".into(),
+            data: format!("{{\"n\":{seq}}}"),
+        };
+        assert_eq!(events::last_seq(db, &it.id), Ok(0));
+        events::append(db, &it.id, &[event(1), event(2), event(3)])?;
+        assert_eq!(events::after(db, &it.id, 1, 1), Ok(vec![event(2)]));
+        assert_eq!(events::last_seq(db, &it.id), Ok(3));
+        let double = events::append(db, &it.id, &[event(3)]);
+        assert_eq!(double, Err(StoreError::Conflict("event")));
+
+        put_vote(db, &user(1).id, &it.id, "demo/a", at(5))?;
+        put_vote(db, &user(1).id, &it.id, "synthesis", at(6))?;
+        assert_eq!(
+            vote_of(db, &user(1).id, &it.id),
+            Ok(Some("synthesis".into()))
+        );
+
+        delete(db, Some(&user(1).id), &it.id)?;
+        assert_eq!(answers_of(db, &it.id), Ok(vec![]));
+        assert_eq!(events::last_seq(db, &it.id), Ok(0));
+        assert_eq!(vote_of(db, &user(1).id, &it.id), Ok(None));
+        let gone = Err(StoreError::Missing);
+        assert_eq!(events::append(db, &it.id, &[event(4)]), gone);
+        assert_eq!(put_answer(db, &it.id, &answer(0, 0, "late")), gone);
+        Ok(())
+    });
+}

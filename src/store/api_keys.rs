@@ -1,0 +1,129 @@
+//! Keys for programs. Only their hashes are here.
+
+use std::time::Duration;
+
+use rusqlite::Row;
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::users;
+use super::values::{json, moment, to_json};
+use crate::domain::id::{KeyId, UserId};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{ApiKey, User};
+
+/// A new key.
+pub fn insert(db: &Writer, key: &ApiKey) -> Result<()> {
+    db.run(
+        "INSERT INTO api_keys (id, user_id, name, prefix, hash, scopes, created, last_used)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        (
+            &key.id,
+            &key.user,
+            &key.name,
+            &key.prefix,
+            key.hash,
+            to_json(&key.scopes)?,
+            key.created,
+            key.last_used.unwrap_or_default(),
+        ),
+    )
+    .map(drop)
+}
+
+/// The keys of one person, newest first.
+pub fn list_of(db: &Reader, user: &UserId) -> Result<Vec<ApiKey>> {
+    db.all(
+        "SELECT id AS key_id, user_id, name AS key_name, prefix, hash, scopes, created AS key_created,
+                last_used
+         FROM api_keys WHERE user_id = ?1 ORDER BY id DESC LIMIT 200",
+        [user],
+        from_row,
+    )
+}
+
+/// The key with this hash and its account, unless that is locked.
+pub fn by_hash(db: &Reader, hash: &[u8; 32]) -> Result<Option<(ApiKey, User)>> {
+    db.maybe(
+        "SELECT k.id AS key_id, k.user_id, k.name AS key_name, k.prefix, k.hash, k.scopes,
+                k.created AS key_created, k.last_used, u.*
+         FROM api_keys k JOIN users u ON u.id = k.user_id
+         WHERE k.hash = ?1 AND u.disabled = 0",
+        [hash],
+        |row| Ok((from_row(row)?, users::from_row(row)?)),
+    )
+}
+
+/// It was used. Written at most once a minute, so that a busy key does not keep the writer busy.
+pub fn note_used(db: &Writer, id: &KeyId, now: Timestamp) -> Result<()> {
+    db.run(
+        "UPDATE api_keys SET last_used = ?2 WHERE id = ?1 AND last_used <= ?3",
+        (id, now, now - Duration::from_secs(60)),
+    )
+    .map(drop)
+}
+
+/// Deletes a key of this person. False when there is none.
+pub fn delete(db: &Writer, user: &UserId, id: &KeyId) -> Result<bool> {
+    let gone = db.run(
+        "DELETE FROM api_keys WHERE id = ?2 AND user_id = ?1",
+        (user, id),
+    )?;
+    Ok(gone > 0)
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
+    Ok(ApiKey {
+        id: row.get("key_id")?,
+        user: row.get("user_id")?,
+        name: row.get("key_name")?,
+        prefix: row.get("prefix")?,
+        hash: row.get("hash")?,
+        scopes: json(row, "scopes")?,
+        created: row.get("key_created")?,
+        last_used: moment(row, "last_used")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, user, with_writer};
+    use super::*;
+
+    #[test]
+    fn a_key_opens_its_owner_s_account_until_it_is_deleted_or_the_account_locked() {
+        with_writer(|db| {
+            users::insert_first_is_admin(db, &user(1))?;
+            users::insert(db, &user(2))?;
+            let owner = user(2).id;
+            let key = ApiKey {
+                id: KeyId::new(at(5), 5),
+                user: owner.clone(),
+                name: "ci".into(),
+                prefix: "quire_ab".into(),
+                hash: [5; 32],
+                scopes: vec!["analyze".into()],
+                created: at(5),
+                last_used: None,
+            };
+            insert(db, &key)?;
+            assert_eq!(by_hash(db, &[5; 32]), Ok(Some((key.clone(), user(2)))));
+            assert_eq!(by_hash(db, &[6; 32]), Ok(None));
+
+            for (now, noted) in [(100_000, 100_000), (159_000, 100_000), (160_000, 160_000)] {
+                note_used(db, &key.id, at(now))?;
+                assert_eq!(list_of(db, &owner)?[0].last_used, Some(at(noted)), "{now}");
+            }
+            users::set_disabled(db, &owner, true)?;
+            assert_eq!(by_hash(db, &[5; 32]), Ok(None));
+            assert_eq!(
+                delete(db, &user(1).id, &key.id),
+                Ok(false),
+                "somebody else's"
+            );
+            assert_eq!(delete(db, &owner, &key.id), Ok(true));
+            assert_eq!(list_of(db, &owner), Ok(vec![]));
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,91 @@
+//! Who did what from where. Lines are added and read, never changed.
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::values::text;
+use crate::domain::id::UserId;
+use crate::domain::time::Timestamp;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// Who; none for the command line and for people who are not signed in.
+    pub actor: Option<UserId>,
+    /// What, in a word or two with a dot: `session.login`, `user.delete`.
+    pub action: String,
+    /// To what or whom.
+    pub target: String,
+    /// From which address.
+    pub address: String,
+    /// More, in a sentence.
+    pub detail: String,
+}
+
+/// Adds a line.
+pub fn append(db: &Writer, entry: &Entry) -> Result<()> {
+    db.run(
+        "INSERT INTO audit (at, actor, action, target, address, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            entry.at,
+            entry.actor.as_ref().map_or("", UserId::as_str),
+            &entry.action,
+            &entry.target,
+            &entry.address,
+            &entry.detail,
+        ),
+    )
+    .map(drop)
+}
+
+/// Lines with their numbers, newest first, older than the cursor.
+pub fn recent(db: &Reader, limit: u32, cursor: Option<i64>) -> Result<Vec<(i64, Entry)>> {
+    db.all(
+        "SELECT * FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+        (cursor.unwrap_or(i64::MAX), limit),
+        |row| {
+            let entry = Entry {
+                at: row.get("at")?,
+                actor: text(row, "actor")?.and_then(|actor| UserId::parse(&actor)),
+                action: row.get("action")?,
+                target: row.get("target")?,
+                address: row.get("address")?,
+                detail: row.get("detail")?,
+            };
+            Ok((row.get("id")?, entry))
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, user, with_writer};
+    use super::super::users;
+    use super::*;
+
+    #[test]
+    fn lines_outlive_their_actor_and_come_in_pages() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            let entry = |n: i64| Entry {
+                at: at(n),
+                actor: (n % 2 == 1).then(|| user(1).id),
+                action: format!("act.{n}"),
+                ..Entry::default()
+            };
+            (1..=5).try_for_each(|n| append(db, &entry(n)))?;
+            users::delete(db, &user(1).id)?;
+            let first = recent(db, 2, None)?;
+            let rest = recent(db, 9, first.last().map(|(number, _)| *number))?;
+            let all: Vec<_> = first
+                .into_iter()
+                .chain(rest)
+                .map(|(_, line)| line)
+                .collect();
+            assert_eq!(all, [5, 4, 3, 2, 1].map(entry));
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,359 @@
+//! Uploaded files and their text by page. The original bytes lie in the data folder, not here.
+
+use rusqlite::Row;
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::passages;
+use super::values::{count, integer, text};
+use crate::domain::document::{Document, Passage};
+use crate::domain::id::{DocumentId, UserId};
+
+/// A new document with what was read from it, if it was. `Conflict("document")` when the same person
+/// has the same bytes already.
+pub fn insert(
+    db: &Writer,
+    document: &Document,
+    pages: &[(u32, String)],
+    passages: &[Passage],
+) -> Result<()> {
+    db.run(
+        "INSERT INTO documents (id, user_id, name, content_type, kind, encoding, size, sha256, status,
+                                message, pages, words, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        (
+            &document.id,
+            &document.user,
+            &document.name,
+            &document.content_type,
+            &document.kind,
+            document.encoding.as_deref().unwrap_or_default(),
+            integer(document.size),
+            &document.sha256,
+            document.status,
+            &document.message,
+            document.pages,
+            integer(document.words),
+            document.created,
+        ),
+    )
+    .map_err(|error| error.named("document"))?;
+    put_text(db, document, pages, passages)
+}
+
+/// What reading came to, in the place of what was there. `Missing` when it was deleted meanwhile.
+pub fn set_outcome(
+    db: &Writer,
+    document: &Document,
+    pages: &[(u32, String)],
+    passages: &[Passage],
+) -> Result<()> {
+    db.run_one(
+        "UPDATE documents SET content_type = ?3, kind = ?4, encoding = ?5, status = ?6, message = ?7,
+                              pages = ?8, words = ?9
+         WHERE user_id = ?1 AND id = ?2",
+        (
+            &document.user,
+            &document.id,
+            &document.content_type,
+            &document.kind,
+            document.encoding.as_deref().unwrap_or_default(),
+            document.status,
+            &document.message,
+            document.pages,
+            integer(document.words),
+        ),
+    )?;
+    db.run(
+        "DELETE FROM document_pages WHERE document_id = ?1",
+        [&document.id],
+    )?;
+    db.run(
+        "DELETE FROM passages WHERE document_id = ?1",
+        [&document.id],
+    )?;
+    put_text(db, document, pages, passages)
+}
+
+fn put_text(
+    db: &Writer,
+    document: &Document,
+    pages: &[(u32, String)],
+    passages: &[Passage],
+) -> Result<()> {
+    for (page, text) in pages {
+        db.run(
+            "INSERT INTO document_pages (document_id, page, text) VALUES (?1, ?2, ?3)",
+            (&document.id, page, text),
+        )?;
+    }
+    passages
+        .iter()
+        .try_for_each(|passage| passages::insert(db, &document.user, &document.id, passage))
+}
+
+/// The document of this person.
+pub fn by_id(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Document>> {
+    db.maybe(
+        "SELECT * FROM documents WHERE user_id = ?1 AND id = ?2",
+        (user, id),
+        from_row,
+    )
+}
+
+/// The document of this person with these bytes.
+pub fn by_sha(db: &Reader, user: &UserId, sha256: &str) -> Result<Option<Document>> {
+    db.maybe(
+        "SELECT * FROM documents WHERE user_id = ?1 AND sha256 = ?2",
+        (user, sha256),
+        from_row,
+    )
+}
+
+/// The documents of this person, newest first, older than the cursor.
+pub fn list_of(
+    db: &Reader,
+    user: &UserId,
+    limit: u32,
+    cursor: Option<&DocumentId>,
+) -> Result<Vec<Document>> {
+    match cursor {
+        Some(cursor) => db.all(
+            "SELECT * FROM documents WHERE user_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
+            (user, cursor, limit),
+            from_row,
+        ),
+        None => db.all(
+            "SELECT * FROM documents WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2",
+            (user, limit),
+            from_row,
+        ),
+    }
+}
+
+/// The text by page, in order; empty when it is not this person's.
+pub fn pages_of(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Vec<(u32, String)>> {
+    db.all(
+        "SELECT p.page, p.text FROM document_pages p JOIN documents d ON d.id = p.document_id
+         WHERE d.user_id = ?1 AND d.id = ?2 ORDER BY p.page",
+        (user, id),
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// Those that were being read when the server stopped, whoever's they are.
+pub fn unfinished(db: &Reader) -> Result<Vec<Document>> {
+    db.all(
+        "SELECT * FROM documents WHERE status = 'processing' ORDER BY id",
+        [],
+        from_row,
+    )
+}
+
+/// Ids of all documents, of everybody: what in the data folder is not named here is an orphan.
+pub fn ids(db: &Reader) -> Result<Vec<DocumentId>> {
+    db.all("SELECT id FROM documents ORDER BY id", [], |row| row.get(0))
+}
+
+/// Deletes a document with its text and what search knows of it. False when there is none.
+pub fn delete(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
+    let gone = db.run(
+        "DELETE FROM documents WHERE user_id = ?1 AND id = ?2",
+        (user, id),
+    )?;
+    Ok(gone > 0)
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Document> {
+    Ok(Document {
+        id: row.get("id")?,
+        user: row.get("user_id")?,
+        name: row.get("name")?,
+        content_type: row.get("content_type")?,
+        kind: row.get("kind")?,
+        encoding: text(row, "encoding")?,
+        size: count(row, "size")?,
+        sha256: row.get("sha256")?,
+        status: row.get("status")?,
+        message: row.get("message")?,
+        pages: row.get("pages")?,
+        words: count(row, "words")?,
+        created: row.get("created")?,
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::error::StoreError;
+    use super::super::tests::{Folder, at, user, with_writer};
+    use super::super::users;
+    use super::*;
+    use crate::domain::document::DocumentStatus;
+
+    pub(in super::super) fn document(n: u32, owner: u32) -> Document {
+        Document {
+            id: DocumentId::new(at(i64::from(n)), u128::from(n)),
+            user: user(owner).id,
+            name: format!("file{n}.txt"),
+            content_type: "text/plain".into(),
+            kind: "text".into(),
+            encoding: Some("UTF-8".into()),
+            size: 1_000,
+            sha256: format!("{n:064x}"),
+            status: DocumentStatus::Processed,
+            message: String::new(),
+            pages: 1,
+            words: 3,
+            created: at(i64::from(n)),
+        }
+    }
+
+    pub(in super::super) fn passage(ordinal: u32, text: &str) -> Passage {
+        Passage {
+            ordinal,
+            page: 1,
+            start: ordinal * 100,
+            end: ordinal * 100 + text.len() as u32,
+            heading: String::new(),
+            text: text.into(),
+        }
+    }
+
+    #[test]
+    fn everything_asks_whose_it_is() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            users::insert(db, &user(2))?;
+            let (it, owner, other) = (document(1, 1), user(1).id, user(2).id);
+            let pages = [(1, "one".to_owned()), (2, "two".to_owned())];
+            insert(db, &it, &pages, &[passage(0, "one two")])?;
+            assert_eq!(by_id(db, &owner, &it.id), Ok(Some(it.clone())));
+            assert_eq!(by_sha(db, &owner, &it.sha256), Ok(Some(it.clone())));
+            assert_eq!(list_of(db, &owner, 9, None), Ok(vec![it.clone()]));
+            assert_eq!(pages_of(db, &owner, &it.id), Ok(pages.to_vec()));
+
+            assert_eq!(by_id(db, &other, &it.id), Ok(None));
+            assert_eq!(by_sha(db, &other, &it.sha256), Ok(None));
+            assert_eq!(list_of(db, &other, 9, None), Ok(vec![]));
+            assert_eq!(pages_of(db, &other, &it.id), Ok(vec![]));
+            assert_eq!(delete(db, &other, &it.id), Ok(false));
+            let stolen = Document {
+                user: other.clone(),
+                ..it.clone()
+            };
+            assert_eq!(set_outcome(db, &stolen, &[], &[]), Err(StoreError::Missing));
+            assert_eq!(delete(db, &owner, &it.id), Ok(true));
+            assert_eq!(ids(db), Ok(vec![]));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn the_same_bytes_are_stored_once_a_person() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            users::insert(db, &user(2))?;
+            insert(db, &document(1, 1), &[], &[])?;
+            let again = Document {
+                sha256: document(1, 1).sha256,
+                ..document(2, 1)
+            };
+            let conflict = Err(StoreError::Conflict("document"));
+            assert_eq!(insert(db, &again, &[], &[]), conflict);
+            let other = Document {
+                user: user(2).id,
+                ..again
+            };
+            assert_eq!(insert(db, &other, &[], &[]), Ok(()));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn an_outcome_takes_the_place_of_what_was_there() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            let owner = user(1).id;
+            let reading = Document {
+                status: DocumentStatus::Processing,
+                ..document(1, 1)
+            };
+            insert(db, &reading, &[(1, "old".into())], &[passage(0, "oldword")])?;
+            assert_eq!(unfinished(db), Ok(vec![reading.clone()]));
+            let read = Document {
+                message: "read".into(),
+                pages: 2,
+                encoding: None,
+                ..document(1, 1)
+            };
+            set_outcome(db, &read, &[(1, "new".into())], &[passage(0, "newword")])?;
+            assert_eq!(by_id(db, &owner, &read.id), Ok(Some(read.clone())));
+            assert_eq!(pages_of(db, &owner, &read.id), Ok(vec![(1, "new".into())]));
+            assert_eq!(unfinished(db), Ok(vec![]));
+            for (word, hits) in [("oldword", 0), ("newword", 1)] {
+                let found = passages::search(db, &owner, std::slice::from_ref(&read.id), word, 9)?;
+                assert_eq!(found.len(), hits, "{word}");
+            }
+            Ok(())
+        });
+    }
+
+    /// What a person deletes is in no file of the data folder any more.
+    #[test]
+    fn deleting_really_deletes() {
+        const WORD: &str = "xylophonquartett";
+        let folder = Folder::new();
+        let store = folder.open();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let files_with_word = || {
+            let files = std::fs::read_dir(folder.path()).expect("the folder");
+            let bytes =
+                files.map(|file| std::fs::read(file.expect("an entry").path()).expect("bytes"));
+            bytes
+                .filter(|bytes| {
+                    bytes
+                        .windows(WORD.len())
+                        .any(|window| window == WORD.as_bytes())
+                })
+                .count()
+        };
+        store
+            .write_now(|db| {
+                users::insert(db, &user(1))?;
+                users::insert(db, &user(2))?;
+                for (n, owner) in [(1, 1), (2, 2), (3, 2)] {
+                    let text = format!("before {WORD} after {}", "filler ".repeat(900));
+                    insert(
+                        db,
+                        &document(n, owner),
+                        &[(1, text.clone())],
+                        &[passage(0, &text)],
+                    )?;
+                }
+                Ok(())
+            })
+            .expect("three documents");
+        runtime.block_on(store.checkpoint()).expect("a checkpoint");
+        assert_eq!(files_with_word(), 1, "the test finds what is there");
+
+        store
+            .write_now(|db| {
+                delete(db, &user(1).id, &document(1, 1).id)?;
+                delete(db, &user(2).id, &document(2, 2).id)?;
+                users::set_role(db, &user(1).id, crate::domain::user::Role::Admin)?;
+                // By cascade: the account takes its documents along.
+                users::delete(db, &user(2).id)
+            })
+            .expect("deletes");
+        runtime.block_on(store.checkpoint()).expect("a checkpoint");
+        assert_eq!(files_with_word(), 0);
+        let indexed = store.read_now(|db| {
+            db.one("SELECT count(*) FROM passages_fts_docsize", [], |row| {
+                row.get(0)
+            })
+        });
+        assert_eq!(indexed, Ok(0));
+    }
+}

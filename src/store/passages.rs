@@ -1,0 +1,140 @@
+//! Pieces of documents and the full-text search over them. The only file with SQL that is SQLite's own.
+
+use rusqlite::Row;
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::values::to_json;
+use crate::domain::document::{Hit, Passage};
+use crate::domain::id::{DocumentId, UserId};
+
+/// A passage of a document; the triggers put it into the index.
+pub(super) fn insert(
+    db: &Writer,
+    user: &UserId,
+    document: &DocumentId,
+    passage: &Passage,
+) -> Result<()> {
+    db.run(
+        "INSERT INTO passages (user_id, document_id, ordinal, page, start_byte, end_byte, heading, text)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        (
+            user,
+            document,
+            passage.ordinal,
+            passage.page,
+            passage.start,
+            passage.end,
+            &passage.heading,
+            &passage.text,
+        ),
+    )
+    .map(drop)
+}
+
+/// The best passages of these documents of this person, best first. `match_expr` is FTS5's language, made
+/// by `domain::search` from what a person typed.
+pub fn search(
+    db: &Reader,
+    user: &UserId,
+    documents: &[DocumentId],
+    match_expr: &str,
+    limit: u32,
+) -> Result<Vec<Hit>> {
+    // A word in the heading says less than one in the text. bm25() is smaller for better.
+    db.all(
+        "SELECT d.name, p.*, -bm25(passages_fts, 0.6, 1.0) AS score
+         FROM passages_fts
+         JOIN passages p ON p.id = passages_fts.rowid
+         JOIN documents d ON d.id = p.document_id
+         WHERE passages_fts MATCH ?2 AND p.user_id = ?1
+           AND p.document_id IN (SELECT value FROM json_each(?3))
+         ORDER BY score DESC, p.id LIMIT ?4",
+        (user, match_expr, to_json(&documents)?, limit),
+        from_row,
+    )
+}
+
+/// The passages of these documents of this person from their beginning on: documents in the order of
+/// their ids, passages in the order of the text. The score is 0.
+pub fn first_of(
+    db: &Reader,
+    user: &UserId,
+    documents: &[DocumentId],
+    limit: u32,
+) -> Result<Vec<Hit>> {
+    db.all(
+        "SELECT d.name, p.*, 0.0 AS score
+         FROM passages p JOIN documents d ON d.id = p.document_id
+         WHERE p.user_id = ?1 AND p.document_id IN (SELECT value FROM json_each(?2))
+         ORDER BY p.document_id, p.ordinal LIMIT ?3",
+        (user, to_json(&documents)?, limit),
+        from_row,
+    )
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Hit> {
+    Ok(Hit {
+        document: row.get("document_id")?,
+        name: row.get("name")?,
+        passage: Passage {
+            ordinal: row.get("ordinal")?,
+            page: row.get("page")?,
+            start: row.get("start_byte")?,
+            end: row.get("end_byte")?,
+            heading: row.get("heading")?,
+            text: row.get("text")?,
+        },
+        score: row.get("score")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::documents::tests::{document, passage};
+    use super::super::tests::{user, with_writer};
+    use super::super::{documents, users};
+    use super::*;
+
+    #[test]
+    fn finds_words_whatever_their_accents_in_the_person_s_documents_only() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            users::insert(db, &user(2))?;
+            let texts = [
+                "Die Übertragung der Rechte",
+                "übertragung übertragung",
+                "Café und Tee",
+            ];
+            let passages: Vec<_> = (0..).zip(texts).map(|(n, text)| passage(n, text)).collect();
+            documents::insert(db, &document(1, 1), &[], &passages)?;
+            documents::insert(db, &document(2, 1), &[], &[passage(0, "Ubertragung")])?;
+            documents::insert(db, &document(3, 2), &[], &[passage(0, "Übertragung")])?;
+            let (first, second, foreign) =
+                (document(1, 1).id, document(2, 1).id, document(3, 2).id);
+            let both = [first.clone(), second];
+            let all = [first.clone(), foreign];
+            let found = |documents: &[DocumentId], words: &str| -> Result<Vec<String>> {
+                let hits = search(db, &user(1).id, documents, words, 9)?;
+                assert!(hits.iter().all(|hit| hit.score > 0.0), "{words}");
+                assert!(
+                    hits.windows(2).all(|pair| pair[0].score >= pair[1].score),
+                    "{words}"
+                );
+                Ok(hits.into_iter().map(|hit| hit.passage.text).collect())
+            };
+            assert_eq!(found(&both, "ubertragung")?.len(), 3);
+            assert_eq!(found(&all, "ubertragung")?.len(), 2);
+            assert_eq!(found(&[], "ubertragung")?, [""; 0]);
+            assert_eq!(found(&both, "cafe OR \"tee\"")?, ["Café und Tee"]);
+            assert_eq!(found(&both, "kaffee")?, [""; 0]);
+            assert!(search(db, &user(1).id, &both, "\"open", 9).is_err());
+
+            let first_two = first_of(db, &user(1).id, &all, 2)?;
+            let ordinals: Vec<_> = first_two.iter().map(|hit| hit.passage.ordinal).collect();
+            assert_eq!(ordinals, [0, 1]);
+            assert_eq!(first_of(db, &user(2).id, &[first], 9), Ok(vec![]));
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,38 @@
+//! Settings made at run time, as text under a name.
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+
+/// The value, if it was ever set.
+pub fn get(db: &Reader, key: &str) -> Result<Option<String>> {
+    db.maybe("SELECT value FROM settings WHERE key = ?1", [key], |row| {
+        row.get(0)
+    })
+}
+
+/// Sets it, whatever it was.
+pub fn set(db: &Writer, key: &str, value: &str) -> Result<()> {
+    db.run(
+        "INSERT INTO settings (key, value) VALUES (?1, ?2)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (key, value),
+    )
+    .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::with_writer;
+    use super::*;
+
+    #[test]
+    fn the_last_value_counts() {
+        with_writer(|db| {
+            assert_eq!(get(db, "a"), Ok(None));
+            set(db, "a", "1")?;
+            set(db, "a", "2")?;
+            assert_eq!(get(db, "a"), Ok(Some("2".into())));
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,189 @@
+//! Uploads that come in parts: what was announced and which parts have arrived. The bytes lie in the
+//! data folder.
+
+use rusqlite::Row;
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::values::{count, integer};
+use crate::domain::id::{UploadId, UserId};
+use crate::domain::time::Timestamp;
+
+/// What was announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Its id, the client's `sessionId`.
+    pub id: UploadId,
+    /// Whose.
+    pub user: UserId,
+    /// The file's name, cleaned.
+    pub file_name: String,
+    /// Bytes of the whole file.
+    pub size: u64,
+    /// Bytes of each part but the last.
+    pub chunk_size: u64,
+    /// How many parts there are.
+    pub total_chunks: u32,
+    /// When it was announced.
+    pub created: Timestamp,
+    /// When what has arrived is thrown away.
+    pub expires: Timestamp,
+}
+
+/// A part that has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Counted from 0.
+    pub number: u32,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A new upload.
+pub fn insert(db: &Writer, upload: &Upload) -> Result<()> {
+    db.run(
+        "INSERT INTO uploads (id, user_id, file_name, size, chunk_size, total_chunks, created, expires)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        (
+            &upload.id,
+            &upload.user,
+            &upload.file_name,
+            integer(upload.size),
+            integer(upload.chunk_size),
+            upload.total_chunks,
+            upload.created,
+            upload.expires,
+        ),
+    )
+    .map(drop)
+}
+
+/// The upload of this person.
+pub fn by_id(db: &Reader, user: &UserId, id: &UploadId) -> Result<Option<Upload>> {
+    db.maybe(
+        "SELECT * FROM uploads WHERE user_id = ?1 AND id = ?2",
+        (user, id),
+        from_row,
+    )
+}
+
+/// How many uploads this person has under way.
+pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
+    db.one(
+        "SELECT count(*) AS n FROM uploads WHERE user_id = ?1",
+        [user],
+        |row| count(row, "n"),
+    )
+}
+
+/// A part has arrived, or arrived again. `Missing` when the upload is not this person's or not there.
+pub fn note_part(db: &Writer, user: &UserId, id: &UploadId, part: Part) -> Result<()> {
+    db.run_one(
+        "INSERT INTO upload_parts (upload_id, part, size)
+         SELECT id, ?3, ?4 FROM uploads WHERE user_id = ?1 AND id = ?2
+         ON CONFLICT (upload_id, part) DO UPDATE SET size = excluded.size",
+        (user, id, part.number, integer(part.size)),
+    )
+}
+
+/// The parts that have arrived, in order.
+pub fn parts_of(db: &Reader, user: &UserId, id: &UploadId) -> Result<Vec<Part>> {
+    db.all(
+        "SELECT p.part, p.size FROM upload_parts p JOIN uploads u ON u.id = p.upload_id
+         WHERE u.user_id = ?1 AND u.id = ?2 ORDER BY p.part",
+        (user, id),
+        |row| {
+            Ok(Part {
+                number: row.get("part")?,
+                size: count(row, "size")?,
+            })
+        },
+    )
+}
+
+/// Forgets an upload. False when there is none.
+pub fn delete(db: &Writer, user: &UserId, id: &UploadId) -> Result<bool> {
+    let gone = db.run(
+        "DELETE FROM uploads WHERE user_id = ?1 AND id = ?2",
+        (user, id),
+    )?;
+    Ok(gone > 0)
+}
+
+/// Uploads of everybody whose time is over.
+pub fn expired(db: &Reader, now: Timestamp) -> Result<Vec<Upload>> {
+    db.all(
+        "SELECT * FROM uploads WHERE expires <= ?1 ORDER BY id LIMIT 200",
+        [now],
+        from_row,
+    )
+}
+
+/// Ids of all uploads, of everybody: what in the data folder is not named here is an orphan.
+pub fn ids(db: &Reader) -> Result<Vec<UploadId>> {
+    db.all("SELECT id FROM uploads ORDER BY id", [], |row| row.get(0))
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Upload> {
+    Ok(Upload {
+        id: row.get("id")?,
+        user: row.get("user_id")?,
+        file_name: row.get("file_name")?,
+        size: count(row, "size")?,
+        chunk_size: count(row, "chunk_size")?,
+        total_chunks: row.get("total_chunks")?,
+        created: row.get("created")?,
+        expires: row.get("expires")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::StoreError;
+    use super::super::tests::{at, user, with_writer};
+    use super::super::users;
+    use super::*;
+
+    #[test]
+    fn parts_arrive_in_any_order_and_again_for_their_owner_only() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            users::insert(db, &user(2))?;
+            let (owner, other) = (user(1).id, user(2).id);
+            let upload = Upload {
+                id: UploadId::new(at(1), 1),
+                user: owner.clone(),
+                file_name: "a.txt".into(),
+                size: 25,
+                chunk_size: 10,
+                total_chunks: 3,
+                created: at(1),
+                expires: at(100),
+            };
+            insert(db, &upload)?;
+            let part = |number, size| Part { number, size };
+            for arrived in [part(2, 5), part(0, 9), part(0, 10)] {
+                note_part(db, &owner, &upload.id, arrived)?;
+            }
+            assert_eq!(
+                note_part(db, &other, &upload.id, part(1, 10)),
+                Err(StoreError::Missing)
+            );
+            assert_eq!(
+                parts_of(db, &owner, &upload.id),
+                Ok(vec![part(0, 10), part(2, 5)])
+            );
+            assert_eq!(parts_of(db, &other, &upload.id), Ok(vec![]));
+            assert_eq!(by_id(db, &other, &upload.id), Ok(None));
+            assert_eq!(by_id(db, &owner, &upload.id), Ok(Some(upload.clone())));
+            assert_eq!((count_of(db, &owner), count_of(db, &other)), (Ok(1), Ok(0)));
+            assert_eq!(expired(db, at(99)), Ok(vec![]));
+            assert_eq!(expired(db, at(100)), Ok(vec![upload.clone()]));
+            assert_eq!(delete(db, &other, &upload.id), Ok(false));
+            assert_eq!(delete(db, &owner, &upload.id), Ok(true));
+            assert_eq!(parts_of(db, &owner, &upload.id), Ok(vec![]));
+            assert_eq!(ids(db), Ok(vec![]));
+            Ok(())
+        });
+    }
+}
