@@ -3,6 +3,7 @@
 
 pub mod jwt;
 pub mod password;
+pub mod refresh;
 pub mod secret;
 pub mod sha256;
 pub mod token;

@@ -1,0 +1,452 @@
+//! Accounts: making one, signing in and out, and telling who asks. Every act leaves a line in the audit
+//! log; nothing here knows of HTTP, cookies or headers.
+
+mod passwords;
+mod profile;
+mod registration;
+mod seen;
+#[cfg(test)]
+mod tests;
+mod throttle;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{Error, Kind, Result};
+use crate::config::Registration;
+use crate::crypto::{self, jwt, refresh, token};
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Caller, Email, Session, User};
+use crate::store::{Store, api_keys, audit, sessions, users};
+pub use profile::NewProfile;
+pub(super) use profile::needs_session;
+use throttle::Key;
+
+/// How long an access token holds.
+pub const ACCESS_LENGTH: Duration = Duration::from_secs(15 * 60);
+/// How long a refresh token holds; each renewal begins anew.
+pub const REFRESH_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long the refresh token before the one in force is still taken.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What accounts need to know of the settings.
+pub struct Settings {
+    /// The installation's secret.
+    pub secret: String,
+    /// Rounds of a new password hash.
+    pub password_rounds: u32,
+    /// Attempts to sign in a minute for one account.
+    pub login_per_minute: u32,
+    /// Who may make an account.
+    pub registration: Registration,
+}
+
+/// The use cases, with what they remember between requests.
+pub struct Accounts {
+    pub(super) store: Store,
+    registration: Registration,
+    jwt: jwt::Jwt,
+    refresh: refresh::Refresh,
+    pub(super) passwords: passwords::Passwords,
+    attempts: throttle::Throttle,
+    pub(super) seen: seen::Seen,
+}
+
+/// What somebody shows to say who they are.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// `Authorization: Bearer …`: an access token or an API key.
+    Bearer(String),
+    /// `X-API-Key: …`.
+    ApiKey(String),
+    /// The cookie with the access token.
+    Cookie(String),
+}
+
+/// Where a request comes from and when: for throttling and the audit log.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    /// The caller's address; none for the command line, which is not throttled.
+    pub peer: Option<IpAddr>,
+    /// What the client calls itself.
+    pub client: String,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Visit {
+    /// An act of whoever operates the machine.
+    pub fn local(now: Timestamp) -> Self {
+        Self {
+            peer: None,
+            client: String::new(),
+            now,
+        }
+    }
+    pub(super) fn address(&self) -> String {
+        self.peer.map(|peer| peer.to_string()).unwrap_or_default()
+    }
+    pub(super) fn entry(
+        &self,
+        actor: Option<&UserId>,
+        action: &'static str,
+        target: &str,
+    ) -> audit::Entry {
+        audit::Entry {
+            at: self.now,
+            actor: actor.cloned(),
+            action: action.to_owned(),
+            target: target.to_owned(),
+            address: self.address(),
+            detail: String::new(),
+        }
+    }
+}
+
+/// A wish to have an account.
+#[derive(Clone)]
+pub struct NewAccount {
+    /// As it was typed.
+    pub email: String,
+    /// As it was typed.
+    pub password: String,
+    /// May be empty.
+    pub name: String,
+    /// Where registration is by invitation.
+    pub invite: Option<String>,
+}
+
+/// Somebody who has just signed in, or renewed.
+pub struct SignedIn {
+    /// Who.
+    pub user: User,
+    /// The session.
+    pub session: SessionId,
+    /// The access token, for `ACCESS_LENGTH`.
+    pub access: String,
+    /// The refresh token, for `REFRESH_LENGTH`.
+    pub refresh: String,
+}
+
+impl Accounts {
+    /// Starts nothing yet; the password thread begins with the first password.
+    pub fn new(store: Store, settings: &Settings) -> Self {
+        Self {
+            store,
+            registration: settings.registration,
+            jwt: jwt::Jwt::new(&settings.secret),
+            refresh: refresh::Refresh::new(&settings.secret),
+            passwords: passwords::Passwords::new(settings.password_rounds),
+            attempts: throttle::Throttle::new(settings.login_per_minute),
+            seen: seen::Seen::default(),
+        }
+    }
+
+    /// Signs in. Whatever is wrong, the answer and the time it takes are the same.
+    pub async fn login(&self, email: &str, password: &str, visit: &Visit) -> Result<SignedIn> {
+        let account = Email::parse(email).map(|email| email.as_str().to_owned());
+        // What is no address at all is counted too: under what was typed, cut to a sane length.
+        let tried = account
+            .clone()
+            .unwrap_or_else(|| email.chars().take(254).collect());
+        self.note_attempt(Some(&tried), visit)?;
+        let user = match account {
+            Some(address) => {
+                self.store
+                    .read(move |db| users::by_email(db, &address))
+                    .await?
+            }
+            None => None,
+        };
+        let stored = user.as_ref().map(|user| user.password_hash.as_str());
+        // A password no account can have is not worth the work of hashing it.
+        let fits = password.len() <= 1024 && self.passwords.verify(password, stored).await?;
+        let Some(user) = user.filter(|_| fits) else {
+            self.note_failure(tried, visit).await?;
+            return Err(
+                Error::new(Kind::SignInNeeded, "e-mail or password is wrong")
+                    .resolve("Check both; after several attempts there is a pause."),
+            );
+        };
+        self.forgive_attempt(&tried, visit);
+        if user.disabled {
+            return Err(
+                Error::new(Kind::Forbidden, "this account is locked").resolve("Ask an admin.")
+            );
+        }
+        let better = match self.passwords.is_outdated(&user.password_hash) {
+            true => Some(self.passwords.hash(password).await?),
+            false => None,
+        };
+        self.begin_session(user, better, visit).await
+    }
+
+    async fn begin_session(
+        &self,
+        user: User,
+        better: Option<String>,
+        visit: &Visit,
+    ) -> Result<SignedIn> {
+        let id = SessionId::new(visit.now, chance()?);
+        let signed_in = self.tokens(user, id, 0, visit.now)?;
+        let session = Session {
+            id: signed_in.session.clone(),
+            user: signed_in.user.id.clone(),
+            refresh_hash: token::hash(&signed_in.refresh),
+            previous: None,
+            created: visit.now,
+            expires: visit.now + REFRESH_LENGTH,
+            revoked: None,
+            client: visit
+                .client
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(200)
+                .collect(),
+        };
+        let entry = visit.entry(Some(&session.user), "session.started", session.id.as_str());
+        let now = visit.now;
+        self.store
+            .write(move |db| {
+                sessions::insert(db, &session)?;
+                users::note_login(db, &session.user, now)?;
+                if let Some(hash) = &better {
+                    users::set_password_hash(db, &session.user, hash)?;
+                }
+                audit::append(db, &entry)
+            })
+            .await?;
+        Ok(signed_in)
+    }
+
+    /// A new pair for a refresh token. The token before the one in force gives the same pair for a short
+    /// grace; any other of this session means that somebody has a copy, and ends the session.
+    pub async fn refresh(&self, presented: &str, visit: &Visit) -> Result<SignedIn> {
+        let (id, renewals) = self.refresh.read(presented).ok_or_else(sign_in_again)?;
+        let id = SessionId::parse(id).ok_or_else(sign_in_again)?;
+        let next = token::hash(&self.refresh.token(id.as_str(), renewals + 1));
+        let shown = token::hash(presented);
+        let (now, session) = (visit.now, id.clone());
+        let reused = visit.entry(None, "session.reused", id.as_str());
+        let user = self
+            .store
+            .write(move |db| {
+                let Some((session, user)) = sessions::active(db, &session)? else {
+                    return Ok(None);
+                };
+                if session.expires <= now {
+                    return Ok(None);
+                }
+                if crypto::same(&session.refresh_hash, &shown) {
+                    sessions::rotate(db, &session.id, &next, now, now + REFRESH_LENGTH)?;
+                    return Ok(Some(user));
+                }
+                let graced = session.previous.is_some_and(|(previous, replaced)| {
+                    crypto::same(&previous, &shown) && now.since(replaced) <= GRACE
+                });
+                if graced && crypto::same(&session.refresh_hash, &next) {
+                    return Ok(Some(user));
+                }
+                sessions::revoke(db, &session.id, now)?;
+                audit::append(
+                    db,
+                    &audit::Entry {
+                        actor: Some(user.id),
+                        ..reused
+                    },
+                )?;
+                Ok(None)
+            })
+            .await?;
+        match user {
+            Some(user) => self.tokens(user, id, renewals + 1, visit.now),
+            None => {
+                self.seen.forget();
+                Err(sign_in_again())
+            }
+        }
+    }
+
+    /// Ends the caller's session at once. A key has none: it is deleted instead.
+    pub async fn logout(&self, caller: &Caller, visit: &Visit) -> Result<()> {
+        let Some(session) = caller.session.clone() else {
+            return Err(
+                Error::new(Kind::BadRequest, "an API key has no session to end")
+                    .resolve("Delete the key to end its use."),
+            );
+        };
+        self.end_session(session, visit).await
+    }
+
+    /// Ends the session of a refresh token, for a browser whose access token has run out.
+    pub async fn logout_by_refresh(&self, presented: &str, visit: &Visit) -> Result<()> {
+        let session = self
+            .refresh
+            .read(presented)
+            .and_then(|(id, _)| SessionId::parse(id));
+        self.end_session(session.ok_or_else(sign_in_again)?, visit)
+            .await
+    }
+
+    async fn end_session(&self, session: SessionId, visit: &Visit) -> Result<()> {
+        let (now, entry) = (
+            visit.now,
+            visit.entry(None, "session.ended", session.as_str()),
+        );
+        self.store
+            .write(move |db| {
+                let Some((_, user)) = sessions::active(db, &session)? else {
+                    return Ok(());
+                };
+                sessions::revoke(db, &session, now)?;
+                audit::append(
+                    db,
+                    &audit::Entry {
+                        actor: Some(user.id),
+                        ..entry
+                    },
+                )
+            })
+            .await?;
+        self.seen.forget();
+        Ok(())
+    }
+
+    /// Who shows this credential. The same error whatever is wrong with it.
+    pub async fn authenticate(&self, credential: Credential, now: Timestamp) -> Result<Caller> {
+        match credential {
+            Credential::ApiKey(key) => self.by_key(&key, now).await,
+            Credential::Bearer(key) if key.starts_with(token::KEY_PREFIX) => {
+                self.by_key(&key, now).await
+            }
+            Credential::Bearer(token) | Credential::Cookie(token) => {
+                self.by_token(&token, now).await
+            }
+        }
+    }
+
+    async fn by_token(&self, token: &str, now: Timestamp) -> Result<Caller> {
+        let claims = self
+            .jwt
+            .check(token, "access", now)
+            .map_err(|_| sign_in_again())?;
+        let epoch = match self.seen.find(claims.sid.as_bytes(), now) {
+            Ok(caller) => return Ok(caller),
+            Err(epoch) => epoch,
+        };
+        let id = SessionId::parse(&claims.sid).ok_or_else(sign_in_again)?;
+        let active = self.store.read(move |db| sessions::active(db, &id)).await?;
+        let (session, user) = active
+            .filter(|(session, user)| session.expires > now && user.id.as_str() == claims.sub)
+            .ok_or_else(sign_in_again)?;
+        let caller = Caller {
+            user: user.id,
+            role: user.role,
+            session: Some(session.id),
+        };
+        self.seen.note(epoch, claims.sid.as_bytes(), &caller, now);
+        Ok(caller)
+    }
+
+    async fn by_key(&self, key: &str, now: Timestamp) -> Result<Caller> {
+        if key.len() > 200 {
+            return Err(bad_key());
+        }
+        let hash = token::hash(key);
+        let epoch = match self.seen.find(&hash, now) {
+            Ok(caller) => return Ok(caller),
+            Err(epoch) => epoch,
+        };
+        let found = self
+            .store
+            .read(move |db| api_keys::by_hash(db, &hash))
+            .await?;
+        let (key, user) = found
+            .filter(|(_, user)| !user.disabled)
+            .ok_or_else(bad_key)?;
+        let caller = Caller {
+            user: user.id,
+            role: user.role,
+            session: None,
+        };
+        // To the minute: a write for every request would cost more than the request.
+        let recent = key
+            .last_used
+            .is_some_and(|used| now.since(used) < Duration::from_secs(60));
+        if !recent {
+            self.store
+                .write(move |db| api_keys::note_used(db, &key.id, now))
+                .await?;
+        }
+        self.seen.note(epoch, &hash, &caller, now);
+        Ok(caller)
+    }
+
+    fn tokens(
+        &self,
+        user: User,
+        session: SessionId,
+        renewals: u64,
+        now: Timestamp,
+    ) -> Result<SignedIn> {
+        let id = crate::domain::id::ulid(now, chance()?);
+        let claims =
+            jwt::Claims::access(user.id.as_str(), session.as_str(), id, now, ACCESS_LENGTH);
+        Ok(SignedIn {
+            access: self.jwt.sign(&claims),
+            refresh: self.refresh.token(session.as_str(), renewals),
+            user,
+            session,
+        })
+    }
+
+    /// Counts an attempt against the address and, where there is one, the account.
+    pub(super) fn note_attempt(&self, account: Option<&str>, visit: &Visit) -> Result<()> {
+        let Some(peer) = visit.peer else {
+            return Ok(());
+        };
+        self.attempts.take(Key::address(peer), visit.now)?;
+        match account {
+            Some(account) => self
+                .attempts
+                .take(Key::Account(account.to_owned()), visit.now),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn forgive_attempt(&self, account: &str, visit: &Visit) {
+        if let Some(peer) = visit.peer {
+            self.attempts.put_back(&Key::address(peer));
+            self.attempts.put_back(&Key::Account(account.to_owned()));
+        }
+    }
+
+    async fn note_failure(&self, tried: String, visit: &Visit) -> Result<()> {
+        let entry = visit.entry(None, "login.failed", &tried);
+        Ok(self
+            .store
+            .write(move |db| audit::append(db, &entry))
+            .await?)
+    }
+}
+
+pub(super) fn chance() -> Result<u128> {
+    crypto::random_number().map_err(Error::internal)
+}
+
+fn sign_in_again() -> Error {
+    Error::new(
+        Kind::SignInNeeded,
+        "the credential is not valid, or not any more",
+    )
+    .resolve("Sign in again.")
+}
+
+fn bad_key() -> Error {
+    Error::new(
+        Kind::SignInNeeded,
+        "the API key is not valid, or not any more",
+    )
+    .resolve("Check the key, or make a new one.")
+}

@@ -1,0 +1,183 @@
+//! What people do with their own account: look, change it, change or reset the password.
+
+use super::{Accounts, Visit};
+use crate::app::error::Field;
+use crate::app::{Error, Kind, Result};
+use crate::crypto::token;
+use crate::domain::user::{Caller, Email, User, check_password};
+use crate::store::{StoreError, audit, password_resets, sessions, users};
+
+/// What shall change; `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct NewProfile {
+    /// A new address.
+    pub email: Option<String>,
+    /// A new name.
+    pub name: Option<String>,
+}
+
+impl Accounts {
+    /// The caller's account.
+    pub async fn me(&self, caller: &Caller) -> Result<User> {
+        let id = caller.user.clone();
+        let user = self.store.read(move |db| users::by_id(db, &id)).await?;
+        user.ok_or_else(|| Error::new(Kind::Missing, "the account is not there any more"))
+    }
+
+    /// Changes the caller's name and address.
+    pub async fn update_me(&self, caller: &Caller, new: NewProfile, visit: &Visit) -> Result<User> {
+        let mut user = self.me(caller).await?;
+        if let Some(name) = new.name {
+            user.name = checked_name(&name).map_err(|field| Error::fields(vec![field]))?;
+        }
+        if let Some(email) = new.email {
+            let email = Email::parse(&email).ok_or_else(|| {
+                Error::field(
+                    &["body", "email"],
+                    "value_error",
+                    "not a valid e-mail address",
+                )
+            })?;
+            if email.as_str() != user.email {
+                needs_session(caller, "change the e-mail address")?;
+            }
+            user.email = email.as_str().to_owned();
+        }
+        let entry = visit.entry(Some(&user.id), "account.changed", user.id.as_str());
+        let row = user.clone();
+        let written = self.store.write(move |db| {
+            users::set_profile(db, &row.id, &row.name, &row.email)?;
+            audit::append(db, &entry)
+        });
+        match written.await {
+            Ok(()) => Ok(user),
+            Err(StoreError::Conflict(_)) => Err(super::registration::taken_error()),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Changes the caller's password. All other sessions end.
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        current: &str,
+        new: &str,
+        visit: &Visit,
+    ) -> Result<()> {
+        needs_session(caller, "change the password")?;
+        let user = self.me(caller).await?;
+        self.note_attempt(Some(&user.email), visit)?;
+        if current.len() > 1024
+            || !self
+                .passwords
+                .verify(current, Some(&user.password_hash))
+                .await?
+        {
+            return Err(Error::new(
+                Kind::BadRequest,
+                "the current password is wrong",
+            ));
+        }
+        self.forgive_attempt(&user.email, visit);
+        let hash = self.checked_hash(new).await?;
+        let entry = visit.entry(Some(&user.id), "password.changed", user.id.as_str());
+        let (session, now) = (caller.session.clone(), visit.now);
+        self.store
+            .write(move |db| {
+                users::set_password_hash(db, &user.id, &hash)?;
+                sessions::revoke_all_of(db, &user.id, now, session.as_ref())?;
+                audit::append(db, &entry)
+            })
+            .await?;
+        self.seen.forget();
+        Ok(())
+    }
+
+    /// Notes that somebody cannot sign in. Says the same, and works as long, whether or not there is such
+    /// an account. Admins make the link.
+    pub async fn request_reset(&self, email: &str, visit: &Visit) -> Result<()> {
+        self.note_attempt(None, visit)?;
+        let Some(email) = Email::parse(email) else {
+            return Ok(());
+        };
+        let entry = visit.entry(None, "password.reset_requested", email.as_str());
+        let now = visit.now;
+        let noted = self.store.write(move |db| {
+            audit::append(db, &entry)?;
+            match users::by_email(db, email.as_str())? {
+                Some(user) => password_resets::request(db, &user.id, now),
+                None => Ok(()),
+            }
+        });
+        Ok(noted.await?)
+    }
+
+    /// Sets a new password with the token of a reset link, once. All sessions end.
+    pub async fn reset_password(&self, reset: &str, new: &str, visit: &Visit) -> Result<()> {
+        self.note_attempt(None, visit)?;
+        let hash = self.checked_hash(new).await?;
+        let (reset, now) = (token::hash(reset), visit.now);
+        let entry = visit.entry(None, "password.reset", "");
+        let user = self
+            .store
+            .write(move |db| {
+                let Some(user) = password_resets::take(db, &reset, now)? else {
+                    return Ok(None);
+                };
+                users::set_password_hash(db, &user, &hash)?;
+                sessions::revoke_all_of(db, &user, now, None)?;
+                let target = user.to_string();
+                audit::append(
+                    db,
+                    &audit::Entry {
+                        actor: Some(user.clone()),
+                        target,
+                        ..entry
+                    },
+                )?;
+                Ok(Some(user))
+            })
+            .await?;
+        self.seen.forget();
+        match user {
+            Some(_) => Ok(()),
+            None => Err(Error::new(
+                Kind::BadRequest,
+                "the reset link is not valid, or not any more",
+            )
+            .resolve("Ask for a new one; each holds for an hour and can be used once.")),
+        }
+    }
+
+    /// The hash of a new password that keeps the rules.
+    pub(in crate::app) async fn checked_hash(&self, new: &str) -> Result<String> {
+        check_password(new).map_err(|weak| Error::new(Kind::BadRequest, weak.message()))?;
+        self.passwords.hash(new).await
+    }
+}
+
+/// What a stolen API key must not be able to do: make its theft last.
+pub(in crate::app) fn needs_session(caller: &Caller, what: &str) -> Result<()> {
+    match caller.session {
+        Some(_) => Ok(()),
+        None => Err(
+            Error::new(Kind::Forbidden, format!("an API key cannot {what}"))
+                .resolve("Sign in with e-mail and password for that."),
+        ),
+    }
+}
+
+/// A name for showing: trimmed, bounded, without control characters.
+pub(super) fn checked_name(name: &str) -> std::result::Result<String, Field> {
+    let name = name.trim();
+    let wrong = match name {
+        name if name.chars().count() > 100 => "a name may have at most 100 characters",
+        name if name.chars().any(char::is_control) => "a name has no control characters",
+        _ => return Ok(name.to_owned()),
+    };
+    Err(Field {
+        place: vec!["body".into(), "name".into()],
+        message: wrong.into(),
+        kind: "value_error",
+    })
+}

@@ -1,0 +1,131 @@
+//! Making an account: who may, which addresses and passwords are taken, who becomes admin.
+
+use super::{Accounts, NewAccount, Visit, chance, profile};
+use crate::app::error::Field;
+use crate::app::{Error, Kind, Result};
+use crate::config::Registration;
+use crate::crypto::token;
+use crate::domain::id::UserId;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Email, Role, User, check_password};
+use crate::store::{self, StoreError, Writer, audit, invites, users};
+
+impl Accounts {
+    /// Makes an account for whoever asks. The first one becomes admin.
+    pub async fn register(&self, new: NewAccount, visit: &Visit) -> Result<User> {
+        if self.registration == Registration::Closed {
+            return Err(Error::new(Kind::Forbidden, "registration is closed here")
+                .resolve("Ask an admin to create your account."));
+        }
+        self.note_attempt(None, visit)?;
+        let invite = match self.registration {
+            Registration::Invite => Some(new.invite.clone().unwrap_or_default()),
+            _ => None,
+        };
+        self.create(new, None, Role::User, invite, visit).await
+    }
+
+    /// Makes an account, whoever may: checks, hashes, inserts. With `invite` it has to be a good one,
+    /// unless nobody is there yet who could have invited.
+    pub(in crate::app) async fn create(
+        &self,
+        new: NewAccount,
+        actor: Option<&UserId>,
+        role: Role,
+        invite: Option<String>,
+        visit: &Visit,
+    ) -> Result<User> {
+        let (email, name) = checked(&new)?;
+        check_password(&new.password)
+            .map_err(|weak| Error::new(Kind::BadRequest, weak.message()))?;
+        let address = email.as_str().to_owned();
+        let taken = self
+            .store
+            .read(move |db| users::by_email(db, &address))
+            .await?;
+        if taken.is_some() {
+            return Err(taken_error());
+        }
+        let mut user = User {
+            id: UserId::new(visit.now, chance()?),
+            email: email.as_str().to_owned(),
+            name,
+            password_hash: self.passwords.hash(&new.password).await?,
+            role,
+            disabled: false,
+            created: visit.now,
+            last_login: None,
+        };
+        let entry = visit.entry(
+            actor.or(Some(&user.id)),
+            "account.created",
+            user.id.as_str(),
+        );
+        let (row, now) = (user.clone(), visit.now);
+        let written = self
+            .store
+            .write(move |db| insert(db, &row, invite.as_deref(), now, &entry));
+        match written.await {
+            Ok(Some(role)) => {
+                user.role = role;
+                Ok(user)
+            }
+            Ok(None) => Err(Error::new(
+                Kind::Forbidden,
+                "an invitation is needed to register here",
+            )
+            .resolve("Ask an admin for an invitation; each can be used once.")),
+            Err(StoreError::Conflict(_)) => Err(taken_error()),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+/// The role that was given; none when the invitation does not hold.
+fn insert(
+    db: &Writer,
+    user: &User,
+    invite: Option<&str>,
+    now: Timestamp,
+    entry: &audit::Entry,
+) -> store::Result<Option<Role>> {
+    if let Some(invite) = invite
+        && users::count(db)? > 0
+        && !invites::take(db, &token::hash(invite), &user.email, now)?
+    {
+        return Ok(None);
+    }
+    // An admin who makes an admin means it; everybody else gets what the order of arrival gives.
+    let role = match user.role {
+        Role::Admin => users::insert(db, user).map(|()| Role::Admin)?,
+        Role::User => users::insert_first_is_admin(db, user)?,
+    };
+    audit::append(db, entry)?;
+    Ok(Some(role))
+}
+
+/// The checked address and name. All that is wrong is said at once.
+fn checked(new: &NewAccount) -> Result<(Email, String)> {
+    let mut fields = Vec::new();
+    let email = Email::parse(&new.email);
+    if email.is_none() {
+        fields.push(Field {
+            place: vec!["body".into(), "email".into()],
+            message: "not a valid e-mail address".into(),
+            kind: "value_error",
+        });
+    }
+    let name = profile::checked_name(&new.name).map_err(|field| fields.push(field));
+    match (email, name) {
+        (Some(email), Ok(name)) => Ok((email, name)),
+        _ => Err(Error::fields(fields)),
+    }
+}
+
+pub(super) fn taken_error() -> Error {
+    Error::new(
+        Kind::BadRequest,
+        "an account with this email already exists",
+    )
+    .resolve("Sign in, or reset the password.")
+}

@@ -1,0 +1,107 @@
+//! Who was let in a moment ago, so that most requests need not ask the database. Kept for two seconds at
+//! most, since another process (the command line) may end a session too; in this process every change
+//! of an account, a session or a key empties it at once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::domain::time::Timestamp;
+use crate::domain::user::Caller;
+
+const MOST: usize = 4096;
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Remembers callers for a moment.
+#[derive(Default)]
+pub struct Seen(Mutex<Memory>);
+
+#[derive(Default)]
+struct Memory {
+    /// Counts the times everything was forgotten.
+    epoch: u64,
+    callers: HashMap<Box<[u8]>, (Timestamp, Caller)>,
+}
+
+impl Seen {
+    /// The caller with this key, if the database said so a moment ago; else the epoch to `note` with.
+    pub fn find(&self, key: &[u8], now: Timestamp) -> Result<Caller, u64> {
+        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match memory.callers.get(key) {
+            // A clock that was set back must not make an entry last.
+            Some((noted, caller)) if *noted <= now && now.since(*noted) <= LONGEST => {
+                Ok(caller.clone())
+            }
+            _ => Err(memory.epoch),
+        }
+    }
+
+    /// Notes what the database said, unless something was forgotten since it was asked: the answer may
+    /// then be from before.
+    pub fn note(&self, epoch: u64, key: &[u8], caller: &Caller, now: Timestamp) {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.epoch != epoch {
+            return;
+        }
+        if memory.callers.len() >= MOST {
+            memory.callers.clear();
+        }
+        memory.callers.insert(key.into(), (now, caller.clone()));
+    }
+
+    /// Forgets everyone: call it once a change is in the database. Rare, and a read each brings them back.
+    pub fn forget(&self) {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.epoch += 1;
+        memory.callers.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::UserId;
+    use crate::domain::user::Role;
+
+    fn caller() -> Caller {
+        Caller {
+            user: UserId::new(Timestamp::default(), 1),
+            role: Role::User,
+            session: None,
+        }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn remembered_for_a_moment() {
+        let seen = Seen::default();
+        assert_eq!(seen.find(b"a", at(0)), Err(0));
+        seen.note(0, b"a", &caller(), at(5000));
+        for (time, known) in [(4999, false), (5000, true), (7000, true), (7001, false)] {
+            assert_eq!(seen.find(b"a", at(time)).is_ok(), known, "{time}");
+        }
+        seen.forget();
+        assert_eq!(seen.find(b"a", at(5000)), Err(1));
+    }
+
+    #[test]
+    fn an_answer_from_before_a_change_is_not_kept() {
+        let seen = Seen::default();
+        let epoch = seen.find(b"a", at(0)).expect_err("empty");
+        seen.forget();
+        seen.note(epoch, b"a", &caller(), at(0));
+        assert!(seen.find(b"a", at(0)).is_err());
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let seen = Seen::default();
+        for n in 0..2 * MOST {
+            seen.note(0, &n.to_be_bytes(), &caller(), at(0));
+            assert!(seen.0.lock().expect("sound").callers.len() <= MOST);
+        }
+    }
+}

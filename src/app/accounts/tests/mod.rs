@@ -1,0 +1,353 @@
+//! Scripts over a real database: what people and thieves try, and what comes of it.
+
+mod people;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::store;
+
+const PASSWORD: &str = "Tr4verse-Orchid";
+const OTHER: &str = "An0ther-Password";
+
+/// Accounts on a database of their own, removed at the end.
+struct House {
+    accounts: Arc<Accounts>,
+    folder: PathBuf,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn house(registration: Registration) -> House {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let folder =
+        std::env::temp_dir().join(format!("quire-accounts-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join("quire.db");
+    let store = Store::open(&store::Settings { path }).expect("a database");
+    let settings = Settings {
+        secret: "a secret for tests".into(),
+        password_rounds: 10,
+        login_per_minute: 10,
+        registration,
+    };
+    let accounts = Arc::new(Accounts::new(store, &settings));
+    House { accounts, folder }
+}
+
+fn run<F: Future>(script: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(script)
+}
+
+fn visit(seconds: i64) -> Visit {
+    Visit {
+        peer: Some([192, 0, 2, 1].into()),
+        client: "test".into(),
+        now: Timestamp::from_millis(1_800_000_000_000 + seconds * 1000),
+    }
+}
+
+fn account(email: &str) -> NewAccount {
+    NewAccount {
+        email: email.into(),
+        password: PASSWORD.into(),
+        name: " Ada ".into(),
+        invite: None,
+    }
+}
+
+async fn signed_in(accounts: &Accounts, email: &str) -> SignedIn {
+    accounts
+        .register(account(email), &visit(0))
+        .await
+        .expect("registered");
+    accounts
+        .login(email, PASSWORD, &visit(0))
+        .await
+        .expect("signed in")
+}
+
+async fn caller(accounts: &Accounts, access: &str, seconds: i64) -> Result<Caller> {
+    accounts
+        .authenticate(Credential::Bearer(access.into()), visit(seconds).now)
+        .await
+}
+
+fn kind<T>(result: Result<T>) -> Option<Kind> {
+    result.err().map(|error| error.kind)
+}
+
+#[test]
+fn whatever_is_wrong_the_answer_is_the_same() {
+    let house = house(Registration::Open);
+    run(async {
+        signed_in(&house.accounts, "a@b.co").await;
+        let long = "x".repeat(5000);
+        let mut errors = Vec::new();
+        for (email, password) in [
+            ("a@b.co", OTHER),
+            ("nobody@b.co", PASSWORD),
+            ("no-address", PASSWORD),
+            ("", ""),
+            ("a@b.co", long.as_str()),
+        ] {
+            errors.push(
+                house
+                    .accounts
+                    .login(email, password, &visit(0))
+                    .await
+                    .err()
+                    .expect("refused"),
+            );
+        }
+        assert!(
+            errors
+                .iter()
+                .all(|error| *error == errors[0] && error.kind == Kind::SignInNeeded)
+        );
+        assert!(
+            house
+                .accounts
+                .login(" A@B.CO", PASSWORD, &visit(0))
+                .await
+                .is_ok()
+        );
+    });
+}
+
+#[test]
+fn too_many_attempts_on_one_account_are_slowed() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        signed_in(accounts, "a@b.co").await;
+        for _ in 0..20 {
+            accounts
+                .login("a@b.co", PASSWORD, &visit(0))
+                .await
+                .expect("good ones do not count");
+        }
+        for _ in 0..10 {
+            assert_eq!(
+                kind(accounts.login("A@b.co", OTHER, &visit(0)).await),
+                Some(Kind::SignInNeeded)
+            );
+        }
+        let error = accounts
+            .login("a@b.co", PASSWORD, &visit(0))
+            .await
+            .err()
+            .expect("slowed");
+        assert_eq!(
+            (error.kind, error.retry_after),
+            (Kind::TooFast, Some(Duration::from_secs(6)))
+        );
+        assert!(accounts.login("a@b.co", PASSWORD, &visit(6)).await.is_ok());
+        let mut refused = None;
+        for n in 0..60 {
+            refused = kind(accounts.login(&format!("{n}@b.co"), OTHER, &visit(6)).await)
+                .filter(|k| *k == Kind::TooFast);
+        }
+        assert_eq!(
+            refused,
+            Some(Kind::TooFast),
+            "one address tries many accounts"
+        );
+    });
+}
+
+#[test]
+fn logout_bites_at_once() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let one = signed_in(accounts, "a@b.co").await;
+        let two = accounts
+            .login("a@b.co", PASSWORD, &visit(0))
+            .await
+            .expect("again");
+        let who = caller(accounts, &one.access, 1).await.expect("let in");
+        assert_eq!(who.session.as_ref(), Some(&one.session));
+        accounts.logout(&who, &visit(1)).await.expect("signed out");
+        assert_eq!(
+            kind(caller(accounts, &one.access, 1).await),
+            Some(Kind::SignInNeeded)
+        );
+        assert_eq!(
+            kind(accounts.refresh(&one.refresh, &visit(1)).await),
+            Some(Kind::SignInNeeded)
+        );
+        assert!(
+            caller(accounts, &two.access, 1).await.is_ok(),
+            "another session goes on"
+        );
+        accounts
+            .logout_by_refresh(&two.refresh, &visit(1))
+            .await
+            .expect("signed out");
+        assert!(caller(accounts, &two.access, 1).await.is_err());
+    });
+}
+
+#[test]
+fn an_end_in_another_process_bites_soon() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let one = signed_in(accounts, "a@b.co").await;
+        caller(accounts, &one.access, 1).await.expect("let in");
+        let (id, now) = (one.session.clone(), visit(1).now);
+        accounts
+            .store
+            .write(move |db| sessions::revoke(db, &id, now))
+            .await
+            .expect("ended behind its back");
+        assert!(caller(accounts, &one.access, 4).await.is_err());
+    });
+}
+
+#[test]
+fn refresh_rotates_graces_and_notices_reuse() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let zero = signed_in(accounts, "a@b.co").await;
+        let one = accounts
+            .refresh(&zero.refresh, &visit(100))
+            .await
+            .expect("renewed");
+        assert_ne!(one.refresh, zero.refresh);
+        let again = accounts
+            .refresh(&zero.refresh, &visit(130))
+            .await
+            .expect("within the grace");
+        assert_eq!(
+            again.refresh, one.refresh,
+            "two tabs end up with the same token"
+        );
+        let two = accounts
+            .refresh(&one.refresh, &visit(131))
+            .await
+            .expect("renewed");
+        assert!(caller(accounts, &two.access, 131).await.is_ok());
+        assert_eq!(
+            kind(accounts.refresh(&one.refresh, &visit(162)).await),
+            Some(Kind::SignInNeeded)
+        );
+        assert!(
+            caller(accounts, &two.access, 162).await.is_err(),
+            "reuse ends the session"
+        );
+        assert!(accounts.refresh(&two.refresh, &visit(162)).await.is_err());
+    });
+}
+
+#[test]
+fn a_token_from_long_ago_is_reuse_too() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let zero = signed_in(accounts, "a@b.co").await;
+        let one = accounts
+            .refresh(&zero.refresh, &visit(1))
+            .await
+            .expect("renewed");
+        let two = accounts
+            .refresh(&one.refresh, &visit(2))
+            .await
+            .expect("renewed");
+        assert!(
+            accounts.refresh(&zero.refresh, &visit(3)).await.is_err(),
+            "not even within seconds"
+        );
+        assert!(caller(accounts, &two.access, 3).await.is_err());
+    });
+}
+
+#[test]
+fn what_is_no_refresh_token_does_nothing() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let zero = signed_in(accounts, "a@b.co").await;
+        for bad in ["", "x", &zero.access, &format!("{}.0.AAAA", zero.session)] {
+            assert_eq!(
+                kind(accounts.refresh(bad, &visit(1)).await),
+                Some(Kind::SignInNeeded),
+                "{bad}"
+            );
+        }
+        let late = REFRESH_LENGTH.as_secs() as i64;
+        assert!(
+            accounts.refresh(&zero.refresh, &visit(late)).await.is_err(),
+            "run out"
+        );
+        assert!(
+            accounts
+                .refresh(&zero.refresh, &visit(late - 1))
+                .await
+                .is_ok()
+        );
+    });
+}
+
+#[test]
+fn access_tokens_run_out_and_foreign_ones_are_refused() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let one = signed_in(accounts, "a@b.co").await;
+        assert!(caller(accounts, &one.access, 899).await.is_ok());
+        for (token, seconds) in [
+            (one.access.as_str(), 900),
+            ("", 0),
+            ("a.b.c", 0),
+            (one.refresh.as_str(), 0),
+        ] {
+            assert_eq!(
+                kind(caller(accounts, token, seconds).await),
+                Some(Kind::SignInNeeded),
+                "{token}"
+            );
+        }
+        let cookie = Credential::Cookie(one.access.clone());
+        assert!(accounts.authenticate(cookie, visit(1).now).await.is_ok());
+    });
+}
+
+#[test]
+fn old_hashes_are_made_better_at_login() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let one = signed_in(accounts, "a@b.co").await;
+        let weaker = crypto::password::hash(PASSWORD, 3).expect("randomness");
+        let id = one.user.id.clone();
+        accounts
+            .store
+            .write(move |db| users::set_password_hash(db, &id, &weaker))
+            .await
+            .expect("set");
+        accounts
+            .login("a@b.co", PASSWORD, &visit(0))
+            .await
+            .expect("the old one fits");
+        let user = accounts.user_by_email("a@b.co").await.expect("there");
+        assert!(
+            user.password_hash.contains("$i=10$"),
+            "{}",
+            user.password_hash
+        );
+        assert!(accounts.login("a@b.co", PASSWORD, &visit(0)).await.is_ok());
+    });
+}

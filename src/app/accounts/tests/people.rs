@@ -1,0 +1,337 @@
+//! Making accounts, looking after one's own, and after other people's.
+
+use super::*;
+use crate::app::admin::UserChange;
+use crate::domain::user::Role;
+
+#[test]
+fn the_first_account_is_admin_and_addresses_are_unique() {
+    let house = house(Registration::Open);
+    run(async {
+        let first = house
+            .accounts
+            .register(account("Ada@Example.org "), &visit(0))
+            .await
+            .expect("first");
+        assert_eq!(
+            (first.role, first.email.as_str(), first.name.as_str()),
+            (Role::Admin, "ada@example.org", "Ada")
+        );
+        let second = house
+            .accounts
+            .register(account("b@example.org"), &visit(0))
+            .await
+            .expect("second");
+        assert_eq!(second.role, Role::User);
+        let error = house
+            .accounts
+            .register(account("ADA@example.org"), &visit(0))
+            .await
+            .expect_err("taken");
+        assert_eq!(error.kind, Kind::BadRequest);
+        assert!(error.public.contains("email already exists"));
+    });
+}
+
+#[test]
+fn of_many_registrations_at_once_one_wins() {
+    let house = house(Registration::Open);
+    run(async {
+        let tries: Vec<_> = (0..8)
+            .map(|_| {
+                let accounts = house.accounts.clone();
+                let local = async move { accounts.register(account("a@b.co"), &visit(0)).await };
+                local
+            })
+            .collect();
+        let mut set = tokio::task::JoinSet::new();
+        for one in tries {
+            set.spawn(one);
+        }
+        let results = set.join_all().await;
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+        assert!(
+            results
+                .into_iter()
+                .filter_map(|r| r.err())
+                .all(|e| e.kind == Kind::BadRequest)
+        );
+    });
+}
+
+#[test]
+fn what_cannot_become_an_account() {
+    let house = house(Registration::Open);
+    run(async {
+        for (email, password, name, expected) in [
+            ("no-address", PASSWORD, "", Kind::BadInput),
+            ("a@b.co", PASSWORD, "x\ny", Kind::BadInput),
+            ("a@b.co", "short1A", "", Kind::BadRequest),
+            ("a@b.co", "Password1!", "", Kind::BadRequest),
+        ] {
+            let new = NewAccount {
+                email: email.into(),
+                password: password.into(),
+                name: name.into(),
+                invite: None,
+            };
+            assert_eq!(
+                kind(house.accounts.register(new, &visit(0)).await),
+                Some(expected),
+                "{email} {password}"
+            );
+        }
+    });
+}
+
+#[test]
+fn closed_and_invited_registration() {
+    let closed = house(Registration::Closed);
+    let invited = house(Registration::Invite);
+    run(async {
+        let refused = closed.accounts.register(account("a@b.co"), &visit(0)).await;
+        assert_eq!(kind(refused), Some(Kind::Forbidden));
+        let made = closed
+            .accounts
+            .create_user(
+                None,
+                account("a@b.co"),
+                Role::Admin,
+                &Visit::local(visit(0).now),
+            )
+            .await;
+        assert_eq!(made.expect("made by the operator").role, Role::Admin);
+
+        let accounts = &invited.accounts;
+        let admin = accounts
+            .register(account("first@b.co"), &visit(0))
+            .await
+            .expect("nobody could invite the first");
+        assert_eq!(
+            kind(accounts.register(account("a@b.co"), &visit(0)).await),
+            Some(Kind::Forbidden)
+        );
+        let link = accounts
+            .invite(Some(&admin.id), Some("A@b.co"), &visit(0))
+            .await
+            .expect("invited");
+        let with = |email: &str| NewAccount {
+            invite: Some(link.token.clone()),
+            ..account(email)
+        };
+        assert_eq!(
+            kind(accounts.register(with("other@b.co"), &visit(0)).await),
+            Some(Kind::Forbidden)
+        );
+        accounts
+            .register(with("a@b.co"), &visit(0))
+            .await
+            .expect("invited");
+        assert_eq!(
+            kind(accounts.register(with("b@b.co"), &visit(0)).await),
+            Some(Kind::Forbidden)
+        );
+    });
+}
+
+#[test]
+fn passwords_are_changed_and_reset_once() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let one = signed_in(accounts, "a@b.co").await;
+        let two = accounts
+            .login("a@b.co", PASSWORD, &visit(0))
+            .await
+            .expect("again");
+        let who = caller(accounts, &one.access, 0).await.expect("let in");
+        let wrong = accounts
+            .change_password(&who, OTHER, OTHER, &visit(1))
+            .await;
+        assert_eq!(kind(wrong), Some(Kind::BadRequest));
+        let weak = accounts
+            .change_password(&who, PASSWORD, "weak", &visit(1))
+            .await;
+        assert_eq!(kind(weak), Some(Kind::BadRequest));
+        accounts
+            .change_password(&who, PASSWORD, OTHER, &visit(1))
+            .await
+            .expect("changed");
+        assert!(
+            caller(accounts, &one.access, 1).await.is_ok(),
+            "this session goes on"
+        );
+        assert!(
+            caller(accounts, &two.access, 1).await.is_err(),
+            "the others end"
+        );
+
+        accounts
+            .request_reset("nobody@b.co", &visit(2))
+            .await
+            .expect("the same answer");
+        accounts
+            .request_reset("A@b.co", &visit(2))
+            .await
+            .expect("noted");
+        assert_eq!(accounts.resets(9).await.expect("listed").len(), 1);
+        let link = accounts
+            .reset_link(None, &one.user.id, &visit(2))
+            .await
+            .expect("made");
+        let late = accounts
+            .reset_password(&link.token, PASSWORD, &visit(2 + 3600))
+            .await;
+        assert_eq!(kind(late), Some(Kind::BadRequest));
+        let link = accounts
+            .reset_link(None, &one.user.id, &visit(3))
+            .await
+            .expect("made");
+        assert!(
+            accounts
+                .reset_password(&link.token, "weak", &visit(3))
+                .await
+                .is_err()
+        );
+        accounts
+            .reset_password(&link.token, PASSWORD, &visit(3))
+            .await
+            .expect("reset");
+        assert!(
+            accounts
+                .reset_password(&link.token, OTHER, &visit(3))
+                .await
+                .is_err(),
+            "once"
+        );
+        assert!(
+            caller(accounts, &one.access, 3).await.is_err(),
+            "all sessions end"
+        );
+        assert!(accounts.login("a@b.co", PASSWORD, &visit(4)).await.is_ok());
+    });
+}
+
+#[test]
+fn keys_are_for_programs_not_for_taking_over() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let one = signed_in(accounts, "a@b.co").await;
+        let who = caller(accounts, &one.access, 0).await.expect("let in");
+        let (text, key) = accounts
+            .create_key(&who, "ci", &visit(0))
+            .await
+            .expect("made");
+        assert!(text.starts_with(&key.prefix) && key.prefix.len() < 15);
+        for credential in [
+            Credential::ApiKey(text.clone()),
+            Credential::Bearer(text.clone()),
+        ] {
+            let by_key = accounts
+                .authenticate(credential, visit(1).now)
+                .await
+                .expect("let in");
+            assert_eq!((by_key.user, by_key.session), (who.user.clone(), None));
+        }
+        let by_key = accounts
+            .authenticate(Credential::ApiKey(text.clone()), visit(1).now)
+            .await
+            .expect("in");
+        assert_eq!(
+            kind(accounts.create_key(&by_key, "x", &visit(1)).await),
+            Some(Kind::Forbidden)
+        );
+        let change = accounts
+            .change_password(&by_key, PASSWORD, OTHER, &visit(1))
+            .await;
+        assert_eq!(kind(change), Some(Kind::Forbidden));
+        assert_eq!(
+            kind(accounts.logout(&by_key, &visit(1)).await),
+            Some(Kind::BadRequest)
+        );
+
+        let listed = accounts.keys(&who).await.expect("listed");
+        assert_eq!(listed[0].last_used, Some(visit(1).now));
+        let stranger = signed_in(accounts, "b@b.co").await;
+        let stranger = caller(accounts, &stranger.access, 1).await.expect("let in");
+        let taken = accounts
+            .delete_key(&stranger, key.id.as_str(), &visit(1))
+            .await;
+        assert_eq!(kind(taken), Some(Kind::Missing));
+        accounts
+            .delete_key(&who, key.id.as_str(), &visit(1))
+            .await
+            .expect("deleted");
+        assert!(
+            accounts
+                .authenticate(Credential::ApiKey(text), visit(1).now)
+                .await
+                .is_err()
+        );
+    });
+}
+
+#[test]
+fn admins_change_and_delete_but_one_remains() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let admin = signed_in(accounts, "a@b.co").await;
+        let user = signed_in(accounts, "b@b.co").await;
+        let id = user.user.id.clone();
+        let change = |role, disabled| UserChange { role, disabled };
+        let by = Some(&admin.user.id);
+        let last = accounts
+            .change_user(
+                by,
+                &admin.user.id,
+                change(Some(Role::User), None),
+                &visit(1),
+            )
+            .await;
+        assert_eq!(kind(last), Some(Kind::Conflict));
+        caller(accounts, &user.access, 1).await.expect("let in");
+        accounts
+            .change_user(by, &id, change(Some(Role::Admin), None), &visit(1))
+            .await
+            .expect("raised");
+        assert_eq!(
+            caller(accounts, &user.access, 1).await.expect("in").role,
+            Role::Admin
+        );
+        accounts
+            .change_user(by, &id, change(None, Some(true)), &visit(1))
+            .await
+            .expect("locked");
+        assert!(caller(accounts, &user.access, 1).await.is_err());
+        assert_eq!(
+            kind(accounts.login("b@b.co", PASSWORD, &visit(1)).await),
+            Some(Kind::Forbidden)
+        );
+        assert_eq!(
+            kind(accounts.login("b@b.co", OTHER, &visit(1)).await),
+            Some(Kind::SignInNeeded)
+        );
+        accounts
+            .delete_user(by, &id, &visit(1))
+            .await
+            .expect("deleted");
+        assert_eq!(
+            kind(accounts.delete_user(by, &id, &visit(1)).await),
+            Some(Kind::Missing)
+        );
+        assert_eq!(accounts.users(9, None).await.expect("listed").len(), 1);
+        let lines = accounts.audit(50, None).await.expect("listed");
+        let actions: Vec<_> = lines.iter().map(|(_, line)| line.action.as_str()).collect();
+        for action in [
+            "account.created",
+            "session.started",
+            "account.managed",
+            "account.deleted",
+            "login.failed",
+        ] {
+            assert!(actions.contains(&action), "{action} in {actions:?}");
+        }
+    });
+}

@@ -1,0 +1,151 @@
+//! How often an address may try and how often an account may be tried. Bounded, whoever asks.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::app::{Error, Kind, Result};
+use crate::domain::bucket::{Bucket, Rate};
+use crate::domain::time::Timestamp;
+
+/// Buckets that are kept; one is about 100 bytes.
+const MOST: usize = 8192;
+
+/// Remembers who tried.
+pub struct Throttle {
+    account: Rate,
+    address: Rate,
+    buckets: Mutex<HashMap<Key, Bucket>>,
+}
+
+/// Who tried, or who was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// The e-mail address that was tried, whether it has an account or not.
+    Account(String),
+    /// Where the attempt came from.
+    Address(IpAddr),
+}
+
+impl Key {
+    /// One household has a whole /64 of IPv6 addresses, so that is what counts.
+    pub fn address(address: IpAddr) -> Self {
+        Key::Address(match address.to_canonical() {
+            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+            v4 => v4,
+        })
+    }
+}
+
+impl Throttle {
+    /// So many attempts a minute for an account, five times as many for an address: several people may
+    /// share one.
+    pub fn new(per_minute: u32) -> Self {
+        Self {
+            account: Rate::per_minute(per_minute),
+            address: Rate::per_minute(per_minute.saturating_mul(5)),
+            buckets: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Counts an attempt before it is made, so that many at once cannot slip through together.
+    pub fn take(&self, key: Key, now: Timestamp) -> Result<()> {
+        let rate = self.rate(&key);
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= MOST && !buckets.contains_key(&key) {
+            self.make_room(&mut buckets, now);
+        }
+        let bucket = buckets
+            .entry(key)
+            .or_insert_with(|| Bucket::full(rate, now));
+        bucket.take(rate, now).map_err(too_fast)
+    }
+
+    /// The attempt was a good one after all.
+    pub fn put_back(&self, key: &Key) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(key) {
+            bucket.put_back(self.rate(key));
+        }
+    }
+
+    fn rate(&self, key: &Key) -> Rate {
+        match key {
+            Key::Account(_) => self.account,
+            Key::Address(_) => self.address,
+        }
+    }
+
+    /// Forgets who may try freely again; if that is not enough, the half that tried longest ago.
+    fn make_room(&self, buckets: &mut HashMap<Key, Bucket>, now: Timestamp) {
+        buckets.retain(|key, bucket| !bucket.is_full(self.rate(key), now));
+        if buckets.len() > MOST / 2 {
+            let mut times: Vec<_> = buckets.values().map(Bucket::last).collect();
+            let middle = times.len() / 2;
+            let (_, &mut median, _) = times.select_nth_unstable(middle);
+            let mut spare = times.len() - middle;
+            buckets.retain(|_, bucket| {
+                let stays = bucket.last() >= median && spare > 0;
+                spare -= usize::from(stays);
+                stays
+            });
+        }
+    }
+}
+
+fn too_fast(wait: Duration) -> Error {
+    Error {
+        retry_after: Some(wait),
+        ..Error::new(Kind::TooFast, "too many attempts")
+    }
+    .resolve("Wait a moment, then try again.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn accounts_and_addresses_are_counted_apart() {
+        let throttle = Throttle::new(2);
+        let account = || Key::Account("a@b.co".into());
+        let address = || Key::address(IpAddr::from([127, 0, 0, 1]));
+        assert!(throttle.take(account(), at(0)).is_ok());
+        assert!(throttle.take(account(), at(0)).is_ok());
+        let error = throttle.take(account(), at(0)).expect_err("third");
+        assert_eq!(error.kind, Kind::TooFast);
+        assert_eq!(error.retry_after, Some(Duration::from_secs(30)));
+        assert!((0..10).all(|_| throttle.take(address(), at(0)).is_ok()));
+        assert!(throttle.take(address(), at(0)).is_err());
+        throttle.put_back(&account());
+        assert!(throttle.take(account(), at(0)).is_ok());
+        assert!(throttle.take(account(), at(30)).is_ok());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let key = |text: &str| Key::address(text.parse().expect(text));
+        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_eq!(key("::ffff:10.0.0.1"), key("10.0.0.1"));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_newest_stay() {
+        let throttle = Throttle::new(1);
+        let address = |n: usize| Key::Account(n.to_string());
+        for n in 0..3 * MOST {
+            throttle.take(address(n), at(0)).expect("its first");
+        }
+        assert!(throttle.buckets.lock().expect("sound").len() <= MOST);
+        assert!(
+            throttle.take(address(3 * MOST - 1), at(1)).is_err(),
+            "the newest is remembered"
+        );
+    }
+}

@@ -1,0 +1,237 @@
+//! What admins, and whoever operates the machine, do with other people's accounts. Who may call these is
+//! decided by the routes and the command line; each act is in the audit log with its actor.
+
+use std::time::Duration;
+
+use super::accounts::{Accounts, NewAccount, Visit};
+use super::{Error, Kind, Result};
+use crate::crypto::token;
+use crate::domain::id::UserId;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Email, Role, User};
+use crate::store::{StoreError, audit, invites, password_resets, sessions, users};
+
+/// How long a reset link holds.
+pub const RESET_LENGTH: Duration = Duration::from_secs(3600);
+/// How long an invitation holds.
+pub const INVITE_LENGTH: Duration = Duration::from_secs(14 * 24 * 3600);
+
+pub use crate::store::audit::Entry;
+pub use crate::store::password_resets::Reset;
+
+/// What shall change in an account; `None` stays.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UserChange {
+    /// A new role.
+    pub role: Option<Role>,
+    /// Locked or not.
+    pub disabled: Option<bool>,
+}
+
+/// A link somebody has to be given. Only its hash is kept, so it cannot be shown again.
+#[derive(Clone)]
+pub struct Link {
+    /// The secret part.
+    pub token: String,
+    /// Until when it holds.
+    pub expires: Timestamp,
+}
+
+impl Accounts {
+    /// Accounts, newest first.
+    pub async fn users(&self, limit: u32, cursor: Option<UserId>) -> Result<Vec<User>> {
+        Ok(self
+            .store
+            .read(move |db| users::list(db, limit, cursor.as_ref()))
+            .await?)
+    }
+
+    /// The account with this address.
+    pub async fn user_by_email(&self, email: &str) -> Result<User> {
+        let missing = || Error::new(Kind::Missing, "there is no account with this email");
+        let email = Email::parse(email).ok_or_else(missing)?;
+        let user = self
+            .store
+            .read(move |db| users::by_email(db, email.as_str()))
+            .await?;
+        user.ok_or_else(missing)
+    }
+
+    /// Makes an account for somebody, whatever the rules of registration.
+    pub async fn create_user(
+        &self,
+        actor: Option<&UserId>,
+        new: NewAccount,
+        role: Role,
+        visit: &Visit,
+    ) -> Result<User> {
+        self.create(new, actor, role, None, visit).await
+    }
+
+    /// Changes a role, locks or unlocks. Bites at once.
+    pub async fn change_user(
+        &self,
+        actor: Option<&UserId>,
+        id: &UserId,
+        change: UserChange,
+        visit: &Visit,
+    ) -> Result<User> {
+        let entry = audit::Entry {
+            detail: describe(change),
+            ..visit.entry(actor, "account.managed", id.as_str())
+        };
+        let id = id.clone();
+        let user = self.store.write(move |db| {
+            if let Some(role) = change.role {
+                users::set_role(db, &id, role)?;
+            }
+            if let Some(disabled) = change.disabled {
+                users::set_disabled(db, &id, disabled)?;
+            }
+            audit::append(db, &entry)?;
+            users::by_id(db, &id)?.ok_or(StoreError::Missing)
+        });
+        let user = user.await.map_err(about_account);
+        self.seen.forget();
+        user
+    }
+
+    /// Deletes an account with everything in the database that is its own. Its files are the caller's to
+    /// remove.
+    pub async fn delete_user(
+        &self,
+        actor: Option<&UserId>,
+        id: &UserId,
+        visit: &Visit,
+    ) -> Result<()> {
+        let entry = visit.entry(actor, "account.deleted", id.as_str());
+        let id = id.clone();
+        let deleted = self.store.write(move |db| {
+            let deleted = users::delete(db, &id)?;
+            audit::append(db, &entry)?;
+            if deleted {
+                Ok(())
+            } else {
+                Err(StoreError::Missing)
+            }
+        });
+        let deleted = deleted.await.map_err(about_account);
+        self.seen.forget();
+        deleted
+    }
+
+    /// Sets somebody's password. All their sessions end.
+    pub async fn set_password(
+        &self,
+        actor: Option<&UserId>,
+        id: &UserId,
+        new: &str,
+        visit: &Visit,
+    ) -> Result<()> {
+        let hash = self.checked_hash(new).await?;
+        let entry = visit.entry(actor, "password.set", id.as_str());
+        let (id, now) = (id.clone(), visit.now);
+        let set = self.store.write(move |db| {
+            users::set_password_hash(db, &id, &hash)?;
+            sessions::revoke_all_of(db, &id, now, None)?;
+            audit::append(db, &entry)
+        });
+        set.await.map_err(about_account)?;
+        self.seen.forget();
+        Ok(())
+    }
+
+    /// A link with which somebody sets a new password. One made before holds no more.
+    pub async fn reset_link(
+        &self,
+        actor: Option<&UserId>,
+        id: &UserId,
+        visit: &Visit,
+    ) -> Result<Link> {
+        let link = link(visit.now, RESET_LENGTH)?;
+        let (hash, expires, now) = (token::hash(&link.token), link.expires, visit.now);
+        let entry = visit.entry(actor, "password.link_made", id.as_str());
+        let id = id.clone();
+        let put = self.store.write(move |db| {
+            password_resets::put(db, &id, &hash, now, expires)?;
+            audit::append(db, &entry)
+        });
+        put.await.map_err(about_account)?;
+        Ok(link)
+    }
+
+    /// Who asked for a new password, newest first.
+    pub async fn resets(&self, limit: u32) -> Result<Vec<Reset>> {
+        Ok(self
+            .store
+            .read(move |db| password_resets::list(db, limit))
+            .await?)
+    }
+
+    /// An invitation, for one address or for whoever holds it.
+    pub async fn invite(
+        &self,
+        actor: Option<&UserId>,
+        email: Option<&str>,
+        visit: &Visit,
+    ) -> Result<Link> {
+        let email = match email {
+            None => String::new(),
+            Some(text) => Email::parse(text)
+                .map(|email| email.as_str().to_owned())
+                .ok_or_else(|| {
+                    Error::field(
+                        &["body", "email"],
+                        "value_error",
+                        "not a valid e-mail address",
+                    )
+                })?,
+        };
+        let link = link(visit.now, INVITE_LENGTH)?;
+        let (hash, expires, now) = (token::hash(&link.token), link.expires, visit.now);
+        let entry = visit.entry(actor, "invite.made", &email);
+        let put = self.store.write(move |db| {
+            invites::put(db, &hash, &email, now, expires)?;
+            audit::append(db, &entry)
+        });
+        put.await?;
+        Ok(link)
+    }
+
+    /// What happened, newest first.
+    pub async fn audit(&self, limit: u32, cursor: Option<i64>) -> Result<Vec<(i64, Entry)>> {
+        Ok(self
+            .store
+            .read(move |db| audit::recent(db, limit, cursor))
+            .await?)
+    }
+}
+
+fn link(now: Timestamp, length: Duration) -> Result<Link> {
+    Ok(Link {
+        token: token::new().map_err(Error::internal)?,
+        expires: now + length,
+    })
+}
+
+fn describe(change: UserChange) -> String {
+    let role = change.role.map(|role| format!("role {}", role.as_str()));
+    let disabled = change
+        .disabled
+        .map(|disabled| if disabled { "locked" } else { "unlocked" }.to_owned());
+    role.into_iter()
+        .chain(disabled)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn about_account(error: StoreError) -> Error {
+    match error {
+        StoreError::Missing => Error::new(Kind::Missing, "there is no such account"),
+        StoreError::Conflict(_) => {
+            Error::new(Kind::Conflict, "one admin who is not locked has to remain")
+                .resolve("Make somebody else an admin first.")
+        }
+        other => other.into(),
+    }
+}

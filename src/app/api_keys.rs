@@ -1,0 +1,88 @@
+//! API keys of one account: made once and shown once, listed, deleted.
+
+use super::accounts::{Accounts, Visit, chance, needs_session};
+use super::{Error, Kind, Result};
+use crate::crypto::token;
+use crate::domain::id::KeyId;
+use crate::domain::user::{ApiKey, Caller};
+use crate::store::{api_keys, audit};
+
+/// Keys one account may have.
+const MOST_KEYS: usize = 100;
+
+impl Accounts {
+    /// A new key of the caller: the key itself, which is not kept, and what is known of it.
+    pub async fn create_key(
+        &self,
+        caller: &Caller,
+        name: &str,
+        visit: &Visit,
+    ) -> Result<(String, ApiKey)> {
+        needs_session(caller, "make further keys")?;
+        let name = name.trim();
+        if name.chars().count() > 100 || name.chars().any(char::is_control) {
+            let why = "a name has at most 100 characters and no control characters";
+            return Err(Error::field(&["body", "name"], "value_error", why));
+        }
+        let text = token::new_key().map_err(Error::internal)?;
+        let key = ApiKey {
+            id: KeyId::new(visit.now, chance()?),
+            user: caller.user.clone(),
+            name: if name.is_empty() {
+                "API key".to_owned()
+            } else {
+                name.to_owned()
+            },
+            prefix: text.chars().take(token::KEY_PREFIX.len() + 6).collect(),
+            hash: token::hash(&text),
+            scopes: Vec::new(),
+            created: visit.now,
+            last_used: None,
+        };
+        let entry = visit.entry(Some(&caller.user), "key.created", key.id.as_str());
+        let row = key.clone();
+        let made = self.store.write(move |db| {
+            if api_keys::list_of(db, &row.user)?.len() >= MOST_KEYS {
+                return Ok(false);
+            }
+            api_keys::insert(db, &row)?;
+            audit::append(db, &entry)?;
+            Ok(true)
+        });
+        if !made.await? {
+            return Err(Error::new(
+                Kind::BadRequest,
+                format!("an account may have {MOST_KEYS} keys"),
+            )
+            .resolve("Delete one that is not used."));
+        }
+        Ok((text, key))
+    }
+
+    /// The caller's keys.
+    pub async fn keys(&self, caller: &Caller) -> Result<Vec<ApiKey>> {
+        let user = caller.user.clone();
+        Ok(self
+            .store
+            .read(move |db| api_keys::list_of(db, &user))
+            .await?)
+    }
+
+    /// Deletes one of the caller's keys; it is refused from then on.
+    pub async fn delete_key(&self, caller: &Caller, id: &str, visit: &Visit) -> Result<()> {
+        let missing = || Error::new(Kind::Missing, "there is no such key");
+        let id = KeyId::parse(id).ok_or_else(missing)?;
+        let entry = visit.entry(Some(&caller.user), "key.deleted", id.as_str());
+        let user = caller.user.clone();
+        let deleted = self.store.write(move |db| {
+            let deleted = api_keys::delete(db, &user, &id)?;
+            if deleted {
+                audit::append(db, &entry)?;
+            }
+            Ok(deleted)
+        });
+        let deleted = deleted.await?;
+        self.seen.forget();
+        if deleted { Ok(()) } else { Err(missing()) }
+    }
+}

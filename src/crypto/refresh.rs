@@ -1,0 +1,68 @@
+//! Refresh tokens: the session's id, how often it was renewed, and a seal over both. A token's successor
+//! can be worked out again, so a client that lost an answer, or two tabs that ask at once, get the same
+//! one; and an old token can be told from an invented one, so that its reuse is noticed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+
+use super::derive;
+
+/// Makes and reads refresh tokens.
+pub struct Refresh(hmac::Key);
+
+const MOST_BYTES: usize = 200;
+
+impl Refresh {
+    /// The key comes from the installation's secret.
+    pub fn new(secret: &str) -> Self {
+        Self(hmac::Key::new(
+            hmac::HMAC_SHA256,
+            &derive(secret, "refresh"),
+        ))
+    }
+
+    /// The token of a session after so many renewals.
+    pub fn token(&self, session: &str, renewals: u64) -> String {
+        let mut token = format!("{session}.{renewals}");
+        let seal = hmac::sign(&self.0, token.as_bytes());
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(seal, &mut token);
+        token
+    }
+
+    /// The session and its renewals, if the token is ours.
+    pub fn read<'a>(&self, token: &'a str) -> Option<(&'a str, u64)> {
+        let (sealed, seal) = token
+            .rsplit_once('.')
+            .filter(|_| token.len() <= MOST_BYTES)?;
+        let seal = URL_SAFE_NO_PAD.decode(seal).ok()?;
+        hmac::verify(&self.0, sealed.as_bytes(), &seal).ok()?;
+        let (session, renewals) = sealed.rsplit_once('.')?;
+        Some((session, renewals.parse().ok()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_are_read() {
+        let refresh = Refresh::new("secret");
+        let token = refresh.token("session_1", 7);
+        assert_eq!(refresh.read(&token), Some(("session_1", 7)));
+        assert_eq!(token, refresh.token("session_1", 7), "the same again");
+        for bad in [
+            String::new(),
+            "..".into(),
+            token.replace(".7.", ".8."),
+            token.replace("_1", "_2"),
+            format!("{token}A"),
+            Refresh::new("other").token("session_1", 7),
+            "a".repeat(MOST_BYTES + 1),
+        ] {
+            assert_eq!(refresh.read(&bad), None, "{bad}");
+        }
+    }
+}
