@@ -1,0 +1,151 @@
+// Talks to the server: JSON in and out, the contract's error body becomes an ApiProblem, an expired
+// session is renewed once. Never sees a token: cookies carry them.
+import { online, recall, remember, user } from "./state.js";
+
+/** What went wrong, in words for a person (`message`, `resolution`) and for code (`status`, `code`). */
+export class ApiProblem extends Error {
+  constructor(status, body) {
+    super(messageOf(status, body));
+    this.name = "ApiProblem";
+    this.status = status;
+    this.code = body?.error_code ?? "";
+    this.resolution = body?.resolution ?? "";
+    this.requestId = body?.request_id ?? "";
+  }
+}
+
+function messageOf(status, body) {
+  if (status === 0) return "Quire cannot be reached. Check that the server runs and that you are connected";
+  if (Array.isArray(body?.detail)) {
+    return body.detail.map((part) => [fieldOf(part.loc), part.msg].filter(Boolean).join(": ")).join("; ");
+  }
+  return body?.message || body?.detail || `the server answered with status ${status}`;
+}
+
+function fieldOf(loc) {
+  return (loc ?? []).filter((part) => part !== "body").join(".");
+}
+
+/** Calls a path. Options: `body` (sent as JSON), `query`, `signal`, `raw` (gives the Response). */
+export async function call(method, path, options = {}) {
+  let response = await send(method, path, options);
+  if (response.status === 401 && signedInBefore() && !path.startsWith("/api/auth/")) {
+    if (await renew()) response = await send(method, path, options);
+  }
+  if (!response.ok) throw await problemOf(response);
+  return options.raw ? response : response.json();
+}
+
+export const get = (path, options) => call("GET", path, options);
+export const post = (path, body = {}, options) => call("POST", path, { ...options, body });
+export const put = (path, body, options) => call("PUT", path, { ...options, body });
+export const remove = (path, options) => call("DELETE", path, options);
+
+async function send(method, path, { body, query, signal, accept = "application/json" }) {
+  const address = new URL(path, location.origin);
+  for (const [name, content] of Object.entries(query ?? {})) {
+    if (content !== "" && content !== null && content !== undefined) address.searchParams.set(name, content);
+  }
+  const headers = { accept };
+  if (body !== undefined) headers["content-type"] = "application/json";
+  try {
+    const response = await fetch(address, {
+      method,
+      headers,
+      signal,
+      credentials: "same-origin",
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    online.set(true);
+    return response;
+  } catch (cause) {
+    if (cause.name === "AbortError") throw cause;
+    online.set(false);
+    throw new ApiProblem(0, null);
+  }
+}
+
+async function problemOf(response) {
+  const body = await response.json().catch(() => null);
+  if (response.status === 401) forget();
+  return new ApiProblem(response.status, body);
+}
+
+let renewal = null;
+
+/** Renews the session by the refresh cookie; several callers share one attempt. */
+export function renew() {
+  renewal ??= send("POST", "/api/auth/refresh", { body: {} })
+    .then((response) => response.ok)
+    .catch(() => false)
+    .finally(() => {
+      renewal = null;
+    });
+  return renewal;
+}
+
+/** True when this browser has signed in and not out again, as far as it remembers. */
+export function signedInBefore() {
+  return recall("signed-in") === true;
+}
+
+function forget() {
+  remember("signed-in", null);
+  if (user.get()) user.set(null);
+}
+
+/** Learns who is signed in; null when nobody is. */
+export async function whoAmI(signal) {
+  try {
+    const me = await get("/api/users/me", { signal });
+    remember("signed-in", true);
+    user.set(me);
+    return me;
+  } catch (problem) {
+    if (problem.status !== 401) throw problem;
+    return null;
+  }
+}
+
+export async function signIn(email, password) {
+  await post("/api/auth/login", { email, password });
+  remember("signed-in", true);
+  return whoAmI();
+}
+
+export async function signOut() {
+  try {
+    await post("/api/auth/logout");
+  } finally {
+    forget();
+  }
+}
+
+/** Uploads one file and reports progress from 0 to 1. fetch cannot report progress, so XMLHttpRequest. */
+export async function upload(file, { onProgress, signal }) {
+  try {
+    return await uploadOnce(file, onProgress, signal);
+  } catch (problem) {
+    if (problem.status !== 401 || !signedInBefore() || !(await renew())) throw problem;
+    return uploadOnce(file, onProgress, signal);
+  }
+}
+
+function uploadOnce(file, onProgress, signal) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const form = new FormData();
+    form.append("file", file, file.name);
+    request.open("POST", "/api/upload-document");
+    request.responseType = "json";
+    request.upload.onprogress = (event) => event.lengthComputable && onProgress?.(event.loaded / event.total);
+    request.onload = () => {
+      if (request.status >= 200 && request.status < 300) resolve(request.response);
+      else reject(new ApiProblem(request.status, request.response));
+    };
+    request.onerror = () => reject(new ApiProblem(0, null));
+    request.onabort = () => reject(new DOMException("upload cancelled", "AbortError"));
+    signal?.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(form);
+  });
+}

@@ -1,0 +1,89 @@
+// Builds elements. Text goes in as text nodes only: there is no way to pass HTML through here.
+
+const SVG = "http://www.w3.org/2000/svg";
+let counter = 0;
+
+/** A fresh id for label and description references. */
+export function uid(prefix) {
+  counter += 1;
+  return `${prefix}-${counter}`;
+}
+
+/**
+ * An element. Props: `class`, `on` (listeners by name), `data` (dataset), every other name is a
+ * property where the element has one, else an attribute. Children: nodes, strings, arrays; null and
+ * false are left out.
+ */
+export function el(tag, props, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === "class") node.className = value;
+    else if (name === "on") for (const [type, listener] of Object.entries(value)) node.addEventListener(type, listener);
+    else if (name === "data") Object.assign(node.dataset, value);
+    else if (name in node && !name.includes("-") && name !== "list" && name !== "form") node[name] = value;
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  append(node, children);
+  return node;
+}
+
+function append(node, children) {
+  for (const child of children) {
+    if (child === null || child === undefined || child === false) continue;
+    if (Array.isArray(child)) append(node, child);
+    else node.append(child);
+  }
+}
+
+/** Replaces everything inside `node`. */
+export function fill(node, ...children) {
+  node.replaceChildren();
+  append(node, children);
+  return node;
+}
+
+/** A button that always has an accessible name; `label` is also its text unless children are given. */
+export function button(label, props, ...children) {
+  return el("button", { type: "button", "aria-label": label, ...props }, children.length ? children : label);
+}
+
+/** A link inside the application: the router follows it without a page load. */
+export function link(href, text, props) {
+  return el("a", { href, ...props }, text);
+}
+
+const ICONS = {
+  check: "M5 12.5l4.5 4.5L19 7.5",
+  cross: "M6 6l12 12M18 6L6 18",
+  copy: "M9 9h10v11H9zM5 15V4h10",
+  arrow: "M5 12h14M13 6l6 6-6 6",
+  back: "M19 12H5M11 6l-6 6 6 6",
+  upload: "M12 16V4M7 9l5-5 5 5M4 16v4h16v-4",
+  download: "M12 4v12M7 11l5 5 5-5M4 16v4h16v-4",
+  search: "M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13zM15.5 15.5L20 20",
+  trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
+  file: "M6 3h8l4 4v14H6zM14 3v4h4",
+  stop: "M7 7h10v10H7z",
+  warning: "M12 4l9 16H3zM12 10v4M12 17v.5",
+};
+
+/** A line drawing, decorative: what it stands next to carries the meaning. */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("focusable", "false");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** Says something to screen readers, politely. */
+export function announce(text) {
+  const live = document.getElementById("live");
+  // The same words twice would not be read again.
+  live.textContent = live.textContent === text ? `${text}\u00a0` : text;
+}

@@ -1,0 +1,88 @@
+// Numbers, times and texts for people, in the language their browser asks for.
+
+const whole = new Intl.NumberFormat();
+const one = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+/** 1234 → 1,234 */
+export function count(number) {
+  return whole.format(number ?? 0);
+}
+
+/** count(1, "page") → "1 page"; count(2, "page") → "2 pages" */
+export function plural(number, noun, nouns = `${noun}s`) {
+  return `${count(number)} ${number === 1 ? noun : nouns}`;
+}
+
+/** Milliseconds → "0.4 s", "12 s", "2 min 5 s" */
+export function duration(ms) {
+  if (ms === null || ms === undefined) return "";
+  if (ms < 10_000) return `${one.format(ms / 1000)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
+
+/** Dollars → "$0.12", "$0.00034"; unknown prices are not zero. */
+export function money(usd) {
+  if (usd === null || usd === undefined) return "price unknown";
+  const dollars = Number(usd);
+  if (dollars === 0) return "no cost";
+  if (dollars >= 0.01) return `$${dollars.toFixed(2)}`;
+  return `$${dollars.toPrecision(2)}`;
+}
+
+/** Tokens read and written, as one phrase. */
+export function tokens(usage) {
+  if (!usage) return "";
+  const sum = (usage.input ?? 0) + (usage.output ?? 0);
+  return `${usage.estimated ? "about " : ""}${plural(sum, "token")}`;
+}
+
+/** 200000 → "200k" */
+export function short(number) {
+  if (number >= 1_000_000) return `${Math.round(number / 100_000) / 10}M`;
+  if (number >= 1000) return `${Math.round(number / 1000)}k`;
+  return count(number);
+}
+
+/** Bytes → "12 KB" */
+export function bytes(size) {
+  if (size < 1000) return plural(size, "byte");
+  if (size < 1_000_000) return `${one.format(size / 1000)} KB`;
+  return `${one.format(size / 1_000_000)} MB`;
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+
+/** "today, 14:05", or the date and time of day. */
+export function when(rfc3339) {
+  const date = new Date(rfc3339);
+  if (Number.isNaN(date.getTime())) return "";
+  const today = new Date().toDateString() === date.toDateString();
+  return `${today ? "today" : day.format(date)}, ${clock.format(date)}`;
+}
+
+/** The same with nothing left out. */
+export function exactly(rfc3339) {
+  const date = new Date(rfc3339);
+  return Number.isNaN(date.getTime()) ? "" : full.format(date);
+}
+
+/** Server texts are lower case without a stop; a page shows sentences. */
+export function sentence(text) {
+  const trimmed = String(text ?? "").trim();
+  if (!trimmed) return "";
+  const first = trimmed[0].toUpperCase() + trimmed.slice(1);
+  return /[.!?…:]$/.test(first) ? first : `${first}.`;
+}
+
+/** A short form of a long text, cut at a word. */
+export function excerpt(text, length = 140) {
+  const flat = String(text ?? "").replace(/\s+/g, " ").trim();
+  if (flat.length <= length) return flat;
+  const cut = flat.slice(0, length);
+  return `${cut.slice(0, Math.max(cut.lastIndexOf(" "), length / 2))}…`;
+}

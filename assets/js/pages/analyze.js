@@ -1,0 +1,170 @@
+// The guided analysis: question, panel, documents and pattern, then the run and its result. With an `id`
+// in the address it shows that analysis, whether it still runs or not.
+import { get, post } from "../api.js";
+import { announce, button, el, fill } from "../dom.js";
+import { follow } from "../events.js";
+import { sentence } from "../format.js";
+import { recall, remember, user } from "../state.js";
+import { AnalysisResults } from "../parts/results.js";
+import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
+import { RunView } from "../parts/run.js";
+import { defaultPanel } from "../parts/model-selector.js";
+import { Alert, Failure } from "../parts/states.js";
+import { toast } from "../parts/toast.js";
+import { INTRO, MODELS, PROMPT, Step } from "../parts/steps.js";
+
+export async function load(params, signal) {
+  const [models, patterns, documents, stored] = await Promise.all([
+    get("/api/available-models", { signal }),
+    get("/api/orchestrator/patterns", { signal }),
+    user.get() ? get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents) : null,
+    params.id ? get(`/api/analyses/${encodeURIComponent(params.id)}`, { signal }) : null,
+  ]);
+  return { models, patterns, documents, stored };
+}
+
+export function view(data, context) {
+  const page = el("div", { class: "analyze-page" });
+  const show = (...content) => fill(page, ...content);
+  if (data.stored) reopen(data, context, show);
+  else guide(data, context, show);
+  return page;
+}
+
+// The draft outlives signing in and a reload, but not the browser window.
+function loadDraft({ models, patterns }) {
+  const kept = recall("draft", sessionStorage) ?? {};
+  const usable = new Set(models.filter((model) => model.available).map((model) => model.id));
+  const panel = (kept.models ?? recall("panel") ?? []).filter((id) => usable.has(id));
+  const pattern = patterns.some((each) => each.id === kept.pattern) ? kept.pattern : patterns.find((each) => each.id === "confidence")?.id ?? patterns[0]?.id;
+  return {
+    step: kept.prompt ? kept.step ?? PROMPT : INTRO,
+    prompt: kept.prompt ?? "",
+    models: new Set(panel.length > 0 ? panel : defaultPanel(models)),
+    documents: new Set(kept.documents ?? []),
+    pattern,
+    ultra: usable.has(kept.ultra) ? kept.ultra : "",
+  };
+}
+
+function saveDraft(draft) {
+  remember("draft", { ...draft, models: [...draft.models], documents: [...draft.documents] }, sessionStorage);
+}
+
+function guide(data, context, show) {
+  const draft = loadDraft(data);
+  to(draft.step, false);
+
+  function to(step, moved = true) {
+    draft.step = step;
+    saveDraft(draft);
+    const node = Step(step, { draft, data, signal: context.signal, to, changed: () => saveDraft(draft), begin });
+    show(node);
+    if (moved) (node.querySelector("[autofocus]") ?? node.querySelector("h1"))?.focus();
+  }
+
+  async function begin({ withDocuments }) {
+    const documents = withDocuments ? [...draft.documents] : [];
+    const request = {
+      prompt: draft.prompt.trim(), models: [...draft.models], pattern: draft.pattern,
+      ...(draft.ultra ? { ultra_model: draft.ultra } : {}),
+      ...(documents.length > 0 ? { document_ids: documents } : {}),
+      async: true,
+    };
+    try {
+      const started = await post("/api/analyze", request, { signal: context.signal });
+      remember("panel", request.models);
+      remember("draft", null, sessionStorage);
+      context.note(`/analyze?id=${encodeURIComponent(started.analysis_id)}`);
+      const run = newRun({ id: started.analysis_id, prompt: request.prompt, pattern: request.pattern, models: request.models, ultra: draft.ultra, documents });
+      watch(run, data, context, show, Date.now());
+      announce("The analysis has started.");
+    } catch (problem) {
+      if (context.signal.aborted) return null;
+      if (problem.status === 401) return context.go(`/login?next=${encodeURIComponent("/analyze")}`);
+      return problem;
+    }
+    return null;
+  }
+}
+
+function reopen(data, context, show) {
+  const run = fromStored(data.stored);
+  if (isOver(run)) return finish(run, data, context, show);
+  const began = Date.parse(run.createdAt) || Date.now();
+  // Events are told from the first one again: what is stored so far would be doubled by them.
+  const fresh = newRun(run);
+  fresh.sources = run.sources;
+  watch(fresh, data, context, show, Math.min(began, Date.now()));
+}
+
+function watch(run, data, context, show, began) {
+  const stop = new AbortController();
+  context.signal.addEventListener("abort", () => stop.abort(), { once: true });
+  const running = RunView(run, { models: data.models, began, signal: stop.signal, onCancel: () => cancel(run) });
+  show(running.node);
+  follow(run.id, {
+    signal: stop.signal,
+    onEvent(name, told) {
+      apply(run, name, told);
+      if (name === "analysis.started") learnSources(run, stop.signal);
+      if (isOver(run)) conclude();
+      else running.changed();
+    },
+    onLine: running.line,
+    onGone(problem) {
+      stop.abort();
+      show(Failure(problem));
+    },
+  });
+
+  // The stored result has what no event tells: letters as the models saw them, sources, costs as billed.
+  async function conclude() {
+    stop.abort();
+    let final = run;
+    try {
+      final = fromStored(await get(`/api/analyses/${encodeURIComponent(run.id)}`, { signal: context.signal }));
+      final.totals = run.totals ?? final.totals;
+    } catch (problem) {
+      if (context.signal.aborted) return;
+      toast(`The stored result could not be read yet: ${sentence(problem.message)}`, "failed");
+    }
+    finish(final, data, context, show);
+    announce(final.status === "completed" ? "Analysis complete." : `Analysis ${final.status}.`);
+  }
+}
+
+async function learnSources(run, signal) {
+  try {
+    run.sources = (await get(`/api/analyses/${encodeURIComponent(run.id)}`, { signal })).sources ?? [];
+  } catch {
+    // The result brings them in any case.
+  }
+}
+
+async function cancel(run) {
+  try {
+    await post(`/api/analyses/${encodeURIComponent(run.id)}/cancel`);
+  } catch (problem) {
+    toast(sentence(problem.message), "failed");
+  }
+}
+
+function finish(run, data, context, show) {
+  const again = button("Ask again", { class: "secondary", title: "The same question with another panel or pattern", on: { click: () => {
+    const known = new Set((data.documents ?? []).map((each) => each.document_id ?? each.id));
+    remember("draft", {
+      step: MODELS, prompt: run.prompt, models: run.models, pattern: run.pattern,
+      documents: run.documents.filter((id) => known.has(id)), ultra: "",
+    }, sessionStorage);
+    context.go("/analyze");
+  } } });
+  const another = button("New question", { class: "secondary", on: { click: () => {
+    remember("draft", null, sessionStorage);
+    context.go("/analyze");
+  } } });
+  show(
+    run.status !== "completed" && run.stages.length === 0 && Alert({ message: run.problem || `the analysis ended as ${run.status}` }),
+    AnalysisResults(run, { models: data.models, patterns: data.patterns, actions: [again, another] }));
+}
+

@@ -1,0 +1,105 @@
+// Signing in, the first account, further accounts, and what to do about a forgotten password.
+import { get, post, signIn } from "../api.js";
+import { button, el, fill, link } from "../dom.js";
+import { sentence } from "../format.js";
+import { user } from "../state.js";
+import { Field } from "../parts/field.js";
+import { Alert } from "../parts/states.js";
+import { toast } from "../parts/toast.js";
+
+export async function load(params, signal) {
+  // The index tells whether anybody has an account yet. An older server does not say; then both ways are offered alike.
+  const index = await get("/", { signal }).catch(() => ({}));
+  return { next: safe(params.next), token: params.token ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
+}
+
+// Only addresses of this application: a link must not send anybody elsewhere after signing in.
+function safe(next) {
+  return typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : "/analyze";
+}
+
+export function view(data, context) {
+  const page = el("div", { class: "login-page" });
+  const show = (mode) => {
+    const form = FORMS[mode](data, context, show);
+    fill(page, form);
+    form.querySelector("input")?.focus();
+  };
+  fill(page, data.token ? reset(data, context, show) : data.first ? register(data, context, show) : enter(data, context, show));
+  return page;
+}
+
+const FORMS = { enter, register, forgotten };
+
+function card(title, lead, fields, label, submit, ...below) {
+  const message = el("div", { class: "step-message" });
+  const send = button(label, { type: "submit", class: "primary" });
+  return el("form", {
+    class: "card login-card", "aria-label": title,
+    on: { submit: async (event) => {
+      event.preventDefault();
+      fill(message);
+      send.disabled = true;
+      try {
+        await submit(message);
+      } catch (problem) {
+        fill(message, Alert(problem));
+      } finally {
+        send.disabled = false;
+      }
+    } },
+  },
+  el("h1", null, title), lead && el("p", null, lead), fields.map((field) => field.node), message, send,
+  el("div", { class: "login-below" }, below));
+}
+
+const email = () => Field("E-mail", { type: "email", autocomplete: "username", required: true, maxLength: 254, name: "email" });
+
+const RULES = "At least 8 characters, with three of: small letters, capitals, digits, other signs.";
+
+function enter(data, { go }, show) {
+  const address = email();
+  const password = Field("Password", { type: "password", autocomplete: "current-password", required: true, name: "password" });
+  return card("Sign in", null, [address, password], "Sign in", async () => {
+    await signIn(address.input.value.trim(), password.input.value);
+    await go(data.next, { replace: true });
+  },
+  data.registration !== "closed" && button("Create an account", { class: "link-button", on: { click: () => show("register") } }),
+  button("Forgotten your password?", { class: "link-button", on: { click: () => show("forgotten") } }));
+}
+
+function register(data, { go }, show) {
+  const name = Field("Name", { autocomplete: "name", maxLength: 100, name: "name" }, "How Quire shall call you. You can leave it empty.");
+  const address = email();
+  const password = Field("Password", { type: "password", autocomplete: "new-password", required: true, minLength: 8, name: "password" }, RULES);
+  const lead = data.first
+    ? "Welcome. Nobody has an account on this server yet: this first one becomes the administrator."
+    : "The first account on a server becomes its administrator.";
+  return card(data.first ? "Create the first account" : "Create an account", lead, [name, address, password], "Create account", async () => {
+    const known = name.input.value.trim();
+    await post("/api/auth/register", { email: address.input.value.trim(), password: password.input.value, ...(known ? { name: known } : {}) });
+    await signIn(address.input.value.trim(), password.input.value);
+    toast(`Welcome${known ? `, ${known}` : ""}.${user.get()?.role === "admin" ? " You are the administrator of this server." : ""}`);
+    await go(data.next, { replace: true });
+  },
+  !data.first && button("I have an account already", { class: "link-button", on: { click: () => show("enter") } }));
+}
+
+function forgotten(data, _context, show) {
+  const address = email();
+  return card("Forgotten password", "Say which account it is. You get a link by which you can choose a new password, by mail where this server sends mail, otherwise from its administrator.", [address], "Ask for a link", async (message) => {
+    const told = await post("/api/auth/request-password-reset", { email: address.input.value.trim() });
+    fill(message, el("p", { class: "notice", role: "status" }, sentence(told.message)));
+  },
+  el("p", { class: "fine" }, "Whoever can log in on the server itself can also run ", el("code", null, "quire user reset-link E-MAIL"), " there."),
+  button("Back to signing in", { class: "link-button", on: { click: () => show("enter") } }));
+}
+
+function reset(data, { go }) {
+  const password = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 }, RULES);
+  return card("Choose a new password", "This ends all your sessions; you sign in again with the new password.", [password], "Set the password", async () => {
+    await post("/api/auth/reset-password", { token: data.token, new_password: password.input.value });
+    toast("The new password is set. Sign in with it.");
+    await go("/login");
+  }, link("/login", "Back to signing in"));
+}

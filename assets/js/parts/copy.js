@@ -1,0 +1,29 @@
+// Copies a text, and says so.
+import { button, icon } from "../dom.js";
+import { toast } from "./toast.js";
+
+/** A button that copies what `text()` gives. `label` names what is copied. */
+export function CopyButton(label, text) {
+  return button(label, { class: "quiet icon-only copy-button", title: label, on: { click: () => copy(text()) } }, icon("copy"));
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Without https browsers withhold the clipboard; the old way still works.
+    if (!copyBySelection(text)) return toast("The browser did not allow copying.", "failed");
+  }
+  toast("Copied.");
+}
+
+function copyBySelection(text) {
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "visually-hidden";
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  return done;
+}

@@ -1,0 +1,33 @@
+// Modal dialogs on the browser's own <dialog>: it keeps the focus inside and gives it back.
+import { button, el, icon, uid } from "../dom.js";
+
+/** Opens a dialog with this content; it removes itself when closed. Resolves with the closing word. */
+export function openDialog(title, content, { kind = "", actions = [] } = {}) {
+  const heading = uid("dialog");
+  const dialog = el("dialog", { class: `dialog ${kind}`, "aria-labelledby": heading },
+    el("div", { class: "dialog-head" },
+      el("h2", { id: heading }, title),
+      button("Close", { class: "quiet icon-only", on: { click: () => dialog.close("") } }, icon("cross"))),
+    el("div", { class: "dialog-body", tabindex: "0", role: "group", "aria-labelledby": heading }, content),
+    actions.length > 0 && el("div", { class: "dialog-actions" },
+      actions.map(([word, label, look]) => button(label, { class: look, on: { click: () => dialog.close(word) } }))));
+  document.body.append(dialog);
+  // A click on the backdrop reaches the dialog element itself.
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close(""));
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue);
+    });
+    dialog.showModal();
+  });
+}
+
+/** Asks before something that cannot be undone. True when confirmed. */
+export async function confirm(title, text, label) {
+  const answer = await openDialog(title, el("p", null, text), {
+    kind: "confirm",
+    actions: [["", "Cancel", "secondary"], ["yes", label, "danger"]],
+  });
+  return answer === "yes";
+}

@@ -1,0 +1,188 @@
+// Markdown to elements. Understands what models write: headings, paragraphs, lists, tables, quotes, code.
+// Makes no HTML strings, loads no image, follows no link by itself.
+import { el } from "../dom.js";
+import { inline } from "./inline.js";
+
+const DEEPEST = 6;
+
+/** Elements for a text. `cite(number)` opens a source; without it citations stay text. */
+export function markdown(text, cite) {
+  return blocks(text.replace(/\r\n?/g, "\n").split("\n"), cite, 0);
+}
+
+/**
+ * A container for a text that grows. Finished blocks are built once, only the last is built again, so the
+ * cost of a new piece does not depend on the length of what is there already.
+ */
+export function GrowingText(cite) {
+  const settled = el("div", { class: "prose" });
+  const tail = el("div", { class: "prose" });
+  let done = 0;
+  return {
+    node: el("div", { class: "growing" }, settled, tail),
+    set(text) {
+      if (text.length < done) {
+        done = 0;
+        settled.replaceChildren();
+      }
+      const safe = lastBoundary(text, done);
+      if (safe > done) {
+        settled.append(...markdown(text.slice(done, safe), cite));
+        done = safe;
+      }
+      tail.replaceChildren(...markdown(text.slice(done), cite));
+    },
+    /** Builds everything afresh: blocks that a blank line had split (loose lists) come together. */
+    finish(text) {
+      done = text.length;
+      settled.replaceChildren(...markdown(text, cite));
+      tail.replaceChildren();
+    },
+  };
+}
+
+// The last blank line after which a block surely starts anew: outside code, not before an indented line.
+function lastBoundary(text, from) {
+  let boundary = from;
+  let fenced = false;
+  let at = from;
+  while (at < text.length) {
+    const end = text.indexOf("\n", at);
+    if (end < 0) break;
+    const line = text.slice(at, end);
+    if (/^\s*(```|~~~)/.test(line)) fenced = !fenced;
+    const next = text[end + 1];
+    if (!fenced && line.trim() === "" && next !== undefined && !/[\s\-*+\d]/.test(next)) boundary = end + 1;
+    at = end + 1;
+  }
+  return boundary;
+}
+
+function blocks(lines, cite, depth) {
+  const out = [];
+  let at = 0;
+  while (at < lines.length) {
+    const [node, next] = block(lines, at, cite, depth);
+    if (node) out.push(node);
+    at = next;
+  }
+  return out;
+}
+
+function block(lines, at, cite, depth) {
+  const line = lines[at];
+  if (line.trim() === "") return [null, at + 1];
+  const fence = /^\s*(`{3,}|~{3,})\s*([\w+#.-]*)/.exec(line);
+  if (fence) return code(lines, at, fence);
+  const heading = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/.exec(line);
+  if (heading) return [el(`h${Math.min(6, heading[1].length + 2)}`, null, inline(heading[2], cite)), at + 1];
+  if (/^ {0,3}([-*_])(\s*\1){2,}\s*$/.test(line)) return [el("hr"), at + 1];
+  if (depth < DEEPEST && /^ {0,3}>/.test(line)) return quote(lines, at, cite, depth);
+  if (depth < DEEPEST && marker(line)) return list(lines, at, cite, depth);
+  if (line.includes("|") && isRule(lines[at + 1])) return table(lines, at, cite);
+  return paragraph(lines, at, cite, depth);
+}
+
+function code(lines, at, fence) {
+  const body = [];
+  let next = at + 1;
+  while (next < lines.length && !lines[next].trimStart().startsWith(fence[1])) body.push(lines[next++]);
+  const label = fence[2] ? `Code in ${fence[2]}` : "Code";
+  return [el("pre", { tabindex: "0", role: "group", "aria-label": label }, el("code", null, body.join("\n"))), next + 1];
+}
+
+function quote(lines, at, cite, depth) {
+  const inner = [];
+  let next = at;
+  while (next < lines.length && /^ {0,3}>/.test(lines[next])) inner.push(lines[next++].replace(/^ {0,3}> ?/, ""));
+  return [el("blockquote", null, blocks(inner, cite, depth + 1)), next];
+}
+
+// What starts a list item: its indent, the width of its marker, and a number if it is ordered.
+function marker(line) {
+  const found = /^(\s*)([-*+]|(\d{1,9})[.)])(\s+)(?=\S)/.exec(line);
+  if (!found) return null;
+  return { indent: found[1].length, width: found[0].length, number: found[3] };
+}
+
+function list(lines, at, cite, depth) {
+  const first = marker(lines[at]);
+  const ordered = first.number !== undefined;
+  const node = el(ordered ? "ol" : "ul", { start: ordered && first.number !== "1" ? Number(first.number) : null });
+  let next = at;
+  while (next < lines.length) {
+    const here = marker(lines[next]);
+    if (!here || here.indent > first.indent + 3 || here.indent < first.indent || (here.number !== undefined) !== ordered) break;
+    const [item, after] = listItem(lines, next, here, first.indent);
+    node.append(el("li", null, tight(blocks(item, cite, depth + 1))));
+    next = after;
+    // A blank line between items is still the same list.
+    let peek = next;
+    while (peek < lines.length && lines[peek].trim() === "") peek += 1;
+    if (peek > next && peek < lines.length && marker(lines[peek])?.indent === first.indent) next = peek;
+  }
+  return [node, next];
+}
+
+function listItem(lines, at, here, base) {
+  const item = [lines[at].slice(here.width)];
+  let next = at + 1;
+  while (next < lines.length) {
+    const line = lines[next];
+    const indent = line.length - line.trimStart().length;
+    if (line.trim() === "") {
+      const following = lines[next + 1] ?? "";
+      if (following.trim() === "" || following.length - following.trimStart().length <= base) break;
+    } else if (indent <= base && (marker(line) || startsBlock(line))) break;
+    item.push(line.slice(Math.min(indent, here.width)));
+    next += 1;
+  }
+  return [item, next];
+}
+
+// An item of one paragraph is that paragraph's text, not a paragraph with its margins.
+function tight(nodes) {
+  if (nodes[0]?.tagName !== "P") return nodes;
+  return [...nodes[0].childNodes, ...nodes.slice(1)];
+}
+
+function isRule(line) {
+  return line !== undefined && line.includes("-") && /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/.test(line);
+}
+
+function table(lines, at, cite) {
+  const head = cells(lines[at]);
+  const sides = cells(lines[at + 1]).map((rule) => (/-:$/.test(rule) ? (rule[0] === ":" ? "center" : "right") : ""));
+  const rows = [];
+  let next = at + 2;
+  while (next < lines.length && lines[next].includes("|") && lines[next].trim() !== "") rows.push(cells(lines[next++]));
+  const row = (tag, texts) => el("tr", null, head.map((_, column) => el(tag, {
+    class: sides[column] || null,
+    scope: tag === "th" ? "col" : null,
+  }, inline(texts[column] ?? "", cite))));
+  return [
+    el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Table" },
+      el("table", null, el("thead", null, row("th", head)), el("tbody", null, rows.map((texts) => row("td", texts))))),
+    next,
+  ];
+}
+
+function cells(line) {
+  return line.trim().replace(/^\|/, "").replace(/(^|[^\\])\|$/, "$1").split(/(?<!\\)\|/)
+    .map((cell) => cell.trim().replace(/\\\|/g, "|"));
+}
+
+function startsBlock(line) {
+  return /^\s*(```|~~~)/.test(line) || /^ {0,3}#{1,6}\s/.test(line) || /^ {0,3}>/.test(line);
+}
+
+function paragraph(lines, at, cite, depth) {
+  const text = [lines[at]];
+  let next = at + 1;
+  while (next < lines.length && lines[next].trim() !== "" && !startsBlock(lines[next])) {
+    if (depth < DEEPEST && marker(lines[next])) break;
+    if (lines[next].includes("|") && isRule(lines[next + 1])) break;
+    text.push(lines[next++]);
+  }
+  return [el("p", { dir: "auto" }, inline(text.join("\n"), cite)), next];
+}

@@ -1,0 +1,90 @@
+// One member of the panel in one stage: its text as it grows, its state, what it took.
+import { el, icon } from "../dom.js";
+import { duration, money, plural, sentence, tokens } from "../format.js";
+import { CopyButton } from "./copy.js";
+import { GrowingText } from "./markdown.js";
+
+/** A model's name for people, and whether it is a demo algorithm. */
+export function nameOf(model, models) {
+  const known = models?.find((each) => each.id === model);
+  return { name: known?.name ?? model, demo: known?.mock ?? model.startsWith("demo/") };
+}
+
+/** The letter under which the other members know this one. */
+export function Letter(letter) {
+  if (!letter) return null;
+  const tint = (letter.charCodeAt(letter.length - 1) - 65) % 6;
+  return el("span", { class: `letter tint-${tint}`, title: `Member ${letter}` }, letter);
+}
+
+/** `{node, draw()}`: draws the member again if it has changed. */
+export function MemberCard(member, { models, cite }) {
+  const { name, demo } = nameOf(member.model, models);
+  const state = el("p", { class: "member-state" });
+  const text = GrowingText(cite);
+  const body = el("div", { class: "member-body", tabindex: "0", role: "group", "aria-label": `Answer of ${name}` }, text.node);
+  const facts = el("p", { class: "member-facts" });
+  const node = el("article", { class: "member-card", "aria-label": name },
+    el("header", { class: "member-head" },
+      Letter(member.letter),
+      el("div", { class: "member-title" },
+        el("h3", null, name),
+        el("p", { class: "fine" }, member.model, demo && el("span", { class: "badge" }, "Demo algorithm"))),
+      CopyButton(`Copy the answer of ${name}`, () => member.text)),
+    state, body, facts);
+  let drawn = -1;
+  return {
+    node,
+    draw() {
+      if (drawn === member.version) return;
+      drawn = member.version;
+      node.dataset.status = member.status;
+      drawState(state, member);
+      drawText(body, text, member);
+      facts.textContent = factsOf(member);
+    },
+  };
+}
+
+function drawText(body, text, member) {
+  // Follow the end only for a reader who is at the end.
+  const atEnd = body.scrollHeight - body.scrollTop - body.clientHeight < 40;
+  if (member.status === "running") text.set(member.text);
+  else text.finish(member.text);
+  if (atEnd && member.status === "running") body.scrollTop = body.scrollHeight;
+  body.hidden = member.text === "";
+}
+
+function drawState(node, member) {
+  const words = stateOf(member);
+  node.hidden = words === "";
+  node.replaceChildren(member.status === "failed" ? icon("warning") : "", words);
+}
+
+function stateOf(member) {
+  switch (member.status) {
+    case "waiting":
+      return "Waiting for its turn";
+    case "running":
+      if (member.note === "trying again") return `${sentence(member.problem)} Trying again.`;
+      if (member.text) return member.note ? `Writing (${member.note})` : "";
+      return member.reasoning ? "Thinking" : member.note ? `Asked (${member.note})` : "Asked, no word yet";
+    case "failed":
+      return `No answer: ${sentence(member.problem)} ${member.note ? sentence(member.note) : "The others go on without it."}`;
+    case "left":
+      return "Did not get to answer.";
+    default:
+      return member.finish === "length" ? "Cut off at its token limit." : "";
+  }
+}
+
+/** What a member took, in one line. */
+export function factsOf(member) {
+  if (member.status !== "done") return member.text ? plural(member.text.split(/\s+/).filter(Boolean).length, "word") : "";
+  return [
+    duration(member.latency),
+    tokens(member.usage),
+    member.cost === undefined ? "" : money(member.cost),
+    member.cached && "from the cache",
+  ].filter(Boolean).join(" · ");
+}

@@ -1,0 +1,38 @@
+// Where the question is written.
+import { el, uid } from "../dom.js";
+import { count } from "../format.js";
+
+const LONGEST = 50_000;
+
+/** `{node, input}`; `onInput(text)` at every change, `onSubmit` for Ctrl+Enter. */
+export function PromptInput({ text, onInput, onSubmit }) {
+  const label = uid("prompt");
+  const hint = uid("prompt-hint");
+  const length = el("span", { class: "fine" });
+  const input = el("textarea", {
+    class: "prompt-input", rows: 8, maxLength: LONGEST, value: text, dir: "auto", spellcheck: true,
+    "aria-labelledby": label, "aria-describedby": hint,
+    placeholder: "For example: Which obligations does this contract put on us, and until when?",
+    on: {
+      input: () => {
+        onInput(input.value);
+        measure();
+      },
+      keydown: (event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+          event.preventDefault();
+          onSubmit();
+        }
+      },
+    },
+  });
+  measure();
+  function measure() {
+    length.textContent = input.value ? `${count(input.value.length)} of ${count(LONGEST)} characters` : "";
+  }
+  const node = el("div", { class: "field prompt-field", data: { component: "PromptInput" } },
+    el("label", { id: label, for: (input.id = uid("prompt-text")) }, "Your question"),
+    input,
+    el("p", { class: "hint", id: hint }, "Say what you want to know and what the answer is for. You can add documents in a later step. ", length));
+  return { node, input };
+}

@@ -1,0 +1,128 @@
+// A finished analysis: three views of it, what it took, its sources, and ways to take it along.
+import { button, el, fill } from "../dom.js";
+import { count, duration, money, plural, sentence, tokens, when } from "../format.js";
+import { CopyButton } from "./copy.js";
+import { ExportButtons } from "./exports.js";
+import { markdown } from "./markdown.js";
+import { factsOf, Letter, MemberCard, nameOf } from "./member.js";
+import { lastWords, panelStages, synthesis } from "./run-model.js";
+import { SourceList, sourceOpener } from "./sources.js";
+import { stageHelp, StagePath } from "./stages.js";
+import { Tabs } from "./tabs.js";
+
+const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", cancelled: "Analysis cancelled" };
+
+/** The finished analysis. `models` and `patterns` give names; `actions` are further buttons. */
+export function AnalysisResults(run, { models = [], patterns = [], actions = [], exportable = true }) {
+  const cite = sourceOpener(run.sources);
+  const context = { run, models, cite };
+  const panel = el("div", { class: "view-panel", role: "tabpanel" });
+  const tabs = Tabs("Views of the result", panel, [
+    ["Side by Side", () => sideBySide(context)],
+    ["Combined", () => combined(context)],
+    ["Ultra Analysis", () => ultra(context)],
+  ], synthesis(run)?.text ? 2 : 0);
+  return el("section", { class: "results-container", "aria-label": "Results", data: { component: "AnalysisResults" } },
+    el("div", { class: "analysis-results" },
+      el("header", { class: "results-head" },
+        el("p", { class: `results-headline ${run.status}` }, HEADLINE[run.status] ?? run.status),
+        el("h1", { dir: "auto" }, ...question(run.prompt)),
+        Facts(run, models, patterns)),
+      run.problem && el("p", { class: "error-alert", role: "alert" }, `Error: ${sentence(run.problem)}`),
+      Failures(run, models),
+      el("div", { class: "results-bar" }, tabs.node, el("div", { class: "actions" }, exportable && ExportButtons(run.id), actions)),
+      panel,
+      SourceList(run.sources)));
+}
+
+// A long question would push its answer off the screen.
+function question(prompt) {
+  if (prompt.length <= 280) return [prompt];
+  const rest = el("span", { hidden: true }, prompt.slice(240));
+  const more = button("Show the whole question", { class: "link-button", on: { click: () => {
+    rest.hidden = false;
+    more.remove();
+  } } });
+  return [prompt.slice(0, 240), rest, " ", more];
+}
+
+function Facts(run, models, patterns) {
+  const pattern = patterns.find((each) => each.id === run.pattern)?.name ?? run.pattern;
+  const names = run.models.map((model) => nameOf(model, models).name).join(", ");
+  const row = (term, text) => text && el("div", null, el("dt", null, term), el("dd", null, text));
+  const totals = run.totals;
+  return el("dl", { class: "facts" },
+    row("Model:", names),
+    row("Pattern:", pattern),
+    run.ultra && row("Synthesis:", nameOf(run.ultra, models).name),
+    totals?.ms > 0 && row("Time:", duration(totals.ms)),
+    totals?.usage && row("Tokens:", tokens(totals.usage)),
+    totals?.cost !== undefined && totals && row("Cost:", `${money(totals.cost)}${totals.incomplete ? " at least: some prices are unknown" : ""}`),
+    run.createdAt && row("Asked:", when(run.createdAt)));
+}
+
+function Failures(run, models) {
+  const failed = run.stages.flatMap((stage) => stage.members.filter((member) => member.status === "failed"));
+  if (failed.length === 0) return null;
+  const names = [...new Set(failed.map((member) => nameOf(member.model, models).name))];
+  return el("p", { class: "notice" },
+    `${plural(failed.length, "call")} failed (${names.join(", ")}). What the others said is complete; the reasons stand in Side by Side.`);
+}
+
+function sideBySide({ run, models, cite }) {
+  const grid = el("div", { class: "members" });
+  const help = el("p", { class: "fine stage-help" });
+  const stages = { ...run, stages: panelStages(run) };
+  const path = StagePath(draw);
+  draw(stages.stages.at(-1)?.name);
+  function draw(name) {
+    const stage = stages.stages.find((each) => each.name === name);
+    path.draw(stages, name);
+    help.textContent = stage ? sentence(stageHelp(stage.name)) : "No member got to answer.";
+    const cards = (stage?.members ?? []).map((member) => MemberCard(member, { models, cite }));
+    for (const card of cards) card.draw();
+    grid.dataset.count = String(cards.length);
+    fill(grid, cards.map((card) => card.node));
+  }
+  return [stages.stages.length > 1 && path.node, help, grid];
+}
+
+function combined(context) {
+  const { run, models, cite } = context;
+  return el("div", { class: "combined" },
+    sheet(context),
+    lastWords(run).map((member) => el("article", { class: "combined-member" },
+      el("header", { class: "member-head" },
+        Letter(member.letter),
+        el("div", { class: "member-title" }, el("h2", null, nameOf(member.model, models).name), el("p", { class: "fine" }, factsOf(member))),
+        CopyButton(`Copy the answer of ${nameOf(member.model, models).name}`, () => member.text)),
+      member.text ? el("div", { class: "prose" }, markdown(member.text, cite)) : el("p", { class: "notice" }, sentence(member.problem) || "It did not answer."))));
+}
+
+function ultra(context) {
+  const { run, models } = context;
+  return el("div", { class: "ultra" },
+    sheet(context),
+    el("aside", { class: "legend", "aria-label": "Members" },
+      el("h2", null, "The panel"),
+      el("ul", null, lastWords(run).map((member) => el("li", null, Letter(member.letter), el("span", null,
+        nameOf(member.model, models).name,
+        el("span", { class: "fine" }, member.status === "failed" ? "did not answer" : factsOf(member)))))),
+      el("p", { class: "fine" }, "Letters in the text name these members. Agreement between models is a hint, not a proof: check what matters against the sources.")));
+}
+
+function sheet({ run, models, cite }) {
+  const member = synthesis(run);
+  if (!member?.text) {
+    return el("p", { class: "notice" }, run.status === "completed"
+      ? "There is no synthesis; what the members said stands in Side by Side."
+      : "It ended before the synthesis was written. What the members had said until then is kept.");
+  }
+  return el("article", { class: "sheet", "aria-label": "Ultra Analysis" },
+    el("header", { class: "member-head" },
+      el("div", { class: "member-title" },
+        el("h2", null, "Ultra Analysis"),
+        el("p", { class: "fine" }, `Written by ${nameOf(member.model, models).name} · ${[factsOf(member), `${count(member.text.length)} characters`].filter(Boolean).join(" · ")}`)),
+      CopyButton("Copy the synthesis", () => member.text)),
+    el("div", { class: "prose reading" }, markdown(member.text, cite)));
+}

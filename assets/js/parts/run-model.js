@@ -1,0 +1,227 @@
+// An analysis as the pages see it: built from events as they come, or from a stored result. Pure: no
+// element, no request. `version` counts changes, so that views know what to draw again.
+
+/** An analysis of which only this is known. */
+export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "", documents = [], createdAt = null }) {
+  return {
+    id, prompt, pattern, models, ultra, documents, createdAt,
+    status: "queued", stages: [], sources: [], totals: null, problem: "", version: 0,
+  };
+}
+
+/** True when nothing will happen any more. */
+export function isOver(run) {
+  return ["completed", "failed", "cancelled"].includes(run.status);
+}
+
+/** The stage whose text is the answer, with its one member. */
+export function synthesis(run) {
+  const last = run.stages.at(-1);
+  return last?.final ? last.members[0] ?? null : null;
+}
+
+/** The stages before the synthesis. */
+export function panelStages(run) {
+  return run.stages.filter((stage) => !stage.final);
+}
+
+/** What each member said last, in the panel's order; a member that failed late keeps its last text. */
+export function lastWords(run) {
+  return run.models.map((model) => {
+    const all = panelStages(run).map((stage) => stage.members.find((member) => member.model === model)).filter(Boolean);
+    return all.filter((member) => member.text).at(-1) ?? all.at(-1) ?? newMember(run, model);
+  });
+}
+
+/** Applies one event. Returns the member whose text or state changed, if it was one. */
+export function apply(run, name, data) {
+  run.version += 1;
+  switch (name) {
+    case "analysis.started":
+      return void begin(run, data);
+    case "stage.started":
+      return void Object.assign(stageOf(run, data.stage), { status: "running" });
+    case "stage.completed":
+      return void Object.assign(stageOf(run, data.stage), {
+        status: "done", duration: data.duration_ms, answered: data.answered, failed: data.failed,
+      });
+    case "member.started":
+      return change(run, data, (member) => {
+        const again = data.attempt > 1 ? `attempt ${data.attempt}` : "";
+        Object.assign(member, { text: "", reasoning: "", status: "running", problem: "", note: again });
+      });
+    case "member.delta":
+      return change(run, data, (member, stage) => {
+        if (stage.final && stage.ownDeltas) return;
+        member.text += data.text;
+        member.status = "running";
+      });
+    case "member.reasoning":
+      return change(run, data, (member) => {
+        member.reasoning += data.text;
+      });
+    case "synthesis.delta":
+      return addToSynthesis(run, data.text);
+    case "member.completed":
+      return change(run, data, (member) => Object.assign(member, {
+        status: "done", usage: data.usage, cost: data.cost_usd, latency: data.latency_ms,
+        firstToken: data.time_to_first_token_ms, cached: data.cached, finish: data.finish_reason, note: "",
+      }));
+    case "member.failed":
+      return change(run, data, (member) => Object.assign(member, {
+        status: data.retried ? "running" : "failed",
+        problem: data.error,
+        note: data.retried ? "trying again" : data.fallback ? `${data.fallback} steps in` : "",
+      }));
+    case "analysis.completed":
+    case "analysis.failed":
+    case "analysis.cancelled":
+      return void end(run, name.slice("analysis.".length), data);
+    default:
+      return null;
+  }
+}
+
+function begin(run, data) {
+  Object.assign(run, {
+    status: "running", pattern: data.pattern ?? run.pattern, models: data.models ?? run.models,
+    ultra: data.ultra_model ?? run.ultra, estimate: data.estimate ?? null,
+  });
+  const plan = data.plan ?? [];
+  plan.forEach((planned, index) => {
+    const stage = stageOf(run, planned.stage);
+    stage.final = index === plan.length - 1;
+    for (const model of planned.models ?? []) memberOf(run, stage, model);
+  });
+}
+
+function end(run, status, data) {
+  run.status = status;
+  run.problem = data.error ?? data.reason ?? "";
+  run.totals = {
+    ms: data.total_time_ms, usage: data.usage, cost: data.cost_usd, incomplete: data.cost_incomplete,
+    answered: data.answered, failed: data.failed, cached: data.cached,
+  };
+  for (const stage of run.stages) {
+    for (const member of stage.members) {
+      if (member.status === "running" || member.status === "waiting") {
+        member.status = member.text ? "done" : "left";
+        member.version += 1;
+      }
+    }
+  }
+}
+
+function stageOf(run, name) {
+  let stage = run.stages.find((known) => known.name === name);
+  if (!stage) {
+    stage = { name, status: "waiting", members: [], final: name === "ultra", ownDeltas: false };
+    run.stages.push(stage);
+  }
+  return stage;
+}
+
+function newMember(run, model) {
+  const place = run.models.indexOf(model);
+  return {
+    model, letter: place < 0 ? "" : letterAt(place), text: "", reasoning: "", status: "waiting",
+    problem: "", note: "", usage: null, cost: undefined, latency: null, cached: false, version: 0,
+  };
+}
+
+/** A, B … Z, then AA. */
+export function letterAt(place) {
+  const letter = String.fromCharCode(65 + (place % 26));
+  return place < 26 ? letter : letterAt(Math.floor(place / 26) - 1) + letter;
+}
+
+function memberOf(run, stage, model) {
+  let member = stage.final ? stage.members[0] : stage.members.find((known) => known.model === model);
+  if (!member) {
+    member = newMember(run, model);
+    stage.members.push(member);
+  }
+  // Another synthesiser may take over: the place stays, the name changes.
+  if (stage.final) member.model = model;
+  return member;
+}
+
+function change(run, data, edit) {
+  const stage = stageOf(run, data.stage);
+  const member = memberOf(run, stage, data.model);
+  edit(member, stage);
+  member.version += 1;
+  return member;
+}
+
+function addToSynthesis(run, text) {
+  const stage = run.stages.at(-1)?.final ? run.stages.at(-1) : stageOf(run, "ultra");
+  stage.final = true;
+  const member = memberOf(run, stage, stage.members[0]?.model ?? run.ultra);
+  // The server may tell the same text as member.delta too; once is enough.
+  if (!stage.ownDeltas) member.text = "";
+  stage.ownDeltas = true;
+  member.text += text;
+  member.status = "running";
+  member.version += 1;
+  return member;
+}
+
+/** The same from GET /api/analyses/{id}. */
+export function fromStored(stored) {
+  const results = stored.results ?? {};
+  const run = newRun({
+    id: stored.analysis_id, prompt: stored.prompt, pattern: stored.pattern, models: stored.models ?? [],
+    ultra: stored.ultra_model ?? "", documents: stored.document_ids ?? [], createdAt: stored.created_at,
+  });
+  run.status = stored.status;
+  run.problem = textOf(stored.error);
+  run.sources = stored.sources ?? results.sources ?? [];
+  const stages = results.stages ?? [];
+  stages.forEach((told, index) => {
+    const stage = stageOf(run, told.name ?? told.stage);
+    Object.assign(stage, { status: "done", final: told.name === "ultra" || (index > 0 && index === stages.length - 1 && isOver(run)) });
+    for (const answer of told.answers ?? []) restore(memberOf(run, stage, answer.model), answer);
+  });
+  if (results.ultra_response && !synthesis(run)?.text) {
+    const stage = stageOf(run, "ultra");
+    stage.status = "done";
+    restore(memberOf(run, stage, run.ultra), { text: results.ultra_response });
+  }
+  const told = results.performance ?? stored.performance;
+  if (told) {
+    run.totals = {
+      ms: (told.total_time_seconds ?? 0) * 1000, cost: told.cost_usd, incomplete: told.cost_incomplete,
+      usage: told.usage ?? usageOf(told.token_counts), cached: told.cached,
+    };
+  }
+  return run;
+}
+
+function restore(member, answer) {
+  const problem = textOf(answer.error);
+  Object.assign(member, {
+    letter: answer.letter ?? member.letter, text: answer.text ?? "", reasoning: answer.reasoning ?? "",
+    problem, status: problem ? "failed" : "done", usage: answer.usage ?? null, cost: answer.cost_usd,
+    latency: answer.latency_ms ?? null, cached: Boolean(answer.cached), finish: answer.finish_reason,
+  });
+}
+
+function textOf(problem) {
+  if (!problem) return "";
+  return typeof problem === "string" ? problem : problem.detail ?? problem.message ?? problem.kind ?? "failed";
+}
+
+function usageOf(counts) {
+  if (!counts) return null;
+  if (typeof counts.input === "number") return counts;
+  const sum = { input: 0, output: 0 };
+  for (const each of Object.values(counts)) {
+    if (typeof each === "number") sum.output += each;
+    else {
+      sum.input += each?.input ?? 0;
+      sum.output += each?.output ?? 0;
+    }
+  }
+  return sum;
+}

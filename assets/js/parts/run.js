@@ -1,0 +1,116 @@
+// An analysis while it runs: the path of stages, the members side by side, the synthesis, the time.
+import { announce, button, el, icon } from "../dom.js";
+import { count, duration, excerpt } from "../format.js";
+import { MemberCard, nameOf } from "./member.js";
+import { isOver, panelStages, synthesis } from "./run-model.js";
+import { sourceOpener } from "./sources.js";
+import { stageHelp, stageName, StagePath } from "./stages.js";
+
+const FRAME_MS = 80;
+
+/** `{node, changed(), line(connected)}`. `onCancel` stops the run; `began` is its start on this clock. */
+export function RunView(run, { models, onCancel, began, signal }) {
+  const cite = (number) => sourceOpener(run.sources)(number);
+  const path = StagePath((name) => choose(name));
+  const grid = el("div", { class: "members" });
+  const final = FinalSheet(run, models, cite);
+  const clock = el("span", { class: "run-clock" });
+  const written = el("span");
+  const doing = el("span", { class: "run-doing" }, "Starting");
+  const line = el("p", { class: "notice", hidden: true }, "The line to the server is interrupted. The analysis goes on there; this page picks it up again by itself.");
+  const jump = el("button", { type: "button", class: "synthesis-jump", "aria-label": "Go to the synthesis", hidden: true,
+    on: { click: () => final.node.scrollIntoView({ block: "start" }) } }, "Synthesis is being written");
+  const node = el("section", { class: "run", "aria-label": "Running analysis" },
+    el("header", { class: "run-head" },
+      el("div", { class: "run-status" }, el("span", { class: "loading-spinner", "aria-hidden": "true" }), doing, clock, written),
+      button("Cancel", { class: "secondary", on: { click: onCancel } }, icon("stop"), "Cancel")),
+    el("h1", { class: "run-question", dir: "auto" }, excerpt(run.prompt, 300)),
+    line, path.node, grid, final.node, jump);
+
+  let chosen = null;
+  let shownStage = null;
+  let cards = [];
+  let followed = "";
+  let due = false;
+
+  const ticker = setInterval(tick, 1000);
+  signal.addEventListener("abort", () => clearInterval(ticker), { once: true });
+  tick();
+  draw();
+
+  function tick() {
+    clock.textContent = duration(Math.max(0, Math.floor((Date.now() - began) / 1000) * 1000 || 0));
+    if (isOver(run)) clearInterval(ticker);
+  }
+
+  function choose(name) {
+    chosen = name;
+    draw();
+  }
+
+  function draw() {
+    due = false;
+    const current = [...run.stages].reverse().find((stage) => stage.status !== "waiting") ?? run.stages[0];
+    if (current && current.name !== followed) {
+      followed = current.name;
+      tell(current);
+    }
+    const stages = panelStages(run).filter((stage) => stage.status !== "waiting");
+    const stage = stages.find((each) => each.name === chosen) ?? stages.at(-1) ?? panelStages(run)[0];
+    path.draw(run, current?.final && !chosen ? current.name : stage?.name);
+    if (stage && (stage.name !== shownStage || cards.length !== stage.members.length)) {
+      shownStage = stage.name;
+      cards = stage.members.map((member) => MemberCard(member, { models, cite }));
+      grid.replaceChildren(...cards.map((card) => card.node));
+      grid.dataset.count = String(cards.length);
+    }
+    for (const card of cards) card.draw();
+    final.draw();
+    jump.hidden = !synthesis(run)?.text;
+    const words = run.stages.flatMap((each) => each.members).reduce((sum, member) => sum + member.text.length, 0);
+    written.textContent = words > 0 ? `${count(words)} characters` : "";
+  }
+
+  function tell(stage) {
+    const place = run.stages.indexOf(stage) + 1;
+    const words = `Stage ${place} of ${run.stages.length}: ${stageName(stage.name)}`;
+    doing.textContent = words;
+    if (stage.status === "running") announce(`${words}, ${stageHelp(stage.name)}.`);
+  }
+
+  return {
+    node,
+    /** Draws soon; many changes are one drawing. */
+    changed() {
+      if (due) return;
+      due = true;
+      setTimeout(() => signal.aborted || draw(), FRAME_MS);
+    },
+    line(connected) {
+      line.hidden = connected;
+    },
+  };
+}
+
+// The sheet on which the synthesis appears.
+function FinalSheet(run, models, cite) {
+  const node = el("div", { class: "final-sheet", hidden: true });
+  let card = null;
+  let of = null;
+  return {
+    node,
+    draw() {
+      const member = synthesis(run);
+      if (!member || member.status === "waiting") return;
+      if (of !== member.model) {
+        of = member.model;
+        card = MemberCard(member, { models, cite });
+        card.node.classList.add("synthesis-card");
+        card.node.querySelector("h3").textContent = `Synthesis by ${nameOf(member.model, models).name}`;
+        node.replaceChildren(card.node);
+        node.hidden = false;
+      }
+      card.draw();
+    },
+  };
+}

@@ -1,0 +1,62 @@
+// The stages of an analysis as a visible path; each can be chosen to see what was said in it.
+import { button, el, icon } from "../dom.js";
+import { plural } from "../format.js";
+
+const NAMES = {
+  initial: ["First answers", "every member answers alone"],
+  meta: ["Review", "the members read each other"],
+  hyper: ["Revision", "each improves its answer by what it read"],
+  ultra: ["Synthesis", "one answer out of all"],
+};
+
+/** What a stage is called. */
+export function stageName(name) {
+  return NAMES[name]?.[0] ?? name;
+}
+
+/** What happens in it. */
+export function stageHelp(name) {
+  return NAMES[name]?.[1] ?? "";
+}
+
+/** `{node, draw(run, chosen)}`; `onChoose(name)` when a stage is picked. */
+export function StagePath(onChoose) {
+  const node = el("ol", { class: "stage-path", "aria-label": "Stages" });
+  return {
+    node,
+    draw(run, chosen) {
+      const items = run.stages.map((stage, index) => step(stage, index, chosen, onChoose));
+      // Rebuilding would lose the focus of whoever stands on a stage.
+      const focused = [...node.children].findIndex((item) => item.contains(document.activeElement));
+      node.replaceChildren(...items);
+      if (focused >= 0) node.children[focused]?.querySelector("button")?.focus();
+    },
+  };
+}
+
+function step(stage, index, chosen, onChoose) {
+  const name = stageName(stage.name);
+  const state = stateOf(stage);
+  return el("li", { class: `stage ${stage.status}` },
+    button(`${name}: ${state}`, {
+      class: "stage-button",
+      "aria-pressed": String(stage.name === chosen),
+      disabled: stage.status === "waiting",
+      on: { click: () => onChoose(stage.name) },
+    },
+    el("span", { class: "stage-mark", "aria-hidden": "true" }, stage.status === "done" ? icon("check") : String(index + 1)),
+    el("span", { class: "stage-words" },
+      el("span", { class: "stage-name" }, name),
+      el("span", { class: "stage-state" }, state))));
+}
+
+function stateOf(stage) {
+  if (stage.status === "waiting") return "to come";
+  const failed = stage.members.filter((member) => member.status === "failed").length;
+  const done = stage.members.filter((member) => member.status === "done").length;
+  if (stage.status === "running") {
+    return stage.final ? "being written" : `${done} of ${stage.members.length} ready`;
+  }
+  if (stage.final) return done > 0 ? "written" : "none";
+  return failed > 0 ? `${plural(done, "answer")}, ${failed} failed` : plural(done, "answer");
+}

@@ -1,0 +1,35 @@
+// Tabs as the ARIA pattern has them: one stop for Tab, arrows move, the panel follows.
+import { button, el, fill, uid } from "../dom.js";
+
+/** `{node, choose(index)}`; `views` are `[label, build]`, built each time they are shown. */
+export function Tabs(label, panel, views, first = 0) {
+  const name = uid("tabs");
+  panel.id = `${name}-panel`;
+  panel.tabIndex = 0;
+  const tabs = views.map(([text], index) => button(text, {
+    class: "view-tab", role: "tab", id: `${name}-${index}`, "aria-controls": panel.id, on: { click: () => choose(index) },
+  }));
+  const node = el("div", { class: "view-tabs", role: "tablist", "aria-label": label, on: { keydown: move } }, tabs);
+  choose(first);
+
+  function choose(index) {
+    tabs.forEach((tab, place) => {
+      tab.setAttribute("aria-selected", String(place === index));
+      tab.tabIndex = place === index ? 0 : -1;
+    });
+    panel.setAttribute("aria-labelledby", tabs[index].id);
+    fill(panel, views[index][1]());
+  }
+
+  function move(event) {
+    const here = tabs.indexOf(event.target);
+    const next = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (here < 0 || next === undefined) return;
+    event.preventDefault();
+    const index = (next + tabs.length) % tabs.length;
+    choose(index);
+    tabs[index].focus();
+  }
+
+  return { node, choose };
+}

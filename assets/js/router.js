@@ -1,0 +1,116 @@
+// Shows the page that belongs to the address. Pages are loaded when first needed; leaving one aborts
+// its signal, so nothing it started outlives it.
+import { signedInBefore, whoAmI } from "./api.js";
+import { announce, fill } from "./dom.js";
+import { user } from "./state.js";
+import { Failure, Loading } from "./parts/states.js";
+
+const analyze = () => import("./pages/analyze.js");
+
+// path, title, who may see it, module. A last segment that starts with a colon is a parameter.
+const TABLE = [
+  ["/", "Quire", "anyone", analyze],
+  ["/analyze", "Analyze", "anyone", analyze],
+  ["/orchestrator", "Analyze", "anyone", analyze],
+  ["/modelrunner", "Analyze", "anyone", analyze],
+  ["/documents", "Documents", "user", () => import("./pages/documents.js")],
+  ["/history", "History", "user", () => import("./pages/history.js")],
+  ["/experiments", "Experiments", "anyone", () => import("./pages/experiments.js")],
+  ["/settings", "Settings", "user", () => import("./pages/settings.js")],
+  ["/admin", "Administration", "user", () => import("./pages/admin.js")],
+  ["/login", "Sign in", "anyone", () => import("./pages/login.js")],
+  ["/share/:token", "Shared analysis", "anyone", () => import("./pages/share.js")],
+];
+
+let leaving = new AbortController();
+let shown = "";
+
+/** Follows links and the back button, and shows the first page. */
+export function start() {
+  document.addEventListener("click", followLink);
+  window.addEventListener("popstate", () => show());
+  return show();
+}
+
+/** Goes to an address of this application. Pages get it as an argument: they never import this module. */
+export function go(address, { replace = false } = {}) {
+  if (replace) history.replaceState(null, "", address);
+  else history.pushState(null, "", address);
+  return show();
+}
+
+// Changes the address without leaving the page: for state that a reload or a link should find again.
+function note(address) {
+  history.replaceState(null, "", address);
+  shown = location.pathname;
+}
+
+function followLink(event) {
+  const anchor = event.target.closest?.("a[href]");
+  if (!anchor || event.defaultPrevented || event.button !== 0) return;
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || anchor.target || anchor.download) return;
+  const address = new URL(anchor.href);
+  if (address.origin !== location.origin || address.hash || !find(address.pathname)) return;
+  event.preventDefault();
+  go(address.pathname + address.search);
+}
+
+function find(path) {
+  const clean = path.replace(/\/+$/, "") || "/";
+  for (const [pattern, title, access, load] of TABLE) {
+    const [fixed, parameter] = pattern.split("/:");
+    if (!parameter && pattern === clean) return { title, access, load, params: {} };
+    if (parameter && clean.startsWith(`${fixed}/`)) {
+      return { title, access, load, params: { [parameter]: decodeURIComponent(clean.slice(fixed.length + 1)) } };
+    }
+  }
+  return null;
+}
+
+async function show() {
+  leaving.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
+  const main = document.getElementById("main");
+  const route = find(location.pathname);
+  if (!route) return fill(main, Failure({ message: "there is no such page" }));
+  const query = Object.fromEntries(new URLSearchParams(location.search));
+  // What loads within a blink should not flicker.
+  const patience = setTimeout(() => fill(main, Loading("Loading")), 150);
+  try {
+    if (!user.get() && (route.access === "user" || signedInBefore())) await whoAmI(signal);
+    if (route.access === "user" && !user.get()) return askToSignIn();
+    const page = await route.load();
+    const data = await page.load({ ...route.params, ...query }, signal);
+    clearTimeout(patience);
+    if (signal.aborted) return;
+    document.title = route.title === "Quire" ? "Quire: many models, one answer" : `${route.title} · Quire`;
+    fill(main, page.view(data, { signal, go, note }));
+    arrive(main, route.title);
+  } catch (problem) {
+    clearTimeout(patience);
+    if (signal.aborted) return;
+    if (problem.status === 401 && route.access === "user") return askToSignIn();
+    fill(main, Failure(problem, () => show()));
+  }
+}
+
+function askToSignIn() {
+  const next = location.pathname + location.search;
+  return go(`/login?next=${encodeURIComponent(next)}`, { replace: true });
+}
+
+// Screen readers and keyboards start at the new page's beginning, except on the very first load, where
+// the browser has put them there already.
+function arrive(main, title) {
+  for (const anchor of document.querySelectorAll(".site-nav a")) {
+    if (new URL(anchor.href).pathname === location.pathname) anchor.setAttribute("aria-current", "page");
+    else anchor.removeAttribute("aria-current");
+  }
+  if (shown && shown !== location.pathname) {
+    main.focus({ preventScroll: true });
+    window.scrollTo(0, 0);
+    announce(title);
+  }
+  shown = location.pathname;
+}
