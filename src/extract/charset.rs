@@ -235,6 +235,8 @@ mod tests {
         let japanese = "契約は署名の日から効力を生じ、一年間有効とする。";
         check(&encode("shift_jis", japanese), japanese, "shift_jis");
         check(&encode("euc-jp", japanese), japanese, "euc-jp");
+        let korean = "계약은 서명한 날부터 효력이 발생하며 일 년간 유효하다.";
+        check(&encode("euc-kr", korean), korean, "euc-kr");
         let chinese = "本合同自双方签字之日起生效，有效期为一年。";
         check(&encode("gb18030", chinese), chinese, "gbk");
     }

@@ -8,6 +8,8 @@ mod json;
 mod kind;
 mod magic;
 mod markup;
+#[cfg(test)]
+mod samples;
 mod table;
 
 use crate::domain::chunk::{Page, count_words};

@@ -1,0 +1,62 @@
+//! Cleans the file names that browsers and programs send. A cleaned name is only shown, never used as a path.
+
+/// Longest name kept, in characters.
+const LONGEST: usize = 200;
+
+/// The last part of any path, without control characters and without the marks that make a text run
+/// backwards (`invoice\u{202E}fdp.exe` shows as `invoiceexe.pdf`).
+pub fn clean(sent: &str) -> String {
+    let last = sent.rsplit(['/', '\\']).find(|part| !part.trim().is_empty()).unwrap_or("");
+    let shown: String = last.chars().filter(|&c| !c.is_control() && !is_invisible(c)).collect();
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = shown.trim_matches(['.', ' ']);
+    if shown.is_empty() {
+        return "document".to_owned();
+    }
+    if shown.chars().count() <= LONGEST {
+        return shown.to_owned();
+    }
+    // The ending says what it is, so the middle goes.
+    let ending: String = match shown.rsplit_once('.') {
+        Some((_, ending)) if ending.chars().count() <= 16 => format!(".{ending}"),
+        _ => String::new(),
+    };
+    let keep = LONGEST - ending.chars().count();
+    shown.chars().take(keep).chain(ending.chars()).collect()
+}
+
+fn is_invisible(character: char) -> bool {
+    matches!(
+        u32::from(character),
+        0xAD | 0x61C | 0x180E | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFE00..=0xFE0F | 0xFEFF
+            | 0xFFF0..=0xFFFF | 0xE0000..=0xE0FFF
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (sent, expected) in [
+            ("report.txt", "report.txt"),
+            ("../../etc/passwd", "passwd"),
+            ("C:\\Users\\me\\notes.md", "notes.md"),
+            ("a/b/", "b"),
+            ("", "document"),
+            ("..", "document"),
+            ("/", "document"),
+            ("\u{0}\n\r", "document"),
+            ("a\r\nContent-Type: x.txt", "aContent-Type: x.txt"),
+            ("invoice\u{202E}fdp.exe", "invoicefdp.exe"),
+            ("Müller – 量子.md", "Müller – 量子.md"),
+            (".hidden", "hidden"),
+            ("  many   spaces .txt ", "many spaces .txt"),
+        ] {
+            assert_eq!(clean(sent), expected, "{sent:?}");
+        }
+        let long = clean(&format!("{}.markdown", "ä".repeat(500)));
+        assert!(long.chars().count() == 200 && long.ends_with("ä.markdown"));
+    }
+}
