@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod admin;
 pub mod api_keys;
+pub mod documents;
 pub mod error;
 
 use crate::crypto;

@@ -14,17 +14,20 @@ pub fn sniff(text: &str, named: bool) -> Option<u8> {
         .iter()
         .filter_map(|&delimiter| {
             let widths = widths(text, delimiter);
-            let width = *widths.first()?;
-            let alike = widths.iter().filter(|&&other| other == width).count();
+            // The commonest width: a header may be longer than its rows.
+            let count = |width: usize| widths.iter().filter(|&&other| other == width).count();
+            let width = *widths.iter().max_by_key(|&&width| count(width))?;
+            let alike = count(width);
             // Prose has one comma a line now and then: without the name's word, two columns need a tab.
             let fits = if named {
-                width >= 2 && alike * 2 > widths.len()
+                widths.iter().filter(|&&other| other > 1).count() * 2 > widths.len()
             } else {
                 width >= if delimiter == b'\t' { 2 } else { 3 }
                     && widths.len() >= 3
                     && alike == widths.len()
             };
-            fits.then_some((alike * width, delimiter))
+            // Evenness before width: decimal commas make more cells than the semicolons between them.
+            fits.then_some(((alike * 1_000 / widths.len(), width), delimiter))
         })
         .max_by_key(|&(score, _)| score)
         .map(|(_, delimiter)| delimiter)
@@ -153,6 +156,8 @@ mod tests {
         for (text, named, expected) in [
             ("a,b\n1,2\n", true, Some(b',')),
             ("a;b\n1,5;2,5\n", true, Some(b';')),
+            ("a;b\n1,5;2,5\n1,0;2,0\n3,1;4,0\n", true, Some(b';')),
+            ("a,b,c\n1\n1,2\n1,2,3\n1,2\n", true, Some(b',')),
             ("a\tb\n1\t2\n3\t4\n", false, Some(b'\t')),
             ("a|b|c\n1|2|3\n4|5|6\n", false, Some(b'|')),
             ("Hello, world\nthis, is prose\nand, more\n", false, None),

@@ -30,18 +30,27 @@ impl Desk {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(work));
-            let _ = answer.send(result.unwrap_or_else(|_| Err(Error::internal("a document's work panicked"))));
+            let _ = answer.send(
+                result.unwrap_or_else(|_| Err(Error::internal("a document's work panicked"))),
+            );
         });
         match self.jobs()?.try_send(job) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(busy()),
-            Err(TrySendError::Disconnected(_)) => return Err(Error::internal("the document thread is gone")),
+            Err(TrySendError::Disconnected(_)) => {
+                return Err(Error::internal("the document thread is gone"));
+            }
         }
-        answered.await.unwrap_or_else(|_| Err(Error::internal("the document thread dropped a job")))
+        answered
+            .await
+            .unwrap_or_else(|_| Err(Error::internal("the document thread dropped a job")))
     }
 
     fn jobs(&self) -> Result<SyncSender<Job>> {
-        let mut thread = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut thread = self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some((jobs, _)) = thread.as_ref() {
             return Ok(jobs.clone());
         }
@@ -58,7 +67,11 @@ impl Desk {
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        let thread = self.0.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let thread = self
+            .0
+            .get_mut()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .take();
         if let Some((jobs, handle)) = thread {
             drop(jobs);
             let _ = handle.join();
@@ -73,7 +86,8 @@ fn work_through(waiting: &Receiver<Job>) {
 }
 
 fn busy() -> Error {
-    let mut busy = Error::new(Kind::Unavailable, "too many documents are being read").resolve("try again in a moment");
+    let mut busy = Error::new(Kind::Unavailable, "too many documents are being read")
+        .resolve("try again in a moment");
     busy.retry_after = Some(Duration::from_secs(5));
     busy
 }
@@ -84,7 +98,9 @@ mod tests {
 
     #[test]
     fn work_is_done_in_order_and_a_panic_harms_nobody() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
         let desk = Desk::default();
         runtime.block_on(async {
             let broken: Result<()> = desk.hand(|| panic!("on purpose")).await;
@@ -95,18 +111,24 @@ mod tests {
 
     #[test]
     fn a_full_desk_says_so() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
         let desk = Desk::default();
         let (go, wait) = sync_channel::<()>(0);
         runtime.block_on(async {
             let mut first = Box::pin(desk.hand(move || Ok(wait.recv().is_ok())));
             // Polled once, so that it is on the desk; then dropped, and done all the same.
-            let _ = std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx).is_pending())).await;
+            let _ = std::future::poll_fn(|cx| {
+                std::task::Poll::Ready(first.as_mut().poll(cx).is_pending())
+            })
+            .await;
             drop(first);
             let mut full = false;
             for _ in 0..WAITING + 2 {
                 let mut next = Box::pin(desk.hand(|| Ok(())));
-                let state = std::future::poll_fn(|cx| std::task::Poll::Ready(next.as_mut().poll(cx))).await;
+                let state =
+                    std::future::poll_fn(|cx| std::task::Poll::Ready(next.as_mut().poll(cx))).await;
                 if let std::task::Poll::Ready(Err(error)) = state {
                     full = error.kind == Kind::Unavailable;
                 }

@@ -44,10 +44,17 @@ impl Temporary {
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
+    /// The file stays.
+    pub(super) fn keep(mut self) {
+        self.0 = PathBuf::new();
+    }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
+        if self.0.as_os_str().is_empty() {
+            return;
+        }
         // Not there any more is what we want; any other failure is cleared up at the next start.
         let _ = std::fs::remove_file(&self.0);
     }
@@ -88,7 +95,8 @@ impl Incoming {
     /// Makes sure that all of it is on disk.
     pub async fn finish(mut self) -> Result<Received> {
         if self.size == 0 {
-            return Err(Error::new(Kind::BadRequest, "the file is empty").resolve("choose a file with something in it"));
+            return Err(Error::new(Kind::BadRequest, "the file is empty")
+                .resolve("choose a file with something in it"));
         }
         self.file.flush().await.map_err(fault)?;
         self.file.get_ref().sync_all().await.map_err(fault)?;
@@ -109,9 +117,22 @@ pub(super) fn open_new(path: &Path) -> io::Result<std::fs::File> {
     options.open(path)
 }
 
+/// A folder that nobody else can look into, with those above it.
+pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
 /// The refusal of a file over `limit` bytes.
 pub fn too_large(limit: u64) -> Error {
-    let shown = if limit < 1 << 20 { format!("{limit} bytes") } else { format!("{} MB", limit >> 20) };
+    let shown = if limit < 1 << 20 {
+        format!("{limit} bytes")
+    } else {
+        format!("{} MB", limit >> 20)
+    };
     Error::new(Kind::TooLarge, format!("the file is larger than {shown}"))
         .resolve("split it, or ask the administrator to raise MAX_UPLOAD_MB")
 }
@@ -134,7 +155,10 @@ mod tests {
     use super::*;
 
     fn run<T>(work: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(work)
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime")
+            .block_on(work)
     }
 
     fn folder(name: &str) -> PathBuf {
@@ -164,7 +188,10 @@ mod tests {
         let folder = folder("refuses");
         run(async {
             let mut incoming = Incoming::begin(&folder, 3).expect("begun");
-            assert_eq!(incoming.write(b"abcd").await.map_err(|e| e.kind), Err(Kind::TooLarge));
+            assert_eq!(
+                incoming.write(b"abcd").await.map_err(|e| e.kind),
+                Err(Kind::TooLarge)
+            );
             drop(incoming);
             let empty = Incoming::begin(&folder, 3).expect("begun").finish().await;
             assert_eq!(empty.err().map(|e| e.kind), Some(Kind::BadRequest));

@@ -6,8 +6,14 @@ const LONGEST: usize = 200;
 /// The last part of any path, without control characters and without the marks that make a text run
 /// backwards (`invoice\u{202E}fdp.exe` shows as `invoiceexe.pdf`).
 pub fn clean(sent: &str) -> String {
-    let last = sent.rsplit(['/', '\\']).find(|part| !part.trim().is_empty()).unwrap_or("");
-    let shown: String = last.chars().filter(|&c| !c.is_control() && !is_invisible(c)).collect();
+    let last = sent
+        .rsplit(['/', '\\'])
+        .find(|part| !part.trim().is_empty())
+        .unwrap_or("");
+    let shown: String = last
+        .chars()
+        .filter(|&c| !c.is_control() && !is_invisible(c))
+        .collect();
     let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown = shown.trim_matches(['.', ' ']);
     if shown.is_empty() {

@@ -31,7 +31,9 @@ pub(super) fn choose(candidates: &[Candidate], budget: usize) -> Vec<Source> {
         }
     }
     if sources.is_empty()
-        && let Some((candidate, first)) = candidates.iter().find_map(|c| Some((c, c.passages.first()?)))
+        && let Some((candidate, first)) = candidates
+            .iter()
+            .find_map(|c| Some((c, c.passages.first()?)))
     {
         let mut cut = source(&candidate.name, first, 1);
         cut.text = cut.text.chars().take(budget.max(200)).collect();
@@ -53,7 +55,10 @@ fn share(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
             Some(cost) if cost <= part => candidate.passages.iter().collect(),
             _ => best(candidate, part),
         };
-        left -= chosen[index].iter().map(|passage| cost(passage)).sum::<usize>();
+        left -= chosen[index]
+            .iter()
+            .map(|passage| cost(passage))
+            .sum::<usize>();
     }
     chosen
 }
@@ -62,11 +67,15 @@ fn share(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
 fn best(candidate: &Candidate, budget: usize) -> Vec<&Passage> {
     let first = candidate.passages.first();
     // A first passage that takes more than a quarter would crowd out what was asked for.
-    let orientation = first.filter(|passage| candidate.hits.is_empty() || cost(passage) * 4 <= budget);
+    let orientation =
+        first.filter(|passage| candidate.hits.is_empty() || cost(passage) * 4 <= budget);
     let hits = candidate.hits.iter().map(|hit| &hit.passage);
     let mut left = budget;
     let mut taken: Vec<&Passage> = Vec::new();
-    let rest = candidate.passages.iter().filter(|_| candidate.hits.is_empty());
+    let rest = candidate
+        .passages
+        .iter()
+        .filter(|_| candidate.hits.is_empty());
     for passage in orientation.into_iter().chain(hits).chain(rest) {
         let new = taken.iter().all(|known| known.ordinal != passage.ordinal);
         if new && cost(passage) <= left {
@@ -78,7 +87,9 @@ fn best(candidate: &Candidate, budget: usize) -> Vec<&Passage> {
 }
 
 fn whole_cost(candidate: &Candidate) -> Option<usize> {
-    candidate.whole.then(|| candidate.passages.iter().map(cost).sum())
+    candidate
+        .whole
+        .then(|| candidate.passages.iter().map(cost).sum())
 }
 
 fn cost(passage: &Passage) -> usize {
@@ -120,7 +131,9 @@ mod tests {
     fn candidate(name: &str, passages: u32, hits: &[u32]) -> Candidate {
         Candidate {
             name: name.to_owned(),
-            passages: (0..passages).map(|ordinal| passage(ordinal, 1_000)).collect(),
+            passages: (0..passages)
+                .map(|ordinal| passage(ordinal, 1_000))
+                .collect(),
             whole: true,
             hits: hits
                 .iter()
@@ -138,16 +151,33 @@ mod tests {
         let sources = choose(candidates, budget);
         let shown: Vec<String> = sources
             .iter()
-            .map(|s| format!("{}{}{}", s.number, s.document, s.text.split(':').next().unwrap_or("")))
+            .map(|s| {
+                format!(
+                    "{}{}{}",
+                    s.number,
+                    s.document,
+                    s.text.split(':').next().unwrap_or("")
+                )
+            })
             .collect();
         assert_eq!(shown.join(" "), expected);
-        assert!(sources.iter().map(|s| s.text.chars().count()).sum::<usize>() <= budget.max(200));
+        assert!(
+            sources
+                .iter()
+                .map(|s| s.text.chars().count())
+                .sum::<usize>()
+                <= budget.max(200)
+        );
     }
 
     #[test]
     fn what_fits_goes_in_whole_in_order() {
         check(&[candidate("a", 3, &[2])], 10_000, "1a0 2a1 3a2");
-        check(&[candidate("a", 2, &[]), candidate("b", 1, &[])], 10_000, "1a0 2a1 3b0");
+        check(
+            &[candidate("a", 2, &[]), candidate("b", 1, &[])],
+            10_000,
+            "1a0 2a1 3b0",
+        );
         check(&[], 10_000, "");
     }
 
@@ -160,7 +190,11 @@ mod tests {
 
     #[test]
     fn a_small_document_leaves_its_share_to_the_large_one() {
-        check(&[candidate("a", 50, &[9, 8, 7, 6]), candidate("b", 1, &[])], 7_000, "1a0 2a6 3a7 4a8 5a9 6b0");
+        check(
+            &[candidate("a", 50, &[9, 8, 7, 6]), candidate("b", 1, &[])],
+            7_000,
+            "1a0 2a6 3a7 4a8 5a9 6b0",
+        );
     }
 
     #[test]

@@ -1,0 +1,275 @@
+//! Documents: take in, read, list, search, give back, delete. Only their owner can do any of it.
+//! The bytes lie in the data folder under the document's id, the text in the store.
+
+mod desk;
+mod intake;
+mod keep;
+mod names;
+mod sources;
+mod uploads;
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::chat::Source;
+use crate::domain::document::{Document, Hit};
+use crate::domain::id::{DocumentId, UserId};
+use crate::domain::search::match_expression;
+use crate::domain::time::Timestamp;
+use crate::log;
+use crate::store::{Store, documents, passages};
+
+use super::{Error, Kind, Result};
+use desk::Desk;
+use intake::Temporary;
+use sources::Candidate;
+
+pub use crate::extract::{KINDS, Kind as ReadableKind};
+pub use intake::{Incoming, Received, too_large};
+pub use names::clean as clean_name;
+pub use uploads::{Announced, Progress};
+
+/// Documents that one question may be put to.
+const MOST_AT_ONCE: usize = 64;
+/// Hits that a search shows.
+const MOST_HITS: u32 = 50;
+
+/// The documents of everybody, and the thread that reads new ones.
+pub struct Documents {
+    store: Store,
+    folders: Folders,
+    limit: u64,
+    desk: Desk,
+}
+
+/// Where the bytes are.
+#[derive(Clone)]
+struct Folders {
+    /// One file a document, by id.
+    kept: PathBuf,
+    /// Files on their way in; emptied at start.
+    incoming: PathBuf,
+    /// One folder an upload in parts, by id.
+    parts: PathBuf,
+}
+
+impl Documents {
+    /// Makes the folders in `data_dir` where they are missing and throws away what was on its way in
+    /// when the last process ended. Files may have up to `limit` bytes. Blocks.
+    pub fn open(data_dir: &Path, store: Store, limit: u64) -> Result<Self> {
+        let folders = Folders {
+            kept: data_dir.join("documents"),
+            incoming: data_dir.join("tmp"),
+            parts: data_dir.join("uploads"),
+        };
+        if let Ok(left) = std::fs::read_dir(&folders.incoming) {
+            left.flatten()
+                .for_each(|entry| drop(Temporary::new(entry.path())));
+        }
+        for folder in [&folders.kept, &folders.incoming, &folders.parts] {
+            intake::private_folder(folder).map_err(intake::fault)?;
+        }
+        Ok(Self {
+            store,
+            folders,
+            limit,
+            desk: Desk::default(),
+        })
+    }
+
+    /// The most bytes a file may have.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Begins to take a file in.
+    pub fn begin(&self) -> Result<Incoming> {
+        Incoming::begin(&self.folders.incoming, self.limit)
+    }
+
+    /// Reads a file that has come in and keeps it. The same bytes again give the document that is
+    /// there. Once this has begun it is done whole, even if the caller leaves.
+    pub async fn upload(
+        &self,
+        user: &UserId,
+        name: &str,
+        received: Received,
+        now: Timestamp,
+    ) -> Result<Document> {
+        let job = keep::Job {
+            store: self.store.clone(),
+            folder: self.folders.kept.clone(),
+            user: user.clone(),
+            name: names::clean(name),
+            received,
+            now,
+        };
+        self.desk.hand(move || keep::keep(job)).await
+    }
+
+    /// A page of the person's documents, newest first.
+    pub async fn list(
+        &self,
+        user: &UserId,
+        limit: u32,
+        cursor: Option<DocumentId>,
+    ) -> Result<Vec<Document>> {
+        let user = user.clone();
+        Ok(self
+            .store
+            .read(move |db| documents::list_of(db, &user, limit, cursor.as_ref()))
+            .await?)
+    }
+
+    /// One document.
+    pub async fn show(&self, user: &UserId, id: &DocumentId) -> Result<Document> {
+        let (user, id) = (user.clone(), id.clone());
+        self.store
+            .read(move |db| documents::by_id(db, &user, &id))
+            .await?
+            .ok_or_else(missing)
+    }
+
+    /// What the models will see of it, by page.
+    pub async fn text(
+        &self,
+        user: &UserId,
+        id: &DocumentId,
+    ) -> Result<(Document, Vec<(u32, String)>)> {
+        let document = self.show(user, id).await?;
+        let (user, id) = (user.clone(), id.clone());
+        let pages = self
+            .store
+            .read(move |db| documents::pages_of(db, &user, &id))
+            .await?;
+        Ok((document, pages))
+    }
+
+    /// The passages of one document that a person's words find, best first.
+    pub async fn search(&self, user: &UserId, id: &DocumentId, words: &str) -> Result<Vec<Hit>> {
+        let document = self.show(user, id).await?;
+        let Some(expression) = match_expression(words) else {
+            return Ok(Vec::new());
+        };
+        let user = user.clone();
+        Ok(self
+            .store
+            .read(move |db| passages::search(db, &user, &[document.id], &expression, MOST_HITS))
+            .await?)
+    }
+
+    /// Where the original bytes are.
+    pub async fn content(&self, user: &UserId, id: &DocumentId) -> Result<(Document, PathBuf)> {
+        let document = self.show(user, id).await?;
+        let path = self.folders.kept.join(document.id.as_str());
+        Ok((document, path))
+    }
+
+    /// Deletes rows, index and bytes. Done whole, even if the caller leaves.
+    pub async fn delete(&self, user: &UserId, id: &DocumentId) -> Result<()> {
+        let (store, user, id) = (self.store.clone(), user.clone(), id.clone());
+        let blob = self.folders.kept.join(id.as_str());
+        let work = move || {
+            if !store.write_now(move |db| documents::delete(db, &user, &id))? {
+                return Err(missing());
+            }
+            drop(Temporary::new(blob));
+            Ok(())
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(Error::internal)?
+    }
+
+    /// What of these documents goes into a prompt with this question, in at most `budget` characters.
+    /// A document that is not the person's fails the whole call: better no answer than one that
+    /// silently lacks a document.
+    pub async fn passages_for(
+        &self,
+        user: &UserId,
+        ids: &[DocumentId],
+        question: &str,
+        budget: usize,
+    ) -> Result<Vec<Source>> {
+        if ids.len() > MOST_AT_ONCE {
+            let message = format!("at most {MOST_AT_ONCE} documents at once");
+            return Err(Error::field(
+                &["body", "document_ids"],
+                "value_error",
+                message,
+            ));
+        }
+        let (user, ids) = (user.clone(), ids.to_vec());
+        let expression = match_expression(question);
+        let candidates = self
+            .store
+            .read(move |db| {
+                let mut candidates: Vec<Candidate> = Vec::new();
+                for (index, id) in ids.iter().enumerate() {
+                    if ids[..index].contains(id) {
+                        continue;
+                    }
+                    let Some(document) = documents::by_id(db, &user, id)? else {
+                        return Ok(Err(id.clone()));
+                    };
+                    candidates.push(candidate(db, document, expression.as_deref(), budget)?);
+                }
+                Ok(Ok(candidates))
+            })
+            .await?;
+        match candidates {
+            Ok(candidates) => Ok(sources::choose(&candidates, budget)),
+            Err(id) => Err(Error::new(
+                Kind::Missing,
+                format!("there is no document {id}"),
+            )),
+        }
+    }
+
+    /// Throws away bytes whose document or upload is gone: left by a crash, or by a deleted account.
+    /// Runs on the thread that keeps files, so it cannot meet one that is half kept.
+    pub async fn sweep(&self, now: Timestamp) -> Result<()> {
+        let (store, folders) = (self.store.clone(), self.folders.clone());
+        self.desk
+            .hand(move || {
+                let gone = keep::sweep(&store, &folders.kept)?
+                    + uploads::sweep(&store, &folders.parts, now)?;
+                if gone > 0 {
+                    log::info("files without a document thrown away", &[("count", &gone)]);
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn candidate(
+    db: &crate::store::Reader,
+    document: Document,
+    expression: Option<&str>,
+    budget: usize,
+) -> crate::store::Result<Candidate> {
+    let one = std::slice::from_ref(&document.id);
+    // A passage costs at least its frame, so no more than these could be used.
+    let most = u32::try_from(budget / 80 + 1)
+        .unwrap_or(u32::MAX)
+        .min(4_096);
+    let first = passages::first_of(db, &document.user, one, most)?;
+    let whole = (first.len() as u32) < most;
+    let hits = match expression {
+        Some(expression) => passages::search(db, &document.user, one, expression, 200)?,
+        None => Vec::new(),
+    };
+    Ok(Candidate {
+        name: document.name,
+        passages: first.into_iter().map(|hit| hit.passage).collect(),
+        whole,
+        hits,
+    })
+}
+
+fn missing() -> Error {
+    Error::new(Kind::Missing, "there is no such document")
+}
+
+#[cfg(test)]
+mod tests;

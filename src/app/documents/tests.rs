@@ -1,0 +1,350 @@
+use super::*;
+use crate::domain::document::DocumentStatus;
+use crate::domain::user::{Role, User};
+use crate::store::{self, users};
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000)
+}
+
+fn user(n: u128) -> User {
+    User {
+        id: UserId::new(now(), n),
+        email: format!("u{n}@example.org"),
+        name: String::new(),
+        password_hash: String::new(),
+        role: Role::User,
+        disabled: false,
+        created: now(),
+        last_login: None,
+    }
+}
+
+/// A data folder with two people in it; removed at the end.
+struct House {
+    path: PathBuf,
+    store: Store,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl House {
+    fn new() -> Self {
+        let name = crate::crypto::random::<8>()
+            .map(|bytes| crate::crypto::hex(&bytes))
+            .expect("chance");
+        let path = std::env::temp_dir().join(format!("quire-documents-{name}"));
+        std::fs::create_dir_all(&path).expect("a folder");
+        let settings = store::Settings {
+            path: path.join("quire.db"),
+        };
+        let store = Store::open(&settings).expect("a store");
+        store
+            .write_now(|db| {
+                users::insert(db, &user(1))?;
+                users::insert(db, &user(2))
+            })
+            .expect("two people");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        Self {
+            path,
+            store,
+            runtime,
+        }
+    }
+    fn documents(&self) -> Documents {
+        Documents::open(&self.path, self.store.clone(), 100_000).expect("documents")
+    }
+    fn files(&self, folder: &str) -> usize {
+        std::fs::read_dir(self.path.join(folder)).map_or(0, Iterator::count)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+async fn send(documents: &Documents, who: u128, name: &str, bytes: &[u8]) -> Result<Document> {
+    let mut incoming = documents.begin()?;
+    for piece in bytes.chunks(7_000) {
+        incoming.write(piece).await?;
+    }
+    let received = incoming.finish().await?;
+    documents.upload(&user(who).id, name, received, now()).await
+}
+
+#[test]
+fn kept_once_found_shown_and_really_deleted() {
+    let house = House::new();
+    let documents = house.documents();
+    house.runtime.block_on(async {
+        let (me, you) = (user(1).id, user(2).id);
+        let text = b"# Lease\n\nThe tenant pays a deposit of 900 euros.";
+        let kept = send(&documents, 1, "../lease.md", text)
+            .await
+            .expect("kept");
+        assert_eq!(
+            (kept.name.as_str(), kept.kind.as_str(), kept.words),
+            ("lease.md", "markdown", 9)
+        );
+        let again = send(&documents, 1, "copy.md", text).await.expect("known");
+        assert_eq!(again.id, kept.id);
+        let yours = send(&documents, 2, "lease.md", text).await.expect("kept");
+        assert_ne!(yours.id, kept.id);
+        assert_eq!((house.files("documents"), house.files("tmp")), (2, 0));
+
+        let hits = documents
+            .search(&me, &kept.id, "deposits?")
+            .await
+            .expect("a search");
+        assert_eq!(hits.len(), 1);
+        assert!(
+            documents
+                .search(&me, &kept.id, "\" OR *")
+                .await
+                .expect("a search")
+                .is_empty()
+        );
+        let missing =
+            |result: Result<()>| assert_eq!(result.map_err(|e| e.kind), Err(Kind::Missing));
+        missing(documents.show(&you, &kept.id).await.map(drop));
+        missing(documents.text(&you, &kept.id).await.map(drop));
+        missing(documents.search(&you, &kept.id, "deposit").await.map(drop));
+        missing(documents.content(&you, &kept.id).await.map(drop));
+        missing(documents.delete(&you, &kept.id).await);
+        missing(
+            documents
+                .passages_for(&you, std::slice::from_ref(&kept.id), "deposit", 9_000)
+                .await
+                .map(drop),
+        );
+
+        documents.delete(&me, &kept.id).await.expect("deleted");
+        missing(documents.show(&me, &kept.id).await.map(drop));
+        assert_eq!(house.files("documents"), 1);
+        assert!(documents.text(&you, &yours.id).await.is_ok());
+    });
+}
+
+#[test]
+fn what_is_no_text_is_refused_and_what_has_no_words_is_kept_as_failed() {
+    let house = House::new();
+    let documents = house.documents();
+    house.runtime.block_on(async {
+        for bytes in [
+            &b"%PDF-1.7\n..."[..],
+            b"PK\x03\x04word/",
+            b"\x7FELF\0\0",
+            b"a\0b\0\0\0\x01\x02",
+        ] {
+            let refused = send(&documents, 1, "innocent.txt", bytes)
+                .await
+                .map_err(|e| (e.kind, e.public));
+            let (kind, public) = refused.expect_err("refused");
+            assert_eq!(kind, Kind::UnsupportedType);
+            assert!(
+                public.contains("not a supported type") || public.contains("so not a supported"),
+                "{public}"
+            );
+        }
+        assert_eq!((house.files("documents"), house.files("tmp")), (0, 0));
+        let failed = send(&documents, 1, "blank.html", b"<html><script>x</script>")
+            .await
+            .expect("kept");
+        assert_eq!(
+            (failed.status, failed.message.as_str()),
+            (DocumentStatus::Failed, "there is no text in the file")
+        );
+    });
+}
+
+#[test]
+fn the_prompt_gets_whole_short_documents_and_hits_of_long_ones() {
+    let house = House::new();
+    let documents = house.documents();
+    house.runtime.block_on(async {
+        let me = user(1).id;
+        let mut long = "Nothing to see in this sentence of filler. ".repeat(1_000);
+        long.insert_str(30_000, "\n\nThe zeppelin landed in Lakehurst.\n\n");
+        let long = send(&documents, 1, "long.txt", long.as_bytes())
+            .await
+            .expect("kept");
+        let short = send(&documents, 1, "short.txt", b"A short note.")
+            .await
+            .expect("kept");
+        let ids = [long.id, short.id.clone(), short.id];
+        let sources = documents
+            .passages_for(&me, &ids, "Where did the zeppelin land?", 6_000)
+            .await
+            .expect("sources");
+        assert!(
+            sources
+                .iter()
+                .any(|s| s.text.contains("Lakehurst") && s.document == "long.txt")
+        );
+        assert_eq!(
+            sources.iter().filter(|s| s.document == "short.txt").count(),
+            1
+        );
+        assert!(
+            sources
+                .iter()
+                .enumerate()
+                .all(|(index, s)| s.number as usize == index + 1)
+        );
+        assert!(sources.iter().map(|s| s.text.len()).sum::<usize>() <= 6_000);
+        let unasked = documents
+            .passages_for(&me, &ids, "", 3_000)
+            .await
+            .expect("sources");
+        assert!(unasked[0].text.starts_with("Nothing to see"));
+    });
+}
+
+#[test]
+fn parts_in_any_order_resumed_by_another_process() {
+    let house = House::new();
+    let text = "word ".repeat(500);
+    let announced = Announced {
+        file_name: "parts.txt".into(),
+        size: 2_500,
+        chunk_size: 1_000,
+        total_chunks: 3,
+    };
+    let me = user(1).id;
+    let part = async |documents: &Documents, number: usize| {
+        let mut incoming = documents.begin().expect("begun");
+        let end = (number * 1_000 + 1_000).min(text.len());
+        incoming
+            .write(&text.as_bytes()[number * 1_000..end])
+            .await
+            .expect("room");
+        incoming.finish().await.expect("whole")
+    };
+    let first = house.documents();
+    let id = house.runtime.block_on(async {
+        let id = first
+            .announce(&me, announced.clone(), now())
+            .await
+            .expect("announced")
+            .id;
+        let received = part(&first, 2).await;
+        let progress = first
+            .put_part(&me, &id, 2, received, now())
+            .await
+            .expect("taken");
+        assert_eq!(progress.received, [2]);
+        let wrong = part(&first, 2).await;
+        assert_eq!(
+            first
+                .put_part(&me, &id, 0, wrong, now())
+                .await
+                .map_err(|e| e.kind),
+            Err(Kind::BadInput)
+        );
+        let early = first.finalize(&me, &id, now()).await.map_err(|e| e.public);
+        assert_eq!(
+            early.map(|d| d.id),
+            Err("2 of 3 parts are missing: 0, 1".to_owned())
+        );
+        assert_eq!(
+            first
+                .progress(&user(2).id, &id, now())
+                .await
+                .map_err(|e| e.kind),
+            Err(Kind::Missing)
+        );
+        id
+    });
+    drop(first);
+    let second = house.documents();
+    house.runtime.block_on(async {
+        second.sweep(now()).await.expect("swept");
+        for number in [1, 0] {
+            let received = part(&second, number).await;
+            second
+                .put_part(&me, &id, number as u32, received, now())
+                .await
+                .expect("taken");
+        }
+        let document = second.finalize(&me, &id, now()).await.expect("whole");
+        assert_eq!((document.size, document.words), (2_500, 500));
+        assert_eq!((house.files("uploads"), house.files("tmp")), (0, 0));
+        assert!(second.progress(&me, &id, now()).await.is_err());
+    });
+}
+
+#[test]
+fn announcements_are_checked_bounded_and_expire() {
+    let house = House::new();
+    let documents = house.documents();
+    let me = user(1).id;
+    let announced = |size, chunk_size, total_chunks| Announced {
+        file_name: "a".into(),
+        size,
+        chunk_size,
+        total_chunks,
+    };
+    house.runtime.block_on(async {
+        for (size, chunk, total, expected) in [
+            (0, 10, 0, Kind::BadInput),
+            (10, 0, 1, Kind::BadInput),
+            (10, 3, 3, Kind::BadInput),
+            (100_001, 100_001, 1, Kind::TooLarge),
+            (100_000, 1, 100_000, Kind::BadInput),
+            (u64::MAX, u64::MAX, 1, Kind::TooLarge),
+        ] {
+            let refused = documents
+                .announce(&me, announced(size, chunk, total), now())
+                .await;
+            assert_eq!(
+                refused.map_err(|e| e.kind),
+                Err(expected),
+                "{size} {chunk} {total}"
+            );
+        }
+        for _ in 0..8 {
+            documents
+                .announce(&me, announced(10, 3, 4), now())
+                .await
+                .expect("room");
+        }
+        let ninth = documents.announce(&me, announced(10, 3, 4), now()).await;
+        assert_eq!(ninth.map_err(|e| e.kind), Err(Kind::Conflict));
+        let tomorrow = now() + std::time::Duration::from_secs(90_000);
+        assert!(
+            documents
+                .announce(&me, announced(10, 3, 4), tomorrow)
+                .await
+                .is_ok()
+        );
+    });
+}
+
+#[test]
+fn orphans_go_and_nothing_else() {
+    let house = House::new();
+    drop(house.documents());
+    let orphan = DocumentId::new(now(), 77);
+    std::fs::write(house.path.join("documents").join(orphan.as_str()), b"x").expect("written");
+    std::fs::write(house.path.join("documents/README"), b"x").expect("written");
+    std::fs::write(house.path.join("tmp/half"), b"x").expect("written");
+    let documents = house.documents();
+    assert_eq!(house.files("tmp"), 0);
+    house.runtime.block_on(async {
+        let kept = send(&documents, 1, "a.txt", b"words").await.expect("kept");
+        documents.sweep(now()).await.expect("swept");
+        assert!(
+            documents
+                .content(&user(1).id, &kept.id)
+                .await
+                .expect("there")
+                .1
+                .exists()
+        );
+    });
+    assert_eq!(house.files("documents"), 2);
+}

@@ -1,0 +1,329 @@
+//! Uploads in parts, for slow lines: announced, filled in any order, resumed after a break of the line
+//! or of the server, and put together at the end.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::app::{Error, Kind, Result};
+use crate::crypto::{self, hex, sha256};
+use crate::domain::document::Document;
+use crate::domain::id::{UploadId, UserId};
+use crate::domain::time::Timestamp;
+use crate::store::uploads::{Part, Upload};
+use crate::store::{Store, uploads};
+
+use super::intake::{self, Received, Temporary, fault, too_large};
+use super::{Documents, names};
+
+/// What is not finished by then is thrown away.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Uploads that one person may have under way.
+const MOST_UNDER_WAY: u64 = 8;
+/// Parts of one upload: each is a file and a row.
+const MOST_PARTS: u32 = 10_000;
+
+/// What a client says before it sends parts.
+#[derive(Debug, Clone)]
+pub struct Announced {
+    /// The file's name.
+    pub file_name: String,
+    /// Bytes of the whole file.
+    pub size: u64,
+    /// Bytes of each part but the last.
+    pub chunk_size: u64,
+    /// How many parts there will be.
+    pub total_chunks: u32,
+}
+
+/// How far an upload has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Its id.
+    pub id: UploadId,
+    /// The file's name, cleaned.
+    pub file_name: String,
+    /// How many parts there are.
+    pub total_chunks: u32,
+    /// The numbers of the parts that are here, in order.
+    pub received: Vec<u32>,
+    /// When what is here is thrown away.
+    pub expires: Timestamp,
+}
+
+impl Documents {
+    /// Opens an upload in parts.
+    pub async fn announce(
+        &self,
+        user: &UserId,
+        announced: Announced,
+        now: Timestamp,
+    ) -> Result<Progress> {
+        check(&announced, self.limit)?;
+        self.sweep_uploads(now).await?;
+        let upload = Upload {
+            id: UploadId::new(now, crypto::random_number()?),
+            user: user.clone(),
+            file_name: names::clean(&announced.file_name),
+            size: announced.size,
+            chunk_size: announced.chunk_size,
+            total_chunks: announced.total_chunks,
+            created: now,
+            expires: now + KEPT,
+        };
+        let row = upload.clone();
+        let opened = self
+            .store
+            .write(move |db| {
+                let room = uploads::count_of(db, &row.user)? < MOST_UNDER_WAY;
+                if room {
+                    uploads::insert(db, &row)?;
+                }
+                Ok(room)
+            })
+            .await?;
+        if !opened {
+            let message = format!("at most {MOST_UNDER_WAY} uploads in parts may be under way");
+            return Err(
+                Error::new(Kind::Conflict, message).resolve("finish one of them, or wait a day")
+            );
+        }
+        Ok(progress(upload, Vec::new()))
+    }
+
+    /// How far an upload has come: what to send to resume it.
+    pub async fn progress(&self, user: &UserId, id: &UploadId, now: Timestamp) -> Result<Progress> {
+        let (upload, parts) = self.find(user, id, now).await?;
+        Ok(progress(upload, parts))
+    }
+
+    /// Takes a part. The same part again takes the place of the first.
+    pub async fn put_part(
+        &self,
+        user: &UserId,
+        id: &UploadId,
+        number: u32,
+        received: Received,
+        now: Timestamp,
+    ) -> Result<Progress> {
+        let (upload, _) = self.find(user, id, now).await?;
+        let expected = part_size(&upload, number).ok_or_else(|| {
+            wrong(
+                "chunkIndex",
+                format!("there are parts 0 to {}", upload.total_chunks - 1),
+            )
+        })?;
+        if received.size != expected {
+            let message = format!(
+                "part {number} must have {expected} bytes, not {}",
+                received.size
+            );
+            return Err(wrong("chunk", message));
+        }
+        let (store, parts) = (self.store.clone(), self.folders.parts.clone());
+        let work = move || {
+            let folder = parts.join(upload.id.as_str());
+            intake::private_folder(&folder).map_err(fault)?;
+            std::fs::rename(received.path.path(), part_path(&folder, number)).map_err(fault)?;
+            std::fs::File::open(&folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(fault)?;
+            let (user, id) = (upload.user.clone(), upload.id.clone());
+            let part = Part {
+                number,
+                size: expected,
+            };
+            store
+                .write_now(move |db| uploads::note_part(db, &user, &id, part))
+                .map_err(Error::from)
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(Error::internal)??;
+        self.progress(user, id, now).await
+    }
+
+    /// Puts the parts together and keeps the file. Parts that are missing are named.
+    pub async fn finalize(&self, user: &UserId, id: &UploadId, now: Timestamp) -> Result<Document> {
+        let (upload, parts) = self.find(user, id, now).await?;
+        let missing: Vec<u32> = (0..upload.total_chunks)
+            .filter(|number| !parts.contains(number))
+            .collect();
+        if !missing.is_empty() {
+            let shown: Vec<String> = missing.iter().take(20).map(u32::to_string).collect();
+            let message = format!(
+                "{} of {} parts are missing: {}",
+                missing.len(),
+                upload.total_chunks,
+                shown.join(", ")
+            );
+            return Err(
+                Error::new(Kind::BadRequest, message).resolve("send them, then finalize again")
+            );
+        }
+        let folder = self.folders.parts.join(upload.id.as_str());
+        let whole = Temporary::new(self.folders.incoming.join(hex(&crypto::random::<16>()?)));
+        let (from, size) = (folder.clone(), upload.size);
+        let joined = self
+            .desk
+            .hand(move || join(&from, upload.total_chunks, size, whole))
+            .await?;
+        let outcome = self.upload(user, &upload.file_name, joined, now).await;
+        let refused = matches!(&outcome, Err(error) if error.kind == Kind::UnsupportedType);
+        if outcome.is_ok() || refused {
+            self.forget(user, id, folder).await?;
+        }
+        outcome
+    }
+
+    async fn forget(&self, user: &UserId, id: &UploadId, folder: PathBuf) -> Result<()> {
+        let (store, user, id) = (self.store.clone(), user.clone(), id.clone());
+        let work = move || {
+            store.write_now(move |db| uploads::delete(db, &user, &id))?;
+            remove(&folder)
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(Error::internal)?
+    }
+
+    async fn find(
+        &self,
+        user: &UserId,
+        id: &UploadId,
+        now: Timestamp,
+    ) -> Result<(Upload, Vec<u32>)> {
+        let (user, id) = (user.clone(), id.clone());
+        let found = self
+            .store
+            .read(move |db| {
+                let parts = uploads::parts_of(db, &user, &id)?;
+                Ok(uploads::by_id(db, &user, &id)?.map(|upload| (upload, parts)))
+            })
+            .await?;
+        match found {
+            Some((upload, parts)) if upload.expires > now => {
+                Ok((upload, parts.into_iter().map(|part| part.number).collect()))
+            }
+            _ => {
+                Err(Error::new(Kind::Missing, "there is no such upload").resolve("open a new one"))
+            }
+        }
+    }
+
+    async fn sweep_uploads(&self, now: Timestamp) -> Result<()> {
+        let (store, parts) = (self.store.clone(), self.folders.parts.clone());
+        let work = move || sweep(&store, &parts, now).map(drop);
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(Error::internal)?
+    }
+}
+
+fn check(announced: &Announced, limit: u64) -> Result<()> {
+    if announced.size == 0 {
+        return Err(wrong("fileSize", "the file is empty".to_owned()));
+    }
+    if announced.size > limit {
+        return Err(too_large(limit));
+    }
+    if announced.chunk_size == 0 {
+        return Err(wrong("chunkSize", "must be at least 1".to_owned()));
+    }
+    let parts = announced.size.div_ceil(announced.chunk_size);
+    if parts > u64::from(MOST_PARTS) {
+        return Err(wrong(
+            "chunkSize",
+            format!("that makes {parts} parts; at most {MOST_PARTS} are taken"),
+        ));
+    }
+    if u64::from(announced.total_chunks) != parts {
+        let message = format!(
+            "a file of {} bytes in parts of {} has {parts}",
+            announced.size, announced.chunk_size
+        );
+        return Err(wrong("totalChunks", message));
+    }
+    Ok(())
+}
+
+fn wrong(field: &str, message: String) -> Error {
+    Error::field(&["body", field], "value_error", message)
+}
+
+fn part_size(upload: &Upload, number: u32) -> Option<u64> {
+    let start = u64::from(number) * upload.chunk_size;
+    (number < upload.total_chunks).then(|| upload.chunk_size.min(upload.size - start))
+}
+
+fn part_path(folder: &Path, number: u32) -> PathBuf {
+    folder.join(number.to_string())
+}
+
+fn progress(upload: Upload, received: Vec<u32>) -> Progress {
+    Progress {
+        id: upload.id,
+        file_name: upload.file_name,
+        total_chunks: upload.total_chunks,
+        received,
+        expires: upload.expires,
+    }
+}
+
+fn join(folder: &Path, parts: u32, size: u64, whole: Temporary) -> Result<Received> {
+    let mut file = intake::open_new(whole.path()).map_err(fault)?;
+    let (mut hasher, mut written) = (sha256::Hasher::new(), 0u64);
+    let mut piece = vec![0; 256 * 1024];
+    for number in 0..parts {
+        let mut part = std::fs::File::open(part_path(folder, number)).map_err(fault)?;
+        loop {
+            let count = part.read(&mut piece).map_err(fault)?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&piece[..count]);
+            file.write_all(&piece[..count]).map_err(fault)?;
+            written += count as u64;
+        }
+    }
+    if written != size {
+        return Err(Error::internal(format!(
+            "parts of {size} bytes came to {written}"
+        )));
+    }
+    file.sync_all().map_err(fault)?;
+    Ok(Received {
+        path: whole,
+        sha256: hex(&hasher.finish()),
+        size,
+    })
+}
+
+/// Forgets uploads whose time is over and removes folders that no upload names. Says how many.
+pub(super) fn sweep(store: &Store, parts: &Path, now: Timestamp) -> Result<usize> {
+    let over = store.read_now(move |db| uploads::expired(db, now))?;
+    for upload in over {
+        store.write_now(move |db| uploads::delete(db, &upload.user, &upload.id))?;
+    }
+    let known: std::collections::BTreeSet<String> = store
+        .read_now(uploads::ids)?
+        .into_iter()
+        .map(String::from)
+        .collect();
+    let mut gone = 0;
+    for entry in std::fs::read_dir(parts).map_err(fault)?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if UploadId::parse(&name).is_some() && !known.contains(&name) {
+            remove(&entry.path())?;
+            gone += 1;
+        }
+    }
+    Ok(gone)
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(fault(error)),
+        _ => Ok(()),
+    }
+}
