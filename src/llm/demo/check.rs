@@ -1,0 +1,233 @@
+//! Holds a claim against the sources: word for word, or by its words and figures. Finds what the
+//! passages say, never what is true.
+
+use super::claims::Claim;
+use super::numbers;
+use super::reading::Reading;
+use super::stop;
+use super::text;
+
+/// From this share of its weight on, a passage is taken to speak of the claim.
+const SAME_SUBJECT: f64 = 0.7;
+/// From this share on, it is taken to say it.
+const SAME_WORDS: f64 = 0.85;
+
+/// What the sources say to a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// A passage says otherwise.
+    Contradicted,
+    /// No passage says so.
+    Unverifiable,
+    /// A passage says so.
+    Supported,
+}
+
+impl Verdict {
+    /// The word the patterns use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Contradicted => "contradicted",
+            Self::Unverifiable => "unverifiable",
+            Self::Supported => "supported",
+        }
+    }
+
+    /// The inverse of `name`, from whatever else stands on the line; unclear means unverifiable.
+    pub fn parse(text: &str) -> Self {
+        let text = text.trim_matches(['*', '_', ' ', '`']).to_lowercase();
+        let all = [Self::Contradicted, Self::Unverifiable, Self::Supported];
+        let said = all
+            .into_iter()
+            .find(|verdict| text.starts_with(verdict.name()));
+        said.unwrap_or(Self::Unverifiable)
+    }
+}
+
+/// A claim's verdict and the line it rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What the sources say.
+    pub verdict: Verdict,
+    /// The line that bears or contradicts it; without either, the nearest one if any is near.
+    pub line: Option<usize>,
+    /// Why, for a person; empty where the line speaks for itself.
+    pub why: String,
+}
+
+/// Checks a claim. Without sources nothing can be verified.
+pub fn check(claim: &Claim, reading: &Reading) -> Finding {
+    if reading.bare {
+        return unverifiable(None, "there is no document to check against");
+    }
+    if let Some(line) = verbatim(claim, reading) {
+        let source = reading.lines[line].source;
+        let misplaced = !claim.cites.is_empty() && !claim.cites.contains(&source);
+        let why = if misplaced {
+            "the words are there, but the citation names another passage"
+        } else {
+            ""
+        };
+        return Finding {
+            verdict: Verdict::Supported,
+            line: Some(line),
+            why: why.to_owned(),
+        };
+    }
+    compare(claim, reading)
+}
+
+/// Holds the claim against the line that speaks of it.
+fn compare(claim: &Claim, reading: &Reading) -> Finding {
+    let Some((line, share)) = nearest(claim, reading) else {
+        return unverifiable(None, "no passage uses its words");
+    };
+    if share < SAME_SUBJECT {
+        let near = (share >= 0.4).then_some(line);
+        return unverifiable(near, "no passage says this");
+    }
+    let there = numbers::values(&reading.lines[line].text);
+    if !claim.values.is_subset(&there) {
+        let mut found = unverifiable(Some(line), "the figures differ");
+        if !there.is_empty() && claim.values.is_disjoint(&there) {
+            found.verdict = Verdict::Contradicted;
+        }
+        return found;
+    }
+    if claim.quoted {
+        let why = "it is given as a quotation, but no passage has these words";
+        return unverifiable(Some(line), why);
+    }
+    let words = text::words(&reading.lines[line].text);
+    let denies = words.iter().any(|word| stop::is_negation(word.text));
+    if denies != claim.negated {
+        return unverifiable(Some(line), "one of the two denies what the other says");
+    }
+    if share < SAME_WORDS {
+        return unverifiable(Some(line), "a passage speaks of it, in other words");
+    }
+    Finding {
+        verdict: Verdict::Supported,
+        line: Some(line),
+        why: "the same content words".to_owned(),
+    }
+}
+
+fn unverifiable(line: Option<usize>, why: &str) -> Finding {
+    Finding {
+        verdict: Verdict::Unverifiable,
+        line,
+        why: why.to_owned(),
+    }
+}
+
+/// The nearest line that has the claim's figures, or else the nearest one by its other words: a
+/// figure given elsewhere in the text must not be called contradicted.
+fn nearest(claim: &Claim, reading: &Reading) -> Option<(usize, f64)> {
+    if let Some((line, share)) = reading.closest(&claim.terms) {
+        let there = numbers::values(&reading.lines[line].text);
+        if share >= SAME_SUBJECT && claim.values.is_subset(&there) {
+            return Some((line, share));
+        }
+    }
+    reading.closest(&subject(claim))
+}
+
+/// The line that has the claim's words; every sentence of a longer quote must stand somewhere.
+fn verbatim(claim: &Claim, reading: &Reading) -> Option<usize> {
+    if let Some(line) = reading.verbatim(&claim.text) {
+        return Some(line);
+    }
+    let sentences = text::sentences(&claim.text);
+    let lines: Option<Vec<usize>> = sentences
+        .iter()
+        .map(|sentence| reading.verbatim(&sentence.text))
+        .collect();
+    lines.and_then(|lines| lines.first().copied())
+}
+
+/// The claim's terms without figures, which are compared on their own.
+fn subject(claim: &Claim) -> Vec<String> {
+    let words = claim
+        .terms
+        .iter()
+        .filter(|term| !term.starts_with(|first: char| first.is_ascii_digit()));
+    words.cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::demo::claims::claims;
+    use crate::llm::demo::tests::brief;
+
+    const SOURCE: &str = "The customer must pay all fees within 30 days. Support is not included in the basic plan. \
+                          The office is in Lisbon.";
+
+    #[test]
+    fn verdicts_follow_the_passages() {
+        for (text, expected) in [
+            (
+                "“The customer must pay all fees within 30 days.” [1]",
+                Verdict::Supported,
+            ),
+            (
+                "The customer must pay fees within 30 days.",
+                Verdict::Supported,
+            ),
+            (
+                "The customer must pay all fees within 60 days.",
+                Verdict::Contradicted,
+            ),
+            (
+                "“The customer may pay the fees within 30 days” [1]",
+                Verdict::Unverifiable,
+            ),
+            (
+                "Support is included in the basic plan.",
+                Verdict::Unverifiable,
+            ),
+            (
+                "Astronauts receive free rockets from the vendor.",
+                Verdict::Unverifiable,
+            ),
+        ] {
+            let claim = claims(text).remove(0);
+            assert_eq!(
+                check(&claim, &Reading::of(&brief("", &[SOURCE]))).verdict,
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_citation_is_told() {
+        let claim = claims("“The customer must pay all fees within 30 days.” [7]").remove(0);
+        let found = check(&claim, &Reading::of(&brief("", &[SOURCE])));
+        assert_eq!(found.verdict, Verdict::Supported);
+        assert!(found.why.contains("another passage"));
+    }
+
+    #[test]
+    fn without_documents_nothing_is_verified() {
+        let claim = claims("The sky is blue and green today.").remove(0);
+        let found = check(
+            &claim,
+            &Reading::of(&brief("The sky is blue and green today.", &[])),
+        );
+        assert_eq!(found.verdict, Verdict::Unverifiable);
+    }
+
+    #[test]
+    fn verdicts_are_read_generously() {
+        for (text, expected) in [
+            ("supported", Verdict::Supported),
+            ("**Contradicted** by [2]", Verdict::Contradicted),
+            ("not sure", Verdict::Unverifiable),
+            ("", Verdict::Unverifiable),
+        ] {
+            assert_eq!(Verdict::parse(text), expected, "{text}");
+        }
+    }
+}

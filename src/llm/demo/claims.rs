@@ -1,0 +1,334 @@
+//! Takes a member's Markdown apart into claims, and a review into critiques. Reads any model's text;
+//! what is neither is left aside. Judges nothing.
+
+use std::collections::BTreeSet;
+
+use super::check::Verdict;
+use super::numbers;
+use super::stop;
+use super::text;
+
+/// Claims read from one text at most.
+const MOST: usize = 60;
+
+/// What the commentary of a demo algorithm begins with, so that another one can tell it from a claim.
+pub const MARK: &str = "*Local demo algorithm";
+
+/// A statement in a member's text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Without Markdown, citations and letters.
+    pub text: String,
+    /// It is given as somebody's words.
+    pub quoted: bool,
+    /// Passages it is ascribed to.
+    pub cites: BTreeSet<u32>,
+    /// Stems of its content words, sorted, once each.
+    pub terms: Vec<String>,
+    /// Bare figures.
+    pub values: BTreeSet<String>,
+    /// It denies something.
+    pub negated: bool,
+}
+
+/// A numbered entry of a review.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Critique {
+    /// Its number within the review, for naming it.
+    pub number: u32,
+    /// The words it speaks of.
+    pub claim: String,
+    /// What the reviewer found.
+    pub verdict: Verdict,
+    /// What the reviewer offers instead; empty for "keep".
+    pub fix: String,
+}
+
+/// The claims of a text in order, once each.
+pub fn claims(markdown: &str) -> Vec<Claim> {
+    // A demo text's own remarks are not claims about the subject: only what it quotes is.
+    let quotes_only = markdown.contains(MARK);
+    let mut found: Vec<Claim> = Vec::new();
+    for line in markdown.lines() {
+        let line = line.trim();
+        if is_furniture(line) {
+            continue;
+        }
+        let cites = cites(line);
+        let quotes = quotes(line);
+        let said = if !quotes.is_empty() {
+            quotes
+                .into_iter()
+                .map(|quote| (quote.to_owned(), true))
+                .collect()
+        } else if quotes_only {
+            Vec::new()
+        } else {
+            let sentences = text::sentences(&plain(line)).into_iter();
+            sentences
+                .map(|sentence| (sentence.text, false))
+                .collect::<Vec<_>>()
+        };
+        for (said, quoted) in said {
+            let terms = text::terms(&said);
+            if terms.len() >= 3
+                && found.len() < MOST
+                && !found.iter().any(|known| known.terms == terms)
+            {
+                found.push(claim(said, quoted, cites.clone(), terms));
+            }
+        }
+    }
+    found
+}
+
+/// The critiques in a review, in the shape the patterns ask for: `claim:`, `verdict:`, `fix:`.
+pub fn critiques(markdown: &str) -> Vec<Critique> {
+    let mut found: Vec<Critique> = Vec::new();
+    for line in markdown.lines().map(str::trim) {
+        if let Some((head, claim)) = field(line, "claim") {
+            let digits: String = head.chars().filter(char::is_ascii_digit).take(4).collect();
+            if found.len() == MOST {
+                break;
+            }
+            found.push(Critique {
+                number: digits.parse().unwrap_or(found.len() as u32 + 1),
+                claim: quotes(claim)
+                    .first()
+                    .map_or_else(|| plain(claim), |quote| (*quote).to_owned()),
+                verdict: Verdict::Unverifiable,
+                fix: String::new(),
+            });
+        } else if let (Some((_, verdict)), Some(last)) = (field(line, "verdict"), found.last_mut())
+        {
+            last.verdict = Verdict::parse(verdict);
+        } else if let (Some((_, fix)), Some(last)) = (field(line, "fix"), found.last_mut()) {
+            let fix = plain(fix);
+            last.fix = if fix.to_lowercase().starts_with("keep") {
+                String::new()
+            } else {
+                fix
+            };
+        }
+    }
+    found
+}
+
+/// Whether a text is a review rather than an answer.
+pub fn is_review(markdown: &str) -> bool {
+    !critiques(markdown).is_empty()
+}
+
+fn claim(text: String, quoted: bool, cites: BTreeSet<u32>, terms: Vec<String>) -> Claim {
+    Claim {
+        values: numbers::values(&text),
+        negated: text::words(&text)
+            .iter()
+            .any(|word| stop::is_negation(word.text)),
+        text,
+        quoted,
+        cites,
+        terms,
+    }
+}
+
+/// Headings, rules, remarks in italics, table rules, and the fields of a review other than its claims.
+fn is_furniture(line: &str) -> bool {
+    let italic = line.starts_with('*')
+        && line.ends_with('*')
+        && !line.starts_with("**")
+        && !line.starts_with("* ");
+    let rule = !line.chars().any(char::is_alphanumeric);
+    line.starts_with('#')
+        || italic
+        || rule
+        || ["verdict", "evidence", "fix"]
+            .iter()
+            .any(|name| field(line, name).is_some())
+}
+
+/// `1. **claim:** rest` → (`1. `, `rest`).
+fn field<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+    let colon = line.find(':')?;
+    let head = &line[..colon];
+    let start = head
+        .len()
+        .checked_sub(name.len())
+        .filter(|_| head.len() <= name.len() + 12)?;
+    let bare = head.trim_end_matches(['*', '_']);
+    let begins = bare.len().checked_sub(name.len()).unwrap_or(start);
+    if !bare.is_char_boundary(begins) || !bare[begins..].eq_ignore_ascii_case(name) {
+        return None;
+    }
+    let before = &bare[..begins];
+    if before.chars().any(char::is_alphabetic) {
+        return None;
+    }
+    Some((
+        before,
+        line[colon + 1..].trim_start_matches(['*', '_', ' ']),
+    ))
+}
+
+/// The quoted stretches of a line that are long enough to be a statement.
+fn quotes(line: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = line;
+    while let Some(open) = rest.find('“') {
+        let inner = &rest[open + '“'.len_utf8()..];
+        let close = matching(inner).unwrap_or(inner.len());
+        found.push(&inner[..close]);
+        rest = inner.get(close + '”'.len_utf8()..).unwrap_or("");
+    }
+    if found.is_empty() {
+        let mut parts = line.split('"');
+        parts.next();
+        while let (Some(inside), Some(_)) = (parts.next(), parts.next()) {
+            found.push(inside);
+        }
+    }
+    found.retain(|quote| text::words(quote).len() >= 4);
+    found
+}
+
+/// Where the quote that is open ends; quotes within it are passed over.
+fn matching(inner: &str) -> Option<usize> {
+    let mut depth = 0u32;
+    for (at, character) in inner.char_indices() {
+        match character {
+            '“' => depth += 1,
+            '”' if depth == 0 => return Some(at),
+            '”' => depth -= 1,
+            _ => {}
+        }
+    }
+    inner.rfind('”')
+}
+
+/// Numbers in square brackets.
+fn cites(line: &str) -> BTreeSet<u32> {
+    let mut found = BTreeSet::new();
+    for part in line.split('[').skip(1) {
+        if let Some((inside, _)) = part.split_once(']') {
+            found.extend(
+                inside
+                    .split(',')
+                    .filter_map(|number| number.trim().parse::<u32>().ok()),
+            );
+        }
+    }
+    found
+}
+
+/// A line without bullets, emphasis, citations and letters in brackets.
+fn plain(line: &str) -> String {
+    let mut line = line.trim_start_matches(['-', '*', '>', '+', '•', '|', ' ']);
+    if let Some((number, rest)) = line.split_once(". ")
+        && number.len() <= 3
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        line = rest;
+    }
+    let mut plain = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(open) = rest.find(['[', '(']) {
+        let close = if rest[open..].starts_with('[') {
+            ']'
+        } else {
+            ')'
+        };
+        let inside = rest[open + 1..].split_once(close).map(|(inside, _)| inside);
+        let mark = inside.is_some_and(|inside| {
+            let letters = inside.len() <= 12
+                && inside
+                    .chars()
+                    .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ',' || c == ' ');
+            !inside.is_empty() && letters
+        });
+        let keep = if mark { open } else { open + 1 };
+        plain.push_str(&rest[..keep]);
+        let skip = if mark {
+            open + 2 + inside.map_or(0, str::len)
+        } else {
+            keep
+        };
+        rest = &rest[skip..];
+    }
+    plain.push_str(rest);
+    let plain = plain
+        .replace("**", "")
+        .replace('|', " ")
+        .replace('`', "")
+        .replace(" .", ".");
+    text::squeeze(plain.trim_matches(['"', '“', '”', ' ', '_', '*']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(markdown: &str, expected: &[&str]) {
+        let found: Vec<String> = claims(markdown)
+            .into_iter()
+            .map(|claim| claim.text)
+            .collect();
+        assert_eq!(found, expected, "{markdown}");
+    }
+
+    #[test]
+    fn claims_are_what_is_stated() {
+        check("# A heading here now\n\n---", &[]);
+        check(
+            "- **Fees** are due in 30 days [2]. (A, C)",
+            &["Fees are due in 30 days."],
+        );
+        check(
+            "1. The contract ends in May (see above) [1]",
+            &["The contract ends in May (see above)"],
+        );
+        check("*A remark about nothing in particular.*", &[]);
+        check(
+            "It says “fees are due within thirty days” [3].",
+            &["fees are due within thirty days"],
+        );
+        check(
+            "It says \"fees are due within thirty days\" [3].",
+            &["fees are due within thirty days"],
+        );
+        check(
+            "- “He said “yes, my old friend” twice” [1]",
+            &["He said “yes, my old friend” twice"],
+        );
+        check(
+            "*Local demo algorithm.*\n\n- **covered work** is said 12 times\n- “Fees are due within 30 days.” [1]",
+            &["Fees are due within 30 days."],
+        );
+        check("ok yes", &[]);
+    }
+
+    #[test]
+    fn citations_are_read() {
+        assert_eq!(cites("a [1], b [2, 3] [x] [4"), BTreeSet::from([1, 2, 3]));
+    }
+
+    #[test]
+    fn critiques_are_read_in_the_pattern_s_shape() {
+        let review = "## On answer A\n1. claim: \"fees are due in 60 days\"\n   verdict: contradicted\n   evidence: \"30 days\" [1]\n   fix: fees are due in 30 days\n2. **Claim:** “cats sleep all day long”\n   **Verdict:** supported\n   **Fix:** keep";
+        let found = critiques(review);
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            (found[0].number, found[0].verdict, found[0].fix.as_str()),
+            (1, Verdict::Contradicted, "fees are due in 30 days")
+        );
+        assert_eq!(
+            (
+                found[1].claim.as_str(),
+                found[1].verdict,
+                found[1].fix.as_str()
+            ),
+            ("cats sleep all day long", Verdict::Supported, "")
+        );
+        assert!(!is_review("## Answer\nThe claim: is fine"));
+    }
+}

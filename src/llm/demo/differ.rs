@@ -1,0 +1,100 @@
+//! Finds pairs of lines whose figures differ though they seem to speak of the same thing. Does not
+//! know which one is right.
+
+use std::collections::BTreeMap;
+
+use super::numbers::{Figure, figures};
+use super::reading::Reading;
+use super::text;
+
+/// Two lines that give different figures for what looks like the same thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Index of the earlier line.
+    pub left: usize,
+    /// Index of the later one.
+    pub right: usize,
+    /// `30 days`, as far as it can be said.
+    pub figures: (String, String),
+}
+
+/// Lines that differ in a figure with the same unit while they share the words around it.
+pub fn differences(reading: &Reading, most: usize) -> Vec<Difference> {
+    let mut by_unit: BTreeMap<String, Vec<(usize, Figure)>> = BTreeMap::new();
+    for (index, line) in reading.lines.iter().enumerate() {
+        for figure in figures(&line.text) {
+            if let Some(unit) = figure.unit.clone() {
+                let mentions = by_unit.entry(unit).or_default();
+                // Comparing is quadratic in the mentions of one unit.
+                if mentions.len() < 60 {
+                    mentions.push((index, figure));
+                }
+            }
+        }
+    }
+    let mut found: Vec<(f64, Difference)> = Vec::new();
+    for mentions in by_unit.values() {
+        for (place, (left, first)) in mentions.iter().enumerate() {
+            for (right, second) in &mentions[place + 1..] {
+                let (a, b) = (&reading.lines[*left].terms, &reading.lines[*right].terms);
+                if left == right || first.text == second.text || text::shared(a, b) < 4 {
+                    continue;
+                }
+                let likeness = text::likeness(a, b);
+                let told = (with_unit(first), with_unit(second));
+                if likeness >= 0.25 && !found.iter().any(|(_, known)| known.figures == told) {
+                    found.push((
+                        likeness,
+                        Difference {
+                            left: *left,
+                            right: *right,
+                            figures: told,
+                        },
+                    ));
+                }
+            }
+        }
+    }
+    found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.left.cmp(&b.1.left)));
+    found
+        .into_iter()
+        .take(most)
+        .map(|(_, difference)| difference)
+        .collect()
+}
+
+fn with_unit(figure: &Figure) -> String {
+    format!("{} {}", figure.text, figure.counted)
+        .trim_end()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::demo::tests::brief;
+
+    #[test]
+    fn differences_need_the_same_unit_and_words() {
+        for (text, expected) in [
+            (
+                "The notice period for ending this contract is 30 days. Either party may end this contract with a notice period of 60 days.",
+                1,
+            ),
+            (
+                "The notice period for ending this contract is 30 days. The notice period for ending this contract is 30 days long.",
+                0,
+            ),
+            (
+                "Cats sleep 16 hours. The notice period ends after 24 hours.",
+                0,
+            ),
+        ] {
+            assert_eq!(
+                differences(&Reading::of(&brief("x", &[text])), 5).len(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+}

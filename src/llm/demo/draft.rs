@@ -1,0 +1,104 @@
+//! Assembles Markdown: headings that appear only when something stands under them. Decides nothing.
+
+/// A text being written.
+#[derive(Debug, Default)]
+pub struct Draft {
+    text: String,
+}
+
+impl Draft {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A paragraph.
+    pub fn say(&mut self, paragraph: &str) {
+        if !paragraph.is_empty() {
+            self.gap();
+            self.text.push_str(paragraph);
+        }
+    }
+
+    /// A heading with a bullet for each item; nothing at all without items.
+    pub fn list<S: AsRef<str>>(&mut self, heading: &str, items: impl IntoIterator<Item = S>) {
+        let mut first = true;
+        for item in items {
+            if first {
+                self.gap();
+                self.text.push_str("## ");
+                self.text.push_str(heading);
+                self.text.push('\n');
+                first = false;
+            }
+            self.text.push_str("\n- ");
+            self.text.push_str(item.as_ref());
+        }
+    }
+
+    /// As `list`, but says so when there is nothing.
+    pub fn list_or(&mut self, heading: &str, items: Vec<String>, otherwise: &str) {
+        if items.is_empty() {
+            self.say(&format!("## {heading}\n\n{otherwise}"));
+        } else {
+            self.list(heading, items);
+        }
+    }
+
+    /// The whole text.
+    pub fn finish(self) -> String {
+        self.text
+    }
+
+    fn gap(&mut self) {
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n");
+        }
+    }
+}
+
+/// `1 sentence`, `3 sentences`.
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}
+
+/// `a, b and c`.
+pub fn join<S: AsRef<str>>(items: &[S]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.as_ref().to_owned(),
+        [rest @ .., last] => {
+            let rest: Vec<&str> = rest.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", rest.join(", "), last.as_ref())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_lists_leave_no_heading() {
+        let mut draft = Draft::new();
+        draft.say("Hello.");
+        draft.list("Nothing", [] as [&str; 0]);
+        draft.list("Two", ["a", "b"]);
+        draft.list_or("None", Vec::new(), "None found.");
+        assert_eq!(
+            draft.finish(),
+            "Hello.\n\n## Two\n\n- a\n- b\n\n## None\n\nNone found."
+        );
+    }
+
+    #[test]
+    fn words_are_joined_as_people_do() {
+        assert_eq!(join(&["a"]), "a");
+        assert_eq!(join(&["a", "b", "c"]), "a, b and c");
+        assert_eq!(count(1, "claim") + &count(0, "claim"), "1 claim0 claims");
+    }
+}

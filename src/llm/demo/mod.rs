@@ -1,0 +1,231 @@
+//! Models that need no network: real algorithms over the question and the sources, deterministic and
+//! bounded. They know no facts, say so, and quote instead of claiming. No I/O, no clock, no chance.
+
+mod asks;
+mod check;
+mod claims;
+mod differ;
+mod draft;
+mod numbers;
+mod phrases;
+mod rank;
+mod reading;
+mod review;
+mod revise;
+mod sceptic;
+mod stop;
+mod synthesis;
+mod text;
+mod weave;
+
+use crate::domain::chat::{
+    Answer, Brief, CallError, CallErrorKind, Finish, Request, Task, Usage, estimate_tokens,
+};
+use crate::domain::model::Model;
+use crate::domain::money::Price;
+
+use reading::Reading;
+use review::Lens;
+
+/// One algorithm.
+struct Algorithm {
+    name: &'static str,
+    title: &'static str,
+    aliases: &'static [&'static str],
+    /// What it is, for the first line of its answers.
+    nature: &'static str,
+    strength: u32,
+    answer: fn(&Reading) -> String,
+    lens: Lens,
+}
+
+const MODELS: &[Algorithm] = &[
+    Algorithm {
+        name: "extract",
+        title: "Extractive summariser (demo)",
+        aliases: &["mock"],
+        nature: "extractive summary",
+        strength: 2,
+        answer: rank::answer,
+        lens: Lens::Nearness,
+    },
+    Algorithm {
+        name: "phrases",
+        title: "Key-phrase and question analyst (demo)",
+        aliases: &[],
+        nature: "key phrases and coverage of the question",
+        strength: 1,
+        answer: phrases::answer,
+        lens: Lens::Words,
+    },
+    Algorithm {
+        name: "sceptic",
+        title: "Sceptic (demo)",
+        aliases: &[],
+        nature: "figures, hedges and absolute words",
+        strength: 1,
+        answer: sceptic::answer,
+        lens: Lens::Figures,
+    },
+    Algorithm {
+        name: "merge",
+        title: "Consensus weaver (demo)",
+        aliases: &[],
+        nature: "alignment of statements",
+        strength: 3,
+        answer: weave::answer,
+        lens: Lens::Shared,
+    },
+];
+
+/// The demo models as the catalogue shows them.
+pub fn models() -> Vec<Model> {
+    let model = |algorithm: &Algorithm| Model {
+        id: format!("demo/{}", algorithm.name),
+        name: algorithm.title.to_owned(),
+        provider: "demo".to_owned(),
+        aliases: algorithm
+            .aliases
+            .iter()
+            .map(|alias| (*alias).to_owned())
+            .collect(),
+        context_window: 200_000,
+        price: Some(Price {
+            input: 0.0,
+            output: 0.0,
+            cached_input: None,
+        }),
+        parameters: vec!["max_tokens".to_owned(), "stop".to_owned()],
+        tags: vec!["offline".to_owned(), "demo".to_owned()],
+        mock: true,
+        strength: algorithm.strength,
+    };
+    MODELS.iter().map(model).collect()
+}
+
+/// Answers as the model with this full id.
+pub fn answer(model_id: &str, request: &Request) -> Result<Answer, CallError> {
+    let name = model_id.strip_prefix("demo/").unwrap_or(model_id);
+    let Some(algorithm) = MODELS.iter().find(|algorithm| algorithm.name == name) else {
+        return Err(CallError::new(
+            CallErrorKind::Unavailable,
+            "there is no such demo model",
+        ));
+    };
+    let whole = write(algorithm, &request.brief);
+    let (text, finish) = limit(whole, request);
+    if text.trim().is_empty() {
+        return Err(CallError::new(
+            CallErrorKind::Empty,
+            "a stop text cut off the whole answer",
+        ));
+    }
+    let input = request
+        .messages
+        .iter()
+        .map(|message| estimate_tokens(&message.text))
+        .sum();
+    let usage = Usage {
+        input,
+        output: estimate_tokens(&text),
+        estimated: true,
+        ..Usage::default()
+    };
+    Ok(Answer {
+        text,
+        reasoning: String::new(),
+        usage,
+        finish,
+    })
+}
+
+fn write(algorithm: &Algorithm, brief: &Brief) -> String {
+    let reading = Reading::of(brief);
+    let body = match brief.task {
+        Task::Answer => first(algorithm, &reading),
+        Task::Review => review::review(brief, &reading, algorithm.lens),
+        Task::Revise => {
+            revise::revise(brief, &reading, algorithm.lens, &first(algorithm, &reading))
+        }
+        Task::Synthesise => synthesis::synthesise(brief, &reading, algorithm.lens),
+    };
+    format!(
+        "{} ({}), not a language model.*\n\n{body}",
+        claims::MARK,
+        algorithm.nature
+    )
+}
+
+/// The algorithm's answer alone with the question.
+fn first(algorithm: &Algorithm, reading: &Reading) -> String {
+    if !reading.bare {
+        return (algorithm.answer)(reading);
+    }
+    let mut draft = draft::Draft::new();
+    draft.say("*There is no document, and a demo algorithm knows no facts: it can only look at the wording of the question. Upload a document, or add a language model.*");
+    // A long prompt is itself a text worth reading: people paste what they want summarised.
+    if reading.lines.len() >= 4 {
+        draft.say(&(algorithm.answer)(reading));
+        return draft.finish();
+    }
+    let words: Vec<&str> = reading
+        .asked
+        .iter()
+        .map(|asked| asked.word.as_str())
+        .collect();
+    let mut about = Vec::new();
+    if !words.is_empty() {
+        about.push(format!(
+            "Words that name its subject: {}.",
+            words.join(", ")
+        ));
+    }
+    if let Some((word, kind)) = reading.kind {
+        about.push(format!("“{word}” asks for {}.", kind.name()));
+    }
+    about.push(match words.len() {
+        0 => "It names no subject that could be looked up.".to_owned(),
+        1 | 2 => "It is short: a document or a narrower question would help any model.".to_owned(),
+        _ => "An answer needs a text that uses these words.".to_owned(),
+    });
+    draft.list("The question's wording", about);
+    draft.finish()
+}
+
+/// Cuts at the first stop text and at the token limit, there at the end of a word.
+fn limit(mut text: String, request: &Request) -> (String, Finish) {
+    let stops = request
+        .parameters
+        .stop
+        .iter()
+        .filter(|stop| !stop.is_empty());
+    if let Some(at) = stops.filter_map(|stop| text.find(stop.as_str())).min() {
+        text.truncate(at);
+    }
+    let Some(most) = request.parameters.max_tokens.map(u64::from) else {
+        return (text, Finish::Stop);
+    };
+    if estimate_tokens(&text) <= most {
+        return (text, Finish::Stop);
+    }
+    let (mut ascii, mut other, mut end, mut word_end) = (0u64, 0u64, 0, 0);
+    for (at, character) in text.char_indices() {
+        if character.is_whitespace() && at > 0 {
+            word_end = at;
+        }
+        if character.is_ascii() {
+            ascii += 1;
+        } else {
+            other += 1;
+        }
+        if ascii.div_ceil(4) + other > most {
+            break;
+        }
+        end = at + character.len_utf8();
+    }
+    text.truncate(if word_end > 0 { word_end } else { end });
+    (text, Finish::Length)
+}
+
+#[cfg(test)]
+mod tests;

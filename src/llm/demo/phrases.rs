@@ -1,0 +1,297 @@
+//! `demo/phrases`: what a text keeps speaking of, where it meets the question's words, and which of
+//! them it never uses. Counts and points; does not interpret.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::draft::{Draft, count, join};
+use super::rank;
+use super::reading::{Reading, cite};
+use super::stop;
+use super::text;
+
+/// A run of content words that comes back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phrase {
+    /// As it is first written.
+    pub text: String,
+    /// How often it occurs.
+    pub times: usize,
+    /// The sources it occurs in, in order.
+    pub sources: BTreeSet<u32>,
+    score: f64,
+}
+
+/// The first answer of the key-phrase analyst.
+pub fn answer(reading: &Reading) -> String {
+    let mut draft = Draft::new();
+    let phrases = phrases(reading, 9);
+    let used = reading
+        .asked
+        .iter()
+        .filter(|asked| !asked.found.is_empty())
+        .count();
+    if !phrases.is_empty() {
+        let top: Vec<String> = phrases
+            .iter()
+            .take(3)
+            .map(|phrase| format!("**{}**", phrase.text))
+            .collect();
+        draft.say(&format!("The text speaks most of {}.", join(&top)));
+    }
+    if !reading.bare && !reading.asked.is_empty() {
+        draft.say(&format!(
+            "Of the {} in the question it uses {used}.",
+            count(reading.asked.len(), "content word")
+        ));
+    }
+    let met = meetings(reading);
+    let few = met.len() < 2;
+    draft.list("The question against the text", met);
+    draft.list("Key phrases", phrases.iter().map(told));
+    if few {
+        draft.list("Where they stand", standing(reading, &phrases));
+    }
+    if !reading.bare {
+        draft.list("Outline", outline(reading));
+        draft.list("Not known", gaps(reading));
+    }
+    draft.finish()
+}
+
+/// The phrases that carry the text: frequent and long ones first, parts of better ones left out.
+pub fn phrases(reading: &Reading, most: usize) -> Vec<Phrase> {
+    let mut found: BTreeMap<String, Phrase> = BTreeMap::new();
+    for line in &reading.lines {
+        for run in runs(&line.text) {
+            for length in 1..=run.len().min(4) {
+                for words in run.windows(length) {
+                    let key: Vec<String> = words.iter().map(|word| text::stem(word.text)).collect();
+                    let (first, last) = (words[0], words[length - 1]);
+                    let written = || line.text[first.at..last.at + last.text.len()].to_owned();
+                    let entry = found.entry(key.join(" ")).or_insert_with(|| Phrase {
+                        text: written(),
+                        times: 0,
+                        sources: BTreeSet::new(),
+                        score: 0.0,
+                    });
+                    // A title in capitals is the same phrase, badly dressed.
+                    if entry.times > 0 && !entry.text.chars().any(char::is_lowercase) {
+                        entry.text = written();
+                    }
+                    entry.times += 1;
+                    entry.sources.insert(line.source);
+                }
+            }
+        }
+    }
+    let asked: BTreeSet<&String> = reading
+        .asked
+        .iter()
+        .flat_map(|asked| &asked.found)
+        .collect();
+    let least = if reading.lines.len() > 12 { 2 } else { 1 };
+    let mut phrases: Vec<(String, Phrase)> = found
+        .into_iter()
+        .filter(|(_, phrase)| phrase.times >= least)
+        .collect();
+    for (key, phrase) in &mut phrases {
+        // A word alone says little; a phrase that comes back is rarely chance.
+        let length = [1.0, 3.5, 6.0, 8.0][key.split(' ').count().clamp(1, 4) - 1];
+        let wanted = key.split(' ').any(|stem| asked.contains(&stem.to_owned()));
+        phrase.score = phrase.times as f64 * length * if wanted { 1.5 } else { 1.0 };
+    }
+    phrases.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then(a.0.cmp(&b.0)));
+    let mut chosen: Vec<(String, Phrase)> = Vec::new();
+    for (key, phrase) in phrases {
+        let repeats = |(other, known): &(String, Phrase)| {
+            let (this, that) = (format!(" {key} "), format!(" {other} "));
+            let common = key
+                .split(' ')
+                .filter(|stem| that.contains(&format!(" {stem} ")))
+                .count();
+            let longer = common > 1 || (this.contains(&that) && other.contains(' '));
+            longer || (that.contains(&this) && phrase.times <= 2 * known.times)
+        };
+        if chosen.len() < most && !chosen.iter().any(repeats) {
+            chosen.push((key, phrase));
+        }
+    }
+    chosen.into_iter().map(|(_, phrase)| phrase).collect()
+}
+
+/// Runs of content words with nothing but a blank between them.
+fn runs(line: &str) -> Vec<Vec<text::Word<'_>>> {
+    let mut runs: Vec<Vec<text::Word<'_>>> = vec![Vec::new()];
+    let mut end = 0;
+    for word in text::words(line) {
+        let plain = word.text.starts_with(char::is_alphabetic) && !stop::is_stop(word.text);
+        let broken = line.get(end..word.at) != Some(" ");
+        if (!plain || broken) && runs.last().is_some_and(|run| !run.is_empty()) {
+            runs.push(Vec::new());
+        }
+        if let (true, Some(run)) = (plain, runs.last_mut()) {
+            run.push(word);
+        }
+        end = word.at + word.text.len();
+    }
+    runs.retain(|run| !run.is_empty());
+    runs
+}
+
+fn told(phrase: &Phrase) -> String {
+    let places: Vec<String> = phrase
+        .sources
+        .iter()
+        .filter(|&&source| source > 0)
+        .take(6)
+        .map(|&source| cite(source))
+        .collect();
+    let more = if phrase.sources.len() > 6 { " …" } else { "" };
+    format!(
+        "**{}** ({}×){}{more}",
+        phrase.text,
+        phrase.times,
+        places.concat()
+    )
+}
+
+/// Where each word of the question is met, with the line that holds most of the question.
+fn meetings(reading: &Reading) -> Vec<String> {
+    if reading.bare {
+        return Vec::new();
+    }
+    let mut quoted: BTreeSet<usize> = BTreeSet::new();
+    let mut met = Vec::new();
+    for asked in reading
+        .asked
+        .iter()
+        .filter(|asked| !asked.found.is_empty())
+        .take(5)
+    {
+        let places = reading.holding(&asked.found);
+        let nearness = |place: &usize| rank::nearness(reading, *place);
+        let fresh = places
+            .iter()
+            .copied()
+            .filter(|place| !quoted.contains(place));
+        let best = fresh.max_by(|a, b| nearness(a).total_cmp(&nearness(b)).then(b.cmp(a)));
+        let quote = best.map_or(String::new(), |place| {
+            quoted.insert(place);
+            format!(
+                ", most to the point: {}",
+                reading.quote(&reading.lines[place])
+            )
+        });
+        let form = match asked.found.first() {
+            Some(found) if *found != text::stem(&asked.word) => format!(" (as “{found}…”)"),
+            _ => String::new(),
+        };
+        met.push(format!(
+            "**{}**{form} in {}{quote}",
+            asked.word,
+            count(places.len(), "sentence")
+        ));
+    }
+    met
+}
+
+/// For the first phrases, the most central line that has them.
+fn standing(reading: &Reading, phrases: &[Phrase]) -> Vec<String> {
+    let order = rank::rank(reading);
+    let mut shown: Vec<usize> = Vec::new();
+    for phrase in phrases.iter().take(4) {
+        let stems = text::terms(&phrase.text);
+        let has = |place: &&usize| {
+            let terms = &reading.lines[**place].terms;
+            text::shared(&stems, terms) == stems.len()
+        };
+        let fresh: Vec<usize> = order.iter().filter(has).copied().collect();
+        shown.extend(rank::spread(reading, &fresh, 1, &shown));
+    }
+    shown
+        .iter()
+        .map(|&place| reading.quote(&reading.lines[place]))
+        .collect()
+}
+
+fn outline(reading: &Reading) -> Vec<String> {
+    let headings = reading.headings.iter().take(8);
+    let mut told: Vec<String> = headings
+        .map(|(source, heading)| format!("{}{}", text::shorten(heading, 80), cite(*source)))
+        .collect();
+    if reading.headings.len() > 8 {
+        told.push(format!(
+            "… and {}",
+            count(reading.headings.len() - 8, "more heading")
+        ));
+    }
+    told
+}
+
+fn gaps(reading: &Reading) -> Vec<String> {
+    let mut gaps: Vec<String> = Vec::new();
+    let missing = reading.missing();
+    if !missing.is_empty() {
+        gaps.push(format!("The text never uses: {}.", missing.join(", ")));
+    }
+    if let Some((word, kind)) = reading.kind {
+        let near = (0..reading.lines.len())
+            .filter(|&place| reading.relevance(&reading.lines[place].terms) > 0.0)
+            .filter(|&place| kind.fits(&reading.lines[place].text));
+        gaps.push(match near.count() {
+            0 => format!(
+                "“{word}” asks for {}; no sentence near the question has one.",
+                kind.name()
+            ),
+            some => format!(
+                "“{word}” asks for {}; {} near the question could hold one.",
+                kind.name(),
+                count(some, "sentence")
+            ),
+        });
+    }
+    gaps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::demo::tests::{brief, gpl};
+
+    #[test]
+    fn phrases_of_a_real_text() {
+        let found: Vec<String> = phrases(&Reading::of(&brief("", &[gpl()])), 9)
+            .into_iter()
+            .map(|phrase| phrase.text.to_lowercase())
+            .collect();
+        for expected in ["covered work", "corresponding source", "object code"] {
+            assert!(
+                found.iter().any(|phrase| phrase.contains(expected)),
+                "{expected} in {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_phrase_is_not_told_twice() {
+        let reading = Reading::of(&brief(
+            "",
+            &["Covered work here. Covered work there. A covered work."],
+        ));
+        let found: Vec<(String, usize)> = phrases(&reading, 9)
+            .into_iter()
+            .map(|p| (p.text, p.times))
+            .collect();
+        assert_eq!(found, [("Covered work".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn missing_words_are_told() {
+        let text = answer(&Reading::of(&brief(
+            "How many dragons?",
+            &["The contract has 3 parties."],
+        )));
+        assert!(text.contains("never uses: dragons"), "{text}");
+        assert!(text.contains("no sentence near the question"), "{text}");
+    }
+}

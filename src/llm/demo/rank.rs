@@ -1,0 +1,227 @@
+//! `demo/extract`: ranks sentences by how central they are and how near the question, and quotes the
+//! best word for word. Writes no sentence of its own about the subject.
+
+use super::draft::{Draft, count};
+use super::reading::Reading;
+use super::text;
+
+/// Sentences that take part in the quadratic step.
+const CANDIDATES: usize = 160;
+const ROUNDS: usize = 15;
+const DAMPING: f64 = 0.85;
+
+/// The first answer of the extractive summariser.
+pub fn answer(reading: &Reading) -> String {
+    let mut draft = Draft::new();
+    let ranked = rank(reading);
+    let near: Vec<usize> = ranked
+        .iter()
+        .copied()
+        .filter(|&index| nearness(reading, index) > 0.0)
+        .collect();
+    let nearest = if near.is_empty() {
+        Vec::new()
+    } else {
+        spread(reading, &by_nearness(reading, near), 4, &[])
+    };
+    let wanted = if nearest.is_empty() { 7 } else { 3 };
+    let mut central = spread(reading, &ranked, wanted, &nearest);
+    central.sort_unstable();
+    let quotes = |places: &[usize]| -> Vec<String> {
+        places
+            .iter()
+            .map(|&index| reading.quote(&reading.lines[index]))
+            .collect()
+    };
+    let passages = if reading.bare {
+        String::new()
+    } else {
+        format!(" in {}", count(reading.places.len(), "passage"))
+    };
+    draft.say(&format!(
+        "*Chosen from {}{passages}, by the words they share with the question and with each other.*",
+        count(reading.lines.len(), "sentence"),
+    ));
+    draft.list("Nearest to the question", quotes(&nearest));
+    let heading = if nearest.is_empty() {
+        "The most central sentences"
+    } else {
+        "Also central to the text"
+    };
+    draft.list(heading, quotes(&central));
+    let missing = reading.missing();
+    if !missing.is_empty() && !reading.bare {
+        draft.list(
+            "Not known",
+            [format!(
+                "The text does not use these words of the question: {}.",
+                missing.join(", ")
+            )],
+        );
+    }
+    draft.finish()
+}
+
+/// Lines from the most central to the least, leaning towards the question: LexRank with a start that
+/// prefers lines near the question.
+pub fn rank(reading: &Reading) -> Vec<usize> {
+    let candidates = candidates(reading);
+    let lines = |place: usize| &reading.lines[candidates[place]];
+    let size = candidates.len();
+    let mut links: Vec<Vec<(usize, f64)>> = vec![Vec::new(); size];
+    for left in 0..size {
+        for right in left + 1..size {
+            let likeness = text::likeness(&lines(left).terms, &lines(right).terms);
+            if likeness > 0.06 {
+                links[left].push((right, likeness));
+                links[right].push((left, likeness));
+            }
+        }
+    }
+    let start: Vec<f64> = candidates
+        .iter()
+        .map(|&index| 0.15 + nearness(reading, index))
+        .collect();
+    let total: f64 = start.iter().sum();
+    let mut scores: Vec<f64> = start.iter().map(|score| score / total).collect();
+    for _ in 0..ROUNDS {
+        let mut next: Vec<f64> = start
+            .iter()
+            .map(|score| (1.0 - DAMPING) * score / total)
+            .collect();
+        for (place, neighbours) in links.iter().enumerate() {
+            let sum: f64 = neighbours.iter().map(|link| link.1).sum();
+            for &(neighbour, likeness) in neighbours {
+                next[neighbour] += DAMPING * scores[place] * likeness / sum;
+            }
+        }
+        scores = next;
+    }
+    let mut order: Vec<usize> = (0..size).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+    order.into_iter().map(|place| candidates[place]).collect()
+}
+
+/// The first lines of an order that do not repeat each other or those already taken.
+pub fn spread(reading: &Reading, order: &[usize], most: usize, taken: &[usize]) -> Vec<usize> {
+    let mut chosen: Vec<usize> = Vec::new();
+    for &index in order {
+        let terms = &reading.lines[index].terms;
+        let alike = |other: &usize| text::likeness(terms, &reading.lines[*other].terms) > 0.5;
+        if chosen.len() < most && !chosen.iter().chain(taken).any(alike) {
+            chosen.push(index);
+        }
+    }
+    chosen
+}
+
+/// How near a line is to the question: its words, and a little for being of the kind asked for.
+pub fn nearness(reading: &Reading, index: usize) -> f64 {
+    let line = &reading.lines[index];
+    let relevance = reading.relevance(&line.terms);
+    let fits = reading
+        .kind
+        .is_some_and(|(_, kind)| relevance > 0.0 && kind.fits(&line.text));
+    relevance + if fits { 0.25 } else { 0.0 }
+}
+
+/// The given order, nearest to the question first.
+fn by_nearness(reading: &Reading, mut order: Vec<usize>) -> Vec<usize> {
+    let near: std::collections::BTreeMap<usize, f64> = order
+        .iter()
+        .map(|&index| (index, nearness(reading, index)))
+        .collect();
+    order.sort_by(|a, b| near[b].total_cmp(&near[a]));
+    order
+}
+
+/// Whole sentences of a sensible length, the most promising ones when there are many, in text order.
+fn candidates(reading: &Reading) -> Vec<usize> {
+    let whole = |least: usize| -> Vec<usize> {
+        let fit = |index: &usize| {
+            let line = &reading.lines[*index];
+            !line.fragment && (least..=60).contains(&line.terms.len())
+        };
+        (0..reading.lines.len()).filter(fit).collect()
+    };
+    let mut places = whole(5);
+    if places.len() < 8 {
+        places = whole(1);
+    }
+    if places.is_empty() {
+        places = (0..reading.lines.len()).collect();
+    }
+    if places.len() > CANDIDATES {
+        let mut promise: Vec<(f64, usize)> = places
+            .iter()
+            .map(|&index| (promise(reading, index), index))
+            .collect();
+        promise.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        places = promise
+            .into_iter()
+            .take(CANDIDATES)
+            .map(|(_, index)| index)
+            .collect();
+        places.sort_unstable();
+    }
+    places
+}
+
+/// A cheap guess at a line's worth: common subject words, and the question's.
+fn promise(reading: &Reading, index: usize) -> f64 {
+    let terms = &reading.lines[index].terms;
+    let common = terms
+        .iter()
+        .map(|term| reading.spread_of(term))
+        .sum::<f64>();
+    common / (terms.len() as f64 + 4.0) + 2.0 * nearness(reading, index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::demo::tests::{brief, gpl};
+
+    #[test]
+    fn the_question_moves_the_choice() {
+        let first = |question: &str| {
+            let reading = Reading::of(&brief(question, &[gpl()]));
+            let text = answer(&reading);
+            text.lines()
+                .find(|line| line.starts_with("- “"))
+                .expect("a quote")
+                .to_owned()
+        };
+        assert!(
+            first("Is there any warranty?")
+                .to_lowercase()
+                .contains("warrant")
+        );
+        assert!(
+            first("What about patent licenses?")
+                .to_lowercase()
+                .contains("patent")
+        );
+        assert!(first("When are rights reinstated after a violation?").contains("reinstated"));
+    }
+
+    #[test]
+    fn repeated_sentences_are_chosen_once() {
+        let reading = Reading::of(&brief(
+            "cats",
+            &[
+                "Cats sleep on warm roofs daily.",
+                "Cats sleep on warm roofs daily!",
+            ],
+        ));
+        assert_eq!(spread(&reading, &rank(&reading), 5, &[]).len(), 1);
+    }
+
+    #[test]
+    fn few_words_are_enough() {
+        for text in ["x", "字", "One.", "A. B. C."] {
+            let reading = Reading::of(&brief("q", &[text]));
+            assert!(!answer(&reading).is_empty(), "{text}");
+        }
+    }
+}

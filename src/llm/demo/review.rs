@@ -1,0 +1,303 @@
+//! What every demo algorithm does with `Task::Review`: checks the peers' claims against the sources
+//! and lays the texts side by side. The algorithms differ in what they look at first.
+
+use super::check::{self, Finding, Verdict};
+use super::claims::{self, Claim};
+use super::draft::{Draft, count};
+use super::rank;
+use super::reading::Reading;
+use super::text;
+use crate::domain::chat::{Brief, Peer};
+
+/// Critiques written on one text.
+const PER_TEXT: usize = 4;
+
+/// What an algorithm looks at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lens {
+    /// Statements near the question.
+    Nearness,
+    /// Statements that hold many of the question's words.
+    Words,
+    /// Statements with figures.
+    Figures,
+    /// Statements that others share.
+    Shared,
+}
+
+/// A peer's claims with what the sources say to them.
+pub struct Read {
+    /// The peer's letter.
+    pub letter: char,
+    /// Claims and findings, in the text's order.
+    pub claims: Vec<(Claim, Finding)>,
+}
+
+/// The review.
+pub fn review(brief: &Brief, reading: &Reading, lens: Lens) -> String {
+    let read = read(&brief.peers, reading);
+    let mut draft = Draft::new();
+    let all: Vec<&(Claim, Finding)> = read.iter().flat_map(|read| &read.claims).collect();
+    let of = |verdict| {
+        all.iter()
+            .filter(|(_, finding)| finding.verdict == verdict)
+            .count()
+    };
+    draft.say(&format!(
+        "*Checked {} in {}: {} supported, {} contradicted, {} unverifiable. \"Supported\" means that a passage has the words, not that they are true.*",
+        count(all.len(), "statement"),
+        count(read.len(), "text"),
+        of(Verdict::Supported),
+        of(Verdict::Contradicted),
+        of(Verdict::Unverifiable),
+    ));
+    let mut number = 0;
+    for peer in &read {
+        draft.say(&section(peer, &read, reading, lens, &mut number));
+    }
+    draft.list("Shared by several", shared(&read, 3));
+    draft.list("Missing from all", missing(&read, brief, reading));
+    draft.finish()
+}
+
+/// Takes the peers' texts apart and checks every claim.
+pub fn read(peers: &[Peer], reading: &Reading) -> Vec<Read> {
+    let check = |claim: Claim| {
+        let finding = check::check(&claim, reading);
+        (claim, finding)
+    };
+    let read = |peer: &Peer| Read {
+        letter: peer.letter,
+        claims: claims::claims(&peer.text).into_iter().map(check).collect(),
+    };
+    peers.iter().map(read).collect()
+}
+
+/// How much a claim matters to the question through a lens; higher first.
+pub fn weight(claim: &Claim, reading: &Reading, lens: Lens, sharers: usize) -> f64 {
+    let near = reading.relevance(&claim.terms);
+    match lens {
+        Lens::Nearness => near,
+        Lens::Words => {
+            let held = reading.asked.iter().filter(|asked| {
+                asked
+                    .found
+                    .iter()
+                    .any(|stem| claim.terms.binary_search(stem).is_ok())
+            });
+            held.count() as f64 + near
+        }
+        Lens::Figures => near + if claim.values.is_empty() { 0.0 } else { 1.0 },
+        Lens::Shared => near + sharers as f64,
+    }
+}
+
+/// Whether two claims say the same.
+pub fn alike(left: &Claim, right: &Claim) -> bool {
+    left.values == right.values
+        && left.negated == right.negated
+        && text::likeness(&left.terms, &right.terms) >= 0.6
+}
+
+fn section(peer: &Read, all: &[Read], reading: &Reading, lens: Lens, number: &mut u32) -> String {
+    let mut told = format!("## On answer {}\n", peer.letter);
+    if peer.claims.is_empty() {
+        told.push_str("\nNo statement in it can be held against a passage.");
+        return told;
+    }
+    let sharers = |claim: &Claim| {
+        let shares = |read: &&Read| read.claims.iter().any(|(other, _)| alike(claim, other));
+        all.iter().filter(shares).count()
+    };
+    let mut order: Vec<&(Claim, Finding)> = peer.claims.iter().collect();
+    // What needs the author's attention comes first; the sort is stable, so the text's order decides ties.
+    order.sort_by(|a, b| {
+        let weight = |claim: &Claim| weight(claim, reading, lens, sharers(claim));
+        a.1.verdict
+            .cmp(&b.1.verdict)
+            .then(weight(&b.0).total_cmp(&weight(&a.0)))
+    });
+    for (claim, finding) in order.iter().take(PER_TEXT) {
+        *number += 1;
+        told.push_str(&format!(
+            "\n{number}. claim: “{}”",
+            text::shorten(&claim.text, 240)
+        ));
+        told.push_str(&format!("\n   verdict: {}", finding.verdict.name()));
+        told.push_str(&format!(
+            "\n   evidence: {}",
+            evidence(claim, finding, reading)
+        ));
+        told.push_str(&format!("\n   fix: {}", fix(finding, reading)));
+    }
+    let rest = order.len().saturating_sub(PER_TEXT);
+    if rest > 0 {
+        let fine = order[PER_TEXT..]
+            .iter()
+            .filter(|(_, finding)| finding.verdict == Verdict::Supported)
+            .count();
+        told.push_str(&format!(
+            "\n\n*{} more checked, {fine} supported.*",
+            count(rest, "statement")
+        ));
+    }
+    told
+}
+
+fn evidence(claim: &Claim, finding: &Finding, reading: &Reading) -> String {
+    let why = if finding.why.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", finding.why)
+    };
+    match finding.line.map(|line| &reading.lines[line]) {
+        // The claim is the evidence; repeating it would only make the text longer.
+        Some(line) if line.text == claim.text => {
+            format!("stands word for word in{}{why}", reading.cite(line))
+        }
+        Some(line) => format!("{}{why}", reading.quote(line)),
+        None => format!("none in the passages{why}"),
+    }
+}
+
+fn fix(finding: &Finding, reading: &Reading) -> String {
+    match (finding.verdict, finding.line) {
+        (Verdict::Supported, Some(line)) if !finding.why.is_empty() => {
+            format!("keep, cite{}", reading.cite(&reading.lines[line]))
+        }
+        (Verdict::Supported, _) => "keep".to_owned(),
+        (Verdict::Contradicted, Some(line)) => format!(
+            "say what the passage says{}",
+            reading.cite(&reading.lines[line])
+        ),
+        _ => "mark as unverified, or cite the passage that bears it".to_owned(),
+    }
+}
+
+fn shared(read: &[Read], most: usize) -> Vec<String> {
+    let mut told: Vec<(String, &Claim)> = Vec::new();
+    for peer in read {
+        for (claim, _) in &peer.claims {
+            let letters: Vec<String> = read
+                .iter()
+                .filter(|other| other.claims.iter().any(|(theirs, _)| alike(claim, theirs)))
+                .map(|other| other.letter.to_string())
+                .collect();
+            let known = told.iter().any(|(_, known)| alike(known, claim));
+            if letters.len() > 1 && !known && told.len() < most {
+                told.push((
+                    format!(
+                        "“{}” ({})",
+                        text::shorten(&claim.text, 160),
+                        letters.join(", ")
+                    ),
+                    claim,
+                ));
+            }
+        }
+    }
+    told.into_iter().map(|(told, _)| told).collect()
+}
+
+/// Words of the question nobody takes up, and the nearest lines that nobody uses.
+fn missing(read: &[Read], brief: &Brief, reading: &Reading) -> Vec<String> {
+    let said = |stem: &String| {
+        read.iter().any(|peer| {
+            peer.claims
+                .iter()
+                .any(|(claim, _)| claim.terms.binary_search(stem).is_ok())
+        })
+    };
+    let untouched: Vec<&str> = reading
+        .asked
+        .iter()
+        .filter(|asked| !said(&text::stem(&asked.word)) && !asked.found.iter().any(said))
+        .map(|asked| asked.word.as_str())
+        .collect();
+    let mut told = Vec::new();
+    if !untouched.is_empty() {
+        told.push(format!(
+            "Words of the question that no text takes up: {}.",
+            untouched.join(", ")
+        ));
+    }
+    if !reading.bare && !brief.peers.is_empty() {
+        told.extend(
+            unused(read, reading)
+                .into_iter()
+                .take(2)
+                .map(|line| format!("Nobody uses {}", reading.quote(&reading.lines[line]))),
+        );
+    }
+    told
+}
+
+/// Lines near the question that no claim rests on, nearest first.
+pub fn unused(read: &[Read], reading: &Reading) -> Vec<usize> {
+    let used = |line: usize| {
+        let terms = &reading.lines[line].terms;
+        read.iter()
+            .flat_map(|peer| &peer.claims)
+            .any(|(claim, finding)| {
+                finding.line == Some(line) || text::likeness(terms, &claim.terms) > 0.5
+            })
+    };
+    let mut lines: Vec<usize> = rank::rank(reading)
+        .into_iter()
+        .filter(|&line| rank::nearness(reading, line) > 0.3 && !used(line))
+        .collect();
+    lines.sort_by(|&a, &b| rank::nearness(reading, b).total_cmp(&rank::nearness(reading, a)));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::demo::tests::{brief, with_peers};
+
+    const SOURCE: &str =
+        "The customer must pay all fees within 30 days. Support is not included in the basic plan.";
+
+    #[test]
+    fn every_peer_is_checked_and_numbered_through() {
+        let brief = with_peers(
+            brief("When are fees due?", &[SOURCE]),
+            &[
+                "The customer must pay all fees within 60 days.",
+                "“Support is not included in the basic plan.” [1]",
+            ],
+        );
+        let told = review(&brief, &Reading::of(&brief), Lens::Figures);
+        let critiques = claims::critiques(&told);
+        let verdicts: Vec<(u32, Verdict)> = critiques
+            .iter()
+            .map(|one| (one.number, one.verdict))
+            .collect();
+        assert_eq!(
+            verdicts,
+            [(1, Verdict::Contradicted), (2, Verdict::Supported)],
+            "{told}"
+        );
+        assert!(told.contains("## On answer A") && told.contains("## On answer B"));
+    }
+
+    #[test]
+    fn shared_statements_carry_letters() {
+        let same = "The customer must pay all fees within 30 days.";
+        let brief = with_peers(
+            brief("Fees?", &[SOURCE]),
+            &[same, "Cats are fine animals indeed.", same],
+        );
+        let told = review(&brief, &Reading::of(&brief), Lens::Shared);
+        assert!(told.contains("(A, C)"), "{told}");
+    }
+
+    #[test]
+    fn nobody_to_review() {
+        let brief = brief("Fees?", &[SOURCE]);
+        assert!(
+            review(&brief, &Reading::of(&brief), Lens::Words)
+                .contains("Checked 0 statements in 0 texts")
+        );
+    }
+}

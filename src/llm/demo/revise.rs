@@ -1,0 +1,218 @@
+//! What every demo algorithm does with `Task::Revise`: keeps of its own text what the sources bear,
+//! follows a critique only where the evidence holds, and names it. Never follows a majority.
+
+use super::check::{self, Finding, Verdict};
+use super::claims::{self, Claim, Critique};
+use super::draft::Draft;
+use super::reading::{Line, Reading};
+use super::review::{self, Lens};
+use super::text;
+use crate::domain::chat::Brief;
+
+/// Statements of the revised answer.
+const MOST: usize = 8;
+
+/// The revised text. `first` is the algorithm's own first answer, for when its last text was a review.
+pub fn revise(brief: &Brief, reading: &Reading, lens: Lens, first: &str) -> String {
+    let own = match brief.own.as_deref() {
+        Some(own) if !claims::is_review(own) && !own.trim().is_empty() => own,
+        _ => first,
+    };
+    let critiques = critiques(brief);
+    let mut kept = Vec::new();
+    let mut changes = Vec::new();
+    let mut refused = Vec::new();
+    let mut mine: Vec<Claim> = claims::claims(own);
+    mine.truncate(MOST);
+    for claim in &mine {
+        let finding = check::check(claim, reading);
+        let received: Vec<&(char, Critique)> = critiques
+            .iter()
+            .filter(|(_, critique)| speaks_of(critique, claim))
+            .collect();
+        let against = received
+            .iter()
+            .filter(|(_, critique)| critique.verdict != Verdict::Supported);
+        let names: Vec<String> = against
+            .map(|(letter, critique)| format!("{letter}{}", critique.number))
+            .collect();
+        settle(
+            claim,
+            &finding,
+            &names,
+            reading,
+            (&mut kept, &mut changes, &mut refused),
+        );
+    }
+    for (letter, line) in taken_over(brief, reading, lens, &mine) {
+        kept.push(format!("{} (from {letter})", reading.quote(line)));
+        changes.push(format!(
+            "({letter}) added: a passage bears it{}, and it was missing here.",
+            reading.cite(line)
+        ));
+    }
+    let mut draft = Draft::new();
+    draft.list_or(
+        "Answer",
+        kept,
+        "Nothing in the first answer can be held against a passage; it stands as it was.",
+    );
+    draft.list_or("Changes", changes, "None.");
+    draft.list_or("Critiques not followed", refused, "None.");
+    draft.finish()
+}
+
+/// Puts one claim of the own text where it belongs.
+fn settle(
+    claim: &Claim,
+    finding: &Finding,
+    against: &[String],
+    reading: &Reading,
+    (kept, changes, refused): (&mut Vec<String>, &mut Vec<String>, &mut Vec<String>),
+) {
+    let said = text::shorten(&claim.text, 480);
+    let names = against.join(", ");
+    let line = finding.line.map(|line| &reading.lines[line]);
+    let place = line.map(|line| reading.cite(line)).unwrap_or_default();
+    match (finding.verdict, against.is_empty()) {
+        (Verdict::Supported, told) => {
+            kept.push(format!("“{said}”{place}"));
+            if !told {
+                refused.push(format!(
+                    "({names}) the words stand in{place}: “{}”",
+                    text::shorten(&claim.text, 100)
+                ));
+            }
+        }
+        (_, true) if reading.bare => kept.push(format!("“{said}”")),
+        (Verdict::Contradicted, true) => kept.push(format!(
+            "“{said}” (unverified: a passage gives other figures{place})"
+        )),
+        (Verdict::Unverifiable, true) => kept.push(format!("“{said}” (unverified)")),
+        (_, false) => {
+            let instead = match (finding.verdict, line) {
+                (Verdict::Contradicted, Some(line)) => {
+                    kept.push(reading.quote(line));
+                    format!("the passage's words{place}")
+                }
+                _ => "removed, because no passage bears it".to_owned(),
+            };
+            changes.push(format!(
+                "({names}) “{}” → {instead}",
+                text::shorten(&claim.text, 100)
+            ));
+        }
+    }
+}
+
+fn critiques(brief: &Brief) -> Vec<(char, Critique)> {
+    let of = |peer: &crate::domain::chat::Peer| {
+        let letter = peer.letter;
+        claims::critiques(&peer.text)
+            .into_iter()
+            .map(move |critique| (letter, critique))
+    };
+    brief.peers.iter().flat_map(of).collect()
+}
+
+fn speaks_of(critique: &Critique, claim: &Claim) -> bool {
+    let quoted = critique.claim.trim_end_matches(['…', ' ']);
+    !quoted.is_empty()
+        && (claim.text.contains(quoted)
+            || text::likeness(&text::terms(quoted), &claim.terms) >= 0.8)
+}
+
+/// Up to two passages that others' answers rest on and the own text lacks.
+fn taken_over<'a>(
+    brief: &Brief,
+    reading: &'a Reading,
+    lens: Lens,
+    mine: &[Claim],
+) -> Vec<(char, &'a Line)> {
+    let mut found: Vec<(f64, char, usize)> = Vec::new();
+    for peer in brief
+        .peers
+        .iter()
+        .filter(|peer| !claims::is_review(&peer.text))
+    {
+        for claim in claims::claims(&peer.text) {
+            let finding = check::check(&claim, reading);
+            let (Verdict::Supported, Some(line)) = (finding.verdict, finding.line) else {
+                continue;
+            };
+            let terms = &reading.lines[line].terms;
+            let known = mine
+                .iter()
+                .any(|own| text::likeness(&own.terms, terms) > 0.5);
+            if !known && !found.iter().any(|(_, _, other)| *other == line) {
+                found.push((review::weight(&claim, reading, lens, 0), peer.letter, line));
+            }
+        }
+    }
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    found
+        .into_iter()
+        .take(2)
+        .map(|(_, letter, line)| (letter, &reading.lines[line]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::demo::tests::{brief, with_peers};
+
+    const SOURCE: &str =
+        "The customer must pay all fees within 30 days. Support is not included in the basic plan.";
+
+    fn revised(own: &str, peers: &[&str]) -> String {
+        let mut brief = with_peers(brief("When are fees due?", &[SOURCE]), peers);
+        brief.own = Some(own.to_owned());
+        revise(&brief, &Reading::of(&brief), Lens::Nearness, "")
+    }
+
+    #[test]
+    fn a_critique_that_holds_is_followed_by_name() {
+        let told = revised(
+            "The customer must pay all fees within 60 days.",
+            &[
+                "1. claim: \"The customer must pay all fees within 60 days.\"\n   verdict: contradicted\n   fix: 30 days",
+            ],
+        );
+        assert!(
+            told.contains("(A1) “The customer must pay all fees within 60 days.” →"),
+            "{told}"
+        );
+        assert!(
+            told.contains("- “The customer must pay all fees within 30 days.” [1]"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn a_critique_against_the_passage_is_not_followed() {
+        let told = revised(
+            "“The customer must pay all fees within 30 days.” [1]",
+            &[
+                "7. claim: \"The customer must pay all fees within 30 days.\"\n   verdict: contradicted",
+            ],
+        );
+        assert!(told.contains("## Changes\n\nNone."), "{told}");
+        assert!(told.contains("(A7) the words stand in [1]"), "{told}");
+    }
+
+    #[test]
+    fn others_answers_are_borrowed_only_when_borne_out() {
+        let told = revised(
+            "“The customer must pay all fees within 30 days.” [1]",
+            &[
+                "“Support is not included in the basic plan.” [1]\n\nRockets are included in the basic plan.",
+            ],
+        );
+        assert!(
+            told.contains("“Support is not included in the basic plan.” [1] (from A)"),
+            "{told}"
+        );
+        assert!(!told.contains("Rockets"), "{told}");
+    }
+}

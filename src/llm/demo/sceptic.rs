@@ -1,0 +1,189 @@
+//! `demo/sceptic`: collects what a careful reader would check: figures, hedges, absolute words,
+//! figures that differ. Says where to look, never what is false.
+
+use super::differ::{self, Difference};
+use super::draft::{Draft, count};
+use super::numbers;
+use super::rank;
+use super::reading::Reading;
+use super::stop::{ABSOLUTES, HEDGES};
+use super::text;
+
+/// The first answer of the sceptic.
+pub fn answer(reading: &Reading) -> String {
+    let order = rank::rank(reading);
+    let figures = choose(reading, &order, |line| !numbers::figures(line).is_empty());
+    let hedged = choose(reading, &order, |line| listed(line, HEDGES).is_some());
+    let absolute = choose(reading, &order, |line| listed(line, ABSOLUTES).is_some());
+    let differences = differ::differences(reading, 3);
+    let mut draft = Draft::new();
+    draft.say(&format!(
+        "*Read {}: {} with figures, {} with cautious words, {} with words that leave no exception, {} whose figures differ.*",
+        count(reading.lines.len(), "sentence"),
+        figures.0,
+        hedged.0,
+        absolute.0,
+        count(differences.len(), "pair"),
+    ));
+    draft.list(
+        "Figures and dates to check",
+        figures
+            .1
+            .iter()
+            .map(|&place| reading.quote(&reading.lines[place])),
+    );
+    draft.list(
+        "Figures that differ",
+        differences.iter().map(|pair| told(reading, pair)),
+    );
+    let marked = |places: &[usize], list: &[&str]| -> Vec<String> {
+        let told = |&place: &usize| {
+            let line = &reading.lines[place];
+            format!(
+                "*{}*: {}",
+                listed(&line.text, list).unwrap_or_default(),
+                reading.quote(line)
+            )
+        };
+        places.iter().map(told).collect()
+    };
+    draft.list(
+        "Said with caution, or as a permission",
+        marked(&hedged.1, HEDGES),
+    );
+    draft.list("Said without exception", marked(&absolute.1, ABSOLUTES));
+    draft.list(
+        "What a sceptic would ask",
+        questions(reading, &figures.1, &absolute.1, &differences),
+    );
+    draft.finish()
+}
+
+/// How many lines are of a sort, and the three of them that matter most to the question.
+fn choose(
+    reading: &Reading,
+    order: &[usize],
+    of_sort: impl Fn(&str) -> bool,
+) -> (usize, Vec<usize>) {
+    let all: Vec<usize> = (0..reading.lines.len())
+        .filter(|&place| of_sort(&reading.lines[place].text))
+        .collect();
+    let mut best: Vec<usize> = order
+        .iter()
+        .copied()
+        .filter(|place| all.binary_search(place).is_ok())
+        .collect();
+    // Short notes may have no line that ranks; they are still worth showing.
+    if best.is_empty() {
+        best = all.clone();
+    }
+    best.sort_by(|&a, &b| rank::nearness(reading, b).total_cmp(&rank::nearness(reading, a)));
+    let mut chosen = rank::spread(reading, &best, 3, &[]);
+    chosen.sort_unstable();
+    (all.len(), chosen)
+}
+
+/// The first word of the list that the line uses, as written.
+fn listed(line: &str, list: &[&str]) -> Option<String> {
+    let mut words = text::words(line).into_iter();
+    words
+        .find(|word| list.contains(&word.text.to_lowercase().as_str()))
+        .map(|word| word.text.to_owned())
+}
+
+/// A difference for a person.
+pub fn told(reading: &Reading, pair: &Difference) -> String {
+    format!(
+        "{} or {}: {} — {}",
+        pair.figures.0,
+        pair.figures.1,
+        reading.quote(&reading.lines[pair.left]),
+        reading.quote(&reading.lines[pair.right]),
+    )
+}
+
+fn questions(
+    reading: &Reading,
+    figures: &[usize],
+    absolute: &[usize],
+    differences: &[Difference],
+) -> Vec<String> {
+    let mut asked = Vec::new();
+    if let Some(pair) = differences.first() {
+        let (left, right) = (&reading.lines[pair.left], &reading.lines[pair.right]);
+        asked.push(format!(
+            "Which applies when: {}{} or {}{}?",
+            pair.figures.0,
+            reading.cite(left),
+            pair.figures.1,
+            reading.cite(right)
+        ));
+    }
+    if let Some(&place) = figures.first() {
+        let line = &reading.lines[place];
+        let first = numbers::figures(&line.text)
+            .into_iter()
+            .next()
+            .map_or(String::new(), |figure| figure.text);
+        asked.push(format!(
+            "Where does the figure {first} come from{}?",
+            reading.cite(line)
+        ));
+    }
+    if let Some(&place) = absolute.first() {
+        let line = &reading.lines[place];
+        let word = listed(&line.text, ABSOLUTES).unwrap_or_default();
+        asked.push(format!(
+            "Is there really no exception to *{word}*{}?",
+            reading.cite(line)
+        ));
+    }
+    let missing = reading.missing();
+    if !missing.is_empty() && !reading.bare {
+        asked.push(format!(
+            "Why does the text never use: {}?",
+            missing.join(", ")
+        ));
+    }
+    asked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::demo::tests::{brief, gpl};
+
+    #[test]
+    fn collects_what_to_check() {
+        let text = "The fee is 40 euros. It may rise later this year. We always deliver perfect goods. \
+                    Notice of termination must be given 30 days before the contract ends. \
+                    Notice of termination must be given 60 days before the contract ends.";
+        let told = answer(&Reading::of(&brief("fee", &[text])));
+        for expected in [
+            "40 euros",
+            "*may*",
+            "*always*",
+            "30 days or 60 days",
+            "Which applies when",
+        ] {
+            assert!(told.contains(expected), "{expected} in {told}");
+        }
+    }
+
+    #[test]
+    fn reads_a_real_text() {
+        let told = answer(&Reading::of(&brief(
+            "How long do I have to cure a violation?",
+            &[gpl()],
+        )));
+        assert!(
+            told.contains("30 days") || told.contains("60 days"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn an_empty_text_has_nothing_to_check() {
+        assert!(answer(&Reading::of(&brief("", &[]))).starts_with("*Read 0 sentences"));
+    }
+}

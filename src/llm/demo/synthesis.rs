@@ -1,0 +1,353 @@
+//! What every demo algorithm does with `Task::Synthesise`: one answer out of the members' claims, with
+//! letters, in the sections the patterns ask for. Agreement is shown and never taken as proof.
+
+use std::collections::BTreeSet;
+
+use super::check::Verdict;
+use super::claims::Claim;
+use super::differ;
+use super::draft::{Draft, count, join};
+use super::reading::{Reading, cite};
+use super::review::{self, Lens, Read};
+use super::sceptic;
+use super::text;
+use crate::domain::chat::Brief;
+
+/// Comparing is quadratic in the clusters.
+const MOST_CLUSTERS: usize = 200;
+
+/// A statement and everyone who makes it.
+struct Cluster {
+    claim: Claim,
+    letters: BTreeSet<char>,
+    verdict: Verdict,
+    line: Option<usize>,
+}
+
+/// The one answer.
+pub fn synthesise(brief: &Brief, reading: &Reading, lens: Lens) -> String {
+    let read = review::read(&brief.peers, reading);
+    let mut clusters = clusters(&read);
+    let weight = |cluster: &Cluster| weight(cluster, reading, lens);
+    clusters.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+    let good = |cluster: &&Cluster| cluster.verdict == Verdict::Supported || reading.bare;
+    let best: Vec<&Cluster> = clusters.iter().filter(good).take(6).collect();
+    let mut draft = Draft::new();
+    draft.say(&format!(
+        "## Answer\n\n{}",
+        lead(brief, reading, &clusters, best.len())
+    ));
+    draft.say(
+        &best
+            .iter()
+            .map(|cluster| format!("- {}", told(cluster, reading)))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    );
+    draft.say(&sources(reading, &best));
+    let agreed = clusters
+        .iter()
+        .filter(|cluster| cluster.letters.len() > 1)
+        .take(4);
+    draft.list_or(
+        "Where the members agree",
+        agreed.map(|cluster| brief_told(cluster, reading)).collect(),
+        "None found.",
+    );
+    draft.list_or(
+        "Contradictions",
+        contradictions(&clusters, reading),
+        "None found.",
+    );
+    let alone = clusters.iter().filter(|cluster| {
+        cluster.letters.len() == 1 && !best.iter().any(|shown| std::ptr::eq(*shown, *cluster))
+    });
+    draft.list_or(
+        "Points made by one only",
+        alone
+            .take(4)
+            .map(|cluster| brief_told(cluster, reading))
+            .collect(),
+        "None found beyond the answer above.",
+    );
+    draft.list_or(
+        "Blind spots",
+        blind_spots(&read, brief, reading),
+        "None found.",
+    );
+    draft.finish()
+}
+
+/// What stands first: what a passage bears, then what the lens looks for. Agreement counts least.
+fn weight(cluster: &Cluster, reading: &Reading, lens: Lens) -> f64 {
+    let sharers = cluster.letters.len();
+    let borne = f64::from(u8::from(cluster.verdict == Verdict::Supported));
+    review::weight(&cluster.claim, reading, lens, sharers) + borne + 0.2 * sharers as f64
+}
+
+/// Joins claims that say the same, in order of their first appearance.
+fn clusters(read: &[Read]) -> Vec<Cluster> {
+    let mut clusters: Vec<Cluster> = Vec::new();
+    for peer in read {
+        for (claim, finding) in &peer.claims {
+            let line = finding
+                .line
+                .filter(|_| finding.verdict != Verdict::Unverifiable);
+            let same = |cluster: &&mut Cluster| {
+                let same_line =
+                    cluster.verdict == Verdict::Supported && line.is_some() && cluster.line == line;
+                (same_line && finding.verdict == Verdict::Supported)
+                    || review::alike(&cluster.claim, claim)
+            };
+            if let Some(cluster) = clusters.iter_mut().find(same) {
+                cluster.letters.insert(peer.letter);
+            } else if clusters.len() < MOST_CLUSTERS {
+                clusters.push(Cluster {
+                    claim: claim.clone(),
+                    letters: BTreeSet::from([peer.letter]),
+                    verdict: finding.verdict,
+                    line,
+                });
+            }
+        }
+    }
+    clusters
+}
+
+fn lead(brief: &Brief, reading: &Reading, clusters: &[Cluster], shown: usize) -> String {
+    let members = count(brief.peers.len(), "text");
+    if clusters.is_empty() {
+        return format!("*The {members} hold no statement that can be compared.*");
+    }
+    if reading.bare {
+        return format!(
+            "*Without a document nothing in the {members} can be checked. The statements below are the members', unverified.*"
+        );
+    }
+    if shown == 0 {
+        return format!(
+            "*The passages bear none of the {} in the {members}. They are listed below, unverified.*",
+            count(clusters.len(), "statement")
+        );
+    }
+    let borne = clusters
+        .iter()
+        .filter(|cluster| cluster.verdict == Verdict::Supported)
+        .count();
+    format!(
+        "*Out of the {members}: {}, of which the passages bear {borne}. These matter most to the question:*",
+        count(clusters.len(), "different statement")
+    )
+}
+
+fn told(cluster: &Cluster, reading: &Reading) -> String {
+    let letters = letters(cluster);
+    match cluster.line.map(|line| &reading.lines[line]) {
+        Some(line) if cluster.verdict == Verdict::Supported => {
+            format!("{} ({letters})", reading.quote(line))
+        }
+        _ => format!(
+            "“{}” ({letters}; unverified)",
+            text::shorten(&cluster.claim.text, 480)
+        ),
+    }
+}
+
+fn brief_told(cluster: &Cluster, reading: &Reading) -> String {
+    let place = cluster
+        .line
+        .map(|line| cite(reading.lines[line].source))
+        .unwrap_or_default();
+    let state = match cluster.verdict {
+        Verdict::Supported => "",
+        Verdict::Contradicted => "; a passage gives other figures",
+        Verdict::Unverifiable => "; not in the passages",
+    };
+    format!(
+        "“{}”{place} ({}{state})",
+        text::shorten(&cluster.claim.text, 200),
+        letters(cluster)
+    )
+}
+
+fn letters(cluster: &Cluster) -> String {
+    cluster
+        .letters
+        .iter()
+        .map(char::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Claims against passages, claims against claims, passages against passages.
+fn contradictions(clusters: &[Cluster], reading: &Reading) -> Vec<String> {
+    let mut found = Vec::new();
+    for cluster in clusters
+        .iter()
+        .filter(|cluster| cluster.verdict == Verdict::Contradicted)
+    {
+        if let Some(line) = cluster.line {
+            let said = text::shorten(&cluster.claim.text, 160);
+            found.push(format!(
+                "({}) “{said}”; the passage: {}",
+                letters(cluster),
+                reading.quote(&reading.lines[line])
+            ));
+        }
+    }
+    for (place, left) in clusters.iter().enumerate() {
+        for right in &clusters[place + 1..] {
+            let apart = left.letters.is_disjoint(&right.letters);
+            let likeness = text::likeness(&left.claim.terms, &right.claim.terms);
+            let figures = !left.claim.values.is_empty()
+                && !right.claim.values.is_empty()
+                && left.claim.values.is_disjoint(&right.claim.values);
+            let denied = left.claim.negated != right.claim.negated && likeness >= 0.7;
+            // What a passage decides has been told above.
+            let told = [left, right]
+                .iter()
+                .any(|one| one.verdict == Verdict::Contradicted);
+            if apart && !told && found.len() < 4 && ((figures && likeness >= 0.5) || denied) {
+                found.push(format!(
+                    "{} — against {}",
+                    brief_told(left, reading),
+                    brief_told(right, reading)
+                ));
+            }
+        }
+    }
+    let within = differ::differences(reading, 2);
+    found.extend(
+        within
+            .iter()
+            .map(|pair| format!("within the passages, {}", sceptic::told(reading, pair))),
+    );
+    found.truncate(5);
+    found
+}
+
+fn blind_spots(read: &[Read], brief: &Brief, reading: &Reading) -> Vec<String> {
+    let mut spots = Vec::new();
+    let missing = reading.missing();
+    if !missing.is_empty() && !reading.bare {
+        spots.push(format!("The passages never use: {}.", missing.join(", ")));
+    }
+    if reading.bare {
+        spots.push(
+            "There is no document: nothing here is checked, and a demo algorithm knows no facts."
+                .to_owned(),
+        );
+    }
+    if !brief.peers.is_empty() && !reading.bare {
+        let unused = review::unused(read, reading).into_iter().take(2);
+        spots.extend(
+            unused.map(|line| format!("Nobody uses {}", reading.quote(&reading.lines[line]))),
+        );
+    }
+    if let Some((word, kind)) = reading.kind.filter(|_| !reading.bare) {
+        let answered = read
+            .iter()
+            .flat_map(|peer| &peer.claims)
+            .any(|(claim, finding)| {
+                // A quote may have been cut short before the figure; the line has it whole.
+                let line = finding
+                    .line
+                    .map_or(&claim.text, |line| &reading.lines[line].text);
+                kind.fits(line) && reading.relevance(&claim.terms) > 0.0
+            });
+        if !answered {
+            spots.push(format!(
+                "“{word}” asks for {}; no member gives one.",
+                kind.name()
+            ));
+        }
+    }
+    spots
+}
+
+/// Which document the cited numbers belong to.
+fn sources(reading: &Reading, shown: &[&Cluster]) -> String {
+    let lines = shown.iter().filter_map(|cluster| cluster.line);
+    let cited: BTreeSet<u32> = lines.map(|line| reading.lines[line].source).collect();
+    let cited = reading
+        .places
+        .iter()
+        .filter(|(number, ..)| cited.contains(number));
+    let told: Vec<String> = cited
+        .map(|(number, document, page)| {
+            format!("[{number}] {}, p. {page}", text::shorten(document, 60))
+        })
+        .collect();
+    if told.is_empty() {
+        String::new()
+    } else {
+        format!("*Cited: {}.*", join(&told))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::demo::tests::{brief, with_peers};
+
+    const SOURCE: &str =
+        "The customer must pay all fees within 30 days. Support is not included in the basic plan.";
+
+    fn joined(peers: &[&str]) -> String {
+        let brief = with_peers(
+            brief("When must fees be paid, and is there a refund?", &[SOURCE]),
+            peers,
+        );
+        synthesise(&brief, &Reading::of(&brief), Lens::Shared)
+    }
+
+    #[test]
+    fn agreement_contradiction_and_gaps_are_told_with_letters() {
+        let told = joined(&[
+            "The customer must pay all fees within 30 days.",
+            "“The customer must pay all fees within 30 days.” [1]",
+            "The customer must pay all fees within 60 days.",
+        ]);
+        assert!(
+            told.contains("- “The customer must pay all fees within 30 days.” [1] (A, B)"),
+            "{told}"
+        );
+        assert!(told.contains("## Contradictions\n\n- (C) “The customer must pay all fees within 60 days.”; the passage:"), "{told}");
+        assert!(told.contains("never use: paid, refund"), "{told}");
+    }
+
+    #[test]
+    fn sections_stand_in_the_order_of_the_patterns() {
+        for peers in [
+            &[] as &[&str],
+            &["Nothing of note."],
+            &["Rockets fly to distant moons.", "Boats sail on quiet seas."],
+        ] {
+            let told = joined(peers);
+            let headings: Vec<&str> = told
+                .lines()
+                .filter_map(|line| line.strip_prefix("## "))
+                .collect();
+            assert_eq!(
+                headings,
+                [
+                    "Answer",
+                    "Where the members agree",
+                    "Contradictions",
+                    "Points made by one only",
+                    "Blind spots"
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn what_no_passage_bears_is_not_in_the_answer() {
+        let told = joined(&["Rockets fly to distant moons every week."]);
+        let answer = told.split("## Where").next().expect("an answer");
+        assert!(
+            !answer.contains("Rockets") && answer.contains("bear none"),
+            "{told}"
+        );
+    }
+}

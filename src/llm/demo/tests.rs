@@ -1,0 +1,304 @@
+//! The demo models from outside: honest, deterministic, never panicking, quoting what is there.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::chat::{Message, Peer, Role, Source};
+use crate::domain::parameters::Parameters;
+
+const GPL: &str = include_str!("../../../tests/data/documents/gpl-3.txt");
+const TASKS: [Task; 4] = [Task::Answer, Task::Review, Task::Revise, Task::Synthesise];
+
+/// A real text of some length.
+pub(super) fn gpl() -> &'static str {
+    GPL
+}
+
+pub(super) fn brief(question: &str, sources: &[&str]) -> Brief {
+    let source = |(index, text): (usize, &&str)| Source {
+        number: index as u32 + 1,
+        document: "licence.txt".into(),
+        page: 1,
+        text: (*text).to_owned(),
+    };
+    Brief {
+        question: question.to_owned(),
+        sources: sources.iter().enumerate().map(source).collect(),
+        ..Brief::default()
+    }
+}
+
+pub(super) fn with_peers(mut brief: Brief, texts: &[&str]) -> Brief {
+    let peer = |(letter, text): (char, &&str)| Peer {
+        letter,
+        text: (*text).to_owned(),
+    };
+    brief.peers = ('A'..='Z').zip(texts).map(peer).collect();
+    brief
+}
+
+fn request(brief: Brief, parameters: Parameters) -> Request {
+    Request {
+        model: "demo/extract".into(),
+        messages: vec![Message {
+            role: Role::User,
+            text: brief.question.clone(),
+        }],
+        parameters,
+        brief,
+        deadline: Duration::from_secs(60),
+    }
+}
+
+fn ask(model: &str, brief: Brief) -> String {
+    answer(model, &request(brief, Parameters::default()))
+        .expect("an answer")
+        .text
+}
+
+/// The licence in passages of about 1,200 characters, cut at blank lines, as the store would give them.
+fn passages() -> Vec<String> {
+    let mut passages = vec![String::new()];
+    for paragraph in GPL.split("\n\n") {
+        if passages.last().is_some_and(|last| last.len() > 1_200) {
+            passages.push(String::new());
+        }
+        if let Some(last) = passages.last_mut() {
+            last.push_str(paragraph);
+            last.push_str("\n\n");
+        }
+    }
+    passages
+}
+
+fn document(question: &str) -> Brief {
+    let passages = passages();
+    let texts: Vec<&str> = passages.iter().map(String::as_str).collect();
+    brief(question, &texts)
+}
+
+/// A whole critique run: answers, reviews, revisions, synthesis.
+fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
+    let names = ["demo/extract", "demo/phrases", "demo/sceptic"];
+    let mut said = Vec::new();
+    let mut last: Vec<String> = vec![String::new(); 3];
+    let mut firsts: Vec<String> = Vec::new();
+    for task in [Task::Answer, Task::Review, Task::Revise] {
+        let before = last.clone();
+        for (index, name) in names.into_iter().enumerate() {
+            let mut brief = document(question);
+            brief.task = task;
+            if task != Task::Answer {
+                let peer = |other: usize| Peer {
+                    letter: char::from(b'A' + other as u8),
+                    text: before[other].clone(),
+                };
+                brief.peers = (0..3).filter(|&other| other != index).map(peer).collect();
+                brief.own = firsts.get(index).cloned();
+            }
+            last[index] = ask(name, brief);
+            said.push((name, task, last[index].clone()));
+        }
+        if task == Task::Answer {
+            firsts = last.clone();
+        }
+    }
+    let texts: Vec<&str> = last.iter().map(String::as_str).collect();
+    let mut brief = with_peers(document(question), &texts);
+    brief.task = Task::Synthesise;
+    said.push(("demo/merge", Task::Synthesise, ask("demo/merge", brief)));
+    said
+}
+
+/// Every long quotation stands in the licence, whitespace aside.
+fn assert_quotes_are_real(told: &str) {
+    let source = text::squeeze(GPL);
+    let mut seen = 0;
+    for claim in claims::claims(told).iter().filter(|claim| claim.quoted) {
+        let words = claim.text.trim_end_matches(['…', ' ']);
+        assert!(
+            source.contains(words),
+            "not in the source: {words:?}\n{told}"
+        );
+        seen += 1;
+    }
+    assert!(seen > 0, "quotes nothing:\n{told}");
+}
+
+#[test]
+fn a_panel_over_a_real_document_quotes_it_truly() {
+    for question in [
+        "How long do I have to cure a violation before my rights end?",
+        "Summarise this document",
+        "Muss ich den Quelltext weitergeben?",
+    ] {
+        for (name, task, told) in panel(question) {
+            assert!(told.starts_with(claims::MARK), "{name} {task:?}");
+            assert_quotes_are_real(&told);
+            let words = told.split_whitespace().count();
+            assert!(
+                (60..=900).contains(&words),
+                "{name} {task:?}: {words} words\n{told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_panel_finds_the_answer_in_the_document() {
+    let said = panel("How long do I have to cure a violation before my rights end?");
+    let (.., last) = said.last().expect("a synthesis");
+    let answer = last.split("## Where").next().expect("an answer section");
+    assert!(
+        answer.contains("30 days") || answer.contains("60 days"),
+        "{last}"
+    );
+}
+
+#[test]
+fn the_table_is_sound() {
+    let models = models();
+    assert!(models.len() >= 3);
+    let mut ids: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();
+    ids.dedup();
+    assert_eq!(ids.len(), models.len());
+    for model in &models {
+        assert!(model.mock && model.provider == "demo" && model.id.starts_with("demo/"));
+        assert!(
+            answer(
+                &model.id,
+                &request(brief("Why?", &[]), Parameters::default())
+            )
+            .is_ok()
+        );
+    }
+    let missing = answer(
+        "demo/none",
+        &request(brief("Why?", &[]), Parameters::default()),
+    );
+    assert_eq!(
+        missing.map_err(|error| error.kind),
+        Err(CallErrorKind::Unavailable)
+    );
+}
+
+#[test]
+fn without_documents_no_fact_is_pretended() {
+    for model in models() {
+        let told = ask(&model.id, brief("When was the Eiffel Tower built?", &[]));
+        assert!(
+            told.contains("knows no facts") && told.contains("Eiffel"),
+            "{told}"
+        );
+        assert!(!told.contains("18"), "{told}");
+    }
+}
+
+#[test]
+fn limits_and_stops_are_kept() {
+    let with = |max_tokens, stop: &[&str]| {
+        let parameters = Parameters {
+            max_tokens,
+            stop: stop.iter().map(|text| (*text).to_owned()).collect(),
+            ..Parameters::default()
+        };
+        answer(
+            "demo/extract",
+            &request(
+                brief("Fees?", &["The fees are due in 30 days."]),
+                parameters,
+            ),
+        )
+    };
+    for most in [1, 2, 5, 20, 50] {
+        let cut = with(Some(most), &[]).expect("an answer");
+        assert!(
+            cut.usage.output <= u64::from(most)
+                && cut.finish == Finish::Length
+                && !cut.text.is_empty()
+        );
+        assert!(cut.usage.estimated);
+    }
+    let whole = with(Some(10_000), &[]).expect("an answer");
+    assert_eq!(whole.finish, Finish::Stop);
+    let stopped = with(None, &["not a"]).expect("an answer");
+    assert!(stopped.text.ends_with("), ") && stopped.finish == Finish::Stop);
+    assert_eq!(
+        with(None, &["*"]).map_err(|error| error.kind),
+        Err(CallErrorKind::Empty)
+    );
+}
+
+#[test]
+fn large_sources_are_read_whole() {
+    let large = GPL.repeat(6);
+    for task in TASKS {
+        let mut brief = with_peers(brief("warranty", &[&large]), &[GPL, GPL]);
+        brief.task = task;
+        brief.own = Some(GPL.to_owned());
+        assert!(!ask("demo/sceptic", brief).is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_text_gets_an_answer_and_the_same_one_twice(
+        question in any_text(), first in any_text(), second in any_text(), own in any_text(),
+    ) {
+        for model in models() {
+            for task in TASKS {
+                let mut brief = with_peers(brief(&question, &[&first, &second]), &[&second, &own, &first]);
+                brief.task = task;
+                brief.own = Some(own.clone());
+                let told = ask(&model.id, brief.clone());
+                prop_assert!(told.starts_with(claims::MARK));
+                prop_assert_eq!(told, ask(&model.id, brief));
+            }
+        }
+    }
+}
+
+/// Any characters, and words mixed with the marks the parsers look for.
+fn any_text() -> impl Strategy<Value = String> {
+    let parts = prop::sample::select(vec![
+        "word",
+        "Überfall",
+        "“",
+        "”",
+        "\"",
+        "[1]",
+        "[",
+        "(A)",
+        "(",
+        "claim:",
+        "**claim:** “",
+        "verdict: supported",
+        "fix: x",
+        "\n",
+        "\n\n",
+        "# ",
+        "- ",
+        ". ",
+        "30 days",
+        "$5",
+        "5%",
+        "量子計算",
+        "हिन्दी",
+        "|",
+        "\u{301}",
+        "…",
+        "*",
+        "'s",
+        " ",
+        "never",
+    ]);
+    prop_oneof![
+        any::<String>(),
+        prop::collection::vec(parts, 0..60).prop_map(|parts| parts.concat()),
+        "\\PC{0,200}",
+    ]
+}

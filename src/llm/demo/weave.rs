@@ -1,0 +1,164 @@
+//! `demo/merge` as a member: lays the passages side by side; what several of them say, what one alone
+//! says, how much of the question each covers. Its work as a synthesiser stands in `synthesis.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::draft::{Draft, count, join};
+use super::rank;
+use super::reading::Reading;
+use super::text;
+
+/// Above this likeness two lines count as saying the same.
+const ALIKE: f64 = 0.35;
+
+/// The first answer of the weaver.
+pub fn answer(reading: &Reading) -> String {
+    let mut draft = Draft::new();
+    let order = rank::rank(reading);
+    if reading.bare {
+        let best = rank::spread(reading, &order, 5, &[]);
+        draft.list(
+            "Statements that differ from each other",
+            best.iter()
+                .map(|&place| reading.quote(&reading.lines[place])),
+        );
+        return draft.finish();
+    }
+    let documents: BTreeSet<&str> = reading
+        .places
+        .iter()
+        .map(|(_, document, _)| document.as_str())
+        .collect();
+    let names: Vec<String> = documents
+        .iter()
+        .take(4)
+        .map(|name| text::shorten(name, 60))
+        .collect();
+    draft.say(&format!(
+        "*Compared {} of {}: {}{}.*",
+        count(reading.places.len(), "passage"),
+        count(documents.len(), "document"),
+        join(&names),
+        if documents.len() > 4 { " …" } else { "" },
+    ));
+    let pairs = said_twice(reading, &order);
+    draft.list(
+        "Said more than once",
+        pairs.iter().map(|&(left, right)| {
+            format!(
+                "{} and again{}",
+                reading.quote(&reading.lines[left]),
+                reading.cite(&reading.lines[right])
+            )
+        }),
+    );
+    let taken: Vec<usize> = pairs
+        .iter()
+        .flat_map(|&(left, right)| [left, right])
+        .collect();
+    draft.list(
+        "What each passage brings",
+        best_of_each(reading, &order, &taken),
+    );
+    draft.list("Coverage of the question", coverage(reading));
+    let missing = reading.missing();
+    if !missing.is_empty() {
+        draft.list(
+            "Not known",
+            [format!("No passage uses: {}.", missing.join(", "))],
+        );
+    }
+    draft.finish()
+}
+
+/// Pairs of lines from different passages that say nearly the same, the nearest to the question first.
+fn said_twice(reading: &Reading, order: &[usize]) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    for (place, &left) in order.iter().enumerate() {
+        for &right in &order[place + 1..] {
+            let (a, b) = (&reading.lines[left], &reading.lines[right]);
+            if a.source != b.source && text::likeness(&a.terms, &b.terms) >= ALIKE {
+                pairs.push((left.min(right), left.max(right)));
+            }
+        }
+    }
+    let mut used = BTreeSet::new();
+    pairs.retain(|&(left, right)| used.insert(left) && used.insert(right));
+    pairs.truncate(3);
+    pairs
+}
+
+/// The best line of the passages that matter most.
+fn best_of_each(reading: &Reading, order: &[usize], taken: &[usize]) -> Vec<String> {
+    let mut best: BTreeMap<u32, usize> = BTreeMap::new();
+    for &place in order.iter().filter(|place| !taken.contains(place)) {
+        best.entry(reading.lines[place].source).or_insert(place);
+    }
+    let mut places: Vec<usize> = best.into_values().collect();
+    places.sort_by(|&a, &b| {
+        rank::nearness(reading, b)
+            .total_cmp(&rank::nearness(reading, a))
+            .then(a.cmp(&b))
+    });
+    places.truncate(6);
+    places.sort_unstable();
+    places
+        .into_iter()
+        .map(|place| reading.quote(&reading.lines[place]))
+        .collect()
+}
+
+/// For each word of the question, the passages that use it.
+fn coverage(reading: &Reading) -> Vec<String> {
+    let mut told = Vec::new();
+    for asked in reading
+        .asked
+        .iter()
+        .filter(|asked| !asked.found.is_empty())
+        .take(6)
+    {
+        let sources: BTreeSet<u32> = reading
+            .holding(&asked.found)
+            .into_iter()
+            .map(|place| reading.lines[place].source)
+            .collect();
+        let cited: Vec<String> = sources
+            .iter()
+            .take(8)
+            .map(|source| format!("[{source}]"))
+            .collect();
+        told.push(format!(
+            "**{}**: {} of {} {}",
+            asked.word,
+            sources.len(),
+            count(reading.places.len(), "passage"),
+            cited.join(" ")
+        ));
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::demo::tests::brief;
+
+    #[test]
+    fn repeated_statements_are_paired_across_passages() {
+        let told = answer(&Reading::of(&brief(
+            "notice period and fees",
+            &[
+                "The notice period of this contract is 30 days. Cats sleep all day.",
+                "This contract has a notice period of 30 days. Fees are high.",
+            ],
+        )));
+        assert!(
+            told.contains("## Said more than once") && told.contains("and again [2]"),
+            "{told}"
+        );
+        assert!(
+            told.contains("**notice**: 2 of 2 passages [1] [2]"),
+            "{told}"
+        );
+    }
+}
