@@ -6,10 +6,69 @@ pub mod api_keys;
 pub mod documents;
 pub mod error;
 
+use std::sync::Arc;
+
+use crate::clock;
+use crate::config::Config;
 use crate::crypto;
-use crate::store;
+use crate::domain::time::Timestamp;
+use crate::store::{self, Store};
 
 pub use error::{Error, Kind, Result};
+
+/// Everything that lives as long as the process.
+pub struct App {
+    /// As it was checked at the start.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// When the process started.
+    pub started: Timestamp,
+    accounts: accounts::Accounts,
+}
+
+impl App {
+    /// Opens the store, making or migrating it. Must be called within a tokio runtime.
+    pub fn open(config: Config) -> Result<Arc<Self>> {
+        let folder = &config.data_dir;
+        let broken = |fault: std::io::Error| {
+            let text = format!("the data folder {} cannot be used", folder.display());
+            Error::new(Kind::Internal, format!("{text}: {fault}"))
+        };
+        std::fs::create_dir_all(folder).map_err(broken)?;
+        let secret = match &config.secret {
+            Some(secret) => secret.expose().to_owned(),
+            None => crypto::secret::of_folder(folder).map_err(broken)?,
+        };
+        let path = folder.join("quire.db");
+        let store = Store::open(&store::Settings { path })
+            .map_err(|fault| Error::new(Kind::Internal, fault.to_string()))?;
+        let settings = accounts::Settings {
+            secret,
+            password_rounds: config.password_rounds,
+            login_per_minute: config.limits.login_per_minute,
+            registration: config.registration,
+        };
+        let accounts = accounts::Accounts::new(store.clone(), &settings);
+        let started = clock::now();
+        Ok(Arc::new(Self {
+            config,
+            store,
+            started,
+            accounts,
+        }))
+    }
+
+    /// Accounts, keys and administration.
+    pub fn accounts(&self) -> &accounts::Accounts {
+        &self.accounts
+    }
+
+    /// Closes the store.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}
 
 impl From<store::StoreError> for Error {
     fn from(fault: store::StoreError) -> Self {

@@ -1,1 +1,225 @@
-//! Turns requests into app calls. The only folder that names hyper.
+//! Turns requests into app calls. The only folder that names hyper. This file is the life of the server:
+//! accept, bound, serve, drain.
+
+pub mod body;
+mod connection;
+pub mod cx;
+pub mod error;
+pub mod handlers;
+mod headers;
+mod json;
+mod limit;
+pub mod reply;
+mod router;
+pub mod routes;
+mod server;
+pub mod sse;
+mod stats;
+pub mod who;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::app::{App, Error, Kind};
+use crate::log;
+use connection::{Overdue, Patience, Pulse, Wire};
+pub use cx::Cx;
+pub use error::ApiError;
+pub use hyper::{StatusCode, header};
+pub use reply::Reply;
+use server::{Entry, Server};
+pub use who::{Admin, LinkToken};
+
+/// A way in: a bound listener, and what `/` is behind it.
+pub struct Door {
+    /// Bound already: the caller knows its port, and a port that is taken is the caller's to report.
+    pub listener: TcpListener,
+    /// Whether `/` is the JSON index here, because another door serves the pages.
+    pub index: bool,
+}
+
+/// Headers beyond this are answered with 431.
+const MOST_HEADER_BYTES: usize = 16 << 10;
+
+/// What a connection is told, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Serve,
+    Finish,
+    Drop,
+}
+
+/// Serves until `shutdown` is ready, then lets running requests finish, as long as the settings allow.
+pub async fn serve(app: Arc<App>, doors: Vec<Door>, shutdown: impl Future<Output = ()>) {
+    let limits = app.config.limits;
+    let server = Arc::new(Server::new(app));
+    let slots = Arc::new(Semaphore::new(limits.max_connections));
+    let (orders, order) = watch::channel(Order::Serve);
+    let accepting = doors
+        .into_iter()
+        .map(|door| tokio::spawn(accept(server.clone(), door, slots.clone(), order.clone())))
+        .collect::<Vec<_>>();
+
+    shutdown.await;
+    server.stopping.store(true, Relaxed);
+    for task in accepting {
+        task.abort();
+        // Waited for, so that its listener is closed before we go on.
+        let _ = task.await;
+    }
+    let _ = orders.send(Order::Finish);
+    let all = limits.max_connections as u32;
+    if timeout(limits.shutdown_timeout, slots.acquire_many(all))
+        .await
+        .is_err()
+    {
+        let _ = orders.send(Order::Drop);
+        let open = server.stats.open.load(Relaxed);
+        log::warn("connections cut off at shutdown", &[("open", &open)]);
+        let _ = timeout(Duration::from_secs(1), slots.acquire_many(all)).await;
+    }
+}
+
+/// Takes connections for as long as it is not aborted.
+async fn accept(
+    server: Arc<Server>,
+    door: Door,
+    slots: Arc<Semaphore>,
+    order: watch::Receiver<Order>,
+) {
+    let mut pause = Duration::ZERO;
+    loop {
+        let (socket, peer) = match door.listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) if is_the_client_s(&error) => continue,
+            Err(error) => {
+                // Out of file handles, most likely: connections that end give some back.
+                pause = (pause * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
+                log::warn("cannot accept a connection", &[("why", &error)]);
+                sleep(pause).await;
+                continue;
+            }
+        };
+        pause = Duration::ZERO;
+        let Ok(slot) = slots.clone().try_acquire_owned() else {
+            server.stats.turned_away.fetch_add(1, Relaxed);
+            turn_away(&socket);
+            continue;
+        };
+        let (server, order) = (server.clone(), order.clone());
+        let index = door.index;
+        // Owned by `serve`, which waits until every slot is back.
+        tokio::spawn(async move {
+            server.stats.open.fetch_add(1, Relaxed);
+            let stats = server.clone();
+            connection(server, socket, peer, index, order).await;
+            stats.stats.open.fetch_sub(1, Relaxed);
+            drop(slot);
+        });
+    }
+}
+
+fn is_the_client_s(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}
+
+/// Serves one connection to its end.
+async fn connection(
+    server: Arc<Server>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    index: bool,
+    mut order: watch::Receiver<Order>,
+) {
+    // Answers are written whole; waiting for more to send would only add a delay.
+    let _ = socket.set_nodelay(true);
+    let limits = server.app.config.limits;
+    let patience = Patience {
+        headers: limits.header_timeout,
+        idle: limits.idle_timeout,
+    };
+    let entry = Entry {
+        peer: peer.ip().to_canonical(),
+        index,
+    };
+    let pulse = Pulse::new();
+    let answering = pulse.clone();
+    let service = service_fn(move |request| {
+        let busy = answering.busy();
+        let answer = server.clone().answer(request, entry);
+        async move { Ok::<_, Infallible>(answer.await.into_response(busy)) }
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The pulse does this, see `connection`.
+        .header_read_timeout(None)
+        .max_buf_size(MOST_HEADER_BYTES)
+        .serve_connection(Wire::new(socket, pulse.clone()), service);
+
+    let tick = patience.headers.min(patience.idle) / 2;
+    let mut alarm = pin!(sleep(tick));
+    let overdue = loop {
+        tokio::select! {
+            // A failure is the client's: it left, or sent no HTTP, and has been told.
+            _ = &mut connection => return,
+            _ = &mut alarm => match pulse.overdue(patience) {
+                Some(overdue) => break overdue,
+                None => {
+                    let next = alarm.deadline() + tick;
+                    alarm.as_mut().reset(next);
+                }
+            },
+            Ok(()) = order.changed() => match *order.borrow_and_update() {
+                Order::Serve => {}
+                Order::Finish => std::pin::Pin::new(&mut connection).graceful_shutdown(),
+                Order::Drop => return,
+            },
+        }
+    };
+    if overdue == Overdue::Headers {
+        let socket = connection.into_parts().io.into_socket();
+        say(&socket, &ApiError::slow("the headers"));
+    }
+}
+
+fn turn_away(socket: &TcpStream) {
+    let mut error = Error::new(Kind::Unavailable, "too many connections are open");
+    error.retry_after = Some(Duration::from_secs(1));
+    say(socket, &ApiError::from(error).closing());
+}
+
+/// A last word where hyper is not there to say it. Written at once or not at all.
+fn say(socket: &TcpStream, error: &ApiError) {
+    let body = error.body("").to_string();
+    let mut text = format!(
+        "HTTP/1.1 {}\r\ncontent-length: {}\r\n",
+        error.status(),
+        body.len()
+    );
+    let mut reply = error.reply("");
+    headers::Common::default().add(&mut reply, "");
+    for (name, value) in reply.headers() {
+        text.push_str(&format!(
+            "{name}: {}\r\n",
+            value.to_str().unwrap_or_default()
+        ));
+    }
+    let _ = socket.try_write(format!("{text}\r\n{body}").as_bytes());
+}

@@ -1,0 +1,170 @@
+//! Request bodies: counted, bounded in size and in time. Nothing is believed that a client says about
+//! the length of what it sends.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+use super::error::ApiError;
+use crate::app::Kind;
+
+/// Why a body did not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Longer than the limit, in bytes.
+    TooLarge(u64),
+    /// Nothing came for too long.
+    Slow,
+    /// The client left, or its framing is broken.
+    Broken,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::TooLarge(most) => write!(f, "the body is larger than {}", size(*most)),
+            Fault::Slow => f.write_str("the body took too long to arrive"),
+            Fault::Broken => f.write_str("the body ended before it was complete"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::TooLarge(_) => Self::new(Kind::TooLarge, fault.to_string()).closing(),
+            Fault::Slow => Self::slow("the body"),
+            Fault::Broken => Self::new(Kind::BadRequest, fault.to_string()).closing(),
+        }
+    }
+}
+
+impl From<multer::Error> for ApiError {
+    fn from(error: multer::Error) -> Self {
+        if let multer::Error::StreamReadFailed(cause) = &error
+            && let Some(fault) = cause.downcast_ref::<Fault>()
+        {
+            return (*fault).into();
+        }
+        let text = format!("the form cannot be read: {error}");
+        Self::new(Kind::BadRequest, text).closing()
+    }
+}
+
+/// A size for a person: whole units where they are whole.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        _ if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
+        _ if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} bytes"),
+    }
+}
+
+/// A body that counts what comes and gives up on a client that sends nothing.
+pub struct Inbound {
+    body: Incoming,
+    most: u64,
+    seen: u64,
+    patience: Duration,
+    // Made at the first wait: most bodies are there when they are asked for.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Inbound {
+    pub(super) fn new(body: Incoming, most: u64, patience: Duration) -> Self {
+        Self {
+            body,
+            most,
+            seen: 0,
+            patience,
+            alarm: None,
+        }
+    }
+    /// The length that the client has announced, when it has.
+    pub fn announced(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
+    /// Reads on for a moment without keeping anything. A client that is still sending would otherwise
+    /// see its connection reset before it sees the answer.
+    async fn discard(mut self) {
+        const MOST: u64 = 16 << 20;
+        let rest = async {
+            let mut seen = 0;
+            while let Some(Ok(frame)) = self.body.frame().await {
+                seen += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if seen > MOST {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(self.patience.min(Duration::from_secs(2)), rest).await;
+    }
+}
+
+impl Body for Inbound {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let most = self.most;
+        if self.announced().is_some_and(|length| length > most) {
+            return Poll::Ready(Some(Err(Fault::TooLarge(most))));
+        }
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+            let patience = self.patience;
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(patience)));
+            ready!(alarm.as_mut().poll(context));
+            return Poll::Ready(Some(Err(Fault::Slow)));
+        };
+        self.alarm = None;
+        let Some(frame) = frame else {
+            return Poll::Ready(None);
+        };
+        let frame = frame.map_err(|_| Fault::Broken)?;
+        self.seen += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if self.seen > most {
+            return Poll::Ready(Some(Err(Fault::TooLarge(most))));
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The whole body, when it arrives within `whole`.
+pub(super) async fn collect(mut body: Inbound, whole: Duration) -> Result<Vec<u8>, ApiError> {
+    let announced = body.announced().unwrap_or(0).min(body.most);
+    let mut bytes = Vec::with_capacity(announced as usize);
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                bytes.extend_from_slice(&data);
+            }
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(whole, reading).await {
+        Ok(Ok(())) => Ok(bytes),
+        Ok(Err(fault)) => {
+            if matches!(fault, Fault::TooLarge(_)) {
+                body.discard().await;
+            }
+            Err(fault.into())
+        }
+        Err(_) => Err(Fault::Slow.into()),
+    }
+}

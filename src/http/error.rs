@@ -1,0 +1,220 @@
+//! Error bodies: the only place that gives a kind its status and code, and the only one that writes
+//! an error body. Private texts end in the log, never in a body.
+
+use hyper::StatusCode;
+use hyper::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
+use serde_json::{Value, json};
+
+use super::limit::Standing;
+use super::reply::Reply;
+use crate::app::{Error, Kind};
+
+/// Why a request was refused: what the app says, or one of the two reasons that only HTTP knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// From the app's closed list.
+    App(Kind),
+    /// The path is known, the method is not.
+    WrongMethod,
+    /// The client took too long to send.
+    Slow,
+}
+
+use Cause::App;
+
+/// One row a cause: status, code, OpenAI's type for it, what to do where the error itself does not say.
+#[rustfmt::skip]
+pub static KINDS: &[(Cause, u16, &str, &str, &str)] = &[
+    (App(Kind::BadRequest),      400, "BAD_REQUEST",            "invalid_request_error", "correct the request"),
+    (App(Kind::BadInput),        422, "VALIDATION_ERROR",       "invalid_request_error", "correct the fields named in detail"),
+    (App(Kind::SignInNeeded),    401, "UNAUTHENTICATED",        "authentication_error",  "sign in, or send a bearer token or an API key"),
+    (App(Kind::Forbidden),       403, "FORBIDDEN",              "permission_error",      "ask an administrator"),
+    (App(Kind::Missing),         404, "NOT_FOUND",              "not_found_error",       "check the address"),
+    (Cause::WrongMethod,         405, "METHOD_NOT_ALLOWED",     "invalid_request_error", "use a method that the Allow header lists"),
+    (Cause::Slow,                408, "REQUEST_TIMEOUT",        "invalid_request_error", "send the request again, faster"),
+    (App(Kind::Conflict),        409, "CONFLICT",               "invalid_request_error", "read it again and decide"),
+    (App(Kind::TooLarge),        413, "PAYLOAD_TOO_LARGE",      "invalid_request_error", "send less"),
+    (App(Kind::UnsupportedType), 415, "UNSUPPORTED_MEDIA_TYPE", "invalid_request_error", "send a supported type"),
+    (App(Kind::TooFast),         429, "RATE_LIMITED",           "rate_limit_error",      "wait as long as Retry-After says"),
+    (App(Kind::BudgetExceeded),  402, "BUDGET_EXCEEDED",        "insufficient_quota",    "raise the budget, or ask for less"),
+    (App(Kind::UpstreamFailed),  502, "UPSTREAM_FAILED",        "api_error",             "try again, or choose another model"),
+    (App(Kind::Unavailable),     503, "SERVICE_UNAVAILABLE",    "api_error",             "try again later"),
+    (App(Kind::Internal),        500, "INTERNAL_ERROR",         "api_error",             "try again; if it stays, give an administrator the request id"),
+];
+
+/// A refusal on its way out. Boxed: results are moved about far more often than they fail.
+#[derive(Debug)]
+pub struct ApiError(Box<Refusal>);
+
+#[derive(Debug)]
+struct Refusal {
+    cause: Cause,
+    error: Error,
+    allow: Option<String>,
+    standing: Option<Standing>,
+    close: bool,
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        Self::of(App(error.kind), error)
+    }
+}
+
+impl ApiError {
+    /// A refusal of a kind of the app's, with a text to send.
+    pub fn new(kind: Kind, public: impl Into<String>) -> Self {
+        Error::new(kind, public).into()
+    }
+    /// The path exists, but not for this method.
+    pub fn wrong_method(allow: String) -> Self {
+        let text = format!("this path answers {allow}");
+        let mut refusal = Self::of(Cause::WrongMethod, Error::new(Kind::BadRequest, text));
+        refusal.0.allow = Some(allow);
+        refusal
+    }
+    /// The client took too long.
+    pub fn slow(what: &str) -> Self {
+        let text = format!("{what} took too long to arrive");
+        Self::of(Cause::Slow, Error::new(Kind::BadRequest, text)).closing()
+    }
+    /// The same, and the connection ends with it: what is left of the request is not read.
+    pub fn closing(mut self) -> Self {
+        self.0.close = true;
+        self
+    }
+    /// Tells the caller where it stands with its rate.
+    pub(super) fn standing(mut self, standing: Option<Standing>) -> Self {
+        self.0.standing = standing;
+        self
+    }
+    /// The text for the log, where there is one.
+    pub fn private(&self) -> Option<&str> {
+        self.0.error.private.as_deref()
+    }
+    /// The status it will have.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+    /// The contract's body and headers.
+    pub fn reply(&self, request_id: &str) -> Reply {
+        let mut reply = Reply::json(&self.body(request_id)).status(self.status());
+        if self.status() == StatusCode::UNAUTHORIZED {
+            reply = reply.header(WWW_AUTHENTICATE, "Bearer");
+        }
+        if let Some(length) = self.0.error.retry_after {
+            let seconds = length.as_millis().div_ceil(1000).max(1);
+            reply = reply.header(RETRY_AFTER, &seconds.to_string());
+        }
+        if let Some(allow) = &self.0.allow {
+            reply = reply.header(ALLOW, allow);
+        }
+        if let Some(standing) = self.0.standing {
+            standing.tell(reply.headers_mut());
+        }
+        if self.0.close {
+            reply = reply.header(CONNECTION, "close");
+        }
+        reply
+    }
+    /// The error body of the contract, also for the last event of a stream.
+    pub fn body(&self, request_id: &str) -> Value {
+        let (_, _, code, _, advice) = self.row();
+        let error = &self.0.error;
+        let detail = if error.fields.is_empty() {
+            Value::from(error.public.as_str())
+        } else {
+            let field = |field: &crate::app::error::Field| json!({"loc": field.place, "msg": field.message, "type": field.kind});
+            error.fields.iter().map(field).collect()
+        };
+        let resolution = match error.resolution.as_str() {
+            "" => advice,
+            said => said,
+        };
+        json!({
+            "status": "error",
+            "error_code": code,
+            "message": error.public,
+            "error": error.public,
+            "detail": detail,
+            "resolution": resolution,
+            "request_id": request_id,
+        })
+    }
+
+    fn of(cause: Cause, error: Error) -> Self {
+        Self(Box::new(Refusal {
+            cause,
+            error,
+            allow: None,
+            standing: None,
+            close: false,
+        }))
+    }
+    fn row(&self) -> &'static (Cause, u16, &'static str, &'static str, &'static str) {
+        KINDS
+            .iter()
+            .find(|row| row.0 == self.0.cause)
+            .expect("a test holds that every cause has a row")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    #[test]
+    fn codes_are_unique_and_every_kind_has_one() {
+        let mut codes = BTreeSet::new();
+        for row in KINDS {
+            assert!(codes.insert(row.2), "{} twice", row.2);
+            assert!(row.1 >= 400 && StatusCode::from_u16(row.1).is_ok());
+            assert!(row.1 >= 500 || !row.4.contains("internal"));
+        }
+        use Kind::*;
+        for kind in [
+            BadRequest,
+            BadInput,
+            SignInNeeded,
+            Forbidden,
+            Missing,
+            Conflict,
+            TooLarge,
+            UnsupportedType,
+            TooFast,
+            BudgetExceeded,
+            UpstreamFailed,
+            Unavailable,
+            Internal,
+        ] {
+            assert!(KINDS.iter().any(|row| row.0 == App(kind)), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_private_text_stays_private() {
+        let error = ApiError::from(Error::internal("disk /var/x is full"));
+        assert_eq!(error.private(), Some("disk /var/x is full"));
+        assert!(!error.body("7").to_string().contains("/var"));
+    }
+
+    #[test]
+    fn wrong_fields_are_listed() {
+        let error = ApiError::from(Error::field(&["body", "email"], "missing", "is needed"));
+        assert_eq!(
+            error.body("7")["detail"],
+            json!([{"loc": ["body", "email"], "msg": "is needed", "type": "missing"}])
+        );
+        assert_eq!(error.status(), 422);
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_to_seconds() {
+        let mut error = Error::new(Kind::TooFast, "too many requests");
+        error.retry_after = Some(Duration::from_millis(1001));
+        let reply = ApiError::from(error).reply("7");
+        assert_eq!(reply.headers()[RETRY_AFTER], "2");
+    }
+}

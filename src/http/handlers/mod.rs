@@ -1,0 +1,4 @@
+//! What happens behind each row of the table: read input into a checked type, call one use case, shape
+//! the answer.
+
+pub mod health;

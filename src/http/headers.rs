@@ -1,0 +1,100 @@
+//! The headers that every answer has, and those for pages of other origins.
+
+use hyper::HeaderMap;
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderName,
+    HeaderValue, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS, X_XSS_PROTECTION,
+};
+
+use super::reply::Reply;
+use crate::config::{Config, Environment};
+
+/// No inline script or style, nothing from elsewhere, and nobody frames us.
+pub const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a request decides about the headers of its answer.
+#[derive(Default)]
+pub struct Common {
+    hsts: bool,
+    origin: Option<HeaderValue>,
+    varies: bool,
+}
+
+impl Common {
+    /// Of this request.
+    pub fn of(headers: &HeaderMap, config: &Config, https: bool) -> Self {
+        let listed = |origin: &&HeaderValue| {
+            let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
+            config.cors_origins.contains(&text)
+        };
+        let varies = !config.cors_origins.is_empty();
+        let origin = varies.then(|| headers.get(ORIGIN)).flatten();
+        Self {
+            hsts: https || config.environment == Environment::Production,
+            origin: origin.filter(listed).cloned(),
+            varies,
+        }
+    }
+
+    /// Puts them on the answer.
+    pub fn add(self, reply: &mut Reply, request_id: &str) {
+        let headers = reply.headers_mut();
+        // Sized once: growing the map header by header costs more than all of them.
+        headers.reserve(12);
+        for (name, value) in [
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (X_FRAME_OPTIONS, "DENY"),
+            (REFERRER_POLICY, "strict-origin-when-cross-origin"),
+            (X_XSS_PROTECTION, "1; mode=block"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if !request_id.is_empty()
+            && let Ok(id) = HeaderValue::from_str(request_id)
+        {
+            headers.insert(REQUEST_ID, id);
+        }
+        if self.hsts {
+            let value = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+            headers.insert(STRICT_TRANSPORT_SECURITY, value);
+        }
+        if self.varies {
+            headers.append(VARY, HeaderValue::from_static("origin"));
+        }
+        if let Some(origin) = self.origin {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            for (name, value) in [
+                (ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"),
+                (
+                    ACCESS_CONTROL_EXPOSE_HEADERS,
+                    "x-request-id, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset",
+                ),
+            ] {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+        } else {
+            // Without a listed origin these would say nothing, so a preflight is refused by their absence.
+            headers.remove(ACCESS_CONTROL_ALLOW_METHODS);
+            headers.remove(ACCESS_CONTROL_ALLOW_HEADERS);
+            headers.remove(ACCESS_CONTROL_MAX_AGE);
+        }
+    }
+}
+
+/// The answer to a question about what another origin's page may send.
+pub fn preflight(reply: Reply, methods: Option<&String>) -> Reply {
+    let Some(methods) = methods else {
+        return reply;
+    };
+    reply
+        .header(ACCESS_CONTROL_ALLOW_METHODS, methods)
+        .header(
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, x-api-key, x-request-id, last-event-id",
+        )
+        .header(ACCESS_CONTROL_MAX_AGE, "600")
+}

@@ -1,0 +1,152 @@
+//! How often a caller or an address may ask. Holds a bounded number of token buckets; the rule itself is
+//! `domain::bucket`.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, HeaderValue};
+
+use super::error::ApiError;
+use crate::app::{Error, Kind};
+use crate::domain::bucket::{Bucket, Rate};
+use crate::domain::time::Timestamp;
+use crate::domain::user::Caller;
+
+/// Buckets of one generation. Two generations are kept: whoever asked lately is in the newer one, and
+/// the older one is dropped whole when the newer is full.
+const MOST: usize = 4096;
+
+/// The buckets of all callers.
+pub struct Limiter {
+    rate: Rate,
+    seed: RandomState,
+    generations: Mutex<[HashMap<u64, Bucket>; 2]>,
+}
+
+/// Where a caller stands after a request that was let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    limit: u32,
+    remaining: u32,
+    reset: Duration,
+}
+
+impl Limiter {
+    /// So many requests a minute for everyone.
+    pub fn new(per_minute: u32) -> Self {
+        Self {
+            rate: Rate::per_minute(per_minute),
+            seed: RandomState::new(),
+            generations: Mutex::default(),
+        }
+    }
+
+    /// Counts a request of this caller, or of this address where nobody is signed in.
+    pub fn check(
+        &self,
+        caller: Option<&Caller>,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<Standing, ApiError> {
+        // A hash keyed by chance stands for the caller: nobody can aim at another one's bucket.
+        let key = match caller {
+            Some(caller) => self.seed.hash_one(caller.user.as_str()),
+            None => self.seed.hash_one(network(peer)),
+        };
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner());
+        let [newer, older] = &mut *generations;
+        if newer.len() >= MOST && !newer.contains_key(&key) {
+            *older = std::mem::take(newer);
+        }
+        let known = older.remove(&key);
+        let bucket = newer
+            .entry(key)
+            .or_insert_with(|| known.unwrap_or_else(|| Bucket::full(self.rate, now)));
+        match bucket.take(self.rate, now) {
+            Ok(()) => Ok(Standing {
+                limit: self.rate.burst,
+                remaining: bucket.remaining(),
+                reset: bucket.until_full(self.rate),
+            }),
+            Err(wait) => Err(self.too_fast(wait)),
+        }
+    }
+
+    fn too_fast(&self, wait: Duration) -> ApiError {
+        let mut error = Error::new(Kind::TooFast, "too many requests in a short time");
+        error.retry_after = Some(wait);
+        let standing = Standing {
+            limit: self.rate.burst,
+            remaining: 0,
+            reset: wait,
+        };
+        ApiError::from(error).standing(Some(standing))
+    }
+}
+
+impl Standing {
+    /// Adds the three headers.
+    pub fn tell(&self, headers: &mut HeaderMap) {
+        let reset = self.reset.as_millis().div_ceil(1000) as u64;
+        for (name, number) in [
+            ("x-ratelimit-limit", u64::from(self.limit)),
+            ("x-ratelimit-remaining", u64::from(self.remaining)),
+            ("x-ratelimit-reset", reset),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from(number));
+        }
+    }
+}
+
+/// An IPv6 client has a whole /64 to ask from, so that is what counts.
+fn network(peer: IpAddr) -> u128 {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits() >> 64 << 64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    #[test]
+    fn each_address_has_its_own_bucket() {
+        let limiter = Limiter::new(2);
+        let check = |text: &str| limiter.check(None, address(text), NOW).is_ok();
+        assert!(check("10.0.0.1") && check("10.0.0.1"));
+        assert!(!check("10.0.0.1"));
+        assert!(
+            !check("::ffff:10.0.0.1"),
+            "the same address in another notation"
+        );
+        assert!(check("10.0.0.2"));
+        assert!(check("2001:db8::1") && check("2001:db8::2"));
+        assert!(!check("2001:db8::3"), "the same network");
+    }
+
+    #[test]
+    fn the_number_of_buckets_is_bounded_and_the_active_are_kept() {
+        let limiter = Limiter::new(1);
+        let busy = address("192.0.2.1");
+        assert!(limiter.check(None, busy, NOW).is_ok());
+        for number in 0..50_000_u32 {
+            let _ = limiter.check(None, IpAddr::from(number.to_be_bytes()), NOW);
+            assert!(limiter.check(None, busy, NOW).is_err(), "{number}");
+        }
+        let generations = limiter.generations.lock().expect("not poisoned");
+        assert!(generations.iter().all(|map| map.len() <= MOST));
+    }
+}

@@ -1,0 +1,209 @@
+//! Answers: a status, headers and a body that is whole, a file, or a stream of events.
+//! Knows nothing of routes or callers.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE};
+use hyper::{HeaderMap, Response, StatusCode};
+use serde::Serialize;
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::connection::Busy;
+use super::error::ApiError;
+use crate::app::{Error, Kind};
+
+/// An answer being put together.
+pub struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Body,
+}
+
+impl Reply {
+    /// 200 without a body.
+    pub fn empty() -> Self {
+        Self::of(Bytes::new())
+    }
+    /// 200 with this as JSON.
+    pub fn json(value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(text) => Self::bytes(text, "application/json"),
+            // Only a map with keys that are no text fails, and no answer of ours has one.
+            Err(_) => Self::empty().status(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+    /// 200 with these bytes.
+    pub fn bytes(bytes: impl Into<Bytes>, content_type: &'static str) -> Self {
+        let mut reply = Self::of(bytes.into());
+        reply
+            .headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        reply
+    }
+    /// 200 with the bytes of a file, read as the client takes them.
+    pub async fn file(path: &Path, content_type: &str) -> Result<Self, ApiError> {
+        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+        let length = file.metadata().await.map_err(unreadable)?.len();
+        let body = FileBody {
+            file,
+            left: length,
+            piece: BytesMut::new(),
+        };
+        Ok(Self::live(body).header(CONTENT_TYPE, content_type))
+    }
+    /// 200 with a body of ours that is not whole yet.
+    pub(super) fn live(
+        body: impl HttpBody<Data = Bytes, Error = std::io::Error> + Send + 'static,
+    ) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Body {
+                content: Content::Live(Box::pin(body)),
+                busy: None,
+            },
+        }
+    }
+    /// Another status.
+    pub fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+    /// A header; it replaces one of the same name. A value that cannot stand in a header is left out.
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+    /// One more `Set-Cookie`.
+    pub fn cookie(mut self, cookie: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(cookie) {
+            self.headers.append(SET_COOKIE, value);
+        }
+        self
+    }
+    /// The headers so far.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+    pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+    pub(super) fn code(&self) -> StatusCode {
+        self.status
+    }
+    /// The length of the body, where it is known.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+    pub(super) fn into_response(mut self, busy: Busy) -> Response<Body> {
+        self.body.busy = Some(busy);
+        let mut response = Response::new(self.body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+
+    fn of(bytes: Bytes) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Body {
+                content: Content::Whole(bytes),
+                busy: None,
+            },
+        }
+    }
+}
+
+fn unreadable(error: std::io::Error) -> ApiError {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => ApiError::new(Kind::Missing, "the file is not there"),
+        _ => Error::internal(format!("cannot read a file to send: {error}")).into(),
+    }
+}
+
+/// The one body type of all answers. While it lives, its connection counts as busy.
+pub struct Body {
+    content: Content,
+    busy: Option<Busy>,
+}
+
+enum Content {
+    Whole(Bytes),
+    Live(Pin<Box<dyn HttpBody<Data = Bytes, Error = std::io::Error> + Send>>),
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        match &mut self.content {
+            Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Live(body) => body.as_mut().poll_frame(context),
+        }
+    }
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Live(body) => body.is_end_stream(),
+        }
+    }
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Live(body) => body.size_hint(),
+        }
+    }
+}
+
+const PIECE: usize = 64 << 10;
+
+struct FileBody {
+    file: tokio::fs::File,
+    left: u64,
+    piece: BytesMut,
+}
+
+impl HttpBody for FileBody {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let this = &mut *self;
+        let wanted = this.left.min(PIECE as u64) as usize;
+        this.piece.resize(wanted, 0);
+        let mut buffer = ReadBuf::new(&mut this.piece);
+        ready!(Pin::new(&mut this.file).poll_read(context, &mut buffer))?;
+        let read = buffer.filled().len();
+        if read == 0 {
+            // The length has been promised: a file cut short must not look like a whole one.
+            return Poll::Ready(Some(Err(std::io::ErrorKind::UnexpectedEof.into())));
+        }
+        this.left -= read as u64;
+        let frame = this.piece.split_to(read).freeze();
+        Poll::Ready(Some(Ok(Frame::data(frame))))
+    }
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

@@ -1,0 +1,197 @@
+//! Finds the row of a request. Paths without holes are looked up, the others compared segment by segment:
+//! a few dozen rows need no trie.
+
+use std::collections::HashMap;
+
+use hyper::Method;
+
+use super::cx::decode;
+use super::routes::{ROUTES, Route, Verb};
+
+/// What was found for a method and a path.
+pub enum Found {
+    /// A row, and the parts of the path that have names.
+    Route(&'static Route, Vec<(&'static str, String)>),
+    /// The path exists, for these methods.
+    Methods(String),
+    /// No such path.
+    Nothing,
+}
+
+/// The table, prepared for looking up.
+pub struct Router {
+    literal: HashMap<&'static str, Vec<&'static Route>>,
+    patterns: Vec<(Vec<Segment>, Vec<&'static Route>)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Literal(&'static str),
+    Hole(&'static str),
+    Tail(&'static str),
+}
+
+impl Router {
+    /// Of the table.
+    pub fn new() -> Self {
+        Self::of(ROUTES)
+    }
+
+    fn of(routes: &'static [Route]) -> Self {
+        let mut literal: HashMap<_, Vec<_>> = HashMap::new();
+        let mut patterns: Vec<(Vec<Segment>, Vec<&Route>)> = Vec::new();
+        for route in routes {
+            if !route.path.contains('{') {
+                literal.entry(route.path).or_default().push(route);
+                continue;
+            }
+            let segments = split(route.path);
+            match patterns.iter_mut().find(|(known, _)| *known == segments) {
+                Some((_, rows)) => rows.push(route),
+                None => patterns.push((segments, vec![route])),
+            }
+        }
+        Self { literal, patterns }
+    }
+
+    /// The row for this method and path. Literal paths come before those with holes.
+    pub fn find(&self, method: &Method, path: &str) -> Found {
+        if let Some(rows) = self.literal.get(path) {
+            return pick(method, rows, Vec::new());
+        }
+        for (segments, rows) in &self.patterns {
+            if let Some(params) = fit(segments, path) {
+                return pick(method, rows, params);
+            }
+        }
+        Found::Nothing
+    }
+}
+
+fn split(path: &'static str) -> Vec<Segment> {
+    let segment = |text: &'static str| match text.strip_prefix('{') {
+        None => Segment::Literal(text),
+        Some(name) => match name.strip_suffix("*}") {
+            Some(name) => Segment::Tail(name),
+            None => Segment::Hole(name.trim_end_matches('}')),
+        },
+    };
+    path.split('/').skip(1).map(segment).collect()
+}
+
+fn pick(method: &Method, rows: &[&'static Route], params: Vec<(&'static str, String)>) -> Found {
+    let wanted = match *method {
+        Method::HEAD => "GET",
+        _ => method.as_str(),
+    };
+    match rows.iter().find(|row| row.verb.as_str() == wanted) {
+        Some(row) => Found::Route(row, params),
+        None => Found::Methods(allow(rows)),
+    }
+}
+
+fn allow(rows: &[&'static Route]) -> String {
+    let mut verbs: Vec<Verb> = rows.iter().map(|row| row.verb).collect();
+    verbs.sort();
+    let mut names = Vec::new();
+    for verb in verbs {
+        names.push(verb.as_str());
+        if verb == Verb::Get {
+            names.push("HEAD");
+        }
+    }
+    names.push("OPTIONS");
+    names.join(", ")
+}
+
+fn fit(segments: &[Segment], path: &str) -> Option<Vec<(&'static str, String)>> {
+    let mut params = Vec::new();
+    let mut rest = path.strip_prefix('/')?;
+    for (position, segment) in segments.iter().enumerate() {
+        if let Segment::Tail(name) = segment {
+            params.push((*name, rest.to_owned()));
+            return Some(params);
+        }
+        let (part, after) = match rest.split_once('/') {
+            Some((part, after)) => (part, Some(after)),
+            None => (rest, None),
+        };
+        match segment {
+            Segment::Literal(text) if *text == part => {}
+            Segment::Hole(name) if !part.is_empty() => params.push((*name, decode(part, false)?)),
+            _ => return None,
+        }
+        let is_last = position + 1 == segments.len();
+        match after {
+            None if is_last => return Some(params),
+            Some(after) if !is_last => rest = after,
+            _ => return None,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fits(pattern: &'static str, path: &str) -> Option<Vec<String>> {
+        let params = fit(&split(pattern), path)?;
+        Some(
+            params
+                .into_iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn paths() {
+        for (pattern, path, expected) in [
+            ("/a/{id}", "/a/7", Some(vec!["id=7"])),
+            ("/a/{id}", "/a/7%2F8", Some(vec!["id=7/8"])),
+            ("/a/{id}", "/a/", None),
+            ("/a/{id}", "/a", None),
+            ("/a/{id}", "/a/7/", None),
+            ("/a/{id}", "/a/%ff", None),
+            ("/a/{id}/b", "/a/7/b", Some(vec!["id=7"])),
+            ("/a/{id}/b", "/a/7/c", None),
+            (
+                "/a/{x}/{rest*}",
+                "/a/7/b/c.js",
+                Some(vec!["x=7", "rest=b/c.js"]),
+            ),
+            ("/a/{x}/{rest*}", "/a/7", None),
+        ] {
+            let expected = expected.map(|list| list.into_iter().map(str::to_owned).collect());
+            assert_eq!(fits(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn no_row_hides_another() {
+        let mut seen = std::collections::BTreeSet::new();
+        for route in ROUTES {
+            assert!(
+                seen.insert((route.verb, route.path)),
+                "{} twice",
+                route.path
+            );
+            // Two patterns fit the same path only where each is at least as general as the other.
+            for other in ROUTES.iter().filter(|other| other.path != route.path) {
+                let (one, two) = (split(route.path), split(other.path));
+                let meet = one.len() == two.len()
+                    && one.iter().zip(&two).all(|(a, b)| {
+                        a == b || !matches!((a, b), (Segment::Literal(_), Segment::Literal(_)))
+                    });
+                let both_have_holes = route.path.contains('{') && other.path.contains('{');
+                assert!(
+                    !(meet && both_have_holes),
+                    "{} and {}",
+                    route.path,
+                    other.path
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Every way into the program, on one page. A row says who may come in, how, and within which limits.
+//! Matching is in `router`; what happens behind a row is in `handlers`.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::cx::Cx;
+use super::error::ApiError;
+use super::handlers::health;
+use super::reply::Reply;
+use super::who::{Admin, LinkToken};
+use crate::domain::user::Caller;
+
+/// What a handler returns.
+pub type Answer = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send>>;
+
+/// The handler of a row. A handler that needs a caller cannot be registered as open: the types differ,
+/// and only the router can make a `Caller`, an `Admin` or a `LinkToken`.
+#[derive(Clone, Copy)]
+pub enum How {
+    /// Anyone, at once: no body, no waiting, no rate limit, no log line.
+    Quick(fn(&Cx) -> Reply),
+    /// Anyone.
+    Open(fn(Cx) -> Answer),
+    /// Anyone; a credential that is presented must hold. The handler checks the body before it misses one.
+    Maybe(fn(Cx, Option<Caller>) -> Answer),
+    /// Whoever is signed in.
+    User(fn(Cx, Caller) -> Answer),
+    /// Administrators.
+    Admin(fn(Cx, Admin) -> Answer),
+    /// Whoever holds the share token in the path.
+    Link(fn(Cx, LinkToken) -> Answer),
+}
+
+/// What a request of this row may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// At most this many bytes, whole, in memory.
+    Bytes(u64),
+    /// As much as the settings allow for a document, streamed.
+    Upload,
+}
+
+/// A verb of HTTP that a row can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Verb {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Verb {
+    /// Its name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Verb::Get => "GET",
+            Verb::Post => "POST",
+            Verb::Put => "PUT",
+            Verb::Patch => "PATCH",
+            Verb::Delete => "DELETE",
+        }
+    }
+}
+
+/// A row of the table.
+pub struct Route {
+    /// The verb. A GET row also answers HEAD.
+    pub verb: Verb,
+    /// Literal segments, `{name}` for one segment, `{name*}` at the end for all that is left.
+    pub path: &'static str,
+    /// Who may come in, and what happens then.
+    pub how: How,
+    /// Bound of the body.
+    pub limit: Limit,
+    /// Whether requests count against the caller's rate.
+    pub counted: bool,
+}
+
+const JSON: Limit = Limit::Bytes(1 << 20);
+const SMALL: Limit = Limit::Bytes(16 << 10);
+
+const fn row(verb: Verb, path: &'static str, how: How) -> Route {
+    Route {
+        verb,
+        path,
+        how,
+        limit: JSON,
+        counted: true,
+    }
+}
+
+const fn quick(verb: Verb, path: &'static str, how: fn(&Cx) -> Reply) -> Route {
+    row(verb, path, How::Quick(how)).uncounted()
+}
+const fn open(verb: Verb, path: &'static str, how: fn(Cx) -> Answer) -> Route {
+    row(verb, path, How::Open(how))
+}
+#[allow(dead_code, reason = "used by the rows of the analyses")]
+const fn maybe(verb: Verb, path: &'static str, how: fn(Cx, Option<Caller>) -> Answer) -> Route {
+    row(verb, path, How::Maybe(how))
+}
+#[allow(dead_code, reason = "used by the rows of the accounts")]
+const fn user(verb: Verb, path: &'static str, how: fn(Cx, Caller) -> Answer) -> Route {
+    row(verb, path, How::User(how))
+}
+#[allow(dead_code, reason = "used by the rows of the administration")]
+const fn admin(verb: Verb, path: &'static str, how: fn(Cx, Admin) -> Answer) -> Route {
+    row(verb, path, How::Admin(how))
+}
+#[allow(dead_code, reason = "used by the row of shared results")]
+const fn link(verb: Verb, path: &'static str, how: fn(Cx, LinkToken) -> Answer) -> Route {
+    row(verb, path, How::Link(how))
+}
+
+impl Route {
+    /// Takes 16 KiB at most.
+    #[allow(dead_code, reason = "used by the rows of the accounts")]
+    const fn small(mut self) -> Self {
+        self.limit = SMALL;
+        self
+    }
+    /// Takes a document.
+    #[allow(dead_code, reason = "used by the rows of the documents")]
+    const fn upload(mut self) -> Self {
+        self.limit = Limit::Upload;
+        self
+    }
+    /// Does not count against the caller's rate.
+    const fn uncounted(mut self) -> Self {
+        self.counted = false;
+        self
+    }
+    /// Who may come in, in a word: `open`, `maybe`, `user`, `admin` or `link`.
+    pub const fn access(&self) -> &'static str {
+        match self.how {
+            How::Quick(_) | How::Open(_) => "open",
+            How::Maybe(_) => "maybe",
+            How::User(_) => "user",
+            How::Admin(_) => "admin",
+            How::Link(_) => "link",
+        }
+    }
+}
+
+/// Makes a handler that takes only `Cx` fit the table.
+macro_rules! o {
+    ($handler:path) => {
+        |cx| Box::pin($handler(cx))
+    };
+}
+/// Makes a handler that takes `Cx` and who is asking fit the table.
+#[allow(unused_macros, reason = "used by the rows with a caller")]
+macro_rules! h {
+    ($handler:path) => {
+        |cx, who| Box::pin($handler(cx, who))
+    };
+}
+
+use Verb::Get;
+
+/// The table. `open`, `quick`: `fn(Cx)`; `maybe`: `fn(Cx, Option<Caller>)`; `user`: `fn(Cx, Caller)`;
+/// `admin`: `fn(Cx, Admin)`; `link`: `fn(Cx, LinkToken)`, the token being `{token}` of the path.
+#[rustfmt::skip]
+pub static ROUTES: &[Route] = &[
+    // Health and operations.
+    quick(Get, "/health", health::show),
+    quick(Get, "/api/health", health::show),
+    open( Get, "/api/metrics", o!(health::metrics)),
+];

@@ -1,0 +1,248 @@
+//! One request from its arrival to its answer: route, checks in the contract's order, handler, the
+//! headers that every answer has. Owns what all connections share.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::Instant;
+
+use hyper::body::Incoming;
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW};
+use hyper::{HeaderMap, Method, Request};
+
+use super::cx::Cx;
+use super::error::ApiError;
+use super::headers;
+use super::limit::Limiter;
+use super::reply::Reply;
+use super::router::{Found, Router};
+use super::routes::{How, Route};
+use super::stats::Stats;
+use super::who::{self, Admin, LinkToken};
+use crate::app::{App, Error, Kind};
+use crate::clock;
+use crate::log;
+
+/// What all connections share.
+pub struct Server {
+    pub(super) app: Arc<App>,
+    pub(super) stats: Stats,
+    pub(super) limiter: Limiter,
+    pub(super) router: Router,
+    pub(super) health: super::handlers::health::Cache,
+    // Set once: event streams end when they see it.
+    pub(super) stopping: AtomicBool,
+    seed: RandomState,
+    count: AtomicU64,
+}
+
+/// Where a request came in.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// The other end of the socket.
+    pub peer: IpAddr,
+    /// Whether `/` is the JSON index on this port, because another port serves the pages.
+    pub index: bool,
+}
+
+impl Server {
+    /// For this product.
+    pub fn new(app: Arc<App>) -> Self {
+        let rate = app.config.limits.rate_per_minute;
+        Self {
+            app,
+            stats: Stats::new(),
+            limiter: Limiter::new(rate),
+            router: Router::new(),
+            health: Default::default(),
+            stopping: AtomicBool::new(false),
+            seed: RandomState::new(),
+            count: AtomicU64::new(0),
+        }
+    }
+
+    /// Answers one request. Never fails: whatever goes wrong has become an answer.
+    pub async fn answer(self: Arc<Self>, request: Request<Incoming>, entry: Entry) -> Reply {
+        let started = clock::instant();
+        let id = self.request_id(request.headers());
+        let (parts, body) = request.into_parts();
+        let (peer, https) = who::origin_of(&parts.headers, entry.peer, &self.app.config);
+        let found = self.router.find(&parts.method, parts.uri.path());
+        let head = parts.method == Method::HEAD;
+        let quiet = matches!(&found, Found::Route(route, _) if matches!(route.how, How::Quick(_)));
+        let common = headers::Common::of(&parts.headers, &self.app.config, https);
+        let label = (!quiet).then(|| (parts.method.clone(), parts.uri.path().to_owned()));
+
+        let mut said = None;
+        let mut reply = match found {
+            Found::Route(route, params) => {
+                let cx = Cx {
+                    app: self.app.clone(),
+                    request: parts,
+                    peer,
+                    https,
+                    id: id.clone(),
+                    started,
+                    now: clock::now(),
+                    index: entry.index,
+                    params,
+                    body: Some(body),
+                    limit: route.limit,
+                    server: self.clone(),
+                };
+                match caught(self.run(route, cx, &mut said)).await {
+                    Some(Ok(reply)) => reply,
+                    Some(Err(error)) => refusal(&error, &id),
+                    None => refusal(&Error::internal("the handler panicked").into(), &id),
+                }
+            }
+            Found::Methods(allow) if parts.method == Method::OPTIONS => {
+                let reply = Reply::empty().header(ALLOW, &allow);
+                let preflight = parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+                headers::preflight(reply, preflight.then_some(&allow))
+            }
+            Found::Methods(allow) => refusal(&ApiError::wrong_method(allow), &id),
+            Found::Nothing => refusal(
+                &ApiError::new(Kind::Missing, "there is nothing at this address"),
+                &id,
+            ),
+        };
+        common.add(&mut reply, &id);
+        self.stats.answered(reply.code(), started);
+        if let Some((method, path)) = label {
+            self.note(&method, &path, &reply, head, started, &id, said.as_deref());
+        }
+        reply
+    }
+
+    /// The checks in the contract's order, then the handler. `said` becomes who asked, for the log.
+    async fn run(
+        &self,
+        route: &'static Route,
+        cx: Cx,
+        said: &mut Option<String>,
+    ) -> Result<Reply, ApiError> {
+        if let How::Quick(handler) = route.how {
+            return Ok(handler(&cx));
+        }
+        if unsafe_method(&cx.request.method) && who::is_foreign(&cx.request.headers, &cx.app.config)
+        {
+            let error = Error::new(Kind::Forbidden, "this request was sent by another site");
+            return Err(error.resolve("send it from Quire's own pages").into());
+        }
+        let takes_caller = matches!(route.how, How::Maybe(_) | How::User(_) | How::Admin(_));
+        let caller = if takes_caller {
+            let caller = who::caller(&cx.app, &cx.request.headers, cx.now).await;
+            if caller.is_err() && route.counted {
+                // Guessing at credentials counts against the address, and is stopped there.
+                self.limiter.check(None, cx.peer, cx.now)?;
+            }
+            caller?
+        } else {
+            None
+        };
+        *said = caller.as_ref().map(|caller| caller.user.to_string());
+        let standing = match route.counted {
+            true => Some(self.limiter.check(caller.as_ref(), cx.peer, cx.now)?),
+            false => None,
+        };
+        let answer = match route.how {
+            How::Quick(_) => unreachable!("answered above"),
+            How::Open(handler) => handler(cx),
+            How::Maybe(handler) => handler(cx, caller),
+            How::User(handler) => handler(cx, caller.ok_or_else(who::missing)?),
+            How::Admin(handler) => {
+                let admin = Admin::check(caller.ok_or_else(who::missing)?)?;
+                handler(cx, admin)
+            }
+            How::Link(handler) => {
+                let token = LinkToken::check(cx.param("token"))?;
+                handler(cx, token)
+            }
+        };
+        let mut reply = answer.await.map_err(|error| error.standing(standing))?;
+        if let Some(standing) = standing {
+            standing.tell(reply.headers_mut());
+        }
+        Ok(reply)
+    }
+
+    /// The client's id where it is sane, else one of ours.
+    fn request_id(&self, headers: &HeaderMap) -> Arc<str> {
+        let given = headers.get("x-request-id");
+        let given = given.and_then(|id| id.to_str().ok()).filter(|id| {
+            let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            (1..=64).contains(&id.len()) && id.bytes().all(sane)
+        });
+        match given {
+            Some(id) => id.into(),
+            // Unique in this process, and not to be guessed from the last one.
+            None => hex(self.seed.hash_one(self.count.fetch_add(1, Relaxed))).into(),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of one log line")]
+    fn note(
+        &self,
+        method: &Method,
+        path: &str,
+        reply: &Reply,
+        head: bool,
+        started: Instant,
+        id: &str,
+        caller: Option<&str>,
+    ) {
+        if !log::enabled(log::Level::Info) {
+            return;
+        }
+        let bytes = match reply.length() {
+            _ if head => "0".to_owned(),
+            Some(length) => length.to_string(),
+            None => "stream".to_owned(),
+        };
+        log::info(
+            "request",
+            &[
+                ("request", &id),
+                ("method", method),
+                ("path", &path),
+                ("status", &reply.code().as_u16()),
+                ("ms", &started.elapsed().as_millis()),
+                ("bytes", &bytes),
+                ("caller", &caller.unwrap_or("-")),
+            ],
+        );
+    }
+}
+
+fn hex(number: u64) -> String {
+    format!("{number:016x}")
+}
+
+fn unsafe_method(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+fn refusal(error: &ApiError, id: &str) -> Reply {
+    if let Some(private) = error.private() {
+        log::error("request failed", &[("request", &id), ("why", &private)]);
+    }
+    error.reply(id)
+}
+
+/// Runs a future to its end; `None` where it panics, so that one request cannot take the process with it.
+async fn caught<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| {
+        let poll = || future.as_mut().poll(context);
+        match std::panic::catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
+}

@@ -1,0 +1,176 @@
+//! Who is asking: finds the credential in a request and has the app check it. Also says where a request
+//! really came from. Makes no decision that depends on what is asked for.
+
+use std::net::IpAddr;
+
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+
+use super::error::ApiError;
+use crate::app::accounts::Credential;
+use crate::app::{App, Error, Kind};
+use crate::config::Config;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Caller, Role};
+
+/// The cookie that holds the access token.
+pub const ACCESS_COOKIE: &str = "quire_access";
+
+/// An administrator. Only the router makes one.
+pub struct Admin(Caller);
+
+impl Admin {
+    pub(super) fn check(caller: Caller) -> Result<Self, ApiError> {
+        match caller.role {
+            Role::Admin => Ok(Self(caller)),
+            Role::User => Err(ApiError::new(Kind::Forbidden, "this is for administrators")),
+        }
+    }
+    /// Who it is.
+    pub fn caller(&self) -> &Caller {
+        &self.0
+    }
+}
+
+/// A share token from the path: it has the right shape, whether it opens anything is the app's to say.
+pub struct LinkToken(String);
+
+impl LinkToken {
+    pub(super) fn check(text: &str) -> Result<Self, ApiError> {
+        let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if (16..=128).contains(&text.len()) && text.bytes().all(sound) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ApiError::new(
+                Kind::Missing,
+                "there is nothing under this link",
+            ))
+        }
+    }
+    /// The token.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The credential of a request, if it presents one. The header wins over the cookie: a program that
+/// sends a key means it.
+pub fn credential(headers: &HeaderMap) -> Result<Option<Credential>, ApiError> {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        let bearer = value.to_str().ok().and_then(|text| {
+            let (scheme, token) = text.split_once(' ')?;
+            scheme
+                .eq_ignore_ascii_case("bearer")
+                .then_some(token.trim())
+        });
+        return match bearer {
+            Some(key) if key.starts_with("quire_") => Ok(Some(Credential::ApiKey(key.to_owned()))),
+            Some(token) if !token.is_empty() => Ok(Some(Credential::Bearer(token.to_owned()))),
+            _ => Err(refused("the Authorization header holds no bearer token")),
+        };
+    }
+    if let Some(value) = headers.get("x-api-key") {
+        return match value.to_str() {
+            Ok(key) if !key.is_empty() => Ok(Some(Credential::ApiKey(key.to_owned()))),
+            _ => Err(refused("the X-API-Key header holds no key")),
+        };
+    }
+    let token = cookie(headers, ACCESS_COOKIE).filter(|token| !token.is_empty());
+    Ok(token.map(|token| Credential::Cookie(token.to_owned())))
+}
+
+/// Who is asking. `None` where no credential is presented; one that does not hold is an error.
+pub async fn caller(
+    app: &App,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Option<Caller>, ApiError> {
+    match credential(headers)? {
+        None => Ok(None),
+        Some(credential) => Ok(Some(app.accounts().authenticate(credential, now).await?)),
+    }
+}
+
+/// The refusal where a credential is needed and none was sent.
+pub fn missing() -> ApiError {
+    refused("sign in first: this request carries no credential")
+}
+
+fn refused(text: &str) -> ApiError {
+    Error::new(Kind::SignInNeeded, text).into()
+}
+
+/// A cookie's value.
+pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let lines = headers.get_all(COOKIE).into_iter();
+    lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+/// Whether a browser may have been led to send this by another site. Only a request that carries one of
+/// our cookies can be: whatever else identifies a caller is never sent by a browser on its own.
+pub fn is_foreign(headers: &HeaderMap, config: &Config) -> bool {
+    let carries = headers
+        .get_all(COOKIE)
+        .iter()
+        .any(|line| line.as_bytes().windows(6).any(|six| six == b"quire_"));
+    if !carries || headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key") {
+        return false;
+    }
+    if let Some(origin) = headers.get(ORIGIN) {
+        return !origin
+            .to_str()
+            .is_ok_and(|origin| is_ours(origin, headers, config));
+    }
+    match headers.get("sec-fetch-site") {
+        None => false,
+        Some(site) => site != "same-origin" && site != "none",
+    }
+}
+
+fn is_ours(origin: &str, headers: &HeaderMap, config: &Config) -> bool {
+    let origin = origin.to_ascii_lowercase();
+    let Some((_, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    host.is_some_and(|host| host.eq_ignore_ascii_case(authority))
+        || config.public_url.as_deref().is_some_and(|ours| {
+            ours.eq_ignore_ascii_case(&origin)
+                || ours.to_ascii_lowercase().starts_with(&format!("{origin}/"))
+        })
+        || config.cors_origins.contains(&origin)
+}
+
+/// The client's address and whether it speaks https. What proxies say counts only as far as they are
+/// trusted: the last address that is not a trusted proxy's is the client's.
+pub fn origin_of(headers: &HeaderMap, peer: IpAddr, config: &Config) -> (IpAddr, bool) {
+    let trusted = |address: IpAddr| {
+        let networks = &config.trusted_proxies;
+        networks.iter().any(|network| network.contains(address))
+    };
+    if config.trusted_proxies.is_empty() || !trusted(peer) {
+        return (peer, false);
+    }
+    let https = headers
+        .get("x-forwarded-proto")
+        .is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+    let lines: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .collect();
+    let mut client = peer;
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        let Ok(address) = hop.trim().parse::<IpAddr>() else {
+            break;
+        };
+        client = address;
+        if !trusted(address) {
+            break;
+        }
+    }
+    (client, https)
+}
