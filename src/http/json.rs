@@ -19,10 +19,15 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
         let error = Error::new(Kind::BadRequest, "the body is empty where JSON is expected");
         return Err(error.resolve("send a JSON object"));
     }
-    serde_json::from_slice(text).map_err(|error| {
+    let text = std::str::from_utf8(text).map_err(|fault| {
+        let place = fault.valid_up_to();
+        let text = format!("the body is not valid UTF-8 at byte {place}");
+        Error::new(Kind::BadRequest, text).resolve("send JSON in UTF-8")
+    })?;
+    serde_json::from_str(text).map_err(|error| {
         // The shape is only worth talking about where the whole text is JSON.
-        match serde_json::from_slice::<serde::de::IgnoredAny>(text) {
-            Ok(_) => wrong_shape(text, &error),
+        match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            Ok(_) => wrong_shape(text.as_bytes(), &error),
             Err(fault) => malformed(&fault),
         }
     })
