@@ -12,6 +12,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::crypto;
 use crate::domain::time::Timestamp;
+use crate::log;
 use crate::store::{self, Store};
 
 pub use error::{Error, Kind, Result};
@@ -25,6 +26,7 @@ pub struct App {
     /// When the process started.
     pub started: Timestamp,
     accounts: accounts::Accounts,
+    documents: documents::Documents,
 }
 
 impl App {
@@ -50,18 +52,36 @@ impl App {
             registration: config.registration,
         };
         let accounts = accounts::Accounts::new(store.clone(), &settings);
+        let documents =
+            documents::Documents::open(folder, store.clone(), config.limits.max_upload)?;
         let started = clock::now();
         Ok(Arc::new(Self {
             config,
             store,
             started,
             accounts,
+            documents,
         }))
+    }
+
+    /// Clears up what a crash has left, and goes on with what it has interrupted.
+    pub async fn resume(&self) {
+        if let Err(fault) = self.documents.sweep(clock::now()).await {
+            log::error(
+                "files without a document could not be thrown away",
+                &[("fault", &fault)],
+            );
+        }
     }
 
     /// Accounts, keys and administration.
     pub fn accounts(&self) -> &accounts::Accounts {
         &self.accounts
+    }
+
+    /// Documents: take in, read, search, delete.
+    pub fn documents(&self) -> &documents::Documents {
+        &self.documents
     }
 
     /// Closes the store.

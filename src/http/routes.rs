@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use super::cx::Cx;
 use super::error::ApiError;
-use super::handlers::health;
+use super::handlers::{documents, health};
 use super::reply::Reply;
 use super::who::{Admin, LinkToken};
 use crate::domain::user::Caller;
@@ -102,7 +102,6 @@ const fn open(verb: Verb, path: &'static str, how: fn(Cx) -> Answer) -> Route {
 const fn maybe(verb: Verb, path: &'static str, how: fn(Cx, Option<Caller>) -> Answer) -> Route {
     row(verb, path, How::Maybe(how))
 }
-#[allow(dead_code, reason = "used by the rows of the accounts")]
 const fn user(verb: Verb, path: &'static str, how: fn(Cx, Caller) -> Answer) -> Route {
     row(verb, path, How::User(how))
 }
@@ -117,13 +116,11 @@ const fn link(verb: Verb, path: &'static str, how: fn(Cx, LinkToken) -> Answer) 
 
 impl Route {
     /// Takes 16 KiB at most.
-    #[allow(dead_code, reason = "used by the rows of the accounts")]
     const fn small(mut self) -> Self {
         self.limit = SMALL;
         self
     }
     /// Takes a document.
-    #[allow(dead_code, reason = "used by the rows of the documents")]
     const fn upload(mut self) -> Self {
         self.limit = Limit::Upload;
         self
@@ -152,14 +149,13 @@ macro_rules! o {
     };
 }
 /// Makes a handler that takes `Cx` and who is asking fit the table.
-#[allow(unused_macros, reason = "used by the rows with a caller")]
 macro_rules! h {
     ($handler:path) => {
         |cx, who| Box::pin($handler(cx, who))
     };
 }
 
-use Verb::Get;
+use Verb::{Delete, Get, Post};
 
 /// The table. `open`, `quick`: `fn(Cx)`; `maybe`: `fn(Cx, Option<Caller>)`; `user`: `fn(Cx, Caller)`;
 /// `admin`: `fn(Cx, Admin)`; `link`: `fn(Cx, LinkToken)`, the token being `{token}` of the path.
@@ -169,4 +165,16 @@ pub static ROUTES: &[Route] = &[
     quick(Get, "/health", health::show),
     quick(Get, "/api/health", health::show),
     open( Get, "/api/metrics", o!(health::metrics)),
+    // Documents.
+    user(Post, "/api/upload-document", h!(documents::upload)).upload(),
+    user(Get, "/api/documents", h!(documents::list)),
+    user(Get, "/api/documents/{id}", h!(documents::show)),
+    user(Delete, "/api/documents/{id}", h!(documents::delete)),
+    user(Get, "/api/documents/{id}/text", h!(documents::text)),
+    user(Get, "/api/documents/{id}/search", h!(documents::search)),
+    user(Get, "/api/documents/{id}/content", h!(documents::content)),
+    user(Post, "/api/create-document-session", h!(documents::announce)).small(),
+    user(Get, "/api/document-sessions/{id}", h!(documents::progress)),
+    user(Post, "/api/upload-document-chunk", h!(documents::put_part)).upload(),
+    user(Post, "/api/finalize-document-upload", h!(documents::finalize)).small(),
 ];

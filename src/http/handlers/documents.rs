@@ -1,0 +1,347 @@
+//! Documents over HTTP: upload whole or in parts, list, look into, search, give back, delete. Shapes
+//! requests and answers; what happens is in `app::documents`.
+
+use hyper::StatusCode;
+use hyper::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
+use multer::Field;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::documents::{Announced, Progress, Received};
+use crate::app::{Error, Kind};
+use crate::domain::document::{Document, Hit};
+use crate::domain::id::{DocumentId, UploadId};
+use crate::domain::user::Caller;
+use crate::http::cx::Cx;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+
+/// What a client says before it sends a file in parts.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AnnouncedBody {
+    file_name: String,
+    file_size: u64,
+    chunk_size: u64,
+    total_chunks: u32,
+}
+
+/// Which upload is complete.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FinalizeBody {
+    session_id: String,
+}
+
+/// Longest text field of a form.
+const LONGEST_FIELD: usize = 1_024;
+
+/// POST /api/upload-document
+pub async fn upload(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let mut form = cx.multipart()?;
+    let mut file = None;
+    while let Some(field) = form.next_field().await? {
+        if field.name() == Some("file") && file.is_none() {
+            let name = field.file_name().unwrap_or_default().to_owned();
+            file = Some((name, take(&cx, field).await?));
+        }
+    }
+    let Some((name, received)) = file else {
+        return Err(no_field("file"));
+    };
+    let document = cx
+        .app
+        .documents()
+        .upload(&caller.user, &name, received, cx.now)
+        .await?;
+    Ok(Reply::json(&shape(&document)))
+}
+
+/// GET /api/documents
+pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let (limit, cursor) = cx.page()?;
+    let cursor = match cursor {
+        None => None,
+        Some(text) => Some(DocumentId::parse(&text).ok_or_else(|| {
+            Error::field(
+                &["query", "cursor"],
+                "value_error",
+                "is no cursor of this list",
+            )
+        })?),
+    };
+    let documents = cx.app.documents().list(&caller.user, limit, cursor).await?;
+    let next = (documents.len() == limit as usize)
+        .then(|| documents.last().map(|last| last.id.as_str()))
+        .flatten();
+    let shown: Vec<Value> = documents.iter().map(shape).collect();
+    Ok(Reply::json(
+        &json!({"documents": shown, "next_cursor": next}),
+    ))
+}
+
+/// GET /api/documents/{id}
+pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let document = cx.app.documents().show(&caller.user, &id(&cx)?).await?;
+    Ok(Reply::json(&shape(&document)))
+}
+
+/// GET /api/documents/{id}/text
+pub async fn text(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let (document, pages) = cx.app.documents().text(&caller.user, &id(&cx)?).await?;
+    let pages: Vec<Value> = pages
+        .iter()
+        .map(|(number, text)| json!({"number": number, "text": text}))
+        .collect();
+    Ok(Reply::json(&json!({
+        "document_id": document.id,
+        "filename": document.name,
+        "status": document.status,
+        "message": document.message,
+        "pages": pages,
+    })))
+}
+
+/// GET /api/documents/{id}/search?q=
+pub async fn search(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = id(&cx)?;
+    let words = cx.query("q").unwrap_or_default();
+    if words.trim().is_empty() {
+        return Err(Error::field(&["query", "q"], "missing", "say what to search for").into());
+    }
+    let hits = cx.app.documents().search(&caller.user, &id, &words).await?;
+    let results: Vec<Value> = hits.iter().map(found).collect();
+    Ok(Reply::json(
+        &json!({"document_id": id, "query": words, "count": results.len(), "results": results}),
+    ))
+}
+
+/// GET /api/documents/{id}/content
+pub async fn content(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let (document, path) = cx.app.documents().content(&caller.user, &id(&cx)?).await?;
+    // A document may hold anything, so it is saved and never shown as a page of ours.
+    Ok(Reply::file(&path, &document.content_type)
+        .await?
+        .header(CONTENT_DISPOSITION, &disposition(&document.name))
+        .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
+}
+
+/// DELETE /api/documents/{id}
+pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = id(&cx)?;
+    cx.app.documents().delete(&caller.user, &id).await?;
+    Ok(Reply::json(
+        &json!({"success": true, "document_id": id, "message": "the document is deleted"}),
+    ))
+}
+
+/// POST /api/create-document-session
+pub async fn announce(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: AnnouncedBody = cx.json().await?;
+    let announced = Announced {
+        file_name: body.file_name,
+        size: body.file_size,
+        chunk_size: body.chunk_size,
+        total_chunks: body.total_chunks,
+    };
+    let progress = cx
+        .app
+        .documents()
+        .announce(&caller.user, announced, cx.now)
+        .await?;
+    Ok(Reply::json(&so_far(&progress)).status(StatusCode::OK))
+}
+
+/// GET /api/document-sessions/{id}
+pub async fn progress(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = session(cx.param("id"))?;
+    let progress = cx
+        .app
+        .documents()
+        .progress(&caller.user, &id, cx.now)
+        .await?;
+    Ok(Reply::json(&so_far(&progress)))
+}
+
+/// POST /api/upload-document-chunk
+pub async fn put_part(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let (mut id, mut number, mut part) = (None, None, None);
+    let mut form = cx.multipart()?;
+    while let Some(field) = form.next_field().await? {
+        match field.name() {
+            Some("sessionId") => id = Some(small(field).await?),
+            Some("chunkIndex") => number = Some(small(field).await?),
+            Some("chunk") if part.is_none() => part = Some(take(&cx, field).await?),
+            _ => {}
+        }
+    }
+    let id = session(&id.ok_or_else(|| no_field("sessionId"))?)?;
+    let number = number.ok_or_else(|| no_field("chunkIndex"))?;
+    let number: u32 = number.trim().parse().map_err(|_| {
+        Error::field(
+            &["body", "chunkIndex"],
+            "value_error",
+            "must be a whole number from 0",
+        )
+    })?;
+    let part = part.ok_or_else(|| no_field("chunk"))?;
+    let progress = cx
+        .app
+        .documents()
+        .put_part(&caller.user, &id, number, part, cx.now)
+        .await?;
+    Ok(Reply::json(&so_far(&progress)))
+}
+
+/// POST /api/finalize-document-upload
+pub async fn finalize(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: FinalizeBody = cx.json().await?;
+    let id = session(&body.session_id)?;
+    let document = cx
+        .app
+        .documents()
+        .finalize(&caller.user, &id, cx.now)
+        .await?;
+    Ok(Reply::json(&shape(&document)))
+}
+
+/// A file field to disk, piece by piece.
+async fn take(cx: &Cx, mut field: Field<'_>) -> Result<Received, ApiError> {
+    let mut incoming = cx.app.documents().begin()?;
+    while let Some(piece) = field.chunk().await? {
+        incoming
+            .write(&piece)
+            .await
+            .map_err(|error| ApiError::from(error).closing())?;
+    }
+    Ok(incoming.finish().await?)
+}
+
+/// A text field.
+async fn small(mut field: Field<'_>) -> Result<String, ApiError> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = field.chunk().await? {
+        bytes.extend_from_slice(&piece);
+        if bytes.len() > LONGEST_FIELD {
+            return Err(
+                ApiError::new(Kind::TooLarge, "a text field of the form is too long").closing(),
+            );
+        }
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| ApiError::new(Kind::BadRequest, "a text field of the form is not UTF-8"))
+}
+
+fn no_field(name: &str) -> ApiError {
+    let error = Error::new(
+        Kind::BadRequest,
+        format!("no file was sent: the form has no field \"{name}\""),
+    );
+    error
+        .resolve(format!(
+            "send a multipart/form-data body with the field \"{name}\""
+        ))
+        .into()
+}
+
+fn id(cx: &Cx) -> Result<DocumentId, ApiError> {
+    DocumentId::parse(cx.param("id"))
+        .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such document"))
+}
+
+fn session(text: &str) -> Result<UploadId, ApiError> {
+    UploadId::parse(text.trim())
+        .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such upload"))
+}
+
+/// `id`, `name` and `type` are what the predecessor's clients read.
+fn shape(document: &Document) -> Value {
+    json!({
+        "document_id": document.id,
+        "id": document.id,
+        "filename": document.name,
+        "name": document.name,
+        "size": document.size,
+        "type": document.content_type,
+        "content_type": document.content_type,
+        "kind": document.kind,
+        "encoding": document.encoding,
+        "status": document.status,
+        "message": document.message,
+        "pages": document.pages,
+        "words": document.words,
+        "sha256": document.sha256,
+        "created_at": document.created,
+    })
+}
+
+fn found(hit: &Hit) -> Value {
+    json!({
+        "page": hit.passage.page,
+        "heading": hit.passage.heading,
+        "start": hit.passage.start,
+        "end": hit.passage.end,
+        "text": hit.passage.text,
+        "score": hit.score,
+    })
+}
+
+fn so_far(progress: &Progress) -> Value {
+    json!({
+        "status": "success",
+        "sessionId": progress.id,
+        "fileName": progress.file_name,
+        "totalChunks": progress.total_chunks,
+        "receivedChunks": progress.received,
+        "complete": progress.received.len() == progress.total_chunks as usize,
+        "expires_at": progress.expires,
+    })
+}
+
+/// RFC 6266: a name in ASCII for old clients and the whole one, percent-encoded, for the others.
+fn disposition(name: &str) -> String {
+    let plain: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%' | ';') || c == ' ' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    let mut encoded = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::disposition;
+
+    #[test]
+    fn names_in_headers() {
+        for (name, expected) in [
+            (
+                "a.txt",
+                "attachment; filename=\"a.txt\"; filename*=UTF-8''a.txt",
+            ),
+            (
+                "ä \"b\".md",
+                "attachment; filename=\"_ _b_.md\"; filename*=UTF-8''%C3%A4%20%22b%22.md",
+            ),
+            (
+                "x\r\ny",
+                "attachment; filename=\"x__y\"; filename*=UTF-8''x%0D%0Ay",
+            ),
+        ] {
+            assert_eq!(disposition(name), expected, "{name}");
+        }
+    }
+}
