@@ -43,17 +43,10 @@ pub fn by_id(db: &Reader, id: &SessionId) -> Result<Option<Session>> {
 /// The session and its account, if neither is ended or locked. What expires is the caller's to compare.
 pub fn active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
     db.maybe(
-        "SELECT s.id AS session_id, s.user_id, s.refresh_hash, s.previous_hash, s.replaced,
-                s.created AS session_created, s.expires, s.revoked, s.client, u.*
-         FROM sessions s JOIN users u ON u.id = s.user_id
+        "SELECT s.*, u.* FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.id = ?1 AND s.revoked = 0 AND u.disabled = 0",
         [id],
-        |row| {
-            Ok((
-                session(row, "session_id", "session_created")?,
-                users::from_row(row)?,
-            ))
-        },
+        |row| Ok((from_row(row)?, users::from_columns(row, COLUMNS)?)),
     )
 }
 
@@ -131,21 +124,21 @@ pub fn delete_expired(db: &Writer, now: Timestamp) -> Result<usize> {
     db.run("DELETE FROM sessions WHERE expires <= ?1", [now])
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Session> {
-    session(row, "id", "created")
-}
+/// Columns of the table.
+const COLUMNS: usize = 9;
 
-fn session(row: &Row<'_>, id: &str, created: &str) -> rusqlite::Result<Session> {
-    let previous: Option<Hash> = row.get("previous_hash")?;
+/// By place, as in `users::from_columns` and for the same reason.
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Session> {
+    let previous: Option<Hash> = row.get(3)?;
     Ok(Session {
-        id: row.get(id)?,
-        user: row.get("user_id")?,
-        refresh_hash: row.get("refresh_hash")?,
-        previous: previous.zip(moment(row, "replaced")?),
-        created: row.get(created)?,
-        expires: row.get("expires")?,
-        revoked: moment(row, "revoked")?,
-        client: row.get("client")?,
+        id: row.get(0)?,
+        user: row.get(1)?,
+        refresh_hash: row.get(2)?,
+        previous: previous.zip(moment(row, 4)?),
+        created: row.get(5)?,
+        expires: row.get(6)?,
+        revoked: moment(row, 7)?,
+        client: row.get(8)?,
     })
 }
 

@@ -136,16 +136,22 @@ fn somebody_manages(db: &Writer) -> Result<()> {
     left.ok_or(StoreError::Conflict("last admin"))
 }
 
-pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
+fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
+    from_columns(row, 0)
+}
+
+/// An account from the table's columns in their order, which begin at `first`. By place and not by name,
+/// because every request that carries a credential comes through here.
+pub(super) fn from_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<User> {
     Ok(User {
-        id: row.get("id")?,
-        email: row.get("email")?,
-        name: row.get("name")?,
-        password_hash: row.get("password_hash")?,
-        role: row.get("role")?,
-        disabled: row.get("disabled")?,
-        created: row.get("created")?,
-        last_login: moment(row, "last_login")?,
+        id: row.get(first)?,
+        email: row.get(first + 1)?,
+        name: row.get(first + 2)?,
+        password_hash: row.get(first + 3)?,
+        role: row.get(first + 4)?,
+        disabled: row.get(first + 5)?,
+        created: row.get(first + 6)?,
+        last_login: moment(row, first + 7)?,
     })
 }
 

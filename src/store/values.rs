@@ -2,7 +2,7 @@
 //! 0 or the empty text where there is none, lists and trees as JSON.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Row, types::Type};
+use rusqlite::{Row, RowIndex, types::Type};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::error::{Result, StoreError};
@@ -64,19 +64,19 @@ impl FromSql for MicroDollars {
 }
 
 /// A moment that may not have come: 0 in the column.
-pub(super) fn moment(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn moment(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<Timestamp>> {
     let millis: i64 = row.get(column)?;
     Ok((millis != 0).then(|| Timestamp::from_millis(millis)))
 }
 
 /// A text that may be absent: empty in the column.
-pub(super) fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<String>> {
+pub(super) fn text(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<String>> {
     let text: String = row.get(column)?;
     Ok((!text.is_empty()).then_some(text))
 }
 
 /// A count. Nothing we store is negative.
-pub(super) fn count(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+pub(super) fn count(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|count| count.max(0) as u64)
 }
 
@@ -86,8 +86,11 @@ pub(super) fn integer(count: u64) -> i64 {
 }
 
 /// A value written by `to_json`.
-pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
-    let index = row.as_ref().column_index(column)?;
+pub(super) fn json<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: impl RowIndex,
+) -> rusqlite::Result<T> {
+    let index = column.idx(row.as_ref())?;
     let text = row.get_ref(index)?.as_str()?;
     serde_json::from_str(text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error))
