@@ -11,8 +11,10 @@ use super::text;
 /// Claims read from one text at most.
 const MOST: usize = 60;
 
-/// What the commentary of a demo algorithm begins with, so that another one can tell it from a claim.
-pub const MARK: &str = "*Local demo algorithm";
+/// What every demo text says of itself, so that a reader knows how to take it, and so that another
+/// algorithm can tell counting from claims. It names nobody: letters stay letters.
+pub const MARK: &str =
+    "*Words in quotation marks are quoted exactly; the rest is counted, not known.*";
 
 /// A statement in a member's text.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,8 +42,10 @@ pub struct Critique {
     pub claim: String,
     /// What the reviewer found.
     pub verdict: Verdict,
-    /// What the reviewer offers instead; empty for "keep".
-    pub fix: String,
+    /// The letter of the text it stands under, where the review has headings.
+    pub about: Option<char>,
+    /// The words are not the text's: it leaves them out.
+    pub missing: bool,
 }
 
 /// The claims of a text in order, once each.
@@ -82,33 +86,32 @@ pub fn claims(markdown: &str) -> Vec<Claim> {
     found
 }
 
-/// The critiques in a review, in the shape the patterns ask for: `claim:`, `verdict:`, `fix:`.
+/// The critiques in a review, in the shape the patterns ask for: `claim:` and `verdict:`,
+/// or `missing:` for what a text leaves out.
 pub fn critiques(markdown: &str) -> Vec<Critique> {
     let mut found: Vec<Critique> = Vec::new();
+    let mut about = None;
     for line in markdown.lines().map(str::trim) {
-        if let Some((head, claim)) = field(line, "claim") {
-            let digits: String = head.chars().filter(char::is_ascii_digit).take(4).collect();
+        if line.starts_with('#') {
+            about = line.chars().next_back().filter(char::is_ascii_uppercase);
+        }
+        let missing = field(line, "missing");
+        if let Some((head, claim)) = missing.or_else(|| field(line, "claim")) {
             if found.len() == MOST {
                 break;
             }
+            let digits: String = head.chars().filter(char::is_ascii_digit).take(4).collect();
+            let quote = quotes(claim).first().map(|quote| (*quote).to_owned());
             found.push(Critique {
                 number: digits.parse().unwrap_or(found.len() as u32 + 1),
-                claim: quotes(claim)
-                    .first()
-                    .map_or_else(|| plain(claim), |quote| (*quote).to_owned()),
+                claim: quote.unwrap_or_else(|| plain(claim)),
                 verdict: Verdict::Unverifiable,
-                fix: String::new(),
+                about,
+                missing: missing.is_some(),
             });
         } else if let (Some((_, verdict)), Some(last)) = (field(line, "verdict"), found.last_mut())
         {
             last.verdict = Verdict::parse(verdict);
-        } else if let (Some((_, fix)), Some(last)) = (field(line, "fix"), found.last_mut()) {
-            let fix = plain(fix);
-            last.fix = if fix.to_lowercase().starts_with("keep") {
-                String::new()
-            } else {
-                fix
-            };
         }
     }
     found
@@ -301,7 +304,9 @@ mod tests {
             &["He said “yes, my old friend” twice"],
         );
         check(
-            "*Local demo algorithm.*\n\n- **covered work** is said 12 times\n- “Fees are due within 30 days.” [1]",
+            &format!(
+                "{MARK}\n\n- **covered work** is said 12 times\n- “Fees are due within 30 days.” [1]"
+            ),
             &["Fees are due within 30 days."],
         );
         check("ok yes", &[]);
@@ -314,21 +319,21 @@ mod tests {
 
     #[test]
     fn critiques_are_read_in_the_pattern_s_shape() {
-        let review = "## On answer A\n1. claim: \"fees are due in 60 days\"\n   verdict: contradicted\n   evidence: \"30 days\" [1]\n   fix: fees are due in 30 days\n2. **Claim:** “cats sleep all day long”\n   **Verdict:** supported\n   **Fix:** keep";
+        let review = "## On answer A\n1. claim: \"fees are due in 60 days\"\n   verdict: contradicted\n   evidence: \"30 days\" [1]\n   fix: fees are due in 30 days\n2. **Claim:** “cats sleep all day long”\n   **Verdict:** supported\n   **Fix:** keep\n3. missing: “dogs bark at the moon” [1]";
         let found = critiques(review);
-        assert_eq!(found.len(), 2);
+        let read: Vec<(u32, Verdict, &str, bool)> = found
+            .iter()
+            .map(|one| (one.number, one.verdict, one.claim.as_str(), one.missing))
+            .collect();
         assert_eq!(
-            (found[0].number, found[0].verdict, found[0].fix.as_str()),
-            (1, Verdict::Contradicted, "fees are due in 30 days")
+            read,
+            [
+                (1, Verdict::Contradicted, "fees are due in 60 days", false),
+                (2, Verdict::Supported, "cats sleep all day long", false),
+                (3, Verdict::Unverifiable, "dogs bark at the moon", true),
+            ]
         );
-        assert_eq!(
-            (
-                found[1].claim.as_str(),
-                found[1].verdict,
-                found[1].fix.as_str()
-            ),
-            ("cats sleep all day long", Verdict::Supported, "")
-        );
+        assert!(found.iter().all(|one| one.about == Some('A')));
         assert!(!is_review("## Answer\nThe claim: is fine"));
     }
 }

@@ -150,9 +150,9 @@ fn write(algorithm: &Algorithm, brief: &Brief) -> String {
         Task::Synthesise => synthesis::synthesise(brief, &reading, algorithm.lens),
     };
     format!(
-        "{} ({}), not a language model.*\n\n{body}",
-        claims::MARK,
-        algorithm.nature
+        "*Local demo algorithm ({}), not a language model.*\n\n{}\n\n{body}",
+        algorithm.nature,
+        claims::MARK
     )
 }
 

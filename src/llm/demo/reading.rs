@@ -130,13 +130,18 @@ impl Reading {
     pub fn relevance(&self, terms: &[String]) -> f64 {
         let (mut held, mut all) = (0.0, 0.0);
         for asked in &self.asked {
-            let weight = |stem: &String| self.weight(stem);
-            all += asked.found.iter().map(weight).fold(0.0, f64::max);
-            let present = asked
-                .found
-                .iter()
-                .filter(|stem| terms.binary_search(stem).is_ok());
-            held += present.map(weight).fold(0.0, f64::max);
+            let Some((first, others)) = asked.found.split_first() else {
+                continue;
+            };
+            let whole = self.weight(first);
+            let has = |stem: &String| terms.binary_search(stem).is_ok();
+            all += whole;
+            // A word that only begins alike is weaker evidence than the word itself.
+            held += match (has(first), others.iter().any(has)) {
+                (true, _) => whole,
+                (false, true) => whole * 0.6,
+                (false, false) => 0.0,
+            };
         }
         if all > 0.0 { held / all } else { 0.0 }
     }

@@ -11,6 +11,8 @@ use crate::domain::chat::{Brief, Peer};
 
 /// Critiques written on one text.
 const PER_TEXT: usize = 4;
+/// Of these, for praise, when nothing else is to be said.
+const SUPPORTED: usize = 2;
 
 /// What an algorithm looks at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,7 @@ pub enum Lens {
 }
 
 /// A peer's claims with what the sources say to them.
+#[derive(Debug, Clone)]
 pub struct Read {
     /// The peer's letter.
     pub letter: char,
@@ -117,7 +120,11 @@ fn section(peer: &Read, all: &[Read], reading: &Reading, lens: Lens, number: &mu
             .cmp(&b.1.verdict)
             .then(weight(&b.0).total_cmp(&weight(&a.0)))
     });
-    for (claim, finding) in order.iter().take(PER_TEXT) {
+    let flawed = order
+        .iter()
+        .filter(|(_, finding)| finding.verdict != Verdict::Supported);
+    let shown = flawed.count().clamp(SUPPORTED, PER_TEXT).min(order.len());
+    for (claim, finding) in &order[..shown] {
         *number += 1;
         told.push_str(&format!(
             "\n{number}. claim: “{}”",
@@ -130,9 +137,14 @@ fn section(peer: &Read, all: &[Read], reading: &Reading, lens: Lens, number: &mu
         ));
         told.push_str(&format!("\n   fix: {}", fix(finding, reading)));
     }
-    let rest = order.len().saturating_sub(PER_TEXT);
+    if let Some(&line) = unused(std::slice::from_ref(peer), reading).first() {
+        *number += 1;
+        let left_out = reading.quote(&reading.lines[line]);
+        told.push_str(&format!("\n{number}. missing: {left_out}"));
+    }
+    let rest = order.len() - shown;
     if rest > 0 {
-        let fine = order[PER_TEXT..]
+        let fine = order[shown..]
             .iter()
             .filter(|(_, finding)| finding.verdict == Verdict::Supported)
             .count();
@@ -269,15 +281,16 @@ mod tests {
         );
         let told = review(&brief, &Reading::of(&brief), Lens::Figures);
         let critiques = claims::critiques(&told);
-        let verdicts: Vec<(u32, Verdict)> = critiques
+        let verdicts: Vec<(u32, Verdict, bool)> = critiques
             .iter()
-            .map(|one| (one.number, one.verdict))
+            .map(|one| (one.number, one.verdict, one.missing))
             .collect();
-        assert_eq!(
-            verdicts,
-            [(1, Verdict::Contradicted), (2, Verdict::Supported)],
-            "{told}"
-        );
+        let expected = [
+            (1, Verdict::Contradicted, false),
+            (2, Verdict::Supported, false),
+            (3, Verdict::Unverifiable, true),
+        ];
+        assert_eq!(verdicts, expected, "{told}");
         assert!(told.contains("## On answer A") && told.contains("## On answer B"));
     }
 

@@ -4,13 +4,15 @@
 use super::check::{self, Finding, Verdict};
 use super::claims::{self, Claim, Critique};
 use super::draft::Draft;
-use super::reading::{Line, Reading};
+use super::reading::Reading;
 use super::review::{self, Lens};
 use super::text;
 use crate::domain::chat::Brief;
 
 /// Statements of the revised answer.
 const MOST: usize = 8;
+/// Statements added to it.
+const ADDED: usize = 2;
 
 /// The revised text. `first` is the algorithm's own first answer, for when its last text was a review.
 pub fn revise(brief: &Brief, reading: &Reading, lens: Lens, first: &str) -> String {
@@ -44,10 +46,24 @@ pub fn revise(brief: &Brief, reading: &Reading, lens: Lens, first: &str) -> Stri
             (&mut kept, &mut changes, &mut refused),
         );
     }
-    for (letter, line) in taken_over(brief, reading, lens, &mine) {
-        kept.push(format!("{} (from {letter})", reading.quote(line)));
+    let mut added: Vec<usize> = Vec::new();
+    let asked_for = left_out(brief, reading, &critiques);
+    for (name, line) in asked_for
+        .into_iter()
+        .chain(taken_over(brief, reading, lens))
+    {
+        let terms = &reading.lines[line].terms;
+        let known = mine
+            .iter()
+            .any(|own| text::likeness(&own.terms, terms) > 0.5);
+        if known || added.contains(&line) || added.len() == ADDED {
+            continue;
+        }
+        added.push(line);
+        let line = &reading.lines[line];
+        kept.push(format!("{} (following {name})", reading.quote(line)));
         changes.push(format!(
-            "({letter}) added: a passage bears it{}, and it was missing here.",
+            "({name}) added what stands in{}.",
             reading.cite(line)
         ));
     }
@@ -117,44 +133,51 @@ fn critiques(brief: &Brief) -> Vec<(char, Critique)> {
 
 fn speaks_of(critique: &Critique, claim: &Claim) -> bool {
     let quoted = critique.claim.trim_end_matches(['…', ' ']);
-    !quoted.is_empty()
+    !critique.missing
+        && !quoted.is_empty()
         && (claim.text.contains(quoted)
             || text::likeness(&text::terms(quoted), &claim.terms) >= 0.8)
 }
 
-/// Up to two passages that others' answers rest on and the own text lacks.
-fn taken_over<'a>(
+/// Lines that reviews of this text miss in it, under the critique's name. The reader's own letter is the
+/// one that none of its peers bears.
+fn left_out(
     brief: &Brief,
-    reading: &'a Reading,
-    lens: Lens,
-    mine: &[Claim],
-) -> Vec<(char, &'a Line)> {
+    reading: &Reading,
+    critiques: &[(char, Critique)],
+) -> Vec<(String, usize)> {
+    let mine = |about: char| brief.peers.iter().all(|peer| peer.letter != about);
+    let missed = critiques
+        .iter()
+        .filter(|(_, one)| one.missing && one.about.is_some_and(mine));
+    let found = missed.filter_map(|(letter, one)| {
+        let line = reading.verbatim(&one.claim)?;
+        Some((format!("{letter}{}", one.number), line))
+    });
+    found.collect()
+}
+
+/// Lines that others' answers rest on, the ones that matter most to the question first.
+fn taken_over(brief: &Brief, reading: &Reading, lens: Lens) -> Vec<(String, usize)> {
     let mut found: Vec<(f64, char, usize)> = Vec::new();
-    for peer in brief
+    let answers = brief
         .peers
         .iter()
-        .filter(|peer| !claims::is_review(&peer.text))
-    {
+        .filter(|peer| !claims::is_review(&peer.text));
+    for peer in answers {
         for claim in claims::claims(&peer.text) {
             let finding = check::check(&claim, reading);
-            let (Verdict::Supported, Some(line)) = (finding.verdict, finding.line) else {
-                continue;
-            };
-            let terms = &reading.lines[line].terms;
-            let known = mine
-                .iter()
-                .any(|own| text::likeness(&own.terms, terms) > 0.5);
-            if !known && !found.iter().any(|(_, _, other)| *other == line) {
-                found.push((review::weight(&claim, reading, lens, 0), peer.letter, line));
+            if let (Verdict::Supported, Some(line)) = (finding.verdict, finding.line) {
+                let weight = review::weight(&claim, reading, lens, 0);
+                found.push((weight, peer.letter, line));
             }
         }
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
-    found
+    let named = found
         .into_iter()
-        .take(2)
-        .map(|(_, letter, line)| (letter, &reading.lines[line]))
-        .collect()
+        .map(|(_, letter, line)| (letter.to_string(), line));
+    named.collect()
 }
 
 #[cfg(test)]
@@ -202,6 +225,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_added_for_the_critique_on_this_text() {
+        let review = |letter: char| {
+            format!(
+                "## On answer {letter}\n\n4. missing: “Support is not included in the basic plan.” [1]"
+            )
+        };
+        let own = "“The customer must pay all fees within 30 days.” [1]";
+        // The only peer is A, so B is this text.
+        let told = revised(own, &[&review('B')]);
+        assert!(told.contains("basic plan.” [1] (following A4)"), "{told}");
+        assert!(!revised(own, &[&review('A')]).contains("basic plan"));
+    }
+
+    #[test]
     fn others_answers_are_borrowed_only_when_borne_out() {
         let told = revised(
             "“The customer must pay all fees within 30 days.” [1]",
@@ -210,7 +247,7 @@ mod tests {
             ],
         );
         assert!(
-            told.contains("“Support is not included in the basic plan.” [1] (from A)"),
+            told.contains("“Support is not included in the basic plan.” [1] (following A)"),
             "{told}"
         );
         assert!(!told.contains("Rockets"), "{told}");

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::check::Verdict;
 use super::claims::Claim;
 use super::differ;
-use super::draft::{Draft, count, join};
+use super::draft::{Draft, count};
 use super::reading::{Reading, cite};
 use super::review::{self, Lens, Read};
 use super::sceptic;
@@ -281,7 +281,7 @@ fn sources(reading: &Reading, shown: &[&Cluster]) -> String {
     if told.is_empty() {
         String::new()
     } else {
-        format!("*Cited: {}.*", join(&told))
+        format!("*Cited: {}.*", told.join("; "))
     }
 }
 
