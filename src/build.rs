@@ -1,2 +1,131 @@
-//! x
-fn main() {}
+//! Prepares what the binary embeds: compresses `assets/`, gives the whole tree one hash, and turns the
+//! patterns from TOML into JSON. Fetches nothing and runs nothing; the same tree gives the same bytes.
+
+use std::error::Error;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, GzBuilder};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Outcome<()> {
+    println!("cargo::rerun-if-changed=assets");
+    println!("cargo::rerun-if-changed=src/build.rs");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    patterns(Path::new("assets/patterns"), &out.join("patterns.json"))?;
+
+    let mut paths = Vec::new();
+    walk(Path::new("assets"), &mut paths)?;
+    paths.sort();
+    let files = paths
+        .iter()
+        .map(|path| Ok((public_name(path)?, fs::read(path)?)))
+        .collect::<Outcome<Vec<_>>>()?;
+    let tree = hash(&files);
+    println!("cargo::rustc-env=QUIRE_TREE={tree}");
+
+    let folder = out.join("assets");
+    if folder.exists() {
+        // A file that is no longer in assets must not stay in the binary.
+        fs::remove_dir_all(&folder)?;
+    }
+    for (name, bytes) in &files {
+        put(&folder, name, &finished(name, bytes, &tree)?)?;
+        if name == "js/index.js" {
+            put(&folder, "index.js", entry(bytes, &tree)?.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// Every file that may be served: the patterns and the catalogue of models are the program's own.
+fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> Outcome<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            if path != Path::new("assets/patterns") {
+                walk(&path, paths)?;
+            }
+        } else if path != Path::new("assets/models.json") {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn public_name(path: &Path) -> Outcome<String> {
+    let name = path.strip_prefix("assets")?.to_str();
+    Ok(name
+        .ok_or("a file in assets has a name that is not UTF-8")?
+        .to_owned())
+}
+
+/// FNV-1a over names and contents. It tells versions apart; nobody needs to be kept from forging it.
+fn hash(files: &[(String, Vec<u8>)]) -> String {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut add = |bytes: &[u8]| {
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    };
+    for (name, bytes) in files {
+        add(name.as_bytes());
+        add(&bytes.len().to_le_bytes());
+        add(bytes);
+    }
+    format!("{hash:016x}")
+}
+
+/// Pages name assets under the hash of the tree, so that those can be cached for ever.
+fn finished(name: &str, bytes: &[u8], tree: &str) -> Outcome<Vec<u8>> {
+    if !name.ends_with(".html") {
+        return Ok(bytes.to_vec());
+    }
+    Ok(std::str::from_utf8(bytes)?
+        .replace("__TREE__", tree)
+        .into_bytes())
+}
+
+/// The entry under its stable address: the same module, with its siblings under the tree's address, so
+/// that none of them is loaded twice.
+fn entry(bytes: &[u8], tree: &str) -> Outcome<String> {
+    let mut text = std::str::from_utf8(bytes)?.to_owned();
+    for quote in ['"', '\''] {
+        for before in ["from ", "import ", "import("] {
+            let relative = format!("{before}{quote}./");
+            let absolute = format!("{before}{quote}/assets/{tree}/js/");
+            text = text.replace(&relative, &absolute);
+        }
+    }
+    Ok(text)
+}
+
+/// Writes a file compressed, without a time in its header: the same content gives the same bytes.
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> Outcome<()> {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap_or(folder))?;
+    let file = fs::File::create(path)?;
+    let mut gzip = GzBuilder::new().mtime(0).write(file, Compression::best());
+    gzip.write_all(bytes)?;
+    gzip.finish()?;
+    Ok(())
+}
+
+/// All patterns as one JSON list, in the order of their files' names.
+fn patterns(folder: &Path, out: &Path) -> Outcome<()> {
+    let mut paths = fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Outcome<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|kind| kind == "toml"));
+    paths.sort();
+    let mut list = Vec::new();
+    for path in paths {
+        let pattern = toml::from_str::<serde_json::Value>(&fs::read_to_string(&path)?)
+            .map_err(|fault| format!("{}: {fault}", path.display()))?;
+        list.push(pattern);
+    }
+    fs::write(out, serde_json::to_vec(&list)?)?;
+    Ok(())
+}

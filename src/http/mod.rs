@@ -1,6 +1,7 @@
 //! Turns requests into app calls. The only folder that names hyper. This file is the life of the server:
 //! accept, bound, serve, drain.
 
+mod assets;
 pub mod body;
 mod connection;
 pub mod cx;

@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use super::cx::Cx;
 use super::error::ApiError;
-use super::handlers::{documents, health};
+use super::handlers::{documents, health, pages};
 use super::reply::Reply;
 use super::who::{Admin, LinkToken};
 use crate::domain::user::Caller;
@@ -109,7 +109,6 @@ const fn user(verb: Verb, path: &'static str, how: fn(Cx, Caller) -> Answer) -> 
 const fn admin(verb: Verb, path: &'static str, how: fn(Cx, Admin) -> Answer) -> Route {
     row(verb, path, How::Admin(how))
 }
-#[allow(dead_code, reason = "used by the row of shared results")]
 const fn link(verb: Verb, path: &'static str, how: fn(Cx, LinkToken) -> Answer) -> Route {
     row(verb, path, How::Link(how))
 }
@@ -165,6 +164,12 @@ pub static ROUTES: &[Route] = &[
     quick(Get, "/health", health::show),
     quick(Get, "/api/health", health::show),
     open( Get, "/api/metrics", o!(health::metrics)),
+    open( Get, "/api/openapi.json", o!(pages::openapi)),
+
+    // Accounts.
+
+    // Administration.
+
     // Documents.
     user(Post, "/api/upload-document", h!(documents::upload)).upload(),
     user(Get, "/api/documents", h!(documents::list)),
@@ -177,4 +182,24 @@ pub static ROUTES: &[Route] = &[
     user(Get, "/api/document-sessions/{id}", h!(documents::progress)),
     user(Post, "/api/upload-document-chunk", h!(documents::put_part)).upload(),
     user(Post, "/api/finalize-document-upload", h!(documents::finalize)).small(),
+
+    // Models, patterns, parameters.
+
+    // Analyses.
+
+    // Pages and their files.
+    open( Get, "/", o!(pages::home)).uncounted(),
+    open( Get, "/analyze", o!(pages::page)).uncounted(),
+    open( Get, "/documents", o!(pages::page)).uncounted(),
+    open( Get, "/orchestrator", o!(pages::page)).uncounted(),
+    open( Get, "/modelrunner", o!(pages::page)).uncounted(),
+    open( Get, "/history", o!(pages::page)).uncounted(),
+    open( Get, "/history/{id}", o!(pages::page)).uncounted(),
+    open( Get, "/experiments", o!(pages::page)).uncounted(),
+    open( Get, "/settings", o!(pages::page)).uncounted(),
+    open( Get, "/admin", o!(pages::page)).uncounted(),
+    open( Get, "/login", o!(pages::page)).uncounted(),
+    link( Get, "/share/{token}", h!(pages::shared)).uncounted(),
+    open( Get, "/assets/index.js", o!(pages::entry)).uncounted(),
+    open( Get, "/assets/{tree}/{path*}", o!(pages::asset)).uncounted(),
 ];

@@ -1,0 +1,69 @@
+//! The pages and their files. Every page is the same shell; which one it is, its script decides.
+
+use serde_json::json;
+
+use crate::http::assets::{self, Keep};
+use crate::http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
+use crate::http::headers::PAGE_POLICY;
+use crate::http::{ApiError, Cx, LinkToken, Reply};
+
+/// `GET /`: the page, or for programs the index.
+pub async fn home(cx: Cx) -> Result<Reply, ApiError> {
+    let accept = cx.header(ACCEPT).unwrap_or_default();
+    let program = accept.contains("application/json")
+        && !accept.contains("text/html")
+        && !accept.contains("*/*");
+    if cx.index || program {
+        return Ok(index(&cx));
+    }
+    page(cx).await
+}
+
+/// Every page.
+pub async fn page(cx: Cx) -> Result<Reply, ApiError> {
+    let reply = assets::reply("index.html", Keep::Ask, &cx.request.headers)?;
+    Ok(reply.header(CONTENT_SECURITY_POLICY, PAGE_POLICY))
+}
+
+/// The page of a shared result. Whether the link holds, the page asks.
+pub async fn shared(cx: Cx, _: LinkToken) -> Result<Reply, ApiError> {
+    page(cx).await
+}
+
+/// `GET /assets/index.js`: the entry, under an address that stays.
+pub async fn entry(cx: Cx) -> Result<Reply, ApiError> {
+    assets::reply("index.js", Keep::Ask, &cx.request.headers)
+}
+
+/// `GET /assets/{tree}/{path*}`. A page from before an update still finds its files, but cannot keep them.
+pub async fn asset(cx: Cx) -> Result<Reply, ApiError> {
+    let keep = match cx.param("tree") == assets::TREE {
+        true => Keep::Immutable,
+        false => Keep::Ask,
+    };
+    assets::reply(cx.param("path"), keep, &cx.request.headers)
+}
+
+/// `GET /api/openapi.json`.
+pub async fn openapi(cx: Cx) -> Result<Reply, ApiError> {
+    assets::reply("openapi.json", Keep::Ask, &cx.request.headers)
+}
+
+fn index(cx: &Cx) -> Reply {
+    let demo = cx.app.config.providers.is_empty();
+    Reply::json(&json!({
+        "message": "Quire puts a question and your documents to a panel of language models and gives one answer",
+        "version": env!("CARGO_PKG_VERSION"),
+        "docs": "/api/openapi.json",
+        "health": "/api/health",
+        "mode": if demo { "demo" } else { "live" },
+        "features": {
+            "authentication": true,
+            "document_upload": true,
+            "llm_orchestration": true,
+            "analysis": true,
+            "caching": !cx.app.config.cache_ttl.is_zero(),
+            "monitoring": true,
+        },
+    }))
+}
