@@ -1,0 +1,615 @@
+//! Documents over a real socket: what is taken, what is refused, and that nobody meets another's.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use quire::app::App;
+use quire::app::accounts::{NewAccount, Visit};
+use quire::clock;
+use quire::config::{self, Layers};
+use quire::http::{Door, serve};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+const LIMIT: u64 = 100_000;
+
+/// A running server with two people; stopped and removed at the end.
+struct House {
+    address: SocketAddr,
+    folder: PathBuf,
+    tokens: [String; 2],
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl House {
+    fn new() -> Self {
+        let chance = quire::crypto::random::<8>().expect("chance");
+        let folder =
+            std::env::temp_dir().join(format!("quire-api-{}", quire::crypto::hex(&chance)));
+        let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut config = config::load(&Layers {
+            environment: vec![
+                setting("ENVIRONMENT", "test"),
+                setting("PASSWORD_ROUNDS", "1000"),
+                setting("BODY_TIMEOUT", "2"),
+                setting("QUIRE_DATA", &folder.to_string_lossy()),
+            ],
+            ..Layers::default()
+        })
+        .expect("sound settings");
+        config.limits.max_upload = LIMIT;
+        let (ready, started) = std::sync::mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                let app = App::open(config).expect("an app");
+                let tokens = [
+                    sign_up(&app, "a@example.org").await,
+                    sign_up(&app, "b@example.org").await,
+                ];
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+                    .await
+                    .expect("a port");
+                ready
+                    .send((listener.local_addr().expect("bound"), tokens))
+                    .expect("waited for");
+                let stopped = async {
+                    let _ = stopped.await;
+                };
+                serve(
+                    app.clone(),
+                    vec![Door {
+                        listener,
+                        index: false,
+                    }],
+                    stopped,
+                )
+                .await;
+                app.close().await;
+            });
+        });
+        let (address, tokens) = started.recv().expect("started");
+        Self {
+            address,
+            folder,
+            tokens,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    fn ask(&self, who: usize, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
+        let mut socket = self.connect();
+        let head = self.head(who, method, path, kind, body.len());
+        // A server that refuses may close before it has read all; its answer is still there.
+        let _ = socket
+            .write_all(head.as_bytes())
+            .and_then(|()| socket.write_all(body));
+        Answer::read(socket)
+    }
+    fn connect(&self) -> TcpStream {
+        let socket = TcpStream::connect(self.address).expect("a connection");
+        socket
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .expect("a limit");
+        socket
+    }
+    fn head(&self, who: usize, method: &str, path: &str, kind: &str, length: usize) -> String {
+        format!(
+            "{method} {path} HTTP/1.1\r\nhost: quire\r\nauthorization: Bearer {}\r\nconnection: close\r\n\
+             content-type: {kind}\r\ncontent-length: {length}\r\n\r\n",
+            self.tokens[who]
+        )
+    }
+    fn get(&self, who: usize, path: &str) -> Answer {
+        self.ask(who, "GET", path, "text/plain", b"")
+    }
+    fn send(&self, who: usize, name: &str, bytes: &[u8]) -> Answer {
+        let form = Form::default().file("file", name, bytes).end();
+        self.ask(who, "POST", "/api/upload-document", FORM, &form)
+    }
+    fn post(&self, who: usize, path: &str, body: Value) -> Answer {
+        self.ask(
+            who,
+            "POST",
+            path,
+            "application/json",
+            body.to_string().as_bytes(),
+        )
+    }
+    fn files(&self, folder: &str) -> usize {
+        std::fs::read_dir(self.folder.join(folder)).map_or(0, Iterator::count)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+async fn sign_up(app: &App, email: &str) -> String {
+    let password = "Tr4verse-Orchid";
+    let new = NewAccount {
+        email: email.into(),
+        password: password.into(),
+        name: String::new(),
+        invite: None,
+    };
+    let visit = Visit::local(clock::now());
+    app.accounts()
+        .register(new, &visit)
+        .await
+        .expect("an account");
+    app.accounts()
+        .login(email, password, &visit)
+        .await
+        .expect("signed in")
+        .access
+}
+
+const FORM: &str = "multipart/form-data; boundary=quireboundary";
+
+#[derive(Default)]
+struct Form(Vec<u8>);
+
+impl Form {
+    fn file(mut self, field: &str, name: &str, bytes: &[u8]) -> Self {
+        let head = format!(
+            "--quireboundary\r\ncontent-disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
+             content-type: application/octet-stream\r\n\r\n"
+        );
+        self.0.extend_from_slice(head.as_bytes());
+        self.0.extend_from_slice(bytes);
+        self.0.extend_from_slice(b"\r\n");
+        self
+    }
+    fn text(mut self, field: &str, value: &str) -> Self {
+        let part = format!(
+            "--quireboundary\r\ncontent-disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n"
+        );
+        self.0.extend_from_slice(part.as_bytes());
+        self
+    }
+    fn end(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(b"--quireboundary--\r\n");
+        self.0
+    }
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn read(mut socket: TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        let _ = socket.read_to_end(&mut bytes);
+        let end = bytes
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .expect("an answer");
+        let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+        assert!(!head.contains("transfer-encoding"), "{head}");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|text| text.parse().ok())
+            .expect("a status");
+        Self {
+            status,
+            head,
+            body: bytes.split_off(end + 4),
+        }
+    }
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+    #[track_caller]
+    fn expect(self, status: u16) -> Value {
+        assert_eq!(
+            self.status,
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
+        self.json()
+    }
+    #[track_caller]
+    fn refused(self, status: u16, words: &[&str]) {
+        let error = self.expect(status);
+        let message = error["message"].as_str().expect("a message").to_lowercase();
+        for word in words {
+            assert!(message.contains(word), "{word} in {error}");
+        }
+    }
+}
+
+#[test]
+fn kinds_and_encodings() {
+    let house = House::new();
+    let utf16: Vec<u8> = "\u{FEFF}Grüße aus Köln"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let file =
+        |name: &str| std::fs::read(format!("tests/data/documents/{name}")).expect("a sample");
+    for (name, bytes, kind, encoding) in [
+        ("notes", b"plain words".to_vec(), "text", "utf-8"),
+        ("a.txt", utf16, "text", "utf-16le"),
+        ("page.bin", file("libffi-the-basics.html"), "html", "utf-8"),
+        ("pop.csv", file("uspop-latin1.csv"), "csv", "windows-1252"),
+        ("readme.md", file("csv-readme.md"), "markdown", "utf-8"),
+        ("x.txt", file("cjk-shift_jis.txt"), "text", "shift_jis"),
+        ("data", br#"{"a": [1, 2]}"#.to_vec(), "json", "utf-8"),
+        ("main.rs", b"fn main() {}".to_vec(), "source", "utf-8"),
+    ] {
+        let kept = house.send(0, name, &bytes).expect(200);
+        assert_eq!(
+            (&kept["kind"], &kept["encoding"]),
+            (&kind.into(), &encoding.into()),
+            "{name}: {kept}"
+        );
+        assert_eq!(
+            (&kept["status"], &kept["size"]),
+            (&"processed".into(), &bytes.len().into()),
+            "{name}"
+        );
+        assert_eq!(kept["id"], kept["document_id"]);
+        let path = format!("/api/documents/{}", kept["id"].as_str().expect("an id"));
+        assert_eq!(house.get(0, &path).expect(200), kept);
+        assert_eq!(
+            house.get(0, &format!("{path}/content")).body,
+            bytes,
+            "{name}"
+        );
+        let text = house.get(0, &format!("{path}/text")).expect(200);
+        assert!(!text["pages"][0]["text"].as_str().expect("text").is_empty());
+    }
+    let list = house.get(0, "/api/documents?limit=3").expect(200);
+    assert_eq!(list["documents"].as_array().map(Vec::len), Some(3));
+    let cursor = list["next_cursor"].as_str().expect("more");
+    let rest = house
+        .get(0, &format!("/api/documents?cursor={cursor}"))
+        .expect(200);
+    assert_eq!(
+        (
+            rest["documents"].as_array().map(Vec::len),
+            &rest["next_cursor"]
+        ),
+        (Some(5), &Value::Null)
+    );
+    house
+        .get(0, "/api/documents?cursor=x")
+        .refused(422, &["cursor"]);
+}
+
+#[test]
+fn hostile_names_are_only_names() {
+    let house = House::new();
+    for (number, (name, expected)) in [
+        ("../../../../tmp/evil.txt", "evil.txt"),
+        ("..\\\\..\\\\evil.txt", "evil.txt"),
+        ("/etc/passwd", "passwd"),
+        ("", "document"),
+        ("..", "document"),
+        ("in\u{202E}fdp.txt", "infdp.txt"),
+        ("%2e%2e%2fa.txt", "%2e%2e%2fa.txt"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let kept = house
+            .send(0, name, format!("words {number}").as_bytes())
+            .expect(200);
+        assert_eq!(kept["filename"], expected, "{name}");
+        let content = house.get(
+            0,
+            &format!(
+                "/api/documents/{}/content",
+                kept["id"].as_str().expect("an id")
+            ),
+        );
+        assert_eq!(content.status, 200);
+        for header in [
+            "content-disposition: attachment; filename=\"",
+            "sandbox",
+            "x-content-type-options: nosniff",
+        ] {
+            assert!(
+                content.head.contains(header),
+                "{header} in {}",
+                content.head
+            );
+        }
+    }
+    let names: Vec<_> = std::fs::read_dir(house.folder.join("documents"))
+        .expect("a folder")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("ours")
+        })
+        .collect();
+    assert_eq!(names.len(), 7);
+    assert!(
+        names.iter().all(|name| name.starts_with("document_")),
+        "{names:?}"
+    );
+    for path in [
+        "..%2f..%2fetc%2fpasswd",
+        "document_..",
+        "document_01ARYZ6S410000000000000000",
+        "%00",
+    ] {
+        for rest in ["", "/text", "/content", "/search?q=a"] {
+            let status = house.get(0, &format!("/api/documents/{path}{rest}")).status;
+            assert!(matches!(status, 400 | 404), "{path}{rest}: {status}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_taken_is_refused_and_leaves_nothing() {
+    let house = House::new();
+    for (name, bytes, words) in [
+        ("a.txt", &b"%PDF-1.7\n1 0 obj"[..], "pdf"),
+        ("a.txt", b"PK\x03\x04\x14\0word/document.xml", "docx"),
+        ("a.csv", b"\x7fELF\x02\x01\x01\0\0", "executable"),
+        ("a.md", b"\x89PNG\r\n\x1a\n\0\0\0", "png"),
+        (
+            "a.txt",
+            b"text\0\0\0\x01\x02\x03\x04\x05 binary \0\0\0\0",
+            "supported",
+        ),
+    ] {
+        house.send(0, name, bytes).refused(415, &[words, "not"]);
+    }
+    house.send(0, "a.txt", b"").refused(400, &["file", "empty"]);
+    let nothing = Form::default().text("other", "x").end();
+    house
+        .ask(0, "POST", "/api/upload-document", FORM, &nothing)
+        .refused(400, &["file"]);
+    house
+        .ask(0, "POST", "/api/upload-document", FORM, b"")
+        .refused(400, &[]);
+    house
+        .ask(0, "POST", "/api/upload-document", "application/json", b"{}")
+        .refused(400, &["file"]);
+    house
+        .ask(
+            0,
+            "POST",
+            "/api/upload-document",
+            "multipart/form-data",
+            b"x",
+        )
+        .refused(400, &["file"]);
+    let mut cut = Form::default()
+        .file("file", "a.txt", b"these words are cut off")
+        .end();
+    cut.truncate(cut.len() - 25);
+    house
+        .ask(0, "POST", "/api/upload-document", FORM, &cut)
+        .refused(400, &[]);
+    for size in [LIMIT as usize + 1, LIMIT as usize * 20] {
+        house
+            .send(0, "big.txt", &b"word ".repeat(size / 5 + 1))
+            .refused(413, &["larger"]);
+    }
+    assert_eq!((house.files("documents"), house.files("tmp")), (0, 0));
+    let list = house.get(0, "/api/documents").expect(200);
+    assert_eq!(list["documents"].as_array().map(Vec::len), Some(0));
+    let failed = house
+        .send(0, "blank.html", b"<!doctype html><p> </p>")
+        .expect(200);
+    assert_eq!(
+        (&failed["status"], &failed["message"]),
+        (&"failed".into(), &"there is no text in the file".into())
+    );
+    house
+        .send(0, "exact.txt", &b"abcd ".repeat(LIMIT as usize / 5))
+        .expect(200);
+}
+
+#[test]
+fn a_client_that_leaves_or_stalls_half_way_leaves_nothing() {
+    let house = House::new();
+    let form = Form::default()
+        .file("file", "a.txt", &b"word ".repeat(10_000))
+        .end();
+    let half = |house: &House| {
+        let mut socket = house.connect();
+        let head = house.head(0, "POST", "/api/upload-document", FORM, form.len());
+        socket
+            .write_all(head.as_bytes())
+            .and_then(|()| socket.write_all(&form[..20_000]))
+            .expect("sent");
+        wait_for(|| house.files("tmp") == 1);
+        socket
+    };
+    drop(half(&house));
+    wait_for(|| house.files("tmp") == 0);
+    Answer::read(half(&house)).refused(408, &["too long"]);
+    wait_for(|| house.files("tmp") == 0);
+    assert_eq!(house.files("documents"), 0);
+}
+
+/// Gives the server time to notice; fails only when it never does.
+#[track_caller]
+fn wait_for(done: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("never happened");
+}
+
+#[test]
+fn the_same_bytes_are_one_document_and_nobody_meets_another_s() {
+    let house = House::new();
+    let text = b"# Secret\n\nThe zanzibar plan is to be kept.";
+    let first = house.send(0, "a.md", text).expect(200);
+    assert_eq!(house.send(0, "b.md", text).expect(200)["id"], first["id"]);
+    let path = format!("/api/documents/{}", first["id"].as_str().expect("an id"));
+    for rest in ["", "/text", "/search?q=zanzibar", "/content"] {
+        house.get(1, &format!("{path}{rest}")).refused(404, &[]);
+    }
+    house
+        .ask(1, "DELETE", &path, "text/plain", b"")
+        .refused(404, &[]);
+    assert_eq!(
+        house.get(1, "/api/documents").expect(200)["documents"]
+            .as_array()
+            .map(Vec::len),
+        Some(0)
+    );
+    let theirs = house.send(1, "a.md", text).expect(200);
+    assert_ne!(theirs["id"], first["id"]);
+    assert_eq!(
+        house
+            .get(0, &format!("{path}/search?q=zanzibar"))
+            .expect(200)["count"],
+        1
+    );
+}
+
+#[test]
+fn delete_really_deletes() {
+    let house = House::new();
+    let kept = house
+        .send(0, "a.md", b"# Plan\n\nThe zanzibar plan.")
+        .expect(200);
+    let path = format!("/api/documents/{}", kept["id"].as_str().expect("an id"));
+    let search = |words: &str| house.get(0, &format!("{path}/search?q={words}"));
+    assert_eq!(
+        search("zanzibar").expect(200)["results"][0]["heading"],
+        "Plan"
+    );
+    assert_eq!(search("nowhere").expect(200)["count"], 0);
+    assert_eq!(search("%22%20OR%20*%20NEAR(").expect(200)["count"], 0);
+    search("").refused(422, &["search"]);
+    let gone = house.ask(0, "DELETE", &path, "text/plain", b"").expect(200);
+    assert_eq!(gone["success"], true);
+    for rest in ["", "/text", "/search?q=zanzibar", "/content"] {
+        house.get(0, &format!("{path}{rest}")).refused(404, &[]);
+    }
+    house
+        .ask(0, "DELETE", &path, "text/plain", b"")
+        .refused(404, &[]);
+    assert_eq!(house.files("documents"), 0);
+    assert_ne!(
+        house
+            .send(0, "a.md", b"# Plan\n\nThe zanzibar plan.")
+            .expect(200)["id"],
+        kept["id"]
+    );
+}
+
+#[test]
+fn parts_out_of_order_and_resumed() {
+    let house = House::new();
+    let text = "part ".repeat(500);
+    let announced = |size: u64, chunk: u64, total: u32| serde_json::json!({"fileName": "../long.txt", "fileSize": size, "chunkSize": chunk, "totalChunks": total});
+    let opened = house
+        .post(
+            0,
+            "/api/create-document-session",
+            announced(2_500, 1_000, 3),
+        )
+        .expect(200);
+    assert_eq!(opened["fileName"], "long.txt");
+    let id = opened["sessionId"].as_str().expect("an id");
+    let part = |who: usize, number: usize, bytes: &str| {
+        let number = number.to_string();
+        let form = Form::default()
+            .text("sessionId", id)
+            .text("chunkIndex", &number)
+            .file("chunk", "blob", bytes.as_bytes());
+        house.ask(who, "POST", "/api/upload-document-chunk", FORM, &form.end())
+    };
+    let finalize = |who| {
+        house.post(
+            who,
+            "/api/finalize-document-upload",
+            serde_json::json!({"sessionId": id}),
+        )
+    };
+    assert_eq!(
+        part(0, 2, &text[2_000..]).expect(200)["receivedChunks"],
+        serde_json::json!([2])
+    );
+    part(0, 0, &text[..999]).refused(422, &["1000 bytes"]);
+    part(0, 3, "x").refused(422, &["chunkindex"]);
+    part(1, 0, &text[..1_000]).refused(404, &[]);
+    finalize(0).refused(400, &["missing: 0, 1"]);
+    finalize(1).refused(404, &[]);
+    let session = format!("/api/document-sessions/{id}");
+    house.get(1, &session).refused(404, &[]);
+    assert_eq!(
+        house.get(0, &session).expect(200)["receivedChunks"],
+        serde_json::json!([2])
+    );
+    part(0, 1, &text[1_000..2_000]).expect(200);
+    assert_eq!(part(0, 0, &text[..1_000]).expect(200)["complete"], true);
+    let kept = finalize(0).expect(200);
+    assert_eq!(
+        (&kept["words"], &kept["size"]),
+        (&500.into(), &2_500.into())
+    );
+    finalize(0).refused(404, &[]);
+    assert_eq!((house.files("uploads"), house.files("tmp")), (0, 0));
+
+    house
+        .post(
+            0,
+            "/api/create-document-session",
+            announced(LIMIT + 1, LIMIT + 1, 1),
+        )
+        .refused(413, &["larger"]);
+    house
+        .post(0, "/api/create-document-session", announced(10, 3, 3))
+        .refused(422, &["totalchunks"]);
+    house
+        .post(
+            0,
+            "/api/create-document-session",
+            serde_json::json!({"fileName": 1}),
+        )
+        .refused(422, &[]);
+}
+
+#[test]
+fn without_a_credential_nothing_is_taken() {
+    let house = House::new();
+    let form = Form::default().file("file", "a.txt", b"words").end();
+    let mut socket = house.connect();
+    let head = format!(
+        "POST /api/upload-document HTTP/1.1\r\nhost: quire\r\nconnection: close\r\ncontent-type: {FORM}\r\ncontent-length: {}\r\n\r\n",
+        form.len()
+    );
+    socket
+        .write_all(head.as_bytes())
+        .and_then(|()| socket.write_all(&form))
+        .expect("sent");
+    Answer::read(socket).refused(401, &[]);
+    assert_eq!((house.files("documents"), house.files("tmp")), (0, 0));
+}
