@@ -1,5 +1,8 @@
-//! Parses the command line, runs a command, turns its result into an exit code.
+//! Runs the command that the command line names and turns its result into an exit code.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quire::memory::configure_allocator();
+    quire::cli::run(std::env::args_os().skip(1))
 }

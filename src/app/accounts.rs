@@ -10,14 +10,17 @@ mod tests;
 mod throttle;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::{Error, Kind, Result};
-use crate::config::Registration;
+use super::{Error, Kind, Result, folder};
+use crate::config::{Config, Registration};
 use crate::crypto::{self, jwt, refresh, token};
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Caller, Email, Session, User};
+use crate::domain::user::{Caller, Email, Session, User, check_password};
+use crate::log;
 use crate::store::{Store, api_keys, audit, sessions, users};
 pub use profile::NewProfile;
 pub(super) use profile::needs_session;
@@ -31,7 +34,10 @@ pub const REFRESH_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);
 const GRACE: Duration = Duration::from_secs(30);
 
 /// What accounts need to know of the settings.
+#[derive(Clone)]
 pub struct Settings {
+    /// Where a deleted account's files are.
+    pub data_dir: PathBuf,
     /// The installation's secret.
     pub secret: String,
     /// Rounds of a new password hash.
@@ -45,12 +51,15 @@ pub struct Settings {
 /// The use cases, with what they remember between requests.
 pub struct Accounts {
     pub(super) store: Store,
+    pub(super) data_dir: PathBuf,
     registration: Registration,
     jwt: jwt::Jwt,
     refresh: refresh::Refresh,
     pub(super) passwords: passwords::Passwords,
     attempts: throttle::Throttle,
     pub(super) seen: seen::Seen,
+    /// Once there is an account there is always one: the last admin cannot be deleted.
+    somebody: AtomicBool,
 }
 
 /// What somebody shows to say who they are.
@@ -129,17 +138,41 @@ pub struct SignedIn {
     pub refresh: String,
 }
 
+impl Settings {
+    /// What the settings say, with the secret that was opened or given.
+    pub fn of(config: &Config, secret: &str) -> Self {
+        Self {
+            data_dir: config.data_dir.clone(),
+            secret: secret.to_owned(),
+            password_rounds: config.password_rounds,
+            login_per_minute: config.limits.login_per_minute,
+            registration: config.registration,
+        }
+    }
+}
+
 impl Accounts {
+    /// Accounts alone, for the command line: opens the data folder and nothing else.
+    pub fn open(config: &Config) -> Result<Self> {
+        let opened = folder::open(config)?;
+        Ok(Self::new(
+            opened.store,
+            &Settings::of(config, &opened.secret),
+        ))
+    }
+
     /// Starts nothing yet; the password thread begins with the first password.
     pub fn new(store: Store, settings: &Settings) -> Self {
         Self {
             store,
+            data_dir: settings.data_dir.clone(),
             registration: settings.registration,
             jwt: jwt::Jwt::new(&settings.secret),
             refresh: refresh::Refresh::new(&settings.secret),
             passwords: passwords::Passwords::new(settings.password_rounds),
             attempts: throttle::Throttle::new(settings.login_per_minute),
             seen: seen::Seen::default(),
+            somebody: AtomicBool::new(false),
         }
     }
 
@@ -166,13 +199,13 @@ impl Accounts {
             self.note_failure(tried, visit).await?;
             return Err(
                 Error::new(Kind::SignInNeeded, "e-mail or password is wrong")
-                    .resolve("Check both; after several attempts there is a pause."),
+                    .resolve("check both; after several attempts there is a pause"),
             );
         };
         self.forgive_attempt(&tried, visit);
         if user.disabled {
             return Err(
-                Error::new(Kind::Forbidden, "this account is locked").resolve("Ask an admin.")
+                Error::new(Kind::Forbidden, "this account is locked").resolve("ask an admin")
             );
         }
         let better = match self.passwords.is_outdated(&user.password_hash) {
@@ -273,7 +306,7 @@ impl Accounts {
         let Some(session) = caller.session.clone() else {
             return Err(
                 Error::new(Kind::BadRequest, "an API key has no session to end")
-                    .resolve("Delete the key to end its use."),
+                    .resolve("delete the key to end its use"),
             );
         };
         self.end_session(session, visit).await
@@ -383,6 +416,23 @@ impl Accounts {
         Ok(caller)
     }
 
+    /// Clears away sessions, links and invitations that have run out.
+    pub async fn tidy(&self, now: Timestamp) -> Result<()> {
+        let gone = self
+            .store
+            .write(move |db| sessions::delete_expired(db, now))
+            .await?;
+        if gone > 0 {
+            log::debug("expired sessions removed", &[("count", &gone)]);
+        }
+        Ok(())
+    }
+
+    /// Ends the store's threads in order; for the command line.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
     fn tokens(
         &self,
         user: User,
@@ -431,6 +481,16 @@ impl Accounts {
     }
 }
 
+/// A password for somebody to begin with: long, and within the rules.
+pub fn random_password() -> Result<String> {
+    loop {
+        let password: String = token::new()?.chars().take(20).collect();
+        if check_password(&password).is_ok() {
+            return Ok(password);
+        }
+    }
+}
+
 pub(super) fn chance() -> Result<u128> {
     crypto::random_number().map_err(Error::internal)
 }
@@ -440,7 +500,7 @@ fn sign_in_again() -> Error {
         Kind::SignInNeeded,
         "the credential is not valid, or not any more",
     )
-    .resolve("Sign in again.")
+    .resolve("sign in again")
 }
 
 fn bad_key() -> Error {
@@ -448,5 +508,5 @@ fn bad_key() -> Error {
         Kind::SignInNeeded,
         "the API key is not valid, or not any more",
     )
-    .resolve("Check the key, or make a new one.")
+    .resolve("check the key, or make a new one")
 }

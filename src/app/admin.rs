@@ -6,10 +6,13 @@ use std::time::Duration;
 use super::accounts::{Accounts, NewAccount, Visit};
 use super::{Error, Kind, Result};
 use crate::crypto::token;
-use crate::domain::id::UserId;
+use crate::domain::id::{DocumentId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Email, Role, User};
-use crate::store::{StoreError, audit, invites, password_resets, sessions, users};
+use crate::log;
+use crate::store::{
+    self, Reader, StoreError, audit, documents, invites, password_resets, sessions, users,
+};
 
 /// How long a reset link holds.
 pub const RESET_LENGTH: Duration = Duration::from_secs(3600);
@@ -96,8 +99,7 @@ impl Accounts {
         user
     }
 
-    /// Deletes an account with everything in the database that is its own. Its files are the caller's to
-    /// remove.
+    /// Deletes an account with everything that is its own, files included.
     pub async fn delete_user(
         &self,
         actor: Option<&UserId>,
@@ -107,17 +109,24 @@ impl Accounts {
         let entry = visit.entry(actor, "account.deleted", id.as_str());
         let id = id.clone();
         let deleted = self.store.write(move |db| {
+            let documents = documents_of(db, &id)?;
             let deleted = users::delete(db, &id)?;
             audit::append(db, &entry)?;
-            if deleted {
-                Ok(())
-            } else {
-                Err(StoreError::Missing)
-            }
+            deleted.then_some(documents).ok_or(StoreError::Missing)
         });
         let deleted = deleted.await.map_err(about_account);
         self.seen.forget();
-        deleted
+        for document in deleted? {
+            let path = self.data_dir.join("documents").join(document.as_str());
+            // What stays because of this is found by the next sweep: its row is gone.
+            if let Err(error) = std::fs::remove_file(path) {
+                log::warn(
+                    "a deleted document's file stays for now",
+                    &[("why", &error)],
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Sets somebody's password. All their sessions end.
@@ -207,6 +216,17 @@ impl Accounts {
     }
 }
 
+fn documents_of(db: &Reader, user: &UserId) -> store::Result<Vec<DocumentId>> {
+    let mut ids: Vec<DocumentId> = Vec::new();
+    loop {
+        let page = documents::list_of(db, user, 200, ids.last())?;
+        if page.is_empty() {
+            return Ok(ids);
+        }
+        ids.extend(page.into_iter().map(|document| document.id));
+    }
+}
+
 fn link(now: Timestamp, length: Duration) -> Result<Link> {
     Ok(Link {
         token: token::new().map_err(Error::internal)?,
@@ -230,7 +250,7 @@ fn about_account(error: StoreError) -> Error {
         StoreError::Missing => Error::new(Kind::Missing, "there is no such account"),
         StoreError::Conflict(_) => {
             Error::new(Kind::Conflict, "one admin who is not locked has to remain")
-                .resolve("Make somebody else an admin first.")
+                .resolve("make somebody else an admin first")
         }
         other => other.into(),
     }

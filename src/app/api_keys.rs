@@ -54,7 +54,7 @@ impl Accounts {
                 Kind::BadRequest,
                 format!("an account may have {MOST_KEYS} keys"),
             )
-            .resolve("Delete one that is not used."));
+            .resolve("delete one that is not used"));
         }
         Ok((text, key))
     }

@@ -3,8 +3,11 @@
 pub mod accounts;
 pub mod admin;
 pub mod api_keys;
+pub mod backup;
+pub mod doctor;
 pub mod documents;
 pub mod error;
+pub mod folder;
 
 use std::sync::Arc;
 

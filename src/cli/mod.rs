@@ -1,1 +1,213 @@
-//! The command line: a table of commands, one file each.
+//! The command line: a table of commands, one file each. Turns words into calls of the app and results
+//! into text and exit codes. Knows nothing of how anything is done.
+
+mod args;
+mod backup;
+mod doctor;
+mod help;
+mod user;
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+
+use args::Call;
+
+use crate::config::Config;
+
+/// A command: one row of the table.
+pub struct Command {
+    /// Its name.
+    pub name: &'static str,
+    /// What follows the name.
+    pub usage: &'static str,
+    /// One line for the help.
+    pub summary: &'static str,
+    /// More lines for `quire help COMMAND`; may be empty.
+    pub details: &'static str,
+    /// Options of its own, besides the settings.
+    pub options: &'static [Choice],
+    run: fn(&Call) -> Outcome,
+}
+
+/// An option of one command.
+#[derive(Debug)]
+pub struct Choice {
+    /// Its name, without dashes.
+    pub name: &'static str,
+    /// What its value is called; empty where it takes none.
+    pub value: &'static str,
+    /// One line for the help.
+    pub help: &'static str,
+}
+
+/// How a command ended.
+type Outcome = Result<(), Failure>;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, PartialEq, Eq)]
+enum Failure {
+    /// The command line or the settings are wrong: exit code 2.
+    Usage(String),
+    /// Anything else: exit code 1.
+    Failed(String),
+}
+
+const fn choice(name: &'static str, value: &'static str, help: &'static str) -> Choice {
+    Choice { name, value, help }
+}
+
+/// Every command. The first one runs when none is named.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    Command {
+        name: "user", usage: "add|list|passwd|reset-link|invite|role|disable|enable|delete [EMAIL] …", summary: "manage accounts",
+        details: user::DETAILS,
+        options: &[
+            choice("name", "NAME", "for add: what the person is called"),
+            choice("admin", "", "for add: with the role of an admin"),
+            choice("password-stdin", "", "for add and passwd: read the password from the first line of stdin; without it one is made up and printed"),
+            choice("yes", "", "for delete: do it without asking back"),
+        ],
+        run: user::run,
+    },
+    Command {
+        name: "backup", usage: "FILE", summary: "write a verified copy of the database, also while the server runs",
+        details: "The copy holds accounts, analyses and the text of documents. The uploaded files themselves lie\nin the folder documents of the data folder; copy that as well to keep the originals.",
+        options: &[choice("replace", "", "write over FILE where it exists")],
+        run: backup::run,
+    },
+    Command {
+        name: "doctor", usage: "", summary: "check the installation and say what is wrong with it",
+        details: "Ends with exit code 1 when something is broken; warnings alone are no failure.",
+        options: &[], run: doctor::run,
+    },
+    Command {
+        name: "help", usage: "[settings|COMMAND]", summary: "explain the settings or a command",
+        details: "", options: &[], run: help::run,
+    },
+    Command {
+        name: "version", usage: "", summary: "print the version",
+        details: "", options: &[], run: help::version,
+    },
+];
+
+/// Runs the command that these words name.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let outcome = args::parse(words).and_then(|call| (call.command.run)(&call));
+    let (text, code) = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Failed(text)) => (text, 1),
+        Err(Failure::Usage(text)) => (text, 2),
+    };
+    let mut stderr = std::io::stderr().lock();
+    for line in text.lines() {
+        let _ = writeln!(stderr, "quire: {line}");
+    }
+    ExitCode::from(code)
+}
+
+/// Prints to stdout. A reader that has gone away (`| head`) is no failure.
+fn print(text: impl Display) -> Outcome {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            failed(format!("cannot write to stdout: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn failed<T>(text: impl Display) -> Result<T, Failure> {
+    Err(Failure::Failed(text.to_string()))
+}
+
+fn usage<T>(text: impl Display) -> Result<T, Failure> {
+    Err(Failure::Usage(text.to_string()))
+}
+
+impl From<crate::app::Error> for Failure {
+    /// Whoever sits at the command line operates the machine, so the private text is for them.
+    fn from(error: crate::app::Error) -> Self {
+        let mut text = error.public;
+        if let Some(private) = error.private {
+            text = format!("{text}: {private}");
+        }
+        if !error.resolution.is_empty() {
+            text = format!("{text}\n{}", error.resolution);
+        }
+        Failure::Failed(text)
+    }
+}
+
+/// The address people use.
+fn public_url(config: &Config) -> String {
+    let shown = || {
+        url(SocketAddr::new(
+            config.host,
+            config.ui_port.unwrap_or(config.port),
+        ))
+    };
+    config.public_url.clone().unwrap_or_else(shown)
+}
+
+/// "Every address" cannot be opened in a browser; this machine's own can.
+fn url(address: SocketAddr) -> String {
+    match address.ip() {
+        ip if ip.is_unspecified() => format!("http://{}:{}", Ipv4Addr::LOCALHOST, address.port()),
+        _ => format!("http://{address}"),
+    }
+}
+
+/// Runs a script of the app's asynchronous functions to its end.
+fn block_on<F: Future<Output = Outcome>>(script: F) -> Outcome {
+    runtime()?.block_on(script)
+}
+
+/// One thread is faster here than two, and smaller; what blocks has threads of its own.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .thread_name("quire-files")
+        .thread_stack_size(256 * 1024)
+        .build()
+        .or_else(|error| failed(format!("cannot start: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::options;
+
+    #[test]
+    fn names_are_there_once_and_options_shadow_no_setting() {
+        for (at, command) in COMMANDS.iter().enumerate() {
+            assert!(
+                COMMANDS[..at]
+                    .iter()
+                    .all(|other| other.name != command.name),
+                "{}",
+                command.name
+            );
+            assert!(!command.summary.ends_with('.'), "{}", command.name);
+            for option in command.options {
+                assert!(options::by_flag(option.name).is_none(), "{}", option.name);
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_that_can_be_opened() {
+        for (address, expected) in [
+            ("127.0.0.1:80", "http://127.0.0.1:80"),
+            ("0.0.0.0:81", "http://127.0.0.1:81"),
+            ("[::]:82", "http://127.0.0.1:82"),
+            ("[::1]:83", "http://[::1]:83"),
+            ("192.0.2.1:84", "http://192.0.2.1:84"),
+        ] {
+            assert_eq!(url(address.parse().expect(address)), expected);
+        }
+    }
+}

@@ -73,7 +73,7 @@ impl Passwords {
                     "too many people are signing in right now",
                 )
             }
-            .resolve("Try again in a few seconds."),
+            .resolve("try again in a few seconds"),
             TrySendError::Disconnected(_) => gone(),
         })
     }

@@ -1,5 +1,7 @@
 //! What people do with their own account: look, change it, change or reset the password.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::{Accounts, Visit};
 use crate::app::error::Field;
 use crate::app::{Error, Kind, Result};
@@ -17,6 +19,16 @@ pub struct NewProfile {
 }
 
 impl Accounts {
+    /// Whether nobody has an account yet, so that the pages can begin with making one.
+    pub async fn is_first_run(&self) -> Result<bool> {
+        if self.somebody.load(Relaxed) {
+            return Ok(false);
+        }
+        let empty = self.store.read(users::count).await? == 0;
+        self.somebody.store(!empty, Relaxed);
+        Ok(empty)
+    }
+
     /// The caller's account.
     pub async fn me(&self, caller: &Caller) -> Result<User> {
         let id = caller.user.clone();
@@ -145,7 +157,7 @@ impl Accounts {
                 Kind::BadRequest,
                 "the reset link is not valid, or not any more",
             )
-            .resolve("Ask for a new one; each holds for an hour and can be used once.")),
+            .resolve("ask for a new one; each holds for an hour and can be used once")),
         }
     }
 
@@ -162,7 +174,7 @@ pub(in crate::app) fn needs_session(caller: &Caller, what: &str) -> Result<()> {
         Some(_) => Ok(()),
         None => Err(
             Error::new(Kind::Forbidden, format!("an API key cannot {what}"))
-                .resolve("Sign in with e-mail and password for that."),
+                .resolve("sign in with e-mail and password for that"),
         ),
     }
 }

@@ -15,7 +15,7 @@ impl Accounts {
     pub async fn register(&self, new: NewAccount, visit: &Visit) -> Result<User> {
         if self.registration == Registration::Closed {
             return Err(Error::new(Kind::Forbidden, "registration is closed here")
-                .resolve("Ask an admin to create your account."));
+                .resolve("ask an admin to create your account"));
         }
         self.note_attempt(None, visit)?;
         let invite = match self.registration {
@@ -74,7 +74,7 @@ impl Accounts {
                 Kind::Forbidden,
                 "an invitation is needed to register here",
             )
-            .resolve("Ask an admin for an invitation; each can be used once.")),
+            .resolve("ask an admin for an invitation; each can be used once")),
             Err(StoreError::Conflict(_)) => Err(taken_error()),
             Err(other) => Err(other.into()),
         }
@@ -127,5 +127,5 @@ pub(super) fn taken_error() -> Error {
         Kind::BadRequest,
         "an account with this email already exists",
     )
-    .resolve("Sign in, or reset the password.")
+    .resolve("sign in, or reset the password")
 }

@@ -99,7 +99,7 @@ fn too_fast(wait: Duration) -> Error {
         retry_after: Some(wait),
         ..Error::new(Kind::TooFast, "too many attempts")
     }
-    .resolve("Wait a moment, then try again.")
+    .resolve("wait a moment, then try again")
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ fn house(registration: Registration) -> House {
     let path = folder.join("quire.db");
     let store = Store::open(&store::Settings { path }).expect("a database");
     let settings = Settings {
+        data_dir: folder.clone(),
         secret: "a secret for tests".into(),
         password_rounds: 10,
         login_per_minute: 10,

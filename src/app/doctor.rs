@@ -1,0 +1,257 @@
+//! What is well with an installation and what is not: folder, room, secret, database, providers.
+//! Repairs nothing; opening the database may make or migrate it, as a start would.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use super::folder as data_folder;
+use crate::config::{Config, Models};
+use crate::crypto::secret;
+use crate::store::{self, Settings, Store};
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// As it should be.
+    Well,
+    /// Works, but somebody should know.
+    Doubtful,
+    /// Does not work.
+    Broken,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub what: &'static str,
+    /// How it is.
+    pub state: State,
+    /// In a sentence.
+    pub text: String,
+}
+
+fn finding(what: &'static str, state: State, text: impl Into<String>) -> Finding {
+    Finding {
+        what,
+        state,
+        text: text.into(),
+    }
+}
+
+/// Looks at everything.
+pub async fn examine(config: &Config) -> Vec<Finding> {
+    let mut findings: Vec<_> = config
+        .warnings
+        .iter()
+        .map(|warning| finding("settings", State::Doubtful, warning.clone()))
+        .collect();
+    findings.push(folder(&config.data_dir));
+    if let Some(why) = ephemeral(&config.data_dir) {
+        findings.push(finding("data folder", State::Doubtful, why));
+    }
+    if findings
+        .iter()
+        .any(|finding| finding.state == State::Broken)
+    {
+        return findings;
+    }
+    findings.push(the_secret(config));
+    findings.extend(database(config).await);
+    findings.extend(providers(config));
+    findings
+}
+
+/// As much as a small upload and the database's log need.
+const ROOM: usize = 16 << 20;
+
+fn folder(folder: &Path) -> Finding {
+    let shown = folder.display();
+    match try_room(folder) {
+        Ok(()) => finding(
+            "data folder",
+            State::Well,
+            format!("{shown} is writable and has room"),
+        ),
+        Err(error) => finding(
+            "data folder",
+            State::Broken,
+            format!("{shown} cannot be used: {error}"),
+        ),
+    }
+}
+
+/// Room is tried, not asked for: quotas and reserved blocks make the answer to a question worth little.
+fn try_room(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let path = folder.join(format!(".doctor-{}", std::process::id()));
+    let written = write_zeros(&path);
+    std::fs::remove_file(&path)?;
+    written
+}
+
+fn write_zeros(path: &Path) -> io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    let piece = [0; 64 << 10];
+    for _ in 0..ROOM / piece.len() {
+        file.write_all(&piece)?;
+    }
+    file.sync_all()
+}
+
+fn the_secret(config: &Config) -> Finding {
+    if config.secret.is_some() {
+        return finding("secret", State::Well, "it comes from the settings");
+    }
+    match secret::of_folder(&config.data_dir).and_then(|_| secret::is_exposed(&config.data_dir)) {
+        Ok(false) => finding(
+            "secret",
+            State::Well,
+            "it is kept in the data folder, for its owner only",
+        ),
+        Ok(true) => finding(
+            "secret",
+            State::Broken,
+            "other people of this machine can read the file secret in the data folder; run chmod 600 on it",
+        ),
+        Err(error) => finding(
+            "secret",
+            State::Broken,
+            format!("the file secret in the data folder cannot be used: {error}"),
+        ),
+    }
+}
+
+async fn database(config: &Config) -> Vec<Finding> {
+    let settings = Settings {
+        path: data_folder::database(&config.data_dir),
+    };
+    let store = match Store::open(&settings) {
+        Ok(store) => store,
+        Err(error) => return vec![finding("database", State::Broken, error.to_string())],
+    };
+    let mut findings = Vec::new();
+    if let Some(saved) = store.saved_before_migrating() {
+        let text = format!(
+            "it was migrated just now; the old one is {}",
+            saved.display()
+        );
+        findings.push(finding("database", State::Doubtful, text));
+    }
+    findings.push(match store.probe().await {
+        Ok(()) => finding("database", State::Well, "it answers and takes changes"),
+        Err(error) => finding("database", State::Broken, error.to_string()),
+    });
+    // After closing, all of it is in the one file that is read through.
+    store.close().await;
+    findings.push(match store::verify(&settings.path) {
+        Ok(sound) => finding(
+            "database",
+            State::Well,
+            format!(
+                "it is sound: version {}, {} bytes",
+                sound.version, sound.bytes
+            ),
+        ),
+        Err(error) => finding("database", State::Broken, error.to_string()),
+    });
+    findings
+}
+
+fn providers(config: &Config) -> Vec<Finding> {
+    if config.providers.is_empty() {
+        return vec![finding(
+            "providers",
+            State::Doubtful,
+            "none is configured: only the offline demo models answer",
+        )];
+    }
+    let described = config.providers.iter().map(|provider| {
+        let models = match &provider.models {
+            Models::Any => "any model".to_owned(),
+            Models::List(names) => format!("{} models", names.len()),
+        };
+        let key = if provider.api_key.is_some() {
+            "with a key"
+        } else {
+            "without a key"
+        };
+        finding(
+            "provider",
+            State::Well,
+            format!("{}: configured {key}, {models}", provider.id),
+        )
+    });
+    described.collect()
+}
+
+/// Why what is stored here may be gone after a restart: the folder lies in memory, or in the layer of a
+/// container that is thrown away with it.
+pub fn ephemeral(folder: &Path) -> Option<String> {
+    let path = folder.canonicalize().ok()?;
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let kind = file_system(&mounts, &path)?;
+    let why = match kind {
+        "tmpfs" | "ramfs" => "lies in memory",
+        "overlay" | "aufs" => {
+            "lies in the container's own layer, not on a disk that is mounted into it"
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "{} {why}: it is gone after a restart",
+        folder.display()
+    ))
+}
+
+/// The kind of file system that a path lies on: of the mounts above it, the longest, and of several at
+/// one place the last.
+fn file_system<'m>(mounts: &'m str, path: &Path) -> Option<&'m str> {
+    let rows = mounts.lines().filter_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        let point = left.split(' ').nth(4)?.replace("\\040", " ");
+        let length = point.len();
+        path.starts_with(point)
+            .then_some((length, right.split(' ').next()?))
+    });
+    rows.max_by_key(|(length, _)| *length).map(|(_, kind)| kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_system_of_a_path() {
+        let mounts = "\
+22 1 0:20 / / rw,relatime - overlay overlay rw
+23 22 0:21 / /tmp rw - tmpfs tmpfs rw
+24 22 8:1 / /data rw shared:1 - ext4 /dev/sda rw
+25 22 8:2 / /with\\040space rw - xfs /dev/sdb rw
+26 24 8:3 / /data/in rw - tmpfs tmpfs rw
+27 24 8:3 / /data/in rw - ext4 /dev/sdc rw";
+        for (path, expected) in [
+            ("/srv", "overlay"),
+            ("/tmp/x", "tmpfs"),
+            ("/tmpfoo", "overlay"),
+            ("/data/x", "ext4"),
+            ("/data/in/x", "ext4"),
+            ("/with space/x", "xfs"),
+        ] {
+            assert_eq!(
+                file_system(mounts, Path::new(path)),
+                Some(expected),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_used() {
+        assert_eq!(folder(Path::new("/proc/nowhere")).state, State::Broken);
+        let own = std::env::temp_dir().join(format!("quire-doctor-{}", std::process::id()));
+        assert_eq!(folder(&own).state, State::Well);
+        assert_eq!(std::fs::read_dir(&own).expect("made").count(), 0);
+        std::fs::remove_dir_all(&own).expect("removed");
+    }
+}

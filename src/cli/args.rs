@@ -1,0 +1,167 @@
+//! From words to a call: the command, its words, its options, and the flags that are settings.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser};
+
+use super::{COMMANDS, Choice, Command, Failure, usage};
+use crate::config::{self, Config, options};
+
+/// A command with what was said to it.
+pub(super) struct Call {
+    pub command: &'static Command,
+    /// What stands after the command, in order.
+    pub words: Vec<String>,
+    options: Vec<(&'static str, String)>,
+    settings: Vec<(String, String)>,
+    file: Option<PathBuf>,
+}
+
+impl Call {
+    /// All values of an option, in order.
+    pub fn values(&self, name: &str) -> Vec<&str> {
+        let same = self.options.iter().filter(|(given, _)| *given == name);
+        same.map(|(_, value)| value.as_str()).collect()
+    }
+    /// The last value of an option.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.values(name).pop()
+    }
+    /// Whether an option was given.
+    pub fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+    /// The checked settings.
+    pub fn config(&self) -> Result<Config, Failure> {
+        config::from_surroundings(self.settings.clone(), self.file.as_deref())
+            .or_else(|faults| usage(format!("the settings are wrong:\n{faults}")))
+    }
+    /// Refuses words beyond those the command knows.
+    pub fn at_most(&self, words: usize) -> Result<(), Failure> {
+        match self.words.get(words) {
+            Some(word) => usage(format!(
+                "\"{word}\" is one word too many; see `quire help {}`",
+                self.command.name
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads the words after the program's name.
+pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Call, Failure> {
+    let mut parser = Parser::from_args(words);
+    let mut command = None;
+    let mut help = false;
+    let mut call = Call {
+        command: &COMMANDS[0],
+        words: Vec::new(),
+        options: Vec::new(),
+        settings: Vec::new(),
+        file: None,
+    };
+    while let Some(arg) = next(&mut parser)? {
+        match arg {
+            Word(word) if command.is_none() => command = Some(find(&word)?),
+            Word(word) => call.words.push(word),
+            Flag(name) if name == "help" || name == "h" => help = true,
+            Flag(name) if name == "version" || name == "V" => command = Some(find("version")?),
+            Flag(name) if name == "config" => {
+                call.file = Some(value(&mut parser, "config")?.into())
+            }
+            Flag(name) => flag(&mut parser, &name, command, &mut call)?,
+        }
+    }
+    call.command = command.unwrap_or(call.command);
+    if help {
+        call.words = command
+            .map(|command| command.name.to_owned())
+            .into_iter()
+            .collect();
+        call.command = find("help")?;
+    }
+    Ok(call)
+}
+
+enum Piece {
+    Word(String),
+    Flag(String),
+}
+use Piece::{Flag, Word};
+
+fn next(parser: &mut Parser) -> Result<Option<Piece>, Failure> {
+    Ok(match parser.next().or_else(usage)? {
+        None => None,
+        Some(Arg::Long(name)) => Some(Flag(name.to_owned())),
+        Some(Arg::Short(letter)) => Some(Flag(letter.to_string())),
+        Some(Arg::Value(word)) => Some(Word(text(word)?)),
+    })
+}
+
+fn text(word: OsString) -> Result<String, Failure> {
+    let shown = |word: OsString| usage(format!("{} is not unicode", word.to_string_lossy()));
+    word.into_string().or_else(shown)
+}
+
+fn find(name: &str) -> Result<&'static Command, Failure> {
+    let found = COMMANDS.iter().find(|command| command.name == name);
+    found.map_or_else(
+        || {
+            usage(format!(
+                "there is no command \"{name}\"; `quire help` lists them"
+            ))
+        },
+        Ok,
+    )
+}
+
+fn value(parser: &mut Parser, name: &str) -> Result<String, Failure> {
+    match parser.value() {
+        Ok(value) => text(value),
+        Err(_) => usage(format!("--{name} needs a value")),
+    }
+}
+
+/// A flag is a setting, or an option of the command that stands before it.
+fn flag(
+    parser: &mut Parser,
+    name: &str,
+    command: Option<&'static Command>,
+    call: &mut Call,
+) -> Result<(), Failure> {
+    if let Some(row) = options::by_flag(name) {
+        let text = match row.kind {
+            options::Kind::Switch => optional(parser)?,
+            _ => value(parser, name)?,
+        };
+        call.settings.push((row.name.to_owned(), text));
+        return Ok(());
+    }
+    let own = command.map_or(&[] as &[Choice], |command| command.options);
+    let Some(option) = own.iter().find(|option| option.name == name) else {
+        let elsewhere = COMMANDS
+            .iter()
+            .find(|other| other.options.iter().any(|o| o.name == name));
+        return usage(match elsewhere {
+            Some(other) => format!(
+                "--{name} belongs to `quire {}`, which has to stand before it",
+                other.name
+            ),
+            None if name.chars().count() == 1 => format!("there is no option -{name}"),
+            None => format!("there is no option --{name}; `quire help settings` lists them"),
+        });
+    };
+    let text = match option.value {
+        "" => String::new(),
+        _ => value(parser, name)?,
+    };
+    call.options.push((option.name, text));
+    Ok(())
+}
+
+fn optional(parser: &mut Parser) -> Result<String, Failure> {
+    parser
+        .optional_value()
+        .map_or_else(|| Ok("true".to_owned()), text)
+}

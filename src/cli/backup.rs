@@ -1,0 +1,18 @@
+//! `quire backup FILE`: a verified copy of the database.
+
+use std::path::Path;
+
+use super::args::Call;
+use super::{Outcome, print, usage};
+use crate::app::backup;
+
+/// Writes the copy.
+pub(super) fn run(call: &Call) -> Outcome {
+    call.at_most(1)?;
+    let Some(file) = call.words.first() else {
+        return usage("backup needs the name of the file to write");
+    };
+    let config = call.config()?;
+    let copy = backup::write(&config, Path::new(file), call.has("replace"))?;
+    print(format!("{file}: {} bytes, checked", copy.bytes))
+}

@@ -1,0 +1,31 @@
+//! `quire doctor`: what is well with this installation and what is not.
+
+use super::args::Call;
+use super::{Outcome, block_on, failed, print};
+use crate::app::doctor::{self, State};
+
+/// Examines and reports.
+pub(super) fn run(call: &Call) -> Outcome {
+    call.at_most(0)?;
+    let config = call.config()?;
+    block_on(async {
+        let findings = doctor::examine(&config).await;
+        for finding in &findings {
+            let mark = match finding.state {
+                State::Well => "ok     ",
+                State::Doubtful => "warning",
+                State::Broken => "broken ",
+            };
+            print(format!("{mark}  {}: {}", finding.what, finding.text))?;
+        }
+        match findings
+            .iter()
+            .filter(|finding| finding.state == State::Broken)
+            .count()
+        {
+            0 => Ok(()),
+            1 => failed("one thing is broken"),
+            more => failed(format!("{more} things are broken")),
+        }
+    })
+}

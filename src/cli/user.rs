@@ -1,0 +1,208 @@
+//! `quire user …`: accounts from the command line, with the rules of the pages. Works while the server
+//! runs; what ends a session here bites there within two seconds.
+
+use std::io::BufRead as _;
+
+use super::args::Call;
+use super::{Failure, Outcome, block_on, failed, print, usage};
+use crate::app::accounts::{self, Accounts, NewAccount, Visit};
+use crate::app::admin::{Link, UserChange};
+use crate::clock;
+use crate::config::Config;
+use crate::domain::user::{Role, User};
+
+/// The acts, for the help.
+pub(super) const DETAILS: &str =
+    "  add EMAIL           make an account; the first one becomes admin
+  list                list all accounts
+  passwd EMAIL        set a new password and end all sessions
+  reset-link EMAIL    print a link with which the person sets a new password, once, within an hour
+  invite [EMAIL]      print an invitation, for REGISTRATION=invite; it holds for two weeks
+  role EMAIL ROLE     make somebody admin or user
+  disable EMAIL       lock an account: nothing is deleted, nothing is possible
+  enable EMAIL        unlock it
+  delete EMAIL --yes  delete an account with all its documents and analyses";
+
+/// Runs the act that the first word names.
+pub(super) fn run(call: &Call) -> Outcome {
+    let word = |at: usize| call.words.get(at).map(String::as_str);
+    let Some(act) = word(0) else {
+        return usage(format!("user needs one of these:\n{DETAILS}"));
+    };
+    call.at_most(match act {
+        "list" => 1,
+        "role" => 3,
+        _ => 2,
+    })?;
+    let email = || {
+        word(1).map_or_else(
+            || usage(format!("`user {act}` needs an e-mail address")),
+            Ok,
+        )
+    };
+    let act = match act {
+        "list" => Act::List,
+        "invite" => Act::Invite(word(1)),
+        "add" => Act::Add(email()?),
+        "passwd" => Act::Password(email()?),
+        "reset-link" => Act::ResetLink(email()?),
+        "role" => Act::Change(email()?, role(word(2))?),
+        "disable" => Act::Change(email()?, lock(true)),
+        "enable" => Act::Change(email()?, lock(false)),
+        "delete" if !call.has("yes") => {
+            return usage(
+                "this deletes the account with all its documents and analyses; add --yes if you mean it",
+            );
+        }
+        "delete" => Act::Delete(email()?),
+        other => return usage(format!("there is no `user {other}`; there is:\n{DETAILS}")),
+    };
+    let config = call.config()?;
+    block_on(async {
+        let accounts = Accounts::open(&config)?;
+        let outcome = perform(call, &config, &accounts, act).await;
+        accounts.close().await;
+        outcome
+    })
+}
+
+enum Act<'a> {
+    List,
+    Invite(Option<&'a str>),
+    Add(&'a str),
+    Password(&'a str),
+    ResetLink(&'a str),
+    Change(&'a str, UserChange),
+    Delete(&'a str),
+}
+
+fn role(word: Option<&str>) -> Result<UserChange, Failure> {
+    match word.and_then(Role::parse) {
+        Some(role) => Ok(UserChange {
+            role: Some(role),
+            ..UserChange::default()
+        }),
+        None => usage("the role is \"admin\" or \"user\""),
+    }
+}
+
+fn lock(disabled: bool) -> UserChange {
+    UserChange {
+        disabled: Some(disabled),
+        ..UserChange::default()
+    }
+}
+
+async fn perform(call: &Call, config: &Config, accounts: &Accounts, act: Act<'_>) -> Outcome {
+    let visit = Visit::local(clock::now());
+    match act {
+        Act::List => list(accounts).await,
+        Act::Add(email) => add(call, accounts, email, &visit).await,
+        Act::Invite(email) => {
+            let link = accounts.invite(None, email, &visit).await?;
+            print(format!("{}\nholds until {}", link.token, link.expires))
+        }
+        Act::Password(email) => {
+            let user = accounts.user_by_email(email).await?;
+            let (password, made_up) = password(call)?;
+            accounts
+                .set_password(None, &user.id, &password, &visit)
+                .await?;
+            print(format!(
+                "{} has a new password; all sessions are ended",
+                user.email
+            ))?;
+            tell(made_up, &password)
+        }
+        Act::ResetLink(email) => {
+            let user = accounts.user_by_email(email).await?;
+            let link = accounts.reset_link(None, &user.id, &visit).await?;
+            print(format!(
+                "{}\nholds until {}, once",
+                address(config, &link),
+                link.expires
+            ))
+        }
+        Act::Change(email, change) => {
+            let user = accounts.user_by_email(email).await?;
+            let user = accounts.change_user(None, &user.id, change, &visit).await?;
+            print(line(&user))
+        }
+        Act::Delete(email) => {
+            let user = accounts.user_by_email(email).await?;
+            accounts.delete_user(None, &user.id, &visit).await?;
+            print(format!("{} is deleted", user.email))
+        }
+    }
+}
+
+async fn add(call: &Call, accounts: &Accounts, email: &str, visit: &Visit) -> Outcome {
+    let (password, made_up) = password(call)?;
+    let role = if call.has("admin") {
+        Role::Admin
+    } else {
+        Role::User
+    };
+    let new = NewAccount {
+        email: email.to_owned(),
+        password: password.clone(),
+        name: call.value("name").unwrap_or_default().to_owned(),
+        invite: None,
+    };
+    let user = accounts.create_user(None, new, role, visit).await?;
+    print(line(&user))?;
+    tell(made_up, &password)
+}
+
+async fn list(accounts: &Accounts) -> Outcome {
+    let mut cursor = None;
+    loop {
+        let users = accounts.users(200, cursor).await?;
+        for user in &users {
+            print(line(user))?;
+        }
+        match users.last() {
+            Some(last) if users.len() == 200 => cursor = Some(last.id.clone()),
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn line(user: &User) -> String {
+    let state = if user.disabled { "locked" } else { "active" };
+    let seen = user.last_login.map_or("never signed in".to_owned(), |at| {
+        format!("last signed in {at}")
+    });
+    format!(
+        "{}  {}  {state}  made {}  {seen}",
+        user.email,
+        user.role.as_str(),
+        user.created
+    )
+}
+
+/// The password from stdin, or one that is made up.
+fn password(call: &Call) -> Result<(String, bool), Failure> {
+    if !call.has("password-stdin") {
+        return Ok((accounts::random_password()?, true));
+    }
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(0) => usage("stdin holds no password"),
+        Ok(_) => Ok((line.trim_end_matches(['\r', '\n']).to_owned(), false)),
+        Err(error) => failed(format!("cannot read the password: {error}")),
+    }
+}
+
+fn tell(made_up: bool, password: &str) -> Outcome {
+    if made_up {
+        print(format!("password: {password}"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Where people open the link.
+fn address(config: &Config, link: &Link) -> String {
+    format!("{}/login?token={}", super::public_url(config), link.token)
+}
