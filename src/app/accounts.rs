@@ -1,6 +1,7 @@
 //! Accounts: making one, signing in and out, and telling who asks. Every act leaves a line in the audit
 //! log; nothing here knows of HTTP, cookies or headers.
 
+mod entry;
 mod passwords;
 mod profile;
 mod registration;
@@ -21,7 +22,7 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Email, Session, User, check_password};
 use crate::log;
-use crate::store::{Store, api_keys, audit, sessions, users};
+use crate::store::{Store, audit, sessions, users};
 pub use profile::NewProfile;
 pub(super) use profile::needs_session;
 use throttle::Key;
@@ -346,76 +347,6 @@ impl Accounts {
         Ok(())
     }
 
-    /// Who shows this credential. The same error whatever is wrong with it.
-    pub async fn authenticate(&self, credential: Credential, now: Timestamp) -> Result<Caller> {
-        match credential {
-            Credential::ApiKey(key) => self.by_key(&key, now).await,
-            Credential::Bearer(key) if key.starts_with(token::KEY_PREFIX) => {
-                self.by_key(&key, now).await
-            }
-            Credential::Bearer(token) | Credential::Cookie(token) => {
-                self.by_token(&token, now).await
-            }
-        }
-    }
-
-    async fn by_token(&self, token: &str, now: Timestamp) -> Result<Caller> {
-        let claims = self
-            .jwt
-            .check(token, "access", now)
-            .map_err(|_| sign_in_again())?;
-        let epoch = match self.seen.find(claims.sid.as_bytes(), now) {
-            Ok(caller) => return Ok(caller),
-            Err(epoch) => epoch,
-        };
-        let id = SessionId::parse(&claims.sid).ok_or_else(sign_in_again)?;
-        let active = self.store.read(move |db| sessions::active(db, &id)).await?;
-        let (session, user) = active
-            .filter(|(session, user)| session.expires > now && user.id.as_str() == claims.sub)
-            .ok_or_else(sign_in_again)?;
-        let caller = Caller {
-            user: user.id,
-            role: user.role,
-            session: Some(session.id),
-        };
-        self.seen.note(epoch, claims.sid.as_bytes(), &caller, now);
-        Ok(caller)
-    }
-
-    async fn by_key(&self, key: &str, now: Timestamp) -> Result<Caller> {
-        if key.len() > 200 {
-            return Err(bad_key());
-        }
-        let hash = token::hash(key);
-        let epoch = match self.seen.find(&hash, now) {
-            Ok(caller) => return Ok(caller),
-            Err(epoch) => epoch,
-        };
-        let found = self
-            .store
-            .read(move |db| api_keys::by_hash(db, &hash))
-            .await?;
-        let (key, user) = found
-            .filter(|(_, user)| !user.disabled)
-            .ok_or_else(bad_key)?;
-        let caller = Caller {
-            user: user.id,
-            role: user.role,
-            session: None,
-        };
-        // To the minute: a write for every request would cost more than the request.
-        let recent = key
-            .last_used
-            .is_some_and(|used| now.since(used) < Duration::from_secs(60));
-        if !recent {
-            self.store
-                .write(move |db| api_keys::note_used(db, &key.id, now))
-                .await?;
-        }
-        self.seen.note(epoch, &hash, &caller, now);
-        Ok(caller)
-    }
-
     /// Clears away sessions, links and invitations that have run out.
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         let gone = self
@@ -501,12 +432,4 @@ fn sign_in_again() -> Error {
         "the credential is not valid, or not any more",
     )
     .resolve("sign in again")
-}
-
-fn bad_key() -> Error {
-    Error::new(
-        Kind::SignInNeeded,
-        "the API key is not valid, or not any more",
-    )
-    .resolve("check the key, or make a new one")
 }

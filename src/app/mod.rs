@@ -35,28 +35,11 @@ pub struct App {
 impl App {
     /// Opens the store, making or migrating it. Must be called within a tokio runtime.
     pub fn open(config: Config) -> Result<Arc<Self>> {
-        let folder = &config.data_dir;
-        let broken = |fault: std::io::Error| {
-            let text = format!("the data folder {} cannot be used", folder.display());
-            Error::new(Kind::Internal, format!("{text}: {fault}"))
-        };
-        std::fs::create_dir_all(folder).map_err(broken)?;
-        let secret = match &config.secret {
-            Some(secret) => secret.expose().to_owned(),
-            None => crypto::secret::of_folder(folder).map_err(broken)?,
-        };
-        let path = folder.join("quire.db");
-        let store = Store::open(&store::Settings { path })
-            .map_err(|fault| Error::new(Kind::Internal, fault.to_string()))?;
-        let settings = accounts::Settings {
-            secret,
-            password_rounds: config.password_rounds,
-            login_per_minute: config.limits.login_per_minute,
-            registration: config.registration,
-        };
+        let folder::Opened { store, secret } = folder::open(&config)?;
+        let settings = accounts::Settings::of(&config, &secret);
         let accounts = accounts::Accounts::new(store.clone(), &settings);
         let documents =
-            documents::Documents::open(folder, store.clone(), config.limits.max_upload)?;
+            documents::Documents::open(&config.data_dir, store.clone(), config.limits.max_upload)?;
         let started = clock::now();
         Ok(Arc::new(Self {
             config,

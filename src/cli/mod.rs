@@ -5,6 +5,7 @@ mod args;
 mod backup;
 mod doctor;
 mod help;
+mod serve;
 mod user;
 
 use std::ffi::OsString;
@@ -62,6 +63,11 @@ const fn choice(name: &'static str, value: &'static str, help: &'static str) -> 
 /// Every command. The first one runs when none is named.
 #[rustfmt::skip]
 pub static COMMANDS: &[Command] = &[
+    Command {
+        name: "serve", usage: "", summary: "start the server (this is what happens without a command)",
+        details: "Prints its address once it is ready. Stops at SIGTERM or SIGINT: running requests and\nanalyses get SHUTDOWN_TIMEOUT seconds; a second signal ends it at once.",
+        options: &[], run: serve::run,
+    },
     Command {
         name: "user", usage: "add|list|passwd|reset-link|invite|role|disable|enable|delete [EMAIL] …", summary: "manage accounts",
         details: user::DETAILS,

@@ -1,0 +1,150 @@
+//! `quire serve`: opens the app, binds the ports, serves until a signal, closes in order.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+
+use super::args::Call;
+use super::{Failure, Outcome, failed, print, runtime, url};
+use crate::app::{App, doctor, folder};
+use crate::config::Config;
+use crate::http::{self, Door};
+use crate::{clock, log, memory};
+
+/// Serves until it is told to stop.
+pub(super) fn run(call: &Call) -> Outcome {
+    call.at_most(0)?;
+    let config = call.config()?;
+    log::configure(
+        log::Level::parse(config.log_level).unwrap_or(log::Level::Info),
+        config.log_json,
+    );
+    runtime()?.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Outcome {
+    // Before anything is opened: a signal during the start must not be lost.
+    let mut signals = Signals::new()?;
+    for warning in &config.warnings {
+        log::warn(warning, &[]);
+    }
+    let Some(_lock) = folder::lock(&config.data_dir)? else {
+        let shown = config.data_dir.display();
+        return failed(format!(
+            "another quire is serving from {shown}\nstop it first, or set QUIRE_DATA to another folder"
+        ));
+    };
+    if let Some(why) = doctor::ephemeral(&config.data_dir) {
+        log::warn("what is stored may not outlive a restart", &[("why", &why)]);
+    }
+    let (doors, lines) = doors(&config).await?;
+    let app = App::open(config)?;
+    app.resume().await;
+    for line in lines {
+        print(line)?;
+    }
+    let stop = Notify::new();
+    let work = async {
+        http::serve(app.clone(), doors, stop.notified()).await;
+        app.close().await;
+    };
+    tokio::select! {
+        () = work => {}
+        () = signals.obey(&stop) => {
+            log::warn("stopped at once by a second signal", &[]);
+            std::process::exit(130);
+        }
+        () = upkeep(&app) => {}
+    }
+    log::info("stopped", &[]);
+    Ok(())
+}
+
+/// Binds the ports, and says where people find them.
+async fn doors(config: &Config) -> Result<(Vec<Door>, Vec<String>), Failure> {
+    let (listener, address) = bind(config.host, config.port).await?;
+    let index = config.ui_port.is_some();
+    let mut doors = vec![Door { listener, index }];
+    let mut lines = vec![format!("Quire is listening on {}", url(address))];
+    if let Some(port) = config.ui_port {
+        let (listener, address) = bind(config.host, port).await?;
+        doors.push(Door {
+            listener,
+            index: false,
+        });
+        lines.push(format!("Its pages are on {}", url(address)));
+    }
+    Ok((doors, lines))
+}
+
+async fn bind(host: IpAddr, port: u16) -> Result<(TcpListener, SocketAddr), Failure> {
+    let wanted = SocketAddr::new(host, port);
+    let bound = async {
+        let listener = TcpListener::bind(wanted).await?;
+        let address = listener.local_addr()?;
+        Ok::<_, std::io::Error>((listener, address))
+    };
+    bound
+        .await
+        .or_else(|error| failed(format!("cannot listen on {wanted}: {error}")))
+}
+
+/// The two signals that ask us to stop.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).or_else(|error| failed(format!("cannot listen for signals: {error}")))
+        };
+        Ok(Self {
+            term: listen(SignalKind::terminate())?,
+            int: listen(SignalKind::interrupt())?,
+        })
+    }
+    /// The first signal asks to stop in order; the second one ends the wait.
+    async fn obey(&mut self, stop: &Notify) {
+        self.next().await;
+        log::info("stopping", &[]);
+        stop.notify_one();
+        self.next().await;
+    }
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}
+
+/// Gives memory back while nothing happens and clears away what has run out. Never ends.
+async fn upkeep(app: &Arc<App>) {
+    const PAUSE: Duration = Duration::from_secs(10);
+    const TIDY_EVERY: u32 = 360;
+    let mut round = 0_u32;
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        memory::give_back();
+        round = round.wrapping_add(1);
+        if round % TIDY_EVERY == 1 {
+            report(app.accounts().tidy(clock::now())).await;
+        }
+    }
+}
+
+async fn report(work: impl Future<Output = crate::app::Result<()>>) {
+    if let Err(error) = work.await {
+        log::error(
+            "upkeep failed",
+            &[("why", &error.private.unwrap_or(error.public))],
+        );
+    }
+}
