@@ -138,7 +138,7 @@ impl Kind {
             Self::Number => !numbers::figures(sentence).is_empty(),
             Self::Time => {
                 let spans = numbers::figures(sentence).into_iter().any(|figure| {
-                    let year = figure.text.len() == 4 && figure.text.starts_with(['1', '2']);
+                    let year = is_year(&figure.text);
                     year || figure
                         .unit
                         .is_some_and(|unit| SPANS.contains(&unit.as_str()))
@@ -166,6 +166,16 @@ pub fn kind(question: &str) -> Option<(&'static str, Kind)> {
         .iter()
         .filter(|(word, _)| question.contains(&format!(" {word} ")));
     found.next().copied()
+}
+
+/// `1998`, or a date that begins with it.
+fn is_year(figure: &str) -> bool {
+    let (Some(year), Some(rest)) = (figure.get(..4), figure.get(4..)) else {
+        return false;
+    };
+    year.starts_with(['1', '2'])
+        && year.bytes().all(|byte| byte.is_ascii_digit())
+        && (rest.is_empty() || rest.starts_with('-'))
 }
 
 fn any_word(sentence: &str, list: &[&str]) -> bool {
@@ -199,6 +209,9 @@ mod tests {
         for (sentence, kind, fits) in [
             ("It ends in 2007.", Kind::Time, true),
             ("Within 30 days.", Kind::Time, true),
+            ("buster,2017-06-17", Kind::Time, true),
+            ("It cost 20000.", Kind::Time, false),
+            ("It cost £3€.", Kind::Time, false),
             ("On 3 October it rained.", Kind::Time, true),
             ("Some time later.", Kind::Time, false),
             ("It was signed by Ada.", Kind::Person, true),

@@ -28,7 +28,7 @@ pub fn figures(sentence: &str) -> Vec<Figure> {
         let after = sentence[word.at + word.text.len()..].chars().next();
         let previous = index.checked_sub(1).map(|previous| words[previous].text);
         let listed = matches!(before, Some('(' | '[')) && matches!(after, Some(')' | ']'));
-        if listed || previous.is_some_and(stop::is_place) || before == Some('§') {
+        if listed || previous.is_some_and(stop::is_place) || matches!(before, Some('§' | '/')) {
             continue;
         }
         let sign = before.filter(|sign| matches!(sign, '$' | '€' | '£' | '¥'));
@@ -79,7 +79,7 @@ mod tests {
             ),
             ("Section 7 and version 3", vec![]),
             ("in 2007, the court", vec![("2007", None)]),
-            ("see [3] and (1) or (2)", vec![]),
+            ("see [3] and (1) or (2), https://x.org/1.0/a", vec![]),
             ("a 3-year term", vec![("3-year", Some("term"))]),
             ("no figures", vec![]),
         ] {

@@ -21,7 +21,7 @@ pub struct Line {
     pub text: String,
     /// Stems of its content words, sorted, once each.
     pub terms: Vec<String>,
-    /// Begins in the middle of a sentence, because the passage was cut there.
+    /// No sentence to quote: cut off at the passage's beginning, or code, or a row of links.
     pub fragment: bool,
 }
 
@@ -85,7 +85,8 @@ impl Reading {
                 lines.push(Line {
                     source,
                     terms: text::terms(&text),
-                    fragment: index == 0 && text.starts_with(char::is_lowercase),
+                    fragment: (index == 0 && text.starts_with(char::is_lowercase))
+                        || is_markup(&text),
                     text,
                 });
             }
@@ -215,6 +216,13 @@ pub fn cite(source: u32) -> String {
     } else {
         format!(" [{source}]")
     }
+}
+
+fn is_markup(text: &str) -> bool {
+    ["```", "![", "[!["]
+        .iter()
+        .any(|mark| text.starts_with(mark))
+        || text.matches("://").count() > 1
 }
 
 fn asked(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<Asked> {

@@ -112,14 +112,15 @@ fn section(peer: &Read, all: &[Read], reading: &Reading, lens: Lens, number: &mu
         let shares = |read: &&Read| read.claims.iter().any(|(other, _)| alike(claim, other));
         all.iter().filter(shares).count()
     };
-    let mut order: Vec<&(Claim, Finding)> = peer.claims.iter().collect();
+    let weighed = |pair: &(Claim, Finding)| weight(&pair.0, reading, lens, sharers(&pair.0));
+    let mut order: Vec<(f64, &(Claim, Finding))> = peer
+        .claims
+        .iter()
+        .map(|pair| (weighed(pair), pair))
+        .collect();
     // What needs the author's attention comes first; the sort is stable, so the text's order decides ties.
-    order.sort_by(|a, b| {
-        let weight = |claim: &Claim| weight(claim, reading, lens, sharers(claim));
-        a.1.verdict
-            .cmp(&b.1.verdict)
-            .then(weight(&b.0).total_cmp(&weight(&a.0)))
-    });
+    order.sort_by(|a, b| a.1.1.verdict.cmp(&b.1.1.verdict).then(b.0.total_cmp(&a.0)));
+    let order: Vec<&(Claim, Finding)> = order.into_iter().map(|(_, pair)| pair).collect();
     let flawed = order
         .iter()
         .filter(|(_, finding)| finding.verdict != Verdict::Supported);

@@ -90,11 +90,16 @@ fn said_twice(reading: &Reading, order: &[usize]) -> Vec<(usize, usize)> {
 
 /// The best line of the passages that matter most.
 fn best_of_each(reading: &Reading, order: &[usize], taken: &[usize]) -> Vec<String> {
-    let mut best: BTreeMap<u32, usize> = BTreeMap::new();
+    // A single passage may bring several lines; many passages bring one each.
+    let each = (5 / reading.places.len().max(1)).max(1);
+    let mut best: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for &place in order.iter().filter(|place| !taken.contains(place)) {
-        best.entry(reading.lines[place].source).or_insert(place);
+        let of_source = best.entry(reading.lines[place].source).or_default();
+        if of_source.len() < each {
+            of_source.push(place);
+        }
     }
-    let mut places: Vec<usize> = best.into_values().collect();
+    let mut places: Vec<usize> = best.into_values().flatten().collect();
     places.sort_by(|&a, &b| {
         rank::nearness(reading, b)
             .total_cmp(&rank::nearness(reading, a))
