@@ -1,5 +1,7 @@
 //! The schema and the ways to it: fresh, from every version that was ever kept, and back from a kill.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -90,7 +90,7 @@ impl Store {
             .name("quire-writer".into())
             .stack_size(512 * 1024)
             .spawn(move || {
-                writer::run(db, &queue, &healthy, || Ok(Writer::open(&file)?));
+                writer::live(db, &queue, &healthy, || Ok(Writer::open(&file)?));
                 end.send_replace(true);
             })
             .map_err(|error| OpenError::Failed(format!("no thread: {error}")))?;

@@ -70,11 +70,10 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
+type Change = Box<dyn FnOnce(&Writer) -> Result<u32> + Send>;
+
 /// Fills the queue while the writer is held up, so that the jobs become one group.
-fn grouped(
-    store: &Store,
-    jobs: Vec<Box<dyn FnOnce(&Writer) -> Result<u32> + Send>>,
-) -> Vec<Result<u32>> {
+fn grouped(store: &Store, jobs: Vec<Change>) -> Vec<Result<u32>> {
     let (go, wait) = sync_channel::<()>(0);
     let (began, running) = sync_channel::<()>(1);
     let holder = store.clone();
@@ -108,7 +107,7 @@ fn grouped(
         .collect()
 }
 
-fn add(n: u32) -> Box<dyn FnOnce(&Writer) -> Result<u32> + Send> {
+fn add(n: u32) -> Change {
     Box::new(move |db| users::insert(db, &user(n)).map(|()| n))
 }
 
@@ -231,7 +230,7 @@ fn a_read_sees_one_state_and_survives_a_panic_next_door() {
         let panicked: Result<()> = store.read_now(|_| panic!("on purpose"));
         assert_eq!(panicked, Err(gone()));
     }
-    assert_eq!(store.read_now(|db| users::count(db)), Ok(1));
+    assert_eq!(store.read_now(users::count), Ok(1));
     assert_eq!(block_on(store.probe()), Ok(()));
 }
 
@@ -251,7 +250,7 @@ fn closing_does_what_was_queued_and_empties_the_log() {
         store.close().await;
         store.close().await;
         assert!(store.write(add(2)).await.is_err());
-        assert!(store.read(|db| users::count(db)).await.is_err());
+        assert!(store.read(users::count).await.is_err());
         assert!(store.check().is_err());
     });
     let log = std::fs::metadata(folder.path().join("quire.db-wal"));
@@ -281,7 +280,7 @@ fn a_backup_is_whole_while_writes_go_on_and_replaces_nothing_unasked() {
     assert_eq!(verify(&copy).map(|copy| copy.version), Ok(VERSION));
 
     let restored = Store::open(&Settings { path: copy.clone() }).expect("the copy opens");
-    assert_eq!(restored.read_now(|db| users::count(db)), Ok(199));
+    assert_eq!(restored.read_now(users::count), Ok(199));
     drop(restored);
     let leftovers = std::fs::read_dir(folder.path()).expect("the folder");
     let leftovers = leftovers.filter_map(|file| file.ok()?.file_name().into_string().ok());

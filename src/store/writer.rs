@@ -2,7 +2,6 @@
 //! fsync; each still has its own savepoint, its own result and its own answer, sent after the commit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::connection::Writer;
@@ -50,9 +49,22 @@ pub(super) fn work<T: Send + 'static>(
 }
 
 /// The thread's life: until the queue is closed and empty. `healthy` tells how the last commit went.
-pub(super) fn run(
+pub(super) fn live(
+    db: Writer,
+    queue: &Queue<Job>,
+    healthy: &AtomicBool,
+    reopen: impl Fn() -> Result<Writer>,
+) {
+    let end = catch_unwind(AssertUnwindSafe(|| run(db, queue, healthy, reopen)));
+    // Should this thread ever end early, nobody may wait for it: dropping a job answers its caller.
+    healthy.store(end.is_ok(), Ordering::Relaxed);
+    queue.close();
+    drop(queue.take_waiting(usize::MAX));
+}
+
+fn run(
     mut db: Writer,
-    queue: &Arc<Queue<Job>>,
+    queue: &Queue<Job>,
     healthy: &AtomicBool,
     reopen: impl Fn() -> Result<Writer>,
 ) {
