@@ -71,10 +71,11 @@ impl Store {
     /// Opens the database, made new or brought to the current schema first. Blocks.
     pub fn open(settings: &Settings) -> std::result::Result<Self, OpenError> {
         let path = settings.path.clone();
-        if !path.exists() {
-            // The log and its index get the mode of the database.
-            backup::private_file(&path)
-                .map_err(|error| OpenError::Failed(format!("{}: {error}", path.display())))?;
+        // Made by us, so that the log and its index get the mode of the database.
+        if let Err(error) = backup::private_file(&path)
+            && error.kind() != std::io::ErrorKind::AlreadyExists
+        {
+            return Err(OpenError::Failed(format!("{}: {error}", path.display())));
         }
         let mut db = Writer::open(&path)?;
         let saved = migrate::bring_up(db.connection(), &path)?;
