@@ -1,0 +1,211 @@
+//! A small HTTP client with a memory for cookies. It follows nothing and calls no status a failure.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use ureq::http::{HeaderMap, Request};
+use ureq::{Agent, Body};
+
+/// The password of every account that tests make.
+pub const PASSWORD: &str = "Tr4verse-Orchid";
+
+/// A client of one server.
+#[derive(Clone)]
+pub struct Client {
+    agent: Agent,
+    pub base: String,
+    headers: Vec<(String, String)>,
+    pub cookies: BTreeMap<String, String>,
+}
+
+/// An answer, read whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub bytes: Vec<u8>,
+}
+
+impl Client {
+    pub fn new(address: SocketAddr) -> Self {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .accept_encoding("identity")
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build()
+            .new_agent();
+        Self {
+            agent,
+            base: format!("http://{address}"),
+            headers: Vec::new(),
+            cookies: BTreeMap::new(),
+        }
+    }
+    /// Sends this header with every request from now on.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+    /// Sends a request. `body` is its content type and its bytes.
+    pub fn send(&mut self, method: &str, path: &str, body: Option<(&str, &[u8])>) -> Answer {
+        let response = self.request(method, path, body);
+        let (parts, mut content) = response.into_parts();
+        for line in parts.headers.get_all("set-cookie") {
+            let pair = line.to_str().unwrap().split(';').next().unwrap_or_default();
+            let (name, value) = pair.split_once('=').expect("a cookie has a name");
+            if value.is_empty() {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            bytes: content.with_config().limit(1 << 28).read_to_vec().unwrap_or_default(),
+        }
+    }
+    pub fn get(&mut self, path: &str) -> Answer {
+        self.send("GET", path, None)
+    }
+    pub fn delete(&mut self, path: &str) -> Answer {
+        self.send("DELETE", path, None)
+    }
+    pub fn post(&mut self, path: &str, body: Value) -> Answer {
+        self.json("POST", path, &body)
+    }
+    pub fn put(&mut self, path: &str, body: Value) -> Answer {
+        self.json("PUT", path, &body)
+    }
+    pub fn json(&mut self, method: &str, path: &str, body: &Value) -> Answer {
+        let text = body.to_string();
+        self.send(method, path, Some(("application/json", text.as_bytes())))
+    }
+    /// Sends a file as a browser's form does.
+    pub fn upload(&mut self, path: &str, name: &str, bytes: &[u8]) -> Answer {
+        let mut form = format!(
+            "--quire-test\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        )
+        .into_bytes();
+        form.extend_from_slice(bytes);
+        form.extend_from_slice(b"\r\n--quire-test--\r\n");
+        self.send("POST", path, Some(("multipart/form-data; boundary=quire-test", &form)))
+    }
+    /// Makes an account, signs in, and uses the bearer token from now on.
+    pub fn registered(mut self, email: &str) -> Self {
+        let account = json!({"email": email, "password": PASSWORD});
+        let answer = self.post("/api/auth/register", account.clone());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let answer = self.post("/api/auth/login", account);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        self.cookies.clear();
+        let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+        self.with("authorization", &format!("Bearer {token}"))
+    }
+    /// Follows a stream of events.
+    pub fn events(&mut self, path: &str, last_id: Option<u64>) -> Events {
+        let mut client = self.clone().with("accept", "text/event-stream");
+        if let Some(id) = last_id {
+            client = client.with("last-event-id", &id.to_string());
+        }
+        let response = client.request("GET", path, None);
+        assert_eq!(response.status().as_u16(), 200, "{path}");
+        Events {
+            lines: BufReader::with_capacity(256, Box::new(response.into_body().into_reader())),
+        }
+    }
+
+    fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<(&str, &[u8])>,
+    ) -> ureq::http::Response<Body> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        if !self.cookies.is_empty() {
+            let pairs = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+            request = request.header("cookie", pairs.collect::<Vec<_>>().join("; "));
+        }
+        let sent = match body {
+            None => self.agent.run(request.body(()).unwrap()),
+            Some((kind, bytes)) => {
+                let request = request.header("content-type", kind);
+                self.agent.run(request.body(bytes.to_vec()).unwrap())
+            }
+        };
+        sent.unwrap_or_else(|fault| panic!("{method} {path}: {fault}"))
+    }
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes)
+            .unwrap_or_else(|_| panic!("{} is not JSON: {}", self.status, self.text()))
+    }
+    /// A header; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+    /// Checks that this is the contract's error body with this status and code, and gives it.
+    pub fn refused(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        let body = self.json();
+        assert_eq!(body["error_code"], code, "{body}");
+        assert_eq!(body["status"], "error");
+        assert_eq!(body["message"], body["error"]);
+        assert_eq!(body["request_id"], self.header("x-request-id"));
+        assert!(body["resolution"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+        assert_eq!(body["detail"].is_array(), status == 422, "{body}");
+        body
+    }
+}
+
+/// A stream of events being read.
+pub struct Events {
+    lines: BufReader<Box<dyn std::io::Read>>,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub id: Option<u64>,
+    pub name: String,
+    pub data: Value,
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    /// The next event; comments are skipped. `None` where the stream ends.
+    fn next(&mut self) -> Option<Event> {
+        let (mut id, mut name, mut data) = (None, String::new(), String::new());
+        loop {
+            let mut line = String::new();
+            if self.lines.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            let line = line.trim_end_matches(['\r', '\n']);
+            match line.split_once(':').map(|(field, value)| (field, value.trim_start())) {
+                Some(("id", value)) => id = value.parse().ok(),
+                Some(("event", value)) => name = value.to_owned(),
+                Some(("data", value)) => data.push_str(value),
+                _ if line.is_empty() && !name.is_empty() => {
+                    let data = serde_json::from_str(&data).expect("data is JSON");
+                    return Some(Event { id, name, data });
+                }
+                _ => {}
+            }
+        }
+    }
+}

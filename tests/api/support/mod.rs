@@ -1,0 +1,8 @@
+//! What the whole-server tests share: a server, a client, a way to speak broken HTTP.
+#![allow(dead_code, reason = "not every test needs every part")]
+
+pub mod client;
+pub mod server;
+
+pub use client::{Answer, Client};
+pub use server::Server;

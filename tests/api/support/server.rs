@@ -1,0 +1,203 @@
+//! The real server on a free port, in a thread of its own, over a folder that is removed at the end.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use quire::app::App;
+use quire::config::{self, Layers};
+use quire::http::{Door, serve};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::client::Client;
+
+/// A folder that is removed when nobody needs it any more.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("quire-api-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running server. It is stopped, as by SIGTERM, when it is dropped.
+pub struct Server {
+    pub address: SocketAddr,
+    pub app: Arc<App>,
+    /// Its second door, where `UI_PORT` is among the settings.
+    pub pages: Option<SocketAddr>,
+    folder: Option<Folder>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// With settings that suit tests.
+    pub fn start() -> Self {
+        Self::with(&[])
+    }
+    /// With these settings over those.
+    pub fn with(settings: &[(&str, &str)]) -> Self {
+        Self::in_folder(Folder::new(), settings)
+    }
+    /// Over what an earlier server has left.
+    pub fn in_folder(folder: Folder, settings: &[(&str, &str)]) -> Self {
+        let config = configured(&folder, settings);
+        let (told, ready) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = { runtime }.enable_all().max_blocking_threads(4).build().unwrap();
+            runtime.block_on(run(config, told, stopped));
+        });
+        let (app, address, pages) = ready.recv().expect("the server starts");
+        Self {
+            address,
+            app,
+            pages,
+            folder: Some(folder),
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+    /// Stops it and waits; what it has stored stays in the folder.
+    pub fn stop(mut self) -> Folder {
+        self.halt();
+        self.folder.take().expect("it has its folder until now")
+    }
+    /// The folder with its data.
+    pub fn folder(&self) -> &Path {
+        self.folder.as_ref().expect("it has its folder").path()
+    }
+    /// A client that nobody knows.
+    pub fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+    /// A client with an account of its own, signed in with a bearer token.
+    pub fn user(&self, email: &str) -> Client {
+        self.client().registered(email)
+    }
+    /// A connection to speak broken HTTP on. Reads and writes give up after ten seconds.
+    pub fn connect(&self) -> TcpStream {
+        let socket = TcpStream::connect(self.address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket
+    }
+    /// Sends bytes as they are and reads until the server closes.
+    pub fn raw(&self, bytes: &[u8]) -> String {
+        let mut socket = self.connect();
+        // The server may answer and close before it has read everything.
+        let _ = socket.write_all(bytes);
+        rest(&mut socket)
+    }
+
+    fn halt(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            if !std::thread::panicking() {
+                ended.expect("the server ends without a panic");
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.halt();
+    }
+}
+
+/// What still comes on a connection, until it is closed.
+pub fn rest(socket: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        match socket.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => bytes.extend_from_slice(&piece[..length]),
+            Err(fault) if fault.kind() == std::io::ErrorKind::ConnectionReset => break,
+            Err(fault) => panic!("the server neither answers nor closes: {fault}"),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
+    let data = folder.path().to_str().unwrap();
+    let usual = [
+        ("ENVIRONMENT", "test"),
+        ("PASSWORD_ROUNDS", "1000"),
+        ("LOG_LEVEL", "error"),
+        ("RATE_LIMIT", "1000000"),
+        ("LOGIN_LIMIT", "100000"),
+        ("SHUTDOWN_TIMEOUT", "2"),
+        ("PORT", "0"),
+        ("HOST", "127.0.0.1"),
+        ("QUIRE_DATA", data),
+    ];
+    let own = |pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        pairs.collect::<Vec<_>>()
+    };
+    let layers = Layers {
+        file: None,
+        dotenv: None,
+        environment: own(&usual),
+        flags: own(settings),
+    };
+    quire::log::configure(quire::log::Level::Error, false);
+    config::load(&layers).expect("settings that hold")
+}
+
+type Ready = (Arc<App>, SocketAddr, Option<SocketAddr>);
+
+async fn run(config: config::Config, told: mpsc::Sender<Ready>, stopped: oneshot::Receiver<()>) {
+    let ui_port = config.ui_port;
+    let app = App::open(config).expect("the app opens");
+    let bind = |port: u16| TcpListener::bind(("127.0.0.1", port));
+    let listener = bind(0).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut doors = vec![Door {
+        listener,
+        index: ui_port.is_some(),
+    }];
+    let mut pages = None;
+    if let Some(port) = ui_port {
+        let listener = bind(port).await.unwrap();
+        pages = Some(listener.local_addr().unwrap());
+        doors.push(Door {
+            listener,
+            index: false,
+        });
+    }
+    told.send((app.clone(), address, pages)).unwrap();
+    serve(app.clone(), doors, async {
+        let _ = stopped.await;
+    })
+    .await;
+    app.close().await;
+}
