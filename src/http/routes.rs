@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use super::cx::Cx;
 use super::error::ApiError;
-use super::handlers::{documents, health, pages};
+use super::handlers::{accounts, admin, api_keys, documents, health, pages};
 use super::reply::Reply;
 use super::who::{Admin, LinkToken};
 use crate::domain::user::Caller;
@@ -105,7 +105,6 @@ const fn maybe(verb: Verb, path: &'static str, how: fn(Cx, Option<Caller>) -> An
 const fn user(verb: Verb, path: &'static str, how: fn(Cx, Caller) -> Answer) -> Route {
     row(verb, path, How::User(how))
 }
-#[allow(dead_code, reason = "used by the rows of the administration")]
 const fn admin(verb: Verb, path: &'static str, how: fn(Cx, Admin) -> Answer) -> Route {
     row(verb, path, How::Admin(how))
 }
@@ -154,7 +153,7 @@ macro_rules! h {
     };
 }
 
-use Verb::{Delete, Get, Post};
+use Verb::{Delete, Get, Post, Put};
 
 /// The table. `open`, `quick`: `fn(Cx)`; `maybe`: `fn(Cx, Option<Caller>)`; `user`: `fn(Cx, Caller)`;
 /// `admin`: `fn(Cx, Admin)`; `link`: `fn(Cx, LinkToken)`, the token being `{token}` of the path.
@@ -170,6 +169,30 @@ pub static ROUTES: &[Route] = &[
 
     // Administration.
 
+    // Accounts.
+    open( Post,   "/api/auth/register",                 o!(accounts::register)).small(),
+    open( Post,   "/api/auth/login",                    o!(accounts::login)).small(),
+    open( Post,   "/api/auth/refresh",                  o!(accounts::refresh)).small(),
+    open( Post,   "/api/auth/logout",                   o!(accounts::logout)).small(),
+    open( Post,   "/api/auth/request-password-reset",   o!(accounts::request_reset)).small(),
+    open( Post,   "/api/auth/reset-password-request",   o!(accounts::request_reset)).small(),
+    open( Post,   "/api/auth/reset-password",           o!(accounts::reset_password)).small(),
+    user( Get,    "/api/users/me",                      h!(accounts::me)),
+    user( Put,    "/api/users/me",                      h!(accounts::update_me)).small(),
+    user( Post,   "/api/users/me/change-password",      h!(accounts::change_password)).small(),
+    user( Get,    "/api/users/me/api-keys",             h!(api_keys::list)),
+    user( Post,   "/api/users/me/api-keys",             h!(api_keys::create)).small(),
+    user( Delete, "/api/users/me/api-keys/{id}",        h!(api_keys::delete)),
+    // Administration.
+    admin(Get,    "/api/admin/users",                   h!(admin::users)),
+    admin(Post,   "/api/admin/users",                   h!(admin::create_user)).small(),
+    admin(Put,    "/api/admin/users/{id}",              h!(admin::change_user)).small(),
+    admin(Delete, "/api/admin/users/{id}",              h!(admin::delete_user)),
+    admin(Post,   "/api/admin/users/{id}/reset-link",   h!(admin::reset_link)).small(),
+    admin(Get,    "/api/admin/password-resets",         h!(admin::resets)),
+    admin(Post,   "/api/admin/invites",                 h!(admin::invite)).small(),
+    admin(Get,    "/api/admin/audit",                   h!(admin::audit)),
+    admin(Get,    "/api/admin/config",                  h!(admin::config)),
     // Documents.
     user(Post, "/api/upload-document", h!(documents::upload)).upload(),
     user(Get, "/api/documents", h!(documents::list)),

@@ -1,6 +1,9 @@
 //! What happens behind each row of the table: read input into a checked type, call one use case, shape
 //! the answer.
 
+pub mod accounts;
+pub mod admin;
+pub mod api_keys;
 pub mod documents;
 pub mod health;
 pub mod pages;

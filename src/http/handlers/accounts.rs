@@ -1,0 +1,268 @@
+//! Accounts over HTTP: register, sign in and out, renew, passwords, one's own profile. Shapes requests and
+//! answers and sets the cookies; what happens is in `app::accounts`.
+
+use hyper::header::CACHE_CONTROL;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::accounts::{
+    ACCESS_LENGTH, NewAccount, NewProfile, REFRESH_LENGTH, SignedIn, Visit,
+};
+use crate::app::{Error, Kind};
+use crate::domain::user::{Caller, User};
+use crate::http::cx::Cx;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+use crate::http::who::{self, ACCESS_COOKIE};
+
+const REFRESH_COOKIE: &str = "quire_refresh";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegisterBody {
+    email: String,
+    password: String,
+    name: Option<String>,
+    invite: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginBody {
+    email: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefreshBody {
+    refresh_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EmailBody {
+    email: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResetBody {
+    token: String,
+    new_password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProfileBody {
+    email: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasswordBody {
+    #[serde(alias = "old_password")]
+    current_password: String,
+    new_password: String,
+}
+
+/// POST /api/auth/register
+pub async fn register(mut cx: Cx) -> Result<Reply, ApiError> {
+    let body: RegisterBody = cx.json().await?;
+    let new = NewAccount {
+        email: body.email,
+        password: body.password,
+        name: body.name.unwrap_or_default(),
+        invite: body.invite,
+    };
+    let user = cx.app.accounts().register(new, &visit(&cx)).await?;
+    Ok(private(Reply::json(&json!({
+        "status": "success",
+        "message": "the account is made; sign in with it",
+        "user_id": user.id,
+        "user": shape(&user),
+    }))))
+}
+
+/// POST /api/auth/login
+pub async fn login(mut cx: Cx) -> Result<Reply, ApiError> {
+    let body: LoginBody = cx.json().await?;
+    let accounts = cx.app.accounts();
+    let signed_in = accounts
+        .login(&body.email, &body.password, &visit(&cx))
+        .await?;
+    Ok(pair(&cx, &signed_in))
+}
+
+/// POST /api/auth/refresh
+pub async fn refresh(mut cx: Cx) -> Result<Reply, ApiError> {
+    let body: RefreshBody = cx.json_or_empty().await?;
+    let Some(token) = refresh_token(&cx, body) else {
+        let error = Error::new(
+            Kind::BadRequest,
+            "there is no refresh token in the body or in the cookie",
+        );
+        return Err(error
+            .resolve("send {\"refresh_token\": …}, or sign in")
+            .into());
+    };
+    let signed_in = cx.app.accounts().refresh(&token, &visit(&cx)).await?;
+    Ok(pair(&cx, &signed_in))
+}
+
+/// POST /api/auth/logout. Open, because a browser whose access token has run out must be able to end its
+/// session too, with its refresh token.
+pub async fn logout(mut cx: Cx) -> Result<Reply, ApiError> {
+    let body: RefreshBody = cx.json_or_empty().await?;
+    let token = refresh_token(&cx, body);
+    let accounts = cx.app.accounts();
+    match (
+        who::caller(&cx.app, &cx.request.headers, cx.now).await,
+        token,
+    ) {
+        (Ok(Some(caller)), _) => accounts.logout(&caller, &visit(&cx)).await?,
+        (_, Some(token)) => accounts.logout_by_refresh(&token, &visit(&cx)).await?,
+        (Err(refused), None) => return Err(refused),
+        (Ok(None), None) => return Err(who::missing()),
+    }
+    let reply = private(Reply::json(
+        &json!({"status": "success", "message": "signed out"}),
+    ));
+    Ok(reply
+        .cookie(&cookie(&cx, ACCESS_COOKIE, "", "/", 0))
+        .cookie(&cookie(&cx, REFRESH_COOKIE, "", "/api/auth", 0)))
+}
+
+/// POST /api/auth/request-password-reset
+pub async fn request_reset(mut cx: Cx) -> Result<Reply, ApiError> {
+    let body: EmailBody = cx.json_or_empty().await?;
+    let Some(email) = body.email.or_else(|| cx.query("email")) else {
+        return Err(Error::field(&["body", "email"], "missing", "is needed").into());
+    };
+    cx.app.accounts().request_reset(&email, &visit(&cx)).await?;
+    Ok(Reply::json(&json!({
+        "status": "success",
+        "message": "if there is an account with this e-mail address, instructions will follow; where this server sends no mail, an administrator has the link",
+    })))
+}
+
+/// POST /api/auth/reset-password
+pub async fn reset_password(mut cx: Cx) -> Result<Reply, ApiError> {
+    let body: ResetBody = cx.json().await?;
+    let accounts = cx.app.accounts();
+    accounts
+        .reset_password(&body.token, &body.new_password, &visit(&cx))
+        .await?;
+    done("the password is set; sign in with it")
+}
+
+/// GET /api/users/me
+pub async fn me(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let user = cx.app.accounts().me(&caller).await?;
+    Ok(private(Reply::json(&shape(&user))))
+}
+
+/// PUT /api/users/me
+pub async fn update_me(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: ProfileBody = cx.json().await?;
+    let new = NewProfile {
+        email: body.email,
+        name: body.name,
+    };
+    let user = cx
+        .app
+        .accounts()
+        .update_me(&caller, new, &visit(&cx))
+        .await?;
+    Ok(private(Reply::json(&shape(&user))))
+}
+
+/// POST /api/users/me/change-password
+pub async fn change_password(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: PasswordBody = cx.json().await?;
+    let accounts = cx.app.accounts();
+    let (current, new) = (&body.current_password, &body.new_password);
+    accounts
+        .change_password(&caller, current, new, &visit(&cx))
+        .await?;
+    done("the password is changed; all other sessions are ended")
+}
+
+/// Where this request comes from, for throttling and the audit log.
+pub(super) fn visit(cx: &Cx) -> Visit {
+    Visit {
+        peer: Some(cx.peer),
+        client: cx.client(),
+        now: cx.now,
+    }
+}
+
+/// An account as its owner and admins see it.
+pub(super) fn shape(user: &User) -> Value {
+    json!({
+        "user_id": user.id,
+        "id": user.id,
+        "email": user.email,
+        "name": user.name,
+        "role": user.role,
+        "disabled": user.disabled,
+        "created_at": user.created,
+        "last_login_at": user.last_login,
+    })
+}
+
+/// An answer that says no more than that it worked.
+pub(super) fn done(message: &str) -> Result<Reply, ApiError> {
+    Ok(Reply::json(
+        &json!({"status": "success", "success": true, "message": message}),
+    ))
+}
+
+/// No cache may keep what holds a token or somebody's data.
+pub(super) fn private(reply: Reply) -> Reply {
+    reply.header(CACHE_CONTROL, "no-store")
+}
+
+/// The token of the body, else the cookie's.
+fn refresh_token(cx: &Cx, body: RefreshBody) -> Option<String> {
+    let cookie = || cx.cookie(REFRESH_COOKIE).map(str::to_owned);
+    body.refresh_token
+        .or_else(cookie)
+        .filter(|token| !token.is_empty())
+}
+
+/// Both tokens: in the body for programs, as cookies for browsers.
+fn pair(cx: &Cx, signed_in: &SignedIn) -> Reply {
+    let body = json!({
+        "status": "success",
+        "access_token": signed_in.access,
+        "refresh_token": signed_in.refresh,
+        "token_type": "bearer",
+        "expires_in": ACCESS_LENGTH.as_secs(),
+        "user": shape(&signed_in.user),
+    });
+    let access = cookie(
+        cx,
+        ACCESS_COOKIE,
+        &signed_in.access,
+        "/",
+        ACCESS_LENGTH.as_secs(),
+    );
+    let refresh = cookie(
+        cx,
+        REFRESH_COOKIE,
+        &signed_in.refresh,
+        "/api/auth",
+        REFRESH_LENGTH.as_secs(),
+    );
+    private(Reply::json(&body)).cookie(&access).cookie(&refresh)
+}
+
+/// Out of reach of scripts and of requests that other sites cause; over https, of http as well.
+fn cookie(cx: &Cx, name: &str, value: &str, path: &str, seconds: u64) -> String {
+    let public = cx.app.config.public_url.as_deref();
+    let secure = cx.https || public.is_some_and(|url| url.starts_with("https://"));
+    let secure = if secure { "; Secure" } else { "" };
+    format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+}

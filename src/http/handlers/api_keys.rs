@@ -1,0 +1,65 @@
+//! API keys over HTTP: make (shown once), list, delete.
+
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::accounts::{done, private, visit};
+use crate::app::Error;
+use crate::domain::user::{ApiKey, Caller};
+use crate::http::cx::Cx;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyBody {
+    name: Option<String>,
+    scopes: Option<Vec<String>>,
+}
+
+/// POST /api/users/me/api-keys
+pub async fn create(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: KeyBody = cx.json_or_empty().await?;
+    if body.scopes.is_some_and(|scopes| !scopes.is_empty()) {
+        let why = "this version has no scopes: a key may do what its owner may, apart from managing the account";
+        return Err(Error::field(&["body", "scopes"], "value_error", why).into());
+    }
+    let name = body.name.unwrap_or_default();
+    let (key, known) = cx
+        .app
+        .accounts()
+        .create_key(&caller, &name, &visit(&cx))
+        .await?;
+    let reply = Reply::json(&json!({"status": "success", "key": key, "api_key": shape(&known)}));
+    Ok(private(reply.status(StatusCode::CREATED)))
+}
+
+/// GET /api/users/me/api-keys
+pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let keys = cx.app.accounts().keys(&caller).await?;
+    let keys: Vec<Value> = keys.iter().map(shape).collect();
+    Ok(private(Reply::json(
+        &json!({"api_keys": keys, "next_cursor": null}),
+    )))
+}
+
+/// DELETE /api/users/me/api-keys/{id}
+pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    cx.app
+        .accounts()
+        .delete_key(&caller, cx.param("id"), &visit(&cx))
+        .await?;
+    done("the key is deleted")
+}
+
+fn shape(key: &ApiKey) -> Value {
+    json!({
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "created_at": key.created,
+        "last_used_at": key.last_used,
+        "scopes": key.scopes,
+    })
+}
