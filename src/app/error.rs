@@ -78,6 +78,15 @@ impl Error {
             retry_after: None,
         }
     }
+    /// Not there, or somebody else's: the two must look alike.
+    pub fn missing() -> Self {
+        Self::new(Kind::Missing, "not found")
+    }
+    /// No credential where one is needed.
+    pub fn sign_in() -> Self {
+        Self::new(Kind::SignInNeeded, "sign in first")
+            .resolve("send an access token, an API key or the session cookie")
+    }
     /// One wrong field.
     pub fn field(place: &[&str], kind: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();

@@ -2,19 +2,25 @@
 
 pub mod accounts;
 pub mod admin;
+pub mod analyses;
 pub mod api_keys;
 pub mod backup;
 pub mod doctor;
 pub mod documents;
 pub mod error;
 pub mod folder;
+pub mod models;
+mod plan;
 
 use std::sync::Arc;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::crypto;
+use crate::domain::pattern::Pattern;
 use crate::domain::time::Timestamp;
+use crate::engine::{self, Engine};
+use crate::llm::Llm;
 use crate::log;
 use crate::store::{self, Store};
 
@@ -26,8 +32,15 @@ pub struct App {
     pub config: Config,
     /// The database.
     pub store: Store,
+    /// The runs under way.
+    pub engine: Engine,
+    /// The door to the models.
+    pub llm: Llm,
     /// When the process started.
     pub started: Timestamp,
+    // Marks the fence around documents.
+    secret: String,
+    patterns: Vec<Pattern>,
     accounts: accounts::Accounts,
     documents: documents::Documents,
 }
@@ -40,11 +53,20 @@ impl App {
         let accounts = accounts::Accounts::new(store.clone(), &settings);
         let documents =
             documents::Documents::open(&config.data_dir, store.clone(), config.limits.max_upload)?;
-        let started = clock::now();
+        let llm = Llm::new(models::settings(&config));
+        let settings = engine::Settings {
+            max_runs: config.limits.max_runs,
+            cache_ttl: config.cache_ttl,
+        };
+        let engine = Engine::new(store.clone(), llm.clone(), settings);
         Ok(Arc::new(Self {
             config,
             store,
-            started,
+            engine,
+            llm,
+            started: clock::now(),
+            secret,
+            patterns: plan::patterns()?,
             accounts,
             documents,
         }))
@@ -58,6 +80,38 @@ impl App {
                 &[("fault", &fault)],
             );
         }
+        if let Err(fault) = self.analyses().resume().await {
+            log::error(
+                "interrupted analyses could not be resumed",
+                &[("fault", &fault)],
+            );
+        }
+    }
+
+    /// Analyses: start, follow, read, stop.
+    pub fn analyses(&self) -> analyses::Analyses<'_> {
+        analyses::Analyses(self)
+    }
+
+    /// Models and providers.
+    pub fn models(&self) -> models::Models<'_> {
+        models::Models(self)
+    }
+
+    /// The patterns, in the order of their files.
+    pub fn patterns(&self) -> &[Pattern] {
+        &self.patterns
+    }
+
+    /// Nothing but demo models: no provider is configured.
+    pub fn is_demo_only(&self) -> bool {
+        self.config.providers.is_empty()
+    }
+
+    /// Whether people without an account may run analyses (on demo models only).
+    pub fn allows_anonymous(&self) -> bool {
+        let offline = self.is_demo_only() && self.config.environment != Environment::Production;
+        self.config.allow_anonymous.unwrap_or(offline)
     }
 
     /// Accounts, keys and administration.
@@ -70,8 +124,9 @@ impl App {
         &self.documents
     }
 
-    /// Closes the store.
+    /// Takes no new runs, waits for those under way, leaves the rest for the next start, closes the store.
     pub async fn close(&self) {
+        self.engine.drain(self.config.limits.shutdown_timeout).await;
         self.store.close().await;
     }
 }
@@ -80,7 +135,7 @@ impl From<store::StoreError> for Error {
     fn from(fault: store::StoreError) -> Self {
         use store::StoreError::{Busy, Conflict, Failed, Missing};
         match fault {
-            Missing => Error::new(Kind::Missing, "not found"),
+            Missing => Error::missing(),
             Conflict(what) => Error::new(Kind::Conflict, format!("{what} already exists")),
             Busy => Error::new(Kind::Unavailable, "the database is busy")
                 .resolve("try again in a moment"),

@@ -1,1 +1,182 @@
-//! An analysis as a file: JSON, CSV or Markdown.
+//! An analysis as a file that other programs read: CSV and Markdown. (JSON is the API's own shape.)
+
+use std::fmt::Write;
+
+use super::analysis::{Analysis, StageAnswer, Who};
+use super::prompt::letter;
+
+/// One row for every call, RFC 4180, with a header.
+pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
+    let mut out = String::from(
+        "stage,letter,model,status,text,input_tokens,output_tokens,cost_usd,latency_ms,cached\r\n",
+    );
+    for answer in answers {
+        let stage = analysis.plan.stages.get(answer.stage);
+        let synthesis = stage.is_some_and(|stage| stage.who == Who::Synthesiser);
+        let (status, text) = match &answer.error {
+            None => ("completed", answer.text.as_str()),
+            Some(error) => ("failed", error.detail.as_str()),
+        };
+        let row = [
+            stage.map_or("", |stage| &stage.name).to_owned(),
+            if synthesis {
+                String::new()
+            } else {
+                letter(answer.member).to_string()
+            },
+            answer.model.clone(),
+            status.to_owned(),
+            text.to_owned(),
+            answer.usage.input.to_string(),
+            answer.usage.output.to_string(),
+            answer
+                .cost
+                .map_or_else(String::new, |cost| format!("{:.6}", cost.dollars())),
+            answer.latency_ms.to_string(),
+            answer.cached.to_string(),
+        ];
+        out.push_str(&row.map(|cell| quoted(&cell)).join(","));
+        out.push_str("\r\n");
+    }
+    out
+}
+
+// A cell that starts like a formula is run by spreadsheets; a quote in front makes it text (OWASP, "CSV
+// Injection").
+fn quoted(cell: &str) -> String {
+    let guard = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        "'"
+    } else {
+        ""
+    };
+    if guard.is_empty() && !cell.contains(['"', ',', '\n', '\r']) {
+        return cell.to_owned();
+    }
+    format!("\"{guard}{}\"", cell.replace('"', "\"\""))
+}
+
+/// The whole result as a document to read: the answer first, then how it came about.
+pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
+    let mut out = String::new();
+    let plan = &analysis.plan;
+    let _ = writeln!(out, "# {}\n", first_line(&plan.question));
+    if plan.question.trim().contains('\n') {
+        let _ = writeln!(out, "{}\n", plan.question.trim());
+    }
+    let models: Vec<&str> = plan
+        .members
+        .iter()
+        .map(|member| member.model.as_str())
+        .collect();
+    let _ = writeln!(
+        out,
+        "*Pattern: {} · Panel: {} · Synthesis: {} · {}*\n",
+        plan.pattern,
+        models.join(", "),
+        plan.synthesiser.model,
+        analysis.created
+    );
+    match (&analysis.synthesis, &analysis.error) {
+        (Some(text), _) => {
+            let _ = writeln!(out, "## Answer\n\n{}\n", text.trim());
+        }
+        (None, Some(reason)) => {
+            let _ = writeln!(out, "## No answer\n\n{reason}\n");
+        }
+        (None, None) => {
+            let _ = writeln!(
+                out,
+                "## No answer yet\n\nStatus: {}\n",
+                analysis.status.as_str()
+            );
+        }
+    }
+    for (index, stage) in plan
+        .stages
+        .iter()
+        .enumerate()
+        .filter(|(_, stage)| stage.who == Who::Members)
+    {
+        let of_stage: Vec<&StageAnswer> = answers
+            .iter()
+            .filter(|answer| answer.stage == index)
+            .collect();
+        if of_stage.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "## Stage: {}\n", stage.name);
+        for answer in of_stage {
+            let text = answer.error.as_ref().map_or_else(
+                || answer.text.trim().to_owned(),
+                |error| format!("*No answer: {}*", error.detail),
+            );
+            let _ = writeln!(
+                out,
+                "### {} · {}\n\n{text}\n",
+                letter(answer.member),
+                answer.model
+            );
+        }
+    }
+    if !plan.sources.is_empty() {
+        out.push_str("## Sources\n\n");
+        for source in &plan.sources {
+            let quote = source.text.trim().replace('\n', "\n> ");
+            let _ = writeln!(
+                out,
+                "[{}] {}, page {}\n\n> {quote}\n",
+                source.number, source.document, source.page
+            );
+        }
+    }
+    let unknown = answers
+        .iter()
+        .any(|answer| answer.answered() && answer.cost.is_none());
+    let _ = writeln!(
+        out,
+        "---\n\nTokens read {}, written {}{} · cost {}{:.6} USD",
+        analysis.usage.input,
+        analysis.usage.output,
+        if analysis.usage.estimated {
+            " (estimated)"
+        } else {
+            ""
+        },
+        if unknown { "at least " } else { "" },
+        analysis.cost.dollars()
+    );
+    out
+}
+
+fn first_line(question: &str) -> String {
+    let line = question.trim().lines().next().unwrap_or_default();
+    match line.char_indices().nth(120) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_and_formulas_disarmed() {
+        for (cell, expected) in [
+            ("plain", "plain"),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("=1+1", "\"'=1+1\""),
+            ("-5", "\"'-5\""),
+            ("two\nlines", "\"two\nlines\""),
+        ] {
+            assert_eq!(quoted(cell), expected);
+        }
+    }
+
+    #[test]
+    fn titles_are_one_short_line() {
+        assert_eq!(first_line("\n what?\nmore"), "what?");
+        assert_eq!(first_line(&"ü".repeat(200)).chars().count(), 121);
+    }
+}

@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use super::cx::Cx;
 use super::error::ApiError;
-use super::handlers::{accounts, admin, api_keys, documents, health, pages};
+use super::handlers::{accounts, admin, analyses, api_keys, documents, health, models, pages};
 use super::reply::Reply;
 use super::who::{Admin, LinkToken};
 use crate::domain::user::Caller;
@@ -105,6 +105,7 @@ const fn maybe(verb: Verb, path: &'static str, how: fn(Cx, Option<Caller>) -> An
 const fn user(verb: Verb, path: &'static str, how: fn(Cx, Caller) -> Answer) -> Route {
     row(verb, path, How::User(how))
 }
+#[allow(dead_code, reason = "used by the rows of the administration")]
 const fn admin(verb: Verb, path: &'static str, how: fn(Cx, Admin) -> Answer) -> Route {
     row(verb, path, How::Admin(how))
 }
@@ -207,8 +208,41 @@ pub static ROUTES: &[Route] = &[
     user(Post, "/api/finalize-document-upload", h!(documents::finalize)).small(),
 
     // Models, patterns, parameters.
+    open( Get, "/api/available-models", o!(models::available)),
+    open( Get, "/api/models", o!(models::list)),
+    open( Get, "/api/llms", o!(models::list)),
+    open( Get, "/api/orchestrator/models", o!(models::list)),
+    open( Get, "/api/llm/status", o!(models::status)),
+    open( Get, "/api/llm/health-check", o!(models::status)),
+    admin(Post, "/api/llm/health-check", h!(models::probe)).small(),
+    open( Get, "/api/orchestrator/patterns", o!(models::patterns_bare)),
+    open( Get, "/api/patterns", o!(models::patterns)),
+    open( Get, "/api/analysis-patterns", o!(models::patterns)),
+    open( Get, "/api/patterns/suggest", o!(models::suggest)),
+    open( Get, "/api/parameters", o!(models::parameters)),
 
     // Analyses.
+    maybe(Post, "/analyze", h!(analyses::start)),
+    maybe(Post, "/api/analyze", h!(analyses::start)),
+    maybe(Post, "/api/orchestrator/analyze", h!(analyses::orchestrate)),
+    maybe(Post, "/api/estimate", h!(analyses::forecast)),
+    maybe(Post, "/api/estimate-tokens", h!(analyses::forecast)),
+    user(Get, "/api/analyze", h!(analyses::list)),
+    user(Get, "/api/analyses", h!(analyses::list)),
+    user(Get, "/api/analyses/{id}", h!(analyses::show)),
+    user(Get, "/analyze/results/{id}", h!(analyses::show)),
+    user(Get, "/api/analyze/{id}/results", h!(analyses::show)),
+    user(Delete, "/api/analyses/{id}", h!(analyses::delete)),
+    user(Get, "/api/analyses/{id}/events", h!(analyses::events)),
+    user(Get, "/analyze/stream/{id}", h!(analyses::events)),
+    user(Get, "/api/analyses/{id}/progress", h!(analyses::progress)),
+    user(Get, "/api/analyses/{id}/export", h!(analyses::export)),
+    user(Post, "/api/analyses/{id}/cancel", h!(analyses::cancel)).small(),
+    user(Post, "/api/analyses/{id}/retry", h!(analyses::retry)).small(),
+    user(Post, "/api/analyses/{id}/share", h!(analyses::share)).small(),
+    user(Delete, "/api/analyses/{id}/share", h!(analyses::unshare)),
+    user(Post, "/api/analyses/{id}/vote", h!(analyses::vote)).small(),
+    link(Get, "/api/shared/{token}", h!(analyses::shared)),
 
     // Pages and their files.
     open( Get, "/", o!(pages::home)).uncounted(),

@@ -1,3 +1,270 @@
-//! Calls to models: one blocking call a thread, and the offline demo models behind the same door.
+//! Calls to models: one blocking call a thread, and the offline demo models behind the same door. Knows
+//! nothing of panels, stores or callers.
 
+mod call;
+mod catalogue;
 pub mod demo;
+mod provider;
+mod threads;
+mod transport;
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::domain::chat::{Answer, CallError, Delta, Request};
+use crate::domain::model::{Availability, Model};
+use crate::domain::time::Timestamp;
+pub use provider::{Provider, known_base_url};
+pub use threads::Running;
+use threads::Threads;
+
+/// Limits, times and who may be asked.
+#[derive(Clone)]
+pub struct Settings {
+    /// Configured providers, in order of preference.
+    pub providers: Vec<Provider>,
+    /// Offer the local demo algorithms.
+    pub demo: bool,
+    /// Calls at once; more wait.
+    pub max_calls: usize,
+    /// To open a connection, name resolution included.
+    pub connect: Duration,
+    /// To the first byte of an answer.
+    pub first_byte: Duration,
+    /// Between two pieces of an answer.
+    pub idle: Duration,
+    /// Between two words of a demo model: fast, but visibly a stream.
+    pub demo_pause: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            providers: Vec::new(),
+            demo: true,
+            max_calls: 64,
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_secs(120),
+            idle: Duration::from_secs(60),
+            demo_pause: Duration::from_millis(8),
+        }
+    }
+}
+
+/// What a call tells while it runs. `Finished` comes exactly once, last, whatever happens.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallEvent {
+    /// A piece of the answer.
+    Delta(Delta),
+    /// The end.
+    Finished(Result<Answer, CallError>),
+}
+
+/// A provider as last seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProviderState {
+    /// Its id.
+    pub id: String,
+    /// `ready`, `needs_key`, `unknown` (not asked yet) or `unavailable`.
+    pub status: &'static str,
+    /// It has what it needs to be asked.
+    pub configured: bool,
+    /// Models it offers, as far as known.
+    pub models: usize,
+    /// When it was last asked for its models.
+    pub checked: Option<Timestamp>,
+    /// For a person; empty when all is well.
+    pub message: String,
+}
+
+/// The door. Cheap to clone.
+#[derive(Clone)]
+pub struct Llm(Arc<Inner>);
+
+pub(crate) struct Inner {
+    settings: Settings,
+    // Made at the first call: TLS roots and pool cost memory that a demo never needs.
+    agent: OnceLock<ureq::Agent>,
+    threads: Threads,
+    learned: Mutex<Vec<Learned>>,
+}
+
+/// What a provider's own list of models said, by the provider's place in the settings.
+#[derive(Debug, Clone, Default)]
+struct Learned {
+    names: Vec<String>,
+    checked: Option<Timestamp>,
+    fault: Option<String>,
+}
+
+impl Llm {
+    /// Opens nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        let learned = Mutex::new(vec![Learned::default(); settings.providers.len()]);
+        let threads = Threads::new(settings.max_calls);
+        Self(Arc::new(Inner {
+            settings,
+            agent: OnceLock::new(),
+            threads,
+            learned,
+        }))
+    }
+
+    /// Starts a call. Dropping what is returned cancels it.
+    pub fn start(
+        &self,
+        key: u64,
+        request: Request,
+        tell: mpsc::Sender<(u64, CallEvent)>,
+    ) -> Running {
+        let inner = self.0.clone();
+        self.0.threads.start(move |slot| {
+            let mut send = |delta| {
+                // A receiver that is gone wants nothing any more; the slot says so soon.
+                let _ = tell.blocking_send((key, CallEvent::Delta(delta)));
+            };
+            let result = call::run(&inner, &request, slot, &mut send);
+            let _ = tell.blocking_send((key, CallEvent::Finished(result)));
+        })
+    }
+
+    /// All models and whether they can be asked now.
+    pub fn models(&self) -> Vec<(Model, Availability)> {
+        let learned = self.0.learned();
+        let mut all: Vec<(Model, Availability)> = Vec::new();
+        for (provider, learned) in self.0.settings.providers.iter().zip(learned.iter()) {
+            let state = provider.availability(learned.fault.is_some());
+            let names = provider.names(&learned.names);
+            all.extend(
+                names
+                    .into_iter()
+                    .map(|name| (catalogue::describe(provider, &name), state)),
+            );
+        }
+        if self.0.settings.demo {
+            all.extend(
+                demo::models()
+                    .into_iter()
+                    .map(|model| (model, Availability::Ready)),
+            );
+        }
+        all
+    }
+
+    /// A model by its full id, an alias, or its bare name where only one provider has it. Where a provider
+    /// takes any name, `provider/whatever` is passed on as it stands.
+    pub fn find(&self, name: &str) -> Option<Model> {
+        let name = name.trim();
+        if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+            return None;
+        }
+        let models: Vec<Model> = self.models().into_iter().map(|(model, _)| model).collect();
+        let exact = models.iter().find(|model| model.id == name);
+        if let Some(model) = exact {
+            return Some(model.clone());
+        }
+        if let Some((id, rest)) = name.split_once('/')
+            && let Some(provider) = self
+                .0
+                .settings
+                .providers
+                .iter()
+                .find(|provider| provider.id == id)
+            && provider.models.is_none()
+            && !rest.is_empty()
+        {
+            return Some(catalogue::describe(provider, rest));
+        }
+        let bare: Vec<&Model> = models
+            .iter()
+            .filter(|model| {
+                model
+                    .id
+                    .split_once('/')
+                    .is_some_and(|(_, bare)| bare == name)
+            })
+            .collect();
+        match bare.as_slice() {
+            [one] => Some((*one).clone()),
+            // Aliases may be shared by models of several providers: the first configured one answers.
+            [] => models
+                .iter()
+                .find(|model| {
+                    model
+                        .aliases
+                        .iter()
+                        .any(|alias| alias.eq_ignore_ascii_case(name))
+                })
+                .cloned(),
+            _ => None,
+        }
+    }
+
+    /// Where a model's calls go: part of what makes an answer repeatable.
+    pub fn endpoint(&self, model: &str) -> String {
+        let provider = self.0.provider_of(model);
+        provider.map_or_else(
+            || "local".into(),
+            |(provider, _)| provider.base_url.clone().unwrap_or_default(),
+        )
+    }
+
+    /// Every configured provider as last seen.
+    pub fn providers(&self) -> Vec<ProviderState> {
+        let learned = self.0.learned();
+        let pairs = self.0.settings.providers.iter().zip(learned.iter());
+        pairs
+            .map(|(provider, learned)| {
+                provider.state(&learned.names, learned.checked, learned.fault.as_deref())
+            })
+            .collect()
+    }
+
+    /// Whether the demo algorithms are offered.
+    pub fn has_demo(&self) -> bool {
+        self.0.settings.demo
+    }
+
+    /// Really asks every configured provider for its models, one after the other, on a thread.
+    pub async fn refresh(&self) {
+        let inner = self.0.clone();
+        let (done, all_done) = oneshot::channel();
+        let running = self.0.threads.start(move |slot| {
+            for index in 0..inner.settings.providers.len() {
+                let found = call::models(&inner, &inner.settings.providers[index], slot);
+                let entry = &mut inner.learned()[index];
+                entry.checked = Some(clock::now());
+                match found {
+                    Ok(names) => (entry.names, entry.fault) = (names, None),
+                    Err(error) => entry.fault = Some(error.detail),
+                }
+            }
+            let _ = done.send(());
+        });
+        let _ = all_done.await;
+        drop(running);
+    }
+}
+
+impl Inner {
+    fn learned(&self) -> MutexGuard<'_, Vec<Learned>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn provider_of<'m>(&self, model: &'m str) -> Option<(&Provider, &'m str)> {
+        let (id, name) = model.split_once('/')?;
+        let provider = self
+            .settings
+            .providers
+            .iter()
+            .find(|provider| provider.id == id)?;
+        Some((provider, name))
+    }
+
+    fn agent(&self) -> &ureq::Agent {
+        self.agent.get_or_init(|| transport::agent(&self.settings))
+    }
+}

@@ -10,6 +10,7 @@ use crate::domain::analysis::{Analysis, NewAnalysis, StageAnswer, Status};
 use crate::domain::chat::Usage;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
+use crate::domain::pattern::Outcome;
 use crate::domain::time::Timestamp;
 
 /// A line of the history: an analysis without its plan, which can be large.
@@ -50,6 +51,19 @@ pub struct End<'a> {
     pub usage: Usage,
     /// Known costs of all calls.
     pub cost: MicroDollars,
+}
+
+impl<'a> End<'a> {
+    /// The end of a run as its machine tells it.
+    pub fn of(outcome: &'a Outcome) -> Self {
+        Self {
+            status: outcome.status,
+            synthesis: outcome.synthesis.as_deref(),
+            error: outcome.error.as_deref(),
+            usage: outcome.totals.usage,
+            cost: outcome.totals.cost_usd,
+        }
+    }
 }
 
 /// A new analysis.

@@ -1,6 +1,5 @@
 //! What bad input gets, and what every answer has.
 
-
 use crate::support::{Answer, Server};
 
 const SECURITY: &[(&str, &str)] = &[
@@ -21,7 +20,14 @@ fn safe(answer: &Answer) {
 fn unknown_paths_and_wrong_methods() {
     let server = Server::start();
     let mut client = server.client();
-    for path in ["/nothing", "/api/nothing", "/api/health/", "/assets/x", "/assets/../Cargo.toml", "/%2e%2e/etc/passwd"] {
+    for path in [
+        "/nothing",
+        "/api/nothing",
+        "/api/health/",
+        "/assets/x",
+        "/assets/../Cargo.toml",
+        "/%2e%2e/etc/passwd",
+    ] {
         let answer = client.get(path);
         answer.refused(404, "NOT_FOUND");
         safe(&answer);
@@ -31,11 +37,17 @@ fn unknown_paths_and_wrong_methods() {
     assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
     safe(&answer);
     let answer = client.send("OPTIONS", "/api/health", None);
-    assert_eq!((answer.status, answer.header("allow")), (200, "GET, HEAD, OPTIONS"));
+    assert_eq!(
+        (answer.status, answer.header("allow")),
+        (200, "GET, HEAD, OPTIONS")
+    );
     safe(&answer);
     let whole = client.get("/");
     let head = client.send("HEAD", "/", None);
     assert_eq!((head.status, head.bytes.len()), (200, 0));
-    assert_eq!(head.header("content-length"), whole.header("content-length"));
+    assert_eq!(
+        head.header("content-length"),
+        whole.header("content-length")
+    );
     safe(&head);
 }

@@ -3,6 +3,7 @@
 
 pub mod estimate;
 pub mod staged;
+pub mod suggest;
 
 use serde::{Deserialize, Serialize};
 
@@ -125,8 +126,11 @@ pub enum Input {
     Delta(CallId, Delta),
     /// A whole answer; `cached` when it came from the store.
     Answered {
+        /// Which call.
         call: CallId,
+        /// What it gave.
         answer: Answer,
+        /// From the store instead of a model.
         cached: bool,
     },
     /// No answer.

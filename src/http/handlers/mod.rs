@@ -3,7 +3,10 @@
 
 pub mod accounts;
 pub mod admin;
+pub mod analyses;
+mod analysis_shape;
 pub mod api_keys;
 pub mod documents;
 pub mod health;
+pub mod models;
 pub mod pages;

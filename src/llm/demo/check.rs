@@ -4,7 +4,6 @@
 use super::claims::Claim;
 use super::numbers;
 use super::reading::Reading;
-use super::sentences;
 use super::stop;
 use super::text;
 
@@ -139,7 +138,7 @@ fn verbatim(claim: &Claim, reading: &Reading) -> Option<usize> {
     if let Some(line) = reading.verbatim(&claim.text) {
         return Some(line);
     }
-    let sentences = sentences::sentences(&claim.text);
+    let sentences = text::sentences(&claim.text);
     let lines: Option<Vec<usize>> = sentences
         .iter()
         .map(|sentence| reading.verbatim(&sentence.text))

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use super::check::Verdict;
 use super::numbers;
-use super::sentences;
 use super::stop;
 use super::text;
 
@@ -69,7 +68,7 @@ pub fn claims(markdown: &str) -> Vec<Claim> {
         } else if quotes_only {
             Vec::new()
         } else {
-            let sentences = sentences::sentences(&plain(line)).into_iter();
+            let sentences = text::sentences(&plain(line)).into_iter();
             sentences
                 .map(|sentence| (sentence.text, false))
                 .collect::<Vec<_>>()

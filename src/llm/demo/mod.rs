@@ -13,7 +13,6 @@ mod reading;
 mod review;
 mod revise;
 mod sceptic;
-mod sentences;
 mod stop;
 mod synthesis;
 mod text;

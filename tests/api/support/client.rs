@@ -66,7 +66,11 @@ impl Client {
         Answer {
             status: parts.status.as_u16(),
             headers: parts.headers,
-            bytes: content.with_config().limit(1 << 28).read_to_vec().unwrap_or_default(),
+            bytes: content
+                .with_config()
+                .limit(1 << 28)
+                .read_to_vec()
+                .unwrap_or_default(),
         }
     }
     pub fn get(&mut self, path: &str) -> Answer {
@@ -94,7 +98,11 @@ impl Client {
         .into_bytes();
         form.extend_from_slice(bytes);
         form.extend_from_slice(b"\r\n--quire-test--\r\n");
-        self.send("POST", path, Some(("multipart/form-data; boundary=quire-test", &form)))
+        self.send(
+            "POST",
+            path,
+            Some(("multipart/form-data; boundary=quire-test", &form)),
+        )
     }
     /// Makes an account, signs in, and uses the bearer token from now on.
     pub fn registered(mut self, email: &str) -> Self {
@@ -126,12 +134,17 @@ impl Client {
         path: &str,
         body: Option<(&str, &[u8])>,
     ) -> ureq::http::Response<Body> {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
         if !self.cookies.is_empty() {
-            let pairs = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+            let pairs = self
+                .cookies
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"));
             request = request.header("cookie", pairs.collect::<Vec<_>>().join("; "));
         }
         let sent = match body {
@@ -155,7 +168,9 @@ impl Answer {
     }
     /// A header; empty where there is none.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
     /// Checks that this is the contract's error body with this status and code, and gives it.
     pub fn refused(&self, status: u16, code: &str) -> Value {
@@ -165,7 +180,12 @@ impl Answer {
         assert_eq!(body["status"], "error");
         assert_eq!(body["message"], body["error"]);
         assert_eq!(body["request_id"], self.header("x-request-id"));
-        assert!(body["resolution"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+        assert!(
+            body["resolution"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty()),
+            "{body}"
+        );
         assert_eq!(body["detail"].is_array(), status == 422, "{body}");
         body
     }
@@ -196,7 +216,10 @@ impl Iterator for Events {
                 return None;
             }
             let line = line.trim_end_matches(['\r', '\n']);
-            match line.split_once(':').map(|(field, value)| (field, value.trim_start())) {
+            match line
+                .split_once(':')
+                .map(|(field, value)| (field, value.trim_start()))
+            {
                 Some(("id", value)) => id = value.parse().ok(),
                 Some(("event", value)) => name = value.to_owned(),
                 Some(("data", value)) => data.push_str(value),

@@ -67,7 +67,11 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread();
-            let runtime = { runtime }.enable_all().max_blocking_threads(4).build().unwrap();
+            let runtime = { runtime }
+                .enable_all()
+                .max_blocking_threads(4)
+                .build()
+                .unwrap();
             runtime.block_on(run(config, told, stopped));
         });
         let (app, address, pages) = ready.recv().expect("the server starts");
@@ -100,8 +104,12 @@ impl Server {
     /// A connection to speak broken HTTP on. Reads and writes give up after ten seconds.
     pub fn connect(&self) -> TcpStream {
         let socket = TcpStream::connect(self.address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        socket.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        socket
+            .set_write_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
         socket
     }
     /// Sends bytes as they are and reads until the server closes.
@@ -160,7 +168,9 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
         ("QUIRE_DATA", data),
     ];
     let own = |pairs: &[(&str, &str)]| {
-        let pairs = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
         pairs.collect::<Vec<_>>()
     };
     let layers = Layers {

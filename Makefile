@@ -1,0 +1,62 @@
+# README's two commands are `make run` and `make test`; `make help` lists the rest.
+
+TARGET   := x86_64-unknown-linux-gnu
+BINARY   := target/$(TARGET)/release/quire
+# Static: name resolution and everything else is inside. The target must be named, or build scripts break.
+STATIC   := RUSTFLAGS="-C target-feature=+crt-static"
+# SQLite without what Quire does not use (full-text search stays): 180-350 KB less, at no cost in speed.
+export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -DSQLITE_DQS=0 \
+	-DSQLITE_OMIT_DEPRECATED -DSQLITE_OMIT_SHARED_CACHE -DSQLITE_OMIT_LOAD_EXTENSION \
+	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
+	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
+
+.PHONY: run test check fmt lint unit browser tools release footprint bench fuzz dev help
+
+run: release  ## build, start, print the URL; works offline and without keys
+	@$(BINARY) serve
+
+test: tools  ## install what tests need, then run all of them
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	BROWSER=1 cargo test --no-fail-fast
+
+check: fmt lint unit  ## what must be green before a commit, without the browser
+
+fmt:  ## format
+	cargo fmt
+
+lint:  ## clippy, warnings are faults
+	cargo clippy --all-targets -- -D warnings
+
+unit:  ## all tests but the browser's
+	cargo test --lib --bins --test architecture --test schema --test api --test cli
+
+browser: tools  ## the browser's tests alone; pictures end in target/screenshots
+	BROWSER=1 cargo test --test browser
+
+tools:  ## install what the tests need and the machine does not have (Debian: Chromium and its driver)
+	@sh .ci/tools
+
+release:  ## the static binary
+	$(STATIC) cargo build --release --locked --target $(TARGET)
+	@ldd $(BINARY) 2>&1 | grep -q "not a dynamic executable\|statically linked" || { echo "$(BINARY) is not static"; exit 1; }
+	@ls -l $(BINARY) | awk '{ printf "%s: %.2f MB, static\n", $$NF, $$5 / 1048576 }'
+
+footprint: release  ## start time, idle memory, size, memory of an event stream; against a bare-hyper hello
+	$(STATIC) cargo build --release --locked --target $(TARGET) --example hello
+	cargo bench --bench footprint -- $(BINARY) target/$(TARGET)/release/examples/hello
+
+bench: release  ## requests a second against the same hello; speed of the parsers
+	$(STATIC) cargo build --release --locked --target $(TARGET) --example hello
+	cargo bench --bench load -- $(BINARY) target/$(TARGET)/release/examples/hello
+	cargo bench --bench parsers
+
+fuzz:  ## every parser of outside bytes, 60 s each (needs cargo-fuzz)
+	for target in $$(ls fuzz/fuzz_targets | sed 's/\.rs$$//'); do \
+		cargo fuzz run --sanitizer none $$target -- -max_total_time=60 || exit 1; done
+
+dev:  ## debug build, started
+	cargo run -- serve
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14

@@ -1,0 +1,193 @@
+//! What both whole-program benches need: start a program, wait for its first 200, read its /proc.
+#![allow(dead_code, reason = "each bench uses a part")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A program under measurement; ended when dropped.
+pub struct Program {
+    pub child: Child,
+    pub address: SocketAddr,
+    /// From spawn to the first 200.
+    pub first_answer: Duration,
+}
+
+impl Program {
+    pub fn start(binary: &Path, data: Option<&Path>, path: &str, more: &[(&str, String)]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut command = Command::new(binary);
+        command
+            .env_clear()
+            .env("PORT", port.to_string())
+            .env("HOST", "127.0.0.1")
+            .env("LOG_LEVEL", "error");
+        command
+            .env("RATE_LIMIT", "100000000")
+            .env("MAX_CONNECTIONS", "4096")
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit());
+        for (name, value) in more {
+            command.env(name, value);
+        }
+        if let Some(data) = data {
+            command.env("QUIRE_DATA", data).arg("serve");
+        }
+        let begun = Instant::now();
+        let child = command.spawn().expect("the program starts");
+        while begun.elapsed() < Duration::from_secs(20) {
+            if ask(
+                address,
+                &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
+            )
+            .is_some_and(|answer| answer.contains("200 OK"))
+            {
+                return Self {
+                    child,
+                    address,
+                    first_answer: begun.elapsed(),
+                };
+            }
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        panic!("{} did not answer", binary.display());
+    }
+
+    /// Proportional set size in KB.
+    pub fn pss_kb(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))
+            .unwrap_or_default();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("Pss:"))
+            .unwrap_or("Pss: 0 kB");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// CPU time so far, in clock ticks (10 ms).
+    pub fn ticks(&self) -> u64 {
+        let text =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let fields: Vec<&str> = text.rsplit(") ").next().unwrap_or("").split(' ').collect();
+        let field = |index: usize| {
+            fields
+                .get(index)
+                .and_then(|field| field.parse::<u64>().ok())
+                .unwrap_or(0)
+        };
+        field(11) + field(12)
+    }
+
+    pub fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).map_or(0, Iterator::count)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One request on a connection of its own; the whole answer.
+pub fn ask(address: SocketAddr, request: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    Some(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// A POST of JSON; the whole answer.
+pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> String {
+    let authorization = if token.is_empty() {
+        String::new()
+    } else {
+        format!("authorization: Bearer {token}\r\n")
+    };
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\n{authorization}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    ask(address, &request).expect("an answer")
+}
+
+/// The text of a field of a JSON answer.
+pub fn field(answer: &str, name: &str) -> String {
+    let json = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+    let value: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+    value[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {name} in {answer}"))
+        .to_owned()
+}
+
+/// A first account; its access token.
+pub fn sign_up(address: SocketAddr) -> String {
+    let account = r#"{"email":"bench@example.org","password":"Tr4verse-Orchid"}"#;
+    post(address, "/api/auth/register", "", account);
+    field(
+        &post(address, "/api/auth/login", "", account),
+        "access_token",
+    )
+}
+
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The two programs to compare: arguments, else where `make release` and `make footprint` put them.
+pub fn binaries() -> (PathBuf, PathBuf) {
+    let given: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
+    let built = Path::new("target/x86_64-unknown-linux-gnu/release");
+    let pick = |index: usize, name: &str| {
+        given
+            .get(index)
+            .map_or_else(|| built.join(name), PathBuf::from)
+    };
+    let (quire, hello) = (pick(0, "quire"), pick(1, "examples/hello"));
+    for binary in [&quire, &hello] {
+        if !binary.exists() {
+            eprintln!(
+                "{} is not there: run `make footprint` or `make bench`",
+                binary.display()
+            );
+            std::process::exit(0);
+        }
+    }
+    (quire, hello)
+}
+
+/// A folder that is removed when dropped.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("quire-bench-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,455 @@
+//! Analyses: start one, follow it, read it, stop it, share it. The rules of a run are the domain's, its
+//! driving the engine's; here stands what a person may ask for and what is checked first.
+
+mod check;
+
+use super::{App, Error, Kind, Result};
+use crate::clock;
+use crate::crypto;
+use crate::domain::analysis::{Analysis, NewAnalysis, Plan, StageAnswer, Status};
+use crate::domain::chat::{Source, Usage};
+use crate::domain::event::{Event, Totals};
+use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::money::MicroDollars;
+use crate::domain::pattern::Outcome;
+use crate::domain::pattern::estimate::{self, CallEstimate};
+use crate::domain::pattern::staged::Staged;
+use crate::domain::time::Timestamp;
+use crate::domain::user::Caller;
+pub use crate::engine::{CancelOnDrop, Watch};
+use crate::engine::{Finished, Refused, Run};
+pub use crate::store::analyses::Summary;
+use crate::store::audit::{self, Entry};
+use crate::store::{analyses, events};
+
+pub use check::Wanted;
+
+/// Characters of passages that enter a prompt: about 6,000 tokens, which every current model can read.
+const SOURCE_BUDGET: usize = 24_000;
+
+/// Use cases around analyses.
+pub struct Analyses<'a>(pub(super) &'a App);
+
+/// A run that has begun.
+pub struct Begun {
+    /// Its id.
+    pub id: AnalysisId,
+    /// Its end.
+    pub finished: Finished,
+}
+
+/// An analysis with the results of its calls.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The analysis.
+    pub analysis: Analysis,
+    /// By stage and member.
+    pub answers: Vec<StageAnswer>,
+}
+
+/// What an analysis would take.
+#[derive(Debug, Clone)]
+pub struct Forecast {
+    /// How it would be run.
+    pub plan: Plan,
+    /// Every call.
+    pub calls: Vec<CallEstimate>,
+}
+
+impl Analyses<'_> {
+    /// Checks, plans, stores and starts. What is returned has been stored: a detached run is resumed
+    /// after a crash.
+    pub async fn start(
+        &self,
+        caller: Option<&Caller>,
+        wanted: Wanted,
+        now: Timestamp,
+    ) -> Result<Begun> {
+        let new = self.check(caller, wanted).await?;
+        self.begin(caller.map(|caller| caller.user.clone()), new, now)
+            .await
+    }
+
+    /// The same analysis again, as a new one.
+    pub async fn retry(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<Begun> {
+        let old = self.show(caller, id).await?.analysis;
+        let new = NewAnalysis {
+            detached: true,
+            ..old.request
+        };
+        self.still_possible(&new)?;
+        self.begin(Some(caller.user.clone()), new, now).await
+    }
+
+    /// Tokens and cost before anything is spent.
+    pub async fn forecast(&self, caller: Option<&Caller>, wanted: Wanted) -> Result<Forecast> {
+        let new = self.check(caller, wanted).await?;
+        let user = caller.map(|caller| &caller.user);
+        let sources = self.sources(user, &new).await?;
+        let plan = self.0.plan(user, &new, sources)?;
+        Ok(Forecast {
+            calls: estimate::calls(&plan),
+            plan,
+        })
+    }
+
+    async fn begin(&self, user: Option<UserId>, new: NewAnalysis, now: Timestamp) -> Result<Begun> {
+        self.0.engine.has_room().map_err(refused)?;
+        let sources = self.sources(user.as_ref(), &new).await?;
+        let plan = self.0.plan(user.as_ref(), &new, sources)?;
+        let forecast = estimate::total(&estimate::calls(&plan));
+        within_budget(new.budget, forecast.cost_usd)?;
+        let id = AnalysisId::new(now, crypto::random_number()?);
+        let analysis = Analysis {
+            id: id.clone(),
+            user: user.clone(),
+            status: Status::Queued,
+            request: new,
+            plan: plan.clone(),
+            synthesis: None,
+            error: None,
+            usage: Usage::default(),
+            cost: MicroDollars(0),
+            created: now,
+            started: None,
+            finished: None,
+            shared: None,
+        };
+        let cache = plan.cache;
+        let entry = entry(now, user.as_ref(), "analysis.start", &id);
+        let row = analysis.clone();
+        self.0
+            .store
+            .write(move |db| {
+                analyses::insert(db, &row)?;
+                audit::append(db, &entry)
+            })
+            .await?;
+        let machine = Staged::new(id.clone(), plan, forecast);
+        let finished = self
+            .0
+            .engine
+            .start(Run {
+                id: id.clone(),
+                user,
+                machine,
+                cache,
+                last_event: 0,
+            })
+            .map_err(refused)?;
+        Ok(Begun { id, finished })
+    }
+
+    async fn sources(&self, user: Option<&UserId>, new: &NewAnalysis) -> Result<Vec<Source>> {
+        match user {
+            Some(user) if !new.documents.is_empty() => {
+                self.0
+                    .documents()
+                    .passages_for(user, &new.documents, &new.prompt, SOURCE_BUDGET)
+                    .await
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Stops a run whose client leaves.
+    pub fn guard(&self, id: &AnalysisId) -> CancelOnDrop {
+        CancelOnDrop::new(self.0.engine.clone(), id.clone())
+    }
+
+    /// One analysis with its results.
+    pub async fn show(&self, caller: &Caller, id: &AnalysisId) -> Result<Report> {
+        self.report(Some(caller.user.clone()), id.clone()).await
+    }
+
+    /// The same for a run that was just made by somebody without an account.
+    pub async fn show_own(&self, caller: Option<&Caller>, id: &AnalysisId) -> Result<Report> {
+        self.report(caller.map(|caller| caller.user.clone()), id.clone())
+            .await
+    }
+
+    async fn report(&self, user: Option<UserId>, id: AnalysisId) -> Result<Report> {
+        let found = self.0.store.read(move |db| {
+            let Some(analysis) = analyses::by_id(db, user.as_ref(), &id)? else {
+                return Ok(None);
+            };
+            let answers = analyses::answers_of(db, &id)?;
+            Ok(Some(Report { analysis, answers }))
+        });
+        found.await?.ok_or_else(Error::missing)
+    }
+
+    /// Newest first.
+    pub async fn list(&self, caller: &Caller, query: Query) -> Result<Vec<Summary>> {
+        let user = caller.user.clone();
+        let Query {
+            limit,
+            cursor,
+            search,
+            status,
+        } = query;
+        Ok(self
+            .0
+            .store
+            .read(move |db| {
+                analyses::list_of(db, &user, limit, cursor.as_ref(), search.as_deref(), status)
+            })
+            .await?)
+    }
+
+    /// The events after a number, stored ones first; ends after the last.
+    pub async fn watch(
+        &self,
+        caller: Option<&Caller>,
+        id: &AnalysisId,
+        after: u64,
+    ) -> Result<Watch> {
+        let (user, wanted) = (caller.map(|caller| caller.user.clone()), id.clone());
+        let known = self
+            .0
+            .store
+            .read(move |db| analyses::status_of(db, user.as_ref(), &wanted))
+            .await?;
+        known.ok_or_else(Error::missing)?;
+        Ok(self.0.engine.watch(id.clone(), after))
+    }
+
+    /// Stops a run. Stopping one that is over changes nothing and is no fault.
+    pub async fn cancel(&self, caller: &Caller, id: &AnalysisId) -> Result<Status> {
+        let report = self.show(caller, id).await?;
+        if report.analysis.status.is_over() {
+            return Ok(report.analysis.status);
+        }
+        self.stop(id, "stopped by its owner").await?;
+        Ok(self.show(caller, id).await?.analysis.status)
+    }
+
+    // Waits for the run's last event, so that nothing is written to it afterwards.
+    async fn stop(&self, id: &AnalysisId, reason: &str) -> Result<()> {
+        if !self.0.engine.cancel(id, reason) {
+            return Ok(());
+        }
+        let mut watch = self.0.engine.watch(id.clone(), u64::MAX - 1);
+        while watch.next().await?.is_some() {}
+        Ok(())
+    }
+
+    /// Removes an analysis and all that belongs to it; stops it first if it runs.
+    pub async fn delete(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<()> {
+        self.show(caller, id).await?;
+        self.stop(id, "deleted by its owner").await?;
+        let (user, id) = (caller.user.clone(), id.clone());
+        let entry = entry(now, Some(&user), "analysis.delete", &id);
+        let deleted = self.0.store.write(move |db| {
+            audit::append(db, &entry)?;
+            analyses::delete(db, Some(&user), &id)
+        });
+        if deleted.await? {
+            Ok(())
+        } else {
+            Err(Error::missing())
+        }
+    }
+
+    /// Makes the read-only link's token. An older link stops working.
+    pub async fn share(&self, caller: &Caller, id: &AnalysisId) -> Result<String> {
+        let token = crypto::token::new()?;
+        self.set_share(caller, id, Some(crypto::token::hash(&token)))
+            .await?;
+        Ok(token)
+    }
+
+    /// Ends the read-only link.
+    pub async fn unshare(&self, caller: &Caller, id: &AnalysisId) -> Result<()> {
+        self.set_share(caller, id, None).await
+    }
+
+    async fn set_share(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+        hash: Option<[u8; 32]>,
+    ) -> Result<()> {
+        let (user, id) = (caller.user.clone(), id.clone());
+        Ok(self
+            .0
+            .store
+            .write(move |db| analyses::set_share(db, &user, &id, hash.as_ref()))
+            .await?)
+    }
+
+    /// What a share link shows.
+    pub async fn shared(&self, token: &str) -> Result<Report> {
+        let hash = crypto::token::hash(token);
+        let analysis = self
+            .0
+            .store
+            .read(move |db| analyses::by_share(db, &hash))
+            .await?
+            .ok_or_else(Error::missing)?;
+        let id = analysis.id.clone();
+        let answers = self
+            .0
+            .store
+            .read(move |db| analyses::answers_of(db, &id))
+            .await?;
+        Ok(Report { analysis, answers })
+    }
+
+    /// Keeps what a person thinks of the result; a later vote replaces an earlier one.
+    pub async fn vote(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+        choice: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        const CHOICES: &[&str] = &["helpful", "not_helpful", "panel", "single", "tie"];
+        if !CHOICES.contains(&choice) {
+            return Err(Error::field(
+                &["body", "choice"],
+                "value_error",
+                format!("must be one of {}", CHOICES.join(", ")),
+            ));
+        }
+        self.show(caller, id).await?;
+        let (user, id, choice) = (caller.user.clone(), id.clone(), choice.to_owned());
+        Ok(self
+            .0
+            .store
+            .write(move |db| analyses::put_vote(db, &user, &id, &choice, now))
+            .await?)
+    }
+
+    /// Goes on with detached runs that a stop or crash interrupted; ends those whose client is gone.
+    pub(super) async fn resume(&self) -> Result<()> {
+        for analysis in self.0.store.read(analyses::unfinished).await? {
+            let id = analysis.id.clone();
+            let wanted = id.clone();
+            let (answers, last_event) = self
+                .0
+                .store
+                .read(move |db| {
+                    Ok((
+                        analyses::answers_of(db, &wanted)?,
+                        events::last_seq(db, &wanted)?,
+                    ))
+                })
+                .await?;
+            if !analysis.request.detached {
+                self.abandon(id, last_event).await?;
+                continue;
+            }
+            let forecast = estimate::total(&estimate::calls(&analysis.plan));
+            let cache = analysis.plan.cache;
+            let machine = match analysis.started {
+                None => Staged::new(id.clone(), analysis.plan, forecast),
+                Some(started) => {
+                    Staged::restore(id.clone(), analysis.plan, forecast, started, answers)
+                }
+            };
+            self.0.engine.resume(Run {
+                id,
+                user: analysis.user,
+                machine,
+                cache,
+                last_event,
+            });
+        }
+        Ok(())
+    }
+
+    async fn abandon(&self, id: AnalysisId, last_event: u64) -> Result<()> {
+        let reason = "the server stopped while a client was waiting for this analysis".to_owned();
+        let totals = Totals::default();
+        let event = Event::Cancelled {
+            reason: reason.clone(),
+            totals: totals.clone(),
+        };
+        let stored = events::StoredEvent {
+            seq: last_event + 1,
+            kind: event.name().to_owned(),
+            data: serde_json::to_string(&event).map_err(Error::internal)?,
+        };
+        let outcome = Outcome {
+            status: Status::Cancelled,
+            synthesis: None,
+            error: Some(reason),
+            totals,
+        };
+        Ok(self
+            .0
+            .store
+            .write(move |db| {
+                events::append(db, &id, &[stored])?;
+                analyses::finish(db, &id, &analyses::End::of(&outcome), clock::now())
+            })
+            .await?)
+    }
+}
+
+/// What to list.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// At most this many.
+    pub limit: u32,
+    /// Only older than this one.
+    pub cursor: Option<AnalysisId>,
+    /// Only questions with this text in them.
+    pub search: Option<String>,
+    /// Only in this state.
+    pub status: Option<Status>,
+}
+
+impl Report {
+    /// Why each member that failed did.
+    pub fn failures(&self) -> Vec<String> {
+        let reason = |answer: &StageAnswer| {
+            answer
+                .error
+                .as_ref()
+                .map(|error| format!("{}: {}", answer.model, error.detail))
+        };
+        self.answers.iter().filter_map(reason).collect()
+    }
+}
+
+fn entry(at: Timestamp, actor: Option<&UserId>, action: &str, id: &AnalysisId) -> Entry {
+    Entry {
+        at,
+        actor: actor.cloned(),
+        action: action.to_owned(),
+        target: id.as_str().to_owned(),
+        ..Entry::default()
+    }
+}
+
+fn refused(refused: Refused) -> Error {
+    let text = match refused {
+        Refused::Full => "as many analyses are running and waiting as this server takes",
+        Refused::Closing => "the server is shutting down",
+    };
+    let mut error = Error::new(Kind::Unavailable, text).resolve("try again in a minute");
+    error.retry_after = Some(std::time::Duration::from_secs(30));
+    error
+}
+
+fn within_budget(budget: Option<MicroDollars>, estimate: Option<MicroDollars>) -> Result<()> {
+    match (budget, estimate) {
+        (Some(budget), Some(estimate)) if estimate > budget => Err(Error::new(
+            Kind::BudgetExceeded,
+            format!(
+                "this analysis is estimated at {:.4} USD, over its budget of {:.4} USD",
+                estimate.dollars(),
+                budget.dollars()
+            ),
+        )
+        .resolve("raise budget_usd, choose fewer or cheaper models, or set max_tokens")),
+        (Some(_), None) => Err(Error::new(
+            Kind::BudgetExceeded,
+            "the price of one of the models is not known, so a budget cannot be kept",
+        )
+        .resolve("leave out budget_usd, or choose models with a known price")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,327 @@
+//! From what a client sent to what can be run: names resolved, ranges checked, all faults told at once.
+
+use std::collections::BTreeMap;
+
+use super::Analyses;
+use crate::app::error::Field;
+use crate::app::{Error, Result};
+use crate::domain::analysis::{CacheUse, NewAnalysis};
+use crate::domain::id::DocumentId;
+use crate::domain::model::Model;
+use crate::domain::money::MicroDollars;
+use crate::domain::parameters::{OutOfRange, Parameters};
+use crate::domain::user::Caller;
+use crate::store::documents;
+
+/// Characters of a question.
+pub const MAX_PROMPT: usize = 200_000;
+/// Members of a panel.
+const MAX_MEMBERS: usize = 8;
+/// Documents of an analysis.
+const MAX_DOCUMENTS: usize = 20;
+const DEFAULT_PATTERN: &str = "confidence";
+
+/// What a client sent, of the right types but otherwise unchecked.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The question.
+    pub prompt: String,
+    /// Names of models; empty for the default panel.
+    pub models: Vec<String>,
+    /// Pattern id; `confidence` when absent.
+    pub pattern: Option<String>,
+    /// Who writes the answer; chosen when absent.
+    pub ultra_model: Option<String>,
+    /// Ids of documents.
+    pub documents: Vec<String>,
+    /// For all members.
+    pub parameters: Parameters,
+    /// By model name, over the above.
+    pub model_parameters: BTreeMap<String, Parameters>,
+    /// Name of a preset, under the above.
+    pub preset: Option<String>,
+    /// In dollars.
+    pub budget_usd: Option<f64>,
+    /// Use of stored answers.
+    pub cache: CacheUse,
+    /// Goes on when nobody watches.
+    pub detached: bool,
+}
+
+impl Analyses<'_> {
+    pub(super) async fn check(
+        &self,
+        caller: Option<&Caller>,
+        wanted: Wanted,
+    ) -> Result<NewAnalysis> {
+        let mut faults = Vec::new();
+        check_prompt(&wanted.prompt, &mut faults);
+        let models = self.check_models(&wanted.models, &mut faults);
+        let ultra = wanted
+            .ultra_model
+            .as_ref()
+            .and_then(|name| self.check_model(name, &["body", "ultra_model"], &mut faults));
+        let pattern = wanted
+            .pattern
+            .clone()
+            .unwrap_or_else(|| DEFAULT_PATTERN.into());
+        self.check_pattern(&pattern, &mut faults);
+        let parameters = check_parameters(&wanted, &mut faults);
+        let model_parameters = self.check_model_parameters(&wanted, &mut faults);
+        let documents = check_documents(&wanted.documents, &mut faults);
+        let budget = wanted.budget_usd.and_then(|dollars| {
+            let budget = MicroDollars::from_dollars(dollars);
+            if budget.is_none() {
+                faults.push(field(
+                    &["body", "budget_usd"],
+                    "out_of_range",
+                    "must be an amount of at least 0",
+                ));
+            }
+            budget
+        });
+        if !faults.is_empty() {
+            return Err(Error::fields(faults));
+        }
+        let new = NewAnalysis {
+            prompt: wanted.prompt,
+            models: models.iter().map(|model| model.id.clone()).collect(),
+            pattern,
+            ultra_model: ultra.as_ref().map(|model| model.id.clone()),
+            documents,
+            parameters,
+            model_parameters,
+            budget,
+            cache: wanted.cache,
+            detached: wanted.detached,
+        };
+        match caller {
+            Some(caller) => self.check_ownership(caller, &new).await?,
+            None => self.check_anonymous(&new, models.iter().chain(&ultra))?,
+        }
+        Ok(new)
+    }
+
+    /// A stored request may name what is no longer there.
+    pub(super) fn still_possible(&self, new: &NewAnalysis) -> Result<()> {
+        let mut faults = Vec::new();
+        for name in new.models.iter().chain(&new.ultra_model) {
+            self.check_model(name, &["body", "models"], &mut faults);
+        }
+        self.check_pattern(&new.pattern, &mut faults);
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::fields(faults))
+        }
+    }
+
+    fn check_models(&self, names: &[String], faults: &mut Vec<Field>) -> Vec<Model> {
+        let chosen = if names.is_empty() {
+            self.0.models().default_panel()
+        } else {
+            names.to_vec()
+        };
+        if chosen.is_empty() {
+            faults.push(field(
+                &["body", "models"],
+                "value_error",
+                "no model is available: configure a provider or switch the demo models on",
+            ));
+        }
+        if chosen.len() > MAX_MEMBERS {
+            faults.push(field(
+                &["body", "models"],
+                "too_long",
+                &format!("at most {MAX_MEMBERS} models"),
+            ));
+            return Vec::new();
+        }
+        let mut models: Vec<Model> = Vec::new();
+        for (index, name) in chosen.iter().enumerate() {
+            let place = index.to_string();
+            if let Some(model) = self.check_model(name, &["body", "models", &place], faults)
+                && !models.iter().any(|known| known.id == model.id)
+            {
+                models.push(model);
+            }
+        }
+        models
+    }
+
+    fn check_model(&self, name: &str, place: &[&str], faults: &mut Vec<Field>) -> Option<Model> {
+        let found = self.0.llm.find(name);
+        if found.is_none() {
+            let known: Vec<String> = self
+                .0
+                .llm
+                .models()
+                .into_iter()
+                .take(20)
+                .map(|(model, _)| model.id)
+                .collect();
+            let name: String = name.chars().take(80).collect();
+            faults.push(field(
+                place,
+                "unknown_model",
+                &format!(
+                    "no model is called {name:?}; there are {}",
+                    known.join(", ")
+                ),
+            ));
+        }
+        found
+    }
+
+    fn check_pattern(&self, id: &str, faults: &mut Vec<Field>) {
+        if !self.0.patterns().iter().any(|pattern| pattern.id == id) {
+            let ids: Vec<&str> = self
+                .0
+                .patterns()
+                .iter()
+                .map(|pattern| pattern.id.as_str())
+                .collect();
+            faults.push(field(
+                &["body", "pattern"],
+                "unknown_pattern",
+                &format!("must be one of {}", ids.join(", ")),
+            ));
+        }
+    }
+
+    fn check_model_parameters(
+        &self,
+        wanted: &Wanted,
+        faults: &mut Vec<Field>,
+    ) -> BTreeMap<String, Parameters> {
+        let mut checked = BTreeMap::new();
+        if wanted.model_parameters.len() > MAX_MEMBERS + 1 {
+            faults.push(field(
+                &["body", "model_parameters"],
+                "too_long",
+                "more models than a panel may have",
+            ));
+            return checked;
+        }
+        for (name, parameters) in &wanted.model_parameters {
+            check_ranges(parameters, &["body", "model_parameters", name], faults);
+            if let Some(model) = self.check_model(name, &["body", "model_parameters"], faults) {
+                checked.insert(model.id, parameters.clone());
+            }
+        }
+        checked
+    }
+
+    async fn check_ownership(&self, caller: &Caller, new: &NewAnalysis) -> Result<()> {
+        let (user, wanted) = (caller.user.clone(), new.documents.clone());
+        let missing = self.0.store.read(move |db| {
+            for id in wanted {
+                if documents::by_id(db, &user, &id)?.is_none() {
+                    return Ok(Some(id));
+                }
+            }
+            Ok(None)
+        });
+        match missing.await? {
+            None => Ok(()),
+            Some(id) => Err(Error::field(
+                &["body", "document_ids"],
+                "unknown_document",
+                format!("there is no document {id}"),
+            )),
+        }
+    }
+
+    fn check_anonymous<'m>(
+        &self,
+        new: &NewAnalysis,
+        mut models: impl Iterator<Item = &'m Model>,
+    ) -> Result<()> {
+        let allowed = self.0.allows_anonymous()
+            && new.documents.is_empty()
+            && !new.detached
+            && models.all(|model| model.mock);
+        if allowed {
+            Ok(())
+        } else {
+            Err(Error::sign_in())
+        }
+    }
+}
+
+fn check_prompt(prompt: &str, faults: &mut Vec<Field>) {
+    if prompt.trim().is_empty() {
+        faults.push(field(
+            &["body", "prompt"],
+            "missing",
+            "the question is empty",
+        ));
+    } else if prompt.chars().count() > MAX_PROMPT {
+        faults.push(field(
+            &["body", "prompt"],
+            "too_long",
+            &format!("at most {MAX_PROMPT} characters; upload longer texts as documents"),
+        ));
+    } else if prompt.contains('\0') {
+        faults.push(field(
+            &["body", "prompt"],
+            "value_error",
+            "the question contains a NUL character",
+        ));
+    }
+}
+
+fn check_parameters(wanted: &Wanted, faults: &mut Vec<Field>) -> Parameters {
+    check_ranges(&wanted.parameters, &["body", "parameters"], faults);
+    let preset = match wanted.preset.as_deref() {
+        None => Parameters::default(),
+        Some(name) => Parameters::preset(name).unwrap_or_else(|| {
+            faults.push(field(
+                &["body", "preset"],
+                "value_error",
+                "must be precise, balanced or creative",
+            ));
+            Parameters::default()
+        }),
+    };
+    wanted.parameters.over(&preset)
+}
+
+fn check_ranges(parameters: &Parameters, place: &[&str], faults: &mut Vec<Field>) {
+    for OutOfRange { name, message } in parameters.check().err().unwrap_or_default() {
+        let place: Vec<&str> = place.iter().copied().chain([name]).collect();
+        faults.push(field(&place, "out_of_range", &message));
+    }
+}
+
+fn check_documents(ids: &[String], faults: &mut Vec<Field>) -> Vec<DocumentId> {
+    if ids.len() > MAX_DOCUMENTS {
+        faults.push(field(
+            &["body", "document_ids"],
+            "too_long",
+            &format!("at most {MAX_DOCUMENTS} documents"),
+        ));
+        return Vec::new();
+    }
+    let mut known = Vec::new();
+    for id in ids {
+        match DocumentId::parse(id) {
+            Some(id) if !known.contains(&id) => known.push(id),
+            Some(_) => {}
+            None => faults.push(field(
+                &["body", "document_ids"],
+                "value_error",
+                "not a document's id",
+            )),
+        }
+    }
+    known
+}
+
+fn field(place: &[&str], kind: &'static str, message: &str) -> Field {
+    Field {
+        place: place.iter().map(|&part| part.to_owned()).collect(),
+        message: message.to_owned(),
+        kind,
+    }
+}

@@ -1,0 +1,87 @@
+//! Models and providers: what there is, whether it can be asked, and a real probe on request.
+
+use super::{App, Error, Kind, Result};
+use crate::config::{self, Config};
+use crate::domain::model::{Availability, Model};
+use crate::llm;
+pub use crate::llm::ProviderState;
+
+/// Use cases around models.
+pub struct Models<'a>(pub(super) &'a App);
+
+impl Models<'_> {
+    /// All models, ready ones first in their catalogue's order.
+    pub fn list(&self) -> Vec<(Model, Availability)> {
+        let mut all = self.0.llm.models();
+        all.sort_by_key(|(_, state)| *state != Availability::Ready);
+        all
+    }
+
+    /// The default panel: three ready models, of different providers as far as there are.
+    pub fn default_panel(&self) -> Vec<String> {
+        let ready: Vec<Model> = self
+            .list()
+            .into_iter()
+            .filter(|(_, state)| *state == Availability::Ready)
+            .map(|(model, _)| model)
+            .collect();
+        let real = ready.iter().any(|model| !model.mock);
+        let mut panel: Vec<&Model> = Vec::new();
+        let candidates: Vec<&Model> = ready.iter().filter(|model| model.mock != real).collect();
+        for model in &candidates {
+            if panel.len() < 3 && panel.iter().all(|member| member.provider != model.provider) {
+                panel.push(model);
+            }
+        }
+        for model in &candidates {
+            if panel.len() < 3 && !panel.contains(model) {
+                panel.push(model);
+            }
+        }
+        panel.into_iter().map(|model| model.id.clone()).collect()
+    }
+
+    /// Each configured provider's state as last seen.
+    pub fn providers(&self) -> Vec<ProviderState> {
+        self.0.llm.providers()
+    }
+
+    /// Really asks every configured provider for its models.
+    pub async fn probe(&self) -> Vec<ProviderState> {
+        self.0.llm.refresh().await;
+        self.providers()
+    }
+
+    /// Whether the local demo algorithms are offered.
+    pub fn has_demo(&self) -> bool {
+        self.0.llm.has_demo()
+    }
+
+    /// A model by any of its names, or a sentence that says what there is.
+    pub fn find(&self, name: &str) -> Result<Model> {
+        self.0
+            .llm
+            .find(name)
+            .ok_or_else(|| Error::new(Kind::Missing, format!("no model is called {name}")))
+    }
+}
+
+/// What the door to the models needs of the configuration.
+pub(super) fn settings(config: &Config) -> llm::Settings {
+    let provider = |provider: &config::ProviderConfig| llm::Provider {
+        id: provider.id.clone(),
+        base_url: provider.base_url.clone(),
+        api_key: provider.api_key.as_ref().map(|key| key.expose().to_owned()),
+        models: match &provider.models {
+            config::Models::Any => None,
+            config::Models::List(names) => Some(names.clone()),
+        },
+        concurrency: provider.concurrency,
+    };
+    llm::Settings {
+        providers: config.providers.iter().map(provider).collect(),
+        demo: config.use_mock.unwrap_or(config.providers.is_empty()),
+        max_calls: config.limits.max_calls,
+        ..llm::Settings::default()
+    }
+}

@@ -1,0 +1,108 @@
+//! From a checked request to a plan: who takes part, who writes the answer, which passages enter, and
+//! the numbers that make a repetition exact.
+
+use super::{App, Error, Kind, Result};
+use crate::crypto::{self, sha256};
+use crate::domain::analysis::{Member, NewAnalysis, Plan};
+use crate::domain::chat::Source;
+use crate::domain::id::UserId;
+use crate::domain::model::{Availability, Model};
+use crate::domain::pattern::Pattern;
+
+static PATTERNS: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
+
+/// The embedded patterns, checked.
+pub(super) fn patterns() -> Result<Vec<Pattern>> {
+    let patterns: Vec<Pattern> = serde_json::from_str(PATTERNS).map_err(Error::internal)?;
+    for pattern in &patterns {
+        pattern
+            .check()
+            .map_err(|fault| Error::new(Kind::Internal, fault))?;
+    }
+    Ok(patterns)
+}
+
+impl App {
+    /// Fixes everything a run needs. `new` has been checked: its models and pattern exist.
+    pub(super) fn plan(
+        &self,
+        user: Option<&UserId>,
+        new: &NewAnalysis,
+        sources: Vec<Source>,
+    ) -> Result<Plan> {
+        let pattern = self
+            .patterns()
+            .iter()
+            .find(|pattern| pattern.id == new.pattern)
+            .ok_or_else(Error::missing)?;
+        let member = |id: &String| -> Result<Member> {
+            let model = self.llm.find(id).ok_or_else(Error::missing)?;
+            let own = new.model_parameters.get(id).cloned().unwrap_or_default();
+            Ok(Member {
+                model: model.id,
+                parameters: own.over(&new.parameters),
+                price: model.price,
+            })
+        };
+        let members = new.models.iter().map(member).collect::<Result<Vec<_>>>()?;
+        let synthesiser = match &new.ultra_model {
+            Some(id) => member(id)?,
+            None => member(&self.choose_synthesiser(&new.models))?,
+        };
+        Ok(Plan {
+            pattern: pattern.id.clone(),
+            question: new.prompt.clone(),
+            members,
+            synthesiser,
+            stages: pattern.plan_stages(),
+            sources,
+            nonce: self.nonce(user, new),
+            seed: seed(new),
+            cache: new.cache,
+            budget: new.budget,
+        })
+    }
+
+    // The strongest ready model that is not a member, else the strongest member. A panel of demo
+    // algorithms is never summed up by a model that costs money, nor a real one by an algorithm.
+    fn choose_synthesiser(&self, members: &[String]) -> String {
+        let all: Vec<(Model, Availability)> = self.llm.models();
+        let panel: Vec<Model> = members.iter().filter_map(|id| self.llm.find(id)).collect();
+        let demo = panel.iter().all(|model| model.mock);
+        let outside = all
+            .iter()
+            .filter(|(model, state)| {
+                *state == Availability::Ready && model.mock == demo && !members.contains(&model.id)
+            })
+            .map(|(model, _)| model)
+            .max_by_key(|model| model.strength);
+        let inside = panel
+            .iter()
+            .filter(|model| model.mock == demo)
+            .max_by_key(|model| model.strength);
+        outside
+            .or(inside)
+            .map_or_else(|| members[0].clone(), |model| model.id.clone())
+    }
+
+    // Unknown to whoever wrote the documents, yet the same when the same person asks the same documents
+    // again: the prompt's beginning then stays the same bytes.
+    fn nonce(&self, user: Option<&UserId>, new: &NewAnalysis) -> String {
+        let mut hasher = sha256::Hasher::new();
+        hasher.update(b"fence\0");
+        hasher.update(self.secret.as_bytes());
+        hasher.update(user.map_or("", UserId::as_str).as_bytes());
+        for document in &new.documents {
+            hasher.update(document.as_str().as_bytes());
+        }
+        crypto::hex(&hasher.finish()[..8])
+    }
+}
+
+fn seed(new: &NewAnalysis) -> u64 {
+    let text = format!("{}\0{}\0{}", new.pattern, new.models.join("\0"), new.prompt);
+    let hash = sha256::hash(text.as_bytes());
+    hash[..8]
+        .iter()
+        .fold(0, |seed, &byte| seed << 8 | u64::from(byte))
+}

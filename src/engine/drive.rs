@@ -1,0 +1,275 @@
+//! Drives one run: performs what the machine wishes, tells it what came of it. Ends with the machine, or
+//! at a checkpoint.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::bus::{Hub, Wish};
+use super::journal::Journal;
+use super::{Run, Shared, answers};
+use crate::clock;
+use crate::domain::analysis::CacheUse;
+use crate::domain::chat::{CallError, CallErrorKind, Request};
+use crate::domain::id::UserId;
+use crate::domain::pattern::staged::Staged;
+use crate::domain::pattern::{CallId, Input, Outcome, Output};
+use crate::domain::time::Timestamp;
+use crate::llm::{CallEvent, Running};
+use crate::log;
+
+/// What happened is collected this long before it is written and shown: one write for many deltas, and
+/// still faster than anybody reads.
+const PAUSE: Duration = Duration::from_millis(60);
+/// Events of calls that may wait here before the call threads are held back.
+const WAITING_EVENTS: usize = 64;
+
+/// Waits for a turn, then drives the run. None when it was left for the next start.
+pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Option<Outcome> {
+    let (id, last) = (run.id.clone(), run.last_event);
+    let journal = Journal::new(
+        shared.store.clone(),
+        hub.clone(),
+        run.id.clone(),
+        run.user.clone(),
+        last,
+    );
+    let turn = tokio::select! {
+        turn = shared.turns.acquire() => Some(turn.ok()?),
+        wish = hub.wanted() => match wish {
+            Wish::Checkpoint => return None,
+            // Driven without a turn: it will make no call.
+            Wish::Cancel(_) => None,
+        },
+    };
+    let (events, inbox) = mpsc::channel(WAITING_EVENTS);
+    let driver = Driver {
+        shared: shared.clone(),
+        hub: hub.clone(),
+        journal,
+        machine: run.machine,
+        user: run.user,
+        cache: run.cache,
+        calls: HashMap::new(),
+        keys: HashMap::new(),
+        events,
+        inbox,
+        cancelled: turn.is_none(),
+    };
+    let outcome = driver.go().await;
+    match &outcome {
+        Ok(Some(outcome)) => log::info(
+            "analysis over",
+            &[
+                ("analysis", &id),
+                ("status", &outcome.status.as_str()),
+                ("ms", &outcome.totals.total_time_ms),
+                ("answered", &outcome.totals.answered),
+                ("failed", &outcome.totals.failed),
+            ],
+        ),
+        Ok(None) => log::info("analysis left for the next start", &[("analysis", &id)]),
+        // Its events end in the store where they end; a watcher gets the end of the stream, and the run is
+        // resumed at the next start.
+        Err(fault) => log::error(
+            "analysis could not be stored",
+            &[("analysis", &id), ("fault", &format!("{fault:?}"))],
+        ),
+    }
+    outcome.ok().flatten()
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    hub: Arc<Hub>,
+    journal: Journal,
+    machine: Staged,
+    user: Option<UserId>,
+    cache: CacheUse,
+    /// Dropping a call cancels it.
+    calls: HashMap<CallId, Running>,
+    /// Cache key and model of each call whose answer shall be kept.
+    keys: HashMap<CallId, (String, String)>,
+    events: mpsc::Sender<(u64, CallEvent)>,
+    inbox: mpsc::Receiver<(u64, CallEvent)>,
+    cancelled: bool,
+}
+
+impl Driver {
+    async fn go(mut self) -> Result<Option<Outcome>, crate::store::StoreError> {
+        if self.cancelled
+            && let Wish::Cancel(reason) = self.hub.wanted().await
+        {
+            self.machine.handle(clock::now(), Input::Cancelled(reason));
+        } else {
+            self.machine.handle(clock::now(), Input::Started);
+        }
+        let mut flush_at: Option<Instant> = None;
+        loop {
+            let until = match self.perform().await {
+                Next::Over(outcome) => {
+                    self.journal.finish(clock::now(), outcome.clone()).await?;
+                    return Ok(Some(outcome));
+                }
+                Next::Wait(until) => until.map(|until| soon(until.since(clock::now()))),
+            };
+            if flush_at.is_none() && !self.journal.is_empty() {
+                flush_at = Some(soon(PAUSE));
+            }
+            tokio::select! {
+                event = self.inbox.recv() => if let Some((call, event)) = event { self.take_in(unpack(call), event) },
+                wish = self.hub.wanted() => match wish {
+                    Wish::Cancel(reason) => self.machine.handle(clock::now(), Input::Cancelled(reason)),
+                    Wish::Checkpoint => {
+                        self.calls.clear();
+                        self.journal.flush(clock::now()).await?;
+                        return Ok(None);
+                    }
+                },
+                () = reached(until) => self.machine.handle(clock::now(), Input::Tick),
+                () = reached(flush_at) => {
+                    self.journal.flush(clock::now()).await?;
+                    flush_at = None;
+                }
+            }
+        }
+    }
+
+    /// Performs wishes until the machine wants to wait.
+    async fn perform(&mut self) -> Next {
+        loop {
+            match self.machine.poll() {
+                Output::Call(call, request) => self.call(call, *request).await,
+                Output::Stop(call) => drop(self.calls.remove(&call)),
+                Output::Emit(event) => self.journal.note(event),
+                Output::Keep(answer) => self.journal.keep(*answer),
+                Output::Wait(until) => return Next::Wait(until),
+                Output::Done(outcome) => return Next::Over(*outcome),
+            }
+        }
+    }
+
+    async fn call(&mut self, call: CallId, request: Request) {
+        // Anonymous answers are nobody's and are not kept.
+        if let (Some(user), true) = (
+            &self.user,
+            self.cache != CacheUse::Off && !self.shared.settings.cache_ttl.is_zero(),
+        ) {
+            let key = answers::key(user, &self.shared.llm.endpoint(&request.model), &request);
+            let found = if self.cache == CacheUse::On {
+                answers::find(&self.shared, user, &key).await
+            } else {
+                None
+            };
+            if let Some(answer) = found {
+                return self.machine.handle(
+                    clock::now(),
+                    Input::Answered {
+                        call,
+                        answer,
+                        cached: true,
+                    },
+                );
+            }
+            self.keys.insert(call, (key, request.model.clone()));
+        }
+        let running = self
+            .shared
+            .llm
+            .start(pack(call), request, self.events.clone());
+        self.calls.insert(call, running);
+    }
+
+    fn take_in(&mut self, call: CallId, event: CallEvent) {
+        let input = match event {
+            // A call that was stopped may still have had something on its way.
+            _ if !self.calls.contains_key(&call) => return,
+            CallEvent::Delta(delta) => Input::Delta(call, delta),
+            CallEvent::Finished(result) => {
+                self.calls.remove(&call);
+                let key = self.keys.remove(&call);
+                match result {
+                    Ok(answer) => {
+                        if let (Some(key), Some(user), true) =
+                            (key, &self.user, answers::is_worth_keeping(&answer))
+                        {
+                            self.journal.remember(
+                                user.clone(),
+                                key,
+                                answer.clone(),
+                                self.shared.settings.cache_ttl,
+                            );
+                        }
+                        Input::Answered {
+                            call,
+                            answer,
+                            cached: false,
+                        }
+                    }
+                    Err(error) => Input::Failed(call, readable(error)),
+                }
+            }
+        };
+        self.machine.handle(clock::now(), input);
+    }
+}
+
+enum Next {
+    Wait(Option<Timestamp>),
+    Over(Outcome),
+}
+
+// A person reads this beside the model's name.
+fn readable(error: CallError) -> CallError {
+    if error.detail.is_empty() {
+        return CallError {
+            detail: default_detail(error.kind).to_owned(),
+            ..error
+        };
+    }
+    error
+}
+
+fn default_detail(kind: CallErrorKind) -> &'static str {
+    match kind {
+        CallErrorKind::Connect => "the provider could not be reached",
+        CallErrorKind::Timeout => "no answer within the time limit",
+        CallErrorKind::Auth => "the provider does not accept the key",
+        CallErrorKind::Money => "the provider's account has no credit left",
+        CallErrorKind::RateLimited => "the provider is asked too often",
+        CallErrorKind::Overloaded => "the provider has a fault",
+        CallErrorKind::Rejected => "the provider refused the request",
+        CallErrorKind::Malformed => "the provider did not speak its protocol",
+        CallErrorKind::Truncated => "the answer broke off",
+        CallErrorKind::Empty => "the model answered with nothing",
+        CallErrorKind::TooLarge => "the answer is too large",
+        CallErrorKind::Cancelled => "stopped",
+        CallErrorKind::Unavailable => "the model is not available",
+    }
+}
+
+fn soon(length: Duration) -> Instant {
+    Instant::from_std(clock::instant() + length)
+}
+
+async fn reached(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+// The door to the models knows numbers only.
+fn pack(call: CallId) -> u64 {
+    (call.stage as u64) << 32 | call.member as u64
+}
+
+fn unpack(number: u64) -> CallId {
+    CallId {
+        stage: (number >> 32) as usize,
+        member: (number & 0xFFFF_FFFF) as usize,
+    }
+}

@@ -1,0 +1,206 @@
+//! Writes down what happens in a run, and shows it only then: an event that somebody has seen is still
+//! there after a crash, under the same number. Deltas are joined before they are written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bus::Hub;
+use crate::domain::analysis::StageAnswer;
+use crate::domain::chat::Answer;
+use crate::domain::event::Event;
+use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::pattern::Outcome;
+use crate::domain::time::Timestamp;
+use crate::store::events::{self, StoredEvent};
+use crate::store::{Store, StoreError, analyses, answers, usage};
+
+/// A run's events and results on their way to the store.
+pub(super) struct Journal {
+    store: Store,
+    hub: Arc<Hub>,
+    id: AnalysisId,
+    user: Option<UserId>,
+    last: u64,
+    events: Vec<Event>,
+    kept: Vec<StageAnswer>,
+    cacheable: Vec<(UserId, String, answers::Kept, Duration)>,
+    begun: bool,
+}
+
+impl Journal {
+    pub fn new(
+        store: Store,
+        hub: Arc<Hub>,
+        id: AnalysisId,
+        user: Option<UserId>,
+        last: u64,
+    ) -> Self {
+        Self {
+            store,
+            hub,
+            id,
+            user,
+            last,
+            events: Vec::new(),
+            kept: Vec::new(),
+            cacheable: Vec::new(),
+            begun: false,
+        }
+    }
+
+    pub fn note(&mut self, event: Event) {
+        // Never reaches back over anything but text: a member that begins again begins a new text.
+        let growing = self
+            .events
+            .iter_mut()
+            .rev()
+            .take_while(|previous| is_text(previous))
+            .find(|previous| same_text(previous, &event));
+        if growing.is_some_and(|previous| join(previous, &event)) {
+            return;
+        }
+        self.events.push(event);
+    }
+
+    pub fn keep(&mut self, answer: StageAnswer) {
+        self.kept.push(answer);
+    }
+
+    /// Lets an answer stand in for the same call from now on.
+    pub fn remember(
+        &mut self,
+        user: UserId,
+        (key, model): (String, String),
+        answer: Answer,
+        ttl: Duration,
+    ) {
+        self.cacheable.push((
+            user,
+            key,
+            answers::Kept {
+                model,
+                answer,
+                cost: None,
+            },
+            ttl,
+        ));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.kept.is_empty()
+    }
+
+    /// Stores all that was noted, in one transaction, then shows it.
+    pub async fn flush(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.write(now, None).await
+    }
+
+    /// The same, with the run's end in the same transaction.
+    pub async fn finish(&mut self, now: Timestamp, outcome: Outcome) -> Result<(), StoreError> {
+        self.write(now, Some(outcome)).await
+    }
+
+    async fn write(&mut self, now: Timestamp, outcome: Option<Outcome>) -> Result<(), StoreError> {
+        if self.is_empty() && outcome.is_none() {
+            return Ok(());
+        }
+        let mut numbered = Vec::with_capacity(self.events.len());
+        for event in self.events.drain(..) {
+            self.last += 1;
+            let data = serde_json::to_string(&event)
+                .map_err(|fault| StoreError::Failed(fault.to_string()))?;
+            numbered.push(StoredEvent {
+                seq: self.last,
+                kind: event.name().to_owned(),
+                data,
+            });
+        }
+        let (kept, cacheable) = (
+            std::mem::take(&mut self.kept),
+            std::mem::take(&mut self.cacheable),
+        );
+        let first = !std::mem::replace(&mut self.begun, true);
+        let (id, user, rows) = (self.id.clone(), self.user.clone(), numbered.clone());
+        self.store
+            .write(move |db| {
+                if first {
+                    analyses::set_started(db, &id, now)?;
+                }
+                events::append(db, &id, &rows)?;
+                for answer in &kept {
+                    analyses::put_answer(db, &id, answer)?;
+                    // Failed calls cost nothing that a vendor told us of; cached ones were paid before.
+                    if let (Some(user), true) = (&user, answer.answered() && !answer.cached) {
+                        usage::add(
+                            db,
+                            user,
+                            now.day(),
+                            &answer.model,
+                            &answer.usage,
+                            answer.cost.unwrap_or_default(),
+                        )?;
+                    }
+                }
+                for (user, key, kept, ttl) in &cacheable {
+                    answers::put(db, Some(user), key, kept, now, now + *ttl)?;
+                }
+                match &outcome {
+                    Some(outcome) => analyses::finish(db, &id, &analyses::End::of(outcome), now),
+                    None => Ok(()),
+                }
+            })
+            .await?;
+        self.hub.publish(numbered);
+        Ok(())
+    }
+}
+
+fn is_text(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Delta { .. } | Event::Reasoning { .. } | Event::SynthesisDelta { .. }
+    )
+}
+
+fn same_text(previous: &Event, event: &Event) -> bool {
+    match (previous, event) {
+        (
+            Event::Delta {
+                stage: s1,
+                model: m1,
+                ..
+            },
+            Event::Delta {
+                stage: s2,
+                model: m2,
+                ..
+            },
+        )
+        | (
+            Event::Reasoning {
+                stage: s1,
+                model: m1,
+                ..
+            },
+            Event::Reasoning {
+                stage: s2,
+                model: m2,
+                ..
+            },
+        ) => s1 == s2 && m1 == m2,
+        (Event::SynthesisDelta { .. }, Event::SynthesisDelta { .. }) => true,
+        _ => false,
+    }
+}
+
+fn join(previous: &mut Event, event: &Event) -> bool {
+    match (previous, event) {
+        (Event::Delta { text, .. }, Event::Delta { text: more, .. })
+        | (Event::Reasoning { text, .. }, Event::Reasoning { text: more, .. })
+        | (Event::SynthesisDelta { text }, Event::SynthesisDelta { text: more }) => {
+            text.push_str(more);
+            true
+        }
+        _ => false,
+    }
+}

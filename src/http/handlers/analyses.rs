@@ -1,0 +1,377 @@
+//! Analyses over HTTP: the request's shape, and for each row what is asked of the app. What an analysis
+//! looks like in an answer stands in `analysis_shape`.
+
+use std::collections::BTreeMap;
+
+use hyper::StatusCode;
+use hyper::header::{CONTENT_DISPOSITION, HeaderName, LOCATION};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::analysis_shape::{self as shape, Form};
+use crate::app::analyses::{Begun, CancelOnDrop, Query, Report, Wanted, Watch};
+use crate::app::{Error, Kind};
+use crate::clock;
+use crate::domain::analysis::{CacheUse, Status};
+use crate::domain::export;
+use crate::domain::id::AnalysisId;
+use crate::domain::parameters::Parameters;
+use crate::domain::pattern::estimate;
+use crate::domain::user::Caller;
+use crate::http::cx::Cx;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+use crate::http::sse;
+use crate::http::who::LinkToken;
+
+/// The request of an analysis. The aliases are the predecessor's names.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewAnalysisBody {
+    #[serde(alias = "query", default)]
+    prompt: String,
+    #[serde(alias = "selected_models", default)]
+    models: Vec<String>,
+    #[serde(default)]
+    pattern: Option<String>,
+    #[serde(alias = "lead_model", default)]
+    ultra_model: Option<String>,
+    #[serde(default)]
+    document_ids: Vec<String>,
+    #[serde(default)]
+    document_id: Option<String>,
+    #[serde(alias = "options", default)]
+    parameters: Parameters,
+    #[serde(default)]
+    model_parameters: BTreeMap<String, Parameters>,
+    #[serde(default)]
+    preset: Option<String>,
+    #[serde(default)]
+    budget_usd: Option<f64>,
+    #[serde(default)]
+    cache: CacheUse,
+    #[serde(default)]
+    stream: bool,
+    #[serde(default, rename = "async")]
+    detached: bool,
+}
+
+impl NewAnalysisBody {
+    fn wanted(self) -> Wanted {
+        let documents = self
+            .document_ids
+            .into_iter()
+            .chain(self.document_id)
+            .collect();
+        Wanted {
+            prompt: self.prompt,
+            models: self.models,
+            pattern: self.pattern,
+            ultra_model: self.ultra_model,
+            documents,
+            parameters: self.parameters,
+            model_parameters: self.model_parameters,
+            preset: self.preset,
+            budget_usd: self.budget_usd,
+            cache: self.cache,
+            detached: self.detached,
+        }
+    }
+}
+
+/// POST /analyze, /api/analyze
+pub async fn start(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+    begin(cx, caller, Form::Map).await
+}
+
+/// POST /api/orchestrator/analyze: the same, but `results` is a list.
+pub async fn orchestrate(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+    begin(cx, caller, Form::List).await
+}
+
+async fn begin(mut cx: Cx, caller: Option<Caller>, form: Form) -> Result<Reply, ApiError> {
+    let body: NewAnalysisBody = cx.json().await?;
+    let accepts_events = cx.wants_events();
+    let (streamed, detached) = (body.stream || accepts_events, body.detached);
+    let analyses = cx.app.analyses();
+    let Begun { id, finished } = analyses
+        .start(caller.as_ref(), body.wanted(), clock::now())
+        .await?;
+    if detached && !streamed {
+        return Ok(accepted(&id));
+    }
+    // Here the connection is the request: when it closes, the run and all its calls are stopped, unless
+    // it was asked to go on alone.
+    let mut guard = (!detached).then(|| analyses.guard(&id));
+    if streamed {
+        let watch = analyses.watch(caller.as_ref(), &id, 0).await?;
+        return Ok(follow(&cx, watch, guard.take()));
+    }
+    let outcome = finished.outcome().await;
+    if let Some(guard) = &mut guard {
+        guard.disarm();
+    }
+    if outcome.is_none() {
+        return Err(Error::new(Kind::Unavailable, "the server is shutting down")
+            .resolve("send the request again in a minute")
+            .into());
+    }
+    let report = analyses.show_own(caller.as_ref(), &id).await?;
+    answer(&report, form)
+}
+
+fn answer(report: &Report, form: Form) -> Result<Reply, ApiError> {
+    match report.analysis.status {
+        Status::Completed => Ok(Reply::json(&shape::result(report, form))),
+        _ => {
+            let reason = report
+                .analysis
+                .error
+                .clone()
+                .unwrap_or_else(|| "the analysis has no result".into());
+            let mut error = Error::new(Kind::Unavailable, reason)
+                .resolve("choose other models, or try again later");
+            error.retry_after = Some(std::time::Duration::from_secs(30));
+            Err(error.into())
+        }
+    }
+}
+
+fn accepted(id: &AnalysisId) -> Reply {
+    let url = format!("/api/analyses/{id}");
+    let body = json!({
+        "analysis_id": id, "status": "running", "events_url": format!("{url}/events"), "results_url": url,
+    });
+    Reply::json(&body)
+        .status(StatusCode::ACCEPTED)
+        .header(LOCATION, &url)
+}
+
+/// POST /api/estimate, /api/estimate-tokens
+pub async fn forecast(mut cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+    let body: NewAnalysisBody = cx.json().await?;
+    let forecast = cx
+        .app
+        .analyses()
+        .forecast(caller.as_ref(), body.wanted())
+        .await?;
+    let total = estimate::total(&forecast.calls);
+    Ok(Reply::json(&json!({
+        "status": "success",
+        "pattern": forecast.plan.pattern,
+        "models": forecast.plan.members.iter().map(|member| &member.model).collect::<Vec<_>>(),
+        "ultra_model": forecast.plan.synthesiser.model,
+        "passages": forecast.plan.sources.len(),
+        "calls": forecast.calls,
+        "total": total,
+        "input_tokens": total.input_tokens, "output_tokens": total.output_tokens, "cost_usd": total.cost_usd,
+        "estimated": true,
+    })))
+}
+
+/// GET /api/analyses, /api/analyze
+pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let (limit, cursor) = cx.page()?;
+    let cursor = cursor.as_deref().map(|text| {
+        AnalysisId::parse(text).ok_or_else(|| {
+            Error::field(
+                &["query", "cursor"],
+                "value_error",
+                "not a cursor of this list",
+            )
+        })
+    });
+    let status = cx.query("status").map(|text| {
+        Status::parse(&text).ok_or_else(|| {
+            Error::field(
+                &["query", "status"],
+                "value_error",
+                "must be queued, running, completed, failed or cancelled",
+            )
+        })
+    });
+    let search = cx.query("q").filter(|text| !text.is_empty());
+    // One more than asked for tells whether there is a next page.
+    let query = Query {
+        limit: limit + 1,
+        cursor: cursor.transpose()?,
+        search,
+        status: status.transpose()?,
+    };
+    let mut found = cx.app.analyses().list(&caller, query).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|analysis| analysis.id.clone());
+    let items: Vec<Value> = found.iter().map(shape::listed).collect();
+    Ok(Reply::json(
+        &json!({ "analyses": items, "next_cursor": next }),
+    ))
+}
+
+/// GET /api/analyses/{id} and its aliases
+pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let report = cx.app.analyses().show(&caller, &id(&cx)?).await?;
+    Ok(Reply::json(&shape::full(&report)))
+}
+
+/// DELETE /api/analyses/{id}
+pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    cx.app
+        .analyses()
+        .delete(&caller, &id(&cx)?, clock::now())
+        .await?;
+    Ok(Reply::json(
+        &json!({ "success": true, "message": "analysis deleted" }),
+    ))
+}
+
+/// GET /api/analyses/{id}/events, /analyze/stream/{id}
+pub async fn events(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let given = match cx.header(HeaderName::from_static("last-event-id")) {
+        Some(text) => Some(text.to_owned()),
+        None => cx.query("after"),
+    };
+    let after = match given.as_deref().map(str::trim) {
+        None | Some("") => 0,
+        Some(text) => text.parse().map_err(|_| {
+            Error::field(
+                &["query", "after"],
+                "value_error",
+                "must be the number of an event",
+            )
+        })?,
+    };
+    let watch = cx
+        .app
+        .analyses()
+        .watch(Some(&caller), &id(&cx)?, after)
+        .await?;
+    Ok(follow(&cx, watch, None))
+}
+
+/// GET /api/analyses/{id}/progress
+pub async fn progress(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let report = cx.app.analyses().show(&caller, &id(&cx)?).await?;
+    Ok(Reply::json(&shape::progress(&report)))
+}
+
+/// POST /api/analyses/{id}/cancel
+pub async fn cancel(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = id(&cx)?;
+    let status = cx.app.analyses().cancel(&caller, &id).await?;
+    Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
+}
+
+/// POST /api/analyses/{id}/retry
+pub async fn retry(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let begun = cx
+        .app
+        .analyses()
+        .retry(&caller, &id(&cx)?, clock::now())
+        .await?;
+    Ok(accepted(&begun.id))
+}
+
+/// GET /api/analyses/{id}/export?format=
+pub async fn export(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = id(&cx)?;
+    let report = cx.app.analyses().show(&caller, &id).await?;
+    let format = cx.query("format").unwrap_or_else(|| "json".into());
+    let (text, content_type, ending) = match format.as_str() {
+        "json" => (
+            format!("{:#}", shape::full(&report)),
+            "application/json",
+            "json",
+        ),
+        "csv" => (
+            export::csv(&report.analysis, &report.answers),
+            "text/csv; charset=utf-8",
+            "csv",
+        ),
+        "markdown" | "md" => (
+            export::markdown(&report.analysis, &report.answers),
+            "text/markdown; charset=utf-8",
+            "md",
+        ),
+        _ => {
+            return Err(Error::field(
+                &["query", "format"],
+                "value_error",
+                "must be json, csv or markdown",
+            )
+            .into());
+        }
+    };
+    Ok(Reply::bytes(text, content_type).header(
+        CONTENT_DISPOSITION,
+        &format!("attachment; filename=\"{id}.{ending}\""),
+    ))
+}
+
+/// POST /api/analyses/{id}/share
+pub async fn share(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = id(&cx)?;
+    let token = cx.app.analyses().share(&caller, &id).await?;
+    let path = format!("/share/{token}");
+    let url = cx.app.config.public_url.as_ref().map_or_else(
+        || path.clone(),
+        |base| format!("{}{path}", base.trim_end_matches('/')),
+    );
+    Ok(Reply::json(
+        &json!({ "status": "success", "analysis_id": id, "token": token, "path": path, "url": url }),
+    ))
+}
+
+/// DELETE /api/analyses/{id}/share
+pub async fn unshare(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    cx.app.analyses().unshare(&caller, &id(&cx)?).await?;
+    Ok(Reply::json(
+        &json!({ "success": true, "message": "the link no longer works" }),
+    ))
+}
+
+/// GET /api/shared/{token}
+pub async fn shared(cx: Cx, token: LinkToken) -> Result<Reply, ApiError> {
+    let report = cx.app.analyses().shared(token.as_str()).await?;
+    Ok(Reply::json(&shape::full(&report)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VoteBody {
+    choice: String,
+}
+
+/// POST /api/analyses/{id}/vote
+pub async fn vote(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = id(&cx)?;
+    let body: VoteBody = cx.json().await?;
+    cx.app
+        .analyses()
+        .vote(&caller, &id, &body.choice, clock::now())
+        .await?;
+    Ok(Reply::json(
+        &json!({ "status": "success", "analysis_id": id, "choice": body.choice }),
+    ))
+}
+
+// The guard lives as long as the body: a client that leaves drops both.
+fn follow(cx: &Cx, watch: Watch, guard: Option<CancelOnDrop>) -> Reply {
+    sse::stream(cx, (watch, guard), |(mut watch, guard)| async move {
+        // A store that cannot answer ends the stream without a last event; the client comes back for it.
+        let events = watch.next().await.ok().flatten()?;
+        let events = events.iter().map(|event| sse::Event {
+            id: Some(event.seq),
+            name: event.kind.clone().into(),
+            data: event.data.clone(),
+        });
+        Some((events.collect(), (watch, guard)))
+    })
+}
+
+fn id(cx: &Cx) -> Result<AnalysisId, ApiError> {
+    AnalysisId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
+}

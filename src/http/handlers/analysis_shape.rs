@@ -1,0 +1,227 @@
+//! What an analysis looks like in an answer: the contract's fields, the predecessor's names among them.
+
+use serde_json::{Map, Value, json};
+
+use crate::app::analyses::{Report, Summary};
+use crate::domain::analysis::{Analysis, StageAnswer, Status, Who};
+use crate::domain::prompt::letter;
+
+/// The two shapes of `results`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// By model.
+    Map,
+    /// A list of members.
+    List,
+}
+
+/// A row of a list.
+pub fn listed(analysis: &Summary) -> Value {
+    let request = &analysis.request;
+    json!({
+        "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": request.pattern,
+        "prompt": request.prompt, "models": request.models, "document_ids": request.documents,
+        "cost_usd": analysis.cost, "usage": analysis.usage, "error": analysis.error, "shared": analysis.shared,
+        "created_at": analysis.created, "started_at": analysis.started, "finished_at": analysis.finished,
+    })
+}
+
+fn summary(analysis: &Analysis) -> Value {
+    let plan = &analysis.plan;
+    json!({
+        "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": plan.pattern,
+        "prompt": plan.question, "models": models(analysis), "ultra_model": plan.synthesiser.model,
+        "document_ids": analysis.request.documents, "cost_usd": analysis.cost, "usage": analysis.usage,
+        "error": analysis.error, "shared": analysis.shared.is_some(),
+        "created_at": analysis.created, "started_at": analysis.started, "finished_at": analysis.finished,
+    })
+}
+
+/// Everything about one analysis.
+pub fn full(report: &Report) -> Value {
+    let mut whole = result(report, Form::Map);
+    let more = summary(&report.analysis);
+    if let (Value::Object(whole), Value::Object(more)) = (&mut whole, more) {
+        whole.extend(more);
+        whole.insert("sources".into(), json!(report.analysis.plan.sources));
+        whole.insert("failures".into(), json!(report.failures()));
+    }
+    whole
+}
+
+/// The answer to a request that waited.
+pub fn result(report: &Report, form: Form) -> Value {
+    let analysis = &report.analysis;
+    let performance = performance(report);
+    let responses = model_responses(report);
+    let ultra = analysis.synthesis.clone().unwrap_or_default();
+    let results = match form {
+        Form::Map => json!({
+            "model_responses": responses, "ultra_response": ultra, "performance": performance,
+            "stages": stages(report),
+        }),
+        Form::List => Value::Array(first_answers(report).map(list_entry).collect()),
+    };
+    let cached = report.answers.iter().any(StageAnswer::answered)
+        && report
+            .answers
+            .iter()
+            .filter(|answer| answer.answered())
+            .all(|answer| answer.cached);
+    json!({
+        "status": match analysis.status { Status::Completed => "success", other => other.as_str() },
+        "analysis_id": analysis.id,
+        "results": results,
+        "synthesis": ultra,
+        "model_responses": responses,
+        "ultra_response": ultra,
+        "performance": performance,
+        "metadata": {
+            "pattern": analysis.plan.pattern, "timestamp": analysis.created, "models_used": models(analysis),
+            "ultra_model": written_by(report), "parameters": analysis.request.parameters, "cached": cached,
+            "document_ids": analysis.request.documents,
+        },
+    })
+}
+
+/// How far it is, by stage.
+pub fn progress(report: &Report) -> Value {
+    let analysis = &report.analysis;
+    let mut stages = Map::new();
+    let mut current = None;
+    for (index, stage) in analysis.plan.stages.iter().enumerate() {
+        let total = if stage.who == Who::Synthesiser {
+            1
+        } else {
+            analysis.plan.members.len()
+        };
+        let settled = report
+            .answers
+            .iter()
+            .filter(|answer| answer.stage == index)
+            .count()
+            .min(total);
+        let later = report.answers.iter().any(|answer| answer.stage > index);
+        let status = match () {
+            () if settled == total || later || analysis.status == Status::Completed => "completed",
+            () if analysis.status.is_over() => analysis.status.as_str(),
+            () if current.is_none() && analysis.status == Status::Running => "running",
+            () => "pending",
+        };
+        if status == "running" {
+            current = Some(stage.name.clone());
+        }
+        let progress = if status == "completed" {
+            100
+        } else {
+            settled * 100 / total.max(1)
+        };
+        stages.insert(
+            stage.name.clone(),
+            json!({ "status": status, "progress": progress }),
+        );
+    }
+    json!({ "analysis_id": analysis.id, "status": analysis.status, "current_stage": current, "stages": stages })
+}
+
+fn models(analysis: &Analysis) -> Vec<&str> {
+    analysis
+        .plan
+        .members
+        .iter()
+        .map(|member| member.model.as_str())
+        .collect()
+}
+
+// Another member may have stood in for the synthesiser.
+fn written_by(report: &Report) -> &str {
+    let last = report.analysis.plan.stages.len().saturating_sub(1);
+    let writer = report
+        .answers
+        .iter()
+        .find(|answer| answer.stage == last && answer.answered());
+    writer.map_or(&report.analysis.plan.synthesiser.model, |answer| {
+        &answer.model
+    })
+}
+
+fn first_answers(report: &Report) -> impl Iterator<Item = &StageAnswer> {
+    report.answers.iter().filter(|answer| answer.stage == 0)
+}
+
+fn model_responses(report: &Report) -> Map<String, Value> {
+    first_answers(report)
+        .filter(|answer| answer.answered())
+        .map(|answer| (answer.model.clone(), json!(answer.text)))
+        .collect()
+}
+
+fn list_entry(answer: &StageAnswer) -> Value {
+    let provider = answer.model.split('/').next().unwrap_or_default();
+    let mut entry = json!({
+        "model": answer.model, "provider": provider, "status": if answer.answered() { "success" } else { "failed" },
+        "content": answer.text, "usage": answer.usage, "cost_usd": answer.cost, "latency_ms": answer.latency_ms,
+    });
+    if let Some(error) = &answer.error {
+        entry["error"] = json!(error.detail);
+    }
+    entry
+}
+
+fn stages(report: &Report) -> Vec<Value> {
+    let stage = |(index, stage): (usize, &crate::domain::analysis::Stage)| {
+        let of_stage = report.answers.iter().filter(|answer| answer.stage == index);
+        let answers: Vec<Value> = of_stage
+            .map(|answer| stage_answer(answer, stage.who))
+            .collect();
+        json!({ "name": stage.name, "task": stage.task, "who": stage.who, "answers": answers })
+    };
+    report
+        .analysis
+        .plan
+        .stages
+        .iter()
+        .enumerate()
+        .map(stage)
+        .collect()
+}
+
+fn stage_answer(answer: &StageAnswer, who: Who) -> Value {
+    json!({
+        "model": answer.model,
+        "letter": (who == Who::Members).then(|| letter(answer.member)),
+        "status": if answer.answered() { "completed" } else { "failed" },
+        "text": answer.text, "reasoning": answer.reasoning,
+        "error": answer.error.as_ref().map(|error| &error.detail),
+        "usage": answer.usage, "cost_usd": answer.cost, "latency_ms": answer.latency_ms,
+        "time_to_first_token_ms": answer.first_token_ms, "finish_reason": answer.finish, "cached": answer.cached,
+    })
+}
+
+fn performance(report: &Report) -> Value {
+    let analysis = &report.analysis;
+    let mut times: Map<String, Value> = Map::new();
+    let mut tokens: Map<String, Value> = Map::new();
+    for answer in first_answers(report).filter(|answer| answer.answered()) {
+        times.insert(
+            answer.model.clone(),
+            json!(answer.latency_ms as f64 / 1000.0),
+        );
+        tokens.insert(
+            answer.model.clone(),
+            json!(answer.usage.input + answer.usage.output),
+        );
+    }
+    let seconds = match (analysis.started, analysis.finished) {
+        (Some(started), Some(finished)) => json!(finished.since(started).as_secs_f64()),
+        _ => Value::Null,
+    };
+    let incomplete = report
+        .answers
+        .iter()
+        .any(|answer| answer.answered() && answer.cost.is_none());
+    json!({
+        "total_time_seconds": seconds, "model_times": times, "token_counts": tokens, "cost_usd": analysis.cost,
+        "cost_incomplete": incomplete, "usage": analysis.usage,
+    })
+}

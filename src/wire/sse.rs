@@ -1,0 +1,225 @@
+//! Server-sent events, both ways. The decoder takes bytes in pieces of any size and gives whole events;
+//! the format is <https://html.spec.whatwg.org/multipage/server-sent-events.html>. Knows nothing of
+//! sockets, providers or JSON.
+
+use std::collections::VecDeque;
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Event {
+    /// The `event:` field; empty when there was none.
+    pub event: String,
+    /// The `data:` lines, joined by line feeds.
+    pub data: String,
+    /// The `id:` field, if there was one.
+    pub id: Option<String>,
+}
+
+/// What makes a stream no stream of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    /// A line or an event over the limit.
+    TooLong,
+}
+
+/// Takes bytes, gives events.
+#[derive(Debug)]
+pub struct Decoder {
+    limit: usize,
+    line: Vec<u8>,
+    event: Event,
+    has_data: bool,
+    ready: VecDeque<Event>,
+    skip_line_feed: bool,
+    first_line: bool,
+    broken: bool,
+}
+
+impl Decoder {
+    /// A decoder that holds at most `limit` bytes of an unfinished line or event.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            line: Vec::new(),
+            event: Event::default(),
+            has_data: false,
+            ready: VecDeque::new(),
+            skip_line_feed: false,
+            first_line: true,
+            broken: false,
+        }
+    }
+
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.broken {
+            // CRLF may be split between two pieces.
+            if std::mem::take(&mut self.skip_line_feed) && rest[0] == b'\n' {
+                rest = &rest[1..];
+                continue;
+            }
+            let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            let piece = &rest[..end.unwrap_or(rest.len())];
+            if self.line.len() + piece.len() + self.event.data.len() > self.limit {
+                self.broken = true;
+                return;
+            }
+            self.line.extend_from_slice(piece);
+            let Some(end) = end else { return };
+            self.skip_line_feed = rest[end] == b'\r';
+            rest = &rest[end + 1..];
+            let line = std::mem::take(&mut self.line);
+            self.take_line(&line);
+        }
+    }
+
+    /// The next whole event; none means more bytes are needed. An event that the stream's end cut off is
+    /// never given, as the standard demands.
+    pub fn next_event(&mut self) -> Result<Option<Event>, Malformed> {
+        match self.ready.pop_front() {
+            Some(event) => Ok(Some(event)),
+            None if self.broken => Err(Malformed::TooLong),
+            None => Ok(None),
+        }
+    }
+
+    fn take_line(&mut self, line: &[u8]) {
+        let line = if std::mem::take(&mut self.first_line) {
+            line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line)
+        } else {
+            line
+        };
+        if line.is_empty() {
+            let event = std::mem::take(&mut self.event);
+            if std::mem::take(&mut self.has_data) {
+                self.ready.push_back(event);
+            }
+            return;
+        }
+        let colon = line
+            .iter()
+            .position(|&byte| byte == b':')
+            .unwrap_or(line.len());
+        let value = line.get(colon + 1..).unwrap_or_default();
+        let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
+        match &line[..colon] {
+            b"event" => self.event.event = value.into_owned(),
+            b"data" => {
+                if std::mem::replace(&mut self.has_data, true) {
+                    self.event.data.push('\n');
+                }
+                self.event.data.push_str(&value);
+            }
+            b"id" if !value.contains('\0') => self.event.id = Some(value.into_owned()),
+            // Comments, `retry` and unknown fields.
+            _ => {}
+        }
+    }
+}
+
+/// Appends an event. Lines end with LF; `data` may have several lines.
+pub fn encode(out: &mut Vec<u8>, id: u64, event: &str, data: &str) {
+    out.extend_from_slice(format!("id: {id}\nevent: {event}\n").as_bytes());
+    for line in data.split('\n') {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line.as_bytes());
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decode(pieces: &[&[u8]]) -> Vec<(String, String)> {
+        let mut decoder = Decoder::new(1 << 20);
+        let mut events = Vec::new();
+        for piece in pieces {
+            decoder.push(piece);
+            while let Ok(Some(event)) = decoder.next_event() {
+                events.push((event.event, event.data));
+            }
+        }
+        events
+    }
+
+    #[test]
+    fn the_standard_s_cases() {
+        let data = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| (String::new(), (*text).to_owned()))
+                .collect::<Vec<_>>()
+        };
+        for (stream, expected) in [
+            ("data: a\n\n", data(&["a"])),
+            ("data:a\r\rdata: b\r\n\r\n", data(&["a", "b"])),
+            ("data: one\ndata:  two\n\n", data(&["one\n two"])),
+            (": comment\n\ndata\n\n", data(&[""])),
+            ("\u{FEFF}data: x\n\n", data(&["x"])),
+            ("data: cut off", data(&[])),
+            ("data: cut off\n", data(&[])),
+            ("retry: 10\nunknown: 1\ndata: x\n\n", data(&["x"])),
+            ("event: ping\n\ndata: x\n\n", data(&["x"])),
+        ] {
+            assert_eq!(decode(&[stream.as_bytes()]), expected, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn half_a_character_is_no_harm() {
+        assert_eq!(decode(&[b"data: \xC3", b"\xA9\n\n"])[0].1, "é");
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused_not_collected() {
+        let mut decoder = Decoder::new(100);
+        decoder.push(b"data: ok\n\n");
+        decoder.push(&[b'x'; 200]);
+        assert_eq!(
+            decoder
+                .next_event()
+                .map(|event| event.map(|event| event.data)),
+            Ok(Some("ok".into()))
+        );
+        assert_eq!(decoder.next_event(), Err(Malformed::TooLong));
+        let mut endless = Decoder::new(100);
+        for _ in 0..100 {
+            endless.push(b"data: xxxxxxxxxx\n");
+        }
+        assert_eq!(endless.next_event(), Err(Malformed::TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_change_nothing(text in "((data|event|id|x)?:? ?[a-zä]{0,5}(\n|\r|\r\n)){0,20}", cuts in prop::collection::vec(0usize..200, 0..8)) {
+            let bytes = text.as_bytes();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            cuts.sort_unstable();
+            let mut pieces = Vec::new();
+            let mut from = 0;
+            for cut in cuts {
+                pieces.push(&bytes[from..cut]);
+                from = cut;
+            }
+            pieces.push(&bytes[from..]);
+            prop_assert_eq!(decode(&pieces), decode(&[bytes]));
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded(name in "[a-z.]{1,20}", data in "[^\r]{0,100}") {
+            let mut bytes = Vec::new();
+            encode(&mut bytes, 7, &name, &data);
+            prop_assert_eq!(decode(&[&bytes]), vec![(name, data)]);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+            decode(&[&bytes]);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Local models put their reasoning in front of the answer, between `<think>` and `</think>`. Takes it
+//! out of the text while it streams in.
+
+use crate::domain::chat::Delta;
+
+const OPEN: &str = "<think>";
+const CLOSE: &str = "</think>";
+
+/// Divides a growing text into reasoning and answer.
+#[derive(Debug, Default)]
+pub(super) enum Divider {
+    /// Nothing but white space or a beginning of the mark so far.
+    #[default]
+    Undecided,
+    /// What might be the beginning of the mark.
+    Beginning(String),
+    /// Within the marks; what might be the beginning of the closing one.
+    Reasoning(String),
+    /// Right behind the closing mark: white space there belongs to it.
+    Behind,
+    /// The answer proper.
+    Answer,
+}
+
+impl Divider {
+    /// Takes a piece of text, gives what is sure.
+    pub fn push(&mut self, piece: &str, out: &mut Vec<Delta>) {
+        match self {
+            Self::Answer => text(piece, out),
+            Self::Behind => {
+                let piece = piece.trim_start();
+                if !piece.is_empty() {
+                    *self = Self::Answer;
+                    text(piece, out);
+                }
+            }
+            Self::Undecided => {
+                *self = Self::Beginning(String::new());
+                self.push(piece, out);
+            }
+            Self::Beginning(held) => {
+                held.push_str(piece);
+                let trimmed = held.trim_start();
+                if let Some(rest) = trimmed.strip_prefix(OPEN) {
+                    let rest = rest.to_owned();
+                    *self = Self::Reasoning(String::new());
+                    self.push(&rest, out);
+                } else if !OPEN.starts_with(trimmed) {
+                    let held = std::mem::take(held);
+                    *self = Self::Answer;
+                    text(&held, out);
+                }
+            }
+            Self::Reasoning(held) => {
+                held.push_str(piece);
+                if let Some((reasoning, rest)) = held.split_once(CLOSE) {
+                    let rest = rest.to_owned();
+                    reason(reasoning, out);
+                    *self = Self::Behind;
+                    return self.push(&rest, out);
+                }
+                // All that cannot be the beginning of the closing mark is sure.
+                let keep = (1..CLOSE.len())
+                    .rev()
+                    .find(|&length| held.ends_with(&CLOSE[..length]))
+                    .unwrap_or(0);
+                let rest = held.split_off(held.len() - keep);
+                reason(&std::mem::replace(held, rest), out);
+            }
+        }
+    }
+
+    /// What was held back when the stream ended.
+    pub fn finish(self, out: &mut Vec<Delta>) {
+        match self {
+            Self::Beginning(held) => text(&held, out),
+            Self::Reasoning(held) => reason(&held, out),
+            Self::Undecided | Self::Behind | Self::Answer => {}
+        }
+    }
+}
+
+fn text(piece: &str, out: &mut Vec<Delta>) {
+    if !piece.is_empty() {
+        out.push(Delta::Text(piece.to_owned()));
+    }
+}
+
+fn reason(piece: &str, out: &mut Vec<Delta>) {
+    if !piece.is_empty() {
+        out.push(Delta::Reasoning(piece.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn divide(pieces: &[&str]) -> (String, String) {
+        let mut divider = Divider::default();
+        let mut out = Vec::new();
+        for piece in pieces {
+            divider.push(piece, &mut out);
+        }
+        divider.finish(&mut out);
+        let (mut reasoning, mut answer) = (String::new(), String::new());
+        for delta in out {
+            match delta {
+                Delta::Text(text) => answer.push_str(&text),
+                Delta::Reasoning(text) => reasoning.push_str(&text),
+            }
+        }
+        (reasoning, answer)
+    }
+
+    #[test]
+    fn reasoning_is_taken_out_however_it_is_cut() {
+        for (whole, reasoning, answer) in [
+            ("plain", "", "plain"),
+            ("<think>a < b</think>\n\nyes", "a < b", "yes"),
+            ("\n<think></think>yes", "", "yes"),
+            ("<thinker>", "", "<thinker>"),
+            ("<thi", "", "<thi"),
+            ("<think>never closed </thin", "never closed </thin", ""),
+            ("say <think>no</think>", "", "say <think>no</think>"),
+        ] {
+            let expected = (reasoning.to_owned(), answer.to_owned());
+            assert_eq!(divide(&[whole]), expected, "{whole}");
+            for cut in (0..=whole.len()).filter(|&cut| whole.is_char_boundary(cut)) {
+                assert_eq!(
+                    divide(&[&whole[..cut], &whole[cut..]]),
+                    expected,
+                    "{whole} at {cut}"
+                );
+            }
+        }
+    }
+}
