@@ -1,6 +1,8 @@
 //! Turns what a person types into a full-text query that can never be a syntax error.
 //! Knows FTS5's quoting; knows nothing of the database.
 
+use std::collections::BTreeSet;
+
 use super::chunk::is_ideograph;
 
 /// A hit costs time, so a long question is searched by its most telling words.
@@ -8,6 +10,8 @@ const MOST_TERMS: usize = 12;
 /// From this length on a word also finds its longer forms.
 const PREFIX_FROM: usize = 5;
 const LONGEST_TERM: usize = 64;
+/// Enough for any question; a pasted book is searched by its beginning.
+const MOST_PAIRS: usize = 512;
 
 /// The words of `text` that are worth searching for, lower-cased, without duplicates, in order.
 pub fn terms(text: &str) -> Vec<String> {
@@ -89,6 +93,39 @@ fn quoted(term: &str) -> String {
     format!("\"{stem}\"*")
 }
 
+/// For questions in scripts without spaces, whose words the index does not know: which of `texts`
+/// share the most pairs of neighbouring ideographs with the question, best first. Texts that share
+/// none are left out; a question without such pairs ranks nothing.
+pub fn rank_by_pairs<'a>(question: &str, texts: impl Iterator<Item = &'a str>) -> Vec<usize> {
+    let wanted: BTreeSet<(char, char)> = pairs(question).take(MOST_PAIRS).collect();
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let mut scores: Vec<(usize, usize)> = texts
+        .enumerate()
+        .map(|(index, text)| {
+            let shared: BTreeSet<_> = pairs(text).filter(|pair| wanted.contains(pair)).collect();
+            (shared.len(), index)
+        })
+        .filter(|&(score, _)| score > 0)
+        .collect();
+    scores.sort_by_key(|&(score, index)| (std::cmp::Reverse(score), index));
+    scores.into_iter().map(|(_, index)| index).collect()
+}
+
+fn pairs(text: &str) -> impl Iterator<Item = (char, char)> {
+    let next = text.chars().skip(1);
+    text.chars()
+        .zip(next)
+        .filter(|&(first, second)| is_ideograph(first) && is_ideograph(second))
+        // Pairs of kana are endings and particles: they are in every sentence.
+        .filter(|&(first, second)| !(is_hiragana(first) && is_hiragana(second)))
+}
+
+fn is_hiragana(character: char) -> bool {
+    matches!(character, '\u{3040}'..='\u{309F}')
+}
+
 /// Words that are in every text of their language: English, German, French, Spanish.
 const STOP_WORDS: &[&str] = &[
     "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because",
@@ -156,6 +193,28 @@ mod tests {
             expression.ends_with(r#""photosynthesis"* OR "1789""#),
             "{expression}"
         );
+    }
+
+    #[test]
+    fn scripts_without_spaces_are_ranked_by_pairs() {
+        let texts = [
+            "本合同自签字之日起生效。",
+            "租金每月九百元，押金两个月。",
+            "no ideographs",
+        ];
+        for (question, expected) in [
+            ("押金是多少？", vec![1]),
+            ("合同何时生效，租金呢", vec![0, 1]),
+            ("deposit", vec![]),
+            ("", vec![]),
+        ] {
+            assert_eq!(
+                rank_by_pairs(question, texts.into_iter()),
+                expected,
+                "{question}"
+            );
+        }
+        assert!(rank_by_pairs("それはですか", ["これはですか"].into_iter()).is_empty());
     }
 
     proptest! {

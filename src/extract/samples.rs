@@ -1,5 +1,7 @@
 //! Real files through the whole reader. The files and where they come from: tests/data/documents/NOTICE.
 
+use proptest::prelude::*;
+
 use super::{Extracted, Limits, extract};
 use crate::domain::chunk::passages;
 
@@ -101,5 +103,42 @@ fn east_asian_encodings_read_like_their_utf_8_twins() {
     ] {
         let read = read("sample.txt", bytes);
         assert_eq!(read.pages, twin.pages, "{}", read.encoding);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Damage anywhere gives text or a refusal, never a panic, and passages stay slices of their page.
+    #[test]
+    fn damaged_files_give_text_or_a_refusal(which in 0..5usize, cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4u8), 1..20)) {
+        let (name, sample): (&str, &[u8]) = [
+            ("a.html", &include_bytes!("../../tests/data/documents/libffi-the-basics.html")[..]),
+            ("a.csv", include_bytes!("../../tests/data/documents/uspop-latin1.csv")),
+            ("a.md", include_bytes!("../../tests/data/documents/csv-readme.md")),
+            ("a.txt", include_bytes!("../../tests/data/documents/cjk-gbk.txt")),
+            ("a.json", br#"{"a": ["\u00e9\ud83d\ude00", {"b": [1.5e3, null]}], "c": "long enough to be laid out again, which takes more than a hundred and twenty bytes"}"#),
+        ][which];
+        let mut bytes = sample.to_vec();
+        for (index, byte, act) in cuts {
+            let at = index.index(bytes.len().max(1)).min(bytes.len().saturating_sub(1));
+            match act {
+                0 => bytes.truncate(at + 1),
+                1 => bytes.insert(at, byte),
+                2 => bytes.extend_from_within(at..(at + usize::from(byte)).min(bytes.len())),
+                _ => bytes[at] = byte,
+            }
+        }
+        if let Ok(read) = extract(&bytes, name, &Limits { text: 4_096, ..Limits::default() }) {
+            for passage in passages(&read.pages) {
+                let page = read.pages.iter().find(|page| page.number == passage.page).expect("its page");
+                prop_assert_eq!(&page.text[passage.start as usize..passage.end as usize], passage.text.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn any_markup_gives_text_or_a_refusal(text in "(<[a-z]{1,6}[ a-z=\"'/]{0,12}>|</[a-z]{1,6}>|<!--|-->|<!\\[CDATA\\[|&#?[a-z0-9é]{0,9};?|<title>|<nav>|<td>|<li hidden>|[a-zé ]{1,9}|<){0,60}") {
+        let _ = extract(format!("<!doctype html>{text}").as_bytes(), "", &Limits::default());
     }
 }

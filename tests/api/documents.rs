@@ -408,7 +408,7 @@ fn what_cannot_be_taken_is_refused_and_leaves_nothing() {
     house
         .ask(0, "POST", "/api/upload-document", FORM, &cut)
         .refused(400, &[]);
-    for size in [LIMIT as usize + 1, LIMIT as usize * 20] {
+    for size in [LIMIT as usize + 1, LIMIT as usize * 300] {
         house
             .send(0, "big.txt", &b"word ".repeat(size / 5 + 1))
             .refused(413, &["larger"]);

@@ -65,11 +65,12 @@ fn known(job: &Job) -> Result<Option<Document>> {
 
 /// What was read, or why nothing: `Err` inside is kept with the document.
 fn read(job: &Job) -> Result<std::result::Result<Extracted, String>> {
+    let limits = Limits::default();
+    // Decided by the size, so that a file that is too large to read is never in memory.
+    if job.received.size > limits.input as u64 {
+        return Ok(Err(Unreadable::TooLarge.message()));
+    }
     let bytes = std::fs::read(job.received.path.path()).map_err(fault)?;
-    let limits = Limits {
-        input: bytes.len(),
-        ..Limits::default()
-    };
     match catch_unwind(AssertUnwindSafe(|| extract(&bytes, &job.name, &limits))) {
         Ok(Ok(extracted)) => Ok(Ok(extracted)),
         Ok(Err(reason @ (Unreadable::Unsupported(_) | Unreadable::Binary))) => {

@@ -11,12 +11,13 @@ mod uploads;
 use std::path::{Path, PathBuf};
 
 use crate::domain::chat::Source;
+use crate::domain::chunk::is_ideograph;
 use crate::domain::document::{Document, Hit};
 use crate::domain::id::{DocumentId, UserId};
-use crate::domain::search::match_expression;
+use crate::domain::search::{match_expression, rank_by_pairs};
 use crate::domain::time::Timestamp;
 use crate::log;
-use crate::store::{Store, documents, passages};
+use crate::store::{self, Reader, Store, documents, passages};
 
 use super::{Error, Kind, Result};
 use desk::Desk;
@@ -32,6 +33,8 @@ pub use uploads::{Announced, Progress};
 const MOST_AT_ONCE: usize = 64;
 /// Hits that a search shows.
 const MOST_HITS: u32 = 50;
+/// Passages of one document that are looked at one by one.
+const MOST_LOOKED_AT: u32 = 4_096;
 
 /// The documents of everybody, and the thread that reads new ones.
 pub struct Documents {
@@ -147,13 +150,10 @@ impl Documents {
     /// The passages of one document that a person's words find, best first.
     pub async fn search(&self, user: &UserId, id: &DocumentId, words: &str) -> Result<Vec<Hit>> {
         let document = self.show(user, id).await?;
-        let Some(expression) = match_expression(words) else {
-            return Ok(Vec::new());
-        };
-        let user = user.clone();
+        let words = words.to_owned();
         Ok(self
             .store
-            .read(move |db| passages::search(db, &user, &[document.id], &expression, MOST_HITS))
+            .read(move |db| hits(db, &document, &words, MOST_HITS))
             .await?)
     }
 
@@ -199,7 +199,7 @@ impl Documents {
             ));
         }
         let (user, ids) = (user.clone(), ids.to_vec());
-        let expression = match_expression(question);
+        let question = question.to_owned();
         let candidates = self
             .store
             .read(move |db| {
@@ -211,7 +211,7 @@ impl Documents {
                     let Some(document) = documents::by_id(db, &user, id)? else {
                         return Ok(Err(id.clone()));
                     };
-                    candidates.push(candidate(db, document, expression.as_deref(), budget)?);
+                    candidates.push(candidate(db, document, &question, budget)?);
                 }
                 Ok(Ok(candidates))
             })
@@ -243,28 +243,45 @@ impl Documents {
 }
 
 fn candidate(
-    db: &crate::store::Reader,
+    db: &Reader,
     document: Document,
-    expression: Option<&str>,
+    question: &str,
     budget: usize,
-) -> crate::store::Result<Candidate> {
+) -> store::Result<Candidate> {
     let one = std::slice::from_ref(&document.id);
     // A passage costs at least its frame, so no more than these could be used.
-    let most = u32::try_from(budget / 80 + 1)
+    let most = u32::try_from(budget / sources::FRAME + 1)
         .unwrap_or(u32::MAX)
-        .min(4_096);
+        .min(MOST_LOOKED_AT);
     let first = passages::first_of(db, &document.user, one, most)?;
     let whole = (first.len() as u32) < most;
-    let hits = match expression {
-        Some(expression) => passages::search(db, &document.user, one, expression, 200)?,
-        None => Vec::new(),
-    };
+    let hits = hits(db, &document, question, 200)?;
     Ok(Candidate {
         name: document.name,
         passages: first.into_iter().map(|hit| hit.passage).collect(),
         whole,
         hits,
     })
+}
+
+/// What words find in one document, best first.
+fn hits(db: &Reader, document: &Document, words: &str, most: u32) -> store::Result<Vec<Hit>> {
+    let one = std::slice::from_ref(&document.id);
+    let Some(expression) = match_expression(words) else {
+        return Ok(Vec::new());
+    };
+    let found = passages::search(db, &document.user, one, &expression, most)?;
+    if !found.is_empty() || !words.chars().any(is_ideograph) {
+        return Ok(found);
+    }
+    // The index splits at spaces and finds no Chinese or Japanese words within a sentence.
+    let all = passages::first_of(db, &document.user, one, MOST_LOOKED_AT)?;
+    let best = rank_by_pairs(words, all.iter().map(|hit| hit.passage.text.as_str()));
+    Ok(best
+        .into_iter()
+        .take(most as usize)
+        .map(|index| all[index].clone())
+        .collect())
 }
 
 fn missing() -> Error {

@@ -17,7 +17,7 @@ pub(super) struct Candidate {
 }
 
 /// What a passage costs beside its text: its number, the document's name and the page.
-const FRAME: usize = 80;
+pub(super) const FRAME: usize = 80;
 
 /// The chosen passages, numbered from 1, documents in the order given and passages in theirs. Never
 /// over `budget` characters, unless nothing at all would fit: then the first passage, cut.

@@ -205,6 +205,33 @@ fn the_prompt_gets_whole_short_documents_and_hits_of_long_ones() {
 }
 
 #[test]
+fn questions_without_spaces_find_their_passage() {
+    let house = House::new();
+    let documents = house.documents();
+    house.runtime.block_on(async {
+        let me = user(1).id;
+        let mut text = "这是一段与问题无关的文字，只是为了让文件变长。\n".repeat(400);
+        text.push_str("租客须支付两个月的押金。\n");
+        let kept = send(&documents, 1, "租约.txt", text.as_bytes())
+            .await
+            .expect("kept");
+        let sources = documents
+            .passages_for(&me, std::slice::from_ref(&kept.id), "押金是多少？", 3_000)
+            .await
+            .expect("sources");
+        assert!(sources.iter().any(|source| source.text.contains("押金")));
+        assert_eq!(
+            documents
+                .search(&me, &kept.id, "押金")
+                .await
+                .expect("a search")
+                .len(),
+            1
+        );
+    });
+}
+
+#[test]
 fn parts_in_any_order_resumed_by_another_process() {
     let house = House::new();
     let text = "word ".repeat(500);

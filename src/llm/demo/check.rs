@@ -4,6 +4,7 @@
 use super::claims::Claim;
 use super::numbers;
 use super::reading::Reading;
+use super::sentences;
 use super::stop;
 use super::text;
 
@@ -138,7 +139,7 @@ fn verbatim(claim: &Claim, reading: &Reading) -> Option<usize> {
     if let Some(line) = reading.verbatim(&claim.text) {
         return Some(line);
     }
-    let sentences = text::sentences(&claim.text);
+    let sentences = sentences::sentences(&claim.text);
     let lines: Option<Vec<usize>> = sentences
         .iter()
         .map(|sentence| reading.verbatim(&sentence.text))

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::check::Verdict;
 use super::numbers;
+use super::sentences;
 use super::stop;
 use super::text;
 
@@ -68,7 +69,7 @@ pub fn claims(markdown: &str) -> Vec<Claim> {
         } else if quotes_only {
             Vec::new()
         } else {
-            let sentences = text::sentences(&plain(line)).into_iter();
+            let sentences = sentences::sentences(&plain(line)).into_iter();
             sentences
                 .map(|sentence| (sentence.text, false))
                 .collect::<Vec<_>>()

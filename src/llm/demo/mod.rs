@@ -13,6 +13,7 @@ mod reading;
 mod review;
 mod revise;
 mod sceptic;
+mod sentences;
 mod stop;
 mod synthesis;
 mod text;

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::chat::Brief;
 
 use super::asks::{self, Kind};
+use super::sentences::{self, Sentence};
 use super::stop;
-use super::text::{self, Sentence};
+use super::text;
 
 /// No more lines than this are read; sources are bounded upstream, this bounds us whatever they are.
 const MOST_LINES: usize = 6_000;
@@ -72,7 +73,8 @@ impl Reading {
             pairs.collect()
         };
         for (source, body) in sources {
-            for (index, Sentence { text, heading }) in text::sentences(body).into_iter().enumerate()
+            for (index, Sentence { text, heading }) in
+                sentences::sentences(body).into_iter().enumerate()
             {
                 // Passages may overlap; the first place a sentence stands at is its place.
                 if lines.len() >= MOST_LINES || !seen.insert(text.clone()) {

@@ -46,20 +46,7 @@ pub fn revise(brief: &Brief, reading: &Reading, lens: Lens, first: &str) -> Stri
             (&mut kept, &mut changes, &mut refused),
         );
     }
-    let mut added: Vec<usize> = Vec::new();
-    let asked_for = left_out(brief, reading, &critiques);
-    for (name, line) in asked_for
-        .into_iter()
-        .chain(taken_over(brief, reading, lens))
-    {
-        let terms = &reading.lines[line].terms;
-        let known = mine
-            .iter()
-            .any(|own| text::likeness(&own.terms, terms) > 0.5);
-        if known || added.contains(&line) || added.len() == ADDED {
-            continue;
-        }
-        added.push(line);
+    for (name, line) in additions(brief, reading, lens, &critiques, &mine) {
         let line = &reading.lines[line];
         kept.push(format!("{} (following {name})", reading.quote(line)));
         changes.push(format!(
@@ -137,6 +124,31 @@ fn speaks_of(critique: &Critique, claim: &Claim) -> bool {
         && !quoted.is_empty()
         && (claim.text.contains(quoted)
             || text::likeness(&text::terms(quoted), &claim.terms) >= 0.8)
+}
+
+/// Lines that reviews or others' answers bring and the own text lacks, with the name they came under.
+fn additions(
+    brief: &Brief,
+    reading: &Reading,
+    lens: Lens,
+    critiques: &[(char, Critique)],
+    mine: &[Claim],
+) -> Vec<(String, usize)> {
+    let mut added: Vec<(String, usize)> = Vec::new();
+    let asked_for = left_out(brief, reading, critiques);
+    for (name, line) in asked_for
+        .into_iter()
+        .chain(taken_over(brief, reading, lens))
+    {
+        let terms = &reading.lines[line].terms;
+        let known = mine
+            .iter()
+            .any(|own| text::likeness(&own.terms, terms) > 0.5);
+        if !known && added.len() < ADDED && added.iter().all(|(_, other)| *other != line) {
+            added.push((name, line));
+        }
+    }
+    added
 }
 
 /// Lines that reviews of this text miss in it, under the critique's name. The reader's own letter is the

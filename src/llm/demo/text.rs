@@ -1,19 +1,7 @@
-//! Cuts text into sentences and words, in whatever language it is written. Knows nothing of
+//! Cuts text into words and compares them, in whatever language it is written. Knows nothing of
 //! questions, sources or Markdown; language-bound knowledge stands in `stop.rs`.
 
 use super::stop;
-
-/// Longer "sentences" (tables, code, text without stops) are cut at a blank.
-const LONGEST_SENTENCE: usize = 600;
-
-/// A piece of text between two stops, or a line that stands alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sentence {
-    /// With its whitespace squeezed, otherwise as written.
-    pub text: String,
-    /// It looks like a heading.
-    pub heading: bool,
-}
 
 /// A word as it stands in its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,31 +10,6 @@ pub struct Word<'a> {
     pub text: &'a str,
     /// Byte offset of its first character.
     pub at: usize,
-}
-
-/// The sentences of a text in order.
-pub fn sentences(text: &str) -> Vec<Sentence> {
-    let mut found = Vec::new();
-    let mut paragraph = String::new();
-    let mut lines = 0;
-    for line in text.lines().chain(std::iter::once("")) {
-        let line = squeeze(line);
-        if !line.is_empty() && !stands_alone(&line) {
-            if lines > 0 {
-                paragraph.push(' ');
-            }
-            paragraph.push_str(&line);
-            lines += 1;
-            continue;
-        }
-        flush(&mut paragraph, lines == 1, &mut found);
-        lines = 0;
-        if !line.is_empty() {
-            paragraph = line;
-            flush(&mut paragraph, true, &mut found);
-        }
-    }
-    found
 }
 
 /// The words of a text in order. Scripts written without blanks give overlapping pairs of characters.
@@ -180,138 +143,6 @@ pub fn shorten(text: &str, most: usize) -> String {
     format!("{} …", text[..cut].trim_end())
 }
 
-fn flush(paragraph: &mut String, one_line: bool, found: &mut Vec<Sentence>) {
-    if paragraph.is_empty() {
-        return;
-    }
-    if one_line && is_heading(paragraph) {
-        found.push(Sentence {
-            text: paragraph.trim_start_matches(['#', ' ']).to_owned(),
-            heading: true,
-        });
-    } else {
-        split_paragraph(paragraph, found);
-    }
-    paragraph.clear();
-}
-
-fn split_paragraph(paragraph: &str, found: &mut Vec<Sentence>) {
-    let mut start = 0;
-    let mut length = 0;
-    let mut characters = paragraph.char_indices().peekable();
-    while let Some((at, character)) = characters.next() {
-        length += 1;
-        let mut end = at + character.len_utf8();
-        let wide_stop = matches!(character, '。' | '！' | '？');
-        if wide_stop || matches!(character, '.' | '!' | '?' | '…') {
-            while let Some(&(next, closing)) = characters.peek() {
-                if !matches!(
-                    closing,
-                    '.' | '!' | '?' | '"' | '\'' | '”' | '’' | '»' | ')' | ']' | '」'
-                ) {
-                    break;
-                }
-                end = next + closing.len_utf8();
-                characters.next();
-            }
-            if !(wide_stop || ends_here(&paragraph[start..end], &paragraph[end..])) {
-                continue;
-            }
-        } else if !(character == ' ' && length > LONGEST_SENTENCE || length > LONGEST_SENTENCE * 2)
-        {
-            continue;
-        }
-        push_sentence(&paragraph[start..end], found);
-        (start, length) = (end, 0);
-    }
-    push_sentence(&paragraph[start..], found);
-}
-
-fn push_sentence(text: &str, found: &mut Vec<Sentence>) {
-    let text = text.trim();
-    if text.chars().any(char::is_alphanumeric) {
-        found.push(Sentence {
-            text: text.to_owned(),
-            heading: false,
-        });
-    }
-}
-
-/// Whether a full stop ends the sentence, seen from what stands before and after it.
-fn ends_here(before: &str, after: &str) -> bool {
-    if !after.starts_with(' ') && !after.is_empty() {
-        return false;
-    }
-    let next = after.trim_start_matches([' ', '"', '“', '„', '«', '(', '[', '-', '*']);
-    if next.starts_with(char::is_lowercase) {
-        return false;
-    }
-    if !before.ends_with('.') || before.ends_with("...") {
-        return true;
-    }
-    let last = before.trim_end_matches('.').rsplit(' ').next();
-    let last = last.unwrap_or("").trim_start_matches(['(', '[', '"', '“']);
-    let letters = last.chars().count();
-    let initial = letters == 1 && last.starts_with(char::is_alphabetic);
-    // "3. Oktober", "1. Introduction": an ordinal, not an end. A year or an amount is longer.
-    let ordinal =
-        letters <= 2 && !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
-    !(initial || ordinal || last.contains('.') || stop::is_abbreviation(last))
-}
-
-/// A short line that names what follows: marked as one, numbered, or written like a title.
-fn is_heading(line: &str) -> bool {
-    if line.starts_with('#') {
-        return line.trim_start_matches('#').starts_with(' ');
-    }
-    let number = line.len()
-        - line
-            .trim_start_matches(|c: char| c.is_ascii_digit() || c == '.')
-            .len();
-    let title = line[number..].trim();
-    // Statutes and contracts end their numbered headings in a full stop.
-    let title = if number > 0 {
-        title.trim_end_matches('.')
-    } else {
-        title
-    };
-    let words: Vec<&str> = title.split(' ').collect();
-    let capitals = words
-        .iter()
-        .filter(|word| word.starts_with(char::is_uppercase))
-        .count();
-    let letters = line
-        .chars()
-        .filter(|character| character.is_alphabetic())
-        .count();
-    let length = line.chars().count();
-    length <= 80
-        && letters >= 3
-        && letters * 2 > length
-        && words.len() <= 10
-        && (words.len() <= 3 || capitals * 2 > words.len() || number > 0)
-        && title.starts_with(char::is_uppercase)
-        && !title.contains(". ")
-        && !title.ends_with(['.', '!', '?', ',', ';', ':', '…', '。', '"', '”', ')', '>'])
-        && !is_record(line)
-}
-
-/// Lines that must not be joined to their neighbours: bullets, headings, records of tables, code.
-fn stands_alone(line: &str) -> bool {
-    let bullet = ["- ", "* ", "• ", "+ ", "| ", "> "];
-    line.starts_with('#') || bullet.iter().any(|mark| line.starts_with(mark)) || is_record(line)
-}
-
-fn is_record(line: &str) -> bool {
-    let tight = line
-        .as_bytes()
-        .windows(2)
-        .filter(|pair| matches!(pair[0], b',' | b';' | b'|') && pair[1] != b' ')
-        .count();
-    let code = line.ends_with(['{', '}']) || (line.ends_with(';') && line.contains(['=', '(']));
-    tight >= 2 || line.contains(" | ") || code
-}
-
 fn is_joiner(character: char) -> bool {
     matches!(
         character,
@@ -360,74 +191,6 @@ fn push_pairs<'a>(run: &'a str, start: usize, found: &mut Vec<Word<'a>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check_sentences(text: &str, expected: &[&str]) {
-        let found: Vec<String> = sentences(text).into_iter().map(|s| s.text).collect();
-        assert_eq!(found, expected, "{text:?}");
-    }
-
-    #[test]
-    fn sentences_end_where_a_reader_ends_them() {
-        check_sentences("One two. Three four!", &["One two.", "Three four!"]);
-        check_sentences(
-            "Wrapped\nlines join. Next",
-            &["Wrapped lines join.", "Next"],
-        );
-        check_sentences(
-            "Dr. Smith came, e.g. today.",
-            &["Dr. Smith came, e.g. today."],
-        );
-        check_sentences(
-            "It rose 3.5 percent. Then fell.",
-            &["It rose 3.5 percent.", "Then fell."],
-        );
-        check_sentences(
-            "Am 3. Oktober war es. Gut.",
-            &["Am 3. Oktober war es.", "Gut."],
-        );
-        check_sentences("In 1998. Then", &["In 1998.", "Then"]);
-        check_sentences(
-            "He said \"no.\" She left.",
-            &["He said \"no.\"", "She left."],
-        );
-        check_sentences("今日は。明日は。", &["今日は。", "明日は。"]);
-        check_sentences("a,b,c\n1,2,3\n", &["a,b,c", "1,2,3"]);
-        check_sentences("", &[]);
-        check_sentences(" \u{0}\n\t...", &[]);
-    }
-
-    #[test]
-    fn headings_are_seen() {
-        for (line, heading) in [
-            ("# Terms", true),
-            ("TERMS AND CONDITIONS", true),
-            ("4. Payment of fees", true),
-            ("8. Termination.", true),
-            ("Terms of payment", true),
-            ("We met. Then left", false),
-            ("This is a sentence.", false),
-            ("#hashtag", false),
-            ("a,b,c", false),
-            ("12 345", false),
-        ] {
-            let found = sentences(line);
-            assert_eq!(found.first().map(|s| s.heading), Some(heading), "{line}");
-        }
-    }
-
-    #[test]
-    fn endless_text_is_cut() {
-        let text = "word ".repeat(1_000);
-        let found = sentences(&text);
-        assert!(found.len() > 5);
-        assert!(
-            found
-                .iter()
-                .all(|s| s.text.chars().count() <= LONGEST_SENTENCE + 6)
-        );
-        assert!(sentences(&"字".repeat(5_000)).len() > 3);
-    }
 
     #[test]
     fn words_in_many_scripts() {
