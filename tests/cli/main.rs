@@ -1,0 +1,455 @@
+//! The real executable: exit codes, what goes to stdout and what to stderr, signals.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use quire::config::options;
+
+/// A working directory of its own with a data folder in it, removed at the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("quire-cli-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+    /// The executable with these words, in an environment that says nothing else.
+    fn quire(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
+        command
+            .args(words)
+            .env_clear()
+            .env("ENVIRONMENT", "test")
+            .env("PASSWORD_ROUNDS", "1000")
+            .env("QUIRE_DATA", self.data())
+            .current_dir(&self.0);
+        command
+    }
+    fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
+    fn run(&self, words: &[&str]) -> Said {
+        Said::of(self.quire(words).output().unwrap())
+    }
+    fn run_with(&self, words: &[&str], input: &str) -> Said {
+        let mut command = self.quire(words);
+        let pipes = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
+        Said::of(child.wait_with_output().unwrap())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+    /// It did what was asked: everything on stdout, nothing on stderr.
+    fn well(self) -> String {
+        assert_eq!(
+            (self.code, self.err.as_str()),
+            (Some(0), ""),
+            "{}",
+            self.out
+        );
+        self.out
+    }
+    /// It refused with this code, and said why on stderr, and nothing on stdout.
+    fn refused(self, code: i32) -> String {
+        assert_eq!(
+            (self.code, self.out.as_str()),
+            (Some(code), ""),
+            "{}",
+            self.err
+        );
+        assert!(self.err.starts_with("quire: "), "{}", self.err);
+        self.err
+    }
+}
+
+/// A server of the real executable, killed at the end if it still runs.
+struct Running {
+    child: Child,
+    out: BufReader<std::process::ChildStdout>,
+    address: String,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("Quire is listening on http://");
+        let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
+        Self {
+            child,
+            out,
+            address,
+        }
+    }
+    fn get(&self, path: &str) -> String {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        let host = &self.address;
+        write!(
+            socket,
+            "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    }
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status().unwrap();
+        assert!(sent.success());
+    }
+    /// What it says on stderr, from now on line by line.
+    fn errors(&mut self) -> BufReader<std::process::ChildStderr> {
+        BufReader::new(self.child.stderr.take().unwrap())
+    }
+    fn ended(mut self) -> Said {
+        let (mut out, mut err) = (String::new(), String::new());
+        self.out.read_to_string(&mut out).unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut err)
+            .unwrap();
+        let code = self.child.wait().unwrap().code();
+        Said { code, out, err }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn help_is_printed_from_the_tables() {
+    let place = Place::new();
+    let overview = place.run(&["--help"]).well();
+    assert_eq!(overview, place.run(&["help"]).well());
+    for command in quire::cli::COMMANDS {
+        assert!(
+            overview.contains(command.name) && overview.contains(command.summary),
+            "{}",
+            command.name
+        );
+        let explained = place.run(&["help", command.name]).well();
+        assert!(explained.contains(command.summary), "{explained}");
+        assert!(
+            command
+                .options
+                .iter()
+                .all(|option| explained.contains(option.help)),
+            "{explained}"
+        );
+    }
+    let settings = place.run(&["help", "settings"]).well();
+    for row in options::SETTINGS {
+        let flag = format!("--{}", row.flag());
+        assert!(overview.contains(&flag), "{flag}");
+        assert!(
+            settings.contains(&flag) && settings.contains(row.help),
+            "{}",
+            row.name
+        );
+        assert!(
+            row.aliases.iter().all(|alias| settings.contains(alias)),
+            "{}",
+            row.name
+        );
+    }
+    assert_eq!(
+        place.run(&["--version"]).well(),
+        concat!("quire ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+    assert_eq!(
+        std::fs::read_dir(&place.0).unwrap().count(),
+        0,
+        "help writes nothing"
+    );
+}
+
+#[test]
+fn wrong_command_lines_are_refused_with_2() {
+    let place = Place::new();
+    for (words, why) in [
+        (&["sevre"][..], "there is no command \"sevre\""),
+        (&["--prot", "9"], "there is no option --prot"),
+        (&["serve", "now"], "one word too many"),
+        (&["user"], "user needs one of these"),
+        (&["user", "add"], "needs an e-mail address"),
+        (&["user", "role", "a@b.co", "king"], "the role is"),
+        (&["user", "delete", "a@b.co"], "add --yes"),
+        (&["backup"], "needs the name of the file"),
+        (&["help", "nothing"], "there is no command"),
+        (&["--config", "nowhere.conf"], "cannot read nowhere.conf"),
+    ] {
+        let err = place.run(words).refused(2);
+        assert!(err.contains(why), "{words:?}: {err}");
+    }
+}
+
+#[test]
+fn all_faults_of_the_settings_are_told_at_once() {
+    let place = Place::new();
+    std::fs::write(place.0.join("quire.conf"), "PROT = 1\nMAX_RUNS = none\n").unwrap();
+    std::fs::write(place.0.join(".env"), "HOST=example.org\n").unwrap();
+    let mut command = place.quire(&["serve", "--config", "quire.conf", "--cache-ttl", "-1"]);
+    command.env("JWT_SECRET", "short").env("LOG_LEVEL", "loud");
+    let err = Said::of(command.output().unwrap()).refused(2);
+    for fault in [
+        "quire.conf line 1: there is no setting PROT",
+        "MAX_RUNS (file quire.conf): \"none\"",
+        "HOST (.env): \"example.org\"",
+        "CACHE_TTL (command line): \"-1\"",
+        "LOG_LEVEL (environment): \"loud\"",
+        "JWT_SECRET (environment): it needs at least 16 characters",
+    ] {
+        assert!(err.contains(fault), "{fault} in {err}");
+    }
+    assert!(!err.contains("short"), "{err}");
+    assert!(!place.data().exists(), "nothing was begun");
+}
+
+#[test]
+fn people_are_managed() {
+    let place = Place::new();
+    let made = place
+        .run(&["user", "add", "Ada@Example.org", "--name", "Ada"])
+        .well();
+    assert!(
+        made.contains("ada@example.org  admin  active") && made.contains("password: "),
+        "{made}"
+    );
+    place
+        .run_with(
+            &["user", "add", "b@b.co", "--password-stdin"],
+            "Tr4verse-Orchid\n",
+        )
+        .well();
+    let weak = place
+        .run_with(&["user", "add", "c@b.co", "--password-stdin"], "weak\n")
+        .refused(1);
+    assert!(weak.contains("at least 8 characters"), "{weak}");
+    let twice = place.run(&["user", "add", "B@b.co"]).refused(1);
+    assert!(twice.contains("already exists"), "{twice}");
+    assert!(
+        place
+            .run(&["user", "role", "b@b.co", "admin"])
+            .well()
+            .contains("admin")
+    );
+    assert!(
+        place
+            .run(&["user", "disable", "ada@example.org"])
+            .well()
+            .contains("locked")
+    );
+    let last = place.run(&["user", "disable", "b@b.co"]).refused(1);
+    assert!(last.contains("one admin"), "{last}");
+    assert!(
+        place
+            .run(&["user", "reset-link", "b@b.co"])
+            .well()
+            .contains("/login?token=")
+    );
+    assert!(
+        place
+            .run(&["user", "passwd", "b@b.co"])
+            .well()
+            .contains("password: ")
+    );
+    place
+        .run(&["user", "delete", "ada@example.org", "--yes"])
+        .well();
+    let listed = place.run(&["user", "list"]).well();
+    assert!(
+        listed.starts_with("b@b.co") && listed.lines().count() == 1,
+        "{listed}"
+    );
+    assert!(
+        place
+            .run(&["user", "passwd", "nobody@b.co"])
+            .refused(1)
+            .contains("no account")
+    );
+}
+
+#[test]
+fn a_backup_is_a_database_that_opens() {
+    let place = Place::new();
+    assert!(
+        place
+            .run(&["backup", "copy.db"])
+            .refused(1)
+            .contains("no database")
+    );
+    place.run(&["user", "add", "a@b.co"]).well();
+    assert!(place.run(&["backup", "copy.db"]).well().contains("checked"));
+    assert!(
+        place
+            .run(&["backup", "copy.db"])
+            .refused(1)
+            .contains("is there already")
+    );
+    place.run(&["backup", "copy.db", "--replace"]).well();
+    let other = Place::new();
+    std::fs::create_dir(other.data()).unwrap();
+    std::fs::copy(place.0.join("copy.db"), other.data().join("quire.db")).unwrap();
+    assert!(other.run(&["user", "list"]).well().starts_with("a@b.co"));
+}
+
+#[test]
+fn a_newer_database_is_refused() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).well();
+    let path = place.data().join("quire.db");
+    // SQLite keeps `user_version` in bytes 60 to 63 of the file.
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    for words in [&["user", "list"][..], &["serve", "--port", "0"]] {
+        let err = place.run(words).refused(1);
+        assert!(err.contains("written by a newer quire"), "{err}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "it is left alone");
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong() {
+    let place = Place::new();
+    let said = place.run(&["doctor"]).well();
+    for line in [
+        "ok       data folder",
+        "ok       secret",
+        "ok       database: it is sound",
+        "warning  providers",
+    ] {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+    set_mode(&place.data().join("secret"), 0o644);
+    let said = place.run(&["doctor"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.out.contains("broken   secret") && said.err.contains("one thing is broken"),
+        "{said:?}"
+    );
+    set_mode(&place.data().join("secret"), 0o600);
+    std::fs::write(place.data().join("quire.db"), "this is not a database").unwrap();
+    let said = place.run(&["doctor"]);
+    assert!(
+        said.code == Some(1) && said.out.contains("broken   database"),
+        "{said:?}"
+    );
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn the_server_says_where_it_is_and_stops_in_order() {
+    let place = Place::new();
+    for (signal, port) in [
+        ("-TERM", &["--port", "0"][..]),
+        ("-INT", &["serve", "--port=0"]),
+    ] {
+        let server = Running::start(place.quire(port));
+        assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
+        let second = place.run(&["--port", "0"]).refused(1);
+        assert!(second.contains("another quire is serving"), "{second}");
+        // The command line works beside it.
+        place.run(&["user", "list"]).well();
+        server.signal(signal);
+        let said = server.ended();
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(said.err.contains("stopped"), "{said:?}");
+    }
+    assert_eq!(
+        std::fs::metadata(place.data().join("secret"))
+            .unwrap()
+            .len(),
+        65
+    );
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let place = Place::new();
+    let mut server = Running::start(place.quire(&["--port", "0", "--shutdown-timeout", "600"]));
+    let mut err = server.errors();
+    // A request that has begun and does not end keeps the server from stopping by itself.
+    let mut socket = TcpStream::connect(&server.address).unwrap();
+    let head = "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
+    socket.write_all(head.as_bytes()).unwrap();
+    server.get("/api/health");
+    server.signal("-TERM");
+    let mut line = String::new();
+    while !line.contains("stopping") {
+        line.clear();
+        assert!(
+            err.read_line(&mut line).unwrap() > 0,
+            "it says that it is stopping"
+        );
+    }
+    server.signal("-TERM");
+    assert_eq!(server.child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let err = place.run(&["--port", &port]).refused(1);
+    assert!(
+        err.contains(&format!("cannot listen on 127.0.0.1:{port}")),
+        "{err}"
+    );
+}
