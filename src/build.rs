@@ -13,6 +13,16 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 fn main() -> Outcome<()> {
     println!("cargo::rerun-if-changed=assets");
     println!("cargo::rerun-if-changed=src/build.rs");
+    println!("cargo::rerun-if-changed=Cargo.lock");
+    versions(&[
+        "hyper",
+        "multer",
+        "ring",
+        "rusqlite",
+        "serde_json",
+        "tokio",
+        "ureq",
+    ])?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     patterns(Path::new("assets/patterns"), &out.join("patterns.json"))?;
 
@@ -36,6 +46,21 @@ fn main() -> Outcome<()> {
         if name == "js/index.js" {
             put(&folder, "index.js", entry(bytes, &tree)?.as_bytes())?;
         }
+    }
+    Ok(())
+}
+
+/// The versions of what /health names, from the lock file: it tells what is really linked in.
+fn versions(names: &[&str]) -> Outcome<()> {
+    let lock = toml::from_str::<serde_json::Value>(&fs::read_to_string("Cargo.lock")?)?;
+    let packages = lock["package"]
+        .as_array()
+        .ok_or("Cargo.lock lists packages")?;
+    for name in names {
+        let package = packages.iter().find(|package| package["name"] == *name);
+        let version = package.and_then(|package| package["version"].as_str());
+        let version = version.ok_or_else(|| format!("{name} is not in Cargo.lock"))?;
+        println!("cargo::rustc-env=QUIRE_{}={version}", name.to_uppercase());
     }
     Ok(())
 }

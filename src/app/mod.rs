@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod documents;
 pub mod error;
 pub mod folder;
+pub mod health;
 pub mod models;
 mod plan;
 

@@ -69,14 +69,15 @@ pub async fn serve(app: Arc<App>, doors: Vec<Door>, shutdown: impl Future<Output
     let server = Arc::new(Server::new(app));
     let slots = Arc::new(Semaphore::new(limits.max_connections));
     let (orders, order) = watch::channel(Order::Serve);
-    let accepting = doors
+    let tasks = doors
         .into_iter()
         .map(|door| tokio::spawn(accept(server.clone(), door, slots.clone(), order.clone())))
+        .chain([tokio::spawn(watch(server.clone()))])
         .collect::<Vec<_>>();
 
     shutdown.await;
     server.stopping.store(true, Relaxed);
-    for task in accepting {
+    for task in tasks {
         task.abort();
         // Waited for, so that its listener is closed before we go on.
         let _ = task.await;
@@ -92,6 +93,10 @@ pub async fn serve(app: Arc<App>, doors: Vec<Door>, shutdown: impl Future<Output
         log::warn("connections cut off at shutdown", &[("open", &open)]);
         let _ = timeout(Duration::from_secs(1), slots.acquire_many(all)).await;
     }
+}
+
+async fn watch(server: Arc<Server>) {
+    handlers::health::watch(&server).await;
 }
 
 /// Takes connections for as long as it is not aborted.

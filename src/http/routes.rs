@@ -98,7 +98,6 @@ const fn quick(verb: Verb, path: &'static str, how: fn(&Cx) -> Reply) -> Route {
 const fn open(verb: Verb, path: &'static str, how: fn(Cx) -> Answer) -> Route {
     row(verb, path, How::Open(how))
 }
-#[allow(dead_code, reason = "used by the rows of the analyses")]
 const fn maybe(verb: Verb, path: &'static str, how: fn(Cx, Option<Caller>) -> Answer) -> Route {
     row(verb, path, How::Maybe(how))
 }
@@ -164,6 +163,8 @@ pub static ROUTES: &[Route] = &[
     quick(Get, "/health", health::show),
     quick(Get, "/api/health", health::show),
     open( Get, "/api/metrics", o!(health::metrics)),
+    open( Get, "/api/internal/resources", o!(health::resources)),
+    maybe(Get, "/metrics", h!(health::prometheus)),
     open( Get, "/api/openapi.json", o!(pages::openapi)),
 
     // Accounts.

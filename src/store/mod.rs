@@ -46,6 +46,11 @@ pub struct Settings {
     pub path: PathBuf,
 }
 
+/// The version of the engine that is linked in.
+pub fn engine_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// The database. Cheap to clone; the threads end when it is closed or the last clone is gone.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);

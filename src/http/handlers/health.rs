@@ -1,22 +1,341 @@
 //! How the server is. No credential needed; cheap enough to be asked a thousand times a second.
 
-use serde_json::json;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
-use crate::http::{ApiError, Cx, Reply};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
-/// The health answer, kept for a moment.
+use crate::app::health::{Database, Process};
+use crate::app::{App, Kind};
+use crate::clock;
+use crate::domain::user::{Caller, Role};
+use crate::http::header::CACHE_CONTROL;
+use crate::http::server::Server;
+use crate::http::{ApiError, Cx, Reply, StatusCode, who};
+
+/// The health answer, kept for a second, and what the last real question to the database gave.
 #[derive(Default)]
-pub struct Cache;
+pub struct Cache {
+    kept: Mutex<Option<(Instant, StatusCode, Bytes)>>,
+    asked: Notify,
+    broken: AtomicBool,
+}
+
+/// How long an answer is kept.
+const KEPT: Duration = Duration::from_secs(1);
 
 /// `GET /health`, `GET /api/health`.
 pub fn show(cx: &Cx) -> Reply {
-    Reply::json(&json!({"status": "ok", "service": cx.app.config.service_name}))
+    let cache = &cx.server.health;
+    let mut kept = cache
+        .kept
+        .lock()
+        .unwrap_or_else(|broken| broken.into_inner());
+    let (status, bytes) = match &*kept {
+        Some((at, status, bytes)) if cx.started.saturating_duration_since(*at) < KEPT => {
+            (*status, bytes.clone())
+        }
+        _ => {
+            let (status, bytes) = body(&cx.app, cache.broken.load(Relaxed));
+            *kept = Some((cx.started, status, bytes.clone()));
+            cache.asked.notify_one();
+            (status, bytes)
+        }
+    };
+    Reply::bytes(bytes, "application/json")
+        .status(status)
+        .header(CACHE_CONTROL, "no-store")
+}
+
+/// Asks the database for as long as somebody asks for the health: never more than every other second,
+/// and not at all where nobody does. Runs until it is aborted.
+pub async fn watch(server: &Server) {
+    loop {
+        server.health.asked.notified().await;
+        let works = server.app.probe_database().await;
+        let before = server.health.broken.swap(!works, Relaxed);
+        if before == works {
+            // The news must not wait until the kept answer is old.
+            *server
+                .health
+                .kept
+                .lock()
+                .unwrap_or_else(|broken| broken.into_inner()) = None;
+        }
+        tokio::time::sleep(2 * KEPT).await;
+    }
+}
+
+fn body(app: &App, broken: bool) -> (StatusCode, Bytes) {
+    let database = app.database();
+    let works = database.works && !broken;
+    let status = match (works, app.can_answer()) {
+        (false, _) => "error",
+        (true, false) => "warning",
+        (true, true) => "ok",
+    };
+    let process = Process::now();
+    let config = &app.config;
+    let mut body = json!({
+        "status": status,
+        "service": config.service_name,
+        "app_type": config.app_type,
+        "version": env!("CARGO_PKG_VERSION"),
+        "environment": config.environment.as_str(),
+        "uptime_seconds": uptime(app).as_secs(),
+        "database": {
+            "status": if works { "ok" } else { "error" },
+            "type": "sqlite",
+            "engine": database.engine,
+        },
+        "cache": {
+            "status": match (works, config.cache_ttl.is_zero()) {
+                (false, _) => "error",
+                (true, true) => "disabled",
+                (true, false) => "ok",
+            },
+            "type": "sqlite",
+            "ttl_seconds": config.cache_ttl.as_secs(),
+        },
+        "resources": {
+            "rss_mb": megabytes(process.memory_kib),
+            "threads": process.threads,
+            "open_files": process.open_files,
+        },
+        "dependencies": dependencies(&database, works),
+    });
+    if !works {
+        body["error_code"] = "DEPENDENCY_MISSING".into();
+        body["message"] = "the database does not answer".into();
+    } else if status == "warning" {
+        body["message"] =
+            "no model can be asked: configure a provider or turn the demo models on".into();
+    }
+    let code = match works {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, body.to_string().into())
+}
+
+const HYPER: &str = concat!("hyper ", env!("QUIRE_HYPER"));
+const TOKIO: &str = concat!(
+    "tokio ",
+    env!("QUIRE_TOKIO"),
+    ", hyper ",
+    env!("QUIRE_HYPER")
+);
+const SERDE: &str = concat!("serde_json ", env!("QUIRE_SERDE_JSON"));
+const UREQ: &str = concat!("ureq ", env!("QUIRE_UREQ"));
+const RING: &str = concat!("ring ", env!("QUIRE_RING"));
+const MULTER: &str = concat!("multer ", env!("QUIRE_MULTER"));
+
+/// The predecessor's packages that something in this program does the work of: name, required, by what.
+const SERVED: &[(&str, bool, &str)] = &[
+    ("fastapi", true, HYPER),
+    ("uvicorn", true, TOKIO),
+    ("starlette", true, HYPER),
+    ("pydantic", true, SERDE),
+    ("httpx", true, UREQ),
+    ("aiohttp", true, UREQ),
+    ("passlib", true, RING),
+    ("bcrypt", false, RING),
+    ("python-jose", true, RING),
+    ("pyjwt", true, RING),
+    ("python-multipart", true, MULTER),
+    ("sse-starlette", false, HYPER),
+    ("slowapi", false, "token buckets of quire"),
+    ("email-validator", false, "quire"),
+    ("python-dotenv", false, "quire"),
+    ("psutil", false, "/proc"),
+    ("prometheus_client", false, "quire, at /metrics"),
+];
+
+/// Its packages for things that this program does without.
+const ABSENT: &[(&str, &str)] = &[
+    ("redis", "not used: the cache is part of the database"),
+    ("psycopg2", "not used: the database is SQLite"),
+    ("celery", "not used: runs are tasks of this process"),
+    ("sentry-sdk", "not used: errors go to the log"),
+];
+
+fn dependencies(database: &Database, works: bool) -> Value {
+    let row = |available: bool, required: bool, served_by: &str| json!({"available": available, "required": required, "served_by": served_by});
+    let mut all = Map::new();
+    let sqlite = format!("rusqlite {} / {}", env!("QUIRE_RUSQLITE"), database.engine);
+    for name in ["sqlalchemy", "alembic", "aiosqlite"] {
+        all.insert(name.into(), row(works, true, &sqlite));
+    }
+    for (name, required, by) in SERVED {
+        all.insert((*name).into(), row(true, *required, by));
+    }
+    for (name, why) in ABSENT {
+        all.insert((*name).into(), row(false, false, why));
+    }
+    all.into()
 }
 
 /// `GET /api/metrics`.
 pub async fn metrics(cx: Cx) -> Result<Reply, ApiError> {
-    let stats = &cx.server.stats;
-    Ok(Reply::json(
-        &json!({"status": "ok", "metrics": {"requests_processed": stats.total()}}),
+    let facts = Facts::gather(&cx).await?;
+    Ok(Reply::json(&json!({
+        "status": "ok",
+        "metrics": {
+            "uptime_seconds": facts.uptime,
+            "requests_processed": facts.requests,
+            "avg_processing_time": facts.seconds / facts.requests.max(1) as f64,
+            "memory_usage_mb": megabytes(facts.process.memory_kib),
+            "cache_hits": facts.cache_hits,
+            "prometheus_endpoint": "/metrics",
+        },
+    })))
+}
+
+/// `GET /metrics`: for administrators and for programs on this machine, or for all where the settings
+/// say so.
+pub async fn prometheus(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+    // What a proxy on this machine passes on comes from elsewhere.
+    let local = cx.peer.is_loopback() && !cx.request.headers.contains_key("x-forwarded-for");
+    let admin = caller
+        .as_ref()
+        .is_some_and(|caller| caller.role == Role::Admin);
+    if !(local || admin || cx.app.config.metrics_public) {
+        return Err(match caller {
+            None => who::missing(),
+            Some(_) => ApiError::new(Kind::Forbidden, "this is for administrators"),
+        });
+    }
+    let facts = Facts::gather(&cx).await?;
+    let text = facts.exposition(cx.server.stats.classes());
+    Ok(Reply::bytes(
+        text,
+        "text/plain; version=0.0.4; charset=utf-8",
     ))
+}
+
+/// `GET /api/internal/resources`.
+pub async fn resources(cx: Cx) -> Result<Reply, ApiError> {
+    let process = Process::now();
+    let up = uptime(&cx.app).as_secs_f64();
+    Ok(Reply::json(&json!({
+        "memory_mb": megabytes(process.memory_kib),
+        // Of one processor, on average since the start.
+        "cpu_percent": tenths(process.cpu.as_secs_f64() * 100.0 / up.max(0.01)),
+        "open_files": process.open_files,
+        "connections": cx.server.stats.open.load(Relaxed),
+        "threads": process.threads,
+    })))
+}
+
+struct Facts {
+    uptime: u64,
+    requests: u64,
+    seconds: f64,
+    open: usize,
+    turned_away: u64,
+    cache_hits: u64,
+    process: Process,
+}
+
+impl Facts {
+    async fn gather(cx: &Cx) -> Result<Self, ApiError> {
+        let stats = &cx.server.stats;
+        Ok(Self {
+            uptime: uptime(&cx.app).as_secs(),
+            requests: stats.total(),
+            seconds: stats.seconds(),
+            open: stats.open.load(Relaxed),
+            turned_away: stats.turned_away.load(Relaxed),
+            cache_hits: cx.app.cache_hits().await?,
+            process: Process::now(),
+        })
+    }
+
+    fn exposition(&self, classes: [u64; 5]) -> String {
+        let mut text = String::from(
+            "# HELP quire_requests_total Requests answered.\n# TYPE quire_requests_total counter\n",
+        );
+        for (class, count) in classes.iter().enumerate() {
+            let class = class + 1;
+            text.push_str(&format!(
+                "quire_requests_total{{class=\"{class}xx\"}} {count}\n"
+            ));
+        }
+        for (name, kind, help, value) in [
+            (
+                "quire_request_seconds_total",
+                "counter",
+                "Time spent until answers began.",
+                self.seconds,
+            ),
+            (
+                "quire_connections",
+                "gauge",
+                "Connections open.",
+                self.open as f64,
+            ),
+            (
+                "quire_connections_refused_total",
+                "counter",
+                "Connections turned away.",
+                self.turned_away as f64,
+            ),
+            (
+                "quire_cache_hits_total",
+                "counter",
+                "Answers given again.",
+                self.cache_hits as f64,
+            ),
+            (
+                "process_resident_memory_bytes",
+                "gauge",
+                "Resident memory.",
+                self.process.memory_kib as f64 * 1024.0,
+            ),
+            (
+                "process_cpu_seconds_total",
+                "counter",
+                "Processor time.",
+                self.process.cpu.as_secs_f64(),
+            ),
+            (
+                "process_open_fds",
+                "gauge",
+                "Open file handles.",
+                self.process.open_files as f64,
+            ),
+            (
+                "process_threads",
+                "gauge",
+                "Threads.",
+                self.process.threads as f64,
+            ),
+            (
+                "quire_uptime_seconds",
+                "gauge",
+                "Time since the start.",
+                self.uptime as f64,
+            ),
+        ] {
+            text.push_str(&format!(
+                "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
+            ));
+        }
+        text
+    }
+}
+
+fn uptime(app: &App) -> Duration {
+    clock::now().since(app.started)
+}
+
+fn megabytes(kibibytes: u64) -> f64 {
+    tenths(kibibytes as f64 / 1024.0)
+}
+
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
 }

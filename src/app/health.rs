@@ -1,0 +1,112 @@
+//! How the program is: its database, its cache, the process. Reads, never repairs.
+
+use std::time::Duration;
+
+use super::{App, Result, folder};
+use crate::store::{self, answers};
+
+/// What the database says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// Whether reading and writing last went well.
+    pub works: bool,
+    /// The engine and its version.
+    pub engine: String,
+}
+
+/// What the operating system says about this process.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Process {
+    /// Resident memory, in kibibytes.
+    pub memory_kib: u64,
+    /// Processor time spent since the start.
+    pub cpu: Duration,
+    /// File handles that are open.
+    pub open_files: usize,
+    /// Threads.
+    pub threads: u64,
+}
+
+impl App {
+    /// How the last read and the last commit went. Costs nothing.
+    pub fn database(&self) -> Database {
+        Database {
+            works: self.store.check().is_ok(),
+            engine: format!("SQLite {}", store::engine_version()),
+        }
+    }
+    /// Really asks the database, so that `database` is true of now. Gives up after five seconds.
+    pub async fn probe_database(&self) -> bool {
+        let asked = tokio::time::timeout(Duration::from_secs(5), self.store.probe()).await;
+        let there = folder::database(&self.config.data_dir);
+        matches!(asked, Ok(Ok(()))) && tokio::fs::metadata(there).await.is_ok()
+    }
+    /// How often an answer was given again instead of bought again.
+    pub async fn cache_hits(&self) -> Result<u64> {
+        let stats = self.store.read(|db| answers::stats(db)).await?;
+        Ok(stats.hits)
+    }
+    /// Whether some model can be asked at all.
+    pub fn can_answer(&self) -> bool {
+        !self.config.providers.is_empty() || self.config.use_mock != Some(false)
+    }
+}
+
+impl Process {
+    /// As it is now. What cannot be read is zero.
+    pub fn now() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let files = std::fs::read_dir("/proc/self/fd");
+        Self {
+            memory_kib: line(&status, "VmRSS:"),
+            cpu: cpu(&stat),
+            // Less the one that the counting itself opens.
+            open_files: files.map_or(0, |files| files.count().saturating_sub(1)),
+            threads: line(&status, "Threads:"),
+        }
+    }
+}
+
+fn line(status: &str, name: &str) -> u64 {
+    let mut lines = status.lines();
+    let found = lines.find_map(|line| line.strip_prefix(name));
+    let number = found.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    number.unwrap_or_default()
+}
+
+/// The process's name may hold anything, so the fields are counted from the last bracket on.
+fn cpu(stat: &str) -> Duration {
+    let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let ticks = rest.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.filter_map(|tick| tick.parse::<u64>().ok()).sum();
+    // A tick is a hundredth of a second on every Linux that a program can see.
+    Duration::from_millis(ticks * 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proc_is_understood() {
+        let status = "Name:\tquire\nVmRSS:\t    4321 kB\nThreads:\t7\n";
+        assert_eq!(
+            (line(status, "VmRSS:"), line(status, "Threads:")),
+            (4321, 7)
+        );
+        assert_eq!(line(status, "VmSwap:"), 0);
+        let stat = "9 (a) b) S 1 9 9 0 -1 4194560 500 0 0 0 12 30 0 0 20 0 7 0 100 0";
+        assert_eq!(cpu(stat), Duration::from_millis(420));
+        assert_eq!(cpu(""), Duration::ZERO);
+    }
+
+    #[test]
+    fn this_process_is_alive() {
+        let now = Process::now();
+        assert!(
+            now.memory_kib > 100 && now.threads > 0 && now.open_files > 2,
+            "{now:?}"
+        );
+    }
+}
