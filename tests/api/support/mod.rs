@@ -4,5 +4,5 @@
 pub mod client;
 pub mod server;
 
-pub use client::Answer;
+pub use client::{Answer, Client};
 pub use server::Server;
