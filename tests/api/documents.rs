@@ -1,163 +1,61 @@
 //! Documents over a real socket: what is taken, what is refused, and that nobody meets another's.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::thread::JoinHandle;
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::Duration;
 
-use quire::app::App;
-use quire::app::accounts::{NewAccount, Visit};
-use quire::clock;
-use quire::config::{self, Layers};
-use quire::http::{Door, serve};
-use serde_json::Value;
-use tokio::sync::oneshot;
+use serde_json::{Value, json};
 
-const LIMIT: u64 = 100_000;
+use crate::support::client::PASSWORD;
+use crate::support::server::rest;
+use crate::support::{Answer, Client, Server};
 
-/// A running server with two people; stopped and removed at the end.
+/// The smallest limit that the settings allow.
+const LIMIT: usize = 1 << 20;
+
+/// A running server with two people, the first of them its administrator.
 struct House {
-    address: SocketAddr,
-    folder: PathBuf,
-    tokens: [String; 2],
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    server: Server,
+    people: [Client; 2],
 }
 
 impl House {
     fn new() -> Self {
-        let chance = quire::crypto::random::<8>().expect("chance");
-        let folder =
-            std::env::temp_dir().join(format!("quire-api-{}", quire::crypto::hex(&chance)));
-        let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let mut config = config::load(&Layers {
-            environment: vec![
-                setting("ENVIRONMENT", "test"),
-                setting("PASSWORD_ROUNDS", "1000"),
-                setting("BODY_TIMEOUT", "2"),
-                setting("QUIRE_DATA", &folder.to_string_lossy()),
-            ],
-            ..Layers::default()
-        })
-        .expect("sound settings");
-        config.limits.max_upload = LIMIT;
-        let (ready, started) = std::sync::mpsc::channel();
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(async {
-                let app = App::open(config).expect("an app");
-                let tokens = [
-                    sign_up(&app, "a@example.org").await,
-                    sign_up(&app, "b@example.org").await,
-                ];
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-                    .await
-                    .expect("a port");
-                ready
-                    .send((listener.local_addr().expect("bound"), tokens))
-                    .expect("waited for");
-                let stopped = async {
-                    let _ = stopped.await;
-                };
-                serve(
-                    app.clone(),
-                    vec![Door {
-                        listener,
-                        index: false,
-                    }],
-                    stopped,
-                )
-                .await;
-                app.close().await;
-            });
-        });
-        let (address, tokens) = started.recv().expect("started");
-        Self {
-            address,
-            folder,
-            tokens,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        let server = Server::with(&[("MAX_UPLOAD_MB", "1"), ("BODY_TIMEOUT", "2")]);
+        let people = ["a@example.org", "b@example.org"].map(|email| server.user(email));
+        Self { server, people }
     }
-
     fn ask(&self, who: usize, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
-        let mut socket = self.connect();
-        let head = self.head(who, method, path, kind, body.len());
-        // A server that refuses may close before it has read all; its answer is still there.
-        let _ = socket
-            .write_all(head.as_bytes())
-            .and_then(|()| socket.write_all(body));
-        Answer::read(socket)
-    }
-    fn connect(&self) -> TcpStream {
-        let socket = TcpStream::connect(self.address).expect("a connection");
-        socket
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .expect("a limit");
-        socket
-    }
-    fn head(&self, who: usize, method: &str, path: &str, kind: &str, length: usize) -> String {
-        format!(
-            "{method} {path} HTTP/1.1\r\nhost: quire\r\nauthorization: Bearer {}\r\nconnection: close\r\n\
-             content-type: {kind}\r\ncontent-length: {length}\r\n\r\n",
-            self.tokens[who]
-        )
+        self.people[who]
+            .clone()
+            .send(method, path, Some((kind, body)))
     }
     fn get(&self, who: usize, path: &str) -> Answer {
-        self.ask(who, "GET", path, "text/plain", b"")
+        self.people[who].clone().get(path)
+    }
+    fn delete(&self, who: usize, path: &str) -> Answer {
+        self.people[who].clone().delete(path)
     }
     fn send(&self, who: usize, name: &str, bytes: &[u8]) -> Answer {
         let form = Form::default().file("file", name, bytes).end();
         self.ask(who, "POST", "/api/upload-document", FORM, &form)
     }
     fn post(&self, who: usize, path: &str, body: Value) -> Answer {
-        self.ask(
-            who,
-            "POST",
-            path,
-            "application/json",
-            body.to_string().as_bytes(),
-        )
+        self.people[who].clone().post(path, body)
     }
     fn files(&self, folder: &str) -> usize {
-        std::fs::read_dir(self.folder.join(folder)).map_or(0, Iterator::count)
+        std::fs::read_dir(self.server.folder().join(folder)).map_or(0, Iterator::count)
     }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-        let _ = std::fs::remove_dir_all(&self.folder);
+    /// The first person's token, for requests written by hand.
+    fn head(&self, length: usize) -> String {
+        let account = json!({"email": "a@example.org", "password": PASSWORD});
+        let signed_in = self.server.client().post("/api/auth/login", account).json();
+        let token = signed_in["access_token"].as_str().expect("a token");
+        format!(
+            "POST /api/upload-document HTTP/1.1\r\nhost: quire\r\nauthorization: Bearer {token}\r\n\
+             connection: close\r\ncontent-type: {FORM}\r\ncontent-length: {length}\r\n\r\n"
+        )
     }
-}
-
-async fn sign_up(app: &App, email: &str) -> String {
-    let password = "Tr4verse-Orchid";
-    let new = NewAccount {
-        email: email.into(),
-        password: password.into(),
-        name: String::new(),
-        invite: None,
-    };
-    let visit = Visit::local(clock::now());
-    app.accounts()
-        .register(new, &visit)
-        .await
-        .expect("an account");
-    app.accounts()
-        .login(email, password, &visit)
-        .await
-        .expect("signed in")
-        .access
 }
 
 const FORM: &str = "multipart/form-data; boundary=quireboundary";
@@ -189,48 +87,19 @@ impl Form {
     }
 }
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
+trait Expect {
+    fn expect(self, status: u16) -> Value;
+    fn refused_with(self, status: u16, words: &[&str]);
 }
 
-impl Answer {
-    fn read(mut socket: TcpStream) -> Self {
-        let mut bytes = Vec::new();
-        let _ = socket.read_to_end(&mut bytes);
-        let end = bytes
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-            .expect("an answer");
-        let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-        assert!(!head.contains("transfer-encoding"), "{head}");
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|text| text.parse().ok())
-            .expect("a status");
-        Self {
-            status,
-            head,
-            body: bytes.split_off(end + 4),
-        }
-    }
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).expect("JSON")
-    }
+impl Expect for Answer {
     #[track_caller]
     fn expect(self, status: u16) -> Value {
-        assert_eq!(
-            self.status,
-            status,
-            "{}",
-            String::from_utf8_lossy(&self.body)
-        );
+        assert_eq!(self.status, status, "{}", self.text());
         self.json()
     }
     #[track_caller]
-    fn refused(self, status: u16, words: &[&str]) {
+    fn refused_with(self, status: u16, words: &[&str]) {
         let error = self.expect(status);
         let message = error["message"].as_str().expect("a message").to_lowercase();
         for word in words {
@@ -273,7 +142,7 @@ fn kinds_and_encodings() {
         let path = format!("/api/documents/{}", kept["id"].as_str().expect("an id"));
         assert_eq!(house.get(0, &path).expect(200), kept);
         assert_eq!(
-            house.get(0, &format!("{path}/content")).body,
+            house.get(0, &format!("{path}/content")).bytes,
             bytes,
             "{name}"
         );
@@ -295,7 +164,7 @@ fn kinds_and_encodings() {
     );
     house
         .get(0, "/api/documents?cursor=x")
-        .refused(422, &["cursor"]);
+        .refused_with(422, &["cursor"]);
 }
 
 #[test]
@@ -325,19 +194,15 @@ fn hostile_names_are_only_names() {
             ),
         );
         assert_eq!(content.status, 200);
-        for header in [
-            "content-disposition: attachment; filename=\"",
-            "sandbox",
-            "x-content-type-options: nosniff",
+        for (header, value) in [
+            ("content-disposition", "attachment; filename=\""),
+            ("content-security-policy", "sandbox"),
+            ("x-content-type-options", "nosniff"),
         ] {
-            assert!(
-                content.head.contains(header),
-                "{header} in {}",
-                content.head
-            );
+            assert!(content.header(header).contains(value), "{header}");
         }
     }
-    let names: Vec<_> = std::fs::read_dir(house.folder.join("documents"))
+    let names: Vec<_> = std::fs::read_dir(house.server.folder().join("documents"))
         .expect("a folder")
         .map(|entry| {
             entry
@@ -379,19 +244,23 @@ fn what_cannot_be_taken_is_refused_and_leaves_nothing() {
             "supported",
         ),
     ] {
-        house.send(0, name, bytes).refused(415, &[words, "not"]);
+        house
+            .send(0, name, bytes)
+            .refused_with(415, &[words, "not"]);
     }
-    house.send(0, "a.txt", b"").refused(400, &["file", "empty"]);
+    house
+        .send(0, "a.txt", b"")
+        .refused_with(400, &["file", "empty"]);
     let nothing = Form::default().text("other", "x").end();
     house
         .ask(0, "POST", "/api/upload-document", FORM, &nothing)
-        .refused(400, &["file"]);
+        .refused_with(400, &["file"]);
     house
         .ask(0, "POST", "/api/upload-document", FORM, b"")
-        .refused(400, &[]);
+        .refused_with(400, &[]);
     house
         .ask(0, "POST", "/api/upload-document", "application/json", b"{}")
-        .refused(400, &["file"]);
+        .refused_with(400, &["file"]);
     house
         .ask(
             0,
@@ -400,18 +269,18 @@ fn what_cannot_be_taken_is_refused_and_leaves_nothing() {
             "multipart/form-data",
             b"x",
         )
-        .refused(400, &["file"]);
+        .refused_with(400, &["file"]);
     let mut cut = Form::default()
         .file("file", "a.txt", b"these words are cut off")
         .end();
     cut.truncate(cut.len() - 25);
     house
         .ask(0, "POST", "/api/upload-document", FORM, &cut)
-        .refused(400, &[]);
-    for size in [LIMIT as usize + 1, LIMIT as usize * 300] {
+        .refused_with(400, &[]);
+    for size in [LIMIT + 1, LIMIT * 300] {
         house
             .send(0, "big.txt", &b"word ".repeat(size / 5 + 1))
-            .refused(413, &["larger"]);
+            .refused_with(413, &["larger"]);
     }
     assert_eq!((house.files("documents"), house.files("tmp")), (0, 0));
     let list = house.get(0, "/api/documents").expect(200);
@@ -424,7 +293,7 @@ fn what_cannot_be_taken_is_refused_and_leaves_nothing() {
         (&"failed".into(), &"there is no text in the file".into())
     );
     house
-        .send(0, "exact.txt", &b"abcd ".repeat(LIMIT as usize / 5))
+        .send(0, "exact.txt", &b"abcd ".repeat(LIMIT / 5))
         .expect(200);
 }
 
@@ -435,8 +304,8 @@ fn a_client_that_leaves_or_stalls_half_way_leaves_nothing() {
         .file("file", "a.txt", &b"word ".repeat(10_000))
         .end();
     let half = |house: &House| {
-        let mut socket = house.connect();
-        let head = house.head(0, "POST", "/api/upload-document", FORM, form.len());
+        let mut socket = house.server.connect();
+        let head = house.head(form.len());
         socket
             .write_all(head.as_bytes())
             .and_then(|()| socket.write_all(&form[..20_000]))
@@ -446,7 +315,11 @@ fn a_client_that_leaves_or_stalls_half_way_leaves_nothing() {
     };
     drop(half(&house));
     wait_for(|| house.files("tmp") == 0);
-    Answer::read(half(&house)).refused(408, &["too long"]);
+    let answer = rest(&mut half(&house));
+    assert!(
+        answer.starts_with("HTTP/1.1 408 ") && answer.contains("too long"),
+        "{answer}"
+    );
     wait_for(|| house.files("tmp") == 0);
     assert_eq!(house.files("documents"), 0);
 }
@@ -471,11 +344,11 @@ fn the_same_bytes_are_one_document_and_nobody_meets_another_s() {
     assert_eq!(house.send(0, "b.md", text).expect(200)["id"], first["id"]);
     let path = format!("/api/documents/{}", first["id"].as_str().expect("an id"));
     for rest in ["", "/text", "/search?q=zanzibar", "/content"] {
-        house.get(1, &format!("{path}{rest}")).refused(404, &[]);
+        house
+            .get(1, &format!("{path}{rest}"))
+            .refused_with(404, &[]);
     }
-    house
-        .ask(1, "DELETE", &path, "text/plain", b"")
-        .refused(404, &[]);
+    house.delete(1, &path).refused_with(404, &[]);
     assert_eq!(
         house.get(1, "/api/documents").expect(200)["documents"]
             .as_array()
@@ -506,15 +379,15 @@ fn delete_really_deletes() {
     );
     assert_eq!(search("nowhere").expect(200)["count"], 0);
     assert_eq!(search("%22%20OR%20*%20NEAR(").expect(200)["count"], 0);
-    search("").refused(422, &["search"]);
-    let gone = house.ask(0, "DELETE", &path, "text/plain", b"").expect(200);
+    search("").refused_with(422, &["search"]);
+    let gone = house.delete(0, &path).expect(200);
     assert_eq!(gone["success"], true);
     for rest in ["", "/text", "/search?q=zanzibar", "/content"] {
-        house.get(0, &format!("{path}{rest}")).refused(404, &[]);
+        house
+            .get(0, &format!("{path}{rest}"))
+            .refused_with(404, &[]);
     }
-    house
-        .ask(0, "DELETE", &path, "text/plain", b"")
-        .refused(404, &[]);
+    house.delete(0, &path).refused_with(404, &[]);
     assert_eq!(house.files("documents"), 0);
     assert_ne!(
         house
@@ -528,7 +401,7 @@ fn delete_really_deletes() {
 fn parts_out_of_order_and_resumed() {
     let house = House::new();
     let text = "part ".repeat(500);
-    let announced = |size: u64, chunk: u64, total: u32| serde_json::json!({"fileName": "../long.txt", "fileSize": size, "chunkSize": chunk, "totalChunks": total});
+    let announced = |size: usize, chunk: usize, total: u32| json!({"fileName": "../long.txt", "fileSize": size, "chunkSize": chunk, "totalChunks": total});
     let opened = house
         .post(
             0,
@@ -550,23 +423,23 @@ fn parts_out_of_order_and_resumed() {
         house.post(
             who,
             "/api/finalize-document-upload",
-            serde_json::json!({"sessionId": id}),
+            json!({"sessionId": id}),
         )
     };
     assert_eq!(
         part(0, 2, &text[2_000..]).expect(200)["receivedChunks"],
-        serde_json::json!([2])
+        json!([2])
     );
-    part(0, 0, &text[..999]).refused(422, &["1000 bytes"]);
-    part(0, 3, "x").refused(422, &["chunkindex"]);
-    part(1, 0, &text[..1_000]).refused(404, &[]);
-    finalize(0).refused(400, &["missing: 0, 1"]);
-    finalize(1).refused(404, &[]);
+    part(0, 0, &text[..999]).refused_with(422, &["1000 bytes"]);
+    part(0, 3, "x").refused_with(422, &["chunkindex"]);
+    part(1, 0, &text[..1_000]).refused_with(404, &[]);
+    finalize(0).refused_with(400, &["missing: 0, 1"]);
+    finalize(1).refused_with(404, &[]);
     let session = format!("/api/document-sessions/{id}");
-    house.get(1, &session).refused(404, &[]);
+    house.get(1, &session).refused_with(404, &[]);
     assert_eq!(
         house.get(0, &session).expect(200)["receivedChunks"],
-        serde_json::json!([2])
+        json!([2])
     );
     part(0, 1, &text[1_000..2_000]).expect(200);
     assert_eq!(part(0, 0, &text[..1_000]).expect(200)["complete"], true);
@@ -575,7 +448,7 @@ fn parts_out_of_order_and_resumed() {
         (&kept["words"], &kept["size"]),
         (&500.into(), &2_500.into())
     );
-    finalize(0).refused(404, &[]);
+    finalize(0).refused_with(404, &[]);
     assert_eq!((house.files("uploads"), house.files("tmp")), (0, 0));
 
     house
@@ -584,32 +457,36 @@ fn parts_out_of_order_and_resumed() {
             "/api/create-document-session",
             announced(LIMIT + 1, LIMIT + 1, 1),
         )
-        .refused(413, &["larger"]);
+        .refused_with(413, &["larger"]);
     house
         .post(0, "/api/create-document-session", announced(10, 3, 3))
-        .refused(422, &["totalchunks"]);
+        .refused_with(422, &["totalchunks"]);
     house
-        .post(
-            0,
-            "/api/create-document-session",
-            serde_json::json!({"fileName": 1}),
-        )
-        .refused(422, &[]);
+        .post(0, "/api/create-document-session", json!({"fileName": 1}))
+        .refused_with(422, &[]);
 }
 
 #[test]
 fn without_a_credential_nothing_is_taken() {
     let house = House::new();
     let form = Form::default().file("file", "a.txt", b"words").end();
-    let mut socket = house.connect();
-    let head = format!(
-        "POST /api/upload-document HTTP/1.1\r\nhost: quire\r\nconnection: close\r\ncontent-type: {FORM}\r\ncontent-length: {}\r\n\r\n",
-        form.len()
-    );
-    socket
-        .write_all(head.as_bytes())
-        .and_then(|()| socket.write_all(&form))
-        .expect("sent");
-    Answer::read(socket).refused(401, &[]);
+    let answer = house
+        .server
+        .client()
+        .send("POST", "/api/upload-document", Some((FORM, &form)));
+    answer.refused(401, "UNAUTHENTICATED");
     assert_eq!((house.files("documents"), house.files("tmp")), (0, 0));
+}
+
+#[test]
+fn an_account_takes_its_documents_along() {
+    let house = House::new();
+    let mine = house.send(0, "a.txt", b"mine").expect(200);
+    house.send(1, "b.txt", b"theirs").expect(200);
+    let them = house.get(1, "/api/users/me").expect(200)["user_id"].clone();
+    let path = format!("/api/admin/users/{}", them.as_str().expect("an id"));
+    house.delete(0, &path).expect(200);
+    assert_eq!(house.files("documents"), 1);
+    let left = house.get(0, "/api/documents").expect(200);
+    assert_eq!(left["documents"][0]["id"], mine["id"]);
 }
