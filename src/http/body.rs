@@ -94,10 +94,16 @@ impl Inbound {
         self.body.size_hint().exact()
     }
 
+    /// The refusal of a body that is longer than its limit by its own account.
+    pub(super) fn announces_too_much(&self) -> Option<Fault> {
+        let length = self.announced()?;
+        (length > self.most).then_some(Fault::TooLarge(self.most))
+    }
+
     /// Reads on for a moment without keeping anything. A client that is still sending would otherwise
     /// see its connection reset before it sees the answer.
-    async fn discard(mut self) {
-        const MOST: u64 = 16 << 20;
+    pub(super) async fn discard(mut self) {
+        const MOST: u64 = 64 << 20;
         let rest = async {
             let mut seen = 0;
             while let Some(Ok(frame)) = self.body.frame().await {
@@ -120,8 +126,8 @@ impl Body for Inbound {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let most = self.most;
-        if self.announced().is_some_and(|length| length > most) {
-            return Poll::Ready(Some(Err(Fault::TooLarge(most))));
+        if let Some(fault) = self.announces_too_much() {
+            return Poll::Ready(Some(Err(fault)));
         }
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
             let patience = self.patience;

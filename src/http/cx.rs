@@ -137,7 +137,7 @@ impl Cx {
         Ok(Inbound::new(incoming, most, limits.body_timeout))
     }
     /// The body as a form with files, in pieces.
-    pub fn multipart(&mut self) -> Result<multer::Multipart<'static>, ApiError> {
+    pub async fn multipart(&mut self) -> Result<multer::Multipart<'static>, ApiError> {
         let kind = self.header(CONTENT_TYPE).unwrap_or_default();
         let boundary = multer::parse_boundary(kind).map_err(|_| {
             let error = Error::new(
@@ -146,7 +146,12 @@ impl Cx {
             );
             error.resolve("send the file in the field \"file\" of a multipart/form-data body")
         })?;
-        let stream = http_body_util::BodyDataStream::new(self.body()?);
+        let body = self.body()?;
+        if let Some(fault) = body.announces_too_much() {
+            body.discard().await;
+            return Err(fault.into());
+        }
+        let stream = http_body_util::BodyDataStream::new(body);
         Ok(multer::Multipart::new(stream, boundary))
     }
 }

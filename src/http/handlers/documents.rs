@@ -38,7 +38,7 @@ const LONGEST_FIELD: usize = 1_024;
 
 /// POST /api/upload-document
 pub async fn upload(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let mut form = cx.multipart()?;
+    let mut form = cx.multipart().await?;
     let mut file = None;
     while let Some(field) = form.next_field().await? {
         if field.name() == Some("file") && file.is_none() {
@@ -166,7 +166,7 @@ pub async fn progress(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 /// POST /api/upload-document-chunk
 pub async fn put_part(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let (mut id, mut number, mut part) = (None, None, None);
-    let mut form = cx.multipart()?;
+    let mut form = cx.multipart().await?;
     while let Some(field) = form.next_field().await? {
         match field.name() {
             Some("sessionId") => id = Some(small(field).await?),
@@ -209,10 +209,12 @@ pub async fn finalize(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 async fn take(cx: &Cx, mut field: Field<'_>) -> Result<Received, ApiError> {
     let mut incoming = cx.app.documents().begin()?;
     while let Some(piece) = field.chunk().await? {
-        incoming
-            .write(&piece)
-            .await
-            .map_err(|error| ApiError::from(error).closing())?;
+        if let Err(error) = incoming.write(&piece).await {
+            // The form has its own limit a little above, so this ends. A client that is still sending
+            // would otherwise see its connection reset before it sees the answer.
+            while let Ok(Some(_)) = field.chunk().await {}
+            return Err(ApiError::from(error).closing());
+        }
     }
     Ok(incoming.finish().await?)
 }
