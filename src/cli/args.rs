@@ -165,3 +165,63 @@ fn optional(parser: &mut Parser) -> Result<String, Failure> {
         .optional_value()
         .map_or_else(|| Ok("true".to_owned()), text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Call, Failure> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn check(line: &str, expected: &str) {
+        let call = read(line).unwrap_or_else(|failure| panic!("{line}: {failure:?}"));
+        let said = format!(
+            "{} {:?} {:?} {:?}",
+            call.command.name, call.words, call.options, call.settings
+        );
+        assert_eq!(said, expected, "{line}");
+    }
+
+    #[test]
+    fn calls() {
+        check("", "serve [] [] []");
+        check("--port 9", r#"serve [] [] [("PORT", "9")]"#);
+        check(
+            "serve --port=9 --data /d",
+            r#"serve [] [] [("PORT", "9"), ("QUIRE_DATA", "/d")]"#,
+        );
+        check("--use-mock serve", r#"serve [] [] [("USE_MOCK", "true")]"#);
+        check("--use-mock=false", r#"serve [] [] [("USE_MOCK", "false")]"#);
+        check(
+            "ask what --file a --file b --json",
+            r#"ask ["what"] [("file", "a"), ("file", "b"), ("json", "")] []"#,
+        );
+        check(
+            "user add a@b.co --admin",
+            r#"user ["add", "a@b.co"] [("admin", "")] []"#,
+        );
+        check("ask --help", r#"help ["ask"] [] []"#);
+        check("-h", "help [] [] []");
+        check("--version", "version [] [] []");
+        check("ask -- --port", r#"ask ["--port"] [] []"#);
+    }
+
+    #[test]
+    fn wrong_lines_say_what_is_wrong() {
+        for (line, why) in [
+            ("sevre", "no command \"sevre\""),
+            ("--prot 9", "no option --prot"),
+            ("-x", "no option -x"),
+            ("--port", "--port needs a value"),
+            ("--file a ask", "belongs to `quire ask`"),
+            ("serve --json", "belongs to `quire ask`"),
+            ("ask --json=yes", "unexpected"),
+        ] {
+            match read(line) {
+                Err(Failure::Usage(text)) => assert!(text.contains(why), "{line}: {text}"),
+                other => panic!("{line}: {:?}", other.map(|call| call.words)),
+            }
+        }
+    }
+}

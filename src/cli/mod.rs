@@ -2,6 +2,7 @@
 //! into text and exit codes. Knows nothing of how anything is done.
 
 mod args;
+mod ask;
 mod backup;
 mod doctor;
 mod help;
@@ -67,6 +68,18 @@ pub static COMMANDS: &[Command] = &[
         name: "serve", usage: "", summary: "start the server (this is what happens without a command)",
         details: "Prints its address once it is ready. Stops at SIGTERM or SIGINT: running requests and\nanalyses get SHUTDOWN_TIMEOUT seconds; a second signal ends it at once.",
         options: &[], run: serve::run,
+    },
+    Command {
+        name: "ask", usage: "QUESTION", summary: "put a question to a panel of models and print the answer",
+        details: "Progress goes to stderr, the answer to stdout. The run is kept in the history of the oldest\nadmin, or of the account named with --as; where there is no account yet, nothing is kept.",
+        options: &[
+            choice("file", "FILE", "a document the models shall read; may be repeated"),
+            choice("models", "A,B,C", "the members of the panel; default: the first three that are available"),
+            choice("pattern", "NAME", "how the panel works; default: confidence"),
+            choice("as", "EMAIL", "whose account runs it"),
+            choice("json", "", "print the whole result as JSON"),
+        ],
+        run: ask::run,
     },
     Command {
         name: "user", usage: "add|list|passwd|reset-link|invite|role|disable|enable|delete [EMAIL] …", summary: "manage accounts",

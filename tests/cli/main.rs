@@ -453,3 +453,57 @@ fn a_port_that_is_taken_is_told() {
         "{err}"
     );
 }
+
+#[test]
+fn a_question_is_answered_without_an_account_and_nothing_stays() {
+    let place = Place::new();
+    let document = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/documents/gpl-3.txt"
+    );
+    let question = "What must be done to convey modified source versions?";
+    let words = [
+        "ask",
+        question,
+        "--file",
+        document,
+        "--pattern",
+        "summarize",
+        "--models",
+        "demo/extract",
+        "--json",
+    ];
+    let said = place.run(&words);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let result: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(result["status"], "completed", "{result}");
+    assert!(said.err.contains("demo/extract answered"), "{}", said.err);
+    assert!(said.err.contains("this run is not kept"), "{}", said.err);
+    assert!(!place.data().exists());
+}
+
+#[test]
+fn questions_that_cannot_be_put() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).well();
+    for (words, why) in [
+        (
+            &["ask", "q", "--models", "nobody/nothing"][..],
+            "nobody/nothing",
+        ),
+        (&["ask", "q", "--pattern", "nonsense"], "nonsense"),
+        (
+            &["ask", "q", "--file", "nowhere.txt"],
+            "cannot read nowhere.txt",
+        ),
+        (
+            &["ask", "q", "--as", "b@b.co"],
+            "no account with this email",
+        ),
+        (&["ask", ""], "prompt"),
+    ] {
+        let err = place.run(words).refused(1);
+        assert!(err.contains(why), "{words:?}: {err}");
+    }
+    place.run(&["ask"]).refused(2);
+}

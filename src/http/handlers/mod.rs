@@ -4,7 +4,7 @@
 pub mod accounts;
 pub mod admin;
 pub mod analyses;
-mod analysis_shape;
+pub mod analysis_shape;
 pub mod api_keys;
 pub mod documents;
 pub mod health;

@@ -1,0 +1,317 @@
+//! `quire ask`: one analysis from the command line. Progress to stderr, the answer to stdout. Does by itself
+//! what the server does, with the same app; where a server holds the data folder, or nobody has an account
+//! yet, it works in a folder that is thrown away.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::args::Call;
+use super::{Failure, Outcome, block_on, failed, print, usage};
+use crate::app::accounts::{NewAccount, Visit, random_password};
+use crate::app::analyses::Wanted;
+use crate::app::{self, App, folder};
+use crate::config::Config;
+use crate::domain::analysis::{Analysis, Status};
+use crate::domain::document::DocumentStatus;
+use crate::domain::id::AnalysisId;
+use crate::domain::user::{Caller, Role, User};
+use crate::http::handlers::analysis_shape;
+use crate::{clock, log};
+
+/// Runs the analysis that the words describe.
+pub(super) fn run(call: &Call) -> Outcome {
+    call.at_most(1)?;
+    let Some(question) = call.words.first() else {
+        return usage("ask needs a question: quire ask \"What does this say?\" --file report.txt");
+    };
+    let config = call.config()?;
+    log::configure(log::Level::Error, config.log_json);
+    block_on(async {
+        let home = Home::open(config, call.value("as")).await?;
+        let outcome = ask(call, question, &home).await;
+        home.app.close().await;
+        outcome
+    })
+}
+
+async fn ask(call: &Call, question: &str, home: &Home) -> Outcome {
+    let mut documents = Vec::new();
+    for file in call.values("file") {
+        documents.push(take_in(home, Path::new(file)).await?);
+    }
+    let names = call.value("models").unwrap_or_default().split(',');
+    let wanted = Wanted {
+        prompt: question.to_owned(),
+        models: names
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        pattern: call.value("pattern").map(str::to_owned),
+        documents,
+        ..Wanted::default()
+    };
+    let analyses = home.app.analyses();
+    let begun = analyses
+        .start(Some(&home.caller), wanted, clock::now())
+        .await?;
+    tokio::select! {
+        told = tell(home, &begun.id) => told?,
+        _ = tokio::signal::ctrl_c() => {
+            analyses.cancel(&home.caller, &begun.id).await?;
+        }
+    }
+    let report = analyses.show(&home.caller, &begun.id).await?;
+    if call.has("json") {
+        print(analysis_shape::full(&report))?;
+    }
+    conclude(&report.analysis, call.has("json"))
+}
+
+/// The answer, or why there is none.
+fn conclude(analysis: &Analysis, shown: bool) -> Outcome {
+    match (analysis.status, &analysis.synthesis) {
+        (Status::Completed, Some(_)) if shown => Ok(()),
+        (Status::Completed, Some(text)) => print(text.trim_end()),
+        (status, _) => {
+            let why = analysis.error.as_deref().unwrap_or("no answer was written");
+            failed(format!("the analysis is {}: {why}", status.as_str()))
+        }
+    }
+}
+
+/// Reads a file as an upload would be read.
+async fn take_in(home: &Home, path: &Path) -> Result<String, Failure> {
+    let shown = path.display();
+    let unreadable =
+        |error: std::io::Error| Failure::Failed(format!("cannot read {shown}: {error}"));
+    let documents = home.app.documents();
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut incoming = documents.begin()?;
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        let length = file.read(&mut piece).map_err(unreadable)?;
+        if length == 0 {
+            break;
+        }
+        incoming.write(&piece[..length]).await?;
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let received = incoming.finish().await?;
+    let document = documents
+        .upload(&home.caller.user, &name, received, clock::now())
+        .await?;
+    match document.status {
+        DocumentStatus::Failed => failed(format!("{shown}: {}", document.message)),
+        _ => {
+            progress(&format!(
+                "{shown}: {} words, read as {}",
+                document.words, document.kind
+            ));
+            Ok(document.id.to_string())
+        }
+    }
+}
+
+/// Follows the run and says what a person wants to know meanwhile.
+async fn tell(home: &Home, id: &AnalysisId) -> Outcome {
+    let mut watch = home.app.analyses().watch(Some(&home.caller), id, 0).await?;
+    while let Some(events) = watch.next().await.map_err(app::Error::from)? {
+        for event in events {
+            let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
+            if let Some(line) = line(&event.kind, &data) {
+                progress(&line);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One event as a line for a person; none for those that say only a piece.
+fn line(kind: &str, data: &Value) -> Option<String> {
+    let text = |name: &str| data[name].as_str().unwrap_or_default();
+    let number = |name: &str| data[name].as_u64().unwrap_or_default();
+    Some(match kind {
+        "analysis.started" => {
+            let models: Vec<_> = data["models"]
+                .as_array()?
+                .iter()
+                .filter_map(Value::as_str)
+                .collect();
+            format!(
+                "{} with {}; {} writes the answer",
+                text("pattern"),
+                models.join(", "),
+                text("ultra_model")
+            )
+        }
+        "stage.started" => format!(
+            "{} ({} of {})",
+            text("stage"),
+            number("index") + 1,
+            number("total")
+        ),
+        "member.completed" => {
+            let seconds = number("latency_ms") as f64 / 1000.0;
+            let cached = if data["cached"] == true {
+                ", from the cache"
+            } else {
+                ""
+            };
+            format!("  {} answered in {seconds:.1} s{cached}", text("model"))
+        }
+        "member.failed" => format!("  {} failed: {}", text("model"), text("error")),
+        _ => return None,
+    })
+}
+
+fn progress(line: &str) {
+    // Names of files and models come from outside and must not steer the terminal.
+    let clean: String = line.chars().filter(|c| !c.is_control()).collect();
+    let _ = writeln!(std::io::stderr().lock(), "{clean}");
+}
+
+/// Where the run lives, and as whom.
+struct Home {
+    app: Arc<App>,
+    caller: Caller,
+    _lock: Option<folder::Lock>,
+    // Last, so that it is removed when everything in it is closed.
+    _scrap: Option<Scrap>,
+}
+
+/// A folder that is removed at the end.
+struct Scrap(PathBuf);
+
+impl Drop for Scrap {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Home {
+    async fn open(config: Config, account: Option<&str>) -> Result<Self, Failure> {
+        let why = if !folder::database(&config.data_dir).exists() {
+            "there is no account yet"
+        } else if let Some(lock) = folder::lock(&config.data_dir)? {
+            let app = App::open(config.clone())?;
+            let user = match account {
+                Some(email) => Some(app.accounts().user_by_email(email).await?),
+                None => operator(&app).await?,
+            };
+            match user {
+                Some(user) if user.disabled => {
+                    return failed(format!("the account {} is locked", user.email));
+                }
+                Some(user) => return Ok(Self::of(app, user, Some(lock), None)),
+                None => app.close().await,
+            }
+            "there is no account yet"
+        } else {
+            "a server is using the data folder"
+        };
+        if account.is_some() {
+            return failed(format!("--as is not possible now: {why}"));
+        }
+        progress(&format!("{why}, so this run is not kept"));
+        Self::in_scrap(config).await
+    }
+
+    async fn in_scrap(mut config: Config) -> Result<Self, Failure> {
+        // A name nobody can have taken before us.
+        let path = std::env::temp_dir().join(format!("quire-ask-{}", random_password()?));
+        let scrap = Scrap(path.clone());
+        config.data_dir = path;
+        // Nobody ever signs in with it.
+        config.password_rounds = 1;
+        let app = App::open(config)?;
+        let new = NewAccount {
+            email: "nobody@quire.invalid".to_owned(),
+            password: random_password()?,
+            name: String::new(),
+            invite: None,
+        };
+        let visit = Visit::local(clock::now());
+        let user = app
+            .accounts()
+            .create_user(None, new, Role::Admin, &visit)
+            .await?;
+        Ok(Self::of(app, user, None, Some(scrap)))
+    }
+
+    fn of(app: Arc<App>, user: User, lock: Option<folder::Lock>, scrap: Option<Scrap>) -> Self {
+        let caller = Caller {
+            user: user.id,
+            role: user.role,
+            session: None,
+        };
+        Self {
+            app,
+            caller,
+            _lock: lock,
+            _scrap: scrap,
+        }
+    }
+}
+
+/// The oldest admin who is not locked: whoever set this up.
+async fn operator(app: &App) -> Result<Option<User>, Failure> {
+    let mut oldest = None;
+    let mut cursor = None;
+    loop {
+        let page = app.accounts().users(200, cursor).await?;
+        cursor = page.last().map(|user| user.id.clone());
+        if page.is_empty() {
+            return Ok(oldest);
+        }
+        let admins = page
+            .into_iter()
+            .filter(|user| user.role == Role::Admin && !user.disabled);
+        oldest = admins.last().or(oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn events_as_lines() {
+        for (kind, data, expected) in [
+            (
+                "analysis.started",
+                json!({"pattern": "gut", "models": ["a/b", "c/d"], "ultra_model": "a/b"}),
+                Some("gut with a/b, c/d; a/b writes the answer"),
+            ),
+            (
+                "stage.started",
+                json!({"stage": "meta", "index": 1, "total": 4}),
+                Some("meta (2 of 4)"),
+            ),
+            (
+                "member.completed",
+                json!({"model": "a/b", "latency_ms": 1250}),
+                Some("  a/b answered in 1.2 s"),
+            ),
+            (
+                "member.completed",
+                json!({"model": "a/b", "latency_ms": 0, "cached": true}),
+                Some("  a/b answered in 0.0 s, from the cache"),
+            ),
+            (
+                "member.failed",
+                json!({"model": "a/b", "error": "no"}),
+                Some("  a/b failed: no"),
+            ),
+            ("member.delta", json!({"text": "x"}), None),
+            ("stage.started", json!(null), Some(" (1 of 0)")),
+        ] {
+            assert_eq!(line(kind, &data).as_deref(), expected, "{kind}");
+        }
+    }
+}
