@@ -80,10 +80,9 @@ impl Board {
             &mut peers,
             self.plan.seed ^ ((self.stage as u64) << 32 | reader << 16),
         );
-        if task == Task::Revise {
-            own = Some(self.text_at(0, member).to_owned())
-                .filter(|text| !text.is_empty())
-                .or(own);
+        // What a revision changes is the answer that was reviewed, not the member's review of the others.
+        if task == Task::Revise && self.task_before(self.stage) == Some(Task::Review) {
+            own = Some(self.text_at(0, member).to_owned()).filter(|text| !text.is_empty());
         }
         Brief {
             task,
@@ -132,17 +131,21 @@ impl Board {
 
     /// Texts of the newest stage before `stage` in which anybody answered, by member.
     pub fn texts_before(&self, stage: usize) -> Vec<(usize, &str)> {
-        let of = |stage: usize| {
-            self.results
-                .values()
-                .filter(move |result| result.stage == stage && result.answered())
-        };
-        let newest = (0..stage).rev().find(|&stage| of(stage).next().is_some());
-        newest.map_or_else(Vec::new, |stage| {
-            of(stage)
-                .map(|result| (result.member, result.text.as_str()))
-                .collect()
-        })
+        let newest = self.newest_before(stage);
+        let of_newest = |result: &&StageAnswer| Some(result.stage) == newest && result.answered();
+        let texts = self.results.values().filter(of_newest);
+        texts
+            .map(|result| (result.member, result.text.as_str()))
+            .collect()
+    }
+
+    fn newest_before(&self, stage: usize) -> Option<usize> {
+        (0..stage).rev().find(|&stage| self.anyone_answered(stage))
+    }
+
+    fn task_before(&self, stage: usize) -> Option<Task> {
+        self.newest_before(stage)
+            .map(|stage| self.plan.stages[stage].task)
     }
 
     pub fn text_at(&self, stage: usize, member: usize) -> &str {
@@ -199,11 +202,15 @@ impl Board {
     pub fn request(&self, member: usize, deadline: Duration) -> Request {
         let asked = self.member(member).clone();
         let brief = self.brief(member);
+        let before = self.texts_before(self.stage);
+        let own = before
+            .iter()
+            .find(|(author, _)| *author == member && !self.is_last());
         let holes = prompt::Holes {
             brief: &brief,
-            own: brief.own.as_deref().unwrap_or_default(),
+            own: own.map_or("", |(_, text)| text),
             own_initial: self.text_at(0, member),
-            members: self.texts_before(self.stage).len(),
+            members: before.len(),
             nonce: &self.plan.nonce,
         };
         let user = prompt::user_message(&self.plan.stages[self.stage].prompt, &holes);

@@ -212,6 +212,36 @@ fn first_answers_are_independent_and_later_readers_see_letters_only() {
 }
 
 #[test]
+fn a_revision_holds_the_first_answer_and_the_own_review_apart() {
+    let mut machine = machine(four());
+    machine.handle(at(0), Input::Started);
+    for (stage, text) in [(0, "first"), (1, "review")] {
+        for member in 0..3 {
+            drain(&mut machine);
+            machine.handle(at(1), answered(stage, member, &format!("{text} {member}")));
+        }
+    }
+    let outputs = drain(&mut machine);
+    let request = outputs.iter().find_map(|output| match output {
+        Output::Call(
+            CallId {
+                stage: 2,
+                member: 1,
+            },
+            request,
+        ) => Some(request),
+        _ => None,
+    });
+    let request = request.unwrap();
+    assert!(
+        request.messages[1].text.contains("first 1|review 1"),
+        "{}",
+        request.messages[1].text
+    );
+    assert_eq!(request.brief.own.as_deref(), Some("first 1"));
+}
+
+#[test]
 fn a_failed_member_is_dropped_and_the_run_goes_on() {
     let mut machine = machine(four());
     told(&mut machine, 0, Input::Started);
