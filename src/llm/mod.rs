@@ -49,7 +49,7 @@ impl Default for Settings {
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(120),
             idle: Duration::from_secs(60),
-            demo_pause: Duration::from_millis(8),
+            demo_pause: Duration::from_millis(4),
         }
     }
 }
