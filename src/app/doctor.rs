@@ -5,8 +5,10 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::folder as data_folder;
-use crate::config::{Config, Models};
+use super::models;
+use crate::config::Config;
 use crate::crypto::secret;
+use crate::llm::Llm;
 use crate::store::{self, Settings, Store};
 
 /// How something is.
@@ -58,7 +60,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     }
     findings.push(the_secret(config));
     findings.extend(database(config).await);
-    findings.extend(providers(config));
+    findings.extend(providers(config).await);
     findings
 }
 
@@ -158,31 +160,31 @@ async fn database(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn providers(config: &Config) -> Vec<Finding> {
-    if config.providers.is_empty() {
-        return vec![finding(
-            "providers",
-            State::Doubtful,
-            "none is configured: only the offline demo models answer",
-        )];
-    }
-    let described = config.providers.iter().map(|provider| {
-        let models = match &provider.models {
-            Models::Any => "any model".to_owned(),
-            Models::List(names) => format!("{} models", names.len()),
+/// Really asks each one: a key that is set may still be refused.
+async fn providers(config: &Config) -> Vec<Finding> {
+    let llm = Llm::new(models::settings(config));
+    llm.refresh().await;
+    let mut findings = Vec::new();
+    for provider in llm.providers() {
+        let (state, text) = match (provider.status, provider.message.as_str()) {
+            ("ready", _) => (
+                State::Well,
+                format!("answers and offers {} models", provider.models),
+            ),
+            (status, "") => (State::Doubtful, status.to_owned()),
+            (_, message) => (State::Doubtful, message.to_owned()),
         };
-        let key = if provider.api_key.is_some() {
-            "with a key"
-        } else {
-            "without a key"
-        };
-        finding(
+        findings.push(finding(
             "provider",
-            State::Well,
-            format!("{}: configured {key}, {models}", provider.id),
-        )
-    });
-    described.collect()
+            state,
+            format!("{}: {text}", provider.id),
+        ));
+    }
+    if findings.is_empty() {
+        let text = "none is configured: only the offline demo models answer";
+        findings.push(finding("providers", State::Doubtful, text));
+    }
+    findings
 }
 
 /// Why what is stored here may be gone after a restart: the folder lies in memory, or in the layer of a

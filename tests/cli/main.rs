@@ -491,7 +491,10 @@ fn questions_that_cannot_be_put() {
             &["ask", "q", "--models", "nobody/nothing"][..],
             "nobody/nothing",
         ),
-        (&["ask", "q", "--pattern", "nonsense"], "nonsense"),
+        (
+            &["ask", "q", "--pattern", "nonsense"],
+            "must be one of analyze, confidence",
+        ),
         (
             &["ask", "q", "--file", "nowhere.txt"],
             "cannot read nowhere.txt",
