@@ -65,7 +65,15 @@ fn ask(
     send: &mut dyn FnMut(Delta),
 ) -> Result<Answer, CallError> {
     let accepted = catalogue::describe(provider, name).parameters;
-    let body = openai::request(name, request, &accepted, provider.quirks());
+    let body = openai::request(
+        name,
+        request,
+        &openai::Taste {
+            accepted,
+            refused: Vec::new(),
+        },
+        provider.quirks(),
+    );
     let mut call = inner
         .agent()
         .post(provider.url("chat/completions"))

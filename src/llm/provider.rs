@@ -32,6 +32,7 @@ const PLAIN: Quirks = Quirks {
     stream_options: true,
     max_completion_tokens: false,
     top_k: false,
+    random_seed: false,
 };
 
 /// Providers that speak OpenAI's chat completions.
@@ -62,6 +63,7 @@ const TABLE: &[Row] = &[
         true,
         Quirks {
             stream_options: false,
+            random_seed: true,
             ..PLAIN
         },
     ),

@@ -33,6 +33,7 @@ pub struct Decoder {
     skip_line_feed: bool,
     first_line: bool,
     broken: bool,
+    sensible: bool,
 }
 
 impl Decoder {
@@ -47,6 +48,7 @@ impl Decoder {
             skip_line_feed: false,
             first_line: true,
             broken: false,
+            sensible: false,
         }
     }
 
@@ -61,17 +63,33 @@ impl Decoder {
             }
             let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
             let piece = &rest[..end.unwrap_or(rest.len())];
-            if self.line.len() + piece.len() + self.event.data.len() > self.limit {
+            let held = self.line.len() + self.event.event.len() + self.event.data.len();
+            if held + piece.len() > self.limit {
                 self.broken = true;
                 return;
             }
-            self.line.extend_from_slice(piece);
-            let Some(end) = end else { return };
+            let Some(end) = end else {
+                self.line.extend_from_slice(piece);
+                return;
+            };
             self.skip_line_feed = rest[end] == b'\r';
             rest = &rest[end + 1..];
-            let line = std::mem::take(&mut self.line);
-            self.take_line(&line);
+            if self.line.is_empty() {
+                self.take_line(piece);
+            } else {
+                let mut line = std::mem::take(&mut self.line);
+                line.extend_from_slice(piece);
+                self.take_line(&line);
+                // Given back, so that its memory serves the next line.
+                line.clear();
+                self.line = line;
+            }
         }
+    }
+
+    /// Whether there has been a line as streams of events have them. A page or a plain text has none.
+    pub fn is_sensible(&self) -> bool {
+        self.sensible
     }
 
     /// The next whole event; none means more bytes are needed. An event that the stream's end cut off is
@@ -103,6 +121,7 @@ impl Decoder {
             .unwrap_or(line.len());
         let value = line.get(colon + 1..).unwrap_or_default();
         let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
+        self.sensible |= matches!(&line[..colon], b"" | b"event" | b"data" | b"id" | b"retry");
         match &line[..colon] {
             b"event" => self.event.event = value.into_owned(),
             b"data" => {

@@ -5,6 +5,8 @@ use crate::domain::chat::Delta;
 
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
+/// White space looked through for the mark; more than this is the answer's own.
+const MOST_SPACE: usize = 1024;
 
 /// Divides a growing text into reasoning and answer.
 #[derive(Debug, Default)]
@@ -16,9 +18,9 @@ pub(super) enum Divider {
     Beginning(String),
     /// Within the marks; what might be the beginning of the closing one.
     Reasoning(String),
-    /// Right behind the closing mark: white space there belongs to it.
-    Behind,
-    /// The answer proper.
+    /// Behind the closing mark, where nothing but white space has come so far.
+    Closed,
+    /// Behind them, or there were none.
     Answer,
 }
 
@@ -27,7 +29,7 @@ impl Divider {
     pub fn push(&mut self, piece: &str, out: &mut Vec<Delta>) {
         match self {
             Self::Answer => text(piece, out),
-            Self::Behind => {
+            Self::Closed => {
                 let piece = piece.trim_start();
                 if !piece.is_empty() {
                     *self = Self::Answer;
@@ -45,7 +47,7 @@ impl Divider {
                     let rest = rest.to_owned();
                     *self = Self::Reasoning(String::new());
                     self.push(&rest, out);
-                } else if !OPEN.starts_with(trimmed) {
+                } else if !OPEN.starts_with(trimmed) || held.len() > MOST_SPACE {
                     let held = std::mem::take(held);
                     *self = Self::Answer;
                     text(&held, out);
@@ -56,8 +58,9 @@ impl Divider {
                 if let Some((reasoning, rest)) = held.split_once(CLOSE) {
                     let rest = rest.to_owned();
                     reason(reasoning, out);
-                    *self = Self::Behind;
-                    return self.push(&rest, out);
+                    *self = Self::Closed;
+                    self.push(&rest, out);
+                    return;
                 }
                 // All that cannot be the beginning of the closing mark is sure.
                 let keep = (1..CLOSE.len())
@@ -75,7 +78,7 @@ impl Divider {
         match self {
             Self::Beginning(held) => text(&held, out),
             Self::Reasoning(held) => reason(&held, out),
-            Self::Undecided | Self::Behind | Self::Answer => {}
+            Self::Undecided | Self::Closed | Self::Answer => {}
         }
     }
 }

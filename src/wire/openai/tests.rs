@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::*;
-use crate::domain::chat::{Brief, Message};
+use crate::domain::chat::{
+    Answer, Brief, CallError, CallErrorKind, Delta, Finish, Message, Request, Role,
+};
 use crate::domain::parameters::Parameters;
 use crate::wire::sse::Decoder;
 
@@ -41,58 +45,173 @@ fn decode(body: &[u8], cut: usize) -> (String, String, Result<Answer, CallError>
     (text, reasoning, result)
 }
 
-/// The recorded body of a stream in tests/data/streams.
-fn recorded(text: &str) -> String {
-    let value: Value = serde_json::from_str(text).unwrap();
-    value["response"]["body"].as_str().unwrap().to_owned()
-}
-
 macro_rules! recordings {
-    ($($name:literal),*) => { &[$(($name, include_str!(concat!("../../../tests/data/streams/", $name, ".json")))),*] };
+    ($($name:literal),*) => { &[$(($name, include_str!(concat!("../../../tests/data/streams/", $name)))),*] };
 }
 
 const STREAMS: &[(&str, &str)] = recordings!(
-    "deepseek-thinking",
-    "groq-tool-use-failed",
-    "openai-run-stream",
-    "openrouter-with-reasoning",
-    "zai-thinking"
+    "azure-router.sse",
+    "deepseek-reasoning.sse",
+    "groq-error.sse",
+    "mistral-reasoning.sse",
+    "mistral-text.sse",
+    "openai-text.sse",
+    "openai-tool.sse",
+    "openrouter-reasoning.sse",
+    "xai-text.sse",
+    "zai-thinking.sse"
 );
+
+fn recorded(name: &str) -> &'static str {
+    STREAMS.iter().find(|(known, _)| *known == name).unwrap().1
+}
 
 #[test]
 fn recorded_streams_decode_alike_wherever_they_are_cut() {
-    for (name, file) in STREAMS {
-        let body = recorded(file);
+    for (name, body) in STREAMS {
         let whole = decode(body.as_bytes(), 0);
-        // Every byte of the beginning and the end, a sample between: the middle repeats itself.
+        // Every byte of the short ones; of the long ones the beginning, the end and a sample between, for
+        // their middle repeats itself.
         let length = body.len();
-        for cut in (0..length).filter(|cut| *cut < 1500 || length - cut < 1500 || cut % 97 == 0) {
+        let edge = if length < 7_000 { length } else { 600 };
+        for cut in (0..length).filter(|cut| *cut < edge || length - cut < edge || cut % 997 == 0) {
             assert_eq!(decode(body.as_bytes(), cut), whole, "{name} at {cut}");
         }
     }
 }
 
 #[test]
+fn recorded_streams_byte_by_byte() {
+    for (name, body) in STREAMS {
+        let mut stream = Stream::default();
+        let mut decoder = Decoder::new(1 << 20);
+        for byte in body.as_bytes() {
+            decoder.push(&[*byte]);
+            while let Ok(Some(event)) = decoder.next_event() {
+                stream.push(&event);
+            }
+        }
+        let (_, result) = stream.finish(&request_of(Parameters::default()));
+        assert_eq!(result, decode(body.as_bytes(), 0).2, "{name}");
+    }
+}
+
+#[test]
 fn recorded_answers_are_whole() {
-    for (name, expected, thinks) in [
-        ("deepseek-thinking", true, true),
-        ("openai-run-stream", true, false),
-        ("zai-thinking", true, true),
+    // Text's beginning, bytes of reasoning, then tokens read, written, cached, spent on reasoning.
+    for (name, begins, thinks, counts) in [
+        ("azure-router.sse", "", 0, (15, 78, 0, 64)),
+        (
+            "deepseek-reasoning.sse",
+            "Hello there! 😊",
+            882,
+            (6, 212, 0, 198),
+        ),
+        ("mistral-reasoning.sse", "2 + 2 = 4", 60, (10, 46, 0, 0)),
+        ("mistral-text.sse", "Hello, ", 0, (13, 8, 0, 0)),
+        (
+            "openai-text.sse",
+            "The capital of the UK is London.",
+            0,
+            (78, 9, 0, 0),
+        ),
+        ("openrouter-reasoning.sse", "2 + 2 = 4", 51, (43, 36, 0, 13)),
+        ("xai-text.sse", "Grok", 0, (12, 342, 11, 340)),
+        ("zai-thinking.sse", "4", 0, (13, 564, 0, 561)),
     ] {
-        let file = STREAMS.iter().find(|(known, _)| *known == name).unwrap().1;
-        let (text, reasoning, result) = decode(recorded(file).as_bytes(), 0);
-        assert_eq!(result.is_ok(), expected, "{name}: {result:?}");
-        let answer = result.unwrap();
+        let (text, reasoning, result) = decode(recorded(name).as_bytes(), 0);
+        let answer = result.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        assert!(answer.text.starts_with(begins), "{name}: {}", answer.text);
         assert_eq!(
-            (answer.text.as_str(), answer.reasoning.as_str()),
-            (text.as_str(), reasoning.as_str())
+            (&answer.text, &answer.reasoning),
+            (&text, &reasoning),
+            "{name}"
         );
-        assert_eq!(!reasoning.is_empty(), thinks, "{name}");
         assert!(
-            answer.usage.output > 0 || answer.usage.estimated,
-            "{name}: {:?}",
-            answer.usage
+            reasoning.len() >= thinks,
+            "{name}: {} bytes of reasoning",
+            reasoning.len()
         );
+        let usage = answer.usage;
+        let found = (usage.input, usage.output, usage.cached, usage.reasoning);
+        assert_eq!(found, counts, "{name}");
+        assert_eq!(answer.finish, Finish::Stop, "{name}");
+    }
+}
+
+#[test]
+fn recorded_failures_are_failures() {
+    for (name, kind) in [
+        ("openai-tool.sse", CallErrorKind::Empty),
+        ("groq-error.sse", CallErrorKind::Rejected),
+    ] {
+        let error = decode(recorded(name).as_bytes(), 0).2.unwrap_err();
+        assert_eq!(error.kind, kind, "{name}: {error:?}");
+    }
+}
+
+#[test]
+fn every_recording_cut_short_is_no_whole_answer() {
+    for (name, body) in STREAMS {
+        let Some(end) = body.rfind("\"finish_reason\":\"stop\"") else {
+            continue;
+        };
+        let sample = (0..end).step_by((end / 60).max(1));
+        for cut in sample {
+            let result = decode(&body.as_bytes()[..cut], 0).2;
+            let kind = result.map_err(|error| error.kind).unwrap_err();
+            assert_eq!(kind, CallErrorKind::Truncated, "{name} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn whole_answers_are_taken_where_a_stream_was_asked_for() {
+    for (name, body) in recordings!("groq-text.json", "groq-reasoning.json") {
+        let mut stream = Stream::default();
+        let deltas = stream.push_whole(body);
+        let answer = stream.finish(&request_of(Parameters::default())).1.unwrap();
+        assert!(deltas.contains(&Delta::Text(answer.text.clone())), "{name}");
+        assert_eq!(!answer.reasoning.is_empty(), *name == "groq-reasoning.json");
+        assert!(answer.usage.output > 0 && !answer.usage.estimated, "{name}");
+    }
+    for body in ["", "null", "[]", "{}", "\"text\"", "{\"object\":\"list\"}"] {
+        let mut stream = Stream::default();
+        stream.push_whole(body);
+        let error = stream
+            .finish(&request_of(Parameters::default()))
+            .1
+            .unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::Malformed, "{body}");
+    }
+}
+
+#[test]
+fn recorded_refusals_say_what_the_provider_said() {
+    use CallErrorKind::*;
+    for ((name, body), status, kind, says) in [
+        (
+            recordings!("error-404-openai.json")[0],
+            404,
+            Rejected,
+            "model `nonexistent` does not exist",
+        ),
+        (
+            recordings!("error-429-openrouter.json")[0],
+            429,
+            RateLimited,
+            "temporarily rate-limited upstream",
+        ),
+        (
+            recordings!("error-400-groq.json")[0],
+            400,
+            Rejected,
+            "Tool call validation failed",
+        ),
+    ] {
+        let error = error(status, &|_| None, body);
+        assert_eq!((error.kind, error.status), (kind, Some(status)), "{name}");
+        assert!(error.detail.contains(says), "{name}: {}", error.detail);
     }
 }
 
@@ -189,6 +308,14 @@ fn usage_is_counted_as_each_vendor_means_it() {
             r#"{"prompt_tokens":10,"completion_tokens":4,"prompt_tokens_details":null}"#,
             (10, 4, 0, 0),
         ),
+        (
+            r#"{"prompt_tokens":10,"completion_tokens":4,"total_tokens":21,"completion_tokens_details":{"reasoning_tokens":7}}"#,
+            (10, 11, 0, 7),
+        ),
+        (
+            r#"{"prompt_tokens":10.0,"completion_tokens":"x","total_tokens":-1}"#,
+            (0, 0, 0, 0),
+        ),
     ] {
         let body = chunk(HELLO)
             + &chunk(STOP)
@@ -213,21 +340,22 @@ fn only_accepted_parameters_are_sent_as_the_provider_spells_them() {
         top_k: Some(3),
         ..Parameters::default()
     };
-    let body = |accepted: &[String], quirks| -> Value {
-        serde_json::from_slice(&request(
-            "m",
-            &request_of(parameters.clone()),
-            accepted,
-            quirks,
-        ))
-        .unwrap()
+    let body = |accepted: &[&str], refused: &[&str], quirks| -> Value {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let taste = Taste {
+            accepted: owned(accepted),
+            refused: owned(refused),
+        };
+        let body = request("m", &request_of(parameters.clone()), &taste, quirks);
+        serde_json::from_slice(&body).unwrap()
     };
     let plain = Quirks {
         stream_options: true,
         max_completion_tokens: false,
         top_k: false,
+        random_seed: false,
     };
-    let all = body(&[], plain);
+    let all = body(&[], &[], plain);
     assert_eq!(
         (
             all["temperature"].as_f64(),
@@ -238,7 +366,8 @@ fn only_accepted_parameters_are_sent_as_the_provider_spells_them() {
     );
     assert_eq!(all["stream_options"]["include_usage"], json!(true));
     let some = body(
-        &["max_tokens".into()],
+        &["max_tokens"],
+        &[],
         Quirks {
             max_completion_tokens: true,
             stream_options: false,
@@ -253,6 +382,61 @@ fn only_accepted_parameters_are_sent_as_the_provider_spells_them() {
         ),
         (None, Some(9), None)
     );
+    let less = body(&[], &["temperature", "max_tokens"], plain);
+    assert_eq!(
+        (
+            less.get("temperature"),
+            less["max_completion_tokens"].as_u64(),
+            less.get("max_tokens")
+        ),
+        (None, Some(9), None)
+    );
+}
+
+#[test]
+fn parameters_that_are_not_taken_are_named() {
+    for (body, expected) in [
+        (
+            r#"{"error":{"code":"unsupported_parameter","param":"max_tokens"}}"#,
+            Some("max_tokens"),
+        ),
+        (
+            r#"{"error":{"code":"unsupported_value","param":"temperature"}}"#,
+            Some("temperature"),
+        ),
+        (
+            r#"{"error":{"code":"invalid_value","param":"messages[0]"}}"#,
+            None,
+        ),
+        (
+            r#"{"error":{"code":"unsupported_parameter","param":null}}"#,
+            None,
+        ),
+        ("<html>", None),
+    ] {
+        assert_eq!(unwelcome(body).as_deref(), expected, "{body}");
+    }
+}
+
+#[test]
+fn words_of_others_are_made_fit_to_be_shown() {
+    for (said, shown) in [
+        ("plain words", "plain words"),
+        ("two\nlines\tand\u{7}bells", "two lines andbells"),
+        ("key: sk-abcdefgh12345", "key: ***"),
+        ("(\"sk-proj-abc123\")", "***"),
+        ("Bearer eyJhbGciOiJIUzI1NiJ9.x.y", "Bearer ***"),
+        ("id 0f8fad5bd9cb469fa16570867728950e", "id ***"),
+        (
+            "use claude-3-5-sonnet-20241022 or gpt-4.1-mini-2025-04-14",
+            "use claude-3-5-sonnet-20241022 or gpt-4.1-mini-2025-04-14",
+        ),
+        ("turned \u{202E}around", "turned around"),
+    ] {
+        assert_eq!(clean(said), shown);
+    }
+    assert_eq!(clean(&"wort ".repeat(500)).chars().count(), 200);
+    assert_eq!(clean(&"ü".repeat(100_000)).chars().count(), 200);
 }
 
 #[test]
