@@ -12,6 +12,7 @@ pub mod folder;
 pub mod health;
 pub mod models;
 mod plan;
+mod upkeep;
 
 use std::sync::Arc;
 

@@ -135,7 +135,7 @@ async fn upkeep(app: &Arc<App>) {
         memory::give_back();
         round = round.wrapping_add(1);
         if round % TIDY_EVERY == 1 {
-            report(app.accounts().tidy(clock::now())).await;
+            report(app.tidy(clock::now())).await;
         }
     }
 }

@@ -129,6 +129,17 @@ pub enum Registration {
     Closed,
 }
 
+impl Registration {
+    /// The name in the settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Registration::Open => "open",
+            Registration::Invite => "invite",
+            Registration::Closed => "closed",
+        }
+    }
+}
+
 /// A provider of models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderConfig {

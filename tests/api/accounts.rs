@@ -126,6 +126,19 @@ fn registration_and_its_rules() {
 }
 
 #[test]
+fn the_index_tells_the_pages_how_to_begin() {
+    let server = Server::with(&[("REGISTRATION", "invite")]);
+    let mut client = server.client().with("accept", "application/json");
+    let before = client.get("/").json();
+    assert_eq!(
+        (&before["first_run"], &before["registration"]),
+        (&json!(true), &json!("invite"))
+    );
+    server.user("a@b.co");
+    assert_eq!(client.get("/").json()["first_run"], false);
+}
+
+#[test]
 fn of_parallel_registrations_exactly_one_wins() {
     let server = Server::start();
     let statuses: Vec<u16> = std::thread::scope(|scope| {

@@ -14,7 +14,7 @@ pub async fn home(cx: Cx) -> Result<Reply, ApiError> {
         && !accept.contains("text/html")
         && !accept.contains("*/*");
     if cx.index || program {
-        return Ok(index(&cx));
+        return Ok(index(&cx).await);
     }
     page(cx).await
 }
@@ -49,13 +49,17 @@ pub async fn openapi(cx: Cx) -> Result<Reply, ApiError> {
     assets::reply("openapi.json", Keep::Ask, &cx.request.headers)
 }
 
-fn index(cx: &Cx) -> Reply {
+async fn index(cx: &Cx) -> Reply {
+    // Where the database cannot say, the sign-in form is the better guess; health tells what is wrong.
+    let first_run = cx.app.accounts().is_first_run().await.unwrap_or(false);
     let demo = cx.app.config.providers.is_empty();
     Reply::json(&json!({
         "message": "Quire puts a question and your documents to a panel of language models and gives one answer",
         "version": env!("CARGO_PKG_VERSION"),
         "docs": "/api/openapi.json",
         "health": "/api/health",
+        "first_run": first_run,
+        "registration": cx.app.config.registration.as_str(),
         "mode": if demo { "demo" } else { "live" },
         "features": {
             "authentication": true,
