@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::analysis::{Analysis, StageAnswer, Who};
+use super::analysis::{Analysis, Plan, StageAnswer, Who};
 use super::prompt::letter;
 
 /// One row for every call, RFC 4180, with a header.
@@ -91,6 +91,23 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
             );
         }
     }
+    stages(&mut out, plan, answers);
+    if !plan.sources.is_empty() {
+        out.push_str("## Sources\n\n");
+        for source in &plan.sources {
+            let quote = source.text.trim().replace('\n', "\n> ");
+            let _ = writeln!(
+                out,
+                "[{}] {}, page {}\n\n> {quote}\n",
+                source.number, source.document, source.page
+            );
+        }
+    }
+    totals(&mut out, analysis, answers);
+    out
+}
+
+fn stages(out: &mut String, plan: &Plan, answers: &[StageAnswer]) {
     for (index, stage) in plan
         .stages
         .iter()
@@ -118,17 +135,9 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
             );
         }
     }
-    if !plan.sources.is_empty() {
-        out.push_str("## Sources\n\n");
-        for source in &plan.sources {
-            let quote = source.text.trim().replace('\n', "\n> ");
-            let _ = writeln!(
-                out,
-                "[{}] {}, page {}\n\n> {quote}\n",
-                source.number, source.document, source.page
-            );
-        }
-    }
+}
+
+fn totals(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
     let unknown = answers
         .iter()
         .any(|answer| answer.answered() && answer.cost.is_none());
@@ -145,7 +154,6 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
         if unknown { "at least " } else { "" },
         analysis.cost.dollars()
     );
-    out
 }
 
 fn first_line(question: &str) -> String {

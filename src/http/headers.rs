@@ -9,7 +9,7 @@ use hyper::header::{
 };
 
 use super::reply::Reply;
-use crate::config::{Config, Environment};
+use crate::app::App;
 
 /// No inline script or style, nothing from elsewhere, and nobody frames us.
 pub const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
@@ -26,15 +26,15 @@ pub struct Common {
 
 impl Common {
     /// Of this request.
-    pub fn of(headers: &HeaderMap, config: &Config, https: bool) -> Self {
+    pub fn of(headers: &HeaderMap, app: &App, https: bool) -> Self {
         let listed = |origin: &&HeaderValue| {
             let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-            config.cors_origins.contains(&text)
+            app.config.cors_origins.contains(&text)
         };
-        let varies = !config.cors_origins.is_empty();
+        let varies = !app.config.cors_origins.is_empty();
         let origin = varies.then(|| headers.get(ORIGIN)).flatten();
         Self {
-            hsts: https || config.environment == Environment::Production,
+            hsts: https || app.config.environment.as_str() == "production",
             origin: origin.filter(listed).cloned(),
             varies,
         }

@@ -69,11 +69,11 @@ impl Server {
         let started = clock::instant();
         let id = self.request_id(request.headers());
         let (parts, body) = request.into_parts();
-        let (peer, https) = who::origin_of(&parts.headers, entry.peer, &self.app.config);
+        let (peer, https) = who::origin_of(&parts.headers, entry.peer, &self.app);
         let found = self.router.find(&parts.method, parts.uri.path());
         let head = parts.method == Method::HEAD;
         let quiet = matches!(&found, Found::Route(route, _) if matches!(route.how, How::Quick(_)));
-        let common = headers::Common::of(&parts.headers, &self.app.config, https);
+        let common = headers::Common::of(&parts.headers, &self.app, https);
         let label = (!quiet).then(|| (parts.method.clone(), parts.uri.path().to_owned()));
 
         let mut said = None;
@@ -128,8 +128,7 @@ impl Server {
         if let How::Quick(handler) = route.how {
             return Ok(handler(&cx));
         }
-        if unsafe_method(&cx.request.method) && who::is_foreign(&cx.request.headers, &cx.app.config)
-        {
+        if unsafe_method(&cx.request.method) && who::is_foreign(&cx.request.headers, &cx.app) {
             let error = Error::new(Kind::Forbidden, "this request was sent by another site");
             return Err(error.resolve("send it from Quire's own pages").into());
         }

@@ -9,7 +9,6 @@ use hyper::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use super::error::ApiError;
 use crate::app::accounts::Credential;
 use crate::app::{App, Error, Kind};
-use crate::config::Config;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
 
@@ -111,7 +110,7 @@ pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 /// Whether a browser may have been led to send this by another site. Only a request that carries one of
 /// our cookies can be: whatever else identifies a caller is never sent by a browser on its own.
-pub fn is_foreign(headers: &HeaderMap, config: &Config) -> bool {
+pub fn is_foreign(headers: &HeaderMap, app: &App) -> bool {
     let carries = headers
         .get_all(COOKIE)
         .iter()
@@ -122,7 +121,7 @@ pub fn is_foreign(headers: &HeaderMap, config: &Config) -> bool {
     if let Some(origin) = headers.get(ORIGIN) {
         return !origin
             .to_str()
-            .is_ok_and(|origin| is_ours(origin, headers, config));
+            .is_ok_and(|origin| is_ours(origin, headers, app));
     }
     match headers.get("sec-fetch-site") {
         None => false,
@@ -130,28 +129,28 @@ pub fn is_foreign(headers: &HeaderMap, config: &Config) -> bool {
     }
 }
 
-fn is_ours(origin: &str, headers: &HeaderMap, config: &Config) -> bool {
+fn is_ours(origin: &str, headers: &HeaderMap, app: &App) -> bool {
     let origin = origin.to_ascii_lowercase();
     let Some((_, authority)) = origin.split_once("://") else {
         return false;
     };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     host.is_some_and(|host| host.eq_ignore_ascii_case(authority))
-        || config.public_url.as_deref().is_some_and(|ours| {
+        || app.config.public_url.as_deref().is_some_and(|ours| {
             ours.eq_ignore_ascii_case(&origin)
                 || ours.to_ascii_lowercase().starts_with(&format!("{origin}/"))
         })
-        || config.cors_origins.contains(&origin)
+        || app.config.cors_origins.contains(&origin)
 }
 
 /// The client's address and whether it speaks https. What proxies say counts only as far as they are
 /// trusted: the last address that is not a trusted proxy's is the client's.
-pub fn origin_of(headers: &HeaderMap, peer: IpAddr, config: &Config) -> (IpAddr, bool) {
+pub fn origin_of(headers: &HeaderMap, peer: IpAddr, app: &App) -> (IpAddr, bool) {
     let trusted = |address: IpAddr| {
-        let networks = &config.trusted_proxies;
+        let networks = &app.config.trusted_proxies;
         networks.iter().any(|network| network.contains(address))
     };
-    if config.trusted_proxies.is_empty() || !trusted(peer) {
+    if app.config.trusted_proxies.is_empty() || !trusted(peer) {
         return (peer, false);
     }
     let https = headers

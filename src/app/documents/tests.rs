@@ -1,3 +1,5 @@
+//! Tests of the document use cases against a real database and a real folder.
+
 use super::*;
 use crate::domain::document::DocumentStatus;
 use crate::domain::user::{Role, User};

@@ -1,0 +1,473 @@
+//! Holds the house together: who may import whom, where the outside world begins, how long things may
+//! get, and that the README's tables are complete. Reads the sources as text; the rules stand in lib.rs.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each folder, or file at the root, may import of ours.
+#[rustfmt::skip]
+const LAYERS: &[(&str, &[&str])] = &[
+    ("domain",  &[]),
+    ("wire",    &["domain"]),
+    ("extract", &["domain"]),
+    ("crypto",  &["domain"]),
+    ("config",  &["domain"]),
+    ("clock",   &["domain"]),
+    ("log",     &["clock"]),
+    ("memory",  &[]),
+    ("store",   &["domain"]),
+    ("llm",     &["domain", "wire", "clock"]),
+    // crypto for one thing: the hash that is a cached answer's key.
+    ("engine",  &["domain", "store", "llm", "crypto", "clock", "log"]),
+    ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "engine", "clock", "log"]),
+    ("http",    &["app", "domain", "wire", "clock", "log"]),
+    ("cli",     &["app", "http", "config", "domain", "log", "clock", "memory"]),
+    ("main",    &["cli", "memory"]),
+    ("lib",     &[]),
+    ("build",   &[]),
+];
+
+/// Crates, and the only places that may name them.
+#[rustfmt::skip]
+const OWNED: &[(&str, &[&str])] = &[
+    ("rusqlite", &["store"]), ("r2d2", &["store"]), ("scheduled_thread_pool", &["store"]),
+    ("ureq", &["llm"]),
+    ("hyper", &["http"]), ("hyper_util", &["http"]), ("http_body_util", &["http"]),
+    ("multer", &["http"]), ("rust_embed", &["http"]),
+    ("ring", &["crypto"]),
+    ("lol_html", &["extract"]), ("csv", &["extract"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
+    ("lexopt", &["cli"]), ("libc", &["memory"]), ("toml", &["build"]),
+    ("tokio", &["store", "llm", "engine", "app", "http", "cli"]),
+];
+
+/// Texts, and the only files that may hold them.
+#[rustfmt::skip]
+const CONFINED: &[(&str, &[&str])] = &[
+    ("SystemTime::now", &["clock.rs"]),
+    ("Instant::now", &["clock.rs"]),
+    // Each task has an owner that waits for it.
+    ("tokio::spawn", &["http/mod.rs", "engine/"]),
+    ("println!", &[]),
+    ("unsafe ", &["memory.rs"]),
+];
+
+const MOST_FILE_LINES: usize = 500;
+const MOST_FUNCTION_LINES: usize = 80;
+const MOST_SCRIPT_LINES: usize = 300;
+
+struct Source {
+    /// Relative to src, with slashes.
+    name: String,
+    text: String,
+}
+
+impl Source {
+    /// The folder under src, or the file's stem at the root.
+    fn layer(&self) -> &str {
+        let first = self.name.split('/').next().unwrap();
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+    /// Its lines with their numbers, without comments and without what follows the tests' heading.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.text.lines().enumerate();
+        lines
+            .take(self.own_lines())
+            .map(|(number, line)| (number + 1, line.split("//").next().unwrap()))
+    }
+    /// How many lines are not tests.
+    fn own_lines(&self) -> usize {
+        if self.name.ends_with("tests.rs") || self.name.contains("/tests/") {
+            return 0;
+        }
+        let lines: Vec<&str> = self.text.lines().collect();
+        let tests = lines
+            .windows(2)
+            .position(|two| two[0] == "#[cfg(test)]" && two[1].starts_with("mod tests {"));
+        tests.unwrap_or(lines.len())
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    walk(&root, "rs", &mut paths);
+    assert!(paths.len() > 50, "the sources are found");
+    paths
+        .iter()
+        .map(|path| Source {
+            name: path
+                .strip_prefix(&root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .replace('\\', "/"),
+            text: fs::read_to_string(path).unwrap(),
+        })
+        .collect()
+}
+
+fn walk(folder: &Path, extension: &str, paths: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            walk(&path, extension, paths);
+        } else if path.extension().is_some_and(|kind| kind == extension) {
+            paths.push(path);
+        }
+    }
+}
+
+/// Fails with everything that is wrong, not only the first.
+fn holds(faults: Vec<String>) {
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+/// The words that follow `root::` in a line: one, or the heads of a group in braces.
+fn heads(line: &str, root: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in line.match_indices(root) {
+        if line[..at].chars().next_back().is_some_and(is_word) {
+            continue;
+        }
+        let rest = &line[at + root.len()..];
+        match rest.strip_prefix('{') {
+            None => found.push(rest.chars().take_while(|c| is_word(*c)).collect()),
+            Some(group) => {
+                let mut depth = 0;
+                let mut word = String::new();
+                let mut fresh = true;
+                for character in group.chars() {
+                    match character {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => {
+                            found.push(std::mem::take(&mut word));
+                            fresh = true;
+                        }
+                        c if is_word(c) && fresh && depth == 0 => word.push(c),
+                        ' ' => {}
+                        _ => fresh = false,
+                    }
+                }
+                found.push(word);
+            }
+        }
+    }
+    found
+}
+
+/// A file's code with every `use` in one line, each with the number of its first line.
+fn joined(source: &Source) -> Vec<(usize, String)> {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    let mut open = false;
+    for (number, line) in source.code() {
+        let trimmed = line.trim_start();
+        if open {
+            lines.last_mut().unwrap().1.push_str(trimmed);
+        } else {
+            lines.push((number, line.to_owned()));
+            open = ["use ", "pub use ", "pub(super) use ", "pub(crate) use "]
+                .iter()
+                .any(|start| trimmed.starts_with(start));
+        }
+        open &= !line.contains(';');
+    }
+    lines
+}
+
+#[test]
+fn imports_go_down_only() {
+    let layers: BTreeMap<_, _> = LAYERS.iter().copied().collect();
+    let mut faults = Vec::new();
+    let mut edges: BTreeSet<(String, String)> = BTreeSet::new();
+    for source in sources() {
+        let layer = source.layer();
+        let Some(allowed) = layers.get(layer) else {
+            faults.push(format!(
+                "src/{}: the folder {layer} has no rule",
+                source.name
+            ));
+            continue;
+        };
+        let root = if layer == "main" {
+            "quire::"
+        } else {
+            "crate::"
+        };
+        for (number, line) in joined(&source) {
+            for head in heads(&line, root) {
+                if head == layer || !layers.contains_key(head.as_str()) {
+                    continue;
+                }
+                edges.insert((layer.to_owned(), head.clone()));
+                if !allowed.contains(&head.as_str()) {
+                    faults.push(format!(
+                        "src/{}:{number}: {layer} must not know {head}",
+                        source.name
+                    ));
+                }
+            }
+            // A detour over the root is an import like any other.
+            if let Some(head) = heads(&line, "super::super::")
+                .iter()
+                .find(|head| layers.contains_key(head.as_str()) && *head != layer)
+            {
+                faults.push(format!(
+                    "src/{}:{number}: name {head} by crate::",
+                    source.name
+                ));
+            }
+        }
+    }
+    holds(faults);
+    assert!(edges.len() > 20, "imports are found: {edges:?}");
+    assert_eq!(cycle(&edges), None);
+}
+
+/// A node that can be reached from itself.
+fn cycle(edges: &BTreeSet<(String, String)>) -> Option<String> {
+    let mut left = edges.clone();
+    loop {
+        let sources: BTreeSet<String> = left.iter().map(|(from, _)| from.clone()).collect();
+        let before = left.len();
+        // What points at something that points nowhere cannot be part of a cycle by that.
+        left.retain(|(_, to)| sources.contains(to));
+        if left.is_empty() {
+            return None;
+        }
+        if left.len() == before {
+            return left.first().map(|(from, _)| from.clone());
+        }
+    }
+}
+
+#[test]
+fn the_outside_world_has_one_door_each() {
+    let mut faults = Vec::new();
+    for source in sources() {
+        for (number, line) in source.code() {
+            for (name, owners) in OWNED {
+                let named = heads(line, &format!("{name}::")).len()
+                    + usize::from(line.trim() == format!("use {name};"));
+                if named > 0 && !owners.contains(&source.layer()) {
+                    faults.push(format!(
+                        "src/{}:{number}: {name} belongs to {owners:?}",
+                        source.name
+                    ));
+                }
+            }
+            for (text, owners) in CONFINED {
+                let own = owners.iter().any(|owner| {
+                    source.name == *owner
+                        || (owner.ends_with('/') && source.name.starts_with(owner))
+                });
+                let marked = line
+                    .match_indices(text)
+                    .any(|(at, _)| !line[..at].chars().next_back().is_some_and(is_word));
+                let script = source.name == "build.rs" && *text == "println!";
+                if marked && !own && !script {
+                    faults.push(format!(
+                        "src/{}:{number}: {text} belongs to {owners:?}",
+                        source.name
+                    ));
+                }
+            }
+        }
+    }
+    holds(faults);
+}
+
+#[test]
+fn pure_folders_touch_nothing() {
+    let mut faults = Vec::new();
+    for source in sources()
+        .iter()
+        .filter(|source| ["domain", "wire"].contains(&source.layer()))
+    {
+        for (number, line) in source.code() {
+            for world in [
+                "std::fs",
+                "std::net",
+                "std::thread",
+                "std::env",
+                "std::process",
+                "Instant",
+                "RandomState",
+            ] {
+                if line.contains(world) {
+                    faults.push(format!(
+                        "src/{}:{number}: {world} in a pure folder",
+                        source.name
+                    ));
+                }
+            }
+        }
+    }
+    holds(faults);
+}
+
+#[test]
+fn nothing_grows_too_long() {
+    let mut faults = Vec::new();
+    for source in sources() {
+        let own = source.own_lines();
+        if own > MOST_FILE_LINES {
+            faults.push(format!("src/{}: {own} lines", source.name));
+        }
+        // rustfmt closes a function at the column where it began.
+        let lines: Vec<(usize, &str)> = source.code().collect();
+        for (at, (number, line)) in lines.iter().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            let is_function = line.split("fn ").next().is_some_and(|before| {
+                before.len() < line.len()
+                    && before.split_whitespace().all(|word| {
+                        ["pub", "async", "const", "unsafe"].contains(&word)
+                            || word.starts_with("pub(")
+                    })
+            });
+            if !is_function {
+                continue;
+            }
+            let end = format!("{}}}", " ".repeat(indent));
+            let length = lines[at..]
+                .iter()
+                .position(|(_, line)| line.trim_end() == end)
+                .unwrap_or(0);
+            if length > MOST_FUNCTION_LINES {
+                faults.push(format!(
+                    "src/{}:{number}: a function of {length} lines",
+                    source.name
+                ));
+            }
+        }
+    }
+    holds(faults);
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let silent = sources()
+        .into_iter()
+        .filter(|source| !source.text.starts_with("//! "));
+    holds(
+        silent
+            .map(|source| format!("src/{}: begins without //!", source.name))
+            .collect(),
+    );
+}
+
+#[test]
+fn the_readme_lists_everything() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let Ok(readme) = fs::read_to_string(path) else {
+        return;
+    };
+    let mut faults = Vec::new();
+    let mut needs = |kind: &str, text: &str| {
+        if !readme.contains(&format!("`{text}`")) {
+            faults.push(format!("README.md: the {kind} `{text}` is missing"));
+        }
+    };
+    for route in quire::http::routes::ROUTES {
+        needs("route", &format!("{} {}", route.verb.as_str(), route.path));
+    }
+    for setting in quire::config::options::SETTINGS {
+        needs("setting", setting.name);
+    }
+    for command in quire::cli::COMMANDS {
+        needs("command", command.name);
+    }
+    for row in quire::http::error::KINDS {
+        needs("error code", row.2);
+    }
+    let mut patterns = Vec::new();
+    walk(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/patterns"),
+        "toml",
+        &mut patterns,
+    );
+    for pattern in patterns {
+        needs("pattern", pattern.file_stem().unwrap().to_str().unwrap());
+    }
+    holds(faults);
+}
+
+#[test]
+fn the_pages_scripts_keep_their_order() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/js");
+    let mut paths = Vec::new();
+    walk(&root, "js", &mut paths);
+    let mut faults = Vec::new();
+    let mut edges = BTreeSet::new();
+    for path in &paths {
+        let name = path
+            .strip_prefix(&root)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let text = fs::read_to_string(path).unwrap();
+        let lines = text.lines().count();
+        if lines > MOST_SCRIPT_LINES {
+            faults.push(format!("assets/js/{name}: {lines} lines"));
+        }
+        for (before, quoted) in text
+            .split('"')
+            .collect::<Vec<_>>()
+            .windows(2)
+            .map(|two| (two[0], two[1]))
+        {
+            if !(before.ends_with("from ") || before.ends_with("import "))
+                || !quoted.starts_with('.')
+            {
+                continue;
+            }
+            let target = path.parent().unwrap().join(quoted);
+            let Ok(target) = target.canonicalize() else {
+                faults.push(format!("assets/js/{name}: {quoted} is not there"));
+                continue;
+            };
+            let target = target
+                .strip_prefix(root.canonicalize().unwrap())
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            if name.starts_with("parts/") && target.starts_with("pages/") {
+                faults.push(format!(
+                    "assets/js/{name}: a part must not know the page {target}"
+                ));
+            }
+            edges.insert((name.clone(), target));
+        }
+    }
+    holds(faults);
+    assert_eq!(cycle(&edges), None, "a script imports itself in the end");
+}
+
+#[test]
+fn the_rules_can_fail() {
+    assert_eq!(
+        heads("use crate::{app::{App, Kind}, clock};", "crate::"),
+        ["app", "clock"]
+    );
+    assert_eq!(
+        heads("let x = crate::store::open(crate::log::X);", "crate::"),
+        ["store", "log"]
+    );
+    assert_eq!(heads("mycrate::store", "crate::"), Vec::<String>::new());
+    let edge = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    assert_eq!(cycle(&[edge("a", "b"), edge("b", "c")].into()), None);
+    assert!(cycle(&[edge("a", "b"), edge("b", "c"), edge("c", "b")].into()).is_some());
+}
