@@ -186,7 +186,8 @@ impl Accounts {
             .unwrap_or_else(|| email.chars().take(254).collect());
         self.note_attempt(Some(&tried), visit)?;
         let user = match account {
-            Some(address) => {
+            Some(ref address) => {
+                let address = address.clone();
                 self.store
                     .read(move |db| users::by_email(db, &address))
                     .await?
@@ -197,11 +198,8 @@ impl Accounts {
         // A password no account can have is not worth the work of hashing it.
         let fits = password.len() <= 1024 && self.passwords.verify(password, stored).await?;
         let Some(user) = user.filter(|_| fits) else {
-            self.note_failure(tried, visit).await?;
-            return Err(
-                Error::new(Kind::SignInNeeded, "e-mail or password is wrong")
-                    .resolve("check both; after several attempts there is a pause"),
-            );
+            self.note_failure(account, visit).await?;
+            return Err(wrong_login());
         };
         self.forgive_attempt(&tried, visit);
         if user.disabled {
@@ -240,18 +238,30 @@ impl Accounts {
                 .collect(),
         };
         let entry = visit.entry(Some(&session.user), "session.started", session.id.as_str());
-        let now = visit.now;
-        self.store
+        let (now, checked) = (visit.now, signed_in.user.password_hash.clone());
+        let begun = self
+            .store
             .write(move |db| {
+                // While the password was being checked it may have been changed, which ends all
+                // sessions: one must not begin behind that.
+                let user = users::by_id(db, &session.user)?;
+                if user.is_none_or(|user| user.disabled || user.password_hash != checked) {
+                    return Ok(false);
+                }
                 sessions::insert(db, &session)?;
                 users::note_login(db, &session.user, now)?;
                 if let Some(hash) = &better {
                     users::set_password_hash(db, &session.user, hash)?;
                 }
-                audit::append(db, &entry)
+                audit::append(db, &entry)?;
+                Ok(true)
             })
             .await?;
-        Ok(signed_in)
+        if begun {
+            Ok(signed_in)
+        } else {
+            Err(wrong_login())
+        }
     }
 
     /// A new pair for a refresh token. The token before the one in force gives the same pair for a short
@@ -403,8 +413,9 @@ impl Accounts {
         }
     }
 
-    async fn note_failure(&self, tried: String, visit: &Visit) -> Result<()> {
-        let entry = visit.entry(None, "login.failed", &tried);
+    /// What is no address is not noted: it may be a password, typed into the wrong field.
+    async fn note_failure(&self, account: Option<String>, visit: &Visit) -> Result<()> {
+        let entry = visit.entry(None, "login.failed", &account.unwrap_or_default());
         Ok(self
             .store
             .write(move |db| audit::append(db, &entry))
@@ -424,6 +435,11 @@ pub fn random_password() -> Result<String> {
 
 pub(super) fn chance() -> Result<u128> {
     crypto::random_number().map_err(Error::internal)
+}
+
+fn wrong_login() -> Error {
+    Error::new(Kind::SignInNeeded, "e-mail or password is wrong")
+        .resolve("check both; after several attempts there is a pause")
 }
 
 fn sign_in_again() -> Error {

@@ -31,7 +31,8 @@ impl Accounts {
             .check(token, "access", now)
             .map_err(|_| sign_in_again())?;
         let epoch = match self.seen.find(claims.sid.as_bytes(), now) {
-            Ok(caller) => return Ok(caller),
+            Ok(caller) if caller.user.as_str() == claims.sub => return Ok(caller),
+            Ok(_) => return Err(sign_in_again()),
             Err(epoch) => epoch,
         };
         let id = SessionId::parse(&claims.sid).ok_or_else(sign_in_again)?;

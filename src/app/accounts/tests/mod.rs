@@ -352,3 +352,21 @@ fn old_hashes_are_made_better_at_login() {
         assert!(accounts.login("a@b.co", PASSWORD, &visit(0)).await.is_ok());
     });
 }
+
+#[test]
+fn no_session_begins_behind_a_changed_password() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let one = signed_in(accounts, "a@b.co").await;
+        // As read before the password was changed.
+        let before = accounts.user_by_email("a@b.co").await.expect("there");
+        let id = one.user.id.clone();
+        accounts
+            .set_password(None, &id, OTHER, &visit(1))
+            .await
+            .expect("set");
+        let late = accounts.begin_session(before, None, &visit(1)).await;
+        assert_eq!(kind(late), Some(Kind::SignInNeeded));
+    });
+}
