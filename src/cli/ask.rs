@@ -268,10 +268,10 @@ async fn operator(app: &App) -> Result<Option<User>, Failure> {
         if page.is_empty() {
             return Ok(oldest);
         }
-        let admins = page
+        let mut admins = page
             .into_iter()
             .filter(|user| user.role == Role::Admin && !user.disabled);
-        oldest = admins.last().or(oldest);
+        oldest = admins.next_back().or(oldest);
     }
 }
 

@@ -40,8 +40,7 @@ fn of_many_registrations_at_once_one_wins() {
         let tries: Vec<_> = (0..8)
             .map(|_| {
                 let accounts = house.accounts.clone();
-                let local = async move { accounts.register(account("a@b.co"), &visit(0)).await };
-                local
+                async move { accounts.register(account("a@b.co"), &visit(0)).await }
             })
             .collect();
         let mut set = tokio::task::JoinSet::new();
