@@ -11,27 +11,47 @@ static TEXT: &str = include_str!("../../assets/models.json");
 
 #[derive(Deserialize)]
 struct File {
+    /// Parts of names that no chat model has.
+    not_chat: Vec<String>,
     models: Vec<Model>,
 }
 
-fn rows() -> &'static [Model] {
-    static ROWS: OnceLock<Vec<Model>> = OnceLock::new();
-    // The file is part of the program; a test reads it.
-    ROWS.get_or_init(|| {
-        serde_json::from_str::<File>(TEXT)
-            .map(|file| file.models)
-            .unwrap_or_default()
-    })
+fn file() -> &'static File {
+    static FILE: OnceLock<File> = OnceLock::new();
+    FILE.get_or_init(|| serde_json::from_str(TEXT).expect("a test reads this file"))
 }
 
-/// The names listed for a provider.
-pub(super) fn names_of(provider: &str) -> Vec<String> {
-    let bare = |model: &Model| model.id.split_once('/').map(|(_, name)| name.to_owned());
-    rows()
+fn rows() -> &'static [Model] {
+    &file().models
+}
+
+/// The models listed for a provider: those configured, else those of its own list, else the catalogue's.
+/// Of its own list those that we know come first, and what cannot chat is left out.
+pub(super) fn models_of(provider: &Provider, learned: &[String]) -> Vec<Model> {
+    if let Some(names) = &provider.models {
+        return names.iter().map(|name| describe(provider, name)).collect();
+    }
+    let bare = |row: &Model| row.id.split_once('/').map(|(_, name)| name.to_owned());
+    let own = rows().iter().filter(|row| row.provider == provider.id);
+    let mut names: Vec<String> = own.filter_map(bare).collect();
+    if !learned.is_empty() {
+        names.retain(|name| learned.contains(name));
+        let rest: Vec<String> = learned
+            .iter()
+            .filter(|name| !names.contains(name) && can_chat(name))
+            .cloned()
+            .collect();
+        names.extend(rest);
+    }
+    names.iter().map(|name| describe(provider, name)).collect()
+}
+
+fn can_chat(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    !file()
+        .not_chat
         .iter()
-        .filter(|model| model.provider == provider)
-        .filter_map(bare)
-        .collect()
+        .any(|part| name.contains(part.as_str()))
 }
 
 /// A model of a provider: the catalogue's row, else what can be said of any model.
@@ -77,6 +97,7 @@ mod tests {
                 "{}",
                 model.provider
             );
+            assert!(can_chat(&model.id), "{}", model.id);
             for name in &model.parameters {
                 assert!(
                     GLOSSARY.iter().any(|entry| entry.name == name),
@@ -85,5 +106,37 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn of_a_provider_s_list_the_known_come_first_and_the_mute_not_at_all() {
+        let provider = |models: Option<Vec<String>>| Provider {
+            id: "openai".into(),
+            base_url: None,
+            api_key: None,
+            models,
+            concurrency: None,
+        };
+        let list = |provider: &Provider, learned: &[&str]| -> Vec<String> {
+            let learned: Vec<String> = learned.iter().map(|name| (*name).to_owned()).collect();
+            let models = models_of(provider, &learned);
+            models.into_iter().map(|model| model.id).collect()
+        };
+        let learned = [
+            "text-embedding-3-small",
+            "gpt-9",
+            "gpt-4o",
+            "whisper-1",
+            "gpt-5",
+        ];
+        assert_eq!(
+            list(&provider(None), &learned),
+            ["openai/gpt-5", "openai/gpt-4o", "openai/gpt-9"]
+        );
+        assert!(list(&provider(None), &[]).contains(&"openai/gpt-5-mini".to_owned()));
+        assert_eq!(
+            list(&provider(Some(vec!["x".into()])), &learned),
+            ["openai/x"]
+        );
     }
 }

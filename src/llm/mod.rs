@@ -4,10 +4,14 @@
 mod call;
 mod catalogue;
 pub mod demo;
+mod fault;
+mod outlet;
 mod provider;
+mod receive;
 mod threads;
 mod transport;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -17,9 +21,11 @@ use crate::clock;
 use crate::domain::chat::{Answer, CallError, Delta, Request};
 use crate::domain::model::{Availability, Model};
 use crate::domain::time::Timestamp;
+use crate::wire::openai;
+use outlet::Outlet;
 pub use provider::{Provider, known_base_url};
 pub use threads::Running;
-use threads::Threads;
+use threads::{Refused, Threads};
 
 /// Limits, times and who may be asked.
 #[derive(Clone)]
@@ -32,11 +38,12 @@ pub struct Settings {
     pub max_calls: usize,
     /// To open a connection, name resolution included.
     pub connect: Duration,
-    /// To the first byte of an answer.
+    /// To the status line and headers of an answer.
     pub first_byte: Duration,
-    /// Between two pieces of an answer.
+    /// Between two pieces of an answer. Long, because a reasoning model that keeps its thoughts to itself
+    /// is silent until it has finished thinking.
     pub idle: Duration,
-    /// Between two words of a demo model: fast, but visibly a stream.
+    /// Between two words of a demo model: fast, but visibly a stream. Zero: all at once.
     pub demo_pause: Duration,
 }
 
@@ -48,7 +55,7 @@ impl Default for Settings {
             max_calls: 64,
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(120),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_secs(120),
             demo_pause: Duration::from_millis(4),
         }
     }
@@ -86,11 +93,16 @@ pub struct Llm(Arc<Inner>);
 
 pub(crate) struct Inner {
     settings: Settings,
-    // Made at the first call: TLS roots and pool cost memory that a demo never needs.
+    // Made at the first call: TLS roots cost memory that a demo never needs.
     agent: OnceLock<ureq::Agent>,
     threads: Threads,
     learned: Mutex<Vec<Learned>>,
+    /// Fields that a model has refused, by its full id.
+    refused: Mutex<BTreeMap<String, Vec<String>>>,
 }
+
+/// Models whose refusals are remembered. Beyond that it starts anew: a refusal is soon learned again.
+const MOST_REMEMBERED: usize = 256;
 
 /// What a provider's own list of models said, by the provider's place in the settings.
 #[derive(Debug, Clone, Default)]
@@ -104,16 +116,18 @@ impl Llm {
     /// Opens nothing yet.
     pub fn new(settings: Settings) -> Self {
         let learned = Mutex::new(vec![Learned::default(); settings.providers.len()]);
-        let threads = Threads::new(settings.max_calls);
+        let places = |provider: &Provider| provider.concurrency.unwrap_or(usize::MAX);
+        let threads = Threads::new(settings.max_calls, settings.providers.iter().map(places));
         Self(Arc::new(Inner {
             settings,
             agent: OnceLock::new(),
             threads,
             learned,
+            refused: Mutex::default(),
         }))
     }
 
-    /// Starts a call. Dropping what is returned cancels it.
+    /// Starts a call, or puts it in line. Dropping what is returned cancels it; `Finished` comes then too.
     pub fn start(
         &self,
         key: u64,
@@ -121,13 +135,20 @@ impl Llm {
         tell: mpsc::Sender<(u64, CallEvent)>,
     ) -> Running {
         let inner = self.0.clone();
-        self.0.threads.start(move |slot| {
-            let mut send = |delta| {
-                // A receiver that is gone wants nothing any more; the slot says so soon.
-                let _ = tell.blocking_send((key, CallEvent::Delta(delta)));
-            };
-            let result = call::run(&inner, &request, slot, &mut send);
-            let _ = tell.blocking_send((key, CallEvent::Finished(result)));
+        let asked = clock::instant();
+        let outlet = Outlet::new(key, tell);
+        let spare = outlet.clone();
+        let started = self
+            .0
+            .threads
+            .start(self.0.lane(&request.model), move |slot| {
+                let mut send = |delta| outlet.pass(delta, slot);
+                let result = call::run(&inner, &request, asked, slot, &mut send);
+                outlet.finish(result);
+            });
+        started.unwrap_or_else(|Refused| {
+            spare.refuse();
+            Running::over()
         })
     }
 
@@ -137,12 +158,8 @@ impl Llm {
         let mut all: Vec<(Model, Availability)> = Vec::new();
         for (provider, learned) in self.0.settings.providers.iter().zip(learned.iter()) {
             let state = provider.availability(learned.fault.is_some());
-            let names = provider.names(&learned.names);
-            all.extend(
-                names
-                    .into_iter()
-                    .map(|name| (catalogue::describe(provider, &name), state)),
-            );
+            let models = catalogue::models_of(provider, &learned.names);
+            all.extend(models.into_iter().map(|model| (model, state)));
         }
         if self.0.settings.demo {
             all.extend(
@@ -205,11 +222,10 @@ impl Llm {
 
     /// Where a model's calls go: part of what makes an answer repeatable.
     pub fn endpoint(&self, model: &str) -> String {
-        let provider = self.0.provider_of(model);
-        provider.map_or_else(
-            || "local".into(),
-            |(provider, _)| provider.base_url.clone().unwrap_or_default(),
-        )
+        match self.0.provider_of(model) {
+            Some((provider, _)) => provider.base().to_owned(),
+            None => "local".to_owned(),
+        }
     }
 
     /// Every configured provider as last seen.
@@ -228,30 +244,74 @@ impl Llm {
         self.0.settings.demo
     }
 
-    /// Really asks every configured provider for its models, one after the other, on a thread.
+    /// Really asks every configured provider for its models, all at once.
     pub async fn refresh(&self) {
-        let inner = self.0.clone();
-        let (done, all_done) = oneshot::channel();
-        let running = self.0.threads.start(move |slot| {
-            for index in 0..inner.settings.providers.len() {
+        let mut asked = Vec::new();
+        for index in 0..self.0.settings.providers.len() {
+            let (inner, (done, is_done)) = (self.0.clone(), oneshot::channel());
+            let running = self.0.threads.start(index, move |slot| {
                 let found = call::models(&inner, &inner.settings.providers[index], slot);
-                let entry = &mut inner.learned()[index];
-                entry.checked = Some(clock::now());
-                match found {
-                    Ok(names) => (entry.names, entry.fault) = (names, None),
-                    Err(error) => entry.fault = Some(error.detail),
+                if !slot.is_cancelled() {
+                    inner.learn(index, found);
                 }
-            }
-            let _ = done.send(());
-        });
-        let _ = all_done.await;
-        drop(running);
+                let _ = done.send(());
+            });
+            asked.push((running, is_done));
+        }
+        for (running, is_done) in asked {
+            let _ = is_done.await;
+            drop(running);
+        }
     }
 }
 
 impl Inner {
     fn learned(&self) -> MutexGuard<'_, Vec<Learned>> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn(&self, index: usize, found: Result<Vec<String>, CallError>) {
+        let entry = &mut self.learned()[index];
+        entry.checked = Some(clock::now());
+        match found {
+            Ok(names) => (entry.names, entry.fault) = (names, None),
+            Err(error) => entry.fault = Some(error.detail),
+        }
+    }
+
+    /// What a model takes: what the catalogue says, less what the model has refused.
+    fn taste(&self, provider: &Provider, name: &str) -> openai::Taste {
+        let model = catalogue::describe(provider, name);
+        let refused = self.refused().get(&model.id).cloned().unwrap_or_default();
+        openai::Taste {
+            accepted: model.parameters,
+            refused,
+        }
+    }
+
+    fn remember_refusal(&self, model: &str, field: &str) {
+        let mut refused = self.refused();
+        if refused.len() >= MOST_REMEMBERED && !refused.contains_key(model) {
+            refused.clear();
+        }
+        let fields = refused.entry(model.to_owned()).or_default();
+        if !fields.iter().any(|known| known == field) {
+            fields.push(field.to_owned());
+        }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, BTreeMap<String, Vec<String>>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The model's provider's place in the settings; demo models have none and need none.
+    fn lane(&self, model: &str) -> usize {
+        let id = model.split_once('/').map_or(model, |(id, _)| id);
+        let providers = &self.settings.providers;
+        providers
+            .iter()
+            .position(|provider| provider.id == id)
+            .unwrap_or(usize::MAX)
     }
 
     fn provider_of<'m>(&self, model: &'m str) -> Option<(&Provider, &'m str)> {

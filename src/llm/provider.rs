@@ -33,6 +33,7 @@ const PLAIN: Quirks = Quirks {
     max_completion_tokens: false,
     top_k: false,
     random_seed: false,
+    reasoning_object: false,
 };
 
 /// Providers that speak OpenAI's chat completions.
@@ -53,6 +54,7 @@ const TABLE: &[Row] = &[
         true,
         Quirks {
             top_k: true,
+            reasoning_object: true,
             ..PLAIN
         },
     ),
@@ -91,37 +93,23 @@ pub fn known_base_url(id: &str) -> Option<&'static str> {
 }
 
 impl Provider {
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(super) fn base(&self) -> &str {
         let base = self
             .base_url
             .as_deref()
-            .or_else(|| known_base_url(&self.id))
-            .unwrap_or_default();
-        format!("{}/{path}", base.trim_end_matches('/'))
+            .or_else(|| known_base_url(&self.id));
+        base.unwrap_or_default().trim_end_matches('/')
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.base())
     }
 
     pub(super) fn quirks(&self) -> Quirks {
         // Another address than the vendor's is another server, with plain habits.
-        match known(&self.id) {
-            Some(row)
-                if self
-                    .base_url
-                    .as_deref()
-                    .is_none_or(|url| url.trim_end_matches('/') == row.base_url) =>
-            {
-                row.quirks
-            }
-            _ => PLAIN,
-        }
-    }
-
-    /// Names worth listing: those configured, else what the provider said, else what the catalogue has.
-    pub(super) fn names(&self, learned: &[String]) -> Vec<String> {
-        match &self.models {
-            Some(names) => names.clone(),
-            None if learned.is_empty() => catalogue::names_of(&self.id),
-            None => learned.to_vec(),
-        }
+        known(&self.id)
+            .filter(|row| row.base_url == self.base())
+            .map_or(PLAIN, |row| row.quirks)
     }
 
     fn has_key(&self) -> bool {
@@ -154,7 +142,7 @@ impl Provider {
             id: self.id.clone(),
             status,
             configured: self.has_key(),
-            models: self.names(learned).len(),
+            models: catalogue::models_of(self, learned).len(),
             checked,
             message: fault.unwrap_or_default().to_owned(),
         }

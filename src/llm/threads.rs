@@ -1,99 +1,310 @@
-//! Threads for calls: one a call, a bounded number at once, the rest wait in line. Never the runtime's
-//! blocking pool, which the database shares and whose tasks cannot be cancelled.
+//! Threads for calls: one a call, a bounded number at once in all and for each provider, the rest wait in
+//! line. Never the runtime's blocking pool, which cannot cancel what it runs.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::transport::CancelSlot;
-use crate::domain::chat::{CallError, CallErrorKind};
 
-/// TLS overflows at 40 KiB and works at 48; an overflow aborts the process, so there is room.
-const STACK: usize = 192 * 1024;
+/// TLS overflows at 40 KiB and works at 48; an overflow aborts the process, so there is room. Pages that
+/// are never touched cost nothing.
+const STACK: usize = 256 * 1024;
+/// Calls that may wait. Runs and members are bounded too, so this many mean that something is wrong.
+const MOST_WAITING: usize = 1024;
 
 type Job = Box<dyn FnOnce(&Arc<CancelSlot>) + Send>;
 
 /// Starts calls.
+#[derive(Clone)]
 pub(super) struct Threads(Arc<Mutex<Line>>);
 
 struct Line {
-    free: usize,
+    most: usize,
+    busy: usize,
     started: u64,
-    // As long as the runs under way make it: members a run times runs at once, both bounded.
-    waiting: VecDeque<(Arc<CancelSlot>, Job)>,
+    lanes: Vec<Lane>,
+    waiting: VecDeque<Waiting>,
+    sweeping: bool,
 }
 
+/// What one provider bears.
+struct Lane {
+    most: usize,
+    busy: usize,
+}
+
+struct Waiting {
+    lane: usize,
+    slot: Arc<CancelSlot>,
+    job: Job,
+}
+
+/// Too many calls wait, or the system gives no thread.
+#[derive(Debug)]
+pub(super) struct Refused;
+
 /// A call under way. Dropping it cancels the call.
-pub struct Running(Arc<CancelSlot>);
+pub struct Running {
+    slot: Arc<CancelSlot>,
+    threads: Option<Threads>,
+}
 
 impl Running {
-    /// Interrupts the call, also when it is blocked in a read.
+    /// Interrupts the call, also when it waits in line or is blocked in a read. It still ends with its
+    /// one `Finished`.
     pub fn cancel(&self) {
-        self.0.cancel();
+        self.slot.cancel();
+        if let Some(threads) = &self.threads
+            && !self.slot.has_begun()
+        {
+            threads.sweep();
+        }
+    }
+
+    /// A call that has ended before it began.
+    pub(super) fn over() -> Self {
+        Self {
+            slot: Arc::default(),
+            threads: None,
+        }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.cancel();
+        self.cancel();
     }
 }
 
 impl Threads {
-    pub fn new(most: usize) -> Self {
+    /// `lanes` says how many calls each provider bears at once.
+    pub fn new(most: usize, lanes: impl Iterator<Item = usize>) -> Self {
+        let lane = |most: usize| Lane {
+            most: most.max(1),
+            busy: 0,
+        };
         Self(Arc::new(Mutex::new(Line {
-            free: most.max(1),
+            most: most.max(1),
+            busy: 0,
             started: 0,
+            lanes: lanes.map(lane).collect(),
             waiting: VecDeque::new(),
+            sweeping: false,
         })))
     }
 
-    pub fn start(&self, job: impl FnOnce(&Arc<CancelSlot>) + Send + 'static) -> Running {
+    /// The job runs on a thread, now or when it is its turn; at once when it is cancelled before.
+    pub fn start(
+        &self,
+        lane: usize,
+        job: impl FnOnce(&Arc<CancelSlot>) + Send + 'static,
+    ) -> Result<Running, Refused> {
         let slot = Arc::new(CancelSlot::default());
-        let mut line = lock(&self.0);
-        if line.free == 0 {
-            line.waiting.push_back((slot.clone(), Box::new(job)));
-            return Running(slot);
+        let first = Waiting {
+            lane,
+            slot: slot.clone(),
+            job: Box::new(job),
+        };
+        let mut line = self.line();
+        if !line.has_room(lane) {
+            if line.waiting.len() >= MOST_WAITING {
+                return Err(Refused);
+            }
+            line.waiting.push_back(first);
+        } else {
+            line.take(lane);
+            line.started += 1;
+            let name = format!("quire-call-{}", line.started);
+            drop(line);
+            let threads = self.clone();
+            if spawn(name, move || threads.work(first)).is_err() {
+                self.line().give_back(lane);
+                return Err(Refused);
+            }
         }
-        line.free -= 1;
-        line.started += 1;
-        let number = line.started;
+        Ok(Running {
+            slot,
+            threads: Some(self.clone()),
+        })
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, first: Waiting) {
+        let mut next = Some(first);
+        while let Some(Waiting { lane, slot, job }) = next {
+            run(&slot, job);
+            let mut line = self.line();
+            line.give_back(lane);
+            next = line.next();
+        }
+    }
+
+    /// Lets those in line end that were cancelled there: on a thread, because they have something to
+    /// tell and whoever cancels must not wait.
+    fn sweep(&self) {
+        let mut line = self.line();
+        if line.sweeping
+            || !line
+                .waiting
+                .iter()
+                .any(|waiting| waiting.slot.is_cancelled())
+        {
+            return;
+        }
+        line.sweeping = true;
         drop(line);
-        let (line, first) = (self.0.clone(), (slot.clone(), Box::new(job) as Job));
-        let thread = std::thread::Builder::new()
-            .name(format!("quire-call-{number}"))
-            .stack_size(STACK);
-        // Without memory for a thread the job is dropped, and its receiver sees the channel close.
-        if thread.spawn(move || work(&line, first)).is_err() {
-            lock(&self.0).free += 1;
+        let threads = self.clone();
+        let sweeper = spawn("quire-call-end".into(), move || {
+            while let Some(Waiting { slot, job, .. }) = threads.next_cancelled() {
+                run(&slot, job);
+            }
+        });
+        if sweeper.is_err() {
+            // They end when it is their turn.
+            self.line().sweeping = false;
         }
-        Running(slot)
+    }
+
+    fn next_cancelled(&self) -> Option<Waiting> {
+        let mut line = self.line();
+        let found = line
+            .waiting
+            .iter()
+            .position(|waiting| waiting.slot.is_cancelled());
+        line.sweeping = found.is_some();
+        line.waiting.remove(found?)
     }
 }
 
-fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
-    line.lock().unwrap_or_else(PoisonError::into_inner)
-}
+impl Line {
+    fn has_room(&self, lane: usize) -> bool {
+        self.busy < self.most
+            && self
+                .lanes
+                .get(lane)
+                .is_none_or(|lane| lane.busy < lane.most)
+    }
 
-fn work(line: &Mutex<Line>, first: (Arc<CancelSlot>, Job)) {
-    let mut next = Some(first);
-    while let Some((slot, job)) = next {
-        // A fault of ours in one call must not take the place of all later ones.
-        let _ = catch_unwind(AssertUnwindSafe(|| job(&slot)));
-        let mut line = lock(line);
-        next = line.waiting.pop_front();
-        if next.is_none() {
-            line.free += 1;
+    fn take(&mut self, lane: usize) {
+        self.busy += 1;
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.busy += 1;
         }
+    }
+
+    fn give_back(&mut self, lane: usize) {
+        self.busy -= 1;
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.busy -= 1;
+        }
+    }
+
+    /// The first in line whose provider has room. One call has ended, so one can begin at most.
+    fn next(&mut self) -> Option<Waiting> {
+        let found = self
+            .waiting
+            .iter()
+            .position(|waiting| self.has_room(waiting.lane))?;
+        let waiting = self.waiting.remove(found)?;
+        self.take(waiting.lane);
+        Some(waiting)
     }
 }
 
-/// Runs a call so that it ends with a result even when it panics.
-pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallError> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
-        Err(CallError::new(
-            CallErrorKind::Malformed,
-            "the answer could not be read",
-        ))
-    })
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let thread = std::thread::Builder::new().name(name).stack_size(STACK);
+    thread.spawn(work).map(drop)
+}
+
+fn run(slot: &Arc<CancelSlot>, job: Job) {
+    slot.begin();
+    // A fault of ours in one call must not take the place of all later ones.
+    let _ = catch_unwind(AssertUnwindSafe(|| job(slot)));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    /// A job that says its name, then waits until it is cancelled.
+    fn job(
+        name: u32,
+        tell: &mpsc::Sender<(u32, bool)>,
+    ) -> impl FnOnce(&Arc<CancelSlot>) + Send + use<> {
+        let tell = tell.clone();
+        move |slot| {
+            let _ = tell.send((name, slot.is_cancelled()));
+            slot.pause(LONG);
+        }
+    }
+
+    #[test]
+    fn those_over_the_limit_wait_for_their_turn() {
+        let (tell, told) = mpsc::channel();
+        let threads = Threads::new(2, std::iter::empty());
+        let mut calls: Vec<Running> = (0..4)
+            .map(|name| threads.start(0, job(name, &tell)).unwrap())
+            .collect();
+        let mut begun = [told.recv().unwrap().0, told.recv().unwrap().0];
+        begun.sort_unstable();
+        assert_eq!(begun, [0, 1]);
+        assert!(told.try_recv().is_err());
+        drop(calls.remove(0));
+        assert_eq!(told.recv().unwrap(), (2, false));
+    }
+
+    #[test]
+    fn a_provider_with_few_places_does_not_hold_up_the_others() {
+        let (tell, told) = mpsc::channel();
+        let threads = Threads::new(8, [1, 8].into_iter());
+        let first = threads.start(0, job(1, &tell)).unwrap();
+        assert_eq!(told.recv().unwrap(), (1, false));
+        let _second = threads.start(0, job(2, &tell)).unwrap();
+        let _other = threads.start(1, job(3, &tell)).unwrap();
+        assert_eq!(told.recv().unwrap(), (3, false));
+        drop(first);
+        assert_eq!(told.recv().unwrap(), (2, false));
+    }
+
+    #[test]
+    fn who_is_cancelled_in_line_ends_at_once() {
+        let (tell, told) = mpsc::channel();
+        let threads = Threads::new(1, std::iter::empty());
+        let _busy = threads.start(0, job(1, &tell)).unwrap();
+        assert_eq!(told.recv().unwrap(), (1, false));
+        let waiting = threads.start(0, job(2, &tell)).unwrap();
+        waiting.cancel();
+        assert_eq!(told.recv().unwrap(), (2, true));
+    }
+
+    #[test]
+    fn a_panic_takes_nobody_s_place() {
+        let (tell, told) = mpsc::channel();
+        let threads = Threads::new(1, std::iter::empty());
+        let _broken = threads
+            .start(0, |_: &Arc<CancelSlot>| panic!("on purpose"))
+            .unwrap();
+        let _next = threads.start(0, job(2, &tell)).unwrap();
+        assert_eq!(told.recv().unwrap(), (2, false));
+    }
+
+    #[test]
+    fn the_line_has_an_end() {
+        let threads = Threads::new(1, std::iter::empty());
+        let (tell, _told) = mpsc::channel();
+        let calls: Vec<_> = (0..MOST_WAITING as u32 + 1)
+            .map(|name| threads.start(0, job(name, &tell)))
+            .collect();
+        assert!(calls.iter().all(Result::is_ok));
+        assert!(threads.start(0, job(0, &tell)).is_err());
+    }
 }

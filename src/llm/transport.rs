@@ -1,16 +1,19 @@
 //! The HTTP client, and the seam that lets another thread interrupt it. ureq's transport offers a handle
-//! that shuts a socket down; the connector here keeps the handle of whatever socket the current call uses
-//! where `cancel` finds it. The seam may change between minors of ureq, which is why the minor is pinned.
+//! that shuts a socket down; the connector here keeps the handle of the current call's socket where
+//! `cancel` finds it. The seam may change between minors of ureq, which is why the minor is pinned.
 
 use std::cell::RefCell;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use ureq::unversioned::resolver::DefaultResolver;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, ShutdownHandle, Transport,
+    ConnectionDetails, Connector, DefaultConnector, NextTimeout, ShutdownHandle,
 };
 
 use super::Settings;
@@ -19,6 +22,7 @@ use super::Settings;
 #[derive(Default)]
 pub(super) struct CancelSlot {
     cancelled: AtomicBool,
+    begun: AtomicBool,
     socket: Mutex<Option<Weak<dyn ShutdownHandle>>>,
     woken: Condvar,
 }
@@ -38,25 +42,31 @@ impl CancelSlot {
         self.cancelled.load(Ordering::SeqCst)
     }
 
+    /// A thread has taken the call up.
+    pub fn begin(&self) {
+        self.begun.store(true, Ordering::SeqCst);
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::SeqCst)
+    }
+
     /// Waits, unless it is cancelled meanwhile. True when it was.
     pub fn pause(&self, length: Duration) -> bool {
         let guard = self.socket();
-        if !self.is_cancelled() {
-            drop(
-                self.woken
-                    .wait_timeout(guard, length)
-                    .unwrap_or_else(PoisonError::into_inner),
-            );
+        if !self.is_cancelled() && !length.is_zero() {
+            let waited = self.woken.wait_timeout(guard, length);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
         }
         self.is_cancelled()
     }
 
-    /// Makes this the slot of all sockets that the current thread uses from now on.
+    /// Makes this the slot of all sockets that the current thread opens from now on.
     pub fn enter(self: &Arc<Self>) {
         CURRENT.with(|current| *current.borrow_mut() = Some(self.clone()));
     }
 
-    /// The call is over: its socket may serve another one.
+    /// The call is over.
     pub fn leave() {
         let slot = CURRENT.with(|current| current.borrow_mut().take());
         if let Some(slot) = slot {
@@ -98,15 +108,14 @@ impl fmt::Debug for Cancellable {
 }
 
 impl Connector for Cancellable {
-    type Out = Armed;
+    type Out = <DefaultConnector as Connector>::Out;
 
     fn connect(
         &self,
         details: &ConnectionDetails,
         chained: Option<()>,
-    ) -> Result<Option<Armed>, ureq::Error> {
-        let seen: Arc<Mutex<Option<Weak<dyn ShutdownHandle>>>> = Arc::default();
-        let (keep, register) = (seen.clone(), details.register_shutdown.clone());
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        let register = details.register_shutdown.clone();
         let details = ConnectionDetails {
             uri: details.uri,
             addrs: details.addrs.clone(),
@@ -117,60 +126,57 @@ impl Connector for Cancellable {
             timeout: details.timeout,
             current_time: details.current_time.clone(),
             run_connector: details.run_connector.clone(),
+            // Called before TLS begins, so that a handshake can be interrupted too.
             register_shutdown: Arc::new(move |handle: Weak<dyn ShutdownHandle>| {
-                *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle.clone());
-                // Already here, so that a TLS handshake can be interrupted too.
                 arm(&handle)?;
                 register(handle)
             }),
         };
-        let inner = self.0.connect(&details, chained)?;
-        let handle = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(inner.map(|inner| Armed {
-            inner: Box::new(inner),
-            handle,
-        }))
+        self.0.connect(&details, chained)
     }
 }
 
-/// A connection that tells the current call's slot which socket it is, also when it comes from the pool.
-struct Armed {
-    inner: Box<dyn Transport>,
-    handle: Option<Weak<dyn ShutdownHandle>>,
-}
+/// Knows `localhost` without asking: an image without /etc/hosts has nobody to ask.
+#[derive(Debug, Default)]
+struct Names(DefaultResolver);
 
-impl fmt::Debug for Armed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Armed")
-    }
-}
-
-impl Transport for Armed {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.inner.buffers()
-    }
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        if let Some(handle) = &self.handle {
-            arm(handle)?;
+impl Resolver for Names {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        match local(uri) {
+            Some(address) => {
+                let mut found = self.empty();
+                found.push(address);
+                Ok(found)
+            }
+            None => self.0.resolve(uri, config, timeout),
         }
-        self.inner.transmit_output(amount, timeout)
     }
-    fn maybe_await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.inner.maybe_await_input(timeout)
-    }
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.inner.await_input(timeout)
-    }
-    fn is_open(&mut self) -> bool {
-        self.inner.is_open()
-    }
-    fn is_tls(&self) -> bool {
-        self.inner.is_tls()
-    }
+}
+
+fn local(uri: &Uri) -> Option<SocketAddr> {
+    let default = if uri.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    let host = uri.host()?;
+    let address = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => address,
+        Err(_) if host.eq_ignore_ascii_case("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Err(_) => return None,
+    };
+    Some(SocketAddr::new(address, uri.port_u16().unwrap_or(default)))
 }
 
 /// The one client. Small buffers: the defaults cost 599 KB a TLS stream. No redirects: a provider that
-/// sends us elsewhere would also send the key there.
+/// sends us elsewhere would also send the key there. No pool: a stream is left before its last byte, so
+/// its connection could not serve again, and one that the provider has closed meanwhile looks like a
+/// failed call; beside a model's seconds a handshake is nothing.
 pub(super) fn agent(settings: &Settings) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -181,16 +187,45 @@ pub(super) fn agent(settings: &Settings) -> ureq::Agent {
         .timeout_connect(Some(settings.connect))
         .timeout_recv_response(Some(settings.first_byte))
         .timeout_per_read(Some(settings.idle))
+        .timeout_per_write(Some(settings.idle))
         .input_buffer_size(8 * 1024)
         .output_buffer_size(8 * 1024)
         .max_response_header_size(32 * 1024)
-        .max_idle_connections(32)
-        .max_idle_connections_per_host(16)
-        .max_idle_age(Duration::from_secs(30))
+        .max_idle_connections(0)
+        .max_idle_connections_per_host(0)
         .build();
     ureq::Agent::with_parts(
         config,
         Cancellable(DefaultConnector::new()),
-        DefaultResolver::default(),
+        Names::default(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_need_no_resolver() {
+        for (uri, expected) in [
+            ("http://localhost:11434/v1/models", Some("127.0.0.1:11434")),
+            ("https://LOCALHOST/v1", Some("127.0.0.1:443")),
+            ("http://[::1]:80/", Some("[::1]:80")),
+            ("http://10.0.0.7/v1", Some("10.0.0.7:80")),
+            ("https://api.openai.com/v1", None),
+            ("http://localhost.example/v1", None),
+        ] {
+            let found = local(&uri.parse().unwrap()).map(|address| address.to_string());
+            assert_eq!(found.as_deref(), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_pause_ends_when_the_call_is_cancelled() {
+        let slot = Arc::new(CancelSlot::default());
+        let other = slot.clone();
+        let waiting = std::thread::spawn(move || other.pause(Duration::from_secs(600)));
+        slot.cancel();
+        assert!(waiting.join().unwrap());
+    }
 }

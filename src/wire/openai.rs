@@ -21,6 +21,8 @@ pub struct Quirks {
     pub top_k: bool,
     /// Says `random_seed` for `seed`.
     pub random_seed: bool,
+    /// Takes `reasoning.effort` for `reasoning_effort`.
+    pub reasoning_object: bool,
 }
 
 /// Which of a request's fields a model takes.
@@ -93,11 +95,17 @@ pub fn request(name: &str, request: &Request, taste: &Taste, quirks: Quirks) -> 
         "frequency_penalty",
         own.frequency_penalty.map(Value::from),
     );
-    set(
-        "reasoning_effort",
-        "reasoning_effort",
-        own.reasoning_effort.clone().map(Value::from),
-    );
+    let effort = own.reasoning_effort.as_deref();
+    if quirks.reasoning_object {
+        let effort = effort.map(|effort| json!({ "effort": effort }));
+        set("reasoning_effort", "reasoning", effort);
+    } else {
+        set(
+            "reasoning_effort",
+            "reasoning_effort",
+            effort.map(Value::from),
+        );
+    }
     set(
         "stop",
         "stop",

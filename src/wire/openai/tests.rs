@@ -354,6 +354,7 @@ fn only_accepted_parameters_are_sent_as_the_provider_spells_them() {
         max_completion_tokens: false,
         top_k: false,
         random_seed: false,
+        reasoning_object: false,
     };
     let all = body(&[], &[], plain);
     assert_eq!(

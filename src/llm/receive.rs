@@ -1,0 +1,209 @@
+//! Takes in what a provider sends: a stream of events, one whole answer, or something else that pretends.
+
+use std::io::Read;
+
+use super::fault;
+use super::transport::CancelSlot;
+use crate::domain::chat::{CallError, Delta};
+use crate::wire::openai::Stream;
+use crate::wire::sse;
+
+/// Bytes of an answer: far more than any model writes.
+pub(super) const MAX_ANSWER: usize = 8 << 20;
+/// Bytes of one event, and of an error body.
+pub(super) const MAX_EVENT: usize = 1 << 20;
+
+/// Reads until the answer is over. `send` receives its pieces, those that came together as one.
+pub(super) fn receive(
+    reader: &mut impl Read,
+    stream: &mut Stream,
+    content_type: &str,
+    slot: &CancelSlot,
+    send: &mut dyn FnMut(Delta),
+) -> Result<(), CallError> {
+    if content_type.contains("html") {
+        return Err(fault::web_page());
+    }
+    let mut buffer = [0; 8 * 1024];
+    let mut decoder = sse::Decoder::new(MAX_EVENT);
+    let mut total = 0;
+    while !stream.is_over() && !slot.is_cancelled() {
+        let read = match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            // All that was still to come is the count of tokens.
+            Err(_) if stream.is_complete() => break,
+            Err(error) => return Err(fault::within(&error)),
+        };
+        let piece = &buffer[..read];
+        if total == 0 {
+            // Servers are careless with the content type; the first character is not.
+            match piece.iter().find(|byte| !byte.is_ascii_whitespace()) {
+                Some(b'{' | b'[') => return whole(piece, reader, stream, send),
+                Some(b'<') => return Err(fault::web_page()),
+                _ => {}
+            }
+        }
+        total += read;
+        if total > MAX_ANSWER {
+            return Err(fault::too_large());
+        }
+        decoder.push(piece);
+        let mut joined = Joined::default();
+        while let Some(event) = decoder.next_event().map_err(|_| fault::no_events())? {
+            stream
+                .push(&event)
+                .into_iter()
+                .for_each(|delta| joined.add(delta, send));
+        }
+        joined.flush(send);
+    }
+    match total {
+        _ if slot.is_cancelled() => Err(fault::cancelled()),
+        0 => Err(fault::nothing()),
+        _ if !decoder.is_sensible() => Err(fault::no_events()),
+        _ => Ok(()),
+    }
+}
+
+fn whole(
+    first: &[u8],
+    reader: &mut impl Read,
+    stream: &mut Stream,
+    send: &mut dyn FnMut(Delta),
+) -> Result<(), CallError> {
+    let text = read_whole(&mut first.chain(reader))?;
+    stream.push_whole(&text).into_iter().for_each(send);
+    Ok(())
+}
+
+/// All of a body that must not be empty.
+pub(super) fn read_whole(reader: &mut impl Read) -> Result<String, CallError> {
+    let mut bytes = Vec::new();
+    reader
+        .read_to_end(&mut bytes)
+        .map_err(|error| fault::within(&error))?;
+    if bytes.is_empty() {
+        return Err(fault::nothing());
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// An error body, as far as it comes: what matters is the status.
+pub(super) fn read_some(reader: &mut impl Read) -> String {
+    let mut bytes = Vec::new();
+    let _ = reader.take(MAX_EVENT as u64).read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Neighbours of one kind: a provider that sends forty events at once shall not cause forty wake-ups.
+#[derive(Default)]
+struct Joined(Option<Delta>);
+
+impl Joined {
+    fn add(&mut self, delta: Delta, send: &mut dyn FnMut(Delta)) {
+        match (&mut self.0, delta) {
+            (Some(Delta::Text(held)), Delta::Text(more))
+            | (Some(Delta::Reasoning(held)), Delta::Reasoning(more)) => held.push_str(&more),
+            (held, delta) => {
+                if let Some(before) = held.replace(delta) {
+                    send(before);
+                }
+            }
+        }
+    }
+
+    fn flush(self, send: &mut dyn FnMut(Delta)) {
+        self.0.into_iter().for_each(send);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::chat::CallErrorKind;
+
+    fn received(body: &[u8], content_type: &str) -> (Vec<Delta>, Result<(), CallErrorKind>) {
+        let mut deltas = Vec::new();
+        let mut body = body;
+        let result = receive(
+            &mut body,
+            &mut Stream::default(),
+            content_type,
+            &CancelSlot::default(),
+            &mut |delta| deltas.push(delta),
+        );
+        (deltas, result.map_err(|error| error.kind))
+    }
+
+    const EVENTS: &str = include_str!("../../tests/data/streams/deepseek-reasoning.sse");
+
+    #[test]
+    fn pieces_that_come_together_are_told_together() {
+        let (deltas, result) = received(EVENTS.as_bytes(), "text/event-stream");
+        assert_eq!(result, Ok(()));
+        // One a read of 8 KiB, and one more where reasoning turns into text.
+        assert!(deltas.len() <= EVENTS.len() / 8192 + 2, "{}", deltas.len());
+        let text: String = deltas
+            .iter()
+            .filter_map(|delta| match delta {
+                Delta::Text(text) => Some(text.as_str()),
+                Delta::Reasoning(_) => None,
+            })
+            .collect();
+        assert_eq!(text, "Hello there! 😊 How can I help you today?");
+    }
+
+    #[test]
+    fn what_is_no_stream_is_told_apart() {
+        use CallErrorKind::*;
+        let mut endless = vec![b'x'; MAX_EVENT + 1];
+        endless.extend(b"\n\n");
+        for (name, body, kind, expected) in [
+            (
+                "events, whatever they are called",
+                EVENTS.as_bytes(),
+                "application/json",
+                Ok(()),
+            ),
+            ("nothing", b"".as_slice(), "text/event-stream", Err(Empty)),
+            ("a page", b"\n <!doctype html>", "", Err(Malformed)),
+            (
+                "a page by name",
+                b"data: x\n\n",
+                "text/html; charset=utf-8",
+                Err(Malformed),
+            ),
+            (
+                "prose",
+                b"Hello, I am a server.\n\nBye.\n",
+                "text/plain",
+                Err(Malformed),
+            ),
+            ("bytes", &[0, 159, 146, 150], "", Err(Malformed)),
+            ("a line without end", &endless, "", Err(Malformed)),
+            ("only comments", b": processing\n\n", "", Ok(())),
+            (
+                "one JSON object",
+                b" {\"choices\":[]}",
+                "text/plain",
+                Ok(()),
+            ),
+        ] {
+            assert_eq!(received(body, kind).1, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_answer_has_an_end_even_if_the_stream_has_none() {
+        let event = format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
+            "x".repeat(4000)
+        );
+        let endless = event.repeat(MAX_ANSWER / event.len() + 1);
+        assert_eq!(
+            received(endless.as_bytes(), "").1,
+            Err(CallErrorKind::TooLarge)
+        );
+    }
+}
