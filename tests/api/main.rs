@@ -4,4 +4,5 @@
 mod accounts;
 mod documents;
 mod limits;
+mod routes;
 mod support;

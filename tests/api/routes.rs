@@ -1,0 +1,399 @@
+//! The table of routes as a whole: who gets in, that nobody meets another's things, and that the OpenAPI
+//! document says what is true.
+
+use std::collections::BTreeMap;
+
+use quire::http::routes::{ROUTES, Route, Verb};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Server};
+
+fn document() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/openapi.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn described(path: &str) -> String {
+    path.replace("*}", "}")
+}
+
+/// The row's path with these values in its holes.
+fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
+    let kind = match path {
+        _ if path.contains("/api-keys/") => "key",
+        _ if path.contains("/users/") => "user",
+        _ if path.contains("/documents/") => "document",
+        _ if path.contains("/document-sessions/") => "upload",
+        _ => "analysis",
+    };
+    let path = path
+        .replace("{id}", &values[kind])
+        .replace("{token}", &values["token"]);
+    path.replace("{tree}", "x")
+        .replace("{path*}", "js/index.js")
+}
+
+/// The same, with the question that some rows need.
+fn asked(route: &Route, values: &BTreeMap<&str, String>) -> String {
+    let question = match route.path {
+        "/api/documents/{id}/search" => "?q=towers",
+        "/api/patterns/suggest" => "?prompt=check+the+facts",
+        _ => "",
+    };
+    filled(route.path, values) + question
+}
+
+fn call(client: &mut Client, route: &Route, path: &str) -> Answer {
+    match route.verb {
+        Verb::Get | Verb::Delete => client.send(route.verb.as_str(), path, None),
+        _ => client.json(route.verb.as_str(), path, &json!({})),
+    }
+}
+
+fn nobodys() -> BTreeMap<&'static str, String> {
+    let id = |kind: &'static str| (kind, format!("{kind}_01ARYZ6S410000000000000000"));
+    let mut values = BTreeMap::from(["key", "user", "document", "upload", "analysis"].map(id));
+    values.insert("token", "abcdefghijklmnopqrstuvwxyz".to_owned());
+    values
+}
+
+#[test]
+fn the_document_and_the_table_agree() {
+    let document = document();
+    let mut left = document["paths"].as_object().unwrap().clone();
+    for route in ROUTES {
+        let (path, verb) = (described(route.path), route.verb.as_str().to_lowercase());
+        let operation = left
+            .get_mut(&path)
+            .and_then(|path| path.as_object_mut()?.remove(&verb));
+        let operation = operation.unwrap_or_else(|| panic!("{verb} {path} is not described"));
+        assert_eq!(operation["x-quire-access"], route.access(), "{verb} {path}");
+        let holes = route.path.matches('{').count();
+        let given = operation["parameters"].as_array().map_or(0, |list| {
+            list.iter()
+                .filter(|parameter| parameter["in"] == "path")
+                .count()
+        });
+        assert_eq!(given, holes, "{verb} {path}");
+        assert!(
+            operation["responses"]
+                .as_object()
+                .unwrap()
+                .keys()
+                .any(|code| code.starts_with('2'))
+        );
+    }
+    left.retain(|_, operations| !operations.as_object().unwrap().is_empty());
+    assert!(left.is_empty(), "described, but not there: {left:#?}");
+    references(&document, &document);
+    let served = Server::start().client().get("/api/openapi.json");
+    assert_eq!((served.status, served.json()), (200, document));
+}
+
+/// Everything that is referred to exists.
+fn references(value: &Value, document: &Value) {
+    if let Some(target) = value.get("$ref") {
+        let pointer = target.as_str().unwrap().strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{target}");
+    }
+    match value {
+        Value::Object(map) => map.values().for_each(|value| references(value, document)),
+        Value::Array(list) => list.iter().for_each(|value| references(value, document)),
+        _ => {}
+    }
+}
+
+#[test]
+fn nobody_gets_in_without_a_credential() {
+    let server = Server::with(&[("ALLOW_ANONYMOUS", "false")]);
+    let values = nobodys();
+    for route in ROUTES {
+        let (path, access) = (filled(route.path, &values), route.access());
+        let shown = format!("{} {path}", route.verb.as_str());
+        let answer = call(&mut server.client(), route, &path);
+        assert_ne!(answer.status, 500, "{shown}: {}", answer.text());
+        let guarded = access == "user" || access == "admin";
+        if guarded {
+            answer.refused(401, "UNAUTHENTICATED");
+            assert_eq!(answer.header("www-authenticate"), "Bearer", "{shown}");
+        }
+        if !guarded && access != "maybe" {
+            continue;
+        }
+        for (name, value) in [
+            ("authorization", "Bearer eyJhbGciOiJub25lIn0.e30."),
+            ("authorization", "Bearer quire_0000000000000000000000000000"),
+            ("authorization", "Basic YTpi"),
+            ("x-api-key", "x"),
+            ("cookie", "quire_access=x"),
+        ] {
+            let answer = call(&mut server.client().with(name, value), route, &path);
+            assert_eq!(
+                answer.status,
+                401,
+                "{shown} with {name} {value}: {}",
+                answer.text()
+            );
+        }
+    }
+    let mut client = server.client();
+    client
+        .post("/api/analyze", json!({"prompt": 7}))
+        .refused(422, "VALIDATION_ERROR");
+    let answer = client.post("/api/analyze", json!({"prompt": "What is a quire?"}));
+    answer.refused(401, "UNAUTHENTICATED");
+}
+
+/// Somebody with one thing of each kind, all holding the same rare word.
+struct Owner {
+    client: Client,
+    values: BTreeMap<&'static str, String>,
+}
+
+const RARE: &str = "Zwiebelturmfledermaus";
+
+fn owner(server: &Server) -> Owner {
+    let mut client = server.user("owner@example.org");
+    let mut values = BTreeMap::new();
+    let id = |answer: &Answer, name: &str| {
+        assert!(answer.status < 300, "{}", answer.text());
+        answer.json()[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {name}: {}", answer.text()))
+            .to_owned()
+    };
+    values.insert("user", id(&client.get("/api/users/me"), "user_id"));
+    client.put("/api/users/me", json!({"name": RARE}));
+    let text = format!("The {RARE} sleeps in towers. It was counted 17 times in 2024.");
+    let answer = client.upload(
+        "/api/upload-document",
+        &format!("{RARE}.txt"),
+        text.as_bytes(),
+    );
+    values.insert("document", id(&answer, "document_id"));
+    let key = client.post("/api/users/me/api-keys", json!({"name": RARE}));
+    values.insert(
+        "key",
+        id(
+            &Answer {
+                bytes: key.json()["api_key"].to_string().into(),
+                ..key
+            },
+            "id",
+        ),
+    );
+    let session = json!({"fileName": format!("{RARE}.md"), "fileSize": 10, "chunkSize": 10, "totalChunks": 1});
+    values.insert(
+        "upload",
+        id(
+            &client.post("/api/create-document-session", session),
+            "sessionId",
+        ),
+    );
+    let question = json!({"prompt": format!("Where does the {RARE} sleep?"), "pattern": "summarize", "document_ids": [values["document"]]});
+    values.insert(
+        "analysis",
+        id(&client.post("/api/analyze", question), "analysis_id"),
+    );
+    let share = client.post(
+        &format!("/api/analyses/{}/share", values["analysis"]),
+        json!({}),
+    );
+    values.insert("token", id(&share, "token"));
+    Owner { client, values }
+}
+
+/// What the owner sees of everything, to be the same before and after.
+fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
+    let mut seen = Vec::new();
+    for route in ROUTES
+        .iter()
+        .filter(|route| route.access() == "user" && route.verb == Verb::Get)
+    {
+        let path = filled(route.path, &owner.values);
+        if path.ends_with("/events") || path.contains("/stream/") || path.ends_with("/search") {
+            continue;
+        }
+        let answer = owner.client.get(&path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        seen.push((path, json!(answer.text())));
+    }
+    seen
+}
+
+#[test]
+fn another_person_meets_nothing() {
+    let server = Server::start();
+    server.user("root@example.org");
+    let mut owner = owner(&server);
+    let before = everything(&mut owner);
+    let mut other = server.user("other@example.org");
+    // Signing out would end the walk.
+    let walk = ROUTES
+        .iter()
+        .filter(|route| !route.path.starts_with("/api/auth/"));
+    for route in walk {
+        let path = asked(route, &owner.values);
+        let shown = format!("{} {path}", route.verb.as_str());
+        let answer = call(&mut other, route, &path);
+        assert_ne!(answer.status, 500, "{shown}: {}", answer.text());
+        let own_thing = route.path.contains("{id}");
+        match route.access() {
+            "admin" => {
+                answer.refused(403, "FORBIDDEN");
+            }
+            "user" if own_thing => {
+                // A body that is wrong may be said to be wrong before the thing is looked for.
+                let told = [404, 422].contains(&answer.status);
+                assert!(told, "{shown}: {} {}", answer.status, answer.text());
+                assert!(answer.status == 404 || route.verb == Verb::Post, "{shown}");
+            }
+            _ => {}
+        }
+        if route.access() != "link" {
+            assert!(!answer.text().contains(RARE), "{shown}: {}", answer.text());
+        }
+    }
+    let vote = format!("/api/analyses/{}/vote", owner.values["analysis"]);
+    other
+        .post(&vote, json!({"choice": "panel"}))
+        .refused(404, "NOT_FOUND");
+    let finalize = json!({"sessionId": owner.values["upload"]});
+    other
+        .post("/api/finalize-document-upload", finalize)
+        .refused(404, "NOT_FOUND");
+    let stolen = json!({"prompt": "What does it say?", "document_ids": [owner.values["document"]]});
+    let answer = other.post("/api/analyze", stolen);
+    assert!(
+        [404, 422].contains(&answer.status) && !answer.text().contains(RARE),
+        "{}",
+        answer.text()
+    );
+    for (path, was) in before {
+        let now = owner.client.get(&path).text();
+        let expected = was.as_str().unwrap();
+        // When a key was last used, and how far an upload is, are nobody else's doing either.
+        assert_eq!(now, expected, "{path}");
+    }
+}
+
+#[test]
+fn answers_are_what_the_document_says() {
+    let server = Server::start();
+    let mut admin = server.user("root@example.org");
+    let mut owner = owner(&server);
+    let document = document();
+    for route in ROUTES.iter().filter(|route| route.verb == Verb::Get) {
+        let path = asked(route, &owner.values);
+        if path.ends_with("/events") || path.contains("/stream/") {
+            continue;
+        }
+        let client = match route.access() {
+            "admin" => &mut admin,
+            _ => &mut owner.client,
+        };
+        let answer = client.get(&path);
+        let code = answer.status.to_string();
+        let responses = &document["paths"][&described(route.path)]["get"]["responses"];
+        let content = &responses[&code]["content"];
+        assert!(
+            content.is_object(),
+            "{path}: {code} is not described: {}",
+            answer.text()
+        );
+        let kind = answer
+            .header("content-type")
+            .split(';')
+            .next()
+            .unwrap()
+            .to_owned();
+        let schema = match content.get(&kind) {
+            Some(described) => &described["schema"],
+            None if ["text/plain", "application/octet-stream"].contains(&kind.as_str())
+                || content.get("*/*").is_some() =>
+            {
+                continue;
+            }
+            None => panic!("{path}: {kind} is not described"),
+        };
+        if kind == "application/json" {
+            fits(&answer.json(), schema, &document, &path);
+        }
+    }
+    let wrong = server.client().post("/api/auth/login", json!({"email": 7}));
+    fits(
+        &wrong.json(),
+        &json!({"$ref": "#/components/schemas/Error"}),
+        &document,
+        "an error",
+    );
+}
+
+/// The part of JSON Schema that the document uses. A field that it does not name is a fault too: the
+/// document would be silent about it.
+fn fits(value: &Value, schema: &Value, document: &Value, place: &str) {
+    if let Some(target) = schema.get("$ref") {
+        let pointer = target.as_str().unwrap().strip_prefix('#').unwrap();
+        return fits(value, document.pointer(pointer).unwrap(), document, place);
+    }
+    if schema.get("oneOf").is_some() {
+        return;
+    }
+    if let Some(only) = schema.get("const") {
+        assert_eq!(value, only, "{place}");
+    }
+    if let Some(list) = schema.get("enum") {
+        assert!(
+            list.as_array().unwrap().contains(value),
+            "{place}: {value} is not in {list}"
+        );
+    }
+    let types: Vec<&str> = match &schema["type"] {
+        Value::String(one) => vec![one],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        _ => return,
+    };
+    let is = |kind: &&str| match *kind {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        _ => value.is_null(),
+    };
+    assert!(types.iter().any(is), "{place}: {value} is no {types:?}");
+    if let Some(list) = value.as_array() {
+        for (number, item) in list.iter().enumerate() {
+            fits(
+                item,
+                &schema["items"],
+                document,
+                &format!("{place}[{number}]"),
+            );
+        }
+    }
+    let Some(map) = value.as_object() else {
+        return;
+    };
+    for name in schema["required"].as_array().into_iter().flatten() {
+        assert!(
+            map.contains_key(name.as_str().unwrap()),
+            "{place}: {name} is missing"
+        );
+    }
+    let known = schema["properties"]
+        .as_object()
+        .filter(|known| !known.is_empty());
+    for (name, item) in map {
+        let place = format!("{place}.{name}");
+        match (
+            known.and_then(|known| known.get(name)),
+            schema.get("additionalProperties"),
+        ) {
+            (Some(schema), _) => fits(item, schema, document, &place),
+            (None, Some(schema)) if schema.is_object() => fits(item, schema, document, &place),
+            (None, _) => assert!(known.is_none(), "{place} is not described"),
+        }
+    }
+}
