@@ -1,5 +1,7 @@
 //! `make footprint`: what Quire costs when it does nothing, beside a bare-hyper hello built alike.
 
+#![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
+
 mod support;
 
 use std::io::{Read, Write};

@@ -1,6 +1,8 @@
 //! `make bench`: requests a second over 32 kept connections, beside a bare-hyper hello built alike. The
 //! load comes from this process, on the other core; CPU time a request does not depend on it.
 
+#![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
+
 mod support;
 
 use std::io::{Read, Write};

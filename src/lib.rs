@@ -20,6 +20,8 @@
 //! `log` are small leaves left out of the drawing. Start reading at `domain::analysis`, then
 //! `domain::pattern` (what a run is), `engine::drive` (how it happens), `http::routes` (every way in).
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail loudly"))]
+
 pub mod app;
 pub mod cli;
 pub mod clock;

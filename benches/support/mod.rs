@@ -40,6 +40,8 @@ impl Program {
             command.env("QUIRE_DATA", data).arg("serve");
         }
         let begun = Instant::now();
+        // Ended and waited for when the `Program` is dropped.
+        #[allow(clippy::zombie_processes, reason = "a program that never answers ends the bench")]
         let child = command.spawn().expect("the program starts");
         while begun.elapsed() < Duration::from_secs(20) {
             if ask(

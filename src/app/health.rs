@@ -43,7 +43,7 @@ impl App {
     }
     /// How often an answer was given again instead of bought again.
     pub async fn cache_hits(&self) -> Result<u64> {
-        let stats = self.store.read(|db| answers::stats(db)).await?;
+        let stats = self.store.read(answers::stats).await?;
         Ok(stats.hits)
     }
     /// Whether some model can be asked at all.

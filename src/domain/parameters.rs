@@ -164,8 +164,11 @@ pub struct OutOfRange {
     pub message: String,
 }
 
+/// A name, what it is good for, and its values.
+pub type Preset = (&'static str, &'static str, fn() -> Parameters);
+
 /// Named settings for people who do not care for numbers.
-pub const PRESETS: &[(&str, &str, fn() -> Parameters)] = &[
+pub const PRESETS: &[Preset] = &[
     ("precise", "little variety: facts, extraction, code", || {
         sampling(0.2, 0.9)
     }),

@@ -373,7 +373,6 @@ fn is_space(character: char) -> bool {
 }
 
 #[cfg(test)]
-
 mod tests {
     use super::*;
 

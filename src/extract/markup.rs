@@ -180,11 +180,8 @@ fn tag_end(attributes: &str) -> Option<usize> {
     let (mut quote, mut after_equals) = (0u8, false);
     for (at, &byte) in attributes.as_bytes().iter().enumerate() {
         match byte {
-            _ if quote != 0 => {
-                if byte == quote {
-                    quote = 0;
-                }
-            }
+            _ if quote != 0 && byte == quote => quote = 0,
+            _ if quote != 0 => {}
             b'>' => return Some(at),
             b'"' | b'\'' if after_equals => quote = byte,
             _ => {}
