@@ -41,7 +41,10 @@ impl Program {
         }
         let begun = Instant::now();
         // Ended and waited for when the `Program` is dropped.
-        #[allow(clippy::zombie_processes, reason = "a program that never answers ends the bench")]
+        #[allow(
+            clippy::zombie_processes,
+            reason = "a program that never answers ends the bench"
+        )]
         let child = command.spawn().expect("the program starts");
         while begun.elapsed() < Duration::from_secs(20) {
             if ask(

@@ -22,6 +22,8 @@ pub enum Malformed {
     TooLong,
 }
 
+const FIELDS: [&[u8]; 4] = [b"event", b"data", b"id", b"retry"];
+
 /// Takes bytes, gives events.
 #[derive(Debug)]
 pub struct Decoder {
@@ -87,9 +89,11 @@ impl Decoder {
         }
     }
 
-    /// Whether there has been a line as streams of events have them. A page or a plain text has none.
+    /// Whether there has been a line as streams of events have them, or the beginning of one. A page or a
+    /// plain text has none.
     pub fn is_sensible(&self) -> bool {
-        self.sensible
+        let begun = |field: &[u8]| self.line.starts_with(field);
+        self.sensible || FIELDS.iter().any(|field| begun(field)) || begun(b":")
     }
 
     /// The next whole event; none means more bytes are needed. An event that the stream's end cut off is
@@ -121,7 +125,7 @@ impl Decoder {
             .unwrap_or(line.len());
         let value = line.get(colon + 1..).unwrap_or_default();
         let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
-        self.sensible |= matches!(&line[..colon], b"" | b"event" | b"data" | b"id" | b"retry");
+        self.sensible |= colon == 0 || FIELDS.contains(&&line[..colon]);
         match &line[..colon] {
             b"event" => self.event.event = value.into_owned(),
             b"data" => {

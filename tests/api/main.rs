@@ -4,5 +4,6 @@
 mod accounts;
 mod documents;
 mod limits;
+mod providers;
 mod routes;
 mod support;

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "not every test needs every part")]
 
 pub mod client;
+pub mod provider;
 pub mod server;
 
 pub use client::{Answer, Client};

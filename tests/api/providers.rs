@@ -1,0 +1,509 @@
+//! The door to the models against providers that do what providers do.
+
+use std::time::Duration;
+
+use quire::domain::chat::{
+    Answer, Brief, CallError, CallErrorKind, Delta, Finish, Message, Request, Role,
+};
+use quire::domain::model::Availability;
+use quire::domain::parameters::Parameters;
+use quire::llm::{self, CallEvent, Llm, Running, Settings};
+use tokio::sync::mpsc;
+
+use crate::support::provider::{Line, Provider, on};
+
+const KEY: &str = "sk-test-0123456789abcdefghij";
+const SHORT: Duration = Duration::from_millis(300);
+const LONG: Duration = Duration::from_secs(30);
+
+fn settings(provider: &Provider) -> Settings {
+    Settings {
+        providers: vec![llm::Provider {
+            id: "p".into(),
+            base_url: Some(provider.base_url()),
+            api_key: Some(KEY.into()),
+            models: None,
+            concurrency: None,
+        }],
+        demo: true,
+        first_byte: LONG,
+        idle: LONG,
+        demo_pause: Duration::ZERO,
+        ..Settings::default()
+    }
+}
+
+fn request(model: &str) -> Request {
+    Request {
+        model: format!("p/{model}"),
+        messages: vec![Message {
+            role: Role::User,
+            text: "Say hello.".into(),
+        }],
+        parameters: Parameters::default(),
+        brief: Brief::default(),
+        deadline: LONG,
+    }
+}
+
+/// A call that can be listened to.
+struct Call {
+    running: Running,
+    events: mpsc::Receiver<(u64, CallEvent)>,
+}
+
+fn call(llm: &Llm, request: Request) -> Call {
+    let (tell, events) = mpsc::channel(64);
+    Call {
+        running: llm.start(7, request, tell),
+        events,
+    }
+}
+
+type Result = std::result::Result<Answer, CallError>;
+
+impl Call {
+    /// All that it told, and its one end.
+    fn end(mut self) -> (String, Result) {
+        let mut text = String::new();
+        loop {
+            let (key, event) = self.events.blocking_recv().expect("a call tells its end");
+            assert_eq!(key, 7);
+            match event {
+                CallEvent::Delta(Delta::Text(piece)) => text += &piece,
+                CallEvent::Delta(Delta::Reasoning(_)) => {}
+                CallEvent::Finished(result) => {
+                    assert_eq!(self.events.blocking_recv(), None, "nothing follows the end");
+                    return (text, result);
+                }
+            }
+        }
+    }
+    fn result(self) -> Result {
+        self.end().1
+    }
+    fn kind(self) -> CallErrorKind {
+        self.result().expect_err("no answer").kind
+    }
+}
+
+fn event(text: &str) -> String {
+    format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
+}
+
+fn hello() -> String {
+    event("hello")
+        + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
+}
+
+const OPENAI: &str = include_str!("../data/streams/openai-text.sse");
+const DEEPSEEK: &str = include_str!("../data/streams/deepseek-reasoning.sse");
+
+#[test]
+fn recorded_streams_arrive_whole_in_any_pieces() {
+    let provider = Provider::script([
+        on("a").sse(OPENAI),
+        on("a").dribble(OPENAI, 7, Duration::from_micros(50)),
+        on("b").sse(DEEPSEEK),
+        on("b").dribble(DEEPSEEK, 911, Duration::from_micros(200)),
+        on("c").status(
+            200,
+            "application/json",
+            include_str!("../data/streams/groq-text.json"),
+        ),
+    ]);
+    let llm = Llm::new(settings(&provider));
+    for (model, begins, finish) in [
+        ("a", "The capital of the UK is London.", Finish::Stop),
+        ("a", "The capital of the UK is London.", Finish::Stop),
+        ("b", "Hello there! 😊", Finish::Stop),
+        ("b", "Hello there! 😊", Finish::Stop),
+        ("c", "I'd like to introduce", Finish::Stop),
+    ] {
+        let (text, result) = call(&llm, request(model)).end();
+        let answer = result.unwrap();
+        assert!(text.starts_with(begins), "{model}: {text}");
+        assert_eq!((answer.text, answer.finish), (text, finish));
+        assert!(answer.usage.output > 0 && !answer.usage.estimated);
+    }
+}
+
+#[test]
+fn the_key_travels_in_its_header_and_nowhere_else() {
+    let says_it = format!("{{\"error\":{{\"message\":\"Incorrect API key provided: {KEY}\"}}}}");
+    let provider = Provider::script([
+        on("a").sse(&hello()),
+        on("a").status(401, "application/json", &says_it),
+    ]);
+    let llm = Llm::new(settings(&provider));
+    assert_eq!(call(&llm, request("a")).result().unwrap().text, "hello");
+    let error = call(&llm, request("a")).result().unwrap_err();
+    assert_eq!(error.kind, CallErrorKind::Auth);
+    assert!(!error.detail.contains("0123456789"), "{}", error.detail);
+    let asked = provider.asked().remove(0);
+    assert!(
+        asked
+            .head
+            .starts_with("POST /v1/chat/completions HTTP/1.1\r\n"),
+        "{}",
+        asked.head
+    );
+    assert_eq!(asked.head.matches(KEY).count(), 1);
+    assert!(
+        asked
+            .head
+            .to_ascii_lowercase()
+            .contains(&format!("authorization: bearer {KEY}"))
+    );
+    assert_eq!(asked.body["stream"], true);
+    assert!(!asked.body.to_string().contains(KEY));
+}
+
+#[test]
+fn every_misbehaviour_has_its_name() {
+    use CallErrorKind::*;
+    let json = "application/json";
+    let nested = format!("data: {{\"x\":{}{}}}\n\n", "[".repeat(120), "]".repeat(120));
+    let too_nested = format!("data: {}\n\n", "[".repeat(100_000));
+    let cases: Vec<(&str, Line, CallErrorKind)> = vec![
+        ("key", on("m").status(403, json, "{}"), Auth),
+        ("money", on("m").status(402, json, "{\"error\":{\"message\":\"Insufficient Balance\"}}"), Money),
+        ("fault", on("m").status(500, "text/html", "<h1>oops</h1>"), Overloaded),
+        ("busy", on("m").status(529, json, "{}"), Overloaded),
+        ("unknown model", on("m").status(404, json, include_str!("../data/streams/error-404-openai.json")), Rejected),
+        ("redirect", on("m").header("location", "http://127.0.0.1:1/").status(302, "text/plain", ""), Rejected),
+        ("a page", on("m").status(200, "text/html", "<!doctype html><p>hi"), Malformed),
+        ("a page in disguise", on("m").sse("<!doctype html><p>hi"), Malformed),
+        ("another API", on("m").status(200, json, "{\"object\":\"list\",\"data\":[]}"), Malformed),
+        ("no JSON", on("m").status(200, json, "{\"choices\":[{\"mess"), Malformed),
+        ("nothing", on("m").status(200, json, ""), Empty),
+        ("no words", on("m").sse("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"), Empty),
+        ("hangs up", on("m").raw(b""), Connect),
+        ("no HTTP", on("m").raw(b"SSH-2.0-OpenSSH_9.2\r\n"), Malformed),
+        ("garbage within", on("m").sse(&(event("hel") + "data: {\"choi\n\n" + &hello())), Malformed),
+        ("bytes within", on("m").cut(&(event("hel") + "data: \u{0}\u{1}\n\n")), Malformed),
+        ("no end", on("m").sse(&event("hel")), Truncated),
+        ("cut", on("m").cut(&event("hel")), Truncated),
+        ("cut in an event", on("m").cut(&event("hel")[..20]), Truncated),
+        ("too long a length", on("m").lying(200, "text/event-stream", &event("hel"), 90_000), Truncated),
+        ("too short a length", on("m").lying(200, "text/event-stream", &hello(), 40), Truncated),
+        ("broken chunks", on("m").raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhello"), Malformed),
+        ("fault within", on("m").sse(&(event("hel") + "data: {\"error\":{\"message\":\"upstream died\",\"code\":502}}\n\n")), Overloaded),
+        ("depth", on("m").cut(&nested), Truncated),
+        ("too much depth", on("m").sse(&too_nested), Malformed),
+        ("no end in sight", on("m").endless(&event(&"x".repeat(8000))), TooLarge),
+        ("a line without end", on("m").endless(&"x".repeat(8000)), Malformed),
+    ];
+    for (name, line, kind) in cases {
+        let provider = Provider::script([line]);
+        let llm = Llm::new(settings(&provider));
+        let error = call(&llm, request("m")).result().expect_err(name);
+        assert_eq!(error.kind, kind, "{name}: {}", error.detail);
+        assert!(
+            !error.detail.is_empty() && !error.detail.contains('<'),
+            "{name}: {}",
+            error.detail
+        );
+    }
+}
+
+#[test]
+fn a_lost_count_of_tokens_does_not_lose_the_answer() {
+    let said =
+        event("hello") + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let provider = Provider::script([on("m").cut(&said)]);
+    let answer = call(&Llm::new(settings(&provider)), request("m"))
+        .result()
+        .unwrap();
+    assert_eq!(
+        (answer.text.as_str(), answer.usage.estimated),
+        ("hello", true)
+    );
+}
+
+#[test]
+fn who_is_asked_too_often_says_when_to_come_back() {
+    let provider = Provider::script([on("m").header("Retry-After", "1.5").status(
+        429,
+        "application/json",
+        include_str!("../data/streams/error-429-openrouter.json"),
+    )]);
+    let error = call(&Llm::new(settings(&provider)), request("m"))
+        .result()
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.status, error.retry_after_ms),
+        (CallErrorKind::RateLimited, Some(429), Some(1500))
+    );
+}
+
+#[test]
+fn nobody_there() {
+    let provider = Provider::script([]);
+    let mut settings = settings(&provider);
+    drop(provider);
+    settings.connect = Duration::from_secs(2);
+    let llm = Llm::new(settings);
+    // The port may still be held for a moment by the thread that accepts.
+    let kind = call(&llm, request("m")).kind();
+    assert_eq!(kind, CallErrorKind::Connect);
+}
+
+#[test]
+fn silence_has_an_end() {
+    let provider = Provider::script([
+        on("headers").hang(),
+        on("token").stall(""),
+        on("middle").stall(&event("hel")),
+        on("slow").dribble(
+            &event(&"x".repeat(4000)).repeat(50),
+            1,
+            Duration::from_millis(20),
+        ),
+    ]);
+    let quick = Settings {
+        first_byte: SHORT,
+        idle: SHORT,
+        ..settings(&provider)
+    };
+    let llm = Llm::new(quick);
+    for model in ["headers", "token", "middle"] {
+        let error = call(&llm, request(model)).result().unwrap_err();
+        assert_eq!(
+            error.kind,
+            CallErrorKind::Timeout,
+            "{model}: {}",
+            error.detail
+        );
+        provider.wait_left(model);
+    }
+    let patient = Llm::new(settings(&provider));
+    let short = Request {
+        deadline: SHORT,
+        ..request("slow")
+    };
+    assert_eq!(call(&patient, short).kind(), CallErrorKind::Timeout);
+    provider.wait_left("slow");
+}
+
+#[test]
+fn cancelling_is_felt_upstream_in_every_window() {
+    for dropped in [false, true] {
+        let provider = Provider::script([
+            on("headers").hang(),
+            on("token").stall(""),
+            on("middle").stall(&event("hel")),
+            on("flood").endless(&event("x")),
+        ]);
+        let llm = Llm::new(settings(&provider));
+        for (number, model) in ["headers", "token", "middle", "flood"]
+            .into_iter()
+            .enumerate()
+        {
+            let mut call = call(&llm, request(model));
+            provider.wait_asked(number + 1);
+            if number > 1 {
+                let first = call.events.blocking_recv();
+                assert!(matches!(first, Some((7, CallEvent::Delta(_)))), "{first:?}");
+            }
+            if dropped {
+                let Call { running, events } = call;
+                drop(running);
+                let spare = llm.start(0, request("none"), mpsc::channel(1).0);
+                spare.cancel();
+                call = Call {
+                    running: spare,
+                    events,
+                };
+            } else {
+                call.running.cancel();
+            }
+            assert_eq!(call.kind(), CallErrorKind::Cancelled, "{model}");
+            provider.wait_left(model);
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
+    let provider = Provider::script([on("m").times(2).endless(&event("x"))]);
+    let llm = Llm::new(settings(&provider));
+    let (tell, mut events) = mpsc::channel(1);
+    let running = llm.start(7, request("m"), tell);
+    provider.wait_asked(1);
+    // Full now, and nobody reads.
+    running.cancel();
+    provider.wait_left("m");
+    let mut last = None;
+    while let Some((_, event)) = events.blocking_recv() {
+        last = Some(event);
+    }
+    let Some(CallEvent::Finished(Err(error))) = last else {
+        panic!("no end: {last:?}")
+    };
+    assert_eq!(error.kind, CallErrorKind::Cancelled);
+
+    // A reader that has gone is as good as a cancel.
+    let (tell, events) = mpsc::channel(1);
+    let _running = llm.start(7, request("m"), tell);
+    drop(events);
+    provider.wait_asked(2);
+}
+
+#[test]
+fn a_call_cancelled_in_line_is_never_made() {
+    let provider = Provider::script([on("first").hang()]);
+    let llm = Llm::new(Settings {
+        max_calls: 1,
+        ..settings(&provider)
+    });
+    let first = call(&llm, request("first"));
+    provider.wait_asked(1);
+    let second = call(&llm, request("second"));
+    second.running.cancel();
+    assert_eq!(second.kind(), CallErrorKind::Cancelled);
+    first.running.cancel();
+    assert_eq!(first.kind(), CallErrorKind::Cancelled);
+    assert_eq!(provider.asked().len(), 1);
+}
+
+#[test]
+fn waiting_in_line_counts() {
+    let provider = Provider::script([on("first").hang()]);
+    let llm = Llm::new(Settings {
+        max_calls: 1,
+        ..settings(&provider)
+    });
+    let first = call(&llm, request("first"));
+    provider.wait_asked(1);
+    let second = call(
+        &llm,
+        Request {
+            deadline: Duration::ZERO,
+            ..request("second")
+        },
+    );
+    first.running.cancel();
+    assert_eq!(second.kind(), CallErrorKind::Timeout);
+}
+
+#[test]
+fn sixty_four_at_once_and_more_than_there_are_places() {
+    let provider =
+        Provider::script([on("m")
+            .times(104)
+            .dribble(&hello(), 40, Duration::from_millis(2))]);
+    for (places, calls) in [(64, 64), (4, 40)] {
+        let llm = Llm::new(Settings {
+            max_calls: places,
+            ..settings(&provider)
+        });
+        let calls: Vec<Call> = (0..calls).map(|_| call(&llm, request("m"))).collect();
+        for call in calls {
+            let (text, result) = call.end();
+            assert_eq!(
+                (text.as_str(), result.unwrap().text.as_str()),
+                ("hello", "hello")
+            );
+        }
+    }
+}
+
+#[test]
+fn a_field_that_a_model_refuses_is_left_out_and_remembered() {
+    let refusal = "{\"error\":{\"message\":\"Unsupported parameter\",\"param\":\"temperature\",\"code\":\"unsupported_parameter\"}}";
+    let provider = Provider::script([
+        on("m").status(400, "application/json", refusal),
+        on("m").times(2).sse(&hello()),
+        on("n").times(2).status(400, "application/json", refusal),
+    ]);
+    let llm = Llm::new(settings(&provider));
+    let warm = |model: &str| Request {
+        parameters: Parameters {
+            temperature: Some(0.5),
+            ..Parameters::default()
+        },
+        ..request(model)
+    };
+    assert!(call(&llm, warm("m")).result().is_ok());
+    assert!(call(&llm, warm("m")).result().is_ok());
+    let sent: Vec<bool> = provider
+        .asked()
+        .iter()
+        .map(|asked| asked.body["temperature"].is_number())
+        .collect();
+    assert_eq!(sent, [true, false, false]);
+    // One that goes on refusing what it no longer gets is given up.
+    assert_eq!(call(&llm, warm("n")).kind(), CallErrorKind::Rejected);
+}
+
+#[test]
+fn a_model_nobody_has_is_unavailable() {
+    let provider = Provider::script([]);
+    let llm = Llm::new(settings(&provider));
+    for model in ["gone/m", "m", "demo/nobody"] {
+        let request = Request {
+            model: model.into(),
+            ..request("")
+        };
+        assert_eq!(
+            call(&llm, request).kind(),
+            CallErrorKind::Unavailable,
+            "{model}"
+        );
+    }
+}
+
+#[test]
+fn demo_models_stream_what_they_answer() {
+    let provider = Provider::script([]);
+    let llm = Llm::new(settings(&provider));
+    let mut request = request("");
+    request.model = "demo/extract".into();
+    request.brief.question = "What is said of the weather? ".repeat(2_000);
+    let (text, result) = call(&llm, request).end();
+    assert_eq!(result.unwrap().text, text);
+    assert!(text.contains("demo algorithm"));
+}
+
+#[tokio::test]
+async fn a_provider_says_which_models_it_has() {
+    let list = "{\"object\":\"list\",\"data\":[{\"id\":\"big\"},{\"id\":\"text-embedding-1\"},{\"id\":\"a/b\"}]}";
+    let provider = Provider::script([
+        on("GET models").status(200, "application/json", list),
+        on("GET models").status(401, "application/json", "{}"),
+    ]);
+    let llm = Llm::new(settings(&provider));
+    assert_eq!(llm.providers()[0].status, "unknown");
+    llm.refresh().await;
+    assert_eq!(
+        (llm.providers()[0].status, llm.providers()[0].models),
+        ("ready", 2)
+    );
+    let named = |name: &str| llm.find(name).map(|model| model.id);
+    for (name, id) in [
+        ("p/big", Some("p/big")),
+        ("big", Some("p/big")),
+        ("p/a/b", Some("p/a/b")),
+        ("a/b", Some("p/a/b")),
+        ("p/whatever", Some("p/whatever")),
+        ("mock", Some("demo/extract")),
+        ("whatever", None),
+        ("q/big", None),
+        ("p/", None),
+        ("", None),
+        ("p/\u{7}", None),
+    ] {
+        assert_eq!(named(name).as_deref(), id, "{name:?}");
+    }
+    llm.refresh().await;
+    let state = llm.providers().remove(0);
+    assert_eq!(state.status, "unavailable");
+    assert!(state.message.contains("key"), "{}", state.message);
+    let (_, availability) = llm
+        .models()
+        .into_iter()
+        .find(|(model, _)| model.id == "p/big")
+        .unwrap();
+    assert_eq!(availability, Availability::Unavailable);
+}
