@@ -15,6 +15,7 @@ const TABLE = [
   ["/modelrunner", "Analyze", "anyone", analyze],
   ["/documents", "Documents", "user", () => import("./pages/documents.js")],
   ["/history", "History", "user", () => import("./pages/history.js")],
+  ["/history/:id", "Analysis", "user", analyze],
   ["/experiments", "Experiments", "anyone", () => import("./pages/experiments.js")],
   ["/settings", "Settings", "user", () => import("./pages/settings.js")],
   ["/admin", "Administration", "user", () => import("./pages/admin.js")],

@@ -9,6 +9,7 @@ import { AnalysisResults } from "../parts/results.js";
 import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
 import { RunView } from "../parts/run.js";
 import { defaultPanel } from "../parts/model-selector.js";
+import { ShareButton } from "../parts/share-link.js";
 import { Alert, Failure } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 import { INTRO, MODELS, PROMPT, Step } from "../parts/steps.js";
@@ -60,10 +61,11 @@ function guide(data, context, show) {
     saveDraft(draft);
     const node = Step(step, { draft, data, signal: context.signal, to, changed: () => saveDraft(draft), begin });
     show(node);
-    if (moved) (node.querySelector("[autofocus]") ?? node.querySelector("h1"))?.focus();
+    if (moved) (node.querySelector("[data-first]") ?? node.querySelector("h1"))?.focus();
   }
 
   async function begin({ withDocuments }) {
+    if (!user.get()) return context.go(`/login?next=${encodeURIComponent("/analyze")}`);
     const documents = withDocuments ? [...draft.documents] : [];
     const request = {
       prompt: draft.prompt.trim(), models: [...draft.models], pattern: draft.pattern,
@@ -165,6 +167,6 @@ function finish(run, data, context, show) {
   } } });
   show(
     run.status !== "completed" && run.stages.length === 0 && Alert({ message: run.problem || `the analysis ended as ${run.status}` }),
-    AnalysisResults(run, { models: data.models, patterns: data.patterns, actions: [again, another] }));
+    AnalysisResults(run, { models: data.models, patterns: data.patterns, actions: [ShareButton(run.id), again, another] }));
 }
 

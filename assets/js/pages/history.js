@@ -107,11 +107,11 @@ function Row(analysis, drop) {
 }
 
 function facts(analysis) {
-  const told = analysis.performance ?? {};
+  const took = Date.parse(analysis.finished_at) - Date.parse(analysis.started_at);
   return [
     analysis.pattern,
     plural(analysis.models?.length ?? 0, "model"),
-    told.total_time_seconds > 0 && duration(told.total_time_seconds * 1000),
-    told.cost_usd > 0 && money(told.cost_usd),
+    took > 0 && duration(took),
+    analysis.cost_usd > 0 && money(analysis.cost_usd),
   ].filter(Boolean).join(" · ");
 }

@@ -10,7 +10,7 @@ import { toast } from "../parts/toast.js";
 export async function load(params, signal) {
   // The index tells whether anybody has an account yet. An older server does not say; then both ways are offered alike.
   const index = await get("/", { signal }).catch(() => ({}));
-  return { next: safe(params.next), token: params.token ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
+  return { next: safe(params.next), token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
 }
 
 // Only addresses of this application: a link must not send anybody elsewhere after signing in.
@@ -25,7 +25,7 @@ export function view(data, context) {
     fill(page, form);
     form.querySelector("input")?.focus();
   };
-  fill(page, data.token ? reset(data, context, show) : data.first ? register(data, context, show) : enter(data, context, show));
+  fill(page, data.token ? reset(data, context, show) : data.first || data.invite ? register(data, context, show) : enter(data, context, show));
   return page;
 }
 
@@ -64,7 +64,8 @@ function enter(data, { go }, show) {
     await signIn(address.input.value.trim(), password.input.value);
     await go(data.next, { replace: true });
   },
-  data.registration !== "closed" && button("Create an account", { class: "link-button", on: { click: () => show("register") } }),
+  data.registration !== "open" && el("p", { class: "fine" }, "Accounts on this server are made by its administrator."),
+  data.registration === "open" && button("Create an account", { class: "link-button", on: { click: () => show("register") } }),
   button("Forgotten your password?", { class: "link-button", on: { click: () => show("forgotten") } }));
 }
 
@@ -74,10 +75,10 @@ function register(data, { go }, show) {
   const password = Field("Password", { type: "password", autocomplete: "new-password", required: true, minLength: 8, name: "password" }, RULES);
   const lead = data.first
     ? "Welcome. Nobody has an account on this server yet: this first one becomes the administrator."
-    : "The first account on a server becomes its administrator.";
+    : "Your documents and results are kept for you, and nobody else can open them.";
   return card(data.first ? "Create the first account" : "Create an account", lead, [name, address, password], "Create account", async () => {
     const known = name.input.value.trim();
-    await post("/api/auth/register", { email: address.input.value.trim(), password: password.input.value, ...(known ? { name: known } : {}) });
+    await post("/api/auth/register", { email: address.input.value.trim(), password: password.input.value, ...(known ? { name: known } : {}), ...(data.invite ? { invite: data.invite } : {}) });
     await signIn(address.input.value.trim(), password.input.value);
     toast(`Welcome${known ? `, ${known}` : ""}.${user.get()?.role === "admin" ? " You are the administrator of this server." : ""}`);
     await go(data.next, { replace: true });

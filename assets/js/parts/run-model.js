@@ -178,11 +178,15 @@ export function fromStored(stored) {
   run.problem = textOf(stored.error);
   run.sources = stored.sources ?? results.sources ?? [];
   const stages = results.stages ?? [];
-  stages.forEach((told, index) => {
+  stages.forEach((told) => {
     const stage = stageOf(run, told.name ?? told.stage);
-    Object.assign(stage, { status: "done", final: told.name === "ultra" || (index > 0 && index === stages.length - 1 && isOver(run)) });
+    Object.assign(stage, { status: "done", final: told.who === "synthesiser" });
+    // Where another stood in as synthesiser, the failed attempt comes before what was written at last.
     for (const answer of told.answers ?? []) restore(memberOf(run, stage, answer.model), answer);
+    stage.members.sort((a, b) => a.letter.length - b.letter.length || (a.letter < b.letter ? -1 : 1));
   });
+  // An analysis that stopped early never reached its later stages.
+  run.stages = run.stages.filter((stage) => stage.members.length > 0);
   if (results.ultra_response && !synthesis(run)?.text) {
     const stage = stageOf(run, "ultra");
     stage.status = "done";
@@ -200,6 +204,7 @@ export function fromStored(stored) {
 
 function restore(member, answer) {
   const problem = textOf(answer.error);
+  if (problem && member.text) return;
   Object.assign(member, {
     letter: answer.letter ?? member.letter, text: answer.text ?? "", reasoning: answer.reasoning ?? "",
     problem, status: problem ? "failed" : "done", usage: answer.usage ?? null, cost: answer.cost_usd,

@@ -31,7 +31,7 @@ function intro({ data, to }) {
       el("p", { class: "lead" }, "Put a question to a panel of language models, with your documents at hand. They answer alone, read and correct one another, and one of them writes the answer, with a passage behind every claim."),
       el("div", { class: "actions" },
         button("Start", { class: "primary large", on: { click: () => to(PROMPT) } }, "Start", icon("arrow")),
-        !user.get() && link("/login", "Sign in", { class: "button secondary large" })),
+        !user.get() && link("/login", "Sign in or create an account", { class: "button secondary large" })),
       !user.get() && el("p", { class: "fine" }, "Without an account you can try the demo algorithms. Documents and history need one."),
       user.get() && demoOnly && el("p", { class: "fine" }, "No model provider is set up on this server, so the panel consists of local demo algorithms. They work offline on the real text of your documents, and say so.")),
     el("ol", { class: "intro-how" },
@@ -76,7 +76,7 @@ function prompt(context) {
     },
     onSubmit: () => part.input.form.requestSubmit(),
   });
-  part.input.setAttribute("autofocus", "");
+  part.input.dataset.first = "";
   return frame(PROMPT, "What do you want to know?", context, {
     back: INTRO,
     next: "Next",
