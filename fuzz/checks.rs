@@ -1,0 +1,241 @@
+//! What must hold for any bytes from outside. The fuzz targets and `tests/mutation.rs` feed the same
+//! functions; each panics when something does not hold.
+
+use std::time::Duration;
+
+use quire::config::{self, Layers};
+use quire::crypto::jwt::{Claims, Jwt};
+use quire::domain::chat::{Answer, Brief, CallError, Delta, Message, Request, Role, Source, Task};
+use quire::domain::chunk::passages;
+use quire::domain::parameters::Parameters;
+use quire::domain::search::{match_expression, terms};
+use quire::domain::time::Timestamp;
+use quire::extract::{self, Limits};
+use quire::llm::demo;
+use quire::wire::openai::{self, Stream};
+use quire::wire::sse::{Decoder, Event, encode};
+
+/// Every function with its name, for whoever feeds them all.
+pub const ALL: &[(&str, fn(&[u8]))] = &[
+    ("sse", sse),
+    ("openai_stream", openai_stream),
+    ("provider_words", provider_words),
+    ("extract", extract),
+    ("search", search),
+    ("jwt", jwt),
+    ("settings", settings),
+    ("demo", demo),
+];
+
+const LIMIT: usize = 1 << 16;
+
+/// Somewhere in the bytes, decided by them.
+fn somewhere(bytes: &[u8]) -> usize {
+    let sum: usize = bytes.iter().map(|&byte| usize::from(byte)).sum();
+    sum % (bytes.len() + 1)
+}
+
+fn events(pieces: &[&[u8]]) -> (Vec<Event>, bool) {
+    let mut decoder = Decoder::new(LIMIT);
+    let mut all = Vec::new();
+    for piece in pieces {
+        decoder.push(piece);
+        loop {
+            match decoder.next_event() {
+                Ok(Some(event)) => all.push(event),
+                Ok(None) => break,
+                Err(_) => return (all, true),
+            }
+        }
+    }
+    (all, false)
+}
+
+/// Events come out alike however the bytes are cut, and what is written down again is read again.
+pub fn sse(bytes: &[u8]) {
+    let whole = events(&[bytes]);
+    let (head, tail) = bytes.split_at(somewhere(bytes));
+    assert_eq!(events(&[head, tail]), whole);
+    let single: Vec<&[u8]> = bytes.chunks(1).collect();
+    assert_eq!(events(&single), whole);
+    for event in whole.0.iter().filter(|event| !event.data.contains('\r')) {
+        let mut again = Vec::new();
+        encode(&mut again, 3, "name", &event.data);
+        let (read, broken) = events(&[&again]);
+        assert!(broken || read[0].data == event.data);
+    }
+}
+
+fn request(text: &str) -> Request {
+    Request {
+        model: "p/m".into(),
+        messages: vec![Message {
+            role: Role::User,
+            text: text.into(),
+        }],
+        parameters: Parameters::default(),
+        brief: Brief::default(),
+        deadline: Duration::from_secs(1),
+    }
+}
+
+fn completion(pieces: &[&[u8]]) -> (String, Result<Answer, CallError>) {
+    let mut decoder = Decoder::new(LIMIT);
+    let mut stream = Stream::default();
+    let mut deltas = Vec::new();
+    for piece in pieces {
+        decoder.push(piece);
+        while let Ok(Some(event)) = decoder.next_event() {
+            deltas.extend(stream.push(&event));
+        }
+    }
+    let (held, result) = stream.finish(&request("q"));
+    deltas.extend(held);
+    let texts = deltas.into_iter().map(|delta| match delta {
+        Delta::Text(text) => text,
+        Delta::Reasoning(_) => String::new(),
+    });
+    (texts.collect(), result)
+}
+
+/// An answer is what was streamed, is never empty, and does not depend on how the bytes were cut.
+pub fn openai_stream(bytes: &[u8]) {
+    let (text, result) = completion(&[bytes]);
+    if let Ok(answer) = &result {
+        assert_eq!(answer.text, text);
+        assert!(!answer.text.trim().is_empty());
+    }
+    let (head, tail) = bytes.split_at(somewhere(bytes));
+    assert_eq!(completion(&[head, tail]), (text, result));
+    let mut whole = Stream::default();
+    whole.push_whole(&String::from_utf8_lossy(bytes));
+    if let Ok(answer) = whole.finish(&request("q")).1 {
+        assert!(!answer.text.trim().is_empty());
+    }
+}
+
+/// Whatever a provider says of a failure, what we say of it is one short line.
+pub fn provider_words(bytes: &[u8]) {
+    let body = String::from_utf8_lossy(bytes);
+    for status in [200, 302, 400, 401, 402, 429, 500, 599] {
+        let error = openai::error(status, &|_| Some(body.chars().take(40).collect()), &body);
+        assert!(error.detail.chars().count() <= 300, "{}", error.detail);
+        assert!(
+            !error.detail.chars().any(char::is_control),
+            "{:?}",
+            error.detail
+        );
+    }
+    let cleaned = openai::clean(&body);
+    assert!(cleaned.chars().count() <= 200);
+    assert!(openai::unwelcome(&body).is_none_or(|name| name.len() <= 40));
+    assert!(openai::models(&body).is_none_or(|names| names.len() <= 1000));
+}
+
+/// What is read out of a file stays within its limits, and passages are slices of it.
+pub fn extract(bytes: &[u8]) {
+    const NAMES: [&str; 6] = ["a.txt", "a.html", "a.csv", "a.json", "a.md", "a"];
+    let limits = Limits {
+        input: 1 << 20,
+        text: 1 << 16,
+        depth: 16,
+        rows: 1000,
+        pages: 50,
+    };
+    let name = NAMES[somewhere(bytes) % NAMES.len()];
+    let Ok(found) = extract::extract(bytes, name, &limits) else {
+        return;
+    };
+    assert!(!found.pages.is_empty() && found.pages.len() <= limits.pages);
+    let total: usize = found.pages.iter().map(|page| page.text.len()).sum();
+    assert!(total <= limits.text + 1024, "{total} bytes of text");
+    for passage in passages(&found.pages) {
+        let page = found.pages.iter().find(|page| page.number == passage.page);
+        let text = &page.expect("a passage has its page").text;
+        assert_eq!(
+            text[passage.start as usize..passage.end as usize],
+            *passage.text
+        );
+    }
+}
+
+/// A question is never syntax of the index.
+pub fn search(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Some(expression) = match_expression(&text) else {
+        return;
+    };
+    assert!(!terms(&text).is_empty());
+    assert!(!expression.contains('\0'));
+    for term in expression.split(" OR ") {
+        let inner = term.strip_suffix('*').unwrap_or(term);
+        let inner = inner
+            .strip_prefix('"')
+            .and_then(|inner| inner.strip_suffix('"'));
+        let inner = inner.expect("every term is quoted");
+        assert!(!inner.is_empty() && !inner.contains('"'), "{expression}");
+    }
+}
+
+/// No bytes are a token, unless they are one that was signed.
+pub fn jwt(bytes: &[u8]) {
+    let signer = Jwt::new("a secret of more than sixteen");
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    let text = String::from_utf8_lossy(bytes);
+    assert!(signer.check(&text, "access", now).is_err());
+    let claims = Claims::access("user", "session", "id".into(), now, Duration::from_secs(60));
+    let token = signer.sign(&claims);
+    assert!(signer.check(&token, "access", now).is_ok());
+    // One character of it is another one.
+    let at = somewhere(bytes) % token.len();
+    let other = char::from(b'!' + bytes.first().unwrap_or(&0) % 94);
+    if !token[at..].starts_with(other) {
+        let forged = format!("{}{other}{}", &token[..at], &token[at + 1..]);
+        assert!(signer.check(&forged, "access", now).is_err(), "{forged}");
+    }
+}
+
+/// Settings are taken or refused with a reason.
+pub fn settings(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let layers = Layers {
+        file: Some(("quire.conf".into(), text.clone())),
+        ..Layers::default()
+    };
+    let _ = config::load(&layers);
+    // Anything else would be taken for the path of a file.
+    if text.starts_with('[') {
+        let providers = vec![("QUIRE_PROVIDERS".to_owned(), text)];
+        let _ = config::load(&Layers {
+            environment: providers,
+            ..Layers::default()
+        });
+    }
+}
+
+/// The demo models answer about any text, the same every time, and quote only what is there.
+pub fn demo(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(8192)]).into_owned();
+    let (question, passage) = text.split_at(text.floor_char_boundary(text.len() / 4));
+    let mut asked = request(question);
+    asked.brief = Brief {
+        task: [Task::Answer, Task::Review, Task::Revise, Task::Synthesise][somewhere(bytes) % 4],
+        question: question.to_owned(),
+        sources: vec![Source {
+            number: 1,
+            document: "a.txt".into(),
+            page: 1,
+            text: passage.to_owned(),
+        }],
+        own: Some(passage.to_owned()),
+        peers: vec![quire::domain::chat::Peer {
+            letter: 'B',
+            text: passage.to_owned(),
+        }],
+    };
+    for model in demo::models() {
+        let answer = demo::answer(&model.id, &asked);
+        assert_eq!(demo::answer(&model.id, &asked), answer);
+        assert!(answer.is_ok_and(|answer| !answer.text.trim().is_empty()));
+    }
+}

@@ -1,0 +1,8 @@
+//! Feeds `checks::provider_words`.
+#![no_main]
+
+#[path = "../checks.rs"]
+#[allow(dead_code)]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::provider_words(bytes));

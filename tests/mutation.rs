@@ -1,0 +1,225 @@
+//! What the fuzz targets look for, in short and without their tools: real inputs, damaged in a thousand
+//! ways that a seed decides, go through the same checks. `MUTATIONS=100000 cargo test --test mutation`
+//! looks longer.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+#[path = "../fuzz/checks.rs"]
+mod checks;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// Longer inputs only cost time: what breaks a parser is short.
+const LONGEST: usize = 4096;
+
+/// Pieces that parsers have trouble with.
+const SPICES: &[&[u8]] = &[
+    b"\n\n",
+    b"\r\n",
+    b"\r",
+    b"data: ",
+    b"event: error\n",
+    b"[DONE]",
+    b"\0",
+    b"\xEF\xBB\xBF",
+    b"\xFF\xFE",
+    b"\xC3",
+    b"\xED\xA0\x80",
+    b"\xF0\x9F\x98\x80",
+    b"{",
+    b"}",
+    b"[[[[[[[[",
+    b"\"",
+    b"\\",
+    b"\\u0000",
+    b"\\ud800",
+    b"1e999",
+    b"-1",
+    b"18446744073709551616",
+    b"null",
+    b"<think>",
+    b"</think>",
+    b"<",
+    b"<!--",
+    b"<script>",
+    b"&#x110000;",
+    b"&amp",
+    b",",
+    b";",
+    b"\t",
+    b"\x0C",
+    b"\"\"",
+    b" OR ",
+    b"NEAR(",
+    b"*",
+    b"\xE2\x80\xAE",
+    b".",
+    b"=",
+    b"\"index\":7",
+    b"\"choices\":[]",
+    b"\"error\":{\"code\":402}",
+    b"\"usage\":{\"prompt_tokens\":18446744073709551615}",
+];
+
+/// SplitMix64: the same damage every time.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+    fn span(&mut self, bytes: &[u8]) -> (usize, usize) {
+        let (one, other) = (self.below(bytes.len() + 1), self.below(bytes.len() + 1));
+        // Mostly short, sometimes anything.
+        let end = if self.below(4) == 0 {
+            one.max(other)
+        } else {
+            one.min(other) + self.below(16)
+        };
+        (one.min(other), end.min(bytes.len()).max(one.min(other)))
+    }
+}
+
+fn damage(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
+    let at = chance.below(bytes.len() + 1);
+    let (from, to) = chance.span(bytes);
+    match chance.below(7) {
+        0 if at < bytes.len() => bytes[at] ^= 1 << chance.below(8),
+        1 if at < bytes.len() => bytes[at] = chance.next() as u8,
+        2 => drop(bytes.drain(from..to)),
+        3 => {
+            let again = bytes[from..to].to_vec();
+            bytes.splice(at..at, again);
+        }
+        4 => {
+            let other = &seeds[chance.below(seeds.len())];
+            let (from, to) = chance.span(other);
+            bytes.splice(at..at, other[from..to].to_vec());
+        }
+        5 => bytes.truncate(at),
+        _ => {
+            let spice = SPICES[chance.below(SPICES.len())];
+            bytes.splice(at..at, spice.to_vec());
+        }
+    }
+    bytes.truncate(LONGEST);
+}
+
+/// Beginnings, middles and ends of the real files under tests/data.
+fn seeds() -> Vec<Vec<u8>> {
+    let mut seeds: Vec<Vec<u8>> = vec![
+        b"What does \"clause 7\" say about (damages OR costs)?".to_vec(),
+        b"PORT = 8080\nHOST=\"127.0.0.1\" # here\nCORS_ORIGINS = https://a.example, https://b.example\n".to_vec(),
+        br#"[{"id":"local","kind":"openai","base_url":"http://127.0.0.1:1/v1","models":["a"],"concurrency":2}]"#.to_vec(),
+        br#"{"error":{"message":"Rate limit","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#.to_vec(),
+    ];
+    for folder in ["streams", "documents"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data")
+            .join(folder);
+        let mut paths: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        paths.sort();
+        for path in paths {
+            let bytes = std::fs::read(path).unwrap();
+            let middle = bytes.len() / 2;
+            for from in [0, middle, bytes.len().saturating_sub(1500)] {
+                seeds.push(bytes[from..bytes.len().min(from + 1500)].to_vec());
+            }
+        }
+    }
+    seeds
+}
+
+fn feed(name: &str) {
+    let (_, check) = checks::ALL
+        .iter()
+        .find(|(known, _)| *known == name)
+        .unwrap();
+    let rounds = std::env::var("MUTATIONS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(600);
+    let seeds = seeds();
+    let mut chance = Chance(name.bytes().map(u64::from).sum());
+    for round in 0..rounds {
+        let mut bytes = seeds[round % seeds.len()].clone();
+        // The first round takes every seed as it is.
+        if round >= seeds.len() {
+            for _ in 0..=chance.below(6) {
+                damage(&mut bytes, &seeds, &mut chance);
+            }
+        }
+        let input = bytes.clone();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&bytes))) {
+            eprintln!(
+                "{name}, round {round}: {:?}",
+                String::from_utf8_lossy(&input)
+            );
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn sse() {
+    feed("sse");
+}
+
+#[test]
+fn openai_stream() {
+    feed("openai_stream");
+}
+
+#[test]
+fn provider_words() {
+    feed("provider_words");
+}
+
+#[test]
+fn extract() {
+    feed("extract");
+}
+
+#[test]
+fn search() {
+    feed("search");
+}
+
+#[test]
+fn jwt() {
+    feed("jwt");
+}
+
+#[test]
+fn settings() {
+    feed("settings");
+}
+
+#[test]
+fn demo() {
+    feed("demo");
+}
+
+#[test]
+fn every_check_has_its_fuzz_target_and_its_test() {
+    for (name, _) in checks::ALL {
+        let target =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/fuzz_targets/{name}.rs"));
+        assert!(target.exists(), "no {}", target.display());
+        let here = include_str!("mutation.rs");
+        assert!(
+            here.contains(&format!("feed(\"{name}\")")),
+            "no test feeds {name}"
+        );
+    }
+}
