@@ -1,0 +1,102 @@
+//! `make bench`: how fast bytes from outside are read. What counts is CPU time for an event: a hundred
+//! streams of fifty tokens a second are five thousand of them.
+
+#![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use quire::domain::chat::{Brief, Request};
+use quire::domain::chunk::passages;
+use quire::domain::parameters::Parameters;
+use quire::domain::search::match_expression;
+use quire::extract::{Limits, extract};
+use quire::wire::openai::Stream;
+use quire::wire::sse::{Decoder, encode};
+
+const STREAM: &str = include_str!("../tests/data/streams/deepseek-reasoning.sse");
+const TEXT: &[u8] = include_bytes!("../tests/data/documents/gpl-3.txt");
+const PAGE: &[u8] = include_bytes!("../tests/data/documents/libffi-the-basics.html");
+/// Measured for so long, after as much to warm up.
+const LENGTH: Duration = Duration::from_millis(700);
+/// What one read from a socket brings.
+const READ: usize = 8 * 1024;
+
+fn main() {
+    let events = STREAM.matches("\n\n").count();
+    report("events, whole reads", STREAM.len(), events, || {
+        decode(STREAM, READ);
+    });
+    report("events, 100 bytes at a time", STREAM.len(), events, || {
+        decode(STREAM, 100);
+    });
+    report("chat completion, whole reads", STREAM.len(), events, || {
+        complete(STREAM);
+    });
+    report("events written", STREAM.len(), events, || {
+        let mut out = Vec::with_capacity(STREAM.len());
+        for (number, line) in STREAM.lines().enumerate() {
+            encode(&mut out, number as u64, "stage.delta", line);
+        }
+        black_box(out);
+    });
+    let limits = Limits::default();
+    report("plain text and its passages", TEXT.len(), 1, || {
+        let found = extract(TEXT, "gpl-3.txt", &limits).expect("a text");
+        black_box(passages(&found.pages));
+    });
+    report("HTML", PAGE.len(), 1, || {
+        black_box(extract(PAGE, "page.html", &limits).expect("a page"));
+    });
+    let question = "What does the licence say about source code that is conveyed over a network?";
+    report("a question for the index", question.len(), 1, || {
+        black_box(match_expression(question));
+    });
+}
+
+fn decode(stream: &str, read: usize) {
+    let mut decoder = Decoder::new(1 << 20);
+    for piece in stream.as_bytes().chunks(read) {
+        decoder.push(piece);
+        while let Ok(Some(event)) = decoder.next_event() {
+            black_box(event);
+        }
+    }
+}
+
+fn complete(body: &str) {
+    let mut decoder = Decoder::new(1 << 20);
+    let mut stream = Stream::default();
+    for piece in body.as_bytes().chunks(READ) {
+        decoder.push(piece);
+        while let Ok(Some(event)) = decoder.next_event() {
+            black_box(stream.push(&event));
+        }
+    }
+    let request = Request {
+        model: "p/m".into(),
+        messages: Vec::new(),
+        parameters: Parameters::default(),
+        brief: Brief::default(),
+        deadline: LENGTH,
+    };
+    black_box(stream.finish(&request).1.expect("a whole answer"));
+}
+
+fn report(name: &str, bytes: usize, units: usize, run: impl Fn()) {
+    let mut rounds = 0u32;
+    for measured in [false, true] {
+        rounds = 0;
+        let start = Instant::now();
+        while start.elapsed() < LENGTH {
+            run();
+            rounds += 1;
+        }
+        if measured {
+            let each = start.elapsed().as_secs_f64() / f64::from(rounds);
+            let (rate, unit) = (bytes as f64 / each / 1e6, each / units as f64 * 1e6);
+            println!("{name:<34} {rate:>9.1} MB/s   {unit:>9.2} us each");
+        }
+    }
+    assert!(rounds > 0);
+}
