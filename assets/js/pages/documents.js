@@ -61,6 +61,6 @@ function row(stored, drop) {
         : sentence(stored.message) || stored.status,
       stored.created_at && el("time", { datetime: stored.created_at, title: exactly(stored.created_at) }, ` · ${when(stored.created_at)}`))),
     el("div", { class: "row-actions" },
-      usable && button(`Look at the text of ${name}`, { class: "secondary", on: { click: () => openDocument(stored) } }, "View text"),
+      usable && button(`View text of ${name}`, { class: "secondary", on: { click: () => openDocument(stored) } }, "View text"),
       button(`Delete ${name}`, { class: "quiet icon-only", title: "Delete", on: { click: () => drop(stored) } }, icon("trash"))));
 }

@@ -43,6 +43,8 @@ function token(text, at, cite, depth) {
     case "_":
     case "~":
       return emphasis(text, at, cite, depth);
+    case "<":
+      return angleLink(text, at);
     case "h":
       return bareLink(text, at);
     case "\n":
@@ -112,6 +114,11 @@ function citations(label, cite) {
     const number = Number(part.trim());
     return button(`Source ${number}`, { class: "citation", on: { click: () => cite(number) } }, String(number));
   });
+}
+
+function angleLink(text, at) {
+  const found = /^<(https?:\/\/[^\s<>]+)>/.exec(text.slice(at, at + 2000));
+  return found ? { nodes: anchor(found[1], [found[1]], found[1]), next: at + found[0].length } : null;
 }
 
 function bareLink(text, at) {

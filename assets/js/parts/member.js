@@ -7,7 +7,8 @@ import { GrowingText } from "./markdown.js";
 /** A model's name for people, and whether it is a demo algorithm. */
 export function nameOf(model, models) {
   const known = models?.find((each) => each.id === model);
-  return { name: known?.name ?? model, demo: known?.mock ?? model.startsWith("demo/") };
+  // The badge says already that it is one.
+  return { name: (known?.name ?? model).replace(/ \(demo\)$/, ""), demo: known?.mock ?? model.startsWith("demo/") };
 }
 
 /** The letter under which the other members know this one. */

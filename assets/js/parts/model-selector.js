@@ -2,6 +2,7 @@
 import { el, fill, uid } from "../dom.js";
 import { money, plural, short } from "../format.js";
 import { Field } from "./field.js";
+import { nameOf } from "./member.js";
 
 const MANY = 9;
 
@@ -70,7 +71,7 @@ function item(model, chosen, changed) {
     el("label", { for: box.id },
       box,
       el("span", { class: "model-words" },
-        el("span", { class: "model-name", id: name }, model.name || model.id),
+        el("span", { class: "model-name", id: name }, nameOf(model.id, [model]).name),
         el("span", { class: "model-about fine", id: about }, facts(model)),
         model.mock && el("span", { class: "badge" }, "Demo algorithm")),
       el("span", { class: `availability-indicator ${model.available ? "is-ready" : "is-off"}` }, STATUS[model.status] ?? model.status)));

@@ -1,0 +1,402 @@
+//! A browser by way of chromedriver's JSON protocol. Waits for what is to be seen, never for a time.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use ureq::Agent;
+
+/// How long anything may take to appear. Generous: it is only used up by a failure.
+const PATIENCE: Duration = Duration::from_secs(60);
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// Keys that are no characters.
+pub mod keys {
+    pub const TAB: &str = "\u{e004}";
+    pub const ENTER: &str = "\u{e007}";
+    pub const SPACE: &str = " ";
+    pub const ESCAPE: &str = "\u{e00c}";
+    pub const LEFT: &str = "\u{e012}";
+    pub const CONTROL: &str = "\u{e009}";
+}
+
+/// Where chromedriver is; none when this machine has none.
+pub fn chromedriver() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .chain([
+            PathBuf::from("/usr/bin"),
+            PathBuf::from("/usr/lib/chromium"),
+        ])
+        .map(|folder| folder.join("chromedriver"))
+        .find(|file| file.is_file())
+}
+
+/// A headless browser with a profile of its own, closed and removed at the end.
+pub struct Browser {
+    driver: Child,
+    agent: Agent,
+    base: String,
+    profile: PathBuf,
+}
+
+impl Browser {
+    /// Opens a window of this size.
+    pub fn open(width: u32, height: u32, dark: bool) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let profile =
+            std::env::temp_dir().join(format!("quire-browser-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(profile.join("downloads")).unwrap();
+        let mut driver = Command::new(chromedriver().unwrap())
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let port = announced_port(&mut driver);
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE * 2))
+            .build()
+            .new_agent();
+        let mut browser = Self {
+            driver,
+            agent,
+            base: format!("http://127.0.0.1:{port}"),
+            profile,
+        };
+        browser.start(width, height);
+        let mobile = width < 500;
+        browser.cdp(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile }),
+        );
+        browser.prefer(dark, false);
+        let downloads = browser.downloads();
+        browser.cdp(
+            "Browser.setDownloadBehavior",
+            json!({ "behavior": "allow", "downloadPath": downloads }),
+        );
+        browser
+    }
+
+    fn start(&mut self, width: u32, height: u32) {
+        let args = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+            "--lang=en-GB",
+        ];
+        let mut args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        args.push(format!(
+            "--user-data-dir={}",
+            self.profile.join("profile").display()
+        ));
+        args.push(format!("--window-size={width},{height}"));
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome", "goog:chromeOptions": { "args": args }, "goog:loggingPrefs": { "browser": "ALL" },
+        } } });
+        let session = self.call("POST", "/session", Some(wanted));
+        let id = session["sessionId"]
+            .as_str()
+            .expect("a session has an id")
+            .to_owned();
+        self.base = format!("{}/session/{id}", self.base);
+    }
+
+    /// Where downloads end.
+    pub fn downloads(&self) -> PathBuf {
+        self.profile.join("downloads")
+    }
+
+    /// Waits until this download is complete, and reads it.
+    pub fn downloaded(&self, ending: &str) -> String {
+        let folder = self.downloads();
+        until(&format!("a download .{ending}"), || {
+            let entries = std::fs::read_dir(&folder).ok()?;
+            let file = entries
+                .flatten()
+                .map(|entry| entry.path())
+                .find(|path| path.extension().is_some_and(|found| found == ending))?;
+            std::fs::read_to_string(file)
+                .ok()
+                .filter(|text| !text.is_empty())
+        })
+    }
+
+    /// Makes pages believe in this theme and this wish for calm.
+    pub fn prefer(&self, dark: bool, calm: bool) {
+        let scheme = if dark { "dark" } else { "light" };
+        let motion = if calm { "reduce" } else { "no-preference" };
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }, { "name": "prefers-reduced-motion", "value": motion }]);
+        self.cdp(
+            "Emulation.setEmulatedMedia",
+            json!({ "features": features }),
+        );
+    }
+
+    pub fn go(&self, url: &str) {
+        self.call("POST", "/url", Some(json!({ "url": url })));
+    }
+
+    pub fn reload(&self) {
+        self.call("POST", "/refresh", Some(json!({})));
+    }
+
+    pub fn url(&self) -> String {
+        self.call("GET", "/url", None)
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// Runs the body of an async function in the page; `arguments` are its `args`.
+    pub fn run(&self, body: &str, arguments: Value) -> Value {
+        let script = format!(
+            "const args = arguments[0], done = arguments[arguments.length - 1];
+             (async () => {{ {body} }})().then((value) => done({{ value: value ?? null }}), (thrown) => done({{ thrown: String(thrown) }}));"
+        );
+        let told = self.call(
+            "POST",
+            "/execute/async",
+            Some(json!({ "script": script, "args": [arguments] })),
+        );
+        assert!(
+            told.get("thrown").is_none(),
+            "the page threw {}: {body}",
+            told["thrown"]
+        );
+        told["value"].clone()
+    }
+
+    /// What an expression gives.
+    pub fn value(&self, expression: &str) -> Value {
+        self.run(&format!("return {expression};"), json!([]))
+    }
+
+    /// The text to be seen in the first element of this kind; empty when there is none.
+    pub fn text(&self, css: &str) -> String {
+        let text = self.run(
+            "return document.querySelector(args[0])?.innerText ?? '';",
+            json!([css]),
+        );
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn count(&self, css: &str) -> u64 {
+        self.run(
+            "return document.querySelectorAll(args[0]).length;",
+            json!([css]),
+        )
+        .as_u64()
+        .unwrap_or(0)
+    }
+
+    /// Whether the first element of this kind is to be seen.
+    pub fn shows(&self, css: &str) -> bool {
+        self.run("const found = document.querySelector(args[0]); return Boolean(found && found.checkVisibility({ visibilityProperty: true }));", json!([css])) == json!(true)
+    }
+
+    /// Waits until it is to be seen.
+    pub fn wait(&self, css: &str) {
+        until(&format!("{css} in {}", self.url()), || {
+            self.shows(css).then_some(())
+        });
+    }
+
+    /// Waits until its text has these words in it.
+    pub fn wait_text(&self, css: &str, words: &str) {
+        until(
+            &format!("“{words}” in {css}; there is: {}", self.text("main")),
+            || self.text(css).contains(words).then_some(()),
+        );
+    }
+
+    /// Clicks as a person does: what is covered or out of sight cannot be clicked.
+    pub fn click(&self, css: &str) {
+        self.act("css selector", css, "click", json!({}));
+    }
+
+    /// Clicks the button, link or summary with these words.
+    pub fn press(&self, words: &str) {
+        let path = format!(
+            "//*[self::button or self::a or self::summary][contains(normalize-space(.), '{words}')]"
+        );
+        self.act("xpath", &path, "click", json!({}));
+    }
+
+    /// Types into an element; a file input takes a path.
+    pub fn fill(&self, css: &str, text: &str) {
+        self.act("css selector", css, "value", json!({ "text": text }));
+    }
+
+    fn act(&self, using: &str, what: &str, action: &str, body: Value) {
+        let attempt = || {
+            let found = self
+                .try_call(
+                    "POST",
+                    "/elements",
+                    Some(json!({ "using": using, "value": what })),
+                )
+                .ok()?;
+            let visible = found
+                .as_array()?
+                .iter()
+                .filter_map(|element| element[ELEMENT].as_str());
+            for id in visible {
+                if self
+                    .try_call(
+                        "POST",
+                        &format!("/element/{id}/{action}"),
+                        Some(body.clone()),
+                    )
+                    .is_ok()
+                {
+                    return Some(());
+                }
+            }
+            None
+        };
+        until(
+            &format!("{action} {what} in {}: {}", self.url(), self.text("main")),
+            attempt,
+        );
+    }
+
+    /// Presses keys, one after the other; those in `held` are down meanwhile.
+    pub fn keys(&self, held: &[&str], pressed: &str) {
+        let down = |key: &str| json!({ "type": "keyDown", "value": key });
+        let up = |key: &str| json!({ "type": "keyUp", "value": key });
+        let mut actions: Vec<Value> = held.iter().map(|key| down(key)).collect();
+        for key in pressed.chars().map(String::from) {
+            actions.extend([down(&key), up(&key)]);
+        }
+        actions.extend(held.iter().map(|key| up(key)));
+        self.call(
+            "POST",
+            "/actions",
+            Some(json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] })),
+        );
+    }
+
+    /// A picture of the whole page in target/screenshots.
+    pub fn picture(&self, name: &str) {
+        let size = self.cdp("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
+        let height = size["height"].as_f64().unwrap_or(900.0).min(4000.0);
+        let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 });
+        let shot = self.cdp(
+            "Page.captureScreenshot",
+            json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
+        );
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(
+            folder.join(format!("{name}.png")),
+            decoded(shot["data"].as_str().unwrap_or_default()),
+        )
+        .unwrap();
+    }
+
+    /// What the browser complained of since the last time: failures of scripts, of loading, of the page's policy.
+    pub fn complaints(&self) -> Vec<String> {
+        let log = self.call("POST", "/se/log", Some(json!({ "type": "browser" })));
+        let lines = log.as_array().cloned().unwrap_or_default();
+        lines
+            .iter()
+            .filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING")
+            .map(|line| line["message"].to_string())
+            .collect()
+    }
+
+    pub fn cdp(&self, command: &str, parameters: Value) -> Value {
+        self.call(
+            "POST",
+            "/goog/cdp/execute",
+            Some(json!({ "cmd": command, "params": parameters })),
+        )
+    }
+
+    fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        self.try_call(method, path, body)
+            .unwrap_or_else(|refusal| panic!("{method} {path}: {refusal}"))
+    }
+
+    fn try_call(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, String> {
+        let url = format!("{}{path}", self.base);
+        let response = match (method, body) {
+            ("GET", _) => self.agent.get(&url).call(),
+            ("DELETE", _) => self.agent.delete(&url).call(),
+            (_, body) => self
+                .agent
+                .post(&url)
+                .header("content-type", "application/json")
+                .send(body.unwrap_or(json!({})).to_string()),
+        };
+        let mut response = response.map_err(|fault| fault.to_string())?;
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(1 << 28)
+            .read_to_string()
+            .map_err(|fault| fault.to_string())?;
+        let value = serde_json::from_str::<Value>(&text)
+            .map_err(|fault| format!("{fault}: {text}"))?["value"]
+            .clone();
+        match value["error"].as_str() {
+            Some(error) => Err(format!(
+                "{error}: {}",
+                value["message"].as_str().unwrap_or_default()
+            )),
+            None => Ok(value),
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.try_call("DELETE", "", None);
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+        let _ = std::fs::remove_dir_all(&self.profile);
+    }
+}
+
+fn announced_port(driver: &mut Child) -> u16 {
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    for line in lines.map_while(Result::ok) {
+        if let Some(rest) = line.split("started successfully on port ").nth(1) {
+            return rest.trim_end_matches('.').parse().unwrap();
+        }
+    }
+    panic!("chromedriver did not say its port");
+}
+
+/// Asks again and again until there is an answer.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "never came: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn decoded(text: &str) -> Vec<u8> {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .unwrap()
+}

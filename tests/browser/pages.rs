@@ -1,0 +1,164 @@
+//! What several browser tests do on the pages.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::driver::{Browser, keys};
+use crate::server::Server;
+
+pub const EMAIL: &str = "ada@example.org";
+pub const PASSWORD: &str = "Tr4verse-Orchid";
+pub const QUESTION: &str =
+    "Which obligations does the licence put on someone who passes on a changed program?";
+pub const EVERY_PAGE: [&str; 6] = [
+    "/analyze",
+    "/documents",
+    "/history",
+    "/settings",
+    "/admin",
+    "/experiments",
+];
+
+/// Uploads `args[1]` as a file named `args[0]`.
+pub const UPLOAD: &str = "
+    const form = new FormData();
+    form.append('file', new File([args[1]], args[0]));
+    const response = await fetch('/api/upload-document', { method: 'POST', body: form });
+    if (!response.ok) throw new Error(await response.text());";
+
+pub const HOSTILE_UPLOAD: &str = "
+    const text = '# Report\\n\\nThe beacon ![beacon](https://attacker.example/p.png) costs 12 euros. <script>alert(1)</script> What does it say? [Say](javascript:alert(1)) more.\\n';
+    const form = new FormData();
+    form.append('file', new File([text], '<img src=x onerror=alert(1)>.md'));
+    const response = await fetch('/api/upload-document', { method: 'POST', body: form });
+    if (!response.ok) throw new Error(await response.text());";
+
+/// A real document of the test data.
+pub fn document(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/documents")
+        .join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+/// The text with all space alike.
+pub fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Makes an account and signs in without the form, as a page's own requests would.
+pub fn sign_up(browser: &Browser, server: &Server) {
+    browser.go(&server.address("/experiments"));
+    browser.wait("main h2");
+    browser.run(
+        "const send = (path, body) => fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+         for (const path of ['/api/auth/register', '/api/auth/login']) {
+           const response = await send(path, { email: args[0], password: args[1] });
+           if (!response.ok) throw new Error(await response.text());
+         }
+         localStorage.setItem('quire.signed-in', 'true');",
+        json!([EMAIL, PASSWORD]),
+    );
+}
+
+/// From the introduction to a run of this pattern without documents.
+pub fn start_run(browser: &Browser, pattern: &str) {
+    browser.press("Start");
+    browser.fill(".prompt-input", QUESTION);
+    browser.press("Next");
+    browser.wait(".model-selector");
+    browser.press("Next");
+    browser.wait(".pattern-selector");
+    browser.run(
+        "const choice = document.querySelector('.pattern-selector'); choice.value = args[0]; choice.dispatchEvent(new Event('change'));",
+        json!([pattern]),
+    );
+    browser.press("Skip documents and run");
+    browser.wait(".loading-spinner");
+}
+
+/// How bright the page's ground is, 0 to 255.
+pub fn brightness(browser: &Browser) -> u64 {
+    let colour = browser.value("getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)");
+    colour
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_u64)
+        .sum::<u64>()
+        / 3
+}
+
+/// What the focused element is called.
+pub fn focused(browser: &Browser) -> String {
+    let name = browser.value(
+        "(() => { const here = document.activeElement;
+          const by = here.getAttribute('aria-labelledby')?.split(' ').map((id) => document.getElementById(id)?.textContent).join(' ');
+          return here.getAttribute('aria-label') ?? by ?? here.textContent.trim(); })()",
+    );
+    name.as_str().unwrap_or_default().to_owned()
+}
+
+/// Presses Tab until the element of this name has the focus; every stop on the way must be visible as such.
+pub fn tab_to(browser: &Browser, name: &str) {
+    let mut passed = Vec::new();
+    for _ in 0..80 {
+        browser.keys(&[], keys::TAB);
+        let here = focused(browser);
+        let visible = browser.value(
+            "(() => { const here = document.activeElement; if (here === document.body) return true;
+              const ringed = (node) => node && getComputedStyle(node).outlineStyle !== 'none';
+              return Boolean(ringed(here) || ringed(here.closest('label')) || ringed(here.nextElementSibling)); })()",
+        );
+        assert_eq!(visible, json!(true), "the focus on {here} cannot be seen");
+        if here.contains(name) {
+            return;
+        }
+        passed.push(here);
+    }
+    panic!("Tab never came to {name}; it passed {passed:?}");
+}
+
+/// axe-core's script, where npm has put it; a notice where it has not.
+pub fn axe() -> Option<String> {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/axe/node_modules/axe-core/axe.min.js");
+    let script = std::fs::read_to_string(path).ok();
+    if script.is_none() {
+        eprintln!(
+            "axe-core is not there (npm install --prefix target/axe axe-core): only names and headings are checked"
+        );
+    }
+    script
+}
+
+/// No violation of WCAG 2.2 AA that axe can see, in both themes; and every control has its name.
+pub fn judge(browser: &Browser, axe: Option<&str>, state: &str) {
+    let unnamed = browser.value(
+        "[...document.querySelectorAll('button, input, select, textarea, nav')]
+           .filter((node) => !node.hasAttribute('aria-label') && !node.hasAttribute('aria-labelledby')).map((node) => node.outerHTML)",
+    );
+    assert_eq!(unnamed, json!([]), "controls without a name in {state}");
+    assert_eq!(
+        browser.count("main h1, main h2") > 0,
+        true,
+        "a heading in {state}"
+    );
+    let Some(axe) = axe else { return };
+    for dark in [false, true] {
+        // Animations are stopped, so that no colour is judged half way.
+        browser.prefer(dark, true);
+        let found = browser.run(
+            &format!(
+                "if (!window.axe) {{ {axe}; window.axe ??= axe; }}
+                 const told = await window.axe.run(document, {{ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }});
+                 return told.violations.map((each) => each.id + ': ' + each.nodes.map((node) => node.html.slice(0, 160) + ' ' + node.failureSummary).slice(0, 3).join(' | '));"
+            ),
+            json!([]),
+        );
+        let theme = if dark { "dark" } else { "light" };
+        assert_eq!(found, json!([]), "axe in {state}, {theme}");
+    }
+    browser.prefer(false, false);
+}
