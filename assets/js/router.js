@@ -1,9 +1,9 @@
 // Shows the page that belongs to the address. Pages are loaded when first needed; leaving one aborts
 // its signal, so nothing it started outlives it.
 import { signedInBefore, whoAmI } from "./api.js";
-import { announce, fill } from "./dom.js";
+import { announce, el, fill, link } from "./dom.js";
 import { user } from "./state.js";
-import { Failure, Loading } from "./parts/states.js";
+import { EmptyPage, Failure, Loading } from "./parts/states.js";
 
 const analyze = () => import("./pages/analyze.js");
 
@@ -74,7 +74,7 @@ async function show() {
   const { signal } = leaving;
   const main = document.getElementById("main");
   const route = find(location.pathname);
-  if (!route) return fill(main, Failure({ message: "there is no such page" }));
+  if (!route) return fill(main, EmptyPage("There is no such page", "The address may be mistyped, or from another version.", link("/", "To the start page", { class: "button primary" })));
   const query = Object.fromEntries(new URLSearchParams(location.search));
   // What loads within a blink should not flicker.
   const patience = setTimeout(() => fill(main, Loading("Loading")), 150);
@@ -92,7 +92,7 @@ async function show() {
     clearTimeout(patience);
     if (signal.aborted) return;
     if (problem.status === 401 && route.access === "user") return askToSignIn();
-    fill(main, Failure(problem, () => show()));
+    fill(main, el("h1", { class: "visually-hidden" }, route.title), Failure(problem, () => show()));
   }
 }
 

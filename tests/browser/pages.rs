@@ -50,7 +50,7 @@ pub fn flat(text: &str) -> String {
 /// Makes an account and signs in without the form, as a page's own requests would.
 pub fn sign_up(browser: &Browser, server: &Server) {
     browser.go(&server.address("/experiments"));
-    browser.wait("main h2");
+    browser.wait("main h1");
     browser.run(
         "const send = (path, body) => fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
          for (const path of ['/api/auth/register', '/api/auth/login']) {

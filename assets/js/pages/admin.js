@@ -3,7 +3,7 @@ import { get } from "../api.js";
 import { el } from "../dom.js";
 import { plural, when } from "../format.js";
 import { user } from "../state.js";
-import { Empty } from "../parts/states.js";
+import { EmptyPage } from "../parts/states.js";
 
 export async function load(_params, signal) {
   if (user.get()?.role !== "admin") return { refused: true };
@@ -11,7 +11,7 @@ export async function load(_params, signal) {
 }
 
 export function view(data) {
-  if (data.refused) return Empty("For administrators", "Your account may not see this page. An administrator of this server can.");
+  if (data.refused) return EmptyPage("For administrators", "Your account may not see this page. An administrator of this server can.");
   const users = data.users ?? [];
   return el("section", { class: "page" },
     el("header", { class: "page-head" }, el("h1", null, "Administration"),

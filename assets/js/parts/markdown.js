@@ -4,10 +4,16 @@ import { el } from "../dom.js";
 import { inline } from "./inline.js";
 
 const DEEPEST = 6;
+// What stands above a text on the page is at most a second-level heading.
+const FIRST_LEVEL = 3;
+const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
 
 /** Elements for a text. `cite(number)` opens a source; without it citations stay text. */
 export function markdown(text, cite) {
-  return blocks(text.replace(/\r\n?/g, "\n").split("\n"), cite, 0);
+  const lines = text.replace(/\r\n?/g, "\n").split("\n");
+  const levels = lines.map((line) => HEADING.exec(line)?.[1].length).filter(Boolean);
+  // Texts begin their headings anywhere; on the page they continue its own, without gaps.
+  return blocks(lines, { cite, top: levels.reduce((top, level) => Math.min(top, level), 6), last: FIRST_LEVEL - 1 }, 0);
 }
 
 /**
@@ -58,29 +64,35 @@ function lastBoundary(text, from) {
   return boundary;
 }
 
-function blocks(lines, cite, depth) {
+function blocks(lines, text, depth) {
   const out = [];
   let at = 0;
   while (at < lines.length) {
-    const [node, next] = block(lines, at, cite, depth);
+    const [node, next] = block(lines, at, text, depth);
     if (node) out.push(node);
     at = next;
   }
   return out;
 }
 
-function block(lines, at, cite, depth) {
+function block(lines, at, text, depth) {
   const line = lines[at];
   if (line.trim() === "") return [null, at + 1];
   const fence = /^\s*(`{3,}|~{3,})\s*([\w+#.-]*)/.exec(line);
   if (fence) return code(lines, at, fence);
-  const heading = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/.exec(line);
-  if (heading) return [el(`h${Math.min(6, heading[1].length + 2)}`, null, inline(heading[2], cite)), at + 1];
+  const heading = HEADING.exec(line);
+  if (heading) return [title(heading, text), at + 1];
   if (/^ {0,3}([-*_])(\s*\1){2,}\s*$/.test(line)) return [el("hr"), at + 1];
-  if (depth < DEEPEST && /^ {0,3}>/.test(line)) return quote(lines, at, cite, depth);
-  if (depth < DEEPEST && marker(line)) return list(lines, at, cite, depth);
-  if (line.includes("|") && isRule(lines[at + 1])) return table(lines, at, cite);
-  return paragraph(lines, at, cite, depth);
+  if (depth < DEEPEST && /^ {0,3}>/.test(line)) return quote(lines, at, text, depth);
+  if (depth < DEEPEST && marker(line)) return list(lines, at, text, depth);
+  if (line.includes("|") && isRule(lines[at + 1])) return table(lines, at, text);
+  return paragraph(lines, at, text, depth);
+}
+
+function title(heading, text) {
+  const level = Math.max(FIRST_LEVEL, FIRST_LEVEL + heading[1].length - text.top);
+  text.last = Math.min(6, level, text.last + 1);
+  return el(`h${text.last}`, null, inline(heading[2], text.cite));
 }
 
 function code(lines, at, fence) {
@@ -91,11 +103,11 @@ function code(lines, at, fence) {
   return [el("pre", { tabindex: "0", role: "group", "aria-label": label }, el("code", null, body.join("\n"))), next + 1];
 }
 
-function quote(lines, at, cite, depth) {
+function quote(lines, at, text, depth) {
   const inner = [];
   let next = at;
   while (next < lines.length && /^ {0,3}>/.test(lines[next])) inner.push(lines[next++].replace(/^ {0,3}> ?/, ""));
-  return [el("blockquote", null, blocks(inner, cite, depth + 1)), next];
+  return [el("blockquote", null, blocks(inner, text, depth + 1)), next];
 }
 
 // What starts a list item: its indent, the width of its marker, and a number if it is ordered.
@@ -105,7 +117,7 @@ function marker(line) {
   return { indent: found[1].length, width: found[0].length, number: found[3] };
 }
 
-function list(lines, at, cite, depth) {
+function list(lines, at, text, depth) {
   const first = marker(lines[at]);
   const ordered = first.number !== undefined;
   const node = el(ordered ? "ol" : "ul", { start: ordered && first.number !== "1" ? Number(first.number) : null });
@@ -114,7 +126,7 @@ function list(lines, at, cite, depth) {
     const here = marker(lines[next]);
     if (!here || here.indent > first.indent + 3 || here.indent < first.indent || (here.number !== undefined) !== ordered) break;
     const [item, after] = listItem(lines, next, here, first.indent);
-    node.append(el("li", null, tight(blocks(item, cite, depth + 1))));
+    node.append(el("li", null, tight(blocks(item, text, depth + 1))));
     next = after;
     // A blank line between items is still the same list.
     let peek = next;
@@ -150,7 +162,7 @@ function isRule(line) {
   return line !== undefined && line.includes("-") && /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/.test(line);
 }
 
-function table(lines, at, cite) {
+function table(lines, at, text) {
   const head = cells(lines[at]);
   const sides = cells(lines[at + 1]).map((rule) => (/-:$/.test(rule) ? (rule[0] === ":" ? "center" : "right") : ""));
   const rows = [];
@@ -159,7 +171,7 @@ function table(lines, at, cite) {
   const row = (tag, texts) => el("tr", null, head.map((_, column) => el(tag, {
     class: sides[column] || null,
     scope: tag === "th" ? "col" : null,
-  }, inline(texts[column] ?? "", cite))));
+  }, inline(texts[column] ?? "", text.cite))));
   return [
     el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Table" },
       el("table", null, el("thead", null, row("th", head)), el("tbody", null, rows.map((texts) => row("td", texts))))),
@@ -176,13 +188,13 @@ function startsBlock(line) {
   return /^\s*(```|~~~)/.test(line) || /^ {0,3}#{1,6}\s/.test(line) || /^ {0,3}>/.test(line);
 }
 
-function paragraph(lines, at, cite, depth) {
-  const text = [lines[at]];
+function paragraph(lines, at, text, depth) {
+  const words = [lines[at]];
   let next = at + 1;
   while (next < lines.length && lines[next].trim() !== "" && !startsBlock(lines[next])) {
     if (depth < DEEPEST && marker(lines[next])) break;
     if (lines[next].includes("|") && isRule(lines[next + 1])) break;
-    text.push(lines[next++]);
+    words.push(lines[next++]);
   }
-  return [el("p", { dir: "auto" }, inline(text.join("\n"), cite)), next];
+  return [el("p", { dir: "auto" }, inline(words.join("\n"), text.cite)), next];
 }

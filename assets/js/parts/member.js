@@ -29,7 +29,7 @@ export function MemberCard(member, { models, cite }) {
     el("header", { class: "member-head" },
       Letter(member.letter),
       el("div", { class: "member-title" },
-        el("h3", null, name),
+        el("h2", null, name),
         el("p", { class: "fine" }, member.model, demo && el("span", { class: "badge" }, "Demo algorithm"))),
       CopyButton(`Copy the answer of ${name}`, () => member.text)),
     state, body, facts);

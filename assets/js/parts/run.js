@@ -106,7 +106,7 @@ function FinalSheet(run, models, cite) {
         of = member.model;
         card = MemberCard(member, { models, cite });
         card.node.classList.add("synthesis-card");
-        card.node.querySelector("h3").textContent = `Synthesis by ${nameOf(member.model, models).name}`;
+        card.node.querySelector("h2").textContent = `Synthesis by ${nameOf(member.model, models).name}`;
         node.replaceChildren(card.node);
         node.hidden = false;
       }

@@ -38,15 +38,16 @@ function step(stage, index, chosen, onChoose) {
   const name = stageName(stage.name);
   const state = stateOf(stage);
   return el("li", { class: `stage ${stage.status}` },
-    button(`${name}: ${state}`, {
+    button(`${name} ${state}`, {
       class: "stage-button",
       "aria-pressed": String(stage.name === chosen),
       disabled: stage.status === "waiting",
       on: { click: () => onChoose(stage.name) },
     },
-    el("span", { class: "stage-mark", "aria-hidden": "true" }, stage.status === "done" ? icon("check") : String(index + 1)),
+    // The number is drawn by the style sheet: it is not part of the button's name.
+    el("span", { class: "stage-mark", "aria-hidden": "true", data: { number: index + 1 } }, stage.status === "done" && icon("check")),
     el("span", { class: "stage-words" },
-      el("span", { class: "stage-name" }, name),
+      el("span", { class: "stage-name" }, name), " ",
       el("span", { class: "stage-state" }, state))));
 }
 

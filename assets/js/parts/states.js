@@ -12,6 +12,11 @@ export function Empty(title, text, ...actions) {
   return el("div", { class: "state empty" }, el("h2", null, title), el("p", null, text), actions);
 }
 
+/** The same where it is all there is on a page. */
+export function EmptyPage(title, text, ...actions) {
+  return el("div", { class: "state empty" }, el("h1", null, title), el("p", null, text), actions);
+}
+
 /** It did not work: what happened, what helps, and a way to try again. */
 export function Failure(problem, retry) {
   return el(
