@@ -36,6 +36,9 @@ browser: tools  ## the browser's tests alone; pictures end in target/screenshots
 
 tools:  ## install what the tests need and the machine does not have (Debian: Chromium and its driver)
 	@sh .ci/tools
+	@# The accessibility rules of the browser test: used where npm is, missed with a notice where it is not.
+	@[ -d target/axe/node_modules/axe-core ] || ! command -v npm >/dev/null || \
+		npm install --silent --no-audit --no-fund --prefix target/axe axe-core@4.14.1 || echo "axe-core could not be fetched"
 
 release:  ## the static binary
 	$(STATIC) cargo build --release --locked --target $(TARGET)
