@@ -164,13 +164,14 @@ impl Watch {
     pub async fn next(&mut self) -> Result<Option<Vec<Arc<StoredEvent>>>, StoreError> {
         while !self.ended {
             let Some(hub) = self.hub.clone() else {
-                return self.stored().await;
+                // Boxed: a thousand watchers wait, few of them for the store, and all would keep the room.
+                return Box::pin(self.stored()).await;
             };
             // Asked for before looking, so that what happens in between is not missed.
             let changed = hub.changed.notified();
             match hub.after(self.after) {
                 Seen::Events(events) => return Ok(self.advance(events)),
-                Seen::TooOld => return self.stored().await,
+                Seen::TooOld => return Box::pin(self.stored()).await,
                 Seen::Nothing => changed.await,
                 // What the hub did not have (an end written by another path) is in the store.
                 Seen::Over => self.hub = None,

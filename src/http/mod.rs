@@ -31,7 +31,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::app::{App, Error, Kind};
@@ -41,7 +41,7 @@ pub use cx::Cx;
 pub use error::ApiError;
 pub use hyper::{StatusCode, header};
 pub use reply::Reply;
-use server::{Entry, Server};
+use server::{Answering, Entry, Server};
 pub use who::{Admin, LinkToken};
 
 /// A way in: a bound listener, and what `/` is behind it.
@@ -125,16 +125,31 @@ async fn accept(
             turn_away(&socket);
             continue;
         };
-        let (server, order) = (server.clone(), order.clone());
-        let index = door.index;
+        let place = Place::take(&server, slot);
         // Owned by `serve`, which waits until every slot is back.
-        tokio::spawn(async move {
-            server.stats.open.fetch_add(1, Relaxed);
-            let stats = server.clone();
-            connection(server, socket, peer, index, order).await;
-            stats.stats.open.fetch_sub(1, Relaxed);
-            drop(slot);
-        });
+        tokio::spawn(connection(place, socket, peer, door.index, order.clone()));
+    }
+}
+
+/// A connection's place among the open ones, given back when it ends in whatever way.
+struct Place {
+    server: Arc<Server>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn take(server: &Arc<Server>, slot: OwnedSemaphorePermit) -> Self {
+        server.stats.open.fetch_add(1, Relaxed);
+        Self {
+            server: server.clone(),
+            _slot: slot,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.server.stats.open.fetch_sub(1, Relaxed);
     }
 }
 
@@ -148,7 +163,7 @@ fn is_the_client_s(error: &io::Error) -> bool {
 
 /// Serves one connection to its end.
 async fn connection(
-    server: Arc<Server>,
+    place: Place,
     socket: TcpStream,
     peer: SocketAddr,
     index: bool,
@@ -156,7 +171,7 @@ async fn connection(
 ) {
     // Answers are written whole; waiting for more to send would only add a delay.
     let _ = socket.set_nodelay(true);
-    let limits = server.app.config.limits;
+    let limits = &place.server.app.config.limits;
     let patience = Patience {
         headers: limits.header_timeout,
         idle: limits.idle_timeout,
@@ -166,11 +181,17 @@ async fn connection(
         index,
     };
     let pulse = Pulse::new();
-    let answering = pulse.clone();
+    let (server, answering) = (place.server.clone(), pulse.clone());
     let service = service_fn(move |request| {
         let busy = answering.busy();
-        let answer = server.clone().answer(request, entry);
-        async move { Ok::<_, Infallible>(answer.await.into_response(busy)) }
+        let answering = server.answer(request, entry);
+        async move {
+            let reply = match answering {
+                Answering::Done(reply) => reply,
+                Answering::Coming(reply) => reply.await,
+            };
+            Ok::<_, Infallible>(reply.into_response(busy))
+        }
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -183,6 +204,8 @@ async fn connection(
     let mut alarm = pin!(sleep(tick));
     let overdue = loop {
         tokio::select! {
+            // In this order: most wake-ups are the connection's.
+            biased;
             // A failure is the client's: it left, or sent no HTTP, and has been told.
             _ = &mut connection => return,
             _ = &mut alarm => match pulse.overdue(patience) {

@@ -3,11 +3,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Instant;
 
 use super::cx::Cx;
 use super::error::ApiError;
 use super::handlers::{accounts, admin, analyses, api_keys, documents, health, models, pages};
 use super::reply::Reply;
+use super::server::Server;
 use super::who::{Admin, LinkToken};
 use crate::domain::user::Caller;
 
@@ -19,7 +21,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send>>;
 #[derive(Clone, Copy)]
 pub enum How {
     /// Anyone, at once: no body, no waiting, no rate limit, no log line.
-    Quick(fn(&Cx) -> Reply),
+    Quick(fn(&Server, Instant) -> Reply),
     /// Anyone.
     Open(fn(Cx) -> Answer),
     /// Anyone; a credential that is presented must hold. The handler checks the body before it misses one.
@@ -48,7 +50,6 @@ pub enum Verb {
     Get,
     Post,
     Put,
-    Patch,
     Delete,
 }
 
@@ -59,7 +60,6 @@ impl Verb {
             Verb::Get => "GET",
             Verb::Post => "POST",
             Verb::Put => "PUT",
-            Verb::Patch => "PATCH",
             Verb::Delete => "DELETE",
         }
     }
@@ -92,7 +92,7 @@ const fn row(verb: Verb, path: &'static str, how: How) -> Route {
     }
 }
 
-const fn quick(verb: Verb, path: &'static str, how: fn(&Cx) -> Reply) -> Route {
+const fn quick(verb: Verb, path: &'static str, how: fn(&Server, Instant) -> Reply) -> Route {
     row(verb, path, How::Quick(how)).uncounted()
 }
 const fn open(verb: Verb, path: &'static str, how: fn(Cx) -> Answer) -> Route {

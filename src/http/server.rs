@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
@@ -48,6 +49,23 @@ pub struct Entry {
     pub index: bool,
 }
 
+/// An answer, at once or later.
+pub enum Answering {
+    /// It is there.
+    Done(Reply),
+    /// It is being made.
+    Coming(Pin<Box<dyn Future<Output = Reply> + Send>>),
+}
+
+/// What is known of a request before its row is.
+struct Arrival {
+    started: Instant,
+    id: Arc<str>,
+    entry: Entry,
+    https: bool,
+    common: headers::Common,
+}
+
 impl Server {
     /// For this product.
     pub fn new(app: Arc<App>) -> Self {
@@ -65,29 +83,51 @@ impl Server {
     }
 
     /// Answers one request. Never fails: whatever goes wrong has become an answer.
-    pub async fn answer(self: Arc<Self>, request: Request<Incoming>, entry: Entry) -> Reply {
+    pub fn answer(self: &Arc<Self>, request: Request<Incoming>, entry: Entry) -> Answering {
         let started = clock::instant();
-        let id = self.request_id(request.headers());
-        let (parts, body) = request.into_parts();
-        let (peer, https) = who::origin_of(&parts.headers, entry.peer, &self.app);
-        let found = self.router.find(&parts.method, parts.uri.path());
-        let head = parts.method == Method::HEAD;
-        let quiet = matches!(&found, Found::Route(route, _) if matches!(route.how, How::Quick(_)));
-        let common = headers::Common::of(&parts.headers, &self.app, https);
-        let label = (!quiet).then(|| (parts.method.clone(), parts.uri.path().to_owned()));
+        let headers = request.headers();
+        let (peer, https) = who::origin_of(headers, entry.peer, &self.app);
+        let arrival = Arrival {
+            started,
+            id: self.request_id(headers),
+            entry: Entry { peer, ..entry },
+            https,
+            common: headers::Common::of(headers, &self.app, https),
+        };
+        match self.router.find(request.method(), request.uri().path()) {
+            Found::Route(route, _) if let How::Quick(handler) = route.how => {
+                let mut reply = handler(self, started);
+                arrival.common.add(&mut reply, &arrival.id);
+                self.stats.answered(reply.code(), started);
+                Answering::Done(reply)
+            }
+            // Boxed, so that a connection that only waits does not keep the room of an answer in the making.
+            found => Answering::Coming(Box::pin(self.clone().follow(request, arrival, found))),
+        }
+    }
 
+    async fn follow(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        arrival: Arrival,
+        found: Found,
+    ) -> Reply {
+        let (started, id) = (arrival.started, arrival.id);
+        let (parts, body) = request.into_parts();
+        let logged = log::enabled(log::Level::Info);
+        let line = logged.then(|| (parts.method.clone(), parts.uri.path().to_owned()));
         let mut said = None;
         let mut reply = match found {
             Found::Route(route, params) => {
                 let cx = Cx {
                     app: self.app.clone(),
                     request: parts,
-                    peer,
-                    https,
+                    peer: arrival.entry.peer,
+                    https: arrival.https,
                     id: id.clone(),
                     started,
                     now: clock::now(),
-                    index: entry.index,
+                    index: arrival.entry.index,
                     params,
                     body: Some(body),
                     limit: route.limit,
@@ -110,10 +150,10 @@ impl Server {
                 &id,
             ),
         };
-        common.add(&mut reply, &id);
+        arrival.common.add(&mut reply, &id);
         self.stats.answered(reply.code(), started);
-        if let Some((method, path)) = label {
-            self.note(&method, &path, &reply, head, started, &id, said.as_deref());
+        if let Some((method, path)) = line {
+            note(&method, &path, &reply, started, &id, said.as_deref());
         }
         reply
     }
@@ -126,7 +166,7 @@ impl Server {
         said: &mut Option<String>,
     ) -> Result<Reply, ApiError> {
         if let How::Quick(handler) = route.how {
-            return Ok(handler(&cx));
+            return Ok(handler(self, cx.started));
         }
         if unsafe_method(&cx.request.method) && who::is_foreign(&cx.request.headers, &cx.app) {
             let error = Error::new(Kind::Forbidden, "this request was sent by another site");
@@ -182,43 +222,40 @@ impl Server {
             None => hex(self.seed.hash_one(self.count.fetch_add(1, Relaxed))).into(),
         }
     }
+}
 
-    #[allow(clippy::too_many_arguments, reason = "the fields of one log line")]
-    fn note(
-        &self,
-        method: &Method,
-        path: &str,
-        reply: &Reply,
-        head: bool,
-        started: Instant,
-        id: &str,
-        caller: Option<&str>,
-    ) {
-        if !log::enabled(log::Level::Info) {
-            return;
-        }
-        let bytes = match reply.length() {
-            _ if head => "0".to_owned(),
-            Some(length) => length.to_string(),
-            None => "stream".to_owned(),
-        };
-        log::info(
-            "request",
-            &[
-                ("request", &id),
-                ("method", method),
-                ("path", &path),
-                ("status", &reply.code().as_u16()),
-                ("ms", &started.elapsed().as_millis()),
-                ("bytes", &bytes),
-                ("caller", &caller.unwrap_or("-")),
-            ],
-        );
-    }
+/// One line a request. No bodies, no query: they may hold what is private.
+fn note(
+    method: &Method,
+    path: &str,
+    reply: &Reply,
+    started: Instant,
+    id: &str,
+    caller: Option<&str>,
+) {
+    let bytes = match reply.length() {
+        _ if method == Method::HEAD => "0".to_owned(),
+        Some(length) => length.to_string(),
+        None => "stream".to_owned(),
+    };
+    log::info(
+        "request",
+        &[
+            ("request", &id),
+            ("method", method),
+            ("path", &path),
+            ("status", &reply.code().as_u16()),
+            ("ms", &started.elapsed().as_millis()),
+            ("bytes", &bytes),
+            ("caller", &caller.unwrap_or("-")),
+        ],
+    );
 }
 
 fn hex(number: u64) -> String {
-    format!("{number:016x}")
+    let digit =
+        |place: u32| char::from(b"0123456789abcdef"[(number >> (60 - 4 * place)) as usize & 15]);
+    (0..16).map(digit).collect()
 }
 
 fn unsafe_method(method: &Method) -> bool {
@@ -244,4 +281,26 @@ async fn caught<F: Future>(future: F) -> Option<F::Output> {
         }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_sixteen_digits() {
+        for number in [0, 1, 0x1234_5678_9abc_def0, u64::MAX] {
+            assert_eq!(hex(number), format!("{number:016x}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_one_request_only() {
+        assert_eq!(caught(async { 7 }).await, Some(7));
+        let late = async {
+            tokio::task::yield_now().await;
+            panic!("as a handler might")
+        };
+        assert_eq!(caught::<_>(late).await, None::<()>);
+    }
 }

@@ -28,19 +28,19 @@ pub struct Cache {
 const KEPT: Duration = Duration::from_secs(1);
 
 /// `GET /health`, `GET /api/health`.
-pub fn show(cx: &Cx) -> Reply {
-    let cache = &cx.server.health;
+pub fn show(server: &Server, now: Instant) -> Reply {
+    let cache = &server.health;
     let mut kept = cache
         .kept
         .lock()
         .unwrap_or_else(|broken| broken.into_inner());
     let (status, bytes) = match &*kept {
-        Some((at, status, bytes)) if cx.started.saturating_duration_since(*at) < KEPT => {
+        Some((at, status, bytes)) if now.saturating_duration_since(*at) < KEPT => {
             (*status, bytes.clone())
         }
         _ => {
-            let (status, bytes) = body(&cx.app, cache.broken.load(Relaxed));
-            *kept = Some((cx.started, status, bytes.clone()));
+            let (status, bytes) = body(&server.app, cache.broken.load(Relaxed));
+            *kept = Some((now, status, bytes.clone()));
             cache.asked.notify_one();
             (status, bytes)
         }
