@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use ureq::http::HeaderMap;
 
 use super::receive::{MAX_ANSWER, read_some, read_whole, receive};
+use super::retry::{self, Failure};
 use super::transport::CancelSlot;
 use super::{Inner, Provider, demo, fault};
 use crate::clock;
@@ -16,31 +17,38 @@ use crate::wire::openai;
 /// Fields that a model may refuse one after the other before the call is given up.
 const MOST_REFUSALS: usize = 4;
 
-/// Runs a call to its end. `asked` is when it was wanted: waiting in line counts. `send` receives the
-/// pieces.
+/// A call as it was wanted.
+pub(super) struct Wanted<'a> {
+    pub request: &'a Request,
+    /// When it was wanted: waiting in line counts.
+    pub asked: Instant,
+    /// The caller's number for it.
+    pub key: u64,
+}
+
+/// Runs a call to its end. `send` receives the pieces.
 pub(super) fn run(
     inner: &Inner,
-    request: &Request,
-    asked: Instant,
+    wanted: &Wanted,
     slot: &Arc<CancelSlot>,
     send: &mut dyn FnMut(Delta),
 ) -> Result<Answer, CallError> {
     if slot.is_cancelled() {
         return Err(fault::cancelled());
     }
+    let request = wanted.request;
     slot.enter();
     let result = guarded(|| match inner.provider_of(&request.model) {
-        Some((provider, name)) => ask(
-            &Asking {
+        Some((provider, name)) => {
+            let asking = Asking {
                 inner,
                 provider,
                 name,
-                request,
-                asked,
+                wanted,
                 slot,
-            },
-            send,
-        ),
+            };
+            ask(&asking, send)
+        }
         None if inner.settings.demo && request.model.starts_with("demo/") => {
             play(inner, request, slot, send)
         }
@@ -87,15 +95,24 @@ struct Asking<'a> {
     inner: &'a Inner,
     provider: &'a Provider,
     name: &'a str,
-    request: &'a Request,
-    asked: Instant,
+    wanted: &'a Wanted<'a>,
     slot: &'a Arc<CancelSlot>,
 }
 
-/// A call that came to nothing, and the field that the model does not take, if that was why.
+impl Asking<'_> {
+    fn left(&self) -> Duration {
+        let gone = clock::instant().saturating_duration_since(self.wanted.asked);
+        self.wanted.request.deadline.saturating_sub(gone)
+    }
+}
+
+/// A call that came to nothing.
 struct Failed {
     error: CallError,
+    /// The field that the model does not take, if that was why.
     unwelcome: Option<String>,
+    /// It will not pass, whatever its kind.
+    lasting: bool,
 }
 
 impl From<CallError> for Failed {
@@ -103,26 +120,50 @@ impl From<CallError> for Failed {
         Self {
             error,
             unwelcome: None,
+            lasting: false,
         }
     }
 }
 
 /// Models change faster than any table of what they take: a field that one refuses is left out, and the
-/// model remembered by it.
+/// model remembered by it. What may pass is tried again, unless something of the answer has been shown.
 fn ask(asking: &Asking, send: &mut dyn FnMut(Delta)) -> Result<Answer, CallError> {
     let inner = asking.inner;
     let mut taste = inner.taste(asking.provider, asking.name);
+    let (mut tries, mut shown) = (0, false);
     loop {
-        match ask_once(asking, &taste, send) {
+        let mut show = |delta| {
+            shown = true;
+            send(delta);
+        };
+        let failed = match ask_once(asking, &taste, &mut show) {
             Ok(answer) => return Ok(answer),
-            Err(Failed {
-                unwelcome: Some(field),
-                ..
-            }) if taste.refused.len() < MOST_REFUSALS && !taste.refused.contains(&field) => {
-                inner.remember_refusal(&asking.request.model, &field);
-                taste.refused.push(field);
+            Err(failed) => failed,
+        };
+        if let Some(field) = failed.unwelcome
+            && taste.refused.len() < MOST_REFUSALS
+            && !taste.refused.contains(&field)
+        {
+            inner.remember_refusal(&asking.wanted.request.model, &field);
+            taste.refused.push(field);
+            continue;
+        }
+        let mut error = failed.error;
+        let (left, spread) = (asking.left(), asking.wanted.key);
+        let failure = Failure {
+            error: &error,
+            tries,
+            left,
+            spread,
+        };
+        match retry::pause(&failure, &inner.settings).filter(|_| !shown && !failed.lasting) {
+            Some(wait) if !asking.slot.pause(wait) => tries += 1,
+            _ => {
+                if tries > 0 {
+                    error.detail += &format!(" (asked {} times)", tries + 1);
+                }
+                return Err(error);
             }
-            Err(Failed { error, .. }) => return Err(error),
         }
     }
 }
@@ -135,11 +176,14 @@ fn ask_once(
     let Asking {
         inner,
         provider,
-        request,
         slot,
         ..
     } = asking;
-    let left = left(asking.asked, request.deadline)?;
+    let request = asking.wanted.request;
+    let left = asking.left();
+    if left.is_zero() {
+        return Err(fault::too_late().into());
+    }
     let body = openai::request(asking.name, request, taste, provider.quirks());
     let mut call = inner
         .agent()
@@ -150,9 +194,11 @@ fn ask_once(
         call = call.header("authorization", format!("Bearer {key}"));
     }
     let call = call.config().timeout_global(Some(left)).build();
-    let response = call
-        .send(&body[..])
-        .map_err(|error| fault::before(&error))?;
+    let response = call.send(&body[..]).map_err(|error| Failed {
+        error: fault::before(&error),
+        unwelcome: None,
+        lasting: !fault::may_pass(&error),
+    })?;
     let status = response.status().as_u16();
     let (parts, body) = response.into_parts();
     let mut reader = body
@@ -176,15 +222,6 @@ fn ask_once(
     Ok(result?)
 }
 
-fn left(asked: Instant, deadline: Duration) -> Result<Duration, CallError> {
-    let left = deadline.saturating_sub(clock::instant().saturating_duration_since(asked));
-    if left.is_zero() {
-        Err(fault::too_late())
-    } else {
-        Ok(left)
-    }
-}
-
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get(name)
@@ -198,7 +235,11 @@ fn refusal(status: u16, headers: &HeaderMap, body: &str) -> Failed {
     }
     let error = openai::error(status, &|name| header(headers, name), body);
     let unwelcome = openai::unwelcome(body).filter(|_| matches!(status, 400 | 422));
-    Failed { error, unwelcome }
+    Failed {
+        error,
+        unwelcome,
+        lasting: false,
+    }
 }
 
 /// The names of a provider's models, by its own list.

@@ -34,6 +34,10 @@ pub(super) fn models_of(provider: &Provider, learned: &[String]) -> Vec<Model> {
     let bare = |row: &Model| row.id.split_once('/').map(|(_, name)| name.to_owned());
     let own = rows().iter().filter(|row| row.provider == provider.id);
     let mut names: Vec<String> = own.filter_map(bare).collect();
+    if learned.is_empty() && !provider.is_at_home() {
+        // Another server under a vendor's name: what it has is not known before it is asked.
+        names.clear();
+    }
     if !learned.is_empty() {
         names.retain(|name| learned.contains(name));
         let rest: Vec<String> = learned

@@ -110,6 +110,12 @@ fn before_io(error: &io::Error) -> CallError {
     CallError::new(kind, detail)
 }
 
+/// Whether the same call may fare better in a moment: a server that restarts refuses or hangs up, but a
+/// name, a certificate and an address stay wrong, and a connection that was slow has cost enough.
+pub(super) fn may_pass(error: &ureq::Error) -> bool {
+    matches!(error, ureq::Error::Io(error) if error.kind() != io::ErrorKind::InvalidData)
+}
+
 /// Within the answer.
 pub(super) fn within(error: &io::Error) -> CallError {
     use ureq::{Error, Timeout};

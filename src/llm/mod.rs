@@ -8,6 +8,7 @@ mod fault;
 mod outlet;
 mod provider;
 mod receive;
+mod retry;
 mod threads;
 mod transport;
 
@@ -22,6 +23,7 @@ use crate::domain::chat::{Answer, CallError, Delta, Request};
 use crate::domain::model::{Availability, Model};
 use crate::domain::time::Timestamp;
 use crate::wire::openai;
+use call::Wanted;
 use outlet::Outlet;
 pub use provider::{Provider, known_base_url};
 pub use threads::Running;
@@ -43,6 +45,10 @@ pub struct Settings {
     /// Between two pieces of an answer. Long, because a reasoning model that keeps its thoughts to itself
     /// is silent until it has finished thinking.
     pub idle: Duration,
+    /// Further tries after a failure that may pass, as long as nothing of the answer was shown.
+    pub retries: u32,
+    /// Before the first of them; three times as long before the next.
+    pub retry_pause: Duration,
     /// Between two words of a demo model: fast, but visibly a stream. Zero: all at once.
     pub demo_pause: Duration,
 }
@@ -56,6 +62,8 @@ impl Default for Settings {
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(120),
             idle: Duration::from_secs(120),
+            retries: 2,
+            retry_pause: Duration::from_secs(1),
             demo_pause: Duration::from_millis(4),
         }
     }
@@ -143,7 +151,15 @@ impl Llm {
             .threads
             .start(self.0.lane(&request.model), move |slot| {
                 let mut send = |delta| outlet.pass(delta, slot);
-                let result = call::run(&inner, &request, asked, slot, &mut send);
+                let wanted = Wanted {
+                    request: &request,
+                    asked,
+                    key,
+                };
+                let result = call::run(&inner, &wanted, slot, &mut send);
+                if result.is_ok() {
+                    inner.note_success(&request.model);
+                }
                 outlet.finish(result);
             });
         started.unwrap_or_else(|Refused| {
@@ -276,6 +292,13 @@ impl Inner {
         match found {
             Ok(names) => (entry.names, entry.fault) = (names, None),
             Err(error) => entry.fault = Some(error.detail),
+        }
+    }
+
+    /// An answer proves more than a failed look at the list of models.
+    fn note_success(&self, model: &str) {
+        if let Some(entry) = self.learned().get_mut(self.lane(model)) {
+            entry.fault = None;
         }
     }
 

@@ -105,10 +105,14 @@ impl Provider {
         format!("{}/{path}", self.base())
     }
 
+    /// It is the vendor's own server, not another one under its name.
+    pub(super) fn is_at_home(&self) -> bool {
+        known_base_url(&self.id) == Some(self.base())
+    }
+
     pub(super) fn quirks(&self) -> Quirks {
-        // Another address than the vendor's is another server, with plain habits.
         known(&self.id)
-            .filter(|row| row.base_url == self.base())
+            .filter(|_| self.is_at_home())
             .map_or(PLAIN, |row| row.quirks)
     }
 

@@ -28,6 +28,8 @@ fn settings(provider: &Provider) -> Settings {
         demo: true,
         first_byte: LONG,
         idle: LONG,
+        retries: 0,
+        retry_pause: Duration::from_millis(5),
         demo_pause: Duration::ZERO,
         ..Settings::default()
     }
@@ -407,6 +409,59 @@ fn sixty_four_at_once_and_more_than_there_are_places() {
             );
         }
     }
+}
+
+#[test]
+fn what_may_pass_is_tried_again_as_long_as_nothing_was_shown() {
+    let json = "application/json";
+    let provider = Provider::script([
+        on("busy").status(503, json, "{}"),
+        on("busy").raw(b""),
+        on("busy").sse(&hello()),
+        on("limit")
+            .header("retry-after-ms", "20")
+            .status(429, json, "{}"),
+        on("limit").sse(&hello()),
+        on("early").cut(": soon\n\n"),
+        on("early").sse(&hello()),
+        on("late").cut(&event("hel")),
+        on("down").times(3).status(500, json, "{}"),
+        on("poor").status(402, json, "{}"),
+        on("far")
+            .header("retry-after", "3600")
+            .status(429, json, "{}"),
+    ]);
+    let llm = Llm::new(Settings {
+        retries: 2,
+        ..settings(&provider)
+    });
+    for model in ["busy", "limit", "early"] {
+        let (text, result) = call(&llm, request(model)).end();
+        assert_eq!((text, result.is_ok()), ("hello".into(), true), "{model}");
+    }
+    assert_eq!(call(&llm, request("late")).kind(), CallErrorKind::Truncated);
+    let down = call(&llm, request("down")).result().unwrap_err();
+    assert!(down.detail.ends_with("(asked 3 times)"), "{}", down.detail);
+    assert_eq!(call(&llm, request("poor")).kind(), CallErrorKind::Money);
+    assert_eq!(
+        call(&llm, request("far")).kind(),
+        CallErrorKind::RateLimited
+    );
+}
+
+#[test]
+fn a_call_that_waits_to_try_again_can_be_cancelled() {
+    let provider = Provider::script([on("m").status(503, "application/json", "{}")]);
+    let patient = Duration::from_secs(10);
+    let llm = Llm::new(Settings {
+        retries: 2,
+        retry_pause: patient,
+        ..settings(&provider)
+    });
+    let call = call(&llm, request("m"));
+    provider.wait_asked(1);
+    call.running.cancel();
+    assert_eq!(call.kind(), CallErrorKind::Cancelled);
 }
 
 #[test]
