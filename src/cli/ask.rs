@@ -55,6 +55,8 @@ async fn ask(call: &Call, question: &str, home: &Home) -> Outcome {
         documents,
         ..Wanted::default()
     };
+    // Which models there are decides the default panel and who writes the synthesis.
+    home.app.models().probe().await;
     let analyses = home.app.analyses();
     let begun = analyses
         .start(Some(&home.caller), wanted, clock::now())

@@ -125,17 +125,26 @@ impl Signals {
     }
 }
 
-/// Gives memory back while nothing happens and clears away what has run out. Never ends.
+/// Gives memory back while nothing happens, clears away what has run out, and keeps what is known of the
+/// providers fresh. Never ends.
 async fn upkeep(app: &Arc<App>) {
     const PAUSE: Duration = Duration::from_secs(10);
     const TIDY_EVERY: u32 = 360;
+    // A provider that could not be reached is asked again every minute: it may have started after us.
+    const ASK_EVERY: u32 = 6;
     let mut round = 0_u32;
+    app.models().probe().await;
     loop {
         tokio::time::sleep(PAUSE).await;
         memory::give_back();
         round = round.wrapping_add(1);
         if round % TIDY_EVERY == 1 {
             report(app.tidy(clock::now())).await;
+        }
+        let states = app.models().providers();
+        let missing = states.iter().any(|state| state.status == "unavailable");
+        if round.is_multiple_of(TIDY_EVERY) || (missing && round.is_multiple_of(ASK_EVERY)) {
+            app.models().probe().await;
         }
     }
 }
