@@ -1,6 +1,7 @@
 // Follows the events of one analysis to their end, through broken lines, sleep and restarts of the
 // server. The browser's EventSource resumes by Last-Event-ID; what it gives up on is tried again here.
-import { get } from "./api.js";
+// Somebody without an account gets the events as the answer to the request itself.
+import { call, get } from "./api.js";
 
 const NAMES = [
   "analysis.started", "stage.started", "member.started", "member.delta", "member.reasoning",
@@ -65,5 +66,42 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
       }
       open();
     }, pause);
+  }
+}
+
+/**
+ * Starts an analysis whose events come as the answer, and gives a function that follows them. Here the
+ * connection is the run: when it is closed, the run ends, and nobody can come back to it.
+ */
+export async function startHere(request, signal) {
+  const response = await call("POST", "/api/analyze", {
+    body: { ...request, stream: true }, accept: "text/event-stream", raw: true, signal,
+  });
+  return async ({ onEvent, onGone }) => {
+    try {
+      const ended = await readEvents(response.body.pipeThrough(new TextDecoderStream()).getReader(), onEvent);
+      if (!ended) throw new Error("the line to the server broke, and without an account a run cannot be picked up again");
+    } catch (problem) {
+      if (!signal.aborted) onGone(problem);
+    }
+  };
+}
+
+// True when the last event of the run was among them.
+async function readEvents(reader, onEvent) {
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return false;
+    rest += value;
+    for (let end = rest.indexOf("\n\n"); end >= 0; end = rest.indexOf("\n\n")) {
+      const lines = rest.slice(0, end).split("\n");
+      rest = rest.slice(end + 2);
+      const field = (name) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+      const [name, data] = [field("event"), field("data")];
+      if (!name || !data) continue;
+      onEvent(name, JSON.parse(data));
+      if (LAST.has(name)) return true;
+    }
   }
 }

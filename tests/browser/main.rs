@@ -381,3 +381,51 @@ fn accessible_in_every_state() {
     browser.wait(".source-text");
     judge(&browser, axe.as_deref(), "a source");
 }
+
+#[test]
+fn without_an_account() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    browser.go(&server.address("/"));
+    browser.wait(".intro-step");
+    start_run(&browser, "summarize");
+    browser.wait(".member-body p");
+    browser.wait(".results-container");
+    assert!(
+        browser
+            .text(".analysis-results")
+            .contains("Analysis complete")
+    );
+    assert!(browser.text(".sheet .prose").len() > 100);
+    browser.press("Export as JSON");
+    let told: Value = serde_json::from_str(&browser.downloaded("json")).unwrap();
+    assert_eq!(
+        (
+            &told["prompt"],
+            told["results"]["stages"].as_array().unwrap().len()
+        ),
+        (&json!(QUESTION), 2)
+    );
+    browser.press("Export as CSV");
+    assert!(browser.downloaded("csv").contains("demo/sceptic"));
+    browser.press("Export as Markdown");
+    assert!(browser.downloaded("md").contains(QUESTION));
+
+    // Another question, so that no stored answer can make it too quick to be stopped.
+    browser.press("New question");
+    browser.wait(".intro-step");
+    browser.press("Start");
+    browser.fill(
+        ".prompt-input",
+        "What speaks for and against a second look?",
+    );
+    browser.press("Next");
+    browser.press("Next");
+    browser.wait(".pattern-selector");
+    browser.press("Skip documents and run");
+    browser.wait(".member-body p");
+    browser.press("Cancel");
+    browser.wait_text(".results-headline", "Analysis cancelled");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}

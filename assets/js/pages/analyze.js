@@ -2,9 +2,10 @@
 // in the address it shows that analysis, whether it still runs or not.
 import { get, post } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";
-import { follow } from "../events.js";
+import { follow, startHere } from "../events.js";
 import { sentence } from "../format.js";
 import { recall, remember, user } from "../state.js";
+import { ExportButtons, LocalExportButtons } from "../parts/exports.js";
 import { AnalysisResults } from "../parts/results.js";
 import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
 import { RunView } from "../parts/run.js";
@@ -65,20 +66,20 @@ function guide(data, context, show) {
   }
 
   async function begin({ withDocuments }) {
-    if (!user.get()) return context.go(`/login?next=${encodeURIComponent("/analyze")}`);
     const documents = withDocuments ? [...draft.documents] : [];
     const request = {
       prompt: draft.prompt.trim(), models: [...draft.models], pattern: draft.pattern,
       ...(draft.ultra ? { ultra_model: draft.ultra } : {}),
       ...(documents.length > 0 ? { document_ids: documents } : {}),
-      async: true,
     };
+    const run = newRun({ id: "", prompt: request.prompt, pattern: request.pattern, models: request.models, ultra: draft.ultra, documents });
     try {
-      const started = await post("/api/analyze", request, { signal: context.signal });
+      if (!user.get()) return await beginHere(run, request);
+      const started = await post("/api/analyze", { ...request, async: true }, { signal: context.signal });
+      run.id = started.analysis_id;
       remember("panel", request.models);
       remember("draft", null, sessionStorage);
       context.note(`/analyze?id=${encodeURIComponent(started.analysis_id)}`);
-      const run = newRun({ id: started.analysis_id, prompt: request.prompt, pattern: request.pattern, models: request.models, ultra: draft.ultra, documents });
       watch(run, data, context, show, Date.now());
       announce("The analysis has started.");
     } catch (problem) {
@@ -86,6 +87,13 @@ function guide(data, context, show) {
       if (problem.status === 401) return context.go(`/login?next=${encodeURIComponent("/analyze")}`);
       return problem;
     }
+    return null;
+  }
+
+  async function beginHere(run, request) {
+    const stop = new AbortController();
+    context.signal.addEventListener("abort", () => stop.abort(), { once: true });
+    watchHere(run, data, context, show, await startHere(request, stop.signal), stop);
     return null;
   }
 }
@@ -136,6 +144,37 @@ function watch(run, data, context, show, began) {
   }
 }
 
+// Without an account: nothing is stored, so the events are all there is.
+function watchHere(run, data, context, show, attach, stop) {
+  const running = RunView(run, {
+    models: data.models, began: Date.now(), signal: stop.signal,
+    onCancel: () => conclude("analysis.cancelled", { reason: "you stopped it" }),
+  });
+  show(running.node);
+  announce("The analysis has started.");
+  attach({
+    onEvent(name, told) {
+      if (stop.signal.aborted) return;
+      apply(run, name, told);
+      if (isOver(run)) end();
+      else running.changed();
+    },
+    onGone: (problem) => conclude("analysis.failed", { error: problem.message }),
+  });
+
+  function conclude(name, told) {
+    apply(run, name, told);
+    run.totals = null;
+    end();
+  }
+
+  function end() {
+    stop.abort();
+    finish(run, data, context, show);
+    announce(run.status === "completed" ? "Analysis complete." : `Analysis ${run.status}.`);
+  }
+}
+
 async function learnSources(run, signal) {
   try {
     run.sources = (await get(`/api/analyses/${encodeURIComponent(run.id)}`, { signal })).sources ?? [];
@@ -167,6 +206,10 @@ function finish(run, data, context, show) {
   } } });
   show(
     run.status !== "completed" && run.stages.length === 0 && Alert({ message: run.problem || `the analysis ended as ${run.status}` }),
-    AnalysisResults(run, { models: data.models, patterns: data.patterns, actions: [ShareButton(run.id), again, another] }));
+    AnalysisResults(run, {
+      models: data.models, patterns: data.patterns,
+      exports: user.get() ? ExportButtons(run.id) : LocalExportButtons(run),
+      actions: [user.get() && ShareButton(run.id), again, another],
+    }));
 }
 

@@ -12,5 +12,5 @@ export async function load({ token }, signal) {
 }
 
 export function view({ stored, models }) {
-  return AnalysisResults(fromStored(stored), { models, exportable: false });
+  return AnalysisResults(fromStored(stored), { models });
 }

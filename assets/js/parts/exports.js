@@ -1,28 +1,79 @@
-// Takes an analysis along as a file.
+// Takes an analysis along as a file: the server's export, or, for somebody without an account, whose
+// analyses are not kept, the same three formats made here.
 import { call } from "../api.js";
 import { button, el, icon } from "../dom.js";
+import { sentence } from "../format.js";
+import { panelStages, synthesis } from "./run-model.js";
+import { stageName } from "./stages.js";
 import { toast } from "./toast.js";
 
 const FORMATS = [["json", "JSON", "json"], ["csv", "CSV", "csv"], ["markdown", "Markdown", "md"]];
+const WRITERS = { json: asJson, csv: asCsv, markdown: asMarkdown };
 
-/** The three export buttons of an analysis. */
+/** The export buttons of a stored analysis. */
 export function ExportButtons(id) {
-  return el("div", { class: "exports", role: "group", "aria-label": "Export" }, FORMATS.map(([format, name, ending]) =>
-    button(`Export as ${name}`, { class: "export-button", on: { click: () => download(id, format, ending) } }, icon("download"), `Export as ${name}`)));
+  const path = `/api/analyses/${encodeURIComponent(id)}/export`;
+  return Buttons(async (format, ending) => {
+    const response = await call("GET", path, { query: { format }, raw: true, accept: "*/*" });
+    save(await response.blob(), `${id}.${ending}`);
+  });
 }
 
-async function download(id, format, ending) {
-  try {
-    const response = await call("GET", `/api/analyses/${encodeURIComponent(id)}/export`, { query: { format }, raw: true, accept: "*/*" });
-    const address = URL.createObjectURL(await response.blob());
-    const anchor = el("a", { href: address, download: `${id}.${ending}`, target: "_self" });
-    document.body.append(anchor);
-    anchor.click();
-    anchor.remove();
-    // The browser reads the blob after the click returns.
-    setTimeout(() => URL.revokeObjectURL(address), 10_000);
-    toast(`Saved as ${id}.${ending}.`);
-  } catch (problem) {
-    toast(problem.message, "failed");
+/** The same for an analysis that only this page knows. */
+export function LocalExportButtons(run) {
+  return Buttons(async (format, ending) => save(new Blob([WRITERS[format](run)]), `analysis.${ending}`));
+}
+
+function Buttons(take) {
+  return el("div", { class: "exports", role: "group", "aria-label": "Export" }, FORMATS.map(([format, name, ending]) =>
+    button(`Export as ${name}`, { class: "export-button", on: { click: async () => {
+      try {
+        await take(format, ending);
+      } catch (problem) {
+        toast(sentence(problem.message), "failed");
+      }
+    } } }, icon("download"), `Export as ${name}`)));
+}
+
+function save(blob, name) {
+  const address = URL.createObjectURL(blob);
+  const anchor = el("a", { href: address, download: name, target: "_self" });
+  document.body.append(anchor);
+  anchor.click();
+  anchor.remove();
+  // The browser reads the blob after the click returns.
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  toast(`Saved as ${name}.`);
+}
+
+function calls(stages) {
+  return stages.flatMap((stage) => stage.members.map((member) => ({ stage: stage.name, ...member })));
+}
+
+function asJson(run) {
+  const stages = run.stages.map((stage) => ({
+    name: stage.name,
+    answers: stage.members.map(({ model, letter, text, problem, usage, cost, latency }) => ({
+      model, letter, text, error: problem || null, usage, cost_usd: cost, latency_ms: latency,
+    })),
+  }));
+  return JSON.stringify({
+    status: run.status, prompt: run.prompt, pattern: run.pattern, models: run.models, ultra_model: run.ultra,
+    results: { ultra_response: synthesis(run)?.text ?? "", stages },
+  }, null, 2);
+}
+
+function asCsv(run) {
+  // A cell that begins like a formula is kept from being one.
+  const cell = (content) => `"${String(content ?? "").replace(/^([=+\-@\t\r])/, "'$1").replaceAll('"', '""')}"`;
+  const rows = calls(run.stages).map((each) => [each.stage, each.model, each.letter, each.status, each.latency, each.text || each.problem]);
+  return [["stage", "model", "letter", "status", "latency_ms", "text"], ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
+}
+
+function asMarkdown(run) {
+  const parts = [`# ${run.prompt}`, `Pattern: ${run.pattern}`, "## Synthesis", synthesis(run)?.text || "None."];
+  for (const each of calls(panelStages(run))) {
+    parts.push(`## ${stageName(each.stage)}: ${each.model}`, each.text || `No answer: ${each.problem}`);
   }
+  return `${parts.join("\n\n")}\n`;
 }

@@ -2,7 +2,6 @@
 import { button, el, fill } from "../dom.js";
 import { count, duration, money, plural, sentence, tokens, when } from "../format.js";
 import { CopyButton } from "./copy.js";
-import { ExportButtons } from "./exports.js";
 import { markdown } from "./markdown.js";
 import { factsOf, Letter, MemberCard, nameOf } from "./member.js";
 import { lastWords, panelStages, synthesis } from "./run-model.js";
@@ -12,8 +11,8 @@ import { Tabs } from "./tabs.js";
 
 const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", cancelled: "Analysis cancelled" };
 
-/** The finished analysis. `models` and `patterns` give names; `actions` are further buttons. */
-export function AnalysisResults(run, { models = [], patterns = [], actions = [], exportable = true }) {
+/** The finished analysis. `models` and `patterns` give names; `exports` and `actions` are buttons. */
+export function AnalysisResults(run, { models = [], patterns = [], actions = [], exports = null }) {
   const cite = sourceOpener(run.sources);
   const context = { run, models, cite };
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
@@ -32,7 +31,7 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
         Facts(run, models, patterns)),
       run.problem && el("p", { class: "error-alert", role: "alert" }, `Error: ${sentence(run.problem)}`),
       Failures(run, models),
-      el("div", { class: "results-bar" }, tabs.node, exportable && ExportButtons(run.id)),
+      el("div", { class: "results-bar" }, tabs.node, exports),
       panel,
       SourceList(run.sources)));
 }
