@@ -249,27 +249,52 @@ pub(super) fn models(
     slot: &Arc<CancelSlot>,
 ) -> Result<Vec<String>, CallError> {
     slot.enter();
-    let result = guarded(|| {
-        let mut call = inner.agent().get(provider.url("models"));
-        if let Some(key) = &provider.api_key {
-            call = call.header("authorization", format!("Bearer {key}"));
+    let begun = clock::instant();
+    let mut tries = 0;
+    let result = loop {
+        let error = match guarded(|| models_once(inner, provider)) {
+            Ok(names) => break Ok(names),
+            Err(failed) => failed,
+        };
+        let gone = clock::instant().saturating_duration_since(begun);
+        let left = patience(inner).saturating_sub(gone);
+        let failure = Failure {
+            error: &error,
+            tries,
+            left,
+            spread: 0,
+        };
+        match retry::pause(&failure, &inner.settings) {
+            Some(wait) if !slot.pause(wait) => tries += 1,
+            _ => break Err(error),
         }
-        let limit = inner.settings.connect * 2;
-        let call = call.config().timeout_global(Some(limit)).build();
-        let response = call.call().map_err(|error| fault::before(&error))?;
-        let status = response.status().as_u16();
-        let (parts, body) = response.into_parts();
-        let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();
-        if status != 200 {
-            return Err(refusal(status, &parts.headers, &read_some(&mut reader)).error);
-        }
-        openai::models(&read_whole(&mut reader)?).ok_or_else(|| {
-            CallError::new(
-                CallErrorKind::Malformed,
-                "the provider's list of models cannot be read",
-            )
-        })
-    });
+    };
     CancelSlot::leave();
     result
+}
+
+/// For a list of models, which nobody should have to wait for.
+fn patience(inner: &Inner) -> Duration {
+    inner.settings.connect * 2
+}
+
+fn models_once(inner: &Inner, provider: &Provider) -> Result<Vec<String>, CallError> {
+    let mut call = inner.agent().get(provider.url("models"));
+    if let Some(key) = &provider.api_key {
+        call = call.header("authorization", format!("Bearer {key}"));
+    }
+    let call = call.config().timeout_global(Some(patience(inner))).build();
+    let response = call.call().map_err(|error| fault::before(&error))?;
+    let status = response.status().as_u16();
+    let (parts, body) = response.into_parts();
+    let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();
+    if status != 200 {
+        return Err(refusal(status, &parts.headers, &read_some(&mut reader)).error);
+    }
+    openai::models(&read_whole(&mut reader)?).ok_or_else(|| {
+        CallError::new(
+            CallErrorKind::Malformed,
+            "the provider's list of models cannot be read",
+        )
+    })
 }

@@ -525,10 +525,14 @@ fn demo_models_stream_what_they_answer() {
 async fn a_provider_says_which_models_it_has() {
     let list = "{\"object\":\"list\",\"data\":[{\"id\":\"big\"},{\"id\":\"text-embedding-1\"},{\"id\":\"a/b\"}]}";
     let provider = Provider::script([
+        on("GET models").status(503, "text/plain", "in a moment"),
         on("GET models").status(200, "application/json", list),
         on("GET models").status(401, "application/json", "{}"),
     ]);
-    let llm = Llm::new(settings(&provider));
+    let llm = Llm::new(Settings {
+        retries: 1,
+        ..settings(&provider)
+    });
     assert_eq!(llm.providers()[0].status, "unknown");
     llm.refresh().await;
     assert_eq!(

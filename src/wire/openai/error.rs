@@ -57,7 +57,7 @@ fn meaning(error: &Value, status: Option<u16>) -> CallError {
         .or_else(|| number("code"))
         .or_else(|| number("status_code"));
     let kind = kind_of(status, &codes(error));
-    let said = clean(words(error));
+    let said = clean(words(error)).trim_end_matches('.').to_owned();
     let number = status.map_or_else(String::new, |status| format!(" ({status})"));
     let what = sentence(kind);
     let detail = if said.is_empty() {
