@@ -15,8 +15,11 @@ use quire::llm::demo;
 use quire::wire::openai::{self, Stream};
 use quire::wire::sse::{Decoder, Event, encode};
 
+/// What must hold for bytes.
+pub type Check = fn(&[u8]);
+
 /// Every function with its name, for whoever feeds them all.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+pub const ALL: &[(&str, Check)] = &[
     ("sse", sse),
     ("openai_stream", openai_stream),
     ("provider_words", provider_words),
