@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use quire::domain::chat::{
-    Answer, Brief, CallError, CallErrorKind, Delta, Finish, Message, Request, Role,
+    Answer, Brief, CallError, CallErrorKind, Delta, Finish, Message, Peer, Request, Role, Source,
+    Task,
 };
 use quire::domain::model::Availability;
 use quire::domain::parameters::Parameters;
@@ -509,16 +510,46 @@ fn a_model_nobody_has_is_unavailable() {
     }
 }
 
+/// On the small stack of a call's thread, with as much to read as there can be: an overflow would end
+/// the whole program.
 #[test]
 fn demo_models_stream_what_they_answer() {
+    const TEXT: &str = include_str!("../data/documents/gpl-3.txt");
     let provider = Provider::script([]);
     let llm = Llm::new(settings(&provider));
-    let mut request = request("");
-    request.model = "demo/extract".into();
-    request.brief.question = "What is said of the weather? ".repeat(2_000);
-    let (text, result) = call(&llm, request).end();
-    assert_eq!(result.unwrap().text, text);
-    assert!(text.contains("demo algorithm"));
+    let paragraphs = TEXT.split("\n\n").cycle().take(600);
+    let source = |(number, text): (usize, &str)| Source {
+        number: number as u32 + 1,
+        document: "gpl-3.txt".into(),
+        page: 1,
+        text: text.to_owned(),
+    };
+    let sources: Vec<Source> = paragraphs.enumerate().map(source).collect();
+    for task in [Task::Answer, Task::Review, Task::Revise, Task::Synthesise] {
+        let calls: Vec<Call> = ["extract", "phrases", "sceptic", "merge"]
+            .into_iter()
+            .map(|name| {
+                let mut request = request("");
+                request.model = format!("demo/{name}");
+                request.brief = Brief {
+                    task,
+                    question: "What must be done when source code is conveyed? ".repeat(1_000),
+                    sources: sources.clone(),
+                    own: Some(TEXT.to_owned()),
+                    peers: vec![Peer {
+                        letter: 'A',
+                        text: TEXT.to_owned(),
+                    }],
+                };
+                call(&llm, request)
+            })
+            .collect();
+        for call in calls {
+            let (text, result) = call.end();
+            assert_eq!(result.unwrap().text, text);
+            assert!(text.contains("demo algorithm"));
+        }
+    }
 }
 
 #[tokio::test]
