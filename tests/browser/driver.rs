@@ -295,17 +295,28 @@ impl Browser {
         let size = self.cdp("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
         let height = size["height"].as_f64().unwrap_or(900.0).min(4000.0);
         let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 });
-        let shot = self.cdp(
-            "Page.captureScreenshot",
+        self.shoot(
+            name,
             json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
         );
+    }
+
+    /// A picture of what the window shows.
+    pub fn picture_of_window(&self, name: &str) {
+        self.shoot(name, json!({ "format": "png" }));
+    }
+
+    fn shoot(&self, name: &str, how: Value) {
+        // A passing message would cover what the picture is of.
+        self.run(
+            "document.getElementById('toasts').replaceChildren();",
+            json!([]),
+        );
+        let shot = self.cdp("Page.captureScreenshot", how);
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(
-            folder.join(format!("{name}.png")),
-            decoded(shot["data"].as_str().unwrap_or_default()),
-        )
-        .unwrap();
+        let bytes = decoded(shot["data"].as_str().unwrap_or_default());
+        std::fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
     }
 
     /// What the browser complained of since the last time: failures of scripts, of loading, of the page's policy.

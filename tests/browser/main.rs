@@ -156,7 +156,7 @@ fn see_the_results(browser: &Browser) {
     }
     browser.press("Ultra Analysis");
     assert!(browser.text(".sheet .prose").len() > 500);
-    browser.picture("result");
+    browser.picture_of_window("result");
     browser.press("Combined");
     assert_eq!(browser.count(".combined-member"), 3);
     browser.press("Side by Side");
@@ -428,4 +428,36 @@ fn without_an_account() {
     browser.press("Cancel");
     browser.wait_text(".results-headline", "Analysis cancelled");
     assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn the_server_restarts_during_a_run() {
+    let Some(_turn) = turn() else { return };
+    let mut server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.run(
+        UPLOAD,
+        json!([
+            "licence.txt",
+            std::fs::read_to_string(document("gpl-3.txt")).unwrap()
+        ]),
+    );
+    browser.go(&server.address("/analyze"));
+    browser.wait(".intro-step");
+    browser.press("Start");
+    browser.fill(".prompt-input", QUESTION);
+    browser.press("Next");
+    browser.press("Next");
+    browser.wait(".pattern-selector");
+    browser.click(".document-checkbox");
+    browser.press("Run with 1 document");
+    browser.wait(".member-body p");
+    server.restart();
+    browser.wait(".results-container");
+    let results = browser.text(".analysis-results");
+    assert!(results.contains("Analysis complete"), "{results}");
+    assert!(browser.text(".sheet .prose").len() > 500);
+    browser.press("Side by Side");
+    assert_eq!(browser.count(".member-card[data-status=done]"), 3);
 }

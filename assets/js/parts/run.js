@@ -39,7 +39,7 @@ export function RunView(run, { models, onCancel, began, signal }) {
   draw();
 
   function tick() {
-    clock.textContent = duration(Math.max(0, Math.floor((Date.now() - began) / 1000) * 1000 || 0));
+    clock.textContent = elapsed(Date.now() - began);
     if (isOver(run)) clearInterval(ticker);
   }
 
@@ -90,6 +90,12 @@ export function RunView(run, { models, onCancel, began, signal }) {
       line.hidden = connected;
     },
   };
+}
+
+// Whole seconds: a clock that jumps between tenths is restless.
+function elapsed(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000)) || 0;
+  return seconds < 10 ? `${seconds} s` : duration(seconds * 1000);
 }
 
 // The sheet on which the synthesis appears.
