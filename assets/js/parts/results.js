@@ -55,7 +55,7 @@ function Facts(run, models, patterns) {
   return el("dl", { class: "facts" },
     row("Model:", names),
     row("Pattern:", pattern),
-    run.ultra && row("Synthesis:", nameOf(run.ultra, models).name),
+    row("Synthesis:", nameOf(synthesis(run)?.model ?? run.ultra, models).name),
     totals?.ms > 0 && row("Time:", duration(totals.ms)),
     totals?.usage && row("Tokens:", tokens(totals.usage)),
     totals?.cost !== undefined && totals && row("Cost:", `${money(totals.cost)}${totals.incomplete ? " at least: some prices are unknown" : ""}`),
