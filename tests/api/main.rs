@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod accounts;
+mod analyses;
 mod documents;
 mod limits;
 mod providers;

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod provider;
+pub mod script;
 pub mod server;
 
 pub use client::{Answer, Client};

@@ -204,6 +204,7 @@ async fn run(config: config::Config, told: mpsc::Sender<Ready>, stopped: oneshot
             index: false,
         });
     }
+    app.resume().await;
     told.send((app.clone(), address, pages)).unwrap();
     serve(app.clone(), doors, async {
         let _ = stopped.await;

@@ -1,0 +1,78 @@
+//! What the tests of runs share: a server that asks a scripted provider, and what that one says.
+
+use serde_json::{Value, json};
+
+use super::provider::Provider;
+use super::{Answer, Client, Server};
+
+/// The stream of a whole answer, a word a piece.
+pub fn saying(text: &str) -> String {
+    beginning(text)
+        + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
+           data: {\"choices\":[],\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":7}}\n\n\
+           data: [DONE]\n\n"
+}
+
+/// The same without its end.
+pub fn beginning(text: &str) -> String {
+    let piece = |word: &str| {
+        let piece = json!({"choices": [{"index": 0, "delta": {"content": word}}]});
+        format!("data: {piece}\n\n")
+    };
+    text.split_inclusive(' ').map(piece).collect()
+}
+
+/// Settings that make this provider known as `p`, with any model, beside the demo models.
+pub fn providers(provider: &Provider) -> String {
+    json!([{"id": "p", "base_url": provider.base_url(), "api_key": "sk-test-key", "models": "*"}])
+        .to_string()
+}
+
+/// A server with these settings that asks this provider.
+pub fn server(provider: &Provider, settings: &[(&str, &str)]) -> Server {
+    let known = providers(provider);
+    let mut all = vec![("QUIRE_PROVIDERS", known.as_str()), ("USE_MOCK", "true")];
+    all.extend_from_slice(settings);
+    Server::with(&all)
+}
+
+/// The request of a short run: these members, one stage, and a demo model that writes the answer.
+pub fn short(models: &[&str]) -> Value {
+    json!({
+        "prompt": "How thick is the paper?", "models": models, "ultra_model": "demo/merge",
+        "pattern": "summarize",
+    })
+}
+
+/// The same with further fields.
+pub fn short_with(models: &[&str], more: Value) -> Value {
+    let mut body = short(models);
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+/// Starts a run that goes on alone, and gives its id.
+pub fn begin(client: &mut Client, models: &[&str]) -> String {
+    let answer = client.post("/api/analyze", short_with(models, json!({"async": true})));
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    id_of(&answer)
+}
+
+pub fn id_of(answer: &Answer) -> String {
+    answer.json()["analysis_id"].as_str().unwrap().to_owned()
+}
+
+/// The path of an analysis, or of something about it.
+pub fn about(id: &str, what: &str) -> String {
+    format!("/api/analyses/{id}{what}")
+}
+
+/// Waits until an analysis is over, and gives it.
+pub fn ended(client: &mut Client, id: &str) -> Value {
+    for _ in client.events(&about(id, "/events"), None) {}
+    let shown = client.get(&about(id, "")).json();
+    assert!(!shown["finished_at"].is_null(), "{shown}");
+    shown
+}
