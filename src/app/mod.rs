@@ -14,7 +14,8 @@ pub mod models;
 mod plan;
 mod upkeep;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use crate::clock;
 use crate::config::{Config, Environment};
@@ -45,6 +46,8 @@ pub struct App {
     patterns: Vec<Pattern>,
     accounts: accounts::Accounts,
     documents: documents::Documents,
+    // Since when the server is stopping.
+    stopping: OnceLock<Instant>,
 }
 
 impl App {
@@ -71,6 +74,7 @@ impl App {
             patterns: plan::patterns()?,
             accounts,
             documents,
+            stopping: OnceLock::new(),
         }))
     }
 
@@ -126,9 +130,18 @@ impl App {
         &self.documents
     }
 
+    /// The server has been told to stop: no new runs, and the time for those under way begins.
+    pub fn stopping(&self) {
+        self.stopping.get_or_init(clock::instant);
+        self.engine.refuse();
+    }
+
     /// Takes no new runs, waits for those under way, leaves the rest for the next start, closes the store.
     pub async fn close(&self) {
-        self.engine.drain(self.config.limits.shutdown_timeout).await;
+        let since = *self.stopping.get_or_init(clock::instant);
+        let used = clock::instant().saturating_duration_since(since);
+        let limit = self.config.limits.shutdown_timeout.saturating_sub(used);
+        self.engine.drain(limit).await;
         self.store.close().await;
     }
 }

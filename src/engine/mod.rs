@@ -151,10 +151,15 @@ impl Engine {
         self.shared.running().len()
     }
 
+    /// From now on takes no more runs; those that wait for a turn leave.
+    pub fn refuse(&self) {
+        self.shared.turns.close();
+    }
+
     /// Takes no more runs, waits for those under way, and after `limit` leaves the rest where they are:
     /// all they have stored is kept and they are resumed at the next start.
     pub async fn drain(&self, limit: Duration) {
-        self.shared.turns.close();
+        self.refuse();
         let until = tokio::time::Instant::from_std(clock::instant() + limit);
         loop {
             let left = self.shared.left.notified();
@@ -216,7 +221,13 @@ impl CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(id) = &self.id {
-            self.engine.cancel(id, "the client closed the connection");
+            // A stopping server ends its connections itself: the client is not to blame.
+            let reason = if self.engine.shared.turns.is_closed() {
+                "the server stopped while a client was waiting for this analysis"
+            } else {
+                "the client closed the connection"
+            };
+            self.engine.cancel(id, reason);
         }
     }
 }

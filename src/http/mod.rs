@@ -77,6 +77,7 @@ pub async fn serve(app: Arc<App>, doors: Vec<Door>, shutdown: impl Future<Output
 
     shutdown.await;
     server.stopping.store(true, Relaxed);
+    server.app.stopping();
     for task in tasks {
         task.abort();
         // Waited for, so that its listener is closed before we go on.

@@ -7,4 +7,5 @@ mod documents;
 mod limits;
 mod providers;
 mod routes;
+mod stream;
 mod support;

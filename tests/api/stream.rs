@@ -1,0 +1,333 @@
+//! Following a run and stopping one: the events, their numbers, and what closing a connection does.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::client::{Event, Events};
+use crate::support::provider::{Line, Provider, on};
+use crate::support::script::{about, begin, beginning, ended, id_of, saying, server, short_with};
+use crate::support::{Client, Server};
+
+const ENDS: [&str; 3] = [
+    "analysis.completed",
+    "analysis.failed",
+    "analysis.cancelled",
+];
+const THIN: &str = "It is thin, and it is light, and it takes ink well on both of its sides.";
+const STRONG: &str = "It is strong; nobody has torn it yet, whatever they say about its edges.";
+
+fn slowly(model: &str, text: &str) -> Line {
+    on(model).dribble(&saying(text), 90, Duration::from_millis(12))
+}
+
+fn two() -> Provider {
+    Provider::script([slowly("thin", THIN), slowly("strong", STRONG)])
+}
+
+fn follow(client: &mut Client, id: &str, after: Option<u64>) -> Vec<Event> {
+    client.events(&about(id, "/events"), after).collect()
+}
+
+/// Checks what every whole stream keeps to.
+fn whole(events: &[Event]) {
+    for (event, number) in events.iter().zip(1..) {
+        assert_eq!(event.id, Some(number), "{event:?}");
+    }
+    assert_eq!(events[0].name, "analysis.started");
+    let ends = events
+        .iter()
+        .filter(|event| ENDS.contains(&event.name.as_str()));
+    assert_eq!(ends.count(), 1);
+    assert!(ENDS.contains(&events.last().unwrap().name.as_str()));
+}
+
+/// A member's place in a run.
+fn who(event: &Event) -> (String, String) {
+    let word = |field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
+    (word("stage"), word("model"))
+}
+
+/// Joins the texts of a stream as a page does; a member that begins again begins a new text.
+fn texts(events: &[Event]) -> (BTreeMap<(String, String), String>, String) {
+    let (mut members, mut synthesis) = (BTreeMap::new(), String::new());
+    for event in events {
+        let text = event.data["text"].as_str().unwrap_or_default();
+        match event.name.as_str() {
+            "member.started" => drop(members.insert(who(event), String::new())),
+            "member.delta" => *members.get_mut(&who(event)).expect("it has started") += text,
+            "synthesis.delta" => synthesis += text,
+            _ => {}
+        }
+    }
+    (members, synthesis)
+}
+
+#[test]
+fn events_are_numbered_and_can_be_resumed_after_each() {
+    let provider = two();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let id = begin(&mut client, &["p/thin", "p/strong"]);
+    let mut watchers = Vec::new();
+    let mut events: Vec<Event> = Vec::new();
+    for event in client.events(&about(&id, "/events"), None) {
+        // Somebody comes back in the middle of the run, at every event.
+        let (mut again, id, after) = (client.clone(), id.clone(), event.id);
+        watchers.push(std::thread::spawn(move || follow(&mut again, &id, after)));
+        events.push(event);
+    }
+    whole(&events);
+    assert!(
+        events.len() > 12,
+        "the deltas were spread over time: {events:?}"
+    );
+    for (seen, watcher) in watchers.into_iter().enumerate() {
+        assert_eq!(
+            watcher.join().unwrap(),
+            events[seen + 1..],
+            "after {seen} events"
+        );
+    }
+    let check = |client: &mut Client| {
+        for after in 0..=events.len() {
+            let rest = &events[after..];
+            assert_eq!(follow(client, &id, Some(after as u64)), rest);
+            let path = format!("/analyze/stream/{id}?after={after}");
+            assert_eq!(client.events(&path, None).collect::<Vec<_>>(), rest);
+        }
+    };
+    check(&mut client);
+    let again = Server::in_folder(server.stop(), &[]);
+    client.base = again.client().base;
+    check(&mut client);
+}
+
+#[test]
+fn the_pieces_join_to_what_is_stored() {
+    let provider = two();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let id = begin(&mut client, &["p/thin", "p/strong"]);
+    let events = follow(&mut client, &id, None);
+    let (members, synthesis) = texts(&events);
+    let shown = client.get(&about(&id, "")).json();
+    assert_eq!(shown["model_responses"]["p/thin"], THIN);
+    for (model, text) in shown["model_responses"].as_object().unwrap() {
+        assert_eq!(&members[&("initial".to_owned(), model.clone())], text);
+    }
+    assert_eq!(shown["ultra_response"], json!(synthesis));
+    let first = |name: &str| events.iter().position(|event| event.name == name).unwrap();
+    assert!(first("stage.started") < first("member.started"));
+    assert!(first("member.delta") < first("member.completed"));
+    assert!(first("member.completed") < first("stage.completed"));
+    let totals = &events.last().unwrap().data;
+    assert_eq!(
+        (&totals["answered"], &totals["failed"]),
+        (&json!(3), &json!(0))
+    );
+    let done = &events[first("member.completed")].data;
+    for field in [
+        "usage",
+        "cost_usd",
+        "latency_ms",
+        "time_to_first_token_ms",
+        "cached",
+        "finish_reason",
+    ] {
+        assert!(done.get(field).is_some(), "no {field} in {done}");
+    }
+}
+
+#[test]
+fn a_streamed_request_tells_the_same_as_its_stored_events() {
+    let provider = two();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let asking = short_with(&["p/thin", "p/strong"], json!({"stream": true}));
+    let answer = client.post("/api/analyze", asking);
+    assert_eq!(answer.status, 200);
+    let list = client.get("/api/analyses").json();
+    let id = list["analyses"][0]["id"].as_str().unwrap().to_owned();
+    let stored = client
+        .clone()
+        .with("accept", "text/event-stream")
+        .get(&about(&id, "/events"));
+    assert_eq!(
+        without_comments(&answer.text()),
+        without_comments(&stored.text())
+    );
+    assert_eq!(list["analyses"][0]["status"], "completed");
+    for stream in [answer, stored] {
+        assert_eq!(
+            stream.header("content-type"),
+            "text/event-stream; charset=utf-8"
+        );
+        assert_eq!(stream.header("cache-control"), "no-cache, no-transform");
+        assert_eq!(stream.header("x-accel-buffering"), "no");
+    }
+}
+
+fn without_comments(stream: &str) -> Vec<&str> {
+    let lines = stream.lines().filter(|line| !line.starts_with(':'));
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn places_that_are_not_in_the_stream() {
+    let server = Server::start();
+    let mut client = server.user("ada@example.com");
+    let answer = client.post("/api/analyze", short_with(&["demo/extract"], json!({})));
+    let path = about(&id_of(&answer), "/events");
+    for after in ["9999", "9223372036854775807", "18446744073709551615"] {
+        let beyond = client.get(&format!("{path}?after={after}"));
+        assert_eq!(
+            (beyond.status, without_comments(&beyond.text())),
+            (200, Vec::new()),
+            "{after}"
+        );
+    }
+    for after in ["x", "-1", "1.5", "18446744073709551616"] {
+        client
+            .get(&format!("{path}?after={after}"))
+            .refused(422, "VALIDATION_ERROR");
+        let mut resuming = client.clone().with("last-event-id", after);
+        resuming.get(&path).refused(422, "VALIDATION_ERROR");
+    }
+}
+
+/// A request on a socket of its own, so that it can be left in the middle.
+fn open(server: &Server, client: &mut Client, method: &str, path: &str, body: &Value) -> TcpStream {
+    // A key stands in for the token, which the client keeps to itself.
+    let made = client
+        .post("/api/users/me/api-keys", json!({"name": "socket"}))
+        .json();
+    let key = made["key"].as_str().unwrap();
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let mut socket = server.connect();
+    write!(
+        socket,
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    socket
+}
+
+/// Reads until this has come.
+fn read_until(socket: &mut TcpStream, mark: &str) -> String {
+    let mut text = String::new();
+    let mut piece = [0; 512];
+    while !text.contains(mark) {
+        let read = socket.read(&mut piece).unwrap();
+        assert!(read > 0, "closed before {mark:?}: {text}");
+        text += &String::from_utf8_lossy(&piece[..read]);
+    }
+    text
+}
+
+/// Waits until the newest analysis is over, and gives it.
+fn newest(client: &mut Client) -> Value {
+    let list = client.get("/api/analyses").json();
+    let id = list["analyses"][0]["id"].as_str().unwrap().to_owned();
+    ended(client, &id)
+}
+
+#[test]
+fn the_first_bytes_come_before_any_answer() {
+    let provider = Provider::script([on("silent").hang()]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let asking = short_with(&["p/silent"], json!({"stream": true}));
+    let mut socket = open(&server, &mut client, "POST", "/api/analyze", &asking);
+    let head = read_until(&mut socket, "\n:");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    read_until(&mut socket, "member.started");
+}
+
+#[test]
+fn cancelling_closes_the_call_and_ends_the_stream() {
+    let provider = Provider::script([on("slow").stall(&beginning("It is "))]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let id = begin(&mut client, &["p/slow", "demo/extract"]);
+    let mut events: Events = client.events(&about(&id, "/events"), None);
+    let slow = |event: &Event| event.name == "member.delta" && event.data["model"] == "p/slow";
+    assert!(events.any(|event| slow(&event)), "it has begun to answer");
+    let answer = client.post(&about(&id, "/cancel"), json!({})).json();
+    assert_eq!(answer["status"], "cancelled");
+    provider.wait_left("slow");
+    assert_eq!(events.last().unwrap().name, "analysis.cancelled");
+    whole(&follow(&mut client, &id, None));
+    let again = client.post(&about(&id, "/cancel"), json!({}));
+    assert_eq!(
+        (again.status, again.json()["status"].clone()),
+        (200, json!("cancelled"))
+    );
+}
+
+#[test]
+fn a_client_that_leaves_its_request_stops_the_run() {
+    for (streamed, line) in [
+        (true, on("slow").stall(&beginning("It is "))),
+        (false, on("slow").stall(&beginning("It is "))),
+        (false, on("slow").hang()),
+    ] {
+        let provider = Provider::script([line]);
+        let server = server(&provider, &[]);
+        let mut client = server.user("ada@example.com");
+        let asking = short_with(&["p/slow"], json!({"stream": streamed}));
+        let mut socket = open(&server, &mut client, "POST", "/api/analyze", &asking);
+        provider.wait_asked(1);
+        if streamed {
+            read_until(&mut socket, "member.delta");
+        }
+        drop(socket);
+        provider.wait_left("slow");
+        let shown = newest(&mut client);
+        assert_eq!(shown["status"], "cancelled");
+        assert_eq!(shown["error"], "the client closed the connection");
+    }
+}
+
+#[test]
+fn a_watcher_that_leaves_stops_nothing() {
+    let provider = two();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let id = begin(&mut client, &["p/thin", "p/strong"]);
+    let path = about(&id, "/events");
+    let mut socket = open(&server, &mut client, "GET", &path, &Value::Null);
+    read_until(&mut socket, "member.delta");
+    drop(socket);
+    assert_eq!(ended(&mut client, &id)["status"], "completed");
+}
+
+#[test]
+fn a_stopping_server_says_that_it_was_the_one_who_left() {
+    let provider = Provider::script([on("slow").stall(&beginning("It is ")).times(2)]);
+    let server = server(&provider, &[("SHUTDOWN_TIMEOUT", "1")]);
+    let mut client = server.user("ada@example.com");
+    let ask = |streamed: bool| short_with(&["p/slow"], json!({"stream": streamed}));
+    let mut streamed = open(&server, &mut client, "POST", "/api/analyze", &ask(true));
+    let waiting = open(&server, &mut client, "POST", "/api/analyze", &ask(false));
+    provider.wait_asked(2);
+    read_until(&mut streamed, "member.delta");
+    let again = Server::in_folder(server.stop(), &[]);
+    client.base = again.client().base;
+    let list = client.get("/api/analyses").json();
+    for analysis in list["analyses"].as_array().unwrap() {
+        assert_eq!(analysis["status"], "cancelled");
+        let reason = analysis["error"].as_str().unwrap();
+        assert!(reason.contains("server"), "{reason}");
+        whole(&follow(&mut client, analysis["id"].as_str().unwrap(), None));
+    }
+    drop(waiting);
+}
