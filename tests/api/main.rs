@@ -4,6 +4,7 @@
 mod accounts;
 mod analyses;
 mod documents;
+mod history;
 mod limits;
 mod providers;
 mod routes;

@@ -1,0 +1,309 @@
+//! What stays of an analysis: lists, exports, links, votes, and who may touch them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::provider::{Provider, on};
+use crate::support::script::{
+    about, begin, beginning, ended, id_of, saying, server, short, short_with,
+};
+use crate::support::{Client, Server};
+
+fn asked(client: &mut Client, prompt: &str) -> String {
+    let answer = client.post(
+        "/api/analyze",
+        short_with(&["demo/extract"], json!({"prompt": prompt})),
+    );
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    id_of(&answer)
+}
+
+fn ids(list: &Value) -> Vec<String> {
+    let rows = list["analyses"].as_array().unwrap();
+    rows.iter()
+        .map(|row| row["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_list_is_paged_searched_and_filtered() {
+    let provider = Provider::script([on("bad").status(400, "text/plain", "no")]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let mut made: Vec<String> = [
+        "Why is tea green?",
+        "Why is ink 100% black?",
+        "Who_binds a book?",
+        "Tea or ink?",
+    ]
+    .map(|prompt| asked(&mut client, prompt))
+    .into();
+    client
+        .post("/api/analyze", short(&["p/bad"]))
+        .refused(503, "SERVICE_UNAVAILABLE");
+    made.reverse();
+
+    let mut pages = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = client.get(&format!("/api/analyses?limit=2{cursor}")).json();
+        pages.push(ids(&page));
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
+    assert_eq!(pages.concat()[1..], made, "newest first");
+    for (query, found) in [
+        ("q=tea", vec![0, 3]),
+        ("q=TEA", vec![0, 3]),
+        ("q=ink", vec![0, 2]),
+        ("q=100%25", vec![2]),
+        ("q=who_", vec![1]),
+        ("q=%25", vec![2]),
+        ("q=_", vec![1]),
+        ("q='", vec![]),
+        ("q=why&status=completed", vec![2, 3]),
+        ("status=running", vec![]),
+    ] {
+        let list = client.get(&format!("/api/analyses?{query}")).json();
+        let expected: Vec<&String> = found.into_iter().map(|index: usize| &made[index]).collect();
+        assert_eq!(ids(&list).iter().collect::<Vec<_>>(), expected, "{query}");
+    }
+    assert_eq!(
+        ids(&client.get("/api/analyses?status=failed").json()),
+        pages.concat()[..1]
+    );
+    assert_eq!(ids(&client.get("/api/analyze").json()), pages.concat());
+    for query in ["status=done", "cursor=x", "limit=0", "limit=201", "limit=x"] {
+        client
+            .get(&format!("/api/analyses?{query}"))
+            .refused(422, "VALIDATION_ERROR");
+    }
+}
+
+#[test]
+fn progress_follows_the_stages() {
+    let provider = Provider::script([on("slow").stall(&beginning("It is "))]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let id = begin(&mut client, &["p/slow", "demo/extract"]);
+    let settled = client
+        .events(&about(&id, "/events"), None)
+        .any(|event| event.name == "member.completed");
+    assert!(settled);
+    let progress = client.get(&about(&id, "/progress")).json();
+    assert_eq!(
+        (&progress["status"], &progress["current_stage"]),
+        (&json!("running"), &json!("initial"))
+    );
+    assert_eq!(
+        progress["stages"],
+        json!({
+            "initial": {"status": "running", "progress": 50}, "ultra": {"status": "pending", "progress": 0},
+        })
+    );
+    client.post(&about(&id, "/cancel"), json!({}));
+    let progress = client.get(&about(&id, "/progress")).json();
+    assert_eq!(
+        (&progress["status"], &progress["current_stage"]),
+        (&json!("cancelled"), &Value::Null)
+    );
+    let done = asked(&mut client, "Is it done?");
+    let progress = client.get(&about(&done, "/progress")).json();
+    assert_eq!(
+        progress["stages"]["ultra"],
+        json!({"status": "completed", "progress": 100})
+    );
+}
+
+#[test]
+fn an_analysis_can_be_taken_along_in_three_formats() {
+    let odd = "It is \"thin\", light,\nand 80 g.";
+    let provider = Provider::script([
+        on("a").sse(&saying(odd)),
+        on("formula").sse(&saying("=1+1")),
+    ]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let answer = client.post("/api/analyze", short(&["p/a", "p/formula"]));
+    let (id, ultra) = (id_of(&answer), answer.json()["ultra_response"].clone());
+    let ultra = ultra.as_str().unwrap();
+    let mut export = |format: &str, ending: &str, kind: &str| {
+        let file = client.get(&about(&id, &format!("/export{format}")));
+        assert_eq!(file.status, 200);
+        assert_eq!(
+            file.header("content-disposition"),
+            format!("attachment; filename=\"{id}.{ending}\"")
+        );
+        assert!(file.header("content-type").starts_with(kind));
+        file
+    };
+    let whole = export("?format=json", "json", "application/json").json();
+    assert_eq!(whole["model_responses"]["p/a"], odd);
+    assert_eq!(whole["ultra_response"], ultra);
+    assert_eq!(export("", "json", "application/json").json(), whole);
+    let csv = export("?format=csv", "csv", "text/csv").text();
+    assert!(csv.starts_with("stage,letter,model,status,text,"), "{csv}");
+    assert!(
+        csv.contains("initial,A,p/a,completed,\"It is \"\"thin\"\", light,\nand 80 g.\",11,7,"),
+        "{csv}"
+    );
+    assert!(
+        csv.contains("initial,B,p/formula,completed,\"'=1+1\","),
+        "{csv}"
+    );
+    let markdown = export("?format=markdown", "md", "text/markdown").text();
+    for part in [
+        "# How thick is the paper?",
+        "## Answer",
+        ultra.trim(),
+        "### A · p/a",
+        odd,
+    ] {
+        assert!(markdown.contains(part), "{part:?} is not in {markdown}");
+    }
+    client
+        .get(&about(&id, "/export?format=pdf"))
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn a_shared_analysis_can_be_read_without_an_account_until_the_link_is_revoked() {
+    let server = Server::start();
+    let mut client = server.user("ada@example.com");
+    let id = asked(&mut client, "What may be shared?");
+    let mut nobody = server.client();
+    let mut share = || {
+        client.post(&about(&id, "/share"), json!({})).json()["token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let first = format!("/api/shared/{}", share());
+    let shown = nobody.get(&first);
+    assert_eq!(shown.status, 200, "{}", shown.text());
+    assert_eq!(shown.json()["prompt"], "What may be shared?");
+    assert!(!shown.text().contains("ada@example.com") && !shown.text().contains("user_"));
+    nobody.get(&about(&id, "")).refused(401, "UNAUTHENTICATED");
+    let second = format!("/api/shared/{}", share());
+    nobody.get(&first).refused(404, "NOT_FOUND");
+    assert_eq!(nobody.get(&second).status, 200);
+    assert_eq!(client.get(&about(&id, "")).json()["shared"], true);
+    assert_eq!(client.delete(&about(&id, "/share")).status, 200);
+    nobody.get(&second).refused(404, "NOT_FOUND");
+    assert_eq!(client.get(&about(&id, "")).json()["shared"], false);
+}
+
+#[test]
+fn a_vote_is_one_of_a_few_words() {
+    let server = Server::start();
+    let mut client = server.user("ada@example.com");
+    let id = asked(&mut client, "Is this any good?");
+    for choice in ["helpful", "not_helpful", "tie"] {
+        let answer = client.post(&about(&id, "/vote"), json!({"choice": choice}));
+        assert_eq!(
+            (answer.status, &answer.json()["choice"]),
+            (200, &json!(choice))
+        );
+    }
+    for body in [
+        json!({"choice": "great"}),
+        json!({}),
+        json!({"choice": 1}),
+        json!({"choice": "tie", "by": "x"}),
+    ] {
+        client
+            .post(&about(&id, "/vote"), body)
+            .refused(422, "VALIDATION_ERROR");
+    }
+}
+
+#[test]
+fn a_failed_analysis_can_be_tried_again() {
+    let provider = Provider::script([
+        on("a").status(400, "text/plain", "no"),
+        on("a").sse(&saying("Thin.")),
+    ]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    client
+        .post("/api/analyze", short(&["p/a"]))
+        .refused(503, "SERVICE_UNAVAILABLE");
+    let failed = ids(&client.get("/api/analyses").json()).remove(0);
+    let answer = client.post(&about(&failed, "/retry"), json!({}));
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let again = id_of(&answer);
+    assert_ne!(again, failed);
+    let shown = ended(&mut client, &again);
+    assert_eq!(
+        (&shown["status"], &shown["model_responses"]["p/a"]),
+        (&json!("completed"), &json!("Thin."))
+    );
+    assert_eq!(client.get(&about(&failed, "")).json()["status"], "failed");
+}
+
+#[test]
+fn a_deleted_analysis_is_gone_with_everything_about_it() {
+    let provider = Provider::script([on("slow").stall(&beginning("It is "))]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let done = asked(&mut client, "What is left of me?");
+    let token = client.post(&about(&done, "/share"), json!({})).json()["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let running = begin(&mut client, &["p/slow"]);
+    provider.wait_asked(1);
+    for id in [&done, &running] {
+        let answer = client.delete(&about(id, ""));
+        assert_eq!(
+            (answer.status, &answer.json()["success"]),
+            (200, &json!(true))
+        );
+        for what in ["", "/events", "/progress", "/export"] {
+            client.get(&about(id, what)).refused(404, "NOT_FOUND");
+        }
+        client.delete(&about(id, "")).refused(404, "NOT_FOUND");
+    }
+    provider.wait_left("slow");
+    server
+        .client()
+        .get(&format!("/api/shared/{token}"))
+        .refused(404, "NOT_FOUND");
+    assert_eq!(client.get("/api/analyses").json()["analyses"], json!([]));
+}
+
+#[test]
+fn somebody_else_finds_nothing() {
+    let pause = Duration::from_millis(10);
+    let provider = Provider::script([on("a").dribble(&saying("It is thin."), 64, pause)]);
+    let server = server(&provider, &[]);
+    let mut ada = server.user("ada@example.com");
+    let mut eve = server.user("eve@example.com");
+    let id = begin(&mut ada, &["p/a"]);
+    for what in ["", "/events", "/progress", "/export", "/export?format=csv"] {
+        eve.get(&about(&id, what)).refused(404, "NOT_FOUND");
+    }
+    for path in [
+        format!("/analyze/stream/{id}"),
+        format!("/analyze/results/{id}"),
+        format!("/api/analyze/{id}/results"),
+    ] {
+        eve.get(&path).refused(404, "NOT_FOUND");
+    }
+    for what in ["/cancel", "/retry", "/share", "/vote"] {
+        let body = if what == "/vote" {
+            json!({"choice": "tie"})
+        } else {
+            json!({})
+        };
+        eve.post(&about(&id, what), body).refused(404, "NOT_FOUND");
+    }
+    eve.delete(&about(&id, "/share")).refused(404, "NOT_FOUND");
+    eve.delete(&about(&id, "")).refused(404, "NOT_FOUND");
+    assert_eq!(ids(&eve.get("/api/analyses").json()), Vec::<String>::new());
+    assert_eq!(ended(&mut ada, &id)["status"], "completed");
+}
