@@ -4,6 +4,7 @@
 mod accounts;
 mod analyses;
 mod documents;
+mod durability;
 mod history;
 mod limits;
 mod providers;

@@ -33,6 +33,7 @@ enum Step {
 pub struct Line {
     model: String,
     left: usize,
+    optional: bool,
     headers: String,
     steps: Vec<Step>,
 }
@@ -42,6 +43,7 @@ pub fn on(model: &str) -> Line {
     Line {
         model: model.to_owned(),
         left: 1,
+        optional: false,
         headers: String::new(),
         steps: Vec::new(),
     }
@@ -60,6 +62,11 @@ impl Line {
     /// Played so many times.
     pub fn times(mut self, times: usize) -> Self {
         self.left = times;
+        self
+    }
+    /// No fault when it is not asked for.
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
         self
     }
     /// Waits first.
@@ -203,6 +210,13 @@ impl Provider {
         });
     }
 
+    /// Waits until this model has been asked.
+    pub fn wait_called(&self, model: &str) {
+        self.wait(&format!("a call of {model}"), |state| {
+            state.asked.iter().any(|asked| asked.body["model"] == model)
+        });
+    }
+
     /// Waits until a caller of this model has hung up in the middle.
     pub fn wait_left(&self, model: &str) {
         self.wait(&format!("the caller of {model} to hang up"), |state| {
@@ -234,7 +248,7 @@ impl Drop for Provider {
         let unplayed: Vec<&String> = state
             .script
             .iter()
-            .filter(|line| line.left > 0)
+            .filter(|line| line.left > 0 && !line.optional)
             .map(|line| &line.model)
             .collect();
         assert!(unplayed.is_empty(), "never asked for: {unplayed:?}");

@@ -1,0 +1,276 @@
+//! The real executable is killed or stopped in the middle of a run, and started again over the same data:
+//! nothing that anybody has seen may be lost or change.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::Client;
+use crate::support::client::Event;
+use crate::support::provider::{Line, Provider, on};
+use crate::support::script::{about, begin, beginning, ended, providers, saying, short_with};
+use crate::support::server::Folder;
+
+/// The executable, serving; killed at the end if it still runs.
+struct Executable {
+    child: Child,
+    address: std::net::SocketAddr,
+}
+
+impl Executable {
+    fn start(folder: &Folder, provider: &Provider, settings: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_quire"))
+            .env_clear()
+            .env("ENVIRONMENT", "test")
+            .env("PASSWORD_ROUNDS", "1000")
+            .env("LOG_LEVEL", "error")
+            .env("PORT", "0")
+            .env("HOST", "127.0.0.1")
+            .env("USE_MOCK", "true")
+            .env("QUIRE_DATA", folder.path().join("data"))
+            .env("QUIRE_PROVIDERS", providers(provider))
+            .envs(settings.iter().copied())
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let out = child.stdout.take().unwrap();
+        BufReader::new(out).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("Quire is listening on http://");
+        let address = address.unwrap_or_else(|| panic!("{line}")).parse().unwrap();
+        Self { child, address }
+    }
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status().unwrap();
+        assert!(sent.success());
+    }
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+    fn code(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+    /// The same person at this server.
+    fn known(&self, client: &Client) -> Client {
+        let mut client = client.clone();
+        client.base = format!("http://{}", self.address);
+        client
+    }
+}
+
+impl Drop for Executable {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Every start of the executable asks a provider once what it has.
+fn asked_for_models(starts: usize) -> Line {
+    on("GET models")
+        .times(starts)
+        .optional()
+        .status(200, "application/json", "{\"data\":[]}")
+}
+
+/// A run of two members: one has answered, the other hangs in the middle of its answer. Gives the id and
+/// the events that somebody has seen.
+fn interrupted(client: &mut Client) -> (String, Vec<Event>) {
+    let id = begin(client, &["p/quick", "p/slow"]);
+    let mut seen = Vec::new();
+    for event in client.events(&about(&id, "/events"), None) {
+        seen.push(event);
+        let has = |name: &str, model: &str| {
+            seen.iter()
+                .any(|event: &Event| event.name == name && event.data["model"] == model)
+        };
+        if has("member.completed", "p/quick") && has("member.delta", "p/slow") {
+            return (id, seen);
+        }
+    }
+    panic!("the run is over already: {seen:?}");
+}
+
+fn half_then_whole() -> Vec<Line> {
+    vec![
+        on("quick").sse(&saying("Eighty grams.")),
+        on("slow").stall(&beginning("It is ")),
+        on("slow").sse(&saying("It is thin.")),
+        asked_for_models(2),
+    ]
+}
+
+/// Checks that a run has gone on after a restart, from the last event on, without asking again what had
+/// been answered.
+fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event]) {
+    let shown = ended(client, id);
+    assert_eq!(shown["status"], "completed", "{shown}");
+    let answers = &shown["model_responses"];
+    assert_eq!(
+        (&answers["p/quick"], &answers["p/slow"]),
+        (&json!("Eighty grams."), &json!("It is thin."))
+    );
+    let all: Vec<Event> = client.events(&about(id, "/events"), None).collect();
+    assert_eq!(all[..seen.len()], *seen, "what was seen has changed");
+    for (event, number) in all.iter().zip(1..) {
+        assert_eq!(event.id, Some(number), "{event:?}");
+    }
+    assert_eq!(all.last().unwrap().name, "analysis.completed");
+    let starts = all.iter().filter(|event| event.name == "analysis.started");
+    assert_eq!(starts.count(), 1);
+    let last = seen.last().unwrap().id;
+    let rest: Vec<Event> = client.events(&about(id, "/events"), last).collect();
+    assert_eq!(rest, all[seen.len()..]);
+    let asked = provider
+        .asked()
+        .into_iter()
+        .filter(|asked| asked.body["model"] == "quick");
+    assert_eq!(asked.count(), 1);
+}
+
+#[test]
+fn a_run_goes_on_after_the_server_was_killed() {
+    let provider = Provider::script(half_then_whole());
+    let folder = Folder::new();
+    let first = Executable::start(&folder, &provider, &[]);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let (id, seen) = interrupted(&mut client);
+    first.kill();
+    let second = Executable::start(&folder, &provider, &[]);
+    went_on(&mut second.known(&client), &provider, &id, &seen);
+}
+
+#[test]
+fn a_run_goes_on_after_the_server_was_stopped() {
+    let provider = Provider::script(half_then_whole());
+    let folder = Folder::new();
+    let first = Executable::start(&folder, &provider, &[("SHUTDOWN_TIMEOUT", "1")]);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let (id, seen) = interrupted(&mut client);
+    first.signal("-TERM");
+    assert_eq!(first.code(), Some(0));
+    let second = Executable::start(&folder, &provider, &[]);
+    went_on(&mut second.known(&client), &provider, &id, &seen);
+}
+
+#[test]
+fn a_stop_lets_a_run_finish_that_is_nearly_done() {
+    let pause = Duration::from_millis(40);
+    let provider = Provider::script([
+        on("a").dribble(&saying("It is thin."), 64, pause),
+        asked_for_models(2),
+    ]);
+    let folder = Folder::new();
+    let first = Executable::start(&folder, &provider, &[]);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let id = begin(&mut client, &["p/a"]);
+    provider.wait_called("a");
+    first.signal("-TERM");
+    assert_eq!(first.code(), Some(0));
+    let second = Executable::start(&folder, &provider, &[]);
+    let shown = second.known(&client).get(&about(&id, "")).json();
+    assert_eq!(
+        (&shown["status"], &shown["model_responses"]["p/a"]),
+        (&json!("completed"), &json!("It is thin."))
+    );
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_a_run() {
+    let provider = Provider::script([on("slow").stall(&beginning("It is ")), asked_for_models(1)]);
+    let folder = Folder::new();
+    let server = Executable::start(&folder, &provider, &[("SHUTDOWN_TIMEOUT", "600")]);
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    let id = begin(&mut client, &["p/slow"]);
+    let (told, ended) = mpsc::channel();
+    let mut watcher = client.clone();
+    std::thread::spawn(move || {
+        watcher.events(&about(&id, "/events"), None).for_each(drop);
+        told.send(()).unwrap();
+    });
+    provider.wait_called("slow");
+    server.signal("-TERM");
+    // A stream ends when the server has understood that it shall stop.
+    ended.recv().unwrap();
+    server.signal("-TERM");
+    assert_eq!(server.code(), Some(130));
+}
+
+#[test]
+fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
+    let provider = Provider::script([on("slow").stall(&beginning("It is ")), asked_for_models(2)]);
+    let folder = Folder::new();
+    let first = Executable::start(&folder, &provider, &[]);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let key = client
+        .post("/api/users/me/api-keys", json!({"name": "x"}))
+        .json()["key"]
+        .clone();
+    let asking = short_with(&["p/slow"], json!({"stream": true}));
+    let address = first.address;
+    let waiting = std::thread::spawn(move || {
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        let body = asking.to_string();
+        let head = format!(
+            "POST /api/analyze HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            key.as_str().unwrap(),
+            body.len()
+        );
+        std::io::Write::write_all(&mut socket, head.as_bytes()).unwrap();
+        let mut bytes = Vec::new();
+        // The connection breaks; what has come until then is kept.
+        let _ = std::io::Read::read_to_end(&mut socket, &mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    provider.wait_called("slow");
+    let id = client.get("/api/analyses").json()["analyses"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let begun = client
+        .events(&about(&id, "/events"), None)
+        .any(|event| event.name == "member.delta");
+    assert!(begun);
+    first.kill();
+    assert!(waiting.join().unwrap().contains("analysis.started"));
+    let second = Executable::start(&folder, &provider, &[]);
+    let mut client = second.known(&client);
+    let shown = ended(&mut client, &id);
+    assert_eq!(shown["status"], "cancelled");
+    assert_eq!(
+        shown["error"],
+        "the server stopped while a client was waiting for this analysis"
+    );
+    let last = client.events(&about(&id, "/events"), None).last().unwrap();
+    assert_eq!(
+        (last.name.as_str(), &last.data["reason"]),
+        ("analysis.cancelled", &shown["error"])
+    );
+}
+
+#[test]
+fn runs_that_waited_for_their_turn_are_not_forgotten() {
+    let provider = Provider::script([
+        on("first").stall(&beginning("It is ")),
+        on("first").sse(&saying("It is thin.")),
+        asked_for_models(2),
+    ]);
+    let folder = Folder::new();
+    let first = Executable::start(&folder, &provider, &[("MAX_RUNS", "1")]);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let mut runs = vec![begin(&mut client, &["p/first"])];
+    provider.wait_called("first");
+    runs.extend((0..5).map(|_| begin(&mut client, &["demo/extract"])));
+    first.kill();
+    let second = Executable::start(&folder, &provider, &[("MAX_RUNS", "1")]);
+    let mut client = second.known(&client);
+    for id in &runs {
+        assert_eq!(ended(&mut client, id)["status"], "completed");
+    }
+}
