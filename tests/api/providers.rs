@@ -312,7 +312,12 @@ fn cancelling_is_felt_upstream_in_every_window() {
             if dropped {
                 let Call { running, events } = call;
                 drop(running);
-                let spare = llm.start(0, request("none"), mpsc::channel(1).0);
+                // It may have begun before it is cancelled, so it asks nobody.
+                let local = Request {
+                    model: "demo/extract".into(),
+                    ..request("")
+                };
+                let spare = llm.start(0, local, mpsc::channel(1).0);
                 spare.cancel();
                 call = Call {
                     running: spare,
