@@ -115,7 +115,7 @@ fn the_main_name_wins_over_its_aliases() {
     let config = from_environment(&[
         ("JWT_SECRET", "aaaaaaaaaaaaaaaa"),
         ("QUIRE_SECRET", "bbbbbbbbbbbbbbbb"),
-        ("ENV", "/root/.shinit"),
+        ("ENV", "/home/ada/.shinit"),
     ]);
     assert_eq!(
         config.secret.as_ref().map(Secret::expose),
