@@ -17,10 +17,11 @@ use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 pub use crate::engine::{CancelOnDrop, Watch};
-use crate::engine::{Finished, Refused, Run};
+use crate::engine::{Finished, NotStarted, Refused, Run};
+use crate::log;
 pub use crate::store::analyses::Summary;
 use crate::store::audit::{self, Entry};
-use crate::store::{analyses, events};
+use crate::store::{StoreError, Writer, analyses, events};
 
 pub use check::Wanted;
 
@@ -36,6 +37,8 @@ pub struct Begun {
     pub id: AnalysisId,
     /// Its end.
     pub finished: Finished,
+    /// Stops it when dropped, for a run that lives as long as whoever asked for it.
+    pub guard: Option<CancelOnDrop>,
 }
 
 /// An analysis with the results of its calls.
@@ -94,7 +97,6 @@ impl Analyses<'_> {
     }
 
     async fn begin(&self, user: Option<UserId>, new: NewAnalysis, now: Timestamp) -> Result<Begun> {
-        self.0.engine.has_room().map_err(refused)?;
         let sources = self.sources(user.as_ref(), &new).await?;
         let plan = self.0.plan(user.as_ref(), &new, sources)?;
         let forecast = estimate::total(&estimate::calls(&plan));
@@ -117,27 +119,32 @@ impl Analyses<'_> {
         };
         let cache = plan.cache;
         let entry = entry(now, user.as_ref(), "analysis.start", &id);
-        let row = analysis.clone();
-        self.0
-            .store
-            .write(move |db| {
-                analyses::insert(db, &row)?;
-                audit::append(db, &entry)
-            })
-            .await?;
+        // Here already, so that a client that leaves while the run is being stored stops it too.
+        let guard = (!analysis.request.detached)
+            .then(|| CancelOnDrop::new(self.0.engine.clone(), id.clone()));
         let machine = Staged::new(id.clone(), plan, forecast);
+        let run = Run {
+            id: id.clone(),
+            user,
+            machine,
+            cache,
+            last_event: 0,
+        };
+        let insert = Box::new(move |db: &Writer| {
+            analyses::insert(db, &analysis)?;
+            audit::append(db, &entry)
+        });
         let finished = self
             .0
             .engine
-            .start(Run {
-                id: id.clone(),
-                user,
-                machine,
-                cache,
-                last_event: 0,
-            })
-            .map_err(refused)?;
-        Ok(Begun { id, finished })
+            .start(run, insert)
+            .await
+            .map_err(not_started)?;
+        Ok(Begun {
+            id,
+            finished,
+            guard,
+        })
     }
 
     async fn sources(&self, user: Option<&UserId>, new: &NewAnalysis) -> Result<Vec<Source>> {
@@ -150,11 +157,6 @@ impl Analyses<'_> {
             }
             _ => Ok(Vec::new()),
         }
-    }
-
-    /// Stops a run whose client leaves.
-    pub fn guard(&self, id: &AnalysisId) -> CancelOnDrop {
-        CancelOnDrop::new(self.0.engine.clone(), id.clone())
     }
 
     /// One analysis with its results.
@@ -224,10 +226,16 @@ impl Analyses<'_> {
         Ok(self.show(caller, id).await?.analysis.status)
     }
 
+    /// Stops all runs of an account that is gone.
+    pub fn stop_all_of(&self, user: &UserId) {
+        self.0.engine.cancel_all_of(user, "its account was deleted");
+    }
+
     // Waits for the run's last event, so that nothing is written to it afterwards.
     async fn stop(&self, id: &AnalysisId, reason: &str) -> Result<()> {
         if !self.0.engine.cancel(id, reason) {
-            return Ok(());
+            // Nobody drives it: its end could not be stored. It is written now.
+            return self.abandon(id.clone(), reason).await;
         }
         let mut watch = self.0.engine.watch(id.clone(), u64::MAX - 1);
         while watch.next().await?.is_some() {}
@@ -321,70 +329,84 @@ impl Analyses<'_> {
             .await?)
     }
 
-    /// Goes on with detached runs that a stop or crash interrupted; ends those whose client is gone.
+    /// Goes on with detached runs that a stop or crash interrupted; ends those whose client is gone. One
+    /// that cannot be read is left as it is and does not keep the others from going on.
     pub(super) async fn resume(&self) -> Result<()> {
-        for analysis in self.0.store.read(analyses::unfinished).await? {
-            let id = analysis.id.clone();
-            let wanted = id.clone();
-            let (answers, last_event) = self
-                .0
-                .store
-                .read(move |db| {
-                    Ok((
-                        analyses::answers_of(db, &wanted)?,
-                        events::last_seq(db, &wanted)?,
-                    ))
-                })
-                .await?;
-            if !analysis.request.detached {
-                self.abandon(id, last_event).await?;
-                continue;
+        for id in self.0.store.read(analyses::unfinished).await? {
+            if let Err(fault) = self.resume_one(id.clone()).await {
+                log::error(
+                    "analysis could not be resumed",
+                    &[("analysis", &id), ("fault", &fault)],
+                );
             }
-            let forecast = estimate::total(&estimate::calls(&analysis.plan));
-            let cache = analysis.plan.cache;
-            let machine = match analysis.started {
-                None => Staged::new(id.clone(), analysis.plan, forecast),
-                Some(started) => {
-                    Staged::restore(id.clone(), analysis.plan, forecast, started, answers)
-                }
-            };
-            self.0.engine.resume(Run {
-                id,
-                user: analysis.user,
-                machine,
-                cache,
-                last_event,
-            });
         }
         Ok(())
     }
 
-    async fn abandon(&self, id: AnalysisId, last_event: u64) -> Result<()> {
-        let reason = "the server stopped while a client was waiting for this analysis".to_owned();
-        let totals = Totals::default();
+    async fn resume_one(&self, id: AnalysisId) -> Result<()> {
+        let wanted = id.clone();
+        let found = self.0.store.read(move |db| {
+            let analysis = analyses::to_resume(db, &wanted)?;
+            Ok((
+                analysis,
+                analyses::answers_of(db, &wanted)?,
+                events::last_seq(db, &wanted)?,
+            ))
+        });
+        let (Some(analysis), answers, last_event) = found.await? else {
+            return Ok(());
+        };
+        if !analysis.request.detached {
+            return self
+                .abandon(
+                    id,
+                    "the server stopped while a client was waiting for this analysis",
+                )
+                .await;
+        }
+        let forecast = estimate::total(&estimate::calls(&analysis.plan));
+        let cache = analysis.plan.cache;
+        let machine = match analysis.started {
+            None => Staged::new(id.clone(), analysis.plan, forecast),
+            Some(started) => Staged::restore(id.clone(), analysis.plan, forecast, started, answers),
+        };
+        self.0.engine.resume(Run {
+            id,
+            user: analysis.user,
+            machine,
+            cache,
+            last_event,
+        });
+        Ok(())
+    }
+
+    // Ends a run that nobody drives.
+    async fn abandon(&self, id: AnalysisId, reason: &str) -> Result<()> {
+        let (reason, totals) = (reason.to_owned(), Totals::default());
         let event = Event::Cancelled {
             reason: reason.clone(),
             totals: totals.clone(),
         };
-        let stored = events::StoredEvent {
-            seq: last_event + 1,
-            kind: event.name().to_owned(),
-            data: serde_json::to_string(&event).map_err(Error::internal)?,
-        };
+        let (kind, data) = (
+            event.name().to_owned(),
+            serde_json::to_string(&event).map_err(Error::internal)?,
+        );
         let outcome = Outcome {
             status: Status::Cancelled,
             synthesis: None,
             error: Some(reason),
             totals,
         };
-        Ok(self
-            .0
-            .store
-            .write(move |db| {
-                events::append(db, &id, &[stored])?;
-                analyses::finish(db, &id, &analyses::End::of(&outcome), clock::now())
-            })
-            .await?)
+        let ended = self.0.store.write(move |db| {
+            let seq = events::last_seq(db, &id)? + 1;
+            events::append(db, &id, &[events::StoredEvent { seq, kind, data }])?;
+            analyses::finish(db, &id, &analyses::End::of(&outcome), clock::now())
+        });
+        match ended.await {
+            // Over already: somebody else was faster.
+            Err(StoreError::Missing) => Ok(()),
+            ended => Ok(ended?),
+        }
     }
 }
 
@@ -424,8 +446,15 @@ fn entry(at: Timestamp, actor: Option<&UserId>, action: &str, id: &AnalysisId) -
     }
 }
 
-fn refused(refused: Refused) -> Error {
+fn not_started(fault: NotStarted) -> Error {
+    let refused = match fault {
+        NotStarted::Store(fault) => return fault.into(),
+        NotStarted::Refused(refused) => refused,
+    };
     let text = match refused {
+        Refused::TooMany => {
+            "as many of your analyses are running and waiting as one person may have"
+        }
         Refused::Full => "as many analyses are running and waiting as this server takes",
         Refused::Closing => "the server is shutting down",
     };

@@ -1,13 +1,20 @@
 //! Clears away what has run out: sessions, links, uploads, files without a document, stored answers.
 //! Says nothing to anybody; what it removes could not be reached any more.
 
+use std::time::Duration;
+
 use super::{App, Result};
 use crate::domain::time::Timestamp;
 use crate::log;
-use crate::store::answers;
+use crate::store::{analyses, answers, audit};
 
 /// Stored answers take this much room at most; the oldest go first.
 const MOST_ANSWER_BYTES: u64 = 64 << 20;
+
+/// An analysis without an account is shown while its connection lasts; this is for looking into trouble.
+const KEPT_ANONYMOUS: Duration = Duration::from_secs(24 * 3600);
+/// A little over a year.
+const KEPT_AUDIT: Duration = Duration::from_secs(400 * 24 * 3600);
 
 impl App {
     /// One round. Cheap where nothing has run out; the server does it every hour.
@@ -17,6 +24,12 @@ impl App {
         let gone = self
             .store
             .write(move |db| answers::purge(db, now, MOST_ANSWER_BYTES))
+            .await?;
+        self.store
+            .write(move |db| {
+                analyses::delete_anonymous(db, now - KEPT_ANONYMOUS)?;
+                audit::delete_before(db, now - KEPT_AUDIT).map(drop)
+            })
             .await?;
         if gone > 0 {
             log::debug("stored answers removed", &[("count", &gone)]);

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::crypto;
 use crate::domain::chat::{Answer, Finish, Request};
 use crate::domain::id::UserId;
-use crate::store::answers;
+use crate::store::{Reader, Writer, answers};
 
 /// Changes when the meaning of stored answers does.
 const SCHEMA: u32 = 1;
@@ -27,15 +27,17 @@ pub(super) fn key(user: &UserId, endpoint: &str, request: &Request) -> String {
     crypto::hex(&crypto::sha256::hash(canonical.to_string().as_bytes()))
 }
 
-/// A stored answer, if one is there and not too old. A store that cannot answer is no reason not to ask
-/// the model.
+/// A stored answer, if one is there and not too old; the use is counted. A store that cannot answer is no
+/// reason not to ask the model.
 pub(super) async fn find(shared: &Shared, user: &UserId, key: &str) -> Option<Answer> {
-    let (user, key) = (user.clone(), key.to_owned());
-    let found = shared
-        .store
-        .read(move |db| answers::look(db, Some(&user), &key, clock::now()))
-        .await;
-    found.ok().flatten().map(|kept| kept.answer)
+    let (of, wanted) = (user.clone(), key.to_owned());
+    let look = move |db: &Reader| answers::look(db, Some(&of), &wanted, clock::now());
+    shared.store.read(look).await.ok().flatten()?;
+    // A miss, the common case, has not troubled the writer.
+    let (of, wanted) = (user.clone(), key.to_owned());
+    let take = move |db: &Writer| answers::get(db, Some(&of), &wanted, clock::now());
+    let found = shared.store.write(take).await.ok().flatten();
+    found.map(|kept| kept.answer)
 }
 
 /// Only whole answers with a proper end are worth keeping: an error or a refusal must not be replayed.

@@ -196,10 +196,13 @@ impl Driver {
                         if let (Some(key), Some(user), true) =
                             (key, &self.user, answers::is_worth_keeping(&answer))
                         {
+                            let model = self.shared.llm.find(&key.1);
+                            let price = model.and_then(|model| model.price);
+                            let cost = price.map(|price| price.cost(&answer.usage));
                             self.journal.remember(
                                 user.clone(),
                                 key,
-                                answer.clone(),
+                                (answer.clone(), cost),
                                 self.shared.settings.cache_ttl,
                             );
                         }

@@ -9,10 +9,11 @@ use crate::domain::analysis::StageAnswer;
 use crate::domain::chat::Answer;
 use crate::domain::event::Event;
 use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Outcome;
 use crate::domain::time::Timestamp;
 use crate::store::events::{self, StoredEvent};
-use crate::store::{Store, StoreError, analyses, answers, usage};
+use crate::store::{Store, StoreError, Writer, analyses, answers, usage};
 
 /// A run's events and results on their way to the store.
 pub(super) struct Journal {
@@ -71,19 +72,15 @@ impl Journal {
         &mut self,
         user: UserId,
         (key, model): (String, String),
-        answer: Answer,
+        (answer, cost): (Answer, Option<MicroDollars>),
         ttl: Duration,
     ) {
-        self.cacheable.push((
-            user,
-            key,
-            answers::Kept {
-                model,
-                answer,
-                cost: None,
-            },
-            ttl,
-        ));
+        let kept = answers::Kept {
+            model,
+            answer,
+            cost,
+        };
+        self.cacheable.push((user, key, kept, ttl));
     }
 
     pub fn is_empty(&self) -> bool {
@@ -104,54 +101,95 @@ impl Journal {
         if self.is_empty() && outcome.is_none() {
             return Ok(());
         }
-        let mut numbered = Vec::with_capacity(self.events.len());
+        let batch = Arc::new(self.batch(now, outcome)?);
+        for pause in PAUSES {
+            let again = batch.clone();
+            match self.store.write(move |db| again.store(db)).await {
+                Ok(()) => break,
+                // Deleted meanwhile, or over already: trying again changes nothing.
+                Err(fault @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(fault),
+                // A full disk may be cleared, a busy one free again: the answers have been paid for.
+                Err(fault) => {
+                    let Some(pause) = pause else {
+                        return Err(fault);
+                    };
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+        self.hub.publish(batch.events.clone());
+        Ok(())
+    }
+
+    fn batch(&mut self, now: Timestamp, outcome: Option<Outcome>) -> Result<Batch, StoreError> {
+        let mut events = Vec::with_capacity(self.events.len());
         for event in self.events.drain(..) {
             self.last += 1;
             let data = serde_json::to_string(&event)
                 .map_err(|fault| StoreError::Failed(fault.to_string()))?;
-            numbered.push(StoredEvent {
+            events.push(StoredEvent {
                 seq: self.last,
                 kind: event.name().to_owned(),
                 data,
             });
         }
-        let (kept, cacheable) = (
-            std::mem::take(&mut self.kept),
-            std::mem::take(&mut self.cacheable),
-        );
-        let first = !std::mem::replace(&mut self.begun, true);
-        let (id, user, rows) = (self.id.clone(), self.user.clone(), numbered.clone());
-        self.store
-            .write(move |db| {
-                if first {
-                    analyses::set_started(db, &id, now)?;
-                }
-                events::append(db, &id, &rows)?;
-                for answer in &kept {
-                    analyses::put_answer(db, &id, answer)?;
-                    // Failed calls cost nothing that a vendor told us of; cached ones were paid before.
-                    if let (Some(user), true) = (&user, answer.answered() && !answer.cached) {
-                        usage::add(
-                            db,
-                            user,
-                            now.day(),
-                            &answer.model,
-                            &answer.usage,
-                            answer.cost.unwrap_or_default(),
-                        )?;
-                    }
-                }
-                for (user, key, kept, ttl) in &cacheable {
-                    answers::put(db, Some(user), key, kept, now, now + *ttl)?;
-                }
-                match &outcome {
-                    Some(outcome) => analyses::finish(db, &id, &analyses::End::of(outcome), now),
-                    None => Ok(()),
-                }
-            })
-            .await?;
-        self.hub.publish(numbered);
-        Ok(())
+        Ok(Batch {
+            id: self.id.clone(),
+            user: self.user.clone(),
+            now,
+            first: !std::mem::replace(&mut self.begun, true),
+            events,
+            kept: std::mem::take(&mut self.kept),
+            cacheable: std::mem::take(&mut self.cacheable),
+            outcome,
+        })
+    }
+}
+
+/// How long to wait before a batch that could not be stored is tried again: half a minute in all.
+const PAUSES: [Option<Duration>; 6] = [
+    Some(Duration::from_millis(200)),
+    Some(Duration::from_secs(1)),
+    Some(Duration::from_secs(4)),
+    Some(Duration::from_secs(10)),
+    Some(Duration::from_secs(15)),
+    None,
+];
+
+/// What is stored in one transaction.
+struct Batch {
+    id: AnalysisId,
+    user: Option<UserId>,
+    now: Timestamp,
+    first: bool,
+    events: Vec<StoredEvent>,
+    kept: Vec<StageAnswer>,
+    cacheable: Vec<(UserId, String, answers::Kept, Duration)>,
+    outcome: Option<Outcome>,
+}
+
+impl Batch {
+    fn store(&self, db: &Writer) -> Result<(), StoreError> {
+        let (id, now) = (&self.id, self.now);
+        if self.first {
+            analyses::set_started(db, id, now)?;
+        }
+        events::append(db, id, &self.events)?;
+        for answer in &self.kept {
+            analyses::put_answer(db, id, answer)?;
+            // Failed calls cost nothing that a vendor told us of; cached ones were paid before.
+            if let (Some(user), true) = (&self.user, answer.answered() && !answer.cached) {
+                let cost = answer.cost.unwrap_or_default();
+                usage::add(db, user, now.day(), &answer.model, &answer.usage, cost)?;
+            }
+        }
+        for (user, key, kept, ttl) in &self.cacheable {
+            answers::put(db, Some(user), key, kept, now, now + *ttl)?;
+        }
+        match &self.outcome {
+            Some(outcome) => analyses::finish(db, id, &analyses::End::of(outcome), now),
+            None => Ok(()),
+        }
     }
 }
 

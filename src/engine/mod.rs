@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::clock;
 use crate::domain::analysis::CacheUse;
@@ -18,7 +18,7 @@ use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::pattern::Outcome;
 use crate::domain::pattern::staged::Staged;
 use crate::llm::Llm;
-use crate::store::Store;
+use crate::store::{Store, StoreError, Writer};
 
 use bus::Hub;
 pub use bus::Watch;
@@ -34,6 +34,8 @@ pub struct Settings {
 
 /// Analyses that may wait for their turn.
 const MAX_WAITING: usize = 64;
+/// Of these, analyses of one person; people without an account count as one.
+const MAX_OF_ONE: usize = 24;
 
 /// Owns all running analyses.
 #[derive(Clone)]
@@ -46,7 +48,7 @@ pub(crate) struct Shared {
     llm: Llm,
     settings: Settings,
     turns: Semaphore,
-    runs: Mutex<HashMap<AnalysisId, Arc<Hub>>>,
+    runs: Mutex<Runs>,
     /// Woken whenever a run has left `runs`.
     left: Notify,
 }
@@ -70,8 +72,40 @@ pub struct Run {
 pub enum Refused {
     /// As many run and wait as may.
     Full,
+    /// As many of one person run and wait as may.
+    TooMany,
     /// The server is shutting down.
     Closing,
+}
+
+/// Why a run was not begun.
+#[derive(Debug)]
+pub enum NotStarted {
+    /// There is no place for it.
+    Refused(Refused),
+    /// It could not be stored.
+    Store(StoreError),
+}
+
+/// Stores a new run: what must have happened before it is driven.
+pub type Insert = Box<dyn FnOnce(&Writer) -> crate::store::Result<()> + Send>;
+type Stored = oneshot::Sender<crate::store::Result<()>>;
+type Runs = HashMap<AnalysisId, (Option<UserId>, Arc<Hub>)>;
+
+/// A run's place among those under way. Given back however its task ends, a panic included: whoever waits
+/// for the run or for the engine to be empty must not wait for ever.
+struct Place {
+    shared: Arc<Shared>,
+    id: AnalysisId,
+    hub: Arc<Hub>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.hub.close();
+        self.shared.running().remove(&self.id);
+        self.shared.left.notify_waiters();
+    }
 }
 
 impl Engine {
@@ -91,38 +125,68 @@ impl Engine {
         }
     }
 
-    /// Room for one more run? To be asked before it is stored.
-    pub fn has_room(&self) -> Result<(), Refused> {
+    /// Takes a run: stores it by `insert` and drives it, both in a task of its own, tied to no connection.
+    /// A run that is stored is driven, and one that is refused is not stored, whoever leaves meanwhile.
+    pub async fn start(&self, run: Run, insert: Insert) -> Result<Finished, NotStarted> {
+        let hub = self.take_place(&run).map_err(NotStarted::Refused)?;
+        let (tell, stored) = oneshot::channel();
+        let finished = self.spawn(run, hub, Some((insert, tell)));
+        match stored.await {
+            Ok(Ok(())) => Ok(finished),
+            Ok(Err(fault)) => Err(NotStarted::Store(fault)),
+            Err(_) => Err(NotStarted::Refused(Refused::Closing)),
+        }
+    }
+
+    /// The same for a run that was stored before the last stop: there is always room for it in the queue.
+    pub fn resume(&self, run: Run) -> Finished {
+        let hub = Arc::new(Hub::new(run.last_event));
+        let entry = (run.user.clone(), hub.clone());
+        self.shared.running().insert(run.id.clone(), entry);
+        self.spawn(run, hub, None)
+    }
+
+    fn take_place(&self, run: &Run) -> Result<Arc<Hub>, Refused> {
         if self.shared.turns.is_closed() {
             return Err(Refused::Closing);
         }
-        let limit = self.shared.settings.max_runs + MAX_WAITING;
-        if self.shared.running().len() >= limit {
-            Err(Refused::Full)
-        } else {
-            Ok(())
+        let mut running = self.shared.running();
+        if running.len() >= self.shared.settings.max_runs + MAX_WAITING {
+            return Err(Refused::Full);
         }
-    }
-
-    /// Drives a run in a task of its own, tied to no connection.
-    pub fn start(&self, run: Run) -> Result<Finished, Refused> {
-        self.has_room()?;
-        Ok(self.resume(run))
-    }
-
-    /// The same for a run that was taken before the last stop: there is always room for it in the queue.
-    pub fn resume(&self, run: Run) -> Finished {
+        let own = running
+            .values()
+            .filter(|(user, _)| *user == run.user)
+            .count();
+        if own >= MAX_OF_ONE {
+            return Err(Refused::TooMany);
+        }
         let hub = Arc::new(Hub::new(run.last_event));
-        self.shared.running().insert(run.id.clone(), hub.clone());
-        let (tell, finished) = tokio::sync::oneshot::channel();
+        running.insert(run.id.clone(), (run.user.clone(), hub.clone()));
+        Ok(hub)
+    }
+
+    fn spawn(&self, run: Run, hub: Arc<Hub>, first: Option<(Insert, Stored)>) -> Finished {
+        let (tell, finished) = oneshot::channel();
         let shared = self.shared.clone();
+        let place = Place {
+            shared: shared.clone(),
+            id: run.id.clone(),
+            hub: hub.clone(),
+        };
         // Owned by `runs`: `drain` waits for it to leave.
         tokio::spawn(async move {
-            let id = run.id.clone();
+            if let Some((insert, tell)) = first {
+                let stored = shared.store.write(insert).await;
+                let failed = stored.is_err();
+                // The client may have left; its guard then stops the run.
+                let _ = tell.send(stored);
+                if failed {
+                    return;
+                }
+            }
             let outcome = drive::run(&shared, run, &hub).await;
-            hub.close();
-            shared.running().remove(&id);
-            shared.left.notify_waiters();
+            drop(place);
             // Nobody may be waiting: an asynchronous run has no one to tell.
             let _ = tell.send(outcome);
         });
@@ -131,19 +195,27 @@ impl Engine {
 
     /// Asks a run to stop. False when it is not running here.
     pub fn cancel(&self, id: &AnalysisId, reason: &str) -> bool {
-        let hub = self.shared.running().get(id).cloned();
-        hub.map(|hub| hub.cancel(reason)).is_some()
+        let found = self.shared.running().get(id).cloned();
+        found.map(|(_, hub)| hub.cancel(reason)).is_some()
+    }
+
+    /// Asks all runs of an account to stop.
+    pub fn cancel_all_of(&self, user: &UserId, reason: &str) {
+        let running = self.shared.running();
+        for (_, hub) in running.values().filter(|(of, _)| of.as_ref() == Some(user)) {
+            hub.cancel(reason);
+        }
     }
 
     /// Follows the events of a run after the given number, stored ones first.
     pub fn watch(&self, id: AnalysisId, after: u64) -> Watch {
-        let hub = self.shared.running().get(&id).cloned();
-        Watch::new(self.shared.store.clone(), hub, id, after)
-    }
-
-    /// Whether this run is being driven here.
-    pub fn is_running(&self, id: &AnalysisId) -> bool {
-        self.shared.running().contains_key(id)
+        let found = self.shared.running().get(&id).cloned();
+        Watch::new(
+            self.shared.store.clone(),
+            found.map(|(_, hub)| hub),
+            id,
+            after,
+        )
     }
 
     /// How many run or wait.
@@ -170,7 +242,12 @@ impl Engine {
                 break;
             }
         }
-        let hubs: Vec<Arc<Hub>> = self.shared.running().values().cloned().collect();
+        let hubs: Vec<Arc<Hub>> = self
+            .shared
+            .running()
+            .values()
+            .map(|(_, hub)| hub.clone())
+            .collect();
         for hub in hubs {
             hub.checkpoint();
         }
@@ -233,7 +310,7 @@ impl Drop for CancelOnDrop {
 }
 
 impl Shared {
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<AnalysisId, Arc<Hub>>> {
+    fn running(&self) -> std::sync::MutexGuard<'_, Runs> {
         // No code panics while it holds the lock; were it ever so, the map would still be whole.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }

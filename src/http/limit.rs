@@ -62,10 +62,11 @@ impl Limiter {
             .lock()
             .unwrap_or_else(|broken| broken.into_inner());
         let [newer, older] = &mut *generations;
+        // Taken out first: the caller who makes the generations move on must not be forgotten by it.
+        let known = older.remove(&key);
         if newer.len() >= MOST && !newer.contains_key(&key) {
             *older = std::mem::take(newer);
         }
-        let known = older.remove(&key);
         let bucket = newer
             .entry(key)
             .or_insert_with(|| known.unwrap_or_else(|| Bucket::full(self.rate, now)));

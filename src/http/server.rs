@@ -115,7 +115,12 @@ impl Server {
         let (started, id) = (arrival.started, arrival.id);
         let (parts, body) = request.into_parts();
         let logged = log::enabled(log::Level::Info);
-        let line = logged.then(|| (parts.method.clone(), parts.uri.path().to_owned()));
+        // The token of a share link opens what it leads to: it has no business in a log.
+        let path = match &found {
+            Found::Route(route, _) if matches!(route.how, How::Link(_)) => route.path,
+            _ => parts.uri.path(),
+        };
+        let line = logged.then(|| (parts.method.clone(), path.to_owned()));
         let mut said = None;
         let mut reply = match found {
             Found::Route(route, params) => {

@@ -180,11 +180,28 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &End<'_>, now: Timestamp) -> Re
 }
 
 /// Everybody's that are not over: what a server that starts takes up again, oldest first.
-pub fn unfinished(db: &Reader) -> Result<Vec<Analysis>> {
+pub fn unfinished(db: &Reader) -> Result<Vec<AnalysisId>> {
     db.all(
-        "SELECT * FROM analyses WHERE finished = 0 ORDER BY id",
+        "SELECT id FROM analyses WHERE finished = 0 ORDER BY id",
         [],
+        |row| row.get("id"),
+    )
+}
+
+/// One of these, whoever owns it.
+pub fn to_resume(db: &Reader, id: &AnalysisId) -> Result<Option<Analysis>> {
+    db.maybe(
+        "SELECT * FROM analyses WHERE id = ?1 AND finished = 0",
+        [id],
         from_row,
+    )
+}
+
+/// Removes what was asked without an account and is over since before then: nobody can reach it.
+pub fn delete_anonymous(db: &Writer, before: Timestamp) -> Result<usize> {
+    db.run(
+        "DELETE FROM analyses WHERE user_id IS NULL AND finished > 0 AND finished < ?1",
+        [before],
     )
 }
 

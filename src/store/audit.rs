@@ -40,6 +40,11 @@ pub fn append(db: &Writer, entry: &Entry) -> Result<()> {
     .map(drop)
 }
 
+/// Removes lines older than this.
+pub fn delete_before(db: &Writer, before: Timestamp) -> Result<usize> {
+    db.run("DELETE FROM audit WHERE at < ?1", [before])
+}
+
 /// Lines with their numbers, newest first, older than the cursor.
 pub fn recent(db: &Reader, limit: u32, cursor: Option<i64>) -> Result<Vec<(i64, Entry)>> {
     db.all(

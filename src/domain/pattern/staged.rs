@@ -89,6 +89,7 @@ impl Staged {
             ..Self::new(id, plan, estimate)
         };
         run.board.results = results;
+        run.notes = run.board.failures();
         run
     }
 

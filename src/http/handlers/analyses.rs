@@ -94,7 +94,11 @@ async fn begin(mut cx: Cx, caller: Option<Caller>, form: Form) -> Result<Reply, 
     let accepts_events = cx.wants_events();
     let (streamed, detached) = (body.stream || accepts_events, body.detached);
     let analyses = cx.app.analyses();
-    let Begun { id, finished } = analyses
+    let Begun {
+        id,
+        finished,
+        mut guard,
+    } = analyses
         .start(caller.as_ref(), body.wanted(), clock::now())
         .await?;
     if detached && !streamed {
@@ -102,7 +106,6 @@ async fn begin(mut cx: Cx, caller: Option<Caller>, form: Form) -> Result<Reply, 
     }
     // Here the connection is the request: when it closes, the run and all its calls are stopped, unless
     // it was asked to go on alone.
-    let mut guard = (!detached).then(|| analyses.guard(&id));
     if streamed {
         let watch = analyses.watch(caller.as_ref(), &id, 0).await?;
         return Ok(follow(&cx, watch, guard.take()));

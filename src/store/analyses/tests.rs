@@ -93,7 +93,8 @@ fn an_analysis_lives_from_queued_to_its_one_end() {
         let (owner, new) = (user(1).id, analysis(1, Some(1), "why?"));
         insert(db, &new)?;
         assert_eq!(by_id(db, Some(&owner), &new.id), Ok(Some(new.clone())));
-        assert_eq!(unfinished(db), Ok(vec![new.clone()]));
+        assert_eq!(unfinished(db), Ok(vec![new.id.clone()]));
+        assert_eq!(to_resume(db, &new.id), Ok(Some(new.clone())));
 
         set_started(db, &new.id, at(50))?;
         set_started(db, &new.id, at(60))?;

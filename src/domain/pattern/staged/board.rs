@@ -255,6 +255,16 @@ impl Board {
         }
     }
 
+    /// What a restored run has to say of the calls that had failed.
+    pub fn failures(&self) -> Vec<String> {
+        let note = |result: &StageAnswer| {
+            let (model, stage) = (&result.model, &self.plan.stages.get(result.stage)?.name);
+            let reason = &result.error.as_ref()?.detail;
+            Some(format!("{model} was dropped in stage {stage}: {reason}"))
+        };
+        self.results.values().filter_map(note).collect()
+    }
+
     /// How many answered and how many failed in the stage in hand.
     pub fn counts(&self) -> (usize, usize) {
         let of_stage = self
