@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW};
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW, AUTHORIZATION};
 use hyper::{HeaderMap, Method, Request};
 
 use super::cx::Cx;
@@ -177,7 +177,8 @@ impl Server {
             let error = Error::new(Kind::Forbidden, "this request was sent by another site");
             return Err(error.resolve("send it from Quire's own pages").into());
         }
-        let takes_caller = matches!(route.how, How::Maybe(_) | How::User(_) | How::Admin(_));
+        let takes_caller = matches!(route.how, How::Maybe(_) | How::User(_) | How::Admin(_))
+            || checks_credential(route, &cx.request.headers);
         let caller = if takes_caller {
             let caller = who::caller(&cx.app, &cx.request.headers, cx.now).await;
             if caller.is_err() && route.counted {
@@ -272,6 +273,14 @@ fn refusal(error: &ApiError, id: &str) -> Reply {
         log::error("request failed", &[("request", &id), ("why", &private)]);
     }
     error.reply(id)
+}
+
+/// Whether a row for anyone refuses a credential that does not hold: one sent on purpose, so no cookie, and
+/// not where a program goes whose token has run out.
+fn checks_credential(route: &Route, headers: &HeaderMap) -> bool {
+    let sent = headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key");
+    let open = matches!(route.how, How::Open(_));
+    sent && open && route.path.starts_with("/api/") && !route.path.starts_with("/api/auth/")
 }
 
 /// Runs a future to its end; `None` where it panics, so that one request cannot take the process with it.

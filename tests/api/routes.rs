@@ -397,3 +397,17 @@ fn fits(value: &Value, schema: &Value, document: &Value, place: &str) {
         }
     }
 }
+
+#[test]
+fn a_credential_that_does_not_hold_is_refused_where_none_is_needed_too() {
+    let server = Server::start();
+    let mut client = server.client().with("authorization", "Bearer forged");
+    for path in ["/api/available-models", "/api/patterns", "/api/parameters"] {
+        client.get(path).refused(401, "UNAUTHENTICATED");
+    }
+    // Whoever comes back with a token that has run out must be able to get a new one.
+    client
+        .post("/api/auth/refresh", json!({}))
+        .refused(400, "BAD_REQUEST");
+    assert_eq!(client.get("/api/health").status, 200);
+}
