@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::stream::{texts, whole};
 use crate::support::Client;
 use crate::support::client::Event;
 use crate::support::provider::{Line, Provider, on};
@@ -126,6 +127,8 @@ fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event]) {
     let last = seen.last().unwrap().id;
     let rest: Vec<Event> = client.events(&about(id, "/events"), last).collect();
     assert_eq!(rest, all[seen.len()..]);
+    let joined = &texts(&all).0[&("initial".to_owned(), "p/slow".to_owned())];
+    assert_eq!(joined, "It is thin.");
     let asked = provider
         .asked()
         .into_iter()
@@ -267,4 +270,65 @@ fn runs_that_waited_for_their_turn_are_not_forgotten() {
     for id in &runs {
         assert_eq!(ended(&mut client, id)["status"], "completed");
     }
+}
+
+#[test]
+fn a_run_survives_being_killed_again_and_again() {
+    let pause = Duration::from_millis(15);
+    let slowly = |model: &str, text: &str| {
+        on(model)
+            .dribble(&saying(text), 100, pause)
+            .times(9)
+            .optional()
+    };
+    let (member, writer) = (
+        "It is thin, light and strong.",
+        "All of them say that it is thin.",
+    );
+    let provider = Provider::script([
+        slowly("a", member),
+        slowly("writer", writer),
+        asked_for_models(9),
+    ]);
+    let folder = Folder::new();
+    let first = Executable::start(&folder, &provider, &[]);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let more = json!({"async": true, "cache": "off", "ultra_model": "p/writer"});
+    let answer = client.post("/api/analyze", short_with(&["p/a", "demo/extract"], more));
+    let id = answer.json()["analysis_id"].as_str().unwrap().to_owned();
+    let mut seen: Vec<Event> = Vec::new();
+    let mut server = first;
+    for mark in [
+        "analysis.started",
+        "member.delta",
+        "stage.completed",
+        "synthesis.delta",
+        "synthesis.delta",
+    ] {
+        let last = seen.last().and_then(|event| event.id);
+        for event in client.events(&about(&id, "/events"), last) {
+            let reached = event.name == mark;
+            seen.push(event);
+            if reached {
+                break;
+            }
+        }
+        assert_eq!(seen.last().unwrap().name, mark);
+        server.kill();
+        server = Executable::start(&folder, &provider, &[]);
+        client = server.known(&client);
+    }
+    let last = seen.last().and_then(|event| event.id);
+    seen.extend(client.events(&about(&id, "/events"), last));
+    whole(&seen);
+    let stored: Vec<Event> = client.events(&about(&id, "/events"), None).collect();
+    assert_eq!(stored, seen, "what was seen is what is stored");
+    let (members, synthesis) = texts(&seen);
+    assert_eq!(members[&("initial".to_owned(), "p/a".to_owned())], member);
+    let shown = client.get(&about(&id, "")).json();
+    assert_eq!(
+        (&shown["status"], &shown["ultra_response"]),
+        (&json!("completed"), &json!(writer))
+    );
+    assert_eq!(synthesis, writer);
 }

@@ -33,7 +33,7 @@ fn follow(client: &mut Client, id: &str, after: Option<u64>) -> Vec<Event> {
 }
 
 /// Checks what every whole stream keeps to.
-fn whole(events: &[Event]) {
+pub fn whole(events: &[Event]) {
     for (event, number) in events.iter().zip(1..) {
         assert_eq!(event.id, Some(number), "{event:?}");
     }
@@ -52,12 +52,17 @@ fn who(event: &Event) -> (String, String) {
 }
 
 /// Joins the texts of a stream as a page does; a member that begins again begins a new text.
-fn texts(events: &[Event]) -> (BTreeMap<(String, String), String>, String) {
+pub fn texts(events: &[Event]) -> (BTreeMap<(String, String), String>, String) {
     let (mut members, mut synthesis) = (BTreeMap::new(), String::new());
     for event in events {
         let text = event.data["text"].as_str().unwrap_or_default();
         match event.name.as_str() {
-            "member.started" => drop(members.insert(who(event), String::new())),
+            "member.started" => {
+                if who(event).0 == "ultra" {
+                    synthesis.clear();
+                }
+                members.insert(who(event), String::new());
+            }
             "member.delta" => *members.get_mut(&who(event)).expect("it has started") += text,
             "synthesis.delta" => synthesis += text,
             _ => {}
