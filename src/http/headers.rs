@@ -14,7 +14,8 @@ use crate::app::App;
 /// No inline script or style, nothing from elsewhere, and nobody frames us.
 pub const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What we and our client call a request.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a request decides about the headers of its answer.
 #[derive(Default)]
@@ -74,7 +75,7 @@ impl Common {
             ] {
                 headers.insert(name, HeaderValue::from_static(value));
             }
-        } else {
+        } else if headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS) {
             // Without a listed origin these would say nothing, so a preflight is refused by their absence.
             headers.remove(ACCESS_CONTROL_ALLOW_METHODS);
             headers.remove(ACCESS_CONTROL_ALLOW_HEADERS);

@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
@@ -138,7 +138,7 @@ impl Server {
                     limit: route.limit,
                     server: self.clone(),
                 };
-                match caught(self.run(route, cx, &mut said)).await {
+                match caught(pin!(self.run(route, cx, &mut said))).await {
                     Some(Ok(reply)) => reply,
                     Some(Err(error)) => refusal(&error, &id),
                     None => refusal(&Error::internal("the handler panicked").into(), &id),
@@ -217,7 +217,7 @@ impl Server {
 
     /// The client's id where it is sane, else one of ours.
     fn request_id(&self, headers: &HeaderMap) -> Arc<str> {
-        let given = headers.get("x-request-id");
+        let given = headers.get(headers::REQUEST_ID);
         let given = given.and_then(|id| id.to_str().ok()).filter(|id| {
             let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
             (1..=64).contains(&id.len()) && id.bytes().all(sane)
@@ -284,8 +284,8 @@ fn checks_credential(route: &Route, headers: &HeaderMap) -> bool {
 }
 
 /// Runs a future to its end; `None` where it panics, so that one request cannot take the process with it.
-async fn caught<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
+/// It comes pinned: moved in here, it would take its room twice.
+async fn caught<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     std::future::poll_fn(|context| {
         let poll = || future.as_mut().poll(context);
         match std::panic::catch_unwind(AssertUnwindSafe(poll)) {
@@ -310,11 +310,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_one_request_only() {
-        assert_eq!(caught(async { 7 }).await, Some(7));
+        assert_eq!(caught(pin!(async { 7 })).await, Some(7));
         let late = async {
             tokio::task::yield_now().await;
             panic!("as a handler might")
         };
-        assert_eq!(caught::<_>(late).await, None::<()>);
+        assert_eq!(caught(pin!(late)).await, None::<()>);
     }
 }

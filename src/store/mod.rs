@@ -1,8 +1,9 @@
 //! SQLite. The only folder that contains SQL: one writer thread, two reader threads, and one file a
 //! topic with functions that each answer one question. Decides nothing about features.
 //!
-//! A closure given to `read` or `write` is one transaction. It runs on a thread of the store, so it must
-//! own what it uses; if its caller leaves, a write that was queued is still made, whole.
+//! A closure given to `read` or `write` runs within one transaction, which others that waited with it may
+//! share. It runs on a thread of the store, so it must own what it uses; if its caller leaves, a write that
+//! was queued is still made, whole.
 
 pub mod analyses;
 pub mod answers;

@@ -18,6 +18,9 @@ use super::queue::Queue;
 const READERS: u32 = 2;
 /// Enough for SQLite and a row; a thread's default is 2 MiB.
 const STACK: usize = 256 * 1024;
+/// Questions that share one transaction when they wait together: opening one costs as much as a row. Few,
+/// because a slow one makes the others wait.
+const SHARED: usize = 4;
 
 /// One caller's question. Given an error instead of a connection, it passes that on.
 pub(super) type Job = Box<dyn FnOnce(Result<&Reader>) + Send>;
@@ -93,36 +96,46 @@ impl Readers {
 }
 
 fn run(queue: &Queue<Job>, pool: &Pool<Connect>, healthy: &AtomicBool) {
-    while let Some(jobs) = queue.take(1) {
+    while let Some(jobs) = queue.take(SHARED) {
         match pool.get() {
             Ok(db) => {
                 healthy.store(true, Ordering::Relaxed);
-                jobs.into_iter().for_each(|job| answer(&db, job));
-                while !db.is_broken()
-                    && let Some(job) = queue.take_waiting(1).pop()
-                {
-                    answer(&db, job);
+                let mut jobs = jobs;
+                while !jobs.is_empty() {
+                    answer(&db, jobs);
+                    jobs = match db.is_broken() {
+                        true => Vec::new(),
+                        false => queue.take_waiting(SHARED),
+                    };
                 }
                 healthy.store(!db.is_broken(), Ordering::Relaxed);
             }
             Err(error) => {
                 healthy.store(false, Ordering::Relaxed);
-                for job in jobs {
-                    job(Err(StoreError::Failed(error.to_string())));
-                }
+                refuse(jobs, &StoreError::Failed(error.to_string()));
             }
         }
     }
 }
 
-/// One question sees one state of the database, however many statements it takes.
-fn answer(db: &Reader, job: Job) {
+fn refuse(jobs: Vec<Job>, why: &StoreError) {
+    for job in jobs {
+        job(Err(why.clone()));
+    }
+}
+
+/// Questions that waited together see one state of the database, from after the last of them was asked,
+/// however many statements they take.
+fn answer(db: &Reader, jobs: Vec<Job>) {
     if let Err(error) = db.control("BEGIN") {
         db.give_up();
-        return job(Err(error));
+        return refuse(jobs, &error);
     }
-    // A panic drops the way to answer, which the caller takes for a failure.
-    let calm = catch_unwind(AssertUnwindSafe(|| job(Ok(db)))).is_ok();
+    let mut calm = true;
+    for job in jobs {
+        // A panic drops the way to answer, which the caller takes for a failure.
+        calm &= catch_unwind(AssertUnwindSafe(|| job(Ok(db)))).is_ok();
+    }
     if !calm || (db.in_transaction() && db.control("COMMIT").is_err()) {
         db.give_up();
     }

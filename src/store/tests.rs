@@ -235,6 +235,34 @@ fn a_read_sees_one_state_and_survives_a_panic_next_door() {
 }
 
 #[test]
+fn questions_that_wait_together_each_get_their_own_answer() {
+    let folder = Folder::new();
+    let store = folder.open();
+    block_on(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 0..60_u64 {
+            let store = store.clone();
+            tasks.spawn(async move {
+                let ask = move |db: &Reader| match n % 7 {
+                    3 => panic!("on purpose"),
+                    5 => db.control("SELECT nothing").map(|()| n),
+                    _ => users::count(db).map(|count| count + n),
+                };
+                (n, store.read(ask).await)
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            let (n, answer) = done.expect("no panic");
+            match n % 7 {
+                3 => assert_eq!(answer, Err(gone()), "{n}"),
+                5 => assert!(matches!(answer, Err(StoreError::Failed(_))), "{n}"),
+                _ => assert_eq!(answer, Ok(n), "{n}"),
+            }
+        }
+    });
+}
+
+#[test]
 fn closing_does_what_was_queued_and_empties_the_log() {
     let folder = Folder::new();
     let store = folder.open();
