@@ -8,10 +8,10 @@ use crate::clock;
 use crate::crypto;
 use crate::domain::analysis::{Analysis, NewAnalysis, Plan, StageAnswer, Status};
 use crate::domain::chat::{Source, Usage};
-use crate::domain::event::{Event, Totals};
+use crate::domain::event::Estimate;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
-use crate::domain::pattern::Outcome;
+use crate::domain::pattern::Output;
 use crate::domain::pattern::estimate::{self, CallEstimate};
 use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
@@ -380,27 +380,39 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    // Ends a run that nobody drives.
+    // Ends a run that nobody drives. What its members have answered until then was paid for and counts.
     async fn abandon(&self, id: AnalysisId, reason: &str) -> Result<()> {
-        let (reason, totals) = (reason.to_owned(), Totals::default());
-        let event = Event::Cancelled {
-            reason: reason.clone(),
-            totals: totals.clone(),
-        };
-        let (kind, data) = (
-            event.name().to_owned(),
-            serde_json::to_string(&event).map_err(Error::internal)?,
-        );
-        let outcome = Outcome {
-            status: Status::Cancelled,
-            synthesis: None,
-            error: Some(reason),
-            totals,
-        };
+        let reason = reason.to_owned();
         let ended = self.0.store.write(move |db| {
-            let seq = events::last_seq(db, &id)? + 1;
-            events::append(db, &id, &[events::StoredEvent { seq, kind, data }])?;
-            analyses::finish(db, &id, &analyses::End::of(&outcome), clock::now())
+            let analysis = analyses::to_resume(db, &id)?.ok_or(StoreError::Missing)?;
+            let (answers, now) = (analyses::answers_of(db, &id)?, clock::now());
+            let started = analysis.started.unwrap_or(now);
+            let machine = Staged::restore(
+                id.clone(),
+                analysis.plan,
+                Estimate::default(),
+                started,
+                answers,
+            );
+            for output in machine.cancelled(now, reason) {
+                match output {
+                    Output::Emit(event) => {
+                        let stored = events::StoredEvent {
+                            seq: events::last_seq(db, &id)? + 1,
+                            kind: event.name().to_owned(),
+                            data: serde_json::to_string(&event)
+                                .map_err(|fault| StoreError::Failed(fault.to_string()))?,
+                        };
+                        events::append(db, &id, &[stored])?;
+                    }
+                    Output::Done(outcome) => {
+                        analyses::finish(db, &id, &analyses::End::of(&outcome), now)?;
+                    }
+                    // Nothing was open: there is nothing to stop, to keep or to wait for.
+                    _ => {}
+                }
+            }
+            Ok(())
         });
         match ended.await {
             // Over already: somebody else was faster.

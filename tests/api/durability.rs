@@ -201,7 +201,11 @@ fn a_second_signal_does_not_wait_for_a_run() {
 
 #[test]
 fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
-    let provider = Provider::script([on("slow").stall(&beginning("It is ")), asked_for_models(2)]);
+    let provider = Provider::script([
+        on("quick").sse(&saying("Eighty grams.")),
+        on("slow").stall(&beginning("It is ")),
+        asked_for_models(2),
+    ]);
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
@@ -209,7 +213,7 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
         .post("/api/users/me/api-keys", json!({"name": "x"}))
         .json()["key"]
         .clone();
-    let asking = short_with(&["p/slow"], json!({"stream": true}));
+    let asking = short_with(&["p/quick", "p/slow"], json!({"stream": true}));
     let address = first.address;
     let waiting = std::thread::spawn(move || {
         let mut socket = std::net::TcpStream::connect(address).unwrap();
@@ -230,10 +234,14 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
         .as_str()
         .unwrap()
         .to_owned();
-    let begun = client
-        .events(&about(&id, "/events"), None)
-        .any(|event| event.name == "member.delta");
-    assert!(begun);
+    let (mut answered, mut begun) = (false, false);
+    for event in client.events(&about(&id, "/events"), None) {
+        answered |= event.name == "member.completed";
+        begun |= event.name == "member.delta" && event.data["model"] == "p/slow";
+        if answered && begun {
+            break;
+        }
+    }
     first.kill();
     assert!(waiting.join().unwrap().contains("analysis.started"));
     let second = Executable::start(&folder, &provider, &[]);
@@ -248,6 +256,12 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
     assert_eq!(
         (last.name.as_str(), &last.data["reason"]),
         ("analysis.cancelled", &shown["error"])
+    );
+    // What was answered was paid for.
+    assert_eq!(shown["usage"]["output"], 7, "{shown}");
+    assert_eq!(
+        (&last.data["answered"], &last.data["usage"]["output"]),
+        (&json!(1), &json!(7))
     );
 }
 

@@ -93,6 +93,12 @@ impl Staged {
         run
     }
 
+    /// All that is left to do for a run that ends here, whoever drove it.
+    pub fn cancelled(mut self, now: Timestamp, reason: String) -> impl Iterator<Item = Output> {
+        self.handle(now, Input::Cancelled(reason));
+        self.out.into_iter()
+    }
+
     /// Takes in what happened. Inputs for calls that are no longer open are ignored.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         if self.over {
