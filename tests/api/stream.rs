@@ -336,3 +336,30 @@ fn a_stopping_server_says_that_it_was_the_one_who_left() {
     }
     drop(waiting);
 }
+
+#[test]
+fn a_streamed_request_that_may_go_on_alone_does() {
+    let provider = two();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let more = json!({"stream": true, "async": true});
+    let asking = short_with(&["p/thin", "p/strong"], more);
+    let mut socket = open(&server, &mut client, "POST", "/api/analyze", &asking);
+    read_until(&mut socket, "member.delta");
+    drop(socket);
+    assert_eq!(newest(&mut client)["status"], "completed");
+}
+
+#[test]
+fn asking_for_events_is_asking_for_a_stream() {
+    let server = Server::start();
+    let mut client = server
+        .user("ada@example.com")
+        .with("accept", "text/event-stream");
+    let answer = client.post("/api/analyze", short_with(&["demo/extract"], json!({})));
+    assert!(
+        answer.text().contains("event: analysis.completed"),
+        "{}",
+        answer.text()
+    );
+}
