@@ -305,13 +305,16 @@ pub(super) fn sweep(store: &Store, parts: &Path, now: Timestamp) -> Result<usize
     for upload in over {
         store.write_now(move |db| uploads::delete(db, &upload.user, &upload.id))?;
     }
+    // Listed before the rows are read: a folder is made after its row, so one that is listed and has no row
+    // never gets one.
+    let folders: Vec<_> = std::fs::read_dir(parts).map_err(fault)?.flatten().collect();
     let known: std::collections::BTreeSet<String> = store
         .read_now(uploads::ids)?
         .into_iter()
         .map(String::from)
         .collect();
     let mut gone = 0;
-    for entry in std::fs::read_dir(parts).map_err(fault)?.flatten() {
+    for entry in folders {
         let name = entry.file_name().to_string_lossy().into_owned();
         if UploadId::parse(&name).is_some() && !known.contains(&name) {
             remove(&entry.path())?;
