@@ -195,16 +195,78 @@ CREATE INDEX answer_cache_user ON answer_cache (user_id);
 CREATE INDEX answer_cache_expires ON answer_cache (expires);
 CREATE INDEX answer_cache_created ON answer_cache (created);
 
+-- What each person used of each model on each day; kept for good. Costs are those of calls whose price is
+-- known; `unpriced` counts the others, `estimated` those whose tokens no vendor has counted.
 CREATE TABLE usage (
-    user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    day     INTEGER NOT NULL,
-    model   TEXT    NOT NULL,
-    calls   INTEGER NOT NULL DEFAULT 0,
-    input   INTEGER NOT NULL DEFAULT 0,
-    output  INTEGER NOT NULL DEFAULT 0,
-    cost    INTEGER NOT NULL DEFAULT 0,
+    user_id   TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    day       INTEGER NOT NULL,
+    model     TEXT    NOT NULL,
+    calls     INTEGER NOT NULL DEFAULT 0,
+    input     INTEGER NOT NULL DEFAULT 0,
+    output    INTEGER NOT NULL DEFAULT 0,
+    cost      INTEGER NOT NULL DEFAULT 0,
+    failed    INTEGER NOT NULL DEFAULT 0,
+    cached    INTEGER NOT NULL DEFAULT 0,
+    reasoning INTEGER NOT NULL DEFAULT 0,
+    unpriced  INTEGER NOT NULL DEFAULT 0,
+    estimated INTEGER NOT NULL DEFAULT 0,
+    own_key   INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (user_id, day, model)
 ) STRICT, WITHOUT ROWID;
+
+-- Every call that left, answered or not. No reference to analyses: what was spent stays known after the
+-- analysis is gone. Cost -1: the price was not known. First token -1: there was none.
+CREATE TABLE calls (
+    id             INTEGER NOT NULL PRIMARY KEY,
+    user_id        TEXT    REFERENCES users (id) ON DELETE CASCADE,
+    analysis_id    TEXT    NOT NULL DEFAULT '',
+    stage          INTEGER NOT NULL DEFAULT 0,
+    member         INTEGER NOT NULL DEFAULT 0,
+    at             INTEGER NOT NULL,
+    model          TEXT    NOT NULL,
+    outcome        TEXT    NOT NULL,
+    tries          INTEGER NOT NULL DEFAULT 1,
+    input          INTEGER NOT NULL DEFAULT 0,
+    output         INTEGER NOT NULL DEFAULT 0,
+    cached         INTEGER NOT NULL DEFAULT 0,
+    reasoning      INTEGER NOT NULL DEFAULT 0,
+    estimated      INTEGER NOT NULL DEFAULT 0,
+    own_key        INTEGER NOT NULL DEFAULT 0,
+    price          TEXT    NOT NULL DEFAULT '',
+    cost           INTEGER NOT NULL DEFAULT -1,
+    latency_ms     INTEGER NOT NULL DEFAULT 0,
+    first_token_ms INTEGER NOT NULL DEFAULT -1
+) STRICT;
+CREATE INDEX calls_user ON calls (user_id, at);
+CREATE INDEX calls_at ON calls (at);
+
+-- Limits of one person in one UTC day and month; -1 where there is none, no row where the installation's
+-- settings hold.
+CREATE TABLE budgets (
+    user_id      TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    day_cost     INTEGER NOT NULL DEFAULT -1,
+    month_cost   INTEGER NOT NULL DEFAULT -1,
+    day_tokens   INTEGER NOT NULL DEFAULT -1,
+    month_tokens INTEGER NOT NULL DEFAULT -1
+) STRICT, WITHOUT ROWID;
+
+-- Providers that an admin has added for everyone (no user), or somebody for themself. The key is sealed
+-- under a secret that is not in this file; its last characters are kept so that people can tell keys apart.
+CREATE TABLE providers (
+    id          TEXT    NOT NULL PRIMARY KEY,
+    user_id     TEXT    REFERENCES users (id) ON DELETE CASCADE,
+    name        TEXT    NOT NULL,
+    kind        TEXT    NOT NULL,
+    base_url    TEXT    NOT NULL DEFAULT '',
+    sealed_key  TEXT    NOT NULL DEFAULT '',
+    key_end     TEXT    NOT NULL DEFAULT '',
+    models      TEXT    NOT NULL DEFAULT '[]',
+    concurrency INTEGER NOT NULL DEFAULT 0,
+    created     INTEGER NOT NULL,
+    changed     INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX providers_name ON providers (coalesce(user_id, ''), name);
+CREATE INDEX providers_user ON providers (user_id);
 
 CREATE TABLE settings (
     key   TEXT NOT NULL PRIMARY KEY,

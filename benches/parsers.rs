@@ -79,6 +79,7 @@ fn complete(body: &str) {
         parameters: Parameters::default(),
         brief: Brief::default(),
         deadline: LENGTH,
+        format: None,
     };
     black_box(stream.finish(&request).1.expect("a whole answer"));
 }

@@ -72,13 +72,11 @@ pub fn sse(bytes: &[u8]) {
 fn request(text: &str) -> Request {
     Request {
         model: "p/m".into(),
-        messages: vec![Message {
-            role: Role::User,
-            text: text.into(),
-        }],
+        messages: vec![Message::new(Role::User, text)],
         parameters: Parameters::default(),
         brief: Brief::default(),
         deadline: Duration::from_secs(1),
+        format: None,
     }
 }
 

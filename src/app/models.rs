@@ -12,7 +12,7 @@ pub struct Models<'a>(pub(super) &'a App);
 impl Models<'_> {
     /// All models, ready ones first in their catalogue's order.
     pub fn list(&self) -> Vec<(Model, Availability)> {
-        let mut all = self.0.llm.models();
+        let mut all = self.0.llm.models(None);
         all.sort_by_key(|(_, state)| *state != Availability::Ready);
         all
     }
@@ -61,7 +61,7 @@ impl Models<'_> {
     pub fn find(&self, name: &str) -> Result<Model> {
         self.0
             .llm
-            .find(name)
+            .find(None, name)
             .ok_or_else(|| Error::new(Kind::Missing, format!("no model is called {name}")))
     }
 }

@@ -36,7 +36,7 @@ impl App {
             .find(|pattern| pattern.id == new.pattern)
             .ok_or_else(Error::missing)?;
         let member = |id: &String| -> Result<Member> {
-            let model = self.llm.find(id).ok_or_else(Error::missing)?;
+            let model = self.llm.find(None, id).ok_or_else(Error::missing)?;
             let own = new.model_parameters.get(id).cloned().unwrap_or_default();
             Ok(Member {
                 model: model.id,
@@ -66,8 +66,11 @@ impl App {
     // The strongest ready model that is not a member, else the strongest member. A panel of demo
     // algorithms is never summed up by a model that costs money, nor a real one by an algorithm.
     fn choose_synthesiser(&self, members: &[String]) -> String {
-        let all: Vec<(Model, Availability)> = self.llm.models();
-        let panel: Vec<Model> = members.iter().filter_map(|id| self.llm.find(id)).collect();
+        let all: Vec<(Model, Availability)> = self.llm.models(None);
+        let panel: Vec<Model> = members
+            .iter()
+            .filter_map(|id| self.llm.find(None, id))
+            .collect();
         let demo = panel.iter().all(|model| model.mock);
         let outside = all
             .iter()

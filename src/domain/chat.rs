@@ -1,9 +1,12 @@
 //! What is said to a model and what comes back, in no vendor's dialect.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::money::MicroDollars;
 use super::parameters::Parameters;
 
 /// Who speaks.
@@ -25,6 +28,38 @@ pub struct Message {
     pub role: Role,
     /// What is said.
     pub text: String,
+    /// Pictures beside it, for models that see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
+}
+
+impl Message {
+    /// A turn of text alone.
+    pub fn new(role: Role, text: impl Into<String>) -> Self {
+        Self {
+            role,
+            text: text.into(),
+            images: Vec::new(),
+        }
+    }
+}
+
+/// A picture, as it goes over the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// `image/png`, `image/jpeg`, `image/webp` or `image/gif`.
+    pub media_type: String,
+    /// Standard base64 with padding, shared between the calls of a run.
+    pub base64: Arc<str>,
+}
+
+/// The shape an answer must have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Format {
+    /// Letters, digits, `_` and `-`; some vendors want a name.
+    pub name: String,
+    /// A JSON schema whose top is an object.
+    pub schema: Value,
 }
 
 /// One call to one model. `messages` is what goes over the wire; `brief` is what they were rendered
@@ -41,6 +76,8 @@ pub struct Request {
     pub brief: Brief,
     /// The whole call must end within this time.
     pub deadline: Duration,
+    /// The answer must be JSON of this shape; none for free text.
+    pub format: Option<Format>,
 }
 
 /// What a model is asked to do at this point of a pattern.
@@ -133,6 +170,23 @@ impl Usage {
             estimated: self.estimated || other.estimated,
         }
     }
+}
+
+/// What a call took, whatever became of it: nothing is paid for that is not in a bill.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Bill {
+    /// All tries together; estimated where a vendor gave no count or the stream was cut.
+    pub usage: Usage,
+    /// Times the provider was asked; 0 when the call never left.
+    pub tries: u32,
+    /// From the wish to the end, waiting in line included.
+    pub latency_ms: u64,
+    /// From the wish to the first piece, of reasoning or of text.
+    pub first_token_ms: Option<u64>,
+    /// Parameters that the model refused and that were left out, by their names in the glossary.
+    pub dropped: Vec<String>,
+    /// A provider's own statement of what it charged, where it makes one.
+    pub charged: Option<MicroDollars>,
 }
 
 /// Why a model stopped.

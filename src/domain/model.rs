@@ -21,7 +21,19 @@ pub struct Model {
     /// Unknown prices are unknown, not zero.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
-    /// Names from the parameter glossary that it accepts.
+    /// When the price was looked up, as `2026-11` or `2026-11-22`; empty where there is no price.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub price_of: String,
+    /// Who made it: `gpt`, `claude`, `gemini`, `llama` … A judge should not be of its author's family.
+    #[serde(default)]
+    pub family: String,
+    /// It reads pictures.
+    #[serde(default)]
+    pub vision: bool,
+    /// How it can be held to a JSON schema.
+    #[serde(default)]
+    pub structured: Structured,
+    /// Names from the parameter glossary that it accepts; empty where it is not known.
     #[serde(default)]
     pub parameters: Vec<String>,
     /// Loose labels: `fast`, `offline`, `reasoning`.
@@ -35,6 +47,19 @@ pub struct Model {
     pub strength: u32,
 }
 
+/// The best way to hold a model to a JSON schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Structured {
+    /// The vendor enforces a schema.
+    Native,
+    /// By a tool that it is forced to call.
+    Tool,
+    /// By asking; the answer is checked and mended once.
+    #[default]
+    Prompt,
+}
+
 /// Whether a model can be asked now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +70,10 @@ pub enum Availability {
     NeedsKey,
     /// Its provider could not be reached when last asked.
     Unavailable,
+    /// Its provider has told us to wait.
+    Throttled,
+    /// It failed too often: it is not asked before a pause is over.
+    CircuitOpen,
 }
 
 impl Availability {
@@ -54,6 +83,8 @@ impl Availability {
             Self::Ready => "ready",
             Self::NeedsKey => "needs_key",
             Self::Unavailable => "unavailable",
+            Self::Throttled => "throttled",
+            Self::CircuitOpen => "circuit_open",
         }
     }
 }

@@ -33,10 +33,7 @@ pub fn system_message(sources: &[Source], nonce: &str) -> Message {
         }
         text.push_str(&format!("----- end of documents {nonce} -----"));
     }
-    Message {
-        role: Role::System,
-        text,
-    }
+    Message::new(Role::System, text)
 }
 
 /// What a template's holes stand for at this point of a run.
@@ -78,10 +75,7 @@ pub fn user_message(template: &str, holes: &Holes) -> Message {
             lines.push(filled);
         }
     }
-    Message {
-        role: Role::User,
-        text: lines.join("\n"),
-    }
+    Message::new(Role::User, lines.join("\n"))
 }
 
 /// The names a template may use; a pattern with another one is refused when it is loaded.

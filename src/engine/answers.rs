@@ -59,16 +59,14 @@ mod tests {
         let bob = UserId::new(Timestamp::from_millis(1), 2);
         let request = |text: &str, temperature: f64| Request {
             model: "x/y".into(),
-            messages: vec![Message {
-                role: Role::User,
-                text: text.into(),
-            }],
+            messages: vec![Message::new(Role::User, text)],
             parameters: Parameters {
                 temperature: Some(temperature),
                 ..Parameters::default()
             },
             brief: Brief::default(),
             deadline: Duration::from_secs(1),
+            format: None,
         };
         let base = key(&ada, "http://a", &request("q", 0.1));
         assert_eq!(base, key(&ada, "http://a", &request("q", 0.1)));

@@ -13,7 +13,7 @@ use super::journal::Journal;
 use super::{Run, Shared, answers};
 use crate::clock;
 use crate::domain::analysis::CacheUse;
-use crate::domain::chat::{CallError, CallErrorKind, Request};
+use crate::domain::chat::{Bill, CallError, CallErrorKind, Request};
 use crate::domain::id::UserId;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::pattern::{CallId, Input, Outcome, Output};
@@ -158,7 +158,11 @@ impl Driver {
             &self.user,
             self.cache != CacheUse::Off && !self.shared.settings.cache_ttl.is_zero(),
         ) {
-            let key = answers::key(user, &self.shared.llm.endpoint(&request.model), &request);
+            let key = answers::key(
+                user,
+                &self.shared.llm.endpoint(Some(user), &request.model),
+                &request,
+            );
             let found = if self.cache == CacheUse::On {
                 answers::find(&self.shared, user, &key).await
             } else {
@@ -171,15 +175,16 @@ impl Driver {
                         call,
                         answer,
                         cached: true,
+                        bill: Bill::default(),
                     },
                 );
             }
             self.keys.insert(call, (key, request.model.clone()));
         }
-        let running = self
-            .shared
-            .llm
-            .start(pack(call), request, self.events.clone());
+        let running =
+            self.shared
+                .llm
+                .start(pack(call), self.user.as_ref(), request, self.events.clone());
         self.calls.insert(call, running);
     }
 
@@ -188,7 +193,7 @@ impl Driver {
             // A call that was stopped may still have had something on its way.
             _ if !self.calls.contains_key(&call) => return,
             CallEvent::Delta(delta) => Input::Delta(call, delta),
-            CallEvent::Finished(result) => {
+            CallEvent::Finished { result, bill } => {
                 self.calls.remove(&call);
                 let key = self.keys.remove(&call);
                 match result {
@@ -196,7 +201,7 @@ impl Driver {
                         if let (Some(key), Some(user), true) =
                             (key, &self.user, answers::is_worth_keeping(&answer))
                         {
-                            let model = self.shared.llm.find(&key.1);
+                            let model = self.shared.llm.find(Some(user), &key.1);
                             let price = model.and_then(|model| model.price);
                             let cost = price.map(|price| price.cost(&answer.usage));
                             self.journal.remember(
@@ -210,9 +215,14 @@ impl Driver {
                             call,
                             answer,
                             cached: false,
+                            bill: *bill,
                         }
                     }
-                    Err(error) => Input::Failed(call, readable(error)),
+                    Err(error) => Input::Failed {
+                        call,
+                        error: readable(error),
+                        bill: *bill,
+                    },
                 }
             }
         };

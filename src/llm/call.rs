@@ -4,15 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ureq::http::HeaderMap;
-
-use super::receive::{MAX_ANSWER, read_some, read_whole, receive};
+use super::exchange::{ask_once, models_once};
 use super::retry::{self, Failure};
 use super::transport::CancelSlot;
 use super::{Inner, Provider, demo, fault};
 use crate::clock;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Request};
-use crate::wire::openai;
 
 /// Fields that a model may refuse one after the other before the call is given up.
 const MOST_REFUSALS: usize = 4;
@@ -91,37 +88,19 @@ fn play(
     Ok(answer)
 }
 
-struct Asking<'a> {
-    inner: &'a Inner,
-    provider: &'a Provider,
-    name: &'a str,
-    wanted: &'a Wanted<'a>,
-    slot: &'a Arc<CancelSlot>,
+/// A call at its provider.
+pub(super) struct Asking<'a> {
+    pub inner: &'a Inner,
+    pub provider: &'a Provider,
+    pub name: &'a str,
+    pub wanted: &'a Wanted<'a>,
+    pub slot: &'a Arc<CancelSlot>,
 }
 
 impl Asking<'_> {
-    fn left(&self) -> Duration {
+    pub fn left(&self) -> Duration {
         let gone = clock::instant().saturating_duration_since(self.wanted.asked);
         self.wanted.request.deadline.saturating_sub(gone)
-    }
-}
-
-/// A call that came to nothing.
-struct Failed {
-    error: CallError,
-    /// The field that the model does not take, if that was why.
-    unwelcome: Option<String>,
-    /// It will not pass, whatever its kind.
-    lasting: bool,
-}
-
-impl From<CallError> for Failed {
-    fn from(error: CallError) -> Self {
-        Self {
-            error,
-            unwelcome: None,
-            lasting: false,
-        }
     }
 }
 
@@ -168,80 +147,6 @@ fn ask(asking: &Asking, send: &mut dyn FnMut(Delta)) -> Result<Answer, CallError
     }
 }
 
-fn ask_once(
-    asking: &Asking,
-    taste: &openai::Taste,
-    send: &mut dyn FnMut(Delta),
-) -> Result<Answer, Failed> {
-    let Asking {
-        inner,
-        provider,
-        slot,
-        ..
-    } = asking;
-    let request = asking.wanted.request;
-    let left = asking.left();
-    if left.is_zero() {
-        return Err(fault::too_late().into());
-    }
-    let body = openai::request(asking.name, request, taste, provider.quirks());
-    let mut call = inner
-        .agent()
-        .post(provider.url("chat/completions"))
-        .header("content-type", "application/json")
-        .header("accept", "text/event-stream");
-    if let Some(key) = &provider.api_key {
-        call = call.header("authorization", format!("Bearer {key}"));
-    }
-    let call = call.config().timeout_global(Some(left)).build();
-    let response = call.send(&body[..]).map_err(|error| Failed {
-        error: fault::before(&error),
-        unwelcome: None,
-        lasting: !fault::may_pass(&error),
-    })?;
-    let status = response.status().as_u16();
-    let (parts, body) = response.into_parts();
-    let mut reader = body
-        .into_with_config()
-        .limit(MAX_ANSWER as u64 + 1)
-        .reader();
-    if !(200..300).contains(&status) {
-        return Err(refusal(status, &parts.headers, &read_some(&mut reader)));
-    }
-    let content_type = header(&parts.headers, "content-type").unwrap_or_default();
-    let mut stream = openai::Stream::default();
-    receive(
-        &mut reader,
-        &mut stream,
-        &content_type.to_ascii_lowercase(),
-        slot,
-        send,
-    )?;
-    let (held, result) = stream.finish(request);
-    held.into_iter().for_each(send);
-    Ok(result?)
-}
-
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned)
-}
-
-fn refusal(status: u16, headers: &HeaderMap, body: &str) -> Failed {
-    if (300..400).contains(&status) {
-        return fault::elsewhere(status).into();
-    }
-    let error = openai::error(status, &|name| header(headers, name), body);
-    let unwelcome = openai::unwelcome(body).filter(|_| matches!(status, 400 | 422));
-    Failed {
-        error,
-        unwelcome,
-        lasting: false,
-    }
-}
-
 /// The names of a provider's models, by its own list.
 pub(super) fn models(
     inner: &Inner,
@@ -274,27 +179,6 @@ pub(super) fn models(
 }
 
 /// For a list of models, which nobody should have to wait for.
-fn patience(inner: &Inner) -> Duration {
+pub(super) fn patience(inner: &Inner) -> Duration {
     inner.settings.connect * 2
-}
-
-fn models_once(inner: &Inner, provider: &Provider) -> Result<Vec<String>, CallError> {
-    let mut call = inner.agent().get(provider.url("models"));
-    if let Some(key) = &provider.api_key {
-        call = call.header("authorization", format!("Bearer {key}"));
-    }
-    let call = call.config().timeout_global(Some(patience(inner))).build();
-    let response = call.call().map_err(|error| fault::before(&error))?;
-    let status = response.status().as_u16();
-    let (parts, body) = response.into_parts();
-    let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();
-    if status != 200 {
-        return Err(refusal(status, &parts.headers, &read_some(&mut reader)).error);
-    }
-    openai::models(&read_whole(&mut reader)?).ok_or_else(|| {
-        CallError::new(
-            CallErrorKind::Malformed,
-            "the provider's list of models cannot be read",
-        )
-    })
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 use super::Provider;
-use crate::domain::model::Model;
+use crate::domain::model::{Model, Structured};
 
 static TEXT: &str = include_str!("../../assets/models.json");
 
@@ -71,6 +71,10 @@ pub(super) fn describe(provider: &Provider, name: &str) -> Model {
         aliases: Vec::new(),
         context_window: 0,
         price: None,
+        price_of: String::new(),
+        family: String::new(),
+        vision: false,
+        structured: Structured::default(),
         parameters: Vec::new(),
         tags: Vec::new(),
         mock: false,

@@ -4,6 +4,7 @@
 mod call;
 mod catalogue;
 pub mod demo;
+mod exchange;
 mod fault;
 mod outlet;
 mod provider;
@@ -19,7 +20,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::domain::chat::{Answer, CallError, Delta, Request};
+use crate::domain::chat::{Answer, Bill, CallError, Delta, Request};
+use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::time::Timestamp;
 use crate::wire::openai;
@@ -75,7 +77,12 @@ pub enum CallEvent {
     /// A piece of the answer.
     Delta(Delta),
     /// The end.
-    Finished(Result<Answer, CallError>),
+    Finished {
+        /// What came of it.
+        result: Result<Answer, CallError>,
+        /// What it took.
+        bill: Box<Bill>,
+    },
 }
 
 /// A provider as last seen.
@@ -139,6 +146,7 @@ impl Llm {
     pub fn start(
         &self,
         key: u64,
+        _user: Option<&UserId>,
         request: Request,
         tell: mpsc::Sender<(u64, CallEvent)>,
     ) -> Running {
@@ -160,7 +168,7 @@ impl Llm {
                 if result.is_ok() {
                     inner.note_success(&request.model);
                 }
-                outlet.finish(result);
+                outlet.finish(result, Bill::default());
             });
         started.unwrap_or_else(|Refused| {
             spare.refuse();
@@ -168,8 +176,9 @@ impl Llm {
         })
     }
 
-    /// All models and whether they can be asked now.
-    pub fn models(&self) -> Vec<(Model, Availability)> {
+    /// All models that this person may ask, their own providers' among them, and whether they can be asked
+    /// now.
+    pub fn models(&self, _user: Option<&UserId>) -> Vec<(Model, Availability)> {
         let learned = self.0.learned();
         let mut all: Vec<(Model, Availability)> = Vec::new();
         for (provider, learned) in self.0.settings.providers.iter().zip(learned.iter()) {
@@ -189,12 +198,16 @@ impl Llm {
 
     /// A model by its full id, an alias, or its bare name where only one provider has it. Where a provider
     /// takes any name, `provider/whatever` is passed on as it stands.
-    pub fn find(&self, name: &str) -> Option<Model> {
+    pub fn find(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
         let name = name.trim();
         if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
             return None;
         }
-        let models: Vec<Model> = self.models().into_iter().map(|(model, _)| model).collect();
+        let models: Vec<Model> = self
+            .models(user)
+            .into_iter()
+            .map(|(model, _)| model)
+            .collect();
         let exact = models.iter().find(|model| model.id == name);
         if let Some(model) = exact {
             return Some(model.clone());
@@ -237,7 +250,7 @@ impl Llm {
     }
 
     /// Where a model's calls go: part of what makes an answer repeatable.
-    pub fn endpoint(&self, model: &str) -> String {
+    pub fn endpoint(&self, _user: Option<&UserId>, model: &str) -> String {
         match self.0.provider_of(model) {
             Some((provider, _)) => provider.base().to_owned(),
             None => "local".to_owned(),

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::CallEvent;
 use super::transport::CancelSlot;
-use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta};
+use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta};
 
 /// Between two looks whether the reader has made room: the first, and the longest.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
@@ -43,10 +43,10 @@ impl Outlet {
     }
 
     /// Passes the end on, however long the reader takes: it comes exactly once. Not for the runtime.
-    pub fn finish(&self, result: Result<Answer, CallError>) {
-        let _ = self
-            .tell
-            .blocking_send((self.key, CallEvent::Finished(result)));
+    pub fn finish(&self, result: Result<Answer, CallError>, bill: Bill) {
+        let bill = Box::new(bill);
+        let event = CallEvent::Finished { result, bill };
+        let _ = self.tell.blocking_send((self.key, event));
     }
 
     /// The end of a call that could not begin. Never blocks.
@@ -55,7 +55,9 @@ impl Outlet {
             CallErrorKind::Unavailable,
             "too many calls are waiting already",
         );
-        let event = (self.key, CallEvent::Finished(Err(error)));
+        let bill = Box::default();
+        let result = Err(error);
+        let event = (self.key, CallEvent::Finished { result, bill });
         if let Err(TrySendError::Full(event)) = self.tell.try_send(event) {
             // Without even this thread the reader sees the channel close instead.
             let tell = self.tell;

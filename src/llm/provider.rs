@@ -141,6 +141,7 @@ impl Provider {
             (Availability::Unavailable, _) => "unavailable",
             (Availability::Ready, None) => "unknown",
             (Availability::Ready, Some(_)) => "ready",
+            (state, _) => state.as_str(),
         };
         ProviderState {
             id: self.id.clone(),

@@ -20,7 +20,7 @@ const OLDEST: u32 = 1;
 type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
 /// The step at index n brings version `OLDEST + n` to the next one. Never change one that was released.
-const STEPS: &[Step] = &[votes_and_encodings];
+const STEPS: &[Step] = &[votes_and_encodings, providers_and_money];
 
 /// The version this program writes.
 pub const VERSION: u32 = OLDEST + STEPS.len() as u32;
@@ -36,6 +36,62 @@ fn votes_and_encodings(db: &Transaction<'_>) -> rusqlite::Result<()> {
              PRIMARY KEY (analysis_id, user_id)
          ) STRICT, WITHOUT ROWID;
          CREATE INDEX votes_user ON votes (user_id);",
+    )
+}
+
+fn providers_and_money(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "ALTER TABLE usage ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE usage ADD COLUMN cached INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE usage ADD COLUMN reasoning INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE usage ADD COLUMN unpriced INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE usage ADD COLUMN estimated INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE usage ADD COLUMN own_key INTEGER NOT NULL DEFAULT 0;
+         CREATE TABLE calls (
+             id             INTEGER NOT NULL PRIMARY KEY,
+             user_id        TEXT    REFERENCES users (id) ON DELETE CASCADE,
+             analysis_id    TEXT    NOT NULL DEFAULT '',
+             stage          INTEGER NOT NULL DEFAULT 0,
+             member         INTEGER NOT NULL DEFAULT 0,
+             at             INTEGER NOT NULL,
+             model          TEXT    NOT NULL,
+             outcome        TEXT    NOT NULL,
+             tries          INTEGER NOT NULL DEFAULT 1,
+             input          INTEGER NOT NULL DEFAULT 0,
+             output         INTEGER NOT NULL DEFAULT 0,
+             cached         INTEGER NOT NULL DEFAULT 0,
+             reasoning      INTEGER NOT NULL DEFAULT 0,
+             estimated      INTEGER NOT NULL DEFAULT 0,
+             own_key        INTEGER NOT NULL DEFAULT 0,
+             price          TEXT    NOT NULL DEFAULT '',
+             cost           INTEGER NOT NULL DEFAULT -1,
+             latency_ms     INTEGER NOT NULL DEFAULT 0,
+             first_token_ms INTEGER NOT NULL DEFAULT -1
+         ) STRICT;
+         CREATE INDEX calls_user ON calls (user_id, at);
+         CREATE INDEX calls_at ON calls (at);
+         CREATE TABLE budgets (
+             user_id      TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+             day_cost     INTEGER NOT NULL DEFAULT -1,
+             month_cost   INTEGER NOT NULL DEFAULT -1,
+             day_tokens   INTEGER NOT NULL DEFAULT -1,
+             month_tokens INTEGER NOT NULL DEFAULT -1
+         ) STRICT, WITHOUT ROWID;
+         CREATE TABLE providers (
+             id          TEXT    NOT NULL PRIMARY KEY,
+             user_id     TEXT    REFERENCES users (id) ON DELETE CASCADE,
+             name        TEXT    NOT NULL,
+             kind        TEXT    NOT NULL,
+             base_url    TEXT    NOT NULL DEFAULT '',
+             sealed_key  TEXT    NOT NULL DEFAULT '',
+             key_end     TEXT    NOT NULL DEFAULT '',
+             models      TEXT    NOT NULL DEFAULT '[]',
+             concurrency INTEGER NOT NULL DEFAULT 0,
+             created     INTEGER NOT NULL,
+             changed     INTEGER NOT NULL
+         ) STRICT;
+         CREATE UNIQUE INDEX providers_name ON providers (coalesce(user_id, ''), name);
+         CREATE INDEX providers_user ON providers (user_id);",
     )
 }
 

@@ -39,13 +39,11 @@ fn settings(provider: &Provider) -> Settings {
 fn request(model: &str) -> Request {
     Request {
         model: format!("p/{model}"),
-        messages: vec![Message {
-            role: Role::User,
-            text: "Say hello.".into(),
-        }],
+        messages: vec![Message::new(Role::User, "Say hello.")],
         parameters: Parameters::default(),
         brief: Brief::default(),
         deadline: LONG,
+        format: None,
     }
 }
 
@@ -58,7 +56,7 @@ struct Call {
 fn call(llm: &Llm, request: Request) -> Call {
     let (tell, events) = mpsc::channel(64);
     Call {
-        running: llm.start(7, request, tell),
+        running: llm.start(7, None, request, tell),
         events,
     }
 }
@@ -75,7 +73,7 @@ impl Call {
             match event {
                 CallEvent::Delta(Delta::Text(piece)) => text += &piece,
                 CallEvent::Delta(Delta::Reasoning(_)) => {}
-                CallEvent::Finished(result) => {
+                CallEvent::Finished { result, .. } => {
                     assert_eq!(self.events.blocking_recv(), None, "nothing follows the end");
                     return (text, result);
                 }
@@ -283,6 +281,7 @@ fn silence_has_an_end() {
     let patient = Llm::new(settings(&provider));
     let short = Request {
         deadline: SHORT,
+        format: None,
         ..request("slow")
     };
     assert_eq!(call(&patient, short).kind(), CallErrorKind::Timeout);
@@ -317,7 +316,7 @@ fn cancelling_is_felt_upstream_in_every_window() {
                     model: "demo/extract".into(),
                     ..request("")
                 };
-                let spare = llm.start(0, local, mpsc::channel(1).0);
+                let spare = llm.start(0, None, local, mpsc::channel(1).0);
                 spare.cancel();
                 call = Call {
                     running: spare,
@@ -337,7 +336,7 @@ fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
     let provider = Provider::script([on("m").times(2).endless(&event("x"))]);
     let llm = Llm::new(settings(&provider));
     let (tell, mut events) = mpsc::channel(1);
-    let running = llm.start(7, request("m"), tell);
+    let running = llm.start(7, None, request("m"), tell);
     provider.wait_asked(1);
     // Full now, and nobody reads.
     running.cancel();
@@ -346,14 +345,17 @@ fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
     while let Some((_, event)) = events.blocking_recv() {
         last = Some(event);
     }
-    let Some(CallEvent::Finished(Err(error))) = last else {
+    let Some(CallEvent::Finished {
+        result: Err(error), ..
+    }) = last
+    else {
         panic!("no end: {last:?}")
     };
     assert_eq!(error.kind, CallErrorKind::Cancelled);
 
     // A reader that has gone is as good as a cancel.
     let (tell, events) = mpsc::channel(1);
-    let _running = llm.start(7, request("m"), tell);
+    let _running = llm.start(7, None, request("m"), tell);
     drop(events);
     provider.wait_asked(2);
 }
@@ -388,6 +390,7 @@ fn waiting_in_line_counts() {
         &llm,
         Request {
             deadline: Duration::ZERO,
+            format: None,
             ..request("second")
         },
     );
@@ -575,7 +578,7 @@ async fn a_provider_says_which_models_it_has() {
         (llm.providers()[0].status, llm.providers()[0].models),
         ("ready", 2)
     );
-    let named = |name: &str| llm.find(name).map(|model| model.id);
+    let named = |name: &str| llm.find(None, name).map(|model| model.id);
     for (name, id) in [
         ("p/big", Some("p/big")),
         ("big", Some("p/big")),
@@ -596,7 +599,7 @@ async fn a_provider_says_which_models_it_has() {
     assert_eq!(state.status, "unavailable");
     assert!(state.message.contains("key"), "{}", state.message);
     let (_, availability) = llm
-        .models()
+        .models(None)
         .into_iter()
         .find(|(model, _)| model.id == "p/big")
         .unwrap();

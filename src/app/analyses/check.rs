@@ -150,12 +150,12 @@ impl Analyses<'_> {
     }
 
     fn check_model(&self, name: &str, place: &[&str], faults: &mut Vec<Field>) -> Option<Model> {
-        let found = self.0.llm.find(name);
+        let found = self.0.llm.find(None, name);
         if found.is_none() {
             let known: Vec<String> = self
                 .0
                 .llm
-                .models()
+                .models(None)
                 .into_iter()
                 .take(20)
                 .map(|(model, _)| model.id)

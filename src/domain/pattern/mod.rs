@@ -8,7 +8,7 @@ pub mod suggest;
 use serde::{Deserialize, Serialize};
 
 use super::analysis::{Stage, StageAnswer, Status, Who};
-use super::chat::{Answer, CallError, Delta, Request, Task};
+use super::chat::{Answer, Bill, CallError, Delta, Request, Task};
 use super::event::{Event, Totals};
 use super::prompt;
 use super::time::Timestamp;
@@ -132,9 +132,18 @@ pub enum Input {
         answer: Answer,
         /// From the store instead of a model.
         cached: bool,
+        /// What it took.
+        bill: Bill,
     },
-    /// No answer.
-    Failed(CallId, CallError),
+    /// No answer. What it took all the same is in the bill.
+    Failed {
+        /// Which call.
+        call: CallId,
+        /// Why.
+        error: CallError,
+        /// What it took.
+        bill: Bill,
+    },
     /// The time that `Wait` named has come.
     Tick,
     /// Somebody wants it to stop; the text says who or why.

@@ -1,6 +1,5 @@
-//! The staged arrangement: every member answers alone, later stages read the stage before under
-//! letters, the synthesiser writes the last one. A state machine: inputs and the time come in, wishes
-//! come out. It performs none of them.
+//! The staged arrangement: every member answers alone, later stages read the stage before under letters,
+//! the synthesiser writes the last one. Inputs and the time come in, wishes come out; it performs none.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -111,6 +110,7 @@ impl Staged {
                 call,
                 answer,
                 cached,
+                ..
             } => {
                 let result = if answer.text.trim().is_empty() {
                     Err(CallError::new(
@@ -122,7 +122,7 @@ impl Staged {
                 };
                 self.settle(now, call, result, cached);
             }
-            Input::Failed(call, error) => self.settle(now, call, Err(error), false),
+            Input::Failed { call, error, .. } => self.settle(now, call, Err(error), false),
             Input::Tick => self.expire(now),
             Input::Cancelled(reason) => {
                 self.stop_open();

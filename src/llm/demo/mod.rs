@@ -22,7 +22,7 @@ mod weave;
 use crate::domain::chat::{
     Answer, Brief, CallError, CallErrorKind, Finish, Request, Task, Usage, estimate_tokens,
 };
-use crate::domain::model::Model;
+use crate::domain::model::{Model, Structured};
 use crate::domain::money::Price;
 
 use reading::Reading;
@@ -96,6 +96,10 @@ pub fn models() -> Vec<Model> {
             output: 0.0,
             cached_input: None,
         }),
+        price_of: String::new(),
+        family: "demo".to_owned(),
+        vision: false,
+        structured: Structured::default(),
         parameters: vec!["max_tokens".to_owned(), "stop".to_owned()],
         tags: vec!["offline".to_owned(), "demo".to_owned()],
         mock: true,

@@ -43,13 +43,11 @@ pub(super) fn with_peers(mut brief: Brief, texts: &[&str]) -> Brief {
 fn request(brief: Brief, parameters: Parameters) -> Request {
     Request {
         model: "demo/extract".into(),
-        messages: vec![Message {
-            role: Role::User,
-            text: brief.question.clone(),
-        }],
+        messages: vec![Message::new(Role::User, brief.question.clone())],
         parameters,
         brief,
         deadline: Duration::from_secs(60),
+        format: None,
     }
 }
 

@@ -14,13 +14,11 @@ use crate::wire::sse::Decoder;
 fn request_of(parameters: Parameters) -> Request {
     Request {
         model: "p/m".into(),
-        messages: vec![Message {
-            role: Role::User,
-            text: "hello there".into(),
-        }],
+        messages: vec![Message::new(Role::User, "hello there")],
         parameters,
         brief: Brief::default(),
         deadline: Duration::from_secs(1),
+        format: None,
     }
 }
 

@@ -224,6 +224,7 @@ impl Board {
             parameters: asked.parameters,
             brief,
             deadline,
+            format: None,
         }
     }
 

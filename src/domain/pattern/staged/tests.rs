@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::analysis::{CacheUse, Member, Stage, Who};
-use crate::domain::chat::{Finish, Request, Task};
+use crate::domain::chat::{Bill, Finish, Request, Task};
 use crate::domain::money::Price;
 use crate::domain::parameters::Parameters;
 
@@ -97,14 +97,23 @@ fn answered(stage: usize, member: usize, text: &str) -> Input {
         call: CallId { stage, member },
         answer: answer(text),
         cached: false,
+        bill: Bill::default(),
     }
 }
 
 fn failed(stage: usize, member: usize) -> Input {
-    Input::Failed(
+    failed_with(
         CallId { stage, member },
         CallError::new(CallErrorKind::Overloaded, "busy"),
     )
+}
+
+fn failed_with(call: CallId, error: CallError) -> Input {
+    Input::Failed {
+        call,
+        error,
+        bill: Bill::default(),
+    }
 }
 
 /// What came out, in words.
@@ -393,6 +402,7 @@ fn money_is_counted_once_and_bounds_the_run() {
             call,
             answer: answer("y"),
             cached: true,
+            bill: Bill::default(),
         },
     );
     let outputs = drain(&mut capped);
@@ -448,8 +458,8 @@ proptest! {
             let (which, what) = script.next().unwrap_or((0, 0));
             let call = open[which % open.len()];
             machine.handle(at(step), match what {
-                0 | 1 => Input::Answered { call, answer: answer("text"), cached: what == 1 },
-                2 => Input::Failed(call, CallError::new(CallErrorKind::Connect, "gone")),
+                0 | 1 => Input::Answered { call, answer: answer("text"), cached: what == 1, bill: Bill::default() },
+                2 => failed_with(call, CallError::new(CallErrorKind::Connect, "gone")),
                 3 => Input::Delta(call, Delta::Text("t".into())),
                 _ if step > 40 => Input::Cancelled("enough".into()),
                 _ => Input::Delta(CallId { stage: 9, member: 9 }, Delta::Text("stray".into())),
