@@ -165,7 +165,7 @@ async fn providers(config: &Config) -> Vec<Finding> {
     let llm = Llm::new(models::settings(config));
     llm.refresh().await;
     let mut findings = Vec::new();
-    for provider in llm.providers() {
+    for provider in llm.providers(None) {
         let (state, text) = match (provider.status, provider.message.as_str()) {
             ("ready", _) => (
                 State::Well,

@@ -43,7 +43,7 @@ impl Models<'_> {
 
     /// Each configured provider's state as last seen.
     pub fn providers(&self) -> Vec<ProviderState> {
-        self.0.llm.providers()
+        self.0.llm.providers(None)
     }
 
     /// Really asks every configured provider for its models.
@@ -77,11 +77,19 @@ pub(super) fn settings(config: &Config) -> llm::Settings {
             config::Models::List(names) => Some(names.clone()),
         },
         concurrency: provider.concurrency,
+        owner: None,
+        public_only: false,
     };
     llm::Settings {
         providers: config.providers.iter().map(provider).collect(),
         demo: config.use_mock.unwrap_or(config.providers.is_empty()),
         max_calls: config.limits.max_calls,
+        connect: config.limits.connect_timeout,
+        first_token: config.limits.first_token_timeout,
+        idle: config.limits.token_timeout,
+        retries: config.limits.retries,
+        allowed: config.outbound_allow.clone(),
+        authorities: config.authorities.clone(),
         ..llm::Settings::default()
     }
 }

@@ -14,8 +14,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use crate::domain::network::Network;
 use check::Checker;
-pub use check::Network;
 pub use load::{Layers, Source};
 
 /// Everything Quire can be told, checked. Built once, at start.
@@ -43,6 +43,10 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Whose X-Forwarded headers are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Networks that are not public and that providers added by people who are not admins may be in.
+    pub outbound_allow: Vec<Network>,
+    /// PEM text of the authorities to trust in the place of those built in.
+    pub authorities: Option<String>,
     /// Who may make an account.
     pub registration: Registration,
     /// Analyses without an account; `None` leaves it to the default rule.
@@ -92,6 +96,14 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// For a connection without a request.
     pub idle_timeout: Duration,
+    /// To open a connection to a provider.
+    pub connect_timeout: Duration,
+    /// To the first piece of a model's answer.
+    pub first_token_timeout: Duration,
+    /// Between two pieces of it.
+    pub token_timeout: Duration,
+    /// Further tries of a call that failed for a reason that may pass.
+    pub retries: u32,
     /// For running work at shutdown.
     pub shutdown_timeout: Duration,
 }
@@ -246,7 +258,8 @@ pub fn load(layers: &Layers) -> Result<Config, Faults> {
     };
     let read = |path: &str| read_file(Path::new(path));
     let providers = providers::providers(&mut checker, &read, &environment);
-    let config = checked(&mut checker, providers);
+    let mut config = checked(&mut checker, providers);
+    config.authorities = authorities(&mut checker, &read);
     let faults = checker.gathered.faults;
     if faults.is_empty() {
         Ok(config)
@@ -275,6 +288,8 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         cors_origins: checker.origins("CORS_ORIGINS"),
         public_url: checker.url("PUBLIC_URL"),
         trusted_proxies: checker.networks("TRUSTED_PROXIES"),
+        outbound_allow: checker.networks("OUTBOUND_ALLOW"),
+        authorities: None,
         registration: match checker.choice("REGISTRATION") {
             "invite" => Registration::Invite,
             "closed" => Registration::Closed,
@@ -298,6 +313,19 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
     }
 }
 
+fn authorities(
+    checker: &mut Checker,
+    read: &dyn Fn(&str) -> Result<String, String>,
+) -> Option<String> {
+    let path = checker.given("QUIRE_CA_FILE")?;
+    match read(&path) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text),
+        Ok(_) => checker.fault("QUIRE_CA_FILE", "there is no PEM certificate in the file"),
+        Err(why) => checker.fault("QUIRE_CA_FILE", &why),
+    }
+    None
+}
+
 fn limits(checker: &mut Checker) -> Limits {
     Limits {
         max_upload: checker.number("MAX_UPLOAD_MB") << 20,
@@ -309,6 +337,10 @@ fn limits(checker: &mut Checker) -> Limits {
         header_timeout: checker.seconds("HEADER_TIMEOUT"),
         body_timeout: checker.seconds("BODY_TIMEOUT"),
         idle_timeout: checker.seconds("IDLE_TIMEOUT"),
+        connect_timeout: checker.seconds("CONNECT_TIMEOUT"),
+        first_token_timeout: checker.seconds("FIRST_TOKEN_TIMEOUT"),
+        token_timeout: checker.seconds("TOKEN_TIMEOUT"),
+        retries: checker.number("RETRIES") as u32,
         shutdown_timeout: checker.seconds("SHUTDOWN_TIMEOUT"),
     }
 }

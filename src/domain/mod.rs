@@ -11,6 +11,7 @@ pub mod export;
 pub mod id;
 pub mod model;
 pub mod money;
+pub mod network;
 pub mod parameters;
 pub mod pattern;
 pub mod prompt;

@@ -1,26 +1,24 @@
-//! One call, from request to result, on a thread of its own.
+//! One call, from request to result, on a thread of its own, and what it took.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::exchange::{ask_once, models_once};
-use super::retry::{self, Failure};
+use super::attempt::{self, Asking};
+use super::meter::Meter;
+use super::registry::Entry;
 use super::transport::CancelSlot;
-use super::{Inner, Provider, demo, fault};
+use super::{Inner, demo, fault};
 use crate::clock;
-use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Request};
-
-/// Fields that a model may refuse one after the other before the call is given up.
-const MOST_REFUSALS: usize = 4;
+use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta, Request};
 
 /// A call as it was wanted.
 pub(super) struct Wanted<'a> {
     pub request: &'a Request,
     /// When it was wanted: waiting in line counts.
     pub asked: Instant,
-    /// The caller's number for it.
-    pub key: u64,
+    /// Who is to be asked, and the model's name there; none for demo models and for those that are gone.
+    pub entry: Option<(&'a Entry, &'a str)>,
 }
 
 /// Runs a call to its end. `send` receives the pieces.
@@ -29,25 +27,27 @@ pub(super) fn run(
     wanted: &Wanted,
     slot: &Arc<CancelSlot>,
     send: &mut dyn FnMut(Delta),
+    bill: &mut Bill,
 ) -> Result<Answer, CallError> {
     if slot.is_cancelled() {
         return Err(fault::cancelled());
     }
-    let request = wanted.request;
+    let mut meter = Meter::new(wanted, send);
     slot.enter();
-    let result = guarded(|| match inner.provider_of(&request.model) {
-        Some((provider, name)) => {
+    let result = guarded(|| match wanted.entry {
+        Some((entry, name)) => {
             let asking = Asking {
                 inner,
-                provider,
+                entry,
+                provider: &entry.provider,
                 name,
                 wanted,
                 slot,
             };
-            ask(&asking, send)
+            attempt::ask(&asking, &mut meter)
         }
-        None if inner.settings.demo && request.model.starts_with("demo/") => {
-            play(inner, request, slot, send)
+        None if inner.settings.demo && wanted.request.model.starts_with("demo/") => {
+            play(inner, wanted.request, slot, &mut meter)
         }
         None => Err(CallError::new(
             CallErrorKind::Unavailable,
@@ -55,6 +55,7 @@ pub(super) fn run(
         )),
     });
     CancelSlot::leave();
+    *bill = meter.bill();
     // What a cancelled call says of itself is chance: "peer disconnected", or even a clean end.
     if slot.is_cancelled() {
         Err(fault::cancelled())
@@ -63,7 +64,8 @@ pub(super) fn run(
     }
 }
 
-fn guarded<T>(call: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallError> {
+/// A fault of ours in one answer must not take others with it.
+pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallError> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
         Err(CallError::new(
             CallErrorKind::Malformed,
@@ -76,109 +78,24 @@ fn play(
     inner: &Inner,
     request: &Request,
     slot: &CancelSlot,
-    send: &mut dyn FnMut(Delta),
+    meter: &mut Meter,
 ) -> Result<Answer, CallError> {
+    meter.begin();
     let answer = demo::answer(&request.model, request)?;
     for piece in answer.text.split_inclusive([' ', '\n']) {
         if slot.pause(inner.settings.demo_pause) {
             break;
         }
-        send(Delta::Text(piece.to_owned()));
+        meter.take(Delta::Text(piece.to_owned()));
     }
+    meter.answered(&answer.usage);
     Ok(answer)
 }
 
-/// A call at its provider.
-pub(super) struct Asking<'a> {
-    pub inner: &'a Inner,
-    pub provider: &'a Provider,
-    pub name: &'a str,
-    pub wanted: &'a Wanted<'a>,
-    pub slot: &'a Arc<CancelSlot>,
-}
-
-impl Asking<'_> {
+impl Wanted<'_> {
+    /// What is left of the time that the whole call may take.
     pub fn left(&self) -> Duration {
-        let gone = clock::instant().saturating_duration_since(self.wanted.asked);
-        self.wanted.request.deadline.saturating_sub(gone)
+        let gone = clock::instant().saturating_duration_since(self.asked);
+        self.request.deadline.saturating_sub(gone)
     }
-}
-
-/// Models change faster than any table of what they take: a field that one refuses is left out, and the
-/// model remembered by it. What may pass is tried again, unless something of the answer has been shown.
-fn ask(asking: &Asking, send: &mut dyn FnMut(Delta)) -> Result<Answer, CallError> {
-    let inner = asking.inner;
-    let mut taste = inner.taste(asking.provider, asking.name);
-    let (mut tries, mut shown) = (0, false);
-    loop {
-        let mut show = |delta| {
-            shown = true;
-            send(delta);
-        };
-        let failed = match ask_once(asking, &taste, &mut show) {
-            Ok(answer) => return Ok(answer),
-            Err(failed) => failed,
-        };
-        if let Some(field) = failed.unwelcome
-            && taste.refused.len() < MOST_REFUSALS
-            && !taste.refused.contains(&field)
-        {
-            inner.remember_refusal(&asking.wanted.request.model, &field);
-            taste.refused.push(field);
-            continue;
-        }
-        let mut error = failed.error;
-        let (left, spread) = (asking.left(), asking.wanted.key);
-        let failure = Failure {
-            error: &error,
-            tries,
-            left,
-            spread,
-        };
-        match retry::pause(&failure, &inner.settings).filter(|_| !shown && !failed.lasting) {
-            Some(wait) if !asking.slot.pause(wait) => tries += 1,
-            _ => {
-                if tries > 0 {
-                    error.detail += &format!(" (asked {} times)", tries + 1);
-                }
-                return Err(error);
-            }
-        }
-    }
-}
-
-/// The names of a provider's models, by its own list.
-pub(super) fn models(
-    inner: &Inner,
-    provider: &Provider,
-    slot: &Arc<CancelSlot>,
-) -> Result<Vec<String>, CallError> {
-    slot.enter();
-    let begun = clock::instant();
-    let mut tries = 0;
-    let result = loop {
-        let error = match guarded(|| models_once(inner, provider)) {
-            Ok(names) => break Ok(names),
-            Err(failed) => failed,
-        };
-        let gone = clock::instant().saturating_duration_since(begun);
-        let left = patience(inner).saturating_sub(gone);
-        let failure = Failure {
-            error: &error,
-            tries,
-            left,
-            spread: 0,
-        };
-        match retry::pause(&failure, &inner.settings) {
-            Some(wait) if !slot.pause(wait) => tries += 1,
-            _ => break Err(error),
-        }
-    };
-    CancelSlot::leave();
-    result
-}
-
-/// For a list of models, which nobody should have to wait for.
-pub(super) fn patience(inner: &Inner) -> Duration {
-    inner.settings.connect * 2
 }

@@ -120,10 +120,8 @@ mod tests {
     fn of_a_provider_s_list_the_known_come_first_and_the_mute_not_at_all() {
         let provider = |models: Option<Vec<String>>| Provider {
             id: "openai".into(),
-            base_url: None,
-            api_key: None,
             models,
-            concurrency: None,
+            ..Provider::default()
         };
         let list = |provider: &Provider, learned: &[&str]| -> Vec<String> {
             let learned: Vec<String> = learned.iter().map(|name| (*name).to_owned()).collect();

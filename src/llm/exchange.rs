@@ -3,9 +3,10 @@
 
 use ureq::http::HeaderMap;
 
-use super::call::{Asking, patience};
+use super::attempt::{Asking, patience};
 use super::receive::{MAX_ANSWER, read_some, read_whole, receive};
-use super::{Inner, Provider, fault};
+use super::{Inner, Provider, fault, pace};
+use crate::clock;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta};
 use crate::wire::openai;
 
@@ -66,10 +67,14 @@ pub(super) fn ask_once(
         .into_with_config()
         .limit(MAX_ANSWER as u64 + 1)
         .reader();
+    let header = |name: &str| header(&parts.headers, name);
     if !(200..300).contains(&status) {
-        return Err(refusal(status, &parts.headers, &read_some(&mut reader)));
+        return Err(refusal(status, &header, &read_some(&mut reader)));
     }
-    let content_type = header(&parts.headers, "content-type").unwrap_or_default();
+    if let Some(wait) = pace::after_answer(&header, clock::now()) {
+        asking.entry.hold_back(asking.name, wait, clock::now());
+    }
+    let content_type = header("content-type").unwrap_or_default();
     let mut stream = openai::Stream::default();
     receive(
         &mut reader,
@@ -90,11 +95,13 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn refusal(status: u16, headers: &HeaderMap, body: &str) -> Failed {
+fn refusal(status: u16, header: pace::Header, body: &str) -> Failed {
     if (300..400).contains(&status) {
         return fault::elsewhere(status).into();
     }
-    let error = openai::error(status, &|name| header(headers, name), body);
+    let mut error = openai::error(status, header, body);
+    let wait = pace::after_refusal(header, clock::now());
+    error.retry_after_ms = wait.map(|wait| wait.as_millis() as u64);
     let unwelcome = openai::unwelcome(body).filter(|_| matches!(status, 400 | 422));
     Failed {
         error,
@@ -115,7 +122,8 @@ pub(super) fn models_once(inner: &Inner, provider: &Provider) -> Result<Vec<Stri
     let (parts, body) = response.into_parts();
     let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();
     if status != 200 {
-        return Err(refusal(status, &parts.headers, &read_some(&mut reader)).error);
+        let header = |name: &str| header(&parts.headers, name);
+        return Err(refusal(status, &header, &read_some(&mut reader)).error);
     }
     openai::models(&read_whole(&mut reader)?).ok_or_else(|| {
         CallError::new(

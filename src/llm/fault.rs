@@ -1,12 +1,44 @@
 //! What ureq's errors mean for a call, in words for the person who waits for it.
 
 use std::io;
+use std::time::Duration;
 
 use crate::domain::chat::{CallError, CallErrorKind};
 
 /// We stopped it.
 pub(super) fn cancelled() -> CallError {
     CallError::new(CallErrorKind::Cancelled, "stopped")
+}
+
+/// As many calls wait as may.
+pub(super) fn busy() -> CallError {
+    CallError::new(
+        CallErrorKind::Unavailable,
+        "too many calls are waiting already",
+    )
+}
+
+/// The model's circuit is open.
+pub(super) fn open(left: Option<Duration>) -> CallError {
+    let when = match left {
+        Some(left) => format!("it is asked again in {} s", left.as_secs().max(1)),
+        None => "another call is finding out whether it is well again".to_owned(),
+    };
+    CallError::new(
+        CallErrorKind::Unavailable,
+        format!("the model failed several times in a row; {when}"),
+    )
+}
+
+/// The provider wants a longer pause than this call has time for.
+pub(super) fn throttled(wait: Duration) -> CallError {
+    let seconds = wait.as_secs().max(1);
+    let mut error = CallError::new(
+        CallErrorKind::RateLimited,
+        format!("the provider wants no call for {seconds} s, which is more than this one has"),
+    );
+    error.retry_after_ms = Some(wait.as_millis() as u64);
+    error
 }
 
 /// What came is no stream of events.
@@ -100,6 +132,11 @@ fn before_io(error: &io::Error) -> CallError {
             CallErrorKind::Timeout,
             "the provider did not answer within the time limit",
         ),
+        // Our own resolver says so.
+        PermissionDenied => (
+            CallErrorKind::Connect,
+            "the provider's address is in a private network, which only an admin may use",
+        ),
         // rustls says so when a certificate does not convince it.
         InvalidData => (
             CallErrorKind::Connect,
@@ -113,7 +150,7 @@ fn before_io(error: &io::Error) -> CallError {
 /// Whether the same call may fare better in a moment: a server that restarts refuses or hangs up, but a
 /// name, a certificate and an address stay wrong, and a connection that was slow has cost enough.
 pub(super) fn may_pass(error: &ureq::Error) -> bool {
-    matches!(error, ureq::Error::Io(error) if error.kind() != io::ErrorKind::InvalidData)
+    matches!(error, ureq::Error::Io(error) if !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::PermissionDenied))
 }
 
 /// Within the answer.

@@ -1,13 +1,11 @@
 //! Providers: a table of those we know, and what a configured one offers.
 
-use super::ProviderState;
-use super::catalogue;
+use crate::domain::id::UserId;
 use crate::domain::model::Availability;
-use crate::domain::time::Timestamp;
 use crate::wire::openai::Quirks;
 
 /// A configured provider. No `Debug`: it holds a key.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Provider {
     /// The first part of its models' ids.
     pub id: String,
@@ -19,6 +17,10 @@ pub struct Provider {
     pub models: Option<Vec<String>>,
     /// Calls at once, where it bears only so many.
     pub concurrency: Option<usize>,
+    /// The one person who may ask it; everyone when absent.
+    pub owner: Option<UserId>,
+    /// Asked at public addresses only, because its address was not given by an admin.
+    pub public_only: bool,
 }
 
 struct Row {
@@ -116,7 +118,7 @@ impl Provider {
             .map_or(PLAIN, |row| row.quirks)
     }
 
-    fn has_key(&self) -> bool {
+    pub(super) fn has_key(&self) -> bool {
         self.api_key.is_some()
             || self.base_url.is_some()
             || known(&self.id).is_none_or(|row| !row.needs_key)
@@ -130,27 +132,15 @@ impl Provider {
         }
     }
 
-    pub(super) fn state(
-        &self,
-        learned: &[String],
-        checked: Option<Timestamp>,
-        fault: Option<&str>,
-    ) -> ProviderState {
-        let status = match (self.availability(fault.is_some()), checked) {
-            (Availability::NeedsKey, _) => "needs_key",
-            (Availability::Unavailable, _) => "unavailable",
-            (Availability::Ready, None) => "unknown",
-            (Availability::Ready, Some(_)) => "ready",
-            (state, _) => state.as_str(),
+    /// Calls at once. A machine at home answers two questions slower than one after the other.
+    pub(super) fn bears(&self) -> usize {
+        const LOCAL: &[&str] = &["ollama", "lmstudio", "llamacpp"];
+        let usual = if LOCAL.contains(&self.id.as_str()) {
+            2
+        } else {
+            64
         };
-        ProviderState {
-            id: self.id.clone(),
-            status,
-            configured: self.has_key(),
-            models: catalogue::models_of(self, learned).len(),
-            checked,
-            message: fault.unwrap_or_default().to_owned(),
-        }
+        self.concurrency.unwrap_or(usual)
     }
 }
 
@@ -174,10 +164,7 @@ mod tests {
     fn another_address_has_plain_habits() {
         let mut provider = Provider {
             id: "openai".into(),
-            base_url: None,
-            api_key: None,
-            models: None,
-            concurrency: None,
+            ..Provider::default()
         };
         assert!(provider.quirks().max_completion_tokens);
         assert_eq!(provider.url("models"), "https://api.openai.com/v1/models");

@@ -2,39 +2,60 @@
 
 use std::time::Duration;
 
-use super::Settings;
 use crate::domain::chat::{CallError, CallErrorKind};
 
-/// A provider that asks for more than this is out for this run: better to go on without its model.
-const LONGEST: Duration = Duration::from_secs(30);
+/// The longest pause of our own; a provider may ask for more.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// What another try depends on.
 pub(super) struct Failure<'a> {
     pub error: &'a CallError,
     /// Tries before this one.
     pub tries: u32,
+    /// Further tries there may be.
+    pub retries: u32,
+    /// The longest first pause.
+    pub pause: Duration,
     /// Time left for the whole call.
     pub left: Duration,
-    /// Told apart by this, members of a panel that were turned away together do not come back together.
-    pub spread: u64,
+    /// By chance, from 0 to below 1: members that were turned away together shall not come back together.
+    pub dice: f64,
 }
 
-/// How long to wait before the next try; none when there should be none.
-pub(super) fn pause(failure: &Failure, settings: &Settings) -> Option<Duration> {
+/// What to do after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Try again after this long.
+    Again(Duration),
+    /// It would help, but the provider asks for more time than the call has.
+    TooLong(Duration),
+    /// It would not help.
+    Never,
+}
+
+/// Exponential back-off with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015): any pause
+/// between nothing and twice the last longest. Where the provider says how long, at least that.
+pub(super) fn next(failure: &Failure) -> Next {
     let error = failure.error;
-    if failure.tries >= settings.retries || !may_pass(error) {
-        return None;
+    if failure.tries >= failure.retries || !may_pass(error) {
+        return Next::Never;
     }
-    let own = settings.retry_pause * 3u32.saturating_pow(failure.tries);
-    let wait = match (error.retry_after_ms, error.kind) {
-        (Some(millis), _) => Duration::from_millis(millis).max(own),
-        // A limit by the minute is not over in a second.
-        (None, CallErrorKind::RateLimited) => own * 5,
-        (None, _) => own,
+    // A limit by the minute is not over in a second.
+    let scale = if error.kind == CallErrorKind::RateLimited {
+        4
+    } else {
+        1
     };
-    let wait = wait + wait / 1024 * (failure.spread % 256) as u32;
+    let ceiling = failure.pause * scale * 2u32.saturating_pow(failure.tries.min(16));
+    let jitter = ceiling.min(LONGEST).mul_f64(failure.dice.clamp(0.0, 1.0));
+    let asked = error.retry_after_ms.map(Duration::from_millis);
+    let wait = asked.map_or(jitter, |asked| asked.saturating_add(jitter / 4));
     // With less than half the time left a new answer would hardly be whole.
-    (wait <= LONGEST && wait * 2 < failure.left).then_some(wait)
+    if wait.saturating_mul(2) < failure.left {
+        Next::Again(wait)
+    } else {
+        asked.map_or(Next::Never, Next::TooLong)
+    }
 }
 
 /// Money, keys and refused requests do not get better by waiting.
@@ -57,45 +78,57 @@ mod tests {
     #[test]
     fn another_try_and_when() {
         use CallErrorKind::*;
-        let second = Duration::from_secs(1);
-        let settings = Settings {
-            retries: 2,
-            retry_pause: second,
-            ..Settings::default()
-        };
+        let again = |millis| Next::Again(Duration::from_millis(millis));
+        let too_long = |millis| Next::TooLong(Duration::from_millis(millis));
         for (kind, status, after, tries, left, expected) in [
-            (Overloaded, Some(503), None, 0, 300, Some(1_000)),
-            (Overloaded, Some(503), None, 1, 300, Some(3_000)),
-            (Overloaded, Some(503), None, 2, 300, None),
-            (Overloaded, None, None, 0, 2, None),
-            (RateLimited, Some(429), None, 0, 300, Some(5_000)),
-            (RateLimited, Some(429), Some(2_500), 0, 300, Some(2_500)),
-            (RateLimited, Some(429), Some(10), 0, 300, Some(1_000)),
-            (RateLimited, Some(429), Some(40_000), 0, 300, None),
-            (RateLimited, Some(429), Some(u64::MAX), 0, 300, None),
-            (Truncated, None, None, 0, 300, Some(1_000)),
-            (Connect, None, None, 0, 300, Some(1_000)),
-            (Timeout, None, None, 0, 300, None),
-            (Timeout, Some(504), None, 0, 300, Some(1_000)),
-            (Money, Some(429), Some(1_000), 0, 300, None),
-            (Auth, Some(401), None, 0, 300, None),
-            (Rejected, Some(400), None, 0, 300, None),
-            (Malformed, None, None, 0, 300, None),
-            (Cancelled, None, None, 0, 300, None),
+            (Overloaded, Some(503), None, 0, 300, again(500)),
+            (Overloaded, Some(529), None, 1, 300, again(1_000)),
+            (Overloaded, Some(503), None, 2, 300, Next::Never),
+            (Overloaded, None, None, 0, 1, Next::Never),
+            (RateLimited, Some(429), None, 0, 300, again(2_000)),
+            (RateLimited, Some(429), Some(2_500), 0, 300, again(3_000)),
+            (RateLimited, Some(429), Some(10), 0, 300, again(510)),
+            (RateLimited, Some(429), Some(40_000), 0, 300, again(40_500)),
+            (
+                RateLimited,
+                Some(429),
+                Some(40_000),
+                0,
+                60,
+                too_long(40_000),
+            ),
+            (
+                RateLimited,
+                Some(429),
+                Some(u64::MAX),
+                0,
+                300,
+                too_long(u64::MAX),
+            ),
+            (Truncated, None, None, 0, 300, again(500)),
+            (Connect, None, None, 0, 300, again(500)),
+            (Timeout, None, None, 0, 300, Next::Never),
+            (Timeout, Some(504), None, 0, 300, again(500)),
+            (Money, Some(429), Some(1_000), 0, 300, Next::Never),
+            (Auth, Some(401), None, 0, 300, Next::Never),
+            (Rejected, Some(400), None, 0, 300, Next::Never),
+            (Malformed, None, None, 0, 300, Next::Never),
+            (Cancelled, None, None, 0, 300, Next::Never),
         ] {
             let mut error = CallError::new(kind, "");
             (error.status, error.retry_after_ms) = (status, after);
-            let left = Duration::from_secs(left);
             let failure = Failure {
                 error: &error,
                 tries,
-                left,
-                spread: 0,
+                retries: 2,
+                pause: Duration::from_secs(1),
+                left: Duration::from_secs(left),
+                dice: 0.5,
             };
-            let found = pause(&failure, &settings).map(|wait| wait.as_millis() as u64);
             assert_eq!(
-                found, expected,
-                "{kind:?} {status:?} {after:?} after {tries} in {left:?}"
+                next(&failure),
+                expected,
+                "{kind:?} {status:?} {after:?} after {tries} with {left} s left"
             );
         }
     }
@@ -103,19 +136,18 @@ mod tests {
     #[test]
     fn those_turned_away_together_come_back_apart() {
         let error = CallError::new(CallErrorKind::Overloaded, "");
-        let settings = Settings::default();
-        let at = |spread| {
-            let left = Duration::from_secs(300);
-            pause(
-                &Failure {
-                    error: &error,
-                    tries: 0,
-                    left,
-                    spread,
-                },
-                &settings,
-            )
+        let at = |dice| {
+            next(&Failure {
+                error: &error,
+                tries: 0,
+                retries: 2,
+                pause: Duration::from_secs(1),
+                left: Duration::from_secs(300),
+                dice,
+            })
         };
-        assert!(at(0) < at(1) && at(255) < at(0).map(|wait| wait * 5 / 4));
+        assert_eq!(at(0.0), Next::Again(Duration::ZERO));
+        assert_eq!(at(0.25), Next::Again(Duration::from_millis(250)));
+        assert_eq!(at(1.0), Next::Again(Duration::from_secs(1)));
     }
 }

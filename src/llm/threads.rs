@@ -1,7 +1,7 @@
 //! Threads for calls: one a call, a bounded number at once in all and for each provider, the rest wait in
 //! line. Never the runtime's blocking pool, which cannot cancel what it runs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,19 +23,22 @@ struct Line {
     most: usize,
     busy: usize,
     started: u64,
-    lanes: Vec<Lane>,
+    /// Calls under way by lane; lanes without any are not there.
+    lanes: BTreeMap<u64, usize>,
     waiting: VecDeque<Waiting>,
     sweeping: bool,
 }
 
-/// What one provider bears.
-struct Lane {
-    most: usize,
-    busy: usize,
+/// Calls that share a limit: those to one provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lane {
+    pub id: u64,
+    /// Calls at once.
+    pub most: usize,
 }
 
 struct Waiting {
-    lane: usize,
+    lane: Lane,
     slot: Arc<CancelSlot>,
     job: Job,
 }
@@ -78,17 +81,13 @@ impl Drop for Running {
 }
 
 impl Threads {
-    /// `lanes` says how many calls each provider bears at once.
-    pub fn new(most: usize, lanes: impl Iterator<Item = usize>) -> Self {
-        let lane = |most: usize| Lane {
-            most: most.max(1),
-            busy: 0,
-        };
+    /// So many calls at once in all.
+    pub fn new(most: usize) -> Self {
         Self(Arc::new(Mutex::new(Line {
             most: most.max(1),
             busy: 0,
             started: 0,
-            lanes: lanes.map(lane).collect(),
+            lanes: BTreeMap::new(),
             waiting: VecDeque::new(),
             sweeping: false,
         })))
@@ -97,7 +96,7 @@ impl Threads {
     /// The job runs on a thread, now or when it is its turn; at once when it is cancelled before.
     pub fn start(
         &self,
-        lane: usize,
+        lane: Lane,
         job: impl FnOnce(&Arc<CancelSlot>) + Send + 'static,
     ) -> Result<Running, Refused> {
         let slot = Arc::new(CancelSlot::default());
@@ -181,25 +180,23 @@ impl Threads {
 }
 
 impl Line {
-    fn has_room(&self, lane: usize) -> bool {
-        self.busy < self.most
-            && self
-                .lanes
-                .get(lane)
-                .is_none_or(|lane| lane.busy < lane.most)
+    fn has_room(&self, lane: Lane) -> bool {
+        let busy = self.lanes.get(&lane.id).copied().unwrap_or(0);
+        self.busy < self.most && busy < lane.most.max(1)
     }
 
-    fn take(&mut self, lane: usize) {
+    fn take(&mut self, lane: Lane) {
         self.busy += 1;
-        if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.busy += 1;
-        }
+        *self.lanes.entry(lane.id).or_default() += 1;
     }
 
-    fn give_back(&mut self, lane: usize) {
+    fn give_back(&mut self, lane: Lane) {
         self.busy -= 1;
-        if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.busy -= 1;
+        if let Some(busy) = self.lanes.get_mut(&lane.id) {
+            *busy -= 1;
+            if *busy == 0 {
+                self.lanes.remove(&lane.id);
+            }
         }
     }
 
@@ -234,6 +231,8 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(600);
+    const WIDE: Lane = Lane { id: 0, most: 100 };
+    const NARROW: Lane = Lane { id: 1, most: 1 };
 
     /// A job that says its name, then waits until it is cancelled.
     fn job(
@@ -250,9 +249,9 @@ mod tests {
     #[test]
     fn those_over_the_limit_wait_for_their_turn() {
         let (tell, told) = mpsc::channel();
-        let threads = Threads::new(2, std::iter::empty());
+        let threads = Threads::new(2);
         let mut calls: Vec<Running> = (0..4)
-            .map(|name| threads.start(0, job(name, &tell)).unwrap())
+            .map(|name| threads.start(WIDE, job(name, &tell)).unwrap())
             .collect();
         let mut begun = [told.recv().unwrap().0, told.recv().unwrap().0];
         begun.sort_unstable();
@@ -265,11 +264,11 @@ mod tests {
     #[test]
     fn a_provider_with_few_places_does_not_hold_up_the_others() {
         let (tell, told) = mpsc::channel();
-        let threads = Threads::new(8, [1, 8].into_iter());
-        let first = threads.start(0, job(1, &tell)).unwrap();
+        let threads = Threads::new(8);
+        let first = threads.start(NARROW, job(1, &tell)).unwrap();
         assert_eq!(told.recv().unwrap(), (1, false));
-        let _second = threads.start(0, job(2, &tell)).unwrap();
-        let _other = threads.start(1, job(3, &tell)).unwrap();
+        let _second = threads.start(NARROW, job(2, &tell)).unwrap();
+        let _other = threads.start(WIDE, job(3, &tell)).unwrap();
         assert_eq!(told.recv().unwrap(), (3, false));
         drop(first);
         assert_eq!(told.recv().unwrap(), (2, false));
@@ -278,10 +277,10 @@ mod tests {
     #[test]
     fn who_is_cancelled_in_line_ends_at_once() {
         let (tell, told) = mpsc::channel();
-        let threads = Threads::new(1, std::iter::empty());
-        let _busy = threads.start(0, job(1, &tell)).unwrap();
+        let threads = Threads::new(1);
+        let _busy = threads.start(WIDE, job(1, &tell)).unwrap();
         assert_eq!(told.recv().unwrap(), (1, false));
-        let waiting = threads.start(0, job(2, &tell)).unwrap();
+        let waiting = threads.start(WIDE, job(2, &tell)).unwrap();
         waiting.cancel();
         assert_eq!(told.recv().unwrap(), (2, true));
     }
@@ -289,22 +288,22 @@ mod tests {
     #[test]
     fn a_panic_takes_nobody_s_place() {
         let (tell, told) = mpsc::channel();
-        let threads = Threads::new(1, std::iter::empty());
+        let threads = Threads::new(1);
         let _broken = threads
-            .start(0, |_: &Arc<CancelSlot>| panic!("on purpose"))
+            .start(WIDE, |_: &Arc<CancelSlot>| panic!("on purpose"))
             .unwrap();
-        let _next = threads.start(0, job(2, &tell)).unwrap();
+        let _next = threads.start(WIDE, job(2, &tell)).unwrap();
         assert_eq!(told.recv().unwrap(), (2, false));
     }
 
     #[test]
     fn the_line_has_an_end() {
-        let threads = Threads::new(1, std::iter::empty());
+        let threads = Threads::new(1);
         let (tell, _told) = mpsc::channel();
         let calls: Vec<_> = (0..MOST_WAITING as u32 + 1)
-            .map(|name| threads.start(0, job(name, &tell)))
+            .map(|name| threads.start(WIDE, job(name, &tell)))
             .collect();
         assert!(calls.iter().all(Result::is_ok));
-        assert!(threads.start(0, job(0, &tell)).is_err());
+        assert!(threads.start(WIDE, job(0, &tell)).is_err());
     }
 }

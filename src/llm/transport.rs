@@ -4,25 +4,31 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::config::Config;
 use ureq::http::Uri;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    ConnectionDetails, Connector, DefaultConnector, NextTimeout, ShutdownHandle,
+    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, ShutdownHandle, Transport,
 };
 
 use super::Settings;
+use crate::clock;
+use crate::domain::network::{Network, is_public};
 
-/// Where a call's socket can be found by whoever wants to stop it.
+/// Where a call's socket can be found by whoever wants to stop it, and what holds for that socket.
 #[derive(Default)]
 pub(super) struct CancelSlot {
     cancelled: AtomicBool,
     begun: AtomicBool,
+    public_only: AtomicBool,
+    read_by: Mutex<Option<Instant>>,
     socket: Mutex<Option<Weak<dyn ShutdownHandle>>>,
     woken: Condvar,
 }
@@ -49,6 +55,21 @@ impl CancelSlot {
 
     pub fn has_begun(&self) -> bool {
         self.begun.load(Ordering::SeqCst)
+    }
+
+    /// From now on only public addresses are connected to.
+    pub fn stay_public(&self) {
+        self.public_only.store(true, Ordering::SeqCst);
+    }
+
+    /// Something of the answer must have come by then, however much else comes.
+    pub fn read_by(&self, moment: Instant) {
+        *self.read_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
+    }
+
+    fn left_to_read(&self) -> Option<Duration> {
+        let moment = *self.read_by.lock().unwrap_or_else(PoisonError::into_inner);
+        moment.map(|moment| moment.saturating_duration_since(clock::instant()))
     }
 
     /// Waits, unless it is cancelled meanwhile. True when it was.
@@ -108,7 +129,7 @@ impl fmt::Debug for Cancellable {
 }
 
 impl Connector for Cancellable {
-    type Out = <DefaultConnector as Connector>::Out;
+    type Out = Timed;
 
     fn connect(
         &self,
@@ -132,13 +153,52 @@ impl Connector for Cancellable {
                 register(handle)
             }),
         };
-        self.0.connect(&details, chained)
+        let opened = self.0.connect(&details, chained)?;
+        Ok(opened.map(|transport| Timed(transport.boxed())))
     }
 }
 
-/// Knows `localhost` without asking: an image without /etc/hosts has nobody to ask.
+/// A connection whose reads end when the current call's next piece is due: lines that only keep the connection
+/// alive do not put that off.
+#[derive(Debug)]
+struct Timed(Box<dyn Transport>);
+
+impl Transport for Timed {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.0.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let left = CURRENT.with(|current| current.borrow().as_ref()?.left_to_read());
+        if let Some(left) = left {
+            if left.is_zero() {
+                return Err(ureq::Error::Timeout(timeout.reason));
+            }
+            timeout.per_read = Some(left.into());
+        }
+        self.0.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
+    }
+}
+
+/// Knows `localhost` without asking: an image without /etc/hosts has nobody to ask. What it finds is what is
+/// connected to, once; where a call must stay public, nothing else is found.
 #[derive(Debug, Default)]
-struct Names(DefaultResolver);
+struct Names {
+    system: DefaultResolver,
+    allowed: Vec<Network>,
+}
 
 impl Resolver for Names {
     fn resolve(
@@ -147,14 +207,39 @@ impl Resolver for Names {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        match local(uri) {
+        let found = match local(uri) {
             Some(address) => {
                 let mut found = self.empty();
                 found.push(address);
-                Ok(found)
+                found
             }
-            None => self.0.resolve(uri, config, timeout),
+            None => self.system.resolve(uri, config, timeout)?,
+        };
+        let stays_public = CURRENT.with(|current| {
+            let current = current.borrow();
+            let slot = current.as_ref();
+            slot.is_some_and(|slot| slot.public_only.load(Ordering::SeqCst))
+        });
+        if stays_public {
+            return self.public(&found);
         }
+        Ok(found)
+    }
+}
+
+impl Names {
+    // One private address among public ones is a trick or a mistake: nothing is connected to.
+    fn public(&self, found: &[SocketAddr]) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut kept = self.empty();
+        for address in found {
+            let ip = address.ip();
+            if !is_public(ip) && !self.allowed.iter().any(|network| network.contains(ip)) {
+                let fault = io::Error::new(io::ErrorKind::PermissionDenied, "not public");
+                return Err(ureq::Error::Io(fault));
+            }
+            kept.push(*address);
+        }
+        Ok(kept)
     }
 }
 
@@ -185,9 +270,11 @@ pub(super) fn agent(settings: &Settings) -> ureq::Agent {
         .user_agent(concat!("quire/", env!("CARGO_PKG_VERSION")))
         .timeout_resolve(Some(Duration::from_secs(5).min(settings.connect)))
         .timeout_connect(Some(settings.connect))
-        .timeout_recv_response(Some(settings.first_byte))
-        .timeout_per_read(Some(settings.idle))
+        .timeout_recv_response(Some(settings.first_token))
+        // Until the call says by when it wants what: see `read_by`.
+        .timeout_per_read(Some(settings.first_token))
         .timeout_per_write(Some(settings.idle))
+        .tls_config(tls(settings))
         .input_buffer_size(8 * 1024)
         .output_buffer_size(8 * 1024)
         .max_response_header_size(32 * 1024)
@@ -197,8 +284,23 @@ pub(super) fn agent(settings: &Settings) -> ureq::Agent {
     ureq::Agent::with_parts(
         config,
         Cancellable(DefaultConnector::new()),
-        Names::default(),
+        Names {
+            allowed: settings.allowed.clone(),
+            ..Names::default()
+        },
     )
+}
+
+fn tls(settings: &Settings) -> TlsConfig {
+    let Some(authorities) = &settings.authorities else {
+        return TlsConfig::default();
+    };
+    let found = parse_pem(authorities.as_bytes()).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    let roots = RootCerts::from(found);
+    TlsConfig::builder().root_certs(roots).build()
 }
 
 #[cfg(test)]

@@ -23,11 +23,10 @@ fn settings(provider: &Provider) -> Settings {
             id: "p".into(),
             base_url: Some(provider.base_url()),
             api_key: Some(KEY.into()),
-            models: None,
-            concurrency: None,
+            ..llm::Provider::default()
         }],
         demo: true,
-        first_byte: LONG,
+        first_token: LONG,
         idle: LONG,
         retries: 0,
         retry_pause: Duration::from_millis(5),
@@ -263,7 +262,7 @@ fn silence_has_an_end() {
         ),
     ]);
     let quick = Settings {
-        first_byte: SHORT,
+        first_token: SHORT,
         idle: SHORT,
         ..settings(&provider)
     };
@@ -572,10 +571,10 @@ async fn a_provider_says_which_models_it_has() {
         retries: 1,
         ..settings(&provider)
     });
-    assert_eq!(llm.providers()[0].status, "unknown");
+    assert_eq!(llm.providers(None)[0].status, "unknown");
     llm.refresh().await;
     assert_eq!(
-        (llm.providers()[0].status, llm.providers()[0].models),
+        (llm.providers(None)[0].status, llm.providers(None)[0].models),
         ("ready", 2)
     );
     let named = |name: &str| llm.find(None, name).map(|model| model.id);
@@ -595,7 +594,7 @@ async fn a_provider_says_which_models_it_has() {
         assert_eq!(named(name).as_deref(), id, "{name:?}");
     }
     llm.refresh().await;
-    let state = llm.providers().remove(0);
+    let state = llm.providers(None).remove(0);
     assert_eq!(state.status, "unavailable");
     assert!(state.message.contains("key"), "{}", state.message);
     let (_, availability) = llm

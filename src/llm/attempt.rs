@@ -1,0 +1,274 @@
+//! Asks a provider, and asks again where that can help: after failures that pass, without fields that the
+//! model does not take. Never once something of an answer was shown.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call::{Wanted, guarded};
+use super::exchange::{Failed, ask_once, models_once};
+use super::meter::Meter;
+use super::registry::{Entry, Held};
+use super::retry::{self, Failure, Next};
+use super::transport::CancelSlot;
+use super::{Inner, Provider, fault};
+use crate::clock;
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta};
+use crate::domain::parameters::Parameters;
+use crate::wire::openai::Taste;
+
+/// Fields that a model may refuse one after the other before the call is given up.
+const MOST_REFUSALS: usize = 4;
+
+/// A call at its provider.
+pub(super) struct Asking<'a> {
+    pub inner: &'a Inner,
+    pub entry: &'a Entry,
+    pub provider: &'a Provider,
+    pub name: &'a str,
+    pub wanted: &'a Wanted<'a>,
+    pub slot: &'a Arc<CancelSlot>,
+}
+
+impl Asking<'_> {
+    pub fn left(&self) -> Duration {
+        self.wanted.left()
+    }
+}
+
+/// Models change faster than any table of what they take: a field that one refuses is left out, and the
+/// model remembered by it. What may pass is tried again.
+pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
+    if asking.provider.public_only {
+        asking.slot.stay_public();
+    }
+    let mut taste = asking.inner.taste(asking.entry, asking.name);
+    let (mut tries, mut refusals) = (0, 0);
+    let parameters = &asking.wanted.request.parameters;
+    loop {
+        take_turn(asking)?;
+        meter.begin();
+        meter.dropped(left_out(parameters, &taste));
+        let settings = &asking.inner.settings;
+        asking.slot.read_by(clock::instant() + settings.first_token);
+        let mut take = |delta: Delta| {
+            asking.slot.read_by(clock::instant() + settings.idle);
+            meter.take(delta);
+        };
+        let failed = match ask_once(asking, &taste, &mut take) {
+            Ok(answer) => {
+                meter.answered(&answer.usage);
+                asking.entry.succeeded(asking.name);
+                return Ok(answer);
+            }
+            Err(failed) => failed,
+        };
+        meter.failed(&failed.error);
+        let (now, kind) = (clock::now(), failed.error.kind);
+        if asking.slot.is_cancelled() {
+            asking.entry.failed(asking.name, &fault::cancelled(), now);
+            return Err(failed.error);
+        }
+        asking.entry.failed(asking.name, &failed.error, now);
+        if let Some(field) = &failed.unwelcome
+            && refusals < MOST_REFUSALS
+            && !taste.refused.contains(field)
+        {
+            refusals += 1;
+            asking.entry.remember_refusal(asking.name, field);
+            taste.refused.push(field.clone());
+            continue;
+        }
+        let asked_to_wait = failed.error.retry_after_ms.map(Duration::from_millis);
+        if let Some(wait) = asked_to_wait.filter(|_| kind == CallErrorKind::RateLimited) {
+            asking.entry.hold_back(asking.name, wait, now);
+        }
+        match next(asking, &failed, tries, meter.has_shown()) {
+            Next::Again(wait) if !asking.slot.pause(wait) => tries += 1,
+            next => return Err(explained(failed.error, tries, next)),
+        }
+    }
+}
+
+fn next(asking: &Asking, failed: &Failed, tries: u32, shown: bool) -> Next {
+    if shown || failed.lasting {
+        return Next::Never;
+    }
+    let settings = &asking.inner.settings;
+    retry::next(&Failure {
+        error: &failed.error,
+        tries,
+        retries: settings.retries,
+        pause: settings.retry_pause,
+        left: asking.left(),
+        dice: dice(),
+    })
+}
+
+fn explained(mut error: CallError, tries: u32, next: Next) -> CallError {
+    if tries > 0 {
+        error.detail += &format!(" (asked {} times)", tries + 1);
+    }
+    if let Next::TooLong(wait) = next {
+        error.detail += &format!(
+            "; the provider wants us to wait {} s, which is more than this call has",
+            wait.as_secs().max(1)
+        );
+    }
+    error
+}
+
+/// Chance, good enough to spread tries: the standard library's hasher has random keys.
+fn dice() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    (random >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Waits as long as the provider wants, if there is time for it; refuses where the circuit is open.
+fn take_turn(asking: &Asking) -> Result<(), CallError> {
+    loop {
+        let now = clock::now();
+        let wait = match asking.entry.admit(asking.name, now) {
+            Ok(()) => return Ok(()),
+            Err(Held::Open(until)) => return Err(fault::open(until.map(|until| until.since(now)))),
+            Err(Held::Throttled(until)) => until.since(now),
+        };
+        if wait.saturating_mul(2) >= asking.left() {
+            return Err(fault::throttled(wait));
+        }
+        if asking.slot.pause(wait) {
+            return Err(fault::cancelled());
+        }
+    }
+}
+
+/// Names on the wire of parameters that vendors spell differently.
+const SPELLINGS: &[(&str, &[&str])] = &[
+    (
+        "max_tokens",
+        &[
+            "max_completion_tokens",
+            "max_output_tokens",
+            "maxOutputTokens",
+            "num_predict",
+        ],
+    ),
+    ("seed", &["random_seed"]),
+    ("top_p", &["topP"]),
+    ("top_k", &["topK"]),
+    ("stop", &["stop_sequences", "stopSequences"]),
+    (
+        "reasoning_effort",
+        &[
+            "reasoning",
+            "reasoning.effort",
+            "thinking",
+            "think",
+            "output_config",
+        ],
+    ),
+];
+
+/// What the person set and the model is not given, by its names in the glossary.
+fn left_out(parameters: &Parameters, taste: &Taste) -> Vec<String> {
+    let set = serde_json::to_value(parameters).unwrap_or_default();
+    let names = set.as_object().into_iter().flat_map(|set| set.keys());
+    let is_refused = |name: &str| {
+        let own = SPELLINGS.iter().find(|(known, _)| *known == name);
+        let others = own.map_or(&[] as &[&str], |(_, others)| others);
+        let refuses = |spelled: &str| taste.refused.iter().any(|field| field == spelled);
+        // `max_tokens` refused means that it is spelled in the newer way instead.
+        match name {
+            "max_tokens" => others.iter().any(|other| refuses(other)),
+            _ => refuses(name) || others.iter().any(|other| refuses(other)),
+        }
+    };
+    let is_unknown = |name: &str| {
+        !taste.accepted.is_empty() && !taste.accepted.iter().any(|known| known == name)
+    };
+    names
+        .filter(|name| *name != "timeout_s" && (is_refused(name) || is_unknown(name)))
+        .cloned()
+        .collect()
+}
+
+/// The names of a provider's models, by its own list.
+pub(super) fn models(
+    inner: &Inner,
+    provider: &Provider,
+    slot: &Arc<CancelSlot>,
+) -> Result<Vec<String>, CallError> {
+    if provider.public_only {
+        slot.stay_public();
+    }
+    slot.enter();
+    let begun = clock::instant();
+    let mut tries = 0;
+    let result = loop {
+        let error = match guarded(|| models_once(inner, provider)) {
+            Ok(names) => break Ok(names),
+            Err(failed) => failed,
+        };
+        let gone = clock::instant().saturating_duration_since(begun);
+        let failure = Failure {
+            error: &error,
+            tries,
+            retries: inner.settings.retries,
+            pause: inner.settings.retry_pause,
+            left: patience(inner).saturating_sub(gone),
+            dice: dice(),
+        };
+        match retry::next(&failure) {
+            Next::Again(wait) if !slot.pause(wait) => tries += 1,
+            _ => break Err(error),
+        }
+    };
+    CancelSlot::leave();
+    result
+}
+
+/// For a list of models, which nobody should have to wait for.
+pub(super) fn patience(inner: &Inner) -> Duration {
+    inner.settings.connect * 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_told_by_its_name_in_the_glossary() {
+        let parameters = Parameters {
+            temperature: Some(0.5),
+            max_tokens: Some(100),
+            seed: Some(1),
+            timeout_s: Some(60),
+            reasoning_effort: Some("low".into()),
+            ..Parameters::default()
+        };
+        for (accepted, refused, expected) in [
+            (&[] as &[&str], &[] as &[&str], &[] as &[&str]),
+            (
+                &["max_tokens", "seed", "reasoning_effort"],
+                &[],
+                &["temperature"],
+            ),
+            (
+                &[],
+                &["random_seed", "reasoning"],
+                &["reasoning_effort", "seed"],
+            ),
+            (&[], &["max_tokens"], &[]),
+            (&[], &["max_completion_tokens", "top_p"], &["max_tokens"]),
+        ] {
+            let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let taste = Taste {
+                accepted: owned(accepted),
+                refused: owned(refused),
+            };
+            let mut found = left_out(&parameters, &taste);
+            found.sort();
+            assert_eq!(found, expected, "{accepted:?} {refused:?}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A circuit breaker for one model: after several faults in a row it is not asked for a while, then once,
+//! to see. Pure: time comes in, a decision goes out. (M. Nygard, Release It!, "Circuit Breaker".)
+
+use std::time::Duration;
+
+use crate::domain::chat::CallErrorKind;
+use crate::domain::time::Timestamp;
+
+/// Faults in a row that open the circuit.
+const FAULTS: u32 = 5;
+/// How long it stays open the first time; twice as long after each try that failed too.
+const FIRST_PAUSE: Duration = Duration::from_secs(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// A try whose end was never told does not keep the circuit half open for ever.
+const LONGEST_TRY: Duration = Duration::from_secs(600);
+
+/// A model's circuit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Breaker {
+    faults: u32,
+    /// Times it opened since the last success.
+    opened: u32,
+    until: Option<Timestamp>,
+    /// Since when one call is out to see whether the model is well again.
+    trying: Option<Timestamp>,
+}
+
+/// A circuit's state, as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Circuit {
+    /// The model is asked as usual.
+    Closed,
+    /// It is not asked before this time.
+    Open(Timestamp),
+    /// One call is let through, or on its way, to see whether the model is well again.
+    HalfOpen,
+}
+
+impl Breaker {
+    pub fn circuit(&self, now: Timestamp) -> Circuit {
+        match self.until {
+            None => Circuit::Closed,
+            Some(until) if now < until => Circuit::Open(until),
+            Some(_) => Circuit::HalfOpen,
+        }
+    }
+
+    /// Whether a call may go out. Of several that come while the circuit is half open one may.
+    pub fn admit(&mut self, now: Timestamp) -> bool {
+        match self.circuit(now) {
+            Circuit::Closed => true,
+            Circuit::Open(_) => false,
+            Circuit::HalfOpen => {
+                let free = self
+                    .trying
+                    .is_none_or(|since| now.since(since) > LONGEST_TRY);
+                if free {
+                    self.trying = Some(now);
+                }
+                free
+            }
+        }
+    }
+
+    pub fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Counts faults of the model's side only: a refused request says nothing of its health, and a
+    /// provider that asks for patience is well.
+    pub fn failed(&mut self, now: Timestamp, kind: CallErrorKind) {
+        let was_try = self.trying.take().is_some();
+        if !is_fault(kind) {
+            if was_try && !matches!(kind, CallErrorKind::Cancelled) {
+                self.succeeded();
+            }
+            return;
+        }
+        self.faults = self.faults.saturating_add(1);
+        let still_open = matches!(self.circuit(now), Circuit::Open(_));
+        if was_try || (self.faults >= FAULTS && !still_open) {
+            let pause = FIRST_PAUSE * 2u32.saturating_pow(self.opened.min(8));
+            self.until = Some(now + pause.min(LONGEST_PAUSE));
+            self.opened += 1;
+        }
+    }
+}
+
+fn is_fault(kind: CallErrorKind) -> bool {
+    use CallErrorKind::{Connect, Empty, Malformed, Overloaded, Timeout, Truncated};
+    matches!(
+        kind,
+        Connect | Timeout | Overloaded | Malformed | Truncated | Empty
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use CallErrorKind::{Cancelled, Overloaded, RateLimited, Rejected};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + seconds * 1000)
+    }
+
+    fn broken() -> Breaker {
+        let mut breaker = Breaker::default();
+        for _ in 0..FAULTS {
+            assert!(breaker.admit(at(0)));
+            breaker.failed(at(0), Overloaded);
+        }
+        breaker
+    }
+
+    #[test]
+    fn it_opens_after_faults_in_a_row_and_lets_one_through_later() {
+        let mut breaker = broken();
+        assert_eq!(breaker.circuit(at(1)), Circuit::Open(at(20)));
+        assert!(!breaker.admit(at(19)));
+        assert!(breaker.admit(at(20)) && !breaker.admit(at(20)));
+        breaker.failed(at(21), Overloaded);
+        assert_eq!(breaker.circuit(at(21)), Circuit::Open(at(61)));
+        assert!(breaker.admit(at(61)));
+        breaker.succeeded();
+        assert_eq!(breaker.circuit(at(61)), Circuit::Closed);
+    }
+
+    #[test]
+    fn what_says_nothing_of_its_health_does_not_count() {
+        let mut breaker = Breaker::default();
+        for kind in [RateLimited, Rejected, Cancelled, CallErrorKind::Money] {
+            for _ in 0..FAULTS * 2 {
+                breaker.failed(at(0), kind);
+            }
+        }
+        assert_eq!(breaker.circuit(at(0)), Circuit::Closed);
+        // A try that somebody stopped leaves the next one to see.
+        let mut breaker = broken();
+        assert!(breaker.admit(at(30)));
+        breaker.failed(at(31), Cancelled);
+        assert_eq!(breaker.circuit(at(31)), Circuit::HalfOpen);
+        assert!(breaker.admit(at(31)));
+        // One that was told to wait has found the model well.
+        breaker.failed(at(32), RateLimited);
+        assert_eq!(breaker.circuit(at(32)), Circuit::Closed);
+    }
+
+    #[test]
+    fn calls_that_were_out_when_it_opened_do_not_prolong_the_pause() {
+        let mut breaker = broken();
+        breaker.failed(at(10), Overloaded);
+        assert_eq!(breaker.circuit(at(10)), Circuit::Open(at(20)));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_it_admits_again(steps in prop::collection::vec((0i64..400, 0u8..4), 0..60)) {
+            let (mut breaker, mut now) = (Breaker::default(), 0);
+            for (pause, what) in steps {
+                now += pause;
+                match what {
+                    0 => breaker.succeeded(),
+                    1 => { breaker.admit(at(now)); }
+                    2 => breaker.failed(at(now), Overloaded),
+                    _ => breaker.failed(at(now), Cancelled),
+                }
+                if let Circuit::Open(until) = breaker.circuit(at(now)) {
+                    prop_assert!(until.since(at(now)) <= LONGEST_PAUSE);
+                }
+            }
+            let later = at(now) + LONGEST_PAUSE + LONGEST_TRY + Duration::from_secs(1);
+            prop_assert!(breaker.admit(later));
+        }
+    }
+}

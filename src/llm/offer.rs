@@ -1,0 +1,161 @@
+//! What there is to ask: models, their names, and how their providers are doing. Asks nobody.
+
+use super::breaker::Circuit;
+use super::registry::{Entry, LastFailure, Source};
+use super::{Llm, catalogue, demo};
+use crate::clock;
+use crate::domain::id::UserId;
+use crate::domain::model::{Availability, Model};
+use crate::domain::time::Timestamp;
+
+/// A provider as last seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProviderState {
+    /// Its id: the first part of its models' ids.
+    pub id: String,
+    /// Where it comes from.
+    pub source: Source,
+    /// It belongs to one person.
+    pub own: bool,
+    /// `ready`, `needs_key`, `unknown` (not asked yet), `unavailable`, `throttled` or `circuit_open`; the
+    /// last two where that is so of all of its models that were asked lately.
+    pub status: &'static str,
+    /// It has what it needs to be asked.
+    pub configured: bool,
+    /// Models it offers, as far as known.
+    pub models: usize,
+    /// When it was last asked for its models.
+    pub checked: Option<Timestamp>,
+    /// Why its list of models could not be read, the provider's own words included: for admins. Empty when
+    /// all is well.
+    pub message: String,
+    /// The last call that failed.
+    pub last_failure: Option<LastFailure>,
+    /// Models that are not asked as usual: name, circuit, and until when the provider wants no call.
+    pub held: Vec<(String, Circuit, Option<Timestamp>)>,
+}
+
+impl Llm {
+    /// All models that this person may ask, their own providers' among them, and whether they can be asked
+    /// now.
+    pub fn models(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
+        let now = clock::now();
+        let mut all: Vec<(Model, Availability)> = Vec::new();
+        for entry in self.0.registry.of(user) {
+            let models = catalogue::models_of(&entry.provider, &entry.state().names);
+            all.extend(models.into_iter().map(|model| {
+                let name = model.id.split_once('/').map_or("", |(_, name)| name);
+                let state = entry.availability(name, now);
+                (model, state)
+            }));
+        }
+        if self.0.settings.demo {
+            let demo = demo::models().into_iter();
+            all.extend(demo.map(|model| (model, Availability::Ready)));
+        }
+        all
+    }
+
+    /// A model by its full id, an alias, or its bare name where only one provider has it. Where a provider
+    /// takes any name, `provider/whatever` is passed on as it stands.
+    pub fn find(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
+        let name = name.trim();
+        if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+            return None;
+        }
+        let models: Vec<Model> = self
+            .models(user)
+            .into_iter()
+            .map(|(model, _)| model)
+            .collect();
+        if let Some(model) = models.iter().find(|model| model.id == name) {
+            return Some(model.clone());
+        }
+        if let Some((entry, rest)) = self.0.registry.resolve(user, name)
+            && entry.provider.models.is_none()
+            && !rest.is_empty()
+        {
+            return Some(catalogue::describe(&entry.provider, rest));
+        }
+        let is_bare = |model: &&Model| {
+            model
+                .id
+                .split_once('/')
+                .is_some_and(|(_, bare)| bare == name)
+        };
+        let bare: Vec<&Model> = models.iter().filter(is_bare).collect();
+        match bare.as_slice() {
+            [one] => Some((*one).clone()),
+            // Aliases may be shared by models of several providers: the first configured one answers.
+            [] => {
+                let has_alias = |model: &&Model| {
+                    let mut aliases = model.aliases.iter();
+                    aliases.any(|alias| alias.eq_ignore_ascii_case(name))
+                };
+                models.iter().find(has_alias).cloned()
+            }
+            _ => None,
+        }
+    }
+
+    /// Where a model's calls go: part of what makes an answer repeatable.
+    pub fn endpoint(&self, user: Option<&UserId>, model: &str) -> String {
+        match self.0.registry.resolve(user, model) {
+            Some((entry, _)) => entry.provider.base().to_owned(),
+            None => "local".to_owned(),
+        }
+    }
+
+    /// Whether a person's call to this model goes out with their own key.
+    pub fn own_key(&self, user: Option<&UserId>, model: &str) -> bool {
+        let entry = self.0.registry.resolve(user, model);
+        entry.is_some_and(|(entry, _)| entry.provider.owner.is_some())
+    }
+
+    /// Every provider that a person may ask, as last seen.
+    pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderState> {
+        let now = clock::now();
+        let entries = self.0.registry.of(user);
+        entries.iter().map(|entry| entry.shown(now)).collect()
+    }
+
+    /// Whether the demo algorithms are offered.
+    pub fn has_demo(&self) -> bool {
+        self.0.settings.demo
+    }
+}
+
+impl Entry {
+    fn shown(&self, now: Timestamp) -> ProviderState {
+        let state = self.state();
+        let held = state.held(now);
+        let is_open = |(_, circuit, _): &(String, Circuit, Option<Timestamp>)| {
+            matches!(circuit, Circuit::Open(_))
+        };
+        let status = match (
+            self.provider.availability(state.fault.is_some()),
+            state.checked,
+        ) {
+            (Availability::Ready, _) if !held.is_empty() && held.iter().all(is_open) => {
+                "circuit_open"
+            }
+            (Availability::Ready, _) if held.iter().any(|(_, _, until)| until.is_some()) => {
+                "throttled"
+            }
+            (Availability::Ready, None) => "unknown",
+            (availability, _) => availability.as_str(),
+        };
+        ProviderState {
+            id: self.provider.id.clone(),
+            source: self.source,
+            own: self.provider.owner.is_some(),
+            status,
+            configured: self.provider.has_key(),
+            models: catalogue::models_of(&self.provider, &state.names).len(),
+            checked: state.checked,
+            message: state.fault.clone().unwrap_or_default(),
+            last_failure: state.last_failure.clone(),
+            held,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! How long a provider asks us to wait, by its headers: `retry-after` in seconds or as a date,
+//! `retry-after-ms`, and the vendors' counters of what is left. Pure.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::domain::time::Timestamp;
+
+/// Beyond this a provider's wish is not believed.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// A counter at zero holds back calls that nobody has refused yet; no longer than this.
+const LONGEST_BEFORE_REFUSAL: Duration = Duration::from_secs(60);
+
+/// Counters that come with an answer: what is left, and when it is full again. OpenAI and those like it say
+/// a length of time, Anthropic a date.
+const COUNTERS: &[(&str, &str)] = &[
+    (
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+    ),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    ("x-ratelimit-remaining", "x-ratelimit-reset"),
+    (
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+    ),
+    (
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+    ),
+    (
+        "anthropic-ratelimit-input-tokens-remaining",
+        "anthropic-ratelimit-input-tokens-reset",
+    ),
+    (
+        "anthropic-ratelimit-output-tokens-remaining",
+        "anthropic-ratelimit-output-tokens-reset",
+    ),
+];
+
+/// A header by its lower-case name.
+pub(super) type Header<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What a refusal asks for: its own words, else the counter that is used up.
+pub(super) fn after_refusal(header: Header, now: Timestamp) -> Option<Duration> {
+    let own = header("retry-after-ms")
+        .and_then(|text| length(&format!("{}ms", text.trim())))
+        .or_else(|| header("retry-after").and_then(|text| moment(&text, now)));
+    own.or_else(|| used_up(header, now)).filter(sensible)
+}
+
+/// What an answer lets expect: a pause when a counter has come to its end.
+pub(super) fn after_answer(header: Header, now: Timestamp) -> Option<Duration> {
+    used_up(header, now).map(|wait| wait.min(LONGEST_BEFORE_REFUSAL))
+}
+
+fn used_up(header: Header, now: Timestamp) -> Option<Duration> {
+    let wait = |(remaining, reset): &(&str, &str)| {
+        // Azure says -1 or 0 where it does not count; without a time to wait for, neither means anything.
+        let left = header(remaining)?.trim().parse::<f64>().ok()?;
+        (left == 0.0)
+            .then(|| moment(&header(reset)?, now))
+            .flatten()
+    };
+    COUNTERS.iter().filter_map(wait).max().filter(sensible)
+}
+
+fn sensible(wait: &Duration) -> bool {
+    !wait.is_zero() && *wait <= LONGEST
+}
+
+/// A length (`20`, `1.5`, `6s`, `1m30s`, `250ms`) or a moment (an HTTP date, RFC 3339, seconds or
+/// milliseconds since 1970).
+fn moment(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(number) = text.parse::<f64>() {
+        let at = match number {
+            number if number >= 1e12 => number,
+            number if number >= 1e9 => number * 1000.0,
+            number => return seconds(number),
+        };
+        return (at < 1e15).then(|| Timestamp::from_millis(at as i64).since(now));
+    }
+    length(text)
+        .or_else(|| date(text, now))
+        .or_else(|| http_date(text).map(|at| at.since(now)))
+}
+
+fn seconds(number: f64) -> Option<Duration> {
+    (0.0..1e9)
+        .contains(&number)
+        .then(|| Duration::from_secs_f64(number))
+}
+
+fn length(text: &str) -> Option<Duration> {
+    let mut sum = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        let unit = &rest[digits..];
+        let end = unit
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(unit.len());
+        sum += number
+            * match &unit[..end] {
+                "ms" => 0.001,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3600.0,
+                "d" => 86_400.0,
+                _ => return None,
+            };
+        rest = &unit[end..];
+    }
+    if text.is_empty() { None } else { seconds(sum) }
+}
+
+fn date(text: &str, now: Timestamp) -> Option<Duration> {
+    let at = humantime::parse_rfc3339_weak(text).ok()?;
+    let millis = at.duration_since(UNIX_EPOCH).ok()?.as_millis();
+    Some(Timestamp::from_millis(i64::try_from(millis).ok()?).since(now))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7; the two obsolete forms are not sent to us).
+fn http_date(text: &str) -> Option<Timestamp> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let mut parts = text.split_ascii_whitespace().skip(1);
+    let day: u32 = parts.next()?.parse().ok()?;
+    let month = parts.next().filter(|name| name.len() == 3)?;
+    let month = MONTHS.find(month).filter(|place| place % 3 == 0)? / 3 + 1;
+    let (year, time) = (parts.next()?, parts.next()?);
+    let text = format!("{year}-{month:02}-{day:02}T{time}Z");
+    let at = humantime::parse_rfc3339(&text).ok()?;
+    let millis = at.duration_since(UNIX_EPOCH).ok()?.as_millis();
+    Some(Timestamp::from_millis(i64::try_from(millis).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_793_985_600_000); // 2026-11-06T17:20:00Z
+
+    fn headers(given: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        move |name| {
+            let found = given.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        }
+    }
+
+    #[test]
+    fn refusals_say_when_to_come_back_in_many_ways() {
+        for (given, expected) in [
+            (&[("retry-after", "7")] as &[_], Some(7_000)),
+            (&[("retry-after", " 1.5 ")], Some(1_500)),
+            (
+                &[("retry-after-ms", "250"), ("retry-after", "7")],
+                Some(250),
+            ),
+            (
+                &[("retry-after", "Fri, 06 Nov 2026 17:20:30 GMT")],
+                Some(30_000),
+            ),
+            (&[("retry-after", "Fri, 06 Nov 2026 17:00:00 GMT")], None),
+            (&[("retry-after", "2026-11-06T17:21:00Z")], Some(60_000)),
+            (&[("retry-after", "soon")], None),
+            (&[("retry-after", "-3")], None),
+            (&[("retry-after", "1e300")], None),
+            (&[("retry-after", "")], None),
+            (
+                &[
+                    ("x-ratelimit-remaining-requests", "0"),
+                    ("x-ratelimit-reset-requests", "1m6s"),
+                ],
+                Some(66_000),
+            ),
+            (
+                &[
+                    ("x-ratelimit-remaining-tokens", "0"),
+                    ("x-ratelimit-reset-tokens", "20ms"),
+                    ("x-ratelimit-remaining-requests", "0"),
+                    ("x-ratelimit-reset-requests", "6s"),
+                ],
+                Some(6_000),
+            ),
+            (
+                &[
+                    ("anthropic-ratelimit-output-tokens-remaining", "0"),
+                    (
+                        "anthropic-ratelimit-output-tokens-reset",
+                        "2026-11-06T17:20:09Z",
+                    ),
+                ],
+                Some(9_000),
+            ),
+            (
+                &[
+                    ("x-ratelimit-remaining", "0"),
+                    ("x-ratelimit-reset", "1793985612000"),
+                ],
+                Some(12_000),
+            ),
+            (
+                &[
+                    ("x-ratelimit-remaining-requests", "-1"),
+                    ("x-ratelimit-reset-requests", "6s"),
+                ],
+                None,
+            ),
+            (&[("x-ratelimit-remaining-requests", "0")], None),
+            (&[], None),
+        ] {
+            let found = after_refusal(&headers(given), NOW).map(|wait| wait.as_millis());
+            assert_eq!(found, expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_used_up_the_last_holds_the_next_back_a_little() {
+        let given = headers(&[
+            ("x-ratelimit-remaining-requests", "0"),
+            ("x-ratelimit-reset-requests", "2h"),
+        ]);
+        assert_eq!(after_answer(&given, NOW), Some(LONGEST_BEFORE_REFUSAL));
+        let given = headers(&[
+            ("x-ratelimit-remaining-requests", "3"),
+            ("retry-after", "9"),
+        ]);
+        assert_eq!(after_answer(&given, NOW), None);
+    }
+}

@@ -1,0 +1,354 @@
+//! Providers at work: which there are, whose they are, and how each has fared lately. Decides who is asked
+//! under a name; asks nobody.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::Provider;
+use super::breaker::{Breaker, Circuit};
+use crate::clock;
+use crate::domain::chat::CallError;
+use crate::domain::id::UserId;
+use crate::domain::model::Availability;
+use crate::domain::time::Timestamp;
+
+/// Where a provider comes from. Of several with one name the last kind here answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A server on this machine that was found by itself.
+    Found,
+    /// The environment or the configuration file.
+    Configured,
+    /// Added by an admin, or by a person for themself.
+    Stored,
+}
+
+/// Models of one provider whose course is remembered. Beyond that it starts anew.
+const MOST_REMEMBERED: usize = 256;
+
+/// A provider and what is known of it.
+pub(super) struct Entry {
+    pub provider: Provider,
+    pub source: Source,
+    /// Its lane in `threads`.
+    pub lane: u64,
+    state: Mutex<State>,
+}
+
+/// What a provider's own list said and how its models have fared.
+#[derive(Default)]
+pub(super) struct State {
+    pub names: Vec<String>,
+    pub checked: Option<Timestamp>,
+    /// Why its list could not be read; none when it could.
+    pub fault: Option<String>,
+    pub last_failure: Option<LastFailure>,
+    models: BTreeMap<String, Course>,
+}
+
+/// How one model has fared.
+#[derive(Default)]
+struct Course {
+    breaker: Breaker,
+    /// The provider has asked us to wait until then.
+    throttled: Option<Timestamp>,
+    /// Fields by their names on the wire that it has refused.
+    refused: Vec<String>,
+}
+
+/// The last call to a provider that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastFailure {
+    /// When.
+    pub at: Timestamp,
+    /// The model's name at its provider.
+    pub model: String,
+    /// What was said, the provider's own words included: for admins.
+    pub message: String,
+}
+
+/// Why a model is not asked now.
+pub(super) enum Held {
+    /// It failed too often; until then, where that is known.
+    Open(Option<Timestamp>),
+    /// Its provider asked us to wait until then.
+    Throttled(Timestamp),
+}
+
+impl Entry {
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a model may be asked now.
+    pub fn admit(&self, model: &str, now: Timestamp) -> Result<(), Held> {
+        let mut state = self.state();
+        let Some(course) = state.models.get_mut(model) else {
+            return Ok(());
+        };
+        if let Some(until) = course.throttled.filter(|until| *until > now) {
+            return Err(Held::Throttled(until));
+        }
+        course.throttled = None;
+        if course.breaker.admit(now) {
+            return Ok(());
+        }
+        Err(Held::Open(match course.breaker.circuit(now) {
+            Circuit::Open(until) => Some(until),
+            _ => None,
+        }))
+    }
+
+    pub fn succeeded(&self, model: &str) {
+        let mut state = self.state();
+        // An answer proves more than a failed look at the list of models.
+        state.fault = None;
+        if let Some(course) = state.models.get_mut(model) {
+            course.breaker.succeeded();
+        }
+    }
+
+    pub fn failed(&self, model: &str, error: &CallError, now: Timestamp) {
+        let mut state = self.state();
+        state.course(model).breaker.failed(now, error.kind);
+        if error.kind != crate::domain::chat::CallErrorKind::Cancelled {
+            state.last_failure = Some(LastFailure {
+                at: now,
+                model: model.to_owned(),
+                message: error.detail.clone(),
+            });
+        }
+    }
+
+    /// The provider wants no call to this model for so long.
+    pub fn hold_back(&self, model: &str, wait: Duration, now: Timestamp) {
+        let mut state = self.state();
+        let course = state.course(model);
+        course.throttled = course.throttled.max(Some(now + wait));
+    }
+
+    pub fn refused(&self, model: &str) -> Vec<String> {
+        let state = self.state();
+        let course = state.models.get(model);
+        course.map_or_else(Vec::new, |course| course.refused.clone())
+    }
+
+    pub fn remember_refusal(&self, model: &str, field: &str) {
+        let mut state = self.state();
+        let refused = &mut state.course(model).refused;
+        if !refused.iter().any(|known| known == field) {
+            refused.push(field.to_owned());
+        }
+    }
+
+    pub fn learn(&self, found: Result<Vec<String>, CallError>) {
+        let mut state = self.state();
+        state.checked = Some(clock::now());
+        match found {
+            Ok(names) => (state.names, state.fault) = (names, None),
+            Err(error) => state.fault = Some(error.detail),
+        }
+    }
+
+    /// Whether a model can be asked now.
+    pub fn availability(&self, model: &str, now: Timestamp) -> Availability {
+        let state = self.state();
+        let course = state.models.get(model);
+        match self.provider.availability(state.fault.is_some()) {
+            Availability::Ready => {
+                course.map_or(Availability::Ready, |course| course.availability(now))
+            }
+            other => other,
+        }
+    }
+
+    /// Forgets what is held against a model, or against all.
+    pub fn reset(&self, model: Option<&str>) -> usize {
+        let mut state = self.state();
+        let mut count = 0;
+        for (name, course) in &mut state.models {
+            let held = course.breaker != Breaker::default() || course.throttled.is_some();
+            if held && model.is_none_or(|wanted| wanted == name) {
+                (course.breaker, course.throttled) = (Breaker::default(), None);
+                count += 1;
+            }
+        }
+        count
+    }
+}
+
+impl State {
+    fn course(&mut self, model: &str) -> &mut Course {
+        if self.models.len() >= MOST_REMEMBERED && !self.models.contains_key(model) {
+            self.models.clear();
+        }
+        self.models.entry(model.to_owned()).or_default()
+    }
+
+    /// The models that are not simply ready: open circuits, and until when calls are held back.
+    pub fn held(&self, now: Timestamp) -> Vec<(String, Circuit, Option<Timestamp>)> {
+        let held = self.models.iter().map(|(name, course)| {
+            let throttled = course.throttled.filter(|until| *until > now);
+            (name.clone(), course.breaker.circuit(now), throttled)
+        });
+        held.filter(|(_, circuit, throttled)| *circuit != Circuit::Closed || throttled.is_some())
+            .collect()
+    }
+}
+
+impl Course {
+    fn availability(&self, now: Timestamp) -> Availability {
+        if matches!(self.breaker.circuit(now), Circuit::Open(_)) {
+            Availability::CircuitOpen
+        } else if self.throttled.is_some_and(|until| until > now) {
+            Availability::Throttled
+        } else {
+            Availability::Ready
+        }
+    }
+}
+
+/// All providers.
+#[derive(Default)]
+pub(super) struct Registry {
+    entries: RwLock<Vec<Arc<Entry>>>,
+    lanes: AtomicU64,
+}
+
+impl Registry {
+    /// Puts these in the place of all of their kind. One that stays as it was keeps what is known of it.
+    pub fn replace(&self, source: Source, providers: Vec<Provider>) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let (old, mut kept): (Vec<_>, Vec<_>) =
+            entries.drain(..).partition(|entry| entry.source == source);
+        for provider in providers {
+            let same = old.iter().find(|entry| entry.provider == provider);
+            kept.push(same.cloned().unwrap_or_else(|| {
+                Arc::new(Entry {
+                    provider,
+                    source,
+                    lane: self.lanes.fetch_add(1, Ordering::Relaxed),
+                    state: Mutex::default(),
+                })
+            }));
+        }
+        kept.sort_by_key(|entry| entry.source != Source::Configured);
+        *entries = kept;
+    }
+
+    /// Every provider there is, whoever's.
+    pub fn all(&self) -> Vec<Arc<Entry>> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.clone()
+    }
+
+    /// Those that a person may ask, one a name: their own in the place of the house's, a stored one in the
+    /// place of a configured one.
+    pub fn of(&self, user: Option<&UserId>) -> Vec<Arc<Entry>> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let visible = |entry: &&Arc<Entry>| {
+            let owner = entry.provider.owner.as_ref();
+            owner.is_none() || owner == user
+        };
+        let rank = |entry: &Entry| (entry.provider.owner.is_some(), entry.source);
+        let mut chosen: Vec<Arc<Entry>> = Vec::new();
+        for entry in entries.iter().filter(visible) {
+            match chosen
+                .iter_mut()
+                .find(|other| other.provider.id == entry.provider.id)
+            {
+                Some(other) if rank(other) < rank(entry) => *other = entry.clone(),
+                Some(_) => {}
+                None => chosen.push(entry.clone()),
+            }
+        }
+        chosen
+    }
+
+    /// Who answers for a model's full id, and the model's name there.
+    pub fn resolve<'m>(
+        &self,
+        user: Option<&UserId>,
+        model: &'m str,
+    ) -> Option<(Arc<Entry>, &'m str)> {
+        let (id, name) = model.split_once('/')?;
+        let entry = self
+            .of(user)
+            .into_iter()
+            .find(|entry| entry.provider.id == id)?;
+        Some((entry, name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(id: &str, key: &str, owner: Option<&UserId>) -> Provider {
+        Provider {
+            id: id.into(),
+            api_key: Some(key.into()),
+            owner: owner.cloned(),
+            ..Provider::default()
+        }
+    }
+
+    #[test]
+    fn each_person_asks_their_own_provider_of_a_name_else_the_house_s() {
+        let ada = UserId::new(Timestamp::from_millis(1), 1);
+        let bob = UserId::new(Timestamp::from_millis(1), 2);
+        let registry = Registry::default();
+        registry.replace(Source::Found, vec![provider("ollama", "found", None)]);
+        registry.replace(
+            Source::Configured,
+            vec![
+                provider("openai", "house", None),
+                provider("ollama", "set", None),
+            ],
+        );
+        registry.replace(
+            Source::Stored,
+            vec![
+                provider("openai", "ada", Some(&ada)),
+                provider("groq", "admin", None),
+                provider("ollama", "admin", None),
+            ],
+        );
+        let key = |user: Option<&UserId>, model: &str| {
+            let (entry, _) = registry.resolve(user, model)?;
+            entry.provider.api_key.clone()
+        };
+        for (user, model, expected) in [
+            (Some(&ada), "openai/m", Some("ada")),
+            (Some(&bob), "openai/m", Some("house")),
+            (None, "openai/m", Some("house")),
+            (None, "groq/a/b", Some("admin")),
+            (None, "ollama/m", Some("admin")),
+            (None, "xai/m", None),
+            (None, "openai", None),
+        ] {
+            assert_eq!(key(user, model).as_deref(), expected, "{user:?} {model}");
+        }
+        assert_eq!(registry.of(Some(&bob)).len(), 3);
+        registry.replace(Source::Stored, Vec::new());
+        assert_eq!(key(Some(&ada), "openai/m").as_deref(), Some("house"));
+    }
+
+    #[test]
+    fn what_is_known_of_a_provider_outlives_a_change_of_the_others() {
+        let registry = Registry::default();
+        registry.replace(Source::Stored, vec![provider("a", "1", None)]);
+        registry.all()[0].remember_refusal("m", "top_k");
+        registry.replace(
+            Source::Stored,
+            vec![provider("b", "1", None), provider("a", "1", None)],
+        );
+        let known = |at: usize| registry.all()[at].refused("m");
+        assert_eq!((known(0), known(1)), (vec![], vec!["top_k".to_owned()]));
+        // Another key, another provider.
+        registry.replace(Source::Stored, vec![provider("a", "2", None)]);
+        assert_eq!(known(0), Vec::<String>::new());
+    }
+}
