@@ -78,6 +78,12 @@ pub const KINDS: &[Kind] = &[
         ],
         help: "source code and settings as they stand",
     },
+    Kind {
+        name: super::PICTURE,
+        content_type: "image/*",
+        extensions: &["png", "jpg", "jpeg", "gif", "webp"],
+        help: "PNG, JPEG, GIF and WebP up to 5 MB: shown to models that see; no text is read from them",
+    },
 ];
 
 /// The row of a kind.

@@ -8,6 +8,7 @@ mod json;
 mod kind;
 mod magic;
 mod markup;
+mod picture;
 #[cfg(test)]
 mod samples;
 mod table;
@@ -54,7 +55,7 @@ pub struct Extracted {
     pub content_type: &'static str,
     /// The encoding it was read in.
     pub encoding: String,
-    /// Pages with text; at least one.
+    /// Pages with text; at least one, unless it is a picture.
     pub pages: Vec<Page>,
     /// Words in all pages.
     pub words: u64,
@@ -75,6 +76,10 @@ pub enum Unreadable {
     Binary,
     /// Readable, but there are no words in it.
     NoText,
+    /// It begins as a picture and is none.
+    Damaged,
+    /// A picture that no model takes.
+    PictureTooLarge,
 }
 
 impl Unreadable {
@@ -90,6 +95,11 @@ impl Unreadable {
                 "this is not text in any known encoding, so not a supported type".to_owned()
             }
             Self::NoText => "there is no text in the file".to_owned(),
+            Self::Damaged => "the picture is damaged: its header cannot be read".to_owned(),
+            Self::PictureTooLarge => format!(
+                "a picture may have {} MB and {MOST_PIXELS} pixels a side, which is what models take; make it smaller",
+                MOST_PICTURE >> 20
+            ),
         }
     }
 }
@@ -99,6 +109,9 @@ pub const HEAD: usize = 64 * 1024;
 
 /// Tells from a file's first bytes that it is of no kind that can be read.
 pub fn recognise(head: &[u8]) -> Result<(), Unreadable> {
+    if picture::content_type(head).is_some() {
+        return Ok(());
+    }
     match magic::name_of(head) {
         Some(name) => Err(Unreadable::Unsupported(name)),
         None => Ok(()),
@@ -114,6 +127,9 @@ pub fn extract(bytes: &[u8], name: &str, limits: &Limits) -> Result<Extracted, U
         return Err(Unreadable::TooLarge);
     }
     recognise(bytes)?;
+    if picture::content_type(bytes).is_some() {
+        return show(bytes);
+    }
     let decoded = charset::decode(bytes)?;
     let mut notes = Vec::new();
     if decoded.replaced > 0 {
@@ -146,6 +162,33 @@ pub fn extract(bytes: &[u8], name: &str, limits: &Limits) -> Result<Extracted, U
         notes,
     })
 }
+
+/// Bytes of a picture, and pixels of its longer side, that every vendor takes.
+const MOST_PICTURE: usize = 5 << 20;
+const MOST_PIXELS: u32 = 8_000;
+
+/// A picture has no text; it is shown to models that see.
+fn show(bytes: &[u8]) -> Result<Extracted, Unreadable> {
+    let seen = picture::look(bytes).ok_or(Unreadable::Damaged)?;
+    if bytes.len() > MOST_PICTURE || seen.width.max(seen.height) > MOST_PIXELS {
+        return Err(Unreadable::PictureTooLarge);
+    }
+    let note = format!(
+        "a picture of {} x {} pixels: shown to models that see, no text is read from it",
+        seen.width, seen.height
+    );
+    Ok(Extracted {
+        kind: PICTURE,
+        content_type: seen.content_type,
+        encoding: String::new(),
+        pages: Vec::new(),
+        words: 0,
+        notes: vec![note],
+    })
+}
+
+/// The kind of a document that is a picture.
+pub const PICTURE: &str = "image";
 
 /// The dispatch: each kind to its reader.
 fn read(

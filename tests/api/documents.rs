@@ -236,7 +236,7 @@ fn what_cannot_be_taken_is_refused_and_leaves_nothing() {
         ("a.txt", &b"%PDF-1.7\n1 0 obj"[..], "pdf"),
         ("a.txt", b"PK\x03\x04\x14\0word/document.xml", "docx"),
         ("a.csv", b"\x7fELF\x02\x01\x01\0\0", "executable"),
-        ("a.md", b"\x89PNG\r\n\x1a\n\0\0\0", "png"),
+        ("a.md", b"MM\0*\0\0\0\x08\0\0\0", "tiff"),
         (
             "a.txt",
             b"text\0\0\0\x01\x02\x03\x04\x05 binary \0\0\0\0",
@@ -488,4 +488,21 @@ fn an_account_takes_its_documents_along() {
     assert_eq!(house.files("documents"), 1);
     let left = house.get(0, "/api/documents").expect(200);
     assert_eq!(left["documents"][0]["id"], mine["id"]);
+}
+
+#[test]
+fn a_picture_is_kept_as_it_is_and_a_damaged_one_says_so() {
+    let house = House::new();
+    let picture = include_bytes!("../data/screenshot.png");
+    let kept = house.send(0, "a.txt", picture).json();
+    assert_eq!(
+        (&kept["status"], &kept["kind"], &kept["words"]),
+        (&json!("processed"), &json!("image"), &json!(0)),
+        "{kept}"
+    );
+    assert_eq!(kept["content_type"], "image/png");
+    assert!(kept["message"].as_str().unwrap().contains("pixels"));
+    let damaged = house.send(0, "b.png", &picture[..20]).json();
+    assert_eq!(damaged["status"], "failed");
+    assert!(damaged["message"].as_str().unwrap().contains("damaged"));
 }

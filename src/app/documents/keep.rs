@@ -128,7 +128,7 @@ fn describe(job: &Job, outcome: std::result::Result<Extracted, String>) -> Resul
     document.status = DocumentStatus::Processed;
     document.content_type = extracted.content_type.to_owned();
     document.kind = extracted.kind.to_owned();
-    document.encoding = Some(extracted.encoding);
+    document.encoding = Some(extracted.encoding).filter(|name| !name.is_empty());
     document.pages = extracted.pages.len() as u32;
     document.words = extracted.words;
     document.message = match extracted.notes.is_empty() {

@@ -1,0 +1,144 @@
+//! Pictures: which kind, and how large, by their first bytes. Their content is for models that see; no text
+//! is read from them.
+
+/// A picture as its header describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picture {
+    /// `image/png`, `image/jpeg`, `image/gif` or `image/webp`: what the vendors take.
+    pub content_type: &'static str,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+}
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1A\n";
+
+/// The media type by the first bytes alone.
+pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
+    let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
+    [
+        (bytes.starts_with(PNG), "image/png"),
+        (bytes.starts_with(b"\xFF\xD8\xFF"), "image/jpeg"),
+        (
+            bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a"),
+            "image/gif",
+        ),
+        (is_webp, "image/webp"),
+    ]
+    .into_iter()
+    .find_map(|(is, name)| is.then_some(name))
+}
+
+/// What the header says; none for what is no such picture, or one without a sound header.
+pub fn look(bytes: &[u8]) -> Option<Picture> {
+    let content_type = content_type(bytes)?;
+    let (width, height) = match content_type {
+        "image/png" => png(bytes),
+        "image/jpeg" => jpeg(bytes),
+        "image/gif" => Some((little(bytes, 6, 2)?, little(bytes, 8, 2)?)),
+        _ => webp(bytes),
+    }?;
+    (width > 0 && height > 0).then_some(Picture {
+        content_type,
+        width,
+        height,
+    })
+}
+
+fn big(bytes: &[u8], at: usize, count: usize) -> Option<u32> {
+    let part = bytes.get(at..at.checked_add(count)?)?;
+    Some(part.iter().fold(0, |sum, &byte| sum << 8 | u32::from(byte)))
+}
+
+fn little(bytes: &[u8], at: usize, count: usize) -> Option<u32> {
+    let part = bytes.get(at..at.checked_add(count)?)?;
+    let sum = |sum, &byte: &u8| sum << 8 | u32::from(byte);
+    Some(part.iter().rev().fold(0, sum))
+}
+
+// The first chunk is IHDR (W3C PNG, 11.2.1).
+fn png(bytes: &[u8]) -> Option<(u32, u32)> {
+    (bytes.get(12..16)? == b"IHDR").then_some((big(bytes, 16, 4)?, big(bytes, 20, 4)?))
+}
+
+// Segments up to the frame's header (ITU T.81, B.2.2); a frame's marker is C0 to CF without C4, C8 and CC.
+fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
+    let mut at = 2;
+    loop {
+        while *bytes.get(at)? == 0xFF && *bytes.get(at + 1)? == 0xFF {
+            at += 1;
+        }
+        let marker = (*bytes.get(at)? == 0xFF).then_some(*bytes.get(at + 1)?)?;
+        if matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) {
+            return Some((big(bytes, at + 7, 2)?, big(bytes, at + 5, 2)?));
+        }
+        let has_no_length = matches!(marker, 0x01 | 0xD0..=0xD8);
+        let length = if has_no_length {
+            0
+        } else {
+            big(bytes, at + 2, 2).filter(|length| *length >= 2)?
+        };
+        at += 2 + length as usize;
+    }
+}
+
+// RFC 9649: the first chunk is VP8X, VP8L or VP8 (with a space).
+fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
+    match bytes.get(12..16)? {
+        b"VP8X" => Some((little(bytes, 24, 3)? + 1, little(bytes, 27, 3)? + 1)),
+        b"VP8L" if bytes.get(20) == Some(&0x2F) => {
+            let bits = little(bytes, 21, 4)?;
+            Some(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1))
+        }
+        b"VP8 " if bytes.get(23..26) == Some(b"\x9D\x01\x2A") => Some((
+            little(bytes, 26, 2)? & 0x3FFF,
+            little(bytes, 28, 2)? & 0x3FFF,
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JPEG: &[u8] =
+        b"\xFF\xD8\xFF\xE0\0\x04\0\0\xFF\xFF\xC4\0\x03\0\xFF\xC2\0\x0B\x08\0\x20\0\x40";
+    const WEBP_X: &[u8] = b"RIFF\0\0\0\0WEBPVP8X\0\0\0\0\0\0\0\0\x0F\0\0\x07\0\0";
+    const WEBP_L: &[u8] = b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2F\x0F\xC0\x01\0";
+    const WEBP_Y: &[u8] = b"RIFF\0\0\0\0WEBPVP8 \0\0\0\0\0\0\0\x9D\x01\x2A\x10\0\x08\0";
+    const PNG_FILE: &[u8] = include_bytes!("../../tests/data/screenshot.png");
+
+    #[test]
+    fn size_and_kind_by_the_header() {
+        for (bytes, expected) in [
+            (JPEG, Some(("image/jpeg", 64, 32))),
+            (b"GIF89a\x10\0\x08\0", Some(("image/gif", 16, 8))),
+            (WEBP_X, Some(("image/webp", 16, 8))),
+            (WEBP_L, Some(("image/webp", 16, 8))),
+            (WEBP_Y, Some(("image/webp", 16, 8))),
+            (b"GIF89a\0\0\x08\0", None),
+            (b"\x89PNG\r\n\x1A\n", None),
+            (b"RIFF\0\0\0\0WAVE", None),
+            (b"plain", None),
+            (b"", None),
+        ] {
+            let found = look(bytes).map(|seen| (seen.content_type, seen.width, seen.height));
+            assert_eq!(found, expected, "{bytes:?}");
+        }
+        assert_eq!(
+            look(PNG_FILE).map(|seen| seen.content_type),
+            Some("image/png")
+        );
+    }
+
+    #[test]
+    fn a_header_that_is_cut_anywhere_is_none() {
+        for whole in [JPEG, WEBP_X, WEBP_L, WEBP_Y, &PNG_FILE[..24]] {
+            for end in 0..whole.len() {
+                assert_eq!(look(&whole[..end]), None, "{end} of {whole:?}");
+            }
+        }
+    }
+}
