@@ -63,12 +63,14 @@ pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallErro
             }
             Err(failed) => failed,
         };
-        meter.failed(&failed.error);
         let (now, kind) = (clock::now(), failed.error.kind);
         if asking.slot.is_cancelled() {
+            // Whatever it says of itself: it was under way.
+            meter.failed(&fault::cancelled());
             asking.entry.failed(asking.name, &fault::cancelled(), now);
             return Err(failed.error);
         }
+        meter.failed(&failed.error);
         asking.entry.failed(asking.name, &failed.error, now);
         if let Some(field) = &failed.unwelcome
             && refusals < MOST_REFUSALS

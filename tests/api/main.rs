@@ -8,6 +8,7 @@ mod durability;
 mod history;
 mod limits;
 mod providers;
+mod resilience;
 mod routes;
 mod stream;
 mod support;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use quire::domain::chat::{
-    Answer, Brief, CallError, CallErrorKind, Delta, Finish, Message, Peer, Request, Role, Source,
-    Task,
+    Answer, Bill, Brief, CallError, CallErrorKind, Delta, Finish, Message, Peer, Request, Role,
+    Source, Task,
 };
 use quire::domain::model::Availability;
 use quire::domain::parameters::Parameters;
@@ -17,7 +17,7 @@ const KEY: &str = "sk-test-0123456789abcdefghij";
 const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(30);
 
-fn settings(provider: &Provider) -> Settings {
+pub fn settings(provider: &Provider) -> Settings {
     Settings {
         providers: vec![llm::Provider {
             id: "p".into(),
@@ -35,7 +35,7 @@ fn settings(provider: &Provider) -> Settings {
     }
 }
 
-fn request(model: &str) -> Request {
+pub fn request(model: &str) -> Request {
     Request {
         model: format!("p/{model}"),
         messages: vec![Message::new(Role::User, "Say hello.")],
@@ -47,12 +47,12 @@ fn request(model: &str) -> Request {
 }
 
 /// A call that can be listened to.
-struct Call {
-    running: Running,
-    events: mpsc::Receiver<(u64, CallEvent)>,
+pub struct Call {
+    pub running: Running,
+    pub events: mpsc::Receiver<(u64, CallEvent)>,
 }
 
-fn call(llm: &Llm, request: Request) -> Call {
+pub fn call(llm: &Llm, request: Request) -> Call {
     let (tell, events) = mpsc::channel(64);
     Call {
         running: llm.start(7, None, request, tell),
@@ -60,11 +60,16 @@ fn call(llm: &Llm, request: Request) -> Call {
     }
 }
 
-type Result = std::result::Result<Answer, CallError>;
+pub type Result = std::result::Result<Answer, CallError>;
 
 impl Call {
     /// All that it told, and its one end.
-    fn end(mut self) -> (String, Result) {
+    fn end(self) -> (String, Result) {
+        let (text, result, _) = self.whole();
+        (text, result)
+    }
+    /// The same with its bill.
+    pub fn whole(mut self) -> (String, Result, Bill) {
         let mut text = String::new();
         loop {
             let (key, event) = self.events.blocking_recv().expect("a call tells its end");
@@ -72,9 +77,9 @@ impl Call {
             match event {
                 CallEvent::Delta(Delta::Text(piece)) => text += &piece,
                 CallEvent::Delta(Delta::Reasoning(_)) => {}
-                CallEvent::Finished { result, .. } => {
+                CallEvent::Finished { result, bill } => {
                     assert_eq!(self.events.blocking_recv(), None, "nothing follows the end");
-                    return (text, result);
+                    return (text, result, *bill);
                 }
             }
         }
@@ -87,11 +92,11 @@ impl Call {
     }
 }
 
-fn event(text: &str) -> String {
+pub fn event(text: &str) -> String {
     format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
 }
 
-fn hello() -> String {
+pub fn hello() -> String {
     event("hello")
         + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
 }
