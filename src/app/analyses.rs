@@ -2,12 +2,13 @@
 //! driving the engine's; here stands what a person may ask for and what is checked first.
 
 mod check;
+mod material;
 
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::crypto;
 use crate::domain::analysis::{Analysis, NewAnalysis, Plan, StageAnswer, Status};
-use crate::domain::chat::{Source, Usage};
+use crate::domain::chat::Usage;
 use crate::domain::event::Estimate;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
@@ -24,9 +25,7 @@ use crate::store::audit::{self, Entry};
 use crate::store::{StoreError, Writer, analyses, events};
 
 pub use check::Wanted;
-
-/// Characters of passages that enter a prompt: about 6,000 tokens, which every current model can read.
-const SOURCE_BUDGET: usize = 24_000;
+pub(super) use material::Material;
 
 /// Use cases around analyses.
 pub struct Analyses<'a>(pub(super) &'a App);
@@ -88,8 +87,8 @@ impl Analyses<'_> {
     pub async fn forecast(&self, caller: Option<&Caller>, wanted: Wanted) -> Result<Forecast> {
         let new = self.check(caller, wanted).await?;
         let user = caller.map(|caller| &caller.user);
-        let sources = self.sources(user, &new).await?;
-        let plan = self.0.plan(user, &new, sources)?;
+        let material = self.material(user, &new).await?;
+        let plan = self.0.plan(user, &new, material)?;
         Ok(Forecast {
             calls: estimate::calls(&plan),
             plan,
@@ -97,8 +96,9 @@ impl Analyses<'_> {
     }
 
     async fn begin(&self, user: Option<UserId>, new: NewAnalysis, now: Timestamp) -> Result<Begun> {
-        let sources = self.sources(user.as_ref(), &new).await?;
-        let plan = self.0.plan(user.as_ref(), &new, sources)?;
+        let material = self.material(user.as_ref(), &new).await?;
+        let plan = self.0.plan(user.as_ref(), &new, material)?;
+        let pictures = self.pictures(user.as_ref(), &plan).await?;
         let forecast = estimate::total(&estimate::calls(&plan));
         within_budget(new.budget, forecast.cost_usd)?;
         let id = AnalysisId::new(now, crypto::random_number()?);
@@ -124,6 +124,7 @@ impl Analyses<'_> {
             .then(|| CancelOnDrop::new(self.0.engine.clone(), id.clone()));
         let machine = Staged::new(id.clone(), plan, forecast);
         let run = Run {
+            pictures,
             id: id.clone(),
             user,
             machine,
@@ -145,18 +146,6 @@ impl Analyses<'_> {
             finished,
             guard,
         })
-    }
-
-    async fn sources(&self, user: Option<&UserId>, new: &NewAnalysis) -> Result<Vec<Source>> {
-        match user {
-            Some(user) if !new.documents.is_empty() => {
-                self.0
-                    .documents()
-                    .passages_for(user, &new.documents, &new.prompt, SOURCE_BUDGET)
-                    .await
-            }
-            _ => Ok(Vec::new()),
-        }
     }
 
     /// One analysis with its results.
@@ -366,11 +355,15 @@ impl Analyses<'_> {
         }
         let forecast = estimate::total(&estimate::calls(&analysis.plan));
         let cache = analysis.plan.cache;
+        let pictures = self
+            .pictures(analysis.user.as_ref(), &analysis.plan)
+            .await?;
         let machine = match analysis.started {
             None => Staged::new(id.clone(), analysis.plan, forecast),
             Some(started) => Staged::restore(id.clone(), analysis.plan, forecast, started, answers),
         };
         self.0.engine.resume(Run {
+            pictures,
             id,
             user: analysis.user,
             machine,

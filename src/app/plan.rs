@@ -1,10 +1,10 @@
 //! From a checked request to a plan: who takes part, who writes the answer, which passages enter, and
 //! the numbers that make a repetition exact.
 
+use super::analyses::Material;
 use super::{App, Error, Kind, Result};
 use crate::crypto::{self, sha256};
 use crate::domain::analysis::{Member, NewAnalysis, Plan};
-use crate::domain::chat::Source;
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::Pattern;
@@ -28,15 +28,17 @@ impl App {
         &self,
         user: Option<&UserId>,
         new: &NewAnalysis,
-        sources: Vec<Source>,
+        material: Material,
     ) -> Result<Plan> {
         let pattern = self
             .patterns()
             .iter()
             .find(|pattern| pattern.id == new.pattern)
             .ok_or_else(Error::missing)?;
-        let member = |id: &String| -> Result<Member> {
+        let mut models = Vec::new();
+        let mut member = |id: &String| -> Result<Member> {
             let model = self.llm.find(None, id).ok_or_else(Error::missing)?;
+            models.push(model.clone());
             let own = new.model_parameters.get(id).cloned().unwrap_or_default();
             Ok(Member {
                 model: model.id,
@@ -44,7 +46,11 @@ impl App {
                 price: model.price,
             })
         };
-        let members = new.models.iter().map(member).collect::<Result<Vec<_>>>()?;
+        let members = new
+            .models
+            .iter()
+            .map(&mut member)
+            .collect::<Result<Vec<_>>>()?;
         let synthesiser = match &new.ultra_model {
             Some(id) => member(id)?,
             None => member(&self.choose_synthesiser(&new.models))?,
@@ -55,7 +61,9 @@ impl App {
             members,
             synthesiser,
             stages: pattern.plan_stages(),
-            sources,
+            notes: material.notes(&models),
+            sources: material.sources,
+            pictures: material.pictures,
             nonce: self.nonce(user, new),
             seed: seed(new),
             cache: new.cache,

@@ -72,6 +72,23 @@ pub struct Plan {
     pub cache: CacheUse,
     /// No stage begins once this much has been spent.
     pub budget: Option<MicroDollars>,
+    /// Pictures that are shown to members that see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<Picture>,
+    /// What a reader of the result should know before anything has happened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// A document that is a picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Which document.
+    pub document: DocumentId,
+    /// Its file name.
+    pub name: String,
+    /// Its media type.
+    pub content_type: String,
 }
 
 /// A model and how it is called.

@@ -13,7 +13,7 @@ use super::journal::Journal;
 use super::{Run, Shared, answers};
 use crate::clock;
 use crate::domain::analysis::CacheUse;
-use crate::domain::chat::{Bill, CallError, CallErrorKind, Request};
+use crate::domain::chat::{Bill, CallError, CallErrorKind, Image, Request};
 use crate::domain::id::UserId;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::pattern::{CallId, Input, Outcome, Output};
@@ -53,6 +53,7 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
         machine: run.machine,
         user: run.user,
         cache: run.cache,
+        pictures: run.pictures,
         calls: HashMap::new(),
         keys: HashMap::new(),
         events,
@@ -89,6 +90,7 @@ struct Driver {
     machine: Staged,
     user: Option<UserId>,
     cache: CacheUse,
+    pictures: Vec<Image>,
     /// Dropping a call cancels it.
     calls: HashMap<CallId, Running>,
     /// Cache key and model of each call whose answer shall be kept.
@@ -152,7 +154,8 @@ impl Driver {
         }
     }
 
-    async fn call(&mut self, call: CallId, request: Request) {
+    async fn call(&mut self, call: CallId, mut request: Request) {
+        self.show_pictures(&mut request);
         // Anonymous answers are nobody's and are not kept.
         if let (Some(user), true) = (
             &self.user,
@@ -186,6 +189,18 @@ impl Driver {
                 .llm
                 .start(pack(call), self.user.as_ref(), request, self.events.clone());
         self.calls.insert(call, running);
+    }
+
+    fn show_pictures(&self, request: &mut Request) {
+        if self.pictures.is_empty() {
+            return;
+        }
+        let model = self.shared.llm.find(self.user.as_ref(), &request.model);
+        if model.is_some_and(|model| model.vision)
+            && let Some(question) = request.messages.last_mut()
+        {
+            question.images = self.pictures.clone();
+        }
     }
 
     fn take_in(&mut self, call: CallId, event: CallEvent) {

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::clock;
 use crate::domain::analysis::CacheUse;
+use crate::domain::chat::Image;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::pattern::Outcome;
 use crate::domain::pattern::staged::Staged;
@@ -63,6 +64,8 @@ pub struct Run {
     pub machine: Staged,
     /// Use of stored answers, as planned.
     pub cache: CacheUse,
+    /// What members that see are shown beside every question.
+    pub pictures: Vec<Image>,
     /// Number of the last event stored so far; 0 for a new run.
     pub last_event: u64,
 }

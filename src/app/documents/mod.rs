@@ -10,12 +10,14 @@ mod uploads;
 
 use std::path::{Path, PathBuf};
 
+use crate::domain::analysis::Picture;
 use crate::domain::chat::Source;
 use crate::domain::chunk::is_ideograph;
-use crate::domain::document::{Document, Hit};
+use crate::domain::document::{Document, DocumentStatus, Hit};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::search::{match_expression, rank_by_pairs};
 use crate::domain::time::Timestamp;
+use crate::extract::PICTURE;
 use crate::log;
 use crate::store::{self, Reader, Store, documents, passages};
 
@@ -178,6 +180,27 @@ impl Documents {
         tokio::task::spawn_blocking(work)
             .await
             .map_err(Error::internal)?
+    }
+
+    /// Those of these documents that are pictures.
+    pub async fn pictures_among(&self, user: &UserId, ids: &[DocumentId]) -> Result<Vec<Picture>> {
+        let (user, ids) = (user.clone(), ids.to_vec());
+        let found = self.store.read(move |db| {
+            let mut pictures = Vec::new();
+            for id in ids.iter().take(MOST_AT_ONCE) {
+                let document = documents::by_id(db, &user, id)?;
+                let is_picture = |document: &Document| {
+                    document.kind == PICTURE && document.status == DocumentStatus::Processed
+                };
+                pictures.extend(document.filter(is_picture).map(|document| Picture {
+                    document: document.id,
+                    name: document.name,
+                    content_type: document.content_type,
+                }));
+            }
+            Ok(pictures)
+        });
+        Ok(found.await?)
     }
 
     /// What of these documents goes into a prompt with this question, in at most `budget` characters.

@@ -57,6 +57,8 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             seed: u64::MAX,
             cache: CacheUse::On,
             budget: Some(MicroDollars(5)),
+            pictures: Vec::new(),
+            notes: vec!["a note".into()],
         },
         synthesis: None,
         error: None,

@@ -96,7 +96,7 @@ impl Board {
     pub fn totals(&self, total_time_ms: u64, notes: &[String]) -> Totals {
         let mut totals = Totals {
             total_time_ms,
-            notes: notes.to_vec(),
+            notes: [&self.plan.notes, notes].concat(),
             ..Totals::default()
         };
         for result in self.results.values() {

@@ -38,6 +38,8 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Pla
         seed: 1,
         cache: CacheUse::On,
         budget: None,
+        pictures: Vec::new(),
+        notes: Vec::new(),
     }
 }
 

@@ -1,0 +1,119 @@
+//! What of a person's documents goes into a run: passages for the prompts, and pictures for members that see.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Analyses;
+use crate::app::{Error, Result};
+use crate::domain::analysis::{NewAnalysis, Picture, Plan};
+use crate::domain::chat::{Image, Source};
+use crate::domain::id::UserId;
+use crate::domain::model::Model;
+
+/// Characters of passages that enter a prompt: about 6,000 tokens, which every current model can read.
+const SOURCE_BUDGET: usize = 24_000;
+/// Pictures in one run: every call carries all of them.
+const MOST_PICTURES: usize = 4;
+
+/// What a plan is made of beside the question.
+#[derive(Debug, Default)]
+pub(in crate::app) struct Material {
+    pub sources: Vec<Source>,
+    pub pictures: Vec<Picture>,
+}
+
+impl Material {
+    /// What a reader should know of it, given the models that take part.
+    pub fn notes(&self, models: &[Model]) -> Vec<String> {
+        let names: Vec<&str> = self.pictures.iter().map(|picture| &*picture.name).collect();
+        let blind = models.iter().filter(|model| !model.vision);
+        let mut ids: Vec<&str> = blind.map(|model| &*model.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if names.is_empty() || ids.is_empty() {
+            return Vec::new();
+        }
+        vec![format!(
+            "{} cannot see pictures and did not see {}",
+            ids.join(", "),
+            names.join(", ")
+        )]
+    }
+}
+
+impl Analyses<'_> {
+    pub(super) async fn material(
+        &self,
+        user: Option<&UserId>,
+        new: &NewAnalysis,
+    ) -> Result<Material> {
+        let (Some(user), false) = (user, new.documents.is_empty()) else {
+            return Ok(Material::default());
+        };
+        let documents = self.0.documents();
+        let pictures = documents.pictures_among(user, &new.documents).await?;
+        if pictures.len() > MOST_PICTURES {
+            return Err(Error::field(
+                &["body", "document_ids"],
+                "too_long",
+                format!("at most {MOST_PICTURES} pictures at once"),
+            ));
+        }
+        let sources = documents
+            .passages_for(user, &new.documents, &new.prompt, SOURCE_BUDGET)
+            .await?;
+        Ok(Material { sources, pictures })
+    }
+
+    /// The bytes of a plan's pictures. One that was deleted meanwhile fails the run: an answer about
+    /// something else than what was shown would be worse.
+    pub(super) async fn pictures(&self, user: Option<&UserId>, plan: &Plan) -> Result<Vec<Image>> {
+        let mut images = Vec::new();
+        for picture in &plan.pictures {
+            let user = user.ok_or_else(Error::missing)?;
+            let (_, path) = self.0.documents().content(user, &picture.document).await?;
+            let bytes = tokio::fs::read(path).await.map_err(Error::internal)?;
+            images.push(Image {
+                media_type: picture.content_type.clone(),
+                base64: STANDARD.encode(bytes).into(),
+            });
+        }
+        Ok(images)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::DocumentId;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn who_cannot_see_is_named() {
+        let model = |id: &str, vision: bool| Model {
+            id: id.into(),
+            vision,
+            ..crate::llm::demo::models().remove(0)
+        };
+        let picture = Picture {
+            document: DocumentId::new(Timestamp::from_millis(1), 1),
+            name: "plan.png".into(),
+            content_type: "image/png".into(),
+        };
+        let shown = Material {
+            pictures: vec![picture],
+            ..Material::default()
+        };
+        let panel = [
+            model("b/blind", false),
+            model("a/sees", true),
+            model("b/blind", false),
+        ];
+        assert_eq!(
+            shown.notes(&panel),
+            ["b/blind cannot see pictures and did not see plan.png"]
+        );
+        assert!(shown.notes(&panel[1..2]).is_empty());
+        assert!(Material::default().notes(&panel).is_empty());
+    }
+}
