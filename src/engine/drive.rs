@@ -118,7 +118,10 @@ impl Driver {
                 }
                 Next::Wait(until) => until.map(|until| soon(until.since(clock::now()))),
             };
-            if flush_at.is_none() && !self.journal.is_empty() {
+            if self.journal.is_urgent() {
+                self.journal.flush(clock::now()).await?;
+                flush_at = None;
+            } else if flush_at.is_none() && !self.journal.is_empty() {
                 flush_at = Some(soon(PAUSE));
             }
             tokio::select! {

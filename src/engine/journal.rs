@@ -1,6 +1,7 @@
 //! Writes down what happens in a run, and shows it only then: an event that somebody has seen is still
 //! there after a crash, under the same number. Deltas are joined before they are written.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ pub(super) struct Journal {
     kept: Vec<StageAnswer>,
     cacheable: Vec<(UserId, String, answers::Kept, Duration)>,
     begun: bool,
+    /// Texts of which something has been noted: stage and model; both empty for the synthesis.
+    flowing: HashSet<(String, String)>,
+    urgent: bool,
 }
 
 impl Journal {
@@ -46,10 +50,13 @@ impl Journal {
             kept: Vec::new(),
             cacheable: Vec::new(),
             begun: false,
+            flowing: HashSet::new(),
+            urgent: false,
         }
     }
 
     pub fn note(&mut self, event: Event) {
+        self.mark(&event);
         // Never reaches back over anything but text: a member that begins again begins a new text.
         let growing = self
             .events
@@ -61,6 +68,25 @@ impl Journal {
             return;
         }
         self.events.push(event);
+    }
+
+    fn mark(&mut self, event: &Event) {
+        match event {
+            Event::Delta { stage, model, .. } | Event::Reasoning { stage, model, .. } => {
+                self.urgent |= self.flowing.insert((stage.clone(), model.clone()));
+            }
+            Event::SynthesisDelta { .. } => self.urgent |= self.flowing.insert(Default::default()),
+            Event::MemberStarted { stage, model, .. } => {
+                self.flowing.remove(&(stage.clone(), model.clone()));
+                self.flowing.remove(&Default::default());
+            }
+            _ => {}
+        }
+    }
+
+    /// A text has begun since the last flush: whoever waits for it should not wait for more.
+    pub fn is_urgent(&self) -> bool {
+        self.urgent
     }
 
     pub fn keep(&mut self, answer: StageAnswer) {
@@ -101,6 +127,7 @@ impl Journal {
         if self.is_empty() && outcome.is_none() {
             return Ok(());
         }
+        self.urgent = false;
         let batch = Arc::new(self.batch(now, outcome)?);
         for pause in PAUSES {
             let again = batch.clone();
