@@ -3,6 +3,7 @@
 
 mod accounts;
 mod analyses;
+mod cancel;
 mod documents;
 mod durability;
 mod history;

@@ -205,7 +205,13 @@ fn places_that_are_not_in_the_stream() {
 }
 
 /// A request on a socket of its own, so that it can be left in the middle.
-fn open(server: &Server, client: &mut Client, method: &str, path: &str, body: &Value) -> TcpStream {
+pub fn open(
+    server: &Server,
+    client: &mut Client,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> TcpStream {
     // A key stands in for the token, which the client keeps to itself.
     let made = client
         .post("/api/users/me/api-keys", json!({"name": "socket"}))
@@ -227,7 +233,7 @@ fn open(server: &Server, client: &mut Client, method: &str, path: &str, body: &V
 }
 
 /// Reads until this has come.
-fn read_until(socket: &mut TcpStream, mark: &str) -> String {
+pub fn read_until(socket: &mut TcpStream, mark: &str) -> String {
     let mut text = String::new();
     let mut piece = [0; 512];
     while !text.contains(mark) {
@@ -239,7 +245,7 @@ fn read_until(socket: &mut TcpStream, mark: &str) -> String {
 }
 
 /// Waits until the newest analysis is over, and gives it.
-fn newest(client: &mut Client) -> Value {
+pub fn newest(client: &mut Client) -> Value {
     let list = client.get("/api/analyses").json();
     let id = list["analyses"][0]["id"].as_str().unwrap().to_owned();
     ended(client, &id)

@@ -2,9 +2,11 @@
 #![allow(dead_code, reason = "not every test needs every part")]
 
 pub mod client;
+pub mod line;
 pub mod provider;
 pub mod script;
 pub mod server;
+pub mod tls;
 
 pub use client::{Answer, Client};
 pub use server::Server;

@@ -2,145 +2,26 @@
 //! hang, dribble, cut, lie and refuse. It fails the test on a request nobody wrote down, and on a line
 //! nobody asked for.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+pub use super::line::{Line, on};
+use super::line::{Step, chunk};
+use super::server::Folder;
+use super::tls::{Certificate, Pipe};
 
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often a silent connection is looked at.
 const LOOK: Duration = Duration::from_millis(10);
-
-/// What is played to one request.
-#[derive(Clone)]
-enum Step {
-    Wait(Duration),
-    Send(Vec<u8>),
-    /// As chunks of this many bytes, with a pause after each.
-    Dribble(Vec<u8>, usize, Duration),
-    /// Again and again until the peer has enough.
-    Forever(Vec<u8>),
-    /// Nothing more, until the peer closes.
-    Hang,
-}
-
-/// One line of the script.
-#[derive(Clone)]
-pub struct Line {
-    model: String,
-    left: usize,
-    optional: bool,
-    headers: String,
-    steps: Vec<Step>,
-}
-
-/// A line for calls to this model; `on("GET models")` for the list of models.
-pub fn on(model: &str) -> Line {
-    Line {
-        model: model.to_owned(),
-        left: 1,
-        optional: false,
-        headers: String::new(),
-        steps: Vec::new(),
-    }
-}
-
-fn chunk(body: &[u8]) -> Vec<u8> {
-    let mut out = format!("{:x}\r\n", body.len()).into_bytes();
-    out.extend_from_slice(body);
-    out.extend_from_slice(b"\r\n");
-    out
-}
-
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-
-impl Line {
-    /// Played so many times.
-    pub fn times(mut self, times: usize) -> Self {
-        self.left = times;
-        self
-    }
-    /// No fault when it is not asked for.
-    pub fn optional(mut self) -> Self {
-        self.optional = true;
-        self
-    }
-    /// Waits first.
-    pub fn after(mut self, pause: Duration) -> Self {
-        self.steps.push(Step::Wait(pause));
-        self
-    }
-    /// A header for the answer; before the line that makes the answer.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers += &format!("{name}: {value}\r\n");
-        self
-    }
-    /// Any status with a whole body.
-    pub fn status(self, status: u16, content_type: &str, body: &str) -> Self {
-        let length = body.len();
-        self.lying(status, content_type, body, length)
-    }
-    /// A body that is not as long as it says.
-    pub fn lying(self, status: u16, content_type: &str, body: &str, length: usize) -> Self {
-        let headers = &self.headers;
-        let head = format!(
-            "HTTP/1.1 {status} Said\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n{body}"
-        );
-        self.raw(head.as_bytes())
-    }
-    /// These bytes and nothing else.
-    pub fn raw(mut self, bytes: &[u8]) -> Self {
-        self.steps.push(Step::Send(bytes.to_vec()));
-        self
-    }
-    fn open(self) -> Self {
-        let headers = &self.headers;
-        let head = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n{headers}transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
-        );
-        self.raw(head.as_bytes())
-    }
-    /// A whole stream with a proper end.
-    pub fn sse(self, body: &str) -> Self {
-        self.open().raw(&chunk(body.as_bytes())).raw(LAST_CHUNK)
-    }
-    /// The same in pieces of so many bytes.
-    pub fn dribble(self, body: &str, bytes: usize, pause: Duration) -> Self {
-        let mut line = self.open();
-        line.steps
-            .push(Step::Dribble(body.as_bytes().to_vec(), bytes, pause));
-        line.raw(LAST_CHUNK)
-    }
-    /// A stream that breaks off after this.
-    pub fn cut(self, body: &str) -> Self {
-        self.open().raw(&chunk(body.as_bytes()))
-    }
-    /// A stream that goes silent after this; with nothing, right after the headers.
-    pub fn stall(self, body: &str) -> Self {
-        let line = self.open();
-        let line = if body.is_empty() {
-            line
-        } else {
-            line.raw(&chunk(body.as_bytes()))
-        };
-        line.hang()
-    }
-    /// Says nothing (more).
-    pub fn hang(mut self) -> Self {
-        self.steps.push(Step::Hang);
-        self
-    }
-    /// A stream that repeats this for ever.
-    pub fn endless(self, body: &str) -> Self {
-        let mut line = self.open();
-        line.steps.push(Step::Forever(chunk(body.as_bytes())));
-        line
-    }
-}
+/// So long a call that is over may still be open here: the peer has closed it, this side has not seen it.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// What was asked.
 #[derive(Clone)]
@@ -151,35 +32,74 @@ pub struct Asked {
     pub body: Value,
 }
 
-#[derive(Default)]
-struct State {
-    script: Vec<Line>,
-    asked: Vec<Asked>,
-    faults: Vec<String>,
-    /// Models whose caller has hung up in the middle.
-    left: Vec<String>,
+/// Where the lines come from.
+enum Play {
+    Script(Vec<Line>),
+    /// By the number of the connection.
+    Act(Box<dyn Fn(usize) -> Line + Send>),
 }
 
-#[derive(Default)]
+struct State {
+    play: Play,
+    connections: usize,
+    /// Of these, those that brought no request.
+    broken_off: usize,
+    asked: Vec<Asked>,
+    faults: Vec<String>,
+    /// Requests that are being answered.
+    open: usize,
+    /// Of these, those that hang.
+    hanging: usize,
+    /// More at once are a fault.
+    most: usize,
+    /// Models whose caller has hung up in the middle, and when.
+    left: Vec<(String, Instant)>,
+}
+
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     stop: AtomicBool,
+    certificate: Option<Certificate>,
 }
 
 /// The scripted provider.
 pub struct Provider {
     address: SocketAddr,
     shared: Arc<Shared>,
+    folder: Folder,
 }
 
 impl Provider {
     /// Plays these lines; those for one model in their order.
     pub fn script(lines: impl IntoIterator<Item = Line>) -> Self {
+        Self::start(Play::Script(lines.into_iter().collect()), None)
+    }
+
+    /// The same over TLS, with a certificate that nobody knows yet.
+    pub fn over_tls(lines: impl IntoIterator<Item = Line>) -> Self {
+        let play = Play::Script(lines.into_iter().collect());
+        Self::start(play, Some(Certificate::new()))
+    }
+
+    /// Plays to each connection what this says, by its number.
+    pub fn acting(act: impl Fn(usize) -> Line + Send + 'static) -> Self {
+        Self::start(Play::Act(Box::new(act)), None)
+    }
+
+    fn start(play: Play, certificate: Option<Certificate>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
-        shared.state.lock().unwrap().script = lines.into_iter().collect();
+        let folder = Folder::new();
+        if let Some(certificate) = &certificate {
+            std::fs::write(folder.path().join("ca.pem"), &certificate.pem).unwrap();
+        }
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new(play)),
+            changed: Condvar::new(),
+            stop: AtomicBool::new(false),
+            certificate,
+        });
         let accepting = shared.clone();
         std::thread::spawn(move || {
             for socket in listener.incoming() {
@@ -190,12 +110,31 @@ impl Provider {
                 std::thread::spawn(move || serve(socket.unwrap(), &shared));
             }
         });
-        Self { address, shared }
+        Self {
+            address,
+            shared,
+            folder,
+        }
     }
 
     /// For a provider's settings.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        let scheme = match self.shared.certificate {
+            Some(_) => "https",
+            None => "http",
+        };
+        format!("{scheme}://{}/v1", self.address)
+    }
+
+    /// What a caller must trust to speak to it; none where it does not speak TLS.
+    pub fn authority(&self) -> Option<PathBuf> {
+        let path = self.folder.path().join("ca.pem");
+        self.shared.certificate.is_some().then_some(path)
+    }
+
+    /// From now on more requests at once than these fail the test.
+    pub fn allow_at_once(&self, most: usize) {
+        self.shared.state.lock().unwrap().most = most;
     }
 
     /// Every request so far.
@@ -203,10 +142,34 @@ impl Provider {
         self.shared.state.lock().unwrap().asked.clone()
     }
 
+    /// Connections so far; those that were reset are not among the requests.
+    pub fn connections(&self) -> usize {
+        self.shared.state.lock().unwrap().connections
+    }
+
+    /// Requests that are being answered now.
+    pub fn open(&self) -> usize {
+        self.shared.state.lock().unwrap().open
+    }
+
     /// Waits until so many requests have come.
     pub fn wait_asked(&self, count: usize) {
         self.wait(&format!("{count} requests"), |state| {
             state.asked.len() >= count
+        });
+    }
+
+    /// Waits until so many connections have been opened.
+    pub fn wait_connected(&self, count: usize) {
+        self.wait(&format!("{count} connections"), |state| {
+            state.connections >= count
+        });
+    }
+
+    /// Waits until so many callers have gone without a request.
+    pub fn wait_broken_off(&self, count: usize) {
+        self.wait(&format!("{count} callers to go unheard"), |state| {
+            state.broken_off >= count
         });
     }
 
@@ -217,11 +180,31 @@ impl Provider {
         });
     }
 
+    /// Waits until so many callers wait for more than they will get.
+    pub fn wait_hanging(&self, count: usize) {
+        self.wait(&format!("{count} callers that wait"), |state| {
+            state.hanging >= count
+        });
+    }
+
     /// Waits until a caller of this model has hung up in the middle.
     pub fn wait_left(&self, model: &str) {
         self.wait(&format!("the caller of {model} to hang up"), |state| {
-            state.left.iter().any(|left| left == model)
+            state.left.iter().any(|(left, _)| left == model)
         });
+    }
+
+    /// Waits until so many callers have hung up in the middle, and says when each did.
+    pub fn wait_all_left(&self, count: usize) -> Vec<(String, Instant)> {
+        self.wait(&format!("{count} callers to hang up"), |state| {
+            state.left.len() >= count
+        });
+        self.shared.state.lock().unwrap().left.clone()
+    }
+
+    /// Waits until nobody is being answered.
+    pub fn wait_idle(&self) {
+        self.wait("the last caller to go", |state| state.open == 0);
     }
 
     fn wait(&self, what: &str, so: impl Fn(&State) -> bool) {
@@ -245,8 +228,10 @@ impl Drop for Provider {
         }
         let state = self.shared.state.lock().unwrap();
         assert!(state.faults.is_empty(), "unexpected: {:?}", state.faults);
-        let unplayed: Vec<&String> = state
-            .script
+        let Play::Script(lines) = &state.play else {
+            return;
+        };
+        let unplayed: Vec<&String> = lines
             .iter()
             .filter(|line| line.left > 0 && !line.optional)
             .map(|line| &line.model)
@@ -255,48 +240,125 @@ impl Drop for Provider {
     }
 }
 
-fn serve(mut socket: TcpStream, shared: &Shared) {
-    let Some(asked) = read(&mut socket) else {
+impl State {
+    fn new(play: Play) -> Self {
+        Self {
+            play,
+            connections: 0,
+            broken_off: 0,
+            asked: Vec::new(),
+            faults: Vec::new(),
+            open: 0,
+            hanging: 0,
+            most: usize::MAX,
+            left: Vec::new(),
+        }
+    }
+
+    /// What is played to a request for this model.
+    fn line(&mut self, model: &str) -> Vec<Step> {
+        let Play::Script(lines) = &mut self.play else {
+            return Vec::new();
+        };
+        let found = lines
+            .iter_mut()
+            .find(|line| line.left > 0 && line.model == model);
+        if let Some(line) = found {
+            line.left -= 1;
+            return line.steps.clone();
+        }
+        self.faults.push(model.to_owned());
+        on("").status(500, "text/plain", "not in the script").steps
+    }
+}
+
+fn serve(socket: TcpStream, shared: &Shared) {
+    let acted = {
+        let mut state = shared.state.lock().unwrap();
+        state.connections += 1;
+        match &state.play {
+            Play::Act(act) => Some(act(state.connections).steps),
+            Play::Script(_) => None,
+        }
+    };
+    shared.changed.notify_all();
+    if matches!(acted.as_deref(), Some([Step::Reset])) {
+        // What is left unread turns the close into a reset.
+        let _ = (&socket).read(&mut [0]);
+        return;
+    }
+    let mut pipe = match &shared.certificate {
+        Some(certificate) => certificate.accept(socket),
+        None => Box::new(socket),
+    };
+    let Some(asked) = read(&mut *pipe) else {
+        shared.state.lock().unwrap().broken_off += 1;
+        shared.changed.notify_all();
         return;
     };
-    let model = match asked.body["model"].as_str() {
-        Some(model) => model.to_owned(),
-        None => asked
-            .head
-            .split("/v1/")
-            .nth(1)
-            .map_or_else(String::new, |rest| {
-                format!("GET {}", rest.split(' ').next().unwrap_or_default())
-            }),
-    };
+    let model = asked.model();
     let mut state = shared.state.lock().unwrap();
     state.asked.push(asked);
-    let line = state
-        .script
-        .iter_mut()
-        .find(|line| line.left > 0 && line.model == model);
-    let steps = match line {
-        Some(line) => {
-            line.left -= 1;
-            line.steps.clone()
-        }
-        None => {
-            state.faults.push(model.clone());
-            on("").status(500, "text/plain", "not in the script").steps
-        }
-    };
+    let steps = acted.unwrap_or_else(|| state.line(&model));
+    state.open += 1;
     drop(state);
     shared.changed.notify_all();
-    for step in steps {
-        if play(&mut socket, step, shared).is_err() {
-            shared.state.lock().unwrap().left.push(model);
-            shared.changed.notify_all();
-            return;
+    shared.look_at_the_number();
+    let broken = steps
+        .into_iter()
+        .any(|step| play(&mut *pipe, step, shared).is_err());
+    let gone = Instant::now();
+    let mut state = shared.state.lock().unwrap();
+    state.open -= 1;
+    if broken {
+        state.left.push((model, gone));
+    }
+    drop(state);
+    shared.changed.notify_all();
+}
+
+impl Shared {
+    fn look_at_the_number(&self) {
+        let state = self.state.lock().unwrap();
+        let (mut state, late) = self
+            .changed
+            .wait_timeout_while(state, GRACE, |state| state.open > state.most)
+            .unwrap();
+        if late.timed_out() {
+            let fault = format!("{} at once, not {}", state.open, state.most);
+            state.faults.push(fault);
+        }
+    }
+
+    fn hang(&self, pipe: &mut dyn Pipe) -> std::io::Result<()> {
+        while !self.stop.load(Ordering::SeqCst) {
+            match pipe.read(&mut [0; 16]) {
+                Ok(0) => return Err(ErrorKind::BrokenPipe.into()),
+                Ok(_) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Asked {
+    /// The model; `GET models` and the like where it names none.
+    pub fn model(&self) -> String {
+        if let Some(model) = self.body["model"].as_str() {
+            return model.to_owned();
+        }
+        let path = self.head.split("/v1/").nth(1).unwrap_or_default();
+        match path.split(' ').next() {
+            Some(path) if !path.is_empty() => format!("GET {path}"),
+            _ => String::new(),
         }
     }
 }
 
-fn play(socket: &mut TcpStream, step: Step, shared: &Shared) -> std::io::Result<()> {
+fn play(socket: &mut dyn Pipe, step: Step, shared: &Shared) -> std::io::Result<()> {
     match step {
         Step::Wait(pause) => std::thread::sleep(pause),
         Step::Send(bytes) => socket.write_all(&bytes)?,
@@ -313,23 +375,21 @@ fn play(socket: &mut TcpStream, step: Step, shared: &Shared) -> std::io::Result<
             }
         },
         Step::Hang => {
-            socket.set_read_timeout(Some(LOOK))?;
-            while !shared.stop.load(Ordering::SeqCst) {
-                match socket.read(&mut [0; 16]) {
-                    Ok(0) => return Err(ErrorKind::BrokenPipe.into()),
-                    Ok(_) => {}
-                    Err(error)
-                        if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                    Err(error) => return Err(error),
-                }
-            }
+            socket.patience(LOOK)?;
+            shared.state.lock().unwrap().hanging += 1;
+            shared.changed.notify_all();
+            let ended = shared.hang(socket);
+            shared.state.lock().unwrap().hanging -= 1;
+            return ended;
         }
+        // Looked at before there was a request.
+        Step::Reset => {}
     }
     Ok(())
 }
 
-fn read(socket: &mut TcpStream) -> Option<Asked> {
-    socket.set_read_timeout(Some(PATIENCE)).ok()?;
+fn read(socket: &mut dyn Pipe) -> Option<Asked> {
+    socket.patience(PATIENCE).ok()?;
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {

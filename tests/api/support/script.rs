@@ -31,7 +31,10 @@ pub fn providers(provider: &Provider) -> String {
 /// A server with these settings that asks this provider.
 pub fn server(provider: &Provider, settings: &[(&str, &str)]) -> Server {
     let known = providers(provider);
+    let authority = provider.authority();
+    let authority = authority.as_ref().map(|path| path.to_str().unwrap());
     let mut all = vec![("QUIRE_PROVIDERS", known.as_str()), ("USE_MOCK", "true")];
+    all.extend(authority.map(|path| ("QUIRE_CA_FILE", path)));
     all.extend_from_slice(settings);
     Server::with(&all)
 }

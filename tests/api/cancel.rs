@@ -1,0 +1,172 @@
+//! Who goes takes the calls along: however far a call has come, and whoever asked for it, its connection is
+//! closed within a quarter of a second. By the provider's own clock, over plain HTTP and over TLS;
+//! `cargo test --test api cancel:: -- --nocapture` shows the times.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::stream::{newest, open, read_until};
+use crate::support::provider::{Line, Provider, on};
+use crate::support::script::{about, begin, beginning, server, short_with};
+use crate::support::{Client, Server};
+
+const PROMISED: Duration = Duration::from_millis(250);
+/// The promise is about the program; a machine that is busy elsewhere may break it once, not every time.
+const ROUNDS: usize = 3;
+
+/// Who goes, and how.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Caller {
+    Streaming,
+    Waiting,
+    /// Asked with `async` and presses stop.
+    Stopping,
+}
+
+/// A member in each of the windows: before the headers, before the first token, in the middle.
+fn windows() -> [Line; 3] {
+    [
+        on("headers").hang(),
+        on("first").stall(""),
+        on("midway").stall(&beginning("It is thin, ")),
+    ]
+}
+
+const MEMBERS: [&str; 3] = ["p/headers", "p/first", "p/midway"];
+
+fn served(lines: &[Line], tls: bool) -> (Provider, Server) {
+    let lines = lines.to_vec();
+    let provider = if tls {
+        Provider::over_tls(lines)
+    } else {
+        Provider::script(lines)
+    };
+    let server = server(&provider, &[]);
+    (provider, server)
+}
+
+/// Lets the caller go as soon as all calls hang; how long the provider had to wait for the last of them.
+fn leave(
+    (provider, server): &(Provider, Server),
+    client: &mut Client,
+    caller: Caller,
+    body: &Value,
+) -> Duration {
+    let hanging = body["models"].as_array().unwrap();
+    let hanging = hanging.iter().filter(|model| is_theirs(model)).count();
+    let hanging = hanging.max(usize::from(is_theirs(&body["ultra_model"])));
+    let mut socket = (caller != Caller::Stopping).then(|| {
+        let mut body = body.clone();
+        body["stream"] = json!(caller == Caller::Streaming);
+        open(server, client, "POST", "/api/analyze", &body)
+    });
+    let id = socket.is_none().then(|| {
+        let mut body = body.clone();
+        body["async"] = json!(true);
+        let answer = client.post("/api/analyze", body);
+        answer.json()["analysis_id"].as_str().unwrap().to_owned()
+    });
+    provider.wait_hanging(hanging);
+    if let (Caller::Streaming, Some(socket)) = (caller, socket.as_mut()) {
+        // The piece has come all the way through.
+        let mark = if hanging == 1 {
+            "synthesis.delta"
+        } else {
+            "member.delta"
+        };
+        read_until(socket, mark);
+    }
+    let gone = Instant::now();
+    drop(socket);
+    if let Some(id) = id {
+        assert_eq!(client.post(&about(&id, "/cancel"), json!({})).status, 200);
+    }
+    let left = provider.wait_all_left(hanging);
+    assert_eq!(left.len(), hanging, "{left:?}");
+    let last = left.iter().map(|(_, at)| *at).max().unwrap();
+    last.saturating_duration_since(gone)
+}
+
+fn is_theirs(model: &Value) -> bool {
+    model.as_str().is_some_and(|model| model.starts_with("p/"))
+}
+
+fn check(lines: &[Line], body: Value) {
+    for tls in [false, true] {
+        for caller in [Caller::Streaming, Caller::Waiting, Caller::Stopping] {
+            let mut took = Vec::new();
+            for round in 0..ROUNDS {
+                let both = served(lines, tls);
+                let mut client = both.1.user("ada@example.com");
+                took.push(leave(&both, &mut client, caller, &body));
+                let shown = newest(&mut client);
+                assert_eq!(shown["status"], "cancelled", "{caller:?}: {shown}");
+                both.0.wait_idle();
+                if took[round] <= PROMISED {
+                    break;
+                }
+            }
+            eprintln!("{caller:?}, TLS {tls}: {took:?}");
+            assert!(
+                took.iter().any(|took| *took <= PROMISED),
+                "{caller:?}, TLS {tls}: {took:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn in_each_window_the_connections_are_closed_at_once() {
+    let body = short_with(&MEMBERS, json!({"cache": "off"}));
+    check(&windows(), body);
+}
+
+#[test]
+fn in_the_last_stage_too() {
+    let body = short_with(
+        &["demo/extract"],
+        json!({"cache": "off", "ultra_model": "p/midway"}),
+    );
+    check(&windows()[2..], body);
+}
+
+#[test]
+fn who_waits_for_another_try_does_not_make_it() {
+    let pause = Duration::from_millis(400);
+    let provider = Provider::script([on("later").header("retry-after-ms", "400").status(
+        429,
+        "application/json",
+        "{}",
+    )]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let id = begin(&mut client, &["p/later"]);
+    provider.wait_asked(1);
+    let answer = client.post(&about(&id, "/cancel"), json!({}));
+    assert_eq!(answer.json()["status"], "cancelled");
+    std::thread::sleep(pause * 2);
+    assert_eq!(provider.connections(), 1);
+}
+
+#[test]
+fn a_handshake_that_never_ends_is_left_too() {
+    // A plain server that is spoken to as if it knew TLS waits for a request that never comes.
+    let provider = Provider::script([]);
+    let known = json!([{
+        "id": "p", "base_url": provider.base_url().replace("http:", "https:"), "models": "*"
+    }]);
+    let settings = [
+        ("QUIRE_PROVIDERS", known.to_string()),
+        ("USE_MOCK", "true".to_owned()),
+    ];
+    let settings = settings
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let server = Server::with(&settings);
+    let mut client = server.user("ada@example.com");
+    let id = begin(&mut client, &["p/m"]);
+    provider.wait_connected(1);
+    client.post(&about(&id, "/cancel"), json!({}));
+    provider.wait_broken_off(1);
+}

@@ -1,0 +1,137 @@
+//! What a scripted provider plays to a request: a line of the script, made of steps.
+
+use std::time::Duration;
+
+/// What is played to one request.
+#[derive(Clone)]
+pub(super) enum Step {
+    Wait(Duration),
+    Send(Vec<u8>),
+    /// As chunks of this many bytes, with a pause after each.
+    Dribble(Vec<u8>, usize, Duration),
+    /// Again and again until the peer has enough.
+    Forever(Vec<u8>),
+    /// Nothing more, until the peer closes.
+    Hang,
+    /// Closes before the request is read: the peer sees a reset.
+    Reset,
+}
+
+/// One line of the script.
+#[derive(Clone)]
+pub struct Line {
+    pub(super) model: String,
+    pub(super) left: usize,
+    pub(super) optional: bool,
+    headers: String,
+    pub(super) steps: Vec<Step>,
+}
+
+/// A line for calls to this model; `on("GET models")` for the list of models.
+pub fn on(model: &str) -> Line {
+    Line {
+        model: model.to_owned(),
+        left: 1,
+        optional: false,
+        headers: String::new(),
+        steps: Vec::new(),
+    }
+}
+
+pub(super) fn chunk(body: &[u8]) -> Vec<u8> {
+    let mut out = format!("{:x}\r\n", body.len()).into_bytes();
+    out.extend_from_slice(body);
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+impl Line {
+    /// Played so many times.
+    pub fn times(mut self, times: usize) -> Self {
+        self.left = times;
+        self
+    }
+    /// No fault when it is not asked for.
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+    /// Waits first.
+    pub fn after(mut self, pause: Duration) -> Self {
+        self.steps.push(Step::Wait(pause));
+        self
+    }
+    /// A header for the answer; before the line that makes the answer.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers += &format!("{name}: {value}\r\n");
+        self
+    }
+    /// Any status with a whole body.
+    pub fn status(self, status: u16, content_type: &str, body: &str) -> Self {
+        let length = body.len();
+        self.lying(status, content_type, body, length)
+    }
+    /// A body that is not as long as it says.
+    pub fn lying(self, status: u16, content_type: &str, body: &str, length: usize) -> Self {
+        let headers = &self.headers;
+        let head = format!(
+            "HTTP/1.1 {status} Said\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n{body}"
+        );
+        self.raw(head.as_bytes())
+    }
+    /// These bytes and nothing else.
+    pub fn raw(mut self, bytes: &[u8]) -> Self {
+        self.steps.push(Step::Send(bytes.to_vec()));
+        self
+    }
+    fn open(self) -> Self {
+        let headers = &self.headers;
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n{headers}transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+        );
+        self.raw(head.as_bytes())
+    }
+    /// A whole stream with a proper end.
+    pub fn sse(self, body: &str) -> Self {
+        self.open().raw(&chunk(body.as_bytes())).raw(LAST_CHUNK)
+    }
+    /// The same in pieces of so many bytes.
+    pub fn dribble(self, body: &str, bytes: usize, pause: Duration) -> Self {
+        let mut line = self.open();
+        line.steps
+            .push(Step::Dribble(body.as_bytes().to_vec(), bytes, pause));
+        line.raw(LAST_CHUNK)
+    }
+    /// A stream that breaks off after this.
+    pub fn cut(self, body: &str) -> Self {
+        self.open().raw(&chunk(body.as_bytes()))
+    }
+    /// A stream that goes silent after this; with nothing, right after the headers.
+    pub fn stall(self, body: &str) -> Self {
+        let line = self.open();
+        let line = if body.is_empty() {
+            line
+        } else {
+            line.raw(&chunk(body.as_bytes()))
+        };
+        line.hang()
+    }
+    /// Says nothing (more).
+    pub fn hang(mut self) -> Self {
+        self.steps.push(Step::Hang);
+        self
+    }
+    /// Resets the connection without reading the request; only for a provider that acts.
+    pub fn reset(mut self) -> Self {
+        self.steps.push(Step::Reset);
+        self
+    }
+    /// A stream that repeats this for ever.
+    pub fn endless(self, body: &str) -> Self {
+        let mut line = self.open();
+        line.steps.push(Step::Forever(chunk(body.as_bytes())));
+        line
+    }
+}

@@ -1,0 +1,59 @@
+//! TLS for the scripted provider: a certificate made for it alone, and its side of the connection.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// A connection, whatever it is wrapped in.
+pub trait Pipe: Read + Write + Send {
+    /// How long a read may take from now on.
+    fn patience(&self, length: Duration) -> std::io::Result<()>;
+}
+
+impl Pipe for TcpStream {
+    fn patience(&self, length: Duration) -> std::io::Result<()> {
+        self.set_read_timeout(Some(length))
+    }
+}
+
+impl Pipe for StreamOwned<ServerConnection, TcpStream> {
+    fn patience(&self, length: Duration) -> std::io::Result<()> {
+        self.sock.set_read_timeout(Some(length))
+    }
+}
+
+/// A certificate for this machine, which is its own authority.
+pub struct Certificate {
+    /// What a caller must trust.
+    pub pem: String,
+    config: Arc<ServerConfig>,
+}
+
+impl Certificate {
+    pub fn new() -> Self {
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        Self {
+            pem: made.cert.pem(),
+            config: Arc::new(config),
+        }
+    }
+
+    /// The server's side; the handshake comes with the first read.
+    pub fn accept(&self, socket: TcpStream) -> Box<dyn Pipe> {
+        let connection = ServerConnection::new(self.config.clone()).unwrap();
+        Box::new(StreamOwned::new(connection, socket))
+    }
+}
