@@ -11,8 +11,8 @@ use quire::domain::chunk::passages;
 use quire::domain::parameters::Parameters;
 use quire::domain::search::match_expression;
 use quire::extract::{Limits, extract};
-use quire::wire::openai::Stream;
 use quire::wire::sse::{Decoder, encode};
+use quire::wire::{Kind, Stream};
 
 const STREAM: &str = include_str!("../tests/data/streams/deepseek-reasoning.sse");
 const TEXT: &[u8] = include_bytes!("../tests/data/documents/gpl-3.txt");
@@ -66,7 +66,7 @@ fn decode(stream: &str, read: usize) {
 
 fn complete(body: &str) {
     let mut decoder = Decoder::new(1 << 20);
-    let mut stream = Stream::default();
+    let mut stream = Stream::new(Kind::OpenAi);
     for piece in body.as_bytes().chunks(READ) {
         decoder.push(piece);
         while let Ok(Some(event)) = decoder.next_event() {

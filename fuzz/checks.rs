@@ -12,8 +12,8 @@ use quire::domain::search::{match_expression, terms};
 use quire::domain::time::Timestamp;
 use quire::extract::{self, Limits};
 use quire::llm::demo;
-use quire::wire::openai::{self, Stream};
 use quire::wire::sse::{Decoder, Event, encode};
+use quire::wire::{self, Kind, Stream};
 
 /// What must hold for bytes.
 pub type Check = fn(&[u8]);
@@ -82,7 +82,7 @@ fn request(text: &str) -> Request {
 
 fn completion(pieces: &[&[u8]]) -> (String, Result<Answer, CallError>) {
     let mut decoder = Decoder::new(LIMIT);
-    let mut stream = Stream::default();
+    let mut stream = Stream::new(Kind::OpenAi);
     let mut deltas = Vec::new();
     for piece in pieces {
         decoder.push(piece);
@@ -108,7 +108,7 @@ pub fn openai_stream(bytes: &[u8]) {
     }
     let (head, tail) = bytes.split_at(somewhere(bytes));
     assert_eq!(completion(&[head, tail]), (text, result));
-    let mut whole = Stream::default();
+    let mut whole = Stream::new(Kind::OpenAi);
     whole.push_whole(&String::from_utf8_lossy(bytes));
     if let Ok(answer) = whole.finish(&request("q")).1 {
         assert!(!answer.text.trim().is_empty());
@@ -119,7 +119,7 @@ pub fn openai_stream(bytes: &[u8]) {
 pub fn provider_words(bytes: &[u8]) {
     let body = String::from_utf8_lossy(bytes);
     for status in [200, 302, 400, 401, 402, 429, 500, 599] {
-        let error = openai::error(status, &|_| Some(body.chars().take(40).collect()), &body);
+        let error = wire::error(status, &|_| Some(body.chars().take(40).collect()), &body);
         assert!(error.detail.chars().count() <= 300, "{}", error.detail);
         assert!(
             !error.detail.chars().any(char::is_control),
@@ -127,10 +127,10 @@ pub fn provider_words(bytes: &[u8]) {
             error.detail
         );
     }
-    let cleaned = openai::clean(&body);
+    let cleaned = wire::clean(&body);
     assert!(cleaned.chars().count() <= 200);
-    assert!(openai::unwelcome(&body).is_none_or(|name| name.len() <= 40));
-    assert!(openai::models(&body).is_none_or(|names| names.len() <= 1000));
+    assert!(wire::unwelcome(&body).is_none_or(|name| name.len() <= 40));
+    assert!(wire::models(Kind::OpenAi, &body).is_none_or(|names| names.len() <= 1000));
 }
 
 /// What is read out of a file stays within its limits, and passages are slices of it.

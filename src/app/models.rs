@@ -77,6 +77,7 @@ pub(super) fn settings(config: &Config) -> llm::Settings {
             config::Models::List(names) => Some(names.clone()),
         },
         concurrency: provider.concurrency,
+        kind: None,
         owner: None,
         public_only: false,
     };

@@ -157,9 +157,22 @@ pub struct Usage {
     /// True when the vendor said nothing and the counts are our estimate.
     #[serde(default)]
     pub estimated: bool,
+    /// What the vendor itself says that it charged, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charged: Option<MicroDollars>,
 }
 
 impl Usage {
+    fn charged_with(&self, other: &Usage) -> Option<MicroDollars> {
+        match (self.charged, other.charged) {
+            (Some(one), Some(two)) => Some(one.plus(two)),
+            // A statement for a part is none for the whole, unless the other part is nothing.
+            (Some(one), None) if other.input + other.output == 0 => Some(one),
+            (None, Some(two)) if self.input + self.output == 0 => Some(two),
+            _ => None,
+        }
+    }
+
     /// The sum; estimated as soon as a part is.
     pub fn plus(&self, other: &Usage) -> Usage {
         Usage {
@@ -168,6 +181,7 @@ impl Usage {
             cached: self.cached.saturating_add(other.cached),
             reasoning: self.reasoning.saturating_add(other.reasoning),
             estimated: self.estimated || other.estimated,
+            charged: self.charged_with(other),
         }
     }
 }

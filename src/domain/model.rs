@@ -33,6 +33,12 @@ pub struct Model {
     /// How it can be held to a JSON schema.
     #[serde(default)]
     pub structured: Structured,
+    /// How it is told how much to think.
+    #[serde(default)]
+    pub thinking: Thinking,
+    /// Tokens it writes at most; 0 where that is not known.
+    #[serde(default)]
+    pub max_output: u64,
     /// Names from the parameter glossary that it accepts; empty where it is not known.
     #[serde(default)]
     pub parameters: Vec<String>,
@@ -45,6 +51,27 @@ pub struct Model {
     /// Rough rank for choosing a default synthesiser; higher is stronger.
     #[serde(default)]
     pub strength: u32,
+}
+
+/// How a model is told how much to think, in its vendor's own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Thinking {
+    /// Not known: as its provider's dialect usually says it.
+    #[default]
+    Unknown,
+    /// It does not think, or cannot be told how much.
+    Fixed,
+    /// By a word: `reasoning_effort`, `reasoning.effort`.
+    Effort,
+    /// It decides itself, and takes a word for how hard (Anthropic from 4.6 on).
+    Adaptive,
+    /// By a number of tokens (Anthropic up to 4.5, Gemini 2).
+    Budget,
+    /// By a level (Gemini 3).
+    Level,
+    /// On or off (DeepSeek, GLM, Kimi).
+    Toggle,
 }
 
 /// The best way to hold a model to a JSON schema.

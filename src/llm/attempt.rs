@@ -13,9 +13,10 @@ use super::retry::{self, Failure, Next};
 use super::transport::CancelSlot;
 use super::{Inner, Provider, fault};
 use crate::clock;
-use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta};
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Message, Request, Role};
 use crate::domain::parameters::Parameters;
-use crate::wire::openai::Taste;
+use crate::domain::schema;
+use crate::wire::{Listed, Taste};
 
 /// Fields that a model may refuse one after the other before the call is given up.
 const MOST_REFUSALS: usize = 4;
@@ -27,6 +28,8 @@ pub(super) struct Asking<'a> {
     pub provider: &'a Provider,
     pub name: &'a str,
     pub wanted: &'a Wanted<'a>,
+    /// What is asked: the wanted request, or one to mend its answer.
+    pub request: &'a Request,
     pub slot: &'a Arc<CancelSlot>,
 }
 
@@ -36,15 +39,54 @@ impl Asking<'_> {
     }
 }
 
-/// Models change faster than any table of what they take: a field that one refuses is left out, and the
-/// model remembered by it. What may pass is tried again.
+/// Asks until there is an answer or no hope of one. An answer that is not of the wanted shape is mended once.
 pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
     if asking.provider.public_only {
         asking.slot.stay_public();
     }
+    let answer = ask_until(asking, meter)?;
+    let Some(format) = &asking.request.format else {
+        return Ok(answer);
+    };
+    let Err(why) = shaped(&format.schema, &answer.text) else {
+        return Ok(answer);
+    };
+    let mut request = asking.request.clone();
+    let again = format!(
+        "That is not what was wanted: {why}. Answer again with nothing but the JSON object."
+    );
+    let said = Message::new(Role::Assistant, &*answer.text);
+    request
+        .messages
+        .extend([said, Message::new(Role::User, again)]);
+    let mending = Asking {
+        request: &request,
+        ..*asking
+    };
+    let mended = ask_until(&mending, meter)?;
+    match shaped(&format.schema, &mended.text) {
+        Ok(()) => Ok(Answer {
+            usage: answer.usage.plus(&mended.usage),
+            ..mended
+        }),
+        Err(why) => Err(CallError::new(
+            CallErrorKind::Malformed,
+            format!("the answer is not of the wanted shape: {why}"),
+        )),
+    }
+}
+
+fn shaped(schema: &serde_json::Value, text: &str) -> Result<(), String> {
+    let value = schema::find(text).ok_or("there is no JSON object in it")?;
+    schema::validate(schema, &value)
+}
+
+/// Models change faster than any table of what they take: a field that one refuses is left out, and the
+/// model remembered by it. What may pass is tried again.
+fn ask_until(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
     let mut taste = asking.inner.taste(asking.entry, asking.name);
     let (mut tries, mut refusals) = (0, 0);
-    let parameters = &asking.wanted.request.parameters;
+    let parameters = &asking.request.parameters;
     loop {
         take_turn(asking)?;
         meter.begin();
@@ -199,7 +241,7 @@ pub(super) fn models(
     inner: &Inner,
     provider: &Provider,
     slot: &Arc<CancelSlot>,
-) -> Result<Vec<String>, CallError> {
+) -> Result<Vec<Listed>, CallError> {
     if provider.public_only {
         slot.stay_public();
     }
@@ -267,6 +309,7 @@ mod tests {
             let taste = Taste {
                 accepted: owned(accepted),
                 refused: owned(refused),
+                ..Taste::default()
             };
             let mut found = left_out(&parameters, &taste);
             found.sort();

@@ -42,6 +42,7 @@ pub(super) fn run(
                 provider: &entry.provider,
                 name,
                 wanted,
+                request: wanted.request,
                 slot,
             };
             attempt::ask(&asking, &mut meter)

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 use super::Provider;
-use crate::domain::model::{Model, Structured};
+use crate::domain::model::{Model, Structured, Thinking};
+use crate::wire::Listed;
 
 static TEXT: &str = include_str!("../../assets/models.json");
 
@@ -27,7 +28,7 @@ fn rows() -> &'static [Model] {
 
 /// The models listed for a provider: those configured, else those of its own list, else the catalogue's.
 /// Of its own list those that we know come first, and what cannot chat is left out.
-pub(super) fn models_of(provider: &Provider, learned: &[String]) -> Vec<Model> {
+pub(super) fn models_of(provider: &Provider, learned: &[Listed]) -> Vec<Model> {
     if let Some(names) = &provider.models {
         return names.iter().map(|name| describe(provider, name)).collect();
     }
@@ -38,10 +39,11 @@ pub(super) fn models_of(provider: &Provider, learned: &[String]) -> Vec<Model> {
         // Another server under a vendor's name: what it has is not known before it is asked.
         names.clear();
     }
+    let learned: Vec<&String> = learned.iter().map(|model| &model.name).collect();
     if !learned.is_empty() {
-        names.retain(|name| learned.contains(name));
+        names.retain(|name| learned.contains(&name));
         let rest: Vec<String> = learned
-            .iter()
+            .into_iter()
             .filter(|name| !names.contains(name) && can_chat(name))
             .cloned()
             .collect();
@@ -75,6 +77,8 @@ pub(super) fn describe(provider: &Provider, name: &str) -> Model {
         family: String::new(),
         vision: false,
         structured: Structured::default(),
+        thinking: Thinking::default(),
+        max_output: 0,
         parameters: Vec::new(),
         tags: Vec::new(),
         mock: false,
@@ -124,7 +128,11 @@ mod tests {
             ..Provider::default()
         };
         let list = |provider: &Provider, learned: &[&str]| -> Vec<String> {
-            let learned: Vec<String> = learned.iter().map(|name| (*name).to_owned()).collect();
+            let listed = |name: &&str| Listed {
+                name: (*name).to_owned(),
+                ..Listed::default()
+            };
+            let learned: Vec<Listed> = learned.iter().map(listed).collect();
             let models = models_of(provider, &learned);
             models.into_iter().map(|model| model.id).collect()
         };

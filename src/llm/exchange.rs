@@ -1,5 +1,5 @@
 //! One exchange with a provider: a request in its dialect, its answer as it streams in, or why there is
-//! none. Tries nothing twice; that is `call`'s.
+//! none. Tries nothing twice; that is `attempt`'s.
 
 use ureq::http::HeaderMap;
 
@@ -8,7 +8,7 @@ use super::receive::{MAX_ANSWER, read_some, read_whole, receive};
 use super::{Inner, Provider, fault, pace};
 use crate::clock;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta};
-use crate::wire::openai;
+use crate::wire::{self, Listed, Stream, Taste};
 
 /// A call that came to nothing.
 pub(super) struct Failed {
@@ -32,31 +32,32 @@ impl From<CallError> for Failed {
 /// Asks once.
 pub(super) fn ask_once(
     asking: &Asking,
-    taste: &openai::Taste,
+    taste: &Taste,
     send: &mut dyn FnMut(Delta),
 ) -> Result<Answer, Failed> {
-    let Asking {
-        inner,
-        provider,
-        slot,
-        ..
-    } = asking;
-    let request = asking.wanted.request;
+    let (provider, request) = (asking.provider, asking.request);
     let left = asking.left();
     if left.is_zero() {
         return Err(fault::too_late().into());
     }
-    let body = openai::request(asking.name, request, taste, provider.quirks());
-    let mut call = inner
+    let kind = provider.dialect();
+    let outgoing = wire::request(kind, asking.name, request, taste, provider.quirks());
+    let mut call = asking
+        .inner
         .agent()
-        .post(provider.url("chat/completions"))
+        .post(provider.url(&outgoing.path))
         .header("content-type", "application/json")
-        .header("accept", "text/event-stream");
-    if let Some(key) = &provider.api_key {
-        call = call.header("authorization", format!("Bearer {key}"));
+        .header("accept", "text/event-stream, application/json");
+    for (name, value) in provider.headers() {
+        call = call.header(name, value);
     }
-    let call = call.config().timeout_global(Some(left)).build();
-    let response = call.send(&body[..]).map_err(|error| Failed {
+    let mut config = call.config().timeout_global(Some(left));
+    if provider.public_only {
+        // A proxy would look names up for itself.
+        config = config.proxy(None);
+    }
+    let response = config.build().send(&outgoing.body[..]);
+    let response = response.map_err(|error| Failed {
         error: fault::before(&error),
         unwelcome: None,
         lasting: !fault::may_pass(&error),
@@ -69,23 +70,34 @@ pub(super) fn ask_once(
         .reader();
     let header = |name: &str| header(&parts.headers, name);
     if !(200..300).contains(&status) {
-        return Err(refusal(status, &header, &read_some(&mut reader)));
+        let mut failed = refusal(status, &header, &read_some(&mut reader));
+        failed.unwelcome = failed
+            .unwelcome
+            .filter(|field| carries(&outgoing.body, field));
+        return Err(failed);
     }
     if let Some(wait) = pace::after_answer(&header, clock::now()) {
         asking.entry.hold_back(asking.name, wait, clock::now());
     }
     let content_type = header("content-type").unwrap_or_default();
-    let mut stream = openai::Stream::default();
+    let mut stream = Stream::new(kind);
     receive(
         &mut reader,
         &mut stream,
         &content_type.to_ascii_lowercase(),
-        slot,
+        asking.slot,
         send,
     )?;
     let (held, result) = stream.finish(request);
     held.into_iter().for_each(send);
     Ok(result?)
+}
+
+/// Whether a body has the field that is said not to be welcome: providers' words are words.
+fn carries(body: &[u8], field: &str) -> bool {
+    let name = format!("\"{}\":", field.rsplit('.').next().unwrap_or(field));
+    body.windows(name.len())
+        .any(|window| window == name.as_bytes())
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -99,10 +111,11 @@ fn refusal(status: u16, header: pace::Header, body: &str) -> Failed {
     if (300..400).contains(&status) {
         return fault::elsewhere(status).into();
     }
-    let mut error = openai::error(status, header, body);
+    let mut error = wire::error(status, header, body);
     let wait = pace::after_refusal(header, clock::now());
-    error.retry_after_ms = wait.map(|wait| wait.as_millis() as u64);
-    let unwelcome = openai::unwelcome(body).filter(|_| matches!(status, 400 | 422));
+    let millis = wait.map(|wait| wait.as_millis() as u64);
+    error.retry_after_ms = millis.or(error.retry_after_ms);
+    let unwelcome = wire::unwelcome(body).filter(|_| matches!(status, 400 | 422));
     Failed {
         error,
         unwelcome,
@@ -110,14 +123,19 @@ fn refusal(status: u16, header: pace::Header, body: &str) -> Failed {
     }
 }
 
-/// The names of a provider's models, by its own list.
-pub(super) fn models_once(inner: &Inner, provider: &Provider) -> Result<Vec<String>, CallError> {
-    let mut call = inner.agent().get(provider.url("models"));
-    if let Some(key) = &provider.api_key {
-        call = call.header("authorization", format!("Bearer {key}"));
+/// A provider's models, by its own list.
+pub(super) fn models_once(inner: &Inner, provider: &Provider) -> Result<Vec<Listed>, CallError> {
+    let kind = provider.dialect();
+    let mut call = inner.agent().get(provider.url(kind.models_path()));
+    for (name, value) in provider.headers() {
+        call = call.header(name, value);
     }
-    let call = call.config().timeout_global(Some(patience(inner))).build();
-    let response = call.call().map_err(|error| fault::before(&error))?;
+    let mut config = call.config().timeout_global(Some(patience(inner)));
+    if provider.public_only {
+        config = config.proxy(None);
+    }
+    let response = config.build().call();
+    let response = response.map_err(|error| fault::before(&error))?;
     let status = response.status().as_u16();
     let (parts, body) = response.into_parts();
     let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();
@@ -125,7 +143,7 @@ pub(super) fn models_once(inner: &Inner, provider: &Provider) -> Result<Vec<Stri
         let header = |name: &str| header(&parts.headers, name);
         return Err(refusal(status, &header, &read_some(&mut reader)).error);
     }
-    openai::models(&read_whole(&mut reader)?).ok_or_else(|| {
+    wire::models(kind, &read_whole(&mut reader)?).ok_or_else(|| {
         CallError::new(
             CallErrorKind::Malformed,
             "the provider's list of models cannot be read",

@@ -107,6 +107,7 @@ impl<'a> Meter<'a> {
             self.spend();
         }
         self.bill.latency_ms = self.elapsed();
+        self.bill.charged = self.bill.usage.charged;
         self.bill
     }
 

@@ -28,12 +28,12 @@ use crate::clock;
 use crate::domain::chat::{Answer, Bill, CallError, Delta, Request};
 use crate::domain::id::UserId;
 use crate::domain::network::Network;
-use crate::wire::openai;
+use crate::wire::{Listed, Taste};
 pub use breaker::Circuit;
 use call::Wanted;
 pub use offer::ProviderState;
 use outlet::Outlet;
-pub use provider::{Provider, known_base_url};
+pub use provider::{Provider, is_local, known_base_url, known_kind};
 use registry::{Entry, Registry};
 pub use registry::{LastFailure, Source};
 pub use threads::Running;
@@ -198,7 +198,9 @@ impl Llm {
             most: 8,
         };
         let running = self.0.threads.start(lane, move |slot| {
-            let _ = done.send(attempt::models(&inner, &provider, slot));
+            let found = attempt::models(&inner, &provider, slot);
+            let names = |listed: Vec<_>| listed.into_iter().map(|model: Listed| model.name);
+            let _ = done.send(found.map(|listed| names(listed).collect()));
         });
         let found = is_done.await;
         drop(running);
@@ -231,10 +233,15 @@ impl Entry {
 
 impl Inner {
     /// What a model takes: what the catalogue says, less what the model has refused.
-    fn taste(&self, entry: &Entry, name: &str) -> openai::Taste {
-        openai::Taste {
-            accepted: catalogue::describe(&entry.provider, name).parameters,
+    fn taste(&self, entry: &Entry, name: &str) -> Taste {
+        let model = catalogue::describe(&entry.provider, name);
+        Taste {
+            accepted: model.parameters,
             refused: entry.refused(name),
+            structured: model.structured,
+            thinking: model.thinking,
+            context_window: model.context_window,
+            max_output: model.max_output,
         }
     }
 

@@ -42,7 +42,7 @@ impl Llm {
         let now = clock::now();
         let mut all: Vec<(Model, Availability)> = Vec::new();
         for entry in self.0.registry.of(user) {
-            let models = catalogue::models_of(&entry.provider, &entry.state().names);
+            let models = catalogue::models_of(&entry.provider, &entry.state().listed);
             all.extend(models.into_iter().map(|model| {
                 let name = model.id.split_once('/').map_or("", |(_, name)| name);
                 let state = entry.availability(name, now);
@@ -151,7 +151,7 @@ impl Entry {
             own: self.provider.owner.is_some(),
             status,
             configured: self.provider.has_key(),
-            models: catalogue::models_of(&self.provider, &state.names).len(),
+            models: catalogue::models_of(&self.provider, &state.listed).len(),
             checked: state.checked,
             message: state.fault.clone().unwrap_or_default(),
             last_failure: state.last_failure.clone(),

@@ -2,13 +2,16 @@
 
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
-use crate::wire::openai::Quirks;
+use crate::wire::Kind;
+use crate::wire::openai::{PLAIN, Quirks};
 
 /// A configured provider. No `Debug`: it holds a key.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Provider {
     /// The first part of its models' ids.
     pub id: String,
+    /// What it speaks; the table's when absent, or what most do.
+    pub kind: Option<Kind>,
     /// Where it listens; the table's when absent.
     pub base_url: Option<String>,
     /// Sent as a bearer token, if there is one.
@@ -23,37 +26,90 @@ pub struct Provider {
     pub public_only: bool,
 }
 
+/// How a key is sent: always a header, never part of an address, which would end in logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Auth {
+    Bearer,
+    Header(&'static str),
+}
+
 struct Row {
     id: &'static str,
     base_url: &'static str,
+    kind: Kind,
+    auth: Auth,
     needs_key: bool,
+    /// Runs on a machine at home, one or two answers at a time, and costs nothing.
+    is_local: bool,
     quirks: Quirks,
 }
 
-const PLAIN: Quirks = Quirks {
-    stream_options: true,
-    max_completion_tokens: false,
-    top_k: false,
-    random_seed: false,
-    reasoning_object: false,
-};
+/// A vendor that speaks chat completions and wants a key.
+const fn vendor(id: &'static str, base_url: &'static str, quirks: Quirks) -> Row {
+    Row {
+        id,
+        base_url,
+        kind: Kind::OpenAi,
+        auth: Auth::Bearer,
+        needs_key: true,
+        is_local: false,
+        quirks,
+    }
+}
 
-/// Providers that speak OpenAI's chat completions.
+const fn local(id: &'static str, base_url: &'static str, kind: Kind) -> Row {
+    Row {
+        kind,
+        needs_key: false,
+        is_local: true,
+        ..vendor(
+            id,
+            base_url,
+            Quirks {
+                top_k: true,
+                strict_turns: true,
+                ..PLAIN
+            },
+        )
+    }
+}
+
+/// Well-known providers and their habits.
 const TABLE: &[Row] = &[
-    row(
+    vendor(
         "openai",
         "https://api.openai.com/v1",
-        true,
         Quirks {
             max_completion_tokens: true,
+            developer: true,
             ..PLAIN
         },
     ),
-    row("deepseek", "https://api.deepseek.com/v1", true, PLAIN),
-    row(
+    Row {
+        kind: Kind::Anthropic,
+        auth: Auth::Header("x-api-key"),
+        ..vendor("anthropic", "https://api.anthropic.com/v1", PLAIN)
+    },
+    Row {
+        kind: Kind::Gemini,
+        auth: Auth::Header("x-goog-api-key"),
+        ..vendor(
+            "google",
+            "https://generativelanguage.googleapis.com/v1beta",
+            PLAIN,
+        )
+    },
+    vendor(
+        "deepseek",
+        "https://api.deepseek.com/v1",
+        Quirks {
+            strict_turns: true,
+            ..PLAIN
+        },
+    ),
+    vendor(
         "openrouter",
         "https://openrouter.ai/api/v1",
-        true,
         Quirks {
             top_k: true,
             reasoning_object: true,
@@ -61,29 +117,43 @@ const TABLE: &[Row] = &[
         },
     ),
     // Mistral refuses fields that it does not know.
-    row(
+    vendor(
         "mistral",
         "https://api.mistral.ai/v1",
-        true,
         Quirks {
             stream_options: false,
             random_seed: true,
             ..PLAIN
         },
     ),
-    row("groq", "https://api.groq.com/openai/v1", true, PLAIN),
-    row("xai", "https://api.x.ai/v1", true, PLAIN),
-    row("ollama", "http://127.0.0.1:11434/v1", false, PLAIN),
-];
-
-const fn row(id: &'static str, base_url: &'static str, needs_key: bool, quirks: Quirks) -> Row {
+    vendor("groq", "https://api.groq.com/openai/v1", PLAIN),
+    vendor("xai", "https://api.x.ai/v1", PLAIN),
+    vendor(
+        "together",
+        "https://api.together.xyz/v1",
+        Quirks {
+            top_k: true,
+            ..PLAIN
+        },
+    ),
+    // Every customer has an address of their own: https://NAME.openai.azure.com/openai/v1
     Row {
-        id,
-        base_url,
-        needs_key,
-        quirks,
-    }
-}
+        auth: Auth::Header("api-key"),
+        ..vendor(
+            "azure",
+            "",
+            Quirks {
+                stream_options: false,
+                max_completion_tokens: true,
+                ..PLAIN
+            },
+        )
+    },
+    local("ollama", "http://127.0.0.1:11434", Kind::Ollama),
+    local("lmstudio", "http://127.0.0.1:1234/v1", Kind::OpenAi),
+    local("llamacpp", "http://127.0.0.1:8080/v1", Kind::OpenAi),
+    local("vllm", "http://127.0.0.1:8000/v1", Kind::OpenAi),
+];
 
 fn known(id: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.id == id)
@@ -91,7 +161,19 @@ fn known(id: &str) -> Option<&'static Row> {
 
 /// Where a well-known provider listens.
 pub fn known_base_url(id: &str) -> Option<&'static str> {
-    known(id).map(|row| row.base_url)
+    known(id)
+        .map(|row| row.base_url)
+        .filter(|url| !url.is_empty())
+}
+
+/// Whether a well-known provider runs on a machine at home and costs nothing.
+pub fn is_local(id: &str) -> bool {
+    known(id).is_some_and(|row| row.is_local)
+}
+
+/// The dialect of a well-known provider.
+pub fn known_kind(id: &str) -> Option<Kind> {
+    known(id).map(|row| row.kind)
 }
 
 impl Provider {
@@ -103,8 +185,52 @@ impl Provider {
         base.unwrap_or_default().trim_end_matches('/')
     }
 
+    /// What it speaks. Ollama's own dialect is not what it speaks under /v1.
+    pub(super) fn dialect(&self) -> Kind {
+        let known = known(&self.id).map_or(Kind::OpenAi, |row| row.kind);
+        match self.kind.unwrap_or(known) {
+            Kind::Ollama if self.base().ends_with("/v1") => Kind::OpenAi,
+            kind => kind,
+        }
+    }
+
     pub(super) fn url(&self, path: &str) -> String {
-        format!("{}/{path}", self.base())
+        // Azure's addresses may carry a version behind a question mark.
+        match self.base().split_once('?') {
+            Some((base, query)) => {
+                let joint = if path.contains('?') { '&' } else { '?' };
+                format!("{}/{path}{joint}{query}", base.trim_end_matches('/'))
+            }
+            None => format!("{}/{path}", self.base()),
+        }
+    }
+
+    /// Headers of every request, the key's among them.
+    pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
+        let dialect = self.dialect();
+        let fixed = dialect.headers().iter();
+        let mut headers: Vec<(&'static str, String)> = fixed
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
+        if self.id == "openrouter" && self.is_at_home() {
+            headers.push(("x-title", "Quire".to_owned()));
+        }
+        if let Some(key) = &self.api_key {
+            headers.push(match self.auth(dialect) {
+                Auth::Bearer => ("authorization", format!("Bearer {key}")),
+                Auth::Header(name) => (name, key.clone()),
+            });
+        }
+        headers
+    }
+
+    fn auth(&self, dialect: Kind) -> Auth {
+        match (dialect, known(&self.id)) {
+            (Kind::Anthropic, _) => Auth::Header("x-api-key"),
+            (Kind::Gemini, _) => Auth::Header("x-goog-api-key"),
+            (_, Some(row)) if row.kind == dialect => row.auth,
+            _ => Auth::Bearer,
+        }
     }
 
     /// It is the vendor's own server, not another one under its name.
@@ -113,8 +239,9 @@ impl Provider {
     }
 
     pub(super) fn quirks(&self) -> Quirks {
+        // Azure and the servers at home are what they are wherever they listen.
         known(&self.id)
-            .filter(|_| self.is_at_home())
+            .filter(|row| self.is_at_home() || row.is_local || row.base_url.is_empty())
             .map_or(PLAIN, |row| row.quirks)
     }
 
@@ -134,13 +261,8 @@ impl Provider {
 
     /// Calls at once. A machine at home answers two questions slower than one after the other.
     pub(super) fn bears(&self) -> usize {
-        const LOCAL: &[&str] = &["ollama", "lmstudio", "llamacpp"];
-        let usual = if LOCAL.contains(&self.id.as_str()) {
-            2
-        } else {
-            64
-        };
-        self.concurrency.unwrap_or(usual)
+        let is_home = matches!(self.id.as_str(), "ollama" | "lmstudio" | "llamacpp");
+        self.concurrency.unwrap_or(if is_home { 2 } else { 64 })
     }
 }
 
@@ -156,7 +278,8 @@ mod tests {
                 "{} twice",
                 row.id
             );
-            assert!(row.base_url.starts_with("http") && !row.base_url.ends_with('/'));
+            let has_address = row.base_url.starts_with("http") && !row.base_url.ends_with('/');
+            assert!(has_address || row.id == "azure", "{}", row.id);
         }
     }
 
@@ -173,5 +296,62 @@ mod tests {
         assert!(!provider.quirks().max_completion_tokens);
         assert_eq!(provider.url("models"), "http://127.0.0.1:9/v1/models");
         assert_eq!(provider.availability(false), Availability::Ready);
+    }
+
+    #[test]
+    fn each_is_asked_in_its_own_way() {
+        let provider = |id: &str, base_url: Option<&str>, kind: Option<Kind>| Provider {
+            id: id.into(),
+            base_url: base_url.map(str::to_owned),
+            api_key: Some("k".into()),
+            kind,
+            ..Provider::default()
+        };
+        let azure = "https://me.openai.azure.com/openai/v1?api-version=preview";
+        for (provider, url, headers) in [
+            (
+                provider("openai", None, None),
+                "https://api.openai.com/v1/x",
+                "authorization: Bearer k",
+            ),
+            (
+                provider("anthropic", None, None),
+                "https://api.anthropic.com/v1/x",
+                "anthropic-version: 2023-06-01, x-api-key: k",
+            ),
+            (
+                provider("google", None, None),
+                "https://generativelanguage.googleapis.com/v1beta/x",
+                "x-goog-api-key: k",
+            ),
+            (
+                provider("azure", Some(azure), None),
+                "https://me.openai.azure.com/openai/v1/x?api-version=preview",
+                "api-key: k",
+            ),
+            (
+                provider("mine", Some("http://h/v1"), Some(Kind::Anthropic)),
+                "http://h/v1/x",
+                "anthropic-version: 2023-06-01, x-api-key: k",
+            ),
+            (
+                provider("anthropic", Some("http://h/v1"), Some(Kind::OpenAi)),
+                "http://h/v1/x",
+                "authorization: Bearer k",
+            ),
+        ] {
+            let found: Vec<String> = provider
+                .headers()
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect();
+            assert_eq!(
+                (provider.url("x").as_str(), found.join(", ").as_str()),
+                (url, headers)
+            );
+        }
+        let ollama = |base_url: &str| provider("ollama", Some(base_url), None).dialect();
+        assert_eq!(ollama("http://h:11434"), Kind::Ollama);
+        assert_eq!(ollama("http://h:11434/v1"), Kind::OpenAi);
     }
 }

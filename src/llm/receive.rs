@@ -5,8 +5,8 @@ use std::io::Read;
 use super::fault;
 use super::transport::CancelSlot;
 use crate::domain::chat::{CallError, Delta};
-use crate::wire::openai::Stream;
-use crate::wire::sse;
+use crate::wire::sse::{self, Event, Malformed};
+use crate::wire::{Stream, lines};
 
 /// Bytes of an answer: far more than any model writes.
 pub(super) const MAX_ANSWER: usize = 8 << 20;
@@ -25,7 +25,7 @@ pub(super) fn receive(
         return Err(fault::web_page());
     }
     let mut buffer = [0; 8 * 1024];
-    let mut decoder = sse::Decoder::new(MAX_EVENT);
+    let mut decoder = Frames::of(stream);
     let mut total = 0;
     while !stream.is_over() && !slot.is_cancelled() {
         let read = match reader.read(&mut buffer) {
@@ -39,7 +39,9 @@ pub(super) fn receive(
         if total == 0 {
             // Servers are careless with the content type; the first character is not.
             match piece.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                Some(b'{' | b'[') => return whole(piece, reader, stream, send),
+                Some(b'{' | b'[') if decoder.are_events() => {
+                    return whole(piece, reader, stream, send);
+                }
                 Some(b'<') => return Err(fault::web_page()),
                 _ => {}
             }
@@ -58,11 +60,59 @@ pub(super) fn receive(
         }
         joined.flush(send);
     }
+    if let Frames::Lines(decoder) = &mut decoder {
+        decoder.end();
+    }
+    while let Some(event) = decoder.next_event().map_err(|_| fault::no_events())? {
+        stream.push(&event).into_iter().for_each(&mut *send);
+    }
     match total {
         _ if slot.is_cancelled() => Err(fault::cancelled()),
         0 => Err(fault::nothing()),
         _ if !decoder.is_sensible() => Err(fault::no_events()),
         _ => Ok(()),
+    }
+}
+
+/// How a dialect divides what it sends.
+enum Frames {
+    Events(sse::Decoder),
+    Lines(lines::Decoder),
+}
+
+impl Frames {
+    fn of(stream: &Stream) -> Self {
+        match stream.kind().sends_lines() {
+            true => Self::Lines(lines::Decoder::new(MAX_EVENT)),
+            false => Self::Events(sse::Decoder::new(MAX_EVENT)),
+        }
+    }
+
+    fn are_events(&self) -> bool {
+        matches!(self, Self::Events(_))
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Events(decoder) => decoder.push(bytes),
+            Self::Lines(decoder) => decoder.push(bytes),
+        }
+    }
+
+    fn next_event(&mut self) -> Result<Option<Event>, Malformed> {
+        match self {
+            Self::Events(decoder) => decoder.next_event(),
+            Self::Lines(decoder) => decoder.next_event(),
+        }
+    }
+
+    /// What came looks like what was to come.
+    fn is_sensible(&self) -> bool {
+        match self {
+            Self::Events(decoder) => decoder.is_sensible(),
+            // A line that is none is found when it is read.
+            Self::Lines(_) => true,
+        }
     }
 }
 
@@ -122,13 +172,14 @@ impl Joined {
 mod tests {
     use super::*;
     use crate::domain::chat::CallErrorKind;
+    use crate::wire::Kind;
 
     fn received(body: &[u8], content_type: &str) -> (Vec<Delta>, Result<(), CallErrorKind>) {
         let mut deltas = Vec::new();
         let mut body = body;
         let result = receive(
             &mut body,
-            &mut Stream::default(),
+            &mut Stream::new(Kind::OpenAi),
             content_type,
             &CancelSlot::default(),
             &mut |delta| deltas.push(delta),

@@ -13,6 +13,7 @@ use crate::domain::chat::CallError;
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
 use crate::domain::time::Timestamp;
+use crate::wire::Listed;
 
 /// Where a provider comes from. Of several with one name the last kind here answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +41,7 @@ pub(super) struct Entry {
 /// What a provider's own list said and how its models have fared.
 #[derive(Default)]
 pub(super) struct State {
-    pub names: Vec<String>,
+    pub listed: Vec<Listed>,
     pub checked: Option<Timestamp>,
     /// Why its list could not be read; none when it could.
     pub fault: Option<String>,
@@ -143,11 +144,11 @@ impl Entry {
         }
     }
 
-    pub fn learn(&self, found: Result<Vec<String>, CallError>) {
+    pub fn learn(&self, found: Result<Vec<Listed>, CallError>) {
         let mut state = self.state();
         state.checked = Some(clock::now());
         match found {
-            Ok(names) => (state.names, state.fault) = (names, None),
+            Ok(listed) => (state.listed, state.fault) = (listed, None),
             Err(error) => state.fault = Some(error.detail),
         }
     }

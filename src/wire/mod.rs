@@ -1,5 +1,232 @@
-//! Formats of the outside world: bytes in, facts out. Pure.
+//! Formats of the outside world: bytes in, facts out. Pure. Providers speak one of five dialects; this is
+//! their common front, each family's own rules are in its file.
 
+mod anthropic;
+mod gemini;
+mod growing;
+pub mod lines;
+mod listed;
+mod ollama;
 pub mod openai;
+mod prompt;
+mod refusal;
+mod responses;
 pub mod sse;
 mod think;
+
+use crate::domain::chat::{Answer, CallError, Delta, Request};
+use crate::domain::model::{Structured, Thinking};
+use growing::Growing;
+pub use listed::{Listed, models};
+pub use openai::Quirks;
+pub use refusal::{clean, error, unwelcome};
+
+/// A dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// OpenAI's chat completions, which most others speak too.
+    #[default]
+    OpenAi,
+    /// OpenAI's Responses.
+    Responses,
+    /// Anthropic's messages.
+    Anthropic,
+    /// Gemini's generateContent.
+    Gemini,
+    /// Ollama's own.
+    Ollama,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::OpenAi,
+        Self::Responses,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Ollama,
+    ];
+
+    /// The name in settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Responses => "responses",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Ollama => "ollama",
+        }
+    }
+
+    /// The inverse of `as_str`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Headers that every request carries.
+    pub fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Anthropic => &[("anthropic-version", "2023-06-01")],
+            _ => &[],
+        }
+    }
+
+    /// Where a provider lists its models, behind its base URL.
+    pub fn models_path(self) -> &'static str {
+        match self {
+            Self::Ollama => "api/tags",
+            Self::Anthropic => "models?limit=1000",
+            Self::Gemini => "models?pageSize=1000",
+            Self::OpenAi | Self::Responses => "models",
+        }
+    }
+
+    /// Answers come as lines of JSON instead of events.
+    pub fn sends_lines(self) -> bool {
+        self == Self::Ollama
+    }
+}
+
+/// What is known of how a model wants to be asked.
+#[derive(Debug, Clone, Default)]
+pub struct Taste {
+    /// Parameters that it takes, by their names in the glossary; empty where it is not known.
+    pub accepted: Vec<String>,
+    /// Fields by their names on the wire that it has refused before.
+    pub refused: Vec<String>,
+    /// How it is held to a schema.
+    pub structured: Structured,
+    /// How it is told how much to think.
+    pub thinking: Thinking,
+    /// Tokens it reads and writes together; 0 where not known.
+    pub context_window: u64,
+    /// Tokens it writes at most; 0 where not known.
+    pub max_output: u64,
+}
+
+impl Taste {
+    /// Whether a parameter may be sent: `known` in the glossary, `spelled` on the wire.
+    fn takes(&self, known: &str, spelled: &str) -> bool {
+        let accepted = &self.accepted;
+        (accepted.is_empty() || accepted.iter().any(|name| name == known)) && !self.refuses(spelled)
+    }
+
+    fn refuses(&self, spelled: &str) -> bool {
+        self.refused.iter().any(|name| name == spelled)
+    }
+
+    /// How the answer's shape is asked for; what was refused is not asked for again.
+    fn shape(&self, native: &str) -> Structured {
+        match self.structured {
+            Structured::Native if self.refuses(native) => Structured::Prompt,
+            Structured::Tool if self.refuses("tools") || self.refuses("tool_choice") => {
+                Structured::Prompt
+            }
+            other => other,
+        }
+    }
+}
+
+/// A request as it goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Behind the base URL, without a slash in front.
+    pub path: String,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+/// A call in a dialect. `name` is the model's name at its provider.
+pub fn request(
+    kind: Kind,
+    name: &str,
+    request: &Request,
+    taste: &Taste,
+    quirks: Quirks,
+) -> Outgoing {
+    let (path, body) = match kind {
+        Kind::OpenAi => (
+            "chat/completions".to_owned(),
+            openai::body(name, request, taste, quirks),
+        ),
+        Kind::Responses => (
+            "responses".to_owned(),
+            responses::body(name, request, taste),
+        ),
+        Kind::Anthropic => ("messages".to_owned(), anthropic::body(name, request, taste)),
+        Kind::Gemini => (gemini::path(name), gemini::body(request, taste)),
+        Kind::Ollama => ("api/chat".to_owned(), ollama::body(name, request, taste)),
+    };
+    Outgoing {
+        path,
+        body: body.to_string().into_bytes(),
+    }
+}
+
+/// An answer on its way. Every event goes in; `finish` says what the whole came to.
+#[derive(Debug)]
+pub struct Stream {
+    kind: Kind,
+    growing: Growing,
+}
+
+impl Stream {
+    /// Nothing yet.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            growing: Growing::default(),
+        }
+    }
+
+    /// Its dialect.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Takes an event, gives the pieces of text in it.
+    pub fn push(&mut self, event: &sse::Event) -> Vec<Delta> {
+        if self.is_over() {
+            return Vec::new();
+        }
+        let growing = &mut self.growing;
+        match self.kind {
+            Kind::OpenAi => openai::read(growing, event),
+            Kind::Responses => responses::read(growing, event),
+            Kind::Anthropic => anthropic::read(growing, event),
+            Kind::Gemini => gemini::read(growing, event),
+            Kind::Ollama => ollama::read(growing, event),
+        }
+        growing.take()
+    }
+
+    /// A server that does not stream answers with one JSON object.
+    pub fn push_whole(&mut self, body: &str) -> Vec<Delta> {
+        let growing = &mut self.growing;
+        let value = serde_json::from_str(body).unwrap_or_default();
+        match self.kind {
+            Kind::OpenAi => openai::whole(growing, &value),
+            Kind::Responses => responses::whole(growing, &value),
+            Kind::Anthropic => anthropic::whole(growing, &value),
+            Kind::Gemini => gemini::whole(growing, &value),
+            Kind::Ollama => ollama::whole(growing, &value),
+        }
+        growing.take()
+    }
+
+    /// Nothing more will change the answer.
+    pub fn is_over(&self) -> bool {
+        self.growing.is_over()
+    }
+
+    /// The model has said why it stopped: what may still come is the count of tokens.
+    pub fn is_complete(&self) -> bool {
+        self.growing.is_complete()
+    }
+
+    /// The stream has ended: what had been held back of the answer, and the answer. A stream that ended
+    /// without a finish reason was cut off, whatever it looks like.
+    pub fn finish(self, request: &Request) -> (Vec<Delta>, Result<Answer, CallError>) {
+        self.growing.finish(request)
+    }
+}

@@ -1,14 +1,14 @@
-//! OpenAI's chat completions, which most other providers speak too: request, stream, whole answer, error
-//! body, list of models. Encodes and decodes; opens no connection.
+//! OpenAI's chat completions, which most other providers speak too: request, stream, whole answer. Encodes and decodes; opens no connection.
 
-mod error;
 mod stream;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::chat::{Request, Role};
-pub use error::{clean, error, unwelcome};
-pub use stream::Stream;
+use super::Taste;
+use super::prompt::{Turn, divide, effort, in_words, is_strict};
+use crate::domain::chat::{Image, Request, Role};
+use crate::domain::model::{Structured, Thinking};
+pub(super) use stream::{read, whole};
 
 /// Where a provider departs from OpenAI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,108 +23,179 @@ pub struct Quirks {
     pub random_seed: bool,
     /// Takes `reasoning.effort` for `reasoning_effort`.
     pub reasoning_object: bool,
+    /// Wants the instructions under the role `developer`.
+    pub developer: bool,
+    /// Refuses a conversation in which one side speaks twice in a row.
+    pub strict_turns: bool,
 }
 
-/// Which of a request's fields a model takes.
-#[derive(Debug, Clone, Default)]
-pub struct Taste {
-    /// Parameters by their names in the glossary; empty where it is not known.
-    pub accepted: Vec<String>,
-    /// Fields by their names on the wire that it has refused before.
-    pub refused: Vec<String>,
+/// A server that does what most do.
+pub const PLAIN: Quirks = Quirks {
+    stream_options: true,
+    max_completion_tokens: false,
+    top_k: false,
+    random_seed: false,
+    reasoning_object: false,
+    developer: false,
+    strict_turns: false,
+};
+
+pub(super) fn body(name: &str, request: &Request, taste: &Taste, quirks: Quirks) -> Value {
+    let shape = taste.shape("response_format");
+    let mut body = Map::new();
+    body.insert("model".into(), json!(name));
+    body.insert("messages".into(), messages(request, shape, quirks));
+    body.insert("stream".into(), json!(true));
+    if quirks.stream_options && !taste.refuses("stream_options") {
+        body.insert("stream_options".into(), json!({ "include_usage": true }));
+    }
+    sample(&mut body, request, taste, quirks);
+    think(&mut body, request, taste, quirks);
+    match (&request.format, shape) {
+        (Some(format), Structured::Native) => {
+            let wanted = json!({ "name": format.name, "schema": format.schema, "strict": is_strict(format) });
+            body.insert(
+                "response_format".into(),
+                json!({ "type": "json_schema", "json_schema": wanted }),
+            );
+        }
+        (Some(format), Structured::Tool) => {
+            let tool = json!({ "name": format.name, "description": "Gives the answer.", "parameters": format.schema });
+            body.insert(
+                "tools".into(),
+                json!([{ "type": "function", "function": tool }]),
+            );
+            body.insert(
+                "tool_choice".into(),
+                json!({ "type": "function", "function": { "name": format.name } }),
+            );
+        }
+        _ => {}
+    }
+    Value::Object(body)
 }
 
-/// The request's body. `name` is the model's name at this provider.
-pub fn request(name: &str, request: &Request, taste: &Taste, quirks: Quirks) -> Vec<u8> {
+fn messages(request: &Request, shape: Structured, quirks: Quirks) -> Value {
+    let system = if quirks.developer {
+        "developer"
+    } else {
+        "system"
+    };
+    if quirks.strict_turns {
+        let (instructions, turns) = divide(request, shape);
+        let first =
+            (!instructions.is_empty()).then(|| json!({ "role": system, "content": instructions }));
+        let rest = turns.iter().map(
+            |Turn {
+                 is_model,
+                 text,
+                 images,
+             }| {
+                let role = if *is_model { "assistant" } else { "user" };
+                json!({ "role": role, "content": content(text, images) })
+            },
+        );
+        return first.into_iter().chain(rest).collect();
+    }
     let message = |message: &crate::domain::chat::Message| {
         let role = match message.role {
-            Role::System => "system",
+            Role::System => system,
             Role::User => "user",
             Role::Assistant => "assistant",
         };
-        json!({ "role": role, "content": message.text })
+        json!({ "role": role, "content": content(&message.text, &message.images) })
     };
-    let mut body = Map::new();
-    body.insert("model".into(), json!(name));
-    body.insert(
-        "messages".into(),
-        request.messages.iter().map(message).collect(),
-    );
-    body.insert("stream".into(), json!(true));
-    let refused = |spelled: &str| taste.refused.iter().any(|name| name == spelled);
-    if quirks.stream_options && !refused("stream_options") {
-        body.insert("stream_options".into(), json!({ "include_usage": true }));
+    let words = in_words(request, shape);
+    let words = words.map(|words| json!({ "role": system, "content": words }));
+    let all = request.messages.iter().map(message);
+    // In front: some take instructions there only.
+    words.into_iter().chain(all).collect()
+}
+
+fn content(text: &str, images: &[Image]) -> Value {
+    if images.is_empty() {
+        return json!(text);
     }
-    let limit = if quirks.max_completion_tokens || refused("max_tokens") {
+    let mut parts = vec![json!({ "type": "text", "text": text })];
+    parts.extend(images.iter().map(|image| {
+        let url = format!("data:{};base64,{}", image.media_type, image.base64);
+        json!({ "type": "image_url", "image_url": { "url": url } })
+    }));
+    Value::Array(parts)
+}
+
+fn sample(body: &mut Map<String, Value>, request: &Request, taste: &Taste, quirks: Quirks) {
+    let limit = if quirks.max_completion_tokens || taste.refuses("max_tokens") {
         "max_completion_tokens"
     } else {
         "max_tokens"
     };
-    let takes = |known: &str, spelled: &str| {
-        let accepted = &taste.accepted;
-        (accepted.is_empty() || accepted.iter().any(|name| name == known)) && !refused(spelled)
-    };
-    let own = &request.parameters;
-    let mut set = |known: &str, spelled: &str, value: Option<Value>| {
-        if let Some(value) = value.filter(|_| takes(known, spelled)) {
-            body.insert(spelled.into(), value);
-        }
-    };
-    set(
-        "temperature",
-        "temperature",
-        own.temperature.map(Value::from),
-    );
-    set("top_p", "top_p", own.top_p.map(Value::from));
-    let top_k = own.top_k.filter(|_| quirks.top_k);
-    set("top_k", "top_k", top_k.map(Value::from));
-    set("max_tokens", limit, own.max_tokens.map(Value::from));
     let seed = if quirks.random_seed {
         "random_seed"
     } else {
         "seed"
     };
-    set("seed", seed, own.seed.map(Value::from));
-    set(
-        "presence_penalty",
-        "presence_penalty",
-        own.presence_penalty.map(Value::from),
-    );
-    set(
-        "frequency_penalty",
-        "frequency_penalty",
-        own.frequency_penalty.map(Value::from),
-    );
-    let effort = own.reasoning_effort.as_deref();
-    if quirks.reasoning_object {
-        let effort = effort.map(|effort| json!({ "effort": effort }));
-        set("reasoning_effort", "reasoning", effort);
-    } else {
-        set(
-            "reasoning_effort",
-            "reasoning_effort",
-            effort.map(Value::from),
-        );
+    let own = &request.parameters;
+    let top_k = own.top_k.filter(|_| quirks.top_k);
+    for (known, spelled, value) in [
+        (
+            "temperature",
+            "temperature",
+            own.temperature.map(Value::from),
+        ),
+        ("top_p", "top_p", own.top_p.map(Value::from)),
+        ("top_k", "top_k", top_k.map(Value::from)),
+        ("max_tokens", limit, own.max_tokens.map(Value::from)),
+        ("seed", seed, own.seed.map(Value::from)),
+        (
+            "presence_penalty",
+            "presence_penalty",
+            own.presence_penalty.map(Value::from),
+        ),
+        (
+            "frequency_penalty",
+            "frequency_penalty",
+            own.frequency_penalty.map(Value::from),
+        ),
+        (
+            "stop",
+            "stop",
+            (!own.stop.is_empty()).then(|| json!(own.stop)),
+        ),
+    ] {
+        if let Some(value) = value.filter(|_| taste.takes(known, spelled)) {
+            body.insert(spelled.into(), value);
+        }
     }
-    set(
-        "stop",
-        "stop",
-        (!own.stop.is_empty()).then(|| json!(own.stop)),
-    );
-    Value::Object(body).to_string().into_bytes()
 }
 
-/// The names in an answer of `GET /models`, at most a thousand.
-pub fn models(body: &str) -> Option<Vec<String>> {
-    let value: Value = serde_json::from_str(body).ok()?;
-    let list = value["data"].as_array().or_else(|| value.as_array())?;
-    let sound = |id: &&str| {
-        !id.is_empty()
-            && id.len() <= 200
-            && !id.chars().any(|c| c.is_control() || c.is_whitespace())
+fn think(body: &mut Map<String, Value>, request: &Request, taste: &Taste, quirks: Quirks) {
+    let spelled = if quirks.reasoning_object {
+        "reasoning"
+    } else {
+        "reasoning_effort"
     };
-    let names = list.iter().filter_map(|model| model["id"].as_str());
-    Some(names.filter(sound).take(1000).map(str::to_owned).collect())
+    let Some(effort) = effort(request, taste, spelled) else {
+        return;
+    };
+    match taste.thinking {
+        Thinking::Fixed => {}
+        // OpenRouter translates for each model; never both fields.
+        _ if quirks.reasoning_object => {
+            body.insert("reasoning".into(), json!({ "effort": effort }));
+        }
+        Thinking::Toggle if !taste.refuses("thinking") => {
+            let wanted = if effort == "none" {
+                "disabled"
+            } else {
+                "enabled"
+            };
+            body.insert("thinking".into(), json!({ "type": wanted }));
+        }
+        _ => {
+            body.insert("reasoning_effort".into(), json!(effort));
+        }
+    }
 }
 
 #[cfg(test)]

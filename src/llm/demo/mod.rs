@@ -22,7 +22,7 @@ mod weave;
 use crate::domain::chat::{
     Answer, Brief, CallError, CallErrorKind, Finish, Request, Task, Usage, estimate_tokens,
 };
-use crate::domain::model::{Model, Structured};
+use crate::domain::model::{Model, Structured, Thinking};
 use crate::domain::money::Price;
 
 use reading::Reading;
@@ -100,6 +100,8 @@ pub fn models() -> Vec<Model> {
         family: "demo".to_owned(),
         vision: false,
         structured: Structured::default(),
+        thinking: Thinking::default(),
+        max_output: 0,
         parameters: vec!["max_tokens".to_owned(), "stop".to_owned()],
         tags: vec!["offline".to_owned(), "demo".to_owned()],
         mock: true,

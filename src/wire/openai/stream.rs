@@ -1,208 +1,94 @@
-//! A streamed chat completion being put together. Lenient about what does not matter, strict about the
-//! end: an answer that was cut off never passes for a whole one.
+//! A streamed chat completion, chunk by chunk. Lenient about what does not matter.
 
 use serde_json::Value;
 
-use super::super::sse::Event;
-use super::super::think::Divider;
-use super::error::{clean, in_band};
-use crate::domain::chat::{
-    Answer, CallError, CallErrorKind, Delta, Finish, Request, Usage, estimate_tokens,
-};
+use crate::domain::chat::{Finish, Usage};
+use crate::domain::money::MicroDollars;
+use crate::wire::growing::Growing;
+use crate::wire::refusal::{clean, in_band};
+use crate::wire::sse::Event;
 
-/// Every event goes in; `finish` says what the whole came to.
-#[derive(Debug, Default)]
-pub struct Stream {
-    text: String,
-    reasoning: String,
-    divider: Divider,
-    usage: Option<Usage>,
-    finish: Option<Finish>,
-    refusal: String,
-    fault: Option<CallError>,
-    done: bool,
+pub(in crate::wire) fn read(growing: &mut Growing, event: &Event) {
+    let data = event.data.trim();
+    if data == "[DONE]" {
+        return growing.end();
+    }
+    let Ok(chunk) = serde_json::from_str::<Value>(data) else {
+        if event.event == "error" {
+            return growing.fail(in_band(&Value::String(clean(data))));
+        }
+        return growing.malformed("chat completion");
+    };
+    if event.event == "error" && chunk["error"].is_null() {
+        return growing.fail(in_band(&chunk));
+    }
+    take(growing, &chunk);
 }
 
-impl Stream {
-    /// Takes an event, gives the pieces of text in it.
-    pub fn push(&mut self, event: &Event) -> Vec<Delta> {
-        if self.is_over() {
-            return Vec::new();
-        }
-        let data = event.data.trim();
-        if data == "[DONE]" {
-            self.done = true;
-            return Vec::new();
-        }
-        let Ok(chunk) = serde_json::from_str::<Value>(data) else {
-            return self.fail(if event.event == "error" {
-                in_band(&Value::String(clean(data)))
-            } else {
-                CallError::new(
-                    CallErrorKind::Malformed,
-                    "the provider sent something that is no chat completion",
-                )
-            });
-        };
-        if event.event == "error" && chunk["error"].is_null() {
-            return self.fail(in_band(&chunk));
-        }
-        self.take(&chunk)
+pub(in crate::wire) fn whole(growing: &mut Growing, body: &Value) {
+    let has = |name: &str| body.get(name).is_some_and(|value| !value.is_null());
+    if !has("choices") && !has("error") {
+        return growing.malformed("chat completion");
     }
+    take(growing, body);
+    growing.end();
+}
 
-    /// A server that ignores `stream` answers with one JSON object.
-    pub fn push_whole(&mut self, body: &str) -> Vec<Delta> {
-        let chunk: Value = serde_json::from_str(body).unwrap_or_default();
-        let has = |name: &str| chunk.get(name).is_some_and(|value| !value.is_null());
-        if !has("choices") && !has("error") {
-            return self.fail(CallError::new(
-                CallErrorKind::Malformed,
-                "the provider's answer is no chat completion",
-            ));
-        }
-        let deltas = self.take(&chunk);
-        self.done = true;
-        deltas
-    }
-
-    /// Nothing more will change the answer.
-    pub fn is_over(&self) -> bool {
-        self.done || self.fault.is_some()
-    }
-
-    /// The model has said why it stopped: what may still come is the count of tokens.
-    pub fn is_complete(&self) -> bool {
-        self.finish.is_some()
-    }
-
-    fn fail(&mut self, fault: CallError) -> Vec<Delta> {
-        self.fault = Some(fault);
-        Vec::new()
-    }
-
-    fn take(&mut self, chunk: &Value) -> Vec<Delta> {
-        let first = chunk["choices"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|choice| choice["index"].as_u64().unwrap_or(0) == 0)
-            .unwrap_or(&Value::Null);
-        for error in [&chunk["error"], &first["error"]] {
-            if !error.is_null() {
-                return self.fail(in_band(error));
-            }
-        }
-        if chunk["usage"].is_object() {
-            self.usage = Some(usage_of(&chunk["usage"]));
-        }
-        let mut deltas = Vec::new();
-        let piece = [&first["delta"], &first["message"]];
-        if let Some(piece) = piece.into_iter().find(|piece| piece.is_object()) {
-            self.piece(piece, &mut deltas);
-        }
-        if let Some(reason) = first["finish_reason"]
-            .as_str()
-            .filter(|text| !text.is_empty())
-        {
-            self.finish = Some(finish_of(reason));
-        }
-        self.keep(&deltas);
-        deltas
-    }
-
-    fn piece(&mut self, piece: &Value, deltas: &mut Vec<Delta>) {
-        // Hosts of the same models disagree about the name; OpenRouter sends both.
-        let reasoning = piece["reasoning_content"]
-            .as_str()
-            .or(piece["reasoning"].as_str());
-        if let Some(text) = reasoning.filter(|text| !text.is_empty()) {
-            deltas.push(Delta::Reasoning(text.to_owned()));
-        }
-        match &piece["content"] {
-            Value::String(text) => self.divider.push(text, deltas),
-            // Mistral's reasoning models send parts where others send text.
-            Value::Array(parts) => parts.iter().for_each(|part| self.part(part, deltas)),
-            _ => {}
-        }
-        self.refusal
-            .push_str(piece["refusal"].as_str().unwrap_or_default());
-    }
-
-    fn part(&mut self, part: &Value, deltas: &mut Vec<Delta>) {
-        if let Some(text) = part["text"].as_str() {
-            self.divider.push(text, deltas);
-        }
-        for thought in part["thinking"].as_array().into_iter().flatten() {
-            deltas.extend(
-                thought["text"]
-                    .as_str()
-                    .map(|text| Delta::Reasoning(text.to_owned())),
-            );
+fn take(growing: &mut Growing, chunk: &Value) {
+    let first = chunk["choices"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|choice| choice["index"].as_u64().unwrap_or(0) == 0)
+        .unwrap_or(&Value::Null);
+    for error in [&chunk["error"], &first["error"]] {
+        if !error.is_null() {
+            return growing.fail(in_band(error));
         }
     }
-
-    fn keep(&mut self, deltas: &[Delta]) {
-        for delta in deltas {
-            match delta {
-                Delta::Text(text) => self.text.push_str(text),
-                Delta::Reasoning(text) => self.reasoning.push_str(text),
-            }
+    // Groq counts in a field of its own.
+    for usage in [&chunk["usage"], &chunk["x_groq"]["usage"]] {
+        if usage.is_object() {
+            growing.usage = Some(usage_of(usage));
         }
     }
-
-    /// The stream has ended: what had been held back of the answer, and the answer. A stream that ended
-    /// without a finish reason was cut off, whatever it looks like.
-    pub fn finish(mut self, request: &Request) -> (Vec<Delta>, Result<Answer, CallError>) {
-        let mut held = Vec::new();
-        if let Some(fault) = self.fault.take() {
-            return (held, Err(fault));
-        }
-        std::mem::take(&mut self.divider).finish(&mut held);
-        self.keep(&held);
-        let result = self.answer(request);
-        (held, result)
+    let found = [&first["delta"], &first["message"]];
+    if let Some(found) = found.into_iter().find(|found| found.is_object()) {
+        piece(growing, found);
     }
-
-    fn answer(self, request: &Request) -> Result<Answer, CallError> {
-        if !self.refusal.is_empty() {
-            let detail = format!("the model refused: {}", clean(&self.refusal));
-            return Err(CallError::new(CallErrorKind::Rejected, detail));
-        }
-        let blank = self.text.trim().is_empty();
-        let finish = match self.finish {
-            Some(finish) => finish,
-            // Some local servers end properly without a reason.
-            None if self.done && !blank => Finish::Stop,
-            None => {
-                return Err(CallError::new(
-                    CallErrorKind::Truncated,
-                    "the answer broke off before its end",
-                ));
-            }
-        };
-        if blank {
-            return Err(CallError::new(CallErrorKind::Empty, emptiness(finish)));
-        }
-        let usage = self
-            .usage
-            .unwrap_or_else(|| estimated(request, &self.text, &self.reasoning));
-        Ok(Answer {
-            text: self.text,
-            reasoning: self.reasoning,
-            usage,
-            finish,
-        })
+    let reason = first["finish_reason"].as_str();
+    if let Some(reason) = reason.filter(|text| !text.is_empty()) {
+        growing.finish = Some(finish_of(reason));
     }
 }
 
-fn emptiness(finish: Finish) -> &'static str {
-    match finish {
-        Finish::Length => {
-            "the model used up its tokens before it wrote an answer: raise max_tokens"
+fn piece(growing: &mut Growing, piece: &Value) {
+    // Hosts of the same models disagree about the name; OpenRouter sends both.
+    let reasoning = piece["reasoning_content"]
+        .as_str()
+        .or(piece["reasoning"].as_str());
+    growing.reasoning(reasoning.unwrap_or_default());
+    match &piece["content"] {
+        Value::String(text) => growing.text(text),
+        // Mistral's reasoning models send parts where others send text.
+        Value::Array(parts) => parts.iter().for_each(|found| part(growing, found)),
+        _ => {}
+    }
+    growing.refuse(piece["refusal"].as_str().unwrap_or_default());
+    // One forced tool at most is ours; of several the first counts.
+    for call in piece["tool_calls"].as_array().into_iter().flatten() {
+        if call["index"].as_u64().unwrap_or(0) == 0 {
+            growing.arguments(call["function"]["arguments"].as_str().unwrap_or_default());
         }
-        Finish::ContentFilter => "the provider blocked the answer",
-        Finish::ToolCalls => "the model asked for a tool instead of answering",
-        Finish::Stop => "the model answered with nothing",
+    }
+}
+
+fn part(growing: &mut Growing, part: &Value) {
+    if let Some(text) = part["text"].as_str() {
+        growing.text(text);
+    }
+    for thought in part["thinking"].as_array().into_iter().flatten() {
+        growing.reasoning(thought["text"].as_str().unwrap_or_default());
     }
 }
 
@@ -233,21 +119,8 @@ fn usage_of(usage: &Value) -> Usage {
         output,
         cached: cached.unwrap_or_else(|| count(&usage["prompt_cache_hit_tokens"])),
         reasoning,
-        estimated: false,
-    }
-}
-
-fn estimated(request: &Request, text: &str, reasoning: &str) -> Usage {
-    let input = request
-        .messages
-        .iter()
-        .map(|message| estimate_tokens(&message.text))
-        .sum();
-    Usage {
-        input,
-        output: estimate_tokens(text) + estimate_tokens(reasoning),
-        reasoning: estimate_tokens(reasoning),
-        estimated: true,
+        // OpenRouter says what it charged.
+        charged: usage["cost"].as_f64().and_then(MicroDollars::from_dollars),
         ..Usage::default()
     }
 }

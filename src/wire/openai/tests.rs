@@ -10,6 +10,7 @@ use crate::domain::chat::{
 };
 use crate::domain::parameters::Parameters;
 use crate::wire::sse::Decoder;
+use crate::wire::{Kind, Stream, Taste, clean, error, models, unwelcome};
 
 fn request_of(parameters: Parameters) -> Request {
     Request {
@@ -23,7 +24,7 @@ fn request_of(parameters: Parameters) -> Request {
 }
 
 fn decode(body: &[u8], cut: usize) -> (String, String, Result<Answer, CallError>) {
-    let mut stream = Stream::default();
+    let mut stream = Stream::new(Kind::OpenAi);
     let mut decoder = Decoder::new(1 << 20);
     let mut deltas = Vec::new();
     for piece in [&body[..cut], &body[cut..]] {
@@ -81,7 +82,7 @@ fn recorded_streams_decode_alike_wherever_they_are_cut() {
 #[test]
 fn recorded_streams_byte_by_byte() {
     for (name, body) in STREAMS {
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(Kind::OpenAi);
         let mut decoder = Decoder::new(1 << 20);
         for byte in body.as_bytes() {
             decoder.push(&[*byte]);
@@ -166,7 +167,7 @@ fn every_recording_cut_short_is_no_whole_answer() {
 #[test]
 fn whole_answers_are_taken_where_a_stream_was_asked_for() {
     for (name, body) in recordings!("groq-text.json", "groq-reasoning.json") {
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(Kind::OpenAi);
         let deltas = stream.push_whole(body);
         let answer = stream.finish(&request_of(Parameters::default())).1.unwrap();
         assert!(deltas.contains(&Delta::Text(answer.text.clone())), "{name}");
@@ -174,7 +175,7 @@ fn whole_answers_are_taken_where_a_stream_was_asked_for() {
         assert!(answer.usage.output > 0 && !answer.usage.estimated, "{name}");
     }
     for body in ["", "null", "[]", "{}", "\"text\"", "{\"object\":\"list\"}"] {
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(Kind::OpenAi);
         stream.push_whole(body);
         let error = stream
             .finish(&request_of(Parameters::default()))
@@ -343,17 +344,11 @@ fn only_accepted_parameters_are_sent_as_the_provider_spells_them() {
         let taste = Taste {
             accepted: owned(accepted),
             refused: owned(refused),
+            ..Taste::default()
         };
-        let body = request("m", &request_of(parameters.clone()), &taste, quirks);
-        serde_json::from_slice(&body).unwrap()
+        super::body("m", &request_of(parameters.clone()), &taste, quirks)
     };
-    let plain = Quirks {
-        stream_options: true,
-        max_completion_tokens: false,
-        top_k: false,
-        random_seed: false,
-        reasoning_object: false,
-    };
+    let plain = PLAIN;
     let all = body(&[], &[], plain);
     assert_eq!(
         (
@@ -409,6 +404,26 @@ fn parameters_that_are_not_taken_are_named() {
         ),
         (
             r#"{"error":{"code":"unsupported_parameter","param":null}}"#,
+            None,
+        ),
+        (
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"`temperature` is deprecated for this model."}}"#,
+            Some("temperature"),
+        ),
+        (
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"max_tokens: 100000 > 8192, which is the maximum allowed"}}"#,
+            None,
+        ),
+        (
+            r#"{"error":{"code":400,"message":"Thinking level is not supported for this model: thinking_config","status":"INVALID_ARGUMENT"}}"#,
+            Some("thinkingConfig"),
+        ),
+        (
+            r#"{"error":"\"m\" does not support thinking"}"#,
+            Some("thinking"),
+        ),
+        (
+            r#"{"error":{"message":"unexpected stopping of the engine"}}"#,
             None,
         ),
         ("<html>", None),
@@ -485,10 +500,14 @@ fn error_bodies_become_kinds_and_say_nothing_secret() {
 
 #[test]
 fn lists_of_models_are_read() {
+    let names = |body: &str| -> Option<Vec<String>> {
+        let list = models(Kind::OpenAi, body)?;
+        Some(list.into_iter().map(|model| model.name).collect())
+    };
     assert_eq!(
-        models(r#"{"object":"list","data":[{"id":"a"},{"id":""},{"x":1},{"id":"b"}]}"#),
+        names(r#"{"object":"list","data":[{"id":"a"},{"id":""},{"x":1},{"id":"b"}]}"#),
         Some(vec!["a".into(), "b".into()])
     );
-    assert_eq!(models("<html>"), None);
-    assert_eq!(models(r#"{"error":1}"#), None);
+    assert_eq!(names("<html>"), None);
+    assert_eq!(names(r#"{"error":1}"#), None);
 }

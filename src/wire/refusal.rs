@@ -1,4 +1,4 @@
-//! What a provider's refusals mean, and which of its words may be shown. Decides nothing about retries.
+//! What a provider's refusals mean, whatever its dialect, and which of its words may be shown. Decides nothing about retries.
 
 use serde_json::Value;
 
@@ -14,8 +14,34 @@ pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) 
     };
     error.retry_after_ms = number("retry-after-ms")
         .or_else(|| number("retry-after").map(|seconds| seconds * 1000.0))
-        .map(|millis| millis.ceil() as u64);
+        .map(|millis| millis.ceil() as u64)
+        .or_else(|| google_delay(inner(&parsed)));
     error
+}
+
+/// Google says in the body when to come back, and which quota it was: a day's is not over in a minute.
+fn google_delay(error: &Value) -> Option<u64> {
+    const HOUR: u64 = 3_600_000;
+    let details = error["details"].as_array()?;
+    let is_daily = |violation: &Value| {
+        violation["quotaId"]
+            .as_str()
+            .is_some_and(|id| id.contains("PerDay"))
+    };
+    let mut violations = details.iter().flat_map(|detail| {
+        let violations = detail["violations"].as_array();
+        violations.into_iter().flatten()
+    });
+    if violations.any(is_daily) {
+        return Some(HOUR);
+    }
+    let delay = details
+        .iter()
+        .find_map(|detail| detail["retryDelay"].as_str())?;
+    let seconds: f64 = delay.strip_suffix('s')?.parse().ok()?;
+    (0.0..1e6)
+        .contains(&seconds)
+        .then(|| (seconds * 1000.0).ceil() as u64)
 }
 
 /// An error in the place of a piece of the answer.
@@ -23,17 +49,91 @@ pub(super) fn in_band(error: &Value) -> CallError {
     meaning(error, None)
 }
 
+/// Fields that a request may carry and a model may not take, by their names on the wire; the more special
+/// names first, because they contain others.
+const FIELDS: &[&str] = &[
+    "max_completion_tokens",
+    "max_output_tokens",
+    "reasoning.summary",
+    "reasoning.effort",
+    "reasoning_effort",
+    "response_format",
+    "responseJsonSchema",
+    "text.format",
+    "output_config",
+    "stream_options",
+    "stop_sequences",
+    "stopSequences",
+    "thinkingConfig",
+    "thinking_config",
+    "thinkingLevel",
+    "thinkingBudget",
+    "presence_penalty",
+    "presencePenalty",
+    "frequency_penalty",
+    "frequencyPenalty",
+    "tool_choice",
+    "random_seed",
+    "temperature",
+    "max_tokens",
+    "thinking",
+    "top_p",
+    "topP",
+    "top_k",
+    "topK",
+    "seed",
+    "stop",
+];
+
+/// Words by which providers without a field for it say that a parameter is not welcome.
+const UNWELCOME: &[&str] = &[
+    "not support",
+    "unsupported",
+    "unknown name",
+    "unknown field",
+    "unrecognized",
+    "deprecated",
+    "not allowed",
+    "not permitted",
+    "extra inputs",
+    "may only be set",
+    "cannot both be",
+    "unexpected",
+    "does not think",
+];
+
 /// The parameter that a provider refuses to take, by its name on the wire.
 pub fn unwelcome(body: &str) -> Option<String> {
     let parsed: Value = serde_json::from_str(body).ok()?;
     let error = inner(&parsed);
     let code = error["code"].as_str().unwrap_or_default();
-    let name = error["param"].as_str()?;
     let refused = matches!(
         code,
         "unsupported_parameter" | "unsupported_value" | "unknown_parameter"
     );
-    (refused && name.len() <= 40).then(|| name.to_owned())
+    if let Some(name) = error["param"].as_str().filter(|_| refused) {
+        return (name.len() <= 40).then(|| name.to_owned());
+    }
+    let said = error["message"].as_str().or_else(|| error.as_str())?;
+    let said = &said[..said.floor_char_boundary(MOST_READ)];
+    let lower = said.to_ascii_lowercase();
+    if !UNWELCOME.iter().any(|words| lower.contains(words)) {
+        return None;
+    }
+    let is_word = |field: &&&str| {
+        said.match_indices(**field).any(|(at, _)| {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            !said[..at].ends_with(is_part) && !said[at + field.len()..].starts_with(is_part)
+        })
+    };
+    let found = FIELDS.iter().find(is_word)?;
+    Some(
+        match *found {
+            "thinking_config" => "thinkingConfig",
+            field => field,
+        }
+        .to_owned(),
+    )
 }
 
 // Gemini's compatible endpoint wraps it in a list, Mistral does not wrap it at all.
@@ -74,10 +174,13 @@ fn meaning(error: &Value, status: Option<u16>) -> CallError {
 }
 
 fn codes(error: &Value) -> String {
+    let details = error["details"].as_array().into_iter().flatten();
+    let reasons = details.filter_map(|detail| detail["reason"].as_str());
     let texts = ["code", "type", "status"]
         .iter()
         .filter_map(|name| error[*name].as_str());
-    texts.collect::<Vec<_>>().join(" ").to_ascii_lowercase()
+    let all: Vec<&str> = texts.chain(reasons).collect();
+    all.join(" ").to_ascii_lowercase()
 }
 
 fn words(error: &Value) -> &str {
@@ -98,15 +201,26 @@ fn kind_of(status: Option<u16>, codes: &str) -> CallErrorKind {
     let says = |words: &[&str]| words.iter().any(|word| codes.contains(word));
     match status {
         _ if says(&["insufficient_quota", "billing", "credit", "payment"]) => CallErrorKind::Money,
+        // Google refuses a key as a bad request.
+        Some(400) if says(&["api_key_invalid"]) => CallErrorKind::Auth,
         Some(401 | 403) => CallErrorKind::Auth,
         Some(402) => CallErrorKind::Money,
         Some(408 | 504) => CallErrorKind::Timeout,
         Some(429) => CallErrorKind::RateLimited,
         Some(500..) => CallErrorKind::Overloaded,
         Some(_) => CallErrorKind::Rejected,
-        None if says(&["rate_limit"]) => CallErrorKind::RateLimited,
-        None if says(&["authentication", "api_key"]) => CallErrorKind::Auth,
-        None if says(&["invalid_request"]) => CallErrorKind::Rejected,
+        None if says(&["rate_limit", "resource_exhausted"]) => CallErrorKind::RateLimited,
+        None if says(&["authentication", "api_key", "permission"]) => CallErrorKind::Auth,
+        None if says(&[
+            "invalid_request",
+            "invalid_prompt",
+            "not_found",
+            "invalid_argument",
+            "too_large",
+        ]) =>
+        {
+            CallErrorKind::Rejected
+        }
         None => CallErrorKind::Overloaded,
     }
 }

@@ -1,0 +1,227 @@
+//! Anthropic's messages: <https://docs.anthropic.com/en/api/messages>. Tokens of its prompt cache stand
+//! beside `input_tokens`; what it writes is counted anew in each `message_delta`.
+
+use serde_json::{Map, Value, json};
+
+use super::growing::Growing;
+use super::prompt::{Turn, budget, divide, effort};
+use super::sse::Event;
+use super::{Taste, refusal};
+use crate::domain::chat::{Finish, Request, Usage};
+use crate::domain::model::{Structured, Thinking};
+
+/// Tokens an answer may have where nobody says and the model's own limit is not known. The field is required.
+const USUAL_MOST: u64 = 8_192;
+/// More than this is only written when asked for: a long limit is a long wait for a runaway answer.
+const MOST_UNASKED: u64 = 32_000;
+/// The least that thinking may be given.
+const LEAST_BUDGET: u64 = 1_024;
+
+pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
+    let shape = taste.shape("output_config");
+    let (system, turns) = divide(request, shape);
+    let mut body = Map::new();
+    body.insert("model".into(), json!(name));
+    body.insert("stream".into(), json!(true));
+    body.insert("messages".into(), turns.iter().map(turn).collect());
+    if !system.is_empty() {
+        body.insert("system".into(), json!(system));
+    }
+    let mut most = max_tokens(request, taste);
+    let is_forced = request.format.is_some() && shape == Structured::Tool;
+    // A forced tool and thinking exclude each other.
+    let thinks = !is_forced && think(&mut body, request, taste, &mut most);
+    body.insert("max_tokens".into(), json!(most));
+    sample(&mut body, request, taste, thinks);
+    if let Some(format) = &request.format {
+        match shape {
+            Structured::Native => {
+                let wanted = json!({ "type": "json_schema", "schema": format.schema });
+                config(&mut body).insert("format".into(), wanted);
+            }
+            Structured::Tool => {
+                body.insert("tools".into(), json!([{ "name": format.name, "description": "Gives the answer.", "input_schema": format.schema }]));
+                body.insert(
+                    "tool_choice".into(),
+                    json!({ "type": "tool", "name": format.name }),
+                );
+            }
+            Structured::Prompt => {}
+        }
+    }
+    Value::Object(body)
+}
+
+fn turn(turn: &Turn) -> Value {
+    let role = if turn.is_model { "assistant" } else { "user" };
+    if turn.images.is_empty() {
+        return json!({ "role": role, "content": turn.text });
+    }
+    let mut parts: Vec<Value> = turn
+        .images
+        .iter()
+        .map(|image| {
+            let source =
+                json!({ "type": "base64", "media_type": image.media_type, "data": &*image.base64 });
+            json!({ "type": "image", "source": source })
+        })
+        .collect();
+    parts.push(json!({ "type": "text", "text": turn.text }));
+    json!({ "role": role, "content": parts })
+}
+
+fn max_tokens(request: &Request, taste: &Taste) -> u64 {
+    let own = request.parameters.max_tokens.map(u64::from);
+    let known = Some(taste.max_output).filter(|most| *most > 0);
+    let most = own.unwrap_or_else(|| known.map_or(USUAL_MOST, |most| most.min(MOST_UNASKED)));
+    known.map_or(most, |known| most.min(known)).max(1)
+}
+
+fn config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
+    let config = body
+        .entry("output_config")
+        .or_insert_with(|| Value::Object(Map::new()));
+    config.as_object_mut().expect("it was made an object above")
+}
+
+/// True when the model is told to think.
+fn think(body: &mut Map<String, Value>, request: &Request, taste: &Taste, most: &mut u64) -> bool {
+    let Some(effort) = effort(request, taste, "thinking") else {
+        return false;
+    };
+    if effort == "none" || taste.thinking == Thinking::Fixed {
+        return false;
+    }
+    if taste.thinking != Thinking::Budget {
+        body.insert("thinking".into(), json!({ "type": "adaptive" }));
+        if !taste.refuses("output_config") {
+            let word = if effort == "minimal" { "low" } else { effort };
+            config(body).insert("effort".into(), json!(word));
+        }
+        return true;
+    }
+    let wanted = budget(effort).max(LEAST_BUDGET);
+    if request.parameters.max_tokens.is_none() {
+        // The budget is part of the limit: the answer keeps what it would have had.
+        let known = Some(taste.max_output).filter(|most| *most > 0);
+        *most = (*most + wanted).min(known.unwrap_or(u64::MAX));
+    }
+    let given = wanted.min(most.saturating_sub(1));
+    if given < LEAST_BUDGET {
+        return false;
+    }
+    body.insert(
+        "thinking".into(),
+        json!({ "type": "enabled", "budget_tokens": given }),
+    );
+    true
+}
+
+fn sample(body: &mut Map<String, Value>, request: &Request, taste: &Taste, thinks: bool) {
+    let own = &request.parameters;
+    let mut set = |name: &str, spelled: &str, value: Option<Value>| {
+        if let Some(value) = value.filter(|_| taste.takes(name, spelled)) {
+            body.insert(spelled.into(), value);
+        }
+    };
+    let stop = (!own.stop.is_empty()).then(|| json!(own.stop));
+    set("stop", "stop_sequences", stop);
+    if thinks {
+        return;
+    }
+    // It ends at 1, and takes one of the two only.
+    let temperature = own.temperature.map(|value| json!(value.min(1.0)));
+    let top_p = own.top_p.filter(|_| temperature.is_none());
+    set("temperature", "temperature", temperature);
+    set("top_p", "top_p", top_p.map(Value::from));
+    set("top_k", "top_k", own.top_k.map(Value::from));
+}
+
+pub(super) fn read(growing: &mut Growing, event: &Event) {
+    let Ok(data) = serde_json::from_str::<Value>(&event.data) else {
+        return growing.malformed("Anthropic message");
+    };
+    match data["type"].as_str().unwrap_or(&event.event) {
+        "message_start" => usage(growing, &data["message"]["usage"]),
+        "content_block_start" => block(growing, &data["content_block"], false),
+        "content_block_delta" => {
+            let delta = &data["delta"];
+            growing.text(delta["text"].as_str().unwrap_or_default());
+            growing.reasoning(delta["thinking"].as_str().unwrap_or_default());
+            growing.arguments(delta["partial_json"].as_str().unwrap_or_default());
+        }
+        "message_delta" => {
+            usage(growing, &data["usage"]);
+            stopped(growing, &data["delta"]);
+        }
+        "message_stop" => growing.end(),
+        "error" => growing.fail(refusal::in_band(&data["error"])),
+        // `ping`, the ends of blocks, and what the vendor may add.
+        _ => {}
+    }
+}
+
+pub(super) fn whole(growing: &mut Growing, body: &Value) {
+    if body["type"] == "error" {
+        return growing.fail(refusal::in_band(&body["error"]));
+    }
+    let Some(blocks) = body["content"].as_array() else {
+        return growing.malformed("Anthropic message");
+    };
+    for part in blocks {
+        block(growing, part, true);
+    }
+    usage(growing, &body["usage"]);
+    stopped(growing, body);
+    growing.end();
+}
+
+fn block(growing: &mut Growing, block: &Value, is_whole: bool) {
+    growing.text(block["text"].as_str().unwrap_or_default());
+    growing.reasoning(block["thinking"].as_str().unwrap_or_default());
+    if is_whole && block["type"] == "tool_use" {
+        growing.arguments(&block["input"].to_string());
+    }
+}
+
+fn stopped(growing: &mut Growing, stop: &Value) {
+    growing.finish = match stop["stop_reason"].as_str() {
+        Some("end_turn" | "stop_sequence" | "pause_turn") => Some(Finish::Stop),
+        Some("max_tokens" | "model_context_window_exceeded") => Some(Finish::Length),
+        Some("tool_use") => Some(Finish::ToolCalls),
+        Some("refusal") => {
+            let why = stop["stop_details"]["explanation"].as_str();
+            growing.refuse(why.unwrap_or("its vendor's rules do not allow an answer"));
+            Some(Finish::ContentFilter)
+        }
+        Some(_) => Some(Finish::Stop),
+        None => growing.finish,
+    };
+}
+
+/// Counts are cumulative; a later one that leaves a field out does not take it back.
+fn usage(growing: &mut Growing, found: &Value) {
+    if !found.is_object() {
+        return;
+    }
+    let known = growing.usage.unwrap_or_default();
+    let count = |name: &str| found[name].as_u64();
+    let fresh = count("input_tokens");
+    let cached = count("cache_read_input_tokens");
+    let stored = count("cache_creation_input_tokens");
+    let input = match fresh {
+        Some(fresh) => fresh
+            .saturating_add(cached.unwrap_or(0))
+            .saturating_add(stored.unwrap_or(0)),
+        None => known.input,
+    };
+    growing.usage = Some(Usage {
+        input: input.max(known.input),
+        output: count("output_tokens").unwrap_or(known.output),
+        cached: cached.unwrap_or(known.cached),
+        reasoning: found["output_tokens_details"]["thinking_tokens"]
+            .as_u64()
+            .unwrap_or(known.reasoning),
+        ..Usage::default()
+    });
+}

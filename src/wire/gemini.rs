@@ -1,0 +1,246 @@
+//! Gemini's generateContent: <https://ai.google.dev/api/generate-content>. Each event is a whole answer's
+//! frame; there is no last one; thoughts are counted beside the candidates' tokens.
+
+use serde_json::{Map, Value, json};
+
+use super::growing::Growing;
+use super::prompt::{Turn, budget, divide, effort};
+use super::sse::Event;
+use super::{Taste, refusal};
+use crate::domain::chat::{CallError, CallErrorKind, Finish, Request, Usage};
+use crate::domain::model::{Structured, Thinking};
+
+pub(super) fn path(name: &str) -> String {
+    let name = name.strip_prefix("models/").unwrap_or(name);
+    // A name goes into the path: nothing in it may leave its place.
+    let safe: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'))
+        .collect();
+    format!("models/{safe}:streamGenerateContent?alt=sse")
+}
+
+pub(super) fn body(request: &Request, taste: &Taste) -> Value {
+    let shape = taste.shape("responseJsonSchema");
+    let (system, turns) = divide(request, shape);
+    let mut body = Map::new();
+    body.insert("contents".into(), turns.iter().map(turn).collect());
+    if !system.is_empty() {
+        body.insert(
+            "systemInstruction".into(),
+            json!({ "parts": [{ "text": system }] }),
+        );
+    }
+    let mut config = sampling(request, taste);
+    if let Some(thinking) = thinking(request, taste) {
+        config.insert("thinkingConfig".into(), thinking);
+    }
+    match (&request.format, shape) {
+        (Some(format), Structured::Native) => {
+            config.insert("responseMimeType".into(), json!("application/json"));
+            config.insert("responseJsonSchema".into(), format.schema.clone());
+        }
+        (Some(format), Structured::Tool) => {
+            body.insert("tools".into(), json!([{ "functionDeclarations": [{ "name": format.name, "description": "Gives the answer.", "parametersJsonSchema": format.schema }] }]));
+            let wanted = json!({ "mode": "ANY", "allowedFunctionNames": [format.name] });
+            body.insert(
+                "toolConfig".into(),
+                json!({ "functionCallingConfig": wanted }),
+            );
+        }
+        _ => {}
+    }
+    if !config.is_empty() {
+        body.insert("generationConfig".into(), Value::Object(config));
+    }
+    Value::Object(body)
+}
+
+fn turn(turn: &Turn) -> Value {
+    let role = if turn.is_model { "model" } else { "user" };
+    let mut parts: Vec<Value> = turn
+        .images
+        .iter()
+        .map(|image| json!({ "inlineData": { "mimeType": image.media_type, "data": &*image.base64 } }))
+        .collect();
+    parts.push(json!({ "text": turn.text }));
+    json!({ "role": role, "parts": parts })
+}
+
+fn sampling(request: &Request, taste: &Taste) -> Map<String, Value> {
+    let own = &request.parameters;
+    let mut config = Map::new();
+    for (known, spelled, value) in [
+        (
+            "temperature",
+            "temperature",
+            own.temperature.map(Value::from),
+        ),
+        ("top_p", "topP", own.top_p.map(Value::from)),
+        ("top_k", "topK", own.top_k.map(Value::from)),
+        (
+            "max_tokens",
+            "maxOutputTokens",
+            own.max_tokens.map(Value::from),
+        ),
+        ("seed", "seed", own.seed.map(Value::from)),
+        (
+            "presence_penalty",
+            "presencePenalty",
+            own.presence_penalty.map(Value::from),
+        ),
+        (
+            "frequency_penalty",
+            "frequencyPenalty",
+            own.frequency_penalty.map(Value::from),
+        ),
+        (
+            "stop",
+            "stopSequences",
+            (!own.stop.is_empty()).then(|| json!(own.stop)),
+        ),
+    ] {
+        if let Some(value) = value.filter(|_| taste.takes(known, spelled)) {
+            config.insert(spelled.into(), value);
+        }
+    }
+    config
+}
+
+/// A level or a budget, never both: that is refused.
+fn thinking(request: &Request, taste: &Taste) -> Option<Value> {
+    if matches!(taste.thinking, Thinking::Fixed | Thinking::Unknown)
+        && request.parameters.reasoning_effort.is_none()
+    {
+        return None;
+    }
+    if taste.refuses("thinkingConfig") || taste.thinking == Thinking::Fixed {
+        return None;
+    }
+    let effort = effort(request, taste, "thinkingLevel");
+    let mut config = json!({ "includeThoughts": true });
+    match (effort, taste.thinking) {
+        (None, _) => {}
+        (Some(effort), Thinking::Budget) => {
+            config["thinkingBudget"] = json!(budget(effort).min(24_576));
+            if effort == "none" {
+                config["includeThoughts"] = json!(false);
+            }
+        }
+        (Some(effort), _) => {
+            let level = match effort {
+                "none" | "minimal" => "minimal",
+                "low" => "low",
+                "medium" => "medium",
+                _ => "high",
+            };
+            config["thinkingLevel"] = json!(level);
+        }
+    }
+    Some(config)
+}
+
+pub(super) fn read(growing: &mut Growing, event: &Event) {
+    match serde_json::from_str::<Value>(&event.data) {
+        Ok(frame) => take(growing, &frame),
+        Err(_) => growing.malformed("Gemini answer"),
+    }
+}
+
+/// Without `alt=sse` the frames come as one list.
+pub(super) fn whole(growing: &mut Growing, body: &Value) {
+    let frames = body
+        .as_array()
+        .map_or(std::slice::from_ref(body), Vec::as_slice);
+    for frame in frames {
+        take(growing, frame);
+    }
+    if !growing.is_over() && growing.finish.is_none() && growing.usage.is_none() {
+        growing.malformed("Gemini answer");
+    }
+    growing.end();
+}
+
+fn take(growing: &mut Growing, frame: &Value) {
+    if !frame["error"].is_null() {
+        return growing.fail(refusal::in_band(&frame["error"]));
+    }
+    if let Some(reason) = frame["promptFeedback"]["blockReason"].as_str() {
+        return growing.fail(CallError::new(
+            CallErrorKind::Rejected,
+            format!(
+                "the provider blocked the question ({})",
+                reason.to_ascii_lowercase()
+            ),
+        ));
+    }
+    let candidate = &frame["candidates"][0];
+    for part in candidate["content"]["parts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let text = part["text"].as_str().unwrap_or_default();
+        if part["thought"] == true {
+            growing.reasoning(text);
+        } else {
+            growing.text(text);
+        }
+        let call = &part["functionCall"];
+        if call.is_object() {
+            growing.arguments(&call["args"].to_string());
+        }
+    }
+    usage(growing, &frame["usageMetadata"]);
+    if let Some(reason) = candidate["finishReason"].as_str() {
+        stopped(growing, reason, part_calls(candidate));
+    }
+}
+
+fn part_calls(candidate: &Value) -> bool {
+    let parts = candidate["content"]["parts"].as_array();
+    parts
+        .into_iter()
+        .flatten()
+        .any(|part| part["functionCall"].is_object())
+}
+
+fn stopped(growing: &mut Growing, reason: &str, calls: bool) {
+    growing.finish = Some(match reason {
+        "MAX_TOKENS" => Finish::Length,
+        "SAFETY"
+        | "RECITATION"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "LANGUAGE"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT" => Finish::ContentFilter,
+        "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "MISSING_THOUGHT_SIGNATURE" => {
+            return growing.fail(CallError::new(
+                CallErrorKind::Malformed,
+                format!(
+                    "the model's answer was unusable ({})",
+                    reason.to_ascii_lowercase()
+                ),
+            ));
+        }
+        _ if calls => Finish::ToolCalls,
+        _ => Finish::Stop,
+    });
+}
+
+fn usage(growing: &mut Growing, found: &Value) {
+    if !found.is_object() {
+        return;
+    }
+    let count = |name: &str| found[name].as_u64().unwrap_or(0);
+    let reasoning = count("thoughtsTokenCount");
+    growing.usage = Some(Usage {
+        input: count("promptTokenCount").saturating_add(count("toolUsePromptTokenCount")),
+        output: count("candidatesTokenCount").saturating_add(reasoning),
+        cached: count("cachedContentTokenCount"),
+        reasoning,
+        ..Usage::default()
+    });
+}

@@ -1,0 +1,107 @@
+//! Lines of JSON, as Ollama streams them: bytes in pieces of any size in, whole lines out.
+
+use std::collections::VecDeque;
+
+use super::sse::{Event, Malformed};
+
+/// Takes bytes, gives lines, each as an event without a name.
+#[derive(Debug)]
+pub struct Decoder {
+    limit: usize,
+    line: Vec<u8>,
+    ready: VecDeque<Event>,
+    broken: bool,
+}
+
+impl Decoder {
+    /// A decoder that holds at most `limit` bytes of an unfinished line.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            line: Vec::new(),
+            ready: VecDeque::new(),
+            broken: false,
+        }
+    }
+
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if self.broken || self.line.len() + piece.len() > self.limit {
+                self.broken = true;
+                return;
+            }
+            self.line.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                self.close();
+            }
+        }
+    }
+
+    /// The stream has ended: a last line needs no line feed.
+    pub fn end(&mut self) {
+        self.close();
+    }
+
+    /// The next whole line; blank ones are left out.
+    pub fn next_event(&mut self) -> Result<Option<Event>, Malformed> {
+        match self.ready.pop_front() {
+            None if self.broken => Err(Malformed::TooLong),
+            event => Ok(event),
+        }
+    }
+
+    fn close(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim();
+        if !text.is_empty() {
+            self.ready.push_back(Event {
+                data: text.to_owned(),
+                ..Event::default()
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(pieces: &[&[u8]], limit: usize) -> (Vec<String>, bool) {
+        let mut decoder = Decoder::new(limit);
+        let mut found = Vec::new();
+        let mut broken = false;
+        for piece in pieces {
+            decoder.push(piece);
+        }
+        decoder.end();
+        loop {
+            match decoder.next_event() {
+                Ok(Some(event)) => found.push(event.data),
+                Ok(None) => return (found, broken),
+                Err(Malformed::TooLong) => {
+                    broken = true;
+                    return (found, broken);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lines_come_whole_however_they_are_cut() {
+        let body = "{\"a\":\"ü\"}\r\n\n{\"b\":2}\n{\"c\":3}".as_bytes();
+        let expected = (
+            vec![
+                "{\"a\":\"ü\"}".to_owned(),
+                "{\"b\":2}".to_owned(),
+                "{\"c\":3}".to_owned(),
+            ],
+            false,
+        );
+        for cut in 0..=body.len() {
+            assert_eq!(lines(&[&body[..cut], &body[cut..]], 100), expected, "{cut}");
+        }
+        assert!(lines(&[b"{\"a\":1}\n", &[b'x'; 60], &[b'x'; 60]], 100).1);
+    }
+}

@@ -1,0 +1,144 @@
+//! Providers' own lists of their models, and what else some say there: context, price, what a model takes.
+
+use serde_json::Value;
+
+use super::Kind;
+use crate::domain::money::Price;
+
+/// Models of one list that are looked at.
+const MOST: usize = 1_000;
+
+/// A model, as its provider's list describes it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Listed {
+    /// Its name there.
+    pub name: String,
+    /// Tokens it reads and writes together; 0 where the list does not say.
+    pub context_window: u64,
+    /// What it costs, where the list says.
+    pub price: Option<Price>,
+    /// Whether it reads pictures, where the list says.
+    pub vision: Option<bool>,
+    /// What it takes, by names in the glossary; empty where the list does not say.
+    pub parameters: Vec<String>,
+}
+
+/// The models in a provider's answer, at most a thousand.
+pub fn models(kind: Kind, body: &str) -> Option<Vec<Listed>> {
+    let value: Value = serde_json::from_str(body).ok()?;
+    let list = [&value["data"], &value["models"], &value]
+        .into_iter()
+        .find_map(Value::as_array)?;
+    let listed = list.iter().filter_map(|model| match kind {
+        Kind::Gemini => gemini(model),
+        Kind::Ollama => named(&model["name"]),
+        Kind::OpenAi | Kind::Responses | Kind::Anthropic => plain(model),
+    });
+    Some(listed.take(MOST).collect())
+}
+
+fn named(name: &Value) -> Option<Listed> {
+    let name = name.as_str()?;
+    let sound = !name.is_empty()
+        && name.len() <= 200
+        && !name.chars().any(|c| c.is_control() || c.is_whitespace());
+    sound.then(|| Listed {
+        name: name.to_owned(),
+        ..Listed::default()
+    })
+}
+
+/// OpenAI's list has names only; OpenRouter, Together, vLLM and Anthropic say more in fields of their own.
+fn plain(model: &Value) -> Option<Listed> {
+    let mut listed = named(&model["id"])?;
+    let windows = [
+        "context_length",
+        "max_model_len",
+        "max_context_length",
+        "context_window",
+        "max_input_tokens",
+    ];
+    listed.context_window = windows
+        .iter()
+        .find_map(|name| model[*name].as_u64())
+        .unwrap_or(0);
+    listed.price = price(&model["pricing"]);
+    let inputs = model["architecture"]["input_modalities"].as_array();
+    listed.vision = inputs.map(|inputs| inputs.iter().any(|input| input == "image"));
+    let takes = model["supported_parameters"].as_array();
+    for field in takes.into_iter().flatten().filter_map(Value::as_str) {
+        let known = match field {
+            "reasoning" => "reasoning_effort",
+            "temperature" | "top_p" | "top_k" | "max_tokens" | "stop" | "seed"
+            | "presence_penalty" | "frequency_penalty" => field,
+            _ => continue,
+        };
+        listed.parameters.push(known.to_owned());
+    }
+    Some(listed)
+}
+
+/// OpenRouter's dollars a token, as text.
+fn price(pricing: &Value) -> Option<Price> {
+    let dollars = |name: &str| {
+        let value: f64 = pricing[name].as_str()?.parse().ok()?;
+        // Below 0 it depends on the model that is chosen later.
+        (0.0..1.0).contains(&value).then_some(value * 1e6)
+    };
+    Some(Price {
+        input: dollars("prompt")?,
+        output: dollars("completion")?,
+        cached_input: dollars("input_cache_read"),
+    })
+}
+
+fn gemini(model: &Value) -> Option<Listed> {
+    let methods = model["supportedGenerationMethods"].as_array();
+    if methods.is_some_and(|methods| !methods.iter().any(|method| method == "generateContent")) {
+        return None;
+    }
+    let name = model["name"].as_str()?;
+    let mut listed = named(&Value::from(name.strip_prefix("models/").unwrap_or(name)))?;
+    listed.context_window = model["inputTokenLimit"].as_u64().unwrap_or(0);
+    Some(listed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_say_more_or_less() {
+        let openrouter = r#"{"data":[{"id":"a/b","context_length":128000,"architecture":{"input_modalities":["text","image"]},"pricing":{"prompt":"0.000003","completion":"0.000015","input_cache_read":"0.0000003"},"supported_parameters":["temperature","reasoning","tools"]},{"id":"auto","pricing":{"prompt":"-1","completion":"-1"}}]}"#;
+        let found = models(Kind::OpenAi, openrouter).expect("a list");
+        assert_eq!(
+            (found[0].context_window, found[0].vision),
+            (128_000, Some(true))
+        );
+        let price = found[0].price.expect("a price");
+        assert!((price.input - 3.0).abs() < 1e-9 && (price.output - 15.0).abs() < 1e-9);
+        assert_eq!(found[0].parameters, ["temperature", "reasoning_effort"]);
+        assert_eq!((found[1].price, found[1].vision), (None, None));
+        let gemini = r#"{"models":[{"name":"models/gemini-3-pro","inputTokenLimit":1048576,"supportedGenerationMethods":["generateContent"]},{"name":"models/embedding-1","supportedGenerationMethods":["embedContent"]}]}"#;
+        let found = models(Kind::Gemini, gemini).expect("a list");
+        assert_eq!(
+            (found.len(), &*found[0].name, found[0].context_window),
+            (1, "gemini-3-pro", 1_048_576)
+        );
+        let ollama = r#"{"models":[{"name":"llama3.2:3b","model":"llama3.2:3b","details":{"family":"llama"}}]}"#;
+        assert_eq!(
+            models(Kind::Ollama, ollama).expect("a list")[0].name,
+            "llama3.2:3b"
+        );
+        for (body, count) in [
+            (r#"{"data":[]}"#, Some(0)),
+            (r#"[{"id":"x"}]"#, Some(1)),
+            (r#"{"data":[{"id":"a b"},{"id":""},{"id":7},{}]}"#, Some(0)),
+            ("{}", None),
+            ("<html>", None),
+        ] {
+            let found = models(Kind::OpenAi, body).map(|list| list.len());
+            assert_eq!(found, count, "{body}");
+        }
+    }
+}

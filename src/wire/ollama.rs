@@ -1,0 +1,145 @@
+//! Ollama's own chat: <https://github.com/ollama/ollama/blob/main/docs/api.md>. Lines of JSON. Its context is
+//! small unless asked for, and what does not fit is dropped without a word: so it is asked for.
+
+use serde_json::{Map, Value, json};
+
+use super::growing::Growing;
+use super::prompt::{divide, effort};
+use super::sse::Event;
+use super::{Taste, refusal};
+use crate::domain::chat::{Finish, Request, Usage, estimate_tokens};
+use crate::domain::model::Structured;
+use crate::domain::model::Thinking;
+
+/// What an answer is given where nobody limits it.
+const ROOM: u64 = 2_048;
+/// Contexts are asked for in steps: each size is loaded anew.
+const STEP: u64 = 4_096;
+/// More than this no machine at home holds beside the model.
+const MOST: u64 = 131_072;
+
+pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
+    // It holds every model to a schema itself.
+    let shape = match taste.refuses("format") {
+        true => Structured::Prompt,
+        false => Structured::Native,
+    };
+    let (system, turns) = divide(request, shape);
+    let mut messages = Vec::new();
+    if !system.is_empty() {
+        messages.push(json!({ "role": "system", "content": system }));
+    }
+    for turn in &turns {
+        let role = if turn.is_model { "assistant" } else { "user" };
+        let mut message = json!({ "role": role, "content": turn.text });
+        if !turn.images.is_empty() {
+            message["images"] = turn
+                .images
+                .iter()
+                .map(|image| json!(&*image.base64))
+                .collect();
+        }
+        messages.push(message);
+    }
+    let mut body = json!({ "model": name, "messages": messages, "stream": true, "options": options(request, taste) });
+    if let Some(effort) = effort(request, taste, "think")
+        && taste.thinking != Thinking::Fixed
+    {
+        body["think"] = match (effort, taste.thinking) {
+            ("none", _) => json!(false),
+            ("low" | "medium" | "high", Thinking::Effort) => json!(effort),
+            _ => json!(true),
+        };
+    }
+    if let (Some(format), Structured::Native) = (&request.format, shape) {
+        body["format"] = format.schema.clone();
+    }
+    body
+}
+
+fn options(request: &Request, taste: &Taste) -> Map<String, Value> {
+    let own = &request.parameters;
+    let mut options = Map::new();
+    for (known, spelled, value) in [
+        (
+            "temperature",
+            "temperature",
+            own.temperature.map(Value::from),
+        ),
+        ("top_p", "top_p", own.top_p.map(Value::from)),
+        ("top_k", "top_k", own.top_k.map(Value::from)),
+        ("max_tokens", "num_predict", own.max_tokens.map(Value::from)),
+        ("seed", "seed", own.seed.map(Value::from)),
+        (
+            "presence_penalty",
+            "presence_penalty",
+            own.presence_penalty.map(Value::from),
+        ),
+        (
+            "frequency_penalty",
+            "frequency_penalty",
+            own.frequency_penalty.map(Value::from),
+        ),
+        (
+            "stop",
+            "stop",
+            (!own.stop.is_empty()).then(|| json!(own.stop)),
+        ),
+    ] {
+        if let Some(value) = value.filter(|_| taste.takes(known, spelled)) {
+            options.insert(spelled.into(), value);
+        }
+    }
+    let texts = request.messages.iter();
+    let read: u64 = texts.map(|message| estimate_tokens(&message.text)).sum();
+    let room = own.max_tokens.map_or(ROOM, u64::from);
+    // Estimates of tokens are rough: half as much again.
+    let wanted = (read + read / 2 + room).next_multiple_of(STEP).min(MOST);
+    let known = Some(taste.context_window).filter(|window| *window > 0);
+    options.insert(
+        "num_ctx".into(),
+        json!(known.map_or(wanted, |known| wanted.min(known))),
+    );
+    options
+}
+
+pub(super) fn read(growing: &mut Growing, event: &Event) {
+    match serde_json::from_str::<Value>(&event.data) {
+        Ok(line) => whole(growing, &line),
+        Err(_) => growing.malformed("Ollama answer"),
+    }
+}
+
+pub(super) fn whole(growing: &mut Growing, line: &Value) {
+    if !line["error"].is_null() {
+        return growing.fail(refusal::in_band(&line["error"]));
+    }
+    let message = &line["message"];
+    if !message.is_object() && line["done"] != true {
+        return growing.malformed("Ollama answer");
+    }
+    growing.reasoning(message["thinking"].as_str().unwrap_or_default());
+    growing.text(message["content"].as_str().unwrap_or_default());
+    for call in message["tool_calls"].as_array().into_iter().flatten() {
+        growing.arguments(&call["function"]["arguments"].to_string());
+        growing.finish = Some(Finish::ToolCalls);
+    }
+    if line["done"] == true {
+        let count = |name: &str| line[name].as_u64();
+        if let (input, Some(output)) = (count("prompt_eval_count"), count("eval_count")) {
+            growing.usage = Some(Usage {
+                // Absent where the whole prompt was still in memory from the last call.
+                input: input.unwrap_or(0),
+                output,
+                estimated: input.is_none(),
+                ..Usage::default()
+            });
+        }
+        growing.finish = Some(match (line["done_reason"].as_str(), growing.finish) {
+            (Some("length"), _) => Finish::Length,
+            (_, Some(finish)) => finish,
+            _ => Finish::Stop,
+        });
+        growing.end();
+    }
+}

@@ -1,0 +1,100 @@
+//! What families share when they write a request: turns in order, and the shape of an answer in words.
+
+use serde_json::Value;
+
+use super::Taste;
+use crate::domain::chat::{Format, Image, Request, Role};
+use crate::domain::model::Structured;
+
+/// A turn, neighbours of one role joined: some vendors insist on taking turns.
+pub(super) struct Turn<'a> {
+    pub is_model: bool,
+    pub text: String,
+    pub images: &'a [Image],
+}
+
+/// The instructions above the conversation, and the conversation.
+pub(super) fn divide<'a>(request: &'a Request, shape: Structured) -> (String, Vec<Turn<'a>>) {
+    let mut system: Vec<String> = Vec::new();
+    let mut turns: Vec<Turn> = Vec::new();
+    for message in &request.messages {
+        if message.role == Role::System {
+            system.push(message.text.clone());
+            continue;
+        }
+        let is_model = message.role == Role::Assistant;
+        match turns.last_mut() {
+            Some(last) if last.is_model == is_model && message.images.is_empty() => {
+                last.text.push_str("\n\n");
+                last.text.push_str(&message.text);
+            }
+            _ => turns.push(Turn {
+                is_model,
+                text: message.text.clone(),
+                images: &message.images,
+            }),
+        }
+    }
+    system.extend(in_words(request, shape));
+    (system.join("\n\n"), turns)
+}
+
+/// For models that can be held to a schema by asking only.
+pub(super) fn in_words(request: &Request, shape: Structured) -> Option<String> {
+    let format = request.format.as_ref()?;
+    (shape == Structured::Prompt).then(|| {
+        format!(
+            "Answer with one JSON object and nothing else: no words before or after it, no code fence. \
+             It must be valid against this JSON schema:\n{}",
+            format.schema
+        )
+    })
+}
+
+/// The schema with objects closed and all their fields required, which strict modes insist on.
+pub(super) fn strict(schema: &Value) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let mut out: serde_json::Map<String, Value> = fields
+                .iter()
+                .map(|(name, value)| (name.clone(), strict(value)))
+                .collect();
+            if let Some(names) = out.get("properties").and_then(Value::as_object) {
+                let names: Vec<Value> =
+                    names.keys().map(|name| Value::from(name.clone())).collect();
+                out.insert("required".into(), names.into());
+                out.insert("additionalProperties".into(), false.into());
+            }
+            Value::Object(out)
+        }
+        Value::Array(items) => items.iter().map(strict).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Whether a vendor's strict mode would take the schema as it stands.
+pub(super) fn is_strict(format: &Format) -> bool {
+    strict(&format.schema) == format.schema
+}
+
+/// Words for how hard to think, from the least on.
+const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// Tokens for a word, for vendors that take a number. The steps are Quire's own.
+pub(super) fn budget(effort: &str) -> u64 {
+    match EFFORTS.iter().position(|known| *known == effort) {
+        Some(0) => 0,
+        Some(1) => 1_024,
+        Some(2) => 2_048,
+        Some(4) => 16_384,
+        Some(5) => 24_576,
+        Some(6) => 32_000,
+        _ => 8_192,
+    }
+}
+
+/// The effort that was wanted, if the model takes one under this name on the wire.
+pub(super) fn effort<'a>(request: &'a Request, taste: &Taste, spelled: &str) -> Option<&'a str> {
+    let effort = request.parameters.reasoning_effort.as_deref();
+    effort.filter(|_| taste.takes("reasoning_effort", spelled))
+}

@@ -1,0 +1,178 @@
+//! OpenAI's Responses: <https://platform.openai.com/docs/api-reference/responses>. Nothing is kept there
+//! (`store` is false); typed events, of which those about text, thoughts and the end matter.
+
+use serde_json::{Map, Value, json};
+
+use super::growing::Growing;
+use super::prompt::{Turn, divide, effort, is_strict};
+use super::sse::Event;
+use super::{Taste, refusal};
+use crate::domain::chat::{Finish, Request, Usage};
+use crate::domain::model::{Structured, Thinking};
+
+pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
+    let shape = taste.shape("text.format");
+    let (system, turns) = divide(request, shape);
+    let mut body = Map::new();
+    body.insert("model".into(), json!(name));
+    body.insert("stream".into(), json!(true));
+    body.insert("store".into(), json!(false));
+    body.insert("input".into(), turns.iter().map(turn).collect());
+    if !system.is_empty() {
+        body.insert("instructions".into(), json!(system));
+    }
+    let own = &request.parameters;
+    for (known, spelled, value) in [
+        (
+            "temperature",
+            "temperature",
+            own.temperature.map(Value::from),
+        ),
+        ("top_p", "top_p", own.top_p.map(Value::from)),
+        (
+            "max_tokens",
+            "max_output_tokens",
+            own.max_tokens.map(Value::from),
+        ),
+    ] {
+        if let Some(value) = value.filter(|_| taste.takes(known, spelled)) {
+            body.insert(spelled.into(), value);
+        }
+    }
+    let effort = effort(request, taste, "reasoning.effort");
+    let mut reasoning = Map::new();
+    if let Some(effort) = effort.filter(|_| taste.thinking != Thinking::Fixed) {
+        reasoning.insert("effort".into(), json!(effort));
+    }
+    if taste.thinking == Thinking::Effort && !taste.refuses("reasoning.summary") {
+        reasoning.insert("summary".into(), json!("auto"));
+    }
+    if !reasoning.is_empty() && !taste.refuses("reasoning") {
+        body.insert("reasoning".into(), Value::Object(reasoning));
+    }
+    match (&request.format, shape) {
+        (Some(format), Structured::Native) => {
+            let wanted = json!({ "type": "json_schema", "name": format.name, "schema": format.schema, "strict": is_strict(format) });
+            body.insert("text".into(), json!({ "format": wanted }));
+        }
+        (Some(format), Structured::Tool) => {
+            body.insert("tools".into(), json!([{ "type": "function", "name": format.name, "parameters": format.schema, "strict": is_strict(format) }]));
+            body.insert(
+                "tool_choice".into(),
+                json!({ "type": "function", "name": format.name }),
+            );
+        }
+        _ => {}
+    }
+    Value::Object(body)
+}
+
+fn turn(turn: &Turn) -> Value {
+    let (role, kind) = if turn.is_model {
+        ("assistant", "output_text")
+    } else {
+        ("user", "input_text")
+    };
+    let mut parts: Vec<Value> = turn
+        .images
+        .iter()
+        .map(|image| {
+            let url = format!("data:{};base64,{}", image.media_type, image.base64);
+            json!({ "type": "input_image", "image_url": url })
+        })
+        .collect();
+    parts.push(json!({ "type": kind, "text": turn.text }));
+    json!({ "role": role, "content": parts })
+}
+
+pub(super) fn read(growing: &mut Growing, event: &Event) {
+    // Some that imitate it end like chat completions.
+    if event.data.trim() == "[DONE]" {
+        return growing.end();
+    }
+    let Ok(data) = serde_json::from_str::<Value>(&event.data) else {
+        return growing.malformed("response");
+    };
+    let piece = data["delta"].as_str().unwrap_or_default();
+    match data["type"].as_str().unwrap_or(&event.event) {
+        "response.output_text.delta" => growing.text(piece),
+        "response.refusal.delta" => growing.refuse(piece),
+        "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
+            growing.reasoning(piece);
+        }
+        "response.function_call_arguments.delta" => growing.arguments(piece),
+        "response.output_item.done" if data["item"]["type"] == "function_call" => {
+            growing.finish = Some(Finish::ToolCalls);
+        }
+        "response.completed" | "response.incomplete" | "response.failed" => {
+            ended(growing, &data["response"]);
+        }
+        "error" => {
+            let error = if data["error"].is_null() {
+                &data
+            } else {
+                &data["error"]
+            };
+            growing.fail(refusal::in_band(error));
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn whole(growing: &mut Growing, body: &Value) {
+    if !body["error"].is_null() {
+        return growing.fail(refusal::in_band(&body["error"]));
+    }
+    let Some(items) = body["output"].as_array() else {
+        return growing.malformed("response");
+    };
+    for item in items {
+        let parts = |name: &str| item[name].as_array().into_iter().flatten();
+        for part in parts("summary") {
+            growing.reasoning(part["text"].as_str().unwrap_or_default());
+        }
+        for part in parts("content") {
+            let text = part["text"].as_str().unwrap_or_default();
+            if item["type"] == "reasoning" {
+                growing.reasoning(text);
+            } else {
+                growing.text(text);
+            }
+            growing.refuse(part["refusal"].as_str().unwrap_or_default());
+        }
+        if item["type"] == "function_call" {
+            growing.arguments(item["arguments"].as_str().unwrap_or_default());
+            growing.finish = Some(Finish::ToolCalls);
+        }
+    }
+    ended(growing, body);
+}
+
+fn ended(growing: &mut Growing, response: &Value) {
+    usage(growing, &response["usage"]);
+    if !response["error"].is_null() || response["status"] == "failed" {
+        return growing.fail(refusal::in_band(&response["error"]));
+    }
+    let why = response["incomplete_details"]["reason"].as_str();
+    growing.finish = Some(match (why, growing.finish) {
+        (Some("content_filter"), _) => Finish::ContentFilter,
+        (Some(_), _) => Finish::Length,
+        (None, Some(finish)) => finish,
+        (None, None) => Finish::Stop,
+    });
+    growing.end();
+}
+
+fn usage(growing: &mut Growing, found: &Value) {
+    if !found.is_object() {
+        return;
+    }
+    let count = |value: &Value| value.as_u64().unwrap_or(0);
+    growing.usage = Some(Usage {
+        input: count(&found["input_tokens"]),
+        output: count(&found["output_tokens"]),
+        cached: count(&found["input_tokens_details"]["cached_tokens"]),
+        reasoning: count(&found["output_tokens_details"]["reasoning_tokens"]),
+        ..Usage::default()
+    });
+}
