@@ -1,8 +1,6 @@
 //! The real executable is killed or stopped in the middle of a run, and started again over the same data:
 //! nothing that anybody has seen may be lost or change.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,66 +8,10 @@ use serde_json::json;
 use crate::stream::{texts, whole};
 use crate::support::Client;
 use crate::support::client::Event;
+use crate::support::executable::Executable;
 use crate::support::provider::{Line, Provider, on};
-use crate::support::script::{about, begin, beginning, ended, providers, saying, short_with};
+use crate::support::script::{about, begin, beginning, ended, saying, short_with};
 use crate::support::server::Folder;
-
-/// The executable, serving; killed at the end if it still runs.
-struct Executable {
-    child: Child,
-    address: std::net::SocketAddr,
-}
-
-impl Executable {
-    fn start(folder: &Folder, provider: &Provider, settings: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_quire"))
-            .env_clear()
-            .env("ENVIRONMENT", "test")
-            .env("PASSWORD_ROUNDS", "1000")
-            .env("LOG_LEVEL", "error")
-            .env("PORT", "0")
-            .env("HOST", "127.0.0.1")
-            .env("USE_MOCK", "true")
-            .env("QUIRE_DATA", folder.path().join("data"))
-            .env("QUIRE_PROVIDERS", providers(provider))
-            .envs(settings.iter().copied())
-            .current_dir(folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let out = child.stdout.take().unwrap();
-        BufReader::new(out).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("Quire is listening on http://");
-        let address = address.unwrap_or_else(|| panic!("{line}")).parse().unwrap();
-        Self { child, address }
-    }
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args([name, &id]).status().unwrap();
-        assert!(sent.success());
-    }
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-    fn code(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-    /// The same person at this server.
-    fn known(&self, client: &Client) -> Client {
-        let mut client = client.clone();
-        client.base = format!("http://{}", self.address);
-        client
-    }
-}
-
-impl Drop for Executable {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Every start of the executable asks a provider once what it has.
 fn asked_for_models(starts: usize) -> Line {

@@ -11,5 +11,6 @@ mod limits;
 mod providers;
 mod resilience;
 mod routes;
+mod soak;
 mod stream;
 mod support;

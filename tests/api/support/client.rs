@@ -31,18 +31,18 @@ pub struct Answer {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .accept_encoding("identity")
-            .timeout_global(Some(Duration::from_secs(60)))
-            .build()
-            .new_agent();
         Self {
-            agent,
+            agent: agent(),
             base: format!("http://{address}"),
             headers: Vec::new(),
             cookies: BTreeMap::new(),
+        }
+    }
+    /// The same person on connections of their own; this one's end with it.
+    pub fn fresh(&self) -> Self {
+        Self {
+            agent: agent(),
+            ..self.clone()
         }
     }
     /// Sends this header with every request from now on.
@@ -156,6 +156,16 @@ impl Client {
         };
         sent.unwrap_or_else(|fault| panic!("{method} {path}: {fault}"))
     }
+}
+
+fn agent() -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .accept_encoding("identity")
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build()
+        .new_agent()
 }
 
 impl Answer {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "not every test needs every part")]
 
 pub mod client;
+pub mod executable;
 pub mod line;
 pub mod provider;
 pub mod script;

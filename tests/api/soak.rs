@@ -1,0 +1,303 @@
+//! Many analyses at once over a provider at its worst, asked by people who come and go. When all is over,
+//! nothing is left: no thread, no file, no connection, no place taken.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::Client;
+use crate::support::executable::{Executable, Held};
+use crate::support::provider::{Line, Provider, on};
+use crate::support::script::{about, beginning, saying, short_with};
+use crate::support::server::Folder;
+
+const JSON: &str = "application/json";
+const PEOPLE: usize = 6;
+/// Of each person; a person may have 24 under way.
+const AT_ONCE: usize = 10;
+const SETTINGS: &[(&str, &str)] = &[
+    ("RATE_LIMIT", "1000000"),
+    ("LOGIN_LIMIT", "100000"),
+    ("MAX_RUNS", "64"),
+    ("MAX_CALLS", "48"),
+    ("RETRIES", "1"),
+    ("FIRST_TOKEN_TIMEOUT", "1"),
+    ("TOKEN_TIMEOUT", "1"),
+    // What an earlier analysis got would keep later ones from the provider.
+    ("CACHE_TTL", "0"),
+];
+const CALLS_AT_ONCE: usize = 48;
+
+/// Chance that is the same each time: a number from 0 to below `most` for this occasion.
+fn chance(seed: u64, number: usize, most: usize) -> usize {
+    let mut bits = seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    for shift in [30, 27, 31] {
+        bits = (bits ^ (bits >> shift)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    }
+    (bits % most as u64) as usize
+}
+
+/// What the provider does to its request of this number.
+fn fate(number: usize) -> Line {
+    let words = "It is thin, and it is light, and it takes ink well.";
+    let line = on("");
+    match chance(1, number, 100) {
+        0..8 => line.header("retry-after-ms", "15").status(429, JSON, "{}"),
+        8..15 => line.status(500, JSON, "{\"error\":{\"message\":\"upset\"}}"),
+        15..18 => line.status(529, "text/plain", "overloaded"),
+        18..22 => line.status(400, JSON, "{\"error\":{\"message\":\"no\"}}"),
+        22..29 => line.reset(),
+        29..36 => line.cut(&beginning(words)),
+        36..39 => line.stall(&beginning("It is ")),
+        39..41 => line.stall(""),
+        41..43 => line.hang(),
+        43..47 => line.raw(&[0, 159, 146, 150, 13, 10, 13, 10]),
+        47..50 => line.sse("data: {\"choices\":[{\"delta\":{\"content\":\"It\"}}\n\n"),
+        50..53 => line.status(200, "text/html", "<html>a wall</html>"),
+        53..60 => line.dribble(&saying(words), 40, Duration::from_millis(4)),
+        60..65 => line.after(Duration::from_millis(200)).sse(&saying(words)),
+        _ => line.sse(&saying(words)),
+    }
+}
+
+/// How a caller behaves.
+#[derive(Debug, Clone, Copy)]
+enum Manner {
+    Streams,
+    Waits,
+    Watches,
+    /// Goes after so many milliseconds, streaming or not.
+    Leaves(bool, u64),
+    /// Starts it to go on alone, and presses stop.
+    Stops(u64),
+}
+
+fn manner(number: usize) -> Manner {
+    let pause = chance(3, number, 120) as u64;
+    match chance(2, number, 10) {
+        0..2 => Manner::Streams,
+        2..5 => Manner::Waits,
+        5..7 => Manner::Watches,
+        7 => Manner::Leaves(true, pause),
+        8 => Manner::Leaves(false, pause),
+        _ => Manner::Stops(pause),
+    }
+}
+
+fn body(number: usize) -> Value {
+    // Half of them share models, and so the models' circuits; the others have theirs to themselves.
+    let name = |place: usize| match number % 2 {
+        0 => format!("p/shared-{}", chance(4, number + place, 12)),
+        _ => format!("p/own-{number}-{place}"),
+    };
+    let models: Vec<String> = (0..1 + chance(5, number, 3)).map(name).collect();
+    let models: Vec<&str> = models.iter().map(String::as_str).collect();
+    let ultra = match number % 3 {
+        0 => name(9),
+        _ => "demo/merge".to_owned(),
+    };
+    let mut models = models;
+    models.sort_unstable();
+    models.dedup();
+    short_with(&models, json!({"ultra_model": ultra}))
+}
+
+/// One analysis from beginning to end, as its caller sees it.
+fn one(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
+    let mut body = body(number);
+    match manner(number) {
+        Manner::Streams => {
+            body["stream"] = json!(true);
+            let text = rest(&mut ask(address, key, &body));
+            let ends =
+                ["completed", "failed", "cancelled"].map(|end| format!("event: analysis.{end}"));
+            assert!(
+                ends.iter().any(|end| text.contains(end)),
+                "{number}: {text}"
+            );
+        }
+        Manner::Waits => {
+            let text = rest(&mut ask(address, key, &body));
+            assert!(text.starts_with("HTTP/1.1 "), "{number}: {text}");
+            let marks = ["\"analysis_id\"", "\"SERVICE_UNAVAILABLE\""];
+            assert!(
+                marks.iter().any(|mark| text.contains(mark)),
+                "{number}: {text}"
+            );
+        }
+        Manner::Leaves(streams, pause) => {
+            body["stream"] = json!(streams);
+            let socket = ask(address, key, &body);
+            std::thread::sleep(Duration::from_millis(pause));
+            drop(socket);
+        }
+        Manner::Watches => {
+            let id = started(client, &mut body);
+            let events = client.events(&about(&id, "/events"), None);
+            let last = events.last().unwrap();
+            assert!(last.name.starts_with("analysis."), "{number}: {last:?}");
+        }
+        Manner::Stops(pause) => {
+            let id = started(client, &mut body);
+            std::thread::sleep(Duration::from_millis(pause));
+            let answer = client.post(&about(&id, "/cancel"), json!({}));
+            assert_eq!(answer.status, 200, "{number}: {}", answer.text());
+        }
+    }
+}
+
+fn started(client: &mut Client, body: &mut Value) -> String {
+    body["async"] = json!(true);
+    let answer = client.post("/api/analyze", body.clone());
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    answer.json()["analysis_id"].as_str().unwrap().to_owned()
+}
+
+fn ask(address: SocketAddr, key: &str, body: &Value) -> TcpStream {
+    let mut socket = TcpStream::connect(address).unwrap();
+    let patience = Some(Duration::from_secs(30));
+    socket.set_read_timeout(patience).unwrap();
+    let body = body.to_string();
+    write!(
+        socket,
+        "POST /api/analyze HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    socket
+}
+
+fn rest(socket: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    socket.read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Runs all analyses from `first` on, many at once.
+fn all(first: usize, count: usize, address: SocketAddr, people: &[(Client, String)]) {
+    let next = Arc::new(AtomicUsize::new(first));
+    let workers: Vec<_> = (0..PEOPLE * AT_ONCE)
+        .map(|worker| {
+            let ((mut client, key), next) = (people[worker % PEOPLE].clone(), next.clone());
+            std::thread::spawn(move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= first + count {
+                        return;
+                    }
+                    one(number, address, &mut client, &key);
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.join().unwrap();
+    }
+}
+
+fn people(server: &Executable) -> Vec<(Client, String)> {
+    let person = |number: usize| {
+        let client = Client::new(server.address);
+        let mut client = client.registered(&format!("soak{number}@example.com"));
+        let made = client.post("/api/users/me/api-keys", json!({"name": "soak"}));
+        let key = made.json()["key"].as_str().unwrap().to_owned();
+        (client, key)
+    };
+    (0..PEOPLE).map(person).collect()
+}
+
+/// Waits until this holds.
+fn until(what: &str, mut so: impl FnMut() -> Result<(), String>) {
+    let begun = Instant::now();
+    loop {
+        match so() {
+            Ok(()) => return,
+            Err(why) if begun.elapsed() > Duration::from_secs(30) => panic!("{what}: {why}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// What the process holds now and did not hold before.
+fn more(after: &Held, before: &Held) -> Vec<String> {
+    let surplus = |after: &[String], before: &[String]| {
+        let mut left = before.to_vec();
+        let mut more = after.to_vec();
+        more.retain(|one| match left.iter().position(|other| other == one) {
+            Some(place) => {
+                left.swap_remove(place);
+                false
+            }
+            None => true,
+        });
+        more
+    };
+    let mut more = surplus(&after.threads, &before.threads);
+    more.extend(surplus(&after.files, &before.files));
+    more
+}
+
+fn soak(count: usize) {
+    let provider = Provider::acting(fate);
+    provider.allow_at_once(CALLS_AT_ONCE);
+    let folder = Folder::new();
+    let server = Executable::start(&folder, &provider, SETTINGS);
+    let mut crowd = people(&server);
+    // What is made at first need is made, such as the store's readers.
+    all(1_000_000, 60, server.address, &crowd);
+    provider.wait_idle();
+    let fresh = |crowd: &[(Client, String)]| -> Vec<(Client, String)> {
+        let fresh = crowd
+            .iter()
+            .map(|(client, key)| (client.fresh(), key.clone()));
+        fresh.collect()
+    };
+    crowd = fresh(&crowd);
+    std::thread::sleep(Duration::from_millis(500));
+    let before = server.holds();
+    let begun = Instant::now();
+    all(0, count, server.address, &crowd);
+    let asked = provider.connections();
+    eprintln!(
+        "{count} analyses, {asked} calls in all, in {:?}",
+        begun.elapsed()
+    );
+    assert!(asked > count, "most were held back: {asked} calls");
+    crowd = fresh(&crowd);
+    provider.wait_idle();
+    until("all analyses end", || nothing_runs(&crowd));
+    drop(crowd);
+    until("everything is given back", || {
+        let more = more(&server.holds(), &before);
+        more.is_empty().then_some(()).ok_or(format!("{more:?}"))
+    });
+    // A run that is still held somewhere would be waited for, for as long as the settings say.
+    let begun = Instant::now();
+    server.signal("-TERM");
+    assert_eq!(server.code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(15), "a run is left");
+}
+
+fn nothing_runs(crowd: &[(Client, String)]) -> Result<(), String> {
+    for (client, _) in crowd {
+        let list = client.clone().get("/api/analyses?limit=100").json();
+        let open = list["analyses"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|analysis| matches!(analysis["status"].as_str(), Some("queued" | "running")));
+        if let Some(open) = open {
+            return Err(open.to_string());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_thousand_analyses_leave_nothing_behind() {
+    soak(1000);
+}

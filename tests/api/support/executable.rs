@@ -1,0 +1,100 @@
+//! The real executable in a process of its own, for tests that kill it or look at what it holds.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use super::Client;
+use super::provider::Provider;
+use super::script::providers;
+use super::server::Folder;
+
+/// The executable, serving; killed at the end if it still runs.
+pub struct Executable {
+    child: Child,
+    pub address: std::net::SocketAddr,
+}
+
+impl Executable {
+    pub fn start(folder: &Folder, provider: &Provider, settings: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_quire"))
+            .env_clear()
+            .env("ENVIRONMENT", "test")
+            .env("PASSWORD_ROUNDS", "1000")
+            .env("LOG_LEVEL", "error")
+            .env("PORT", "0")
+            .env("HOST", "127.0.0.1")
+            .env("USE_MOCK", "true")
+            .env("QUIRE_DATA", folder.path().join("data"))
+            .env("QUIRE_PROVIDERS", providers(provider))
+            .envs(settings.iter().copied())
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let out = child.stdout.take().unwrap();
+        BufReader::new(out).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("Quire is listening on http://");
+        let address = address.unwrap_or_else(|| panic!("{line}")).parse().unwrap();
+        Self { child, address }
+    }
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status().unwrap();
+        assert!(sent.success());
+    }
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+    /// What it holds of the system: names of threads, and what its files are.
+    pub fn holds(&self) -> Held {
+        let folder = format!("/proc/{}", self.child.id());
+        let names = |what: &str| {
+            std::fs::read_dir(format!("{folder}/{what}"))
+                .unwrap()
+                .flatten()
+        };
+        let mut threads: Vec<String> = names("task")
+            .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
+            .map(|name| name.trim().to_owned())
+            .collect();
+        // The number of a socket says nothing.
+        let mut files: Vec<String> = names("fd")
+            .filter_map(|file| std::fs::read_link(file.path()).ok())
+            .map(|link| {
+                link.to_string_lossy()
+                    .split(":[")
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect();
+        threads.sort();
+        files.sort();
+        Held { threads, files }
+    }
+    pub fn code(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+    /// The same person at this server.
+    pub fn known(&self, client: &Client) -> Client {
+        let mut client = client.clone();
+        client.base = format!("http://{}", self.address);
+        client
+    }
+}
+
+/// What a process holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    pub threads: Vec<String>,
+    pub files: Vec<String>,
+}
+
+impl Drop for Executable {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
