@@ -6,6 +6,7 @@ mod analyses;
 mod cancel;
 mod documents;
 mod durability;
+mod fanout;
 mod history;
 mod limits;
 mod providers;

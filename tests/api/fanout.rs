@@ -1,0 +1,179 @@
+//! The real fan-out under any mix and order of failures: it always ends, says one thing about each member,
+//! and never holds more connections than it may. The pure machine has its own properties; here the provider
+//! counts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::json;
+
+use crate::stream::whole;
+use crate::support::client::Event;
+use crate::support::provider::{Line, Provider, on};
+use crate::support::script::{about, begin, beginning, ended, id_of, saying, server, short_with};
+use crate::support::{Client, Server};
+
+const JSON: &str = "application/json";
+const WORDS: &str = "It is thin, and it is light.";
+/// Longer than a connection that is over may still look open to the provider.
+const LONG: Duration = Duration::from_millis(180);
+
+/// What may become of a call.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Answers,
+    Slow,
+    Refused(u16),
+    Cut,
+    Silent,
+    Stalls,
+    Garbage,
+    Lies,
+}
+
+fn fate() -> impl Strategy<Value = Fate> + Clone {
+    prop_oneof![
+        4 => Just(Fate::Answers),
+        2 => Just(Fate::Slow),
+        4 => prop_oneof![Just(400), Just(401), Just(402), Just(404), Just(429), Just(500), Just(529)]
+            .prop_map(Fate::Refused),
+        1 => Just(Fate::Cut),
+        1 => Just(Fate::Silent),
+        1 => Just(Fate::Stalls),
+        1 => Just(Fate::Garbage),
+        1 => Just(Fate::Lies),
+    ]
+}
+
+fn line(model: &str, fate: Fate, delay: u64) -> Line {
+    let line = on(model).after(Duration::from_millis(delay));
+    match fate {
+        Fate::Answers => line.sse(&saying(WORDS)),
+        Fate::Slow => line.dribble(&saying(WORDS), 50, Duration::from_millis(5)),
+        Fate::Refused(status) => line.status(status, JSON, "{\"error\":{\"message\":\"no\"}}"),
+        Fate::Cut => line.cut(&beginning(WORDS)),
+        Fate::Silent => line.hang(),
+        Fate::Stalls => line.stall(&beginning(WORDS)),
+        Fate::Garbage => line.raw(b"\x00\x9f\x92\x96\r\n\r\n"),
+        Fate::Lies => line.lying(200, "text/event-stream", &beginning(WORDS), 1 << 20),
+    }
+}
+
+/// Every member that has started has come to one end, and the run too.
+fn check(events: &[Event]) {
+    whole(events);
+    let mut under_way: BTreeMap<(String, String), i32> = BTreeMap::new();
+    for event in events {
+        let word = |field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
+        let step = match event.name.as_str() {
+            "member.started" => 1,
+            "member.completed" | "member.failed" => -1,
+            _ => continue,
+        };
+        let count = under_way.entry((word("stage"), word("model"))).or_default();
+        *count += step;
+        assert!((0..=1).contains(count), "{event:?} in {events:?}");
+    }
+    if events.last().unwrap().name != "analysis.cancelled" {
+        assert!(under_way.values().all(|count| *count == 0), "{events:?}");
+    }
+}
+
+#[test]
+fn any_mix_and_order_of_failures_ends() {
+    let member = (fate(), 0..60_u64);
+    let runs = proptest::collection::vec(member.clone(), 1..6);
+    let mut runner = TestRunner::new(Config {
+        cases: 14,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let tested = runner.run(&(runs, member), |(members, last)| {
+        let names: Vec<String> = (0..members.len())
+            .map(|place| format!("m{place}"))
+            .collect();
+        let mut lines: Vec<Line> = names
+            .iter()
+            .zip(&members)
+            .map(|(name, (fate, delay))| line(name, *fate, *delay).times(9).optional())
+            .collect();
+        lines.push(line("last", last.0, last.1).times(9).optional());
+        let provider = Provider::script(lines);
+        let settings = [
+            ("RETRIES", "0"),
+            ("FIRST_TOKEN_TIMEOUT", "1"),
+            ("TOKEN_TIMEOUT", "1"),
+        ];
+        let server = server(&provider, &settings);
+        let mut client = server.user("ada@example.com");
+        let models: Vec<String> = names.iter().map(|name| format!("p/{name}")).collect();
+        let models: Vec<&str> = models.iter().map(String::as_str).collect();
+        let more = json!({"async": true, "cache": "off", "ultra_model": "p/last"});
+        let id = id_of(&client.post("/api/analyze", short_with(&models, more)));
+        let events: Vec<Event> = client.events(&about(&id, "/events"), None).collect();
+        check(&events);
+        let shown = ended(&mut client, &id);
+        let answers = members
+            .iter()
+            .any(|(fate, _)| matches!(fate, Fate::Answers | Fate::Slow));
+        if answers && matches!(last.0, Fate::Answers | Fate::Slow) {
+            prop_assert_eq!(&shown["status"], "completed");
+        }
+        if !answers {
+            prop_assert_eq!(&shown["status"], "failed");
+        }
+        provider.wait_idle();
+        Ok(())
+    });
+    tested.unwrap();
+}
+
+/// Providers with room for so many calls each; every call takes long enough to be counted.
+fn crowded(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
+    let providers = rooms.map(|room| {
+        let provider = Provider::acting(|_| on("").after(LONG).sse(&saying(WORDS)));
+        provider.allow_at_once(room);
+        provider
+    });
+    let known = json!([
+        {"id": "p", "base_url": providers[0].base_url(), "models": "*", "concurrency": rooms[0]},
+        {"id": "q", "base_url": providers[1].base_url(), "models": "*", "concurrency": rooms[1]},
+    ])
+    .to_string();
+    let server = Server::with(&[
+        ("QUIRE_PROVIDERS", &known),
+        ("USE_MOCK", "true"),
+        ("MAX_CALLS", max_calls),
+    ]);
+    (providers, server)
+}
+
+fn ask_at_once(client: &mut Client, runs: usize, models: &[&str]) {
+    let ids: Vec<String> = (0..runs).map(|_| begin(client, models)).collect();
+    for id in ids {
+        let shown = ended(client, &id);
+        assert_eq!(shown["status"], "completed", "{shown}");
+        assert_eq!(shown["failures"], json!([]), "{shown}");
+    }
+}
+
+#[test]
+fn each_provider_is_asked_by_no_more_than_it_has_room_for() {
+    let (providers, server) = crowded([1, 3], "64");
+    let mut client = server.user("ada@example.com");
+    ask_at_once(&mut client, 4, &["p/a", "q/b", "q/c", "q/d"]);
+    assert_eq!(providers[0].connections(), 4);
+    assert_eq!(providers[1].connections(), 12);
+}
+
+#[test]
+fn all_together_are_no_more_than_the_settings_say() {
+    let provider = Provider::acting(|_| on("").after(LONG).sse(&saying(WORDS)));
+    provider.allow_at_once(3);
+    let server = server(&provider, &[("MAX_CALLS", "3")]);
+    let mut client = server.user("ada@example.com");
+    ask_at_once(&mut client, 5, &["p/a", "p/b", "p/c", "p/d"]);
+    assert_eq!(provider.connections(), 20);
+}
