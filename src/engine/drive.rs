@@ -147,6 +147,7 @@ impl Driver {
     async fn perform(&mut self) -> Next {
         loop {
             match self.machine.poll() {
+                Output::Reserve { .. } => self.machine.handle(clock::now(), Input::Granted),
                 Output::Call(call, request) => self.call(call, *request).await,
                 Output::Stop(call) => drop(self.calls.remove(&call)),
                 Output::Emit(event) => self.journal.note(event),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::analysis::{Stage, StageAnswer, Status, Who};
 use super::chat::{Answer, Bill, CallError, Delta, Request, Task};
 use super::event::{Event, Totals};
+use super::money::MicroDollars;
 use super::prompt;
 use super::time::Timestamp;
 
@@ -117,6 +118,19 @@ pub struct CallId {
     pub member: usize,
 }
 
+/// What a call may take at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Which call.
+    pub call: CallId,
+    /// Tokens read.
+    pub input: u64,
+    /// Tokens written.
+    pub output: u64,
+    /// None where the price is not known.
+    pub cost: Option<MicroDollars>,
+}
+
 /// What a machine is told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
@@ -146,6 +160,10 @@ pub enum Input {
     },
     /// The time that `Wait` named has come.
     Tick,
+    /// What `Reserve` asked for is set aside: its calls may be made.
+    Granted,
+    /// It would go beyond a budget, and the text says which: its calls must not be made.
+    Denied(String),
     /// Somebody wants it to stop; the text says who or why.
     Cancelled(String),
 }
@@ -153,6 +171,14 @@ pub enum Input {
 /// What a machine wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
+    /// Set aside what these calls may take at most. Answered by `Granted` or `Denied`, before which none of
+    /// them is made.
+    Reserve {
+        /// Index into the plan's stages.
+        stage: usize,
+        /// All that will be asked for at once.
+        calls: Vec<Claim>,
+    },
     /// Ask a model.
     Call(CallId, Box<Request>),
     /// Stop asking.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 mod board;
-
 use board::Board;
 
 use super::{CallId, Input, Outcome, Output};
@@ -124,6 +123,7 @@ impl Staged {
             }
             Input::Failed { call, error, .. } => self.settle(now, call, Err(error), false),
             Input::Tick => self.expire(now),
+            Input::Granted | Input::Denied(_) => {}
             Input::Cancelled(reason) => {
                 self.stop_open();
                 self.finish(now, Status::Cancelled, None, Some(reason));
