@@ -1,6 +1,8 @@
 //! What both whole-program benches need: start a program, wait for its first 200, read its /proc.
 #![allow(dead_code, reason = "each bench uses a part")]
 
+pub mod upstream;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -178,6 +180,26 @@ pub fn binaries() -> (PathBuf, PathBuf) {
         }
     }
     (quire, hello)
+}
+
+/// Quire alone, found in the same way.
+pub fn binary() -> PathBuf {
+    let given = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with("--"));
+    let built = "target/x86_64-unknown-linux-gnu/release/quire";
+    let binary = PathBuf::from(given.as_deref().unwrap_or(built));
+    if !binary.exists() {
+        eprintln!("{} is not there: run `make bench`", binary.display());
+        std::process::exit(0);
+    }
+    binary
+}
+
+/// For what a bench does on one thread.
+pub fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().expect("a runtime")
 }
 
 /// A folder that is removed when dropped.

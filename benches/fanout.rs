@@ -1,0 +1,257 @@
+//! `make bench`: what Quire adds to a provider's streams, measured through it and straight to the same
+//! provider in the same run; what many streams at once take; and whether all of them hold.
+//!
+//! Through Quire is `POST /api/analyze` with `stream` and the pattern `summarize`: one member, then a
+//! synthesis of one token. The member's text is measured, from the request to its first piece and to its
+//! end; that includes signing in, planning, and everything that is written to disk.
+
+#![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::upstream::Upstream;
+use support::{Folder, Program, binary, field, median, post, runtime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const STREAMS: usize = 50;
+const TOKENS: usize = 200;
+/// Streams of each of them, one after the other; the first warms up and does not count.
+const ROUNDS: usize = 4;
+/// A person may have 24 analyses under way.
+const OF_ONE: usize = 20;
+/// Members of an analysis where many streams are wanted.
+const MEMBERS: usize = 5;
+
+fn main() {
+    let binary = binary();
+    let upstream = Upstream::start();
+    let folder = Folder::new("fanout");
+    let program = start(&binary, &folder, &upstream);
+    let people = sign_up(program.address);
+    overhead(&program, &upstream, &people);
+    for (streams, goal) in [(500, "at most 40 MB"), (1000, "no failure")] {
+        crowd(&program, &upstream, &people, streams, goal);
+    }
+}
+
+fn start(binary: &std::path::Path, folder: &Folder, upstream: &Upstream) -> Program {
+    let providers = json!([{
+        "id": "p", "base_url": format!("http://{}/v1", upstream.address), "models": "*",
+        "concurrency": 1000,
+    }]);
+    let settings = [
+        ("QUIRE_PROVIDERS", providers.to_string()),
+        ("MAX_RUNS", "1000".to_owned()),
+        ("MAX_CALLS", "1000".to_owned()),
+        ("CACHE_TTL", "0".to_owned()),
+        ("LOGIN_LIMIT", "100000".to_owned()),
+        ("DISCOVER_LOCAL", "false".to_owned()),
+    ];
+    Program::start(binary, Some(&folder.0), "/api/health", &settings)
+}
+
+/// Enough people that nobody has more under way than one may; their API keys.
+fn sign_up(address: SocketAddr) -> Vec<String> {
+    let person = |number: usize| {
+        let account =
+            json!({"email": format!("bench{number}@example.org"), "password": "Tr4verse-Orchid"});
+        post(address, "/api/auth/register", "", &account.to_string());
+        let answer = post(address, "/api/auth/login", "", &account.to_string());
+        let token = field(&answer, "access_token");
+        let made = post(
+            address,
+            "/api/users/me/api-keys",
+            &token,
+            r#"{"name":"bench"}"#,
+        );
+        field(&made, "key")
+    };
+    (0..1000 / MEMBERS / OF_ONE).map(person).collect()
+}
+
+/// What a caller has seen of one stream.
+struct Seen {
+    first: Duration,
+    whole: Duration,
+}
+
+fn overhead(program: &Program, upstream: &Upstream, people: &[String]) {
+    let straight = all(STREAMS, |_| {
+        let body = json!({"model": format!("{TOKENS}x10"), "stream": true, "messages": []});
+        let request = request("/v1/chat/completions", "", &body.to_string());
+        (upstream.address, request, "\"content\"", "[DONE]", "[DONE]")
+    });
+    let through = all(STREAMS, |number| {
+        let request = analyze(people, number, &[format!("p/{TOKENS}x10")]);
+        let (first, last) = ("event: member.delta", "event: member.completed");
+        (
+            program.address,
+            request,
+            first,
+            last,
+            "event: analysis.completed",
+        )
+    });
+    let first = |seen: &[Seen]| median(seen.iter().map(|seen| millis(seen.first)).collect());
+    let whole = median(straight.iter().map(|seen| millis(seen.whole)).collect());
+    let mut added: Vec<f64> = through
+        .iter()
+        .map(|seen| (millis(seen.whole) - whole) / TOKENS as f64)
+        .collect();
+    added.sort_by(f64::total_cmp);
+    let (direct, quire) = (first(&straight), first(&through));
+    println!("{STREAMS} streams at once, {TOKENS} tokens each, one every 10 ms");
+    println!(
+        "  to the first token   straight {direct:.2} ms   through Quire {quire:.2} ms   added {:.2} ms   (goal: 1.5)",
+        quire - direct
+    );
+    println!(
+        "  added a token        median {:.3} ms   99th percentile {:.3} ms   (goal: 0.3)",
+        added[added.len() / 2],
+        added[added.len() * 99 / 100]
+    );
+}
+
+fn millis(length: Duration) -> f64 {
+    length.as_secs_f64() * 1e3
+}
+
+/// So many members' streams at once: what they take above idle, and whether each comes to its end.
+fn crowd(program: &Program, upstream: &Upstream, people: &[String], streams: usize, goal: &str) {
+    std::thread::sleep(Duration::from_secs(2));
+    let idle = program.pss_kb();
+    upstream.peak.store(0, Ordering::SeqCst);
+    let (address, people) = (program.address, people.to_vec());
+    let callers = std::thread::spawn(move || {
+        runtime().block_on(async {
+            let calls: Vec<_> = (0..streams / MEMBERS)
+                .map(|number| {
+                    // Names of their own: a member is not asked twice.
+                    let models: Vec<String> = (0..MEMBERS)
+                        .map(|member| format!("p/40x20{member}"))
+                        .collect();
+                    let request = analyze(&people, number, &models);
+                    tokio::spawn(whole(address, request))
+                })
+                .collect();
+            let mut good = 0;
+            for call in calls {
+                let text = call.await.expect("a caller ends").unwrap_or_default();
+                let whole = text.matches("event: member.completed").count() >= MEMBERS
+                    && text.contains("event: analysis.completed")
+                    && !text.contains("member.failed");
+                good += usize::from(whole);
+            }
+            good
+        })
+    });
+    let (mut most, mut threads) = (0, 0);
+    while !callers.is_finished() {
+        most = most.max(program.pss_kb());
+        threads = threads.max(program.threads());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let good = callers.join().expect("the callers end");
+    println!(
+        "{streams} members' streams at once ({} analyses of {MEMBERS}; {} open at the provider, {threads} threads)",
+        streams / MEMBERS,
+        upstream.peak.load(Ordering::SeqCst)
+    );
+    println!(
+        "  {good} of {} whole   memory {:.1} MB above idle ({:.1} MB)   (goal: {goal})",
+        streams / MEMBERS,
+        (most.saturating_sub(idle)) as f64 / 1024.0,
+        idle as f64 / 1024.0
+    );
+}
+
+fn analyze(people: &[String], number: usize, models: &[String]) -> String {
+    let body = json!({
+        "prompt": "How thick is the paper?", "models": models, "ultra_model": "p/1x0",
+        "pattern": "summarize", "stream": true, "cache": "off",
+    });
+    let key = format!("x-api-key: {}\r\n", people[number % people.len()]);
+    request("/api/analyze", &key, &body.to_string())
+}
+
+fn request(path: &str, more: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\n{more}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Where to ask, what, and the marks of the first piece, the end of the text and the end of the stream.
+type Asking = (SocketAddr, String, &'static str, &'static str, &'static str);
+
+/// So many callers at once, begun evenly spread, each with one stream after the other.
+fn all(callers: usize, asking: impl Fn(usize) -> Asking) -> Vec<Seen> {
+    let length = Duration::from_millis(TOKENS as u64 * 10);
+    runtime().block_on(async {
+        let callers: Vec<_> = (0..callers)
+            .map(|number| {
+                let asking = asking(number);
+                tokio::spawn(async move {
+                    tokio::time::sleep(length * number as u32 / STREAMS as u32).await;
+                    let mut seen = Vec::new();
+                    for round in 0..ROUNDS {
+                        let one = follow(&asking).await.expect("a stream comes to its end");
+                        if round > 0 {
+                            seen.push(one);
+                        }
+                    }
+                    seen
+                })
+            })
+            .collect();
+        let mut seen = Vec::new();
+        for caller in callers {
+            seen.extend(caller.await.expect("a caller ends"));
+        }
+        seen
+    })
+}
+
+async fn follow((address, request, first, last, end): &Asking) -> std::io::Result<Seen> {
+    let begun = Instant::now();
+    let mut socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    socket.write_all(request.as_bytes()).await?;
+    let (mut first_at, mut last_at) = (None, None);
+    let mut text = String::new();
+    let mut piece = [0; 16384];
+    loop {
+        let read = socket.read(&mut piece).await?;
+        if read == 0 {
+            break;
+        }
+        let now = begun.elapsed();
+        // A mark may be cut by the end of a piece: a little of what came before is looked at again.
+        let from = text.len().saturating_sub(64);
+        text.push_str(&String::from_utf8_lossy(&piece[..read]));
+        if first_at.is_none() && text[from..].contains(first) {
+            first_at = Some(now);
+        }
+        if last_at.is_none() && text[from..].contains(last) {
+            last_at = Some(now);
+        }
+    }
+    match (first_at, last_at) {
+        (Some(first), Some(whole)) if text.contains(end) => Ok(Seen { first, whole }),
+        _ => Err(std::io::Error::other(text)),
+    }
+}
+
+async fn whole(address: SocketAddr, request: String) -> std::io::Result<String> {
+    let mut socket = TcpStream::connect(address).await?;
+    socket.write_all(request.as_bytes()).await?;
+    let mut bytes = Vec::new();
+    socket.read_to_end(&mut bytes).await?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

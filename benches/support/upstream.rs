@@ -1,0 +1,105 @@
+//! A provider that says a steady stream of tokens, on a thread of its own. A model's name says how many and
+//! how fast: `200x10` is 200 tokens, one every 10 ms.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep_until};
+
+/// From the request to the first token.
+pub const THINKING: Duration = Duration::from_millis(20);
+
+/// The provider; it runs until the bench ends.
+pub struct Upstream {
+    pub address: SocketAddr,
+    /// Streams under way.
+    pub open: Arc<AtomicUsize>,
+    /// The most there have been.
+    pub peak: Arc<AtomicUsize>,
+}
+
+impl Upstream {
+    pub fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        listener.set_nonblocking(true).expect("a listener");
+        let (open, peak) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let counts = (open.clone(), peak.clone());
+        std::thread::spawn(move || {
+            super::runtime().block_on(async {
+                let listener = TcpListener::from_std(listener).expect("a listener");
+                while let Ok((socket, _)) = listener.accept().await {
+                    let counts = counts.clone();
+                    tokio::spawn(async move {
+                        let now = counts.0.fetch_add(1, Ordering::SeqCst) + 1;
+                        counts.1.fetch_max(now, Ordering::SeqCst);
+                        // A caller that has gone needs no answer.
+                        let _ = speak(socket).await;
+                        counts.0.fetch_sub(1, Ordering::SeqCst);
+                    });
+                }
+            });
+        });
+        Self {
+            address,
+            open,
+            peak,
+        }
+    }
+}
+
+async fn speak(mut socket: TcpStream) -> std::io::Result<()> {
+    socket.set_nodelay(true)?;
+    let (tokens, pause) = asked(&mut socket).await?;
+    let mut next = Instant::now() + THINKING;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    socket.write_all(head.as_bytes()).await?;
+    for _ in 0..tokens {
+        sleep_until(next).await;
+        next += pause;
+        let event = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"token \"}}]}\n\n";
+        socket.write_all(chunk(event).as_bytes()).await?;
+    }
+    let end = format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}]}}\n\n\
+         data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":{tokens}}}}}\n\n\
+         data: [DONE]\n\n"
+    );
+    socket.write_all(chunk(&end).as_bytes()).await?;
+    socket.write_all(b"0\r\n\r\n").await
+}
+
+fn chunk(text: &str) -> String {
+    format!("{:x}\r\n{text}\r\n", text.len())
+}
+
+async fn asked(socket: &mut TcpStream) -> std::io::Result<(usize, Duration)> {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let read = socket.read(&mut piece).await?;
+        bytes.extend_from_slice(&piece[..read]);
+        let text = String::from_utf8_lossy(&bytes);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                let value = value.trim().parse::<usize>().ok()?;
+                name.eq_ignore_ascii_case("content-length").then_some(value)
+            });
+            if body.len() >= length.unwrap_or(0) {
+                let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+                let model = body["model"].as_str().unwrap_or_default();
+                let (tokens, pause) = model.split_once('x').unwrap_or(("0", "0"));
+                let pause = Duration::from_millis(pause.parse().unwrap_or(0));
+                return Ok((tokens.parse().unwrap_or(0), pause));
+            }
+        }
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
