@@ -263,8 +263,8 @@ pub enum CallErrorKind {
     Unavailable,
 }
 
-/// A failed call. `detail` is written by us, is safe to show to the person, and never holds what the
-/// upstream sent beyond a short cleaned-up message.
+/// A failed call. `detail` is written by us and safe to show to anybody; what the upstream said of it is for
+/// admins, and is neither stored nor shown with the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallError {
     /// What went wrong.
@@ -277,6 +277,9 @@ pub struct CallError {
     pub retry_after_ms: Option<u64>,
     /// One sentence for a person, in lower case.
     pub detail: String,
+    /// The upstream's own words, cleaned and short; empty where it said nothing.
+    #[serde(skip)]
+    pub said: String,
 }
 
 impl CallError {
@@ -287,6 +290,7 @@ impl CallError {
             status: None,
             retry_after_ms: None,
             detail: detail.into(),
+            said: String::new(),
         }
     }
 }

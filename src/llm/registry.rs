@@ -118,7 +118,7 @@ impl Entry {
             state.last_failure = Some(LastFailure {
                 at: now,
                 model: model.to_owned(),
-                message: error.detail.clone(),
+                message: told(error),
             });
         }
     }
@@ -149,7 +149,7 @@ impl Entry {
         state.checked = Some(clock::now());
         match found {
             Ok(listed) => (state.listed, state.fault) = (listed, None),
-            Err(error) => state.fault = Some(error.detail),
+            Err(error) => state.fault = Some(told(&error)),
         }
     }
 
@@ -177,6 +177,14 @@ impl Entry {
             }
         }
         count
+    }
+}
+
+/// All that is known of a failure.
+fn told(error: &CallError) -> String {
+    match error.said.as_str() {
+        "" => error.detail.clone(),
+        said => format!("{}: {said}", error.detail),
     }
 }
 

@@ -199,26 +199,32 @@ fn stopped(growing: &mut Growing, stop: &Value) {
     };
 }
 
-/// Counts are cumulative; a later one that leaves a field out does not take it back.
+/// Counts are cumulative; a later one that leaves a field out does not take it back. An answer that was made
+/// in several steps lists them, and they are paid one by one.
 fn usage(growing: &mut Growing, found: &Value) {
     if !found.is_object() {
         return;
     }
     let known = growing.usage.unwrap_or_default();
-    let count = |name: &str| found[name].as_u64();
-    let fresh = count("input_tokens");
-    let cached = count("cache_read_input_tokens");
-    let stored = count("cache_creation_input_tokens");
-    let input = match fresh {
-        Some(fresh) => fresh
-            .saturating_add(cached.unwrap_or(0))
-            .saturating_add(stored.unwrap_or(0)),
-        None => known.input,
+    let steps = found["iterations"]
+        .as_array()
+        .filter(|steps| !steps.is_empty());
+    let parts = steps.map_or(std::slice::from_ref(found), Vec::as_slice);
+    let sum = |name: &str| {
+        let counts = parts.iter().filter_map(|part| part[name].as_u64());
+        counts.reduce(u64::saturating_add)
     };
+    let cached = sum("cache_read_input_tokens");
+    let stored = sum("cache_creation_input_tokens").unwrap_or(0);
+    let input = sum("input_tokens").map(|fresh| {
+        fresh
+            .saturating_add(cached.unwrap_or(0))
+            .saturating_add(stored)
+    });
     growing.usage = Some(Usage {
-        input: input.max(known.input),
-        output: count("output_tokens").unwrap_or(known.output),
-        cached: cached.unwrap_or(known.cached),
+        input: input.unwrap_or(0).max(known.input),
+        output: sum("output_tokens").unwrap_or(known.output),
+        cached: cached.unwrap_or(0).max(known.cached),
         reasoning: found["output_tokens_details"]["thinking_tokens"]
             .as_u64()
             .unwrap_or(known.reasoning),

@@ -189,23 +189,16 @@ fn take(growing: &mut Growing, frame: &Value) {
         let call = &part["functionCall"];
         if call.is_object() {
             growing.arguments(&call["args"].to_string());
+            growing.finish = Some(Finish::ToolCalls);
         }
     }
     usage(growing, &frame["usageMetadata"]);
     if let Some(reason) = candidate["finishReason"].as_str() {
-        stopped(growing, reason, part_calls(candidate));
+        stopped(growing, reason);
     }
 }
 
-fn part_calls(candidate: &Value) -> bool {
-    let parts = candidate["content"]["parts"].as_array();
-    parts
-        .into_iter()
-        .flatten()
-        .any(|part| part["functionCall"].is_object())
-}
-
-fn stopped(growing: &mut Growing, reason: &str, calls: bool) {
+fn stopped(growing: &mut Growing, reason: &str) {
     growing.finish = Some(match reason {
         "MAX_TOKENS" => Finish::Length,
         "SAFETY"
@@ -225,8 +218,7 @@ fn stopped(growing: &mut Growing, reason: &str, calls: bool) {
                 ),
             ));
         }
-        _ if calls => Finish::ToolCalls,
-        _ => Finish::Stop,
+        _ => growing.finish.unwrap_or(Finish::Stop),
     });
 }
 

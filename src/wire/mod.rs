@@ -230,3 +230,6 @@ impl Stream {
         self.growing.finish(request)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,21 +156,82 @@ fn meaning(error: &Value, status: Option<u16>) -> CallError {
     let status = status
         .or_else(|| number("code"))
         .or_else(|| number("status_code"));
-    let kind = kind_of(status, &codes(error));
-    let said = clean(words(error)).trim_end_matches('.').to_owned();
+    let codes = codes(error);
+    let kind = kind_of(status, &codes);
+    let said = clean(words(error));
     let number = status.map_or_else(String::new, |status| format!(" ({status})"));
-    let what = sentence(kind);
-    let detail = if said.is_empty() {
-        format!("{what}{number}")
-    } else {
-        format!("{what}{number}: {said}")
+    let known = match kind {
+        CallErrorKind::Rejected => reason(&codes, &said),
+        _ => None,
     };
     CallError {
         kind,
         status,
         retry_after_ms: None,
-        detail,
+        detail: format!("{}{number}", known.unwrap_or_else(|| sentence(kind))),
+        said,
     }
+}
+
+/// Why a request was refused, where the provider's words leave no doubt: in ours, because theirs are not for
+/// everybody's eyes.
+fn reason(codes: &str, said: &str) -> Option<&'static str> {
+    const REASONS: &[(&[&str], &str)] = &[
+        (
+            &[
+                "context_length",
+                "context length",
+                "context window",
+                "maximum context",
+                "prompt is too long",
+                "input is too long",
+                "too many tokens",
+                "token count exceeds",
+                "request_too_large",
+            ],
+            "the question with its documents is longer than the model can read",
+        ),
+        (
+            &[
+                "model_not_found",
+                "does not exist",
+                "model not found",
+                "no such model",
+                "unknown model",
+                "not a valid model",
+                "not found, try pulling it",
+                "is not found for api version",
+            ],
+            "the provider does not know this model",
+        ),
+        (
+            &[
+                "content_policy",
+                "content_filter",
+                "content management policy",
+                "moderation",
+                "safety",
+                "usage policy",
+            ],
+            "the provider's rules do not allow this request",
+        ),
+        (
+            &[
+                "image input",
+                "images are not",
+                "image_url",
+                "support image",
+                "vision",
+            ],
+            "the model does not take pictures",
+        ),
+    ];
+    let said = said.to_ascii_lowercase();
+    let fits = |(marks, _): &&(&[&str], &str)| {
+        let mut marks = marks.iter();
+        marks.any(|mark| codes.contains(mark) || said.contains(mark))
+    };
+    REASONS.iter().find(fits).map(|(_, sentence)| *sentence)
 }
 
 fn codes(error: &Value) -> String {

@@ -9,6 +9,7 @@ use super::sse::Event;
 use super::{Taste, refusal};
 use crate::domain::chat::{Finish, Request, Usage};
 use crate::domain::model::{Structured, Thinking};
+use crate::domain::money::MicroDollars;
 
 pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
     let shape = taste.shape("text.format");
@@ -173,6 +174,8 @@ fn usage(growing: &mut Growing, found: &Value) {
         output: count(&found["output_tokens"]),
         cached: count(&found["input_tokens_details"]["cached_tokens"]),
         reasoning: count(&found["output_tokens_details"]["reasoning_tokens"]),
+        // OpenRouter says what it charged.
+        charged: found["cost"].as_f64().and_then(MicroDollars::from_dollars),
         ..Usage::default()
     });
 }

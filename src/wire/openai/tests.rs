@@ -210,7 +210,7 @@ fn recorded_refusals_say_what_the_provider_said() {
     ] {
         let error = error(status, &|_| None, body);
         assert_eq!((error.kind, error.status), (kind, Some(status)), "{name}");
-        assert!(error.detail.contains(says), "{name}: {}", error.detail);
+        assert!(error.said.contains(says), "{name}: {}", error.said);
     }
 }
 

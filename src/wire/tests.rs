@@ -1,0 +1,445 @@
+//! All dialects against what vendors really sent, however it is cut, and against what they should not send.
+//! Chat completions have more of their own in `openai/tests.rs`.
+
+mod asking;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::domain::chat::{Brief, CallErrorKind, Finish, Format, Message, Role};
+use crate::domain::parameters::Parameters;
+
+fn wanted(parameters: Parameters) -> Request {
+    Request {
+        model: "p/m".into(),
+        messages: vec![
+            Message::new(Role::System, "Be brief."),
+            Message::new(Role::User, "Hello."),
+        ],
+        parameters,
+        brief: Brief::default(),
+        deadline: Duration::from_secs(1),
+        format: None,
+    }
+}
+
+fn shaped() -> Request {
+    Request {
+        format: Some(Format {
+            name: "answer".into(),
+            schema: json!({ "type": "object", "properties": { "a": { "type": "string" } } }),
+        }),
+        ..wanted(Parameters::default())
+    }
+}
+
+type Decoded = (String, String, Result<Answer, CallError>);
+
+fn decode(kind: Kind, pieces: &[&[u8]], request: &Request) -> Decoded {
+    let mut stream = Stream::new(kind);
+    let mut deltas = Vec::new();
+    if kind.sends_lines() {
+        let mut decoder = lines::Decoder::new(1 << 20);
+        for piece in pieces {
+            decoder.push(piece);
+        }
+        decoder.end();
+        while let Ok(Some(event)) = decoder.next_event() {
+            deltas.extend(stream.push(&event));
+        }
+    } else {
+        let mut decoder = sse::Decoder::new(1 << 20);
+        for piece in pieces {
+            decoder.push(piece);
+            while let Ok(Some(event)) = decoder.next_event() {
+                deltas.extend(stream.push(&event));
+            }
+        }
+    }
+    let (held, result) = stream.finish(request);
+    let (mut text, mut reasoning) = (String::new(), String::new());
+    for delta in deltas.into_iter().chain(held) {
+        match delta {
+            Delta::Text(piece) => text.push_str(&piece),
+            Delta::Reasoning(piece) => reasoning.push_str(&piece),
+        }
+    }
+    (text, reasoning, result)
+}
+
+macro_rules! recording {
+    ($name:literal) => {
+        include_str!(concat!("../../tests/data/streams/", $name))
+    };
+}
+
+/// Recordings that keep one chunk a line, as the events they were.
+fn events(chunks: &str) -> String {
+    chunks
+        .lines()
+        .map(|line| format!("data: {line}\n\n"))
+        .collect()
+}
+
+/// Ollama's documentation shows this stream; no recording of it is at hand.
+const OLLAMA: &str = r#"{"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":"","thinking":"Hm."},"done":false}
+{"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":"The"},"done":false}
+{"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":" sky"},"done":false}
+{"model":"llama3.2","created_at":"2023-08-04T19:22:45.499127Z","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","total_duration":4883583458,"load_duration":1334875,"prompt_eval_count":26,"prompt_eval_duration":342546000,"eval_count":282,"eval_duration":4535599000}
+"#;
+
+fn recordings() -> Vec<(&'static str, Kind, String)> {
+    use Kind::{Anthropic, Gemini, Ollama, Responses};
+    vec![
+        (
+            "redacted",
+            Anthropic,
+            recording!("anthropic-redacted.sse").into(),
+        ),
+        (
+            "compaction",
+            Anthropic,
+            recording!("anthropic-compaction.sse").into(),
+        ),
+        (
+            "thinking",
+            Anthropic,
+            events(recording!("anthropic-thinking.chunks.txt")),
+        ),
+        (
+            "refusal",
+            Anthropic,
+            events(recording!("anthropic-refusal.chunks.txt")),
+        ),
+        (
+            "json tool",
+            Anthropic,
+            events(recording!("anthropic-json-tool.chunks.txt")),
+        ),
+        (
+            "gemini thinking",
+            Gemini,
+            recording!("gemini-thinking.sse").into(),
+        ),
+        (
+            "gemini reasoning",
+            Gemini,
+            events(recording!("gemini-reasoning.chunks.txt")),
+        ),
+        (
+            "gemini structured",
+            Gemini,
+            recording!("gemini-structured.sse").into(),
+        ),
+        ("gemini tool", Gemini, recording!("gemini-tool.sse").into()),
+        (
+            "deepseek",
+            Responses,
+            recording!("responses-deepseek.sse").into(),
+        ),
+        (
+            "openrouter",
+            Responses,
+            recording!("responses-openrouter.sse").into(),
+        ),
+        ("ollama", Ollama, OLLAMA.into()),
+    ]
+}
+
+#[test]
+fn recorded_answers_are_whole() {
+    let request = wanted(Parameters::default());
+    // The text's beginning, bytes of reasoning at least, tokens read, written, cached, spent on reasoning.
+    for (wanted, begins, thinks, counts) in [
+        ("redacted", "I notice that you've sent", 0, (92, 189, 0, 0)),
+        ("compaction", "Hello! 👋", 0, (55_377, 91, 55_096, 0)),
+        (
+            "thinking",
+            "The previous result was 925",
+            100,
+            (69, 53, 0, 0),
+        ),
+        ("gemini thinking", "Of course", 1_000, (34, 1_256, 0, 787)),
+        ("gemini reasoning", "There are **3**", 0, (9, 285, 0, 256)),
+        (
+            "gemini structured",
+            "{\n  \"city\": \"Mexico",
+            0,
+            (128, 51, 0, 30),
+        ),
+        ("deepseek", "", 0, (440, 14, 384, 0)),
+        ("openrouter", "", 20, (78, 37, 0, 22)),
+        ("ollama", "The sky", 3, (26, 282, 0, 0)),
+    ] {
+        let (_, kind, body) = find(wanted);
+        let (text, reasoning, result) = decode(kind, &[body.as_bytes()], &request);
+        let answer = result.unwrap_or_else(|error| panic!("{wanted}: {error:?}"));
+        assert!(
+            answer.text.starts_with(begins),
+            "{wanted}: {:?}",
+            answer.text
+        );
+        assert_eq!(
+            (&answer.text, &answer.reasoning),
+            (&text, &reasoning),
+            "{wanted}"
+        );
+        assert!(reasoning.len() >= thinks, "{wanted}: {reasoning:?}");
+        let usage = answer.usage;
+        let found = (usage.input, usage.output, usage.cached, usage.reasoning);
+        assert_eq!((found, usage.estimated), (counts, false), "{wanted}");
+        assert_eq!(answer.finish, Finish::Stop, "{wanted}");
+    }
+    let (_, kind, body) = find("openrouter");
+    let charged = decode(kind, &[body.as_bytes()], &request)
+        .2
+        .unwrap()
+        .usage
+        .charged;
+    assert_eq!(charged.map(|cost| cost.0), Some(12));
+}
+
+fn find(name: &str) -> (&'static str, Kind, String) {
+    recordings()
+        .into_iter()
+        .find(|(known, _, _)| *known == name)
+        .expect(name)
+}
+
+#[test]
+fn refusals_and_tools_are_no_answers_unless_a_shape_was_wanted() {
+    for (name, kind, words) in [
+        ("refusal", CallErrorKind::Rejected, "refused"),
+        ("json tool", CallErrorKind::Empty, "tool"),
+        ("gemini tool", CallErrorKind::Empty, "tool"),
+    ] {
+        let (_, dialect, body) = find(name);
+        let error = decode(dialect, &[body.as_bytes()], &wanted(Parameters::default()))
+            .2
+            .unwrap_err();
+        assert_eq!(error.kind, kind, "{name}");
+        assert!(error.detail.contains(words), "{name}: {}", error.detail);
+    }
+    let (_, kind, body) = find("json tool");
+    let (text, _, result) = decode(kind, &[body.as_bytes()], &shaped());
+    let answer = result.unwrap();
+    assert!(text.starts_with("{\"elements\""), "{text}");
+    assert_eq!((&answer.text, answer.finish), (&text, Finish::Stop));
+}
+
+#[test]
+fn every_recording_cut_short_is_no_whole_answer() {
+    let request = wanted(Parameters::default());
+    for (name, kind, body) in recordings() {
+        let marks = [
+            "\"stop_reason\":\"end_turn\"",
+            "\"finishReason\"",
+            "response.completed",
+            "\"done\":true",
+            "\"stop_reason\":\"refusal\"",
+            "\"stop_reason\":\"tool_use\"",
+        ];
+        let end = marks
+            .iter()
+            .filter_map(|mark| body.find(mark))
+            .min()
+            .expect(name);
+        for cut in (0..end).step_by((end / 40).max(1)) {
+            // An arguments' end is an end where tools are asked for; these recordings then say more.
+            let result = decode(kind, &[&body.as_bytes()[..cut]], &request).2;
+            let error = result.expect_err(name);
+            let is_cut = matches!(
+                error.kind,
+                CallErrorKind::Truncated | CallErrorKind::Malformed
+            );
+            assert!(
+                is_cut || name == "gemini tool",
+                "{name} cut at {cut}: {error:?}"
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn recordings_decode_alike_however_they_are_cut(which in 0usize..12, mut cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
+        let (name, kind, body) = recordings().swap_remove(which);
+        let bytes = body.as_bytes();
+        let mut places: Vec<usize> = cuts.drain(..).map(|cut| cut.index(bytes.len() + 1)).collect();
+        places.sort_unstable();
+        let mut pieces = Vec::new();
+        let mut from = 0;
+        for place in places {
+            pieces.push(&bytes[from..place]);
+            from = place;
+        }
+        pieces.push(&bytes[from..]);
+        let request = wanted(Parameters::default());
+        prop_assert_eq!(decode(kind, &pieces, &request), decode(kind, &[bytes], &request), "{}", name);
+    }
+}
+
+#[test]
+fn recordings_byte_by_byte() {
+    let request = wanted(Parameters::default());
+    for (name, kind, body) in recordings() {
+        let single: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
+        let whole = decode(kind, &[body.as_bytes()], &request);
+        assert_eq!(decode(kind, &single, &request), whole, "{name}");
+    }
+}
+
+#[test]
+fn whole_answers_are_taken_where_a_stream_was_asked_for() {
+    for (kind, body, begins) in [
+        (
+            Kind::Anthropic,
+            recording!("anthropic-text.json"),
+            "Hello! I'm doing well",
+        ),
+        (
+            Kind::Gemini,
+            recording!("gemini-text.json"),
+            "There are **3**",
+        ),
+        (
+            Kind::Responses,
+            recording!("responses-whole.json"),
+            "According to the document",
+        ),
+        (
+            Kind::Ollama,
+            r#"{"message":{"content":"hi"},"done":true,"eval_count":1,"prompt_eval_count":2}"#,
+            "hi",
+        ),
+    ] {
+        let mut stream = Stream::new(kind);
+        stream.push_whole(body);
+        let answer = stream.finish(&wanted(Parameters::default())).1.unwrap();
+        assert!(answer.text.starts_with(begins), "{kind:?}: {}", answer.text);
+        assert!(
+            answer.usage.output > 0 && !answer.usage.estimated,
+            "{kind:?}"
+        );
+        for body in ["", "null", "[]", "{}", "\"text\"", "{\"object\":\"list\"}"] {
+            let mut stream = Stream::new(kind);
+            stream.push_whole(body);
+            let error = stream.finish(&wanted(Parameters::default())).1.unwrap_err();
+            assert_eq!(error.kind, CallErrorKind::Malformed, "{kind:?} {body}");
+        }
+    }
+}
+
+#[test]
+fn faults_in_the_middle_are_faults() {
+    use CallErrorKind::*;
+    let anthropic = |error: &str| {
+        format!(
+            "data: {{\"type\":\"content_block_delta\",\"delta\":{{\"text\":\"hel\"}}}}\n\nevent: error\ndata: {{\"type\":\"error\",\"error\":{{\"type\":\"{error}\",\"message\":\"x\"}}}}\n\n"
+        )
+    };
+    for (kind, body, expected) in [
+        (Kind::Anthropic, anthropic("overloaded_error"), Overloaded),
+        (Kind::Anthropic, anthropic("rate_limit_error"), RateLimited),
+        (Kind::Anthropic, anthropic("api_error"), Overloaded),
+        (Kind::Anthropic, anthropic("invalid_request_error"), Rejected),
+        (Kind::Anthropic, anthropic("authentication_error"), Auth),
+        (Kind::Anthropic, anthropic("billing_error"), Money),
+        (Kind::Gemini, "data: {\"error\":{\"code\":503,\"message\":\"x\",\"status\":\"UNAVAILABLE\"}}\n\n".into(), Overloaded),
+        (Kind::Gemini, "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n".into(), Rejected),
+        (Kind::Gemini, "data: {\"candidates\":[{\"finishReason\":\"SAFETY\"}]}\n\n".into(), Rejected),
+        (Kind::Gemini, "data: {\"candidates\":[{\"finishReason\":\"MALFORMED_FUNCTION_CALL\"}]}\n\n".into(), Malformed),
+        (Kind::Gemini, "data: {\"candidates\":[{\"finishReason\":\"MAX_TOKENS\"}]}\n\n".into(), Empty),
+        (Kind::Responses, "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"server_error\",\"message\":\"x\"}}}\n\n".into(), Overloaded),
+        (Kind::Responses, "event: error\ndata: {\"type\":\"error\",\"code\":\"rate_limit_exceeded\",\"message\":\"x\"}\n\n".into(), RateLimited),
+        (Kind::Responses, "data: {\"type\":\"response.refusal.delta\",\"delta\":\"no\"}\n\ndata: {\"type\":\"response.completed\",\"response\":{}}\n\n".into(), Rejected),
+        (Kind::Ollama, "{\"message\":{\"content\":\"hel\"}}\n{\"error\":\"model runner has stopped\"}\n".into(), Overloaded),
+        (Kind::Ollama, "{\"message\":{\"content\":\"hel\"}}\noops\n".into(), Malformed),
+    ] {
+        let error = decode(kind, &[body.as_bytes()], &wanted(Parameters::default())).2.expect_err(&body);
+        assert_eq!(error.kind, expected, "{body}");
+    }
+    let cut = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"hel\"}\n\ndata: {\"type\":\"response.incomplete\",\"response\":{\"incomplete_details\":{\"reason\":\"max_output_tokens\"}}}\n\n";
+    let answer = decode(
+        Kind::Responses,
+        &[cut.as_bytes()],
+        &wanted(Parameters::default()),
+    )
+    .2
+    .unwrap();
+    assert_eq!(
+        (answer.text.as_str(), answer.finish),
+        ("hel", Finish::Length)
+    );
+}
+
+#[test]
+fn recorded_refusals_are_known() {
+    for (status, body, kind, says) in [
+        (
+            404,
+            recording!("error-404-anthropic.json"),
+            CallErrorKind::Rejected,
+            "the provider refused the request (404)",
+        ),
+        (
+            404,
+            recording!("error-404-gemini.json"),
+            CallErrorKind::Rejected,
+            "the provider does not know this model (404)",
+        ),
+        (
+            404,
+            recording!("error-404-openai.json"),
+            CallErrorKind::Rejected,
+            "the provider does not know this model (404)",
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#,
+            CallErrorKind::Auth,
+            "the provider does not accept the key (400)",
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 300000 tokens > 200000 maximum"}}"#,
+            CallErrorKind::Rejected,
+            "the question with its documents is longer than the model can read (400)",
+        ),
+        (
+            413,
+            r#"{"type":"error","error":{"type":"request_too_large","message":"x"}}"#,
+            CallErrorKind::Rejected,
+            "the question with its documents is longer than the model can read (413)",
+        ),
+    ] {
+        let found = error(status, &|_| None, body);
+        assert_eq!((found.kind, found.detail.as_str()), (kind, says), "{body}");
+    }
+    let quota = |id: &str| {
+        format!(
+            r#"{{"error":{{"code":429,"message":"x","status":"RESOURCE_EXHAUSTED","details":[{{"violations":[{{"quotaId":"{id}"}}]}},{{"retryDelay":"17.5s"}}]}}}}"#
+        )
+    };
+    assert_eq!(
+        error(429, &|_| None, &quota("RequestsPerMinute")).retry_after_ms,
+        Some(17_500)
+    );
+    assert_eq!(
+        error(429, &|_| None, &quota("RequestsPerDay")).retry_after_ms,
+        Some(3_600_000)
+    );
+}
+
+#[test]
+fn kinds_have_names() {
+    for kind in Kind::ALL {
+        assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+    }
+    assert_eq!(Kind::parse("soap"), None);
+}

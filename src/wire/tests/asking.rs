@@ -1,0 +1,261 @@
+//! What goes out, in each dialect.
+
+use serde_json::{Value, json};
+
+use super::{shaped, wanted};
+use crate::domain::chat::{Image, Request};
+use crate::domain::model::{Structured, Thinking};
+use crate::domain::parameters::Parameters;
+use crate::wire::{Kind, Taste, openai, request};
+
+fn sent(kind: Kind, ask: &Request, taste: &Taste) -> Value {
+    let outgoing = request(kind, "m", ask, taste, openai::PLAIN);
+    serde_json::from_slice(&outgoing.body).unwrap()
+}
+
+#[test]
+fn each_dialect_has_its_own_names() {
+    let own = Parameters {
+        temperature: Some(1.5),
+        top_p: Some(0.5),
+        top_k: Some(7),
+        max_tokens: Some(50),
+        seed: Some(3),
+        stop: vec!["END".into()],
+        ..Parameters::default()
+    };
+    let mut ask = wanted(own);
+    ask.messages[1].images = vec![Image {
+        media_type: "image/png".into(),
+        base64: "AAAA".into(),
+    }];
+    let plain = Taste::default();
+    let anthropic = sent(Kind::Anthropic, &ask, &plain);
+    assert_eq!(anthropic["system"], "Be brief.");
+    assert_eq!(
+        anthropic["messages"][0]["content"][0]["source"]["data"],
+        "AAAA"
+    );
+    assert_eq!(anthropic["messages"][0]["content"][1]["text"], "Hello.");
+    // It takes temperatures up to 1, and not both.
+    assert_eq!(
+        (
+            &anthropic["temperature"],
+            &anthropic["top_p"],
+            &anthropic["top_k"]
+        ),
+        (&json!(1.0), &Value::Null, &json!(7))
+    );
+    assert_eq!(
+        (&anthropic["max_tokens"], &anthropic["stop_sequences"][0]),
+        (&json!(50), &json!("END"))
+    );
+    let gemini = sent(Kind::Gemini, &ask, &plain);
+    assert_eq!(gemini["systemInstruction"]["parts"][0]["text"], "Be brief.");
+    assert_eq!(
+        gemini["contents"][0]["parts"][0]["inlineData"]["mimeType"],
+        "image/png"
+    );
+    assert_eq!(
+        gemini["generationConfig"],
+        json!({ "temperature": 1.5, "topP": 0.5, "topK": 7, "maxOutputTokens": 50, "seed": 3, "stopSequences": ["END"] })
+    );
+    let responses = sent(Kind::Responses, &ask, &plain);
+    assert_eq!(
+        (&responses["instructions"], &responses["store"]),
+        (&json!("Be brief."), &json!(false))
+    );
+    assert_eq!(
+        responses["input"][0]["content"][0]["image_url"],
+        "data:image/png;base64,AAAA"
+    );
+    assert_eq!(responses["max_output_tokens"], 50);
+    let ollama = sent(Kind::Ollama, &ask, &plain);
+    assert_eq!(ollama["messages"][1]["images"][0], "AAAA");
+    assert_eq!(
+        (
+            &ollama["options"]["num_predict"],
+            &ollama["options"]["num_ctx"]
+        ),
+        (&json!(50), &json!(4_096))
+    );
+    let chat = sent(Kind::OpenAi, &ask, &plain);
+    assert_eq!(
+        chat["messages"][1]["content"][1]["image_url"]["url"],
+        "data:image/png;base64,AAAA"
+    );
+    // A name from outside stays where it belongs.
+    let path = request(Kind::Gemini, "../../x?key=1", &ask, &plain, openai::PLAIN).path;
+    assert_eq!(path, "models/....xkey1:streamGenerateContent?alt=sse");
+}
+
+#[test]
+fn thinking_is_asked_for_as_each_model_wants_it() {
+    let ask = |effort: &str, most: Option<u32>| {
+        wanted(Parameters {
+            reasoning_effort: Some(effort.into()),
+            temperature: Some(0.5),
+            max_tokens: most,
+            ..Parameters::default()
+        })
+    };
+    let taste = |thinking: Thinking, max_output: u64| Taste {
+        thinking,
+        max_output,
+        ..Taste::default()
+    };
+    let body = sent(
+        Kind::Anthropic,
+        &ask("minimal", None),
+        &taste(Thinking::Adaptive, 64_000),
+    );
+    assert_eq!(
+        (&body["thinking"], &body["output_config"]),
+        (&json!({ "type": "adaptive" }), &json!({ "effort": "low" }))
+    );
+    // With thinking on it takes no temperature.
+    assert_eq!(
+        (&body["temperature"], &body["max_tokens"]),
+        (&Value::Null, &json!(32_000))
+    );
+    let body = sent(
+        Kind::Anthropic,
+        &ask("high", None),
+        &taste(Thinking::Budget, 64_000),
+    );
+    assert_eq!(
+        body["thinking"],
+        json!({ "type": "enabled", "budget_tokens": 16_384 })
+    );
+    assert_eq!(body["max_tokens"], 48_384);
+    // A budget must be less than the limit, and has a least size of its own.
+    let body = sent(
+        Kind::Anthropic,
+        &ask("high", Some(2_000)),
+        &taste(Thinking::Budget, 64_000),
+    );
+    assert_eq!(
+        (&body["thinking"]["budget_tokens"], &body["max_tokens"]),
+        (&json!(1_999), &json!(2_000))
+    );
+    let body = sent(
+        Kind::Anthropic,
+        &ask("high", Some(500)),
+        &taste(Thinking::Budget, 64_000),
+    );
+    assert_eq!(
+        (&body["thinking"], &body["temperature"]),
+        (&Value::Null, &json!(0.5))
+    );
+    let body = sent(
+        Kind::Anthropic,
+        &ask("none", None),
+        &taste(Thinking::Adaptive, 0),
+    );
+    assert_eq!(
+        (&body["thinking"], &body["max_tokens"]),
+        (&Value::Null, &json!(8_192))
+    );
+    let config = |effort, thinking| {
+        sent(Kind::Gemini, &ask(effort, None), &taste(thinking, 0))["generationConfig"]["thinkingConfig"].clone()
+    };
+    assert_eq!(
+        config("none", Thinking::Budget),
+        json!({ "includeThoughts": false, "thinkingBudget": 0 })
+    );
+    assert_eq!(
+        config("xhigh", Thinking::Level),
+        json!({ "includeThoughts": true, "thinkingLevel": "high" })
+    );
+    assert_eq!(config("high", Thinking::Fixed), Value::Null);
+    let body = sent(
+        Kind::Ollama,
+        &ask("none", None),
+        &taste(Thinking::Unknown, 0),
+    );
+    assert_eq!(body["think"], false);
+    let body = sent(
+        Kind::OpenAi,
+        &ask("high", None),
+        &taste(Thinking::Toggle, 0),
+    );
+    assert_eq!(
+        (&body["thinking"]["type"], &body["reasoning_effort"]),
+        (&json!("enabled"), &Value::Null)
+    );
+    let body = sent(
+        Kind::Responses,
+        &ask("high", None),
+        &taste(Thinking::Effort, 0),
+    );
+    assert_eq!(
+        body["reasoning"],
+        json!({ "effort": "high", "summary": "auto" })
+    );
+}
+
+#[test]
+fn a_shape_is_asked_for_as_well_as_the_model_can() {
+    let taste = |structured: Structured, refused: &[&str]| Taste {
+        structured,
+        refused: refused.iter().map(|name| (*name).to_owned()).collect(),
+        ..Taste::default()
+    };
+    let native = taste(Structured::Native, &[]);
+    assert_eq!(
+        sent(Kind::OpenAi, &shaped(), &native)["response_format"]["json_schema"]["strict"],
+        false
+    );
+    assert_eq!(
+        sent(Kind::Responses, &shaped(), &native)["text"]["format"]["name"],
+        "answer"
+    );
+    assert_eq!(
+        sent(Kind::Anthropic, &shaped(), &native)["output_config"]["format"]["type"],
+        "json_schema"
+    );
+    assert_eq!(
+        sent(Kind::Gemini, &shaped(), &native)["generationConfig"]["responseMimeType"],
+        "application/json"
+    );
+    let tool = taste(Structured::Tool, &[]);
+    assert_eq!(
+        sent(Kind::OpenAi, &shaped(), &tool)["tool_choice"]["function"]["name"],
+        "answer"
+    );
+    assert_eq!(
+        sent(Kind::Anthropic, &shaped(), &tool)["tool_choice"]["name"],
+        "answer"
+    );
+    assert_eq!(
+        sent(Kind::Responses, &shaped(), &tool)["tool_choice"]["name"],
+        "answer"
+    );
+    assert_eq!(
+        sent(Kind::Gemini, &shaped(), &tool)["toolConfig"]["functionCallingConfig"]["mode"],
+        "ANY"
+    );
+    assert_eq!(
+        sent(Kind::Ollama, &shaped(), &tool)["format"]["type"],
+        "object"
+    );
+    // In words where there is no better way, or where it was refused.
+    for (kind, refused) in [
+        (Kind::OpenAi, "response_format"),
+        (Kind::Anthropic, "output_config"),
+        (Kind::Gemini, "responseJsonSchema"),
+        (Kind::Responses, "text.format"),
+        (Kind::Ollama, "format"),
+    ] {
+        for taste in [
+            taste(Structured::Prompt, &["format"]),
+            taste(Structured::Native, &[refused, "format"]),
+        ] {
+            let body = sent(kind, &shaped(), &taste).to_string();
+            assert!(
+                body.contains("valid against this JSON schema"),
+                "{kind:?}: {body}"
+            );
+        }
+    }
+}
