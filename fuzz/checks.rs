@@ -8,12 +8,13 @@ use quire::crypto::jwt::{Claims, Jwt};
 use quire::domain::chat::{Answer, Brief, CallError, Delta, Message, Request, Role, Source, Task};
 use quire::domain::chunk::passages;
 use quire::domain::parameters::Parameters;
+use quire::domain::schema;
 use quire::domain::search::{match_expression, terms};
 use quire::domain::time::Timestamp;
 use quire::extract::{self, Limits};
 use quire::llm::demo;
 use quire::wire::sse::{Decoder, Event, encode};
-use quire::wire::{self, Kind, Stream};
+use quire::wire::{self, Kind, Stream, lines};
 
 /// What must hold for bytes.
 pub type Check = fn(&[u8]);
@@ -21,7 +22,7 @@ pub type Check = fn(&[u8]);
 /// Every function with its name, for whoever feeds them all.
 pub const ALL: &[(&str, Check)] = &[
     ("sse", sse),
-    ("openai_stream", openai_stream),
+    ("streams", streams),
     ("provider_words", provider_words),
     ("extract", extract),
     ("search", search),
@@ -80,12 +81,21 @@ fn request(text: &str) -> Request {
     }
 }
 
-fn completion(pieces: &[&[u8]]) -> (String, Result<Answer, CallError>) {
-    let mut decoder = Decoder::new(LIMIT);
-    let mut stream = Stream::new(Kind::OpenAi);
+type Completed = (String, Result<Answer, CallError>);
+
+fn completion(kind: Kind, pieces: &[&[u8]]) -> Completed {
+    let mut stream = Stream::new(kind);
     let mut deltas = Vec::new();
-    for piece in pieces {
-        decoder.push(piece);
+    if kind.sends_lines() {
+        let mut decoder = lines::Decoder::new(LIMIT);
+        pieces.iter().for_each(|piece| decoder.push(piece));
+        decoder.end();
+        while let Ok(Some(event)) = decoder.next_event() {
+            deltas.extend(stream.push(&event));
+        }
+    } else {
+        let mut decoder = Decoder::new(LIMIT);
+        pieces.iter().for_each(|piece| decoder.push(piece));
         while let Ok(Some(event)) = decoder.next_event() {
             deltas.extend(stream.push(&event));
         }
@@ -99,19 +109,28 @@ fn completion(pieces: &[&[u8]]) -> (String, Result<Answer, CallError>) {
     (texts.collect(), result)
 }
 
-/// An answer is what was streamed, is never empty, and does not depend on how the bytes were cut.
-pub fn openai_stream(bytes: &[u8]) {
-    let (text, result) = completion(&[bytes]);
-    if let Ok(answer) = &result {
-        assert_eq!(answer.text, text);
-        assert!(!answer.text.trim().is_empty());
+/// In every dialect: an answer is what was streamed, is never empty, and does not depend on how the bytes
+/// were cut.
+pub fn streams(bytes: &[u8]) {
+    for kind in Kind::ALL {
+        let (text, result) = completion(kind, &[bytes]);
+        if let Ok(answer) = &result {
+            assert_eq!(answer.text, text);
+            assert!(!answer.text.trim().is_empty());
+        }
+        let (head, tail) = bytes.split_at(somewhere(bytes));
+        assert_eq!(completion(kind, &[head, tail]), (text, result));
+        let mut whole = Stream::new(kind);
+        whole.push_whole(&String::from_utf8_lossy(bytes));
+        if let Ok(answer) = whole.finish(&request("q")).1 {
+            assert!(!answer.text.trim().is_empty());
+        }
+        let listed = wire::models(kind, &String::from_utf8_lossy(bytes));
+        assert!(listed.is_none_or(|models| models.len() <= 1000));
     }
-    let (head, tail) = bytes.split_at(somewhere(bytes));
-    assert_eq!(completion(&[head, tail]), (text, result));
-    let mut whole = Stream::new(Kind::OpenAi);
-    whole.push_whole(&String::from_utf8_lossy(bytes));
-    if let Ok(answer) = whole.finish(&request("q")).1 {
-        assert!(!answer.text.trim().is_empty());
+    if let Some(found) = schema::find(&String::from_utf8_lossy(bytes)) {
+        assert!(found.is_object());
+        let _ = schema::check(&found).map(|()| schema::validate(&found, &found));
     }
 }
 
@@ -130,7 +149,6 @@ pub fn provider_words(bytes: &[u8]) {
     let cleaned = wire::clean(&body);
     assert!(cleaned.chars().count() <= 200);
     assert!(wire::unwelcome(&body).is_none_or(|name| name.len() <= 40));
-    assert!(wire::models(Kind::OpenAi, &body).is_none_or(|names| names.len() <= 1000));
 }
 
 /// What is read out of a file stays within its limits, and passages are slices of it.

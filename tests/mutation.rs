@@ -59,6 +59,11 @@ const SPICES: &[&[u8]] = &[
     b"\"choices\":[]",
     b"\"error\":{\"code\":402}",
     b"\"usage\":{\"prompt_tokens\":18446744073709551615}",
+    b"\"usage\":{\"input_tokens\":18446744073709551615,\"cache_read_input_tokens\":9}",
+    b"\"usageMetadata\":{\"promptTokenCount\":1e30,\"candidatesTokenCount\":18446744073709551615}",
+    b"\"type\":\"response.completed\"",
+    b"\"finishReason\":\"STOP\"",
+    b"{\"done\":true}\n",
 ];
 
 /// SplitMix64: the same damage every time.
@@ -176,8 +181,8 @@ fn sse() {
 }
 
 #[test]
-fn openai_stream() {
-    feed("openai_stream");
+fn streams() {
+    feed("streams");
 }
 
 #[test]

@@ -156,13 +156,13 @@ fn recorded_answers_are_whole() {
     for (wanted, begins, thinks, counts) in [
         ("redacted", "I notice that you've sent", 0, (92, 189, 0, 0)),
         ("compaction", "Hello! 👋", 0, (55_377, 91, 55_096, 0)),
+        ("thinking", "925", 70, (69, 53, 0, 0)),
         (
-            "thinking",
-            "The previous result was 925",
-            100,
-            (69, 53, 0, 0),
+            "gemini thinking",
+            "This is a great question!",
+            1_000,
+            (34, 1_256, 0, 787),
         ),
-        ("gemini thinking", "Of course", 1_000, (34, 1_256, 0, 787)),
         ("gemini reasoning", "There are **3**", 0, (9, 285, 0, 256)),
         (
             "gemini structured",

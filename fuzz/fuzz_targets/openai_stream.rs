@@ -1,8 +1,0 @@
-//! Feeds `checks::openai_stream`.
-#![no_main]
-
-#[path = "../checks.rs"]
-#[allow(dead_code)]
-mod checks;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::openai_stream(bytes));
