@@ -10,7 +10,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-.PHONY: run test check fmt lint unit browser tools release footprint bench fuzz dev help
+.PHONY: run test check fmt lint unit browser interop tools release footprint bench fuzz dev help
 
 run: release  ## build, start, print the URL; works offline and without keys
 	@$(BINARY) serve
@@ -39,6 +39,9 @@ tools:  ## install what the tests need and the machine does not have (Debian: Ch
 	@# The accessibility rules of the browser test: used where npm is, missed with a notice where it is not.
 	@[ -d target/axe/node_modules/axe-core ] || ! command -v npm >/dev/null || \
 		npm install --silent --no-audit --no-fund --prefix target/axe axe-core@4.14.1 || echo "axe-core could not be fetched"
+
+interop:  ## against servers by others that emulate the vendors, from npm and PyPI
+	@sh .ci/interop
 
 release:  ## the static binary
 	$(STATIC) cargo build --release --locked --target $(TARGET)

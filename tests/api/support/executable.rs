@@ -15,7 +15,15 @@ pub struct Executable {
 }
 
 impl Executable {
+    /// One that asks this provider, beside the demo models.
     pub fn start(folder: &Folder, provider: &Provider, settings: &[(&str, &str)]) -> Self {
+        let known = providers(provider);
+        let mut all = vec![("QUIRE_PROVIDERS", known.as_str()), ("USE_MOCK", "true")];
+        all.extend_from_slice(settings);
+        Self::with(folder, &all)
+    }
+    /// With these settings over those that suit tests.
+    pub fn with(folder: &Folder, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_quire"))
             .env_clear()
             .env("ENVIRONMENT", "test")
@@ -23,9 +31,7 @@ impl Executable {
             .env("LOG_LEVEL", "error")
             .env("PORT", "0")
             .env("HOST", "127.0.0.1")
-            .env("USE_MOCK", "true")
             .env("QUIRE_DATA", folder.path().join("data"))
-            .env("QUIRE_PROVIDERS", providers(provider))
             .envs(settings.iter().copied())
             .current_dir(folder.path())
             .stdout(Stdio::piped())

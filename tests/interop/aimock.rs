@@ -1,0 +1,101 @@
+//! Every dialect against aimock: texts, thoughts, usage, and what it says when it refuses or breaks off.
+
+use serde_json::{Value, json};
+
+use crate::mock::{Asking, Mock, QUESTION};
+
+const SAID: &str = "A tenth of a millimetre; “80 g/m²” is usual — и всё.";
+const THOUGHT: &str = "Eighty grams a square metre, so about a tenth.";
+
+fn started() -> Option<(Mock, Asking)> {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/fixtures.json");
+    let mock = Mock::start(
+        "npm/node_modules/.bin/llmock",
+        &["--strict", "-f", fixtures],
+    )?;
+    let at = |path: &str| format!("{}{path}", mock.url);
+    let providers = json!([
+        {"id": "openai", "base_url": at("/v1"), "api_key": "key-of-openai"},
+        {"id": "anthropic", "base_url": at("/v1"), "api_key": "key-of-anthropic"},
+        {"id": "google", "base_url": at("/v1beta"), "api_key": "key-of-google"},
+        {"id": "openrouter", "base_url": at("/api/v1"), "api_key": "key-of-openrouter"},
+        {"id": "ollama", "base_url": at("")},
+    ]);
+    let asking = Asking::start(&providers, &[("RETRIES", "0")]);
+    Some((mock, asking))
+}
+
+#[test]
+fn every_dialect_is_understood() {
+    let Some((mock, mut asking)) = started() else {
+        return;
+    };
+    let panel = [
+        "openai/says",
+        "anthropic/thinks",
+        "google/thinks",
+        "openrouter/thinks",
+        "ollama/says",
+    ];
+    let shown = asking.panel(&panel, "openai/says");
+    assert_eq!(shown["status"], "completed", "{shown:#}");
+    assert_eq!(shown["failures"], json!([]));
+    assert_eq!(shown["ultra_response"], SAID);
+    for model in panel {
+        let answer = Asking::answer(&shown, model);
+        let (text, thought) = match model.ends_with("/thinks") {
+            true => ("A tenth of a millimetre.", THOUGHT),
+            false => (SAID, ""),
+        };
+        assert_eq!(answer["text"], text, "{model}");
+        assert_eq!(answer["reasoning"], thought, "{model}");
+        assert_eq!(answer["finish_reason"], "stop", "{model}");
+        // Of Ollama's counters it knows nothing.
+        if model != "ollama/says" {
+            let usage = &answer["usage"];
+            let counted = (&usage["input"], &usage["output"], &usage["estimated"]);
+            assert_eq!(counted, (&json!(31), &json!(17), &json!(false)), "{model}");
+        }
+    }
+    // What it was asked: everybody got the question, and each vendor its own key in its own header only.
+    let journal = mock.get("/__aimock/journal");
+    let asked: Vec<&Value> = calls(&journal).collect();
+    assert_eq!(asked.len(), panel.len() + 1, "{journal:#}");
+    for call in asked {
+        assert!(call["body"].to_string().contains(QUESTION), "{call:#}");
+        assert!(!call["path"].as_str().unwrap().contains("key"), "{call:#}");
+    }
+}
+
+fn calls(journal: &Value) -> impl Iterator<Item = &Value> {
+    let all = journal.as_array().unwrap().iter();
+    all.filter(|entry| entry["method"] == "POST")
+}
+
+#[test]
+fn every_dialect_s_refusals_are_told_apart() {
+    let Some((mock, mut asking)) = started() else {
+        return;
+    };
+    let vendors = ["openai", "anthropic", "google", "ollama"];
+    for (model, reason) in [
+        ("limited", "asked too often"),
+        ("broke", "no credit left"),
+        ("gone", "(404)"),
+        ("busy", "(529)"),
+        ("cut", "broke"),
+    ] {
+        let models: Vec<String> = vendors.map(|vendor| format!("{vendor}/{model}")).into();
+        let models: Vec<&str> = models.iter().map(String::as_str).collect();
+        let shown = asking.panel(&models, "openai/says");
+        assert_eq!(shown["status"], "failed", "{shown:#}");
+        for model in models {
+            let answer = Asking::answer(&shown, model);
+            let error = answer["error"].as_str().unwrap_or_default();
+            assert!(error.contains(reason), "{model}: {answer:#}");
+        }
+    }
+    // Nobody was asked twice, and nobody was asked to join what four had failed at.
+    let journal = mock.get("/__aimock/journal");
+    assert_eq!(calls(&journal).count(), vendors.len() * 5);
+}

@@ -1,0 +1,124 @@
+//! Faults on demand by llmock, and its own judgement of the client that it saw.
+
+use serde_json::{Value, json};
+
+use crate::mock::{Asking, Mock};
+
+fn started() -> Option<(Mock, Asking)> {
+    let mock = Mock::start("venv/bin/llmock", &["serve"])?;
+    let at = |path: &str| format!("{}{path}", mock.url);
+    let providers = json!([
+        {"id": "openai", "base_url": at("/v1"), "api_key": "k"},
+        {"id": "anthropic", "base_url": at("/anthropic/v1"), "api_key": "k"},
+        {"id": "google", "base_url": at("/gemini/v1beta"), "api_key": "k"},
+        {"id": "mistral", "base_url": at("/mistral/v1"), "api_key": "k"},
+        {"id": "groq", "base_url": at("/groq/openai/v1"), "api_key": "k"},
+        {"id": "together", "base_url": at("/together/v1"), "api_key": "k"},
+        {"id": "xai", "base_url": at("/xai/v1"), "api_key": "k"},
+    ]);
+    let asking = Asking::start(&providers, &[("RETRIES", "2"), ("TOKEN_TIMEOUT", "1")]);
+    Some((mock, asking))
+}
+
+fn script(mock: &Mock, behaviors: Value) {
+    mock.post("/_llmock/scenario", &json!({"behaviors": behaviors}));
+}
+
+/// It has no complaint about how its answers were taken.
+fn judged_well(mock: &Mock) {
+    let verdict = mock.get("/_llmock/verdict");
+    let findings = verdict["findings"].as_array().unwrap();
+    let errors: Vec<&Value> = findings
+        .iter()
+        .filter(|finding| finding["severity"] == "error")
+        .collect();
+    assert!(errors.is_empty(), "{verdict:#}");
+}
+
+const PANEL: [&str; 7] = [
+    "openai/gpt-4o",
+    "anthropic/claude-sonnet-4-5",
+    "google/gemini-2.5-flash",
+    "mistral/mistral-large-latest",
+    "groq/llama-3.3-70b-versatile",
+    "together/some-llama",
+    "xai/grok-4",
+];
+
+#[test]
+fn seven_vendors_answer_in_one_panel() {
+    let Some((mock, mut asking)) = started() else {
+        return;
+    };
+    let says = |model: &str| {
+        let name = model.split_once('/').unwrap().1;
+        json!({"type": "reply", "text": format!("{name} says: a tenth of a millimetre."), "match": {"model": name}})
+    };
+    script(&mock, json!(PANEL.map(says)));
+    let shown = asking.panel(&PANEL, "openai/gpt-4o-mini");
+    assert_eq!(shown["status"], "completed", "{shown:#}");
+    for model in PANEL {
+        let answer = Asking::answer(&shown, model);
+        let name = model.split_once('/').unwrap().1;
+        let text = format!("{name} says: a tenth of a millimetre.");
+        assert_eq!(answer["text"], text, "{answer:#}");
+        let usage = &answer["usage"];
+        assert!(usage["input"].as_u64() > Some(0) && usage["output"].as_u64() > Some(0));
+    }
+    judged_well(&mock);
+}
+
+#[test]
+fn what_passes_is_asked_again_when_it_says_and_what_does_not_is_not() {
+    let Some((mock, mut asking)) = started() else {
+        return;
+    };
+    let fail = |model: &str, status: u16, times: usize| {
+        let name = model.split_once('/').unwrap().1;
+        json!({"type": "fail", "status": status, "retry_after": 1, "times": times, "match": {"model": name}})
+    };
+    script(
+        &mock,
+        json!([
+            fail(PANEL[0], 429, 1),
+            fail(PANEL[1], 529, 1),
+            fail(PANEL[2], 503, 2),
+            fail(PANEL[3], 500, 1),
+            fail(PANEL[4], 401, 1),
+            fail(PANEL[5], 400, 1),
+        ]),
+    );
+    let shown = asking.panel(&PANEL, "openai/gpt-4o-mini");
+    assert_eq!(shown["status"], "completed", "{shown:#}");
+    for (place, model) in PANEL.iter().enumerate() {
+        let expected = if place == 4 || place == 5 {
+            "failed"
+        } else {
+            "completed"
+        };
+        assert_eq!(Asking::answer(&shown, model)["status"], expected, "{model}");
+    }
+    judged_well(&mock);
+}
+
+#[test]
+fn a_stream_that_breaks_is_never_taken_for_an_answer() {
+    let Some((mock, mut asking)) = started() else {
+        return;
+    };
+    let kinds = ["disconnect", "truncate", "stall", "malformed"];
+    let vendors = [PANEL[0], PANEL[1], PANEL[2]];
+    for kind in kinds {
+        let fault = |model: &str| {
+            let name = model.split_once('/').unwrap().1;
+            json!({"type": "stream_fault", "kind": kind, "after_chunks": 2, "stall_seconds": 3, "times": 3, "match": {"model": name}})
+        };
+        script(&mock, json!(vendors.map(fault)));
+        let shown = asking.panel(&vendors, "openai/gpt-4o-mini");
+        for model in vendors {
+            let answer = Asking::answer(&shown, model);
+            assert_eq!(answer["status"], "failed", "{kind}: {answer:#}");
+        }
+        mock.post("/_llmock/reset", &json!({}));
+    }
+}
