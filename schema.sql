@@ -196,7 +196,8 @@ CREATE INDEX answer_cache_expires ON answer_cache (expires);
 CREATE INDEX answer_cache_created ON answer_cache (created);
 
 -- What each person used of each model on each day; kept for good. Costs are those of calls whose price is
--- known; `unpriced` counts the others, `estimated` those whose tokens no vendor has counted.
+-- known; `unpriced` counts the others, `estimated` those whose tokens no vendor has counted, `failed` those
+-- without an answer. `own_key` is the part of the cost that was paid with the person's own keys.
 CREATE TABLE usage (
     user_id   TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     day       INTEGER NOT NULL,
@@ -214,8 +215,8 @@ CREATE TABLE usage (
     PRIMARY KEY (user_id, day, model)
 ) STRICT, WITHOUT ROWID;
 
--- Every call that left, answered or not. No reference to analyses: what was spent stays known after the
--- analysis is gone. Cost -1: the price was not known. First token -1: there was none.
+-- Every call that was started, answered or not; one with no tries never left. No reference to analyses: what
+-- was spent stays known after the analysis is gone. Cost -1: the price was not known. First token -1: none.
 CREATE TABLE calls (
     id             INTEGER NOT NULL PRIMARY KEY,
     user_id        TEXT    REFERENCES users (id) ON DELETE CASCADE,

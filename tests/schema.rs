@@ -177,7 +177,7 @@ fn check_rows(store: &Store) {
         assert_eq!(store::analyses::answers_of(db, &analysis)?[0].text, "2031");
         assert_eq!(store::analyses::vote_of(db, &ada, &analysis)?, None);
         assert_eq!(store::events::last_seq(db, &analysis)?, 2);
-        assert_eq!(store::usage::of_user(db, &ada, 0)?[0].calls, 1);
+        assert_eq!(store::usage::of_user(db, &ada, 0, i64::MAX)?[0].calls, 1);
         store::settings::get(db, "colour")
     });
     assert_eq!(rows, Ok(Some("green".into())));

@@ -18,7 +18,7 @@ use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 pub use crate::engine::{CancelOnDrop, Watch};
-use crate::engine::{Finished, NotStarted, Refused, Run};
+use crate::engine::{Finished, NotStarted, Refused, Run, Terms};
 use crate::log;
 pub use crate::store::analyses::Summary;
 use crate::store::audit::{self, Entry};
@@ -122,9 +122,11 @@ impl Analyses<'_> {
         // Here already, so that a client that leaves while the run is being stored stops it too.
         let guard = (!analysis.request.detached)
             .then(|| CancelOnDrop::new(self.0.engine.clone(), id.clone()));
+        let terms = Terms::of(&plan, &[]);
         let machine = Staged::new(id.clone(), plan, forecast);
         let run = Run {
             pictures,
+            terms,
             id: id.clone(),
             user,
             machine,
@@ -358,12 +360,14 @@ impl Analyses<'_> {
         let pictures = self
             .pictures(analysis.user.as_ref(), &analysis.plan)
             .await?;
+        let terms = Terms::of(&analysis.plan, &answers);
         let machine = match analysis.started {
             None => Staged::new(id.clone(), analysis.plan, forecast),
             Some(started) => Staged::restore(id.clone(), analysis.plan, forecast, started, answers),
         };
         self.0.engine.resume(Run {
             pictures,
+            terms,
             id,
             user: analysis.user,
             machine,

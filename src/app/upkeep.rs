@@ -6,14 +6,14 @@ use std::time::Duration;
 use super::{App, Result};
 use crate::domain::time::Timestamp;
 use crate::log;
-use crate::store::{analyses, answers, audit};
+use crate::store::{analyses, answers, audit, calls};
 
 /// Stored answers take this much room at most; the oldest go first.
 const MOST_ANSWER_BYTES: u64 = 64 << 20;
 
 /// An analysis without an account is shown while its connection lasts; this is for looking into trouble.
 const KEPT_ANONYMOUS: Duration = Duration::from_secs(24 * 3600);
-/// A little over a year.
+/// A little over a year: what was done, and what single calls took. The sums of a day are kept for good.
 const KEPT_AUDIT: Duration = Duration::from_secs(400 * 24 * 3600);
 
 impl App {
@@ -28,6 +28,7 @@ impl App {
         self.store
             .write(move |db| {
                 analyses::delete_anonymous(db, now - KEPT_ANONYMOUS)?;
+                calls::delete_before(db, now - KEPT_AUDIT)?;
                 audit::delete_before(db, now - KEPT_AUDIT).map(drop)
             })
             .await?;

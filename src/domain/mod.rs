@@ -18,4 +18,5 @@ pub mod prompt;
 pub mod schema;
 pub mod search;
 pub mod time;
+pub mod usage;
 pub mod user;

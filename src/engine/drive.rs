@@ -1,7 +1,6 @@
 //! Drives one run: performs what the machine wishes, tells it what came of it. Ends with the machine, or
 //! at a checkpoint.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +9,16 @@ use tokio::time::Instant;
 
 use super::bus::{Hub, Wish};
 use super::journal::Journal;
-use super::{Run, Shared, answers};
+use super::ledger::{Ledger, Open};
+use super::{Run, Shared, Terms, answers};
 use crate::clock;
 use crate::domain::analysis::CacheUse;
-use crate::domain::chat::{Bill, CallError, CallErrorKind, Image, Request};
+use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Image, Request};
 use crate::domain::id::UserId;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::pattern::{CallId, Input, Outcome, Output};
 use crate::domain::time::Timestamp;
-use crate::llm::{CallEvent, Running};
+use crate::llm::CallEvent;
 use crate::log;
 
 /// What happened is collected this long before it is written and shown: one write for many deltas, and
@@ -26,6 +26,8 @@ use crate::log;
 const PAUSE: Duration = Duration::from_millis(60);
 /// Events of calls that may wait here before the call threads are held back.
 const WAITING_EVENTS: usize = 64;
+/// How long the bills of stopped calls are waited for before a run's end is written without them.
+const BILLS: Duration = Duration::from_secs(1);
 
 /// Waits for a turn, then drives the run. None when it was left for the next start.
 pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Option<Outcome> {
@@ -54,8 +56,8 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
         user: run.user,
         cache: run.cache,
         pictures: run.pictures,
-        calls: HashMap::new(),
-        keys: HashMap::new(),
+        terms: run.terms,
+        ledger: Ledger::default(),
         events,
         inbox,
         cancelled: turn.is_none(),
@@ -91,10 +93,8 @@ struct Driver {
     user: Option<UserId>,
     cache: CacheUse,
     pictures: Vec<Image>,
-    /// Dropping a call cancels it.
-    calls: HashMap<CallId, Running>,
-    /// Cache key and model of each call whose answer shall be kept.
-    keys: HashMap<CallId, (String, String)>,
+    terms: Terms,
+    ledger: Ledger,
     events: mpsc::Sender<(u64, CallEvent)>,
     inbox: mpsc::Receiver<(u64, CallEvent)>,
     cancelled: bool,
@@ -112,7 +112,10 @@ impl Driver {
         let mut flush_at: Option<Instant> = None;
         loop {
             let until = match self.perform().await {
-                Next::Over(outcome) => {
+                Next::Over(mut outcome) => {
+                    self.settle().await;
+                    self.ledger.complete(&mut outcome.totals);
+                    self.journal.correct(&outcome.totals);
                     self.journal.finish(clock::now(), outcome.clone()).await?;
                     return Ok(Some(outcome));
                 }
@@ -125,11 +128,11 @@ impl Driver {
                 flush_at = Some(soon(PAUSE));
             }
             tokio::select! {
-                event = self.inbox.recv() => if let Some((call, event)) = event { self.take_in(unpack(call), event) },
+                event = self.inbox.recv() => if let Some((number, event)) = event { self.take_in(number, event) },
                 wish = self.hub.wanted() => match wish {
                     Wish::Cancel(reason) => self.machine.handle(clock::now(), Input::Cancelled(reason)),
                     Wish::Checkpoint => {
-                        self.calls.clear();
+                        self.settle().await;
                         self.journal.flush(clock::now()).await?;
                         return Ok(None);
                     }
@@ -149,7 +152,7 @@ impl Driver {
             match self.machine.poll() {
                 Output::Reserve { .. } => self.machine.handle(clock::now(), Input::Granted),
                 Output::Call(call, request) => self.call(call, *request).await,
-                Output::Stop(call) => drop(self.calls.remove(&call)),
+                Output::Stop(call) => self.ledger.stop(call),
                 Output::Emit(event) => self.journal.note(event),
                 Output::Keep(answer) => self.journal.keep(*answer),
                 Output::Wait(until) => return Next::Wait(until),
@@ -160,39 +163,36 @@ impl Driver {
 
     async fn call(&mut self, call: CallId, mut request: Request) {
         self.show_pictures(&mut request);
-        // Anonymous answers are nobody's and are not kept.
-        if let (Some(user), true) = (
-            &self.user,
-            self.cache != CacheUse::Off && !self.shared.settings.cache_ttl.is_zero(),
-        ) {
-            let key = answers::key(
-                user,
-                &self.shared.llm.endpoint(Some(user), &request.model),
-                &request,
-            );
-            let found = if self.cache == CacheUse::On {
-                answers::find(&self.shared, user, &key).await
-            } else {
-                None
+        let key = self.cache_key(&request);
+        if let (Some(key), Some(user), CacheUse::On) = (&key, &self.user, self.cache)
+            && let Some(answer) = answers::find(&self.shared, user, key).await
+        {
+            let input = Input::Answered {
+                call,
+                answer,
+                cached: true,
+                bill: Bill::default(),
             };
-            if let Some(answer) = found {
-                return self.machine.handle(
-                    clock::now(),
-                    Input::Answered {
-                        call,
-                        answer,
-                        cached: true,
-                        bill: Bill::default(),
-                    },
-                );
-            }
-            self.keys.insert(call, (key, request.model.clone()));
+            return self.machine.handle(clock::now(), input);
         }
-        let running =
-            self.shared
-                .llm
-                .start(pack(call), self.user.as_ref(), request, self.events.clone());
-        self.calls.insert(call, running);
+        let (llm, user, number) = (&self.shared.llm, self.user.as_ref(), self.ledger.number());
+        let own_key = llm.own_key(user, &request.model);
+        let price = self.terms.price(&request.model);
+        let asked = request.clone();
+        let running = llm.start(number, user, request, self.events.clone());
+        let open = Open::new(call, &asked, running, clock::now());
+        self.ledger
+            .open(number, open.paid(price, own_key).kept(key));
+    }
+
+    // Anonymous answers are nobody's and are not kept.
+    fn cache_key(&self, request: &Request) -> Option<String> {
+        let user = self.user.as_ref()?;
+        if self.cache == CacheUse::Off || self.shared.settings.cache_ttl.is_zero() {
+            return None;
+        }
+        let endpoint = self.shared.llm.endpoint(Some(user), &request.model);
+        Some(answers::key(user, &endpoint, request))
     }
 
     fn show_pictures(&self, request: &mut Request) {
@@ -207,45 +207,68 @@ impl Driver {
         }
     }
 
-    fn take_in(&mut self, call: CallId, event: CallEvent) {
+    fn take_in(&mut self, number: u64, event: CallEvent) {
+        let now = clock::now();
         let input = match event {
-            // A call that was stopped may still have had something on its way.
-            _ if !self.calls.contains_key(&call) => return,
-            CallEvent::Delta(delta) => Input::Delta(call, delta),
+            CallEvent::Delta(delta) => match self.ledger.piece(number, &delta, now) {
+                Some(call) => Input::Delta(call, delta),
+                // A call that was stopped may still have had something on its way.
+                None => return,
+            },
             CallEvent::Finished { result, bill } => {
-                self.calls.remove(&call);
-                let key = self.keys.remove(&call);
+                let error = result.as_ref().err().map(|error| error.kind);
+                let closed = self.ledger.close(number, error, &bill);
+                let charges = self.ledger.take();
+                self.journal.charge(charges);
+                let Some(open) = closed else { return };
+                let (call, bill) = (open.call, *bill);
                 match result {
                     Ok(answer) => {
-                        if let (Some(key), Some(user), true) =
-                            (key, &self.user, answers::is_worth_keeping(&answer))
-                        {
-                            let model = self.shared.llm.find(Some(user), &key.1);
-                            let price = model.and_then(|model| model.price);
-                            let cost = price.map(|price| price.cost(&answer.usage));
-                            self.journal.remember(
-                                user.clone(),
-                                key,
-                                (answer.clone(), cost),
-                                self.shared.settings.cache_ttl,
-                            );
-                        }
+                        self.remember(open, &answer);
                         Input::Answered {
                             call,
                             answer,
                             cached: false,
-                            bill: *bill,
+                            bill,
                         }
                     }
                     Err(error) => Input::Failed {
                         call,
                         error: readable(error),
-                        bill: *bill,
+                        bill,
                     },
                 }
             }
         };
-        self.machine.handle(clock::now(), input);
+        self.machine.handle(now, input);
+    }
+
+    fn remember(&mut self, open: Open, answer: &Answer) {
+        let (Some(key), Some(user)) = (open.key, &self.user) else {
+            return;
+        };
+        if answers::is_worth_keeping(answer) {
+            let price = self.terms.price(&open.model);
+            let cost = price.map(|price| price.cost(&answer.usage));
+            let (user, kept) = (user.clone(), (answer.clone(), cost));
+            let ttl = self.shared.settings.cache_ttl;
+            self.journal.remember(user, (key, open.model), kept, ttl);
+        }
+    }
+
+    /// Stops what is open and takes in what it took, as long as that comes soon.
+    async fn settle(&mut self) {
+        self.ledger.stop_all();
+        let until = soon(BILLS);
+        while !self.ledger.is_settled() {
+            match tokio::time::timeout_at(until, self.inbox.recv()).await {
+                Ok(Some((number, event))) => self.take_in(number, event),
+                _ => break,
+            }
+        }
+        self.ledger.estimate_missing(clock::now());
+        let charges = self.ledger.take();
+        self.journal.charge(charges);
     }
 }
 
@@ -291,17 +314,5 @@ async fn reached(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
-    }
-}
-
-// The door to the models knows numbers only.
-fn pack(call: CallId) -> u64 {
-    (call.stage as u64) << 32 | call.member as u64
-}
-
-fn unpack(number: u64) -> CallId {
-    CallId {
-        stage: (number >> 32) as usize,
-        member: (number & 0xFFFF_FFFF) as usize,
     }
 }

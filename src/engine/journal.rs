@@ -8,13 +8,14 @@ use std::time::Duration;
 use super::bus::Hub;
 use crate::domain::analysis::StageAnswer;
 use crate::domain::chat::Answer;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Totals};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Outcome;
 use crate::domain::time::Timestamp;
+use crate::domain::usage::Charge;
 use crate::store::events::{self, StoredEvent};
-use crate::store::{Store, StoreError, Writer, analyses, answers, usage};
+use crate::store::{Store, StoreError, Writer, analyses, answers, calls, usage};
 
 /// A run's events and results on their way to the store.
 pub(super) struct Journal {
@@ -25,6 +26,7 @@ pub(super) struct Journal {
     last: u64,
     events: Vec<Event>,
     kept: Vec<StageAnswer>,
+    charges: Vec<Charge>,
     cacheable: Vec<(UserId, String, answers::Kept, Duration)>,
     begun: bool,
     /// Texts of which something has been noted: stage and model; both empty for the synthesis.
@@ -48,6 +50,7 @@ impl Journal {
             last,
             events: Vec::new(),
             kept: Vec::new(),
+            charges: Vec::new(),
             cacheable: Vec::new(),
             begun: false,
             flowing: HashSet::new(),
@@ -91,6 +94,23 @@ impl Journal {
 
     pub fn keep(&mut self, answer: StageAnswer) {
         self.kept.push(answer);
+    }
+
+    /// What calls took is stored with what came of them.
+    pub fn charge(&mut self, charges: Vec<Charge>) {
+        self.charges.extend(charges);
+    }
+
+    /// The last event says what the run came to; more of that has become known since it was noted.
+    pub fn correct(&mut self, known: &Totals) {
+        if let Some(
+            Event::Completed(totals)
+            | Event::Failed { totals, .. }
+            | Event::Cancelled { totals, .. },
+        ) = self.events.last_mut()
+        {
+            *totals = known.clone();
+        }
     }
 
     /// Lets an answer stand in for the same call from now on.
@@ -167,6 +187,7 @@ impl Journal {
             first: !std::mem::replace(&mut self.begun, true),
             events,
             kept: std::mem::take(&mut self.kept),
+            charges: std::mem::take(&mut self.charges),
             cacheable: std::mem::take(&mut self.cacheable),
             outcome,
         })
@@ -191,6 +212,7 @@ struct Batch {
     first: bool,
     events: Vec<StoredEvent>,
     kept: Vec<StageAnswer>,
+    charges: Vec<Charge>,
     cacheable: Vec<(UserId, String, answers::Kept, Duration)>,
     outcome: Option<Outcome>,
 }
@@ -204,10 +226,11 @@ impl Batch {
         events::append(db, id, &self.events)?;
         for answer in &self.kept {
             analyses::put_answer(db, id, answer)?;
-            // Failed calls cost nothing that a vendor told us of; cached ones were paid before.
-            if let (Some(user), true) = (&self.user, answer.answered() && !answer.cached) {
-                let cost = answer.cost.unwrap_or_default();
-                usage::add(db, user, now.day(), &answer.model, &answer.usage, cost)?;
+        }
+        for charge in &self.charges {
+            calls::insert(db, self.user.as_ref(), id, charge)?;
+            if let Some(user) = &self.user {
+                usage::add(db, user, charge.at.day(), charge)?;
             }
         }
         for (user, key, kept, ttl) in &self.cacheable {

@@ -2,9 +2,11 @@
 //! watches. Has no rules of its own.
 
 mod answers;
+mod budget;
 mod bus;
 mod drive;
 mod journal;
+mod ledger;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +23,7 @@ use crate::domain::pattern::staged::Staged;
 use crate::llm::Llm;
 use crate::store::{Store, StoreError, Writer};
 
+pub use budget::Terms;
 use bus::Hub;
 pub use bus::Watch;
 
@@ -66,6 +69,8 @@ pub struct Run {
     pub cache: CacheUse,
     /// What members that see are shown beside every question.
     pub pictures: Vec<Image>,
+    /// What its calls cost, and what they may.
+    pub terms: Terms,
     /// Number of the last event stored so far; 0 for a new run.
     pub last_event: u64,
 }

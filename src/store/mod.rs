@@ -10,6 +10,8 @@ pub mod answers;
 pub mod api_keys;
 pub mod audit;
 mod backup;
+pub mod budgets;
+pub mod calls;
 mod connection;
 pub mod documents;
 mod error;

@@ -1,90 +1,203 @@
-//! What each person used of each model on each day.
+//! What each person used of each model on each day: sums that are kept for good.
+
+use rusqlite::params;
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::values::{count, integer};
-use crate::domain::chat;
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
+use crate::domain::usage::{Amount, Charge, Ended, Spent, month_start};
 
 /// One model on one day.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Day {
     /// The UTC day, counted from 1970.
     pub day: i64,
     /// Full id.
     pub model: String,
-    /// Calls that answered.
+    /// Calls that left.
     pub calls: u64,
+    /// Of these, without an answer.
+    pub failed: u64,
     /// Tokens read.
     pub input: u64,
     /// Tokens written.
     pub output: u64,
+    /// Of `input`, read from a vendor's cache.
+    pub cached: u64,
+    /// Of `output`, spent on reasoning.
+    pub reasoning: u64,
     /// Known costs.
     pub cost: MicroDollars,
+    /// Of `cost`, paid with the person's own keys.
+    pub own_key: MicroDollars,
+    /// Calls whose price was not known.
+    pub unpriced: u64,
+    /// Calls whose tokens no vendor has counted.
+    pub estimated: u64,
 }
 
-/// One more call.
-pub fn add(
-    db: &Writer,
-    user: &UserId,
-    day: i64,
-    model: &str,
-    usage: &chat::Usage,
-    cost: MicroDollars,
-) -> Result<()> {
+/// What one person used in a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Whose.
+    pub user: UserId,
+    /// All models together; `model` is empty and `day` the newest.
+    pub sum: Day,
+}
+
+/// Adds a call to its day. One that never left changes nothing.
+pub fn add(db: &Writer, user: &UserId, day: i64, charge: &Charge) -> Result<()> {
+    let (used, cost) = (&charge.bill.usage, charge.cost());
+    if charge.bill.tries == 0 {
+        return Ok(());
+    }
+    let known = cost.unwrap_or_default();
+    let own = if charge.own_key {
+        known
+    } else {
+        MicroDollars(0)
+    };
     db.run(
-        "INSERT INTO usage (user_id, day, model, calls, input, output, cost)
-         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6)
+        "INSERT INTO usage (user_id, day, model, calls, input, output, cost, failed, cached, reasoning,
+             unpriced, estimated, own_key)
+         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (user_id, day, model) DO UPDATE SET
              calls = usage.calls + 1, input = usage.input + excluded.input,
-             output = usage.output + excluded.output, cost = usage.cost + excluded.cost",
-        (
+             output = usage.output + excluded.output, cost = usage.cost + excluded.cost,
+             failed = usage.failed + excluded.failed, cached = usage.cached + excluded.cached,
+             reasoning = usage.reasoning + excluded.reasoning,
+             unpriced = usage.unpriced + excluded.unpriced,
+             estimated = usage.estimated + excluded.estimated,
+             own_key = usage.own_key + excluded.own_key",
+        params![
             user,
             day,
-            model,
-            integer(usage.input),
-            integer(usage.output),
-            cost,
-        ),
+            charge.model,
+            integer(used.input),
+            integer(used.output),
+            known,
+            charge.ended != Ended::Answered,
+            integer(used.cached),
+            integer(used.reasoning),
+            cost.is_none(),
+            used.estimated,
+            own,
+        ],
     )
     .map(drop)
 }
 
-/// From a day on, newest day first.
-pub fn of_user(db: &Reader, user: &UserId, from_day: i64) -> Result<Vec<Day>> {
+/// Days from one to another, newest first, by model.
+pub fn of_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result<Vec<Day>> {
     db.all(
-        "SELECT * FROM usage WHERE user_id = ?1 AND day >= ?2 ORDER BY day DESC, model LIMIT 10000",
-        (user, from_day),
+        "SELECT * FROM usage WHERE user_id = ?1 AND day BETWEEN ?2 AND ?3
+         ORDER BY day DESC, model LIMIT 20000",
+        (user, from_day, to_day),
+        from_row,
+    )
+}
+
+/// The sums of everybody who used something, dearest first.
+pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<Person>> {
+    db.all(
+        "SELECT user_id, max(day) AS day, '' AS model, sum(calls) AS calls, sum(input) AS input,
+             sum(output) AS output, sum(cost) AS cost, sum(failed) AS failed, sum(cached) AS cached,
+             sum(reasoning) AS reasoning, sum(unpriced) AS unpriced, sum(estimated) AS estimated,
+             sum(own_key) AS own_key
+         FROM usage WHERE day BETWEEN ?1 AND ?2
+         GROUP BY user_id ORDER BY sum(cost) DESC, user_id LIMIT 20000",
+        (from_day, to_day),
         |row| {
-            Ok(Day {
-                day: row.get("day")?,
-                model: row.get("model")?,
-                calls: count(row, "calls")?,
-                input: count(row, "input")?,
-                output: count(row, "output")?,
-                cost: row.get("cost")?,
+            Ok(Person {
+                user: row.get("user_id")?,
+                sum: from_row(row)?,
             })
         },
     )
 }
 
+/// What counts towards a person's budgets on a day: the house's money, and all tokens.
+pub fn spent(db: &Reader, user: &UserId, today: i64) -> Result<Spent> {
+    let since = |from: i64| {
+        db.one(
+            "SELECT coalesce(sum(cost - own_key), 0) AS cost,
+                 coalesce(sum(input + output), 0) AS tokens
+             FROM usage WHERE user_id = ?1 AND day BETWEEN ?2 AND ?3",
+            (user, from, today),
+            |row| {
+                Ok(Amount {
+                    cost: row.get("cost")?,
+                    tokens: count(row, "tokens")?,
+                })
+            },
+        )
+    };
+    Ok(Spent {
+        day: since(today)?,
+        month: since(month_start(today))?,
+    })
+}
+
+fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Day> {
+    Ok(Day {
+        day: row.get("day")?,
+        model: row.get("model")?,
+        calls: count(row, "calls")?,
+        failed: count(row, "failed")?,
+        input: count(row, "input")?,
+        output: count(row, "output")?,
+        cached: count(row, "cached")?,
+        reasoning: count(row, "reasoning")?,
+        cost: row.get("cost")?,
+        own_key: row.get("own_key")?,
+        unpriced: count(row, "unpriced")?,
+        estimated: count(row, "estimated")?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{user, with_writer};
+    use super::super::tests::{at, user, with_writer};
     use super::super::users;
     use super::*;
+    use crate::domain::chat::{Bill, Usage};
+    use crate::domain::money::Price;
+    use crate::domain::pattern::CallId;
+
+    fn charge(model: &str, own_key: bool, tries: u32) -> Charge {
+        Charge {
+            call: CallId {
+                stage: 0,
+                member: 0,
+            },
+            model: model.into(),
+            at: at(1),
+            ended: Ended::Answered,
+            bill: Bill {
+                usage: Usage {
+                    input: 10,
+                    output: 3,
+                    ..Usage::default()
+                },
+                tries,
+                ..Bill::default()
+            },
+            price: Some(Price {
+                input: 0.1,
+                output: 2.0,
+                cached_input: None,
+            }),
+            own_key,
+        }
+    }
 
     #[test]
     fn calls_add_up_by_day_and_model() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             users::insert(db, &user(2))?;
-            let used = chat::Usage {
-                input: 10,
-                output: 3,
-                ..Default::default()
-            };
             for (n, day, model) in [
                 (1, 5, "a/x"),
                 (1, 5, "a/x"),
@@ -92,7 +205,8 @@ mod tests {
                 (2, 6, "a/x"),
                 (1, 6, "b/y"),
             ] {
-                add(db, &user(n).id, day, model, &used, MicroDollars(7))?;
+                add(db, &user(n).id, day, &charge(model, false, 1))?;
+                add(db, &user(n).id, day, &charge(model, false, 0))?;
             }
             let row = |day, model: &str, calls: u64| Day {
                 day,
@@ -101,10 +215,46 @@ mod tests {
                 input: 10 * calls,
                 output: 3 * calls,
                 cost: MicroDollars(7 * calls as i64),
+                ..Day::default()
             };
             let all = vec![row(6, "a/x", 1), row(6, "b/y", 1), row(5, "a/x", 2)];
-            assert_eq!(of_user(db, &user(1).id, 0), Ok(all.clone()));
-            assert_eq!(of_user(db, &user(1).id, 6), Ok(all[..2].to_vec()));
+            assert_eq!(of_user(db, &user(1).id, 0, 9), Ok(all.clone()));
+            assert_eq!(of_user(db, &user(1).id, 6, 9), Ok(all[..2].to_vec()));
+            assert_eq!(of_user(db, &user(1).id, 0, 5), Ok(all[2..].to_vec()));
+            let sums = of_all(db, 0, 9)?;
+            let sums: Vec<_> = sums.iter().map(|one| (&one.user, one.sum.calls)).collect();
+            assert_eq!(sums, [(&user(1).id, 4), (&user(2).id, 1)]);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn budgets_count_the_house_s_money_and_all_tokens() {
+        with_writer(|db| {
+            let id = user(1).id;
+            users::insert(db, &user(1))?;
+            let unpriced = Charge {
+                price: None,
+                ended: Ended::Failed,
+                ..charge("a/x", false, 1)
+            };
+            // Days of January and February 1970.
+            add(db, &id, 30, &charge("a/x", false, 1))?;
+            add(db, &id, 31, &charge("a/x", false, 1))?;
+            add(db, &id, 32, &charge("a/x", true, 1))?;
+            add(db, &id, 32, &unpriced)?;
+            let amount = |cost, tokens| Amount {
+                cost: MicroDollars(cost),
+                tokens,
+            };
+            let found = spent(db, &id, 32)?;
+            assert_eq!((found.day, found.month), (amount(0, 26), amount(7, 39)));
+            let today = &of_user(db, &id, 32, 32)?[0];
+            assert_eq!((today.calls, today.failed, today.unpriced), (2, 1, 1));
+            assert_eq!(
+                (today.cost, today.own_key),
+                (MicroDollars(7), MicroDollars(7))
+            );
             Ok(())
         });
     }

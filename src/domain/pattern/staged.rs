@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 mod board;
+mod report;
+
 use board::Board;
 
-use super::{CallId, Input, Outcome, Output};
+use super::{CallId, Input, Output};
 use crate::domain::analysis::{Plan, StageAnswer, Status};
-use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Usage};
+use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta};
 use crate::domain::event::{Estimate, Event};
 use crate::domain::id::AnalysisId;
-use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
+use crate::domain::usage;
 
 /// How long a call may take when the person set nothing.
 const CALL_LIMIT: Duration = Duration::from_secs(300);
@@ -41,6 +43,13 @@ struct Open {
     until: Timestamp,
     first_token: Option<u64>,
     shown: bool,
+}
+
+/// What a call took.
+#[derive(Default)]
+struct Took {
+    cached: bool,
+    bill: Bill,
 }
 
 impl Staged {
@@ -109,7 +118,7 @@ impl Staged {
                 call,
                 answer,
                 cached,
-                ..
+                bill,
             } => {
                 let result = if answer.text.trim().is_empty() {
                     Err(CallError::new(
@@ -119,9 +128,15 @@ impl Staged {
                 } else {
                     Ok(answer)
                 };
-                self.settle(now, call, result, cached);
+                self.settle(now, call, result, Took { cached, bill });
             }
-            Input::Failed { call, error, .. } => self.settle(now, call, Err(error), false),
+            Input::Failed { call, error, bill } => {
+                let took = Took {
+                    cached: false,
+                    bill,
+                };
+                self.settle(now, call, Err(error), took);
+            }
             Input::Tick => self.expire(now),
             Input::Granted | Input::Denied(_) => {}
             Input::Cancelled(reason) => {
@@ -267,7 +282,7 @@ impl Staged {
         now: Timestamp,
         call: CallId,
         result: Result<Answer, CallError>,
-        cached: bool,
+        took: Took,
     ) {
         if call.stage != self.board.stage {
             return;
@@ -275,7 +290,8 @@ impl Staged {
         let Some(open) = self.open.remove(&call.member) else {
             return;
         };
-        let model = self.board.member(call.member).model.clone();
+        let member = self.board.member(call.member);
+        let (model, price) = (member.model.clone(), member.price);
         let latency_ms = now.since(open.since).as_millis() as u64;
         if let Ok(answer) = &result
             && !open.shown
@@ -291,24 +307,21 @@ impl Staged {
             model,
             text: String::new(),
             reasoning: String::new(),
-            usage: Usage::default(),
-            cost: None,
+            // All tries together, the failed ones too.
+            usage: took.bill.usage,
+            cost: usage::cost(&took.bill, price),
             latency_ms,
             first_token_ms: open.first_token,
             finish: None,
             error: None,
-            cached,
+            cached: took.cached,
         };
         match result {
             Ok(answer) => {
-                let cost = self
-                    .board
-                    .member(call.member)
-                    .price
-                    .map(|price| price.cost(&answer.usage));
-                // What the cache gives is not paid again.
-                kept.cost = if cached { Some(MicroDollars(0)) } else { cost };
-                kept.usage = answer.usage;
+                // What the cache gives is not paid again, but shown.
+                if took.cached {
+                    kept.usage = answer.usage;
+                }
                 kept.finish = Some(answer.finish);
                 kept.text = answer.text;
                 kept.reasoning = answer.reasoning;
@@ -321,53 +334,6 @@ impl Staged {
         if self.open.is_empty() {
             self.stage_over(now);
         }
-    }
-
-    fn emit_settled(&mut self, kept: &StageAnswer) {
-        let (stage, model) = (self.board.name().to_owned(), kept.model.clone());
-        let event = match (&kept.error, kept.finish) {
-            (None, Some(finish_reason)) => Event::MemberCompleted {
-                stage,
-                model,
-                usage: kept.usage,
-                cost_usd: kept.cost,
-                latency_ms: kept.latency_ms,
-                time_to_first_token_ms: kept.first_token_ms,
-                cached: kept.cached,
-                finish_reason,
-            },
-            (error, _) => {
-                let error = error
-                    .as_ref()
-                    .map_or_else(String::new, |error| error.detail.clone());
-                let fallback = if self.board.is_last() {
-                    self.board
-                        .writers()
-                        .get(kept.member + 1)
-                        .map(|next| next.model.clone())
-                } else {
-                    None
-                };
-                let place = if self.board.is_last() {
-                    "could not write the synthesis"
-                } else {
-                    "was dropped"
-                };
-                let next = fallback
-                    .as_ref()
-                    .map_or_else(String::new, |model| format!("; {model} takes its place"));
-                self.notes
-                    .push(format!("{model} {place} in stage {stage}: {error}{next}"));
-                Event::MemberFailed {
-                    stage,
-                    model,
-                    error,
-                    retried: false,
-                    fallback,
-                }
-            }
-        };
-        self.out.push_back(Output::Emit(event));
     }
 
     fn stage_over(&mut self, now: Timestamp) {
@@ -397,26 +363,6 @@ impl Staged {
         self.begin(now, self.board.stage + 1);
     }
 
-    fn nobody_answered(&mut self, now: Timestamp) {
-        let reason = |result: &StageAnswer| {
-            format!(
-                "{}: {}",
-                result.model,
-                result
-                    .error
-                    .as_ref()
-                    .map_or("no answer", |error| &error.detail)
-            )
-        };
-        let reasons: Vec<String> = self.board.results.values().map(reason).collect();
-        self.finish(
-            now,
-            Status::Failed,
-            None,
-            Some(format!("no member answered ({})", reasons.join("; "))),
-        );
-    }
-
     fn expire(&mut self, now: Timestamp) {
         let late: Vec<usize> = self
             .open
@@ -437,7 +383,7 @@ impl Staged {
                     CallErrorKind::Timeout,
                     "no answer within the time limit",
                 )),
-                false,
+                Took::default(),
             );
         }
     }
@@ -447,52 +393,6 @@ impl Staged {
         for (member, _) in std::mem::take(&mut self.open) {
             self.out.push_back(Output::Stop(CallId { stage, member }));
         }
-    }
-
-    fn finish(
-        &mut self,
-        now: Timestamp,
-        status: Status,
-        synthesis: Option<String>,
-        error: Option<String>,
-    ) {
-        self.over = true;
-        // Cancelled before it began: no time has passed.
-        let began = if self.started == Timestamp::default() {
-            now
-        } else {
-            self.started
-        };
-        let totals = self
-            .board
-            .totals(now.since(began).as_millis() as u64, &self.notes);
-        let reason = error.clone().unwrap_or_default();
-        self.out.push_back(Output::Emit(match status {
-            Status::Completed => Event::Completed(totals.clone()),
-            Status::Cancelled => Event::Cancelled {
-                reason,
-                totals: totals.clone(),
-            },
-            _ => Event::Failed {
-                error: reason,
-                totals: totals.clone(),
-            },
-        }));
-        self.out.push_back(Output::Done(Box::new(Outcome {
-            status,
-            synthesis,
-            error,
-            totals,
-        })));
-    }
-
-    fn emit_stage_started(&mut self) {
-        let event = Event::StageStarted {
-            stage: self.board.name().to_owned(),
-            index: self.board.stage,
-            total: self.board.plan.stages.len(),
-        };
-        self.out.push_back(Output::Emit(event));
     }
 }
 

@@ -100,11 +100,10 @@ impl Board {
             ..Totals::default()
         };
         for result in self.results.values() {
-            if !result.answered() {
-                totals.failed += 1;
-                continue;
+            match result.answered() {
+                true => totals.answered += 1,
+                false => totals.failed += 1,
             }
-            totals.answered += 1;
             totals.usage = totals.usage.plus(&result.usage);
             match result.cost {
                 Some(cost) => totals.cost_usd = totals.cost_usd.plus(cost),

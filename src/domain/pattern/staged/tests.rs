@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::analysis::{CacheUse, Member, Stage, Who};
-use crate::domain::chat::{Bill, Finish, Request, Task};
-use crate::domain::money::Price;
+use crate::domain::chat::{Bill, Finish, Request, Task, Usage};
+use crate::domain::money::{MicroDollars, Price};
 use crate::domain::parameters::Parameters;
 
 fn member(model: &str) -> Member {
@@ -99,7 +99,16 @@ fn answered(stage: usize, member: usize, text: &str) -> Input {
         call: CallId { stage, member },
         answer: answer(text),
         cached: false,
-        bill: Bill::default(),
+        bill: bill(),
+    }
+}
+
+/// Of `answer`: 20 micro-dollars at the price of `member`.
+fn bill() -> Bill {
+    Bill {
+        usage: answer("").usage,
+        tries: 1,
+        ..Bill::default()
     }
 }
 

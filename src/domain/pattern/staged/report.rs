@@ -1,0 +1,122 @@
+//! What a run says of itself: how a call ended, which stage begins, what it all came to. Decides nothing.
+
+use super::{Output, Staged};
+use crate::domain::analysis::{StageAnswer, Status};
+use crate::domain::event::Event;
+use crate::domain::pattern::Outcome;
+use crate::domain::time::Timestamp;
+
+impl Staged {
+    pub(super) fn finish(
+        &mut self,
+        now: Timestamp,
+        status: Status,
+        synthesis: Option<String>,
+        error: Option<String>,
+    ) {
+        self.over = true;
+        // Cancelled before it began: no time has passed.
+        let began = if self.started == Timestamp::default() {
+            now
+        } else {
+            self.started
+        };
+        let totals = self
+            .board
+            .totals(now.since(began).as_millis() as u64, &self.notes);
+        let reason = error.clone().unwrap_or_default();
+        self.out.push_back(Output::Emit(match status {
+            Status::Completed => Event::Completed(totals.clone()),
+            Status::Cancelled => Event::Cancelled {
+                reason,
+                totals: totals.clone(),
+            },
+            _ => Event::Failed {
+                error: reason,
+                totals: totals.clone(),
+            },
+        }));
+        self.out.push_back(Output::Done(Box::new(Outcome {
+            status,
+            synthesis,
+            error,
+            totals,
+        })));
+    }
+
+    pub(super) fn nobody_answered(&mut self, now: Timestamp) {
+        let reason = |result: &StageAnswer| {
+            format!(
+                "{}: {}",
+                result.model,
+                result
+                    .error
+                    .as_ref()
+                    .map_or("no answer", |error| &error.detail)
+            )
+        };
+        let reasons: Vec<String> = self.board.results.values().map(reason).collect();
+        self.finish(
+            now,
+            Status::Failed,
+            None,
+            Some(format!("no member answered ({})", reasons.join("; "))),
+        );
+    }
+
+    pub(super) fn emit_settled(&mut self, kept: &StageAnswer) {
+        let (stage, model) = (self.board.name().to_owned(), kept.model.clone());
+        let event = match (&kept.error, kept.finish) {
+            (None, Some(finish_reason)) => Event::MemberCompleted {
+                stage,
+                model,
+                usage: kept.usage,
+                cost_usd: kept.cost,
+                latency_ms: kept.latency_ms,
+                time_to_first_token_ms: kept.first_token_ms,
+                cached: kept.cached,
+                finish_reason,
+            },
+            (error, _) => {
+                let error = error
+                    .as_ref()
+                    .map_or_else(String::new, |error| error.detail.clone());
+                let fallback = if self.board.is_last() {
+                    self.board
+                        .writers()
+                        .get(kept.member + 1)
+                        .map(|next| next.model.clone())
+                } else {
+                    None
+                };
+                let place = if self.board.is_last() {
+                    "could not write the synthesis"
+                } else {
+                    "was dropped"
+                };
+                let next = fallback
+                    .as_ref()
+                    .map_or_else(String::new, |model| format!("; {model} takes its place"));
+                self.notes
+                    .push(format!("{model} {place} in stage {stage}: {error}{next}"));
+                Event::MemberFailed {
+                    stage,
+                    model,
+                    error,
+                    retried: false,
+                    fallback,
+                }
+            }
+        };
+        self.out.push_back(Output::Emit(event));
+    }
+
+    pub(super) fn emit_stage_started(&mut self) {
+        let event = Event::StageStarted {
+            stage: self.board.name().to_owned(),
+            index: self.board.stage,
+            total: self.board.plan.stages.len(),
+        };
+        self.out.push_back(Output::Emit(event));
+    }
+}

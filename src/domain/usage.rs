@@ -1,0 +1,459 @@
+//! What was used and what may be: the charge of one call, a person's limits in a day and a month, and
+//! whether something more fits into them. Knows neither the clock nor the store.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::chat::Bill;
+use super::money::{MicroDollars, Price};
+use super::pattern::CallId;
+use super::time::Timestamp;
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ended {
+    /// With an answer.
+    Answered,
+    /// With an error.
+    Failed,
+    /// We stopped it.
+    Cancelled,
+}
+
+impl Ended {
+    /// The stored name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+    /// The inverse of `as_str`.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Answered, Self::Failed, Self::Cancelled]
+            .into_iter()
+            .find(|ended| ended.as_str() == text)
+    }
+}
+
+/// What one call took, and what it cost at the price of that time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Charge {
+    /// Its place in its run.
+    pub call: CallId,
+    /// Full id.
+    pub model: String,
+    /// When it was started.
+    pub at: Timestamp,
+    /// How it ended.
+    pub ended: Ended,
+    /// What it took.
+    pub bill: Bill,
+    /// As it stood when the run was planned.
+    pub price: Option<Price>,
+    /// It went out with its person's own key.
+    pub own_key: bool,
+}
+
+impl Charge {
+    /// What the vendor says it charged, else tokens times price; none where neither is known.
+    pub fn cost(&self) -> Option<MicroDollars> {
+        cost(&self.bill, self.price)
+    }
+}
+
+/// What a bill comes to at a price; nothing where nothing was used.
+pub fn cost(bill: &Bill, price: Option<Price>) -> Option<MicroDollars> {
+    let used = bill.usage.input > 0 || bill.usage.output > 0;
+    let of_price = || match price {
+        Some(price) => Some(price.cost(&bill.usage)),
+        None => (!used).then_some(MicroDollars(0)),
+    };
+    bill.charged.or_else(of_price)
+}
+
+/// What one person may use; none where there is no bound. Days and months are those of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Dollars a day, of the house's keys.
+    #[serde(default, rename = "day_usd")]
+    pub day_cost: Option<MicroDollars>,
+    /// Dollars a month, of the house's keys.
+    #[serde(default, rename = "month_usd")]
+    pub month_cost: Option<MicroDollars>,
+    /// Tokens a day, whoever pays.
+    #[serde(default)]
+    pub day_tokens: Option<u64>,
+    /// Tokens a month, whoever pays.
+    #[serde(default)]
+    pub month_tokens: Option<u64>,
+}
+
+impl Limits {
+    /// There is a bound on money.
+    pub fn bound_cost(&self) -> bool {
+        self.day_cost.is_some() || self.month_cost.is_some()
+    }
+    /// There is no bound at all.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// An amount of both kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Amount {
+    /// Dollars.
+    #[serde(rename = "cost_usd")]
+    pub cost: MicroDollars,
+    /// Tokens, read and written.
+    pub tokens: u64,
+}
+
+impl Amount {
+    /// The sum.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            cost: self.cost.plus(other.cost),
+            tokens: self.tokens.saturating_add(other.tokens),
+        }
+    }
+    /// What is left of it; never less than nothing.
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            cost: MicroDollars(self.cost.0.saturating_sub(other.cost.0).max(0)),
+            tokens: self.tokens.saturating_sub(other.tokens),
+        }
+    }
+}
+
+/// What one person has used so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Spent {
+    /// Since midnight, UTC.
+    pub day: Amount,
+    /// Since the first of the month.
+    pub month: Amount,
+}
+
+/// Which limit would be exceeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Dollars of a day.
+    DayCost,
+    /// Dollars of a month.
+    MonthCost,
+    /// Tokens of a day.
+    DayTokens,
+    /// Tokens of a month.
+    MonthTokens,
+    /// Dollars of one run.
+    Run,
+}
+
+/// Why something more does not fit. Amounts are micro-dollars or tokens, as `which` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Over {
+    /// Which limit.
+    pub which: Which,
+    /// How much it allows.
+    pub limit: u64,
+    /// How much is used, or set aside for what is under way.
+    pub used: u64,
+    /// How much more is wanted.
+    pub wanted: u64,
+    /// When it begins anew; none for a run.
+    pub resets_at: Option<Timestamp>,
+}
+
+/// Whether `wanted` fits in beside what is spent and what is set aside.
+pub fn allow(
+    limits: &Limits,
+    spent: &Spent,
+    reserved: Amount,
+    wanted: Amount,
+    now: Timestamp,
+) -> Result<(), Over> {
+    let (tomorrow, next_month) = (day_end(now), month_end(now));
+    let money = |limit: Option<MicroDollars>| limit.map(|limit| limit.0.max(0) as u64);
+    let dollars = |amount: MicroDollars| amount.0.max(0) as u64;
+    let checks = [
+        (
+            Which::DayCost,
+            money(limits.day_cost),
+            dollars(spent.day.cost),
+            tomorrow,
+        ),
+        (
+            Which::MonthCost,
+            money(limits.month_cost),
+            dollars(spent.month.cost),
+            next_month,
+        ),
+        (
+            Which::DayTokens,
+            limits.day_tokens,
+            spent.day.tokens,
+            tomorrow,
+        ),
+        (
+            Which::MonthTokens,
+            limits.month_tokens,
+            spent.month.tokens,
+            next_month,
+        ),
+    ];
+    for (which, limit, spent, resets_at) in checks {
+        let Some(limit) = limit else { continue };
+        let (reserved, wanted) = match which {
+            Which::DayTokens | Which::MonthTokens => (reserved.tokens, wanted.tokens),
+            _ => (dollars(reserved.cost), dollars(wanted.cost)),
+        };
+        let used = spent.saturating_add(reserved);
+        // What takes nothing of a kind is not held up by its limit.
+        if wanted > 0 && used.saturating_add(wanted) > limit {
+            return Err(Over {
+                which,
+                limit,
+                used,
+                wanted,
+                resets_at: Some(resets_at),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The same for the budget of one run.
+pub fn allow_run(
+    budget: Option<MicroDollars>,
+    used: MicroDollars,
+    wanted: MicroDollars,
+) -> Result<(), Over> {
+    match budget {
+        Some(budget) if wanted.0 > 0 && used.plus(wanted) > budget => Err(Over {
+            which: Which::Run,
+            limit: budget.0.max(0) as u64,
+            used: used.0.max(0) as u64,
+            wanted: wanted.0 as u64,
+            resets_at: None,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// When the UTC day of this moment is over.
+pub fn day_end(now: Timestamp) -> Timestamp {
+    Timestamp::from_millis((now.day() + 1).saturating_mul(86_400_000))
+}
+
+/// When the UTC month of this moment is over.
+pub fn month_end(now: Timestamp) -> Timestamp {
+    // Every month has a 28th, and four days later it is the next one.
+    let next = month_start(month_start(now.day()) + 31);
+    Timestamp::from_millis(next.saturating_mul(86_400_000))
+}
+
+/// The first day of the month of a day, both counted from 1970.
+pub fn month_start(day: i64) -> i64 {
+    day - i64::from(day_of_month(day)) + 1
+}
+
+// Days since 1970 to the day of a month: counted in years that begin in March, so that the leap day is the
+// last of a year, and in eras of 400 of them, which all have the same length.
+fn day_of_month(day: i64) -> u8 {
+    const ERA: i64 = 146_097;
+    let of_era = (day + 719_468).rem_euclid(ERA);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (ERA - 1)) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    (of_year - (153 * month + 2) / 5 + 1) as u8
+}
+
+impl Over {
+    /// How much is left.
+    pub fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
+}
+
+impl fmt::Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.which {
+            Which::DayCost => "the day's budget",
+            Which::MonthCost => "the month's budget",
+            Which::DayTokens => "the day's token budget",
+            Which::MonthTokens => "the month's token budget",
+            Which::Run => "the budget of this analysis",
+        };
+        let amount = |value: u64| match self.which {
+            Which::DayTokens | Which::MonthTokens => format!("{value} tokens"),
+            _ => format!("{:.4} USD", value as f64 / 1e6),
+        };
+        let (limit, left, wanted) = (amount(self.limit), amount(self.left()), amount(self.wanted));
+        write!(
+            f,
+            "{name} of {limit} has {left} left, and this would take up to {wanted}"
+        )?;
+        match self.resets_at {
+            Some(at) => write!(f, "; it begins anew at {at}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::chat::Usage;
+
+    fn at(text: &str) -> Timestamp {
+        let moment = humantime::parse_rfc3339(text).unwrap();
+        let since = moment.duration_since(std::time::UNIX_EPOCH).unwrap();
+        Timestamp::from_millis(since.as_millis() as i64)
+    }
+
+    #[test]
+    fn days_and_months_end_where_the_calendar_says() {
+        for (now, day, month) in [
+            (
+                "1970-01-01T00:00:00Z",
+                "1970-01-02T00:00:00Z",
+                "1970-02-01T00:00:00Z",
+            ),
+            (
+                "2024-02-28T23:59:59Z",
+                "2024-02-29T00:00:00Z",
+                "2024-03-01T00:00:00Z",
+            ),
+            (
+                "2023-02-28T12:00:00Z",
+                "2023-03-01T00:00:00Z",
+                "2023-03-01T00:00:00Z",
+            ),
+            (
+                "2026-12-31T23:00:00Z",
+                "2027-01-01T00:00:00Z",
+                "2027-01-01T00:00:00Z",
+            ),
+            (
+                "2026-11-23T01:00:00Z",
+                "2026-11-24T00:00:00Z",
+                "2026-12-01T00:00:00Z",
+            ),
+            (
+                "2000-02-29T01:00:00Z",
+                "2000-03-01T00:00:00Z",
+                "2000-03-01T00:00:00Z",
+            ),
+            (
+                "2100-02-28T01:00:00Z",
+                "2100-03-01T00:00:00Z",
+                "2100-03-01T00:00:00Z",
+            ),
+        ] {
+            assert_eq!(day_end(at(now)), at(day), "{now}");
+            assert_eq!(month_end(at(now)), at(month), "{now}");
+        }
+    }
+
+    #[test]
+    fn each_limit_holds_alone_and_says_so() {
+        let now = at("2026-11-23T01:00:00Z");
+        let amount = |cost, tokens| Amount {
+            cost: MicroDollars(cost),
+            tokens,
+        };
+        let spent = Spent {
+            day: amount(50, 500),
+            month: amount(80, 800),
+        };
+        let (reserved, wanted) = (amount(10, 100), amount(5, 50));
+        let limits =
+            |day_cost: Option<i64>, month_cost: Option<i64>, day_tokens, month_tokens| Limits {
+                day_cost: day_cost.map(MicroDollars),
+                month_cost: month_cost.map(MicroDollars),
+                day_tokens,
+                month_tokens,
+            };
+        for (limits, over) in [
+            (limits(None, None, None, None), None),
+            (limits(Some(65), Some(95), Some(650), Some(950)), None),
+            (
+                limits(Some(64), None, None, None),
+                Some((Which::DayCost, 4)),
+            ),
+            (
+                limits(Some(99), Some(94), None, None),
+                Some((Which::MonthCost, 4)),
+            ),
+            (
+                limits(None, None, Some(649), None),
+                Some((Which::DayTokens, 49)),
+            ),
+            (
+                limits(None, None, None, Some(100)),
+                Some((Which::MonthTokens, 0)),
+            ),
+        ] {
+            let found = allow(&limits, &spent, reserved, wanted, now);
+            assert_eq!(found.err().map(|over| (over.which, over.left())), over);
+        }
+        // A run that costs nothing is not held up by a money budget that is used up.
+        let free = amount(0, 50);
+        assert_eq!(
+            allow(
+                &limits(Some(1), None, None, None),
+                &spent,
+                reserved,
+                free,
+                now
+            ),
+            Ok(())
+        );
+        let text = allow(
+            &limits(Some(1_000_000), None, None, None),
+            &spent,
+            reserved,
+            amount(2_000_000, 0),
+            now,
+        )
+        .unwrap_err()
+        .to_string();
+        assert_eq!(
+            text,
+            "the day's budget of 1.0000 USD has 0.9999 USD left, and this would take up to 2.0000 USD; \
+             it begins anew at 2026-11-24T00:00:00.000Z"
+        );
+    }
+
+    #[test]
+    fn the_vendor_s_word_goes_before_the_price() {
+        let price = Price {
+            input: 1.0,
+            output: 2.0,
+            cached_input: None,
+        };
+        let bill = |input, charged| Bill {
+            usage: Usage {
+                input,
+                ..Usage::default()
+            },
+            charged,
+            ..Bill::default()
+        };
+        for (bill, price, expected) in [
+            (bill(10, None), Some(price), Some(10)),
+            (bill(10, Some(MicroDollars(3))), Some(price), Some(3)),
+            (bill(10, Some(MicroDollars(3))), None, Some(3)),
+            (bill(10, None), None, None),
+            (bill(0, None), None, Some(0)),
+        ] {
+            assert_eq!(cost(&bill, price), expected.map(MicroDollars));
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What a run's calls take. Every call that is started passes through here and leaves exactly one charge,
+//! however it ends. Decides nothing about budgets.
+
+use std::collections::BTreeMap;
+
+use crate::domain::chat::{Bill, CallErrorKind, Delta, Request, Usage, estimate_tokens};
+use crate::domain::event::Totals;
+use crate::domain::money::{MicroDollars, Price};
+use crate::domain::pattern::CallId;
+use crate::domain::time::Timestamp;
+use crate::domain::usage::{Charge, Ended, cost};
+use crate::llm::Running;
+
+/// The calls of one run.
+#[derive(Default)]
+pub(super) struct Ledger {
+    /// Numbers are given once: what a stopped call still says must not pass for its successor's.
+    next: u64,
+    open: BTreeMap<u64, Open>,
+    charges: Vec<Charge>,
+    unseen: Unseen,
+}
+
+/// A call under way, or one that was stopped and whose bill has not come.
+pub(super) struct Open {
+    pub call: CallId,
+    pub model: String,
+    /// Cache key, where the answer shall be kept.
+    pub key: Option<String>,
+    /// Dropping it cancels the call. None: it was stopped, and the machine has forgotten it.
+    running: Option<Running>,
+    price: Option<Price>,
+    own_key: bool,
+    at: Timestamp,
+    /// Counted by us, for the case that no bill comes.
+    counted: Usage,
+    first_token_ms: Option<u64>,
+}
+
+/// What calls took of which the machine does not know, because they were stopped.
+#[derive(Default)]
+struct Unseen {
+    calls: u32,
+    usage: Usage,
+    cost: MicroDollars,
+    incomplete: bool,
+}
+
+impl Ledger {
+    /// The number of the next call.
+    pub fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// A call has been wanted.
+    pub fn open(&mut self, number: u64, open: Open) {
+        self.open.insert(number, open);
+    }
+
+    /// A piece has come. Gives the call it belongs to, unless that was stopped.
+    pub fn piece(&mut self, number: u64, delta: &Delta, now: Timestamp) -> Option<CallId> {
+        let open = self.open.get_mut(&number)?;
+        let (Delta::Text(text) | Delta::Reasoning(text)) = delta;
+        let tokens = estimate_tokens(text);
+        open.counted.output += tokens;
+        if matches!(delta, Delta::Reasoning(_)) {
+            open.counted.reasoning += tokens;
+        }
+        let since = now.since(open.at).as_millis() as u64;
+        open.first_token_ms.get_or_insert(since);
+        open.running.is_some().then_some(open.call)
+    }
+
+    /// Stops a call. Its bill is still to come.
+    pub fn stop(&mut self, call: CallId) {
+        for open in self.open.values_mut().filter(|open| open.call == call) {
+            drop(open.running.take());
+        }
+    }
+
+    /// Stops all.
+    pub fn stop_all(&mut self) {
+        for open in self.open.values_mut() {
+            drop(open.running.take());
+        }
+    }
+
+    /// No bill is missing.
+    pub fn is_settled(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// A call has ended: its charge is made. Gives the call, unless it was stopped before.
+    pub fn close(
+        &mut self,
+        number: u64,
+        error: Option<CallErrorKind>,
+        bill: &Bill,
+    ) -> Option<Open> {
+        let open = self.open.remove(&number)?;
+        let stopped = open.running.is_none();
+        let ended = match error {
+            _ if stopped => Ended::Cancelled,
+            None => Ended::Answered,
+            Some(CallErrorKind::Cancelled) => Ended::Cancelled,
+            Some(_) => Ended::Failed,
+        };
+        self.charge(&open, ended, bill.clone());
+        (!stopped).then_some(open)
+    }
+
+    /// The bills that are still missing are made up from what has been seen, and marked as estimates.
+    pub fn estimate_missing(&mut self, now: Timestamp) {
+        for open in std::mem::take(&mut self.open).into_values() {
+            let bill = Bill {
+                usage: open.counted,
+                tries: 1,
+                latency_ms: now.since(open.at).as_millis() as u64,
+                first_token_ms: open.first_token_ms,
+                ..Bill::default()
+            };
+            self.charge(&open, Ended::Cancelled, bill);
+        }
+    }
+
+    fn charge(&mut self, open: &Open, ended: Ended, bill: Bill) {
+        if open.running.is_none() && bill.tries > 0 {
+            self.unseen.calls += 1;
+            self.unseen.usage = self.unseen.usage.plus(&bill.usage);
+            match cost(&bill, open.price) {
+                Some(cost) => self.unseen.cost = self.unseen.cost.plus(cost),
+                None => self.unseen.incomplete = true,
+            }
+        }
+        self.charges.push(Charge {
+            call: open.call,
+            model: open.model.clone(),
+            at: open.at,
+            ended,
+            bill,
+            price: open.price,
+            own_key: open.own_key,
+        });
+    }
+
+    /// The charges since the last time, to be stored.
+    pub fn take(&mut self) -> Vec<Charge> {
+        std::mem::take(&mut self.charges)
+    }
+
+    /// Adds what the machine does not know of to what it says a run came to.
+    pub fn complete(&self, totals: &mut Totals) {
+        let unseen = &self.unseen;
+        totals.usage = totals.usage.plus(&unseen.usage);
+        totals.cost_usd = totals.cost_usd.plus(unseen.cost);
+        totals.cost_incomplete |= unseen.incomplete;
+        if unseen.usage.input + unseen.usage.output > 0 {
+            let calls = match unseen.calls {
+                1 => "a call that was".to_owned(),
+                calls => format!("{calls} calls that were"),
+            };
+            totals
+                .notes
+                .push(format!("what {calls} stopped midway took is counted"));
+        }
+    }
+}
+
+impl Open {
+    /// A call that has just been started.
+    pub fn new(call: CallId, request: &Request, running: Running, now: Timestamp) -> Self {
+        let messages = request.messages.iter();
+        Self {
+            call,
+            model: request.model.clone(),
+            key: None,
+            running: Some(running),
+            price: None,
+            own_key: false,
+            at: now,
+            counted: Usage {
+                input: messages.map(|message| estimate_tokens(&message.text)).sum(),
+                estimated: true,
+                ..Usage::default()
+            },
+            first_token_ms: None,
+        }
+    }
+
+    /// What its tokens cost, and who pays.
+    pub fn paid(self, price: Option<Price>, own_key: bool) -> Self {
+        Self {
+            price,
+            own_key,
+            ..self
+        }
+    }
+
+    /// Under which key its answer shall be kept.
+    pub fn kept(self, key: Option<String>) -> Self {
+        Self { key, ..self }
+    }
+}

@@ -1,0 +1,70 @@
+//! Limits that an admin has set for one person. Who has none is bound by the installation's settings.
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::values::integer;
+use crate::domain::id::UserId;
+use crate::domain::money::MicroDollars;
+use crate::domain::usage::Limits;
+
+/// The limits of a person, where there are some of their own.
+pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<Limits>> {
+    db.maybe("SELECT * FROM budgets WHERE user_id = ?1", [user], |row| {
+        let known = |value: i64| (value >= 0).then_some(value);
+        Ok(Limits {
+            day_cost: known(row.get("day_cost")?).map(MicroDollars),
+            month_cost: known(row.get("month_cost")?).map(MicroDollars),
+            day_tokens: known(row.get("day_tokens")?).map(|tokens| tokens as u64),
+            month_tokens: known(row.get("month_tokens")?).map(|tokens| tokens as u64),
+        })
+    })
+}
+
+/// Sets them, in the place of earlier ones.
+pub fn put(db: &Writer, user: &UserId, limits: &Limits) -> Result<()> {
+    let dollars = |amount: Option<MicroDollars>| amount.map_or(-1, |amount| amount.0.max(0));
+    let tokens = |count: Option<u64>| count.map_or(-1, integer);
+    db.run(
+        "INSERT OR REPLACE INTO budgets (user_id, day_cost, month_cost, day_tokens, month_tokens)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        (
+            user,
+            dollars(limits.day_cost),
+            dollars(limits.month_cost),
+            tokens(limits.day_tokens),
+            tokens(limits.month_tokens),
+        ),
+    )
+    .map(drop)
+}
+
+/// Takes them away. False when there were none.
+pub fn delete(db: &Writer, user: &UserId) -> Result<bool> {
+    Ok(db.run("DELETE FROM budgets WHERE user_id = ?1", [user])? > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{user, with_writer};
+    use super::super::users;
+    use super::*;
+
+    #[test]
+    fn limits_come_and_go_and_zero_is_one() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            let id = user(1).id;
+            assert_eq!(of_user(db, &id)?, None);
+            let limits = Limits {
+                day_cost: Some(MicroDollars(0)),
+                month_tokens: Some(9),
+                ..Limits::default()
+            };
+            put(db, &id, &Limits::default())?;
+            put(db, &id, &limits)?;
+            assert_eq!(of_user(db, &id)?, Some(limits));
+            assert_eq!((delete(db, &id)?, delete(db, &id)?), (true, false));
+            Ok(())
+        });
+    }
+}

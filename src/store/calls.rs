@@ -1,0 +1,179 @@
+//! What every single call took: lines that are added, read and at last thrown away. The sums that stay are
+//! in `usage`.
+
+use rusqlite::params;
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::values::{count, integer, text, to_json};
+use crate::domain::chat::{Bill, Usage};
+use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::money::MicroDollars;
+use crate::domain::pattern::CallId;
+use crate::domain::time::Timestamp;
+use crate::domain::usage::{Charge, Ended};
+
+/// A stored call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Grows from line to line.
+    pub id: i64,
+    /// Of which analysis; it may be gone.
+    pub analysis: String,
+    /// What it took.
+    pub charge: Charge,
+    /// What it cost at that time; none where the price was not known.
+    pub cost: Option<MicroDollars>,
+}
+
+/// Adds a line.
+pub fn insert(
+    db: &Writer,
+    user: Option<&UserId>,
+    analysis: &AnalysisId,
+    charge: &Charge,
+) -> Result<()> {
+    let Charge { call, bill, .. } = charge;
+    let price = match &charge.price {
+        Some(price) => to_json(price)?,
+        None => String::new(),
+    };
+    db.run(
+        "INSERT INTO calls (user_id, analysis_id, stage, member, at, model, outcome, tries, input, output,
+             cached, reasoning, estimated, own_key, price, cost, latency_ms, first_token_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        params![
+            user,
+            analysis,
+            call.stage as i64,
+            call.member as i64,
+            charge.at,
+            charge.model,
+            charge.ended.as_str(),
+            bill.tries,
+            integer(bill.usage.input),
+            integer(bill.usage.output),
+            integer(bill.usage.cached),
+            integer(bill.usage.reasoning),
+            bill.usage.estimated,
+            charge.own_key,
+            price,
+            charge.cost().unwrap_or(MicroDollars(-1)),
+            integer(bill.latency_ms),
+            bill.first_token_ms.map_or(-1, integer),
+        ],
+    )
+    .map(drop)
+}
+
+/// The newest calls of one person, or of all, before a line.
+pub fn latest(
+    db: &Reader,
+    user: Option<&UserId>,
+    limit: u32,
+    before: Option<i64>,
+) -> Result<Vec<Call>> {
+    db.all(
+        "SELECT * FROM calls WHERE (?1 IS NULL OR user_id = ?1) AND id < ?2 ORDER BY id DESC LIMIT ?3",
+        (user, before.unwrap_or(i64::MAX), limit),
+        |row| {
+            let known = |value: i64| (value >= 0).then_some(value);
+            let price = text(row, "price")?;
+            Ok(Call {
+                id: row.get("id")?,
+                analysis: row.get("analysis_id")?,
+                charge: Charge {
+                    call: CallId {
+                        stage: count(row, "stage")? as usize,
+                        member: count(row, "member")? as usize,
+                    },
+                    model: row.get("model")?,
+                    at: row.get("at")?,
+                    ended: Ended::parse(&row.get::<_, String>("outcome")?).unwrap_or(Ended::Failed),
+                    bill: Bill {
+                        usage: Usage {
+                            input: count(row, "input")?,
+                            output: count(row, "output")?,
+                            cached: count(row, "cached")?,
+                            reasoning: count(row, "reasoning")?,
+                            estimated: row.get("estimated")?,
+                            ..Usage::default()
+                        },
+                        tries: row.get("tries")?,
+                        latency_ms: count(row, "latency_ms")?,
+                        first_token_ms: known(row.get("first_token_ms")?).map(|ms| ms as u64),
+                        ..Bill::default()
+                    },
+                    price: price.and_then(|price| serde_json::from_str(&price).ok()),
+                    own_key: row.get("own_key")?,
+                },
+                cost: known(row.get("cost")?).map(MicroDollars),
+            })
+        },
+    )
+}
+
+/// Removes lines older than this.
+pub fn delete_before(db: &Writer, before: Timestamp) -> Result<usize> {
+    db.run("DELETE FROM calls WHERE at < ?1", [before])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, user, with_writer};
+    use super::super::users;
+    use super::*;
+    use crate::domain::money::Price;
+
+    #[test]
+    fn lines_come_back_as_they_went_in_newest_first() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            let analysis = AnalysisId::new(at(1), 1);
+            let charge = |n: i64, ended, price| Charge {
+                call: CallId {
+                    stage: n as usize,
+                    member: 2,
+                },
+                model: "a/x".into(),
+                at: at(n),
+                ended,
+                bill: Bill {
+                    usage: Usage {
+                        input: 10,
+                        output: 5,
+                        cached: 1,
+                        reasoning: 2,
+                        estimated: n == 2,
+                        ..Usage::default()
+                    },
+                    tries: 2,
+                    latency_ms: 9,
+                    first_token_ms: (n == 1).then_some(4),
+                    ..Bill::default()
+                },
+                price,
+                own_key: n == 2,
+            };
+            let price = Price {
+                input: 1.0,
+                output: 2.0,
+                cached_input: Some(0.5),
+            };
+            let one = charge(1, Ended::Answered, Some(price));
+            let two = charge(2, Ended::Cancelled, None);
+            insert(db, Some(&user(1).id), &analysis, &one)?;
+            insert(db, None, &analysis, &two)?;
+            let all = latest(db, None, 9, None)?;
+            let found: Vec<_> = all
+                .iter()
+                .map(|call| (call.charge.clone(), call.cost))
+                .collect();
+            assert_eq!(found, [(two, None), (one.clone(), one.cost())]);
+            assert_eq!(latest(db, Some(&user(1).id), 9, None)?.len(), 1);
+            assert_eq!(latest(db, None, 1, Some(all[0].id))?, all[1..]);
+            assert_eq!(delete_before(db, at(2))?, 1);
+            Ok(())
+        });
+    }
+}
