@@ -79,7 +79,7 @@ impl Analyses<'_> {
             detached: true,
             ..old.request
         };
-        self.still_possible(&new)?;
+        self.still_possible(Some(&caller.user), &new)?;
         self.begin(Some(caller.user.clone()), new, now).await
     }
 

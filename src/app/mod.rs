@@ -12,9 +12,10 @@ pub mod folder;
 pub mod health;
 pub mod models;
 mod plan;
+pub mod providers;
 mod upkeep;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use crate::clock;
@@ -46,6 +47,8 @@ pub struct App {
     patterns: Vec<Pattern>,
     accounts: accounts::Accounts,
     documents: documents::Documents,
+    // What the stored providers looked like when they were last read.
+    providers_mark: Mutex<(i64, i64)>,
     // Since when the server is stopping.
     stopping: OnceLock<Instant>,
 }
@@ -74,12 +77,16 @@ impl App {
             patterns: plan::patterns()?,
             accounts,
             documents,
+            providers_mark: Mutex::default(),
             stopping: OnceLock::new(),
         }))
     }
 
     /// Clears up what a crash has left, and goes on with what it has interrupted.
     pub async fn resume(&self) {
+        if let Err(fault) = self.notice_providers().await {
+            log::error("stored providers could not be read", &[("fault", &fault)]);
+        }
         if let Err(fault) = self.documents.sweep(clock::now()).await {
             log::error(
                 "files without a document could not be thrown away",
@@ -109,9 +116,9 @@ impl App {
         &self.patterns
     }
 
-    /// Nothing but demo models: no provider is configured.
+    /// Nothing but demo models: nobody has configured or added a provider for everyone.
     pub fn is_demo_only(&self) -> bool {
-        self.config.providers.is_empty()
+        !self.llm.has_house_provider()
     }
 
     /// Whether people without an account may run analyses (on demo models only).

@@ -2,25 +2,28 @@
 
 use super::{App, Error, Kind, Result};
 use crate::config::{self, Config};
+use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::llm;
-pub use crate::llm::ProviderState;
+pub use crate::llm::{Circuit, ProviderState, Source};
+use crate::log;
+use crate::wire;
 
 /// Use cases around models.
 pub struct Models<'a>(pub(super) &'a App);
 
 impl Models<'_> {
-    /// All models, ready ones first in their catalogue's order.
-    pub fn list(&self) -> Vec<(Model, Availability)> {
-        let mut all = self.0.llm.models(None);
+    /// All models that this person may ask, ready ones first in their catalogue's order.
+    pub fn list(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
+        let mut all = self.0.llm.models(user);
         all.sort_by_key(|(_, state)| *state != Availability::Ready);
         all
     }
 
     /// The default panel: three ready models, of different providers as far as there are.
-    pub fn default_panel(&self) -> Vec<String> {
+    pub fn default_panel(&self, user: Option<&UserId>) -> Vec<String> {
         let ready: Vec<Model> = self
-            .list()
+            .list(user)
             .into_iter()
             .filter(|(_, state)| *state == Availability::Ready)
             .map(|(model, _)| model)
@@ -41,15 +44,28 @@ impl Models<'_> {
         panel.into_iter().map(|model| model.id.clone()).collect()
     }
 
-    /// Each configured provider's state as last seen.
-    pub fn providers(&self) -> Vec<ProviderState> {
-        self.0.llm.providers(None)
+    /// The state of each provider that this person may ask, as last seen.
+    pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderState> {
+        self.0.llm.providers(user)
     }
 
-    /// Really asks every configured provider for its models.
-    pub async fn probe(&self) -> Vec<ProviderState> {
+    /// Really asks every provider for its models, and looks for servers on this machine.
+    pub async fn probe(&self) {
+        if let Err(fault) = self.0.notice_providers().await {
+            log::error("stored providers could not be read", &[("fault", &fault)]);
+        }
+        if self.0.config.discover_local {
+            let own_port = self.0.config.port;
+            let found = tokio::task::spawn_blocking(move || llm::find_local(own_port)).await;
+            let found = found.unwrap_or_default();
+            self.0.llm.set_providers(llm::Source::Found, found);
+        }
         self.0.llm.refresh().await;
-        self.providers()
+    }
+
+    /// Lets models be asked again that are not asked because they failed. Says how many.
+    pub fn reset(&self, name: Option<&str>) -> usize {
+        self.0.llm.reset(name)
     }
 
     /// Whether the local demo algorithms are offered.
@@ -58,10 +74,10 @@ impl Models<'_> {
     }
 
     /// A model by any of its names, or a sentence that says what there is.
-    pub fn find(&self, name: &str) -> Result<Model> {
+    pub fn find(&self, user: Option<&UserId>, name: &str) -> Result<Model> {
         self.0
             .llm
-            .find(None, name)
+            .find(user, name)
             .ok_or_else(|| Error::new(Kind::Missing, format!("no model is called {name}")))
     }
 }
@@ -77,7 +93,7 @@ pub(super) fn settings(config: &Config) -> llm::Settings {
             config::Models::List(names) => Some(names.clone()),
         },
         concurrency: provider.concurrency,
-        kind: None,
+        kind: provider.kind.as_deref().and_then(wire::Kind::parse),
         owner: None,
         public_only: false,
     };

@@ -37,7 +37,7 @@ impl App {
             .ok_or_else(Error::missing)?;
         let mut models = Vec::new();
         let mut member = |id: &String| -> Result<Member> {
-            let model = self.llm.find(None, id).ok_or_else(Error::missing)?;
+            let model = self.llm.find(user, id).ok_or_else(Error::missing)?;
             models.push(model.clone());
             let own = new.model_parameters.get(id).cloned().unwrap_or_default();
             Ok(Member {
@@ -53,7 +53,7 @@ impl App {
             .collect::<Result<Vec<_>>>()?;
         let synthesiser = match &new.ultra_model {
             Some(id) => member(id)?,
-            None => member(&self.choose_synthesiser(&new.models))?,
+            None => member(&self.choose_synthesiser(user, &new.models))?,
         };
         Ok(Plan {
             pattern: pattern.id.clone(),
@@ -73,11 +73,11 @@ impl App {
 
     // The strongest ready model that is not a member, else the strongest member. A panel of demo
     // algorithms is never summed up by a model that costs money, nor a real one by an algorithm.
-    fn choose_synthesiser(&self, members: &[String]) -> String {
-        let all: Vec<(Model, Availability)> = self.llm.models(None);
+    fn choose_synthesiser(&self, user: Option<&UserId>, members: &[String]) -> String {
+        let all: Vec<(Model, Availability)> = self.llm.models(user);
         let panel: Vec<Model> = members
             .iter()
-            .filter_map(|id| self.llm.find(None, id))
+            .filter_map(|id| self.llm.find(user, id))
             .collect();
         let demo = panel.iter().all(|model| model.mock);
         let outside = all

@@ -138,10 +138,12 @@ async fn upkeep(app: &Arc<App>) {
         tokio::time::sleep(PAUSE).await;
         memory::give_back();
         round = round.wrapping_add(1);
+        // The command line may have changed them.
+        report(app.notice_providers()).await;
         if round % TIDY_EVERY == 1 {
             report(app.tidy(clock::now())).await;
         }
-        let states = app.models().providers();
+        let states = app.models().providers(None);
         let missing = states.iter().any(|state| state.status == "unavailable");
         if round.is_multiple_of(TIDY_EVERY) || (missing && round.is_multiple_of(ASK_EVERY)) {
             app.models().probe().await;

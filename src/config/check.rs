@@ -227,7 +227,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The address without a slash at its end, if it is one we would open.
-pub(super) fn http_url(text: &str) -> Option<String> {
+pub fn http_url(text: &str) -> Option<String> {
     let text = text.trim().trim_end_matches('/');
     let rest = text
         .strip_prefix("http://")

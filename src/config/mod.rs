@@ -16,6 +16,7 @@ use std::time::Duration;
 
 pub use crate::domain::network::Network;
 use check::Checker;
+pub use check::http_url;
 pub use load::{Layers, Source};
 
 /// Everything Quire can be told, checked. Built once, at start.
@@ -45,6 +46,10 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// Networks that are not public and that providers added by people who are not admins may be in.
     pub outbound_allow: Vec<Network>,
+    /// People who are not admins may add providers at addresses of their own.
+    pub allow_user_base_urls: bool,
+    /// Servers of models on this machine are looked for.
+    pub discover_local: bool,
     /// PEM text of the authorities to trust in the place of those built in.
     pub authorities: Option<String>,
     /// Who may make an account.
@@ -157,6 +162,8 @@ impl Registration {
 pub struct ProviderConfig {
     /// The part of a model's name before the slash.
     pub id: String,
+    /// What it speaks; `None` is what one of its name usually speaks.
+    pub kind: Option<String>,
     /// Its address without a slash at its end; `None` is the usual one of a well-known provider.
     pub base_url: Option<String>,
     /// Its key.
@@ -289,6 +296,8 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         public_url: checker.url("PUBLIC_URL"),
         trusted_proxies: checker.networks("TRUSTED_PROXIES"),
         outbound_allow: checker.networks("OUTBOUND_ALLOW"),
+        allow_user_base_urls: checker.switch("ALLOW_USER_BASE_URLS").unwrap_or(false),
+        discover_local: checker.switch("DISCOVER_LOCAL").unwrap_or(true),
         authorities: None,
         registration: match checker.choice("REGISTRATION") {
             "invite" => Registration::Invite,
@@ -378,14 +387,6 @@ fn password_rounds(checker: &mut Checker, environment: Environment) -> u32 {
 }
 
 fn not_yet(checker: &mut Checker) {
-    for name in options::NOT_YET
-        .iter()
-        .filter(|name| checker.given(name).is_some())
-        .collect::<Vec<_>>()
-    {
-        let warning = format!("{name} is set, but this version cannot speak to it yet");
-        checker.gathered.warnings.push(warning);
-    }
     if checker.given("SMTP_URL").is_some() {
         let warning = "SMTP_URL is set, but this version does not send mail yet: admins find reset links under password resets";
         checker.gathered.warnings.push(warning.to_owned());

@@ -110,6 +110,8 @@ pub static SETTINGS: &[Setting] = &[
     row("FIRST_TOKEN_TIMEOUT", &[], Kind::Seconds(1, 3600), "240", "seconds to the first piece of a model's answer; long, because some think in silence"),
     row("TOKEN_TIMEOUT", &[], Kind::Seconds(1, 3600), "120", "seconds between two pieces of a model's answer"),
     row("RETRIES", &[], Kind::Number(0, 10), "2", "further tries of a call that failed for a reason that may pass"),
+    row("DISCOVER_LOCAL", &[], Kind::Switch, "true", "look for Ollama, LM Studio, llama.cpp and vLLM on their usual ports of this machine"),
+    row("ALLOW_USER_BASE_URLS", &[], Kind::Switch, "false", "people who are not admins may add providers at public addresses of their own"),
     row("OUTBOUND_ALLOW", &[], Kind::Networks, "", "private addresses or networks that providers added by people who are not admins may be in"),
     row("QUIRE_CA_FILE", &[], Kind::Path, "", "PEM file of the certificate authorities to trust, in the place of those built in"),
     row("PASSWORD_ROUNDS", &[], Kind::Number(1, 100_000_000), "600000", "PBKDF2 rounds of a new password hash; fewer only in the test environment"),
@@ -126,11 +128,18 @@ pub static SETTINGS: &[Setting] = &[
     row("GROQ_BASE_URL", &[], Kind::Url, "", "Groq's address, where it is not the usual one"),
     row("XAI_API_KEY", &[], Kind::Secret, "", "key of xAI"),
     row("XAI_BASE_URL", &[], Kind::Url, "", "xAI's address, where it is not the usual one"),
-    row("OLLAMA_BASE_URL", &[], Kind::Url, "", "address of an Ollama server, such as http://127.0.0.1:11434"),
-    row("ANTHROPIC_API_KEY", &[], Kind::Secret, "", "known, but this version cannot speak to Anthropic yet"),
-    row("ANTHROPIC_BASE_URL", &[], Kind::Url, "", "as ANTHROPIC_API_KEY"),
-    row("GOOGLE_API_KEY", &["GEMINI_API_KEY"], Kind::Secret, "", "known, but this version cannot speak to Google yet"),
-    row("GOOGLE_BASE_URL", &["GEMINI_BASE_URL"], Kind::Url, "", "as GOOGLE_API_KEY"),
+    row("ANTHROPIC_API_KEY", &[], Kind::Secret, "", "key of Anthropic"),
+    row("ANTHROPIC_BASE_URL", &[], Kind::Url, "", "Anthropic's address with its version, where it is not https://api.anthropic.com/v1"),
+    row("GOOGLE_API_KEY", &["GEMINI_API_KEY"], Kind::Secret, "", "key of Google's Gemini"),
+    row("GOOGLE_BASE_URL", &["GEMINI_BASE_URL"], Kind::Url, "", "Gemini's address with its version, where it is not https://generativelanguage.googleapis.com/v1beta"),
+    row("TOGETHER_API_KEY", &[], Kind::Secret, "", "key of Together"),
+    row("TOGETHER_BASE_URL", &[], Kind::Url, "", "Together's address, where it is not the usual one"),
+    row("AZURE_OPENAI_API_KEY", &["AZURE_API_KEY"], Kind::Secret, "", "key of Azure OpenAI"),
+    row("AZURE_OPENAI_ENDPOINT", &["AZURE_BASE_URL"], Kind::Url, "", "Azure OpenAI's address up to /openai/v1, such as https://NAME.openai.azure.com/openai/v1"),
+    row("OLLAMA_BASE_URL", &[], Kind::Url, "", "address of an Ollama server, where it is not http://127.0.0.1:11434; with /v1 at its end its OpenAI dialect is spoken"),
+    row("LMSTUDIO_BASE_URL", &[], Kind::Url, "", "address of LM Studio, where it is not http://127.0.0.1:1234/v1"),
+    row("LLAMACPP_BASE_URL", &[], Kind::Url, "", "address of a llama.cpp server, where it is not http://127.0.0.1:8080/v1"),
+    row("VLLM_BASE_URL", &[], Kind::Url, "", "address of a vLLM server, where it is not http://127.0.0.1:8000/v1"),
 ];
 
 /// Providers that a key or an address alone switches on: id, setting of the key, setting of the address.
@@ -142,11 +151,15 @@ pub(super) static PROVIDERS: &[(&str, Option<&str>, &str)] = &[
     ("mistral", Some("MISTRAL_API_KEY"), "MISTRAL_BASE_URL"),
     ("groq", Some("GROQ_API_KEY"), "GROQ_BASE_URL"),
     ("xai", Some("XAI_API_KEY"), "XAI_BASE_URL"),
+    ("anthropic", Some("ANTHROPIC_API_KEY"), "ANTHROPIC_BASE_URL"),
+    ("google", Some("GOOGLE_API_KEY"), "GOOGLE_BASE_URL"),
+    ("together", Some("TOGETHER_API_KEY"), "TOGETHER_BASE_URL"),
+    ("azure", Some("AZURE_OPENAI_API_KEY"), "AZURE_OPENAI_ENDPOINT"),
     ("ollama", None, "OLLAMA_BASE_URL"),
+    ("lmstudio", None, "LMSTUDIO_BASE_URL"),
+    ("llamacpp", None, "LLAMACPP_BASE_URL"),
+    ("vllm", None, "VLLM_BASE_URL"),
 ];
-
-/// Settings that are accepted and have no effect yet: the reason is part of the start-up warning.
-pub(super) static NOT_YET: &[&str] = &["ANTHROPIC_API_KEY", "GOOGLE_API_KEY"];
 
 /// Names the predecessor of this product read, and what takes their place.
 #[rustfmt::skip]
@@ -227,9 +240,6 @@ mod tests {
     fn providers_and_notes_name_rows() {
         for (_, key, url) in PROVIDERS {
             assert!(setting(url).is_some() && key.is_none_or(|key| setting(key).is_some()));
-        }
-        for name in NOT_YET {
-            assert!(setting(name).is_some());
         }
     }
 

@@ -1,5 +1,5 @@
 //! Which providers are configured: by a key or an address in the settings, or by QUIRE_PROVIDERS.
-//! Does not know what a provider speaks beyond the one kind this version has.
+//! Knows the names of dialects, not the dialects.
 
 use serde::Deserialize;
 
@@ -11,8 +11,7 @@ use super::{Models, ProviderConfig, Secret, options};
 #[serde(deny_unknown_fields)]
 struct Entry {
     id: String,
-    #[serde(default = "openai")]
-    kind: String,
+    kind: Option<String>,
     base_url: Option<String>,
     api_key: Option<String>,
     api_key_env: Option<String>,
@@ -23,9 +22,8 @@ struct Entry {
     _price: Option<serde_json::Value>,
 }
 
-fn openai() -> String {
-    "openai".to_owned()
-}
+/// The dialects that a provider may speak.
+pub const KINDS: &[&str] = &["openai", "responses", "anthropic", "gemini", "ollama"];
 
 const MOST_PROVIDERS: usize = 64;
 const MOST_CALLS: usize = 1000;
@@ -41,9 +39,9 @@ pub(super) fn providers(
         let api_key = key.and_then(|key| checker.given(key)).map(Secret::new);
         let base_url = checker.url(url);
         if api_key.is_some() || base_url.is_some() {
-            let base_url = base_url.map(|url| if *id == "ollama" { with_v1(url) } else { url });
             list.push(ProviderConfig {
                 id: (*id).to_owned(),
+                kind: None,
                 base_url,
                 api_key,
                 models: Models::Any,
@@ -62,15 +60,6 @@ pub(super) fn providers(
         }
     }
     list
-}
-
-/// Ollama speaks the OpenAI wire under /v1; people give its bare address.
-fn with_v1(url: String) -> String {
-    if url.ends_with("/v1") {
-        url
-    } else {
-        url + "/v1"
-    }
 }
 
 fn entries(
@@ -118,20 +107,18 @@ fn provider(
     if id == "demo" || id == "quire" {
         return Err(format!("the id \"{id}\" is taken by Quire itself"));
     }
-    if entry.kind != "openai" {
+    if let Some(kind) = &entry.kind
+        && !KINDS.contains(&kind.as_str())
+    {
+        let shown: String = kind.chars().filter(|c| !c.is_control()).take(40).collect();
         return Err(format!(
-            "provider \"{id}\": this version speaks kind \"openai\" only, not \"{}\"",
-            entry
-                .kind
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(40)
-                .collect::<String>()
+            "provider \"{id}\": \"kind\" must be one of {}, not \"{shown}\"",
+            KINDS.join(", ")
         ));
     }
     let known = options::PROVIDERS.iter().any(|(name, _, _)| *name == id);
     let base_url = match entry.base_url {
-        None if known && id != "ollama" => None,
+        None if known && id != "azure" => None,
         None => return Err(format!("provider \"{id}\" needs a \"base_url\"")),
         Some(url) => Some(http_url(&url).ok_or(format!(
             "provider \"{id}\": \"base_url\" must begin with http:// or https:// and hold no name or password"
@@ -150,6 +137,7 @@ fn provider(
     };
     Ok(ProviderConfig {
         models: models(&id, entry.models)?,
+        kind: entry.kind,
         base_url,
         api_key: api_key.map(Secret::new),
         concurrency: match entry.concurrency {

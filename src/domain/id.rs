@@ -85,6 +85,8 @@ ids! {
     DocumentId = "document";
     /// One run of a pattern by a panel.
     AnalysisId = "analysis";
+    /// A provider that was added while the program runs.
+    ProviderId = "provider";
     /// A chunked upload under way.
     UploadId = "upload";
 }

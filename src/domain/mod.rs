@@ -15,6 +15,7 @@ pub mod network;
 pub mod parameters;
 pub mod pattern;
 pub mod prompt;
+pub mod provider;
 pub mod schema;
 pub mod search;
 pub mod time;

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use super::cx::Cx;
 use super::error::ApiError;
-use super::handlers::{accounts, admin, analyses, api_keys, documents, health, models, pages};
+use super::handlers::{
+    accounts, admin, analyses, api_keys, documents, health, models, pages, providers,
+};
 use super::reply::Reply;
 use super::server::Server;
 use super::who::{Admin, LinkToken};
@@ -180,6 +182,11 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/users/me/api-keys",                  h!(api_keys::list)),
     user( Post,   "/api/users/me/api-keys",                  h!(api_keys::create)).small(),
     user( Delete, "/api/users/me/api-keys/{id}",             h!(api_keys::delete)),
+    user( Get,    "/api/users/me/providers",                 h!(providers::list_own)),
+    user( Post,   "/api/users/me/providers",                 h!(providers::add_own)).small(),
+    user( Put,    "/api/users/me/providers/{id}",            h!(providers::change_own)).small(),
+    user( Delete, "/api/users/me/providers/{id}",            h!(providers::remove_own)),
+    user( Post,   "/api/users/me/providers/{id}/test",       h!(providers::test_own)).small(),
 
     // Administration.
     admin(Get,    "/api/admin/users",                        h!(admin::users)),
@@ -191,6 +198,12 @@ pub static ROUTES: &[Route] = &[
     admin(Post,   "/api/admin/invites",                      h!(admin::invite)).small(),
     admin(Get,    "/api/admin/audit",                        h!(admin::audit)),
     admin(Get,    "/api/admin/config",                       h!(admin::config)),
+    admin(Get,    "/api/admin/providers",                    h!(providers::list_all)),
+    admin(Post,   "/api/admin/providers",                    h!(providers::add_one)).small(),
+    admin(Put,    "/api/admin/providers/{id}",               h!(providers::change_one)).small(),
+    admin(Delete, "/api/admin/providers/{id}",               h!(providers::remove_one)),
+    admin(Post,   "/api/admin/providers/{id}/test",          h!(providers::test_one)).small(),
+    admin(Post,   "/api/admin/breakers/reset",               h!(providers::reset)).small(),
 
     // Documents.
     user( Post,   "/api/upload-document",                    h!(documents::upload)).upload(),
@@ -206,18 +219,18 @@ pub static ROUTES: &[Route] = &[
     user( Post,   "/api/finalize-document-upload",           h!(documents::finalize)).small(),
 
     // Models, patterns, parameters.
-    open( Get,    "/api/available-models",                   o!(models::available)),
-    open( Get,    "/api/models",                             o!(models::list)),
-    open( Get,    "/api/llms",                               o!(models::list)),
-    open( Get,    "/api/orchestrator/models",                o!(models::list)),
-    open( Get,    "/api/llm/status",                         o!(models::status)),
-    open( Get,    "/api/llm/health-check",                   o!(models::status)),
+    maybe(Get,    "/api/available-models",                   h!(models::available)),
+    maybe(Get,    "/api/models",                             h!(models::list)),
+    maybe(Get,    "/api/llms",                               h!(models::list)),
+    maybe(Get,    "/api/orchestrator/models",                h!(models::list)),
+    maybe(Get,    "/api/llm/status",                         h!(models::status)),
+    maybe(Get,    "/api/llm/health-check",                   h!(models::status)),
     admin(Post,   "/api/llm/health-check",                   h!(models::probe)).small(),
     open( Get,    "/api/orchestrator/patterns",              o!(models::patterns_bare)),
     open( Get,    "/api/patterns",                           o!(models::patterns)),
     open( Get,    "/api/analysis-patterns",                  o!(models::patterns)),
     open( Get,    "/api/patterns/suggest",                   o!(models::suggest)),
-    open( Get,    "/api/parameters",                         o!(models::parameters)),
+    maybe(Get,    "/api/parameters",                         h!(models::parameters)),
 
     // Analyses.
     maybe(Post,   "/analyze",                                h!(analyses::start)),

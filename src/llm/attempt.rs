@@ -249,13 +249,14 @@ pub(super) fn models(
     let begun = clock::instant();
     let mut tries = 0;
     let result = loop {
-        let error = match guarded(|| models_once(inner, provider)) {
-            Ok(names) => break Ok(names),
-            Err(failed) => failed,
+        let failed = match guarded_once(inner, provider) {
+            Ok(listed) => break Ok(listed),
+            Err(failed) if failed.lasting => break Err(failed.error),
+            Err(failed) => failed.error,
         };
         let gone = clock::instant().saturating_duration_since(begun);
         let failure = Failure {
-            error: &error,
+            error: &failed,
             tries,
             retries: inner.settings.retries,
             pause: inner.settings.retry_pause,
@@ -264,11 +265,15 @@ pub(super) fn models(
         };
         match retry::next(&failure) {
             Next::Again(wait) if !slot.pause(wait) => tries += 1,
-            _ => break Err(error),
+            _ => break Err(failed),
         }
     };
     CancelSlot::leave();
     result
+}
+
+fn guarded_once(inner: &Inner, provider: &Provider) -> Result<Vec<Listed>, Failed> {
+    guarded(|| Ok(models_once(inner, provider)))?
 }
 
 /// For a list of models, which nobody should have to wait for.

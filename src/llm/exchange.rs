@@ -57,11 +57,7 @@ pub(super) fn ask_once(
         config = config.proxy(None);
     }
     let response = config.build().send(&outgoing.body[..]);
-    let response = response.map_err(|error| Failed {
-        error: fault::before(&error),
-        unwelcome: None,
-        lasting: !fault::may_pass(&error),
-    })?;
+    let response = response.map_err(unreached)?;
     let status = response.status().as_u16();
     let (parts, body) = response.into_parts();
     let mut reader = body
@@ -100,6 +96,14 @@ fn carries(body: &[u8], field: &str) -> bool {
         .any(|window| window == name.as_bytes())
 }
 
+fn unreached(error: ureq::Error) -> Failed {
+    Failed {
+        error: fault::before(&error),
+        unwelcome: None,
+        lasting: !fault::may_pass(&error),
+    }
+}
+
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get(name)
@@ -124,7 +128,7 @@ fn refusal(status: u16, header: pace::Header, body: &str) -> Failed {
 }
 
 /// A provider's models, by its own list.
-pub(super) fn models_once(inner: &Inner, provider: &Provider) -> Result<Vec<Listed>, CallError> {
+pub(super) fn models_once(inner: &Inner, provider: &Provider) -> Result<Vec<Listed>, Failed> {
     let kind = provider.dialect();
     let mut call = inner.agent().get(provider.url(kind.models_path()));
     for (name, value) in provider.headers() {
@@ -134,19 +138,16 @@ pub(super) fn models_once(inner: &Inner, provider: &Provider) -> Result<Vec<List
     if provider.public_only {
         config = config.proxy(None);
     }
-    let response = config.build().call();
-    let response = response.map_err(|error| fault::before(&error))?;
+    let response = config.build().call().map_err(unreached)?;
     let status = response.status().as_u16();
     let (parts, body) = response.into_parts();
     let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();
     if status != 200 {
         let header = |name: &str| header(&parts.headers, name);
-        return Err(refusal(status, &header, &read_some(&mut reader)).error);
+        return Err(refusal(status, &header, &read_some(&mut reader)));
     }
     wire::models(kind, &read_whole(&mut reader)?).ok_or_else(|| {
-        CallError::new(
-            CallErrorKind::Malformed,
-            "the provider's list of models cannot be read",
-        )
+        let why = "the provider's list of models cannot be read";
+        CallError::new(CallErrorKind::Malformed, why).into()
     })
 }

@@ -6,6 +6,7 @@ mod breaker;
 mod call;
 mod catalogue;
 pub mod demo;
+mod discover;
 mod exchange;
 mod fault;
 mod meter;
@@ -31,6 +32,7 @@ use crate::domain::network::Network;
 use crate::wire::{Listed, Taste};
 pub use breaker::Circuit;
 use call::Wanted;
+pub use discover::find_local;
 pub use offer::ProviderState;
 use outlet::Outlet;
 pub use provider::{Provider, is_local, known_base_url, known_kind};
@@ -191,20 +193,29 @@ impl Llm {
     }
 
     /// Really asks a provider, which need not be among ours, for its models.
-    pub async fn test(&self, provider: Provider) -> Result<Vec<String>, CallError> {
+    pub async fn test(&self, provider: Provider) -> Result<Vec<Listed>, CallError> {
         let (inner, (done, is_done)) = (self.0.clone(), oneshot::channel());
         let lane = Lane {
             id: u64::MAX - 1,
             most: 8,
         };
         let running = self.0.threads.start(lane, move |slot| {
-            let found = attempt::models(&inner, &provider, slot);
-            let names = |listed: Vec<_>| listed.into_iter().map(|model: Listed| model.name);
-            let _ = done.send(found.map(|listed| names(listed).collect()));
+            let _ = done.send(attempt::models(&inner, &provider, slot));
         });
         let found = is_done.await;
         drop(running);
         found.unwrap_or_else(|_| Err(fault::busy()))
+    }
+
+    /// What a test has found out of a provider that is among ours by now.
+    pub fn teach(&self, owner: Option<&UserId>, id: &str, listed: Vec<Listed>) {
+        let is_it = |entry: &&Arc<Entry>| {
+            let provider = &entry.provider;
+            entry.source == Source::Stored && provider.id == id && provider.owner.as_ref() == owner
+        };
+        if let Some(entry) = self.0.registry.all().iter().find(is_it) {
+            entry.learn(Ok(listed));
+        }
     }
 
     /// Asks a model again that is not asked because it failed, or all of a provider, or all there are when

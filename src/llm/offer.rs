@@ -106,6 +106,12 @@ impl Llm {
         }
     }
 
+    /// Whether somebody has configured or added a provider for everyone. What was found by itself does not count.
+    pub fn has_house_provider(&self) -> bool {
+        let entries = self.0.registry.of(None);
+        entries.iter().any(|entry| entry.source != Source::Found)
+    }
+
     /// Whether a person's call to this model goes out with their own key.
     pub fn own_key(&self, user: Option<&UserId>, model: &str) -> bool {
         let entry = self.0.registry.resolve(user, model);

@@ -20,6 +20,7 @@ pub mod invites;
 mod migrate;
 pub mod passages;
 pub mod password_resets;
+pub mod providers;
 mod queue;
 mod readers;
 pub mod sessions;

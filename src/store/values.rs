@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::error::{Result, StoreError};
 use crate::domain::analysis::Status;
 use crate::domain::document::DocumentStatus;
-use crate::domain::id::{AnalysisId, DocumentId, KeyId, SessionId, UploadId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, KeyId, ProviderId, SessionId, UploadId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Role;
@@ -31,6 +31,7 @@ as_text!(
     AnalysisId,
     DocumentId,
     KeyId,
+    ProviderId,
     SessionId,
     UploadId,
     UserId,

@@ -6,7 +6,7 @@ use super::Analyses;
 use crate::app::error::Field;
 use crate::app::{Error, Result};
 use crate::domain::analysis::{CacheUse, NewAnalysis};
-use crate::domain::id::DocumentId;
+use crate::domain::id::{DocumentId, UserId};
 use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::{OutOfRange, Parameters};
@@ -56,18 +56,19 @@ impl Analyses<'_> {
     ) -> Result<NewAnalysis> {
         let mut faults = Vec::new();
         check_prompt(&wanted.prompt, &mut faults);
-        let models = self.check_models(&wanted.models, &mut faults);
+        let user = caller.map(|caller| &caller.user);
+        let models = self.check_models(user, &wanted.models, &mut faults);
         let ultra = wanted
             .ultra_model
             .as_ref()
-            .and_then(|name| self.check_model(name, &["body", "ultra_model"], &mut faults));
+            .and_then(|name| self.check_model(user, name, &["body", "ultra_model"], &mut faults));
         let pattern = wanted
             .pattern
             .clone()
             .unwrap_or_else(|| DEFAULT_PATTERN.into());
         self.check_pattern(&pattern, &mut faults);
         let parameters = check_parameters(&wanted, &mut faults);
-        let model_parameters = self.check_model_parameters(&wanted, &mut faults);
+        let model_parameters = self.check_model_parameters(user, &wanted, &mut faults);
         let documents = check_documents(&wanted.documents, &mut faults);
         let budget = wanted.budget_usd.and_then(|dollars| {
             let budget = MicroDollars::from_dollars(dollars);
@@ -103,10 +104,10 @@ impl Analyses<'_> {
     }
 
     /// A stored request may name what is no longer there.
-    pub(super) fn still_possible(&self, new: &NewAnalysis) -> Result<()> {
+    pub(super) fn still_possible(&self, user: Option<&UserId>, new: &NewAnalysis) -> Result<()> {
         let mut faults = Vec::new();
         for name in new.models.iter().chain(&new.ultra_model) {
-            self.check_model(name, &["body", "models"], &mut faults);
+            self.check_model(user, name, &["body", "models"], &mut faults);
         }
         self.check_pattern(&new.pattern, &mut faults);
         if faults.is_empty() {
@@ -116,9 +117,14 @@ impl Analyses<'_> {
         }
     }
 
-    fn check_models(&self, names: &[String], faults: &mut Vec<Field>) -> Vec<Model> {
+    fn check_models(
+        &self,
+        user: Option<&UserId>,
+        names: &[String],
+        faults: &mut Vec<Field>,
+    ) -> Vec<Model> {
         let chosen = if names.is_empty() {
-            self.0.models().default_panel()
+            self.0.models().default_panel(user)
         } else {
             names.to_vec()
         };
@@ -140,7 +146,7 @@ impl Analyses<'_> {
         let mut models: Vec<Model> = Vec::new();
         for (index, name) in chosen.iter().enumerate() {
             let place = index.to_string();
-            if let Some(model) = self.check_model(name, &["body", "models", &place], faults)
+            if let Some(model) = self.check_model(user, name, &["body", "models", &place], faults)
                 && !models.iter().any(|known| known.id == model.id)
             {
                 models.push(model);
@@ -149,13 +155,19 @@ impl Analyses<'_> {
         models
     }
 
-    fn check_model(&self, name: &str, place: &[&str], faults: &mut Vec<Field>) -> Option<Model> {
-        let found = self.0.llm.find(None, name);
+    fn check_model(
+        &self,
+        user: Option<&UserId>,
+        name: &str,
+        place: &[&str],
+        faults: &mut Vec<Field>,
+    ) -> Option<Model> {
+        let found = self.0.llm.find(user, name);
         if found.is_none() {
             let known: Vec<String> = self
                 .0
                 .llm
-                .models(None)
+                .models(user)
                 .into_iter()
                 .take(20)
                 .map(|(model, _)| model.id)
@@ -191,6 +203,7 @@ impl Analyses<'_> {
 
     fn check_model_parameters(
         &self,
+        user: Option<&UserId>,
         wanted: &Wanted,
         faults: &mut Vec<Field>,
     ) -> BTreeMap<String, Parameters> {
@@ -205,7 +218,8 @@ impl Analyses<'_> {
         }
         for (name, parameters) in &wanted.model_parameters {
             check_ranges(parameters, &["body", "model_parameters", name], faults);
-            if let Some(model) = self.check_model(name, &["body", "model_parameters"], faults) {
+            if let Some(model) = self.check_model(user, name, &["body", "model_parameters"], faults)
+            {
                 checked.insert(model.id, parameters.clone());
             }
         }

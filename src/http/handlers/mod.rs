@@ -10,3 +10,4 @@ pub mod documents;
 pub mod health;
 pub mod models;
 pub mod pages;
+pub mod providers;

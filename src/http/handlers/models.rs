@@ -3,9 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::app::Error;
+use crate::app::models::{Circuit, ProviderState, Source};
 use crate::domain::model::{Availability, Model};
 use crate::domain::parameters::{GLOSSARY, PRESETS};
 use crate::domain::pattern::Pattern;
+use crate::domain::user::{Caller, Role};
 use crate::http::cx::Cx;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
@@ -25,34 +27,38 @@ fn model(entry: &(Model, Availability)) -> Value {
     shown
 }
 
-fn all(cx: &Cx) -> Vec<Value> {
-    cx.app.models().list().iter().map(model).collect()
+fn all(cx: &Cx, caller: Option<&Caller>) -> Vec<Value> {
+    let user = caller.map(|caller| &caller.user);
+    cx.app.models().list(user).iter().map(model).collect()
 }
 
 /// GET /api/available-models
-pub async fn available(cx: Cx) -> Result<Reply, ApiError> {
-    Ok(Reply::json(&all(&cx)))
+pub async fn available(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+    Ok(Reply::json(&all(&cx, caller.as_ref())))
 }
 
 /// GET /api/models, /api/llms, /api/orchestrator/models
-pub async fn list(cx: Cx) -> Result<Reply, ApiError> {
-    let models = all(&cx);
+pub async fn list(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+    let models = all(&cx, caller.as_ref());
     let available: Vec<&Value> = models
         .iter()
         .filter(|model| model["available"] == json!(true))
         .map(|model| &model["id"])
         .collect();
-    let panel = cx.app.models().default_panel();
+    let panel = cx
+        .app
+        .models()
+        .default_panel(caller.as_ref().map(|caller| &caller.user));
     Ok(Reply::json(&json!({
         "status": "success", "count": models.len(), "available_models": available, "default_panel": panel, "models": models,
     })))
 }
 
-fn providers(cx: &Cx, states: Vec<crate::app::models::ProviderState>) -> Reply {
-    let shown = |state: crate::app::models::ProviderState| {
-        let entry = json!({
-            "status": state.status, "configured": state.configured, "models": state.models, "checked_at": state.checked, "message": state.message,
-        });
+fn providers(cx: &Cx, caller: Option<&Caller>) -> Reply {
+    let is_admin = caller.is_some_and(|caller| caller.role == Role::Admin);
+    let states = cx.app.models().providers(caller.map(|caller| &caller.user));
+    let shown = |state: ProviderState| {
+        let entry = provider(&state, is_admin || state.own);
         (state.id, entry)
     };
     let mut all: Map<String, Value> = states.into_iter().map(shown).collect();
@@ -62,16 +68,50 @@ fn providers(cx: &Cx, states: Vec<crate::app::models::ProviderState>) -> Reply {
     Reply::json(&json!({ "status": "success", "providers": all }))
 }
 
+/// What a provider said in its own words is for those who can do something about it.
+fn provider(state: &ProviderState, in_full: bool) -> Value {
+    let source = match state.source {
+        Source::Found => "found on this machine",
+        Source::Configured => "configured",
+        Source::Stored => "added",
+    };
+    let message = match (in_full, state.status) {
+        _ if state.message.is_empty() => String::new(),
+        (true, _) => state.message.clone(),
+        (false, _) => "it could not be asked for its models".to_owned(),
+    };
+    let failure = state.last_failure.as_ref().map(|failure| {
+        let message = Some(&failure.message).filter(|_| in_full);
+        json!({ "at": failure.at, "model": failure.model, "message": message })
+    });
+    let held: Vec<Value> = state
+        .held
+        .iter()
+        .map(|(model, circuit, throttled)| {
+            let (name, until) = match circuit {
+                Circuit::Closed => ("closed", None),
+                Circuit::Open(until) => ("open", Some(until)),
+                Circuit::HalfOpen => ("half_open", None),
+            };
+            json!({ "model": model, "circuit": name, "open_until": until, "throttled_until": throttled })
+        })
+        .collect();
+    json!({
+        "status": state.status, "configured": state.configured, "source": source, "own": state.own,
+        "reachable": state.checked.map(|_| state.message.is_empty()), "models": state.models,
+        "checked_at": state.checked, "message": message, "last_failure": failure, "circuits": held,
+    })
+}
+
 /// GET /api/llm/status, /api/llm/health-check
-pub async fn status(cx: Cx) -> Result<Reply, ApiError> {
-    let states = cx.app.models().providers();
-    Ok(providers(&cx, states))
+pub async fn status(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+    Ok(providers(&cx, caller.as_ref()))
 }
 
 /// POST /api/llm/health-check
-pub async fn probe(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
-    let states = cx.app.models().probe().await;
-    Ok(providers(&cx, states))
+pub async fn probe(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+    cx.app.models().probe().await;
+    Ok(providers(&cx, Some(admin.caller())))
 }
 
 fn pattern(pattern: &Pattern) -> Value {
@@ -113,8 +153,11 @@ pub async fn suggest(cx: Cx) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/parameters
-pub async fn parameters(cx: Cx) -> Result<Reply, ApiError> {
-    let models = cx.app.models().list();
+pub async fn parameters(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+    let models = cx
+        .app
+        .models()
+        .list(caller.as_ref().map(|caller| &caller.user));
     let entry = |entry: &crate::domain::parameters::Entry| {
         let mut shown = json!(entry);
         let mut providers: Vec<&str> = models

@@ -160,6 +160,7 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
         ("ENVIRONMENT", "test"),
         ("PASSWORD_ROUNDS", "1000"),
         ("LOG_LEVEL", "error"),
+        ("DISCOVER_LOCAL", "false"),
         ("RATE_LIMIT", "1000000"),
         ("LOGIN_LIMIT", "100000"),
         ("SHUTDOWN_TIMEOUT", "2"),

@@ -1,0 +1,400 @@
+//! Providers added while the program runs: by admins for everyone, by people for themselves. Keys are tried
+//! before they are kept, kept sealed, and never shown again.
+
+use super::accounts::{Visit, chance, needs_session};
+use super::{App, Error, Kind, Result};
+use crate::crypto::vault::Vault;
+use crate::domain::chat::{CallError, CallErrorKind};
+use crate::domain::id::{ProviderId, UserId};
+use crate::domain::provider::{StoredProvider, is_name, key_end};
+use crate::domain::user::Caller;
+use crate::llm::{self, Source};
+use crate::log;
+use crate::store::{audit, providers};
+use crate::wire::{self, Listed};
+
+/// Providers of the house, and of one person.
+const MOST: (usize, usize) = (64, 16);
+/// Characters of a key.
+const LONGEST_KEY: usize = 4_096;
+const MOST_MODELS: usize = 1_000;
+const MOST_CALLS: usize = 1_000;
+
+/// Whose providers somebody deals with.
+#[derive(Debug, Clone)]
+pub enum Scope {
+    /// Everyone's, with the admin who deals with them; none for whoever operates the machine.
+    House(Option<UserId>),
+    /// One's own.
+    Own(UserId),
+}
+
+impl Scope {
+    /// A person's own.
+    pub fn own(caller: &Caller) -> Result<Self> {
+        needs_session(caller, "change providers")?;
+        Ok(Self::Own(caller.user.clone()))
+    }
+
+    fn owner(&self) -> Option<&UserId> {
+        match self {
+            Self::House(_) => None,
+            Self::Own(user) => Some(user),
+        }
+    }
+
+    fn actor(&self) -> Option<&UserId> {
+        match self {
+            Self::House(actor) => actor.as_ref(),
+            Self::Own(user) => Some(user),
+        }
+    }
+}
+
+/// What is wanted of a provider. Absent fields stay as they are, or have their usual values.
+#[derive(Default)]
+pub struct Wanted {
+    /// What it speaks.
+    pub kind: Option<String>,
+    /// Where it listens; empty for the usual address.
+    pub base_url: Option<String>,
+    /// Its key; empty for none.
+    pub api_key: Option<String>,
+    /// Its models; empty for all that it lists.
+    pub models: Option<Vec<String>>,
+    /// Calls at once; 0 for no limit of its own.
+    pub concurrency: Option<usize>,
+    /// Keep it even if it could not be tried.
+    pub force: bool,
+}
+
+/// What came of trying a provider.
+struct Tried {
+    said: String,
+    listed: Option<Vec<Listed>>,
+}
+
+impl Tried {
+    fn untried(said: String) -> Self {
+        Self { said, listed: None }
+    }
+}
+
+/// Use cases around providers.
+pub struct Providers<'a>(pub(super) &'a App);
+
+impl Providers<'_> {
+    /// Everyone's, or one's own.
+    pub async fn list(&self, scope: &Scope) -> Result<Vec<StoredProvider>> {
+        let owner = scope.owner().cloned();
+        let found = move |db: &crate::store::Reader| providers::list_of(db, owner.as_ref());
+        Ok(self.0.store.read(found).await?)
+    }
+
+    /// Adds one, if it answers. What came of trying it is a sentence for the person.
+    pub async fn add(
+        &self,
+        scope: &Scope,
+        name: &str,
+        wanted: Wanted,
+        visit: &Visit,
+    ) -> Result<(StoredProvider, String)> {
+        if !is_name(name) {
+            let why = "1 to 40 lower-case letters, digits, - and _; not demo or quire";
+            return Err(fault("name", why));
+        }
+        let known = self.list(scope).await?;
+        let most = if scope.owner().is_some() {
+            MOST.1
+        } else {
+            MOST.0
+        };
+        if known.len() >= most {
+            return Err(fault(
+                "name",
+                &format!("there are {most} providers already"),
+            ));
+        }
+        if known.iter().any(|other| other.name == name) {
+            return Err(
+                Error::new(Kind::Conflict, "a provider of this name already exists")
+                    .resolve("change that one, or choose another name"),
+            );
+        }
+        let blank = StoredProvider {
+            id: ProviderId::new(visit.now, chance()?),
+            user: scope.owner().cloned(),
+            name: name.to_owned(),
+            kind: String::new(),
+            base_url: None,
+            sealed_key: String::new(),
+            key_end: String::new(),
+            models: None,
+            concurrency: None,
+            created: visit.now,
+            changed: visit.now,
+        };
+        let (provider, tried) = self.tried(scope, blank, wanted).await?;
+        let entry = visit.entry(scope.actor(), "provider.added", provider.id.as_str());
+        let row = provider.clone();
+        let insert = move |db: &crate::store::Writer| {
+            providers::insert(db, &row)?;
+            audit::append(db, &entry)
+        };
+        self.0.store.write(insert).await?;
+        self.settle(&provider, tried.listed).await?;
+        Ok((provider, tried.said))
+    }
+
+    /// Changes one, if it answers then.
+    pub async fn change(
+        &self,
+        scope: &Scope,
+        id: &str,
+        wanted: Wanted,
+        visit: &Visit,
+    ) -> Result<(StoredProvider, String)> {
+        let old = self.find(scope, id).await?;
+        let had_key = !old.sealed_key.is_empty();
+        let moves = wanted.base_url.as_ref().is_some_and(|url| {
+            Some(url.trim_end_matches('/')).filter(|url| !url.is_empty()) != old.base_url.as_deref()
+        });
+        if moves && had_key && wanted.api_key.is_none() {
+            let why = "a new address needs the key again: it must not be sent where its owner did not mean it";
+            return Err(fault("api_key", why));
+        }
+        let changed = StoredProvider {
+            changed: visit.now,
+            ..old
+        };
+        let (provider, tried) = self.tried(scope, changed, wanted).await?;
+        let entry = visit.entry(scope.actor(), "provider.changed", provider.id.as_str());
+        let row = provider.clone();
+        let update = move |db: &crate::store::Writer| {
+            providers::update(db, &row)?;
+            audit::append(db, &entry)
+        };
+        self.0.store.write(update).await?;
+        self.settle(&provider, tried.listed).await?;
+        Ok((provider, tried.said))
+    }
+
+    async fn settle(&self, provider: &StoredProvider, listed: Option<Vec<Listed>>) -> Result<()> {
+        self.0.reload_providers().await?;
+        if let Some(listed) = listed {
+            let owner = provider.user.as_ref();
+            self.0.llm.teach(owner, &provider.name, listed);
+        }
+        Ok(())
+    }
+
+    /// Takes one away. Calls under way end as they began.
+    pub async fn remove(&self, scope: &Scope, id: &str, visit: &Visit) -> Result<()> {
+        let id = parsed(id)?;
+        let owner = scope.owner().cloned();
+        let entry = visit.entry(scope.actor(), "provider.removed", id.as_str());
+        let delete = move |db: &crate::store::Writer| {
+            let deleted = providers::delete(db, owner.as_ref(), &id)?;
+            if deleted {
+                audit::append(db, &entry)?;
+            }
+            Ok(deleted)
+        };
+        if !self.0.store.write(delete).await? {
+            return Err(Error::missing());
+        }
+        self.0.reload_providers().await
+    }
+
+    /// Really asks one for its models: how many it has, or why it does not answer.
+    pub async fn test(&self, scope: &Scope, id: &str) -> Result<String> {
+        let stored = self.find(scope, id).await?;
+        let asked = self.0.llm.test(self.0.opened(&stored)).await;
+        let count = asked.map(|listed| listed.len());
+        count.map(counted).map_err(|error| refused(&error))
+    }
+
+    async fn find(&self, scope: &Scope, id: &str) -> Result<StoredProvider> {
+        let (owner, id) = (scope.owner().cloned(), parsed(id)?);
+        let look = move |db: &crate::store::Reader| providers::by_id(db, owner.as_ref(), &id);
+        self.0.store.read(look).await?.ok_or_else(Error::missing)
+    }
+
+    /// What is wanted, checked, sealed and tried.
+    async fn tried(
+        &self,
+        scope: &Scope,
+        mut provider: StoredProvider,
+        wanted: Wanted,
+    ) -> Result<(StoredProvider, Tried)> {
+        self.take_over(scope, &mut provider, &wanted)?;
+        let key = match wanted.api_key {
+            Some(key) => checked_key(key)?,
+            None => self.0.opened(&provider).api_key.unwrap_or_default(),
+        };
+        provider.key_end = key_end(&key);
+        provider.sealed_key = match key.is_empty() {
+            true => String::new(),
+            false => self.0.vault().seal(&provider.place(), &key)?,
+        };
+        let tried = match self.0.llm.test(self.0.opened(&provider)).await {
+            Ok(listed) => Tried {
+                said: counted(listed.len()),
+                listed: Some(listed),
+            },
+            // Some have no list, which is no reason not to ask them.
+            Err(error) if error.kind == CallErrorKind::Rejected && error.status == Some(404) => {
+                Tried::untried("kept; it has no list of models to try the key with".to_owned())
+            }
+            Err(error) if wanted.force => Tried::untried(format!("kept untried: {}", error.detail)),
+            Err(error) => return Err(refused(&error)),
+        };
+        Ok((provider, tried))
+    }
+
+    fn take_over(
+        &self,
+        scope: &Scope,
+        provider: &mut StoredProvider,
+        wanted: &Wanted,
+    ) -> Result<()> {
+        if let Some(kind) = &wanted.kind {
+            if !kind.is_empty() && wire::Kind::parse(kind).is_none() {
+                let names = wire::Kind::ALL.map(wire::Kind::as_str).join(", ");
+                return Err(fault("kind", &format!("must be one of {names}")));
+            }
+            provider.kind = kind.clone();
+        }
+        if let Some(url) = &wanted.base_url {
+            provider.base_url = match url.trim() {
+                "" => None,
+                url => Some(crate::config::http_url(url).ok_or_else(|| {
+                    fault(
+                        "base_url",
+                        "must begin with http:// or https:// and hold no name or password",
+                    )
+                })?),
+            };
+        }
+        if provider.base_url.is_none() && llm::known_base_url(&provider.name).is_none() {
+            return Err(fault(
+                "base_url",
+                "is needed: no well-known provider has this name",
+            ));
+        }
+        if scope.owner().is_some() {
+            let at_home = llm::is_local(&provider.name) && provider.base_url.is_none();
+            if (provider.base_url.is_some() || at_home) && !self.0.config.allow_user_base_urls {
+                let why = "only admins may add providers at an address of their own here";
+                return Err(fault("base_url", why));
+            }
+        }
+        if let Some(models) = &wanted.models {
+            let sound = |name: &String| {
+                !name.trim().is_empty() && name.len() <= 200 && !name.chars().any(char::is_control)
+            };
+            if models.len() > MOST_MODELS || !models.iter().all(sound) {
+                return Err(fault("models", "a list of at most 1000 names"));
+            }
+            provider.models = Some(models.clone()).filter(|models| !models.is_empty());
+        }
+        if let Some(most) = wanted.concurrency {
+            provider.concurrency = Some(most.min(MOST_CALLS)).filter(|most| *most > 0);
+        }
+        Ok(())
+    }
+}
+
+impl App {
+    /// Providers added while the program runs.
+    pub fn providers(&self) -> Providers<'_> {
+        Providers(self)
+    }
+
+    pub(super) fn vault(&self) -> Vault {
+        Vault::new(&self.secret)
+    }
+
+    /// Tells the door to the models what is stored now.
+    pub async fn reload_providers(&self) -> Result<()> {
+        let stored = self.store.read(providers::all).await?;
+        let opened = stored
+            .iter()
+            .map(|provider| self.opened(provider))
+            .collect();
+        self.llm.set_providers(Source::Stored, opened);
+        Ok(())
+    }
+
+    /// The same if another process has changed them. Cheap where nothing has.
+    pub async fn notice_providers(&self) -> Result<()> {
+        let mark = self.store.read(providers::mark).await?;
+        let known = &self.providers_mark;
+        if known.lock().is_ok_and(|known| *known == mark) {
+            return Ok(());
+        }
+        self.reload_providers().await?;
+        if let Ok(mut known) = known.lock() {
+            *known = mark;
+        }
+        Ok(())
+    }
+
+    fn opened(&self, stored: &StoredProvider) -> llm::Provider {
+        let api_key = match stored.sealed_key.as_str() {
+            "" => None,
+            sealed => self.vault().open(&stored.place(), sealed).ok(),
+        };
+        if api_key.is_none() && !stored.sealed_key.is_empty() {
+            log::error(
+                "a provider's key does not open: the installation's secret is another one",
+                &[("provider", &stored.name)],
+            );
+        }
+        llm::Provider {
+            id: stored.name.clone(),
+            kind: wire::Kind::parse(&stored.kind),
+            base_url: stored.base_url.clone(),
+            api_key,
+            models: stored.models.clone(),
+            concurrency: stored.concurrency,
+            owner: stored.user.clone(),
+            public_only: stored.user.is_some() && stored.base_url.is_some(),
+        }
+    }
+}
+
+fn checked_key(key: String) -> Result<String> {
+    let key = key.trim().to_owned();
+    if key.len() > LONGEST_KEY || !key.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(fault(
+            "api_key",
+            "holds characters that no key can have, or too many",
+        ));
+    }
+    Ok(key)
+}
+
+fn counted(models: usize) -> String {
+    match models {
+        0 => "it answers, and lists no models".to_owned(),
+        1 => "it answers, and lists one model".to_owned(),
+        count => format!("it answers, and lists {count} models"),
+    }
+}
+
+fn refused(error: &CallError) -> Error {
+    let place = match error.kind {
+        CallErrorKind::Auth => "api_key",
+        _ => "base_url",
+    };
+    fault(place, &error.detail).resolve("correct it, or send force to keep it untried")
+}
+
+fn fault(field: &str, why: &str) -> Error {
+    Error::field(&["body", field], "value_error", why)
+}
+
+fn parsed(id: &str) -> Result<ProviderId> {
+    ProviderId::parse(id).ok_or_else(Error::missing)
+}

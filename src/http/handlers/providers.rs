@@ -1,0 +1,189 @@
+//! Providers over HTTP: everyone's for admins, one's own for everybody. Keys come in and never go out.
+
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::accounts::{done, private, visit};
+use crate::app::providers::{Scope, Wanted};
+use crate::domain::provider::StoredProvider;
+use crate::domain::user::Caller;
+use crate::http::cx::Cx;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+use crate::http::who::Admin;
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Models {
+    Any(String),
+    Names(Vec<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewBody {
+    name: String,
+    kind: Option<String>,
+    base_url: Option<String>,
+    api_key: Option<String>,
+    models: Option<Models>,
+    concurrency: Option<usize>,
+    #[serde(default)]
+    force: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeBody {
+    kind: Option<String>,
+    base_url: Option<String>,
+    api_key: Option<String>,
+    models: Option<Models>,
+    concurrency: Option<usize>,
+    #[serde(default)]
+    force: bool,
+}
+
+fn names(models: Option<Models>) -> Option<Vec<String>> {
+    models.map(|models| match models {
+        Models::Any(any) if any == "*" || any.is_empty() => Vec::new(),
+        Models::Any(one) => vec![one],
+        Models::Names(names) => names,
+    })
+}
+
+fn shape(provider: &StoredProvider) -> Value {
+    json!({
+        "id": provider.id, "name": provider.name,
+        "kind": Some(&provider.kind).filter(|kind| !kind.is_empty()),
+        "base_url": provider.base_url, "has_key": !provider.sealed_key.is_empty(),
+        "key_end": provider.key_end, "models": provider.models, "concurrency": provider.concurrency,
+        "created_at": provider.created, "changed_at": provider.changed,
+    })
+}
+
+fn house(admin: &Admin) -> Scope {
+    Scope::House(Some(admin.caller().user.clone()))
+}
+
+async fn list(cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
+    let found = cx.app.providers().list(&scope).await?;
+    let shown: Vec<Value> = found.iter().map(shape).collect();
+    Ok(private(Reply::json(
+        &json!({ "providers": shown, "next_cursor": null }),
+    )))
+}
+
+async fn add(mut cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
+    let body: NewBody = cx.json().await?;
+    let wanted = Wanted {
+        kind: body.kind,
+        base_url: body.base_url,
+        api_key: body.api_key,
+        models: names(body.models),
+        concurrency: body.concurrency,
+        force: body.force,
+    };
+    let visit = visit(&cx);
+    let app = cx.app.providers();
+    let (provider, said) = app.add(&scope, &body.name, wanted, &visit).await?;
+    let body = json!({ "status": "success", "provider": shape(&provider), "message": said });
+    Ok(private(Reply::json(&body).status(StatusCode::CREATED)))
+}
+
+async fn change(mut cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
+    let body: ChangeBody = cx.json().await?;
+    let wanted = Wanted {
+        kind: body.kind,
+        base_url: body.base_url,
+        api_key: body.api_key,
+        models: names(body.models),
+        concurrency: body.concurrency,
+        force: body.force,
+    };
+    let visit = visit(&cx);
+    let app = cx.app.providers();
+    let (provider, said) = app.change(&scope, cx.param("id"), wanted, &visit).await?;
+    Ok(private(Reply::json(
+        &json!({ "status": "success", "provider": shape(&provider), "message": said }),
+    )))
+}
+
+async fn remove(cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
+    let visit = visit(&cx);
+    let app = cx.app.providers();
+    app.remove(&scope, cx.param("id"), &visit).await?;
+    done("the provider is removed")
+}
+
+async fn test(cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
+    let said = cx.app.providers().test(&scope, cx.param("id")).await?;
+    done(&said)
+}
+
+/// GET /api/admin/providers
+pub async fn list_all(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+    list(cx, house(&admin)).await
+}
+
+/// POST /api/admin/providers
+pub async fn add_one(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+    add(cx, house(&admin)).await
+}
+
+/// PUT /api/admin/providers/{id}
+pub async fn change_one(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+    change(cx, house(&admin)).await
+}
+
+/// DELETE /api/admin/providers/{id}
+pub async fn remove_one(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+    remove(cx, house(&admin)).await
+}
+
+/// POST /api/admin/providers/{id}/test
+pub async fn test_one(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+    test(cx, house(&admin)).await
+}
+
+/// GET /api/users/me/providers
+pub async fn list_own(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    list(cx, Scope::Own(caller.user)).await
+}
+
+/// POST /api/users/me/providers
+pub async fn add_own(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    add(cx, Scope::own(&caller)?).await
+}
+
+/// PUT /api/users/me/providers/{id}
+pub async fn change_own(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    change(cx, Scope::own(&caller)?).await
+}
+
+/// DELETE /api/users/me/providers/{id}
+pub async fn remove_own(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    remove(cx, Scope::own(&caller)?).await
+}
+
+/// POST /api/users/me/providers/{id}/test
+pub async fn test_own(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    test(cx, Scope::own(&caller)?).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResetBody {
+    model: Option<String>,
+}
+
+/// POST /api/admin/breakers/reset
+pub async fn reset(mut cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+    let body: ResetBody = cx.json_or_empty().await?;
+    let count = cx.app.models().reset(body.model.as_deref());
+    Ok(Reply::json(&json!({
+        "status": "success", "success": true, "reset": count,
+        "message": format!("{count} models are asked again as usual"),
+    })))
+}

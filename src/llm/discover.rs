@@ -1,0 +1,48 @@
+//! Servers of models on this machine, by their usual ports. A plain connection first: where nobody listens
+//! nothing more is tried, and the client with its TLS roots is never made.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::Provider;
+use super::provider::known_base_url;
+
+/// Who may be there; in the order in which they are looked for.
+const USUAL: &[&str] = &["ollama", "lmstudio", "llamacpp", "vllm"];
+/// This machine answers at once or not at all.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Who listens on the usual ports. `own` is our own port, which is llama.cpp's usual one too. Blocks.
+pub fn find_local(own: u16) -> Vec<Provider> {
+    let listens = |port: u16| {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        port != own && TcpStream::connect_timeout(&address, PATIENCE).is_ok()
+    };
+    USUAL
+        .iter()
+        .filter(|id| known_base_url(id).and_then(port_of).is_some_and(listens))
+        .map(|id| Provider {
+            id: (*id).to_owned(),
+            ..Provider::default()
+        })
+        .collect()
+}
+
+fn port_of(url: &str) -> Option<u16> {
+    let (_, rest) = url.rsplit_once(':')?;
+    rest.split('/').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_usual_server_has_a_port() {
+        let ports: Vec<u16> = USUAL
+            .iter()
+            .filter_map(|id| known_base_url(id).and_then(port_of))
+            .collect();
+        assert_eq!(ports, [11434, 1234, 8080, 8000]);
+    }
+}

@@ -1,0 +1,174 @@
+//! Providers that were added while the program runs, with their keys sealed.
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::values::{json, to_json};
+use crate::domain::id::{ProviderId, UserId};
+use crate::domain::provider::StoredProvider;
+
+/// A new one. Two of one name and owner are a conflict.
+pub fn insert(db: &Writer, provider: &StoredProvider) -> Result<()> {
+    let models = to_json(&provider.models.as_deref().unwrap_or_default())?;
+    db.run(
+        "INSERT INTO providers (id, user_id, name, kind, base_url, sealed_key, key_end, models,
+             concurrency, created, changed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        (
+            &provider.id,
+            &provider.user,
+            &provider.name,
+            &provider.kind,
+            provider.base_url.as_deref().unwrap_or_default(),
+            &provider.sealed_key,
+            &provider.key_end,
+            models,
+            provider.concurrency.unwrap_or(0) as i64,
+            provider.created,
+            provider.changed,
+        ),
+    )
+    .map(drop)
+}
+
+/// Writes down what has changed. Its owner and name stay.
+pub fn update(db: &Writer, provider: &StoredProvider) -> Result<()> {
+    let models = to_json(&provider.models.as_deref().unwrap_or_default())?;
+    db.run_one(
+        "UPDATE providers SET kind = ?3, base_url = ?4, sealed_key = ?5, key_end = ?6, models = ?7,
+             concurrency = ?8, changed = ?9
+         WHERE id = ?1 AND user_id IS ?2",
+        (
+            &provider.id,
+            &provider.user,
+            &provider.kind,
+            provider.base_url.as_deref().unwrap_or_default(),
+            &provider.sealed_key,
+            &provider.key_end,
+            models,
+            provider.concurrency.unwrap_or(0) as i64,
+            provider.changed,
+        ),
+    )
+}
+
+/// Everyone's, or one person's, by name.
+pub fn list_of(db: &Reader, user: Option<&UserId>) -> Result<Vec<StoredProvider>> {
+    db.all(
+        "SELECT * FROM providers WHERE user_id IS ?1 ORDER BY name LIMIT 1000",
+        [user],
+        read,
+    )
+}
+
+/// One of them.
+pub fn by_id(
+    db: &Reader,
+    user: Option<&UserId>,
+    id: &ProviderId,
+) -> Result<Option<StoredProvider>> {
+    db.maybe(
+        "SELECT * FROM providers WHERE id = ?1 AND user_id IS ?2",
+        (id, user),
+        read,
+    )
+}
+
+/// All there are, for the door to the models.
+pub fn all(db: &Reader) -> Result<Vec<StoredProvider>> {
+    db.all("SELECT * FROM providers ORDER BY id LIMIT 100000", [], read)
+}
+
+/// Changes whenever the table does: how many there are and when one was last changed.
+pub fn mark(db: &Reader) -> Result<(i64, i64)> {
+    db.one(
+        "SELECT count(*), coalesce(max(changed), 0) FROM providers",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// Takes one away; false when it is not there.
+pub fn delete(db: &Writer, user: Option<&UserId>, id: &ProviderId) -> Result<bool> {
+    let deleted = db.run(
+        "DELETE FROM providers WHERE id = ?1 AND user_id IS ?2",
+        (id, user),
+    )?;
+    Ok(deleted > 0)
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredProvider> {
+    let base_url: String = row.get("base_url")?;
+    let models: Vec<String> = json(row, "models")?;
+    let concurrency: i64 = row.get("concurrency")?;
+    Ok(StoredProvider {
+        id: row.get("id")?,
+        user: row.get("user_id")?,
+        name: row.get("name")?,
+        kind: row.get("kind")?,
+        base_url: Some(base_url).filter(|url| !url.is_empty()),
+        sealed_key: row.get("sealed_key")?,
+        key_end: row.get("key_end")?,
+        models: Some(models).filter(|models| !models.is_empty()),
+        concurrency: usize::try_from(concurrency).ok().filter(|most| *most > 0),
+        created: row.get("created")?,
+        changed: row.get("changed")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::StoreError;
+    use super::super::tests::{at, user, with_writer};
+    use super::super::users;
+    use super::*;
+
+    fn provider(number: u128, owner: Option<UserId>, name: &str) -> StoredProvider {
+        StoredProvider {
+            id: ProviderId::new(at(1), number),
+            user: owner,
+            name: name.into(),
+            kind: "openai".into(),
+            base_url: Some("https://example.org/v1".into()),
+            sealed_key: "sealed".into(),
+            key_end: "cdef".into(),
+            models: Some(vec!["m".into()]),
+            concurrency: Some(3),
+            created: at(1),
+            changed: at(2),
+        }
+    }
+
+    #[test]
+    fn each_has_its_owner_and_a_name_once() {
+        with_writer(|db| {
+            let ada = user(1).id;
+            users::insert(db, &user(1))?;
+            let (house, own) = (
+                provider(1, None, "box"),
+                provider(2, Some(ada.clone()), "box"),
+            );
+            insert(db, &house)?;
+            insert(db, &own)?;
+            let again = insert(db, &provider(3, None, "box"));
+            assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+            assert_eq!(list_of(db, None)?, [house.clone()]);
+            assert_eq!(by_id(db, Some(&ada), &own.id)?, Some(own.clone()));
+            assert_eq!(by_id(db, Some(&ada), &house.id)?, None);
+            assert_eq!(by_id(db, None, &own.id)?, None);
+            let bare = StoredProvider {
+                base_url: None,
+                models: None,
+                concurrency: None,
+                changed: at(5),
+                ..own.clone()
+            };
+            update(db, &bare)?;
+            assert_eq!(all(db)?, [house.clone(), bare]);
+            assert_eq!(mark(db)?, (2, at(5).millis()));
+            assert!(!delete(db, None, &own.id)? && delete(db, Some(&ada), &own.id)?);
+            users::delete(db, &ada)?;
+            assert_eq!(all(db)?, [house]);
+            Ok(())
+        });
+    }
+}

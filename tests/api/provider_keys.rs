@@ -1,0 +1,302 @@
+//! Providers added while the server runs: whose they are, what becomes of their keys, where they may be.
+
+use serde_json::{Value, json};
+
+use crate::providers::hello;
+use crate::support::provider::{Provider, on};
+use crate::support::{Client, Server};
+
+const KEY: &str = "sk-house-0123456789-secret-end";
+const LIST: &str = "{\"data\":[{\"id\":\"m\"},{\"id\":\"n\"}]}";
+const ADMIN: &str = "/api/admin/providers";
+const OWN: &str = "/api/users/me/providers";
+
+fn lists(provider: crate::support::provider::Line) -> crate::support::provider::Line {
+    provider.status(200, "application/json", LIST)
+}
+
+fn wanted(provider: &Provider, name: &str) -> Value {
+    json!({ "name": name, "base_url": provider.base_url(), "api_key": KEY })
+}
+
+fn ids(client: &mut Client) -> Vec<String> {
+    let listed = client.get("/api/models").json();
+    let models = listed["models"].as_array().unwrap().iter();
+    models
+        .map(|model| model["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn an_admin_s_provider_is_tried_sealed_and_everybody_s() {
+    let provider = Provider::script([lists(on("GET models").times(3)), on("m").sse(&hello())]);
+    let server = Server::start();
+    let mut admin = server.user("admin@example.org");
+    let mut other = server.user("other@example.org");
+    let added = admin.post(ADMIN, wanted(&provider, "box"));
+    assert_eq!(added.status, 201, "{}", added.text());
+    let shown = added.json();
+    assert_eq!(shown["message"], "it answers, and lists 2 models");
+    assert_eq!(
+        (&shown["provider"]["key_end"], &shown["provider"]["has_key"]),
+        (&json!("-end"), &json!(true))
+    );
+    let id = shown["provider"]["id"].as_str().unwrap().to_owned();
+    // The key is shown nowhere, to nobody.
+    for text in [
+        added.text(),
+        admin.get(ADMIN).text(),
+        admin.get("/api/admin/audit").text(),
+        admin.get("/api/llm/status").text(),
+    ] {
+        assert!(!text.contains("0123456789"), "{text}");
+    }
+    other.get(ADMIN).refused(403, "FORBIDDEN");
+    other
+        .delete(&format!("{ADMIN}/{id}"))
+        .refused(403, "FORBIDDEN");
+    other
+        .post(ADMIN, wanted(&provider, "mine"))
+        .refused(403, "FORBIDDEN");
+    server.client().get(ADMIN).refused(401, "UNAUTHENTICATED");
+    // Everybody may ask it.
+    let asked = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract" });
+    let answer = other.post("/api/analyze", asked).json();
+    assert_eq!(
+        answer["results"]["model_responses"]["box/m"], "hello",
+        "{answer}"
+    );
+    let head = provider
+        .asked()
+        .into_iter()
+        .find(|asked| asked.head.starts_with("POST"))
+        .unwrap()
+        .head;
+    assert!(head.contains(KEY));
+    // Two of one name are a conflict.
+    admin
+        .post(ADMIN, wanted(&provider, "box"))
+        .refused(409, "CONFLICT");
+    assert_eq!(
+        admin.post(&format!("{ADMIN}/{id}/test"), json!({})).status,
+        200
+    );
+    // After a restart it is still there, and no byte on the disk is the key's.
+    let folder = server.stop();
+    for entry in std::fs::read_dir(folder.path()).unwrap().flatten() {
+        if let Ok(bytes) = std::fs::read(entry.path()) {
+            assert!(
+                !bytes.windows(10).any(|window| window == b"0123456789"),
+                "{:?}",
+                entry.path()
+            );
+        }
+    }
+    let server = Server::in_folder(folder, &[]);
+    let mut admin = server.client();
+    let login =
+        json!({ "email": "admin@example.org", "password": crate::support::client::PASSWORD });
+    let token = admin.post("/api/auth/login", login).json()["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let mut admin = server
+        .client()
+        .with("authorization", &format!("Bearer {token}"));
+    admin.post("/api/llm/health-check", json!({}));
+    assert!(
+        ids(&mut admin).contains(&"box/m".to_owned()),
+        "{:?}",
+        ids(&mut admin)
+    );
+    assert_eq!(admin.delete(&format!("{ADMIN}/{id}")).status, 200);
+    assert!(!ids(&mut admin).contains(&"box/m".to_owned()));
+    admin
+        .delete(&format!("{ADMIN}/{id}"))
+        .refused(404, "NOT_FOUND");
+}
+
+#[test]
+fn a_key_that_does_not_hold_is_not_kept() {
+    let words = format!("{{\"error\":{{\"message\":\"Incorrect key {KEY} of workspace Blue\"}}}}");
+    let provider = Provider::script([
+        on("GET models").status(401, "application/json", &words),
+        on("GET models").status(401, "application/json", &words),
+        on("GET models").status(404, "application/json", "{}"),
+        lists(on("GET models")),
+    ]);
+    let server = Server::start();
+    let mut admin = server.user("admin@example.org");
+    let refusal = admin
+        .post(ADMIN, wanted(&provider, "box"))
+        .refused(422, "VALIDATION_ERROR");
+    assert!(
+        refusal.to_string().contains("does not accept the key"),
+        "{refusal}"
+    );
+    assert!(!refusal.to_string().contains("0123456789"));
+    assert_eq!(admin.get(ADMIN).json()["providers"], json!([]));
+    let mut forced = wanted(&provider, "box");
+    forced["force"] = json!(true);
+    let kept = admin.post(ADMIN, forced);
+    assert_eq!(kept.status, 201, "{}", kept.text());
+    // One without a list is kept and says so.
+    let bare = admin.post(ADMIN, wanted(&provider, "bare")).json();
+    assert!(
+        bare["message"].as_str().unwrap().contains("no list"),
+        "{bare}"
+    );
+    // A new address needs the key again; the same address does not.
+    let id = kept.json()["provider"]["id"].as_str().unwrap().to_owned();
+    let path = format!("{ADMIN}/{id}");
+    admin
+        .put(
+            &path,
+            json!({ "base_url": "https://evil.example/v1", "force": true }),
+        )
+        .refused(422, "VALIDATION_ERROR");
+    let changed = admin.put(
+        &path,
+        json!({ "concurrency": 2, "base_url": provider.base_url() }),
+    );
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    assert_eq!(changed.json()["provider"]["concurrency"], 2);
+    let nobody = json!({ "name": "gone", "base_url": "http://127.0.0.1:1/v1" });
+    admin.post(ADMIN, nobody).refused(422, "VALIDATION_ERROR");
+    for (body, field) in [
+        (json!({ "name": "Box", "base_url": "http://h/v1" }), "name"),
+        (json!({ "name": "demo", "base_url": "http://h/v1" }), "name"),
+        (json!({ "name": "x" }), "base_url"),
+        (json!({ "name": "x", "base_url": "ftp://h" }), "base_url"),
+        (
+            json!({ "name": "x", "base_url": "http://user:pw@h/v1" }),
+            "base_url",
+        ),
+        (
+            json!({ "name": "x", "base_url": "http://h/v1", "kind": "soap" }),
+            "kind",
+        ),
+        (
+            json!({ "name": "openai", "api_key": "two\nlines" }),
+            "api_key",
+        ),
+    ] {
+        let refusal = admin.post(ADMIN, body).refused(422, "VALIDATION_ERROR");
+        assert_eq!(refusal["detail"][0]["loc"][1], field, "{refusal}");
+    }
+}
+
+#[test]
+fn one_s_own_provider_is_nobody_else_s() {
+    let provider = Provider::script([lists(on("GET models")), on("m").sse(&hello())]);
+    let server = Server::with(&[
+        ("ALLOW_USER_BASE_URLS", "true"),
+        ("OUTBOUND_ALLOW", "127.0.0.0/8"),
+    ]);
+    let mut admin = server.user("admin@example.org");
+    let mut ada = server.user("ada@example.org");
+    let added = ada.post(OWN, wanted(&provider, "mine"));
+    assert_eq!(added.status, 201, "{}", added.text());
+    let id = added.json()["provider"]["id"].as_str().unwrap().to_owned();
+    assert!(ids(&mut ada).contains(&"mine/m".to_owned()));
+    assert!(!ids(&mut admin).contains(&"mine/m".to_owned()));
+    assert!(!ids(&mut server.client()).contains(&"mine/m".to_owned()));
+    assert_eq!(
+        ada.get("/api/llm/status").json()["providers"]["mine"]["own"],
+        true
+    );
+    assert_eq!(
+        admin.get("/api/llm/status").json()["providers"]["mine"],
+        Value::Null
+    );
+    admin
+        .delete(&format!("{OWN}/{id}"))
+        .refused(404, "NOT_FOUND");
+    admin
+        .delete(&format!("{ADMIN}/{id}"))
+        .refused(404, "NOT_FOUND");
+    let asked = |pattern: &str| json!({ "prompt": "Say hello.", "models": ["mine/m"], "pattern": pattern, "ultra_model": "demo/extract" });
+    admin
+        .post("/api/analyze", asked("gut"))
+        .refused(422, "VALIDATION_ERROR");
+    let answer = ada.post("/api/analyze", asked("gut")).json();
+    assert_eq!(
+        answer["results"]["model_responses"]["mine/m"], "hello",
+        "{answer}"
+    );
+}
+
+#[test]
+fn an_address_of_one_s_own_must_be_allowed_and_public() {
+    let closed = Server::start();
+    let mut ada = closed.user("ada@example.org");
+    let own = |url: &str| json!({ "name": "mine", "base_url": url, "force": false });
+    let refusal = ada
+        .post(OWN, own("https://models.example.org/v1"))
+        .refused(422, "VALIDATION_ERROR");
+    assert!(refusal.to_string().contains("only admins"), "{refusal}");
+    // Neither at home on this machine, which is the server's.
+    ada.post(OWN, json!({ "name": "ollama" }))
+        .refused(422, "VALIDATION_ERROR");
+    let open = Server::with(&[("ALLOW_USER_BASE_URLS", "true")]);
+    let mut ada = open.user("ada@example.org");
+    for url in [
+        "http://127.0.0.1:9/v1",
+        "http://localhost:9/v1",
+        "http://[::1]:9/v1",
+        "http://0.0.0.0:9/v1",
+        "http://10.1.2.3/v1",
+        "http://192.168.0.1/v1",
+        "http://169.254.169.254/latest",
+        "http://[fd00::1]/v1",
+        "http://[::ffff:127.0.0.1]:9/v1",
+        "http://2130706433/v1",
+        "http://0x7f.1/v1",
+    ] {
+        let refusal = ada.post(OWN, own(url)).refused(422, "VALIDATION_ERROR");
+        let said = refusal.to_string();
+        assert!(
+            said.contains("private network") || said.contains("not known"),
+            "{url}: {said}"
+        );
+    }
+}
+
+#[test]
+fn what_a_provider_says_is_for_admins() {
+    let words = "{\"error\":{\"message\":\"workspace Blue is over its limit\"}}";
+    let provider = Provider::script([
+        lists(on("GET models")),
+        on("m").times(2).status(400, "application/json", words),
+    ]);
+    let server = Server::start();
+    let mut admin = server.user("admin@example.org");
+    let mut other = server.user("other@example.org");
+    admin.post(ADMIN, wanted(&provider, "box"));
+    for client in [&mut admin, &mut other] {
+        let asked = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract", "cache": "off" });
+        let said = client.post("/api/analyze", asked).text();
+        assert!(
+            said.contains("refused the request (400)") && !said.contains("Blue"),
+            "{said}"
+        );
+    }
+    let failure = |client: &mut Client| {
+        client.get("/api/llm/status").json()["providers"]["box"]["last_failure"].clone()
+    };
+    assert!(
+        failure(&mut admin)["message"]
+            .as_str()
+            .unwrap()
+            .contains("Blue")
+    );
+    let seen = failure(&mut other);
+    assert_eq!(
+        (&seen["model"], &seen["message"]),
+        (&json!("m"), &Value::Null)
+    );
+    admin.post("/api/admin/breakers/reset", json!({ "model": "box/m" }));
+    other
+        .post("/api/admin/breakers/reset", json!({}))
+        .refused(403, "FORBIDDEN");
+}
