@@ -2,15 +2,16 @@
 //! before they are kept, kept sealed, and never shown again.
 
 use super::accounts::{Visit, chance, needs_session};
-use super::{App, Error, Kind, Result};
+use super::{App, Error, Kind, Result, folder, models};
+use crate::config::Config;
 use crate::crypto::vault::Vault;
 use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::id::{ProviderId, UserId};
 use crate::domain::provider::{StoredProvider, is_name, key_end};
 use crate::domain::user::Caller;
-use crate::llm::{self, Source};
+use crate::llm::{self, Llm, Source};
 use crate::log;
-use crate::store::{audit, providers};
+use crate::store::{Store, audit, providers};
 use crate::wire::{self, Listed};
 
 /// Providers of the house, and of one person.
@@ -81,14 +82,51 @@ impl Tried {
 }
 
 /// Use cases around providers.
-pub struct Providers<'a>(pub(super) &'a App);
+pub struct Providers<'a> {
+    store: &'a Store,
+    llm: &'a Llm,
+    vault: Vault,
+    /// People who are not admins may give addresses.
+    open_addresses: bool,
+}
+
+/// The same without the rest of the app: for the command line, beside a server that may be running.
+pub struct Desk {
+    store: Store,
+    llm: Llm,
+    secret: String,
+}
+
+impl Desk {
+    /// Opens the store of the data folder.
+    pub fn open(config: &Config) -> Result<Self> {
+        let folder::Opened { store, secret } = folder::open(config)?;
+        let llm = Llm::new(models::settings(config));
+        Ok(Self { store, llm, secret })
+    }
+
+    /// What can be done.
+    pub fn providers(&self) -> Providers<'_> {
+        Providers {
+            store: &self.store,
+            llm: &self.llm,
+            vault: Vault::new(&self.secret),
+            open_addresses: true,
+        }
+    }
+
+    /// Waits until all is written.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}
 
 impl Providers<'_> {
     /// Everyone's, or one's own.
     pub async fn list(&self, scope: &Scope) -> Result<Vec<StoredProvider>> {
         let owner = scope.owner().cloned();
         let found = move |db: &crate::store::Reader| providers::list_of(db, owner.as_ref());
-        Ok(self.0.store.read(found).await?)
+        Ok(self.store.read(found).await?)
     }
 
     /// Adds one, if it answers. What came of trying it is a sentence for the person.
@@ -141,7 +179,7 @@ impl Providers<'_> {
             providers::insert(db, &row)?;
             audit::append(db, &entry)
         };
-        self.0.store.write(insert).await?;
+        self.store.write(insert).await?;
         self.settle(&provider, tried.listed).await?;
         Ok((provider, tried.said))
     }
@@ -174,16 +212,16 @@ impl Providers<'_> {
             providers::update(db, &row)?;
             audit::append(db, &entry)
         };
-        self.0.store.write(update).await?;
+        self.store.write(update).await?;
         self.settle(&provider, tried.listed).await?;
         Ok((provider, tried.said))
     }
 
     async fn settle(&self, provider: &StoredProvider, listed: Option<Vec<Listed>>) -> Result<()> {
-        self.0.reload_providers().await?;
+        self.reload().await?;
         if let Some(listed) = listed {
             let owner = provider.user.as_ref();
-            self.0.llm.teach(owner, &provider.name, listed);
+            self.llm.teach(owner, &provider.name, listed);
         }
         Ok(())
     }
@@ -200,16 +238,16 @@ impl Providers<'_> {
             }
             Ok(deleted)
         };
-        if !self.0.store.write(delete).await? {
+        if !self.store.write(delete).await? {
             return Err(Error::missing());
         }
-        self.0.reload_providers().await
+        self.reload().await
     }
 
     /// Really asks one for its models: how many it has, or why it does not answer.
     pub async fn test(&self, scope: &Scope, id: &str) -> Result<String> {
         let stored = self.find(scope, id).await?;
-        let asked = self.0.llm.test(self.0.opened(&stored)).await;
+        let asked = self.llm.test(self.opened(&stored)).await;
         let count = asked.map(|listed| listed.len());
         count.map(counted).map_err(|error| refused(&error))
     }
@@ -217,7 +255,7 @@ impl Providers<'_> {
     async fn find(&self, scope: &Scope, id: &str) -> Result<StoredProvider> {
         let (owner, id) = (scope.owner().cloned(), parsed(id)?);
         let look = move |db: &crate::store::Reader| providers::by_id(db, owner.as_ref(), &id);
-        self.0.store.read(look).await?.ok_or_else(Error::missing)
+        self.store.read(look).await?.ok_or_else(Error::missing)
     }
 
     /// What is wanted, checked, sealed and tried.
@@ -230,14 +268,14 @@ impl Providers<'_> {
         self.take_over(scope, &mut provider, &wanted)?;
         let key = match wanted.api_key {
             Some(key) => checked_key(key)?,
-            None => self.0.opened(&provider).api_key.unwrap_or_default(),
+            None => self.opened(&provider).api_key.unwrap_or_default(),
         };
         provider.key_end = key_end(&key);
         provider.sealed_key = match key.is_empty() {
             true => String::new(),
-            false => self.0.vault().seal(&provider.place(), &key)?,
+            false => self.vault.seal(&provider.place(), &key)?,
         };
-        let tried = match self.0.llm.test(self.0.opened(&provider)).await {
+        let tried = match self.llm.test(self.opened(&provider)).await {
             Ok(listed) => Tried {
                 said: counted(listed.len()),
                 listed: Some(listed),
@@ -284,7 +322,7 @@ impl Providers<'_> {
         }
         if scope.owner().is_some() {
             let at_home = llm::is_local(&provider.name) && provider.base_url.is_none();
-            if (provider.base_url.is_some() || at_home) && !self.0.config.allow_user_base_urls {
+            if (provider.base_url.is_some() || at_home) && !self.open_addresses {
                 let why = "only admins may add providers at an address of their own here";
                 return Err(fault("base_url", why));
             }
@@ -303,47 +341,19 @@ impl Providers<'_> {
         }
         Ok(())
     }
-}
-
-impl App {
-    /// Providers added while the program runs.
-    pub fn providers(&self) -> Providers<'_> {
-        Providers(self)
-    }
-
-    pub(super) fn vault(&self) -> Vault {
-        Vault::new(&self.secret)
-    }
 
     /// Tells the door to the models what is stored now.
-    pub async fn reload_providers(&self) -> Result<()> {
+    async fn reload(&self) -> Result<()> {
         let stored = self.store.read(providers::all).await?;
-        let opened = stored
-            .iter()
-            .map(|provider| self.opened(provider))
-            .collect();
-        self.llm.set_providers(Source::Stored, opened);
-        Ok(())
-    }
-
-    /// The same if another process has changed them. Cheap where nothing has.
-    pub async fn notice_providers(&self) -> Result<()> {
-        let mark = self.store.read(providers::mark).await?;
-        let known = &self.providers_mark;
-        if known.lock().is_ok_and(|known| *known == mark) {
-            return Ok(());
-        }
-        self.reload_providers().await?;
-        if let Ok(mut known) = known.lock() {
-            *known = mark;
-        }
+        let opened = stored.iter().map(|provider| self.opened(provider));
+        self.llm.set_providers(Source::Stored, opened.collect());
         Ok(())
     }
 
     fn opened(&self, stored: &StoredProvider) -> llm::Provider {
         let api_key = match stored.sealed_key.as_str() {
             "" => None,
-            sealed => self.vault().open(&stored.place(), sealed).ok(),
+            sealed => self.vault.open(&stored.place(), sealed).ok(),
         };
         if api_key.is_none() && !stored.sealed_key.is_empty() {
             log::error(
@@ -361,6 +371,32 @@ impl App {
             owner: stored.user.clone(),
             public_only: stored.user.is_some() && stored.base_url.is_some(),
         }
+    }
+}
+
+impl App {
+    /// Providers added while the program runs.
+    pub fn providers(&self) -> Providers<'_> {
+        Providers {
+            store: &self.store,
+            llm: &self.llm,
+            vault: Vault::new(&self.secret),
+            open_addresses: self.config.allow_user_base_urls,
+        }
+    }
+
+    /// Takes up what another process has changed. Cheap where nothing has been.
+    pub async fn notice_providers(&self) -> Result<()> {
+        let mark = self.store.read(providers::mark).await?;
+        let known = &self.providers_mark;
+        if known.lock().is_ok_and(|known| *known == mark) {
+            return Ok(());
+        }
+        self.providers().reload().await?;
+        if let Ok(mut known) = known.lock() {
+            *known = mark;
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ mod ask;
 mod backup;
 mod doctor;
 mod help;
+mod provider;
 mod serve;
 mod user;
 
@@ -91,6 +92,20 @@ pub static COMMANDS: &[Command] = &[
             choice("yes", "", "for delete: do it without asking back"),
         ],
         run: user::run,
+    },
+    Command {
+        name: "provider", usage: "list|add|change|test|remove [NAME]", summary: "manage the providers of models",
+        details: provider::DETAILS,
+        options: &[
+            choice("kind", "KIND", "for add and change: openai, responses, anthropic, gemini or ollama; default: what one of its name usually speaks"),
+            choice("base-url", "URL", "for add and change: its address"),
+            choice("key-stdin", "", "for add and change: read the key from the first line of stdin"),
+            choice("key-env", "NAME", "for add and change: take the key from this variable of the environment"),
+            choice("models", "A,B", "for add and change: its models; default: all that it lists"),
+            choice("concurrency", "N", "for add and change: calls to it at once"),
+            choice("force", "", "for add and change: keep it even if it does not answer"),
+        ],
+        run: provider::run,
     },
     Command {
         name: "backup", usage: "FILE", summary: "write a verified copy of the database, also while the server runs",

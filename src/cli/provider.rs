@@ -1,0 +1,128 @@
+//! `quire provider …`: everyone's providers from the command line, with the rules of the pages. Works while
+//! the server runs, which notices within ten seconds. A key is never a word of the command line, where other
+//! people on the machine could read it.
+
+use std::io::BufRead as _;
+
+use super::args::Call;
+use super::{Failure, Outcome, block_on, failed, print, usage};
+use crate::app::accounts::Visit;
+use crate::app::providers::{Desk, Providers, Scope, Wanted};
+use crate::clock;
+use crate::domain::provider::StoredProvider;
+
+/// The acts, for the help.
+pub(super) const DETAILS: &str = "  list                list the providers that were added; those of the environment are not among them
+  add NAME            add one, after it has answered; a well-known NAME needs a key only
+  change NAME         change its key, address or models, after it has answered
+  test NAME           really ask it for its models
+  remove NAME         take it away";
+
+/// Runs the act that the first word names.
+pub(super) fn run(call: &Call) -> Outcome {
+    let word = |at: usize| call.words.get(at).map(String::as_str);
+    let Some(act) = word(0) else {
+        return usage(format!("provider needs one of these:\n{DETAILS}"));
+    };
+    if !["list", "add", "change", "test", "remove"].contains(&act) {
+        return usage(format!(
+            "there is no `provider {act}`; there is:\n{DETAILS}"
+        ));
+    }
+    call.at_most(if act == "list" { 1 } else { 2 })?;
+    let name = match (act, word(1)) {
+        ("list", _) => "",
+        (_, Some(name)) => name,
+        _ => return usage(format!("`provider {act}` needs a name, such as openai")),
+    };
+    let wanted = match act {
+        "add" | "change" => wanted(call)?,
+        _ => Wanted::default(),
+    };
+    let config = call.config()?;
+    block_on(async {
+        let desk = Desk::open(&config)?;
+        let outcome = perform(&desk.providers(), act, name, wanted).await;
+        desk.close().await;
+        outcome
+    })
+}
+
+fn wanted(call: &Call) -> Result<Wanted, Failure> {
+    let models = call.value("models").map(|list| {
+        let names = list.split(',').map(str::trim);
+        let named = names.filter(|name| !name.is_empty() && *name != "*");
+        named.map(str::to_owned).collect()
+    });
+    let concurrency = match call.value("concurrency").map(str::parse) {
+        Some(Err(_)) => return usage("--concurrency is a number"),
+        Some(Ok(most)) => Some(most),
+        None => None,
+    };
+    Ok(Wanted {
+        kind: call.value("kind").map(str::to_owned),
+        base_url: call.value("base-url").map(str::to_owned),
+        api_key: key(call)?,
+        models,
+        concurrency,
+        force: call.has("force"),
+    })
+}
+
+fn key(call: &Call) -> Result<Option<String>, Failure> {
+    if let Some(name) = call.value("key-env") {
+        return match std::env::var(name) {
+            Ok(key) => Ok(Some(key)),
+            Err(_) => usage(format!("the environment has no {name}")),
+        };
+    }
+    if !call.has("key-stdin") {
+        return Ok(None);
+    }
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(_) if !line.trim().is_empty() => Ok(Some(line.trim().to_owned())),
+        Ok(_) => usage("there is no key on stdin"),
+        Err(error) => failed(format!("cannot read stdin: {error}")),
+    }
+}
+
+async fn perform(providers: &Providers<'_>, act: &str, name: &str, wanted: Wanted) -> Outcome {
+    let scope = Scope::House(None);
+    let visit = Visit::local(clock::now());
+    let all = providers.list(&scope).await?;
+    let found = || match all.iter().find(|provider| provider.name == name) {
+        Some(provider) => Ok(provider.id.as_str()),
+        None => failed(format!("no provider called {name} was added")),
+    };
+    match act {
+        "list" if all.is_empty() => print("no provider was added"),
+        "list" => all.iter().try_for_each(|provider| print(line(provider))),
+        "add" => {
+            let (added, said) = providers.add(&scope, name, wanted, &visit).await?;
+            print(format!("{}: {said}", added.name))
+        }
+        "change" => {
+            let (changed, said) = providers.change(&scope, found()?, wanted, &visit).await?;
+            print(format!("{}: {said}", changed.name))
+        }
+        "test" => print(format!(
+            "{name}: {}",
+            providers.test(&scope, found()?).await?
+        )),
+        _ => {
+            providers.remove(&scope, found()?, &visit).await?;
+            print(format!("{name} is removed"))
+        }
+    }
+}
+
+fn line(provider: &StoredProvider) -> String {
+    let address = provider.base_url.as_deref().unwrap_or("its usual address");
+    let key = match (provider.sealed_key.is_empty(), provider.key_end.as_str()) {
+        (true, _) => "no key".to_owned(),
+        (false, "") => "a key".to_owned(),
+        (false, end) => format!("a key that ends in {end}"),
+    };
+    format!("{}\t{address}\t{key}", provider.name)
+}
