@@ -1,5 +1,6 @@
 //! Many analyses at once over a provider at its worst, asked by people who come and go. When all is over,
-//! nothing is left: no thread, no file, no connection, no place taken.
+//! nothing is left: no thread, no file, no connection, no place taken; and the books agree with what the
+//! provider saw.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::Client;
@@ -45,6 +47,10 @@ fn chance(seed: u64, number: usize, most: usize) -> usize {
 fn fate(number: usize) -> Line {
     let words = "It is thin, and it is light, and it takes ink well.";
     let line = on("");
+    if number == 1 {
+        // The server asks for the list of models when it starts.
+        return line.status(200, JSON, "{\"data\":[]}");
+    }
     match chance(1, number, 100) {
         0..8 => line.header("retry-after-ms", "15").status(429, JSON, "{}"),
         8..15 => line.status(500, JSON, "{\"error\":{\"message\":\"upset\"}}"),
@@ -280,6 +286,7 @@ fn soak(count: usize) {
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(15), "a run is left");
+    books_agree(&folder, &provider);
 }
 
 fn nothing_runs(crowd: &[(Client, String)]) -> Result<(), String> {
@@ -295,6 +302,44 @@ fn nothing_runs(crowd: &[(Client, String)]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The calls as they are stored, their sums, and what the provider saw of them.
+fn books_agree(folder: &Folder, provider: &Provider) {
+    let book = Connection::open(folder.path().join("data/quire.db")).unwrap();
+    let number =
+        |question: &str| -> i64 { book.query_row(question, [], |row| row.get(0)).unwrap() };
+    for (sum, single) in [
+        ("calls", "count(*)"),
+        ("input", "sum(input)"),
+        ("output", "sum(output)"),
+        ("estimated", "sum(estimated)"),
+        ("failed", "sum(outcome <> 'answered')"),
+    ] {
+        let sums = number(&format!("SELECT sum({sum}) FROM usage"));
+        let singles = number(&format!("SELECT {single} FROM calls WHERE tries > 0"));
+        assert_eq!(sums, singles, "{sum}");
+    }
+    let theirs = "SELECT coalesce(sum(tries), 0) FROM calls WHERE model LIKE 'p/%'";
+    let (tries, stopped) = (
+        number(theirs),
+        number(&format!("{theirs} AND outcome = 'cancelled'")),
+    );
+    let lists = provider
+        .asked()
+        .iter()
+        .filter(|asked| asked.head.starts_with("GET"))
+        .count();
+    let seen = (provider.connections() - lists) as i64;
+    // A try that was stopped may not have come as far as a connection; each other one has.
+    assert!(
+        (tries - stopped..=tries).contains(&seen),
+        "{tries} tries, {stopped} of them stopped, {seen} connections"
+    );
+    let cut = number(
+        "SELECT count(*) FROM calls WHERE output > 0 AND outcome = 'failed' AND estimated = 0",
+    );
+    assert_eq!(cut, 0, "what nobody counted is marked as estimated");
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn started() -> Option<(Mock, Asking)> {
         {"id": "openai", "base_url": at("/v1"), "api_key": "key-of-openai"},
         {"id": "anthropic", "base_url": at("/v1"), "api_key": "key-of-anthropic"},
         {"id": "google", "base_url": at("/v1beta"), "api_key": "key-of-google"},
+        {"id": "responses", "kind": "responses", "base_url": at("/v1"), "api_key": "key-of-openai"},
         {"id": "openrouter", "base_url": at("/api/v1"), "api_key": "key-of-openrouter"},
         {"id": "ollama", "base_url": at("")},
     ]);
@@ -36,6 +37,7 @@ fn every_dialect_is_understood() {
         "google/thinks",
         "openrouter/thinks",
         "ollama/says",
+        "responses/thinks",
     ];
     let shown = asking.panel(&panel, "openai/says");
     assert_eq!(shown["status"], "completed", "{shown:#}");
@@ -77,7 +79,7 @@ fn every_dialect_s_refusals_are_told_apart() {
     let Some((mock, mut asking)) = started() else {
         return;
     };
-    let vendors = ["openai", "anthropic", "google", "ollama"];
+    let vendors = ["openai", "responses", "anthropic", "google", "ollama"];
     for (model, reason) in [
         ("limited", "asked too often"),
         ("broke", "no credit left"),
