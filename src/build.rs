@@ -25,6 +25,7 @@ fn main() -> Outcome<()> {
     ])?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     patterns(Path::new("assets/patterns"), &out.join("patterns.json"))?;
+    small(Path::new("assets/models.json"), &out.join("models.json"))?;
 
     let mut paths = Vec::new();
     walk(Path::new("assets"), &mut paths)?;
@@ -135,6 +136,14 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) -> Outcome<()> {
     let mut gzip = GzBuilder::new().mtime(0).write(file, Compression::best());
     gzip.write_all(bytes)?;
     gzip.finish()?;
+    Ok(())
+}
+
+/// JSON without the blanks that are there for people.
+fn small(path: &Path, out: &Path) -> Outcome<()> {
+    let value: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)
+        .map_err(|fault| format!("{}: {fault}", path.display()))?;
+    fs::write(out, serde_json::to_vec(&value)?)?;
     Ok(())
 }
 

@@ -105,6 +105,7 @@ pub(super) fn settings(config: &Config) -> llm::Settings {
         first_token: config.limits.first_token_timeout,
         idle: config.limits.token_timeout,
         retries: config.limits.retries,
+        models: config.models.clone(),
         allowed: config.outbound_allow.clone(),
         authorities: config.authorities.clone(),
         ..llm::Settings::default()

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::domain::catalogue::Sheet;
 pub use crate::domain::network::Network;
 use check::Checker;
 pub use check::http_url;
@@ -52,6 +53,8 @@ pub struct Config {
     pub discover_local: bool,
     /// PEM text of the authorities to trust in the place of those built in.
     pub authorities: Option<String>,
+    /// What an admin says of models.
+    pub models: Sheet,
     /// Who may make an account.
     pub registration: Registration,
     /// Analyses without an account; `None` leaves it to the default rule.
@@ -267,6 +270,7 @@ pub fn load(layers: &Layers) -> Result<Config, Faults> {
     let providers = providers::providers(&mut checker, &read, &environment);
     let mut config = checked(&mut checker, providers);
     config.authorities = authorities(&mut checker, &read);
+    config.models = models(&mut checker, &read);
     let faults = checker.gathered.faults;
     if faults.is_empty() {
         Ok(config)
@@ -299,6 +303,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         allow_user_base_urls: checker.switch("ALLOW_USER_BASE_URLS").unwrap_or(false),
         discover_local: checker.switch("DISCOVER_LOCAL").unwrap_or(true),
         authorities: None,
+        models: Sheet::default(),
         registration: match checker.choice("REGISTRATION") {
             "invite" => Registration::Invite,
             "closed" => Registration::Closed,
@@ -333,6 +338,21 @@ fn authorities(
         Err(why) => checker.fault("QUIRE_CA_FILE", &why),
     }
     None
+}
+
+fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) -> Sheet {
+    let Some(path) = checker.given("QUIRE_MODELS_FILE") else {
+        return Sheet::default();
+    };
+    let faults = match read(&path).map(|text| Sheet::parse(&text)) {
+        Ok(Ok(sheet)) => return sheet,
+        Ok(Err(faults)) => faults,
+        Err(why) => vec![why],
+    };
+    for fault in faults {
+        checker.fault("QUIRE_MODELS_FILE", &fault);
+    }
+    Sheet::default()
 }
 
 fn limits(checker: &mut Checker) -> Limits {

@@ -24,6 +24,30 @@ fn faults(list: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
+fn an_admin_s_models_are_read_and_checked() {
+    let path = std::env::temp_dir().join(format!("quire-models-{}.json", std::process::id()));
+    let setting = path.to_str().unwrap().to_owned();
+    std::fs::write(&path, r#"{"models": [{"id": "a/b"}]}"#).unwrap();
+    assert_eq!(
+        from_environment(&[("QUIRE_MODELS", &setting)]).models.len(),
+        1
+    );
+    std::fs::write(
+        &path,
+        r#"{"models": [{"id": "a/b", "cost": 1}, {"id": "c"}]}"#,
+    )
+    .unwrap();
+    let found = faults(&[("QUIRE_MODELS", &setting)]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].starts_with("QUIRE_MODELS") && found[0].contains("unknown field `cost`"),
+        "{found:?}"
+    );
+    std::fs::remove_file(&path).unwrap();
+    assert!(faults(&[("QUIRE_MODELS", &setting)])[0].contains("cannot read"));
+}
+
+#[test]
 fn nothing_said_is_the_table_s_defaults() {
     let config = from_environment(&[]);
     assert_eq!(config.host.to_string(), "127.0.0.1");

@@ -3,6 +3,7 @@
 
 pub mod analysis;
 pub mod bucket;
+pub mod catalogue;
 pub mod chat;
 pub mod chunk;
 pub mod document;

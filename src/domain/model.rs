@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::money::Price;
 
 /// A model that a panel may contain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Model {
     /// Full id, `provider/name`.
     pub id: String,
@@ -36,6 +36,9 @@ pub struct Model {
     /// How it is told how much to think.
     #[serde(default)]
     pub thinking: Thinking,
+    /// Words for how hard to think that it takes, from the least on; empty where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub efforts: Vec<String>,
     /// Tokens it writes at most; 0 where that is not known.
     #[serde(default)]
     pub max_output: u64,
@@ -48,7 +51,7 @@ pub struct Model {
     /// A local demo algorithm, not a language model.
     #[serde(default)]
     pub mock: bool,
-    /// Rough rank for choosing a default synthesiser; higher is stronger.
+    /// Rough rank for being chosen unasked, as the synthesiser: the higher the better for its price.
     #[serde(default)]
     pub strength: u32,
 }

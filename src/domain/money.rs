@@ -43,13 +43,32 @@ impl<'de> Deserialize<'de> for MicroDollars {
 }
 
 /// Dollars per million tokens, as vendors print their prices.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Price {
     /// Per million tokens read.
     pub input: f64,
     /// Per million tokens written, reasoning included.
     pub output: f64,
     /// Per million tokens read from the vendor's prompt cache; the input price when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<f64>,
+    /// What holds for the whole of a call that reads very much, where that is dearer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long: Option<Long>,
+}
+
+/// The prices of a long call.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Long {
+    /// Calls that read more tokens than this are long.
+    pub over: u64,
+    /// As in `Price`.
+    pub input: f64,
+    /// As in `Price`.
+    pub output: f64,
+    /// As in `Price`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_input: Option<f64>,
 }
@@ -59,10 +78,14 @@ impl Price {
     pub fn cost(&self, usage: &Usage) -> MicroDollars {
         let cached = usage.cached.min(usage.input);
         let fresh = usage.input - cached;
+        let (read, read_again, written) = match self.long.filter(|long| usage.input > long.over) {
+            Some(long) => (long.input, long.cached_input, long.output),
+            None => (self.input, self.cached_input, self.output),
+        };
         // dollars per million tokens = micro-dollars per token
-        let total = fresh as f64 * self.input
-            + cached as f64 * self.cached_input.unwrap_or(self.input)
-            + usage.output as f64 * self.output;
+        let total = fresh as f64 * read
+            + cached as f64 * read_again.unwrap_or(read)
+            + usage.output as f64 * written;
         MicroDollars(total.ceil() as i64)
     }
 }
@@ -77,6 +100,7 @@ mod tests {
             input: 2.0,
             output: 8.0,
             cached_input: Some(0.5),
+            long: None,
         };
         let usage = Usage {
             input: 1_000,
@@ -85,6 +109,31 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(price.cost(&usage), MicroDollars(600 * 2 + 200 + 800));
+    }
+
+    #[test]
+    fn a_long_call_is_dearer_as_a_whole() {
+        let price = Price {
+            input: 1.0,
+            output: 2.0,
+            cached_input: None,
+            long: Some(Long {
+                over: 1_000,
+                input: 3.0,
+                output: 4.0,
+                cached_input: Some(1.0),
+            }),
+        };
+        let cost = |input| {
+            price.cost(&Usage {
+                input,
+                cached: 1,
+                output: 10,
+                ..Usage::default()
+            })
+        };
+        assert_eq!(cost(1_000), MicroDollars(1_000 + 20));
+        assert_eq!(cost(1_001), MicroDollars(3_000 + 1 + 40));
     }
 
     #[test]

@@ -1,123 +1,97 @@
-//! What is known of models by name: data in `assets/models.json`, never code.
+//! Which models a provider offers, and what is known of each: the data of `domain::catalogue` under what
+//! the provider's own list says. Asks nobody.
 
+use std::collections::HashSet;
 use std::sync::OnceLock;
 
-use serde::Deserialize;
-
 use super::Provider;
-use crate::domain::model::{Model, Structured, Thinking};
+use super::registry::State;
+use crate::domain::catalogue::{Catalogue, Seen, Sheet};
+use crate::domain::model::Model;
+use crate::domain::time::Timestamp;
 use crate::wire::Listed;
 
-static TEXT: &str = include_str!("../../assets/models.json");
-
-#[derive(Deserialize)]
-struct File {
-    /// Parts of names that no chat model has.
-    not_chat: Vec<String>,
-    models: Vec<Model>,
+/// The catalogue, read when it is first needed: a program that has only demo models never needs it.
+pub(super) struct Known {
+    own: Sheet,
+    catalogue: OnceLock<Catalogue>,
 }
 
-fn file() -> &'static File {
-    static FILE: OnceLock<File> = OnceLock::new();
-    FILE.get_or_init(|| serde_json::from_str(TEXT).expect("a test reads this file"))
-}
-
-fn rows() -> &'static [Model] {
-    &file().models
-}
-
-/// The models listed for a provider: those configured, else those of its own list, else the catalogue's.
-/// Of its own list those that we know come first, and what cannot chat is left out.
-pub(super) fn models_of(provider: &Provider, learned: &[Listed]) -> Vec<Model> {
-    if let Some(names) = &provider.models {
-        return names.iter().map(|name| describe(provider, name)).collect();
+impl Known {
+    pub fn new(own: Sheet) -> Self {
+        Self {
+            own,
+            catalogue: OnceLock::new(),
+        }
     }
-    let bare = |row: &Model| row.id.split_once('/').map(|(_, name)| name.to_owned());
-    let own = rows().iter().filter(|row| row.provider == provider.id);
-    let mut names: Vec<String> = own.filter_map(bare).collect();
-    if learned.is_empty() && !provider.is_at_home() {
-        // Another server under a vendor's name: what it has is not known before it is asked.
-        names.clear();
+
+    fn catalogue(&self) -> &Catalogue {
+        self.catalogue
+            .get_or_init(|| Catalogue::new(self.own.clone()))
     }
-    let learned: Vec<&String> = learned.iter().map(|model| &model.name).collect();
-    if !learned.is_empty() {
-        names.retain(|name| learned.contains(&name));
-        let rest: Vec<String> = learned
-            .into_iter()
-            .filter(|name| !names.contains(name) && can_chat(name))
-            .cloned()
-            .collect();
-        names.extend(rest);
+
+    /// The models listed for a provider: those configured, else those of its own list, else the
+    /// catalogue's. Of its own list those that we know come first, and what cannot chat is left out.
+    pub fn models_of(&self, provider: &Provider, state: &State) -> Vec<Model> {
+        let names = self.names_of(provider, &state.listed);
+        names
+            .iter()
+            .map(|name| self.describe(provider, name, state))
+            .collect()
     }
-    names.iter().map(|name| describe(provider, name)).collect()
+
+    fn names_of<'a>(&'a self, provider: &'a Provider, listed: &'a [Listed]) -> Vec<&'a str> {
+        if let Some(names) = &provider.models {
+            return names.iter().map(String::as_str).collect();
+        }
+        let catalogue = self.catalogue();
+        let known = catalogue.names_of(&provider.id);
+        if listed.is_empty() {
+            // Another server under a vendor's name: what it has is not known before it is asked.
+            return known.filter(|_| provider.is_at_home()).collect();
+        }
+        let offered: HashSet<&str> = listed.iter().map(|model| model.name.as_str()).collect();
+        let mut names: Vec<&str> = known.filter(|name| offered.contains(name)).collect();
+        let known: HashSet<&str> = names.iter().copied().collect();
+        let rest = listed.iter().map(|model| model.name.as_str());
+        names.extend(rest.filter(|name| !known.contains(name) && catalogue.can_chat(name)));
+        names
+    }
+
+    /// A model of a provider: what is known of it, if only its name.
+    pub fn describe(&self, provider: &Provider, name: &str, state: &State) -> Model {
+        let listed = state.listed.iter().find(|model| model.name == name);
+        let seen = listed.map(|listed| seen(listed, state.checked));
+        self.catalogue()
+            .describe(&provider.id, name, seen.unwrap_or_default())
+    }
 }
 
-fn can_chat(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    !file()
-        .not_chat
-        .iter()
-        .any(|part| name.contains(part.as_str()))
-}
-
-/// A model of a provider: the catalogue's row, else what can be said of any model.
-pub(super) fn describe(provider: &Provider, name: &str) -> Model {
-    let id = format!("{}/{name}", provider.id);
-    if let Some(row) = rows().iter().find(|row| row.id == id) {
-        return row.clone();
-    }
-    Model {
-        id,
-        name: name.to_owned(),
-        provider: provider.id.clone(),
-        aliases: Vec::new(),
-        context_window: 0,
-        price: None,
-        price_of: String::new(),
-        family: String::new(),
-        vision: false,
-        structured: Structured::default(),
-        thinking: Thinking::default(),
-        max_output: 0,
-        parameters: Vec::new(),
-        tags: Vec::new(),
-        mock: false,
-        strength: 1,
+fn seen(listed: &Listed, checked: Option<Timestamp>) -> Seen {
+    // The day of an RFC 3339 text.
+    let day = checked.map_or_else(String::new, |at| at.to_string().chars().take(10).collect());
+    Seen {
+        context_window: Some(listed.context_window).filter(|tokens| *tokens > 0),
+        price: listed.price.map(|price| (price, day)),
+        vision: listed.vision,
+        parameters: Some(listed.parameters.clone()).filter(|names| !names.is_empty()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-    use crate::domain::parameters::GLOSSARY;
+    use crate::domain::money::Price;
 
-    #[test]
-    fn the_catalogue_is_sound() {
-        let file: File = serde_json::from_str(TEXT).unwrap();
-        let mut seen = BTreeSet::new();
-        for model in &file.models {
-            assert!(seen.insert(model.id.clone()), "{} twice", model.id);
-            assert!(
-                model.id.starts_with(&format!("{}/", model.provider)),
-                "{}",
-                model.id
-            );
-            assert!(
-                super::super::known_base_url(&model.provider).is_some(),
-                "{}",
-                model.provider
-            );
-            assert!(can_chat(&model.id), "{}", model.id);
-            for name in &model.parameters {
-                assert!(
-                    GLOSSARY.iter().any(|entry| entry.name == name),
-                    "{}: {name}",
-                    model.id
-                );
-            }
-        }
+    fn known(own: &str) -> Known {
+        Known::new(Sheet::parse(own).unwrap())
+    }
+
+    fn state(listed: Vec<Listed>) -> State {
+        let mut state = State::default();
+        state.listed = listed;
+        state.checked = Some(Timestamp::from_millis(1_795_392_000_000));
+        state
     }
 
     #[test]
@@ -132,8 +106,8 @@ mod tests {
                 name: (*name).to_owned(),
                 ..Listed::default()
             };
-            let learned: Vec<Listed> = learned.iter().map(listed).collect();
-            let models = models_of(provider, &learned);
+            let state = state(learned.iter().map(listed).collect());
+            let models = known("{}").models_of(provider, &state);
             models.into_iter().map(|model| model.id).collect()
         };
         let learned = [
@@ -152,5 +126,48 @@ mod tests {
             list(&provider(Some(vec!["x".into()])), &learned),
             ["openai/x"]
         );
+    }
+
+    #[test]
+    fn a_provider_s_list_says_what_is_not_known_and_what_changes() {
+        let price = Price {
+            input: 1.0,
+            output: 2.0,
+            ..Price::default()
+        };
+        let listed = |name: &str| Listed {
+            name: name.into(),
+            context_window: 7_000,
+            price: Some(price),
+            vision: Some(false),
+            parameters: vec!["top_k".into()],
+        };
+        let state = state(vec![listed("gpt-5"), listed("new/gpt-9"), listed("mine")]);
+        let provider = Provider {
+            id: "openai".into(),
+            ..Provider::default()
+        };
+        let known =
+            known(r#"{"models": [{"id": "openai/mine", "price": {"input": 5, "output": 5}}]}"#);
+        let told = |name: &str| {
+            let model = known.describe(&provider, name, &state);
+            let price = model.price.map(|price| price.input);
+            let takes = model.parameters.iter().any(|name| name == "top_k");
+            (
+                price,
+                model.price_of,
+                model.context_window,
+                model.vision,
+                takes,
+            )
+        };
+        let day = "2026-11-23".to_owned();
+        // The catalogue knows best what a model takes, the provider what it costs today.
+        assert_eq!(told("gpt-5"), (Some(1.0), day.clone(), 7_000, true, false));
+        assert_eq!(told("new/gpt-9"), (Some(1.0), day, 7_000, false, true));
+        // What an admin has written holds.
+        assert_eq!(told("mine"), (Some(5.0), String::new(), 7_000, false, true));
+        let unknown = known.describe(&provider, "new/gpt-9", &State::default());
+        assert_eq!((unknown.family.as_str(), unknown.price), ("gpt", None));
     }
 }

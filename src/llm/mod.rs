@@ -26,12 +26,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
+use crate::domain::catalogue::Sheet;
 use crate::domain::chat::{Answer, Bill, CallError, Delta, Request};
 use crate::domain::id::UserId;
 use crate::domain::network::Network;
 use crate::wire::{Listed, Taste};
 pub use breaker::Circuit;
 use call::Wanted;
+use catalogue::Known;
 pub use discover::find_local;
 pub use offer::ProviderState;
 use outlet::Outlet;
@@ -48,6 +50,8 @@ pub struct Settings {
     pub providers: Vec<Provider>,
     /// Offer the local demo algorithms.
     pub demo: bool,
+    /// What an admin says of models.
+    pub models: Sheet,
     /// Calls at once; more wait.
     pub max_calls: usize,
     /// To open a connection, name resolution included.
@@ -74,6 +78,7 @@ impl Default for Settings {
         Self {
             providers: Vec::new(),
             demo: true,
+            models: Sheet::default(),
             max_calls: 64,
             connect: Duration::from_secs(10),
             first_token: Duration::from_secs(240),
@@ -111,6 +116,7 @@ pub(crate) struct Inner {
     agent: OnceLock<ureq::Agent>,
     threads: Threads,
     registry: Registry,
+    known: Known,
 }
 
 /// Calls of demo models at once; they are quick.
@@ -125,11 +131,13 @@ impl Llm {
         let registry = Registry::default();
         registry.replace(Source::Configured, settings.providers.clone());
         let threads = Threads::new(settings.max_calls);
+        let known = Known::new(settings.models.clone());
         Self(Arc::new(Inner {
             settings,
             agent: OnceLock::new(),
             threads,
             registry,
+            known,
         }))
     }
 
@@ -245,12 +253,13 @@ impl Entry {
 impl Inner {
     /// What a model takes: what the catalogue says, less what the model has refused.
     fn taste(&self, entry: &Entry, name: &str) -> Taste {
-        let model = catalogue::describe(&entry.provider, name);
+        let model = self.known.describe(&entry.provider, name, &entry.state());
         Taste {
             accepted: model.parameters,
             refused: entry.refused(name),
             structured: model.structured,
             thinking: model.thinking,
+            efforts: model.efforts,
             context_window: model.context_window,
             max_output: model.max_output,
         }

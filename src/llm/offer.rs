@@ -1,8 +1,11 @@
 //! What there is to ask: models, their names, and how their providers are doing. Asks nobody.
 
+use std::sync::Arc;
+
 use super::breaker::Circuit;
+use super::catalogue::Known;
 use super::registry::{Entry, LastFailure, Source};
-use super::{Llm, catalogue, demo};
+use super::{Llm, demo};
 use crate::clock;
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
@@ -42,7 +45,7 @@ impl Llm {
         let now = clock::now();
         let mut all: Vec<(Model, Availability)> = Vec::new();
         for entry in self.0.registry.of(user) {
-            let models = catalogue::models_of(&entry.provider, &entry.state().listed);
+            let models = self.0.known.models_of(&entry.provider, &entry.state());
             all.extend(models.into_iter().map(|model| {
                 let name = model.id.split_once('/').map_or("", |(_, name)| name);
                 let state = entry.availability(name, now);
@@ -75,7 +78,7 @@ impl Llm {
             && entry.provider.models.is_none()
             && !rest.is_empty()
         {
-            return Some(catalogue::describe(&entry.provider, rest));
+            return Some(self.0.known.describe(&entry.provider, rest, &entry.state()));
         }
         let is_bare = |model: &&Model| {
             model
@@ -122,7 +125,8 @@ impl Llm {
     pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderState> {
         let now = clock::now();
         let entries = self.0.registry.of(user);
-        entries.iter().map(|entry| entry.shown(now)).collect()
+        let shown = |entry: &Arc<Entry>| entry.shown(&self.0.known, now);
+        entries.iter().map(shown).collect()
     }
 
     /// Whether the demo algorithms are offered.
@@ -132,7 +136,7 @@ impl Llm {
 }
 
 impl Entry {
-    fn shown(&self, now: Timestamp) -> ProviderState {
+    fn shown(&self, known: &Known, now: Timestamp) -> ProviderState {
         let state = self.state();
         let held = state.held(now);
         let is_open = |(_, circuit, _): &(String, Circuit, Option<Timestamp>)| {
@@ -157,7 +161,7 @@ impl Entry {
             own: self.provider.owner.is_some(),
             status,
             configured: self.provider.has_key(),
-            models: catalogue::models_of(&self.provider, &state.listed).len(),
+            models: known.models_of(&self.provider, &state).len(),
             checked: state.checked,
             message: state.fault.clone().unwrap_or_default(),
             last_failure: state.last_failure.clone(),

@@ -89,6 +89,7 @@ fn price(pricing: &Value) -> Option<Price> {
         input: dollars("prompt")?,
         output: dollars("completion")?,
         cached_input: dollars("input_cache_read"),
+        long: None,
     })
 }
 

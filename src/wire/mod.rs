@@ -98,6 +98,8 @@ pub struct Taste {
     pub structured: Structured,
     /// How it is told how much to think.
     pub thinking: Thinking,
+    /// Words for that which it takes, from the least on; empty where that is not known.
+    pub efforts: Vec<String>,
     /// Tokens it reads and writes together; 0 where not known.
     pub context_window: u64,
     /// Tokens it writes at most; 0 where not known.

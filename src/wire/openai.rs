@@ -191,6 +191,11 @@ fn think(body: &mut Map<String, Value>, request: &Request, taste: &Taste, quirks
                 "enabled"
             };
             body.insert("thinking".into(), json!({ "type": wanted }));
+            // Some take a word besides, for how hard.
+            let is_known = taste.efforts.iter().any(|known| known == effort);
+            if is_known && effort != "none" && !taste.refuses("reasoning_effort") {
+                body.insert("reasoning_effort".into(), json!(effort));
+            }
         }
         _ => {
             body.insert("reasoning_effort".into(), json!(effort));

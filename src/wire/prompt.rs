@@ -93,8 +93,58 @@ pub(super) fn budget(effort: &str) -> u64 {
     }
 }
 
-/// The effort that was wanted, if the model takes one under this name on the wire.
-pub(super) fn effort<'a>(request: &'a Request, taste: &Taste, spelled: &str) -> Option<&'a str> {
-    let effort = request.parameters.reasoning_effort.as_deref();
-    effort.filter(|_| taste.takes("reasoning_effort", spelled))
+/// The effort that was wanted, if the model takes one under this name on the wire: the nearest word that
+/// it knows, the lower of two that are as near.
+pub(super) fn effort(request: &Request, taste: &Taste, spelled: &str) -> Option<&'static str> {
+    let wanted = request.parameters.reasoning_effort.as_deref();
+    let wanted = wanted.filter(|_| taste.takes("reasoning_effort", spelled))?;
+    let place = |word: &str| EFFORTS.iter().position(|known| *known == word);
+    let wanted = place(wanted)?;
+    let known = taste.efforts.iter().filter_map(|word| place(word));
+    let nearest = known.min_by_key(|known| (known.abs_diff(wanted), *known));
+    EFFORTS.get(nearest.unwrap_or(wanted)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::parameters::{self, Parameters};
+
+    #[test]
+    fn an_effort_is_said_in_a_word_that_the_model_knows() {
+        assert_eq!(EFFORTS, parameters::EFFORTS);
+        let said = |wanted: &str, efforts: &[&str]| {
+            let request = Request {
+                model: String::new(),
+                messages: Vec::new(),
+                parameters: Parameters {
+                    reasoning_effort: Some(wanted.into()),
+                    ..Parameters::default()
+                },
+                brief: Default::default(),
+                deadline: std::time::Duration::ZERO,
+                format: None,
+            };
+            let taste = Taste {
+                efforts: efforts.iter().map(|word| (*word).to_owned()).collect(),
+                ..Taste::default()
+            };
+            effort(&request, &taste, "reasoning_effort")
+        };
+        for (wanted, efforts, expected) in [
+            ("max", &[][..], "max"),
+            ("high", &["low", "medium", "high"], "high"),
+            ("max", &["low", "medium", "high"], "high"),
+            ("none", &["low", "medium", "high"], "low"),
+            ("low", &["none", "high"], "none"),
+            ("medium", &["none", "high"], "high"),
+            ("xhigh", &["high", "max"], "high"),
+        ] {
+            assert_eq!(
+                said(wanted, efforts),
+                Some(expected),
+                "{wanted} {efforts:?}"
+            );
+        }
+    }
 }

@@ -18,8 +18,10 @@ fn model(entry: &(Model, Availability)) -> Value {
     let mut shown = json!({
         "id": model.id, "name": model.name, "provider": model.provider,
         "available": *state == Availability::Ready, "status": state.as_str(),
-        "context_window": model.context_window, "price": model.price,
-        "parameters": model.parameters, "tags": model.tags,
+        "context_window": model.context_window, "max_output": model.max_output,
+        "price": model.price, "price_of": model.price_of, "family": model.family, "vision": model.vision,
+        "structured": model.structured, "parameters": model.parameters, "efforts": model.efforts,
+        "tags": model.tags,
     });
     if model.mock {
         shown["mock"] = json!(true);

@@ -16,6 +16,7 @@ fn member(model: &str) -> Member {
             input: 1.0,
             output: 2.0,
             cached_input: None,
+            long: None,
         }),
     }
 }

@@ -1,0 +1,375 @@
+//! What the catalogue says, and what a sheet may say.
+
+use super::*;
+use crate::domain::model::{Structured, Thinking};
+use crate::domain::money::Price;
+
+fn own(text: &str) -> Catalogue {
+    Catalogue::new(Sheet::parse(text).unwrap())
+}
+
+fn known(catalogue: &Catalogue, id: &str) -> Model {
+    let (provider, name) = id.split_once('/').unwrap();
+    catalogue.describe(provider, name, Seen::default())
+}
+
+/// What the predecessor and common use call models, and who may be behind it.
+const OLD_NAMES: &[(&str, &[&str])] = &[
+    (
+        "openai",
+        &[
+            "gpt4",
+            "gpt-4",
+            "gpt-4-turbo",
+            "gpt4o",
+            "gpt4o-mini",
+            "gpt4omini",
+            "gpt-3.5-turbo",
+            "gpt5",
+        ],
+    ),
+    (
+        "anthropic",
+        &[
+            "claude",
+            "claude-3",
+            "claude3opus",
+            "claude-3-opus",
+            "claude-3-sonnet",
+        ],
+    ),
+    (
+        "google",
+        &["gemini", "gemini-pro", "gemini-1.5", "gemini-1.5-pro"],
+    ),
+    ("deepseek", &["deepseek"]),
+    ("mistral", &["mistral-large", "mistral-small"]),
+    ("groq", &["llama3", "llama-3"]),
+    ("xai", &["grok", "grok-4"]),
+    ("together", &["llama3", "llama-3"]),
+    (
+        "openrouter",
+        &[
+            "claude",
+            "claude3opus",
+            "claude-3",
+            "gemini",
+            "gemini-pro",
+            "gemini-1.5",
+            "gpt4o",
+            "gpt-4",
+            "llama3",
+        ],
+    ),
+];
+
+#[test]
+fn the_built_in_sheet_is_sound() {
+    let sheet = Sheet::read(BUILT_IN, &BTreeMap::new());
+    let sheet = sheet.unwrap_or_else(|faults| panic!("{}", faults.join("\n")));
+    let catalogue = own("{}");
+    let mut taken = std::collections::BTreeSet::new();
+    assert!((60..200).contains(&sheet.len()), "{} models", sheet.len());
+    for row in &sheet.rows {
+        let (provider, name) = row.id.split_once('/').unwrap();
+        let model = known(&catalogue, &row.id);
+        assert!(catalogue.can_chat(name), "{}", row.id);
+        assert_eq!(
+            model.price.is_some(),
+            !model.price_of.is_empty(),
+            "{}",
+            row.id
+        );
+        assert_eq!(row.name.as_ref(), Some(&model.name));
+        assert!(model.strength > 1 && !model.family.is_empty(), "{}", row.id);
+        assert!(!model.parameters.is_empty(), "{}", row.id);
+        // Where one says how hard to think, it is known how that is said.
+        let takes = model
+            .parameters
+            .iter()
+            .any(|name| name == "reasoning_effort");
+        let is_told = !matches!(model.thinking, Thinking::Fixed | Thinking::Unknown);
+        assert_eq!(takes, is_told, "{}", row.id);
+        // An old name means one model of a provider; of a server at home, whichever is there.
+        if !sheet.servers.contains_key(provider) {
+            for alias in &model.aliases {
+                assert!(
+                    taken.insert((provider, alias.clone())),
+                    "{provider}: {alias} twice"
+                );
+            }
+        }
+    }
+    for (start, family) in &sheet.families {
+        assert_eq!(*start, start.to_ascii_lowercase());
+        assert!(!family.is_empty());
+    }
+}
+
+#[test]
+fn every_old_name_means_a_model_of_whoever_is_configured() {
+    let catalogue = own("{}");
+    for (provider, names) in OLD_NAMES {
+        let models: Vec<Model> = catalogue
+            .names_of(provider)
+            .map(|name| known(&catalogue, &format!("{provider}/{name}")))
+            .collect();
+        for name in *names {
+            let named = |model: &Model| {
+                model.id == format!("{provider}/{name}")
+                    || model.aliases.iter().any(|alias| alias == name)
+            };
+            assert!(models.iter().any(named), "{provider}: {name}");
+        }
+    }
+}
+
+#[test]
+fn a_row_takes_from_its_class_what_it_does_not_say() {
+    let model = known(&own("{}"), "anthropic/claude-haiku-4-5");
+    assert_eq!(
+        (model.family.as_str(), model.thinking, model.context_window),
+        ("claude", Thinking::Budget, 200_000)
+    );
+    let price = model.price.unwrap();
+    assert_eq!((price.input, price.output), (1.0, 5.0));
+    assert_eq!(model.price_of, "2026-10-02");
+}
+
+#[test]
+fn an_admin_s_rows_replace_and_add() {
+    let catalogue = own(
+        r#"{"classes": {"ours": {"family": "llama", "structured": "tool", "context_window": 9000}},
+            "not_chat": ["Secret"],
+            "models": [
+              {"id": "openai/gpt-5", "price": {"input": 1, "output": 1}},
+              {"id": "openai/gpt-5-mini", "price": {"input": 0.2, "output": 1}, "price_of": "2026-11-20"},
+              {"id": "openai/gpt-4o", "aliases": []},
+              {"id": "office/big", "like": "ours", "name": "The big one", "strength": 99},
+              {"id": "office/small", "like": "ours", "context_window": 1000}
+            ]}"#,
+    );
+    let model = known(&catalogue, "openai/gpt-5");
+    // The price is theirs, and so is its day, which they do not tell; the rest stays.
+    assert_eq!(model.price.unwrap().input, 1.0);
+    assert_eq!(
+        (
+            model.price_of.as_str(),
+            model.name.as_str(),
+            model.context_window
+        ),
+        ("", "GPT-5", 400_000)
+    );
+    assert_eq!(
+        known(&catalogue, "openai/gpt-5-mini").price_of,
+        "2026-11-20"
+    );
+    assert!(known(&catalogue, "openai/gpt-4o").aliases.is_empty());
+    let big = known(&catalogue, "office/big");
+    assert_eq!(
+        (
+            big.name.as_str(),
+            big.structured,
+            big.context_window,
+            big.provider.as_str()
+        ),
+        ("The big one", Structured::Tool, 9_000, "office")
+    );
+    assert_eq!(known(&catalogue, "office/small").context_window, 1_000);
+    assert_eq!(
+        catalogue.names_of("office").collect::<Vec<_>>(),
+        ["big", "small"]
+    );
+    let openai: Vec<&str> = catalogue.names_of("openai").collect();
+    assert_eq!(openai.iter().filter(|name| **name == "gpt-5").count(), 1);
+    assert!(!catalogue.can_chat("top-secret-1") && !catalogue.can_chat("text-embedding-3"));
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_in_words() {
+    for (text, expected) in [
+        ("[]", "not a sheet of models"),
+        (r#"{"modles": []}"#, "unknown field `modles`"),
+        (
+            r#"{"models": [{"id": "a/b", "cost": 1}]}"#,
+            "model \"a/b\": unknown field `cost`",
+        ),
+        (
+            r#"{"models": [{"name": "x"}]}"#,
+            "an \"id\" is provider/name",
+        ),
+        (r#"{"models": [7]}"#, "model 1: it must be an object"),
+        (r#"{"models": [{"id": "b"}]}"#, "an \"id\" is provider/name"),
+        (
+            r#"{"models": [{"id": "a/b"}, {"id": "a/b"}]}"#,
+            "stands there twice",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "like": "gtp"}]}"#,
+            "there is no class \"gtp\"",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "context_window": -1}]}"#,
+            "invalid value: integer `-1`",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "context_window": 5000000000}]}"#,
+            "at most a thousand million",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "vision": "yes"}]}"#,
+            "invalid type: string \"yes\"",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "thinking": "loud"}]}"#,
+            "unknown variant `loud`",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "price": {"input": 1}}]}"#,
+            "missing field `output`",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "price": {"input": 1, "output": 2, "per": "k"}}]}"#,
+            "unknown field `per`",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "price": {"input": -1, "output": 2}}]}"#,
+            "dollars per million",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "price": {"input": 1, "output": 2000000}}]}"#,
+            "dollars per million",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "price": {"input": 1, "output": 2, "cached_input": 3}}]}"#,
+            "dollars per million",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "price": {"input": 2, "output": 2, "long": {"over": 9, "input": 1, "output": 2}}}]}"#,
+            "dollars per million",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "price_of": "November"}]}"#,
+            "\"price_of\" is the day",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "price_of": "2026-13"}]}"#,
+            "\"price_of\" is the day",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "parameters": ["heat"]}]}"#,
+            "\"parameters\" are among temperature",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "efforts": ["huge"]}]}"#,
+            "\"efforts\" are among none",
+        ),
+        (
+            r#"{"models": [{"id": "a/b", "aliases": [""]}]}"#,
+            "\"aliases\" and \"tags\"",
+        ),
+        (
+            r#"{"classes": {"c": {"id": "a/b"}}}"#,
+            "class \"c\": a class has no \"id\"",
+        ),
+        (
+            r#"{"servers": {"s": "c"}}"#,
+            "server \"s\": there is no class \"c\"",
+        ),
+    ] {
+        let faults = Sheet::parse(text).expect_err(text).join("\n");
+        assert!(faults.contains(expected), "{text}\n{faults}");
+    }
+    let all = Sheet::parse(
+        r#"{"models": [{"id": "a"}, {"id": "a/b", "x": 1}, {"id": "a/c", "price_of": "?"}]}"#,
+    );
+    assert_eq!(all.unwrap_err().len(), 3, "all faults are told at once");
+}
+
+#[test]
+fn what_is_not_known_is_not_guessed_from_a_name() {
+    let catalogue = own("{}");
+    for (id, family) in [
+        ("openai/gpt-99-ultra", "gpt"),
+        ("openrouter/meta-llama/llama-9", "llama"),
+        ("openrouter/anthropic/claude-vision-9", "claude"),
+        ("openai/o1-mini", "gpt"),
+        ("x/gpt-oss-999b", "gpt"),
+        ("x/whatever", ""),
+    ] {
+        let model = known(&catalogue, id);
+        assert_eq!(model.family, family, "{id}");
+        assert_eq!(
+            (
+                model.vision,
+                model.price,
+                model.context_window,
+                model.structured,
+                model.strength
+            ),
+            (false, None, 0, Structured::Prompt, 1),
+            "{id}"
+        );
+    }
+}
+
+#[test]
+fn a_local_model_is_known_without_its_tag() {
+    let catalogue = own(r#"{"models": [{"id": "ollama/gemma3:4b", "strength": 7}]}"#);
+    let model = known(&catalogue, "ollama/gemma3:27b-it-qat");
+    assert_eq!(
+        (
+            model.id.as_str(),
+            model.name.as_str(),
+            model.vision,
+            model.family.as_str()
+        ),
+        (
+            "ollama/gemma3:27b-it-qat",
+            "gemma3:27b-it-qat",
+            true,
+            "gemma"
+        )
+    );
+    let model = known(&catalogue, "ollama/gemma3:4b");
+    assert_eq!((model.strength, model.vision), (7, true));
+    // Of a server at home the kind of server says what all of its models take.
+    let model = known(&catalogue, "ollama/somebody/else:1b");
+    assert_eq!(
+        (model.structured, model.thinking),
+        (Structured::Native, Thinking::Unknown)
+    );
+    assert_eq!(model.tags, ["offline"]);
+    // It has what somebody put there, which nobody knows before it is asked.
+    assert_eq!(catalogue.names_of("ollama").count(), 0);
+    // At a vendor the tag is part of the name: a free variant has another price.
+    let model = known(&catalogue, "openrouter/z-ai/glm-5.3:free");
+    assert_eq!(model.price, None);
+}
+
+#[test]
+fn what_a_provider_says_comes_between_the_sheets() {
+    let catalogue = own(r#"{"models": [{"id": "openai/gpt-5", "context_window": 5}]}"#);
+    let seen = || Seen {
+        context_window: Some(7),
+        price: Some((
+            Price {
+                input: 9.0,
+                output: 9.0,
+                ..Price::default()
+            },
+            "2026-11-23".into(),
+        )),
+        vision: Some(false),
+        parameters: Some(vec!["top_k".into()]),
+    };
+    let model = catalogue.describe("openai", "gpt-5", seen());
+    assert_eq!((model.context_window, model.price.unwrap().input), (5, 9.0));
+    assert_eq!(model.price_of, "2026-11-23");
+    assert!(model.vision && !model.parameters.contains(&"top_k".to_owned()));
+    let model = catalogue.describe("openai", "new", seen());
+    assert_eq!(
+        (model.context_window, model.parameters),
+        (7, vec!["top_k".to_owned()])
+    );
+}
