@@ -437,6 +437,7 @@ mod tests {
             input: 1.0,
             output: 2.0,
             cached_input: None,
+            long: None,
         };
         let bill = |input, charged| Bill {
             usage: Usage {

@@ -159,6 +159,7 @@ mod tests {
                 input: 1.0,
                 output: 2.0,
                 cached_input: Some(0.5),
+                long: None,
             };
             let one = charge(1, Ended::Answered, Some(price));
             let two = charge(2, Ended::Cancelled, None);

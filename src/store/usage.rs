@@ -188,6 +188,7 @@ mod tests {
                 input: 0.1,
                 output: 2.0,
                 cached_input: None,
+                long: None,
             }),
             own_key,
         }
