@@ -13,7 +13,10 @@ use quire::store::{self, OpenError, Settings, Store, StoreError, VERSION};
 use rusqlite::Connection;
 
 /// Every version that was ever kept: its number and a database of it, as SQL.
-const OLD: &[(u32, &str)] = &[(1, include_str!("data/v1.sql"))];
+const OLD: &[(u32, &str)] = &[
+    (1, include_str!("data/v1.sql")),
+    (2, include_str!("data/v2.sql")),
+];
 
 struct Folder(PathBuf);
 
@@ -138,7 +141,7 @@ fn an_old_database_opens_with_its_rows_after_a_backup() {
     }
 }
 
-/// What `v1.sql` holds, through the eyes of today.
+/// What all of them hold, through the eyes of today.
 fn check_rows(store: &Store) {
     let ada = UserId::parse("user_01HF000000000000000000000A").unwrap();
     let bob = UserId::parse("user_01HF000000000000000000000B").unwrap();

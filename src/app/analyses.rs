@@ -99,8 +99,10 @@ impl Analyses<'_> {
         let material = self.material(user.as_ref(), &new).await?;
         let plan = self.0.plan(user.as_ref(), &new, material)?;
         let pictures = self.pictures(user.as_ref(), &plan).await?;
-        let forecast = estimate::total(&estimate::calls(&plan));
-        within_budget(new.budget, forecast.cost_usd)?;
+        let calls = estimate::calls(&plan);
+        let usage = self.0.usage();
+        usage.afford(user.as_ref(), &plan, &calls, now).await?;
+        let forecast = estimate::total(&calls);
         let id = AnalysisId::new(now, crypto::random_number()?);
         let analysis = Analysis {
             id: id.clone(),
@@ -470,24 +472,4 @@ fn not_started(fault: NotStarted) -> Error {
     let mut error = Error::new(Kind::Unavailable, text).resolve("try again in a minute");
     error.retry_after = Some(std::time::Duration::from_secs(30));
     error
-}
-
-fn within_budget(budget: Option<MicroDollars>, estimate: Option<MicroDollars>) -> Result<()> {
-    match (budget, estimate) {
-        (Some(budget), Some(estimate)) if estimate > budget => Err(Error::new(
-            Kind::BudgetExceeded,
-            format!(
-                "this analysis is estimated at {:.4} USD, over its budget of {:.4} USD",
-                estimate.dollars(),
-                budget.dollars()
-            ),
-        )
-        .resolve("raise budget_usd, choose fewer or cheaper models, or set max_tokens")),
-        (Some(_), None) => Err(Error::new(
-            Kind::BudgetExceeded,
-            "the price of one of the models is not known, so a budget cannot be kept",
-        )
-        .resolve("leave out budget_usd, or choose models with a known price")),
-        _ => Ok(()),
-    }
 }

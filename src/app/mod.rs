@@ -14,6 +14,7 @@ pub mod models;
 mod plan;
 pub mod providers;
 mod upkeep;
+pub mod usage;
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -65,6 +66,7 @@ impl App {
         let settings = engine::Settings {
             max_runs: config.limits.max_runs,
             cache_ttl: config.cache_ttl,
+            limits: config.budgets,
         };
         let engine = Engine::new(store.clone(), llm.clone(), settings);
         Ok(Arc::new(Self {
@@ -104,6 +106,11 @@ impl App {
     /// Analyses: start, follow, read, stop.
     pub fn analyses(&self) -> analyses::Analyses<'_> {
         analyses::Analyses(self)
+    }
+
+    /// Usage and budgets.
+    pub fn usage(&self) -> usage::Usage<'_> {
+        usage::Usage(self)
     }
 
     /// Models and providers.

@@ -8,6 +8,7 @@ use crate::domain::analysis::{Member, NewAnalysis, Plan};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::Pattern;
+use crate::domain::usage;
 
 static PATTERNS: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
 
@@ -41,9 +42,9 @@ impl App {
             models.push(model.clone());
             let own = new.model_parameters.get(id).cloned().unwrap_or_default();
             Ok(Member {
+                price: usage::price_of(&model),
                 model: model.id,
                 parameters: own.over(&new.parameters),
-                price: model.price,
             })
         };
         let members = new

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use crate::domain::money::MicroDollars;
 use crate::domain::network::Network;
 
 use super::load::{Gathered, Source};
@@ -73,6 +74,17 @@ impl Checker {
             &format!("a whole number from {least} to {most}"),
         )
         .unwrap_or(least)
+    }
+
+    /// An amount of money, where one was given.
+    pub fn dollars(&mut self, name: &str) -> Option<MicroDollars> {
+        let amount = |text: &str| text.parse().ok().and_then(MicroDollars::from_dollars);
+        self.read(name, amount, "an amount of dollars such as 2.50")
+    }
+
+    /// The same for a row that may be unset.
+    pub fn number_if_given(&mut self, name: &str) -> Option<u64> {
+        self.given(name).map(|_| self.number(name))
     }
 
     /// A length of time within the row's bounds.

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::domain::catalogue::Sheet;
 pub use crate::domain::network::Network;
+use crate::domain::usage;
 use check::Checker;
 pub use check::http_url;
 pub use load::{Layers, Source};
@@ -71,6 +72,8 @@ pub struct Config {
     pub smtp_url: Option<Secret>,
     /// /metrics for everyone.
     pub metrics_public: bool,
+    /// What each person may use for whom nothing else is said.
+    pub budgets: usage::Limits,
     /// Bounds of every kind.
     pub limits: Limits,
     /// Rounds of a new password hash.
@@ -316,6 +319,12 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         service_name: checker.text("SERVICE_NAME"),
         smtp_url,
         metrics_public: checker.switch("METRICS_PUBLIC").unwrap_or(false),
+        budgets: usage::Limits {
+            day_cost: checker.dollars("BUDGET_DAY_USD"),
+            month_cost: checker.dollars("BUDGET_MONTH_USD"),
+            day_tokens: checker.number_if_given("BUDGET_DAY_TOKENS"),
+            month_tokens: checker.number_if_given("BUDGET_MONTH_TOKENS"),
+        },
         limits: limits(checker),
         password_rounds: password_rounds(checker, environment),
         providers,

@@ -13,6 +13,8 @@ pub enum Kind {
     Port,
     /// A whole number from the first to the second.
     Number(u64, u64),
+    /// An amount of US dollars, cents and less included.
+    Dollars,
     /// A length of time in whole seconds, from the first to the second.
     Seconds(u64, u64),
     /// `true` or `false`; as a flag the value may be left out.
@@ -102,6 +104,10 @@ pub static SETTINGS: &[Setting] = &[
     row("MAX_CALLS", &[], Kind::Number(1, 1_000), "64", "calls to providers at once"),
     row("RATE_LIMIT", &[], Kind::Number(1, 1_000_000_000), "600", "requests a minute for one caller"),
     row("LOGIN_LIMIT", &[], Kind::Number(1, 1_000_000), "10", "attempts to sign in a minute, for one address and for one account"),
+    row("BUDGET_DAY_USD", &[], Kind::Dollars, "", "what one person may spend in a UTC day, in dollars; unset: no limit"),
+    row("BUDGET_MONTH_USD", &[], Kind::Dollars, "", "what one person may spend in a UTC month, in dollars; unset: no limit"),
+    row("BUDGET_DAY_TOKENS", &[], Kind::Number(0, 1_000_000_000_000), "", "tokens one person may use in a UTC day; unset: no limit"),
+    row("BUDGET_MONTH_TOKENS", &[], Kind::Number(0, 1_000_000_000_000), "", "tokens one person may use in a UTC month; unset: no limit"),
     row("HEADER_TIMEOUT", &[], Kind::Seconds(1, 3600), "10", "seconds a client has to send its headers"),
     row("BODY_TIMEOUT", &[], Kind::Seconds(1, 3600), "30", "seconds a client has to send its body; for uploads, between two pieces"),
     row("IDLE_TIMEOUT", &[], Kind::Seconds(1, 86_400), "60", "seconds after which a connection without a request is closed"),

@@ -128,6 +128,9 @@ pub struct Totals {
     pub failed: u32,
     /// True when every answer came from the cache.
     pub cached: bool,
+    /// Why the answer is less than was planned, where it is: a budget or a time was used up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub degraded: Option<String>,
     /// What a reader should know: stages skipped, members dropped, another synthesiser.
     pub notes: Vec<String>,
 }

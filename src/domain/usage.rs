@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::chat::Bill;
+use super::model::Model;
 use super::money::{MicroDollars, Price};
 use super::pattern::CallId;
 use super::time::Timestamp;
@@ -74,6 +75,24 @@ pub fn cost(bill: &Bill, price: Option<Price>) -> Option<MicroDollars> {
     };
     bill.charged.or_else(of_price)
 }
+
+/// Providers that run on one's own machines: tokens there cost nothing that anybody bills.
+const LOCAL: &[&str] = &["demo", "ollama", "llamacpp", "lmstudio", "vllm"];
+
+/// A model's price; nothing for local ones unless they have one.
+pub fn price_of(model: &Model) -> Option<Price> {
+    let free = Price {
+        input: 0.0,
+        output: 0.0,
+        cached_input: None,
+    };
+    let is_local = LOCAL.contains(&model.provider.as_str());
+    model.price.or(is_local.then_some(free))
+}
+
+/// How far a call's bill may go beyond what was set aside for it, in percent: the tokens of a prompt are our
+/// estimate. No budget is exceeded by more than this part of what was set aside at once.
+pub const MARGIN_PERCENT: u64 = 25;
 
 /// What one person may use; none where there is no bound. Days and months are those of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -292,7 +311,7 @@ impl fmt::Display for Over {
         };
         let amount = |value: u64| match self.which {
             Which::DayTokens | Which::MonthTokens => format!("{value} tokens"),
-            _ => format!("{:.4} USD", value as f64 / 1e6),
+            _ => dollars(value),
         };
         let (limit, left, wanted) = (amount(self.limit), amount(self.left()), amount(self.wanted));
         write!(
@@ -304,6 +323,14 @@ impl fmt::Display for Over {
             None => Ok(()),
         }
     }
+}
+
+// Whole cents at least, and as much more as it takes.
+fn dollars(micro: u64) -> String {
+    let text = format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000);
+    let cents = text.len() - 4;
+    let rest = text[cents..].trim_end_matches('0');
+    format!("{}{rest} USD", &text[..cents])
 }
 
 #[cfg(test)]
@@ -426,7 +453,7 @@ mod tests {
         .to_string();
         assert_eq!(
             text,
-            "the day's budget of 1.0000 USD has 0.9999 USD left, and this would take up to 2.0000 USD; \
+            "the day's budget of 1.00 USD has 0.99994 USD left, and this would take up to 2.00 USD; \
              it begins anew at 2026-11-24T00:00:00.000Z"
         );
     }

@@ -1,19 +1,25 @@
-//! What a run's calls cost, and what they may: reservations in memory, settled when the bills have been
-//! stored. Asks the domain whether something fits.
+//! Keeps runs within their budgets: sets aside in memory what calls may take at most, and lets go of it
+//! when what they really took has been stored. What fits is the domain's to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::clock;
 use crate::domain::analysis::{Member, Plan, StageAnswer};
+use crate::domain::id::UserId;
 use crate::domain::money::{MicroDollars, Price};
+use crate::domain::pattern::{CallId, Claim};
+use crate::domain::usage::{Amount, Limits, Over, Spent, allow, allow_run};
+use crate::store::{Store, StoreError, budgets, usage};
 
 /// Prices and budget of one run, as they stood when it was planned.
 #[derive(Debug, Clone, Default)]
 pub struct Terms {
     prices: BTreeMap<String, Price>,
     /// What the run may cost in all.
-    pub budget: Option<MicroDollars>,
+    budget: Option<MicroDollars>,
     /// What it had cost before the last stop of the server.
-    pub spent: MicroDollars,
+    spent: MicroDollars,
 }
 
 impl Terms {
@@ -34,3 +40,207 @@ impl Terms {
         self.prices.get(model).copied()
     }
 }
+
+/// A person's standing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Their own limits, else the installation's.
+    pub limits: Limits,
+    /// What is spent.
+    pub spent: Spent,
+    /// What is set aside for calls under way.
+    pub reserved: Amount,
+}
+
+/// What is set aside for everybody. One process has one.
+pub(super) struct Book {
+    store: Store,
+    /// For whom nothing else is said.
+    limits: Limits,
+    reserved: Mutex<HashMap<UserId, Amount>>,
+    /// Held from the look at what is spent until more is set aside: two runs must not be granted the same
+    /// money.
+    granting: tokio::sync::Mutex<()>,
+}
+
+impl Book {
+    pub fn new(store: Store, limits: Limits) -> Self {
+        Self {
+            store,
+            limits,
+            reserved: Mutex::default(),
+            granting: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Where a person stands now.
+    pub async fn standing(&self, user: &UserId) -> Result<Standing, StoreError> {
+        // Looked at before the store: what is let go of meanwhile has been stored by then, so that it is
+        // counted twice at worst, and never not at all.
+        let reserved = self.reserved().get(user).copied().unwrap_or_default();
+        let (id, default, today) = (user.clone(), self.limits, clock::now().day());
+        let look = self.store.read(move |db| {
+            let limits = budgets::of_user(db, &id)?.unwrap_or(default);
+            Ok((limits, usage::spent(db, &id, today)?))
+        });
+        let (limits, spent) = look.await?;
+        Ok(Standing {
+            limits,
+            spent,
+            reserved,
+        })
+    }
+
+    async fn grant(
+        &self,
+        user: &UserId,
+        wanted: Amount,
+        unpriced: Option<&str>,
+    ) -> Result<(), String> {
+        let _granting = self.granting.lock().await;
+        let standing = self.standing(user).await;
+        let Standing {
+            limits,
+            spent,
+            reserved,
+        } = standing.map_err(|_| "the budgets could not be read".to_owned())?;
+        if let (Some(model), true) = (unpriced, limits.bound_cost()) {
+            return Err(unknown_price(model));
+        }
+        allow(&limits, &spent, reserved, wanted, clock::now()).map_err(|over| over.to_string())?;
+        let mut all = self.reserved();
+        let sum = all.entry(user.clone()).or_default();
+        *sum = sum.plus(wanted);
+        Ok(())
+    }
+
+    fn let_go(&self, user: &UserId, amount: Amount) {
+        let mut all = self.reserved();
+        if let Some(sum) = all.get_mut(user) {
+            *sum = sum.less(amount);
+            if *sum == Amount::default() {
+                all.remove(user);
+            }
+        }
+    }
+
+    /// People for whom something is set aside.
+    #[cfg(test)]
+    pub fn holders(&self) -> usize {
+        self.reserved().len()
+    }
+
+    fn reserved(&self) -> MutexGuard<'_, HashMap<UserId, Amount>> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one run has set aside. Dropping it lets go of all.
+pub(super) struct Purse {
+    book: Arc<Book>,
+    user: Option<UserId>,
+    budget: Option<MicroDollars>,
+    spent: MicroDollars,
+    open: BTreeMap<CallId, Held>,
+    /// Of calls that are over and not stored yet.
+    over: Amount,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    /// Towards the person's budgets: the house's money, and tokens.
+    amount: Amount,
+    /// Towards the run's.
+    cost: MicroDollars,
+}
+
+impl Purse {
+    pub fn new(book: Arc<Book>, user: Option<UserId>, terms: &Terms) -> Self {
+        Self {
+            book,
+            user,
+            budget: terms.budget,
+            spent: terms.spent,
+            open: BTreeMap::new(),
+            over: Amount::default(),
+        }
+    }
+
+    /// Sets aside what these calls may take, each with whether its person pays it, or says why not. What has
+    /// ended must have been stored before.
+    pub async fn reserve(&mut self, calls: &[(Claim, bool)]) -> Result<(), String> {
+        let held: Vec<(CallId, Held)> = calls.iter().map(held).collect();
+        let wanted = held
+            .iter()
+            .fold(Held::default(), |sum, (_, one)| sum.plus(one));
+        let open = self.open.values().fold(Held::default(), Held::plus);
+        let used = self.spent.plus(open.cost);
+        allow_run(self.budget, used, wanted.cost).map_err(|over: Over| over.to_string())?;
+        let unpriced = |of_house: bool| {
+            let mut calls = calls.iter();
+            let found = calls.find(|(claim, own)| claim.cost.is_none() && !(of_house && *own));
+            found.map(|(claim, _)| claim.model.as_str())
+        };
+        if let (Some(model), Some(_)) = (unpriced(false), self.budget) {
+            return Err(unknown_price(model));
+        }
+        if let Some(user) = &self.user {
+            self.book.grant(user, wanted.amount, unpriced(true)).await?;
+        }
+        for (call, held) in held {
+            let sum = self.open.entry(call).or_default();
+            *sum = sum.plus(&held);
+        }
+        Ok(())
+    }
+
+    /// A call is over and cost this much.
+    pub fn close(&mut self, call: CallId, cost: MicroDollars) {
+        self.spent = self.spent.plus(cost);
+        if let Some(held) = self.open.remove(&call) {
+            self.over = self.over.plus(held.amount);
+        }
+    }
+
+    /// What the calls took that are over has been stored.
+    pub fn stored(&mut self) {
+        let over = std::mem::take(&mut self.over);
+        if let Some(user) = &self.user {
+            self.book.let_go(user, over);
+        }
+    }
+}
+
+impl Drop for Purse {
+    fn drop(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        let open = open.values().fold(Held::default(), Held::plus);
+        self.over = self.over.plus(open.amount);
+        self.stored();
+    }
+}
+
+impl Held {
+    fn plus(self, other: &Self) -> Self {
+        Self {
+            amount: self.amount.plus(other.amount),
+            cost: self.cost.plus(other.cost),
+        }
+    }
+}
+
+fn unknown_price(model: &str) -> String {
+    format!("the price of {model} is not known, so a budget in dollars cannot be kept")
+}
+
+fn held((claim, own_key): &(Claim, bool)) -> (CallId, Held) {
+    let cost = claim.cost.unwrap_or_default();
+    let amount = Amount {
+        cost: if *own_key { MicroDollars(0) } else { cost },
+        tokens: claim.input.saturating_add(claim.output),
+    };
+    (claim.call, Held { amount, cost })
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::budget::Purse;
 use super::bus::{Hub, Wish};
 use super::journal::Journal;
 use super::ledger::{Ledger, Open};
@@ -15,11 +16,13 @@ use crate::clock;
 use crate::domain::analysis::CacheUse;
 use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Image, Request};
 use crate::domain::id::UserId;
+use crate::domain::money::MicroDollars;
 use crate::domain::pattern::staged::Staged;
-use crate::domain::pattern::{CallId, Input, Outcome, Output};
+use crate::domain::pattern::{CallId, Claim, Input, Outcome, Output};
 use crate::domain::time::Timestamp;
 use crate::llm::CallEvent;
 use crate::log;
+use crate::store::StoreError;
 
 /// What happened is collected this long before it is written and shown: one write for many deltas, and
 /// still faster than anybody reads.
@@ -53,6 +56,7 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
         hub: hub.clone(),
         journal,
         machine: run.machine,
+        purse: Purse::new(shared.book.clone(), run.user.clone(), &run.terms),
         user: run.user,
         cache: run.cache,
         pictures: run.pictures,
@@ -94,6 +98,7 @@ struct Driver {
     cache: CacheUse,
     pictures: Vec<Image>,
     terms: Terms,
+    purse: Purse,
     ledger: Ledger,
     events: mpsc::Sender<(u64, CallEvent)>,
     inbox: mpsc::Receiver<(u64, CallEvent)>,
@@ -101,7 +106,7 @@ struct Driver {
 }
 
 impl Driver {
-    async fn go(mut self) -> Result<Option<Outcome>, crate::store::StoreError> {
+    async fn go(mut self) -> Result<Option<Outcome>, StoreError> {
         if self.cancelled
             && let Wish::Cancel(reason) = self.hub.wanted().await
         {
@@ -111,7 +116,7 @@ impl Driver {
         }
         let mut flush_at: Option<Instant> = None;
         loop {
-            let until = match self.perform().await {
+            let until = match self.perform().await? {
                 Next::Over(mut outcome) => {
                     self.settle().await;
                     self.ledger.complete(&mut outcome.totals);
@@ -122,7 +127,7 @@ impl Driver {
                 Next::Wait(until) => until.map(|until| soon(until.since(clock::now()))),
             };
             if self.journal.is_urgent() {
-                self.journal.flush(clock::now()).await?;
+                self.flush().await?;
                 flush_at = None;
             } else if flush_at.is_none() && !self.journal.is_empty() {
                 flush_at = Some(soon(PAUSE));
@@ -133,13 +138,13 @@ impl Driver {
                     Wish::Cancel(reason) => self.machine.handle(clock::now(), Input::Cancelled(reason)),
                     Wish::Checkpoint => {
                         self.settle().await;
-                        self.journal.flush(clock::now()).await?;
+                        self.flush().await?;
                         return Ok(None);
                     }
                 },
                 () = reached(until) => self.machine.handle(clock::now(), Input::Tick),
                 () = reached(flush_at) => {
-                    self.journal.flush(clock::now()).await?;
+                    self.flush().await?;
                     flush_at = None;
                 }
             }
@@ -147,18 +152,40 @@ impl Driver {
     }
 
     /// Performs wishes until the machine wants to wait.
-    async fn perform(&mut self) -> Next {
+    async fn perform(&mut self) -> Result<Next, StoreError> {
         loop {
             match self.machine.poll() {
-                Output::Reserve { .. } => self.machine.handle(clock::now(), Input::Granted),
+                Output::Reserve { calls, .. } => self.reserve(calls).await?,
                 Output::Call(call, request) => self.call(call, *request).await,
                 Output::Stop(call) => self.ledger.stop(call),
                 Output::Emit(event) => self.journal.note(event),
                 Output::Keep(answer) => self.journal.keep(*answer),
-                Output::Wait(until) => return Next::Wait(until),
-                Output::Done(outcome) => return Next::Over(*outcome),
+                Output::Wait(until) => return Ok(Next::Wait(until)),
+                Output::Done(outcome) => return Ok(Next::Over(*outcome)),
             }
         }
+    }
+
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        self.journal.flush(clock::now()).await?;
+        self.purse.stored();
+        Ok(())
+    }
+
+    async fn reserve(&mut self, calls: Vec<Claim>) -> Result<(), StoreError> {
+        // What has ended is then spent, and no longer set aside.
+        self.flush().await?;
+        let own_key = |claim: Claim| {
+            let own = self.shared.llm.own_key(self.user.as_ref(), &claim.model);
+            (claim, own)
+        };
+        let calls: Vec<(Claim, bool)> = calls.into_iter().map(own_key).collect();
+        let input = match self.purse.reserve(&calls).await {
+            Ok(()) => Input::Granted,
+            Err(reason) => Input::Denied(reason),
+        };
+        self.machine.handle(clock::now(), input);
+        Ok(())
     }
 
     async fn call(&mut self, call: CallId, mut request: Request) {
@@ -173,6 +200,7 @@ impl Driver {
                 cached: true,
                 bill: Bill::default(),
             };
+            self.purse.close(call, MicroDollars(0));
             return self.machine.handle(clock::now(), input);
         }
         let (llm, user, number) = (&self.shared.llm, self.user.as_ref(), self.ledger.number());
@@ -218,8 +246,7 @@ impl Driver {
             CallEvent::Finished { result, bill } => {
                 let error = result.as_ref().err().map(|error| error.kind);
                 let closed = self.ledger.close(number, error, &bill);
-                let charges = self.ledger.take();
-                self.journal.charge(charges);
+                self.charge();
                 let Some(open) = closed else { return };
                 let (call, bill) = (open.call, *bill);
                 match result {
@@ -267,7 +294,15 @@ impl Driver {
             }
         }
         self.ledger.estimate_missing(clock::now());
+        self.charge();
+    }
+
+    fn charge(&mut self) {
         let charges = self.ledger.take();
+        for charge in &charges {
+            let cost = charge.cost().unwrap_or_default();
+            self.purse.close(charge.call, cost);
+        }
         self.journal.charge(charges);
     }
 }

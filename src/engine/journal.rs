@@ -130,7 +130,7 @@ impl Journal {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.kept.is_empty()
+        self.events.is_empty() && self.kept.is_empty() && self.charges.is_empty()
     }
 
     /// Stores all that was noted, in one transaction, then shows it.

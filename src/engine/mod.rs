@@ -20,10 +20,12 @@ use crate::domain::chat::Image;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::pattern::Outcome;
 use crate::domain::pattern::staged::Staged;
+use crate::domain::usage::Limits;
 use crate::llm::Llm;
 use crate::store::{Store, StoreError, Writer};
 
-pub use budget::Terms;
+use budget::Book;
+pub use budget::{Standing, Terms};
 use bus::Hub;
 pub use bus::Watch;
 
@@ -34,6 +36,8 @@ pub struct Settings {
     pub max_runs: usize,
     /// How long a stored answer may stand in for a call; zero turns the cache off.
     pub cache_ttl: Duration,
+    /// What everybody may use for whom nothing else is said.
+    pub limits: Limits,
 }
 
 /// Analyses that may wait for their turn.
@@ -51,6 +55,7 @@ pub(crate) struct Shared {
     store: Store,
     llm: Llm,
     settings: Settings,
+    book: Arc<Book>,
     turns: Semaphore,
     runs: Mutex<Runs>,
     /// Woken whenever a run has left `runs`.
@@ -121,6 +126,7 @@ impl Engine {
     pub fn new(store: Store, llm: Llm, settings: Settings) -> Self {
         let turns = Semaphore::new(settings.max_runs.max(1));
         let shared = Shared {
+            book: Arc::new(Book::new(store.clone(), settings.limits)),
             store,
             llm,
             settings,
@@ -224,6 +230,11 @@ impl Engine {
             id,
             after,
         )
+    }
+
+    /// Where a person stands with their budgets, what is set aside for their runs included.
+    pub async fn standing(&self, user: &UserId) -> Result<Standing, StoreError> {
+        self.shared.book.standing(user).await
     }
 
     /// How many run or wait.

@@ -3,13 +3,20 @@
 use serde::Serialize;
 
 use crate::domain::analysis::{Member, Plan};
-use crate::domain::chat::{Usage, estimate_tokens};
+use crate::domain::chat::{Request, Usage, estimate_tokens};
 use crate::domain::event::Estimate;
 use crate::domain::money::MicroDollars;
+use crate::domain::pattern::{CallId, Claim};
 use crate::domain::prompt;
+use crate::domain::usage::Amount;
 
 /// Tokens an answer has when nobody limits it: a page or so of text.
 const TYPICAL_ANSWER: u64 = 700;
+/// An answer that nobody limits is reckoned at this many typical ones where money is set aside for it.
+const LONG_ANSWERS: u64 = 4;
+
+/// Tokens of one peer's text at most.
+const PEER_TOKENS: u64 = prompt::PEER_BUDGET as u64 / 4;
 
 /// One call of the plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +31,38 @@ pub struct CallEstimate {
     pub output_tokens: u64,
     /// None where the price is not known.
     pub cost_usd: Option<MicroDollars>,
+    /// Tokens at most, read and written, for which there must be room in a budget.
+    pub upper_bound_tokens: u64,
+    /// What would be set aside for it.
+    pub upper_bound_usd: Option<MicroDollars>,
+}
+
+/// What this call may take at most.
+pub fn claim(call: CallId, request: &Request, member: &Member) -> Claim {
+    let messages = request.messages.iter();
+    let input = messages.map(|message| estimate_tokens(&message.text)).sum();
+    let output = longest(member);
+    Claim {
+        call,
+        model: request.model.clone(),
+        input,
+        output,
+        cost: cost(member, input, output),
+    }
+}
+
+fn longest(member: &Member) -> u64 {
+    let limit = member.parameters.max_tokens.map(u64::from);
+    limit.unwrap_or(TYPICAL_ANSWER * LONG_ANSWERS)
+}
+
+fn cost(member: &Member, input: u64, output: u64) -> Option<MicroDollars> {
+    let usage = Usage {
+        input,
+        output,
+        ..Usage::default()
+    };
+    member.price.map(|price| price.cost(&usage))
 }
 
 /// Every call that the plan makes when nothing fails.
@@ -42,7 +81,7 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
         let read = if index == 0 {
             0
         } else {
-            members * TYPICAL_ANSWER.min(prompt::PEER_BUDGET as u64 / 4)
+            members * TYPICAL_ANSWER.min(PEER_TOKENS)
         };
         for member in asked {
             let input =
@@ -51,21 +90,37 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
                 .parameters
                 .max_tokens
                 .map_or(TYPICAL_ANSWER, u64::from);
-            let usage = Usage {
-                input,
-                output,
-                ..Usage::default()
-            };
+            let most = input - read + if index == 0 { 0 } else { members * PEER_TOKENS };
             calls.push(CallEstimate {
                 stage: stage.name.clone(),
                 model: member.model.clone(),
                 input_tokens: input,
                 output_tokens: output,
-                cost_usd: member.price.map(|price| price.cost(&usage)),
+                cost_usd: cost(member, input, output),
+                upper_bound_tokens: most + longest(member),
+                upper_bound_usd: cost(member, most, longest(member)),
             });
         }
     }
     calls
+}
+
+/// What is set aside for the first stage.
+pub fn first_bound(calls: &[CallEstimate]) -> Amount {
+    let stage = calls.first().map(|call| call.stage.as_str());
+    let first = calls.iter().filter(|call| Some(&*call.stage) == stage);
+    first.fold(Amount::default(), |sum, call| {
+        sum.plus(Amount {
+            cost: call.upper_bound_usd.unwrap_or_default(),
+            tokens: call.upper_bound_tokens,
+        })
+    })
+}
+
+/// The sum of the known costs.
+pub fn known_cost(calls: &[CallEstimate]) -> MicroDollars {
+    let costs = calls.iter().filter_map(|call| call.cost_usd);
+    costs.fold(MicroDollars(0), MicroDollars::plus)
 }
 
 /// The sum. The cost is unknown as soon as one member's price is.

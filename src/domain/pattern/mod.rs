@@ -119,10 +119,12 @@ pub struct CallId {
 }
 
 /// What a call may take at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// Which call.
     pub call: CallId,
+    /// Full id.
+    pub model: String,
     /// Tokens read.
     pub input: u64,
     /// Tokens written.

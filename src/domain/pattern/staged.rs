@@ -9,11 +9,12 @@ mod report;
 
 use board::Board;
 
-use super::{CallId, Input, Output};
+use super::{CallId, Input, Output, estimate};
 use crate::domain::analysis::{Plan, StageAnswer, Status};
 use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta};
 use crate::domain::event::{Estimate, Event};
 use crate::domain::id::AnalysisId;
+use crate::domain::prompt;
 use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
@@ -33,6 +34,9 @@ pub struct Staged {
     started: Timestamp,
     stage_started: Timestamp,
     notes: Vec<String>,
+    /// Members whose calls wait for money to be set aside.
+    asking: Vec<usize>,
+    degraded: Option<String>,
     restored: bool,
     over: bool,
 }
@@ -69,6 +73,8 @@ impl Staged {
             started: moment,
             stage_started: moment,
             notes: Vec::new(),
+            asking: Vec::new(),
+            degraded: None,
             restored: false,
             over: false,
         }
@@ -138,7 +144,16 @@ impl Staged {
                 self.settle(now, call, Err(error), took);
             }
             Input::Tick => self.expire(now),
-            Input::Granted | Input::Denied(_) => {}
+            Input::Granted => {
+                for member in std::mem::take(&mut self.asking) {
+                    self.call(now, member);
+                }
+            }
+            Input::Denied(reason) => {
+                if !std::mem::take(&mut self.asking).is_empty() {
+                    self.best_so_far(now, reason);
+                }
+            }
             Input::Cancelled(reason) => {
                 self.stop_open();
                 self.finish(now, Status::Cancelled, None, Some(reason));
@@ -169,14 +184,6 @@ impl Staged {
         loop {
             self.board.stage = stage;
             self.stage_started = now;
-            if stage > 0 && self.board.out_of_budget() {
-                return self.finish(
-                    now,
-                    Status::Failed,
-                    None,
-                    Some("the budget of this analysis is used up".into()),
-                );
-            }
             if self.board.is_last() {
                 return self.synthesise(now);
             }
@@ -188,10 +195,7 @@ impl Staged {
                 .collect();
             if !waiting.is_empty() {
                 self.emit_stage_started();
-                for member in waiting {
-                    self.call(now, member);
-                }
-                return;
+                return self.reserve(waiting);
             }
             if participants.is_empty() {
                 let note = format!(
@@ -223,7 +227,7 @@ impl Staged {
             if tried == 0 {
                 self.emit_stage_started();
             }
-            return self.call(now, tried);
+            return self.reserve(vec![tried]);
         }
         let reason = (tried
             .checked_sub(1)
@@ -232,6 +236,35 @@ impl Staged {
         .map_or_else(String::new, |error| format!(": {}", error.detail));
         let error = format!("no synthesis could be written{reason}; the members' answers are kept");
         self.finish(now, Status::Failed, None, Some(error));
+    }
+
+    fn reserve(&mut self, members: Vec<usize>) {
+        let stage = self.board.stage;
+        let claim = |&member: &usize| {
+            let request = self.board.request(member, Duration::ZERO);
+            let call = CallId { stage, member };
+            estimate::claim(call, &request, self.board.member(member))
+        };
+        let calls = members.iter().map(claim).collect();
+        self.asking = members;
+        self.out.push_back(Output::Reserve { stage, calls });
+    }
+
+    // A run that may not go on keeps the best it has.
+    fn best_so_far(&mut self, now: Timestamp, reason: String) {
+        let Some(best) = self.board.best_answer() else {
+            let error = format!("there is no answer: {reason}");
+            return self.finish(now, Status::Failed, None, Some(error));
+        };
+        let (text, model) = (best.text.clone(), &best.model);
+        let letter = prompt::letter(best.member);
+        self.notes.push(format!(
+            "the run ended before the synthesis: {reason}; this is the best answer so far, by {letter} ({model})"
+        ));
+        self.degraded = Some(reason);
+        let event = Event::SynthesisDelta { text: text.clone() };
+        self.out.push_back(Output::Emit(event));
+        self.finish(now, Status::Completed, Some(text), None);
     }
 
     fn call(&mut self, now: Timestamp, member: usize) {

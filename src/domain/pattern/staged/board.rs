@@ -8,7 +8,6 @@ use crate::domain::analysis::{Member, Plan, Stage, StageAnswer, Who};
 use crate::domain::chat::{Brief, Delta, Peer, Request, Task};
 use crate::domain::event::{Estimate, Event, StageInfo, Totals};
 use crate::domain::id::AnalysisId;
-use crate::domain::money::MicroDollars;
 use crate::domain::pattern::CallId;
 use crate::domain::prompt;
 
@@ -119,13 +118,22 @@ impl Board {
         totals
     }
 
-    pub fn out_of_budget(&self) -> bool {
-        let spent = self
-            .results
-            .values()
-            .filter_map(|result| result.cost)
-            .fold(MicroDollars(0), MicroDollars::plus);
-        self.plan.budget.is_some_and(|budget| spent > budget)
+    /// The newest stage's answer (a review is none) of the member that would write the synthesis, else of
+    /// the first that has one.
+    pub fn best_answer(&self) -> Option<&StageAnswer> {
+        let is_answer = |result: &&StageAnswer| {
+            let task = self.plan.stages.get(result.stage).map(|stage| stage.task);
+            result.answered() && task != Some(Task::Review)
+        };
+        let answers: Vec<_> = self.results.values().filter(is_answer).collect();
+        let newest = answers.iter().map(|result| result.stage).max()?;
+        let mut of_newest = answers.into_iter().filter(|one| one.stage == newest);
+        let first = of_newest.next()?;
+        let chosen = &self.plan.synthesiser.model;
+        std::iter::once(first)
+            .chain(of_newest)
+            .find(|one| one.model == *chosen)
+            .or(Some(first))
     }
 
     /// Texts of the newest stage before `stage` in which anybody answered, by member.

@@ -21,9 +21,10 @@ impl Staged {
         } else {
             self.started
         };
-        let totals = self
+        let mut totals = self
             .board
             .totals(now.since(began).as_millis() as u64, &self.notes);
+        totals.degraded = self.degraded.clone();
         let reason = error.clone().unwrap_or_default();
         self.out.push_back(Output::Emit(match status {
             Status::Completed => Event::Completed(totals.clone()),

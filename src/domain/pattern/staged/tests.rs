@@ -7,6 +7,7 @@ use crate::domain::analysis::{CacheUse, Member, Stage, Who};
 use crate::domain::chat::{Bill, Finish, Request, Task, Usage};
 use crate::domain::money::{MicroDollars, Price};
 use crate::domain::parameters::Parameters;
+use crate::domain::pattern::Claim;
 
 fn member(model: &str) -> Member {
     Member {
@@ -139,6 +140,7 @@ fn drain(machine: &mut Staged) -> Vec<Output> {
     loop {
         match machine.poll() {
             Output::Wait(_) => return all,
+            Output::Reserve { .. } => machine.handle(machine.stage_started, Input::Granted),
             output => all.push(output),
         }
     }
@@ -376,12 +378,18 @@ fn a_call_that_never_ends_is_given_up() {
 #[test]
 fn a_restored_run_asks_only_what_is_missing() {
     let mut first = machine(four());
-    first.handle(at(0), Input::Started);
-    first.handle(at(1), answered(0, 0, "A"));
-    first.handle(at(1), answered(0, 1, "B"));
-    first.handle(at(1), failed(0, 2));
-    first.handle(at(2), answered(1, 0, "M"));
-    let kept = drain(&mut first).into_iter().filter_map(|output| {
+    let mut outputs = Vec::new();
+    for input in [
+        Input::Started,
+        answered(0, 0, "A"),
+        answered(0, 1, "B"),
+        failed(0, 2),
+        answered(1, 0, "M"),
+    ] {
+        first.handle(at(1), input);
+        outputs.extend(drain(&mut first));
+    }
+    let kept = outputs.into_iter().filter_map(|output| {
         if let Output::Keep(kept) = output {
             Some(*kept)
         } else {
@@ -397,7 +405,7 @@ fn a_restored_run_asks_only_what_is_missing() {
 }
 
 #[test]
-fn money_is_counted_once_and_bounds_the_run() {
+fn what_the_cache_gives_is_free() {
     let mut capped = machine(Plan {
         budget: Some(MicroDollars(30)),
         ..two(&["a", "b"], "s")
@@ -424,16 +432,90 @@ fn money_is_counted_once_and_bounds_the_run() {
             .any(|output| matches!(output, Output::Call(..))),
         "20 spent, 30 allowed, the cache is free"
     );
-    let mut broke = machine(Plan {
-        budget: Some(MicroDollars(30)),
-        ..two(&["a", "b"], "s")
+}
+
+#[test]
+fn a_failed_call_costs_what_it_took() {
+    let mut run = machine(two(&["a", "b"], "s"));
+    told(&mut run, 0, Input::Started);
+    told(&mut run, 1, answered(0, 0, "x"));
+    let call = CallId {
+        stage: 0,
+        member: 1,
+    };
+    let error = CallError::new(CallErrorKind::Truncated, "cut");
+    let cut = Input::Failed {
+        call,
+        error,
+        bill: bill(),
+    };
+    run.handle(at(1), cut);
+    run.handle(at(1), Input::Cancelled("enough".into()));
+    let totals = drain(&mut run).into_iter().find_map(|output| match output {
+        Output::Done(outcome) => Some(outcome.totals),
+        _ => None,
     });
-    told(&mut broke, 0, Input::Started);
-    told(&mut broke, 1, answered(0, 0, "x"));
+    let totals = totals.unwrap();
     assert_eq!(
-        told(&mut broke, 1, answered(0, 1, "y")),
-        ["-initial 2/0", "failed None"]
+        (totals.cost_usd, totals.usage.input),
+        (MicroDollars(40), 20)
     );
+}
+
+/// Handles everything up to the next question for money, and gives what it would take.
+fn asked(machine: &mut Staged) -> Vec<Claim> {
+    loop {
+        match machine.poll() {
+            Output::Reserve { calls, .. } => return calls,
+            Output::Wait(_) | Output::Done(_) => panic!("nothing was asked for"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_run_without_money_ends_with_the_best_it_has() {
+    let denied = || Input::Denied("the money is used up".into());
+    let mut poor = machine(four());
+    poor.handle(at(0), Input::Started);
+    let claims = asked(&mut poor);
+    let models: Vec<&str> = claims.iter().map(|claim| claim.model.as_str()).collect();
+    assert_eq!(models, ["a", "b", "c"]);
+    assert!(
+        claims
+            .iter()
+            .all(|claim| claim.input > 0 && claim.cost.is_some())
+    );
+    assert_eq!(told(&mut poor, 1, denied()), ["failed None"]);
+
+    let mut run = machine(four());
+    told(&mut run, 0, Input::Started);
+    for member in 0..3 {
+        run.handle(at(1), answered(0, member, &format!("draft {member}")));
+    }
+    asked(&mut run);
+    run.handle(at(1), Input::Granted);
+    for member in 0..3 {
+        run.handle(at(2), answered(1, member, "review"));
+    }
+    asked(&mut run);
+    run.handle(at(2), denied());
+    let outcome = drain(&mut run).into_iter().find_map(|output| match output {
+        Output::Done(outcome) => Some(*outcome),
+        _ => None,
+    });
+    let outcome = outcome.unwrap();
+    // A review is no answer.
+    assert_eq!(outcome.synthesis.as_deref(), Some("draft 0"));
+    assert_eq!(outcome.status, Status::Completed);
+    assert_eq!(
+        outcome.totals.degraded.as_deref(),
+        Some("the money is used up")
+    );
+    assert!(outcome.totals.notes[0].contains("by A (a)"), "{outcome:?}");
+    // An answer to what was not asked changes nothing any more.
+    run.handle(at(3), Input::Granted);
+    assert_eq!(run.poll(), Output::Wait(None));
 }
 
 proptest! {

@@ -1,0 +1,154 @@
+//! What people use and what they may: their days, their calls, their budgets. Whether a run may begin is
+//! asked here; whether it may go on, the engine asks before each stage.
+
+use super::{App, Error, Kind, Result};
+use crate::domain::analysis::Plan;
+use crate::domain::id::UserId;
+use crate::domain::money::MicroDollars;
+use crate::domain::pattern::estimate::{self, CallEstimate};
+use crate::domain::time::Timestamp;
+use crate::domain::usage::{Amount, Limits, Over, allow, allow_run};
+pub use crate::engine::Standing;
+pub use crate::store::calls::Call;
+pub use crate::store::usage::{Day, Person};
+use crate::store::{audit, budgets, calls, usage, users};
+
+/// Use cases around usage and budgets.
+pub struct Usage<'a>(pub(super) &'a App);
+
+impl Usage<'_> {
+    /// Where a person stands with their budgets.
+    pub async fn standing(&self, user: &UserId) -> Result<Standing> {
+        Ok(self.0.engine.standing(user).await?)
+    }
+
+    /// What a person used of each model, newest day first.
+    pub async fn days(&self, user: &UserId, from: i64, to: i64) -> Result<Vec<Day>> {
+        let user = user.clone();
+        let found = self
+            .0
+            .store
+            .read(move |db| usage::of_user(db, &user, from, to));
+        Ok(found.await?)
+    }
+
+    /// What everybody used in a time, dearest first.
+    pub async fn people(&self, from: i64, to: i64) -> Result<Vec<Person>> {
+        let found = self.0.store.read(move |db| usage::of_all(db, from, to));
+        Ok(found.await?)
+    }
+
+    /// A person's calls, newest first, older than a line.
+    pub async fn calls(&self, user: &UserId, limit: u32, before: Option<i64>) -> Result<Vec<Call>> {
+        let user = user.clone();
+        let found = self
+            .0
+            .store
+            .read(move |db| calls::latest(db, Some(&user), limit, before));
+        Ok(found.await?)
+    }
+
+    /// The limits that were set for a person; none where the installation's hold.
+    pub async fn budget(&self, user: &UserId) -> Result<Option<Limits>> {
+        let user = user.clone();
+        let found = self.0.store.read(move |db| {
+            let known = users::by_id(db, &user)?.is_some();
+            Ok((known, budgets::of_user(db, &user)?))
+        });
+        let (known, limits) = found.await?;
+        known.then_some(limits).ok_or_else(no_account)
+    }
+
+    /// Sets a person's limits, or takes them away so that the installation's hold.
+    pub async fn set_budget(
+        &self,
+        user: &UserId,
+        limits: Option<Limits>,
+        entry: audit::Entry,
+    ) -> Result<()> {
+        self.budget(user).await?;
+        let user = user.clone();
+        let changed = self.0.store.write(move |db| {
+            match limits {
+                Some(limits) => budgets::put(db, &user, &limits)?,
+                None => drop(budgets::delete(db, &user)?),
+            }
+            audit::append(db, &entry)
+        });
+        Ok(changed.await?)
+    }
+
+    /// Refuses a run that would exceed its own budget or its person's.
+    pub async fn afford(
+        &self,
+        user: Option<&UserId>,
+        plan: &Plan,
+        calls: &[CallEstimate],
+        now: Timestamp,
+    ) -> Result<()> {
+        let unpriced = calls.iter().filter(|call| call.cost_usd.is_none());
+        let mut unpriced = unpriced.map(|call| call.model.as_str());
+        let all = self.wanted(None, calls);
+        if plan.budget.is_some()
+            && let Some(model) = unpriced.next()
+        {
+            return Err(unknown_price(model, "leave out budget_usd"));
+        }
+        allow_run(plan.budget, MicroDollars(0), all.cost).map_err(over)?;
+        let Some(user) = user else { return Ok(()) };
+        let Standing {
+            limits,
+            spent,
+            reserved,
+        } = self.standing(user).await?;
+        let is_own = |model: &str| self.0.llm.own_key(Some(user), model);
+        if limits.bound_cost()
+            && let Some(model) = unpriced.find(|model| !is_own(model))
+        {
+            return Err(unknown_price(
+                model,
+                "ask an administrator to lift the budget",
+            ));
+        }
+        let wanted = self.wanted(Some(user), calls);
+        allow(&limits, &spent, reserved, wanted, now).map_err(over)
+    }
+
+    // What a run is expected to take, but at least what is set aside for its first stage: without that it
+    // would end before it has begun.
+    fn wanted(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> Amount {
+        let is_own = |call: &&CallEstimate| {
+            user.is_some_and(|user| self.0.llm.own_key(Some(user), &call.model))
+        };
+        let house = calls.iter().filter(|call| !is_own(call));
+        let house: Vec<CallEstimate> = house.cloned().collect();
+        let (expected, first) = (estimate::total(calls), estimate::first_bound(calls));
+        let (paid, paid_first) = (estimate::known_cost(&house), estimate::first_bound(&house));
+        Amount {
+            cost: paid.max(paid_first.cost),
+            tokens: first
+                .tokens
+                .max(expected.input_tokens + expected.output_tokens),
+        }
+    }
+}
+
+fn over(over: Over) -> Error {
+    Error::new(Kind::BudgetExceeded, over.to_string()).resolve(
+        "choose fewer or cheaper models, set max_tokens, raise the budget, or wait until it begins anew",
+    )
+}
+
+fn unknown_price(model: &str, instead: &str) -> Error {
+    Error::new(
+        Kind::BudgetExceeded,
+        format!("the price of {model} is not known, so a budget in dollars cannot be kept"),
+    )
+    .resolve(format!(
+        "choose models with a known price, set this one's, or {instead}"
+    ))
+}
+
+fn no_account() -> Error {
+    Error::new(Kind::Missing, "there is no such account")
+}

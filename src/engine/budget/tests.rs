@@ -1,0 +1,192 @@
+//! Runs of chance against one store: whatever happens to their calls, nothing stays set aside and no
+//! budget is exceeded by more than the margin.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::chat::{Bill, Usage};
+use crate::domain::id::AnalysisId;
+use crate::domain::money::Price;
+use crate::domain::pattern::CallId;
+use crate::domain::time::Timestamp;
+use crate::domain::usage::{Charge, Ended, MARGIN_PERCENT};
+use crate::domain::user::{Role, User};
+use crate::store::{Settings, calls, users};
+
+const PRICE: Price = Price {
+    input: 1.0,
+    output: 1.0,
+    cached_input: None,
+};
+
+struct Folder(std::path::PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn store() -> (Folder, Store, UserId) {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("quire-budget-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&path).unwrap();
+    let settings = Settings {
+        path: path.join("quire.db"),
+    };
+    let store = Store::open(&settings).unwrap();
+    let id = UserId::new(Timestamp::from_millis(1), 1);
+    let user = User {
+        id: id.clone(),
+        email: "ada@example.org".into(),
+        name: String::new(),
+        role: Role::User,
+        disabled: false,
+        created: Timestamp::from_millis(1),
+        last_login: None,
+        password_hash: String::new(),
+    };
+    store.write_now(move |db| users::insert(db, &user)).unwrap();
+    (Folder(path), store, id)
+}
+
+fn claim(member: usize, tokens: u64) -> (Claim, bool) {
+    let call = CallId { stage: 0, member };
+    let claim = Claim {
+        call,
+        model: "p/m".into(),
+        input: tokens,
+        output: 0,
+        cost: Some(MicroDollars(tokens as i64)),
+    };
+    (claim, false)
+}
+
+/// Stores what a call took, as the journal does.
+fn bill(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: Ended) {
+    let charge = Charge {
+        call,
+        model: "p/m".into(),
+        at: clock::now(),
+        ended,
+        bill: Bill {
+            usage: Usage {
+                input: tokens,
+                ..Usage::default()
+            },
+            tries: 1,
+            ..Bill::default()
+        },
+        price: Some(PRICE),
+        own_key: false,
+    };
+    let (user, analysis) = (user.clone(), AnalysisId::new(clock::now(), 1));
+    let stored = store.write_now(move |db| {
+        calls::insert(db, Some(&user), &analysis, &charge)?;
+        usage::add(db, &user, clock::now().day(), &charge)
+    });
+    stored.unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_order_ends_with_nothing_set_aside_and_within_the_cap(
+        steps in proptest::collection::vec((0usize..3, 0usize..4, 1u64..400, 0u64..=100 + MARGIN_PERCENT, any::<bool>()), 1..40),
+        cap in 100u64..2000,
+        run_cap in 100i64..2000,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (_folder, store, user) = store();
+            let limits = Limits { day_tokens: Some(cap), ..Limits::default() };
+            let book = Arc::new(Book::new(store.clone(), limits));
+            let terms = Terms { budget: Some(MicroDollars(run_cap)), ..Terms::default() };
+            let mut purses: Vec<Purse> = (0..3)
+                .map(|_| Purse::new(book.clone(), Some(user.clone()), &terms))
+                .collect();
+            // What was granted and is under way, by run.
+            let mut open: Vec<Vec<(CallId, u64)>> = vec![Vec::new(); 3];
+            let mut of_run = [0u64; 3];
+            for (number, (run, what, tokens, percent, flushes)) in steps.into_iter().enumerate() {
+                match what {
+                    // A stage begins, or a fallback.
+                    0 | 1 => {
+                        let asked = claim(number, tokens);
+                        let call = asked.0.call;
+                        if purses[run].reserve(&[asked]).await.is_ok() {
+                            open[run].push((call, tokens));
+                        }
+                    }
+                    // A call ends: answered, failed or stopped, with a bill near what was set aside.
+                    2 => if let Some((call, reserved)) = open[run].pop() {
+                        let took = reserved * percent / 100;
+                        bill(&store, &user, call, took, Ended::Failed);
+                        purses[run].close(call, MicroDollars(took as i64));
+                        of_run[run] += took;
+                        if flushes {
+                            purses[run].stored();
+                        }
+                    }
+                    // The run is over: what is open costs nothing any more.
+                    _ => {
+                        open[run].clear();
+                        of_run[run] = 0;
+                        purses[run] = Purse::new(book.clone(), Some(user.clone()), &terms);
+                    }
+                }
+            }
+            let (id, today) = (user.clone(), clock::now().day());
+            let spent = store.read(move |db| usage::spent(db, &id, today)).await.unwrap();
+            let with_margin = |cap: u64| cap + cap * MARGIN_PERCENT / 100;
+            assert!(spent.day.tokens <= with_margin(cap), "{spent:?} of {cap}");
+            assert!(of_run.iter().all(|took| *took <= with_margin(run_cap as u64)), "{of_run:?}");
+            drop(purses);
+            assert_eq!(book.holders(), 0);
+            store.close().await;
+        });
+    }
+}
+
+#[test]
+fn what_cannot_be_reckoned_is_refused_where_dollars_are_bound() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (_folder, store, user) = store();
+        for (limits, budget, own_key, refused) in [
+            (Limits::default(), None, false, false),
+            (Limits::default(), Some(9), false, true),
+            (Limits::default(), Some(9), true, true),
+            (of_a_day(9), None, false, true),
+            (of_a_day(9), None, true, false),
+        ] {
+            let book = Arc::new(Book::new(store.clone(), limits));
+            let terms = Terms {
+                budget: budget.map(MicroDollars),
+                ..Terms::default()
+            };
+            let mut purse = Purse::new(book, Some(user.clone()), &terms);
+            let mut asked = claim(0, 5);
+            asked.0.cost = None;
+            asked.1 = own_key;
+            let said = purse.reserve(&[asked]).await;
+            assert_eq!(said.is_err(), refused, "{limits:?} {budget:?} {own_key}");
+            if let Err(reason) = said {
+                assert!(reason.contains("p/m"), "{reason}");
+            }
+        }
+        store.close().await;
+    });
+}
+
+fn of_a_day(micro: i64) -> Limits {
+    Limits {
+        day_cost: Some(MicroDollars(micro)),
+        ..Limits::default()
+    }
+}
