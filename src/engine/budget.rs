@@ -202,6 +202,11 @@ impl Purse {
         }
     }
 
+    /// Calls are over that have not been stored.
+    pub fn is_waiting(&self) -> bool {
+        self.over != Amount::default()
+    }
+
     /// What the calls took that are over has been stored.
     pub fn stored(&mut self) {
         let over = std::mem::take(&mut self.over);

@@ -174,7 +174,9 @@ impl Driver {
 
     async fn reserve(&mut self, calls: Vec<Claim>) -> Result<(), StoreError> {
         // What has ended is then spent, and no longer set aside.
-        self.flush().await?;
+        if self.purse.is_waiting() {
+            self.flush().await?;
+        }
         let own_key = |claim: Claim| {
             let own = self.shared.llm.own_key(self.user.as_ref(), &claim.model);
             (claim, own)

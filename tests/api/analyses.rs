@@ -294,7 +294,7 @@ fn a_budget_is_kept_before_anything_is_spent() {
     );
     let mut client = server.user("ada@example.com");
     for (model, word) in [
-        ("openai/gpt-4o", "over its budget"),
+        ("openai/gpt-4o", "budget of this analysis"),
         ("p/unpriced", "not known"),
     ] {
         let answer = client.post(
