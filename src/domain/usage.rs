@@ -85,6 +85,7 @@ pub fn price_of(model: &Model) -> Option<Price> {
         input: 0.0,
         output: 0.0,
         cached_input: None,
+        long: None,
     };
     let is_local = LOCAL.contains(&model.provider.as_str());
     model.price.or(is_local.then_some(free))

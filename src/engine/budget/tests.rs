@@ -17,6 +17,7 @@ const PRICE: Price = Price {
     input: 1.0,
     output: 1.0,
     cached_input: None,
+    long: None,
 };
 
 struct Folder(std::path::PathBuf);
