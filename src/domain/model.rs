@@ -56,6 +56,14 @@ pub struct Model {
     pub strength: u32,
 }
 
+impl Model {
+    /// Whether this is one of its other names.
+    pub fn answers_to(&self, name: &str) -> bool {
+        let mut aliases = self.aliases.iter();
+        aliases.any(|alias| alias.eq_ignore_ascii_case(name))
+    }
+}
+
 /// How a model is told how much to think, in its vendor's own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

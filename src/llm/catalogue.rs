@@ -1,7 +1,7 @@
 //! Which models a provider offers, and what is known of each: the data of `domain::catalogue` under what
 //! the provider's own list says. Asks nobody.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use super::Provider;
@@ -34,10 +34,14 @@ impl Known {
     /// catalogue's. Of its own list those that we know come first, and what cannot chat is left out.
     pub fn models_of(&self, provider: &Provider, state: &State) -> Vec<Model> {
         let names = self.names_of(provider, &state.listed);
-        names
-            .iter()
-            .map(|name| self.describe(provider, name, state))
-            .collect()
+        let listed = state.listed.iter();
+        let listed: HashMap<&str, &Listed> =
+            listed.map(|model| (model.name.as_str(), model)).collect();
+        let known = |name: &&str| {
+            let listed = listed.get(name).copied();
+            self.known(provider, name, listed, state.checked)
+        };
+        names.iter().map(known).collect()
     }
 
     fn names_of<'a>(&'a self, provider: &'a Provider, listed: &'a [Listed]) -> Vec<&'a str> {
@@ -58,10 +62,34 @@ impl Known {
         names
     }
 
+    /// What a name means at a provider that takes any name and has not said what it has: somebody else's
+    /// server under a vendor's name most often has that vendor's models.
+    pub fn presumed(&self, provider: &Provider, name: &str, state: &State) -> Option<Model> {
+        if provider.models.is_some() || !state.listed.is_empty() {
+            return None;
+        }
+        let names = self.catalogue().names_of(&provider.id);
+        let mut models = names.map(|own| self.describe(provider, own, state));
+        models.find(|model| {
+            let bare = model.id.split_once('/').map(|(_, bare)| bare);
+            bare == Some(name) || model.answers_to(name)
+        })
+    }
+
     /// A model of a provider: what is known of it, if only its name.
     pub fn describe(&self, provider: &Provider, name: &str, state: &State) -> Model {
         let listed = state.listed.iter().find(|model| model.name == name);
-        let seen = listed.map(|listed| seen(listed, state.checked));
+        self.known(provider, name, listed, state.checked)
+    }
+
+    fn known(
+        &self,
+        provider: &Provider,
+        name: &str,
+        listed: Option<&Listed>,
+        checked: Option<Timestamp>,
+    ) -> Model {
+        let seen = listed.map(|listed| seen(listed, checked));
         self.catalogue()
             .describe(&provider.id, name, seen.unwrap_or_default())
     }

@@ -66,6 +66,15 @@ impl Llm {
         if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
             return None;
         }
+        if let Some((entry, rest)) = self.0.registry.resolve(user, name)
+            && !rest.is_empty()
+        {
+            let names = entry.provider.models.as_ref();
+            let offers = names.is_none_or(|names| names.iter().any(|name| name == rest));
+            if offers {
+                return Some(self.0.known.describe(&entry.provider, rest, &entry.state()));
+            }
+        }
         let models: Vec<Model> = self
             .models(user)
             .into_iter()
@@ -74,28 +83,24 @@ impl Llm {
         if let Some(model) = models.iter().find(|model| model.id == name) {
             return Some(model.clone());
         }
-        if let Some((entry, rest)) = self.0.registry.resolve(user, name)
-            && entry.provider.models.is_none()
-            && !rest.is_empty()
-        {
-            return Some(self.0.known.describe(&entry.provider, rest, &entry.state()));
-        }
+        // Ollama lists what it calls by the bare name with a tag.
         let is_bare = |model: &&Model| {
-            model
-                .id
-                .split_once('/')
-                .is_some_and(|(_, bare)| bare == name)
+            let bare = model.id.split_once('/').map_or("", |(_, bare)| bare);
+            bare == name || bare.strip_suffix(":latest") == Some(name)
         };
         let bare: Vec<&Model> = models.iter().filter(is_bare).collect();
         match bare.as_slice() {
             [one] => Some((*one).clone()),
             // Aliases may be shared by models of several providers: the first configured one answers.
             [] => {
-                let has_alias = |model: &&Model| {
-                    let mut aliases = model.aliases.iter();
-                    aliases.any(|alias| alias.eq_ignore_ascii_case(name))
+                let named = models.iter().find(|model| model.answers_to(name));
+                let presumed = || {
+                    let entries = self.0.registry.of(user).into_iter();
+                    let mut named = entries
+                        .map(|entry| self.0.known.presumed(&entry.provider, name, &entry.state()));
+                    named.find_map(|model| model)
                 };
-                models.iter().find(has_alias).cloned()
+                named.cloned().or_else(presumed)
             }
             _ => None,
         }

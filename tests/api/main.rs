@@ -9,6 +9,7 @@ mod durability;
 mod fanout;
 mod history;
 mod limits;
+mod models;
 mod provider_keys;
 mod providers;
 mod resilience;

@@ -1,0 +1,109 @@
+//! What is told of models: the built-in sheet, what a provider says of its own, an admin's sheet over both.
+
+use serde_json::{Value, json};
+
+use crate::support::Client;
+use crate::support::provider::{Provider, on};
+use crate::support::script::{saying, server, short_with};
+
+const LIST: &str = r#"{"data": [
+    {"id": "new-one", "context_length": 64000, "architecture": {"input_modalities": ["text", "image"]},
+     "pricing": {"prompt": "0.000002", "completion": "0.000004"}, "supported_parameters": ["temperature", "max_tokens"]},
+    {"id": "gpt-5", "pricing": {"prompt": "0.000009", "completion": "0.00001"}},
+    {"id": "gpt-4o", "pricing": {"prompt": "0.000009", "completion": "0.00001"}},
+    {"id": "text-embedding-9"}]}"#;
+
+fn told(client: &mut Client, id: &str) -> Value {
+    let listed = client.get("/api/available-models").json();
+    let mut models = listed.as_array().unwrap().iter();
+    models
+        .find(|model| model["id"] == id)
+        .cloned()
+        .unwrap_or_default()
+}
+
+#[test]
+fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_sheet() {
+    let provider = Provider::script([on("GET models").status(200, "application/json", LIST)]);
+    let url = provider.base_url();
+    let sheet = std::env::temp_dir().join(format!("quire-sheet-{}.json", std::process::id()));
+    let own = json!({ "models": [
+        { "id": "openai/gpt-4o", "price": { "input": 1, "output": 2 }, "price_of": "2026-11-20", "aliases": ["house"] },
+    ] });
+    std::fs::write(&sheet, own.to_string()).unwrap();
+    let server = server(
+        &provider,
+        &[
+            ("OPENAI_API_KEY", "sk-test"),
+            ("OPENAI_BASE_URL", &url),
+            ("QUIRE_PROVIDERS", "[]"),
+            ("QUIRE_MODELS", sheet.to_str().unwrap()),
+        ],
+    );
+    let mut admin = server.user("admin@example.org");
+    assert_eq!(admin.post("/api/llm/health-check", json!({})).status, 200);
+    let new = told(&mut admin, "openai/new-one");
+    assert_eq!(
+        (
+            &new["context_window"],
+            &new["vision"],
+            &new["price"]["output"],
+            &new["parameters"]
+        ),
+        (
+            &json!(64_000),
+            &json!(true),
+            &json!(4.0),
+            &json!(["temperature", "max_tokens"])
+        ),
+        "{new}"
+    );
+    let known = told(&mut admin, "openai/gpt-5");
+    assert_eq!(
+        (
+            &known["price"]["input"],
+            &known["family"],
+            &known["structured"],
+            &known["efforts"][0]
+        ),
+        (
+            &json!(9.0),
+            &json!("gpt"),
+            &json!("native"),
+            &json!("minimal")
+        ),
+        "{known}"
+    );
+    // The day on which the provider said so.
+    for model in [&new, &known] {
+        assert_eq!(model["price_of"].as_str().unwrap().len(), 10, "{model}");
+        assert_ne!(model["price_of"], "2026-11-20");
+    }
+    let set = told(&mut admin, "openai/gpt-4o");
+    assert_eq!(
+        (&set["price"]["input"], &set["price_of"], &set["vision"]),
+        (&json!(1.0), &json!("2026-11-20"), &json!(true)),
+        "{set}"
+    );
+    assert_eq!(told(&mut admin, "openai/text-embedding-9"), Value::Null);
+    std::fs::remove_file(&sheet).unwrap();
+}
+
+#[test]
+fn an_effort_is_asked_for_in_a_word_that_the_model_knows() {
+    let provider = Provider::script([on("gpt-5").sse(&saying("Eighty grams."))]);
+    let url = provider.base_url();
+    let settings = [
+        ("OPENAI_API_KEY", "sk-test"),
+        ("OPENAI_BASE_URL", url.as_str()),
+    ];
+    let server = server(&provider, &settings);
+    let mut client = server.user("ada@example.com");
+    let wanted = json!({ "parameters": { "reasoning_effort": "max", "temperature": 0.5 } });
+    // An old name means the model.
+    let answer = client.post("/api/analyze", short_with(&["gpt5"], wanted));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let body = provider.asked().remove(0).body;
+    assert_eq!(body["reasoning_effort"], "high", "{body}");
+    assert!(body["temperature"].is_null(), "{body}");
+}
