@@ -76,6 +76,8 @@ pub(super) fn ask_once(
         asking.entry.hold_back(asking.name, wait, clock::now());
     }
     let content_type = header("content-type").unwrap_or_default();
+    // An answer takes minutes, and the question may be whole documents.
+    drop((outgoing, parts));
     let mut stream = Stream::new(kind);
     receive(
         &mut reader,

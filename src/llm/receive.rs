@@ -24,7 +24,7 @@ pub(super) fn receive(
     if content_type.contains("html") {
         return Err(fault::web_page());
     }
-    let mut buffer = [0; 8 * 1024];
+    let mut buffer = [0; 4 * 1024];
     let mut decoder = Frames::of(stream);
     let mut total = 0;
     while !stream.is_over() && !slot.is_cancelled() {
@@ -193,8 +193,8 @@ mod tests {
     fn pieces_that_come_together_are_told_together() {
         let (deltas, result) = received(EVENTS.as_bytes(), "text/event-stream");
         assert_eq!(result, Ok(()));
-        // One a read of 8 KiB, and one more where reasoning turns into text.
-        assert!(deltas.len() <= EVENTS.len() / 8192 + 2, "{}", deltas.len());
+        // One a read of 4 KiB, and one more where reasoning turns into text.
+        assert!(deltas.len() <= EVENTS.len() / 4096 + 2, "{}", deltas.len());
         let text: String = deltas
             .iter()
             .filter_map(|delta| match delta {

@@ -276,7 +276,7 @@ pub(super) fn agent(settings: &Settings) -> ureq::Agent {
         .timeout_per_write(Some(settings.idle))
         .tls_config(tls(settings))
         .input_buffer_size(8 * 1024)
-        .output_buffer_size(8 * 1024)
+        .output_buffer_size(4 * 1024)
         .max_response_header_size(32 * 1024)
         .max_idle_connections(0)
         .max_idle_connections_per_host(0)
