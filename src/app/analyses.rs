@@ -2,18 +2,19 @@
 //! driving the engine's; here stands what a person may ask for and what is checked first.
 
 mod check;
+mod forecast;
 mod material;
 
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::crypto;
-use crate::domain::analysis::{Analysis, NewAnalysis, Plan, StageAnswer, Status};
+use crate::domain::analysis::{Analysis, NewAnalysis, StageAnswer, Status};
 use crate::domain::chat::Usage;
 use crate::domain::event::Estimate;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Output;
-use crate::domain::pattern::estimate::{self, CallEstimate};
+use crate::domain::pattern::estimate;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
@@ -25,6 +26,7 @@ use crate::store::audit::{self, Entry};
 use crate::store::{StoreError, Writer, analyses, events};
 
 pub use check::Wanted;
+pub use forecast::Forecast;
 pub(super) use material::Material;
 
 /// Use cases around analyses.
@@ -47,15 +49,6 @@ pub struct Report {
     pub analysis: Analysis,
     /// By stage and member.
     pub answers: Vec<StageAnswer>,
-}
-
-/// What an analysis would take.
-#[derive(Debug, Clone)]
-pub struct Forecast {
-    /// How it would be run.
-    pub plan: Plan,
-    /// Every call.
-    pub calls: Vec<CallEstimate>,
 }
 
 impl Analyses<'_> {
@@ -81,18 +74,6 @@ impl Analyses<'_> {
         };
         self.still_possible(Some(&caller.user), &new)?;
         self.begin(Some(caller.user.clone()), new, now).await
-    }
-
-    /// Tokens and cost before anything is spent.
-    pub async fn forecast(&self, caller: Option<&Caller>, wanted: Wanted) -> Result<Forecast> {
-        let new = self.check(caller, wanted).await?;
-        let user = caller.map(|caller| &caller.user);
-        let material = self.material(user, &new).await?;
-        let plan = self.0.plan(user, &new, material)?;
-        Ok(Forecast {
-            calls: estimate::calls(&plan),
-            plan,
-        })
     }
 
     async fn begin(&self, user: Option<UserId>, new: NewAnalysis, now: Timestamp) -> Result<Begun> {

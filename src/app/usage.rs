@@ -1,6 +1,7 @@
 //! What people use and what they may: their days, their calls, their budgets. Whether a run may begin is
 //! asked here; whether it may go on, the engine asks before each stage.
 
+use super::accounts::Visit;
 use super::{App, Error, Kind, Result};
 use crate::domain::analysis::Plan;
 use crate::domain::id::UserId;
@@ -62,11 +63,20 @@ impl Usage<'_> {
     /// Sets a person's limits, or takes them away so that the installation's hold.
     pub async fn set_budget(
         &self,
+        by: &UserId,
         user: &UserId,
         limits: Option<Limits>,
-        entry: audit::Entry,
+        visit: &Visit,
     ) -> Result<()> {
         self.budget(user).await?;
+        let action = match limits {
+            Some(_) => "budget.set",
+            None => "budget.removed",
+        };
+        let mut entry = visit.entry(Some(by), action, user.as_str());
+        if let Some(limits) = &limits {
+            entry.detail = serde_json::to_string(limits).map_err(Error::internal)?;
+        }
         let user = user.clone();
         let changed = self.0.store.write(move |db| {
             match limits {

@@ -2,6 +2,7 @@
 //! whether something more fits into them. Knows neither the clock nor the store.
 
 use std::fmt;
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
@@ -266,6 +267,19 @@ pub fn allow_run(
     }
 }
 
+/// A day as people write it: `2026-11-23`.
+pub fn day_text(day: i64) -> String {
+    let moment = Timestamp::from_millis(day.saturating_mul(86_400_000));
+    moment.to_string().chars().take(10).collect()
+}
+
+/// The inverse of `day_text`.
+pub fn parse_day(text: &str) -> Option<i64> {
+    let moment = humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).ok()?;
+    let since = moment.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs() / 86_400).ok()
+}
+
 /// When the UTC day of this moment is over.
 pub fn day_end(now: Timestamp) -> Timestamp {
     Timestamp::from_millis((now.day() + 1).saturating_mul(86_400_000))
@@ -386,6 +400,16 @@ mod tests {
         ] {
             assert_eq!(day_end(at(now)), at(day), "{now}");
             assert_eq!(month_end(at(now)), at(month), "{now}");
+        }
+    }
+
+    #[test]
+    fn days_are_written_and_read() {
+        for text in ["1970-01-01", "2024-02-29", "2026-11-23"] {
+            assert_eq!(parse_day(text).map(day_text).as_deref(), Some(text));
+        }
+        for text in ["", "2026-13-01", "2026-11-23T00:00:00Z", "1969-12-31", "x"] {
+            assert_eq!(parse_day(text), None, "{text}");
         }
     }
 

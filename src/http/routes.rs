@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::cx::Cx;
 use super::error::ApiError;
 use super::handlers::{
-    accounts, admin, analyses, api_keys, documents, health, models, pages, providers,
+    accounts, admin, analyses, api_keys, documents, health, models, pages, providers, usage,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -204,6 +204,13 @@ pub static ROUTES: &[Route] = &[
     admin(Delete, "/api/admin/providers/{id}",               h!(providers::remove_one)),
     admin(Post,   "/api/admin/providers/{id}/test",          h!(providers::test_one)).small(),
     admin(Post,   "/api/admin/breakers/reset",               h!(providers::reset)).small(),
+
+    // Usage and budgets.
+    user( Get,    "/api/usage",                              h!(usage::show)),
+    user( Get,    "/api/usage/calls",                        h!(usage::calls)),
+    admin(Get,    "/api/admin/users/{id}/budget",            h!(usage::budget_of)),
+    admin(Put,    "/api/admin/users/{id}/budget",            h!(usage::set_budget)).small(),
+    admin(Delete, "/api/admin/users/{id}/budget",            h!(usage::delete_budget)),
 
     // Documents.
     user( Post,   "/api/upload-document",                    h!(documents::upload)).upload(),

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::analysis_shape::{self as shape, Form};
+use super::usage;
 use crate::app::analyses::{Begun, CancelOnDrop, Query, Report, Wanted, Watch};
 use crate::app::{Error, Kind};
 use crate::clock;
@@ -159,6 +160,9 @@ pub async fn forecast(mut cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiEr
         .forecast(caller.as_ref(), body.wanted())
         .await?;
     let total = estimate::total(&forecast.calls);
+    let small = forecast.too_small.iter();
+    let small = small.map(|(model, window)| json!({"model": model, "context_window": window}));
+    let budget = forecast.standing.as_ref();
     Ok(Reply::json(&json!({
         "status": "success",
         "pattern": forecast.plan.pattern,
@@ -168,6 +172,11 @@ pub async fn forecast(mut cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiEr
         "calls": forecast.calls,
         "total": total,
         "input_tokens": total.input_tokens, "output_tokens": total.output_tokens, "cost_usd": total.cost_usd,
+        "upper_bound_usd": estimate::upper_bound(&forecast.calls),
+        "allowed": forecast.refused.is_none(),
+        "refusal": forecast.refused.as_ref().map(|refused| &refused.public),
+        "budget": budget.map(|standing| usage::budget(standing, cx.now)),
+        "context_too_small": small.collect::<Vec<Value>>(),
         "estimated": true,
     })))
 }

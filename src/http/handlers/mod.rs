@@ -11,3 +11,4 @@ pub mod health;
 pub mod models;
 pub mod pages;
 pub mod providers;
+pub mod usage;

@@ -1,0 +1,67 @@
+//! What an analysis would take, and whether it would be begun. Spends nothing and stores nothing.
+
+use std::collections::BTreeMap;
+
+use super::{Analyses, Wanted};
+use crate::app::usage::Standing;
+use crate::app::{Error, Kind, Result};
+use crate::clock;
+use crate::domain::analysis::Plan;
+use crate::domain::id::UserId;
+use crate::domain::pattern::estimate::{self, CallEstimate};
+use crate::domain::user::Caller;
+
+/// What an analysis would take.
+#[derive(Debug, Clone)]
+pub struct Forecast {
+    /// How it would be run.
+    pub plan: Plan,
+    /// Every call.
+    pub calls: Vec<CallEstimate>,
+    /// Where the person stands with their budgets; none for somebody without an account.
+    pub standing: Option<Standing>,
+    /// Why it would not be begun, where a budget is in the way.
+    pub refused: Option<Error>,
+    /// Models whose context window is too small, and the window.
+    pub too_small: Vec<(String, u64)>,
+}
+
+impl Analyses<'_> {
+    /// Tokens and cost before anything is spent.
+    pub async fn forecast(&self, caller: Option<&Caller>, wanted: Wanted) -> Result<Forecast> {
+        let new = self.check(caller, wanted).await?;
+        let user = caller.map(|caller| &caller.user);
+        let material = self.material(user, &new).await?;
+        let plan = self.0.plan(user, &new, material)?;
+        let calls = estimate::calls(&plan);
+        let usage = self.0.usage();
+        let standing = match user {
+            Some(user) => Some(usage.standing(user).await?),
+            None => None,
+        };
+        let refused = match usage.afford(user, &plan, &calls, clock::now()).await {
+            Err(refused) if refused.kind != Kind::BudgetExceeded => return Err(refused),
+            afforded => afforded.err(),
+        };
+        Ok(Forecast {
+            too_small: self.too_small(user, &calls),
+            standing,
+            refused,
+            calls,
+            plan,
+        })
+    }
+
+    // A window of 0 is one that is not known.
+    fn too_small(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> Vec<(String, u64)> {
+        let mut found = BTreeMap::new();
+        for call in calls {
+            let model = self.0.llm.find(user, &call.model);
+            let window = model.map_or(0, |model| model.context_window);
+            if window > 0 && call.input_tokens + call.output_tokens > window {
+                found.insert(call.model.clone(), window);
+            }
+        }
+        found.into_iter().collect()
+    }
+}

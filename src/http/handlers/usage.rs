@@ -1,0 +1,332 @@
+//! Usage and budgets over HTTP: days, calls, limits. Whose numbers these are is checked here; what they
+//! are is the app's.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::accounts::{done, private, visit};
+use crate::app::usage::{Call, Day, Standing};
+use crate::app::{Error, Kind};
+use crate::domain::id::UserId;
+use crate::domain::money::MicroDollars;
+use crate::domain::time::Timestamp;
+use crate::domain::usage::{Limits, day_end, day_text, month_end, month_start, parse_day};
+use crate::domain::user::{Caller, Role};
+use crate::http::cx::Cx;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+use crate::http::who::Admin;
+
+/// The longest time that is shown at once, in days.
+const MOST_DAYS: i64 = 400;
+
+/// GET /api/usage
+pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let today = cx.now.day();
+    let (from, to) = (
+        day(&cx, "from", month_start(today))?,
+        day(&cx, "to", today)?,
+    );
+    if from > to || to - from > MOST_DAYS {
+        let message = format!("must be at most {MOST_DAYS} days before `to`, and not after it");
+        return Err(Error::field(&["query", "from"], "out_of_range", message).into());
+    }
+    let user = match whose(&cx, &caller)? {
+        Whose::One(user) => user,
+        Whose::All => return everybody(&cx, from, to).await,
+    };
+    let usage = cx.app.usage();
+    let days = usage.days(&user, from, to).await?;
+    let totals = sum(days.iter());
+    let rows = match cx.query("group").as_deref() {
+        None | Some("") => days,
+        Some("day") => grouped(days, |row| (row.day, String::new())),
+        Some("model") => grouped(days, |row| (0, row.model.clone())),
+        Some(_) => {
+            let message = "must be day or model; left out: both";
+            return Err(Error::field(&["query", "group"], "value_error", message).into());
+        }
+    };
+    if wants_csv(&cx)? {
+        let lines = rows.iter().map(|row| (shown_day(row), &*row.model, row));
+        return Ok(csv(
+            "day,model",
+            lines.map(|(day, model, row)| (format!("{day},{}", cell(model)), row)),
+        ));
+    }
+    let standing = usage.standing(&user).await?;
+    let shown: Vec<Value> = rows.iter().map(shape).collect();
+    Ok(private(Reply::json(&json!({
+        "status": "success",
+        "user_id": user,
+        "from": day_text(from),
+        "to": day_text(to),
+        "usage": shown,
+        "totals": shape(&totals),
+        "budget": budget(&standing, cx.now),
+    }))))
+}
+
+async fn everybody(cx: &Cx, from: i64, to: i64) -> Result<Reply, ApiError> {
+    let people = cx.app.usage().people(from, to).await?;
+    if wants_csv(cx)? {
+        let lines = people.iter().map(|one| (one.user.to_string(), &one.sum));
+        return Ok(csv("user_id", lines));
+    }
+    let totals = sum(people.iter().map(|one| &one.sum));
+    let shown = people.iter().map(|one| {
+        let mut row = shape(&one.sum);
+        row["user_id"] = json!(one.user);
+        row
+    });
+    Ok(private(Reply::json(&json!({
+        "status": "success",
+        "from": day_text(from),
+        "to": day_text(to),
+        "users": shown.collect::<Vec<Value>>(),
+        "totals": shape(&totals),
+    }))))
+}
+
+/// GET /api/usage/calls
+pub async fn calls(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let (limit, cursor) = cx.page()?;
+    let cursor = cursor.map(|text| text.parse::<i64>()).transpose();
+    let cursor = cursor.map_err(|_| {
+        Error::field(
+            &["query", "cursor"],
+            "value_error",
+            "is no cursor of this list",
+        )
+    })?;
+    let user = match whose(&cx, &caller)? {
+        Whose::One(user) => user,
+        Whose::All => {
+            let message = "must be one account here";
+            return Err(Error::field(&["query", "user"], "value_error", message).into());
+        }
+    };
+    let found = cx.app.usage().calls(&user, limit, cursor).await?;
+    let next = found.last().filter(|_| found.len() == limit as usize);
+    let next = next.map(|call| call.id.to_string());
+    let shown: Vec<Value> = found.iter().map(call).collect();
+    Ok(private(Reply::json(
+        &json!({"calls": shown, "next_cursor": next}),
+    )))
+}
+
+/// GET /api/admin/users/{id}/budget
+pub async fn budget_of(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+    let user = id(cx.param("id"))?;
+    let own = cx.app.usage().budget(&user).await?;
+    let standing = cx.app.usage().standing(&user).await?;
+    let mut body = budget(&standing, cx.now);
+    body["user_id"] = json!(user);
+    body["own"] = json!(own.is_some());
+    Ok(private(Reply::json(&body)))
+}
+
+/// PUT /api/admin/users/{id}/budget. What is left out or null has no limit.
+pub async fn set_budget(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+    let limits: Limits = cx.json().await?;
+    for (name, amount) in [
+        ("day_usd", limits.day_cost),
+        ("month_usd", limits.month_cost),
+    ] {
+        if amount.is_some_and(|amount| amount < MicroDollars(0)) {
+            let message = "must not be less than nothing";
+            return Err(Error::field(&["body", name], "out_of_range", message).into());
+        }
+    }
+    let (user, by) = (id(cx.param("id"))?, &admin.caller().user);
+    let usage = cx.app.usage();
+    usage
+        .set_budget(by, &user, Some(limits), &visit(&cx))
+        .await?;
+    let standing = cx.app.usage().standing(&user).await?;
+    Ok(private(Reply::json(&budget(&standing, cx.now))))
+}
+
+/// DELETE /api/admin/users/{id}/budget
+pub async fn delete_budget(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+    let (user, by) = (id(cx.param("id"))?, &admin.caller().user);
+    let usage = cx.app.usage();
+    usage.set_budget(by, &user, None, &visit(&cx)).await?;
+    done("the installation's limits hold for this account")
+}
+
+/// Limits, what is used of them, and when they begin anew.
+pub fn budget(standing: &Standing, now: Timestamp) -> Value {
+    json!({
+        "limits": standing.limits,
+        "spent": standing.spent,
+        "reserved": standing.reserved,
+        "day_resets_at": day_end(now),
+        "month_resets_at": month_end(now),
+    })
+}
+
+enum Whose {
+    One(UserId),
+    All,
+}
+
+// Other people's numbers are for admins.
+fn whose(cx: &Cx, caller: &Caller) -> Result<Whose, ApiError> {
+    let wanted = match cx.query("user").filter(|wanted| !wanted.is_empty()) {
+        None => return Ok(Whose::One(caller.user.clone())),
+        Some(wanted) => wanted,
+    };
+    if caller.role != Role::Admin && wanted != caller.user.as_str() {
+        return Err(ApiError::new(
+            Kind::Forbidden,
+            "what others use is for administrators",
+        ));
+    }
+    match wanted.as_str() {
+        "all" => Ok(Whose::All),
+        one => id(one).map(Whose::One),
+    }
+}
+
+fn id(text: &str) -> Result<UserId, ApiError> {
+    UserId::parse(text).ok_or_else(|| ApiError::new(Kind::Missing, "there is no such account"))
+}
+
+fn day(cx: &Cx, name: &str, default: i64) -> Result<i64, ApiError> {
+    let Some(text) = cx.query(name).filter(|text| !text.is_empty()) else {
+        return Ok(default);
+    };
+    let message = "must be a day such as 2026-11-23";
+    let wrong = || Error::field(&["query", name], "value_error", message).into();
+    parse_day(&text).ok_or_else(wrong)
+}
+
+fn wants_csv(cx: &Cx) -> Result<bool, ApiError> {
+    match cx.query("format").as_deref() {
+        None | Some("" | "json") => Ok(false),
+        Some("csv") => Ok(true),
+        Some(_) => {
+            Err(Error::field(&["query", "format"], "value_error", "must be json or csv").into())
+        }
+    }
+}
+
+fn add(sum: &mut Day, row: &Day) {
+    sum.calls += row.calls;
+    sum.failed += row.failed;
+    sum.input += row.input;
+    sum.output += row.output;
+    sum.cached += row.cached;
+    sum.reasoning += row.reasoning;
+    sum.cost = sum.cost.plus(row.cost);
+    sum.own_key = sum.own_key.plus(row.own_key);
+    sum.unpriced += row.unpriced;
+    sum.estimated += row.estimated;
+}
+
+fn sum<'a>(rows: impl Iterator<Item = &'a Day>) -> Day {
+    let mut sum = Day::default();
+    rows.for_each(|row| add(&mut sum, row));
+    sum
+}
+
+/// Rows of the same key added up; newest day first, then by model.
+fn grouped(rows: Vec<Day>, key: impl Fn(&Day) -> (i64, String)) -> Vec<Day> {
+    let mut sums: BTreeMap<(i64, String), Day> = BTreeMap::new();
+    for row in &rows {
+        let (day, model) = key(row);
+        let of_key = sums.entry((-day, model.clone())).or_insert_with(|| Day {
+            day,
+            model,
+            ..Day::default()
+        });
+        add(of_key, row);
+    }
+    sums.into_values().collect()
+}
+
+fn shown_day(row: &Day) -> String {
+    if row.day == 0 {
+        String::new()
+    } else {
+        day_text(row.day)
+    }
+}
+
+fn shape(row: &Day) -> Value {
+    let mut shown = json!({
+        "calls": row.calls,
+        "failed": row.failed,
+        "input_tokens": row.input,
+        "output_tokens": row.output,
+        "cached_tokens": row.cached,
+        "reasoning_tokens": row.reasoning,
+        "cost_usd": row.cost,
+        "own_key_usd": row.own_key,
+        "unpriced": row.unpriced,
+        "estimated": row.estimated,
+    });
+    if row.day != 0 {
+        shown["day"] = json!(day_text(row.day));
+    }
+    if !row.model.is_empty() {
+        shown["model"] = json!(row.model);
+    }
+    shown
+}
+
+fn call(call: &Call) -> Value {
+    let (charge, bill) = (&call.charge, &call.charge.bill);
+    json!({
+        "at": charge.at,
+        "analysis_id": call.analysis,
+        "stage": charge.call.stage,
+        "member": charge.call.member,
+        "model": charge.model,
+        "outcome": charge.ended,
+        "tries": bill.tries,
+        "usage": bill.usage,
+        "cost_usd": call.cost,
+        "price": charge.price,
+        "own_key": charge.own_key,
+        "latency_ms": bill.latency_ms,
+        "time_to_first_token_ms": bill.first_token_ms,
+    })
+}
+
+fn csv<'a>(key: &str, rows: impl Iterator<Item = (String, &'a Day)>) -> Reply {
+    let mut text = format!(
+        "{key},calls,failed,input_tokens,output_tokens,cached_tokens,reasoning_tokens,cost_usd,own_key_usd,unpriced,estimated\r\n"
+    );
+    for (key, row) in rows {
+        // Writing to a text cannot fail.
+        let _ = write!(
+            text,
+            "{key},{},{},{},{},{},{},{},{},{},{}\r\n",
+            row.calls,
+            row.failed,
+            row.input,
+            row.output,
+            row.cached,
+            row.reasoning,
+            row.cost.dollars(),
+            row.own_key.dollars(),
+            row.unpriced,
+            row.estimated
+        );
+    }
+    private(Reply::bytes(text, "text/csv; charset=utf-8"))
+}
+
+// A model's name is whatever somebody typed: it must stay one cell, and no formula.
+fn cell(text: &str) -> String {
+    let guard = if text.starts_with(['=', '+', '-', '@']) {
+        "'"
+    } else {
+        ""
+    };
+    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+}
