@@ -86,7 +86,7 @@ pub const GLOSSARY: &[Entry] = &[
         "number",
         (0.0, 2.0),
         "the model's own",
-        "how freely the model chooses among likely words; changes variety, hardly accuracy",
+        "how freely the model chooses among likely words; changes variety, hardly accuracy; some vendors end at 1",
     ),
     number(
         "top_p",
@@ -122,7 +122,7 @@ pub const GLOSSARY: &[Entry] = &[
         "integer",
         (i64::MIN as f64, i64::MAX as f64),
         "none",
-        "asks the vendor to repeat itself; few promise it",
+        "asks the vendor to repeat itself; few promise it, and some do not take it",
     ),
     number(
         "presence_penalty",
@@ -144,7 +144,7 @@ pub const GLOSSARY: &[Entry] = &[
         minimum: None,
         maximum: None,
         default: "the model's own",
-        meaning: "none, minimal, low, medium, high, xhigh or max: how long a reasoning model thinks; slower and dearer",
+        meaning: "none, minimal, low, medium, high, xhigh or max: how long a reasoning model thinks; slower and dearer; said in the nearest word that the model knows",
     },
     number(
         "timeout_s",

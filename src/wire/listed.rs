@@ -82,8 +82,8 @@ fn plain(model: &Value) -> Option<Listed> {
 fn price(pricing: &Value) -> Option<Price> {
     let dollars = |name: &str| {
         let value: f64 = pricing[name].as_str()?.parse().ok()?;
-        // Below 0 it depends on the model that is chosen later.
-        (0.0..1.0).contains(&value).then_some(value * 1e6)
+        // Below 0 it depends on the model that is chosen later; above a cent a token it is a slip.
+        (0.0..=0.01).contains(&value).then_some(value * 1e6)
     };
     Some(Price {
         input: dollars("prompt")?,
