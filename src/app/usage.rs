@@ -2,17 +2,18 @@
 //! asked here; whether it may go on, the engine asks before each stage.
 
 use super::accounts::Visit;
-use super::{App, Error, Kind, Result};
+use super::{App, Error, Kind, Result, folder};
+use crate::config::Config;
 use crate::domain::analysis::Plan;
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate::{self, CallEstimate};
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{Amount, Limits, Over, allow, allow_run};
+use crate::domain::usage::{Amount, Limits, Over, allow, allow_run, day_text};
 pub use crate::engine::Standing;
 pub use crate::store::calls::Call;
 pub use crate::store::usage::{Day, Person};
-use crate::store::{audit, budgets, calls, usage, users};
+use crate::store::{Store, audit, budgets, calls, usage, users};
 
 /// Use cases around usage and budgets.
 pub struct Usage<'a>(pub(super) &'a App);
@@ -140,6 +141,46 @@ impl Usage<'_> {
                 .tokens
                 .max(expected.input_tokens + expected.output_tokens),
         }
+    }
+}
+
+/// What was used, for the command line: opens nothing but the store.
+pub struct Sheet(Store);
+
+impl Sheet {
+    /// Opens the installation's store, also while the server runs.
+    pub fn open(config: &Config) -> Result<Self> {
+        Ok(Self(folder::open(config)?.store))
+    }
+
+    /// One person's days, newest first, each with the day and the model.
+    pub async fn of_one(&self, email: &str, from: i64, to: i64) -> Result<Vec<(String, Day)>> {
+        let email = email.trim().to_lowercase();
+        let found = self.0.read(move |db| match users::by_email(db, &email)? {
+            Some(user) => usage::of_user(db, &user.id, from, to).map(Some),
+            None => Ok(None),
+        });
+        let rows = found.await?.ok_or_else(no_account)?;
+        let named = |row: Day| (format!("{}  {}", day_text(row.day), row.model), row);
+        Ok(rows.into_iter().map(named).collect())
+    }
+
+    /// Everybody's sums, dearest first, each with an address.
+    pub async fn of_all(&self, from: i64, to: i64) -> Result<Vec<(String, Day)>> {
+        let found = self.0.read(move |db| {
+            let mut named = Vec::new();
+            for Person { user, sum } in usage::of_all(db, from, to)? {
+                let email = users::by_id(db, &user)?.map(|user| user.email);
+                named.push((email.unwrap_or_default(), sum));
+            }
+            Ok(named)
+        });
+        Ok(found.await?)
+    }
+
+    /// Closes the store.
+    pub async fn close(self) {
+        self.0.close().await;
     }
 }
 

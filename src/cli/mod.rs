@@ -8,6 +8,7 @@ mod doctor;
 mod help;
 mod provider;
 mod serve;
+mod spending;
 mod user;
 
 use std::ffi::OsString;
@@ -106,6 +107,16 @@ pub static COMMANDS: &[Command] = &[
             choice("force", "", "for add and change: keep it even if it does not answer"),
         ],
         run: provider::run,
+    },
+    Command {
+        name: "usage", usage: "", summary: "show what was used and what it cost",
+        details: "One line an account, dearest first; with --user one line a day and model.",
+        options: &[
+            choice("days", "N", "so many days up to today; default: 30"),
+            choice("user", "EMAIL", "of this account alone, day by day"),
+            choice("json", "", "print it as JSON"),
+        ],
+        run: spending::run,
     },
     Command {
         name: "backup", usage: "FILE", summary: "write a verified copy of the database, also while the server runs",

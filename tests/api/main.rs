@@ -10,6 +10,7 @@ mod fanout;
 mod history;
 mod limits;
 mod models;
+mod money;
 mod provider_keys;
 mod providers;
 mod resilience;

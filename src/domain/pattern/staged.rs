@@ -23,6 +23,9 @@ const CALL_LIMIT: Duration = Duration::from_secs(300);
 // The door to the models enforces the same limit; this is for the case that it does not answer at all.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// What a run that was interrupted says of itself.
+const RESUMED: &str = "the server stopped in the middle of this analysis: calls that were open then are asked again, and a provider may charge them twice";
+
 /// One run.
 #[derive(Debug, Clone)]
 pub struct Staged {
@@ -103,6 +106,7 @@ impl Staged {
         };
         run.board.results = results;
         run.notes = run.board.failures();
+        run.notes.push(RESUMED.to_owned());
         run
     }
 

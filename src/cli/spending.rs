@@ -1,0 +1,80 @@
+//! `quire usage`: what people used and what it cost, from the store, also while the server runs.
+
+use serde_json::json;
+
+use super::args::Call;
+use super::{Outcome, block_on, failed, print, usage};
+use crate::app::usage::{Day, Sheet};
+use crate::clock;
+use crate::domain::usage::day_text;
+
+/// Days that are shown when nothing is said.
+const DAYS: i64 = 30;
+/// More at once would be a list that nobody reads.
+const MOST_DAYS: i64 = 3660;
+
+/// Prints one person's days, or the sums of everybody.
+pub(super) fn run(call: &Call) -> Outcome {
+    call.at_most(0)?;
+    let days = match call.value("days").map(str::parse::<i64>) {
+        None => DAYS,
+        Some(Ok(days)) if (1..=MOST_DAYS).contains(&days) => days,
+        Some(_) => return usage(format!("--days is a number from 1 to {MOST_DAYS}")),
+    };
+    let config = call.config()?;
+    let today = clock::now().day();
+    let from = today - days + 1;
+    block_on(async {
+        let sheet = Sheet::open(&config)?;
+        let rows = match call.value("user") {
+            Some(email) => sheet.of_one(email, from, today).await,
+            None => sheet.of_all(from, today).await,
+        };
+        sheet.close().await;
+        let rows = rows?;
+        if call.has("json") {
+            let rows: Vec<_> = rows.iter().map(|(who, row)| shape(who, row)).collect();
+            let text = json!({"from": day_text(from), "to": day_text(today), "usage": rows});
+            return match serde_json::to_string_pretty(&text) {
+                Ok(text) => print(text),
+                Err(fault) => failed(format!("cannot write JSON: {fault}")),
+            };
+        }
+        if rows.is_empty() {
+            return print("nothing was used");
+        }
+        for (who, row) in &rows {
+            print(line(who, row))?;
+        }
+        Ok(())
+    })
+}
+
+fn line(who: &str, row: &Day) -> String {
+    let mut text = format!(
+        "{who}  {:.6} USD  {} calls ({} failed)  {} tokens read, {} written",
+        row.cost.dollars(),
+        row.calls,
+        row.failed,
+        row.input,
+        row.output
+    );
+    if row.unpriced > 0 {
+        text += &format!("  {} at unknown prices", row.unpriced);
+    }
+    text
+}
+
+fn shape(who: &str, row: &Day) -> serde_json::Value {
+    json!({
+        "of": who,
+        "calls": row.calls,
+        "failed": row.failed,
+        "input_tokens": row.input,
+        "output_tokens": row.output,
+        "cost_usd": row.cost,
+        "own_key_usd": row.own_key,
+        "unpriced": row.unpriced,
+        "estimated": row.estimated,
+    })
+}

@@ -1,0 +1,237 @@
+//! Money: what calls take is written down however they end, and budgets hold at the start, between
+//! stages, and for runs that go on at the same time.
+
+use serde_json::{Value, json};
+
+use crate::support::provider::{Provider, on};
+use crate::support::script::{
+    about, begin, beginning, ended, id_of, saying, server, short, short_with,
+};
+use crate::support::{Client, Server};
+
+/// The calls of this person, oldest first: model, outcome, estimated.
+fn calls(client: &mut Client) -> Vec<(String, String, bool, Value)> {
+    let listed = client.get("/api/usage/calls").json();
+    let calls = listed["calls"].as_array().unwrap().iter().rev();
+    let line = |call: &Value| {
+        (
+            call["model"].as_str().unwrap().to_owned(),
+            call["outcome"].as_str().unwrap().to_owned(),
+            call["usage"]["estimated"].as_bool().unwrap(),
+            call.clone(),
+        )
+    };
+    calls.map(line).collect()
+}
+
+fn of<'a>(
+    calls: &'a [(String, String, bool, Value)],
+    model: &str,
+) -> &'a (String, String, bool, Value) {
+    let mut found = calls.iter().filter(|call| call.0 == model);
+    let one = found.next().unwrap_or_else(|| panic!("{model}: {calls:?}"));
+    assert!(found.next().is_none(), "{model} twice: {calls:?}");
+    one
+}
+
+/// An OpenAI whose prices are known, played by this provider.
+fn priced(provider: &Provider, more: &[(&str, &str)]) -> Server {
+    let url = provider.base_url();
+    let mut all = vec![
+        ("OPENAI_API_KEY", "sk-test"),
+        ("OPENAI_BASE_URL", url.as_str()),
+    ];
+    all.extend_from_slice(more);
+    server(provider, &all)
+}
+
+#[test]
+fn every_call_is_written_down_however_it_ends() {
+    let provider = Provider::script([
+        on("gpt-4o").sse(&saying("It is thin.")),
+        on("gpt-4.1").cut(&beginning("It is ")),
+        on("broken").status(400, "application/json", "{}"),
+        on("gpt-4o-mini").stall(&beginning("It is quite ")),
+    ]);
+    let server = priced(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let models = [
+        "openai/gpt-4o",
+        "openai/gpt-4.1",
+        "openai/broken",
+        "openai/gpt-4o-mini",
+    ];
+    let id = begin(&mut client, &models);
+    let events = client.events(&about(&id, "/events"), None);
+    let mut awaited = vec!["member.completed", "member.failed", "member.failed"];
+    let mut stalled = false;
+    for event in events {
+        if let Some(at) = awaited.iter().position(|name| *name == event.name) {
+            awaited.remove(at);
+        }
+        stalled |= event.name == "member.delta" && event.data["model"] == "openai/gpt-4o-mini";
+        if awaited.is_empty() && stalled {
+            break;
+        }
+    }
+    assert_eq!(
+        client.post(&about(&id, "/cancel"), json!({})).json()["status"],
+        "cancelled"
+    );
+
+    let all = calls(&mut client);
+    assert_eq!(all.len(), 4, "{all:?}");
+    let (_, outcome, estimated, call) = of(&all, "openai/gpt-4o");
+    assert_eq!((outcome.as_str(), *estimated), ("answered", false));
+    // 11 tokens at 2.5 and 7 at 10 dollars a million.
+    assert_eq!(call["cost_usd"], json!(0.000_098));
+    for (model, ended, estimated) in [
+        ("openai/gpt-4.1", "failed", true),
+        ("openai/gpt-4o-mini", "cancelled", true),
+        ("openai/broken", "failed", false),
+    ] {
+        let found = of(&all, model);
+        assert_eq!((found.1.as_str(), found.2), (ended, estimated), "{found:?}");
+    }
+    let cost = |model: &str| of(&all, model).3["cost_usd"].as_f64().unwrap();
+    assert!(cost("openai/gpt-4.1") > 0.0 && cost("openai/gpt-4o-mini") > 0.0);
+    assert_eq!(cost("openai/broken"), 0.0);
+
+    let sum: f64 = models.iter().map(|model| cost(model)).sum();
+    let usage = client.get("/api/usage").json();
+    let (counted, failed) = (&usage["totals"]["calls"], &usage["totals"]["failed"]);
+    assert_eq!((counted, failed), (&json!(4), &json!(3)), "{usage}");
+    let near = |value: &Value| (value.as_f64().unwrap() - sum).abs() < 1e-9;
+    assert!(near(&usage["totals"]["cost_usd"]), "{usage}");
+    assert!(
+        near(&usage["budget"]["spent"]["day"]["cost_usd"]),
+        "{usage}"
+    );
+    assert_eq!(usage["budget"]["reserved"]["tokens"], 0, "{usage}");
+    let shown = client.get(&about(&id, "")).json();
+    assert!(near(&shown["cost_usd"]), "{shown}");
+    let text = client.get("/api/usage?format=csv").text();
+    assert_eq!(text.lines().count(), 5, "{text}");
+}
+
+#[test]
+fn a_run_beyond_a_budget_is_refused_and_told_why() {
+    let provider = Provider::script([]);
+    let server = priced(&provider, &[("BUDGET_DAY_TOKENS", "100")]);
+    let mut client = server.user("ada@example.com");
+    let estimate = client
+        .post("/api/estimate", short(&["openai/gpt-4o"]))
+        .json();
+    assert_eq!(estimate["allowed"], false, "{estimate}");
+    assert!(estimate["upper_bound_usd"].as_f64() >= estimate["cost_usd"].as_f64());
+    let answer = client.post("/api/analyze", short(&["openai/gpt-4o"]));
+    let refused = answer.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
+    for word in [
+        "day's token budget of 100 tokens",
+        "100 tokens left",
+        "begins anew at",
+    ] {
+        assert!(refused.contains(word), "{refused}");
+    }
+
+    // An admin lifts it for one person and binds their money instead; the price of one model is not known.
+    let me = client.get("/api/users/me").json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/api/admin/users/{me}/budget");
+    let set = client.put(&path, json!({"day_usd": 0.01})).json();
+    assert_eq!(set["limits"]["day_tokens"], Value::Null, "{set}");
+    let refused = client.post("/api/analyze", short(&["p/unpriced"]));
+    let refused = refused.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
+    assert!(refused.contains("p/unpriced"), "{refused}");
+    client
+        .put(&path, json!({"day_usd": -1}))
+        .refused(422, "VALIDATION_ERROR");
+    assert_eq!(client.delete(&path).status, 200);
+    assert_eq!(client.get(&path).json()["own"], false);
+    // Demo models cost nothing, but tokens are tokens.
+    let demo = client.post("/api/analyze", short(&["demo/extract"]));
+    demo.refused(402, "BUDGET_EXCEEDED");
+
+    let mut other = server.user("bob@example.com");
+    other.get(&path).refused(403, "FORBIDDEN");
+    other
+        .get(&format!("/api/usage?user={me}"))
+        .refused(403, "FORBIDDEN");
+    assert_eq!(client.get("/api/usage?user=all").json()["users"], json!([]));
+    assert!(provider.asked().is_empty());
+}
+
+#[test]
+fn a_run_that_runs_out_of_money_ends_with_the_best_it_has() {
+    // The first answer takes far more than anybody could know.
+    let dear =
+        saying("It is thin.").replace("\"completion_tokens\":7", "\"completion_tokens\":900000");
+    let provider = Provider::script([on("gpt-4o").sse(&dear)]);
+    let server = priced(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let more = json!({
+        "budget_usd": 1, "async": true, "ultra_model": "openai/gpt-4o-mini", "cache": "off",
+    });
+    let started = client.post("/api/analyze", short_with(&["openai/gpt-4o"], more));
+    let id = id_of(&started);
+    let last = client.events(&about(&id, "/events"), None).last().unwrap();
+    assert_eq!(last.name, "analysis.completed");
+    let notes = last.data["notes"].to_string();
+    assert!(
+        notes.contains("best answer so far, by A (openai/gpt-4o)"),
+        "{notes}"
+    );
+    let why = last.data["degraded"].as_str().unwrap();
+    assert!(why.contains("budget of this analysis of 1.00 USD"), "{why}");
+    let shown = ended(&mut client, &id);
+    assert_eq!(shown["ultra_response"], "It is thin.", "{shown}");
+    assert_eq!(provider.asked().len(), 1);
+}
+
+#[test]
+fn runs_at_once_cannot_spend_the_same_money_twice() {
+    let provider = Provider::script([on("gpt-4o").hang().times(8).optional()]);
+    let server = priced(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let me = client.get("/api/users/me").json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let estimate = client
+        .post("/api/estimate", short(&["openai/gpt-4o"]))
+        .json();
+    let bound = estimate["calls"][0]["upper_bound_usd"].as_f64().unwrap();
+    // Room for two first stages, and not for three.
+    let limit = json!({"day_usd": bound * 2.5});
+    assert_eq!(
+        client
+            .put(&format!("/api/admin/users/{me}/budget"), limit)
+            .status,
+        200
+    );
+    let begun: Vec<_> = (0..5)
+        .map(|n| {
+            let more =
+                json!({"async": true, "cache": "off", "prompt": format!("How thick is it? {n}")});
+            client.post("/api/analyze", short_with(&["openai/gpt-4o"], more))
+        })
+        .filter(|answer| answer.status == 202)
+        .map(|answer| id_of(&answer))
+        .collect();
+    provider.wait_hanging(2);
+    let usage = client.get("/api/usage").json();
+    let reserved = usage["budget"]["reserved"]["cost_usd"].as_f64().unwrap();
+    assert!(reserved > 0.0 && reserved <= bound * 2.5, "{usage}");
+    assert_eq!(provider.asked().len(), 2);
+    for id in begun {
+        client.post(&about(&id, "/cancel"), json!({}));
+    }
+    let usage = client.get("/api/usage").json();
+    assert_eq!(usage["budget"]["reserved"]["cost_usd"], 0.0, "{usage}");
+    let spent = usage["budget"]["spent"]["day"]["cost_usd"]
+        .as_f64()
+        .unwrap();
+    assert!(spent <= bound * 2.5, "{usage}");
+}
