@@ -119,8 +119,8 @@ pub fn first_bound(calls: &[CallEstimate]) -> Amount {
 
 /// What would be set aside in all; none as soon as one price is not known.
 pub fn upper_bound(calls: &[CallEstimate]) -> Option<MicroDollars> {
-    let bounds = calls.iter().map(|call| call.upper_bound_usd);
-    bounds.fold(Some(MicroDollars(0)), |sum, bound| Some(sum?.plus(bound?)))
+    let mut bounds = calls.iter().map(|call| call.upper_bound_usd);
+    bounds.try_fold(MicroDollars(0), |sum, bound| Some(sum.plus(bound?)))
 }
 
 /// The sum of the known costs.
