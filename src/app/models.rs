@@ -63,6 +63,11 @@ impl Models<'_> {
         self.0.llm.refresh().await;
     }
 
+    /// Asks the providers that have come since the last look for their models.
+    pub async fn probe_new(&self) {
+        self.0.llm.refresh_new().await;
+    }
+
     /// Lets models be asked again that are not asked because they failed. Says how many.
     pub fn reset(&self, name: Option<&str>) -> usize {
         self.0.llm.reset(name)

@@ -424,7 +424,7 @@ fn refused(error: &CallError) -> Error {
         CallErrorKind::Auth => "api_key",
         _ => "base_url",
     };
-    fault(place, &error.detail).resolve("correct it, or send force to keep it untried")
+    fault(place, &error.detail).resolve("correct it, or force it to be kept untried")
 }
 
 fn fault(field: &str, why: &str) -> Error {

@@ -182,8 +182,19 @@ impl Llm {
 
     /// Really asks every provider for its models, all at once.
     pub async fn refresh(&self) {
+        self.ask_each(self.0.registry.all()).await;
+    }
+
+    /// The same of those that were never asked: they came while the program runs.
+    pub async fn refresh_new(&self) {
+        let mut new = self.0.registry.all();
+        new.retain(|entry| entry.state().checked.is_none());
+        self.ask_each(new).await;
+    }
+
+    async fn ask_each(&self, entries: Vec<Arc<Entry>>) {
         let mut asked = Vec::new();
-        for entry in self.0.registry.all() {
+        for entry in entries {
             let (inner, (done, is_done)) = (self.0.clone(), oneshot::channel());
             let running = self.0.threads.start(entry.lane(), move |slot| {
                 let found = attempt::models(&inner, &entry.provider, slot);

@@ -1,6 +1,8 @@
 //! The real executable: exit codes, what goes to stdout and what to stderr, signals.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod providers;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
