@@ -8,6 +8,7 @@ pub mod backup;
 pub mod doctor;
 pub mod documents;
 pub mod error;
+pub mod fallbacks;
 pub mod folder;
 pub mod health;
 pub mod models;
@@ -48,6 +49,7 @@ pub struct App {
     patterns: Vec<Pattern>,
     accounts: accounts::Accounts,
     documents: documents::Documents,
+    fallbacks: Mutex<fallbacks::Chains>,
     // What the stored providers looked like when they were last read.
     providers_mark: Mutex<(i64, i64)>,
     // Since when the server is stopping.
@@ -79,6 +81,7 @@ impl App {
             patterns: plan::patterns()?,
             accounts,
             documents,
+            fallbacks: Mutex::default(),
             providers_mark: Mutex::default(),
             stopping: OnceLock::new(),
         }))
@@ -88,6 +91,9 @@ impl App {
     pub async fn resume(&self) {
         if let Err(fault) = self.notice_providers().await {
             log::error("stored providers could not be read", &[("fault", &fault)]);
+        }
+        if let Err(fault) = self.load_fallbacks().await {
+            log::error("stored fallbacks could not be read", &[("fault", &fault)]);
         }
         if let Err(fault) = self.documents.sweep(clock::now()).await {
             log::error(

@@ -4,7 +4,7 @@
 use super::analyses::Material;
 use super::{App, Error, Kind, Result};
 use crate::crypto::{self, sha256};
-use crate::domain::analysis::{Member, NewAnalysis, Plan};
+use crate::domain::analysis::{Member, NewAnalysis, Plan, Times};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::Pattern;
@@ -36,15 +36,24 @@ impl App {
             .iter()
             .find(|pattern| pattern.id == new.pattern)
             .ok_or_else(Error::missing)?;
+        let chains = self.fallbacks();
         let mut models = Vec::new();
         let mut member = |id: &String| -> Result<Member> {
             let model = self.llm.find(user, id).ok_or_else(Error::missing)?;
             models.push(model.clone());
             let own = new.model_parameters.get(id).cloned().unwrap_or_default();
-            Ok(Member {
+            let parameters = own.over(&new.parameters);
+            let seat = |model: Model| Member {
                 price: usage::price_of(&model),
                 model: model.id,
-                parameters: own.over(&new.parameters),
+                parameters: parameters.clone(),
+                fallbacks: Vec::new(),
+            };
+            let chain = chains.get(&model.id).into_iter().flatten();
+            let others = chain.filter_map(|id| self.llm.find(user, id)).map(seat);
+            Ok(Member {
+                fallbacks: others.collect(),
+                ..seat(model)
             })
         };
         let members = new
@@ -69,6 +78,11 @@ impl App {
             seed: seed(new),
             cache: new.cache,
             budget: new.budget,
+            times: Times {
+                stage: self.config.limits.stage_timeout.as_secs() as u32,
+                run: self.config.limits.run_timeout.as_secs() as u32,
+            },
+            format: new.format.clone(),
         })
     }
 

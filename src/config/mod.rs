@@ -113,6 +113,10 @@ pub struct Limits {
     pub first_token_timeout: Duration,
     /// Between two pieces of it.
     pub token_timeout: Duration,
+    /// One stage of an analysis.
+    pub stage_timeout: Duration,
+    /// A whole analysis.
+    pub run_timeout: Duration,
     /// Further tries of a call that failed for a reason that may pass.
     pub retries: u32,
     /// For running work at shutdown.
@@ -378,6 +382,8 @@ fn limits(checker: &mut Checker) -> Limits {
         connect_timeout: checker.seconds("CONNECT_TIMEOUT"),
         first_token_timeout: checker.seconds("FIRST_TOKEN_TIMEOUT"),
         token_timeout: checker.seconds("TOKEN_TIMEOUT"),
+        stage_timeout: checker.seconds("STAGE_TIMEOUT"),
+        run_timeout: checker.seconds("RUN_TIMEOUT"),
         retries: checker.number("RETRIES") as u32,
         shutdown_timeout: checker.seconds("SHUTDOWN_TIMEOUT"),
     }

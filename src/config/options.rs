@@ -115,6 +115,8 @@ pub static SETTINGS: &[Setting] = &[
     row("CONNECT_TIMEOUT", &[], Kind::Seconds(1, 600), "10", "seconds to open a connection to a provider"),
     row("FIRST_TOKEN_TIMEOUT", &[], Kind::Seconds(1, 3600), "240", "seconds to the first piece of a model's answer; long, because some think in silence"),
     row("TOKEN_TIMEOUT", &[], Kind::Seconds(1, 3600), "120", "seconds between two pieces of a model's answer"),
+    row("STAGE_TIMEOUT", &[], Kind::Seconds(5, 86_400), "600", "seconds that one stage of an analysis may take; who has not answered then is left out"),
+    row("RUN_TIMEOUT", &[], Kind::Seconds(10, 86_400), "1800", "seconds that a whole analysis may take; a fifth of them is kept for the synthesis"),
     row("RETRIES", &[], Kind::Number(0, 10), "2", "further tries of a call that failed for a reason that may pass"),
     row("DISCOVER_LOCAL", &[], Kind::Switch, "true", "look for Ollama, LM Studio, llama.cpp and vLLM on their usual ports of this machine"),
     row("ALLOW_USER_BASE_URLS", &[], Kind::Switch, "false", "people who are not admins may add providers at public addresses of their own"),

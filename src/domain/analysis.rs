@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::chat::{CallError, Finish, Source, Task, Usage};
+use super::chat::{CallError, Finish, Format, Source, Task, Usage};
 use super::id::{AnalysisId, DocumentId, UserId};
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
@@ -46,6 +46,9 @@ pub struct NewAnalysis {
     pub cache: CacheUse,
     /// Goes on when nobody watches, and after a restart of the server.
     pub detached: bool,
+    /// The shape that the one answer must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
 }
 
 /// Everything a run needs, fixed before it starts and stored with it, so that it can be resumed and
@@ -75,9 +78,33 @@ pub struct Plan {
     /// Pictures that are shown to members that see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pictures: Vec<Picture>,
+    /// Seconds that a stage and the whole run may take.
+    #[serde(default)]
+    pub times: Times,
+    /// The shape that the one answer must have; none for free text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
     /// What a reader of the result should know before anything has happened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// How long a run may take, in seconds. A call's own limit is `timeout_s` of its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// One stage.
+    pub stage: u32,
+    /// All of them together.
+    pub run: u32,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            stage: 600,
+            run: 1_800,
+        }
+    }
 }
 
 /// A document that is a picture.
@@ -100,6 +127,9 @@ pub struct Member {
     pub parameters: Parameters,
     /// As it stood when the run was planned: a later change of price does not rewrite history.
     pub price: Option<Price>,
+    /// Who is asked in its place when it fails, in order; none unless an admin has said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Member>,
 }
 
 /// Who takes part in a stage.
@@ -228,6 +258,31 @@ pub struct StageAnswer {
     pub error: Option<CallError>,
     /// From the cache.
     pub cached: bool,
+    /// Times the model was asked; 0 where nobody was.
+    #[serde(default)]
+    pub tries: u32,
+    /// Parameters that were wanted and that the model does not take.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<String>,
+    /// The model that was planned, where another one has answered in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_for: Option<String>,
+    /// Models that were asked before and failed, the planned one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Earlier>,
+}
+
+/// A call that failed and whose place another model has taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// Full id.
+    pub model: String,
+    /// Why it failed.
+    pub error: CallError,
+    /// What it took all the same.
+    pub usage: Usage,
+    /// None where the price is not known.
+    pub cost: Option<MicroDollars>,
 }
 
 impl StageAnswer {

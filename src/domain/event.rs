@@ -55,6 +55,12 @@ pub enum Event {
         time_to_first_token_ms: Option<u64>,
         cached: bool,
         finish_reason: Finish,
+        /// Parameters that were wanted and that the model does not take.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        dropped_parameters: Vec<String>,
+        /// The model that was planned and failed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fallback_for: Option<String>,
     },
     /// `member.failed`
     MemberFailed {

@@ -203,6 +203,8 @@ pub static ROUTES: &[Route] = &[
     admin(Put,    "/api/admin/providers/{id}",               h!(providers::change_one)).small(),
     admin(Delete, "/api/admin/providers/{id}",               h!(providers::remove_one)),
     admin(Post,   "/api/admin/providers/{id}/test",          h!(providers::test_one)).small(),
+    admin(Get,    "/api/admin/fallbacks",                    h!(providers::fallbacks)),
+    admin(Put,    "/api/admin/fallbacks",                    h!(providers::set_fallbacks)).small(),
     admin(Post,   "/api/admin/breakers/reset",               h!(providers::reset)).small(),
 
     // Usage and budgets.

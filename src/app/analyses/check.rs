@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use super::Analyses;
 use crate::app::error::Field;
 use crate::app::{Error, Result};
 use crate::domain::analysis::{CacheUse, NewAnalysis};
+use crate::domain::chat::Format;
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::{OutOfRange, Parameters};
+use crate::domain::schema;
 use crate::domain::user::Caller;
 use crate::store::documents;
 
@@ -46,6 +50,8 @@ pub struct Wanted {
     pub cache: CacheUse,
     /// Goes on when nobody watches.
     pub detached: bool,
+    /// The shape of the one answer: `json_schema`, `json_object` or `text`, as OpenAI's clients send it.
+    pub response_format: Option<Value>,
 }
 
 impl Analyses<'_> {
@@ -81,6 +87,7 @@ impl Analyses<'_> {
             }
             budget
         });
+        let format = check_format(wanted.response_format, &mut faults);
         if !faults.is_empty() {
             return Err(Error::fields(faults));
         }
@@ -95,6 +102,7 @@ impl Analyses<'_> {
             budget,
             cache: wanted.cache,
             detached: wanted.detached,
+            format,
         };
         match caller {
             Some(caller) => self.check_ownership(caller, &new).await?,
@@ -261,6 +269,39 @@ impl Analyses<'_> {
             Err(Error::sign_in())
         }
     }
+}
+
+fn check_format(wanted: Option<Value>, faults: &mut Vec<Field>) -> Option<Format> {
+    let wanted = wanted?;
+    let place = &["body", "response_format"];
+    let (name, schema) = match wanted["type"].as_str() {
+        Some("text") => return None,
+        Some("json_object") => ("answer", json!({ "type": "object" })),
+        Some("json_schema") => {
+            let inner = &wanted["json_schema"];
+            (
+                inner["name"].as_str().unwrap_or("answer"),
+                inner["schema"].clone(),
+            )
+        }
+        _ => {
+            let why = "its type must be text, json_object or json_schema";
+            faults.push(field(place, "value_error", why));
+            return None;
+        }
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(is_name) {
+        let why = "a name has 1 to 64 letters, digits, _ and -";
+        faults.push(field(place, "value_error", why));
+    }
+    if let Err(why) = schema::check(&schema) {
+        faults.push(field(place, "value_error", &why));
+    }
+    Some(Format {
+        name: name.to_owned(),
+        schema,
+    })
 }
 
 fn check_prompt(prompt: &str, faults: &mut Vec<Field>) {

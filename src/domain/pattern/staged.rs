@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 mod board;
+mod clockwork;
+mod fallback;
 mod report;
 
 use board::Board;
 
 use super::{CallId, Input, Output, estimate};
-use crate::domain::analysis::{Plan, StageAnswer, Status};
+use crate::domain::analysis::{Earlier, Plan, StageAnswer, Status};
 use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta};
 use crate::domain::event::{Estimate, Event};
 use crate::domain::id::AnalysisId;
@@ -20,6 +22,8 @@ use crate::domain::usage;
 
 /// How long a call may take when the person set nothing.
 const CALL_LIMIT: Duration = Duration::from_secs(300);
+/// What a call is given at least, however late it is.
+const LEAST: Duration = Duration::from_secs(1);
 // The door to the models enforces the same limit; this is for the case that it does not answer at all.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -39,6 +43,10 @@ pub struct Staged {
     notes: Vec<String>,
     /// Members whose calls wait for money to be set aside.
     asking: Vec<usize>,
+    /// Calls of the stage in hand that failed and whose place another model has taken, by member.
+    earlier: BTreeMap<usize, Vec<Earlier>>,
+    /// Since when the run's time is counted: its start, or its resumption.
+    timed: Timestamp,
     degraded: Option<String>,
     restored: bool,
     over: bool,
@@ -69,6 +77,7 @@ impl Staged {
                 plan,
                 results: BTreeMap::new(),
                 stage: 0,
+                turned: BTreeMap::new(),
             },
             estimate,
             open: BTreeMap::new(),
@@ -77,6 +86,8 @@ impl Staged {
             stage_started: moment,
             notes: Vec::new(),
             asking: Vec::new(),
+            earlier: BTreeMap::new(),
+            timed: moment,
             degraded: None,
             restored: false,
             over: false,
@@ -91,20 +102,12 @@ impl Staged {
         started: Timestamp,
         results: Vec<StageAnswer>,
     ) -> Self {
-        let key = |result: &StageAnswer| CallId {
-            stage: result.stage,
-            member: result.member,
-        };
-        let results = results
-            .into_iter()
-            .map(|result| (key(&result), result))
-            .collect();
         let mut run = Self {
             started,
             restored: true,
             ..Self::new(id, plan, estimate)
         };
-        run.board.results = results;
+        run.board.restore(results);
         run.notes = run.board.failures();
         run.notes.push(RESUMED.to_owned());
         run
@@ -153,11 +156,7 @@ impl Staged {
                     self.call(now, member);
                 }
             }
-            Input::Denied(reason) => {
-                if !std::mem::take(&mut self.asking).is_empty() {
-                    self.best_so_far(now, reason);
-                }
-            }
+            Input::Denied(reason) => self.denied(now, reason),
             Input::Cancelled(reason) => {
                 self.stop_open();
                 self.finish(now, Status::Cancelled, None, Some(reason));
@@ -173,6 +172,7 @@ impl Staged {
     }
 
     fn start(&mut self, now: Timestamp) {
+        self.timed = now;
         if !self.restored {
             self.started = now;
             let event = self
@@ -197,6 +197,9 @@ impl Staged {
                 .copied()
                 .filter(|&member| self.board.result(member).is_none())
                 .collect();
+            if !waiting.is_empty() && stage > 0 && self.time_left(now).is_zero() {
+                return self.hurry(now);
+            }
             if !waiting.is_empty() {
                 self.emit_stage_started();
                 return self.reserve(waiting);
@@ -228,6 +231,9 @@ impl Staged {
             return self.finish(now, Status::Completed, Some(text), None);
         }
         if tried < self.board.writers().len() {
+            if self.time_left(now).is_zero() {
+                return self.best_so_far(now, "the time of this analysis was over".to_owned());
+            }
             if tried == 0 {
                 self.emit_stage_started();
             }
@@ -238,8 +244,7 @@ impl Staged {
             .and_then(|attempt| self.board.result(attempt)))
         .and_then(|result| result.error.as_ref())
         .map_or_else(String::new, |error| format!(": {}", error.detail));
-        let error = format!("no synthesis could be written{reason}; the members' answers are kept");
-        self.finish(now, Status::Failed, None, Some(error));
+        self.best_so_far(now, format!("no synthesis could be written{reason}"));
     }
 
     fn reserve(&mut self, members: Vec<usize>) {
@@ -250,7 +255,7 @@ impl Staged {
             estimate::claim(call, &request, self.board.member(member))
         };
         let calls = members.iter().map(claim).collect();
-        self.asking = members;
+        self.asking.extend(members);
         self.out.push_back(Output::Reserve { stage, calls });
     }
 
@@ -263,7 +268,7 @@ impl Staged {
         let (text, model) = (best.text.clone(), &best.model);
         let letter = prompt::letter(best.member);
         self.notes.push(format!(
-            "the run ended before the synthesis: {reason}; this is the best answer so far, by {letter} ({model})"
+            "there is no synthesis: {reason}; this is the best answer so far, by {letter} ({model})"
         ));
         self.degraded = Some(reason);
         let event = Event::SynthesisDelta { text: text.clone() };
@@ -274,21 +279,17 @@ impl Staged {
     fn call(&mut self, now: Timestamp, member: usize) {
         let seconds = self.board.member(member).parameters.timeout_s;
         let limit = seconds.map_or(CALL_LIMIT, |seconds| Duration::from_secs(seconds.into()));
+        let limit = limit.min(self.time_left(now)).max(LEAST);
         let request = self.board.request(member, limit);
-        self.open.insert(
-            member,
-            Open {
-                since: now,
-                until: now + limit + GRACE,
-                first_token: None,
-                shown: false,
-            },
-        );
+        self.expect(now, member);
+        if let Some(open) = self.open.get_mut(&member) {
+            open.until = now + limit + GRACE;
+        }
         let (stage, model) = (self.board.name().to_owned(), request.model.clone());
         self.out.push_back(Output::Emit(Event::MemberStarted {
             stage,
             model,
-            attempt: 1,
+            attempt: 1 + self.earlier.get(&member).map_or(0, Vec::len) as u32,
         }));
         self.out.push_back(Output::Call(
             CallId {
@@ -297,6 +298,16 @@ impl Staged {
             },
             Box::new(request),
         ));
+    }
+
+    fn expect(&mut self, now: Timestamp, member: usize) {
+        let open = Open {
+            since: now,
+            until: now + CALL_LIMIT,
+            first_token: None,
+            shown: false,
+        };
+        self.open.insert(member, open);
     }
 
     fn delta(&mut self, now: Timestamp, call: CallId, delta: Delta) {
@@ -327,6 +338,12 @@ impl Staged {
         let Some(open) = self.open.remove(&call.member) else {
             return;
         };
+        let result = result.map_err(|error| self.blamed(now, error));
+        if let Err(error) = &result
+            && self.turn_to_fallback(now, call.member, error, &took.bill)
+        {
+            return;
+        }
         let member = self.board.member(call.member);
         let (model, price) = (member.model.clone(), member.price);
         let latency_ms = now.since(open.since).as_millis() as u64;
@@ -352,6 +369,10 @@ impl Staged {
             finish: None,
             error: None,
             cached: took.cached,
+            tries: took.bill.tries,
+            dropped: took.bill.dropped,
+            fallback_for: self.board.planned_instead(call.member),
+            earlier: self.earlier.remove(&call.member).unwrap_or_default(),
         };
         match result {
             Ok(answer) => {

@@ -55,6 +55,8 @@ struct NewAnalysisBody {
     stream: bool,
     #[serde(default, rename = "async")]
     detached: bool,
+    #[serde(default)]
+    response_format: Option<Value>,
 }
 
 impl NewAnalysisBody {
@@ -76,6 +78,7 @@ impl NewAnalysisBody {
             budget_usd: self.budget_usd,
             cache: self.cache,
             detached: self.detached,
+            response_format: self.response_format,
         }
     }
 }

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::app::analyses::{Report, Summary};
-use crate::domain::analysis::{Analysis, StageAnswer, Status, Who};
+use crate::domain::analysis::{Analysis, Earlier, StageAnswer, Status, Who};
 use crate::domain::prompt::letter;
+use crate::domain::schema;
 
 /// The two shapes of `results`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,9 @@ pub fn result(report: &Report, form: Form) -> Value {
     let performance = performance(report);
     let responses = model_responses(report);
     let ultra = analysis.synthesis.clone().unwrap_or_default();
+    // What was asked for as JSON is given as JSON too.
+    let format = analysis.plan.format.as_ref();
+    let structured = format.and_then(|_| schema::find(&ultra));
     let results = match form {
         Form::Map => json!({
             "model_responses": responses, "ultra_response": ultra, "performance": performance,
@@ -75,6 +79,7 @@ pub fn result(report: &Report, form: Form) -> Value {
         "synthesis": ultra,
         "model_responses": responses,
         "ultra_response": ultra,
+        "structured": structured,
         "performance": performance,
         "metadata": {
             "pattern": analysis.plan.pattern, "timestamp": analysis.created, "models_used": models(analysis),
@@ -187,6 +192,8 @@ fn stages(report: &Report) -> Vec<Value> {
 }
 
 fn stage_answer(answer: &StageAnswer, who: Who) -> Value {
+    let failed = |earlier: &Earlier| json!({ "model": earlier.model, "error": earlier.error.detail, "usage": earlier.usage, "cost_usd": earlier.cost });
+    let earlier: Vec<Value> = answer.earlier.iter().map(failed).collect();
     json!({
         "model": answer.model,
         "letter": (who == Who::Members).then(|| letter(answer.member)),
@@ -195,6 +202,8 @@ fn stage_answer(answer: &StageAnswer, who: Who) -> Value {
         "error": answer.error.as_ref().map(|error| &error.detail),
         "usage": answer.usage, "cost_usd": answer.cost, "latency_ms": answer.latency_ms,
         "time_to_first_token_ms": answer.first_token_ms, "finish_reason": answer.finish, "cached": answer.cached,
+        "tries": answer.tries, "dropped_parameters": answer.dropped, "fallback_for": answer.fallback_for,
+        "earlier": earlier,
     })
 }
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::accounts::{done, private, visit};
+use crate::app::fallbacks::Chains;
 use crate::app::providers::{Scope, Wanted};
 use crate::domain::provider::StoredProvider;
 use crate::domain::user::Caller;
@@ -186,4 +187,26 @@ pub async fn reset(mut cx: Cx, _: Admin) -> Result<Reply, ApiError> {
         "status": "success", "success": true, "reset": count,
         "message": format!("{count} models are asked again as usual"),
     })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FallbacksBody {
+    fallbacks: Chains,
+}
+
+/// GET /api/admin/fallbacks
+pub async fn fallbacks(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+    Ok(Reply::json(&json!({ "fallbacks": cx.app.fallbacks() })))
+}
+
+/// PUT /api/admin/fallbacks
+pub async fn set_fallbacks(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+    let body: FallbacksBody = cx.json().await?;
+    let (actor, visit) = (admin.caller().user.clone(), visit(&cx));
+    let app = &cx.app;
+    let chains = app.set_fallbacks(body.fallbacks, &actor, &visit).await?;
+    Ok(Reply::json(
+        &json!({ "status": "success", "fallbacks": chains }),
+    ))
 }

@@ -7,7 +7,7 @@ use super::super::events::{self, StoredEvent};
 use super::super::tests::{at, user, with_writer};
 use super::super::users;
 use super::*;
-use crate::domain::analysis::{CacheUse, Member, Plan, Stage, Who};
+use crate::domain::analysis::{CacheUse, Member, Plan, Stage, Times, Who};
 use crate::domain::chat::{CallError, CallErrorKind, Finish, Source, Task};
 use crate::domain::parameters::Parameters;
 
@@ -16,6 +16,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
         model: "demo/a".into(),
         parameters: Parameters::default(),
         price: None,
+        fallbacks: Vec::new(),
     };
     Analysis {
         id: AnalysisId::new(at(i64::from(n)), u128::from(n)),
@@ -35,6 +36,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             budget: Some(MicroDollars(1_234_567)),
             cache: CacheUse::Refresh,
             detached: true,
+            format: None,
         },
         plan: Plan {
             pattern: "confidence".into(),
@@ -59,6 +61,8 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             budget: Some(MicroDollars(5)),
             pictures: Vec::new(),
             notes: vec!["a note".into()],
+            times: Times::default(),
+            format: None,
         },
         synthesis: None,
         error: None,
@@ -85,6 +89,10 @@ fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
         finish: Some(Finish::Stop),
         error: None,
         cached: false,
+        tries: 1,
+        dropped: vec!["top_k".into()],
+        fallback_for: None,
+        earlier: Vec::new(),
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Board {
     pub plan: Plan,
     pub results: BTreeMap<CallId, StageAnswer>,
     pub stage: usize,
+    /// How many fallbacks of a member have been turned to so far; the last of them is asked.
+    pub turned: BTreeMap<usize, usize>,
 }
 
 impl Board {
@@ -51,13 +53,57 @@ impl Board {
     // Who may write the synthesis, in order of preference: the chosen one, then members that answered.
     pub fn writers(&self) -> Vec<&Member> {
         let texts = self.texts_before(self.plan.stages.len() - 1);
-        let stand_ins = texts.iter().map(|&(member, _)| &self.plan.members[member]);
+        let stand_ins = texts.iter().map(|&(member, _)| self.seated(member));
         let chosen = &self.plan.synthesiser;
-        let others = stand_ins.filter(|member| member.model != chosen.model);
-        std::iter::once(chosen)
-            .chain(others)
-            .take(SYNTHESIS_ATTEMPTS)
-            .collect()
+        let first = std::iter::once(chosen).chain(&chosen.fallbacks);
+        let most = SYNTHESIS_ATTEMPTS + chosen.fallbacks.len();
+        let mut writers: Vec<&Member> = Vec::new();
+        for writer in first.chain(stand_ins) {
+            if writers.len() < most && writers.iter().all(|other| other.model != writer.model) {
+                writers.push(writer);
+            }
+        }
+        writers
+    }
+
+    // Who sits in a member's place by now: itself, or the fallback that was turned to last.
+    fn seated(&self, member: usize) -> &Member {
+        let planned = &self.plan.members[member];
+        let turned = self.turned.get(&member).copied().unwrap_or(0);
+        let fallback = turned
+            .checked_sub(1)
+            .and_then(|at| planned.fallbacks.get(at));
+        fallback.unwrap_or(planned)
+    }
+
+    /// Who would take a member's place if it failed now.
+    pub fn next_fallback(&self, member: usize) -> Option<&Member> {
+        if self.is_last() {
+            return None;
+        }
+        let turned = self.turned.get(&member).copied().unwrap_or(0);
+        self.plan.members.get(member)?.fallbacks.get(turned)
+    }
+
+    /// The model that was planned, where another one sits in its place.
+    pub fn planned_instead(&self, member: usize) -> Option<String> {
+        let planned = match self.is_last() {
+            true => &self.plan.synthesiser,
+            false => self.plan.members.get(member)?,
+        };
+        (planned.model != self.member(member).model).then(|| planned.model.clone())
+    }
+
+    /// Takes over what a run had come to before it was interrupted.
+    pub fn restore(&mut self, results: Vec<StageAnswer>) {
+        let last = self.plan.stages.len().saturating_sub(1);
+        for result in results {
+            if result.stage < last && !result.earlier.is_empty() {
+                *self.turned.entry(result.member).or_default() += result.earlier.len();
+            }
+            let (stage, member) = (result.stage, result.member);
+            self.results.insert(CallId { stage, member }, result);
+        }
     }
 
     pub fn brief(&self, member: usize) -> Brief {
@@ -103,10 +149,14 @@ impl Board {
                 true => totals.answered += 1,
                 false => totals.failed += 1,
             }
-            totals.usage = totals.usage.plus(&result.usage);
-            match result.cost {
-                Some(cost) => totals.cost_usd = totals.cost_usd.plus(cost),
-                None => totals.cost_incomplete = true,
+            totals.failed += result.earlier.len() as u32;
+            let earlier = result.earlier.iter().map(|one| (&one.usage, one.cost));
+            for (usage, cost) in earlier.chain([(&result.usage, result.cost)]) {
+                totals.usage = totals.usage.plus(usage);
+                match cost {
+                    Some(cost) => totals.cost_usd = totals.cost_usd.plus(cost),
+                    None => totals.cost_incomplete = true,
+                }
             }
         }
         totals.cached = totals.answered > 0
@@ -171,7 +221,7 @@ impl Board {
                 .copied()
                 .unwrap_or(&self.plan.synthesiser)
         } else {
-            &self.plan.members[member]
+            self.seated(member)
         }
     }
 
@@ -231,7 +281,7 @@ impl Board {
             parameters: asked.parameters,
             brief,
             deadline,
-            format: None,
+            format: self.plan.format.clone().filter(|_| self.is_last()),
         }
     }
 
@@ -270,7 +320,17 @@ impl Board {
             let reason = &result.error.as_ref()?.detail;
             Some(format!("{model} was dropped in stage {stage}: {reason}"))
         };
-        self.results.values().filter_map(note).collect()
+        let turned = |result: &StageAnswer| {
+            let (model, planned) = (&result.model, result.fallback_for.as_ref()?);
+            let reason = &result.earlier.first()?.error.detail;
+            Some(format!(
+                "{planned} failed: {reason}; {model} takes its place"
+            ))
+        };
+        let all = self.results.values();
+        all.flat_map(|result| [turned(result), note(result)])
+            .flatten()
+            .collect()
     }
 
     /// How many answered and how many failed in the stage in hand.

@@ -77,6 +77,8 @@ impl Staged {
                 time_to_first_token_ms: kept.first_token_ms,
                 cached: kept.cached,
                 finish_reason,
+                dropped_parameters: kept.dropped.clone(),
+                fallback_for: kept.fallback_for.clone(),
             },
             (error, _) => {
                 let error = error
@@ -104,7 +106,7 @@ impl Staged {
                     stage,
                     model,
                     error,
-                    retried: false,
+                    retried: kept.tries > 1,
                     fallback,
                 }
             }

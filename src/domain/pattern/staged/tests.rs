@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::analysis::{CacheUse, Member, Stage, Who};
+use crate::domain::analysis::{CacheUse, Member, Stage, Times, Who};
 use crate::domain::chat::{Bill, Finish, Request, Task, Usage};
 use crate::domain::money::{MicroDollars, Price};
 use crate::domain::parameters::Parameters;
@@ -19,6 +19,7 @@ fn member(model: &str) -> Member {
             cached_input: None,
             long: None,
         }),
+        fallbacks: Vec::new(),
     }
 }
 
@@ -42,6 +43,8 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Pla
         budget: None,
         pictures: Vec::new(),
         notes: Vec::new(),
+        times: Times::default(),
+        format: None,
     }
 }
 

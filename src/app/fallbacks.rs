@@ -1,0 +1,105 @@
+//! Who is asked in whose place when a model fails. Off unless an admin says so; always shown in the result.
+
+use std::collections::BTreeMap;
+
+use super::accounts::Visit;
+use super::{App, Error, Result};
+use crate::domain::id::UserId;
+use crate::log;
+use crate::store::{audit, settings};
+
+/// Where they are stored.
+const KEY: &str = "fallbacks";
+/// Models with a chain, and links of one.
+const MOST: (usize, usize) = (100, 3);
+
+/// Chains by the full id of the model that is planned.
+pub type Chains = BTreeMap<String, Vec<String>>;
+
+impl App {
+    /// The chains as they hold now.
+    pub fn fallbacks(&self) -> Chains {
+        self.fallbacks
+            .lock()
+            .map(|chains| chains.clone())
+            .unwrap_or_default()
+    }
+
+    /// Puts these in the place of all chains. Names are resolved to full ids.
+    pub async fn set_fallbacks(
+        &self,
+        wanted: Chains,
+        actor: &UserId,
+        visit: &Visit,
+    ) -> Result<Chains> {
+        if wanted.len() > MOST.0 {
+            return Err(fault(&format!(
+                "at most {} models can have a chain",
+                MOST.0
+            )));
+        }
+        let mut chains = Chains::new();
+        for (model, names) in &wanted {
+            let id = self.known(model)?;
+            if names.len() > MOST.1 {
+                return Err(fault(&format!(
+                    "{id}: a chain has at most {} models",
+                    MOST.1
+                )));
+            }
+            let mut chain: Vec<String> = Vec::new();
+            for name in names {
+                let next = self.known(name)?;
+                if next == id || chain.contains(&next) {
+                    return Err(fault(&format!("{id}: {next} is in its own chain twice")));
+                }
+                chain.push(next);
+            }
+            if !chain.is_empty() {
+                chains.insert(id, chain);
+            }
+        }
+        let text = serde_json::to_string(&chains).map_err(Error::internal)?;
+        let entry = visit.entry(Some(actor), "fallbacks.changed", KEY);
+        let write = move |db: &crate::store::Writer| {
+            settings::set(db, KEY, &text)?;
+            audit::append(db, &entry)
+        };
+        self.store.write(write).await?;
+        self.keep(chains.clone());
+        Ok(chains)
+    }
+
+    /// Takes up what is stored.
+    pub(super) async fn load_fallbacks(&self) -> Result<()> {
+        let stored = self.store.read(|db| settings::get(db, KEY)).await?;
+        let chains = stored.map(|text| serde_json::from_str(&text));
+        match chains {
+            None => {}
+            Some(Ok(chains)) => self.keep(chains),
+            Some(Err(fault)) => log::error("stored fallbacks cannot be read", &[("fault", &fault)]),
+        }
+        Ok(())
+    }
+
+    fn keep(&self, chains: Chains) {
+        if let Ok(mut known) = self.fallbacks.lock() {
+            *known = chains;
+        }
+    }
+
+    fn known(&self, name: &str) -> Result<String> {
+        let model = self.llm.find(None, name);
+        let shown: String = name.chars().take(80).collect();
+        match model {
+            // A real model is never replaced by an algorithm, nor the other way round.
+            Some(model) if model.mock => Err(fault("demo models have no part in chains")),
+            Some(model) => Ok(model.id),
+            None => Err(fault(&format!("no model is called {shown:?}"))),
+        }
+    }
+}
+
+fn fault(why: &str) -> Error {
+    Error::field(&["body", "fallbacks"], "value_error", why)
+}

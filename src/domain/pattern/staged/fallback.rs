@@ -1,0 +1,77 @@
+//! Who takes a member's place when it fails: only where an admin has said so, and never without a word.
+
+use super::{Staged, Took};
+use crate::domain::analysis::Earlier;
+use crate::domain::chat::{Bill, CallError, CallErrorKind};
+use crate::domain::event::Event;
+use crate::domain::pattern::CallId;
+use crate::domain::time::Timestamp;
+use crate::domain::usage;
+
+impl Staged {
+    /// True when another model is asked in the member's place.
+    pub(super) fn turn_to_fallback(
+        &mut self,
+        now: Timestamp,
+        member: usize,
+        error: &CallError,
+        bill: &Bill,
+    ) -> bool {
+        let Some(next) = self.board.next_fallback(member) else {
+            return false;
+        };
+        if error.kind == CallErrorKind::Cancelled || self.time_left(now).is_zero() {
+            return false;
+        }
+        let next = next.model.clone();
+        let failed = self.board.member(member);
+        let (model, cost) = (failed.model.clone(), usage::cost(bill, failed.price));
+        let stage = self.board.name().to_owned();
+        self.notes.push(format!(
+            "{model} failed in stage {stage}: {}; {next} takes its place",
+            error.detail
+        ));
+        self.out.push_back(super::Output::Emit(Event::MemberFailed {
+            stage,
+            model: model.clone(),
+            error: error.detail.clone(),
+            retried: bill.tries > 1,
+            fallback: Some(next),
+        }));
+        self.earlier.entry(member).or_default().push(Earlier {
+            model,
+            error: error.clone(),
+            usage: bill.usage,
+            cost,
+        });
+        *self.board.turned.entry(member).or_default() += 1;
+        self.reserve(vec![member]);
+        true
+    }
+
+    /// There is no money for what was asked for. A fallback is then not asked, and its member drops out; a
+    /// whole stage is not begun, and the run ends with what it has.
+    pub(super) fn denied(&mut self, now: Timestamp, reason: String) {
+        let asked = std::mem::take(&mut self.asking);
+        let is_fallback = |member: &usize| self.earlier.contains_key(member);
+        if asked.is_empty() {
+            return;
+        }
+        if !asked.iter().all(is_fallback) {
+            return self.best_so_far(now, reason);
+        }
+        for member in asked {
+            let error = CallError::new(CallErrorKind::Unavailable, reason.clone());
+            self.drop_unasked(now, member, error);
+        }
+    }
+
+    fn drop_unasked(&mut self, now: Timestamp, member: usize, error: CallError) {
+        // Nobody takes the place of somebody who was never asked.
+        let turned = self.board.plan.members[member].fallbacks.len();
+        self.board.turned.insert(member, turned);
+        self.expect(now, member);
+        let stage = self.board.stage;
+        self.settle(now, CallId { stage, member }, Err(error), Took::default());
+    }
+}
