@@ -25,9 +25,13 @@ pub struct Terms {
 impl Terms {
     /// Those of a plan of which these calls have been made.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Self {
-        let all = plan.members.iter().chain([&plan.synthesiser]);
+        let planned = plan.members.iter().chain([&plan.synthesiser]);
+        let all = planned.flat_map(|member| std::iter::once(member).chain(&member.fallbacks));
         let priced = |member: &Member| Some((member.model.clone(), member.price?));
-        let costs = answers.iter().filter_map(|answer| answer.cost);
+        let costs = answers.iter().flat_map(|answer| {
+            let earlier = answer.earlier.iter().map(|one| one.cost);
+            earlier.chain([answer.cost]).flatten()
+        });
         Self {
             prices: all.filter_map(priced).collect(),
             budget: plan.budget,
@@ -97,13 +101,19 @@ impl Book {
         wanted: Amount,
         unpriced: Option<&str>,
     ) -> Result<(), String> {
+        let unread = |_| "the budgets could not be read".to_owned();
+        // Who has no limits need not stand in line with those who have.
+        let limits = self.standing(user).await.map_err(unread)?.limits;
+        if limits == Limits::default() {
+            return Ok(());
+        }
         let _granting = self.granting.lock().await;
         let standing = self.standing(user).await;
         let Standing {
             limits,
             spent,
             reserved,
-        } = standing.map_err(|_| "the budgets could not be read".to_owned())?;
+        } = standing.map_err(unread)?;
         if let (Some(model), true) = (unpriced, limits.bound_cost()) {
             return Err(unknown_price(model));
         }

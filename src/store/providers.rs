@@ -151,7 +151,7 @@ mod tests {
             insert(db, &own)?;
             let again = insert(db, &provider(3, None, "box"));
             assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
-            assert_eq!(list_of(db, None)?, [house.clone()]);
+            assert_eq!(list_of(db, None)?, std::slice::from_ref(&house));
             assert_eq!(by_id(db, Some(&ada), &own.id)?, Some(own.clone()));
             assert_eq!(by_id(db, Some(&ada), &house.id)?, None);
             assert_eq!(by_id(db, None, &own.id)?, None);

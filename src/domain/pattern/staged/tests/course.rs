@@ -1,0 +1,339 @@
+//! Fallbacks and time: who takes whose place, and what a run does when its time is over.
+
+use super::*;
+use crate::domain::analysis::Times;
+use crate::domain::chat::Format;
+use crate::domain::pattern::Outcome;
+
+const SECOND: i64 = 1_000;
+
+/// `a` gives way to `x`, then to `y`.
+fn with_chain() -> Plan {
+    let mut plan = four();
+    plan.members[0].fallbacks = vec![member("x"), member("y")];
+    plan
+}
+
+fn broke(stage: usize, member: usize) -> Input {
+    Input::Failed {
+        call: CallId { stage, member },
+        error: CallError::new(CallErrorKind::Overloaded, "busy"),
+        bill: Bill { tries: 3, ..bill() },
+    }
+}
+
+fn kept(outputs: &[Output]) -> Vec<StageAnswer> {
+    let kept = outputs.iter().filter_map(|output| match output {
+        Output::Keep(kept) => Some((**kept).clone()),
+        _ => None,
+    });
+    kept.collect()
+}
+
+fn outcome(outputs: &[Output]) -> Option<Outcome> {
+    outputs.iter().find_map(|output| match output {
+        Output::Done(outcome) => Some((**outcome).clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
+    let mut run = machine(with_chain());
+    told(&mut run, 0, Input::Started);
+    run.handle(at(1), broke(0, 0));
+    let outputs = drain(&mut run);
+    let failed = outputs.iter().find_map(|output| match output {
+        Output::Emit(Event::MemberFailed {
+            model,
+            retried,
+            fallback,
+            ..
+        }) => Some((model.clone(), *retried, fallback.clone())),
+        _ => None,
+    });
+    assert_eq!(failed, Some(("a".into(), true, Some("x".into()))));
+    assert!(outputs.iter().any(|output| matches!(output, Output::Call(CallId { stage: 0, member: 0 }, request) if request.model == "x")));
+    run.handle(at(2), answered(0, 0, "by x"));
+    let answer = kept(&drain(&mut run)).remove(0);
+    assert_eq!(
+        (answer.model.as_str(), answer.fallback_for.as_deref()),
+        ("x", Some("a"))
+    );
+    assert_eq!(
+        (answer.earlier.len(), answer.earlier[0].model.as_str()),
+        (1, "a")
+    );
+    run.handle(at(3), answered(0, 1, "B"));
+    run.handle(at(3), answered(0, 2, "C"));
+    let outputs = drain(&mut run);
+    let models: Vec<&str> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Call(_, request) => Some(request.model.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        models,
+        ["x", "b", "c"],
+        "the planned model is not asked again"
+    );
+    run.handle(at(4), Input::Cancelled("enough".into()));
+    let outcome = outcome(&drain(&mut run)).unwrap();
+    // What the first one took is paid for too.
+    assert_eq!((outcome.totals.failed, outcome.totals.answered), (1, 3));
+    assert_eq!(outcome.totals.cost_usd, MicroDollars(20 * 4));
+    assert!(
+        outcome.totals.notes[0].contains("x takes its place"),
+        "{:?}",
+        outcome.totals.notes
+    );
+}
+
+#[test]
+fn a_chain_has_an_end_and_is_resumed_where_it_was() {
+    let mut run = machine(with_chain());
+    let mut outputs = Vec::new();
+    for input in [
+        Input::Started,
+        broke(0, 0),
+        broke(0, 0),
+        broke(0, 0),
+        answered(0, 1, "B"),
+        answered(0, 2, "C"),
+    ] {
+        run.handle(at(1), input);
+        outputs.extend(drain(&mut run));
+    }
+    let dropped = kept(&outputs).remove(0);
+    assert!(!dropped.answered());
+    assert_eq!((dropped.model.as_str(), dropped.earlier.len()), ("y", 2));
+    let mut plan = with_chain();
+    plan.members[1].fallbacks = vec![member("z")];
+    let mut run = machine(plan.clone());
+    let mut outputs = Vec::new();
+    for input in [
+        Input::Started,
+        answered(0, 0, "A"),
+        broke(0, 1),
+        answered(0, 1, "by z"),
+        answered(0, 2, "C"),
+    ] {
+        run.handle(at(1), input);
+        outputs.extend(drain(&mut run));
+    }
+    let mut again = Staged::restore(id(), plan, Estimate::default(), at(0), kept(&outputs));
+    assert_eq!(
+        told(&mut again, 9, Input::Started),
+        ["+meta", "call 1 a", "call 1 z", "call 1 c"]
+    );
+    again.handle(at(10), Input::Cancelled("enough".into()));
+    let notes = outcome(&drain(&mut again)).unwrap().totals.notes;
+    assert!(
+        notes.iter().any(|note| note.contains("z takes its place")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn a_fallback_without_money_drops_its_member_and_nobody_else() {
+    let mut run = machine(with_chain());
+    told(&mut run, 0, Input::Started);
+    run.handle(at(1), broke(0, 0));
+    asked(&mut run);
+    run.handle(at(1), Input::Denied("the money is used up".into()));
+    let dropped = kept(&drain(&mut run)).remove(0);
+    assert_eq!(dropped.error.unwrap().detail, "the money is used up");
+    run.handle(at(2), answered(0, 1, "B"));
+    assert_eq!(
+        told(&mut run, 2, answered(0, 2, "C")),
+        ["-initial 2/1", "+meta", "call 1 b", "call 1 c"]
+    );
+}
+
+#[test]
+fn the_synthesiser_s_fallback_comes_before_the_members() {
+    let mut plan = two(&["a", "b"], "s");
+    plan.synthesiser.fallbacks = vec![member("t")];
+    let mut run = machine(plan);
+    told(&mut run, 0, Input::Started);
+    told(&mut run, 1, answered(0, 0, "A"));
+    told(&mut run, 1, answered(0, 1, "B"));
+    run.handle(at(2), broke(1, 0));
+    let outputs = drain(&mut run);
+    assert!(
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Call(_, request) if request.model == "t"))
+    );
+    run.handle(at(3), answered(1, 1, "by t"));
+    let answer = kept(&drain(&mut run)).remove(0);
+    assert_eq!(answer.fallback_for.as_deref(), Some("s"));
+}
+
+fn timed(plan: Plan, stage: u32, run: u32) -> Staged {
+    machine(Plan {
+        times: Times { stage, run },
+        ..plan
+    })
+}
+
+fn limits(outputs: &[Output]) -> Vec<u64> {
+    let limits = outputs.iter().filter_map(|output| match output {
+        Output::Call(_, request) => Some(request.deadline.as_secs()),
+        _ => None,
+    });
+    limits.collect()
+}
+
+#[test]
+fn a_call_has_what_its_stage_and_its_run_have_left() {
+    let mut run = timed(four(), 100, 1_000);
+    run.handle(at(0), Input::Started);
+    assert_eq!(limits(&drain(&mut run)), [100, 100, 100]);
+    let mut run = timed(four(), 600, 300);
+    run.handle(at(0), Input::Started);
+    // A fifth is kept for the synthesis.
+    assert_eq!(limits(&drain(&mut run)), [240, 240, 240]);
+    for member in 0..3 {
+        run.handle(at(100 * SECOND), answered(0, member, "text"));
+    }
+    assert_eq!(limits(&drain(&mut run)), [140, 140, 140]);
+}
+
+#[test]
+fn stages_without_time_are_left_out_and_the_synthesis_is_written() {
+    let mut run = timed(four(), 600, 300);
+    told(&mut run, 0, Input::Started);
+    run.handle(at(239 * SECOND), answered(0, 0, "A"));
+    run.handle(at(239 * SECOND), answered(0, 1, "B"));
+    let late = CallError::new(CallErrorKind::Timeout, "slow");
+    run.handle(
+        at(240 * SECOND),
+        failed_with(
+            CallId {
+                stage: 0,
+                member: 2,
+            },
+            late,
+        ),
+    );
+    let outputs = drain(&mut run);
+    assert_eq!(
+        kept(&outputs)[2].error.as_ref().unwrap().detail,
+        "the time of this stage was over"
+    );
+    assert_eq!(limits(&outputs), [60]);
+    run.handle(at(250 * SECOND), answered(3, 0, "the synthesis"));
+    let outcome = outcome(&drain(&mut run)).unwrap();
+    assert_eq!(outcome.synthesis.as_deref(), Some("the synthesis"));
+    assert!(outcome.totals.degraded.unwrap().contains("nearly over"));
+}
+
+#[test]
+fn a_run_whose_writers_all_fail_keeps_the_best_draft() {
+    let mut run = machine(two(&["a", "b"], "s"));
+    told(&mut run, 0, Input::Started);
+    told(&mut run, 1, answered(0, 0, "draft A"));
+    told(&mut run, 1, answered(0, 1, "draft B"));
+    let mut outputs = Vec::new();
+    for attempt in 0..3 {
+        run.handle(at(2), broke(1, attempt));
+        outputs.extend(drain(&mut run));
+    }
+    let outcome = outcome(&outputs).unwrap();
+    assert_eq!(
+        (outcome.status, outcome.synthesis.as_deref()),
+        (Status::Completed, Some("draft A"))
+    );
+    assert!(outcome.totals.degraded.unwrap().contains("busy"));
+}
+
+#[test]
+fn a_shape_is_asked_of_the_one_answer_only() {
+    let format = Format {
+        name: "answer".into(),
+        schema: serde_json::json!({ "type": "object" }),
+    };
+    let mut run = machine(Plan {
+        format: Some(format.clone()),
+        ..two(&["a", "b"], "s")
+    });
+    run.handle(at(0), Input::Started);
+    let shapes = |outputs: &[Output]| -> Vec<bool> {
+        outputs
+            .iter()
+            .filter_map(|output| match output {
+                Output::Call(_, request) => Some(request.format == Some(format.clone())),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(shapes(&drain(&mut run)), [false, false]);
+    run.handle(at(1), answered(0, 0, "A"));
+    run.handle(at(1), answered(0, 1, "B"));
+    assert_eq!(shapes(&drain(&mut run)), [true]);
+}
+
+proptest! {
+    // Whatever fails and whenever: one end, never more calls open than members, each call ends.
+    #[test]
+    fn every_order_of_failures_ends(script in prop::collection::vec((0usize..4, 0u8..6, 0i64..90), 0..80), chain in 0usize..3) {
+        let mut plan = four();
+        plan.times = Times { stage: 60, run: 200 };
+        for seat in &mut plan.members {
+            seat.fallbacks = (0..chain).map(|at| member(&format!("{}{at}", seat.model))).collect();
+        }
+        plan.synthesiser.fallbacks = vec![member("t")];
+        let mut machine = machine(plan);
+        let mut open: Vec<CallId> = Vec::new();
+        let (mut now, mut done) = (0, 0);
+        machine.handle(at(0), Input::Started);
+        let mut script = script.into_iter();
+        for _ in 0..500 {
+            let mut asking = 0;
+            loop {
+                let output = machine.poll();
+                match output {
+                    Output::Wait(_) => break,
+                    Output::Reserve { calls, .. } => {
+                        asking = calls.len();
+                        let deny = script.len() % 7 == 3;
+                        machine.handle(at(now), if deny { Input::Denied("no money".into()) } else { Input::Granted });
+                    }
+                    Output::Call(call, request) => {
+                        prop_assert_eq!(done, 0);
+                        prop_assert!(request.deadline <= std::time::Duration::from_secs(200));
+                        open.push(call);
+                    }
+                    Output::Stop(call) => open.retain(|&other| other != call),
+                    Output::Keep(kept) => open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member }),
+                    Output::Done(_) => done += 1,
+                    Output::Emit(_) => {}
+                }
+            }
+            prop_assert!(open.len() <= 3 && asking <= 3);
+            if done > 0 { break }
+            prop_assert!(!open.is_empty(), "stuck");
+            let (which, what, later) = script.next().unwrap_or((0, 0, 0));
+            let call = open[which % open.len()];
+            now += later * SECOND;
+            let fails = |kind| failed_with(call, CallError::new(kind, "gone"));
+            let input = match what {
+                0 | 1 => answered(call.stage, call.member, "text"),
+                2 => fails(CallErrorKind::Connect),
+                3 => fails(CallErrorKind::Timeout),
+                4 => Input::Tick,
+                _ => fails(CallErrorKind::Cancelled),
+            };
+            // The driver forgets a call that has ended.
+            if !matches!(input, Input::Tick) {
+                open.retain(|&other| other != call);
+            }
+            machine.handle(at(now), input);
+        }
+        prop_assert_eq!(done, 1);
+        prop_assert!(open.is_empty(), "{:?} still open", open);
+    }
+}
