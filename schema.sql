@@ -130,6 +130,8 @@ CREATE TABLE upload_parts (
 ) STRICT, WITHOUT ROWID;
 
 -- No user: asked by somebody who was not signed in. The lease says which process runs it, until when.
+-- `findings` is what the panel agreed and disagreed on, as JSON, once it is over; `parent` is the analysis
+-- that this one repeats with a change.
 CREATE TABLE analyses (
     id          TEXT    NOT NULL PRIMARY KEY,
     user_id     TEXT    REFERENCES users (id) ON DELETE CASCADE,
@@ -147,7 +149,10 @@ CREATE TABLE analyses (
     finished    INTEGER NOT NULL DEFAULT 0,
     share_hash  BLOB,
     lease_owner TEXT    NOT NULL DEFAULT '',
-    lease_until INTEGER NOT NULL DEFAULT 0
+    lease_until INTEGER NOT NULL DEFAULT 0,
+    findings    TEXT    NOT NULL DEFAULT '',
+    topic       TEXT    NOT NULL DEFAULT '',
+    parent      TEXT    NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX analyses_user ON analyses (user_id, id);
 CREATE INDEX analyses_open ON analyses (id) WHERE finished = 0;
@@ -179,7 +184,57 @@ CREATE TABLE votes (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX votes_user ON votes (user_id);
 
+-- The panel's answer beside a single model's draft, shown without names. `panel_first` is the order in which
+-- a person sees them; the choice is empty until there is one, then `panel`, `single` or `tie`. The costs are
+-- those of the whole analysis and of the draft, -1 where a price was not known.
+CREATE TABLE comparisons (
+    analysis_id TEXT    NOT NULL PRIMARY KEY REFERENCES analyses (id) ON DELETE CASCADE,
+    user_id     TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    topic       TEXT    NOT NULL DEFAULT '',
+    pattern     TEXT    NOT NULL DEFAULT '',
+    model       TEXT    NOT NULL,
+    stage       INTEGER NOT NULL DEFAULT 0,
+    member      INTEGER NOT NULL DEFAULT 0,
+    panel_first INTEGER NOT NULL DEFAULT 0,
+    panel_cost  INTEGER NOT NULL DEFAULT -1,
+    single_cost INTEGER NOT NULL DEFAULT -1,
+    created     INTEGER NOT NULL,
+    choice      TEXT    NOT NULL DEFAULT '',
+    decided     INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX comparisons_user ON comparisons (user_id, decided);
+
+-- Patterns that people have added: the team's where there is no user.
+CREATE TABLE patterns (
+    id      TEXT    NOT NULL PRIMARY KEY,
+    user_id TEXT    REFERENCES users (id) ON DELETE CASCADE,
+    body    TEXT    NOT NULL,
+    created INTEGER NOT NULL,
+    changed INTEGER NOT NULL
+) STRICT;
+CREATE INDEX patterns_user ON patterns (user_id);
+
+-- A recipe is a pattern, a panel, parameters and a synthesiser under a name. Every save is a version of its
+-- own; none is ever changed.
+CREATE TABLE recipes (
+    id      TEXT    NOT NULL PRIMARY KEY,
+    user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    name    TEXT    NOT NULL,
+    shared  INTEGER NOT NULL DEFAULT 0,
+    created INTEGER NOT NULL,
+    UNIQUE (user_id, name)
+) STRICT;
+
+CREATE TABLE recipe_versions (
+    recipe_id TEXT    NOT NULL REFERENCES recipes (id) ON DELETE CASCADE,
+    version   INTEGER NOT NULL,
+    body      TEXT    NOT NULL,
+    created   INTEGER NOT NULL,
+    PRIMARY KEY (recipe_id, version)
+) STRICT, WITHOUT ROWID;
+
 -- The key begins with its owner's id, so that nobody is ever given an answer made for somebody else.
+-- `fields` holds a short hash of each field of the request, to say which one made a later one differ.
 CREATE TABLE answer_cache (
     key     TEXT    NOT NULL PRIMARY KEY,
     user_id TEXT    REFERENCES users (id) ON DELETE CASCADE,
@@ -189,11 +244,27 @@ CREATE TABLE answer_cache (
     created INTEGER NOT NULL,
     expires INTEGER NOT NULL,
     hits    INTEGER NOT NULL DEFAULT 0,
-    bytes   INTEGER NOT NULL DEFAULT 0
+    bytes   INTEGER NOT NULL DEFAULT 0,
+    used    INTEGER NOT NULL DEFAULT 0,
+    fields  TEXT    NOT NULL DEFAULT '{}'
 ) STRICT;
 CREATE INDEX answer_cache_user ON answer_cache (user_id);
 CREATE INDEX answer_cache_expires ON answer_cache (expires);
 CREATE INDEX answer_cache_created ON answer_cache (created);
+CREATE INDEX answer_cache_used ON answer_cache (used);
+CREATE INDEX answer_cache_model ON answer_cache (model);
+
+-- What the cache has spared each person: kept when its answers are gone.
+CREATE TABLE savings (
+    user_id  TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    day      INTEGER NOT NULL,
+    model    TEXT    NOT NULL,
+    hits     INTEGER NOT NULL DEFAULT 0,
+    cost     INTEGER NOT NULL DEFAULT 0,
+    unpriced INTEGER NOT NULL DEFAULT 0,
+    tokens   INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (user_id, day, model)
+) STRICT, WITHOUT ROWID;
 
 -- What each person used of each model on each day; kept for good. Costs are those of calls whose price is
 -- known; `unpriced` counts the others, `estimated` those whose tokens no vendor has counted, `failed` those

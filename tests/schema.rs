@@ -16,6 +16,7 @@ use rusqlite::Connection;
 const OLD: &[(u32, &str)] = &[
     (1, include_str!("data/v1.sql")),
     (2, include_str!("data/v2.sql")),
+    (3, include_str!("data/v3.sql")),
 ];
 
 struct Folder(PathBuf);

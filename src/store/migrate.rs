@@ -20,7 +20,7 @@ const OLDEST: u32 = 1;
 type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
 /// The step at index n brings version `OLDEST + n` to the next one. Never change one that was released.
-const STEPS: &[Step] = &[votes_and_encodings, providers_and_money];
+const STEPS: &[Step] = &[votes_and_encodings, providers_and_money, panels];
 
 /// The version this program writes.
 pub const VERSION: u32 = OLDEST + STEPS.len() as u32;
@@ -92,6 +92,67 @@ fn providers_and_money(db: &Transaction<'_>) -> rusqlite::Result<()> {
          ) STRICT;
          CREATE UNIQUE INDEX providers_name ON providers (coalesce(user_id, ''), name);
          CREATE INDEX providers_user ON providers (user_id);",
+    )
+}
+
+fn panels(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "ALTER TABLE analyses ADD COLUMN findings TEXT NOT NULL DEFAULT '';
+         ALTER TABLE analyses ADD COLUMN topic TEXT NOT NULL DEFAULT '';
+         ALTER TABLE analyses ADD COLUMN parent TEXT NOT NULL DEFAULT '';
+         ALTER TABLE answer_cache ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE answer_cache ADD COLUMN fields TEXT NOT NULL DEFAULT '{}';
+         CREATE INDEX answer_cache_used ON answer_cache (used);
+         CREATE INDEX answer_cache_model ON answer_cache (model);
+         CREATE TABLE comparisons (
+             analysis_id TEXT    NOT NULL PRIMARY KEY REFERENCES analyses (id) ON DELETE CASCADE,
+             user_id     TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+             topic       TEXT    NOT NULL DEFAULT '',
+             pattern     TEXT    NOT NULL DEFAULT '',
+             model       TEXT    NOT NULL,
+             stage       INTEGER NOT NULL DEFAULT 0,
+             member      INTEGER NOT NULL DEFAULT 0,
+             panel_first INTEGER NOT NULL DEFAULT 0,
+             panel_cost  INTEGER NOT NULL DEFAULT -1,
+             single_cost INTEGER NOT NULL DEFAULT -1,
+             created     INTEGER NOT NULL,
+             choice      TEXT    NOT NULL DEFAULT '',
+             decided     INTEGER NOT NULL DEFAULT 0
+         ) STRICT;
+         CREATE INDEX comparisons_user ON comparisons (user_id, decided);
+         CREATE TABLE patterns (
+             id      TEXT    NOT NULL PRIMARY KEY,
+             user_id TEXT    REFERENCES users (id) ON DELETE CASCADE,
+             body    TEXT    NOT NULL,
+             created INTEGER NOT NULL,
+             changed INTEGER NOT NULL
+         ) STRICT;
+         CREATE INDEX patterns_user ON patterns (user_id);
+         CREATE TABLE recipes (
+             id      TEXT    NOT NULL PRIMARY KEY,
+             user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+             name    TEXT    NOT NULL,
+             shared  INTEGER NOT NULL DEFAULT 0,
+             created INTEGER NOT NULL,
+             UNIQUE (user_id, name)
+         ) STRICT;
+         CREATE TABLE recipe_versions (
+             recipe_id TEXT    NOT NULL REFERENCES recipes (id) ON DELETE CASCADE,
+             version   INTEGER NOT NULL,
+             body      TEXT    NOT NULL,
+             created   INTEGER NOT NULL,
+             PRIMARY KEY (recipe_id, version)
+         ) STRICT, WITHOUT ROWID;
+         CREATE TABLE savings (
+             user_id  TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+             day      INTEGER NOT NULL,
+             model    TEXT    NOT NULL,
+             hits     INTEGER NOT NULL DEFAULT 0,
+             cost     INTEGER NOT NULL DEFAULT 0,
+             unpriced INTEGER NOT NULL DEFAULT 0,
+             tokens   INTEGER NOT NULL DEFAULT 0,
+             PRIMARY KEY (user_id, day, model)
+         ) STRICT, WITHOUT ROWID;",
     )
 }
 
