@@ -80,6 +80,7 @@ fn complete(body: &str) {
         brief: Brief::default(),
         deadline: LENGTH,
         format: None,
+        sample: 0,
     };
     black_box(stream.finish(&request).1.expect("a whole answer"));
 }

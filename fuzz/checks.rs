@@ -78,6 +78,7 @@ fn request(text: &str) -> Request {
         brief: Brief::default(),
         deadline: Duration::from_secs(1),
         format: None,
+        sample: 0,
     }
 }
 

@@ -48,6 +48,7 @@ impl App {
                 model: model.id,
                 parameters: parameters.clone(),
                 fallbacks: Vec::new(),
+                sample: 0,
             };
             let chain = chains.get(&model.id).into_iter().flatten();
             let others = chain.filter_map(|id| self.llm.find(user, id)).map(seat);

@@ -130,6 +130,23 @@ pub struct Member {
     /// Who is asked in its place when it fails, in order; none unless an admin has said so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<Member>,
+    /// Which sample of its model this member is, from 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub sample: u32,
+}
+
+fn is_first(sample: &u32) -> bool {
+    *sample == 0
+}
+
+impl Member {
+    /// What it is called in events and results: its model, and from the second sample on its number.
+    pub fn name(&self) -> String {
+        match self.sample {
+            0 => self.model.clone(),
+            sample => format!("{}#{}", self.model, sample + 1),
+        }
+    }
 }
 
 /// Who takes part in a stage.

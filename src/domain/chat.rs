@@ -78,6 +78,8 @@ pub struct Request {
     pub deadline: Duration,
     /// The answer must be JSON of this shape; none for free text.
     pub format: Option<Format>,
+    /// Which sample this is where one model is asked the same several times: each is a call of its own.
+    pub sample: u32,
 }
 
 /// What a model is asked to do at this point of a pattern.

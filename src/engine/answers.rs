@@ -22,7 +22,9 @@ pub(super) fn key(user: &UserId, endpoint: &str, request: &Request) -> String {
         endpoint,
         request.model,
         request.messages,
-        request.parameters
+        request.parameters,
+        request.format,
+        request.sample
     ]);
     crypto::hex(&crypto::sha256::hash(canonical.to_string().as_bytes()))
 }
@@ -67,6 +69,7 @@ mod tests {
             brief: Brief::default(),
             deadline: Duration::from_secs(1),
             format: None,
+            sample: 0,
         };
         let base = key(&ada, "http://a", &request("q", 0.1));
         assert_eq!(base, key(&ada, "http://a", &request("q", 0.1)));

@@ -124,6 +124,7 @@ mod tests {
                 brief: Default::default(),
                 deadline: std::time::Duration::ZERO,
                 format: None,
+                sample: 0,
             };
             let taste = Taste {
                 efforts: efforts.iter().map(|word| (*word).to_owned()).collect(),

@@ -23,6 +23,7 @@ fn wanted(parameters: Parameters) -> Request {
         brief: Brief::default(),
         deadline: Duration::from_secs(1),
         format: None,
+        sample: 0,
     }
 }
 

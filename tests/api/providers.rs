@@ -43,6 +43,7 @@ pub fn request(model: &str) -> Request {
         brief: Brief::default(),
         deadline: LONG,
         format: None,
+        sample: 0,
     }
 }
 

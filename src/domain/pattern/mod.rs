@@ -14,11 +14,60 @@ use super::money::MicroDollars;
 use super::prompt;
 use super::time::Timestamp;
 
-/// The arrangements of stages that exist: name and what it does. README lists them.
-pub const TABLE: &[(&str, &str)] = &[(
-    "staged",
-    "every member in each stage, the synthesiser in the last; all texts of a stage flow into the next",
-)];
+/// The arrangements that exist: name and what it does. README lists them.
+pub const TABLE: &[(Arrangement, &str)] = &[
+    (
+        Arrangement::Staged,
+        "every member in each stage, the synthesiser in the last; all texts of a stage flow into the next",
+    ),
+    (
+        Arrangement::Own,
+        "one strong model answers several times alone, then one synthesis of its samples",
+    ),
+    (
+        Arrangement::Vote,
+        "every member answers a closed question; the answers are brought into one form and counted",
+    ),
+    (
+        Arrangement::Cascade,
+        "two members draft; only where they disagree does the synthesiser write",
+    ),
+    (
+        Arrangement::Single,
+        "one model answers, and that is the answer",
+    ),
+];
+
+/// How a pattern's stages follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arrangement {
+    /// Members in every stage, the synthesiser in the last.
+    #[default]
+    Staged,
+    /// One model, sampled several times, then a synthesis.
+    #[serde(rename = "self")]
+    Own,
+    /// Closed questions: normalise and count.
+    Vote,
+    /// Two drafts; a synthesis only where they disagree.
+    Cascade,
+    /// One model.
+    Single,
+}
+
+impl Arrangement {
+    /// The name in files and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Own => "self",
+            Self::Vote => "vote",
+            Self::Cascade => "cascade",
+            Self::Single => "single",
+        }
+    }
+}
 
 /// A pattern, as its file says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +81,9 @@ pub struct Pattern {
     pub description: String,
     /// Family: Analytical, Strategic, …
     pub category: String,
+    /// How its stages follow one another.
+    #[serde(default)]
+    pub arrangement: Arrangement,
     /// `low`, `medium` or `high`.
     pub complexity: String,
     /// Recommended panel size, from and to.
@@ -67,15 +119,18 @@ impl Pattern {
         let Some((last, others)) = self.stages.split_last() else {
             return Err(format!("pattern {id} has no stages"));
         };
-        if last.who != Who::Synthesiser {
-            return Err(format!(
-                "pattern {id}: the last stage must be the synthesiser's"
-            ));
-        }
-        if others.is_empty() || others.iter().any(|stage| stage.who != Who::Members) {
-            return Err(format!(
-                "pattern {id}: every stage before the last must be the members', and there must be one"
-            ));
+        match self.arrangement {
+            Arrangement::Single | Arrangement::Vote => {
+                if !others.is_empty() || last.who != Who::Members {
+                    let name = self.arrangement.as_str();
+                    return Err(format!(
+                        "pattern {id}: the arrangement {name} has one stage, which is the members'"
+                    ));
+                }
+            }
+            Arrangement::Staged | Arrangement::Own | Arrangement::Cascade => {
+                check_flow(id, last, others)?;
+            }
         }
         for stage in &self.stages {
             if let Some(hole) = prompt::holes_of(&stage.prompt)
@@ -107,6 +162,20 @@ impl Pattern {
         };
         self.stages.iter().map(stage).collect()
     }
+}
+
+fn check_flow(id: &str, last: &StageText, others: &[StageText]) -> Result<(), String> {
+    if last.who != Who::Synthesiser {
+        return Err(format!(
+            "pattern {id}: the last stage must be the synthesiser's"
+        ));
+    }
+    if others.is_empty() || others.iter().any(|stage| stage.who != Who::Members) {
+        return Err(format!(
+            "pattern {id}: every stage before the last must be the members', and there must be one"
+        ));
+    }
+    Ok(())
 }
 
 /// Names a call within a run: which stage, which member (in the synthesiser's stage: which attempt).
@@ -225,6 +294,7 @@ mod tests {
             name: String::new(),
             description: String::new(),
             category: String::new(),
+            arrangement: Arrangement::Staged,
             complexity: "low".into(),
             panel: (2, 3),
             use_cases: vec![],

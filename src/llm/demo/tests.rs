@@ -48,6 +48,7 @@ fn request(brief: Brief, parameters: Parameters) -> Request {
         brief,
         deadline: Duration::from_secs(60),
         format: None,
+        sample: 0,
     }
 }
 

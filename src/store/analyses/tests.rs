@@ -17,6 +17,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
         parameters: Parameters::default(),
         price: None,
         fallbacks: Vec::new(),
+        sample: 0,
     };
     Analysis {
         id: AnalysisId::new(at(i64::from(n)), u128::from(n)),

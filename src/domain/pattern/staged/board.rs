@@ -282,6 +282,7 @@ impl Board {
             brief,
             deadline,
             format: self.plan.format.clone().filter(|_| self.is_last()),
+            sample: asked.sample,
         }
     }
 

@@ -22,6 +22,7 @@ fn member(model: &str) -> Member {
             long: None,
         }),
         fallbacks: Vec::new(),
+        sample: 0,
     }
 }
 
