@@ -66,13 +66,20 @@ impl App {
             Some(id) => member(id)?,
             None => member(&self.choose_synthesiser(user, &new.models))?,
         };
+        let mut notes = material.notes(&models);
+        if new.format.is_some() && models.last().is_some_and(|model| model.mock) {
+            notes.push(format!(
+                "{} is a local algorithm and writes no JSON: the answer is text",
+                synthesiser.model
+            ));
+        }
         Ok(Plan {
             pattern: pattern.id.clone(),
             question: new.prompt.clone(),
             members,
             synthesiser,
             stages: pattern.plan_stages(),
-            notes: material.notes(&models),
+            notes,
             sources: material.sources,
             pictures: material.pictures,
             nonce: self.nonce(user, new),

@@ -125,7 +125,8 @@ pub(super) fn whole(growing: &mut Growing, line: &Value) {
         growing.finish = Some(Finish::ToolCalls);
     }
     if line["done"] == true {
-        let count = |name: &str| line[name].as_u64();
+        // A counter at zero beside a text has not counted: the usage is then estimated like one that is missing.
+        let count = |name: &str| line[name].as_u64().filter(|&count| count > 0);
         if let (input, Some(output)) = (count("prompt_eval_count"), count("eval_count")) {
             growing.usage = Some(Usage {
                 // Absent where the whole prompt was still in memory from the last call.

@@ -1,10 +1,18 @@
-//! Local models put their reasoning in front of the answer, between `<think>` and `</think>`. Takes it
-//! out of the text while it streams in.
+//! Local models put their reasoning in front of the answer, between marks such as `<think>` and `</think>`.
+//! Takes it out of the text while it streams in.
 
 use crate::domain::chat::Delta;
 
-const OPEN: &str = "<think>";
-const CLOSE: &str = "</think>";
+/// The marks that models are known to use; Open WebUI knows the same ones.
+const MARKS: &[(&str, &str)] = &[
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<reason>", "</reason>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<thought>", "</thought>"),
+    ("<Thought>", "</Thought>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+];
 /// White space looked through for the mark; more than this is the answer's own.
 const MOST_SPACE: usize = 1024;
 
@@ -16,8 +24,8 @@ pub(super) enum Divider {
     Undecided,
     /// What might be the beginning of the mark.
     Beginning(String),
-    /// Within the marks; what might be the beginning of the closing one.
-    Reasoning(String),
+    /// Within the marks: the closing one, and what might be its beginning.
+    Reasoning(&'static str, String),
     /// Behind the closing mark, where nothing but white space has come so far.
     Closed,
     /// Behind them, or there were none.
@@ -43,19 +51,23 @@ impl Divider {
             Self::Beginning(held) => {
                 held.push_str(piece);
                 let trimmed = held.trim_start();
-                if let Some(rest) = trimmed.strip_prefix(OPEN) {
+                let mark = |&(open, close)| Some((trimmed.strip_prefix(open)?, close));
+                if let Some((rest, close)) = MARKS.iter().find_map(mark) {
                     let rest = rest.to_owned();
-                    *self = Self::Reasoning(String::new());
+                    *self = Self::Reasoning(close, String::new());
                     self.push(&rest, out);
-                } else if !OPEN.starts_with(trimmed) || held.len() > MOST_SPACE {
+                } else if held.len() > MOST_SPACE
+                    || MARKS.iter().all(|(open, _)| !open.starts_with(trimmed))
+                {
                     let held = std::mem::take(held);
                     *self = Self::Answer;
                     text(&held, out);
                 }
             }
-            Self::Reasoning(held) => {
+            Self::Reasoning(close, held) => {
+                let close = *close;
                 held.push_str(piece);
-                if let Some((reasoning, rest)) = held.split_once(CLOSE) {
+                if let Some((reasoning, rest)) = held.split_once(close) {
                     let rest = rest.to_owned();
                     reason(reasoning, out);
                     *self = Self::Closed;
@@ -63,9 +75,9 @@ impl Divider {
                     return;
                 }
                 // All that cannot be the beginning of the closing mark is sure.
-                let keep = (1..CLOSE.len())
+                let keep = (1..close.len())
                     .rev()
-                    .find(|&length| held.ends_with(&CLOSE[..length]))
+                    .find(|&length| held.ends_with(&close[..length]))
                     .unwrap_or(0);
                 let rest = held.split_off(held.len() - keep);
                 reason(&std::mem::replace(held, rest), out);
@@ -77,7 +89,7 @@ impl Divider {
     pub fn finish(self, out: &mut Vec<Delta>) {
         match self {
             Self::Beginning(held) => text(&held, out),
-            Self::Reasoning(held) => reason(&held, out),
+            Self::Reasoning(_, held) => reason(&held, out),
             Self::Undecided | Self::Closed | Self::Answer => {}
         }
     }
@@ -126,6 +138,10 @@ mod tests {
             ("<thi", "", "<thi"),
             ("<think>never closed </thin", "never closed </thin", ""),
             ("say <think>no</think>", "", "say <think>no</think>"),
+            ("<thinking>a</think></thinking>b", "a</think>", "b"),
+            ("<reasoning>a</reasoning> b", "a", "b"),
+            ("<Thought>a</Thought>b", "a", "b"),
+            ("<|begin_of_thought|>a<|end_of_thought|>b", "a", "b"),
         ] {
             let expected = (reasoning.to_owned(), answer.to_owned());
             assert_eq!(divide(&[whole]), expected, "{whole}");

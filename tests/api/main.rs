@@ -6,6 +6,7 @@ mod analyses;
 mod cancel;
 mod documents;
 mod durability;
+mod fallback;
 mod fanout;
 mod history;
 mod limits;

@@ -1,0 +1,201 @@
+//! What becomes of a run in which something is missing: another model in a member's place, a shape the one
+//! answer must have, a picture that only some can see, time that is over.
+
+use serde_json::{Value, json};
+
+use crate::support::Server;
+use crate::support::provider::{Provider, on};
+use crate::support::script::{about, begin, ended, id_of, saying, server, short_with};
+
+fn named<'a>(events: &'a [(String, Value)], name: &str) -> Vec<&'a Value> {
+    let of_name = events.iter().filter(|(found, _)| found == name);
+    of_name.map(|(_, data)| data).collect()
+}
+
+fn events(client: &mut crate::support::Client, id: &str) -> Vec<(String, Value)> {
+    let all = client.events(&about(id, "/events"), None);
+    all.map(|event| (event.name, event.data)).collect()
+}
+
+#[test]
+fn another_model_answers_where_an_admin_says_so_and_it_is_told() {
+    let provider = Provider::script([
+        on("a").status(400, "application/json", "{}"),
+        on("c").sse(&saying("From the other one.")),
+        on("b").sse(&saying("From the member.")),
+    ]);
+    let server = server(&provider, &[]);
+    let mut admin = server.user("ada@example.com");
+    assert_eq!(
+        admin.get("/api/admin/fallbacks").json()["fallbacks"],
+        json!({})
+    );
+    for wrong in [
+        json!({ "p/a": ["p/a"] }),
+        json!({ "p/a": ["nobody/x"] }),
+        json!({ "p/a": ["demo/merge"] }),
+        json!({ "p/a": ["p/b", "p/c", "p/d", "p/e"] }),
+    ] {
+        let body = json!({ "fallbacks": wrong });
+        admin
+            .put("/api/admin/fallbacks", body)
+            .refused(422, "VALIDATION_ERROR");
+    }
+    let chain = json!({ "p/a": ["p/c"] });
+    let set = admin.put("/api/admin/fallbacks", json!({ "fallbacks": chain }));
+    assert_eq!(set.json()["fallbacks"], chain);
+    let mut bob = server.client().registered("bob@example.com");
+    bob.put("/api/admin/fallbacks", json!({ "fallbacks": {} }))
+        .refused(403, "FORBIDDEN");
+
+    let id = begin(&mut admin, &["p/a", "p/b"]);
+    let shown = ended(&mut admin, &id);
+    assert_eq!(shown["status"], "completed", "{shown}");
+    let answers = &shown["results"]["stages"][0]["answers"];
+    let first = &answers[0];
+    assert_eq!(
+        (&first["model"], &first["fallback_for"]),
+        (&json!("p/c"), &json!("p/a")),
+        "{answers}"
+    );
+    assert_eq!(first["earlier"][0]["model"], "p/a");
+    assert_eq!(answers[1]["fallback_for"], Value::Null);
+    let all = events(&mut admin, &id);
+    let failed = named(&all, "member.failed");
+    assert_eq!(failed[0]["fallback"], "p/c", "{failed:?}");
+    let completed = named(&all, "member.completed");
+    assert!(
+        completed.iter().any(|one| one["fallback_for"] == "p/a"),
+        "{completed:?}"
+    );
+    let notes = named(&all, "analysis.completed")[0]["notes"].to_string();
+    assert!(notes.contains("p/c takes its place"), "{notes}");
+}
+
+#[test]
+fn nobody_answers_in_another_s_place_unless_an_admin_says_so() {
+    let provider = Provider::script([
+        on("a").status(400, "application/json", "{}"),
+        on("b").sse(&saying("From the member.")),
+    ]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let id = begin(&mut client, &["p/a", "p/b"]);
+    let shown = ended(&mut client, &id);
+    let first = &shown["results"]["stages"][0]["answers"][0];
+    assert_eq!(
+        (&first["model"], &first["status"]),
+        (&json!("p/a"), &json!("failed"))
+    );
+}
+
+#[test]
+fn the_one_answer_has_the_shape_that_was_asked_for() {
+    let provider = Provider::script([
+        on("a").sse(&saying("Paris is the capital.")),
+        // Not JSON, then one repair.
+        on("a").sse(&saying("The city is Paris.")),
+        on("a").sse(&saying("{\"city\":\"Paris\"}")),
+    ]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let schema = json!({
+        "type": "object", "properties": { "city": { "type": "string" } },
+        "required": ["city"], "additionalProperties": false,
+    });
+    let format =
+        json!({ "type": "json_schema", "json_schema": { "name": "place", "schema": schema } });
+    let wanted = short_with(
+        &["p/a"],
+        json!({ "response_format": format, "ultra_model": "p/a", "async": true }),
+    );
+    let id = id_of(&client.post("/api/analyze", wanted));
+    let shown = ended(&mut client, &id);
+    assert_eq!(shown["structured"], json!({ "city": "Paris" }), "{shown}");
+    let asked = provider.asked();
+    assert_eq!(asked.len(), 3);
+    // The first answers are free text.
+    assert!(
+        !asked[0].body.to_string().contains("city"),
+        "{}",
+        asked[0].body
+    );
+    assert!(asked[1].body.to_string().contains("city"));
+    // An algorithm writes none, and the answer says so.
+    let plain = short_with(
+        &["demo/extract"],
+        json!({ "response_format": { "type": "json_object" }, "async": true }),
+    );
+    let id = id_of(&client.post("/api/analyze", plain));
+    let shown = ended(&mut client, &id);
+    assert_eq!(shown["structured"], Value::Null);
+    let all = events(&mut client, &id);
+    let notes = named(&all, "analysis.completed")[0]["notes"].to_string();
+    assert!(
+        notes.contains("demo/merge") && notes.contains("JSON"),
+        "{notes}"
+    );
+    let wrong = short_with(&["p/a"], json!({ "response_format": { "type": "xml" } }));
+    client
+        .post("/api/analyze", wrong)
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
+    let provider = Provider::script([
+        on("gpt-4o").times(2).sse(&saying("A grey field.")),
+        on("a").sse(&saying("I cannot see it.")),
+    ]);
+    let url = provider.base_url();
+    let server = server(
+        &provider,
+        &[("OPENAI_API_KEY", "sk-test"), ("OPENAI_BASE_URL", &url)],
+    );
+    let mut client = server.user("ada@example.com");
+    let bytes = include_bytes!("../data/screenshot.png");
+    let document = client
+        .upload("/api/upload-document", "screen.png", bytes)
+        .json();
+    assert_eq!(document["status"], "processed", "{document}");
+    let wanted = short_with(
+        &["openai/gpt-4o", "p/a"],
+        json!({ "document_ids": [document["id"]], "ultra_model": "openai/gpt-4o", "async": true }),
+    );
+    let id = id_of(&client.post("/api/analyze", wanted));
+    assert_eq!(ended(&mut client, &id)["status"], "completed");
+    let mut saw = Vec::new();
+    for asked in provider.asked() {
+        let pictures = asked
+            .body
+            .to_string()
+            .matches("data:image/png;base64,")
+            .count();
+        saw.push((asked.model(), pictures));
+    }
+    saw.sort();
+    assert_eq!(
+        saw,
+        [("a".into(), 0), ("gpt-4o".into(), 1), ("gpt-4o".into(), 1)]
+    );
+    let all = events(&mut client, &id);
+    let notes = named(&all, "analysis.completed")[0]["notes"].to_string();
+    assert!(
+        notes.contains("p/a") && notes.contains("screen.png"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn a_stage_that_takes_too_long_goes_on_without_its_late_members() {
+    let provider = Provider::script([on("a").sse(&saying("In time.")), on("late").hang()]);
+    let server: Server = server(&provider, &[("STAGE_TIMEOUT", "5")]);
+    let mut client = server.user("ada@example.com");
+    let id = begin(&mut client, &["p/a", "p/late"]);
+    let shown = ended(&mut client, &id);
+    assert_eq!(shown["status"], "completed", "{shown}");
+    let late = &shown["results"]["stages"][0]["answers"][1];
+    assert_eq!(late["status"], "failed");
+    assert!(late["error"].as_str().unwrap().contains("time"), "{late}");
+    provider.wait_idle();
+}
