@@ -72,13 +72,13 @@ impl Analyses<'_> {
             detached: true,
             ..old.request
         };
-        self.still_possible(Some(&caller.user), &new)?;
+        self.still_possible(Some(&caller.user), &new).await?;
         self.begin(Some(caller.user.clone()), new, now).await
     }
 
     async fn begin(&self, user: Option<UserId>, new: NewAnalysis, now: Timestamp) -> Result<Begun> {
         let material = self.material(user.as_ref(), &new).await?;
-        let plan = self.0.plan(user.as_ref(), &new, material)?;
+        let plan = self.0.plan(user.as_ref(), &new, material).await?;
         let pictures = self.pictures(user.as_ref(), &plan).await?;
         let calls = estimate::calls(&plan);
         let usage = self.0.usage();

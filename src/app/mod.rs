@@ -12,6 +12,7 @@ pub mod fallbacks;
 pub mod folder;
 pub mod health;
 pub mod models;
+pub mod patterns;
 mod plan;
 pub mod providers;
 mod upkeep;
@@ -46,7 +47,7 @@ pub struct App {
     pub started: Timestamp,
     // Marks the fence around documents.
     secret: String,
-    patterns: Vec<Pattern>,
+    patterns: Vec<Arc<Pattern>>,
     accounts: accounts::Accounts,
     documents: documents::Documents,
     fallbacks: Mutex<fallbacks::Chains>,
@@ -78,7 +79,7 @@ impl App {
             llm,
             started: clock::now(),
             secret,
-            patterns: plan::patterns()?,
+            patterns: patterns::embedded()?,
             accounts,
             documents,
             fallbacks: Mutex::default(),
@@ -124,9 +125,9 @@ impl App {
         models::Models(self)
     }
 
-    /// The patterns, in the order of their files.
-    pub fn patterns(&self) -> &[Pattern] {
-        &self.patterns
+    /// Patterns: which there are for whom.
+    pub fn patterns(&self) -> patterns::Patterns<'_> {
+        patterns::Patterns(self)
     }
 
     /// Nothing but demo models: nobody has configured or added a provider for everyone.

@@ -2,40 +2,23 @@
 //! the numbers that make a repetition exact.
 
 use super::analyses::Material;
-use super::{App, Error, Kind, Result};
+use super::{App, Error, Result};
 use crate::crypto::{self, sha256};
 use crate::domain::analysis::{Member, NewAnalysis, Plan, Times};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
-use crate::domain::pattern::Pattern;
 use crate::domain::usage;
-
-static PATTERNS: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
-
-/// The embedded patterns, checked.
-pub(super) fn patterns() -> Result<Vec<Pattern>> {
-    let patterns: Vec<Pattern> = serde_json::from_str(PATTERNS).map_err(Error::internal)?;
-    for pattern in &patterns {
-        pattern
-            .check()
-            .map_err(|fault| Error::new(Kind::Internal, fault))?;
-    }
-    Ok(patterns)
-}
 
 impl App {
     /// Fixes everything a run needs. `new` has been checked: its models and pattern exist.
-    pub(super) fn plan(
+    pub(super) async fn plan(
         &self,
         user: Option<&UserId>,
         new: &NewAnalysis,
         material: Material,
     ) -> Result<Plan> {
-        let pattern = self
-            .patterns()
-            .iter()
-            .find(|pattern| pattern.id == new.pattern)
-            .ok_or_else(Error::missing)?;
+        let pattern = self.patterns().find(user, &new.pattern).await?;
+        let pattern = pattern.ok_or_else(Error::missing)?;
         let chains = self.fallbacks();
         let mut models = Vec::new();
         let mut member = |id: &String| -> Result<Member> {

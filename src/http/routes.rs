@@ -8,7 +8,8 @@ use std::time::Instant;
 use super::cx::Cx;
 use super::error::ApiError;
 use super::handlers::{
-    accounts, admin, analyses, api_keys, documents, health, models, pages, providers, usage,
+    accounts, admin, analyses, api_keys, documents, health, models, pages, patterns, providers,
+    usage,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -235,10 +236,10 @@ pub static ROUTES: &[Route] = &[
     maybe(Get,    "/api/llm/status",                         h!(models::status)),
     maybe(Get,    "/api/llm/health-check",                   h!(models::status)),
     admin(Post,   "/api/llm/health-check",                   h!(models::probe)).small(),
-    open( Get,    "/api/orchestrator/patterns",              o!(models::patterns_bare)),
-    open( Get,    "/api/patterns",                           o!(models::patterns)),
-    open( Get,    "/api/analysis-patterns",                  o!(models::patterns)),
-    open( Get,    "/api/patterns/suggest",                   o!(models::suggest)),
+    maybe(Get,    "/api/orchestrator/patterns",              h!(patterns::list_bare)),
+    maybe(Get,    "/api/patterns",                           h!(patterns::list)),
+    maybe(Get,    "/api/analysis-patterns",                  h!(patterns::list)),
+    maybe(Get,    "/api/patterns/suggest",                   h!(patterns::suggest)),
     maybe(Get,    "/api/parameters",                         h!(models::parameters)),
 
     // Analyses.

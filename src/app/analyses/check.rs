@@ -72,7 +72,7 @@ impl Analyses<'_> {
             .pattern
             .clone()
             .unwrap_or_else(|| DEFAULT_PATTERN.into());
-        self.check_pattern(&pattern, &mut faults);
+        self.check_pattern(user, &pattern, &mut faults).await?;
         let parameters = check_parameters(&wanted, &mut faults);
         let model_parameters = self.check_model_parameters(user, &wanted, &mut faults);
         let documents = check_documents(&wanted.documents, &mut faults);
@@ -112,12 +112,16 @@ impl Analyses<'_> {
     }
 
     /// A stored request may name what is no longer there.
-    pub(super) fn still_possible(&self, user: Option<&UserId>, new: &NewAnalysis) -> Result<()> {
+    pub(super) async fn still_possible(
+        &self,
+        user: Option<&UserId>,
+        new: &NewAnalysis,
+    ) -> Result<()> {
         let mut faults = Vec::new();
         for name in new.models.iter().chain(&new.ultra_model) {
             self.check_model(user, name, &["body", "models"], &mut faults);
         }
-        self.check_pattern(&new.pattern, &mut faults);
+        self.check_pattern(user, &new.pattern, &mut faults).await?;
         if faults.is_empty() {
             Ok(())
         } else {
@@ -193,20 +197,19 @@ impl Analyses<'_> {
         found
     }
 
-    fn check_pattern(&self, id: &str, faults: &mut Vec<Field>) {
-        if !self.0.patterns().iter().any(|pattern| pattern.id == id) {
-            let ids: Vec<&str> = self
-                .0
-                .patterns()
-                .iter()
-                .map(|pattern| pattern.id.as_str())
-                .collect();
-            faults.push(field(
-                &["body", "pattern"],
-                "unknown_pattern",
-                &format!("must be one of {}", ids.join(", ")),
-            ));
+    async fn check_pattern(
+        &self,
+        user: Option<&UserId>,
+        id: &str,
+        faults: &mut Vec<Field>,
+    ) -> Result<()> {
+        let patterns = self.0.patterns();
+        if patterns.find(user, id).await?.is_none() {
+            let ids = patterns.ids(user).await?.join(", ");
+            let message = format!("must be one of {ids}");
+            faults.push(field(&["body", "pattern"], "unknown_pattern", &message));
         }
+        Ok(())
     }
 
     fn check_model_parameters(

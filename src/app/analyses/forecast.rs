@@ -32,7 +32,7 @@ impl Analyses<'_> {
         let new = self.check(caller, wanted).await?;
         let user = caller.map(|caller| &caller.user);
         let material = self.material(user, &new).await?;
-        let plan = self.0.plan(user, &new, material)?;
+        let plan = self.0.plan(user, &new, material).await?;
         let calls = estimate::calls(&plan);
         let usage = self.0.usage();
         let standing = match user {

@@ -1,6 +1,8 @@
 //! Which pattern suits a question, by the words it contains. A rule of thumb that says its reason; a
 //! person chooses.
 
+use std::sync::Arc;
+
 use super::Pattern;
 
 /// A pattern, how well it seems to fit (0 to 1), and why.
@@ -107,7 +109,7 @@ const SIGNS: &[(&str, &[&str])] = &[
 ];
 
 /// All patterns, best first; those with no sign in the question keep their order behind.
-pub fn rank<'a>(patterns: &'a [Pattern], question: &str) -> Vec<Ranked<'a>> {
+pub fn rank<'a>(patterns: &'a [Arc<Pattern>], question: &str) -> Vec<Ranked<'a>> {
     let lower = question.to_lowercase();
     let mut ranked: Vec<Ranked> = patterns
         .iter()

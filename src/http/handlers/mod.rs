@@ -10,5 +10,6 @@ pub mod documents;
 pub mod health;
 pub mod models;
 pub mod pages;
+pub mod patterns;
 pub mod providers;
 pub mod usage;

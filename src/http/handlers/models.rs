@@ -1,12 +1,10 @@
-//! Models, providers, patterns and parameters over HTTP.
+//! Models, providers and parameters over HTTP.
 
 use serde_json::{Map, Value, json};
 
-use crate::app::Error;
 use crate::app::models::{Circuit, ProviderState, Source};
 use crate::domain::model::{Availability, Model};
 use crate::domain::parameters::{GLOSSARY, PRESETS};
-use crate::domain::pattern::Pattern;
 use crate::domain::user::{Caller, Role};
 use crate::http::cx::Cx;
 use crate::http::error::ApiError;
@@ -114,44 +112,6 @@ pub async fn status(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
 pub async fn probe(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
     cx.app.models().probe().await;
     Ok(providers(&cx, Some(admin.caller())))
-}
-
-fn pattern(pattern: &Pattern) -> Value {
-    let stages: Vec<Value> = pattern.stages.iter().map(|stage| json!({ "name": stage.name, "who": stage.who, "task": stage.task, "help": stage.help })).collect();
-    json!({
-        "id": pattern.id, "name": pattern.name, "description": pattern.description, "category": pattern.category,
-        "stages": stages, "recommended_models": pattern.panel.0, "recommended_panel": { "from": pattern.panel.0, "to": pattern.panel.1 },
-        "complexity": pattern.complexity, "use_cases": pattern.use_cases, "limitations": pattern.limitations,
-    })
-}
-
-/// GET /api/orchestrator/patterns
-pub async fn patterns_bare(cx: Cx) -> Result<Reply, ApiError> {
-    Ok(Reply::json(
-        &cx.app.patterns().iter().map(pattern).collect::<Vec<_>>(),
-    ))
-}
-
-/// GET /api/patterns, /api/analysis-patterns
-pub async fn patterns(cx: Cx) -> Result<Reply, ApiError> {
-    Ok(Reply::json(
-        &json!({ "patterns": cx.app.patterns().iter().map(pattern).collect::<Vec<_>>() }),
-    ))
-}
-
-/// GET /api/patterns/suggest?prompt=
-pub async fn suggest(cx: Cx) -> Result<Reply, ApiError> {
-    let prompt = cx
-        .query("prompt")
-        .filter(|prompt| !prompt.trim().is_empty());
-    let prompt = prompt
-        .ok_or_else(|| Error::field(&["query", "prompt"], "missing", "the question is empty"))?;
-    let ranked = crate::domain::pattern::suggest::rank(cx.app.patterns(), &prompt);
-    let shown: Vec<Value> = ranked
-        .into_iter()
-        .map(|ranked| json!({ "id": ranked.pattern.id, "name": ranked.pattern.name, "score": ranked.score, "reason": ranked.reason }))
-        .collect();
-    Ok(Reply::json(&json!({ "suggestions": shown })))
 }
 
 /// GET /api/parameters
