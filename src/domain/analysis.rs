@@ -49,6 +49,9 @@ pub struct NewAnalysis {
     /// The shape that the one answer must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
+    /// What it is about, in the asker's words or by its pattern's family: votes are counted by topic.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub topic: String,
 }
 
 /// Everything a run needs, fixed before it starts and stored with it, so that it can be resumed and

@@ -70,8 +70,8 @@ impl<'a> End<'a> {
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     db.run(
         "INSERT INTO analyses (id, user_id, status, pattern, question, request, plan, synthesis, error,
-                               usage, cost, created, started, finished, share_hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                               usage, cost, created, started, finished, share_hash, topic)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         (
             &analysis.id,
             &analysis.user,
@@ -88,6 +88,7 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
             analysis.started.unwrap_or_default(),
             analysis.finished.unwrap_or_default(),
             analysis.shared,
+            &analysis.request.topic,
         ),
     )
     .map(drop)

@@ -23,6 +23,8 @@ pub const MAX_PROMPT: usize = 200_000;
 const MAX_MEMBERS: usize = 8;
 /// Documents of an analysis.
 const MAX_DOCUMENTS: usize = 20;
+/// Characters of a topic.
+const MAX_TOPIC: usize = 60;
 const DEFAULT_PATTERN: &str = "confidence";
 
 /// What a client sent, of the right types but otherwise unchecked.
@@ -52,6 +54,8 @@ pub struct Wanted {
     pub detached: bool,
     /// The shape of the one answer: `json_schema`, `json_object` or `text`, as OpenAI's clients send it.
     pub response_format: Option<Value>,
+    /// What it is about; the pattern's family when absent.
+    pub topic: Option<String>,
 }
 
 impl Analyses<'_> {
@@ -88,10 +92,16 @@ impl Analyses<'_> {
             budget
         });
         let format = check_format(wanted.response_format, &mut faults);
+        let topic = check_topic(wanted.topic.as_deref(), &mut faults);
         if !faults.is_empty() {
             return Err(Error::fields(faults));
         }
+        let topic = match topic {
+            Some(topic) => topic,
+            None => self.family_of(user, &pattern).await?,
+        };
         let new = NewAnalysis {
+            topic,
             prompt: wanted.prompt,
             models: models.iter().map(|model| model.id.clone()).collect(),
             pattern,
@@ -212,6 +222,12 @@ impl Analyses<'_> {
         Ok(())
     }
 
+    // What is asked with one kind of pattern is a topic of its own, where nobody says a better one.
+    async fn family_of(&self, user: Option<&UserId>, id: &str) -> Result<String> {
+        let found = self.0.patterns().find(user, id).await?;
+        Ok(found.map_or_else(String::new, |pattern| pattern.category.clone()))
+    }
+
     fn check_model_parameters(
         &self,
         user: Option<&UserId>,
@@ -305,6 +321,19 @@ fn check_format(wanted: Option<Value>, faults: &mut Vec<Field>) -> Option<Format
         name: name.to_owned(),
         schema,
     })
+}
+
+fn check_topic(topic: Option<&str>, faults: &mut Vec<Field>) -> Option<String> {
+    let topic = topic.map(str::trim).filter(|topic| !topic.is_empty())?;
+    let place = &["body", "topic"];
+    if topic.chars().count() > MAX_TOPIC {
+        let why = format!("at most {MAX_TOPIC} characters");
+        faults.push(field(place, "too_long", &why));
+    } else if topic.chars().any(char::is_control) {
+        let why = "a topic has no control characters";
+        faults.push(field(place, "value_error", why));
+    }
+    Some(topic.to_owned())
 }
 
 fn check_prompt(prompt: &str, faults: &mut Vec<Field>) {

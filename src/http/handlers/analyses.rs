@@ -57,6 +57,8 @@ struct NewAnalysisBody {
     detached: bool,
     #[serde(default)]
     response_format: Option<Value>,
+    #[serde(default)]
+    topic: Option<String>,
 }
 
 impl NewAnalysisBody {
@@ -79,6 +81,7 @@ impl NewAnalysisBody {
             cache: self.cache,
             detached: self.detached,
             response_format: self.response_format,
+            topic: self.topic,
         }
     }
 }

@@ -21,6 +21,7 @@ pub fn listed(analysis: &Summary) -> Value {
     let request = &analysis.request;
     json!({
         "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": request.pattern,
+        "topic": request.topic,
         "prompt": request.prompt, "models": request.models, "document_ids": request.documents,
         "cost_usd": analysis.cost, "usage": analysis.usage, "error": analysis.error, "shared": analysis.shared,
         "created_at": analysis.created, "started_at": analysis.started, "finished_at": analysis.finished,
@@ -31,6 +32,7 @@ fn summary(analysis: &Analysis) -> Value {
     let plan = &analysis.plan;
     json!({
         "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": plan.pattern,
+        "topic": analysis.request.topic,
         "prompt": plan.question, "models": models(analysis), "ultra_model": plan.synthesiser.model,
         "document_ids": analysis.request.documents, "cost_usd": analysis.cost, "usage": analysis.usage,
         "error": analysis.error, "shared": analysis.shared.is_some(),

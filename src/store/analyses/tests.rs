@@ -38,6 +38,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             cache: CacheUse::Refresh,
             detached: true,
             format: None,
+            topic: "paper".into(),
         },
         plan: Plan {
             pattern: "confidence".into(),
