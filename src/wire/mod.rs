@@ -8,11 +8,13 @@ pub mod lines;
 mod listed;
 mod ollama;
 pub mod openai;
+pub mod places;
 mod prompt;
 mod refusal;
 mod responses;
 pub mod sse;
 mod think;
+pub mod toml_text;
 
 use crate::domain::chat::{Answer, CallError, Delta, Request};
 use crate::domain::model::{Structured, Thinking};

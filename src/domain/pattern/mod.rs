@@ -2,6 +2,7 @@
 //! run proceeds is a state machine here, without network, thread or clock.
 
 pub mod estimate;
+pub mod file;
 pub mod staged;
 pub mod suggest;
 
@@ -11,7 +12,6 @@ use super::analysis::{Stage, StageAnswer, Status, Who};
 use super::chat::{Answer, Bill, CallError, Delta, Request, Task};
 use super::event::{Event, Totals};
 use super::money::MicroDollars;
-use super::prompt;
 use super::time::Timestamp;
 
 /// The arrangements that exist: name and what it does. README lists them.
@@ -115,41 +115,13 @@ pub struct StageText {
 impl Pattern {
     /// Refuses what could not be run, with a sentence that says where it is wrong.
     pub fn check(&self) -> Result<(), String> {
-        let id = &self.id;
-        let Some((last, others)) = self.stages.split_last() else {
-            return Err(format!("pattern {id} has no stages"));
-        };
-        match self.arrangement {
-            Arrangement::Single | Arrangement::Vote => {
-                if !others.is_empty() || last.who != Who::Members {
-                    let name = self.arrangement.as_str();
-                    return Err(format!(
-                        "pattern {id}: the arrangement {name} has one stage, which is the members'"
-                    ));
-                }
-            }
-            Arrangement::Staged | Arrangement::Own | Arrangement::Cascade => {
-                check_flow(id, last, others)?;
-            }
+        match self.faults().first() {
+            None => Ok(()),
+            Some(fault) => Err(format!(
+                "pattern {}, {}: {}",
+                self.id, fault.place, fault.message
+            )),
         }
-        for stage in &self.stages {
-            if let Some(hole) = prompt::holes_of(&stage.prompt)
-                .into_iter()
-                .find(|hole| !prompt::HOLES.contains(hole))
-            {
-                return Err(format!(
-                    "pattern {id}, stage {}: unknown hole {{{hole}}}",
-                    stage.name
-                ));
-            }
-            // Independence of the first answers is not a pattern's to give away.
-            if stage.name == "initial" && stage.prompt.contains("{peers}") {
-                return Err(format!(
-                    "pattern {id}: first answers must not see each other"
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// The stages as a plan stores them.
@@ -162,20 +134,6 @@ impl Pattern {
         };
         self.stages.iter().map(stage).collect()
     }
-}
-
-fn check_flow(id: &str, last: &StageText, others: &[StageText]) -> Result<(), String> {
-    if last.who != Who::Synthesiser {
-        return Err(format!(
-            "pattern {id}: the last stage must be the synthesiser's"
-        ));
-    }
-    if others.is_empty() || others.iter().any(|stage| stage.who != Who::Members) {
-        return Err(format!(
-            "pattern {id}: every stage before the last must be the members', and there must be one"
-        ));
-    }
-    Ok(())
 }
 
 /// Names a call within a run: which stage, which member (in the synthesiser's stage: which attempt).
@@ -275,63 +233,4 @@ pub struct Outcome {
     pub error: Option<String>,
     /// What it came to.
     pub totals: Totals,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pattern(stages: &[(&str, Who, &str)]) -> Pattern {
-        let stage = |&(name, who, prompt): &(&str, Who, &str)| StageText {
-            name: name.into(),
-            who,
-            task: Task::Answer,
-            help: String::new(),
-            prompt: prompt.into(),
-        };
-        Pattern {
-            id: "p".into(),
-            name: String::new(),
-            description: String::new(),
-            category: String::new(),
-            arrangement: Arrangement::Staged,
-            complexity: "low".into(),
-            panel: (2, 3),
-            use_cases: vec![],
-            limitations: vec![],
-            stages: stages.iter().map(stage).collect(),
-        }
-    }
-
-    #[test]
-    fn patterns_that_cannot_run_are_refused() {
-        use Who::{Members, Synthesiser};
-        for (stages, word) in [
-            (vec![], "no stages"),
-            (vec![("initial", Members, "{question}")], "the last stage"),
-            (vec![("ultra", Synthesiser, "{peers}")], "there must be one"),
-            (
-                vec![
-                    ("initial", Members, "{qestion}"),
-                    ("ultra", Synthesiser, ""),
-                ],
-                "{qestion}",
-            ),
-            (
-                vec![("initial", Members, "{peers}"), ("ultra", Synthesiser, "")],
-                "must not see",
-            ),
-        ] {
-            let refusal = pattern(&stages).check().err().unwrap_or_default();
-            assert!(refusal.contains(word), "{refusal}");
-        }
-        assert_eq!(
-            pattern(&[
-                ("initial", Members, "{question}"),
-                ("ultra", Synthesiser, "{peers}")
-            ])
-            .check(),
-            Ok(())
-        );
-    }
 }

@@ -1,0 +1,564 @@
+//! A pattern as people write it: what may be left out, which bounds hold, and every fault with its place.
+//! Knows neither files nor formats; it judges the tree that a reader has made of them.
+
+use serde_json::{Map, Value};
+
+use super::{Arrangement, Pattern, StageText};
+use crate::domain::analysis::Who;
+use crate::domain::chat::Task;
+use crate::domain::prompt;
+
+/// Characters of a prompt.
+pub const MAX_PROMPT: usize = 20_000;
+/// Stages of a pattern.
+pub const MAX_STAGES: usize = 6;
+/// The largest panel.
+const MAX_PANEL: u32 = 8;
+/// Entries of a list of use cases or limitations.
+const MAX_ENTRIES: usize = 12;
+
+/// What the result of a run is read from; a synthesis without them still is an answer.
+const HEADINGS: &[&str] = &[
+    "## Answer",
+    "## Where the members agree",
+    "## Contradictions",
+    "## Points made by one only",
+    "## Blind spots",
+];
+
+/// What is wrong with a pattern, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// `stages.1.prompt`; empty where it is about the whole.
+    pub place: String,
+    /// In lower case.
+    pub message: String,
+}
+
+/// Reads a pattern. All faults are told at once.
+pub fn read(value: &Value) -> Result<Pattern, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let Some(tree) = value.as_object() else {
+        return Err(vec![fault("", "a pattern is a table of named values")]);
+    };
+    let mut fields = Fields {
+        tree,
+        place: String::new(),
+        faults: &mut faults,
+    };
+    fields.only(&[
+        "id",
+        "name",
+        "description",
+        "category",
+        "arrangement",
+        "complexity",
+        "panel",
+        "use_cases",
+        "limitations",
+        "stages",
+    ]);
+    let id = fields.text("id", 40, None);
+    if !id.is_empty() && !is_id(&id) {
+        let why = "has 2 to 40 lower-case letters, digits, _ and -";
+        fields.fault(
+            "id",
+            &format!("an id {why}, and begins with a letter or digit"),
+        );
+    }
+    let name = fields.text("name", 80, None);
+    let arrangement = fields.word("arrangement").unwrap_or_default();
+    let mut pattern = Pattern {
+        description: fields.text("description", 600, Some("")),
+        category: fields.text("category", 40, Some("Own")),
+        arrangement,
+        complexity: fields.text("complexity", 6, Some("medium")),
+        panel: fields.panel(arrangement),
+        use_cases: fields.list("use_cases"),
+        limitations: fields.list("limitations"),
+        stages: Vec::new(),
+        id,
+        name,
+    };
+    if !["low", "medium", "high"].contains(&pattern.complexity.as_str()) {
+        fields.fault("complexity", "must be low, medium or high");
+    }
+    pattern.stages = stages(tree, arrangement, &mut faults);
+    if faults.is_empty() {
+        faults = pattern.faults();
+    }
+    if faults.is_empty() {
+        Ok(pattern)
+    } else {
+        Err(faults)
+    }
+}
+
+/// Whether a pattern may be called so.
+pub fn is_id(id: &str) -> bool {
+    (2..=40).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+        && !id.starts_with(['_', '-'])
+}
+
+/// What is no fault, but will disappoint whoever runs it.
+pub fn warnings(pattern: &Pattern) -> Vec<Fault> {
+    let mut found = Vec::new();
+    for (at, stage) in pattern.stages.iter().enumerate() {
+        if stage.who != Who::Synthesiser {
+            continue;
+        }
+        let missing: Vec<&str> = HEADINGS
+            .iter()
+            .copied()
+            .filter(|heading| !stage.prompt.contains(heading))
+            .collect();
+        if !missing.is_empty() {
+            found.push(Fault {
+                place: format!("stages.{at}.prompt"),
+                message: format!(
+                    "asks for no {}: the result shows agreement, contradictions and blind spots only where the synthesis has these headings",
+                    missing.join(", ")
+                ),
+            });
+        }
+    }
+    found
+}
+
+impl Pattern {
+    /// What keeps it from being run, place by place.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.stages.is_empty() {
+            return vec![fault("stages", "there are no stages")];
+        }
+        self.check_flow(&mut faults);
+        for (at, stage) in self.stages.iter().enumerate() {
+            let place = format!("stages.{at}.prompt");
+            let holes = prompt::holes_of(&stage.prompt);
+            if let Some(hole) = holes.iter().find(|hole| !prompt::HOLES.contains(hole)) {
+                let known = prompt::HOLES.join("}, {");
+                faults.push(fault(
+                    &place,
+                    &format!("unknown hole {{{hole}}}; there are {{{known}}}"),
+                ));
+            }
+            let needs = |name: &str| holes.contains(&name);
+            // Independence of the first answers is not a pattern's to give away.
+            if at == 0
+                && ["peers", "reviews", "own", "own_initial"]
+                    .iter()
+                    .any(|name| needs(name))
+            {
+                faults.push(fault(
+                    &place,
+                    "first answers must not see each other, and there is nothing of one's own before them",
+                ));
+            }
+            if at == 0 && !needs("question") {
+                faults.push(fault(
+                    &place,
+                    "the first stage must have the hole {question}",
+                ));
+            }
+            if stage.who == Who::Synthesiser && !needs("peers") {
+                faults.push(fault(&place, "the synthesis must have the hole {peers}"));
+            }
+        }
+        faults
+    }
+
+    fn check_flow(&self, faults: &mut Vec<Fault>) {
+        let last = self.stages.len() - 1;
+        let place = format!("stages.{last}.who");
+        match self.arrangement {
+            Arrangement::Single | Arrangement::Vote => {
+                if last > 0 || self.stages[0].who != Who::Members {
+                    let name = self.arrangement.as_str();
+                    let why =
+                        format!("the arrangement {name} has one stage, which is the members'");
+                    faults.push(fault("stages", &why));
+                }
+                return;
+            }
+            Arrangement::Own | Arrangement::Cascade if last != 1 => {
+                let name = self.arrangement.as_str();
+                let why = format!(
+                    "the arrangement {name} has two stages: the members' and the synthesiser's"
+                );
+                faults.push(fault("stages", &why));
+            }
+            Arrangement::Staged if last == 0 => {
+                faults.push(fault(
+                    "stages",
+                    "there must be a stage of the members before the synthesis",
+                ));
+            }
+            _ => {}
+        }
+        if self.stages[last].who != Who::Synthesiser {
+            faults.push(fault(&place, "the last stage must be the synthesiser's"));
+        }
+        for (at, stage) in self.stages[..last].iter().enumerate() {
+            if stage.who != Who::Members {
+                let why = "every stage before the last must be the members'";
+                faults.push(fault(&format!("stages.{at}.who"), why));
+            }
+        }
+    }
+}
+
+fn stages(
+    tree: &Map<String, Value>,
+    arrangement: Arrangement,
+    faults: &mut Vec<Fault>,
+) -> Vec<StageText> {
+    let list = match tree.get("stages") {
+        Some(Value::Array(list)) if !list.is_empty() => list,
+        Some(Value::Array(_)) | None => {
+            faults.push(fault("stages", "there are no stages"));
+            return Vec::new();
+        }
+        Some(_) => {
+            faults.push(fault("stages", "must be a list of stages"));
+            return Vec::new();
+        }
+    };
+    if list.len() > MAX_STAGES {
+        faults.push(fault("stages", &format!("at most {MAX_STAGES} stages")));
+        return Vec::new();
+    }
+    let mut names: Vec<String> = Vec::new();
+    let mut stages = Vec::new();
+    for (at, stage) in list.iter().enumerate() {
+        let place = format!("stages.{at}");
+        let Some(tree) = stage.as_object() else {
+            faults.push(fault(&place, "a stage is a table of named values"));
+            continue;
+        };
+        let mut fields = Fields {
+            tree,
+            place: format!("{place}."),
+            faults,
+        };
+        fields.only(&["name", "who", "task", "help", "prompt"]);
+        let name = fields.text("name", 24, None);
+        if names.contains(&name) {
+            fields.fault("name", "two stages have the same name");
+        }
+        let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if !name.chars().all(sound) {
+            fields.fault(
+                "name",
+                "a stage's name has lower-case letters, digits and _",
+            );
+        }
+        names.push(name.clone());
+        let prompt = fields.text("prompt", MAX_PROMPT, None);
+        let ends =
+            at + 1 == list.len() && !matches!(arrangement, Arrangement::Single | Arrangement::Vote);
+        let who = fields
+            .word("who")
+            .unwrap_or(if ends { Who::Synthesiser } else { Who::Members });
+        let task = fields
+            .word("task")
+            .unwrap_or_else(|| usual(at, who, &prompt));
+        let help = fields.text("help", 300, Some(""));
+        stages.push(StageText {
+            name,
+            who,
+            task,
+            help,
+            prompt,
+        });
+    }
+    stages
+}
+
+/// What a stage that does not say its task is there for.
+fn usual(at: usize, who: Who, prompt: &str) -> Task {
+    match who {
+        Who::Synthesiser => Task::Synthesise,
+        Who::Members if at == 0 => Task::Answer,
+        Who::Members if prompt.contains("{reviews}") || prompt.contains("{own_initial}") => {
+            Task::Revise
+        }
+        Who::Members => Task::Review,
+    }
+}
+
+/// The named values of a table while they are being read.
+struct Fields<'a> {
+    tree: &'a Map<String, Value>,
+    /// With a dot at its end, or empty.
+    place: String,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Fields<'_> {
+    fn fault(&mut self, name: &str, message: &str) {
+        let place = format!("{}{name}", self.place);
+        self.faults.push(fault(&place, message));
+    }
+
+    fn only(&mut self, known: &[&str]) {
+        let strange = self
+            .tree
+            .keys()
+            .filter(|name| !known.contains(&name.as_str()));
+        for name in strange.take(5).cloned().collect::<Vec<_>>() {
+            let shown: String = name.chars().take(40).collect();
+            self.fault(
+                &shown,
+                &format!("is not known here; there are {}", known.join(", ")),
+            );
+        }
+    }
+
+    fn text(&mut self, name: &str, most: usize, default: Option<&str>) -> String {
+        match (self.tree.get(name), default) {
+            (Some(Value::String(text)), _) if text.chars().count() > most => {
+                self.fault(name, &format!("at most {most} characters"));
+                String::new()
+            }
+            (Some(Value::String(text)), _) if text.contains('\0') => {
+                self.fault(name, "contains a NUL character");
+                String::new()
+            }
+            (Some(Value::String(text)), None) if text.trim().is_empty() => {
+                self.fault(name, "must not be empty");
+                String::new()
+            }
+            (Some(Value::String(text)), _) => text.clone(),
+            (Some(_), _) => {
+                self.fault(name, "must be a text");
+                String::new()
+            }
+            (None, Some(default)) => default.to_owned(),
+            (None, None) => {
+                self.fault(name, "is missing");
+                String::new()
+            }
+        }
+    }
+
+    /// One of the words of a closed list.
+    fn word<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let value = self.tree.get(name)?;
+        match serde_json::from_value(value.clone()) {
+            Ok(word) => Some(word),
+            Err(error) => {
+                // "unknown variant `x`, expected one of `a`, `b`": what is expected is what helps.
+                let text = error.to_string();
+                let right = text
+                    .split_once("expected ")
+                    .map_or("another word", |(_, right)| right);
+                self.fault(name, &format!("must be {}", right.replace('`', "")));
+                None
+            }
+        }
+    }
+
+    fn list(&mut self, name: &str) -> Vec<String> {
+        let Some(value) = self.tree.get(name) else {
+            return Vec::new();
+        };
+        let list: Option<Vec<String>> = serde_json::from_value(value.clone()).ok();
+        let fits = |list: &Vec<String>| {
+            list.len() <= MAX_ENTRIES && list.iter().all(|text| text.chars().count() <= 300)
+        };
+        match list.filter(fits) {
+            Some(list) => list,
+            None => {
+                self.fault(
+                    name,
+                    &format!(
+                        "must be a list of at most {MAX_ENTRIES} texts of at most 300 characters"
+                    ),
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    fn panel(&mut self, arrangement: Arrangement) -> (u32, u32) {
+        let usual = match arrangement {
+            Arrangement::Single => (1, 1),
+            Arrangement::Cascade => (2, 2),
+            _ => (2, 4),
+        };
+        let Some(value) = self.tree.get("panel") else {
+            return usual;
+        };
+        match serde_json::from_value::<(u32, u32)>(value.clone()) {
+            Ok((from, to)) if 1 <= from && from <= to && to <= MAX_PANEL => (from, to),
+            _ => {
+                self.fault(
+                    "panel",
+                    &format!("must be two numbers from 1 to {MAX_PANEL}, the smaller one first"),
+                );
+                usual
+            }
+        }
+    }
+}
+
+fn fault(place: &str, message: &str) -> Fault {
+    Fault {
+        place: place.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sound() -> Value {
+        json!({ "id": "legal", "name": "Legal", "stages": [
+            { "name": "initial", "prompt": "{sources}\n{question}" },
+            { "name": "check", "prompt": "{peers}" },
+            { "name": "mend", "prompt": "{own_initial} {reviews}" },
+            { "name": "ultra", "prompt": "{peers}" },
+        ] })
+    }
+
+    #[test]
+    fn what_is_left_out_is_what_it_usually_is() {
+        let pattern = read(&sound()).expect("a pattern");
+        let flow: Vec<(Who, Task)> = pattern
+            .stages
+            .iter()
+            .map(|stage| (stage.who, stage.task))
+            .collect();
+        assert_eq!(
+            flow,
+            [
+                (Who::Members, Task::Answer),
+                (Who::Members, Task::Review),
+                (Who::Members, Task::Revise),
+                (Who::Synthesiser, Task::Synthesise),
+            ]
+        );
+        assert_eq!((pattern.panel, pattern.category.as_str()), ((2, 4), "Own"));
+        assert_eq!(warnings(&pattern)[0].place, "stages.3.prompt");
+    }
+
+    #[test]
+    fn faults_say_where_and_what() {
+        let long = "x".repeat(MAX_PROMPT + 1);
+        let stage = |name: &str, prompt: &str| json!({ "name": name, "prompt": prompt });
+        for (pointer, value, place, words) in [
+            ("/id", json!("Legal"), "id", "lower-case"),
+            ("/id", json!("x"), "id", "2 to 40"),
+            ("/id", json!("-x"), "id", "begins with"),
+            ("/id", json!(7), "id", "must be a text"),
+            ("/name", json!(" "), "name", "must not be empty"),
+            ("/colour", json!(1), "colour", "not known here"),
+            ("/panel", json!([3, 2]), "panel", "two numbers"),
+            ("/panel", json!([1, 9]), "panel", "two numbers"),
+            (
+                "/complexity",
+                json!("huge"),
+                "complexity",
+                "low, medium or high",
+            ),
+            ("/arrangement", json!("circle"), "arrangement", "staged"),
+            ("/arrangement", json!("single"), "stages", "one stage"),
+            ("/arrangement", json!("cascade"), "stages", "two stages"),
+            ("/use_cases", json!([1]), "use_cases", "a list of"),
+            ("/stages", json!([]), "stages", "no stages"),
+            ("/stages", json!("x"), "stages", "a list"),
+            (
+                "/stages",
+                json!(vec![stage("a", "x"); 7]),
+                "stages",
+                "at most 6",
+            ),
+            ("/stages/0", json!(3), "stages.0", "a table"),
+            (
+                "/stages/0/prompt",
+                json!("{sources}"),
+                "stages.0.prompt",
+                "{question}",
+            ),
+            (
+                "/stages/0/prompt",
+                json!("{question}{peers}"),
+                "stages.0.prompt",
+                "must not see",
+            ),
+            ("/stages/0/prompt", json!(long), "stages.0.prompt", "20000"),
+            (
+                "/stages/1/prompt",
+                json!("{pears}"),
+                "stages.1.prompt",
+                "unknown hole {pears}; there are {question}",
+            ),
+            (
+                "/stages/1/name",
+                json!("initial"),
+                "stages.1.name",
+                "same name",
+            ),
+            (
+                "/stages/1/name",
+                json!("Check it"),
+                "stages.1.name",
+                "lower-case",
+            ),
+            (
+                "/stages/1/who",
+                json!("all"),
+                "stages.1.who",
+                "members or synthesiser",
+            ),
+            (
+                "/stages/1/who",
+                json!("synthesiser"),
+                "stages.1.who",
+                "before the last",
+            ),
+            (
+                "/stages/1/tasks",
+                json!("x"),
+                "stages.1.tasks",
+                "not known here",
+            ),
+            (
+                "/stages/3/who",
+                json!("members"),
+                "stages.3.who",
+                "the last stage",
+            ),
+            (
+                "/stages/3/prompt",
+                json!("{question}"),
+                "stages.3.prompt",
+                "{peers}",
+            ),
+        ] {
+            let mut tree = sound();
+            let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
+            let parent = tree.pointer_mut(parent).expect(pointer);
+            match parent {
+                Value::Array(list) => list[name.parse::<usize>().expect(pointer)] = value,
+                other => other[name] = value,
+            }
+            let faults = read(&tree).err().unwrap_or_default();
+            let fits = |fault: &Fault| fault.place == place && fault.message.contains(words);
+            assert!(faults.iter().any(fits), "{pointer}: {faults:?}");
+        }
+        assert!(read(&json!([])).is_err());
+        assert!(
+            read(&json!({}))
+                .err()
+                .is_some_and(|faults| faults.len() >= 3)
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! On which line each value of a JSON text stands, so that a fault in what it says can be pointed at. The
+//! text must have been read as JSON before: nothing is checked here.
+
+use std::collections::BTreeMap;
+
+/// An object or a list that is open, and where in it the value at hand stands.
+enum Open {
+    Object(String),
+    List(usize),
+}
+
+/// Lines, from 1, by path: `stages.1.prompt`.
+pub fn lines(text: &str) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    let mut path: Vec<Open> = Vec::new();
+    let mut line = 1;
+    let mut rest = text.char_indices();
+    while let Some((start, character)) = rest.next() {
+        match character {
+            '\n' => line += 1,
+            '{' => path.push(Open::Object(String::new())),
+            '[' => path.push(Open::List(0)),
+            '}' | ']' => drop(path.pop()),
+            ',' => {
+                if let Some(Open::List(place)) = path.last_mut() {
+                    *place += 1;
+                }
+            }
+            '"' => {
+                let end = end_of_text(&mut rest).unwrap_or(text.len() - 1);
+                let is_name = text[end + 1..].trim_start().starts_with(':');
+                if let Some(Open::Object(name)) = path.last_mut()
+                    && is_name
+                {
+                    *name = serde_json::from_str(&text[start..=end]).unwrap_or_default();
+                }
+            }
+            _ => {}
+        }
+        // The first mark of a value, or its name, is where it stands.
+        if !character.is_whitespace() && !matches!(character, ',' | '}' | ']' | ':') {
+            let shown = shown(&path);
+            found.entry(shown).or_insert(line);
+        }
+    }
+    found
+}
+
+/// Goes to the closing quote and says where it is.
+fn end_of_text(rest: &mut std::str::CharIndices) -> Option<usize> {
+    while let Some((at, character)) = rest.next() {
+        match character {
+            '\\' => drop(rest.next()),
+            '"' => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn shown(path: &[Open]) -> String {
+    let parts: Vec<String> = path
+        .iter()
+        .map(|open| match open {
+            Open::Object(name) => name.clone(),
+            Open::List(place) => place.to_string(),
+        })
+        .collect();
+    parts.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_has_its_line() {
+        let text = "{\n \"a\": 1,\n \"b\\\"x\": [\n  {\"c\": \"] } , \\\\\"},\n  [2,\n 3]\n ],\n \"d\": {\"e\":\n null}}";
+        assert!(serde_json::from_str::<serde_json::Value>(text).is_ok());
+        let found = lines(text);
+        for (path, line) in [
+            ("a", 2),
+            ("b\"x", 3),
+            ("b\"x.0.c", 4),
+            ("b\"x.1.0", 5),
+            ("b\"x.1.1", 6),
+            ("d", 8),
+            ("d.e", 8),
+        ] {
+            assert_eq!(found.get(path), Some(&line), "{path}: {found:?}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What the reader takes is compared with another reader of the format; what it refuses is told by line.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn value(text: &str) -> Value {
+    read(text)
+        .unwrap_or_else(|fault| panic!("{text}: {fault:?}"))
+        .value
+}
+
+#[test]
+fn texts_say_the_same_as_to_another_reader() {
+    let long = "\"\"\"";
+    for text in [
+        "a = 1\nb = 'x' # c\n\n[t]\n\"q r\" = true\nx.y.z = -2.5e3",
+        "[[s]]\nname = \"a\"\n[[s]]\nname = \"b\"\n[s.in]\nk = 1\n[[s.more]]\nz = 0\n[[s.more]]",
+        "a = [1, 2,\n # c\n 3,\n]\nb = [[], [\"x\"], {c = 1, d.e = 'f'}]\ne = {}",
+        "a = 0xFF\nb = 0o17\nc = 0b11\nd = 1_000\ne = +5\nf = 1e3\ng = 0.5\nh = -0",
+        &format!(
+            "a = {long}\nfirst\n  second {{x}}{long}\nb = {long}one \\\n   two{long}\nc = {long}\"q\"{long}\""
+        ),
+        "a = '''\nno \\escape 'here' '''\nb = '''x'''''\nc = \"\\u00e4\\U0001F600\\t\\\\\"",
+        "a.b = 1\na.c = 2\n[x.y]\nz = 1\n[x]\nw = 2",
+        "# only a comment",
+        "",
+    ] {
+        let other: Value = toml::from_str(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+        assert_eq!(value(text), other, "{text}");
+    }
+}
+
+#[test]
+fn the_embedded_patterns_read_alike() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/patterns");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the patterns") {
+        let text = std::fs::read_to_string(entry.expect("a file").path()).expect("a pattern");
+        let other: Value = toml::from_str(&text).expect("another reader takes it");
+        assert_eq!(value(&text), other);
+        count += 1;
+    }
+    assert!(count >= 18, "{count}");
+}
+
+#[test]
+fn faults_name_their_line() {
+    for (text, line, words) in [
+        ("a = 1\na = 2", 2, "a is set twice"),
+        ("a = 1\n[a]", 2, "no table"),
+        ("[a]\n[a]", 2, "there twice"),
+        ("a = []\n[[a]]", 2, "something else"),
+        ("[[a]]\nb = 1\n[a.b]", 3, "no table"),
+        ("a = \"x\nb = 1", 1, "not closed on its line"),
+        ("x = 1\na = \"\"\"x\ny\n", 2, "is not closed"),
+        ("a = 'x", 1, "not closed"),
+        ("a = [1, 2\nb = 3", 2, "expected , or ]"),
+        ("a 1", 1, "expected ="),
+        ("a = ", 1, "expected a value"),
+        ("= 1", 1, "expected a name"),
+        ("a = 1 b = 2", 1, "expected the end of the line"),
+        ("a = 2026-11-23", 1, "no number"),
+        ("a = yes", 1, "a text needs quotes"),
+        ("a = 01", 1, "no number"),
+        ("a = 1__0", 1, "no number"),
+        ("a = 1.", 1, "no number"),
+        ("a = inf", 1, "no number"),
+        ("a = \"\\x\"", 1, "after \\"),
+        ("a = \"\\ud800\"", 1, "after \\u"),
+        ("a = \"\u{1}\"", 1, "control"),
+        ("a = {b = 1, b = 2}", 1, "twice"),
+        ("a = {b = 1\nc = 2}", 1, "expected ,"),
+        ("[a\nb = 1", 1, "expected ]"),
+        ("a = 99999999999999999999", 1, "no number"),
+    ] {
+        let found = read(text)
+            .err()
+            .unwrap_or_else(|| panic!("{text} was taken"));
+        assert!(
+            found.line == line && found.message.contains(words),
+            "{text}: {found:?}"
+        );
+        assert!(
+            toml::from_str::<Value>(text).is_err() || text.contains("2026") || text.contains("inf"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn lines_are_known_by_path() {
+    let found = read("id = 1\r\n\r\n[[stages]]\r\nname = 'x'\r\nprompt = \"\"\"\r\na\r\n\"\"\"\r\n[[stages]]\r\nwho = 2").expect("read");
+    for (path, line) in [
+        ("id", 1),
+        ("stages.0", 3),
+        ("stages.0.name", 4),
+        ("stages.0.prompt", 5),
+        ("stages.1", 8),
+        ("stages.1.who", 9),
+    ] {
+        assert_eq!(found.lines.get(path), Some(&line), "{path}");
+    }
+    assert_eq!(found.value["stages"][0]["prompt"], json!("a\n"));
+}
+
+#[test]
+fn depth_is_bounded_and_nothing_panics() {
+    let deep = format!("a = {}", "[".repeat(100_000));
+    assert_eq!(
+        read(&deep).err().map(|fault| fault.message),
+        Some("nested too deep".to_owned())
+    );
+    assert!(read(&format!("a = {}", "{b=".repeat(100_000))).is_err());
+    assert!(read(&format!("{}a = 1", "a.".repeat(100_000))).is_err());
+    let whole = "a.b = [1, {c = \"ä\\u00e4\"}]\n[[s]]\nx = '''y'''\n[s.t]\nz = 1.5e-3 # c\n";
+    for (at, _) in whole.char_indices() {
+        let _ = read(&whole[..at]);
+        let _ = read(&whole[at..]);
+        let _ = read(&format!("{}\"{}", &whole[..at], &whole[at..]));
+    }
+}
