@@ -22,3 +22,4 @@ pub mod search;
 pub mod time;
 pub mod usage;
 pub mod user;
+pub mod worth;

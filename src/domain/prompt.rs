@@ -190,8 +190,9 @@ const NAMES: &[&str] = &[
     "demo algorithm",
 ];
 
-// Authors are recognised by how they introduce themselves; a judge that recognises itself favours itself.
-fn without_introduction(text: &str) -> &str {
+/// A text without its author's introduction of itself: authors are recognised by it, and a judge that
+/// recognises itself favours itself.
+pub fn without_introduction(text: &str) -> &str {
     let end = text
         .find(['\n', '.', ',', ':', '!'])
         .map_or(text.len(), |end| end + 1);

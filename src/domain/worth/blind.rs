@@ -1,0 +1,262 @@
+//! Texts for a blind comparison: a panel's answer and a single draft, without what tells which is which.
+//! Takes marks and sections away; never changes a word of what is left.
+
+use crate::domain::prompt;
+
+/// Headings that only the shapes of our own prompts have. What stands under them is about the panel or
+/// about the answer, not the answer.
+const ASIDES: &[&str] = &[
+    "where the members agree",
+    "contradictions",
+    "points made by one only",
+    "blind spots",
+    "not known",
+    "changes",
+    "open",
+    "critiques not followed",
+    "strongest points",
+    "missing from all",
+    "übereinstimmungen",
+    "widersprüche",
+    "einzelne punkte",
+    "blinde flecken",
+];
+
+/// The heading above the answer itself.
+const ANSWERS: &[&str] = &["answer", "the answer", "final answer", "antwort"];
+
+/// Columns that only a table about the panel has.
+const COLUMNS: &[&str] = &["members", "letters", "level"];
+
+/// Remarks that our prompts ask for.
+const REMARKS: &[&str] = &["(not in the passages)"];
+
+/// The text as both sides are shown. Letters of the panel's members are taken away, unless the question
+/// itself speaks of letters: then they are its choices.
+pub fn plain(text: &str, question: &str, members: usize) -> String {
+    let text = prompt::without_introduction(text.trim());
+    let lines = without_panel_tables(&answer_lines(text));
+    let mut out = String::new();
+    let strip = !names_letters(question, members);
+    for line in lines {
+        let mut line = line.to_owned();
+        for remark in REMARKS {
+            line = line.replace(&format!(" {remark}"), "").replace(remark, "");
+        }
+        if strip {
+            line = without_letters(&line, members);
+        }
+        // Several empty lines would tell where something was taken out.
+        if !(line.trim().is_empty() && (out.is_empty() || out.ends_with("\n\n"))) {
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+    }
+    out.trim_end().to_owned()
+}
+
+/// The lines under the answer's heading; without such a heading all, but for the asides.
+fn answer_lines(text: &str) -> Vec<&str> {
+    let headings: Vec<Option<(usize, String)>> = text.lines().map(heading).collect();
+    let is = |index: usize, names: &[&str]| {
+        let found = headings.get(index).and_then(Option::as_ref);
+        found
+            .filter(|(_, title)| names.contains(&title.as_str()))
+            .map(|(level, _)| *level)
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    let begin = (0..lines.len()).find_map(|index| Some((index, is(index, ANSWERS)?)));
+    let mut kept = Vec::new();
+    // How deep the heading lies whose section is left out.
+    let mut aside = None;
+    for (index, line) in lines.iter().enumerate() {
+        let here = headings.get(index).and_then(Option::as_ref);
+        if let Some((first, level)) = begin {
+            let ended = index > first && here.is_some_and(|(deep, _)| *deep <= level);
+            if ended {
+                break;
+            }
+            if index > first {
+                kept.push(*line);
+            }
+            continue;
+        }
+        if let Some((deep, _)) = here {
+            let over = aside.is_some_and(|level| *deep <= level);
+            aside = is(index, ASIDES).or(aside.filter(|_| !over));
+        }
+        if aside.is_none() {
+            kept.push(line);
+        }
+    }
+    kept
+}
+
+/// A Markdown heading's depth and its words in lower case. A line in bold counts as one of the deepest, if
+/// it is one that we know.
+fn heading(line: &str) -> Option<(usize, String)> {
+    let line = line.trim();
+    let depth = line.bytes().take_while(|&byte| byte == b'#').count();
+    let bold = line.len() > 4 && line.starts_with("**");
+    let title = line.trim_matches(['#', '*', ':', ' ']).to_lowercase();
+    let known = || ASIDES.contains(&title.as_str()) || ANSWERS.contains(&title.as_str());
+    match depth {
+        1..=6 if line[depth..].starts_with(' ') => Some((depth, title)),
+        0 if bold && known() => Some((7, title)),
+        _ => None,
+    }
+}
+
+fn without_panel_tables<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let mut kept = Vec::new();
+    let mut inside = false;
+    for (index, line) in lines.iter().enumerate() {
+        let row = line.trim_start().starts_with('|');
+        let first = row && (index == 0 || !lines[index - 1].trim_start().starts_with('|'));
+        if first {
+            let mut cells = line.split('|').map(|cell| cell.trim().to_lowercase());
+            inside = cells.any(|cell| COLUMNS.contains(&cell.as_str()));
+        }
+        inside &= row;
+        if !inside {
+            kept.push(*line);
+        }
+    }
+    kept
+}
+
+/// Whether a text speaks of "(A)", "B)" or "option C" itself.
+fn names_letters(text: &str, members: usize) -> bool {
+    let words = text.split(|c: char| !c.is_alphanumeric());
+    // "A" is a word of its own in English, at least at the beginning of a sentence.
+    words
+        .filter(|word| !matches!(*word, "A" | "I"))
+        .any(|word| letters_of(word, members))
+        || text.contains("(A)")
+        || text.contains("A)")
+}
+
+/// One of the panel's letters, with the number of a critique or without.
+fn letters_of(word: &str, members: usize) -> bool {
+    let mut characters = word.chars();
+    let letter = characters.next();
+    let known = letter
+        .is_some_and(|letter| (0..members.min(26)).any(|member| prompt::letter(member) == letter));
+    known && characters.as_str().len() <= 2 && characters.all(|c| c.is_ascii_digit())
+}
+
+/// Without groups such as "(B)", "(A, C)", "(A and B3)".
+fn without_letters(line: &str, members: usize) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some(start) = rest.find('(') {
+        let (before, group) = rest.split_at(start);
+        out.push_str(before);
+        let end = group.find(')');
+        let inside = end.map(|end| &group[1..end]);
+        let is_letters = inside.is_some_and(|inside| {
+            let mut words = inside
+                .split([',', '&', '+', ' ', ';', '/'])
+                .filter(|word| !word.is_empty() && *word != "and" && *word != "und")
+                .peekable();
+            words.peek().is_some() && words.all(|word| letters_of(word, members))
+        });
+        match end {
+            Some(end) if is_letters => {
+                // The blank on one side goes with it, but never a line's indentation.
+                if out.ends_with(' ') && !out.trim().is_empty() && !is_bullet(&out) {
+                    out.truncate(out.trim_end().len());
+                }
+                rest = &group[end + 1..];
+                if out.is_empty() || out.ends_with(' ') {
+                    rest = rest.trim_start();
+                }
+            }
+            _ => {
+                out.push('(');
+                rest = &group[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Nothing stands before it but the mark of a list.
+fn is_bullet(line: &str) -> bool {
+    matches!(line.trim(), "-" | "*" | "+")
+        || line.trim().trim_end_matches('.').parse::<u32>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_betrays_the_panel_is_taken_away_and_nothing_else() {
+        for (text, expected) in [
+            (
+                "## Answer\nPaper is 0.1 mm thick (B) [1].\n\n### Why\nIt was measured (A, C).\n\n## Where the members agree\nAll (A).",
+                "Paper is 0.1 mm thick [1].\n\n### Why\nIt was measured.",
+            ),
+            (
+                "**Answer:**\nYes (A and B3).\n**Blind spots**\nNone found.",
+                "Yes.",
+            ),
+            (
+                "# Title\nText.\n## Not known\nMuch.\n### Deeper\nMore.\n## Next\nEnd.",
+                "# Title\nText.\n## Next\nEnd.",
+            ),
+            (
+                "It is thin (not in the passages).\n\n| Point | Level | Members |\n|---|---|---|\n| a | high | A |\n\nEnd.",
+                "It is thin.\n\nEnd.",
+            ),
+            (
+                "| Paper | Weight |\n|---|---|\n| A4 | 5 g |",
+                "| Paper | Weight |\n|---|---|\n| A4 | 5 g |",
+            ),
+            ("As Claude, I think so.", "I think so."),
+            (
+                "f(A) holds (see B) and (D) and ()",
+                "f holds (see B) and (D) and ()",
+            ),
+            ("Two ways:\n  - (A) first", "Two ways:\n  - first"),
+            ("", ""),
+        ] {
+            let plain = plain(text, "How thick is the paper?", 3);
+            assert_eq!(plain, expected);
+        }
+    }
+
+    #[test]
+    fn the_letters_of_a_question_stay() {
+        for question in [
+            "Which one: (A) ink, (B) tea?",
+            "Is it A) or B)?",
+            "Is option B right?",
+        ] {
+            assert_eq!(plain("It is (B).", question, 3), "It is (B).", "{question}");
+        }
+        for question in ["A question: what is it?", "Is vitamin D good?", "May I?"] {
+            assert_eq!(
+                plain("It is so (B).", question, 3),
+                "It is so.",
+                "{question}"
+            );
+        }
+    }
+
+    #[test]
+    fn any_text_is_taken() {
+        let pieces = [
+            "(", ")", "(A", "B)", "## ", "**", "|", "\n", "ä", "Answer", " ", "#######",
+        ];
+        for seed in 0..3_000_usize {
+            let text: String = (0..8)
+                .map(|place| pieces[seed.wrapping_mul(7 + place * 31) / (place + 1) % pieces.len()])
+                .collect();
+            let once = plain(&text, "", 3);
+            assert!(once.len() <= text.len(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The proof: voters whose win rate is known, and what the figures say of them. Seeds are fixed.
+
+use std::collections::HashMap;
+
+use super::evidence;
+use super::interval::{self, beta, ln_gamma};
+use super::*;
+
+const RUNS: u32 = 2_000;
+
+/// Random numbers for voters (splitmix64).
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+    /// A vote of somebody who prefers the panel at this rate, ties counted half.
+    fn vote(&mut self, tally: &mut Tally, rate: f64, ties: f64) {
+        match self.next() {
+            x if x < rate - ties / 2.0 => tally.wins += 1,
+            x if x < rate + ties / 2.0 => tally.ties += 1,
+            _ => tally.losses += 1,
+        }
+    }
+}
+
+fn tally(wins: u64, ties: u64, losses: u64) -> Tally {
+    Tally { wins, ties, losses }
+}
+
+/// The part of 2,000 runs of so many votes in which the interval holds the true rate.
+fn coverage(chance: &mut Chance, votes: u32, ties: f64, rate: impl Fn(&mut Chance) -> f64) -> f64 {
+    let mut known: HashMap<(u64, u64), (f64, f64)> = HashMap::new();
+    let mut covered = 0;
+    for _ in 0..RUNS {
+        let rate = rate(chance);
+        let mut seen = Tally::default();
+        (0..votes).for_each(|_| chance.vote(&mut seen, rate, ties));
+        let (from, to) = *known.entry((seen.wins, seen.ties)).or_insert_with(|| {
+            interval::of(seen.wins as f64, seen.ties as f64, seen.losses as f64)
+        });
+        covered += u32::from(from <= rate && rate <= to);
+    }
+    f64::from(covered) / f64::from(RUNS)
+}
+
+const RATES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+
+#[test]
+fn the_interval_covers_the_truth_in_93_to_97_percent_of_2000_runs() {
+    let mut chance = Chance(4);
+    let sound = |part: f64, votes: u32, rate: f64, ties: f64| {
+        let text = format!("{part} at {votes} votes, rate {rate}, ties {ties}");
+        assert!((0.93..=0.97).contains(&part), "{text}");
+    };
+    for votes in [30, 50, 100, 200] {
+        for ties in [0.1, 0.2] {
+            // Where a rate leaves room for wins and losses beside the ties.
+            let open = |rate: &&f64| (0.15..0.85).contains(*rate) || ties < 0.15;
+            for rate in RATES.iter().filter(open) {
+                let part = coverage(&mut chance, votes, ties, |_| *rate);
+                sound(part, votes, *rate, ties);
+            }
+        }
+    }
+    // With fewer votes the possible outcomes are too few to hit 95 % at each rate: over all it is hit.
+    for votes in (5..20).chain([20, 30, 50, 100, 200]) {
+        for ties in [0.0, 0.1, 0.2] {
+            let any = |chance: &mut Chance| 0.1 + 0.8 * chance.next();
+            let part = coverage(&mut chance, votes, ties, any);
+            sound(part, votes, f64::NAN, ties);
+        }
+    }
+}
+
+#[test]
+fn without_ties_the_exact_coverage_at_each_rate_is_93_to_97_percent_from_50_votes_on() {
+    for votes in [50_u32, 75, 100, 150, 200] {
+        let all = f64::from(votes);
+        for rate in RATES {
+            let mut covered = 0.0;
+            for wins in (0..=votes).map(f64::from) {
+                let (from, to) = interval::of(wins, 0.0, all - wins);
+                if from <= rate && rate <= to {
+                    let ways =
+                        ln_gamma(all + 1.0) - ln_gamma(wins + 1.0) - ln_gamma(all - wins + 1.0);
+                    covered += (ways + wins * rate.ln() + (all - wins) * (1.0 - rate).ln()).exp();
+                }
+            }
+            assert!(
+                (0.93..=0.97).contains(&covered),
+                "{covered} at {votes}, {rate}"
+            );
+        }
+    }
+}
+
+#[test]
+fn pays_is_said_wrongly_in_fewer_than_5_percent_though_somebody_looks_after_every_vote() {
+    let mut chance = Chance(5);
+    let mut known: HashMap<Tally, Verdict> = HashMap::new();
+    // A panel that is no better, and one that is a little worse; both are wrong to be said to pay. And one
+    // that is no worse is wrong to be said not to pay.
+    for (rate, ties) in [(0.5, 0.0), (0.5, 0.2), (0.45, 0.1)] {
+        let (mut pays, mut does_not) = (0, 0);
+        for _ in 0..RUNS {
+            let mut seen = Tally::default();
+            let (mut said_pays, mut said_not) = (false, false);
+            for _ in 0..150 {
+                chance.vote(&mut seen, rate, ties);
+                let verdict = *known.entry(seen).or_insert_with(|| seen.judge_only());
+                said_pays |= verdict == Verdict::Pays;
+                said_not |= verdict == Verdict::DoesNotPay;
+            }
+            pays += u32::from(said_pays);
+            does_not += u32::from(said_not);
+        }
+        let part = |count: u32| f64::from(count) / f64::from(RUNS);
+        assert!(part(pays) < WRONG, "pays: {} at {rate}", part(pays));
+        if rate == 0.5 {
+            let part = part(does_not);
+            assert!(part < WRONG, "does not pay: {part} at {rate}");
+        }
+    }
+}
+
+#[test]
+fn no_difference_is_said_wrongly_in_fewer_than_5_percent() {
+    let mut chance = Chance(6);
+    let mut known: HashMap<Tally, Verdict> = HashMap::new();
+    let mut wrong = 0;
+    for _ in 0..RUNS {
+        let mut seen = Tally::default();
+        let said = (0..150).any(|_| {
+            chance.vote(&mut seen, WORTHWHILE, 0.0);
+            *known.entry(seen).or_insert_with(|| seen.judge_only()) == Verdict::NoDifference
+        });
+        wrong += u32::from(said);
+    }
+    let part = f64::from(wrong) / f64::from(RUNS);
+    assert!(part < WRONG, "{part}");
+}
+
+#[test]
+fn what_is_so_is_found() {
+    let mut chance = Chance(7);
+    for (rate, ties, votes, expected) in [
+        (0.7, 0.0, 120, Verdict::Pays),
+        (0.75, 0.2, 60, Verdict::Pays),
+        (0.25, 0.1, 60, Verdict::DoesNotPay),
+        (0.5, 0.6, 250, Verdict::NoDifference),
+    ] {
+        let found = (0..300).filter(|_| {
+            let mut seen = Tally::default();
+            (0..votes).for_each(|_| chance.vote(&mut seen, rate, ties));
+            seen.judge_only() == expected
+        });
+        let found = found.count();
+        assert!(found > 240, "{expected:?} in {found} of 300");
+    }
+}
+
+impl Tally {
+    fn judge_only(&self) -> Verdict {
+        verdict(self.wins as f64, self.ties as f64, self.losses as f64)
+    }
+}
+
+#[test]
+fn verdicts_of_tallies_that_can_be_checked_by_hand() {
+    use Verdict::{DoesNotPay, NoDifference, Pays, Unknown};
+    for (tally, expected) in [
+        (tally(0, 0, 0), Unknown),
+        (tally(6, 0, 0), Unknown),
+        (tally(7, 0, 0), Pays),
+        (tally(0, 0, 7), DoesNotPay),
+        (tally(7, 3, 0), Pays),
+        (tally(60, 0, 40), Unknown),
+        (tally(70, 0, 30), Pays),
+        (tally(0, 200, 0), NoDifference),
+        (tally(300, 0, 300), NoDifference),
+    ] {
+        assert_eq!(tally.judge().verdict, expected, "{tally:?}");
+    }
+}
+
+#[test]
+fn seven_wins_are_the_least_that_convince_and_the_count_of_missing_votes_is_right() {
+    assert_eq!(Tally::default().judge().more, Some(7));
+    assert_eq!(tally(3, 0, 0).judge().more, Some(4));
+    assert_eq!(tally(7, 0, 0).judge().more, None);
+    for start in [tally(6, 2, 3), tally(12, 0, 8), tally(5, 5, 5)] {
+        let more = start.judge().more.unwrap() as f64;
+        let votes = start.votes() as f64;
+        let after = |more: f64| {
+            let grown = |count: u64| count as f64 * (1.0 + more / votes);
+            verdict(grown(start.wins), grown(start.ties), grown(start.losses))
+        };
+        assert_eq!(after(more - 1.0), Verdict::Unknown, "{start:?}");
+        assert_ne!(after(more), Verdict::Unknown, "{start:?}");
+    }
+    // The hardest rates lie between "no difference" and "pays": they too are settled some day.
+    let hardest = (500..=600).filter_map(|wins| tally(wins, 0, 1_000 - wins).judge().more);
+    assert!(hardest.max().is_some_and(|most| most < 2_000));
+}
+
+#[test]
+fn sentences_say_what_is_known_and_no_more() {
+    for (tally, multiple, parts) in [
+        (
+            Tally::default(),
+            None,
+            vec!["no blind votes yet", "at least 7"],
+        ),
+        (
+            tally(1, 0, 0),
+            Some(3.0),
+            vec![
+                "Unknown, about 6 more votes needed",
+                "1 blind vote (",
+                "3.0 times",
+            ],
+        ),
+        (
+            tally(30, 5, 5),
+            Some(4.25),
+            vec!["preferred", "81 % of 40", "4.2 times", "yours to say"],
+        ),
+        (
+            tally(5, 5, 30),
+            None,
+            vec!["does not pay", "19 % of 40", "price that is not known"],
+        ),
+        (
+            tally(0, 200, 0),
+            Some(2.0),
+            vec!["No difference", "60 of 100"],
+        ),
+    ] {
+        let sentence = tally.judge().sentence(multiple);
+        for part in parts {
+            assert!(sentence.contains(part), "{part:?} is not in {sentence:?}");
+        }
+    }
+}
+
+#[test]
+fn the_functions_have_the_values_of_the_tables() {
+    // The left sides are sums of binomials, the right ones by the C library.
+    for (a, b, x, expected) in [
+        (2.0, 3.0, 0.4, 0.5248),
+        (1.0, 1.0, 0.3, 0.3),
+        (30.0, 12.0, 0.7, 0.401_047_790_349_609_75),
+        (5.0, 90.0, 0.1, 0.964_310_645_819_795_8),
+    ] {
+        assert!((beta(a, b, x) - expected).abs() < 1e-10, "{a} {b} {x}");
+    }
+    for (x, expected) in [
+        (0.5, 0.572_364_942_924_700_4),
+        (37.25, 96.619_884_588_278_11),
+    ] {
+        assert!((ln_gamma(x) - expected).abs() < 1e-10, "{x}");
+    }
+    // No votes: no evidence, whatever the bar.
+    assert!(evidence::above(0.0, 0.0, 0.0, 0.5).abs() < 1e-12);
+    // Seven wins against one half: the mean of (1 + b)^7 for b from 0 to 1 is 255/8.
+    let exact = f64::ln(255.0 / 8.0);
+    assert!((evidence::above(7.0, 0.0, 0.0, 0.5) - exact).abs() < 1e-3);
+}
+
+#[test]
+fn intervals_are_within_bounds_hold_the_rate_and_shrink() {
+    for (wins, ties, losses) in [(0, 0, 1), (1, 0, 0), (0, 9, 0), (200, 0, 0), (3, 1, 2)] {
+        let judged = tally(wins, ties, losses).judge();
+        let ((from, to), rate) = (judged.interval.unwrap(), judged.rate.unwrap());
+        assert!(
+            0.0 <= from && from <= rate && rate <= to && to <= 1.0,
+            "{judged:?}"
+        );
+    }
+    let width = |judged: Judgement| judged.interval.map(|(from, to)| to - from).unwrap();
+    assert!(width(tally(30, 0, 20).judge()) < width(tally(3, 0, 2).judge()));
+    assert!(width(tally(5, 20, 5).judge()) < width(tally(15, 0, 15).judge()));
+}
