@@ -24,7 +24,7 @@ use std::time::Instant;
 use crate::clock;
 use crate::config::{Config, Environment};
 use crate::crypto;
-use crate::domain::pattern::Pattern;
+use crate::domain::pattern::kept::Kept;
 use crate::domain::time::Timestamp;
 use crate::engine::{self, Engine};
 use crate::llm::Llm;
@@ -47,7 +47,8 @@ pub struct App {
     pub started: Timestamp,
     // Marks the fence around documents.
     secret: String,
-    patterns: Vec<Arc<Pattern>>,
+    // The program's and its folder's.
+    patterns: Vec<Kept>,
     accounts: accounts::Accounts,
     documents: documents::Documents,
     fallbacks: Mutex<fallbacks::Chains>,
@@ -61,6 +62,7 @@ impl App {
     /// Opens the store, making or migrating it. Must be called within a tokio runtime.
     pub fn open(config: Config) -> Result<Arc<Self>> {
         let folder::Opened { store, secret } = folder::open(&config)?;
+        let patterns = patterns::open(&config)?;
         let settings = accounts::Settings::of(&config, &secret);
         let accounts = accounts::Accounts::new(store.clone(), &settings);
         let documents =
@@ -79,7 +81,7 @@ impl App {
             llm,
             started: clock::now(),
             secret,
-            patterns: patterns::embedded()?,
+            patterns,
             accounts,
             documents,
             fallbacks: Mutex::default(),

@@ -32,6 +32,8 @@ pub struct Config {
     pub ui_port: Option<u16>,
     /// Folder for everything Quire stores.
     pub data_dir: PathBuf,
+    /// Folder of patterns. `None`: `patterns` in the data folder, where there is one.
+    pub patterns: Option<PathBuf>,
     /// Signs and seals. `None`: the one kept in the data folder.
     pub secret: Option<Secret>,
     /// What this installation is for.
@@ -299,6 +301,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         port: checker.port("PORT").unwrap_or_default(),
         ui_port: ui_port(checker),
         data_dir: PathBuf::from(checker.text("QUIRE_DATA")),
+        patterns: checker.given("QUIRE_PATTERNS").map(PathBuf::from),
         secret: secret(checker),
         environment,
         log_level: checker.choice("LOG_LEVEL"),

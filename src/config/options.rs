@@ -125,6 +125,7 @@ pub static SETTINGS: &[Setting] = &[
     row("PASSWORD_ROUNDS", &[], Kind::Number(1, 100_000_000), "600000", "PBKDF2 rounds of a new password hash; fewer only in the test environment"),
     row("QUIRE_PROVIDERS", &[], Kind::Providers, "", "further providers: a JSON list, or the path of a file that holds one"),
     row("QUIRE_MODELS_FILE", &["QUIRE_MODELS"], Kind::Path, "", "JSON file of models that replaces and adds to what is known of them: prices, limits, names"),
+    row("QUIRE_PATTERNS", &[], Kind::Path, "", "folder of patterns of your own, TOML or JSON; default: patterns in the data folder"),
     row("OPENAI_API_KEY", &[], Kind::Secret, "", "key of OpenAI"),
     row("OPENAI_BASE_URL", &["OPENAI_API_BASE"], Kind::Url, "", "OpenAI's address, or of any server that speaks its chat API; a key is then not needed"),
     row("DEEPSEEK_API_KEY", &[], Kind::Secret, "", "key of DeepSeek"),

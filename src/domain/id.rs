@@ -87,6 +87,8 @@ ids! {
     AnalysisId = "analysis";
     /// A provider that was added while the program runs.
     ProviderId = "provider";
+    /// A recipe.
+    RecipeId = "recipe";
     /// A chunked upload under way.
     UploadId = "upload";
 }

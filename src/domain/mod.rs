@@ -17,6 +17,7 @@ pub mod parameters;
 pub mod pattern;
 pub mod prompt;
 pub mod provider;
+pub mod recipe;
 pub mod schema;
 pub mod search;
 pub mod time;

@@ -240,6 +240,11 @@ pub static ROUTES: &[Route] = &[
     maybe(Get,    "/api/patterns",                           h!(patterns::list)),
     maybe(Get,    "/api/analysis-patterns",                  h!(patterns::list)),
     maybe(Get,    "/api/patterns/suggest",                   h!(patterns::suggest)),
+    maybe(Get,    "/api/patterns/{id}",                      h!(patterns::show)),
+    user( Post,   "/api/patterns",                           h!(patterns::add)),
+    user( Post,   "/api/patterns/check",                     h!(patterns::check)),
+    user( Put,    "/api/patterns/{id}",                      h!(patterns::change)),
+    user( Delete, "/api/patterns/{id}",                      h!(patterns::delete)),
     maybe(Get,    "/api/parameters",                         h!(models::parameters)),
 
     // Analyses.

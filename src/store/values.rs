@@ -8,7 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::error::{Result, StoreError};
 use crate::domain::analysis::Status;
 use crate::domain::document::DocumentStatus;
-use crate::domain::id::{AnalysisId, DocumentId, KeyId, ProviderId, SessionId, UploadId, UserId};
+use crate::domain::id::{
+    AnalysisId, DocumentId, KeyId, ProviderId, RecipeId, SessionId, UploadId, UserId,
+};
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Role;
@@ -32,6 +34,7 @@ as_text!(
     DocumentId,
     KeyId,
     ProviderId,
+    RecipeId,
     SessionId,
     UploadId,
     UserId,

@@ -12,6 +12,7 @@ mod history;
 mod limits;
 mod models;
 mod money;
+mod patterns;
 mod provider_keys;
 mod providers;
 mod resilience;

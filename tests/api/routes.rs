@@ -24,6 +24,7 @@ fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
         _ if path.contains("/users/") => "user",
         _ if path.contains("/documents/") => "document",
         _ if path.contains("/document-sessions/") => "upload",
+        _ if path.contains("/patterns/") => "pattern",
         _ => "analysis",
     };
     let path = path
@@ -52,7 +53,8 @@ fn call(client: &mut Client, route: &Route, path: &str) -> Answer {
 
 fn nobodys() -> BTreeMap<&'static str, String> {
     let id = |kind: &'static str| (kind, format!("{kind}_01ARYZ6S410000000000000000"));
-    let mut values = BTreeMap::from(["key", "user", "document", "upload", "analysis"].map(id));
+    let mut values =
+        BTreeMap::from(["key", "user", "document", "upload", "analysis", "pattern"].map(id));
     values.insert("token", "abcdefghijklmnopqrstuvwxyz".to_owned());
     values
 }
@@ -195,6 +197,11 @@ fn owner(server: &Server) -> Owner {
         "analysis",
         id(&client.post("/api/analyze", question), "analysis_id"),
     );
+    let pattern = json!({"id": "owners", "name": RARE, "stages": [
+        {"name": "initial", "prompt": "{question}"}, {"name": "ultra", "prompt": "{peers}"}]});
+    let answer = client.post("/api/patterns", pattern);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    values.insert("pattern", "owners".to_owned());
     let share = client.post(
         &format!("/api/analyses/{}/share", values["analysis"]),
         json!({}),

@@ -17,6 +17,9 @@ const MAX_PANEL: u32 = 8;
 /// Entries of a list of use cases or limitations.
 const MAX_ENTRIES: usize = 12;
 
+/// Words that stand where an id would in an address.
+const RESERVED: &[&str] = &["suggest", "check"];
+
 /// What the result of a run is read from; a synthesis without them still is an answer.
 const HEADINGS: &[&str] = &[
     "## Answer",
@@ -63,7 +66,7 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<Fault>> {
         let why = "has 2 to 40 lower-case letters, digits, _ and -";
         fields.fault(
             "id",
-            &format!("an id {why}, and begins with a letter or digit"),
+            &format!("an id {why}, begins with a letter or digit, and is not suggest or check"),
         );
     }
     let name = fields.text("name", 80, None);
@@ -101,6 +104,7 @@ pub fn is_id(id: &str) -> bool {
             .bytes()
             .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
         && !id.starts_with(['_', '-'])
+        && !RESERVED.contains(&id)
 }
 
 /// What is no fault, but will disappoint whoever runs it.
@@ -457,6 +461,7 @@ mod tests {
             ("/id", json!("Legal"), "id", "lower-case"),
             ("/id", json!("x"), "id", "2 to 40"),
             ("/id", json!("-x"), "id", "begins with"),
+            ("/id", json!("check"), "id", "not suggest or check"),
             ("/id", json!(7), "id", "must be a text"),
             ("/name", json!(" "), "name", "must not be empty"),
             ("/colour", json!(1), "colour", "not known here"),

@@ -3,6 +3,7 @@
 
 pub mod estimate;
 pub mod file;
+pub mod kept;
 pub mod staged;
 pub mod suggest;
 

@@ -1,9 +1,8 @@
 //! Which pattern suits a question, by the words it contains. A rule of thumb that says its reason; a
 //! person chooses.
 
-use std::sync::Arc;
-
 use super::Pattern;
+use super::kept::Kept;
 
 /// A pattern, how well it seems to fit (0 to 1), and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,11 +108,12 @@ const SIGNS: &[(&str, &[&str])] = &[
 ];
 
 /// All patterns, best first; those with no sign in the question keep their order behind.
-pub fn rank<'a>(patterns: &'a [Arc<Pattern>], question: &str) -> Vec<Ranked<'a>> {
+pub fn rank<'a>(patterns: &'a [Kept], question: &str) -> Vec<Ranked<'a>> {
     let lower = question.to_lowercase();
     let mut ranked: Vec<Ranked> = patterns
         .iter()
-        .map(|pattern| {
+        .map(|kept| {
+            let pattern: &Pattern = &kept.pattern;
             let signs = SIGNS
                 .iter()
                 .find(|(id, _)| *id == pattern.id)

@@ -1,0 +1,115 @@
+//! A recipe: a pattern, a panel, parameters and a synthesiser under a name. Every save is a version.
+//! Whether its models still exist is asked when it is used.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{RecipeId, UserId};
+use super::parameters::Parameters;
+use super::time::Timestamp;
+
+/// Characters of a name.
+pub const MAX_NAME: usize = 60;
+
+/// What a recipe fills in for a request that does not say it itself. Names are kept as they were given.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Body {
+    /// Pattern id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// The panel.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// Who writes the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ultra_model: Option<String>,
+    /// For all members.
+    pub parameters: Parameters,
+    /// For single members.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub model_parameters: BTreeMap<String, Parameters>,
+    /// Name of a preset, under the parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// In dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_usd: Option<f64>,
+}
+
+/// A recipe in one of its versions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// Its id.
+    pub id: RecipeId,
+    /// Whose.
+    pub owner: UserId,
+    /// Unique among the owner's.
+    pub name: String,
+    /// Everybody with an account may use it.
+    pub shared: bool,
+    /// From 1.
+    pub version: u32,
+    /// What it says.
+    pub body: Body,
+    /// When the recipe was made.
+    pub created: Timestamp,
+    /// When this version was.
+    pub saved: Timestamp,
+}
+
+/// How requests speak of a recipe: by name or id, and where they want one, a version: `brief@3`.
+pub fn parse_reference(text: &str) -> (&str, Option<u32>) {
+    match text.rsplit_once('@') {
+        Some((name, version)) => match version.parse() {
+            Ok(version) => (name.trim(), Some(version)),
+            Err(_) => (text.trim(), None),
+        },
+        None => (text.trim(), None),
+    }
+}
+
+/// A name that can be referred to, or what is wrong with it.
+pub fn checked_name(name: &str) -> Result<String, &'static str> {
+    let name = name.trim();
+    if name.is_empty() {
+        return Err("a recipe needs a name");
+    }
+    if name.chars().count() > MAX_NAME {
+        return Err("a name may have at most 60 characters");
+    }
+    if name.contains('@') || name.chars().any(char::is_control) {
+        return Err("a name has no @ and no control characters; after @ stands a version");
+    }
+    if name.starts_with("recipe_") {
+        return Err("a name must not begin with recipe_, as ids do");
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_have_a_name_and_perhaps_a_version() {
+        for (text, expected) in [
+            ("brief", ("brief", None)),
+            ("brief@3", ("brief", Some(3))),
+            (" my brief @12", ("my brief", Some(12))),
+            ("brief@new", ("brief@new", None)),
+            ("brief@", ("brief@", None)),
+        ] {
+            assert_eq!(parse_reference(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_can_be_referred_to() {
+        assert_eq!(checked_name("  Legal brief "), Ok("Legal brief".to_owned()));
+        for name in ["", "  ", "a@1", "a\nb", "recipe_x", &"x".repeat(61)] {
+            assert!(checked_name(name).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Patterns that people have added, for themselves or for the team. Ids are the installation's: nobody
+//! takes one that somebody else has.
+
+use std::sync::Arc;
+
+use rusqlite::Row;
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::values::{json, to_json};
+use crate::domain::id::UserId;
+use crate::domain::pattern::Pattern;
+use crate::domain::pattern::kept::{Kept, Origin};
+use crate::domain::time::Timestamp;
+
+/// The team's and this person's own, by id.
+pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Kept>> {
+    db.all(
+        "SELECT * FROM patterns WHERE user_id IS NULL OR user_id = ?1 ORDER BY id LIMIT ?2",
+        (user, limit),
+        from_row,
+    )
+}
+
+/// The one of this id, if it is the team's or this person's own.
+pub fn by_id(db: &Reader, user: &UserId, id: &str) -> Result<Option<Kept>> {
+    db.maybe(
+        "SELECT * FROM patterns WHERE id = ?2 AND (user_id IS NULL OR user_id = ?1)",
+        (user, id),
+        from_row,
+    )
+}
+
+/// How many the owner has; none is the team.
+pub fn count(db: &Reader, owner: Option<&UserId>) -> Result<i64> {
+    db.one(
+        "SELECT COUNT(*) FROM patterns WHERE user_id IS ?1",
+        [owner],
+        |row| row.get(0),
+    )
+}
+
+/// Adds one. A conflict where the id is taken.
+pub fn insert(
+    db: &Writer,
+    pattern: &Pattern,
+    owner: Option<&UserId>,
+    now: Timestamp,
+) -> Result<()> {
+    db.run(
+        "INSERT INTO patterns (id, user_id, body, created, changed) VALUES (?1, ?2, ?3, ?4, ?4)",
+        (&pattern.id, owner, to_json(pattern)?, now),
+    )
+    .map(drop)
+    .map_err(|error| error.named("a pattern of this id"))
+}
+
+/// Puts another text in its place.
+pub fn change(db: &Writer, pattern: &Pattern, now: Timestamp) -> Result<()> {
+    db.run_one(
+        "UPDATE patterns SET body = ?2, changed = ?3 WHERE id = ?1",
+        (&pattern.id, to_json(pattern)?, now),
+    )
+}
+
+/// Takes it away.
+pub fn delete(db: &Writer, id: &str) -> Result<()> {
+    db.run_one("DELETE FROM patterns WHERE id = ?1", [id])
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Kept> {
+    let owner: Option<UserId> = row.get("user_id")?;
+    Ok(Kept {
+        pattern: Arc::new(json(row, "body")?),
+        origin: match owner {
+            Some(_) => Origin::Own,
+            None => Origin::Team,
+        },
+        owner,
+        changed: Some(row.get("changed")?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::StoreError;
+    use super::super::tests::{at, user, with_writer};
+    use super::super::users;
+    use super::*;
+
+    fn pattern(id: &str, name: &str) -> Pattern {
+        let tree = serde_json::json!({ "id": id, "name": name, "stages": [
+            { "name": "initial", "prompt": "{question}" }, { "name": "ultra", "prompt": "{peers}" },
+        ] });
+        crate::domain::pattern::file::read(&tree).expect("a pattern")
+    }
+
+    #[test]
+    fn one_sees_the_team_s_and_one_s_own() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            users::insert(db, &user(2))?;
+            let (ada, bob) = (user(1).id, user(2).id);
+            insert(db, &pattern("team", "T"), None, at(1))?;
+            insert(db, &pattern("adas", "A"), Some(&ada), at(2))?;
+            let taken = insert(db, &pattern("adas", "B"), Some(&bob), at(3));
+            assert_eq!(taken, Err(StoreError::Conflict("a pattern of this id")));
+            let ids = |user: &UserId| -> Result<Vec<String>> {
+                let found = visible(db, user, 10)?;
+                Ok(found.iter().map(|kept| kept.id().to_owned()).collect())
+            };
+            assert_eq!(
+                (ids(&ada)?, ids(&bob)?),
+                (
+                    vec!["adas".to_owned(), "team".to_owned()],
+                    vec!["team".to_owned()]
+                )
+            );
+            assert!(by_id(db, &bob, "adas")?.is_none());
+            assert_eq!((count(db, None)?, count(db, Some(&ada))?), (1, 1));
+            change(db, &pattern("adas", "New"), at(9))?;
+            let found = by_id(db, &ada, "adas")?.expect("ada's own");
+            assert_eq!(
+                (
+                    found.pattern.name.as_str(),
+                    found.origin,
+                    found.changed,
+                    found.owner
+                ),
+                ("New", Origin::Own, Some(at(9)), Some(ada.clone()))
+            );
+            delete(db, "adas")?;
+            assert_eq!(delete(db, "adas"), Err(StoreError::Missing));
+            assert_eq!(
+                change(db, &pattern("none", "x"), at(9)),
+                Err(StoreError::Missing)
+            );
+            Ok(())
+        });
+    }
+}

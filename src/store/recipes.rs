@@ -1,0 +1,195 @@
+//! Recipes and their versions. A version is written once and never changed.
+
+use rusqlite::Row;
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::values::{json, to_json};
+use crate::domain::id::{RecipeId, UserId};
+use crate::domain::recipe::Recipe;
+use crate::domain::time::Timestamp;
+
+/// One's own and what others share, each in its newest version, by name.
+pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Recipe>> {
+    db.all(
+        "SELECT r.*, v.version, v.body, v.created AS saved
+         FROM recipes r JOIN recipe_versions v ON v.recipe_id = r.id
+         WHERE (r.user_id = ?1 OR r.shared = 1)
+           AND v.version = (SELECT MAX(version) FROM recipe_versions WHERE recipe_id = r.id)
+         ORDER BY r.name, r.id LIMIT ?2",
+        (user, limit),
+        from_row,
+    )
+}
+
+/// Those that a name or an id means to this person, their own first, each in its newest version.
+pub fn named(db: &Reader, user: &UserId, name: &str) -> Result<Vec<Recipe>> {
+    db.all(
+        "SELECT r.*, v.version, v.body, v.created AS saved
+         FROM recipes r JOIN recipe_versions v ON v.recipe_id = r.id
+         WHERE (r.name = ?2 OR r.id = ?2) AND (r.user_id = ?1 OR r.shared = 1)
+           AND v.version = (SELECT MAX(version) FROM recipe_versions WHERE recipe_id = r.id)
+         ORDER BY r.user_id <> ?1, r.id LIMIT 10",
+        (user, name),
+        from_row,
+    )
+}
+
+/// All versions, newest first.
+pub fn versions(db: &Reader, id: &RecipeId, limit: u32) -> Result<Vec<Recipe>> {
+    db.all(
+        "SELECT r.*, v.version, v.body, v.created AS saved
+         FROM recipes r JOIN recipe_versions v ON v.recipe_id = r.id
+         WHERE r.id = ?1 ORDER BY v.version DESC LIMIT ?2",
+        (id, limit),
+        from_row,
+    )
+}
+
+/// One version.
+pub fn version(db: &Reader, id: &RecipeId, version: u32) -> Result<Option<Recipe>> {
+    db.maybe(
+        "SELECT r.*, v.version, v.body, v.created AS saved
+         FROM recipes r JOIN recipe_versions v ON v.recipe_id = r.id
+         WHERE r.id = ?1 AND v.version = ?2",
+        (id, version),
+        from_row,
+    )
+}
+
+/// How many a person has.
+pub fn count(db: &Reader, user: &UserId) -> Result<i64> {
+    db.one(
+        "SELECT COUNT(*) FROM recipes WHERE user_id = ?1",
+        [user],
+        |row| row.get(0),
+    )
+}
+
+/// A new one, with its first version. A conflict where its owner has one of this name.
+pub fn insert(db: &Writer, recipe: &Recipe) -> Result<()> {
+    db.run(
+        "INSERT INTO recipes (id, user_id, name, shared, created) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (
+            &recipe.id,
+            &recipe.owner,
+            &recipe.name,
+            recipe.shared,
+            recipe.created,
+        ),
+    )
+    .map_err(|error| error.named("a recipe of this name"))?;
+    add_version(db, recipe)
+}
+
+/// One more version of a recipe that is there.
+pub fn add_version(db: &Writer, recipe: &Recipe) -> Result<()> {
+    db.run(
+        "INSERT INTO recipe_versions (recipe_id, version, body, created) VALUES (?1, ?2, ?3, ?4)",
+        (
+            &recipe.id,
+            recipe.version,
+            to_json(&recipe.body)?,
+            recipe.saved,
+        ),
+    )
+    .map(drop)
+    .map_err(|error| error.named("this version"))
+}
+
+/// Gives it another name, shares it or takes it back.
+pub fn change(db: &Writer, id: &RecipeId, name: &str, shared: bool) -> Result<()> {
+    db.run_one(
+        "UPDATE recipes SET name = ?2, shared = ?3 WHERE id = ?1",
+        (id, name, shared),
+    )
+    .map_err(|error| error.named("a recipe of this name"))
+}
+
+/// Takes it away with all its versions.
+pub fn delete(db: &Writer, id: &RecipeId) -> Result<()> {
+    db.run_one("DELETE FROM recipes WHERE id = ?1", [id])
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Recipe> {
+    let created: Timestamp = row.get("created")?;
+    Ok(Recipe {
+        id: row.get("id")?,
+        owner: row.get("user_id")?,
+        name: row.get("name")?,
+        shared: row.get("shared")?,
+        version: row.get("version")?,
+        body: json(row, "body")?,
+        created,
+        saved: row.get("saved")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::StoreError;
+    use super::super::tests::{at, user, with_writer};
+    use super::super::users;
+    use super::*;
+    use crate::domain::recipe::Body;
+
+    fn recipe(n: u32, owner: u32, name: &str, shared: bool) -> Recipe {
+        Recipe {
+            id: RecipeId::new(at(n.into()), n.into()),
+            owner: user(owner).id,
+            name: name.into(),
+            shared,
+            version: 1,
+            body: Body {
+                pattern: Some("gut".into()),
+                ..Body::default()
+            },
+            created: at(n.into()),
+            saved: at(n.into()),
+        }
+    }
+
+    #[test]
+    fn versions_add_up_and_names_mean_one_s_own_first() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            users::insert(db, &user(2))?;
+            let (ada, bob) = (user(1).id, user(2).id);
+            let mut first = recipe(1, 2, "brief", true);
+            insert(db, &first)?;
+            insert(db, &recipe(2, 1, "brief", false))?;
+            let again = insert(db, &recipe(3, 1, "brief", false));
+            assert_eq!(again, Err(StoreError::Conflict("a recipe of this name")));
+            first.version = 2;
+            first.saved = at(50);
+            first.body.pattern = Some("critique".into());
+            add_version(db, &first)?;
+            let twice = add_version(db, &first);
+            assert_eq!(twice, Err(StoreError::Conflict("this version")));
+            let of_ada = named(db, &ada, "brief")?;
+            assert_eq!(of_ada.len(), 2);
+            assert_eq!(of_ada[0].owner, ada);
+            assert_eq!((of_ada[1].version, of_ada[1].saved), (2, at(50)));
+            assert_eq!(named(db, &bob, "brief")?.len(), 1);
+            assert_eq!(named(db, &ada, first.id.as_str())?, [first.clone()]);
+            let old = version(db, &first.id, 1)?.expect("the first version");
+            assert_eq!(old.body.pattern.as_deref(), Some("gut"));
+            assert!(version(db, &first.id, 3)?.is_none());
+            let numbers: Vec<u32> = versions(db, &first.id, 9)?
+                .iter()
+                .map(|recipe| recipe.version)
+                .collect();
+            assert_eq!(numbers, [2, 1]);
+            change(db, &first.id, "notes", false)?;
+            assert!(named(db, &ada, first.id.as_str())?.is_empty());
+            assert_eq!(
+                (visible(db, &ada, 9)?.len(), visible(db, &bob, 9)?.len()),
+                (1, 1)
+            );
+            delete(db, &first.id)?;
+            assert!(versions(db, &first.id, 9)?.is_empty());
+            assert_eq!(count(db, &bob)?, 0);
+            Ok(())
+        });
+    }
+}

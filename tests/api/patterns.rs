@@ -1,0 +1,211 @@
+//! Patterns over the whole server: every embedded one runs, people add their own, and nobody sees what is
+//! somebody else's.
+
+use serde_json::{Value, json};
+
+use crate::support::Server;
+
+const HEADINGS: [&str; 5] = [
+    "## Answer",
+    "## Where the members agree",
+    "## Contradictions",
+    "## Points made by one only",
+    "## Blind spots",
+];
+
+fn own(id: &str) -> Value {
+    json!({ "id": id, "name": "Two steps", "stages": [
+        { "name": "initial", "prompt": "{sources}\nQuestion: {question}\nAnswer it." },
+        { "name": "ultra", "prompt": "{peers}\nWrite one answer." },
+    ] })
+}
+
+fn ids(list: &Value) -> Vec<String> {
+    let list = list["patterns"].as_array().expect("patterns");
+    let id = |pattern: &Value| pattern["id"].as_str().unwrap_or_default().to_owned();
+    list.iter().map(id).collect()
+}
+
+#[test]
+fn every_staged_pattern_runs_and_its_answer_has_the_headings() {
+    let server = Server::start();
+    let mut ada = server.user("ada@example.org");
+    let text = b"The town ran a night bus for 6 months. It cost 412,000 euros. On average 38 passengers rode each night. A second report says that 41 passengers rode each night.";
+    let document = ada.upload("/api/upload-document", "bus.txt", text).json();
+    let all = ada.get("/api/patterns").json();
+    let mut count = 0;
+    for pattern in all["patterns"].as_array().expect("patterns") {
+        if pattern["arrangement"] != "staged" {
+            continue;
+        }
+        let asked = json!({ "prompt": "Should the town keep the night bus?", "pattern": pattern["id"], "document_ids": [document["document_id"]] });
+        let answer = ada.post("/api/analyze", asked);
+        assert_eq!(answer.status, 200, "{}: {}", pattern["id"], answer.text());
+        let answer = answer.json();
+        let written = answer["ultra_response"].as_str().unwrap_or_default();
+        for heading in HEADINGS {
+            assert!(
+                written.contains(heading),
+                "{}: {heading}: {written}",
+                pattern["id"]
+            );
+        }
+        count += 1;
+    }
+    assert!(count >= 18, "{count}");
+}
+
+#[test]
+fn one_s_own_pattern_is_kept_run_changed_and_deleted() {
+    let server = Server::start();
+    server.user("root@example.org");
+    let mut ada = server.user("ada@example.org");
+    let mut bob = server.user("bob@example.org");
+    let made = ada.post("/api/patterns", own("two-steps"));
+    assert_eq!(made.status, 201, "{}", made.text());
+    let made = made.json();
+    assert_eq!(
+        (
+            &made["pattern"]["origin"],
+            &made["pattern"]["stages"][1]["task"]
+        ),
+        (&json!("own"), &json!("synthesise"))
+    );
+    assert_eq!(made["warnings"][0]["place"], "stages.1.prompt");
+    assert!(ids(&ada.get("/api/patterns").json()).contains(&"two-steps".to_owned()));
+    assert_eq!(
+        ids(&ada.get("/api/patterns?origin=own").json()),
+        ["two-steps"]
+    );
+
+    let asked = |id: &str| json!({ "prompt": "What is a quire?", "pattern": id });
+    let answer = ada.post("/api/analyze", asked("two-steps"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+
+    // To others it is not there, and the refusal lists what is.
+    let refusal = bob.post("/api/analyze", asked("two-steps"));
+    refusal.refused(422, "VALIDATION_ERROR");
+    assert!(
+        refusal.text().contains("must be one of") && refusal.text().contains("critique"),
+        "{}",
+        refusal.text()
+    );
+    assert!(!ids(&bob.get("/api/patterns").json()).contains(&"two-steps".to_owned()));
+    for answer in [
+        bob.get("/api/patterns/two-steps"),
+        bob.put("/api/patterns/two-steps", own("two-steps")),
+        bob.delete("/api/patterns/two-steps"),
+    ] {
+        answer.refused(404, "NOT_FOUND");
+    }
+    bob.post("/api/patterns", own("two-steps"))
+        .refused(409, "CONFLICT");
+
+    let mut changed = own("two-steps");
+    changed["name"] = json!("Changed");
+    let answer = ada.put("/api/patterns/two-steps", changed);
+    assert_eq!(
+        (answer.status, &answer.json()["pattern"]["name"]),
+        (200, &json!("Changed"))
+    );
+    ada.put("/api/patterns/two-steps", own("other"))
+        .refused(422, "VALIDATION_ERROR");
+    // What is read can be sent back.
+    let source = ada.get("/api/patterns/two-steps").json()["source"].clone();
+    assert_eq!(ada.put("/api/patterns/two-steps", source).status, 200);
+    assert_eq!(ada.delete("/api/patterns/two-steps").status, 200);
+    ada.get("/api/patterns/two-steps").refused(404, "NOT_FOUND");
+}
+
+#[test]
+fn embedded_ids_are_nobody_s_and_the_team_s_are_the_admin_s() {
+    let server = Server::start();
+    let mut root = server.user("root@example.org");
+    let mut ada = server.user("ada@example.org");
+    let shown = ada.get("/api/patterns/critique").json();
+    assert_eq!(shown["origin"], "embedded");
+    assert!(
+        shown["stages"][1]["prompt"]
+            .as_str()
+            .is_some_and(|prompt| prompt.contains("verdict"))
+    );
+    ada.post("/api/patterns", own("gut"))
+        .refused(409, "CONFLICT");
+    root.put("/api/patterns/gut", own("gut"))
+        .refused(403, "FORBIDDEN");
+    root.delete("/api/patterns/gut").refused(403, "FORBIDDEN");
+    let mut team = own("house-style");
+    team["team"] = json!(true);
+    ada.post("/api/patterns", team.clone())
+        .refused(403, "FORBIDDEN");
+    assert_eq!(root.post("/api/patterns", team).status, 201);
+    assert_eq!(
+        ada.get("/api/patterns/house-style").json()["origin"],
+        "team"
+    );
+    ada.delete("/api/patterns/house-style")
+        .refused(403, "FORBIDDEN");
+    let asked = json!({ "prompt": "What is a quire?", "pattern": "house-style" });
+    assert_eq!(ada.post("/api/analyze", asked).status, 200);
+    assert_eq!(root.delete("/api/patterns/house-style").status, 200);
+}
+
+#[test]
+fn a_check_says_where_it_is_wrong_and_keeps_nothing() {
+    let server = Server::start();
+    let mut ada = server.user("ada@example.org");
+    let sound = ada.post("/api/patterns/check", own("mine")).json();
+    assert_eq!(
+        (&sound["valid"], &sound["faults"]),
+        (&json!(true), &json!([]))
+    );
+    let text = "id = \"mine\"\nname = \"Mine\"\n[[stages]]\nname = \"initial\"\nprompt = \"{qestion}\"\n[[stages]]\nname = \"ultra\"\nprompt = \"{peers}\"\n";
+    let wrong = ada
+        .post("/api/patterns/check", json!({ "text": text }))
+        .json();
+    assert_eq!(wrong["valid"], false);
+    let fault = &wrong["faults"][0];
+    assert_eq!(
+        (&fault["line"], &fault["place"]),
+        (&json!(5), &json!("stages.0.prompt"))
+    );
+    assert!(
+        fault["message"]
+            .as_str()
+            .is_some_and(|why| why.contains("{qestion}")),
+        "{fault}"
+    );
+    let broken = ada
+        .post("/api/patterns/check", json!({ "text": "id = \"x" }))
+        .json();
+    assert_eq!(broken["faults"][0]["line"], 1);
+    let refused = ada.post("/api/patterns", json!({ "text": text }));
+    refused.refused(422, "VALIDATION_ERROR");
+    assert!(refused.text().contains("line 5"), "{}", refused.text());
+    let kept = ada.post(
+        "/api/patterns",
+        json!({ "text": text.replace("qestion", "question") }),
+    );
+    assert_eq!(kept.status, 201, "{}", kept.text());
+    assert_eq!(ids(&ada.get("/api/patterns?origin=own").json()), ["mine"]);
+}
+
+#[test]
+fn a_folder_of_patterns_is_read_at_the_start() {
+    let folder = std::env::temp_dir().join(format!("quire-api-patterns-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("a.json"), own("from-a-file").to_string()).expect("a file");
+    std::fs::write(folder.join("b.json"), own("gut").to_string()).expect("a file");
+    std::fs::write(folder.join("c.toml"), "id = ").expect("a file");
+    let path = folder.to_str().expect("a path");
+    let server = Server::with(&[("QUIRE_PATTERNS", path)]);
+    let mut anyone = server.client();
+    assert_eq!(
+        anyone.get("/api/patterns/from-a-file").json()["origin"],
+        "folder"
+    );
+    assert_eq!(anyone.get("/api/patterns/gut").json()["name"], "Two steps");
+    let asked = json!({ "prompt": "What is a quire?", "pattern": "from-a-file" });
+    assert_eq!(anyone.post("/api/analyze", asked).status, 200);
+    std::fs::remove_dir_all(&folder).expect("removed");
+}
