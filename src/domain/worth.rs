@@ -34,6 +34,34 @@ pub struct Tally {
     pub losses: u64,
 }
 
+/// What a person preferred, not knowing which was which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preference {
+    /// The panel's answer.
+    Panel,
+    /// The single draft.
+    Single,
+    /// Neither.
+    Tie,
+}
+
+impl Preference {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Panel => "panel",
+            Self::Single => "single",
+            Self::Tie => "tie",
+        }
+    }
+    /// The inverse of `as_str`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Panel, Self::Single, Self::Tie];
+        all.into_iter().find(|one| one.as_str() == text)
+    }
+}
+
 /// What the votes show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,6 +12,7 @@ pub mod audit;
 mod backup;
 pub mod budgets;
 pub mod calls;
+pub mod comparisons;
 mod connection;
 pub mod documents;
 mod error;

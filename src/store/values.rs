@@ -14,6 +14,7 @@ use crate::domain::id::{
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Role;
+use crate::domain::worth::Preference;
 
 macro_rules! as_text {
     ($($name:ty),*) => {$(
@@ -40,6 +41,7 @@ as_text!(
     UserId,
     Status,
     DocumentStatus,
+    Preference,
     Role
 );
 

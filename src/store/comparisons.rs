@@ -1,0 +1,215 @@
+//! Blind comparisons of a panel's answer with a single draft, and how people voted. The texts lie with
+//! their analysis; here is only which ones they were and in what order they were shown.
+
+use rusqlite::{Row, params};
+
+use super::connection::{Reader, Writer};
+use super::error::{Result, StoreError};
+use super::values::{count, moment};
+use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::money::MicroDollars;
+use crate::domain::time::Timestamp;
+use crate::domain::worth::{Preference, Tally};
+
+/// One comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// Of which analysis.
+    pub analysis: AnalysisId,
+    /// Whose.
+    pub user: UserId,
+    /// What it is about.
+    pub topic: String,
+    /// Pattern id.
+    pub pattern: String,
+    /// Who wrote the single draft.
+    pub model: String,
+    /// Its stage.
+    pub stage: usize,
+    /// Its member.
+    pub member: usize,
+    /// The panel's answer is shown on the left.
+    pub panel_first: bool,
+    /// What the whole analysis cost; none where a price is not known.
+    pub panel_cost: Option<MicroDollars>,
+    /// What the draft cost; none where its price is not known.
+    pub single_cost: Option<MicroDollars>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// What was preferred, and when that was said.
+    pub choice: Option<(Preference, Timestamp)>,
+}
+
+/// Which comparisons and votes are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// Only this person's; none for everybody's.
+    pub user: Option<UserId>,
+    /// Only of this topic, whatever its case; empty for all.
+    pub topic: String,
+    /// Only of this pattern; empty for all.
+    pub pattern: String,
+    /// Only since then.
+    pub since: Timestamp,
+}
+
+/// The votes of one topic.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Count {
+    /// Which one; empty for all together.
+    pub topic: String,
+    /// Blind votes.
+    pub tally: Tally,
+    /// Comparisons of which both prices are known, and the draft's is not nothing.
+    pub priced: u64,
+    /// What their panels cost.
+    pub panel_cost: MicroDollars,
+    /// What their drafts cost.
+    pub single_cost: MicroDollars,
+    /// Votes that the answer helped.
+    pub helpful: u64,
+    /// Votes that it did not.
+    pub not_helpful: u64,
+}
+
+/// A new comparison. Where there is one already, nothing changes: its order is not drawn anew.
+pub fn insert(db: &Writer, new: &Comparison) -> Result<()> {
+    let cost = |cost: Option<MicroDollars>| cost.unwrap_or(MicroDollars(-1));
+    db.run(
+        "INSERT INTO comparisons (analysis_id, user_id, topic, pattern, model, stage, member, panel_first,
+                                  panel_cost, single_cost, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT (analysis_id) DO NOTHING",
+        params![
+            new.analysis,
+            new.user,
+            new.topic,
+            new.pattern,
+            new.model,
+            new.stage as i64,
+            new.member as i64,
+            new.panel_first,
+            cost(new.panel_cost),
+            cost(new.single_cost),
+            new.created,
+        ],
+    )
+    .map(drop)
+}
+
+/// The comparison of this person's analysis.
+pub fn of_analysis(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Comparison>> {
+    db.maybe(
+        "SELECT * FROM comparisons WHERE analysis_id = ?2 AND user_id = ?1",
+        (user, id),
+        from_row,
+    )
+}
+
+/// Whether somebody has voted on this analysis already.
+pub fn is_decided(db: &Reader, id: &AnalysisId) -> Result<bool> {
+    let found = db.maybe(
+        "SELECT 1 FROM comparisons WHERE analysis_id = ?1 AND choice <> ''",
+        [id],
+        |_| Ok(()),
+    );
+    Ok(found?.is_some())
+}
+
+/// Keeps what was preferred, once: whoever has seen which was which can no longer say it blindly.
+pub fn decide(
+    db: &Writer,
+    user: &UserId,
+    id: &AnalysisId,
+    choice: Preference,
+    now: Timestamp,
+) -> Result<()> {
+    let decided = db.run(
+        "UPDATE comparisons SET choice = ?3, decided = ?4
+         WHERE analysis_id = ?2 AND user_id = ?1 AND choice = ''",
+        (user, id, choice, now),
+    )?;
+    match decided {
+        0 if is_decided(db, id)? => Err(StoreError::Conflict("a vote on this comparison")),
+        0 => Err(StoreError::Missing),
+        _ => Ok(()),
+    }
+}
+
+/// The blind votes by topic, those with most votes first; all together where topics are not asked for.
+pub fn blind(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
+    db.all(
+        "SELECT CASE WHEN ?5 THEN topic ELSE '' END AS of_topic,
+                coalesce(sum(choice = 'panel'), 0) AS wins, coalesce(sum(choice = 'tie'), 0) AS ties,
+                coalesce(sum(choice = 'single'), 0) AS losses,
+                count(CASE WHEN panel_cost >= 0 AND single_cost > 0 THEN 1 END) AS priced,
+                coalesce(sum(CASE WHEN panel_cost >= 0 AND single_cost > 0 THEN panel_cost END), 0) AS panel,
+                coalesce(sum(CASE WHEN panel_cost >= 0 AND single_cost > 0 THEN single_cost END), 0) AS single
+         FROM comparisons
+         WHERE choice <> '' AND (?1 IS NULL OR user_id = ?1) AND (?2 = '' OR topic = ?2 COLLATE NOCASE)
+           AND (?3 = '' OR pattern = ?3) AND decided >= ?4
+         GROUP BY of_topic COLLATE NOCASE ORDER BY count(*) DESC, of_topic LIMIT 500",
+        params![scope.user, scope.topic, scope.pattern, scope.since, by_topic],
+        |row| {
+            Ok(Count {
+                topic: row.get("of_topic")?,
+                tally: Tally {
+                    wins: count(row, "wins")?,
+                    ties: count(row, "ties")?,
+                    losses: count(row, "losses")?,
+                },
+                priced: count(row, "priced")?,
+                panel_cost: row.get("panel")?,
+                single_cost: row.get("single")?,
+                ..Count::default()
+            })
+        },
+    )
+}
+
+/// Who was helped and who was not, by topic or all together: no blind votes, and counted apart.
+pub fn helped(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
+    db.all(
+        "SELECT CASE WHEN ?5 THEN a.topic ELSE '' END AS of_topic,
+                sum(v.choice = 'helpful') AS helpful, sum(v.choice = 'not_helpful') AS not_helpful
+         FROM votes v JOIN analyses a ON a.id = v.analysis_id
+         WHERE v.choice IN ('helpful', 'not_helpful') AND (?1 IS NULL OR v.user_id = ?1)
+           AND (?2 = '' OR a.topic = ?2 COLLATE NOCASE) AND (?3 = '' OR a.pattern = ?3) AND v.created >= ?4
+         GROUP BY of_topic COLLATE NOCASE ORDER BY count(*) DESC, of_topic LIMIT 500",
+        params![scope.user, scope.topic, scope.pattern, scope.since, by_topic],
+        |row| {
+            Ok(Count {
+                topic: row.get("of_topic")?,
+                helpful: count(row, "helpful")?,
+                not_helpful: count(row, "not_helpful")?,
+                ..Count::default()
+            })
+        },
+    )
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Comparison> {
+    let cost = |column: &str| -> rusqlite::Result<Option<MicroDollars>> {
+        let cost: MicroDollars = row.get(column)?;
+        Ok((cost.0 >= 0).then_some(cost))
+    };
+    let choice: String = row.get("choice")?;
+    let decided = moment(row, "decided")?;
+    Ok(Comparison {
+        analysis: row.get("analysis_id")?,
+        user: row.get("user_id")?,
+        topic: row.get("topic")?,
+        pattern: row.get("pattern")?,
+        model: row.get("model")?,
+        stage: count(row, "stage")? as usize,
+        member: count(row, "member")? as usize,
+        panel_first: row.get("panel_first")?,
+        panel_cost: cost("panel_cost")?,
+        single_cost: cost("single_cost")?,
+        created: row.get("created")?,
+        choice: Preference::parse(&choice).zip(decided),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Comparisons are made once, decided once, and counted for whom they are asked.
+
+use super::super::analyses;
+use super::super::tests::{at, user, with_writer};
+use super::super::users;
+use super::*;
+
+fn id(n: u32) -> AnalysisId {
+    AnalysisId::new(at(i64::from(n)), u128::from(n))
+}
+
+fn stored(db: &Writer, n: u32, owner: u32, topic: &str) -> Result<()> {
+    db.run(
+        "INSERT INTO analyses (id, user_id, request, plan, created, topic, pattern)
+         VALUES (?1, ?2, '{}', '{}', ?3, ?4, 'gut')",
+        (id(n), user(owner).id, at(1), topic),
+    )
+    .map(drop)
+}
+
+fn comparison(n: u32, owner: u32, topic: &str, costs: (i64, i64)) -> Comparison {
+    let cost = |cost: i64| (cost >= 0).then_some(MicroDollars(cost));
+    Comparison {
+        analysis: id(n),
+        user: user(owner).id,
+        topic: topic.into(),
+        pattern: "gut".into(),
+        model: "demo/a".into(),
+        stage: 0,
+        member: 2,
+        panel_first: true,
+        panel_cost: cost(costs.0),
+        single_cost: cost(costs.1),
+        created: at(5),
+        choice: None,
+    }
+}
+
+#[test]
+fn a_comparison_is_made_once_and_decided_once_by_its_owner() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        users::insert(db, &user(2))?;
+        stored(db, 1, 1, "tea")?;
+        let (ada, ben) = (user(1).id, user(2).id);
+        let new = comparison(1, 1, "tea", (40, -1));
+        insert(db, &new)?;
+        let again = Comparison {
+            panel_first: false,
+            ..new.clone()
+        };
+        insert(db, &again)?;
+        assert_eq!(of_analysis(db, &ada, &id(1)), Ok(Some(new.clone())));
+        assert_eq!(of_analysis(db, &ben, &id(1)), Ok(None));
+        assert_eq!(is_decided(db, &id(1)), Ok(false));
+
+        let missing = Err(StoreError::Missing);
+        assert_eq!(decide(db, &ben, &id(1), Preference::Tie, at(9)), missing);
+        assert_eq!(decide(db, &ada, &id(2), Preference::Tie, at(9)), missing);
+        decide(db, &ada, &id(1), Preference::Single, at(9))?;
+        assert!(matches!(
+            decide(db, &ada, &id(1), Preference::Panel, at(10)),
+            Err(StoreError::Conflict(_))
+        ));
+        assert_eq!(is_decided(db, &id(1)), Ok(true));
+        let decided = Comparison {
+            choice: Some((Preference::Single, at(9))),
+            ..new
+        };
+        assert_eq!(of_analysis(db, &ada, &id(1)), Ok(Some(decided)));
+        assert_eq!(analyses::delete(db, Some(&ada), &id(1)), Ok(true));
+        assert_eq!(of_analysis(db, &ada, &id(1)), Ok(None));
+        Ok(())
+    });
+}
+
+#[test]
+fn votes_are_counted_by_topic_person_pattern_and_time() {
+    use Preference::{Panel, Single, Tie};
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        users::insert(db, &user(2))?;
+        for (n, owner, topic, costs, choice) in [
+            (1, 1, "tea", (40, 10), Some(Panel)),
+            (2, 1, "Tea", (60, 10), Some(Tie)),
+            (3, 1, "ink", (-1, 10), Some(Single)),
+            (4, 1, "ink", (9, 9), None),
+            (5, 2, "tea", (5, 0), Some(Panel)),
+        ] {
+            stored(db, n, owner, topic)?;
+            insert(db, &comparison(n, owner, topic, costs))?;
+            if let Some(choice) = choice {
+                decide(db, &user(owner).id, &id(n), choice, at(i64::from(n)))?;
+            }
+        }
+        analyses::put_vote(db, &user(1).id, &id(1), "helpful", at(3))?;
+        analyses::put_vote(db, &user(1).id, &id(3), "not_helpful", at(3))?;
+        analyses::put_vote(db, &user(1).id, &id(2), "panel", at(3))?;
+
+        let ada = Scope {
+            user: Some(user(1).id),
+            ..Scope::default()
+        };
+        let shown = |scope: &Scope, by_topic: bool| -> Result<Vec<(String, u64, u64, u64)>> {
+            let rows = blind(db, scope, by_topic)?.into_iter();
+            let row = |one: Count| {
+                let Tally { wins, ties, losses } = one.tally;
+                (one.topic.to_lowercase(), wins, ties, losses)
+            };
+            Ok(rows.map(row).collect())
+        };
+        let row = |topic: &str, wins, ties, losses| (topic.to_owned(), wins, ties, losses);
+        let tea = row("tea", 1, 1, 0);
+        assert_eq!(shown(&ada, true)?, [tea.clone(), row("ink", 0, 0, 1)]);
+        assert_eq!(shown(&ada, false)?, [row("", 1, 1, 1)]);
+        assert_eq!(shown(&Scope::default(), false)?, [row("", 2, 1, 1)]);
+        let only = |change: fn(&mut Scope)| {
+            let mut scope = ada.clone();
+            change(&mut scope);
+            scope
+        };
+        assert_eq!(
+            shown(&only(|scope| scope.topic = "TEA".into()), true)?,
+            [tea]
+        );
+        assert_eq!(shown(&only(|scope| scope.pattern = "x".into()), true)?, []);
+        let late = only(|scope| scope.since = at(3));
+        assert_eq!(shown(&late, true)?, [row("ink", 0, 0, 1)]);
+
+        let all = &blind(db, &ada, false)?[0];
+        let costs = (all.priced, all.panel_cost, all.single_cost);
+        assert_eq!(costs, (2, MicroDollars(100), MicroDollars(20)));
+        let thumbs = helped(db, &ada, true)?;
+        let thumbs = thumbs
+            .iter()
+            .map(|one| (&*one.topic, one.helpful, one.not_helpful));
+        assert_eq!(thumbs.collect::<Vec<_>>(), [("ink", 0, 1), ("tea", 1, 0)]);
+        assert_eq!(helped(db, &Scope::default(), false)?[0].helpful, 1);
+        Ok(())
+    });
+}
