@@ -23,7 +23,7 @@ use crate::engine::{Finished, NotStarted, Refused, Run, Terms};
 use crate::log;
 pub use crate::store::analyses::Summary;
 use crate::store::audit::{self, Entry};
-use crate::store::{StoreError, Writer, analyses, events};
+use crate::store::{StoreError, Writer, analyses, comparisons, events};
 
 pub use check::Wanted;
 pub use forecast::Forecast;
@@ -49,6 +49,10 @@ pub struct Report {
     pub analysis: Analysis,
     /// By stage and member.
     pub answers: Vec<StageAnswer>,
+    /// Which of them is the best single draft; none before one is over.
+    pub single: Option<usize>,
+    /// Its owner is asked to compare the panel with that draft.
+    pub comparison_offered: bool,
 }
 
 impl Analyses<'_> {
@@ -150,9 +154,10 @@ impl Analyses<'_> {
                 return Ok(None);
             };
             let answers = analyses::answers_of(db, &id)?;
-            Ok(Some(Report { analysis, answers }))
+            Ok(Some((analysis, answers, comparisons::is_decided(db, &id)?)))
         });
-        found.await?.ok_or_else(Error::missing)
+        let (analysis, answers, decided) = found.await?.ok_or_else(Error::missing)?;
+        Ok(self.0.worth().report(analysis, answers, decided))
     }
 
     /// Newest first.
@@ -275,7 +280,7 @@ impl Analyses<'_> {
             .store
             .read(move |db| analyses::answers_of(db, &id))
             .await?;
-        Ok(Report { analysis, answers })
+        Ok(self.0.worth().report(analysis, answers, true))
     }
 
     /// Keeps what a person thinks of the result; a later vote replaces an earlier one.

@@ -17,6 +17,7 @@ mod plan;
 pub mod providers;
 mod upkeep;
 pub mod usage;
+pub mod worth;
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -120,6 +121,11 @@ impl App {
     /// Usage and budgets.
     pub fn usage(&self) -> usage::Usage<'_> {
         usage::Usage(self)
+    }
+
+    /// Whether panels pay.
+    pub fn worth(&self) -> worth::Worth<'_> {
+        worth::Worth(self)
     }
 
     /// Models and providers.

@@ -76,6 +76,8 @@ pub struct Config {
     pub metrics_public: bool,
     /// What each person may use for whom nothing else is said.
     pub budgets: usage::Limits,
+    /// About one analysis in so many offers a blind comparison; 0 for none.
+    pub compare_every: u64,
     /// Bounds of every kind.
     pub limits: Limits,
     /// Rounds of a new password hash.
@@ -322,6 +324,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         allow_anonymous: checker.switch("ALLOW_ANONYMOUS"),
         use_mock: checker.switch("USE_MOCK"),
         cache_ttl: checker.seconds("CACHE_TTL"),
+        compare_every: checker.number("COMPARE_EVERY"),
         app_type: checker.text("APP_TYPE"),
         service_name: checker.text("SERVICE_NAME"),
         smtp_url,

@@ -108,6 +108,7 @@ pub static SETTINGS: &[Setting] = &[
     row("BUDGET_MONTH_USD", &[], Kind::Dollars, "", "what one person may spend in a UTC month, in dollars; unset: no limit"),
     row("BUDGET_DAY_TOKENS", &[], Kind::Number(0, 1_000_000_000_000), "", "tokens one person may use in a UTC day; unset: no limit"),
     row("BUDGET_MONTH_TOKENS", &[], Kind::Number(0, 1_000_000_000_000), "", "tokens one person may use in a UTC month; unset: no limit"),
+    row("COMPARE_EVERY", &[], Kind::Number(0, 10_000), "0", "about one analysis in so many offers a blind comparison of the panel with the best single answer; 0: none"),
     row("HEADER_TIMEOUT", &[], Kind::Seconds(1, 3600), "10", "seconds a client has to send its headers"),
     row("BODY_TIMEOUT", &[], Kind::Seconds(1, 3600), "30", "seconds a client has to send its body; for uploads, between two pieces"),
     row("IDLE_TIMEOUT", &[], Kind::Seconds(1, 86_400), "60", "seconds after which a connection without a request is closed"),

@@ -8,6 +8,7 @@
 pub mod blind;
 mod evidence;
 mod interval;
+pub mod pair;
 pub mod single;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::cx::Cx;
 use super::error::ApiError;
 use super::handlers::{
     accounts, admin, analyses, api_keys, documents, health, models, pages, patterns, providers,
-    usage,
+    usage, worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -268,6 +268,10 @@ pub static ROUTES: &[Route] = &[
     user( Post,   "/api/analyses/{id}/share",                h!(analyses::share)).small(),
     user( Delete, "/api/analyses/{id}/share",                h!(analyses::unshare)),
     user( Post,   "/api/analyses/{id}/vote",                 h!(analyses::vote)).small(),
+    user( Post,   "/api/analyses/{id}/comparison",           h!(worth::compare)).small(),
+    user( Get,    "/api/analyses/{id}/comparison",           h!(worth::comparison)),
+    user( Post,   "/api/analyses/{id}/comparison/vote",      h!(worth::vote)).small(),
+    user( Get,    "/api/worth",                              h!(worth::report)),
     link( Get,    "/api/shared/{token}",                     h!(analyses::shared)),
 
     // Pages and their files.

@@ -20,3 +20,4 @@ mod routes;
 mod soak;
 mod stream;
 mod support;
+mod worth;

@@ -8,30 +8,25 @@ use crate::domain::money::{MicroDollars, Price};
 /// person would have got who had asked one model, not with the luckiest of several.
 pub const RULE: &str = "the first answer of the strongest member by the catalogue; of equals the dearest, then the first of the panel";
 
-/// The best single draft, if any member has answered. Strengths are the catalogue's.
-pub fn best<'a>(
-    plan: &Plan,
-    answers: &'a [StageAnswer],
-    strength: impl Fn(&str) -> u32,
-) -> Option<&'a StageAnswer> {
-    let drafts = answers
-        .iter()
-        .filter(|answer| answer.stage == 0 && answer.answered());
-    let rank = |answer: &StageAnswer| {
-        let written = price(plan, &answer.model).map_or(0.0, |price| price.output);
-        (strength(&answer.model), written)
-    };
-    let mut best: Option<&StageAnswer> = None;
-    for draft in drafts {
-        let better = best.is_none_or(|best| {
-            let ((a, dear), (b, dearest)) = (rank(draft), rank(best));
-            a.cmp(&b).then(dear.total_cmp(&dearest)).is_gt()
+/// Where the best single draft lies among the answers, if any member has answered. Strengths are the
+/// catalogue's.
+pub fn best(plan: &Plan, answers: &[StageAnswer], strength: impl Fn(&str) -> u32) -> Option<usize> {
+    let mut best: Option<(usize, (u32, f64))> = None;
+    for (index, draft) in answers.iter().enumerate() {
+        if draft.stage != 0 || !draft.answered() {
+            continue;
+        }
+        let written = price(plan, &draft.model).map_or(0.0, |price| price.output);
+        let rank = (strength(&draft.model), written);
+        let better = best.is_none_or(|(_, known)| {
+            let by_strength = rank.0.cmp(&known.0);
+            by_strength.then(rank.1.total_cmp(&known.1)).is_gt()
         });
         if better {
-            best = Some(draft);
+            best = Some((index, rank));
         }
     }
-    best
+    best.map(|(index, _)| index)
 }
 
 /// What an answer costs where nothing was stored: one from the cache was free, but a comparison of prices
@@ -59,4 +54,84 @@ fn price(plan: &Plan, model: &str) -> Option<Price> {
     let mut known = seats.flat_map(|seat| [seat].into_iter().chain(&seat.fallbacks));
     let found: Option<&Member> = known.find(|seat| seat.model == model);
     found.and_then(|seat| seat.price)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::analysis::Earlier;
+    use crate::domain::chat::{CallError, CallErrorKind, Usage};
+    use crate::domain::worth::tests::{answer, plan};
+
+    fn priced(output: f64) -> Option<Price> {
+        Some(Price {
+            input: 1.0,
+            output,
+            ..Price::default()
+        })
+    }
+
+    #[test]
+    fn the_strongest_is_taken_then_the_dearest_then_the_first() {
+        let names = ["p/a", "p/b", "p/c"];
+        for (strengths, prices, failed, expected) in [
+            ([1, 3, 2], [9.0, 1.0, 1.0], None, Some(1)),
+            ([3, 3, 3], [1.0, 2.0, 1.0], None, Some(1)),
+            ([3, 3, 3], [1.0, 1.0, 1.0], None, Some(0)),
+            ([1, 3, 2], [1.0, 1.0, 1.0], Some(1), Some(2)),
+        ] {
+            let mut plan = plan(&names);
+            let mut answers = Vec::new();
+            for (place, name) in names.iter().enumerate() {
+                plan.members[place].price = priced(prices[place]);
+                let mut answer = answer(0, place, name);
+                if failed == Some(place) {
+                    answer.error = Some(CallError::new(CallErrorKind::Empty, "empty"));
+                }
+                answers.push(answer);
+            }
+            // What comes later is not a model's own answer.
+            answers.push(answer(1, 0, "p/strongest"));
+            let strength = |model: &str| {
+                let place = names.iter().position(|name| *name == model);
+                place.map_or(99, |place| strengths[place])
+            };
+            assert_eq!(best(&plan, &answers, strength), expected, "{strengths:?}");
+        }
+        assert_eq!(best(&plan(&names), &[], |_| 1), None);
+    }
+
+    #[test]
+    fn costs_are_those_without_a_cache_and_unknown_where_one_is() {
+        let mut plan = plan(&["p/a", "p/b"]);
+        plan.members[0].price = priced(2.0);
+        let usage = Usage {
+            input: 10,
+            output: 5,
+            ..Usage::default()
+        };
+        let stored = StageAnswer {
+            cached: true,
+            usage,
+            cost: Some(MicroDollars(0)),
+            ..answer(0, 0, "p/a")
+        };
+        let asked = StageAnswer {
+            cost: Some(MicroDollars(7)),
+            ..answer(0, 1, "p/b")
+        };
+        assert_eq!(cost(&plan, &stored), Some(MicroDollars(20)));
+        assert_eq!(cost(&plan, &asked), Some(MicroDollars(7)));
+        let mut both = vec![stored, asked];
+        assert_eq!(total(&plan, &both), Some(MicroDollars(27)));
+        both[1].earlier.push(Earlier {
+            model: "p/x".into(),
+            error: CallError::new(CallErrorKind::Empty, "empty"),
+            usage,
+            cost: Some(MicroDollars(3)),
+        });
+        assert_eq!(total(&plan, &both), Some(MicroDollars(30)));
+        both[1].cost = None;
+        assert_eq!(total(&plan, &both), None);
+    }
 }

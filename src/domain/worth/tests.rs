@@ -2,9 +2,34 @@
 
 use std::collections::HashMap;
 
+use serde_json::{Value, json};
+
 use super::evidence;
 use super::interval::{self, beta, ln_gamma};
 use super::*;
+use crate::domain::analysis::{Plan, StageAnswer};
+
+/// A plan of these members, as it would be stored.
+pub(super) fn plan(models: &[&str]) -> Plan {
+    let member = |model: &&str| json!({ "model": model, "parameters": {}, "price": null });
+    let members: Vec<Value> = models.iter().map(member).collect();
+    let stored = json!({
+        "pattern": "gut", "question": "How thick is paper?", "members": members,
+        "synthesiser": { "model": "p/lead", "parameters": {}, "price": null },
+        "stages": [], "sources": [], "nonce": "n", "seed": 1, "cache": "on", "budget": null,
+    });
+    serde_json::from_value(stored).expect("a stored plan")
+}
+
+/// An answer, as it would be stored.
+pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
+    let stored = json!({
+        "stage": stage, "member": member, "model": model, "text": "Thin.", "reasoning": "",
+        "usage": { "input": 0, "output": 0 }, "cost": null, "latency_ms": 1, "first_token_ms": null,
+        "finish": null, "error": null, "cached": false,
+    });
+    serde_json::from_value(stored).expect("a stored answer")
+}
 
 const RUNS: u32 = 2_000;
 

@@ -6,6 +6,7 @@ use crate::app::analyses::{Report, Summary};
 use crate::domain::analysis::{Analysis, Earlier, StageAnswer, Status, Who};
 use crate::domain::prompt::letter;
 use crate::domain::schema;
+use crate::domain::worth::single;
 
 /// The two shapes of `results`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,8 @@ pub fn result(report: &Report, form: Form) -> Value {
         "model_responses": responses,
         "ultra_response": ultra,
         "structured": structured,
+        "best_single": best_single(report),
+        "comparison_offered": report.comparison_offered,
         "performance": performance,
         "metadata": {
             "pattern": analysis.plan.pattern, "timestamp": analysis.created, "models_used": models(analysis),
@@ -89,6 +92,14 @@ pub fn result(report: &Report, form: Form) -> Value {
             "document_ids": analysis.request.documents,
         },
     })
+}
+
+fn best_single(report: &Report) -> Option<Value> {
+    let draft = report.best_single()?;
+    Some(json!({
+        "model": draft.model, "letter": letter(draft.member), "text": draft.text, "cost_usd": draft.cost,
+        "rule": single::RULE,
+    }))
 }
 
 /// How far it is, by stage.

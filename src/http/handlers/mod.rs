@@ -13,3 +13,4 @@ pub mod pages;
 pub mod patterns;
 pub mod providers;
 pub mod usage;
+pub mod worth;

@@ -1,0 +1,276 @@
+//! Whether panels pay: blind comparisons of a panel's answer with the best single draft, and what people's
+//! votes on them show. The statistics are `domain::worth`'s.
+
+use super::analyses::Report;
+use super::{App, Error, Kind, Result};
+use crate::crypto;
+use crate::domain::analysis::{Analysis, StageAnswer};
+use crate::domain::id::AnalysisId;
+use crate::domain::time::Timestamp;
+use crate::domain::user::Caller;
+use crate::domain::worth::pair::Pair;
+use crate::domain::worth::{Judgement, Preference, single};
+pub use crate::store::comparisons::{Comparison, Count, Scope};
+use crate::store::{StoreError, audit, comparisons};
+
+/// Use cases around comparisons.
+pub struct Worth<'a>(pub(super) &'a App);
+
+/// A side of a comparison, or neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The text shown first.
+    Left,
+    /// The other.
+    Right,
+    /// Neither.
+    Tie,
+}
+
+/// A comparison with its texts.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// What is stored of it.
+    pub comparison: Comparison,
+    /// The text shown first.
+    pub left: String,
+    /// The other.
+    pub right: String,
+}
+
+/// The votes of one topic, or of all, and what they show.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The votes.
+    pub count: Count,
+    /// What they show.
+    pub judgement: Judgement,
+    /// What the panels cost for each dollar of the drafts, where that is known.
+    pub multiple: Option<f64>,
+}
+
+/// Whether panels pay, all together and by topic.
+#[derive(Debug, Clone)]
+pub struct Verdicts {
+    /// All topics.
+    pub overall: Row,
+    /// Those with most votes first.
+    pub topics: Vec<Row>,
+}
+
+impl Worth<'_> {
+    /// An analysis with what a reader of it is told of the single draft. `decided`: nobody is to be asked
+    /// for a comparison, or not any more.
+    pub(super) fn report(
+        &self,
+        analysis: Analysis,
+        answers: Vec<StageAnswer>,
+        decided: bool,
+    ) -> Report {
+        let known = |model: &str| self.0.llm.find(analysis.user.as_ref(), model);
+        let strength = |model: &str| known(model).map_or(0, |model| model.strength);
+        let over = analysis.status.is_over();
+        let best = over.then(|| single::best(&analysis.plan, &answers, strength));
+        let mut report = Report {
+            single: best.flatten(),
+            comparison_offered: false,
+            analysis,
+            answers,
+        };
+        report.comparison_offered = !decided
+            && report.analysis.user.is_some()
+            && is_drawn(&report.analysis.id, self.0.config.compare_every)
+            && Pair::of(&report.analysis, report.best_single()).is_ok();
+        report
+    }
+
+    /// Makes the comparison of an analysis, with its order drawn; the same again where there is one.
+    pub async fn compare(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<Shown> {
+        let report = self.0.analyses().show(caller, id).await?;
+        let (analysis, draft) = (&report.analysis, report.best_single());
+        Pair::of(analysis, draft).map_err(|unfit| Error::new(Kind::Conflict, unfit.to_string()))?;
+        let draft = draft.ok_or_else(Error::missing)?;
+        let new = Comparison {
+            analysis: id.clone(),
+            user: caller.user.clone(),
+            topic: analysis.request.topic.clone(),
+            pattern: analysis.plan.pattern.clone(),
+            model: draft.model.clone(),
+            stage: draft.stage,
+            member: draft.member,
+            panel_first: crypto::random_number()? & 1 == 0,
+            panel_cost: single::total(&analysis.plan, &report.answers),
+            single_cost: single::cost(&analysis.plan, draft),
+            created: now,
+            choice: None,
+        };
+        let stored = self
+            .0
+            .store
+            .write(move |db| comparisons::insert(db, &new))
+            .await;
+        stored?;
+        self.comparison(caller, id).await
+    }
+
+    /// The comparison that was made of an analysis.
+    pub async fn comparison(&self, caller: &Caller, id: &AnalysisId) -> Result<Shown> {
+        let report = self.0.analyses().show(caller, id).await?;
+        let (user, id) = (caller.user.clone(), id.clone());
+        let found = self
+            .0
+            .store
+            .read(move |db| comparisons::of_analysis(db, &user, &id));
+        let comparison = found.await?.ok_or_else(|| {
+            Error::new(Kind::Missing, "this analysis has not been compared")
+                .resolve("POST to the same address makes the comparison")
+        })?;
+        // The draft that was chosen then, whoever is the strongest now.
+        let of = (comparison.stage, comparison.member);
+        let mut answers = report.answers.iter();
+        let draft = answers.find(|answer| (answer.stage, answer.member) == of);
+        let Pair { panel, single } = Pair::of(&report.analysis, draft)
+            .map_err(|unfit| Error::new(Kind::Conflict, unfit.to_string()))?;
+        let (left, right) = if comparison.panel_first {
+            (panel, single)
+        } else {
+            (single, panel)
+        };
+        Ok(Shown {
+            comparison,
+            left,
+            right,
+        })
+    }
+
+    /// Keeps which side a person prefers, once; what is given back tells which was which.
+    pub async fn vote(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+        side: Side,
+        now: Timestamp,
+    ) -> Result<Shown> {
+        let shown = self.comparison(caller, id).await?;
+        let choice = shown.comparison.preference(side);
+        let entry = audit::Entry {
+            at: now,
+            actor: Some(caller.user.clone()),
+            action: "comparison.vote".to_owned(),
+            target: id.as_str().to_owned(),
+            ..audit::Entry::default()
+        };
+        let (user, wanted) = (caller.user.clone(), id.clone());
+        let decided = self.0.store.write(move |db| {
+            comparisons::decide(db, &user, &wanted, choice, now)?;
+            audit::append(db, &entry)
+        });
+        match decided.await {
+            Err(StoreError::Conflict(_)) => Err(Error::new(
+                Kind::Conflict,
+                "this comparison has a vote: who knows which text was whose cannot vote blindly any more",
+            )),
+            decided => {
+                decided?;
+                self.comparison(caller, id).await
+            }
+        }
+    }
+
+    /// What the votes show.
+    pub async fn verdicts(&self, scope: Scope) -> Result<Verdicts> {
+        let found = self.0.store.read(move |db| {
+            let of = |by_topic| -> std::result::Result<_, StoreError> {
+                let blind = comparisons::blind(db, &scope, by_topic)?;
+                Ok((blind, comparisons::helped(db, &scope, by_topic)?))
+            };
+            Ok((of(false)?, of(true)?))
+        });
+        let ((all, all_helped), (topics, helped)) = found.await?;
+        let overall = joined(all, all_helped).pop().unwrap_or_default();
+        Ok(Verdicts {
+            overall: Row::of(overall),
+            topics: joined(topics, helped).into_iter().map(Row::of).collect(),
+        })
+    }
+}
+
+impl Report {
+    /// The draft of the strongest member, once the analysis is over.
+    pub fn best_single(&self) -> Option<&StageAnswer> {
+        self.answers.get(self.single?)
+    }
+}
+
+impl Comparison {
+    /// Who is meant by a side.
+    pub fn preference(&self, side: Side) -> Preference {
+        match (side, self.panel_first) {
+            (Side::Tie, _) => Preference::Tie,
+            (Side::Left, true) | (Side::Right, false) => Preference::Panel,
+            (Side::Left, false) | (Side::Right, true) => Preference::Single,
+        }
+    }
+}
+
+impl Row {
+    fn of(count: Count) -> Self {
+        let (panel, single) = (count.panel_cost.dollars(), count.single_cost.dollars());
+        Self {
+            judgement: count.tally.judge(),
+            multiple: (single > 0.0).then(|| panel / single),
+            count,
+        }
+    }
+}
+
+// Topics differ in case only where people are careless.
+fn joined(blind: Vec<Count>, helped: Vec<Count>) -> Vec<Count> {
+    let mut all = blind;
+    for one in helped {
+        let topic = one.topic.to_ascii_lowercase();
+        let same = |known: &&mut Count| known.topic.to_ascii_lowercase() == topic;
+        match all.iter_mut().find(same) {
+            Some(known) => {
+                (known.helpful, known.not_helpful) = (one.helpful, one.not_helpful);
+            }
+            None => all.push(one),
+        }
+    }
+    all
+}
+
+// One in so many, by the id (FNV-1a): the same at every look, and known to nobody beforehand.
+fn is_drawn(id: &AnalysisId, every: u64) -> bool {
+    let hash = id
+        .as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    every > 0 && (hash >> 16).is_multiple_of(every)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn about_one_in_so_many_is_drawn() {
+        let drawn = |every: u64| {
+            let ids = (0..2_000_u32).map(|n| {
+                AnalysisId::new(Timestamp::from_millis(i64::from(n)), u128::from(n) * 977)
+            });
+            ids.filter(|id| is_drawn(id, every)).count()
+        };
+        assert_eq!((drawn(0), drawn(1)), (0, 2_000));
+        for every in [2, 5, 20] {
+            let expected = 2_000.0 / every as f64;
+            let found = drawn(every) as f64;
+            assert!(
+                (found - expected).abs() < 5.0 * expected.sqrt(),
+                "{found} for {every}"
+            );
+        }
+    }
+}

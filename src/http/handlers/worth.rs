@@ -1,0 +1,157 @@
+//! Blind comparisons and their verdicts over HTTP. Before the vote no answer tells which text is whose.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::accounts::private;
+use crate::app::worth::{Row, Scope, Shown, Side};
+use crate::app::{Error, Kind};
+use crate::domain::id::AnalysisId;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Caller, Role};
+use crate::domain::worth::{Preference, WORTHWHILE, WRONG, single};
+use crate::http::cx::Cx;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+
+/// How the figures come about, for people who want to know.
+const METHOD: &str = "ties count half; the interval is Jeffreys' for win, tie and loss at one look; the verdict rests on evidence by betting, which holds however often somebody looks";
+
+const DAY: i64 = 86_400_000;
+
+/// POST /api/analyses/{id}/comparison
+pub async fn compare(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let shown = cx.app.worth().compare(&caller, &id(&cx)?, cx.now).await?;
+    Ok(private(Reply::json(&comparison_of(&shown))))
+}
+
+/// GET /api/analyses/{id}/comparison
+pub async fn comparison(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let shown = cx.app.worth().comparison(&caller, &id(&cx)?).await?;
+    Ok(private(Reply::json(&comparison_of(&shown))))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VoteBody {
+    choice: Choice,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Choice {
+    Left,
+    Right,
+    Tie,
+}
+
+/// POST /api/analyses/{id}/comparison/vote
+pub async fn vote(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = id(&cx)?;
+    let VoteBody { choice } = cx.json().await?;
+    let side = match choice {
+        Choice::Left => Side::Left,
+        Choice::Right => Side::Right,
+        Choice::Tie => Side::Tie,
+    };
+    let shown = cx.app.worth().vote(&caller, &id, side, cx.now).await?;
+    Ok(private(Reply::json(&comparison_of(&shown))))
+}
+
+/// GET /api/worth
+pub async fn report(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let all = match cx.query("all").as_deref() {
+        None | Some("" | "false") => false,
+        Some("true") => true,
+        Some(_) => {
+            let message = "must be true or false";
+            return Err(Error::field(&["query", "all"], "value_error", message).into());
+        }
+    };
+    if all && caller.role != Role::Admin {
+        return Err(ApiError::new(
+            Kind::Forbidden,
+            "everybody's votes together are for administrators",
+        ));
+    }
+    let days = cx.query_number("days", 1, 36_500, 0)?;
+    let since = match days {
+        0 => Timestamp::default(),
+        days => Timestamp::from_millis(cx.now.millis() - days as i64 * DAY),
+    };
+    let scope = Scope {
+        user: (!all).then_some(caller.user),
+        topic: cx.query("topic").unwrap_or_default().trim().to_owned(),
+        pattern: cx.query("pattern").unwrap_or_default(),
+        since,
+    };
+    let verdicts = cx.app.worth().verdicts(scope).await?;
+    let topics: Vec<Value> = verdicts.topics.iter().map(row).collect();
+    Ok(private(Reply::json(&json!({
+        "status": "success",
+        "overall": row(&verdicts.overall),
+        "topics": topics,
+        "compare_every": cx.app.config.compare_every,
+        "method": METHOD,
+        "single": single::RULE,
+        "verdict_wrong_at_most": WRONG,
+        "no_difference_below": WORTHWHILE,
+    }))))
+}
+
+fn row(row: &Row) -> Value {
+    let (count, judged) = (&row.count, &row.judgement);
+    json!({
+        "topic": count.topic,
+        "votes": count.tally.votes(),
+        "wins": count.tally.wins,
+        "ties": count.tally.ties,
+        "losses": count.tally.losses,
+        "win_rate": judged.rate,
+        "interval": judged.interval.map(|(from, to)| [from, to]),
+        "confidence": 0.95,
+        "verdict": judged.verdict,
+        "votes_needed": judged.more,
+        "cost_multiple": row.multiple,
+        "priced": count.priced,
+        "panel_usd": count.panel_cost,
+        "single_usd": count.single_cost,
+        "helpful": count.helpful,
+        "not_helpful": count.not_helpful,
+        "sentence": judged.sentence(row.multiple),
+    })
+}
+
+fn comparison_of(shown: &Shown) -> Value {
+    let comparison = &shown.comparison;
+    let reveal = comparison.choice.map(|(preferred, decided)| {
+        let (panel, single) = if comparison.panel_first {
+            ("left", "right")
+        } else {
+            ("right", "left")
+        };
+        let choice = match preferred {
+            Preference::Panel => panel,
+            Preference::Single => single,
+            Preference::Tie => "tie",
+        };
+        json!({
+            "choice": choice, "preferred": preferred, "panel": panel, "single": single,
+            "model": comparison.model, "panel_cost_usd": comparison.panel_cost,
+            "single_cost_usd": comparison.single_cost, "decided_at": decided,
+        })
+    });
+    json!({
+        "status": "success",
+        "analysis_id": comparison.analysis,
+        "topic": comparison.topic,
+        "left": { "text": shown.left },
+        "right": { "text": shown.right },
+        "created_at": comparison.created,
+        "reveal": reveal,
+    })
+}
+
+fn id(cx: &Cx) -> Result<AnalysisId, ApiError> {
+    AnalysisId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
+}

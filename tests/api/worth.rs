@@ -1,0 +1,307 @@
+//! Whether a panel pays: blind comparisons, votes, and what is said of them.
+
+use serde_json::{Value, json};
+
+use crate::support::provider::{Provider, on};
+use crate::support::script::{about, id_of, saying, server, short_with};
+use crate::support::{Client, Server};
+
+const PANEL: &str = "Paper is 0.1 mm thick.";
+const SINGLE: &str = "I say: 0.1 mm.";
+
+const SYNTHESIS: &str =
+    "## Answer\nPaper is 0.1 mm thick (A, B).\n\n## Where the members agree\nAll (A).";
+
+/// Two members of which the second is the stronger and dearer one, and who sums up; prices are known. Each
+/// is asked in so many runs.
+fn panel(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, Server) {
+    let dear = "As ChatGPT, I say: 0.1 mm.\n\n## Not known\nThe brand.";
+    let provider = Provider::script([
+        on("gpt-4o-mini").times(runs).sse(&saying("Paper is thin.")),
+        on("gpt-4o").times(runs).sse(&saying(dear)),
+        on("gpt-4.1").times(runs).sse(&saying(synthesis)),
+        on("none").optional().status(400, "text/plain", "no"),
+    ]);
+    let url = provider.base_url();
+    let mut all = vec![
+        ("OPENAI_API_KEY", "sk-test"),
+        ("OPENAI_BASE_URL", url.as_str()),
+    ];
+    all.extend_from_slice(settings);
+    let server = server(&provider, &all);
+    (provider, server)
+}
+
+fn run(client: &mut Client, more: Value) -> Value {
+    let mut body = short_with(
+        &["openai/gpt-4o-mini", "openai/gpt-4o"],
+        json!({"ultra_model": "openai/gpt-4.1", "cache": "off"}),
+    );
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    let answer = client.post("/api/analyze", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+/// Asks, compares and votes, and gives the id.
+fn voted(client: &mut Client, more: Value, preferred: &str) -> String {
+    let id = id(&run(client, more));
+    let shown = client.post(&about(&id, "/comparison"), json!({})).json();
+    let choice = match preferred {
+        "tie" => "tie",
+        preferred => {
+            let left = shown["left"]["text"] == if preferred == "panel" { PANEL } else { SINGLE };
+            if left { "left" } else { "right" }
+        }
+    };
+    let vote = client.post(&about(&id, "/comparison/vote"), json!({"choice": choice}));
+    assert_eq!(vote.status, 200, "{}", vote.text());
+    assert_eq!(vote.json()["reveal"]["preferred"], preferred);
+    id
+}
+
+fn id(result: &Value) -> String {
+    result["analysis_id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_best_single_draft_is_kept_beside_the_panels_answer() {
+    let (_provider, server) = panel(1, SYNTHESIS, &[]);
+    let mut client = server.user("ada@example.com");
+    let result = run(&mut client, json!({}));
+    let single = &result["best_single"];
+    assert_eq!(single["model"], "openai/gpt-4o");
+    assert_eq!(single["letter"], "B");
+    assert!(single["text"].as_str().unwrap().contains("0.1 mm"));
+    assert!(single["cost_usd"].as_f64().unwrap() > 0.0);
+    assert_eq!(result["comparison_offered"], false);
+    let shown = client.get(&about(&id(&result), "")).json();
+    assert_eq!(shown["best_single"], *single);
+}
+
+#[test]
+fn a_comparison_is_blind_until_its_one_vote() {
+    let (_provider, server) = panel(1, SYNTHESIS, &[]);
+    let mut client = server.user("ada@example.com");
+    let id = id(&run(&mut client, json!({"topic": "paper"})));
+    let path = about(&id, "/comparison");
+    client.get(&path).refused(404, "NOT_FOUND");
+    let vote = json!({"choice": "left"});
+    client
+        .post(&about(&id, "/comparison/vote"), vote.clone())
+        .refused(404, "NOT_FOUND");
+
+    let made = client.post(&path, json!({}));
+    assert_eq!(made.status, 200, "{}", made.text());
+    for betraying in [
+        "gpt",
+        "panel",
+        "(A",
+        "members",
+        "Not known",
+        "ChatGPT",
+        "cost",
+    ] {
+        assert!(
+            !made.text().contains(betraying),
+            "{betraying}: {}",
+            made.text()
+        );
+    }
+    let shown = made.json();
+    let mut texts = [&shown["left"]["text"], &shown["right"]["text"]];
+    texts.sort_by_key(|text| text.to_string());
+    assert_eq!(texts, [SINGLE, PANEL]);
+    assert_eq!(shown["reveal"], Value::Null);
+    assert_eq!(client.get(&path).json(), shown, "its order stays");
+    assert_eq!(
+        client.post(&path, json!({})).json(),
+        shown,
+        "its order stays"
+    );
+
+    let mut other = server.user("ben@example.com");
+    other.get(&path).refused(404, "NOT_FOUND");
+    other.post(&path, json!({})).refused(404, "NOT_FOUND");
+    other
+        .post(&about(&id, "/comparison/vote"), vote.clone())
+        .refused(404, "NOT_FOUND");
+    client
+        .post(&about(&id, "/comparison/vote"), json!({"choice": "panel"}))
+        .refused(422, "VALIDATION_ERROR");
+
+    let reveal = client
+        .post(&about(&id, "/comparison/vote"), vote.clone())
+        .json()["reveal"]
+        .clone();
+    let left_is_panel = shown["left"]["text"] == PANEL;
+    assert_eq!(reveal["choice"], "left");
+    assert_eq!(
+        reveal["preferred"],
+        if left_is_panel { "panel" } else { "single" }
+    );
+    assert_eq!(
+        reveal["panel"],
+        if left_is_panel { "left" } else { "right" }
+    );
+    assert_eq!(reveal["model"], "openai/gpt-4o");
+    let (panel, single) = (&reveal["panel_cost_usd"], &reveal["single_cost_usd"]);
+    assert!(
+        panel.as_f64().unwrap() > single.as_f64().unwrap(),
+        "{reveal}"
+    );
+    for again in ["left", "right", "tie"] {
+        let again = json!({"choice": again});
+        client
+            .post(&about(&id, "/comparison/vote"), again)
+            .refused(409, "CONFLICT");
+    }
+    assert_eq!(client.get(&path).json()["reveal"], reveal);
+}
+
+#[test]
+fn what_cannot_be_compared_blindly_is_refused_with_its_reason() {
+    let (_provider, server) = panel(1, "{\"mm\": 0.1}", &[("COMPARE_EVERY", "1")]);
+    let mut client = server.user("ada@example.com");
+    let shaped = run(
+        &mut client,
+        json!({"response_format": {"type": "json_object"}}),
+    );
+    let refused = client.post(&about(&id(&shaped), "/comparison"), json!({}));
+    let text = refused.text();
+    refused.refused(409, "CONFLICT");
+    assert!(text.contains("wanted shape"), "{text}");
+    assert_eq!(shaped["comparison_offered"], false);
+    let failed = client.post("/api/analyze", short_with(&["p/none"], json!({})));
+    assert_eq!(failed.status, 503);
+    let listed = client.get("/api/analyses?status=failed").json();
+    let failed = listed["analyses"][0]["id"].as_str().unwrap().to_owned();
+    client
+        .post(&about(&failed, "/comparison"), json!({}))
+        .refused(409, "CONFLICT");
+    let shown = client.get(&about(&failed, "")).json();
+    assert_eq!(
+        (&shown["best_single"], &shown["comparison_offered"]),
+        (&Value::Null, &json!(false))
+    );
+}
+
+#[test]
+fn a_comparison_is_offered_as_often_as_is_set_and_not_after_its_vote() {
+    let (_provider, server) = panel(2, SYNTHESIS, &[("COMPARE_EVERY", "1")]);
+    let mut client = server.user("ada@example.com");
+    assert_eq!(run(&mut client, json!({}))["comparison_offered"], true);
+    let id = voted(&mut client, json!({}), "tie");
+    let shown = client.get(&about(&id, "")).json();
+    assert_eq!(shown["comparison_offered"], false);
+    assert_eq!(client.get("/api/worth").json()["compare_every"], 1);
+}
+
+#[test]
+fn the_report_says_what_is_known_and_how_many_votes_are_missing() {
+    let (_provider, server) = panel(8, SYNTHESIS, &[]);
+    let mut admin = server.user("ada@example.com");
+    let mut client = server.user("ben@example.com");
+    let empty = client.get("/api/worth").json();
+    assert_eq!(empty["overall"]["verdict"], "unknown");
+    assert_eq!(
+        (
+            &empty["overall"]["votes"],
+            &empty["overall"]["votes_needed"]
+        ),
+        (&json!(0), &json!(7))
+    );
+    assert_eq!(empty["overall"]["win_rate"], Value::Null);
+    assert_eq!(empty["topics"], json!([]));
+
+    let paper = json!({"topic": "paper"});
+    for _ in 0..6 {
+        voted(&mut client, paper.clone(), "panel");
+    }
+    let liked = voted(&mut client, json!({}), "single");
+    client.post(&about(&liked, "/vote"), json!({"choice": "helpful"}));
+    let report = client.get("/api/worth").json();
+    let (topics, overall) = (&report["topics"], &report["overall"]);
+    assert_eq!(topics[0]["topic"], "paper");
+    assert_eq!(
+        (&topics[0]["wins"], &topics[0]["win_rate"]),
+        (&json!(6), &json!(1.0))
+    );
+    assert_eq!(
+        (&topics[0]["verdict"], &topics[0]["votes_needed"]),
+        (&json!("unknown"), &json!(1))
+    );
+    let sentence = topics[0]["sentence"].as_str().unwrap();
+    assert!(
+        sentence.contains("Unknown, about 1 more vote needed"),
+        "{sentence}"
+    );
+    // Without a topic the pattern's family is one.
+    let patterns = client.get("/api/patterns").json();
+    let patterns = patterns["patterns"].as_array().unwrap();
+    let summarize = patterns
+        .iter()
+        .find(|one| one["id"] == "summarize")
+        .unwrap();
+    assert_eq!(topics[1]["topic"], summarize["category"]);
+    assert_eq!(
+        (&topics[1]["losses"], &topics[1]["helpful"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(
+        (&overall["votes"], &overall["helpful"]),
+        (&json!(7), &json!(1))
+    );
+    let interval =
+        [&overall["interval"][0], &overall["interval"][1]].map(|end| end.as_f64().unwrap());
+    let rate = overall["win_rate"].as_f64().unwrap();
+    assert!(0.3 < interval[0] && interval[0] < rate && rate < interval[1] && interval[1] < 1.0);
+    // 11 tokens read and 7 written by each of three: the panel's price over that of the one draft.
+    let multiple = overall["cost_multiple"].as_f64().unwrap();
+    assert!(1.5 < multiple && multiple < 4.0, "{multiple}");
+
+    voted(&mut client, paper, "panel");
+    let report = client.get("/api/worth?topic=Paper").json();
+    assert_eq!(report["overall"]["verdict"], "pays", "{report}");
+    assert_eq!(report["overall"]["votes_needed"], Value::Null);
+    for (query, votes) in [
+        ("pattern=summarize", 8),
+        ("pattern=gut", 0),
+        ("days=1", 8),
+        ("topic=ink", 0),
+    ] {
+        let report = client.get(&format!("/api/worth?{query}")).json();
+        assert_eq!(report["overall"]["votes"], votes, "{query}");
+    }
+    assert_eq!(admin.get("/api/worth").json()["overall"]["votes"], 0);
+    assert_eq!(
+        admin.get("/api/worth?all=true").json()["overall"]["votes"],
+        8
+    );
+    client.get("/api/worth?all=true").refused(403, "FORBIDDEN");
+    client
+        .get("/api/worth?all=x")
+        .refused(422, "VALIDATION_ERROR");
+    client
+        .get("/api/worth?days=0")
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn a_topic_is_short_and_printable() {
+    let server = Server::start();
+    let mut client = server.user("ada@example.com");
+    for topic in ["x".repeat(61), "a\nb".to_owned()] {
+        let body = short_with(&["demo/extract"], json!({"topic": topic}));
+        client
+            .post("/api/analyze", body)
+            .refused(422, "VALIDATION_ERROR");
+    }
+    let body = short_with(&["demo/extract"], json!({"topic": "  Tea  "}));
+    let answer = client.post("/api/analyze", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let shown = client.get(&about(&id_of(&answer), "")).json();
+    assert_eq!(shown["topic"], "Tea");
+}
