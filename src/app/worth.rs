@@ -110,21 +110,27 @@ impl Worth<'_> {
             .write(move |db| comparisons::insert(db, &new))
             .await;
         stored?;
-        self.comparison(caller, id).await
+        self.made(caller, id).await
     }
 
-    /// The comparison that was made of an analysis.
-    pub async fn comparison(&self, caller: &Caller, id: &AnalysisId) -> Result<Shown> {
+    async fn made(&self, caller: &Caller, id: &AnalysisId) -> Result<Shown> {
+        self.comparison(caller, id).await?.ok_or_else(|| {
+            Error::new(Kind::Missing, "this analysis has not been compared")
+                .resolve("POST to its comparison makes it")
+        })
+    }
+
+    /// The comparison that was made of an analysis, if there is one.
+    pub async fn comparison(&self, caller: &Caller, id: &AnalysisId) -> Result<Option<Shown>> {
         let report = self.0.analyses().show(caller, id).await?;
         let (user, id) = (caller.user.clone(), id.clone());
         let found = self
             .0
             .store
             .read(move |db| comparisons::of_analysis(db, &user, &id));
-        let comparison = found.await?.ok_or_else(|| {
-            Error::new(Kind::Missing, "this analysis has not been compared")
-                .resolve("POST to the same address makes the comparison")
-        })?;
+        let Some(comparison) = found.await? else {
+            return Ok(None);
+        };
         // The draft that was chosen then, whoever is the strongest now.
         let of = (comparison.stage, comparison.member);
         let mut answers = report.answers.iter();
@@ -136,11 +142,11 @@ impl Worth<'_> {
         } else {
             (single, panel)
         };
-        Ok(Shown {
+        Ok(Some(Shown {
             comparison,
             left,
             right,
-        })
+        }))
     }
 
     /// Keeps which side a person prefers, once; what is given back tells which was which.
@@ -151,7 +157,7 @@ impl Worth<'_> {
         side: Side,
         now: Timestamp,
     ) -> Result<Shown> {
-        let shown = self.comparison(caller, id).await?;
+        let shown = self.made(caller, id).await?;
         let choice = shown.comparison.preference(side);
         let entry = audit::Entry {
             at: now,
@@ -172,7 +178,7 @@ impl Worth<'_> {
             )),
             decided => {
                 decided?;
-                self.comparison(caller, id).await
+                self.made(caller, id).await
             }
         }
     }

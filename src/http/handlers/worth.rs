@@ -27,8 +27,13 @@ pub async fn compare(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 
 /// GET /api/analyses/{id}/comparison
 pub async fn comparison(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let shown = cx.app.worth().comparison(&caller, &id(&cx)?).await?;
-    Ok(private(Reply::json(&comparison_of(&shown))))
+    let id = id(&cx)?;
+    let shown = cx.app.worth().comparison(&caller, &id).await?;
+    let body = shown.as_ref().map_or_else(
+        || json!({ "status": "success", "analysis_id": id, "left": null, "right": null, "reveal": null }),
+        comparison_of,
+    );
+    Ok(private(Reply::json(&body)))
 }
 
 #[derive(Debug, Deserialize)]
