@@ -15,6 +15,7 @@ pub mod models;
 pub mod patterns;
 mod plan;
 pub mod providers;
+pub mod recipes;
 mod upkeep;
 pub mod usage;
 pub mod worth;
@@ -136,6 +137,11 @@ impl App {
     /// Patterns: which there are for whom.
     pub fn patterns(&self) -> patterns::Patterns<'_> {
         patterns::Patterns(self)
+    }
+
+    /// Recipes.
+    pub fn recipes(&self) -> recipes::Recipes<'_> {
+        recipes::Recipes(self)
     }
 
     /// Nothing but demo models: nobody has configured or added a provider for everyone.

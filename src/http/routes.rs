@@ -9,7 +9,7 @@ use super::cx::Cx;
 use super::error::ApiError;
 use super::handlers::{
     accounts, admin, analyses, api_keys, documents, health, models, pages, patterns, providers,
-    usage, worth,
+    recipes, usage, worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -246,6 +246,14 @@ pub static ROUTES: &[Route] = &[
     user( Put,    "/api/patterns/{id}",                      h!(patterns::change)),
     user( Delete, "/api/patterns/{id}",                      h!(patterns::delete)),
     maybe(Get,    "/api/parameters",                         h!(models::parameters)),
+
+    // Recipes.
+    user( Get,    "/api/recipes",                            h!(recipes::list)),
+    user( Post,   "/api/recipes",                            h!(recipes::save)).small(),
+    user( Get,    "/api/recipes/{id}",                       h!(recipes::show)),
+    user( Put,    "/api/recipes/{id}",                       h!(recipes::change)).small(),
+    user( Delete, "/api/recipes/{id}",                       h!(recipes::delete)),
+    user( Get,    "/api/recipes/{id}/versions",              h!(recipes::versions)),
 
     // Analyses.
     maybe(Post,   "/analyze",                                h!(analyses::start)),

@@ -15,6 +15,7 @@ mod money;
 mod patterns;
 mod provider_keys;
 mod providers;
+mod recipes;
 mod resilience;
 mod routes;
 mod soak;

@@ -25,6 +25,7 @@ fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
         _ if path.contains("/documents/") => "document",
         _ if path.contains("/document-sessions/") => "upload",
         _ if path.contains("/patterns/") => "pattern",
+        _ if path.contains("/recipes/") => "recipe",
         _ => "analysis",
     };
     let path = path
@@ -53,8 +54,12 @@ fn call(client: &mut Client, route: &Route, path: &str) -> Answer {
 
 fn nobodys() -> BTreeMap<&'static str, String> {
     let id = |kind: &'static str| (kind, format!("{kind}_01ARYZ6S410000000000000000"));
-    let mut values =
-        BTreeMap::from(["key", "user", "document", "upload", "analysis", "pattern"].map(id));
+    let mut values = BTreeMap::from(
+        [
+            "key", "user", "document", "upload", "analysis", "pattern", "recipe",
+        ]
+        .map(id),
+    );
     values.insert("token", "abcdefghijklmnopqrstuvwxyz".to_owned());
     values
 }
@@ -202,6 +207,13 @@ fn owner(server: &Server) -> Owner {
     let answer = client.post("/api/patterns", pattern);
     assert_eq!(answer.status, 201, "{}", answer.text());
     values.insert("pattern", "owners".to_owned());
+    let recipe = client
+        .post("/api/recipes", json!({"name": RARE, "pattern": "owners"}))
+        .json();
+    values.insert(
+        "recipe",
+        recipe["recipe"]["id"].as_str().unwrap().to_owned(),
+    );
     let share = client.post(
         &format!("/api/analyses/{}/share", values["analysis"]),
         json!({}),

@@ -56,14 +56,18 @@ pub struct Wanted {
     pub response_format: Option<Value>,
     /// What it is about; the pattern's family when absent.
     pub topic: Option<String>,
+    /// Name or id of a recipe that fills what is not said here.
+    pub recipe: Option<String>,
 }
 
 impl Analyses<'_> {
-    pub(super) async fn check(
+    pub(in crate::app) async fn check(
         &self,
         caller: Option<&Caller>,
-        wanted: Wanted,
+        mut wanted: Wanted,
     ) -> Result<NewAnalysis> {
+        // Boxed, because a recipe is checked as a request when it is saved, and the two would contain each other.
+        Box::pin(self.0.recipes().fill(caller, &mut wanted)).await?;
         let mut faults = Vec::new();
         check_prompt(&wanted.prompt, &mut faults);
         let user = caller.map(|caller| &caller.user);

@@ -59,6 +59,8 @@ struct NewAnalysisBody {
     response_format: Option<Value>,
     #[serde(default)]
     topic: Option<String>,
+    #[serde(default)]
+    recipe: Option<String>,
 }
 
 impl NewAnalysisBody {
@@ -82,6 +84,7 @@ impl NewAnalysisBody {
             detached: self.detached,
             response_format: self.response_format,
             topic: self.topic,
+            recipe: self.recipe,
         }
     }
 }

@@ -12,5 +12,6 @@ pub mod models;
 pub mod pages;
 pub mod patterns;
 pub mod providers;
+pub mod recipes;
 pub mod usage;
 pub mod worth;

@@ -1,0 +1,352 @@
+//! Recipes: what people save under a name to use again, version by version, and share with the team.
+
+use super::accounts::{Visit, chance};
+use super::analyses::Wanted;
+use super::{App, Error, Kind, Result};
+use crate::domain::id::{RecipeId, UserId};
+use crate::domain::parameters::Parameters;
+use crate::domain::pattern::kept::Origin;
+use crate::domain::recipe::{self, Body, Recipe};
+use crate::domain::user::{Caller, Role};
+use crate::store::{audit, recipes};
+
+/// Recipes of one person.
+const MOST: i64 = 200;
+/// Versions of a recipe.
+const MOST_VERSIONS: u32 = 500;
+/// One's own and those that others share.
+const MOST_SHOWN: u32 = 1_000;
+
+/// Use cases around recipes.
+pub struct Recipes<'a>(pub(super) &'a App);
+
+/// What is to become of a recipe. What is absent stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// Its name.
+    pub name: Option<String>,
+    /// Whether everybody may use it.
+    pub shared: Option<bool>,
+    /// What it says.
+    pub body: Option<Body>,
+}
+
+impl Recipes<'_> {
+    /// One's own and what others share, each in its newest version.
+    pub async fn list(&self, user: &UserId) -> Result<Vec<Recipe>> {
+        let user = user.clone();
+        let found = self
+            .0
+            .store
+            .read(move |db| recipes::visible(db, &user, MOST_SHOWN));
+        Ok(found.await?)
+    }
+
+    /// What a name or an id means to this person, in the version that is wanted or the newest.
+    pub async fn find(&self, user: &UserId, reference: &str) -> Result<Recipe> {
+        let (name, version) = recipe::parse_reference(reference);
+        let (of, named) = (user.clone(), name.to_owned());
+        let found = self.0.store.read(move |db| recipes::named(db, &of, &named));
+        let mut found = found.await?;
+        if found.is_empty() {
+            return Err(Error::missing());
+        }
+        if found.len() > 1 && found[0].owner != *user {
+            let ids: Vec<&str> = found.iter().map(|recipe| recipe.id.as_str()).collect();
+            let why = format!(
+                "several people share a recipe of this name: {}",
+                ids.join(", ")
+            );
+            return Err(Error::new(Kind::Conflict, why).resolve("name it by its id"));
+        }
+        let newest = found.swap_remove(0);
+        let Some(version) = version.filter(|wanted| *wanted != newest.version) else {
+            return Ok(newest);
+        };
+        let id = newest.id.clone();
+        let old = self
+            .0
+            .store
+            .read(move |db| recipes::version(db, &id, version));
+        old.await?.ok_or_else(Error::missing)
+    }
+
+    /// All versions, newest first.
+    pub async fn versions(&self, user: &UserId, reference: &str) -> Result<Vec<Recipe>> {
+        let id = self.find(user, reference).await?.id;
+        let found = self
+            .0
+            .store
+            .read(move |db| recipes::versions(db, &id, MOST_VERSIONS));
+        Ok(found.await?)
+    }
+
+    /// Saves under a name: a new recipe, or a new version of one's own of that name. True for a new one.
+    pub async fn save(
+        &self,
+        caller: &Caller,
+        change: Change,
+        visit: &Visit,
+    ) -> Result<(Recipe, bool)> {
+        let name = checked(change.name.as_deref().unwrap_or_default())?;
+        let (of, named) = (caller.user.clone(), name.clone());
+        let found = self.0.store.read(move |db| recipes::named(db, &of, &named));
+        let known = found.await?.into_iter().next();
+        if let Some(known) = known.filter(|known| known.owner == caller.user) {
+            let saved = self.save_over(caller, known, change, visit).await?;
+            return Ok((saved, false));
+        }
+        let recipe = Recipe {
+            id: RecipeId::new(visit.now, chance()?),
+            owner: caller.user.clone(),
+            name,
+            shared: change.shared.unwrap_or(false),
+            version: 1,
+            body: change.body.unwrap_or_default(),
+            created: visit.now,
+            saved: visit.now,
+        };
+        self.check(caller, &recipe).await?;
+        let entry = visit.entry(Some(&caller.user), "recipe.added", recipe.id.as_str());
+        let stored = recipe.clone();
+        let written = self.0.store.write(move |db| {
+            if recipes::count(db, &stored.owner)? >= MOST {
+                return Ok(false);
+            }
+            recipes::insert(db, &stored)?;
+            audit::append(db, &entry)?;
+            Ok(true)
+        });
+        if !written.await? {
+            let why = format!("you have {MOST} recipes already");
+            return Err(Error::new(Kind::Conflict, why).resolve("delete one first"));
+        }
+        Ok((recipe, true))
+    }
+
+    /// One's own recipe of this id.
+    pub async fn own(&self, caller: &Caller, id: &str) -> Result<Recipe> {
+        let recipe = self.find(&caller.user, id).await?;
+        if recipe.owner != caller.user {
+            let why = "a shared recipe is changed by whoever made it";
+            let what = "save a copy under a name of your own";
+            return Err(Error::new(Kind::Forbidden, why).resolve(what));
+        }
+        Ok(recipe)
+    }
+
+    /// Changes one's own recipe; what it says becomes a new version.
+    pub async fn change(
+        &self,
+        caller: &Caller,
+        id: &str,
+        change: Change,
+        visit: &Visit,
+    ) -> Result<Recipe> {
+        let known = self.own(caller, id).await?;
+        self.save_over(caller, known, change, visit).await
+    }
+
+    /// Takes a recipe away with all its versions; an admin may do so with what others share.
+    pub async fn delete(&self, caller: &Caller, id: &str, visit: &Visit) -> Result<()> {
+        let recipe = match caller.role {
+            Role::Admin => self.find(&caller.user, id).await?,
+            Role::User => self.own(caller, id).await?,
+        };
+        let entry = visit.entry(Some(&caller.user), "recipe.deleted", recipe.id.as_str());
+        let written = self.0.store.write(move |db| {
+            recipes::delete(db, &recipe.id)?;
+            audit::append(db, &entry)
+        });
+        Ok(written.await?)
+    }
+
+    /// Fills what a request does not say itself.
+    pub(super) async fn fill(&self, caller: Option<&Caller>, wanted: &mut Wanted) -> Result<()> {
+        let Some(reference) = wanted.recipe.take() else {
+            return Ok(());
+        };
+        let caller = caller.ok_or_else(Error::sign_in)?;
+        let found = self.find(&caller.user, &reference).await;
+        let recipe = found.map_err(|error| match error.kind {
+            Kind::Missing | Kind::Conflict => {
+                let shown: String = reference.chars().take(80).collect();
+                let why = match error.kind {
+                    Kind::Missing => format!("there is no recipe {shown:?}"),
+                    _ => error.public,
+                };
+                Error::field(&["body", "recipe"], "unknown_recipe", why)
+            }
+            _ => error,
+        })?;
+        fill(wanted, recipe.body);
+        Ok(())
+    }
+
+    async fn save_over(
+        &self,
+        caller: &Caller,
+        known: Recipe,
+        change: Change,
+        visit: &Visit,
+    ) -> Result<Recipe> {
+        let mut recipe = known.clone();
+        if let Some(name) = change.name {
+            recipe.name = checked(&name)?;
+        }
+        recipe.shared = change.shared.unwrap_or(known.shared);
+        if let Some(body) = change.body
+            && body != known.body
+        {
+            recipe.body = body;
+            recipe.version = known.version + 1;
+            recipe.saved = visit.now;
+        }
+        if recipe.version > MOST_VERSIONS {
+            let why = format!("this recipe has {MOST_VERSIONS} versions already");
+            return Err(Error::new(Kind::Conflict, why).resolve("save it under another name"));
+        }
+        self.check(caller, &recipe).await?;
+        let entry = visit.entry(Some(&caller.user), "recipe.changed", recipe.id.as_str());
+        let stored = recipe.clone();
+        let written = self.0.store.write(move |db| {
+            recipes::change(db, &stored.id, &stored.name, stored.shared)?;
+            if stored.version > known.version {
+                recipes::add_version(db, &stored)?;
+            }
+            audit::append(db, &entry)
+        });
+        written.await?;
+        Ok(recipe)
+    }
+
+    /// A recipe that could not be used today is not saved; one that is shared names nothing of one's own.
+    async fn check(&self, caller: &Caller, recipe: &Recipe) -> Result<()> {
+        let mut wanted = Wanted {
+            prompt: "does this recipe work?".to_owned(),
+            ..Wanted::default()
+        };
+        fill(&mut wanted, recipe.body.clone());
+        let new = self.0.analyses().check(Some(caller), wanted).await?;
+        if !recipe.shared {
+            return Ok(());
+        }
+        let kept = self
+            .0
+            .patterns()
+            .kept(Some(&caller.user), &new.pattern)
+            .await?;
+        if kept.is_some_and(|kept| kept.origin == Origin::Own) {
+            let why = "a shared recipe needs a pattern that everybody has";
+            return Err(Error::field(&["body", "pattern"], "value_error", why));
+        }
+        let named = recipe.body.models.iter().chain(&recipe.body.ultra_model);
+        for name in named {
+            if self.0.llm.find(None, name).is_none() {
+                let why = format!(
+                    "{name} is a model of a provider of your own: a shared recipe needs models that everybody has"
+                );
+                return Err(Error::field(&["body", "models"], "value_error", why));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the request says itself goes before what the recipe says. A preset of the request goes before the
+/// recipe's parameters, of whichever kind.
+fn fill(wanted: &mut Wanted, body: Body) {
+    let said = wanted.preset.as_deref().and_then(Parameters::preset);
+    match said {
+        Some(preset) => wanted.parameters = wanted.parameters.over(&preset).over(&body.parameters),
+        None => wanted.parameters = wanted.parameters.over(&body.parameters),
+    }
+    wanted.pattern = wanted.pattern.take().or(body.pattern);
+    wanted.ultra_model = wanted.ultra_model.take().or(body.ultra_model);
+    wanted.preset = wanted.preset.take().or(body.preset);
+    wanted.budget_usd = wanted.budget_usd.or(body.budget_usd);
+    if wanted.models.is_empty() {
+        wanted.models = body.models;
+    }
+    for (model, parameters) in body.model_parameters {
+        let merged = match wanted.model_parameters.get(&model) {
+            Some(own) => own.over(&parameters),
+            None => parameters,
+        };
+        wanted.model_parameters.insert(model, merged);
+    }
+}
+
+fn checked(name: &str) -> Result<String> {
+    recipe::checked_name(name).map_err(|why| Error::field(&["body", "name"], "value_error", why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warm(temperature: f64) -> Parameters {
+        Parameters {
+            temperature: Some(temperature),
+            ..Parameters::default()
+        }
+    }
+
+    #[test]
+    fn the_request_goes_before_the_recipe() {
+        let body = || Body {
+            pattern: Some("critique".into()),
+            models: vec!["a".into(), "b".into()],
+            ultra_model: Some("c".into()),
+            parameters: Parameters {
+                max_tokens: Some(9),
+                ..warm(0.1)
+            },
+            model_parameters: [("a".to_owned(), warm(0.2))].into(),
+            preset: Some("precise".into()),
+            budget_usd: Some(1.0),
+        };
+        let mut empty = Wanted::default();
+        fill(&mut empty, body());
+        assert_eq!(empty.pattern.as_deref(), Some("critique"));
+        assert_eq!((empty.models.len(), empty.budget_usd), (2, Some(1.0)));
+        assert_eq!(empty.parameters, body().parameters);
+        assert_eq!(empty.preset.as_deref(), Some("precise"));
+
+        let mut full = Wanted {
+            pattern: Some("gut".into()),
+            models: vec!["x".into()],
+            parameters: warm(0.9),
+            model_parameters: [(
+                "a".to_owned(),
+                Parameters {
+                    top_p: Some(0.5),
+                    ..Parameters::default()
+                },
+            )]
+            .into(),
+            budget_usd: Some(2.0),
+            ..Wanted::default()
+        };
+        fill(&mut full, body());
+        assert_eq!(
+            (full.pattern.as_deref(), full.models.as_slice()),
+            (Some("gut"), &["x".to_owned()][..])
+        );
+        assert_eq!(
+            (full.parameters.temperature, full.parameters.max_tokens),
+            (Some(0.9), Some(9))
+        );
+        let of_a = &full.model_parameters["a"];
+        assert_eq!((of_a.temperature, of_a.top_p), (Some(0.2), Some(0.5)));
+
+        let mut preset = Wanted {
+            preset: Some("creative".into()),
+            ..Wanted::default()
+        };
+        fill(&mut preset, body());
+        let creative = Parameters::preset("creative").expect("a preset");
+        assert_eq!(preset.parameters.temperature, creative.temperature);
+        assert_eq!(preset.parameters.max_tokens, Some(9));
+    }
+}

@@ -1,0 +1,127 @@
+//! Recipes over HTTP: save, list, read, share, delete. What a recipe does stands in an analysis' request.
+
+use std::collections::BTreeMap;
+
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::accounts::{done, private, visit};
+use crate::app::recipes::Change;
+use crate::domain::parameters::Parameters;
+use crate::domain::recipe::{Body, Recipe};
+use crate::domain::user::Caller;
+use crate::http::cx::Cx;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+
+/// The names are those of an analysis' request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecipeBody {
+    name: Option<String>,
+    shared: Option<bool>,
+    pattern: Option<String>,
+    #[serde(alias = "selected_models")]
+    models: Option<Vec<String>>,
+    #[serde(alias = "lead_model")]
+    ultra_model: Option<String>,
+    #[serde(alias = "options")]
+    parameters: Option<Parameters>,
+    model_parameters: Option<BTreeMap<String, Parameters>>,
+    preset: Option<String>,
+    budget_usd: Option<f64>,
+}
+
+impl RecipeBody {
+    /// What the recipe will say when this is laid over what it says now. An empty text or list takes away.
+    fn over(self, known: Body) -> Change {
+        let text = |new: Option<String>, old: Option<String>| match new {
+            Some(new) => Some(new).filter(|new| !new.is_empty()),
+            None => old,
+        };
+        Change {
+            name: self.name,
+            shared: self.shared,
+            body: Some(Body {
+                pattern: text(self.pattern, known.pattern),
+                models: self.models.unwrap_or(known.models),
+                ultra_model: text(self.ultra_model, known.ultra_model),
+                parameters: self.parameters.unwrap_or(known.parameters),
+                model_parameters: self.model_parameters.unwrap_or(known.model_parameters),
+                preset: text(self.preset, known.preset),
+                budget_usd: self.budget_usd.or(known.budget_usd),
+            }),
+        }
+    }
+}
+
+fn shape(recipe: &Recipe, caller: &Caller) -> Value {
+    let body = &recipe.body;
+    json!({
+        "id": recipe.id, "name": recipe.name, "version": recipe.version, "shared": recipe.shared,
+        "own": recipe.owner == caller.user, "created_at": recipe.created, "saved_at": recipe.saved,
+        "pattern": body.pattern, "models": body.models, "ultra_model": body.ultra_model,
+        "parameters": body.parameters, "model_parameters": body.model_parameters, "preset": body.preset,
+        "budget_usd": body.budget_usd,
+    })
+}
+
+/// GET /api/recipes
+pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let found = cx.app.recipes().list(&caller.user).await?;
+    let shown: Vec<Value> = found.iter().map(|recipe| shape(recipe, &caller)).collect();
+    Ok(private(Reply::json(
+        &json!({ "recipes": shown, "next_cursor": null }),
+    )))
+}
+
+/// POST /api/recipes: a new one, or a new version of one's own of this name.
+pub async fn save(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: RecipeBody = cx.json().await?;
+    let change = body.over(Body::default());
+    let visit = visit(&cx);
+    let (recipe, new) = cx.app.recipes().save(&caller, change, &visit).await?;
+    let status = if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let body = json!({ "status": "success", "recipe": shape(&recipe, &caller) });
+    Ok(private(Reply::json(&body).status(status)))
+}
+
+/// GET /api/recipes/{id}
+pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let recipe = cx.app.recipes().find(&caller.user, cx.param("id")).await?;
+    Ok(private(Reply::json(&shape(&recipe, &caller))))
+}
+
+/// PUT /api/recipes/{id}
+pub async fn change(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: RecipeBody = cx.json().await?;
+    let app = cx.app.recipes();
+    let known = app.own(&caller, cx.param("id")).await?;
+    let (change, visit) = (body.over(known.body), visit(&cx));
+    let recipe = app.change(&caller, cx.param("id"), change, &visit).await?;
+    let body = json!({ "status": "success", "recipe": shape(&recipe, &caller) });
+    Ok(private(Reply::json(&body)))
+}
+
+/// DELETE /api/recipes/{id}
+pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let visit = visit(&cx);
+    let app = cx.app.recipes();
+    app.delete(&caller, cx.param("id"), &visit).await?;
+    done("the recipe is deleted")
+}
+
+/// GET /api/recipes/{id}/versions
+pub async fn versions(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let app = cx.app.recipes();
+    let found = app.versions(&caller.user, cx.param("id")).await?;
+    let shown: Vec<Value> = found.iter().map(|recipe| shape(recipe, &caller)).collect();
+    Ok(private(Reply::json(
+        &json!({ "versions": shown, "next_cursor": null }),
+    )))
+}

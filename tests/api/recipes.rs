@@ -1,0 +1,210 @@
+//! Recipes over the whole server: saved, versioned, shared, and filling what a request does not say.
+
+use serde_json::{Value, json};
+
+use crate::support::Server;
+
+fn brief(pattern: &str) -> Value {
+    json!({ "name": "My brief", "pattern": pattern, "models": ["demo/extract", "demo/sceptic"],
+        "ultra_model": "demo/merge", "parameters": { "temperature": 0.3 } })
+}
+
+#[test]
+fn a_recipe_fills_what_the_request_does_not_say() {
+    let server = Server::start();
+    let mut ada = server.user("ada@example.org");
+    let made = ada.post("/api/recipes", brief("gut"));
+    assert_eq!(made.status, 201, "{}", made.text());
+    let made = made.json()["recipe"].clone();
+    assert_eq!(
+        (&made["version"], &made["own"], &made["shared"]),
+        (&json!(1), &json!(true), &json!(false))
+    );
+    for reference in ["My brief", "My brief@1", made["id"].as_str().unwrap()] {
+        let asked = json!({ "prompt": "What is a quire?", "recipe": reference });
+        let answer = ada.post("/api/analyze", asked);
+        assert_eq!(answer.status, 200, "{reference}: {}", answer.text());
+        let metadata = &answer.json()["metadata"];
+        assert_eq!(metadata["pattern"], "gut");
+        assert_eq!(
+            metadata["models_used"],
+            json!(["demo/extract", "demo/sceptic"])
+        );
+        assert_eq!(metadata["ultra_model"], "demo/merge");
+        assert_eq!(metadata["parameters"]["temperature"], 0.3);
+    }
+    let asked = json!({ "prompt": "What is a quire?", "recipe": "My brief", "pattern": "summarize", "models": ["demo/phrases"], "parameters": { "temperature": 0.9 } });
+    let metadata = ada.post("/api/analyze", asked).json()["metadata"].clone();
+    assert_eq!(
+        (&metadata["pattern"], &metadata["models_used"]),
+        (&json!("summarize"), &json!(["demo/phrases"]))
+    );
+    assert_eq!(metadata["parameters"]["temperature"], 0.9);
+    let estimate = ada.post(
+        "/api/estimate",
+        json!({ "prompt": "What is a quire?", "recipe": "My brief" }),
+    );
+    assert_eq!(estimate.status, 200, "{}", estimate.text());
+    for reference in [
+        "nobody's",
+        "My brief@7",
+        "recipe_01ARYZ6S410000000000000000",
+    ] {
+        let refusal = ada.post(
+            "/api/analyze",
+            json!({ "prompt": "x", "recipe": reference }),
+        );
+        refusal.refused(422, "VALIDATION_ERROR");
+        assert!(
+            refusal.text().contains("there is no recipe"),
+            "{}",
+            refusal.text()
+        );
+    }
+    let asked = json!({ "prompt": "What is a quire?", "recipe": "My brief" });
+    server
+        .client()
+        .post("/api/analyze", asked)
+        .refused(401, "UNAUTHENTICATED");
+}
+
+#[test]
+fn every_save_is_a_version_and_old_ones_stay() {
+    let server = Server::start();
+    let mut ada = server.user("ada@example.org");
+    let id = ada.post("/api/recipes", brief("gut")).json()["recipe"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/api/recipes/{id}");
+    let again = ada.post("/api/recipes", brief("summarize"));
+    assert_eq!(
+        (again.status, &again.json()["recipe"]["version"]),
+        (200, &json!(2))
+    );
+    // Nothing new is no version.
+    assert_eq!(
+        ada.post("/api/recipes", brief("summarize")).json()["recipe"]["version"],
+        2
+    );
+    let changed = ada.put(&path, json!({ "pattern": "analyze" })).json();
+    assert_eq!(changed["recipe"]["version"], 3);
+    assert_eq!(
+        changed["recipe"]["models"],
+        json!(["demo/extract", "demo/sceptic"])
+    );
+    let renamed = ada.put(&path, json!({ "name": "Notes" })).json();
+    assert_eq!(
+        (&renamed["recipe"]["version"], &renamed["recipe"]["name"]),
+        (&json!(3), &json!("Notes"))
+    );
+    let versions = ada.get(&format!("{path}/versions")).json();
+    let patterns: Vec<&Value> = versions["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|version| &version["pattern"])
+        .collect();
+    assert_eq!(patterns, ["analyze", "summarize", "gut"]);
+    assert_eq!(ada.get("/api/recipes/Notes@1").json()["pattern"], "gut");
+    assert_eq!(ada.get("/api/recipes/Notes@2").json()["version"], 2);
+    let asked = json!({ "prompt": "What is a quire?", "recipe": "Notes@1" });
+    assert_eq!(
+        ada.post("/api/analyze", asked).json()["metadata"]["pattern"],
+        "gut"
+    );
+    assert_eq!(ada.delete(&path).status, 200);
+    ada.get(&path).refused(404, "NOT_FOUND");
+}
+
+#[test]
+fn a_shared_recipe_is_the_team_s_to_use_and_its_maker_s_to_change() {
+    let server = Server::start();
+    let mut root = server.user("root@example.org");
+    let mut ada = server.user("ada@example.org");
+    let mut bob = server.user("bob@example.org");
+    let id = ada.post("/api/recipes", brief("gut")).json()["recipe"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/api/recipes/{id}");
+    bob.get(&path).refused(404, "NOT_FOUND");
+    assert_eq!(ada.put(&path, json!({ "shared": true })).status, 200);
+    let seen = bob.get(&path).json();
+    assert_eq!(
+        (&seen["own"], &seen["shared"]),
+        (&json!(false), &json!(true))
+    );
+    let asked = json!({ "prompt": "What is a quire?", "recipe": "My brief" });
+    assert_eq!(bob.post("/api/analyze", asked.clone()).status, 200);
+    bob.put(&path, json!({ "pattern": "critique" }))
+        .refused(403, "FORBIDDEN");
+    bob.delete(&path).refused(403, "FORBIDDEN");
+    // One's own of the same name goes before it.
+    assert_eq!(bob.post("/api/recipes", brief("summarize")).status, 201);
+    assert_eq!(
+        bob.post("/api/analyze", asked.clone()).json()["metadata"]["pattern"],
+        "summarize"
+    );
+    // Of two that others share, the name does not say which.
+    let bobs = bob.get("/api/recipes").json()["recipes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|recipe| recipe["own"] == true)
+        .unwrap()["id"]
+        .clone();
+    bob.put(
+        &format!("/api/recipes/{}", bobs.as_str().unwrap()),
+        json!({ "shared": true }),
+    );
+    let refusal = root.post("/api/analyze", asked);
+    refusal.refused(422, "VALIDATION_ERROR");
+    assert!(refusal.text().contains(&id), "{}", refusal.text());
+    assert_eq!(root.delete(&path).status, 200);
+    ada.get(&path).refused(404, "NOT_FOUND");
+}
+
+#[test]
+fn what_could_not_be_used_is_not_saved() {
+    let server = Server::start();
+    let mut ada = server.user("ada@example.org");
+    let own = json!({ "id": "mine", "name": "Mine", "stages": [
+        { "name": "initial", "prompt": "{question}" }, { "name": "ultra", "prompt": "{peers}" } ] });
+    assert_eq!(ada.post("/api/patterns", own).status, 201);
+    for (body, words) in [
+        (json!({ "pattern": "gut" }), "needs a name"),
+        (json!({ "name": "a@b", "pattern": "gut" }), "no @"),
+        (
+            json!({ "name": "x", "pattern": "nothing" }),
+            "must be one of",
+        ),
+        (
+            json!({ "name": "x", "models": ["nobody/none"] }),
+            "no model is called",
+        ),
+        (
+            json!({ "name": "x", "parameters": { "temperature": 9 } }),
+            "temperature",
+        ),
+        (
+            json!({ "name": "x", "preset": "wild" }),
+            "precise, balanced or creative",
+        ),
+        (json!({ "name": "x", "prompt": "why?" }), "not known here"),
+        (
+            json!({ "name": "x", "pattern": "mine", "shared": true }),
+            "everybody has",
+        ),
+    ] {
+        let refusal = ada.post("/api/recipes", body.clone());
+        refusal.refused(422, "VALIDATION_ERROR");
+        assert!(refusal.text().contains(words), "{body}: {}", refusal.text());
+    }
+    assert_eq!(ada.get("/api/recipes").json()["recipes"], json!([]));
+    assert_eq!(
+        ada.post("/api/recipes", json!({ "name": "x", "pattern": "mine" }))
+            .status,
+        201
+    );
+}
