@@ -5,6 +5,7 @@ mod check;
 mod forecast;
 mod material;
 
+use super::worth::Asked;
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::crypto;
@@ -154,10 +155,16 @@ impl Analyses<'_> {
                 return Ok(None);
             };
             let answers = analyses::answers_of(db, &id)?;
-            Ok(Some((analysis, answers, comparisons::is_decided(db, &id)?)))
+            let asked = match &user {
+                Some(user) if !comparisons::is_decided(db, &id)? => {
+                    Asked::As(comparisons::every(db, user)?)
+                }
+                _ => Asked::Never,
+            };
+            Ok(Some((analysis, answers, asked)))
         });
-        let (analysis, answers, decided) = found.await?.ok_or_else(Error::missing)?;
-        Ok(self.0.worth().report(analysis, answers, decided))
+        let (analysis, answers, asked) = found.await?.ok_or_else(Error::missing)?;
+        Ok(self.0.worth().report(analysis, answers, asked))
     }
 
     /// Newest first.
@@ -280,7 +287,7 @@ impl Analyses<'_> {
             .store
             .read(move |db| analyses::answers_of(db, &id))
             .await?;
-        Ok(self.0.worth().report(analysis, answers, true))
+        Ok(self.0.worth().report(analysis, answers, Asked::Never))
     }
 
     /// Keeps what a person thinks of the result; a later vote replaces an earlier one.

@@ -11,10 +11,19 @@ use crate::domain::user::Caller;
 use crate::domain::worth::pair::Pair;
 use crate::domain::worth::{Judgement, Preference, single};
 pub use crate::store::comparisons::{Comparison, Count, Scope};
-use crate::store::{StoreError, audit, comparisons};
+use crate::store::{StoreError, Writer, audit, comparisons};
 
 /// Use cases around comparisons.
 pub struct Worth<'a>(pub(super) &'a App);
+
+/// Whether a reader of an analysis may be asked for a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// No: it has a vote, or its reader has none.
+    Never,
+    /// As often as this person wants it; none: as the installation is set.
+    As(Option<u64>),
+}
 
 /// A side of a comparison, or neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +68,12 @@ pub struct Verdicts {
 }
 
 impl Worth<'_> {
-    /// An analysis with what a reader of it is told of the single draft. `decided`: nobody is to be asked
-    /// for a comparison, or not any more.
+    /// An analysis with what a reader of it is told of the single draft.
     pub(super) fn report(
         &self,
         analysis: Analysis,
         answers: Vec<StageAnswer>,
-        decided: bool,
+        asked: Asked,
     ) -> Report {
         let known = |model: &str| self.0.llm.find(analysis.user.as_ref(), model);
         let strength = |model: &str| known(model).map_or(0, |model| model.strength);
@@ -77,9 +85,11 @@ impl Worth<'_> {
             analysis,
             answers,
         };
-        report.comparison_offered = !decided
-            && report.analysis.user.is_some()
-            && is_drawn(&report.analysis.id, self.0.config.compare_every)
+        let every = match asked {
+            Asked::Never => 0,
+            Asked::As(own) => own.unwrap_or(self.0.config.compare_every),
+        };
+        report.comparison_offered = is_drawn(&report.analysis.id, every)
             && Pair::of(&report.analysis, report.best_single()).is_ok();
         report
     }
@@ -181,6 +191,21 @@ impl Worth<'_> {
                 self.made(caller, id).await
             }
         }
+    }
+
+    /// How often a person is asked for a comparison, and whether they said so themself.
+    pub async fn every(&self, caller: &Caller) -> Result<(u64, bool)> {
+        let user = caller.user.clone();
+        let own = self.0.store.read(move |db| comparisons::every(db, &user));
+        let own = own.await?;
+        Ok((own.unwrap_or(self.0.config.compare_every), own.is_some()))
+    }
+
+    /// Sets it; none: as the installation is set.
+    pub async fn set_every(&self, caller: &Caller, every: Option<u64>) -> Result<()> {
+        let user = caller.user.clone();
+        let set = move |db: &Writer| comparisons::set_every(db, &user, every);
+        Ok(self.0.store.write(set).await?)
     }
 
     /// What the votes show.

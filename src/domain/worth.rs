@@ -169,7 +169,7 @@ impl Judgement {
     pub fn sentence(&self, multiple: Option<f64>) -> String {
         let price = match multiple {
             Some(multiple) => format!("at {multiple:.1} times the price of the single answer"),
-            None => "at a price that is not known".to_owned(),
+            None => "without prices that can be compared".to_owned(),
         };
         let (Some(rate), Some((from, to))) = (self.rate, self.interval) else {
             return format!(

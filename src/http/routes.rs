@@ -280,6 +280,7 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/analyses/{id}/comparison",           h!(worth::comparison)),
     user( Post,   "/api/analyses/{id}/comparison/vote",      h!(worth::vote)).small(),
     user( Get,    "/api/worth",                              h!(worth::report)),
+    user( Put,    "/api/worth",                              h!(worth::set_every)).small(),
     link( Get,    "/api/shared/{token}",                     h!(analyses::shared)),
 
     // Pages and their files.

@@ -5,6 +5,7 @@ use rusqlite::{Row, params};
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
+use super::settings;
 use super::values::{count, moment};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
@@ -104,6 +105,25 @@ pub fn of_analysis(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option
         (user, id),
         from_row,
     )
+}
+
+/// How often this person wants to be asked for one: about once in so many analyses, 0 for never; none where
+/// the installation's setting holds.
+pub fn every(db: &Reader, user: &UserId) -> Result<Option<u64>> {
+    let stored = settings::get(db, &every_key(user))?;
+    Ok(stored.and_then(|text| text.parse().ok()))
+}
+
+/// Sets it, or lets the installation's setting hold.
+pub fn set_every(db: &Writer, user: &UserId, every: Option<u64>) -> Result<()> {
+    match every {
+        Some(every) => settings::set(db, &every_key(user), &every.to_string()),
+        None => settings::remove(db, &every_key(user)),
+    }
+}
+
+fn every_key(user: &UserId) -> String {
+    format!("compare_every/{user}")
 }
 
 /// Whether somebody has voted on this analysis already.

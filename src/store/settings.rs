@@ -20,6 +20,12 @@ pub fn set(db: &Writer, key: &str, value: &str) -> Result<()> {
     .map(drop)
 }
 
+/// Forgets it.
+pub fn remove(db: &Writer, key: &str) -> Result<()> {
+    db.run("DELETE FROM settings WHERE key = ?1", [key])
+        .map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::with_writer;
@@ -32,6 +38,8 @@ mod tests {
             set(db, "a", "1")?;
             set(db, "a", "2")?;
             assert_eq!(get(db, "a"), Ok(Some("2".into())));
+            remove(db, "a")?;
+            assert_eq!(get(db, "a"), Ok(None));
             Ok(())
         });
     }

@@ -2,6 +2,7 @@
 
 use rusqlite::Row;
 
+use super::comparisons;
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
 use super::values::moment;
@@ -120,6 +121,8 @@ pub fn note_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
 /// Deletes an account and everything that is its own. Files of documents are the caller's to remove.
 pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
     let gone = db.run("DELETE FROM users WHERE id = ?1", [id])? > 0;
+    // The one thing of a person's that lies under a name.
+    comparisons::set_every(db, id, None)?;
     if gone && count(db)? > 0 {
         somebody_manages(db)?;
     }

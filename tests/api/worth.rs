@@ -194,13 +194,27 @@ fn what_cannot_be_compared_blindly_is_refused_with_its_reason() {
 
 #[test]
 fn a_comparison_is_offered_as_often_as_is_set_and_not_after_its_vote() {
-    let (_provider, server) = panel(2, SYNTHESIS, &[("COMPARE_EVERY", "1")]);
+    let (_provider, server) = panel(4, SYNTHESIS, &[("COMPARE_EVERY", "1")]);
     let mut client = server.user("ada@example.com");
     assert_eq!(run(&mut client, json!({}))["comparison_offered"], true);
     let id = voted(&mut client, json!({}), "tie");
     let shown = client.get(&about(&id, "")).json();
     assert_eq!(shown["comparison_offered"], false);
-    assert_eq!(client.get("/api/worth").json()["compare_every"], 1);
+    let shown = client.get("/api/worth").json();
+    assert_eq!(
+        (&shown["compare_every"], &shown["compare_every_own"]),
+        (&json!(1), &json!(false))
+    );
+    // Everybody may want it otherwise.
+    let mut other = server.user("ben@example.com");
+    for (wanted, offered) in [(json!(0), false), (json!(null), true)] {
+        let set = other.json("PUT", "/api/worth", &json!({"compare_every": wanted}));
+        assert_eq!(set.json()["compare_every_own"], json!(!offered));
+        assert_eq!(run(&mut other, json!({}))["comparison_offered"], offered);
+    }
+    other
+        .json("PUT", "/api/worth", &json!({"compare_every": 10_001}))
+        .refused(422, "VALIDATION_ERROR");
 }
 
 #[test]

@@ -259,7 +259,7 @@ fn sentences_say_what_is_known_and_no_more() {
         (
             tally(5, 5, 30),
             None,
-            vec!["does not pay", "19 % of 40", "price that is not known"],
+            vec!["does not pay", "19 % of 40", "without prices"],
         ),
         (
             tally(0, 200, 0),

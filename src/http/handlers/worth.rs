@@ -17,6 +17,9 @@ use crate::http::reply::Reply;
 /// How the figures come about, for people who want to know.
 const METHOD: &str = "ties count half; the interval is Jeffreys' for win, tie and loss at one look; the verdict rests on evidence by betting, which holds however often somebody looks";
 
+/// As for the setting.
+const MOST_EVERY: u64 = 10_000;
+
 const DAY: i64 = 86_400_000;
 
 /// POST /api/analyses/{id}/comparison
@@ -84,6 +87,7 @@ pub async fn report(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
         0 => Timestamp::default(),
         days => Timestamp::from_millis(cx.now.millis() - days as i64 * DAY),
     };
+    let (every, own) = cx.app.worth().every(&caller).await?;
     let scope = Scope {
         user: (!all).then_some(caller.user),
         topic: cx.query("topic").unwrap_or_default().trim().to_owned(),
@@ -96,11 +100,33 @@ pub async fn report(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
         "status": "success",
         "overall": row(&verdicts.overall),
         "topics": topics,
-        "compare_every": cx.app.config.compare_every,
+        "compare_every": every,
+        "compare_every_own": own,
         "method": METHOD,
         "single": single::RULE,
         "verdict_wrong_at_most": WRONG,
         "no_difference_below": WORTHWHILE,
+    }))))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EveryBody {
+    compare_every: Option<u64>,
+}
+
+/// PUT /api/worth: how often the caller is asked for a comparison.
+pub async fn set_every(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let EveryBody { compare_every } = cx.json().await?;
+    if compare_every.is_some_and(|every| every > MOST_EVERY) {
+        let message = format!("must be a whole number from 0 to {MOST_EVERY}, or null");
+        return Err(Error::field(&["body", "compare_every"], "out_of_range", message).into());
+    }
+    let worth = cx.app.worth();
+    worth.set_every(&caller, compare_every).await?;
+    let (every, own) = worth.every(&caller).await?;
+    Ok(private(Reply::json(&json!({
+        "status": "success", "compare_every": every, "compare_every_own": own,
     }))))
 }
 

@@ -139,3 +139,19 @@ fn votes_are_counted_by_topic_person_pattern_and_time() {
         Ok(())
     });
 }
+
+#[test]
+fn how_often_somebody_is_asked_is_theirs_and_goes_with_them() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        let (ada, ben) = (user(1).id, user(2).id);
+        set_every(db, &ada, Some(0))?;
+        assert_eq!((every(db, &ada)?, every(db, &ben)?), (Some(0), None));
+        set_every(db, &ada, None)?;
+        assert_eq!(every(db, &ada), Ok(None));
+        set_every(db, &ada, Some(5))?;
+        users::delete(db, &ada)?;
+        assert_eq!(every(db, &ada), Ok(None));
+        Ok(())
+    });
+}
