@@ -1,164 +1,115 @@
-//! Which pattern suits a question, by the words it contains. A rule of thumb that says its reason; a
-//! person chooses.
+//! Which pattern suits a question, by the words it contains and by its form. A rule of thumb that says its
+//! reason; a person chooses. Asks no model and knows no document.
+
+mod form;
+mod signs;
+#[cfg(test)]
+mod tests;
 
 use super::Pattern;
 use super::kept::Kept;
+use signs::{SIGNS, STRONG, WEAK};
+
+/// Characters of a question that are looked at.
+const MOST_READ: usize = 4_000;
+/// Words of a question that speak for a pattern of people's own, at most.
+const MOST_COMMON: usize = 3;
+/// What is chosen where nothing speaks for anything.
+const DEFAULT: &str = "confidence";
 
 /// A pattern, how well it seems to fit (0 to 1), and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranked<'a> {
     /// The pattern.
     pub pattern: &'a Pattern,
-    /// 0 to 1.
+    /// 0 to 1. An order, not a probability.
     pub score: f64,
     /// For a person.
     pub reason: String,
 }
 
-/// Words that speak for a pattern.
-const SIGNS: &[(&str, &[&str])] = &[
-    (
-        "summarize",
-        &[
-            "summarize",
-            "summarise",
-            "summary",
-            "overview",
-            "abstract",
-            "tl;dr",
-            "gist",
-            "zusammenfassung",
-            "shorten",
-        ],
-    ),
-    (
-        "analyze",
-        &[
-            "analyze",
-            "analyse",
-            "analysis",
-            "explain",
-            "interpret",
-            "break down",
-            "examine",
-            "describe",
-        ],
-    ),
-    (
-        "confidence",
-        &[
-            "sure",
-            "certain",
-            "confidence",
-            "confident",
-            "likely",
-            "probability",
-            "reliable",
-            "risk",
-            "should we",
-            "should i",
-        ],
-    ),
-    (
-        "critique",
-        &[
-            "critique",
-            "review",
-            "criticise",
-            "criticize",
-            "improve",
-            "weakness",
-            "feedback",
-            "draft",
-            "argument",
-            "proposal",
-            "plan",
-        ],
-    ),
-    (
-        "fact_check",
-        &[
-            "true",
-            "fact",
-            "verify",
-            "correct",
-            "claim",
-            "evidence",
-            "source",
-            "really",
-            "is it the case",
-            "figures",
-            "accurate",
-        ],
-    ),
-    (
-        "gut",
-        &[
-            "idea",
-            "opinion",
-            "think",
-            "brainstorm",
-            "gut",
-            "quick",
-            "suggest",
-            "what about",
-            "name",
-        ],
-    ),
-];
-
-/// All patterns, best first; those with no sign in the question keep their order behind.
+/// All patterns, best first; those that nothing speaks for keep their order behind.
 pub fn rank<'a>(patterns: &'a [Kept], question: &str) -> Vec<Ranked<'a>> {
-    let lower = question.to_lowercase();
+    let end = question.char_indices().nth(MOST_READ);
+    let read = end.map_or(question, |(end, _)| &question[..end]);
+    let lower = read.to_lowercase();
+    let forms = form::of(&lower, question.chars().count());
     let mut ranked: Vec<Ranked> = patterns
         .iter()
-        .map(|kept| {
-            let pattern: &Pattern = &kept.pattern;
-            let signs = SIGNS
-                .iter()
-                .find(|(id, _)| *id == pattern.id)
-                .map_or(&[][..], |(_, signs)| *signs);
-            let seen: Vec<&str> = signs
-                .iter()
-                .copied()
-                .filter(|sign| has_word(&lower, sign))
-                .collect();
-            let score = 1.0 - 0.5f64.powi(seen.len() as i32);
-            let reason = match seen.as_slice() {
-                [] => format!(
-                    "nothing in the question speaks for it in particular: {}",
-                    pattern.description
-                ),
-                seen => format!(
-                    "the question says {}: {}",
-                    seen.join(", "),
-                    pattern.description
-                ),
-            };
-            Ranked {
-                pattern,
-                score,
-                reason,
-            }
-        })
+        .map(|kept| weigh(&kept.pattern, &lower, &forms))
         .collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
     ranked
+}
+
+fn weigh<'a>(pattern: &'a Pattern, lower: &str, forms: &[form::Form]) -> Ranked<'a> {
+    let mut left = 1.0;
+    let mut said: Vec<&str> = Vec::new();
+    match SIGNS.iter().find(|(id, ..)| *id == pattern.id) {
+        Some((_, strong, weak)) => {
+            for (words, weight) in [(strong, STRONG), (weak, WEAK)] {
+                for word in words.iter().filter(|word| has_word(lower, word)) {
+                    left *= 1.0 - weight;
+                    said.push(word);
+                }
+            }
+        }
+        None => {
+            for word in common(pattern, lower) {
+                left *= 1.0 - WEAK;
+                said.push(word);
+            }
+        }
+    }
+    let mut reasons: Vec<String> = Vec::new();
+    if !said.is_empty() {
+        reasons.push(format!("the question says {}", said.join(", ")));
+    }
+    for form in forms {
+        if let Some((_, weight)) = form.speaks_for.iter().find(|(id, _)| *id == pattern.id) {
+            left *= 1.0 - weight;
+            reasons.push(form.reason.to_owned());
+        }
+    }
+    if reasons.is_empty() {
+        if pattern.id == DEFAULT {
+            left *= 0.99;
+        }
+        reasons.push("nothing in the question speaks for it in particular".to_owned());
+    }
+    Ranked {
+        pattern,
+        score: 1.0 - left,
+        reason: format!("{}: {}", reasons.join("; "), pattern.description),
+    }
+}
+
+/// The question's longer words that also stand in a pattern's name, use cases or description.
+fn common<'q>(pattern: &Pattern, lower: &'q str) -> Vec<&'q str> {
+    let about = format!(
+        "{} {} {}",
+        pattern.name,
+        pattern.use_cases.join(" "),
+        pattern.description
+    )
+    .to_lowercase();
+    let known: Vec<&str> = words(&about).collect();
+    let mut found: Vec<&str> = Vec::new();
+    for word in words(lower) {
+        if found.len() < MOST_COMMON && known.contains(&word) && !found.contains(&word) {
+            found.push(word);
+        }
+    }
+    found
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.chars().count() >= 5)
 }
 
 // At the beginning of a word, so that "claims" counts and "disclaim" does not.
 fn has_word(text: &str, sign: &str) -> bool {
     text.match_indices(sign)
         .any(|(start, _)| !text[..start].ends_with(char::is_alphanumeric))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signs_count_at_the_beginning_of_words() {
-        assert!(has_word("these claims", "claim"));
-        assert!(!has_word("a disclaimer", "claim"));
-    }
 }

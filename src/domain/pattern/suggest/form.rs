@@ -1,0 +1,159 @@
+//! What a question's form says, whatever its words are about: closed or open, a decision, a long text.
+
+use super::has_word;
+
+/// A form that a question has, and the patterns that this speaks for, each with its weight.
+pub(super) struct Form {
+    pub reason: &'static str,
+    pub speaks_for: &'static [(&'static str, f64)],
+}
+
+const CLOSED: Form = Form {
+    reason: "it can be answered with yes, no, one choice or one figure",
+    speaks_for: &[
+        ("vote", 0.6),
+        ("cascade", 0.35),
+        ("fact_check", 0.2),
+        ("single", 0.1),
+    ],
+};
+const DECISION: Form = Form {
+    reason: "it asks for a decision",
+    speaks_for: &[
+        ("confidence", 0.35),
+        ("critique", 0.3),
+        ("perspective", 0.3),
+        ("scenario", 0.2),
+        ("stakeholder", 0.15),
+    ],
+};
+const SHORT: Form = Form {
+    reason: "it is short and asks for one thing",
+    speaks_for: &[("single", 0.35), ("cascade", 0.3), ("gut", 0.1)],
+};
+const LONG: Form = Form {
+    reason: "it brings a long text along",
+    speaks_for: &[
+        ("summarize", 0.25),
+        ("improvement", 0.2),
+        ("critique", 0.2),
+        ("extract", 0.15),
+    ],
+};
+const MANY: Form = Form {
+    reason: "it asks several things at once",
+    speaks_for: &[("analyze", 0.3), ("synthesis", 0.15)],
+};
+const CALCULATED: Form = Form {
+    reason: "it asks for a calculation or code, where several tries of one model help",
+    speaks_for: &[("self", 0.55), ("vote", 0.2)],
+};
+
+/// Characters from which on a question is a text.
+const LONG_FROM: usize = 1_500;
+/// Words up to which a question is short.
+const SHORT_TO: usize = 12;
+
+/// The forms of a question in lower case; `length` in characters is that of the whole.
+pub(super) fn of(lower: &str, length: usize) -> Vec<Form> {
+    let mut found = Vec::new();
+    let any = |words: &[&str]| words.iter().any(|word| has_word(lower, word));
+    let decision = any(&[
+        "should we",
+        "should i",
+        "should the",
+        "should our",
+        "sollen wir",
+        "sollte ich",
+        "soll ich",
+        "sollten wir",
+        "soll die",
+        "soll der",
+        "soll das",
+    ]);
+    let closed = !decision && (begins_closed(lower) || has_options(lower) || any(FIGURES));
+    if closed {
+        found.push(CLOSED);
+    }
+    if decision {
+        found.push(DECISION);
+    }
+    if any(CALCULATION) {
+        found.push(CALCULATED);
+    }
+    let asked = lower.matches('?').count();
+    if asked > 1 {
+        found.push(MANY);
+    } else if asked == 1 && lower.split_whitespace().count() <= SHORT_TO && !decision {
+        found.push(SHORT);
+    }
+    if length >= LONG_FROM {
+        found.push(LONG);
+    }
+    found
+}
+
+const FIGURES: &[&str] = &[
+    "how many",
+    "how much",
+    "what year",
+    "which year",
+    "what percentage",
+    "yes or no",
+    "true or false",
+    "wie viele",
+    "wie viel",
+    "wie hoch",
+    "in welchem jahr",
+    "ja oder nein",
+    "richtig oder falsch",
+    "which of the following",
+    "welche der folgenden",
+    "classify",
+    "klassifiziere",
+];
+
+const CALCULATION: &[&str] = &[
+    "calculate",
+    "compute",
+    "prove",
+    "solve",
+    "equation",
+    "integral",
+    "write a function",
+    "write code",
+    "implement",
+    "algorithm",
+    "regex",
+    "sql query",
+    "berechne",
+    "beweise",
+    "löse",
+    "gleichung",
+    "schreibe eine funktion",
+    "programmiere",
+];
+
+fn begins_closed(lower: &str) -> bool {
+    let first: String = lower.chars().take_while(|c| c.is_alphabetic()).collect();
+    let verbs = [
+        "is", "are", "was", "were", "does", "do", "did", "has", "have", "had", "can", "ist",
+        "sind", "war", "waren", "hat", "haben", "kann", "gibt", "enthält",
+    ];
+    // A long question that begins so is rarely answered by one word.
+    verbs.contains(&first.as_str()) && lower.contains('?') && lower.split_whitespace().count() <= 25
+}
+
+// "A) … B) …", or "(a) … (b) …".
+fn has_options(lower: &str) -> bool {
+    let option = |letter: &str| {
+        [format!("{letter})"), format!("{letter}.")]
+            .iter()
+            .any(|mark| {
+                lower
+                    .match_indices(mark.as_str())
+                    .any(|(at, _)| lower[..at].ends_with([' ', '\n', '(']) || at == 0)
+            })
+    };
+    option("a") && option("b")
+}

@@ -1,0 +1,156 @@
+//! What is asked in ordinary words, and which pattern should be among the first three.
+
+use std::collections::BTreeSet;
+
+use super::super::kept::Origin;
+use super::*;
+
+fn embedded() -> Vec<Kept> {
+    let text = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
+    let list: Vec<Pattern> = serde_json::from_str(text).expect("the embedded patterns");
+    let kept = |pattern| Kept::house(pattern, Origin::Embedded);
+    list.into_iter().map(kept).collect()
+}
+
+#[rustfmt::skip]
+const ASKED: &[(&str, &str)] = &[
+    ("gut", "What do you think of \"Lumen\" as a name for a reading lamp?"),
+    ("gut", "Brainstorm titles for a talk on wetlands"),
+    ("gut", "Was sagt euch das Bauchgefühl: rotes oder blaues Logo?"),
+    ("confidence", "How sure can we be that the new drug lowers mortality?"),
+    ("confidence", "Should we sign the lease for the second shop?"),
+    ("confidence", "Wie sicher ist die Prognose für 2027?"),
+    ("critique", "Critique the argument in section 3 of my thesis"),
+    ("critique", "Play devil's advocate against this proposal"),
+    ("critique", "Welche Gegenargumente gibt es zu diesem Vorschlag?"),
+    ("fact_check", "Verify the claims in this press release against the report"),
+    ("fact_check", "Is it true that the plant cut its emissions by half?"),
+    ("fact_check", "Faktencheck: Stimmt das, was im Interview über die Rente gesagt wurde?"),
+    ("perspective", "Look at remote work from all sides, for a balanced recommendation"),
+    ("perspective", "Welche Blickwinkel auf die Schulreform fehlen in diesem Bericht?"),
+    ("scenario", "What if our largest supplier fails next winter?"),
+    ("scenario", "Entwirf ein Szenario für einen Stromausfall im Krankenhaus"),
+    ("stakeholder", "Who is affected by closing the branch, and who will oppose it?"),
+    ("stakeholder", "Wie gewinnen wir die Gewerkschaft und andere Betroffene für den Umzug?"),
+    ("systems", "Why does the backlog keep growing? Find the feedback loops and leverage points"),
+    ("systems", "Welche Wechselwirkungen entstehen, wenn wir die Parkgebühren erhöhen?"),
+    ("time", "Draw up a roadmap for the heating network up to 2040"),
+    ("time", "Was bringt die Investition kurzfristig, was langfristig?"),
+    ("innovation", "Find analogies in other fields for keeping food fresh without power"),
+    ("innovation", "Unkonventionelle Ideen für leerstehende Läden in der Innenstadt"),
+    ("learning", "Make a course on reading balance sheets for beginners, with exercises"),
+    ("learning", "Erstelle eine Lektion mit Übungen zum Bruchrechnen"),
+    ("team", "Who does what when five of us organise the conference? Set up the team"),
+    ("team", "Schlage eine Aufgabenverteilung für den Festausschuss vor"),
+    ("synthesis", "Write a literature review across the documents on urban heat"),
+    ("synthesis", "Synthese aller Berichte zum Deichbau mit Quellen"),
+    ("improvement", "Improve the draft of my cover letter"),
+    ("improvement", "Überarbeite unseren Bestellprozess: Was verbessern wir zuerst?"),
+    ("summarize", "Summarise the report in ten lines"),
+    ("summarize", "Fasse das Protokoll zusammen"),
+    ("summarize", "TL;DR please"),
+    ("analyze", "Analyse the causes of the delay and explain the consequences"),
+    ("analyze", "Untersuche, warum die Besucherzahlen gefallen sind"),
+    ("compare", "Compare the two offers by price, warranty and delivery"),
+    ("compare", "Was ist der Unterschied zwischen Fassung 2 und Fassung 3 des Vertrags?"),
+    ("extract", "List all deadlines and amounts in the contract"),
+    ("extract", "Liste alle Fristen aus dem Bescheid auf"),
+    ("self", "Compute the expected value of the game and show the steps"),
+    ("self", "Beweise, dass die Wurzel aus 2 irrational ist"),
+    ("vote", "Which of the following is a mammal? A) shark B) dolphin C) tuna"),
+    ("vote", "Is the notice period three months?"),
+    ("vote", "Wie viele Mitglieder hat der Ausschuss?"),
+    ("cascade", "Double-check quickly and as cheap as possible: when was the bridge opened?"),
+    ("cascade", "Ich brauche günstig eine zweite Meinung zu diesem Befund"),
+    ("single", "Translate the sentence into French"),
+    ("single", "Who wrote Middlemarch?"),
+];
+
+#[test]
+fn ordinary_questions_find_their_pattern_among_the_first_three() {
+    let patterns = embedded();
+    let mut covered = BTreeSet::new();
+    let mut missed = Vec::new();
+    for (id, question) in ASKED {
+        if !patterns.iter().any(|kept| kept.id() == *id) {
+            continue;
+        }
+        let ranked = rank(&patterns, question);
+        assert_eq!(ranked.len(), patterns.len(), "all of them are ranked");
+        let first: Vec<&str> = ranked
+            .iter()
+            .take(3)
+            .map(|one| one.pattern.id.as_str())
+            .collect();
+        if first.contains(id) {
+            covered.insert(*id);
+            let one = ranked
+                .iter()
+                .find(|one| one.pattern.id == *id)
+                .expect("ranked");
+            assert!(
+                one.score > 0.0 && !one.reason.starts_with("nothing"),
+                "{question}: {one:?}"
+            );
+        } else {
+            missed.push(format!("{id}: {question}: {first:?}"));
+        }
+    }
+    assert!(missed.is_empty(), "\n{}", missed.join("\n"));
+    let left: Vec<&str> = patterns
+        .iter()
+        .map(Kept::id)
+        .filter(|id| !covered.contains(id))
+        .collect();
+    assert!(left.is_empty(), "no question for {left:?}");
+    assert!(ASKED.len() >= 40);
+}
+
+#[test]
+fn every_sign_is_lower_case_and_belongs_to_one_pattern_s_strong_signs() {
+    let mut seen = BTreeSet::new();
+    for (id, strong, weak) in SIGNS {
+        for word in strong.iter().chain(*weak) {
+            assert_eq!(*word, word.to_lowercase(), "{id}");
+        }
+        for word in *strong {
+            assert!(
+                seen.insert(*word) || *word == "classify",
+                "{id}: {word} twice"
+            );
+        }
+    }
+}
+
+#[test]
+fn where_nothing_speaks_the_default_is_first_and_says_so() {
+    let patterns = embedded();
+    let ranked = rank(&patterns, "Hm");
+    assert_eq!(ranked[0].pattern.id, "confidence");
+    assert!(ranked[0].score < 0.05 && ranked[0].reason.starts_with("nothing"));
+    for odd in ["", "?", "ÄÖÜ?\u{1F600}", &"ä? ".repeat(10_000)] {
+        assert_eq!(rank(&patterns, odd).len(), patterns.len());
+    }
+}
+
+#[test]
+fn one_s_own_pattern_is_found_by_what_it_says_of_itself() {
+    let mut patterns = embedded();
+    let tree = serde_json::json!({ "id": "leases", "name": "Lease review", "use_cases": ["Commercial leases and their indexation"], "stages": [
+        { "name": "initial", "prompt": "{question}" }, { "name": "ultra", "prompt": "{peers}" } ] });
+    let own = crate::domain::pattern::file::read(&tree).expect("a pattern");
+    patterns.push(Kept::house(own, Origin::Own));
+    let ranked = rank(&patterns, "Check the indexation of our commercial leases");
+    assert_eq!(ranked[0].pattern.id, "leases");
+    assert!(
+        ranked[0].reason.contains("indexation"),
+        "{}",
+        ranked[0].reason
+    );
+}
+
+#[test]
+fn signs_count_at_the_beginning_of_words() {
+    assert!(has_word("these claims", "claim"));
+    assert!(!has_word("a disclaimer", "claim"));
+}
