@@ -252,6 +252,7 @@ pub fn demo(bytes: &[u8]) {
             letter: 'B',
             text: passage.to_owned(),
         }],
+        reviews: Vec::new(),
     };
     for model in demo::models() {
         let answer = demo::answer(&model.id, &asked);

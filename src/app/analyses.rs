@@ -4,6 +4,7 @@
 mod check;
 mod forecast;
 mod material;
+mod rerun;
 
 use super::worth::Asked;
 use super::{App, Error, Kind, Result};
@@ -66,7 +67,7 @@ impl Analyses<'_> {
         now: Timestamp,
     ) -> Result<Begun> {
         let new = self.check(caller, wanted).await?;
-        self.begin(caller.map(|caller| caller.user.clone()), new, now)
+        self.begin(caller.map(|caller| caller.user.clone()), new, None, now)
             .await
     }
 
@@ -78,10 +79,16 @@ impl Analyses<'_> {
             ..old.request
         };
         self.still_possible(Some(&caller.user), &new).await?;
-        self.begin(Some(caller.user.clone()), new, now).await
+        self.begin(Some(caller.user.clone()), new, None, now).await
     }
 
-    async fn begin(&self, user: Option<UserId>, new: NewAnalysis, now: Timestamp) -> Result<Begun> {
+    async fn begin(
+        &self,
+        user: Option<UserId>,
+        new: NewAnalysis,
+        earlier: Option<rerun::Earlier>,
+        now: Timestamp,
+    ) -> Result<Begun> {
         let material = self.material(user.as_ref(), &new).await?;
         let plan = self.0.plan(user.as_ref(), &new, material).await?;
         let pictures = self.pictures(user.as_ref(), &plan).await?;
@@ -111,8 +118,10 @@ impl Analyses<'_> {
         let guard = (!analysis.request.detached)
             .then(|| CancelOnDrop::new(self.0.engine.clone(), id.clone()));
         let terms = Terms::of(&plan, &[]);
+        let known = earlier.map_or_else(Vec::new, |earlier| earlier.known(&plan));
         let machine = Staged::new(id.clone(), plan, forecast);
         let run = Run {
+            known,
             pictures,
             terms,
             id: id.clone(),
@@ -361,6 +370,7 @@ impl Analyses<'_> {
             Some(started) => Staged::restore(id.clone(), analysis.plan, forecast, started, answers),
         };
         self.0.engine.resume(Run {
+            known: Vec::new(),
             pictures,
             terms,
             id,

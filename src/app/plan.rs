@@ -4,10 +4,17 @@
 use super::analyses::Material;
 use super::{App, Error, Result};
 use crate::crypto::{self, sha256};
-use crate::domain::analysis::{Member, NewAnalysis, Plan, Times};
+use crate::domain::analysis::{Arrangement, Member, NewAnalysis, Plan, Times};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
+use crate::domain::pattern::arrange;
 use crate::domain::usage;
+
+/// The ids of those who take part.
+struct Seats {
+    members: Vec<String>,
+    writer: String,
+}
 
 impl App {
     /// Fixes everything a run needs. `new` has been checked: its models and pattern exist.
@@ -40,15 +47,18 @@ impl App {
                 ..seat(model)
             })
         };
-        let members = new
-            .models
+        let way = arrange::arrangement(&pattern, new.depth);
+        let Seats { members, writer } = self.seats(user, new, way);
+        let mut members = members
             .iter()
             .map(&mut member)
             .collect::<Result<Vec<_>>>()?;
-        let synthesiser = match &new.ultra_model {
-            Some(id) => member(id)?,
-            None => member(&self.choose_synthesiser(user, &new.models))?,
-        };
+        let mut seen = Vec::new();
+        for member in &mut members {
+            member.sample = seen.iter().filter(|model| **model == member.model).count() as u32;
+            seen.push(member.model.clone());
+        }
+        let synthesiser = member(&writer)?;
         let mut notes = material.notes(&models);
         if new.format.is_some() && models.last().is_some_and(|model| model.mock) {
             notes.push(format!(
@@ -61,11 +71,17 @@ impl App {
             question: new.prompt.clone(),
             members,
             synthesiser,
-            stages: pattern.plan_stages(),
+            stages: arrange::stages(&pattern, new.depth),
+            arrangement: way,
+            agreement: match way {
+                Arrangement::Cascade => Some(new.agreement.unwrap_or(arrange::CASCADE_BAR)),
+                _ => new.agreement,
+            },
+            canary: self.secret_of("canary", user, new),
             notes,
             sources: material.sources,
             pictures: material.pictures,
-            nonce: self.nonce(user, new),
+            nonce: self.secret_of("fence", user, new),
             seed: seed(new),
             cache: new.cache,
             budget: new.budget,
@@ -75,6 +91,60 @@ impl App {
             },
             format: new.format.clone(),
         })
+    }
+
+    // Who is asked, and who writes the answer. Whom the person has named is never exchanged; who is named
+    // beyond what the arrangement needs is not asked.
+    fn seats(&self, user: Option<&UserId>, new: &NewAnalysis, way: Arrangement) -> Seats {
+        let panel: Vec<Model> = new
+            .models
+            .iter()
+            .filter_map(|id| self.llm.find(user, id))
+            .collect();
+        let strongest = panel.iter().max_by_key(|model| model.strength);
+        let strongest = strongest.map_or_else(|| new.models[0].clone(), |model| model.id.clone());
+        let chosen = || new.ultra_model.clone();
+        match way {
+            Arrangement::Single => {
+                let one = chosen().unwrap_or(strongest);
+                Seats {
+                    members: vec![one.clone()],
+                    writer: one,
+                }
+            }
+            Arrangement::Own => {
+                let samples = new.samples.unwrap_or(arrange::SAMPLES) as usize;
+                Seats {
+                    members: vec![strongest.clone(); samples],
+                    writer: chosen().unwrap_or(strongest),
+                }
+            }
+            Arrangement::Vote => Seats {
+                members: new.models.clone(),
+                writer: strongest,
+            },
+            Arrangement::Cascade => {
+                let mut drafts: Vec<&Model> = panel.iter().collect();
+                // Stable: the person's order decides between equals; an unknown price is taken for a high one.
+                let price = |model: &Model| {
+                    usage::price_of(model).map_or(f64::INFINITY, |price| price.input + price.output)
+                };
+                drafts.sort_by(|one, two| {
+                    price(one)
+                        .total_cmp(&price(two))
+                        .then(one.strength.cmp(&two.strength))
+                });
+                drafts.truncate(arrange::DRAFTS);
+                Seats {
+                    members: drafts.iter().map(|model| model.id.clone()).collect(),
+                    writer: chosen().unwrap_or_else(|| self.choose_synthesiser(user, &new.models)),
+                }
+            }
+            Arrangement::Staged => Seats {
+                members: new.models.clone(),
+                writer: chosen().unwrap_or_else(|| self.choose_synthesiser(user, &new.models)),
+            },
+        }
     }
 
     // The strongest ready model that is not a member, else the strongest member. A panel of demo
@@ -104,9 +174,10 @@ impl App {
 
     // Unknown to whoever wrote the documents, yet the same when the same person asks the same documents
     // again: the prompt's beginning then stays the same bytes.
-    fn nonce(&self, user: Option<&UserId>, new: &NewAnalysis) -> String {
+    fn secret_of(&self, what: &str, user: Option<&UserId>, new: &NewAnalysis) -> String {
         let mut hasher = sha256::Hasher::new();
-        hasher.update(b"fence\0");
+        hasher.update(what.as_bytes());
+        hasher.update(b"\0");
         hasher.update(self.secret.as_bytes());
         hasher.update(user.map_or("", UserId::as_str).as_bytes());
         for document in &new.documents {

@@ -23,6 +23,50 @@ pub enum CacheUse {
     Refresh,
 }
 
+/// How a pattern's stages follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arrangement {
+    /// Members in every stage, the synthesiser in the last.
+    #[default]
+    Staged,
+    /// One model, sampled several times, then a synthesis.
+    #[serde(rename = "self")]
+    Own,
+    /// Closed questions: normalise and count.
+    Vote,
+    /// Two drafts; a synthesis only where they disagree.
+    Cascade,
+    /// One model.
+    Single,
+}
+
+impl Arrangement {
+    /// The name in files and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Own => "self",
+            Self::Vote => "vote",
+            Self::Cascade => "cascade",
+            Self::Single => "single",
+        }
+    }
+}
+
+/// How much of a pattern is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Depth {
+    /// One model answers.
+    Quick,
+    /// First answers, one round of critique, the synthesis.
+    #[default]
+    Standard,
+    /// Every stage of the pattern.
+    Full,
+}
+
 /// What a person asked for, with names resolved and ranges checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewAnalysis {
@@ -52,6 +96,23 @@ pub struct NewAnalysis {
     /// What it is about, in the asker's words or by its pattern's family: votes are counted by topic.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub topic: String,
+    /// How much of the pattern is run. Requests that are older than this choice ran all of it.
+    #[serde(default = "whole")]
+    pub depth: Depth,
+    /// First answers that agree at least this much, 0 to 1, spare what would follow; none: they are not
+    /// compared, unless the arrangement does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<f64>,
+    /// How often one model is asked in the arrangement `self`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
+    /// The analysis that this one repeats with a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<AnalysisId>,
+}
+
+fn whole() -> Depth {
+    Depth::Full
 }
 
 /// Everything a run needs, fixed before it starts and stored with it, so that it can be resumed and
@@ -87,6 +148,16 @@ pub struct Plan {
     /// The shape that the one answer must have; none for free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
+    /// How the stages follow one another.
+    #[serde(default)]
+    pub arrangement: Arrangement,
+    /// First answers that agree at least this much, 0 to 1, spare the stages between them and the synthesis
+    /// (in a cascade the synthesis too). None: they are never compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<f64>,
+    /// Stands in the fence around the documents, and never in an honest answer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub canary: String,
     /// What a reader of the result should know before anything has happened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

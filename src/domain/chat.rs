@@ -110,6 +110,9 @@ pub struct Brief {
     pub own: Option<String>,
     /// Other members' texts, under letters, in this reader's order.
     pub peers: Vec<Peer>,
+    /// For a synthesis of texts that were criticised but not revised: the critiques, under their authors'
+    /// letters.
+    pub reviews: Vec<Peer>,
 }
 
 /// A passage that a model may rely on and cite.
@@ -263,6 +266,8 @@ pub enum CallErrorKind {
     Cancelled,
     /// The model is not configured (any more).
     Unavailable,
+    /// The answer obeys a document instead of the person, and is kept from everybody else.
+    Quarantined,
 }
 
 /// A failed call. `detail` is written by us and safe to show to anybody; what the upstream said of it is for

@@ -2,6 +2,7 @@
 //! time and chance come in as arguments, so that everything here is tested with literals.
 
 pub mod analysis;
+pub mod ballot;
 pub mod bucket;
 pub mod catalogue;
 pub mod chat;
@@ -9,7 +10,9 @@ pub mod chunk;
 pub mod document;
 pub mod event;
 pub mod export;
+pub mod findings;
 pub mod id;
+pub mod injection;
 pub mod model;
 pub mod money;
 pub mod network;

@@ -36,6 +36,8 @@ struct State {
 /// What somebody wants of a run under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wish {
+    /// Write the answer now, of what is ready.
+    Hurry,
     /// Stop for good; the text says why.
     Cancel(String),
     /// Store what there is and leave; it is resumed at the next start.
@@ -90,23 +92,42 @@ impl Hub {
         self.wish(Wish::Cancel(reason.to_owned()));
     }
 
+    pub fn hurry(&self) {
+        self.wish(Wish::Hurry);
+    }
+
     pub fn checkpoint(&self) {
         self.wish(Wish::Checkpoint);
     }
 
     fn wish(&self, wish: Wish) {
-        self.state().wish.get_or_insert(wish);
+        let mut state = self.state();
+        // Who is in a hurry may still want it to stop; who wants it to stop does not change their mind.
+        if matches!(state.wish, None | Some(Wish::Hurry)) {
+            state.wish = Some(wish);
+        }
+        drop(state);
         self.wanted.notify_one();
     }
 
     /// Waits until somebody wants something.
     pub async fn wanted(&self) -> Wish {
         loop {
-            if let Some(wish) = self.state().wish.clone() {
+            if let Some(wish) = self.wish_now() {
                 return wish;
             }
             self.wanted.notified().await;
         }
+    }
+
+    fn wish_now(&self) -> Option<Wish> {
+        let mut state = self.state();
+        let wish = state.wish.clone();
+        // A run goes on after this one, and may be told more.
+        if wish == Some(Wish::Hurry) {
+            state.wish = None;
+        }
+        wish
     }
 
     // Events after a number as far as memory reaches back; none when it does not.

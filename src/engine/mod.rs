@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::clock;
 use crate::domain::analysis::CacheUse;
-use crate::domain::chat::Image;
+use crate::domain::chat::{Answer, Image, Request};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::pattern::Outcome;
 use crate::domain::pattern::staged::Staged;
@@ -78,6 +78,8 @@ pub struct Run {
     pub terms: Terms,
     /// Number of the last event stored so far; 0 for a new run.
     pub last_event: u64,
+    /// Calls that an earlier run of the same person has made, with what they gave: not made again.
+    pub known: Vec<(Request, Answer)>,
 }
 
 /// Why a run was not taken.
@@ -211,6 +213,12 @@ impl Engine {
     pub fn cancel(&self, id: &AnalysisId, reason: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
         found.map(|(_, hub)| hub.cancel(reason)).is_some()
+    }
+
+    /// Asks a run to write its answer now, of what is ready. False when it is not running here.
+    pub fn hurry(&self, id: &AnalysisId) -> bool {
+        let found = self.shared.running().get(id).cloned();
+        found.map(|(_, hub)| hub.hurry()).is_some()
     }
 
     /// Asks all runs of an account to stop.

@@ -1,7 +1,7 @@
 //! Analyses, the answers of their stages, and which answer people preferred. Where a person is asked
 //! for, none means somebody who was not signed in: those analyses belong to nobody who has an account.
 
-use rusqlite::Row;
+use rusqlite::{Row, params};
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -70,9 +70,9 @@ impl<'a> End<'a> {
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     db.run(
         "INSERT INTO analyses (id, user_id, status, pattern, question, request, plan, synthesis, error,
-                               usage, cost, created, started, finished, share_hash, topic)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-        (
+                               usage, cost, created, started, finished, share_hash, topic, parent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        params![
             &analysis.id,
             &analysis.user,
             analysis.status,
@@ -89,7 +89,8 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
             analysis.finished.unwrap_or_default(),
             analysis.shared,
             &analysis.request.topic,
-        ),
+            (analysis.request.parent.as_ref()).map_or("", AnalysisId::as_str),
+        ],
     )
     .map(drop)
 }

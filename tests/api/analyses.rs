@@ -81,7 +81,7 @@ fn three_demo_models_answer_in_the_contracts_shape() {
         .iter()
         .map(|stage| stage["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["initial", "meta", "hyper", "ultra"]);
+    assert_eq!(names, ["initial", "meta", "ultra"]);
     assert_eq!(stages[1]["answers"].as_array().unwrap().len(), 3);
 }
 

@@ -21,4 +21,5 @@ mod routes;
 mod soak;
 mod stream;
 mod support;
+mod ways;
 mod worth;

@@ -553,6 +553,7 @@ fn demo_models_stream_what_they_answer() {
                         letter: 'A',
                         text: TEXT.to_owned(),
                     }],
+                    reviews: Vec::new(),
                 };
                 call(&llm, request)
             })

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::Analyses;
 use crate::app::error::Field;
 use crate::app::{Error, Result};
-use crate::domain::analysis::{CacheUse, NewAnalysis};
+use crate::domain::analysis::{CacheUse, Depth, NewAnalysis};
 use crate::domain::chat::Format;
-use crate::domain::id::{DocumentId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::{OutOfRange, Parameters};
@@ -58,6 +58,14 @@ pub struct Wanted {
     pub topic: Option<String>,
     /// Name or id of a recipe that fills what is not said here.
     pub recipe: Option<String>,
+    /// How much of the pattern is run; `standard` when absent.
+    pub depth: Option<Depth>,
+    /// First answers that agree at least this much spare what would follow.
+    pub agreement: Option<f64>,
+    /// How often one model is asked in the arrangement `self`.
+    pub samples: Option<u32>,
+    /// The analysis that this one repeats with a change, already known to be the caller's.
+    pub parent: Option<AnalysisId>,
 }
 
 impl Analyses<'_> {
@@ -95,6 +103,7 @@ impl Analyses<'_> {
             }
             budget
         });
+        check_bars(&wanted, &mut faults);
         let format = check_format(wanted.response_format, &mut faults);
         let topic = check_topic(wanted.topic.as_deref(), &mut faults);
         if !faults.is_empty() {
@@ -117,6 +126,10 @@ impl Analyses<'_> {
             cache: wanted.cache,
             detached: wanted.detached,
             format,
+            depth: wanted.depth.unwrap_or_default(),
+            agreement: wanted.agreement,
+            samples: wanted.samples,
+            parent: wanted.parent,
         };
         match caller {
             Some(caller) => self.check_ownership(caller, &new).await?,
@@ -338,6 +351,20 @@ fn check_topic(topic: Option<&str>, faults: &mut Vec<Field>) -> Option<String> {
         faults.push(field(place, "value_error", why));
     }
     Some(topic.to_owned())
+}
+
+fn check_bars(wanted: &Wanted, faults: &mut Vec<Field>) {
+    if wanted
+        .agreement
+        .is_some_and(|bar| !(0.0..=1.0).contains(&bar))
+    {
+        let why = "must be from 0 to 1";
+        faults.push(field(&["body", "stop_when_agreed"], "out_of_range", why));
+    }
+    if (wanted.samples).is_some_and(|samples| !(2..=MAX_MEMBERS as u32).contains(&samples)) {
+        let why = format!("must be from 2 to {MAX_MEMBERS}");
+        faults.push(field(&["body", "samples"], "out_of_range", &why));
+    }
 }
 
 fn check_prompt(prompt: &str, faults: &mut Vec<Field>) {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::analysis::{Member, Plan};
+use crate::domain::analysis::{Member, Plan, Who};
 use crate::domain::chat::{Request, Usage, estimate_tokens};
 use crate::domain::event::Estimate;
 use crate::domain::money::MicroDollars;
@@ -67,15 +67,14 @@ fn cost(member: &Member, input: u64, output: u64) -> Option<MicroDollars> {
 
 /// Every call that the plan makes when nothing fails.
 pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
-    let system = estimate_tokens(&prompt::system_message(&plan.sources, &plan.nonce).text);
+    let system =
+        estimate_tokens(&prompt::system_message(&plan.sources, &plan.nonce, &plan.canary).text);
     let members = plan.members.len() as u64;
     let mut calls = Vec::new();
     for (index, stage) in plan.stages.iter().enumerate() {
-        let last = index + 1 == plan.stages.len();
-        let asked: Vec<&Member> = if last {
-            vec![&plan.synthesiser]
-        } else {
-            plan.members.iter().collect()
+        let asked: Vec<&Member> = match stage.who {
+            Who::Synthesiser => vec![&plan.synthesiser],
+            Who::Members => plan.members.iter().collect(),
         };
         // Later stages read every member's text of the stage before.
         let read = if index == 0 {
@@ -93,7 +92,7 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
             let most = input - read + if index == 0 { 0 } else { members * PEER_TOKENS };
             calls.push(CallEstimate {
                 stage: stage.name.clone(),
-                model: member.model.clone(),
+                model: member.name(),
                 input_tokens: input,
                 output_tokens: output,
                 cost_usd: cost(member, input, output),

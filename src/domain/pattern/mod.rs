@@ -1,6 +1,7 @@
 //! Patterns: who is asked what, and what flows where. What is asked is data (`assets/patterns`); how a
 //! run proceeds is a state machine here, without network, thread or clock.
 
+pub mod arrange;
 pub mod estimate;
 pub mod file;
 pub mod kept;
@@ -9,6 +10,7 @@ pub mod suggest;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::analysis::Arrangement;
 use super::analysis::{Stage, StageAnswer, Status, Who};
 use super::chat::{Answer, Bill, CallError, Delta, Request, Task};
 use super::event::{Event, Totals};
@@ -38,37 +40,6 @@ pub const TABLE: &[(Arrangement, &str)] = &[
         "one model answers, and that is the answer",
     ),
 ];
-
-/// How a pattern's stages follow one another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arrangement {
-    /// Members in every stage, the synthesiser in the last.
-    #[default]
-    Staged,
-    /// One model, sampled several times, then a synthesis.
-    #[serde(rename = "self")]
-    Own,
-    /// Closed questions: normalise and count.
-    Vote,
-    /// Two drafts; a synthesis only where they disagree.
-    Cascade,
-    /// One model.
-    Single,
-}
-
-impl Arrangement {
-    /// The name in files and answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Staged => "staged",
-            Self::Own => "self",
-            Self::Vote => "vote",
-            Self::Cascade => "cascade",
-            Self::Single => "single",
-        }
-    }
-}
 
 /// A pattern, as its file says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -194,6 +165,8 @@ pub enum Input {
     Granted,
     /// It would go beyond a budget, and the text says which: its calls must not be made.
     Denied(String),
+    /// Somebody wants the synthesis now, of what is ready.
+    Hurry,
     /// Somebody wants it to stop; the text says who or why.
     Cancelled(String),
 }

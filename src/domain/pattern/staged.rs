@@ -6,14 +6,16 @@ use std::time::Duration;
 
 mod board;
 mod clockwork;
+mod conclude;
 mod fallback;
 mod report;
+mod warm;
 
 use board::Board;
 
 use super::{CallId, Input, Output, estimate};
 use crate::domain::analysis::{Earlier, Plan, StageAnswer, Status};
-use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta};
+use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta, Request};
 use crate::domain::event::{Estimate, Event};
 use crate::domain::id::AnalysisId;
 use crate::domain::prompt;
@@ -43,12 +45,16 @@ pub struct Staged {
     notes: Vec<String>,
     /// Members whose calls wait for money to be set aside.
     asking: Vec<usize>,
+    /// Members that are asked once another one of the same model has read what they share.
+    held: Vec<usize>,
     /// Calls of the stage in hand that failed and whose place another model has taken, by member.
     earlier: BTreeMap<usize, Vec<Earlier>>,
     /// Since when the run's time is counted: its start, or its resumption.
     timed: Timestamp,
     degraded: Option<String>,
     restored: bool,
+    /// The person wants the synthesis now.
+    hurried: bool,
     over: bool,
 }
 
@@ -58,6 +64,8 @@ struct Open {
     until: Timestamp,
     first_token: Option<u64>,
     shown: bool,
+    /// Something has come: what it was sent has been read.
+    has_read: bool,
 }
 
 /// What a call took.
@@ -86,10 +94,12 @@ impl Staged {
             stage_started: moment,
             notes: Vec::new(),
             asking: Vec::new(),
+            held: Vec::new(),
             earlier: BTreeMap::new(),
             timed: moment,
             degraded: None,
             restored: false,
+            hurried: false,
             over: false,
         }
     }
@@ -111,6 +121,17 @@ impl Staged {
         run.notes = run.board.failures();
         run.notes.push(RESUMED.to_owned());
         run
+    }
+
+    /// The calls that a run has made and what they gave, so that a repetition need not make them again.
+    pub fn asked(plan: &Plan, results: &[StageAnswer]) -> Vec<(Request, Answer)> {
+        let mut run = Self::new(
+            AnalysisId::new(Timestamp::default(), 0),
+            plan.clone(),
+            Estimate::default(),
+        );
+        run.board.restore(results.to_vec());
+        run.board.asked()
     }
 
     /// All that is left to do for a run that ends here, whoever drove it.
@@ -151,12 +172,9 @@ impl Staged {
                 self.settle(now, call, Err(error), took);
             }
             Input::Tick => self.expire(now),
-            Input::Granted => {
-                for member in std::mem::take(&mut self.asking) {
-                    self.call(now, member);
-                }
-            }
+            Input::Granted => self.granted(now),
             Input::Denied(reason) => self.denied(now, reason),
+            Input::Hurry => self.synthesise_now(now),
             Input::Cancelled(reason) => {
                 self.stop_open();
                 self.finish(now, Status::Cancelled, None, Some(reason));
@@ -186,6 +204,9 @@ impl Staged {
     // Enters a stage, or passes through it when there is nothing (left) to ask in it.
     fn begin(&mut self, now: Timestamp, mut stage: usize) {
         loop {
+            if stage == self.board.plan.stages.len() {
+                return self.count_votes(now);
+            }
             self.board.stage = stage;
             self.stage_started = now;
             if self.board.is_last() {
@@ -214,7 +235,11 @@ impl Staged {
             if stage == 0 && !self.board.anyone_answered(0) {
                 return self.nobody_answered(now);
             }
-            stage += 1;
+            stage = match self.spared(stage) {
+                Some(next) if next == self.board.plan.stages.len() => return self.keep_draft(now),
+                Some(next) => next,
+                None => stage + 1,
+            };
         }
     }
 
@@ -238,6 +263,9 @@ impl Staged {
                 self.emit_stage_started();
             }
             return self.reserve(vec![tried]);
+        }
+        if self.board.is_single() {
+            return self.nobody_answered(now);
         }
         let reason = (tried
             .checked_sub(1)
@@ -285,7 +313,10 @@ impl Staged {
         if let Some(open) = self.open.get_mut(&member) {
             open.until = now + limit + GRACE;
         }
-        let (stage, model) = (self.board.name().to_owned(), request.model.clone());
+        let (stage, model) = (
+            self.board.name().to_owned(),
+            self.board.member(member).name(),
+        );
         self.out.push_back(Output::Emit(Event::MemberStarted {
             stage,
             model,
@@ -306,6 +337,7 @@ impl Staged {
             until: now + CALL_LIMIT,
             first_token: None,
             shown: false,
+            has_read: false,
         };
         self.open.insert(member, open);
     }
@@ -321,8 +353,10 @@ impl Staged {
             open.first_token = Some(now.since(open.since).as_millis() as u64);
         }
         open.shown |= matches!(delta, Delta::Text(_));
+        open.has_read = true;
         let event = self.board.text_event(call.member, delta);
         self.out.push_back(Output::Emit(event));
+        self.warmed(now);
     }
 
     fn settle(
@@ -338,14 +372,16 @@ impl Staged {
         let Some(open) = self.open.remove(&call.member) else {
             return;
         };
+        self.warmed(now);
         let result = result.map_err(|error| self.blamed(now, error));
+        let (result, obeyed) = self.quarantined(result);
         if let Err(error) = &result
             && self.turn_to_fallback(now, call.member, error, &took.bill)
         {
             return;
         }
         let member = self.board.member(call.member);
-        let (model, price) = (member.model.clone(), member.price);
+        let (model, price) = (member.name(), member.price);
         let latency_ms = now.since(open.since).as_millis() as u64;
         if let Ok(answer) = &result
             && !open.shown
@@ -384,13 +420,18 @@ impl Staged {
                 kept.text = answer.text;
                 kept.reasoning = answer.reasoning;
             }
-            Err(error) => kept.error = Some(error),
+            Err(error) => {
+                kept.text = obeyed;
+                kept.error = Some(error);
+            }
         }
         self.board.results.insert(call, kept.clone());
         self.emit_settled(&kept);
         self.out.push_back(Output::Keep(Box::new(kept)));
-        if self.open.is_empty() {
+        if self.is_stage_settled() {
             self.stage_over(now);
+        } else {
+            self.hurry_on(now);
         }
     }
 
@@ -418,35 +459,15 @@ impl Staged {
                 self.board.name()
             ));
         }
-        self.begin(now, self.board.stage + 1);
-    }
-
-    fn expire(&mut self, now: Timestamp) {
-        let late: Vec<usize> = self
-            .open
-            .iter()
-            .filter(|(_, open)| open.until <= now)
-            .map(|(&member, _)| member)
-            .collect();
-        for member in late {
-            let call = CallId {
-                stage: self.board.stage,
-                member,
-            };
-            self.out.push_back(Output::Stop(call));
-            self.settle(
-                now,
-                call,
-                Err(CallError::new(
-                    CallErrorKind::Timeout,
-                    "no answer within the time limit",
-                )),
-                Took::default(),
-            );
+        match self.spared(self.board.stage) {
+            Some(next) if next == self.board.plan.stages.len() => self.keep_draft(now),
+            Some(next) => self.begin(now, next),
+            None => self.begin(now, self.board.stage + 1),
         }
     }
 
     fn stop_open(&mut self) {
+        self.held.clear();
         let stage = self.board.stage;
         for (member, _) in std::mem::take(&mut self.open) {
             self.out.push_back(Output::Stop(CallId { stage, member }));

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, HeaderName, LOCATION};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::analysis_shape::{self as shape, Form};
 use super::usage;
 use crate::app::analyses::{Begun, CancelOnDrop, Query, Report, Wanted, Watch};
 use crate::app::{Error, Kind};
 use crate::clock;
-use crate::domain::analysis::{CacheUse, Status};
+use crate::domain::analysis::{CacheUse, Depth, Status};
 use crate::domain::export;
 use crate::domain::id::AnalysisId;
 use crate::domain::parameters::Parameters;
@@ -61,6 +61,12 @@ struct NewAnalysisBody {
     topic: Option<String>,
     #[serde(default)]
     recipe: Option<String>,
+    #[serde(default)]
+    depth: Option<Depth>,
+    #[serde(default)]
+    stop_when_agreed: Option<f64>,
+    #[serde(default)]
+    samples: Option<u32>,
 }
 
 impl NewAnalysisBody {
@@ -85,6 +91,10 @@ impl NewAnalysisBody {
             response_format: self.response_format,
             topic: self.topic,
             recipe: self.recipe,
+            depth: self.depth,
+            agreement: self.stop_when_agreed,
+            samples: self.samples,
+            parent: None,
         }
     }
 }
@@ -284,6 +294,31 @@ pub async fn cancel(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let status = cx.app.analyses().cancel(&caller, &id).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
+}
+
+/// POST /api/analyses/{id}/synthesize
+pub async fn synthesize(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = id(&cx)?;
+    let status = cx.app.analyses().hurry(&caller, &id).await?;
+    Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
+}
+
+/// POST /api/analyses/{id}/rerun: the fields of a new analysis; those that are not given are the old one's.
+pub async fn rerun(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let changes: Map<String, Value> = cx.json().await?;
+    let id = id(&cx)?;
+    let old = cx.app.analyses().show(&caller, &id).await?.analysis.request;
+    let mut body = shape::request(&old);
+    body.extend(changes);
+    let body: NewAnalysisBody = serde_json::from_value(Value::Object(body))
+        .map_err(|fault| Error::field(&["body"], "value_error", fault.to_string()))?;
+    let wanted = Wanted {
+        detached: true,
+        ..body.wanted()
+    };
+    let analyses = cx.app.analyses();
+    let begun = analyses.rerun(&caller, &id, wanted, clock::now()).await?;
+    Ok(accepted(&begun.id))
 }
 
 /// POST /api/analyses/{id}/retry

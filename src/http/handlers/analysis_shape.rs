@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::app::analyses::{Report, Summary};
-use crate::domain::analysis::{Analysis, Earlier, StageAnswer, Status, Who};
+use crate::domain::analysis::{
+    Analysis, Arrangement, Earlier, Member, NewAnalysis, StageAnswer, Status, Who,
+};
 use crate::domain::prompt::letter;
 use crate::domain::schema;
 use crate::domain::worth::single;
@@ -39,6 +41,27 @@ fn summary(analysis: &Analysis) -> Value {
         "error": analysis.error, "shared": analysis.shared.is_some(),
         "created_at": analysis.created, "started_at": analysis.started, "finished_at": analysis.finished,
     })
+}
+
+/// What was asked for, in the fields of a new request.
+pub fn request(old: &NewAnalysis) -> Map<String, Value> {
+    let format = old.format.as_ref().map(|format| {
+        let schema = json!({ "name": format.name, "schema": format.schema });
+        json!({ "type": "json_schema", "json_schema": schema })
+    });
+    let all = json!({
+        "prompt": old.prompt, "models": old.models, "pattern": old.pattern, "ultra_model": old.ultra_model,
+        "document_ids": old.documents, "parameters": old.parameters, "model_parameters": old.model_parameters,
+        "budget_usd": old.budget, "cache": old.cache, "topic": old.topic, "depth": old.depth,
+        "stop_when_agreed": old.agreement, "samples": old.samples, "response_format": format,
+    });
+    match all {
+        Value::Object(all) => all
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .collect(),
+        _ => Map::new(),
+    }
 }
 
 /// Everything about one analysis.
@@ -89,7 +112,9 @@ pub fn result(report: &Report, form: Form) -> Value {
         "metadata": {
             "pattern": analysis.plan.pattern, "timestamp": analysis.created, "models_used": models(analysis),
             "ultra_model": written_by(report), "parameters": analysis.request.parameters, "cached": cached,
-            "document_ids": analysis.request.documents,
+            "document_ids": analysis.request.documents, "arrangement": analysis.plan.arrangement.as_str(),
+            "depth": analysis.request.depth, "stop_when_agreed": analysis.plan.agreement,
+            "repeats": analysis.request.parent,
         },
     })
 }
@@ -142,25 +167,23 @@ pub fn progress(report: &Report) -> Value {
     json!({ "analysis_id": analysis.id, "status": analysis.status, "current_stage": current, "stages": stages })
 }
 
-fn models(analysis: &Analysis) -> Vec<&str> {
-    analysis
-        .plan
-        .members
-        .iter()
-        .map(|member| member.model.as_str())
-        .collect()
+fn models(analysis: &Analysis) -> Vec<String> {
+    analysis.plan.members.iter().map(Member::name).collect()
 }
 
 // Another member may have stood in for the synthesiser.
-fn written_by(report: &Report) -> &str {
+fn written_by(report: &Report) -> Option<&str> {
+    // Votes are counted by nobody.
+    if report.analysis.plan.arrangement == Arrangement::Vote {
+        return None;
+    }
     let last = report.analysis.plan.stages.len().saturating_sub(1);
     let writer = report
         .answers
         .iter()
         .find(|answer| answer.stage == last && answer.answered());
-    writer.map_or(&report.analysis.plan.synthesiser.model, |answer| {
-        &answer.model
-    })
+    let planned = &report.analysis.plan.synthesiser.model;
+    Some(writer.map_or(planned, |answer| &answer.model))
 }
 
 fn first_answers(report: &Report) -> impl Iterator<Item = &StageAnswer> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::analysis::{Member, Plan, Stage, StageAnswer, Who};
-use crate::domain::chat::{Brief, Delta, Peer, Request, Task};
+use crate::domain::chat::{Answer, Brief, Delta, Peer, Request, Task};
 use crate::domain::event::{Estimate, Event, StageInfo, Totals};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::CallId;
@@ -91,7 +91,7 @@ impl Board {
             true => &self.plan.synthesiser,
             false => self.plan.members.get(member)?,
         };
-        (planned.model != self.member(member).model).then(|| planned.model.clone())
+        (planned.model != self.member(member).model).then(|| planned.name())
     }
 
     /// Takes over what a run had come to before it was interrupted.
@@ -110,21 +110,29 @@ impl Board {
         let task = self.plan.stages[self.stage].task;
         let mut peers: Vec<Peer> = Vec::new();
         let mut own = None;
-        for (author, text) in self.texts_before(self.stage) {
+        let newest = self.newest_before(self.stage);
+        // Critiques that nobody has followed are read beside what they criticise.
+        let unheeded = newest.filter(|&stage| self.is_last() && self.is_review(stage));
+        let read = match unheeded {
+            Some(reviewed) => self.newest_answers_before(reviewed),
+            None => newest,
+        };
+        for (author, text) in read.map_or_else(Vec::new, |stage| self.texts_of(stage)) {
             if author == member && !self.is_last() {
                 own = Some(text.to_owned());
             } else {
-                peers.push(Peer {
-                    letter: prompt::letter(author),
-                    text: prompt::anonymous(text),
-                });
+                peers.push(peer(author, text));
             }
         }
         let reader = if self.is_last() { 255 } else { member as u64 };
-        prompt::shuffle(
-            &mut peers,
-            self.plan.seed ^ ((self.stage as u64) << 32 | reader << 16),
-        );
+        let seed = self.plan.seed ^ ((self.stage as u64) << 32 | reader << 16);
+        prompt::shuffle(&mut peers, seed);
+        let reviews = unheeded.map_or_else(Vec::new, |stage| self.texts_of(stage));
+        let mut reviews: Vec<Peer> = reviews
+            .into_iter()
+            .map(|(author, text)| peer(author, text))
+            .collect();
+        prompt::shuffle(&mut reviews, seed ^ 1);
         // What a revision changes is the answer that was reviewed, not the member's review of the others.
         if task == Task::Revise && self.task_before(self.stage) == Some(Task::Review) {
             own = Some(self.text_at(0, member).to_owned()).filter(|text| !text.is_empty());
@@ -135,6 +143,7 @@ impl Board {
             sources: self.plan.sources.clone(),
             own,
             peers,
+            reviews,
         }
     }
 
@@ -189,11 +198,25 @@ impl Board {
     /// Texts of the newest stage before `stage` in which anybody answered, by member.
     pub fn texts_before(&self, stage: usize) -> Vec<(usize, &str)> {
         let newest = self.newest_before(stage);
-        let of_newest = |result: &&StageAnswer| Some(result.stage) == newest && result.answered();
-        let texts = self.results.values().filter(of_newest);
+        newest.map_or_else(Vec::new, |stage| self.texts_of(stage))
+    }
+
+    /// What members gave in a stage.
+    pub fn texts_of(&self, stage: usize) -> Vec<(usize, &str)> {
+        let of_stage = |result: &&StageAnswer| result.stage == stage && result.answered();
+        let texts = self.results.values().filter(of_stage);
         texts
             .map(|result| (result.member, result.text.as_str()))
             .collect()
+    }
+
+    fn is_review(&self, stage: usize) -> bool {
+        self.plan.stages[stage].task == Task::Review
+    }
+
+    fn newest_answers_before(&self, stage: usize) -> Option<usize> {
+        let mut before = (0..stage).rev();
+        before.find(|&stage| !self.is_review(stage) && self.anyone_answered(stage))
     }
 
     fn newest_before(&self, stage: usize) -> Option<usize> {
@@ -238,8 +261,14 @@ impl Board {
             .any(|result| result.stage == stage && result.answered())
     }
 
+    /// The synthesiser's stage is in hand.
     pub fn is_last(&self) -> bool {
-        self.stage + 1 == self.plan.stages.len()
+        self.plan.stages[self.stage].who == Who::Synthesiser
+    }
+
+    /// One model is asked, and that is all.
+    pub fn is_single(&self) -> bool {
+        self.plan.stages.len() == 1 && self.is_last()
     }
 
     pub fn name(&self) -> &str {
@@ -247,7 +276,7 @@ impl Board {
     }
 
     pub fn text_event(&self, member: usize, delta: Delta) -> Event {
-        let (stage, model) = (self.name().to_owned(), self.member(member).model.clone());
+        let (stage, model) = (self.name().to_owned(), self.member(member).name());
         match delta {
             Delta::Reasoning(text) => Event::Reasoning { stage, model, text },
             Delta::Text(text) if self.is_last() => Event::SynthesisDelta { text },
@@ -272,7 +301,7 @@ impl Board {
         };
         let user = prompt::user_message(&self.plan.stages[self.stage].prompt, &holes);
         let messages = vec![
-            prompt::system_message(&self.plan.sources, &self.plan.nonce),
+            prompt::system_message(&self.plan.sources, &self.plan.nonce, &self.plan.canary),
             user,
         ];
         Request {
@@ -286,15 +315,31 @@ impl Board {
         }
     }
 
+    /// Every call that has given an answer, as it was made.
+    pub fn asked(&mut self) -> Vec<(Request, Answer)> {
+        let results: Vec<StageAnswer> = self.results.values().cloned().collect();
+        let mut asked = Vec::new();
+        for result in results {
+            let Some(finish) = result.finish.filter(|_| result.answered()) else {
+                continue;
+            };
+            self.stage = result.stage;
+            let request = self.request(result.member, Duration::ZERO);
+            let answer = Answer {
+                text: result.text,
+                reasoning: result.reasoning,
+                usage: result.usage,
+                finish,
+            };
+            asked.push((request, answer));
+        }
+        asked
+    }
+
     /// What is announced first.
     pub fn announcement(&self, analysis_id: AnalysisId, estimate: Estimate) -> Event {
-        let models: Vec<String> = self
-            .plan
-            .members
-            .iter()
-            .map(|member| member.model.clone())
-            .collect();
-        let ultra_model = self.plan.synthesiser.model.clone();
+        let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();
+        let ultra_model = self.plan.synthesiser.name();
         let info = |stage: &Stage| StageInfo {
             stage: stage.name.clone(),
             models: if stage.who == Who::Synthesiser {
@@ -347,5 +392,12 @@ impl Board {
                 (a, f + 1)
             }
         })
+    }
+}
+
+fn peer(author: usize, text: &str) -> Peer {
+    Peer {
+        letter: prompt::letter(author),
+        text: prompt::anonymous(text),
     }
 }

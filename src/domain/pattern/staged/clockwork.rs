@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{GRACE, Staged};
+use super::{GRACE, Output, Staged, Took};
 use crate::domain::chat::{CallError, CallErrorKind};
+use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 
 /// The part of the run's time that the stages before the synthesis may not use, as one in so many.
@@ -45,6 +46,32 @@ impl Staged {
         self.degraded = Some(reason);
         let last = self.board.plan.stages.len().saturating_sub(1);
         self.begin(now, last);
+    }
+
+    /// Ends calls that have run out of time without an answer from the door to the models.
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        let late: Vec<usize> = self
+            .open
+            .iter()
+            .filter(|(_, open)| open.until <= now)
+            .map(|(&member, _)| member)
+            .collect();
+        for member in late {
+            let call = CallId {
+                stage: self.board.stage,
+                member,
+            };
+            self.out.push_back(Output::Stop(call));
+            self.settle(
+                now,
+                call,
+                Err(CallError::new(
+                    CallErrorKind::Timeout,
+                    "no answer within the time limit",
+                )),
+                Took::default(),
+            );
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Scripts: what the machine is told, and what it wants done.
 
 mod course;
+mod ways;
 
 use proptest::prelude::*;
 
@@ -47,6 +48,9 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Pla
         pictures: Vec::new(),
         notes: Vec::new(),
         times: Times::default(),
+        arrangement: Default::default(),
+        agreement: None,
+        canary: String::new(),
         format: None,
     }
 }

@@ -1,0 +1,69 @@
+//! An analysis again with one thing changed: what does not depend on the change is taken from the earlier
+//! run and not asked again. And one that is told to come to its end.
+
+use super::{Analyses, Begun, Wanted};
+use crate::app::{Error, Kind, Result};
+use crate::domain::analysis::{CacheUse, Plan, StageAnswer, Status};
+use crate::domain::chat::{Answer, Request};
+use crate::domain::id::AnalysisId;
+use crate::domain::pattern::staged::Staged;
+use crate::domain::time::Timestamp;
+use crate::domain::user::Caller;
+
+impl Analyses<'_> {
+    /// Starts what is wanted as a repetition of an analysis of the same person.
+    pub async fn rerun(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+        wanted: Wanted,
+        now: Timestamp,
+    ) -> Result<Begun> {
+        let old = self.show(caller, id).await?;
+        let wanted = Wanted {
+            parent: Some(id.clone()),
+            ..wanted
+        };
+        let new = self.check(Some(caller), wanted).await?;
+        let earlier = Earlier {
+            plan: old.analysis.plan,
+            answers: old.answers,
+        };
+        let user = Some(caller.user.clone());
+        self.begin(user, new, Some(earlier), now).await
+    }
+
+    /// Has the answer written now, of what is ready.
+    pub async fn hurry(&self, caller: &Caller, id: &AnalysisId) -> Result<Status> {
+        let report = self.show(caller, id).await?;
+        if report.analysis.status.is_over() {
+            return Ok(report.analysis.status);
+        }
+        if !report.answers.iter().any(StageAnswer::answered) {
+            let why = "nobody has answered yet: there is nothing to write an answer from";
+            return Err(Error::new(Kind::Conflict, why).resolve("wait for the first answer"));
+        }
+        if !self.0.engine.hurry(id) {
+            let why = "this analysis is not running here";
+            return Err(Error::new(Kind::Conflict, why));
+        }
+        Ok(report.analysis.status)
+    }
+}
+
+/// A run that is over, or came as far as this.
+pub(super) struct Earlier {
+    plan: Plan,
+    answers: Vec<StageAnswer>,
+}
+
+impl Earlier {
+    /// What need not be asked again in this plan: calls are compared whole when they are made.
+    pub fn known(&self, plan: &Plan) -> Vec<(Request, Answer)> {
+        // Pictures are not in the requests that are compared.
+        if plan.cache == CacheUse::Refresh || self.plan.pictures != plan.pictures {
+            return Vec::new();
+        }
+        Staged::asked(&self.plan, &self.answers)
+    }
+}

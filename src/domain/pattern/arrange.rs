@@ -1,0 +1,101 @@
+//! From a pattern and a depth to the stages that are run.
+
+use super::{Arrangement, Pattern};
+use crate::domain::analysis::{Depth, Stage, Who};
+
+/// First answers of a cascade that agree less than this are given to the synthesiser.
+pub const CASCADE_BAR: f64 = 0.8;
+/// Times that one model is asked in the arrangement `self`: the third is the last that is worth much.
+pub const SAMPLES: u32 = 3;
+/// Members of a cascade; the rest of the panel is not asked.
+pub const DRAFTS: usize = 2;
+
+/// How a pattern is run at this depth.
+pub fn arrangement(pattern: &Pattern, depth: Depth) -> Arrangement {
+    match (pattern.arrangement, depth) {
+        // Votes are counted, however few there are.
+        (Arrangement::Vote, _) => Arrangement::Vote,
+        (_, Depth::Quick) => Arrangement::Single,
+        (arrangement, _) => arrangement,
+    }
+}
+
+/// The stages of the pattern at this depth.
+pub fn stages(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
+    let mut stages = pattern.plan_stages();
+    match arrangement(pattern, depth) {
+        Arrangement::Single => {
+            stages.truncate(1);
+            // Its answer is the answer.
+            stages
+                .iter_mut()
+                .for_each(|stage| stage.who = Who::Synthesiser);
+        }
+        Arrangement::Staged | Arrangement::Own if depth == Depth::Standard && stages.len() > 3 => {
+            let last = stages.pop();
+            stages.truncate(2);
+            stages.extend(last);
+        }
+        _ => {}
+    }
+    stages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::chat::Task;
+    use crate::domain::pattern::StageText;
+
+    fn pattern(arrangement: Arrangement, names: &[&str]) -> Pattern {
+        let last = names.len() - 1;
+        let stage = |(index, name): (usize, &&str)| StageText {
+            name: (*name).into(),
+            who: match index == last && last > 0 {
+                true => Who::Synthesiser,
+                false => Who::Members,
+            },
+            task: Task::Answer,
+            help: String::new(),
+            prompt: "{question}".into(),
+        };
+        Pattern {
+            id: "p".into(),
+            name: String::new(),
+            description: String::new(),
+            category: String::new(),
+            arrangement,
+            complexity: "low".into(),
+            panel: (1, 3),
+            use_cases: Vec::new(),
+            limitations: Vec::new(),
+            stages: names.iter().enumerate().map(stage).collect(),
+        }
+    }
+
+    #[test]
+    fn the_depth_says_how_many_stages_there_are() {
+        use Arrangement::{Cascade, Own, Single, Staged, Vote};
+        use Depth::{Full, Quick, Standard};
+        let four: &[&str] = &["initial", "meta", "hyper", "ultra"];
+        let two: &[&str] = &["initial", "ultra"];
+        for (way, names, depth, expected) in [
+            (Staged, four, Quick, "initial"),
+            (Staged, four, Standard, "initial meta ultra"),
+            (Staged, four, Full, "initial meta hyper ultra"),
+            (Staged, two, Standard, "initial ultra"),
+            (Own, two, Standard, "initial ultra"),
+            (Cascade, two, Quick, "initial"),
+            (Vote, &["initial"], Quick, "initial"),
+            (Single, &["initial"], Full, "initial"),
+        ] {
+            let stages = stages(&pattern(way, names), depth);
+            let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
+            assert_eq!(names.join(" "), expected, "{way:?} {depth:?}");
+            let ends_with_one = stages
+                .last()
+                .is_some_and(|last| last.who == Who::Synthesiser);
+            assert_eq!(ends_with_one, way != Vote);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! When enough is known: first answers that agree, votes that are counted, a person who wants the answer
+//! now. Asks nobody.
+
+use super::{Output, Staged, Took};
+use crate::domain::analysis::{Arrangement, Status};
+use crate::domain::ballot;
+use crate::domain::chat::{Answer, CallError, CallErrorKind};
+use crate::domain::event::Event;
+use crate::domain::findings::agreement;
+use crate::domain::injection;
+use crate::domain::pattern::CallId;
+use crate::domain::prompt;
+use crate::domain::time::Timestamp;
+
+impl Staged {
+    /// The stage to go on with where what would come next is spared; the number of stages where nothing
+    /// need follow at all.
+    pub(super) fn spared(&mut self, stage: usize) -> Option<usize> {
+        let stages = self.board.plan.stages.len();
+        let is_vote = self.board.plan.arrangement == Arrangement::Vote;
+        if is_vote || stage + 1 >= stages || self.board.is_single() {
+            return None;
+        }
+        if self.hurried && stage + 1 < stages {
+            return Some(stages - 1);
+        }
+        let bar = self.board.plan.agreement.filter(|_| stage == 0)?;
+        let texts = self.board.texts_of(0);
+        if texts.len() < 2 {
+            return None;
+        }
+        let texts: Vec<&str> = texts.into_iter().map(|(_, text)| text).collect();
+        let found = agreement(&self.board.plan.question, &texts);
+        let is_cascade = self.board.plan.arrangement == Arrangement::Cascade;
+        if found < bar {
+            if is_cascade {
+                let writer = self.board.plan.synthesiser.name();
+                self.notes.push(format!(
+                    "the drafts agree {found:.2} of 1, below the bar of {bar:.2}: {writer} was asked"
+                ));
+            }
+            return None;
+        }
+        match (is_cascade, stages > 2) {
+            (true, _) => {
+                self.notes.push(format!(
+                    "the drafts agree {found:.2} of 1, at or above the bar of {bar:.2}: one of them is the answer, and no stronger model was asked; agreement alone does not make it right"
+                ));
+                Some(stages)
+            }
+            (false, true) => {
+                self.notes.push(format!(
+                    "the first answers agree {found:.2} of 1, at or above the bar of {bar:.2}: the stages before the synthesis were spared; agreement alone does not make them right"
+                ));
+                Some(stages - 1)
+            }
+            (false, false) => None,
+        }
+    }
+
+    /// A draft is the answer.
+    pub(super) fn keep_draft(&mut self, now: Timestamp) {
+        let Some(best) = self.board.best_answer() else {
+            return self.nobody_answered(now);
+        };
+        let text = best.text.clone();
+        let (letter, model) = (prompt::letter(best.member), &best.model);
+        self.notes
+            .push(format!("the answer is the draft {letter} ({model})"));
+        self.end_with(now, text);
+    }
+
+    /// The answer is what most members chose.
+    pub(super) fn count_votes(&mut self, now: Timestamp) {
+        let votes = self.board.texts_of(0);
+        if votes.is_empty() {
+            return self.nobody_answered(now);
+        }
+        let lettered: Vec<(char, &str)> = votes
+            .into_iter()
+            .map(|(member, text)| (prompt::letter(member), text))
+            .collect();
+        match ballot::count(&self.board.plan.question, &lettered) {
+            Some(tally) => self.end_with(now, tally.to_markdown()),
+            None => self.best_so_far(
+                now,
+                "no member gave an answer that can be counted".to_owned(),
+            ),
+        }
+    }
+
+    fn end_with(&mut self, now: Timestamp, text: String) {
+        let event = Event::SynthesisDelta { text: text.clone() };
+        self.out.push_back(Output::Emit(event));
+        self.finish(now, Status::Completed, Some(text), None);
+    }
+
+    /// Goes on with what is ready: who has not answered yet is left out. Before the first answer there is
+    /// nothing to go on with, and the wish is kept until then.
+    pub(super) fn synthesise_now(&mut self, now: Timestamp) {
+        if self.hurried || self.board.is_last() {
+            return;
+        }
+        self.hurried = true;
+        self.notes
+            .push("the synthesis was begun early, at the person's wish".to_owned());
+        if !self.board.anyone_answered(0) {
+            return;
+        }
+        self.leave_out_open(now);
+    }
+
+    /// In a hurry the first answer is enough.
+    pub(super) fn hurry_on(&mut self, now: Timestamp) {
+        if self.hurried && !self.board.is_last() && self.board.anyone_answered(0) {
+            self.leave_out_open(now);
+        }
+    }
+
+    fn leave_out_open(&mut self, now: Timestamp) {
+        self.held.clear();
+        let stage = self.board.stage;
+        let open: Vec<usize> = self.open.keys().copied().collect();
+        for member in open {
+            // Settling one may have left out the others already.
+            if self.board.stage != stage || !self.open.contains_key(&member) {
+                return;
+            }
+            let call = CallId { stage, member };
+            self.out.push_back(Output::Stop(call));
+            let error = CallError::new(
+                CallErrorKind::Cancelled,
+                "left out: the synthesis was begun without it",
+            );
+            self.settle(now, call, Err(error), Took::default());
+        }
+    }
+
+    /// An answer that obeys a document is no answer; its text is kept for whoever wants to see why.
+    pub(super) fn quarantined(
+        &self,
+        result: Result<Answer, CallError>,
+    ) -> (Result<Answer, CallError>, String) {
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(error) => return (Err(error), String::new()),
+        };
+        let plan = &self.board.plan;
+        match injection::obeyed(&plan.sources, &plan.canary, &plan.question, &answer.text) {
+            None => (Ok(answer), String::new()),
+            Some(why) => {
+                let error = CallError::new(CallErrorKind::Quarantined, why);
+                (Err(error), answer.text)
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Where one model is asked several times with the same long beginning, the first call goes out alone: once
+//! it has read the beginning, the vendor's prompt cache serves it to the others for less.
+
+use super::Staged;
+use crate::domain::chat::estimate_tokens;
+use crate::domain::prompt;
+use crate::domain::time::Timestamp;
+
+/// Vendors keep no beginning that is shorter than this many tokens.
+const CACHED_FROM: u64 = 1_024;
+
+impl Staged {
+    /// What was set aside may be spent.
+    pub(super) fn granted(&mut self, now: Timestamp) {
+        let mut leading: Vec<String> = Vec::new();
+        for member in std::mem::take(&mut self.asking) {
+            let model = self.board.member(member).model.clone();
+            if self.saves_by_waiting(member) && leading.contains(&model) {
+                self.held.push(member);
+            } else {
+                leading.push(model);
+                self.call(now, member);
+            }
+        }
+    }
+
+    fn saves_by_waiting(&self, member: usize) -> bool {
+        let price = self.board.member(member).price;
+        let is_cheaper = |price: crate::domain::money::Price| {
+            price
+                .cached_input
+                .is_some_and(|cached| cached < price.input)
+        };
+        let plan = &self.board.plan;
+        let beginning = prompt::system_message(&plan.sources, &plan.nonce, &plan.canary);
+        price.is_some_and(is_cheaper) && estimate_tokens(&beginning.text) >= CACHED_FROM
+    }
+
+    /// Asks those that waited for a call that has read the beginning, or is over.
+    pub(super) fn warmed(&mut self, now: Timestamp) {
+        if self.held.is_empty() {
+            return;
+        }
+        let reading: Vec<String> = (self.open.iter())
+            .filter(|(_, open)| !open.has_read)
+            .map(|(&member, _)| self.board.member(member).model.clone())
+            .collect();
+        let waits = |member: &usize| reading.contains(&self.board.member(*member).model);
+        let (still, ready): (Vec<usize>, Vec<usize>) =
+            std::mem::take(&mut self.held).into_iter().partition(waits);
+        self.held = still;
+        for member in ready {
+            self.call(now, member);
+        }
+    }
+
+    /// Nothing is open, and nobody waits for what is open.
+    pub(super) fn is_stage_settled(&self) -> bool {
+        self.open.is_empty() && self.held.is_empty()
+    }
+}

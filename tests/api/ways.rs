@@ -1,0 +1,158 @@
+//! How deep a run goes, what spares a stage, what is asked again and what is not: over the whole server.
+
+use serde_json::{Value, json};
+
+use crate::support::Client;
+use crate::support::provider::{Provider, on};
+use crate::support::script::{about, ended, id_of, saying, server, short_with};
+
+fn stages(shown: &Value) -> Vec<&str> {
+    let stages = shown["results"]["stages"].as_array().unwrap().iter();
+    stages
+        .map(|stage| stage["name"].as_str().unwrap())
+        .collect()
+}
+
+fn run(client: &mut Client, models: &[&str], more: Value) -> Value {
+    let mut body = short_with(models, more);
+    body["async"] = json!(true);
+    let id = id_of(&client.post("/api/analyze", body));
+    ended(client, &id)
+}
+
+fn last_event(client: &mut Client, shown: &Value) -> Value {
+    let id = shown["id"].as_str().unwrap();
+    let all = client.events(&about(id, "/events"), None);
+    all.last().unwrap().data
+}
+
+#[test]
+fn the_depth_is_the_person_s() {
+    let provider = Provider::script([on("a").sse(&saying("Thin."))]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    // Quick asks one model, and it is the one who would write the answer.
+    let quick = run(
+        &mut client,
+        &["p/a"],
+        json!({ "depth": "quick", "pattern": "critique", "ultra_model": "p/a" }),
+    );
+    assert_eq!(stages(&quick), ["initial"]);
+    assert_eq!(quick["synthesis"], "Thin.");
+    assert_eq!(quick["metadata"]["arrangement"], "single");
+    let demo = ["demo/extract", "demo/phrases"];
+    for (depth, expected) in [
+        ("standard", &["initial", "meta", "ultra"][..]),
+        ("full", &["initial", "meta", "hyper", "ultra"]),
+    ] {
+        let more = json!({ "depth": depth, "pattern": "critique" });
+        assert_eq!(stages(&run(&mut client, &demo, more)), expected);
+    }
+    client
+        .post(
+            "/api/analyze",
+            short_with(&["p/a"], json!({ "depth": "deep" })),
+        )
+        .refused(422, "VALIDATION_ERROR");
+    for wrong in [json!({ "stop_when_agreed": 2 }), json!({ "samples": 1 })] {
+        client
+            .post("/api/analyze", short_with(&["p/a"], wrong))
+            .refused(422, "VALIDATION_ERROR");
+    }
+}
+
+#[test]
+fn first_answers_that_agree_spare_the_critique() {
+    let provider = Provider::script([
+        on("a").sse(&saying("It is 4 mm thick.")),
+        on("b").sse(&saying("It is 4 mm thick.")),
+    ]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let more = json!({ "depth": "full", "pattern": "critique", "stop_when_agreed": 0.9 });
+    let shown = run(&mut client, &["p/a", "p/b"], more);
+    assert_eq!(shown["status"], "completed", "{shown}");
+    let asked: Vec<usize> = shown["results"]["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stage| stage["answers"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(asked, [2, 0, 0, 1]);
+    let notes = last_event(&mut client, &shown)["notes"].to_string();
+    assert!(
+        notes.contains("your bar") || notes.contains("the bar of 0.90"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn a_person_may_have_the_answer_now() {
+    let provider = Provider::script([on("a").sse(&saying("It is thin.")), on("slow").hang()]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = short_with(&["p/a", "p/slow"], json!({ "async": true }));
+    let id = id_of(&client.post("/api/analyze", body));
+    for event in client.events(&about(&id, "/events"), None) {
+        if event.name == "member.completed" {
+            break;
+        }
+    }
+    let mut bob = server.client().registered("bob@example.com");
+    bob.post(&about(&id, "/synthesize"), json!({}))
+        .refused(404, "NOT_FOUND");
+    let told = client.post(&about(&id, "/synthesize"), json!({}));
+    assert_eq!(told.status, 200, "{}", told.text());
+    let shown = ended(&mut client, &id);
+    assert_eq!(shown["status"], "completed");
+    provider.wait_idle();
+    let notes = last_event(&mut client, &shown)["notes"].to_string();
+    assert!(
+        notes.contains("p/slow") && notes.contains("wish"),
+        "{notes}"
+    );
+    // Once it is over there is nothing to hurry.
+    let told = client.post(&about(&id, "/synthesize"), json!({})).json();
+    assert_eq!(told["status"], "completed");
+}
+
+#[test]
+fn only_what_depends_on_a_change_is_asked_again() {
+    let provider = Provider::script([
+        on("a").times(2).sse(&saying("It is thin.")),
+        on("b").sse(&saying("It is thick.")),
+        on("w").sse(&saying("## Answer\nNobody knows.")),
+        on("v").sse(&saying("## Answer\nOne knows.")),
+    ]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    // Without the cache: what is known is known from the earlier run.
+    let more = json!({ "ultra_model": "p/w", "cache": "off" });
+    let first = run(&mut client, &["p/a", "p/b"], more);
+    let id = first["id"].as_str().unwrap().to_owned();
+    let mut again = |changes: Value| {
+        let begun = client.post(&about(&id, "/rerun"), changes);
+        assert_eq!(begun.status, 202, "{}", begun.text());
+        let shown = ended(&mut client, &id_of(&begun));
+        let asked: Vec<bool> = (shown["results"]["stages"].as_array().unwrap().iter())
+            .flat_map(|stage| stage["answers"].as_array().unwrap())
+            .map(|answer| answer["cached"].as_bool().unwrap())
+            .collect();
+        assert_eq!(shown["metadata"]["repeats"], json!(id));
+        (asked, shown)
+    };
+    // Another writer: nobody else is asked, and nothing else costs.
+    let (cached, shown) = again(json!({ "ultra_model": "p/v" }));
+    assert_eq!(cached, [true, true, false], "{shown}");
+    assert_eq!(shown["model_responses"], first["model_responses"]);
+    // Another parameter of one member: it and the writer, who reads the same text and is known.
+    let (cached, _) = again(json!({ "model_parameters": { "p/a": { "temperature": 0.3 } } }));
+    assert_eq!(cached, [false, true, true]);
+    // Nothing changed: nothing is asked.
+    let (cached, shown) = again(json!({}));
+    assert_eq!(cached, [true, true, true]);
+    assert_eq!(shown["synthesis"], first["synthesis"]);
+    client
+        .post(&about(&id, "/rerun"), json!({ "colour": "green" }))
+        .refused(422, "VALIDATION_ERROR");
+}
