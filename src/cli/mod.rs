@@ -6,6 +6,7 @@ mod ask;
 mod backup;
 mod doctor;
 mod help;
+mod patterns;
 mod provider;
 mod serve;
 mod spending;
@@ -107,6 +108,12 @@ pub static COMMANDS: &[Command] = &[
             choice("force", "", "for add and change: keep it even if it does not answer"),
         ],
         run: provider::run,
+    },
+    Command {
+        name: "patterns", usage: "list|show|check [ID|FILE …]", summary: "show the patterns, and check files of your own",
+        details: patterns::DETAILS,
+        options: &[choice("json", "", "for list and show: print it as JSON")],
+        run: patterns::run,
     },
     Command {
         name: "usage", usage: "", summary: "show what was used and what it cost",

@@ -1,0 +1,142 @@
+//! `quire patterns`: what comes with the program and its folder, and whether a file of one's own is sound.
+//! Needs no server and no database; the team's and people's own are shown by the API and the pages.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::args::Call;
+use super::{Outcome, failed, print, usage};
+use crate::app::patterns::{folder, house};
+use crate::domain::pattern::Pattern;
+use crate::domain::pattern::kept::{Kept, Origin};
+
+pub(super) const DETAILS: &str = "list             one line a pattern: the program's and those of the folder QUIRE_PATTERNS\n\
+show ID          a pattern with its prompts; with --json as a file would have it, ready to be changed\n\
+check FILE …     whether TOML or JSON files are sound; says line and place of what is not, and ends with 1";
+
+/// Does what the first word says.
+pub(super) fn run(call: &Call) -> Outcome {
+    match call.words.first().map(String::as_str) {
+        Some("list") | None => list(call),
+        Some("show") => show(call),
+        Some("check") => check(call),
+        Some(other) => usage(format!(
+            "there is no \"{other}\" for patterns; it is list, show or check"
+        )),
+    }
+}
+
+fn known(call: &Call) -> Result<Vec<Kept>, super::Failure> {
+    let (all, faults) = house(&call.config()?)?;
+    for fault in faults {
+        warn(&format!("left out: {fault}"));
+    }
+    Ok(all)
+}
+
+fn list(call: &Call) -> Outcome {
+    call.at_most(1)?;
+    let all = known(call)?;
+    if call.has("json") {
+        let list: Vec<&Pattern> = all.iter().map(|kept| &*kept.pattern).collect();
+        return whole(&json!(list));
+    }
+    for kept in &all {
+        let pattern = &kept.pattern;
+        let stages: Vec<&str> = pattern.stages.iter().map(|stage| &*stage.name).collect();
+        let from = match kept.origin {
+            Origin::Folder => " (from the folder)",
+            _ => "",
+        };
+        print(format_args!(
+            "{:<14} {:<12} {}{from}",
+            pattern.id,
+            pattern.category,
+            stages.join(" → ")
+        ))?;
+    }
+    Ok(())
+}
+
+fn show(call: &Call) -> Outcome {
+    call.at_most(2)?;
+    let Some(id) = call.words.get(1) else {
+        return usage("which pattern? `quire patterns list` names them");
+    };
+    let all = known(call)?;
+    let Some(kept) = all.iter().find(|kept| kept.id() == id) else {
+        return failed(format!(
+            "there is no pattern \"{id}\"; `quire patterns list` names them"
+        ));
+    };
+    let pattern = &kept.pattern;
+    if call.has("json") {
+        return whole(&json!(**pattern));
+    }
+    print(format_args!(
+        "{} ({}, {})\n{}\n\nGood for: {}\nBad at: {}\nPanel: {} to {} members",
+        pattern.name,
+        pattern.category,
+        pattern.arrangement.as_str(),
+        pattern.description,
+        pattern.use_cases.join("; "),
+        pattern.limitations.join("; "),
+        pattern.panel.0,
+        pattern.panel.1
+    ))?;
+    for stage in &pattern.stages {
+        print(format_args!(
+            "\n--- {}: {}\n{}",
+            stage.name,
+            stage.help,
+            stage.prompt.trim()
+        ))?;
+    }
+    Ok(())
+}
+
+fn check(call: &Call) -> Outcome {
+    let files = &call.words[1..];
+    if files.is_empty() {
+        return usage("which file?");
+    }
+    let mut wrong = 0;
+    for file in files {
+        match folder::read(Path::new(file)) {
+            Ok((pattern, warnings)) => {
+                for warning in warnings {
+                    warn(&format!("{file}: {warning}"));
+                }
+                print(format_args!(
+                    "{file}: sound, id {}, {} stages",
+                    pattern.id,
+                    pattern.stages.len()
+                ))?;
+            }
+            Err(faults) => {
+                wrong += 1;
+                for fault in faults {
+                    print(format_args!("{file}: {fault}"))?;
+                }
+            }
+        }
+    }
+    match wrong {
+        0 => Ok(()),
+        1 => failed("one file is not sound"),
+        more => failed(format!("{more} files are not sound")),
+    }
+}
+
+fn whole(value: &serde_json::Value) -> Outcome {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(text),
+        Err(fault) => failed(format!("cannot write JSON: {fault}")),
+    }
+}
+
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "quire: {text}");
+}

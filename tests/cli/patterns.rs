@@ -1,0 +1,101 @@
+//! Patterns on the command line: listed, shown, and checked with the place of every fault.
+
+use crate::Place;
+
+const SOUND: &str = "id = \"mine\"\nname = \"Mine\"\n[[stages]]\nname = \"initial\"\nprompt = \"{question}\"\n[[stages]]\nname = \"ultra\"\nprompt = \"{peers}\"\n";
+
+#[test]
+fn patterns_are_listed_shown_and_checked() {
+    let place = Place::new();
+    let listed = place.run(&["patterns", "list"]);
+    assert_eq!(listed.code, Some(0), "{}", listed.err);
+    for id in ["critique", "fact_check", "stakeholder"] {
+        assert!(listed.out.contains(id), "{id}: {}", listed.out);
+    }
+    assert!(!place.data().exists(), "looking makes nothing");
+    let shown = place.run(&["patterns", "show", "critique"]);
+    assert!(
+        shown.out.contains("verdict: supported | contradicted"),
+        "{}",
+        shown.out
+    );
+
+    // What is shown as JSON is sound as a file.
+    let file = place.0.join("copy.json");
+    let copy = place.run(&["patterns", "show", "critique", "--json"]).out;
+    std::fs::write(&file, copy).unwrap();
+    let checked = place.run(&["patterns", "check", "copy.json"]);
+    assert_eq!(
+        (checked.code, checked.err.as_str()),
+        (Some(0), ""),
+        "{}",
+        checked.out
+    );
+    assert!(
+        checked.out.contains("sound, id critique, 4 stages"),
+        "{}",
+        checked.out
+    );
+
+    std::fs::write(place.0.join("a.toml"), SOUND).unwrap();
+    std::fs::write(
+        place.0.join("b.toml"),
+        SOUND.replace("{question}", "{qestion}"),
+    )
+    .unwrap();
+    let checked = place.run(&["patterns", "check", "a.toml", "b.toml"]);
+    assert_eq!(checked.code, Some(1));
+    assert!(
+        checked
+            .out
+            .contains("b.toml: line 5: stages.0.prompt: unknown hole {qestion}"),
+        "{}",
+        checked.out
+    );
+    assert!(
+        checked
+            .err
+            .contains("a.toml: line 8: stages.1.prompt: asks for no ## Answer"),
+        "{}",
+        checked.err
+    );
+}
+
+#[test]
+fn the_data_folder_s_patterns_are_there_and_bad_ones_are_told() {
+    let place = Place::new();
+    let folder = place.data().join("patterns");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("mine.toml"), SOUND).unwrap();
+    std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
+    let listed = place.run(&["patterns"]);
+    assert_eq!(listed.code, Some(0));
+    assert!(
+        listed.out.contains("mine") && listed.out.contains("(from the folder)"),
+        "{}",
+        listed.out
+    );
+    assert!(
+        listed
+            .err
+            .contains("bad.toml: line 1: the quote is not closed"),
+        "{}",
+        listed.err
+    );
+    let asked = place.run(&["ask", "What is a quire?", "--pattern", "mine"]);
+    assert_eq!(asked.code, Some(0), "{}", asked.err);
+    for (words, why) in [
+        (&["patterns", "show", "nobody"][..], "no pattern \"nobody\""),
+        (&["patterns", "show"], "which pattern?"),
+        (&["patterns", "check"], "which file?"),
+        (&["patterns", "bake"], "no \"bake\""),
+        (&["patterns", "check", "nowhere.toml"], "not sound"),
+    ] {
+        let said = place.run(words);
+        assert!(
+            said.code > Some(0) && said.err.contains(why),
+            "{words:?}: {}",
+            said.err
+        );
+    }
+}
