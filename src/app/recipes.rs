@@ -264,6 +264,9 @@ fn fill(wanted: &mut Wanted, body: Body) {
     wanted.pattern = wanted.pattern.take().or(body.pattern);
     wanted.ultra_model = wanted.ultra_model.take().or(body.ultra_model);
     wanted.preset = wanted.preset.take().or(body.preset);
+    wanted.depth = wanted.depth.or(body.depth);
+    wanted.agreement = wanted.agreement.or(body.stop_when_agreed);
+    wanted.samples = wanted.samples.or(body.samples);
     wanted.budget_usd = wanted.budget_usd.or(body.budget_usd);
     if wanted.models.is_empty() {
         wanted.models = body.models;
@@ -284,6 +287,7 @@ fn checked(name: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::analysis::Depth;
 
     fn warm(temperature: f64) -> Parameters {
         Parameters {
@@ -305,11 +309,18 @@ mod tests {
             model_parameters: [("a".to_owned(), warm(0.2))].into(),
             preset: Some("precise".into()),
             budget_usd: Some(1.0),
+            depth: Some(Depth::Full),
+            stop_when_agreed: Some(0.9),
+            samples: Some(4),
         };
         let mut empty = Wanted::default();
         fill(&mut empty, body());
         assert_eq!(empty.pattern.as_deref(), Some("critique"));
         assert_eq!((empty.models.len(), empty.budget_usd), (2, Some(1.0)));
+        assert_eq!(
+            (empty.depth, empty.agreement, empty.samples),
+            (Some(Depth::Full), Some(0.9), Some(4))
+        );
         assert_eq!(empty.parameters, body().parameters);
         assert_eq!(empty.preset.as_deref(), Some("precise"));
 
@@ -326,6 +337,7 @@ mod tests {
             )]
             .into(),
             budget_usd: Some(2.0),
+            depth: Some(Depth::Quick),
             ..Wanted::default()
         };
         fill(&mut full, body());
@@ -337,6 +349,7 @@ mod tests {
             (full.parameters.temperature, full.parameters.max_tokens),
             (Some(0.9), Some(9))
         );
+        assert_eq!((full.depth, full.samples), (Some(Depth::Quick), Some(4)));
         let of_a = &full.model_parameters["a"];
         assert_eq!((of_a.temperature, of_a.top_p), (Some(0.2), Some(0.5)));
 

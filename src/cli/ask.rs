@@ -227,6 +227,11 @@ impl Home {
         // A name nobody can have taken before us.
         let path = std::env::temp_dir().join(format!("quire-ask-{}", random_password()?));
         let scrap = Scrap(path.clone());
+        // People's own patterns stay where they are.
+        let patterns = config.data_dir.join("patterns");
+        if config.patterns.is_none() && patterns.is_dir() {
+            config.patterns = Some(patterns);
+        }
         config.data_dir = path;
         // Nobody ever signs in with it.
         config.password_rounds = 1;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::analysis::Depth;
 use super::id::{RecipeId, UserId};
 use super::parameters::Parameters;
 use super::time::Timestamp;
@@ -33,6 +34,15 @@ pub struct Body {
     /// Name of a preset, under the parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
+    /// How much of the pattern is run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth: Option<Depth>,
+    /// First answers that agree this much, 0 to 1, spare the stages before the synthesis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_when_agreed: Option<f64>,
+    /// How often one model is asked in the arrangement `self`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
     /// In dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<f64>,

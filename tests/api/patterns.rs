@@ -4,6 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::support::Server;
+use crate::support::provider::{Provider, on};
+use crate::support::script::{saying, server};
 
 const HEADINGS: [&str; 5] = [
     "## Answer",
@@ -208,4 +210,54 @@ fn a_folder_of_patterns_is_read_at_the_start() {
     let asked = json!({ "prompt": "What is a quire?", "pattern": "from-a-file" });
     assert_eq!(anyone.post("/api/analyze", asked).status, 200);
     std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+#[test]
+fn the_arrangements_run_by_their_patterns() {
+    let provider = Provider::script([
+        on("a").sse(&saying("Eight fit.\nAnswer: B")),
+        on("b").sse(&saying("**Answer:** b) eight")),
+        on("c").sse(&saying("Answer: A")),
+        on("x").sse(&saying("It is 4 mm thick.")),
+        on("y").sse(&saying("It is 4 mm thick.")),
+        on("x").sse(&saying("It is 4 mm thick.")),
+        on("y").sse(&saying("It is not 4 mm but 9 mm thick.")),
+        on("w").sse(&saying("## Answer\nThe drafts differ.")),
+        on("s").times(3).sse(&saying("It is thin.")),
+        on("s").sse(&saying("## Answer\nThin.")),
+        on("q").sse(&saying("Alone.")),
+    ]);
+    let server = server(&provider, &[("CACHE_TTL", "0")]);
+    let mut ada = server.user("ada@example.org");
+    let mut run = |pattern: &str, prompt: &str, models: &[&str], writer: &str| {
+        let asked = json!({ "prompt": prompt, "pattern": pattern, "models": models, "ultra_model": writer });
+        let answer = ada.post("/api/analyze", asked);
+        assert_eq!(answer.status, 200, "{pattern}: {}", answer.text());
+        let answer = answer.json();
+        answer["ultra_response"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let question = "How many leaves?\nA) four\nB) eight";
+    let vote = run("vote", question, &["p/a", "p/b", "p/c"], "p/w");
+    assert!(vote.contains("**B**: 2 of 3 votes"), "{vote}");
+    let question = "How thick is the paper?";
+    let agreed = run("cascade", question, &["p/x", "p/y"], "p/w");
+    assert_eq!(agreed, "It is 4 mm thick.");
+    let escalated = run("cascade", question, &["p/x", "p/y"], "p/w");
+    assert!(escalated.contains("The drafts differ."), "{escalated}");
+    let own = run("self", question, &["p/s"], "p/s");
+    assert!(own.contains("Thin."), "{own}");
+    assert_eq!(run("single", question, &["p/q"], "p/q"), "Alone.");
+    // What was asked is what the files say.
+    let asked = provider.asked();
+    let said = |words: &str| asked.iter().any(|request| request.body.to_string().contains(words));
+    assert!(said(
+        "Answer: the option, number, date, name, yes, no or undecided"
+    ));
+    assert!(said(
+        "2 members drafted independently, and their drafts disagree"
+    ));
+    assert!(said("One model answered 3 times independently"));
 }

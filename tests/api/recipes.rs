@@ -6,7 +6,7 @@ use crate::support::Server;
 
 fn brief(pattern: &str) -> Value {
     json!({ "name": "My brief", "pattern": pattern, "models": ["demo/extract", "demo/sceptic"],
-        "ultra_model": "demo/merge", "parameters": { "temperature": 0.3 } })
+        "ultra_model": "demo/merge", "parameters": { "temperature": 0.3 }, "depth": "full" })
 }
 
 #[test]

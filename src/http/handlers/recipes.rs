@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::accounts::{done, private, visit};
 use crate::app::recipes::Change;
+use crate::domain::analysis::Depth;
 use crate::domain::parameters::Parameters;
 use crate::domain::recipe::{Body, Recipe};
 use crate::domain::user::Caller;
@@ -30,6 +31,9 @@ struct RecipeBody {
     parameters: Option<Parameters>,
     model_parameters: Option<BTreeMap<String, Parameters>>,
     preset: Option<String>,
+    depth: Option<Depth>,
+    stop_when_agreed: Option<f64>,
+    samples: Option<u32>,
     budget_usd: Option<f64>,
 }
 
@@ -50,6 +54,9 @@ impl RecipeBody {
                 parameters: self.parameters.unwrap_or(known.parameters),
                 model_parameters: self.model_parameters.unwrap_or(known.model_parameters),
                 preset: text(self.preset, known.preset),
+                depth: self.depth.or(known.depth),
+                stop_when_agreed: self.stop_when_agreed.or(known.stop_when_agreed),
+                samples: self.samples.or(known.samples),
                 budget_usd: self.budget_usd.or(known.budget_usd),
             }),
         }
@@ -63,6 +70,7 @@ fn shape(recipe: &Recipe, caller: &Caller) -> Value {
         "own": recipe.owner == caller.user, "created_at": recipe.created, "saved_at": recipe.saved,
         "pattern": body.pattern, "models": body.models, "ultra_model": body.ultra_model,
         "parameters": body.parameters, "model_parameters": body.model_parameters, "preset": body.preset,
+        "depth": body.depth, "stop_when_agreed": body.stop_when_agreed, "samples": body.samples,
         "budget_usd": body.budget_usd,
     })
 }
