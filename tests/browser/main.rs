@@ -3,6 +3,7 @@
 //! unless BROWSER=1 says that there has to be one.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod compare;
 mod driver;
 mod pages;
 mod server;

@@ -5,6 +5,7 @@ import { announce, button, el, fill } from "../dom.js";
 import { follow, startHere } from "../events.js";
 import { sentence } from "../format.js";
 import { recall, remember, user } from "../state.js";
+import { CompareButton, Offer, SingleButton } from "../parts/compare.js";
 import { ExportButtons, LocalExportButtons } from "../parts/exports.js";
 import { AnalysisResults } from "../parts/results.js";
 import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
@@ -204,12 +205,17 @@ function finish(run, data, context, show) {
     remember("draft", null, sessionStorage);
     context.go("/analyze");
   } } });
+  const comparable = user.get() && run.single && run.status === "completed" && run.stages.length > 1;
   show(
+    comparable && run.offered && Offer(run, data.models),
     run.status !== "completed" && run.stages.length === 0 && Alert({ message: run.problem || `the analysis ended as ${run.status}` }),
     AnalysisResults(run, {
       models: data.models, patterns: data.patterns,
       exports: user.get() ? ExportButtons(run.id) : LocalExportButtons(run),
-      actions: [user.get() && ShareButton(run.id), again, another],
+      actions: [
+        comparable && SingleButton(run, data.models), comparable && CompareButton(run, data.models),
+        user.get() && ShareButton(run.id), again, another,
+      ],
     }));
 }
 

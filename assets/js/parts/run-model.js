@@ -5,7 +5,7 @@
 export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "", documents = [], createdAt = null }) {
   return {
     id, prompt, pattern, models, ultra, documents, createdAt,
-    status: "queued", stages: [], sources: [], totals: null, problem: "", version: 0,
+    status: "queued", stages: [], sources: [], totals: null, problem: "", version: 0, single: null, offered: false,
   };
 }
 
@@ -176,6 +176,8 @@ export function fromStored(stored) {
   });
   run.status = stored.status;
   run.problem = textOf(stored.error);
+  run.single = stored.best_single ?? null;
+  run.offered = Boolean(stored.comparison_offered);
   run.sources = stored.sources ?? results.sources ?? [];
   const stages = results.stages ?? [];
   stages.forEach((told) => {

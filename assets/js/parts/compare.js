@@ -1,0 +1,90 @@
+// The panel's answer beside the best single draft: in the open on request, or blindly with one vote. What
+// people are shown before the vote holds no name, and neither does anything on the way there.
+import { get, post } from "../api.js";
+import { button, el } from "../dom.js";
+import { money, sentence } from "../format.js";
+import { openDialog } from "./dialog.js";
+import { markdown } from "./markdown.js";
+import { nameOf } from "./member.js";
+import { toast } from "./toast.js";
+
+const SIDES = { left: "the first text", right: "the second text" };
+const PREFERRED = {
+  panel: "You preferred the panel's answer.",
+  single: "You preferred the single model's answer.",
+  tie: "You saw no difference that matters.",
+};
+
+/** The best single draft, one click away. */
+export function SingleButton(run, models) {
+  const draft = run.single;
+  return button("Best single answer", { class: "secondary", title: "What the strongest member said alone", on: { click: () => openDialog(
+    "The best single answer",
+    [
+      el("p", { class: "fine" }, `${nameOf(draft.model, models).name}${draft.cost_usd > 0 ? ` · ${money(draft.cost_usd)}` : ""} · ${sentence(draft.rule)}`),
+      el("div", { class: "prose" }, markdown(draft.text)),
+    ],
+    { kind: "wide" },
+  ) } });
+}
+
+/** A button that begins the blind comparison of this analysis. */
+export function CompareButton(run, models) {
+  return button("Compare blindly", { class: "secondary", title: "The panel's answer against the best single one, without names", on: { click: () => compare(run, models) } });
+}
+
+/** What stands above a result whose turn it is. */
+export function Offer(run, models) {
+  const node = el("p", { class: "notice offer" },
+    "Was the panel worth it? Two texts without names, one vote. ",
+    button("Compare now", { class: "link-button", on: { click: async () => {
+      if (await compare(run, models)) node.remove();
+    } } }));
+  return node;
+}
+
+// True when it has a vote, now or already.
+async function compare(run, models) {
+  const path = `/api/analyses/${encodeURIComponent(run.id)}/comparison`;
+  try {
+    let told = await post(path);
+    if (!told.reveal) {
+      const choice = await ask(run, told);
+      if (!choice) return false;
+      told = await post(`${path}/vote`, { choice });
+    }
+    await reveal(told, models);
+    return true;
+  } catch (problem) {
+    toast(sentence(problem.message), "failed");
+    return false;
+  }
+}
+
+function ask(run, told) {
+  return openDialog("Which answer is better?", [
+    el("p", { dir: "auto" }, run.prompt.length > 280 ? `${run.prompt.slice(0, 280)}…` : run.prompt),
+    el("p", { class: "fine" }, "One is the panel's answer, the other a single model's. Which is which is told after your vote; then it cannot be changed."),
+    texts(told),
+  ], { kind: "wide blind", actions: [["tie", "No difference", "secondary"], ["left", "First is better", "primary"], ["right", "Second is better", "primary"]] });
+}
+
+function texts(told) {
+  const side = (title, { text }) => el("article", { class: "compare-side", "aria-label": title },
+    el("h3", null, title),
+    el("div", { class: "prose" }, markdown(text)));
+  return el("div", { class: "compare" }, side("First", told.left), side("Second", told.right));
+}
+
+async function reveal(told, models) {
+  const { preferred, panel, single, model, panel_cost_usd: whole, single_cost_usd: alone } = told.reveal;
+  const worth = await get("/api/worth", { query: { topic: told.topic } }).catch(() => null);
+  const priced = whole > 0 && alone > 0;
+  await openDialog("What you chose", [
+    el("p", { class: "compare-choice" }, PREFERRED[preferred]),
+    el("p", null, `${sentence(`${SIDES[panel]} was the panel's`)} ${sentence(`${SIDES[single]} was ${nameOf(model, models).name} alone`)}`,
+      priced && ` The panel cost ${money(whole)}, ${(whole / alone).toFixed(1)} times the ${money(alone)} of that answer.`),
+    worth && el("p", { class: "notice" }, told.topic && el("strong", null, `${told.topic}: `), worth.overall.sentence),
+    texts(told),
+  ], { kind: "wide", actions: [["", "Done", "primary"]] });
+}

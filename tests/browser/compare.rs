@@ -1,0 +1,89 @@
+//! The panel against the best single answer: blind, one vote, then told.
+
+use serde_json::json;
+
+use crate::driver::Browser;
+use crate::pages::*;
+use crate::server::Server;
+use crate::turn;
+
+/// Asks about the one document that there is, and opens the result.
+const ASK: &str = "
+    const { documents } = await (await fetch('/api/documents')).json();
+    const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'analyze', topic: 'pumps', document_ids: [documents[0].document_id ?? documents[0].id] }) });
+    if (!response.ok) throw new Error(await response.text());
+    return (await response.json()).analysis_id;";
+
+#[test]
+fn a_result_is_compared_blindly_and_told_after_the_vote() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = Server::start_with(vec![("COMPARE_EVERY", "1".into())]);
+    for (width, height, dark) in [(1280, 900, false), (375, 720, true)] {
+        let browser = Browser::open(width, height, dark);
+        if dark {
+            sign_in(&browser, &server);
+        } else {
+            sign_up(&browser, &server);
+            browser.run(
+                UPLOAD,
+                json!([
+                    "notes.md",
+                    "# Notes\n\nThe pump delivers 40 litres a minute. It may fail below 5 degrees. The pump was made in 2019.\n"
+                ]),
+            );
+        }
+        let id = browser.run(ASK, json!([]));
+        let id = id.as_str().unwrap();
+        browser.go(&server.address(&format!("/analyze?id={id}")));
+        browser.wait(".offer");
+        browser.press("Best single answer");
+        browser.wait_text(".dialog", "The best single answer");
+        judge(&browser, axe.as_deref(), "the best single answer");
+        browser.click(".dialog-head button");
+
+        browser.press("Compare now");
+        browser.wait(".compare");
+        let shown = browser.text(".dialog");
+        assert!(shown.contains("40 litres"), "{shown}");
+        for betraying in ["Ultra", "Extract", "Passages", "members agree", "(A"] {
+            assert!(!shown.contains(betraying), "{betraying} in {shown}");
+        }
+        judge(&browser, axe.as_deref(), "a comparison");
+        browser.picture_of_window(&format!("compare-{width}"));
+        let wide = browser.value("document.documentElement.scrollWidth <= innerWidth");
+        assert_eq!(wide, json!(true), "nothing sticks out");
+        browser.press("First is better");
+        browser.wait(".compare-choice");
+        let told = flat(&browser.text(".dialog"));
+        assert!(told.contains("was the panel's"), "{told}");
+        assert!(told.contains("pumps: Unknown, about"), "{told}");
+        judge(&browser, axe.as_deref(), "what was chosen");
+        browser.picture_of_window(&format!("compared-{width}"));
+        browser.press("Done");
+        assert!(!browser.shows(".offer"), "it has a vote");
+
+        // The same again tells, and asks no more.
+        browser.press("Compare blindly");
+        browser.wait(".compare-choice");
+        assert_eq!(flat(&browser.text(".compare-choice")), choice(&told));
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+    }
+}
+
+fn choice(told: &str) -> String {
+    let start = told.find("You preferred").unwrap();
+    told[start..=start + told[start..].find('.').unwrap()].to_owned()
+}
+
+fn sign_in(browser: &Browser, server: &Server) {
+    browser.go(&server.address("/experiments"));
+    browser.wait("main h1");
+    browser.run(
+        "const response = await fetch('/api/auth/login', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ email: args[0], password: args[1] }) });
+         if (!response.ok) throw new Error(await response.text());
+         localStorage.setItem('quire.signed-in', 'true');",
+        json!([EMAIL, PASSWORD]),
+    );
+}
