@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use quire::app::patterns::folder;
 use quire::config::{self, Layers};
 use quire::crypto::jwt::{Claims, Jwt};
 use quire::domain::chat::{Answer, Brief, CallError, Delta, Message, Request, Role, Source, Task};
@@ -29,6 +30,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("jwt", jwt),
     ("settings", settings),
     ("demo", demo),
+    ("patterns", patterns),
 ];
 
 const LIMIT: usize = 1 << 16;
@@ -258,5 +260,30 @@ pub fn demo(bytes: &[u8]) {
         let answer = demo::answer(&model.id, &asked);
         assert_eq!(demo::answer(&model.id, &asked), answer);
         assert!(answer.is_ok_and(|answer| !answer.text.trim().is_empty()));
+    }
+}
+
+/// A pattern that is taken is the same when it is written down and read again, and a fault stands on a line
+/// that the text has.
+pub fn patterns(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let told = match folder::parse(&text) {
+        Ok((pattern, told)) => {
+            let again = serde_json::to_string(&pattern).expect("a pattern is JSON");
+            let again = folder::parse(&again).expect("what was taken is taken again");
+            assert_eq!(again.0, pattern);
+            told
+        }
+        Err(told) => {
+            assert!(!told.is_empty());
+            told
+        }
+    };
+    let lines = text.split('\n').count();
+    for told in told {
+        assert!(
+            told.line.is_none_or(|line| (1..=lines).contains(&line)),
+            "{told} of {lines}"
+        );
     }
 }

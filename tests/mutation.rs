@@ -123,6 +123,9 @@ fn seeds() -> Vec<Vec<u8>> {
         b"What does \"clause 7\" say about (damages OR costs)?".to_vec(),
         b"PORT = 8080\nHOST=\"127.0.0.1\" # here\nCORS_ORIGINS = https://a.example, https://b.example\n".to_vec(),
         br#"[{"id":"local","kind":"openai","base_url":"http://127.0.0.1:1/v1","models":["a"],"concurrency":2}]"#.to_vec(),
+        b"id = \"mine\"\nname = 'Mine'\npanel = [1, 0x2]\n[[stages]]\nname = \"initial\"\nprompt = \"\"\"\n{question}\\\n \"\"\"\n[[stages]]\nname = \"ultra\"\nprompt = '''{peers}'''\n".to_vec(),
+        br#"{"id":"mine","name":"Mine","panel":[1,2],"stages":[{"name":"initial","prompt":"{question}"},
+{"name":"ultra","who":"synthesiser","prompt":"{peers}"}]}"#.to_vec(),
         br#"{"error":{"message":"Rate limit","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#.to_vec(),
     ];
     for folder in ["streams", "documents"] {
@@ -227,4 +230,9 @@ fn every_check_has_its_fuzz_target_and_its_test() {
             "no test feeds {name}"
         );
     }
+}
+
+#[test]
+fn patterns() {
+    feed("patterns");
 }

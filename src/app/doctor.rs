@@ -1,4 +1,4 @@
-//! What is well with an installation and what is not: folder, room, secret, database, providers.
+//! What is well with an installation and what is not: folder, room, secret, database, patterns, providers.
 //! Repairs nothing; opening the database may make or migrate it, as a start would.
 
 use std::io::{self, Write as _};
@@ -6,8 +6,10 @@ use std::path::Path;
 
 use super::folder as data_folder;
 use super::models;
+use super::patterns;
 use crate::config::Config;
 use crate::crypto::secret;
+use crate::domain::pattern::kept::Origin;
 use crate::llm::Llm;
 use crate::store::{self, Settings, Store};
 
@@ -60,6 +62,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     }
     findings.push(the_secret(config));
     findings.extend(database(config).await);
+    findings.extend(own_patterns(config));
     findings.extend(providers(config).await);
     findings
 }
@@ -157,6 +160,32 @@ async fn database(config: &Config) -> Vec<Finding> {
         ),
         Err(error) => finding("database", State::Broken, error.to_string()),
     });
+    findings
+}
+
+/// Those in the folder; the program's own are tested when it is built.
+fn own_patterns(config: &Config) -> Vec<Finding> {
+    let (all, faults) = match patterns::house(config) {
+        Ok(read) => read,
+        Err(error) => return vec![finding("patterns", State::Broken, error.to_string())],
+    };
+    let read = all.iter().filter(|kept| kept.origin == Origin::Folder);
+    let mut findings: Vec<Finding> = faults
+        .into_iter()
+        .map(|fault| finding("patterns", State::Doubtful, format!("left out: {fault}")))
+        .collect();
+    match read.count() {
+        0 => {}
+        1 => findings.push(finding(
+            "patterns",
+            State::Well,
+            "one is read from the folder",
+        )),
+        more => {
+            let text = format!("{more} are read from the folder");
+            findings.push(finding("patterns", State::Well, text));
+        }
+    }
     findings
 }
 

@@ -66,7 +66,7 @@ pub fn user_message(template: &str, holes: &Holes) -> Message {
             "reviews" if holes.brief.task == Task::Revise => {
                 lettered(&holes.brief.peers, holes.nonce)
             }
-            "reviews" => lettered(&holes.brief.reviews, holes.nonce),
+            "reviews" => critiques(&holes.brief.reviews, holes.nonce),
             "members" => holes.members.to_string(),
             _ => return None,
         })
@@ -81,14 +81,21 @@ pub fn user_message(template: &str, holes: &Holes) -> Message {
     let mut text = lines.join("\n");
     // A template for revised texts knows nothing of critiques that nobody has followed yet.
     if !holes.brief.reviews.is_empty() && !template.contains("{reviews}") {
-        text.push_str(CRITIQUES);
-        text.push_str(&lettered(&holes.brief.reviews, holes.nonce));
+        text.push_str("\n\n");
+        text.push_str(&critiques(&holes.brief.reviews, holes.nonce));
     }
     Message::new(Role::User, text)
 }
 
-const CRITIQUES: &str = "\n\nThe members have criticised each other's texts, and nobody has revised anything yet. \
+const CRITIQUES: &str = "The members have criticised each other's texts, and nobody has revised anything yet. \
     Follow a critique only where its evidence holds. Their critiques, under the letters of those who wrote them:\n";
+
+fn critiques(reviews: &[Peer], nonce: &str) -> String {
+    match reviews {
+        [] => String::new(),
+        reviews => format!("{CRITIQUES}{}", lettered(reviews, nonce)),
+    }
+}
 
 /// The names a template may use; a pattern with another one is refused when it is loaded.
 pub const HOLES: &[&str] = &[
@@ -284,6 +291,27 @@ mod tests {
             message("{peers}", &brief),
             "----- text B N0 -----\n{question}\n----- end of text B N0 -----"
         );
+    }
+
+    #[test]
+    fn critiques_that_nobody_has_followed_stand_where_the_template_wants_them() {
+        let brief = Brief {
+            task: Task::Synthesise,
+            reviews: vec![Peer {
+                letter: 'A',
+                text: "Wrong.".into(),
+            }],
+            ..Brief::default()
+        };
+        for (template, before) in [
+            ("x\n{reviews}\nend", "x\nThe members"),
+            ("x", "x\n\nThe members"),
+        ] {
+            let text = message(template, &brief);
+            assert!(text.starts_with(before), "{text}");
+            assert_eq!(text.matches("Wrong.").count(), 1, "{text}");
+        }
+        assert_eq!(message("x\n{reviews}\nend", &Brief::default()), "x\nend");
     }
 
     #[test]

@@ -252,7 +252,11 @@ fn the_arrangements_run_by_their_patterns() {
     assert_eq!(run("single", question, &["p/q"], "p/q"), "Alone.");
     // What was asked is what the files say.
     let asked = provider.asked();
-    let said = |words: &str| asked.iter().any(|request| request.body.to_string().contains(words));
+    let said = |words: &str| {
+        asked
+            .iter()
+            .any(|request| request.body.to_string().contains(words))
+    };
     assert!(said(
         "Answer: the option, number, date, name, yes, no or undecided"
     ));

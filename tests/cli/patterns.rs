@@ -99,3 +99,16 @@ fn the_data_folder_s_patterns_are_there_and_bad_ones_are_told() {
         );
     }
 }
+
+#[test]
+fn the_doctor_says_which_patterns_are_left_out() {
+    let place = Place::new();
+    let folder = place.data().join("patterns");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("mine.toml"), SOUND).unwrap();
+    std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
+    let said = place.run(&["doctor"]);
+    let text = format!("{}{}", said.out, said.err);
+    assert!(text.contains("one is read from the folder"), "{text}");
+    assert!(text.contains("bad.toml: line 1"), "{text}");
+}
