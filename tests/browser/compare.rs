@@ -15,6 +15,13 @@ const ASK: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
+const OFTEN: &str =
+    "[...document.querySelectorAll('select')].find((one) => one.options[1]?.text === 'Never')";
+const NEVER: &str = "const often = [...document.querySelectorAll('select')].find((one) => one.options[1]?.text === 'Never');
+    often.value = '0'; often.dispatchEvent(new Event('change'));";
+const EVERY_TIME: &str = "const often = [...document.querySelectorAll('select')].find((one) => one.options[1]?.text === 'Never');
+    often.value = '1'; often.dispatchEvent(new Event('change'));";
+
 #[test]
 fn a_result_is_compared_blindly_and_told_after_the_vote() {
     let Some(_turn) = turn() else { return };
@@ -68,6 +75,23 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         browser.press("Compare blindly");
         browser.wait(".compare-choice");
         assert_eq!(flat(&browser.text(".compare-choice")), choice(&told));
+        browser.press("Done");
+
+        browser.go(&server.address("/settings"));
+        browser.wait("table");
+        let row = flat(&browser.text("table"));
+        let votes = if dark { "pumps 2" } else { "pumps 1" };
+        assert!(row.contains(votes) && row.contains("more needed"), "{row}");
+        judge(&browser, axe.as_deref(), "whether the panel pays");
+        browser.picture(&format!("worth-{width}"));
+        browser.run(NEVER, json!([]));
+        browser.wait_text("#toasts", "Saved");
+        browser.reload();
+        browser.wait("table");
+        let kept = browser.value(&format!("{OFTEN}.value"));
+        assert_eq!(kept, json!("0"));
+        browser.run(EVERY_TIME, json!([]));
+        browser.wait_text("#toasts", "Saved");
         assert_eq!(browser.complaints(), Vec::<String>::new());
     }
 }

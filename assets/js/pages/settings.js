@@ -8,16 +8,20 @@ import { confirm } from "../parts/dialog.js";
 import { Choice, Field } from "../parts/field.js";
 import { Alert } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
+import { Worth } from "../parts/worth.js";
 
 export async function load(_params, signal) {
-  const told = await get("/api/users/me/api-keys", { signal });
-  return { me: user.get(), keys: Array.isArray(told) ? told : told.api_keys ?? told.keys ?? [] };
+  const [told, worth] = await Promise.all([
+    get("/api/users/me/api-keys", { signal }),
+    get("/api/worth", { signal }),
+  ]);
+  return { me: user.get(), keys: Array.isArray(told) ? told : told.api_keys ?? told.keys ?? [], worth };
 }
 
-export function view({ me, keys }, { signal }) {
+export function view({ me, keys, worth }, { signal }) {
   return el("section", { class: "page settings-page" },
     el("header", { class: "page-head" }, el("h1", null, "Settings")),
-    Profile(me), Look(), Password(me), Keys(keys, signal));
+    Profile(me), Look(), section("Does the panel pay?", null, Worth(worth)), Password(me), Keys(keys, signal));
 }
 
 function section(title, lead, ...content) {

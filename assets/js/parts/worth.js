@@ -1,0 +1,57 @@
+// Does the panel pay? What one's own blind votes show, by topic, and how often to be asked for one.
+import { put } from "../api.js";
+import { el } from "../dom.js";
+import { count, sentence } from "../format.js";
+import { Choice } from "./field.js";
+import { toast } from "./toast.js";
+
+const VERDICTS = {
+  pays: "preferred",
+  does_not_pay: "does not pay",
+  no_difference: "no difference worth a price",
+  unknown: "unknown",
+};
+
+const OFTEN = [["default", "As this installation says"], ["0", "Never"], ["1", "Every time"], ["3", "About one time in 3"], ["10", "About one time in 10"], ["30", "About one time in 30"]];
+
+/** The report of `GET /api/worth` and the choice, as elements. */
+export function Worth(told) {
+  return [
+    el("p", { class: "notice" }, told.overall.sentence),
+    told.topics.length > 0 && table(told.topics),
+    often(told).node,
+  ];
+}
+
+function table(topics) {
+  const cell = (text) => el("td", null, text);
+  const row = (topic) => el("tr", null,
+    el("th", { scope: "row" }, topic.topic || "no topic"),
+    cell(count(topic.votes)),
+    cell(topic.votes > 0 ? `${percent(topic.win_rate)} (${percent(topic.interval[0])}\u00a0to\u00a0${percent(topic.interval[1])})` : "none"),
+    cell(topic.cost_multiple === null ? "not known" : `${topic.cost_multiple.toFixed(1)} times`),
+    cell(VERDICTS[topic.verdict] + (topic.votes_needed === null ? "" : `, ${count(topic.votes_needed)} more needed`)),
+    cell(`${count(topic.helpful)} of ${count(topic.helpful + topic.not_helpful)}`));
+  const head = ["Topic", "Blind votes", "Panel won", "Its price", "Verdict", "Said to help"];
+  return el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Votes by topic" },
+    el("table", null,
+      el("thead", null, el("tr", null, head.map((name) => el("th", { scope: "col" }, name)))),
+      el("tbody", null, topics.map(row))));
+}
+
+function percent(part) {
+  return `${Math.round(part * 100)}\u00a0%`;
+}
+
+function often(told) {
+  const value = told.compare_every_own ? String(told.compare_every) : "default";
+  const options = OFTEN.some(([known]) => known === value) ? OFTEN : [...OFTEN, [value, `About one time in ${value}`]];
+  return Choice("Offer a blind comparison", { value, on: { change: async ({ target }) => {
+    try {
+      await put("/api/worth", { compare_every: target.value === "default" ? null : Number(target.value) });
+      toast("Saved.");
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  } } }, options, "Beside a result, the panel's answer and the best single one without names. More votes make the verdict surer.");
+}
