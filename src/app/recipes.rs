@@ -161,10 +161,14 @@ impl Recipes<'_> {
         Ok(written.await?)
     }
 
-    /// Fills what a request does not say itself.
-    pub(super) async fn fill(&self, caller: Option<&Caller>, wanted: &mut Wanted) -> Result<()> {
+    /// Fills what a request does not say itself, and says by which version of which recipe.
+    pub(super) async fn fill(
+        &self,
+        caller: Option<&Caller>,
+        wanted: &mut Wanted,
+    ) -> Result<Option<String>> {
         let Some(reference) = wanted.recipe.take() else {
-            return Ok(());
+            return Ok(None);
         };
         let caller = caller.ok_or_else(Error::sign_in)?;
         let found = self.find(&caller.user, &reference).await;
@@ -180,7 +184,7 @@ impl Recipes<'_> {
             _ => error,
         })?;
         fill(wanted, recipe.body);
-        Ok(())
+        Ok(Some(format!("{}@{}", recipe.name, recipe.version)))
     }
 
     async fn save_over(

@@ -109,6 +109,9 @@ pub struct NewAnalysis {
     /// The analysis that this one repeats with a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<AnalysisId>,
+    /// The recipe that filled in what was not said, and its version: `brief@3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
 }
 
 fn whole() -> Depth {

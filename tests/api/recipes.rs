@@ -26,6 +26,8 @@ fn a_recipe_fills_what_the_request_does_not_say() {
         assert_eq!(answer.status, 200, "{reference}: {}", answer.text());
         let metadata = &answer.json()["metadata"];
         assert_eq!(metadata["pattern"], "gut");
+        assert_eq!(metadata["recipe"], "My brief@1");
+        assert_eq!(metadata["depth"], "full");
         assert_eq!(
             metadata["models_used"],
             json!(["demo/extract", "demo/sceptic"])

@@ -75,7 +75,7 @@ impl Analyses<'_> {
         mut wanted: Wanted,
     ) -> Result<NewAnalysis> {
         // Boxed, because a recipe is checked as a request when it is saved, and the two would contain each other.
-        Box::pin(self.0.recipes().fill(caller, &mut wanted)).await?;
+        let recipe = Box::pin(self.0.recipes().fill(caller, &mut wanted)).await?;
         let mut faults = Vec::new();
         check_prompt(&wanted.prompt, &mut faults);
         let user = caller.map(|caller| &caller.user);
@@ -130,6 +130,7 @@ impl Analyses<'_> {
             agreement: wanted.agreement,
             samples: wanted.samples,
             parent: wanted.parent,
+            recipe,
         };
         match caller {
             Some(caller) => self.check_ownership(caller, &new).await?,

@@ -114,7 +114,7 @@ pub fn result(report: &Report, form: Form) -> Value {
             "ultra_model": written_by(report), "parameters": analysis.request.parameters, "cached": cached,
             "document_ids": analysis.request.documents, "arrangement": analysis.plan.arrangement.as_str(),
             "depth": analysis.request.depth, "stop_when_agreed": analysis.plan.agreement,
-            "repeats": analysis.request.parent,
+            "repeats": analysis.request.parent, "recipe": analysis.request.recipe,
         },
     })
 }

@@ -43,6 +43,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             agreement: None,
             samples: None,
             parent: None,
+            recipe: Some("brief@3".into()),
         },
         plan: Plan {
             pattern: "confidence".into(),
