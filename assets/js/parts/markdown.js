@@ -81,7 +81,8 @@ function block(lines, at, text, depth) {
   const fence = /^\s*(`{3,}|~{3,})\s*([\w+#.-]*)/.exec(line);
   if (fence) return code(lines, at, fence);
   const heading = HEADING.exec(line);
-  if (heading) return [title(heading, text), at + 1];
+  // While a text streams, a heading may not have its words yet.
+  if (heading) return [heading[2] ? title(heading, text) : null, at + 1];
   if (/^ {0,3}([-*_])(\s*\1){2,}\s*$/.test(line)) return [el("hr"), at + 1];
   if (depth < DEEPEST && /^ {0,3}>/.test(line)) return quote(lines, at, text, depth);
   if (depth < DEEPEST && marker(line)) return list(lines, at, text, depth);
