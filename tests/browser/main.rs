@@ -164,8 +164,8 @@ fn see_the_results(browser: &Browser) {
     assert_eq!(browser.count(".members .member-card"), 3);
     assert_eq!(
         browser.count(".stage-button"),
-        3,
-        "three stages before the synthesis"
+        2,
+        "two stages before the synthesis: the depth is standard"
     );
     browser.picture("side-by-side");
 
