@@ -31,6 +31,19 @@ const COLUMNS: &[&str] = &["members", "letters", "level"];
 /// Remarks that our prompts ask for.
 const REMARKS: &[&str] = &["(not in the passages)"];
 
+/// Words behind which a letter is a choice of the question.
+const CHOICES: &[&str] = &[
+    "option",
+    "choice",
+    "answer",
+    "variant",
+    "plan",
+    "case",
+    "alternative",
+    "antwort",
+    "variante",
+];
+
 /// The text as both sides are shown. Letters of the panel's members are taken away, unless the question
 /// itself speaks of letters: then they are its choices.
 pub fn plain(text: &str, question: &str, members: usize) -> String {
@@ -125,15 +138,20 @@ fn without_panel_tables<'a>(lines: &[&'a str]) -> Vec<&'a str> {
     kept
 }
 
-/// Whether a text speaks of "(A)", "B)" or "option C" itself.
-fn names_letters(text: &str, members: usize) -> bool {
-    let words = text.split(|c: char| !c.is_alphanumeric());
-    // "A" is a word of its own in English, at least at the beginning of a sentence.
-    words
-        .filter(|word| !matches!(*word, "A" | "I"))
-        .any(|word| letters_of(word, members))
-        || text.contains("(A)")
-        || text.contains("A)")
+/// Whether a question offers choices under letters: "(A) ink", "A. ink" on a line of its own, "option B".
+fn names_letters(question: &str, members: usize) -> bool {
+    let mut before = "";
+    question.lines().any(|line| {
+        line.split_whitespace().enumerate().any(|(place, word)| {
+            let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+            let choice = letters_of(bare, members)
+                && (word.contains(')')
+                    || (place == 0 && word.ends_with(['.', ':']))
+                    || CHOICES.contains(&before.to_lowercase().as_str()));
+            before = bare;
+            choice
+        })
+    })
 }
 
 /// One of the panel's letters, with the number of a critique or without.
@@ -232,12 +250,17 @@ mod tests {
     fn the_letters_of_a_question_stay() {
         for question in [
             "Which one: (A) ink, (B) tea?",
-            "Is it A) or B)?",
+            "Is it a) tea or B) ink?",
             "Is option B right?",
+            "Choose:\nA. ink\nB. tea",
         ] {
             assert_eq!(plain("It is (B).", question, 3), "It is (B).", "{question}");
         }
-        for question in ["A question: what is it?", "Is vitamin D good?", "May I?"] {
+        for question in [
+            "A question: what is it (in the USA)?",
+            "Is vitamin C good?",
+            "May I?",
+        ] {
             assert_eq!(
                 plain("It is so (B).", question, 3),
                 "It is so.",
