@@ -23,7 +23,7 @@ function messageOf(status, body) {
 }
 
 function fieldOf(loc) {
-  return (loc ?? []).filter((part) => part !== "body").join(".");
+  return (loc ?? []).filter((part) => part !== "body").join(".").replaceAll("_", " ");
 }
 
 /** Calls a path. Options: `body` (sent as JSON), `query`, `signal`, `raw` (gives the Response). */

@@ -9,6 +9,7 @@ use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::id::{ProviderId, UserId};
 use crate::domain::provider::{StoredProvider, is_name, key_end};
 use crate::domain::user::Caller;
+pub use crate::llm::WellKnown;
 use crate::llm::{self, Llm, Source};
 use crate::log;
 use crate::store::{Store, audit, providers};
@@ -127,6 +128,21 @@ impl Providers<'_> {
         let owner = scope.owner().cloned();
         let found = move |db: &crate::store::Reader| providers::list_of(db, owner.as_ref());
         Ok(self.store.read(found).await?)
+    }
+
+    /// Whether providers at addresses that no vendor has may be added.
+    pub fn takes_addresses(&self, scope: &Scope) -> bool {
+        self.open_addresses || scope.owner().is_none()
+    }
+
+    /// The well-known providers that may be added by their names.
+    pub fn known(&self, scope: &Scope) -> Vec<WellKnown> {
+        let all = llm::known_providers();
+        if self.takes_addresses(scope) {
+            return all.collect();
+        }
+        all.filter(|known| !known.is_local && known.base_url.is_some())
+            .collect()
     }
 
     /// Adds one, if it answers. What came of trying it is a sentence for the person.
@@ -320,12 +336,10 @@ impl Providers<'_> {
                 "is needed: no well-known provider has this name",
             ));
         }
-        if scope.owner().is_some() {
-            let at_home = llm::is_local(&provider.name) && provider.base_url.is_none();
-            if (provider.base_url.is_some() || at_home) && !self.open_addresses {
-                let why = "only admins may add providers at an address of their own here";
-                return Err(fault("base_url", why));
-            }
+        let at_home = llm::is_local(&provider.name) && provider.base_url.is_none();
+        if (provider.base_url.is_some() || at_home) && !self.takes_addresses(scope) {
+            let why = "only admins may add providers at an address of their own here";
+            return Err(fault("base_url", why));
         }
         if let Some(models) = &wanted.models {
             let sound = |name: &String| {
@@ -369,7 +383,7 @@ impl Providers<'_> {
             models: stored.models.clone(),
             concurrency: stored.concurrency,
             owner: stored.user.clone(),
-            public_only: stored.user.is_some() && stored.base_url.is_some(),
+            public_only: stored.user.is_some(),
         }
     }
 }

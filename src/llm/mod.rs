@@ -37,7 +37,7 @@ use catalogue::Known;
 pub use discover::find_local;
 pub use offer::ProviderState;
 use outlet::Outlet;
-pub use provider::{Provider, is_local, known_base_url, known_kind};
+pub use provider::{Provider, WellKnown, is_local, known_base_url, known_kind, known_providers};
 use registry::{Entry, Registry};
 pub use registry::{LastFailure, Source};
 pub use threads::Running;

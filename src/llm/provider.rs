@@ -155,6 +155,32 @@ const TABLE: &[Row] = &[
     local("vllm", "http://127.0.0.1:8000/v1", Kind::OpenAi),
 ];
 
+/// What there is to say of a well-known provider to whoever chooses one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WellKnown {
+    /// Its id.
+    pub name: &'static str,
+    /// What it speaks.
+    pub kind: Kind,
+    /// Where it listens; absent where every customer has an address of their own.
+    pub base_url: Option<&'static str>,
+    /// It answers nobody without a key.
+    pub needs_key: bool,
+    /// It runs on the machine of whoever asks it.
+    pub is_local: bool,
+}
+
+/// All well-known providers.
+pub fn known_providers() -> impl Iterator<Item = WellKnown> {
+    TABLE.iter().map(|row| WellKnown {
+        name: row.id,
+        kind: row.kind,
+        base_url: Some(row.base_url).filter(|url| !url.is_empty()),
+        needs_key: row.needs_key,
+        is_local: row.is_local,
+    })
+}
+
 fn known(id: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.id == id)
 }

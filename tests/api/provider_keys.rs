@@ -238,8 +238,24 @@ fn an_address_of_one_s_own_must_be_allowed_and_public() {
     // Neither at home on this machine, which is the server's.
     ada.post(OWN, json!({ "name": "ollama" }))
         .refused(422, "VALIDATION_ERROR");
+    let told = ada.get(OWN).json();
+    assert_eq!(told["takes_addresses"], false);
+    let names = |told: &Value| {
+        let known = told["known"].as_array().unwrap().iter();
+        known.map(|known| known["name"].clone()).collect::<Vec<_>>()
+    };
+    assert!(names(&told).contains(&json!("openai")));
+    assert!(!names(&told).contains(&json!("ollama")), "{told}");
     let open = Server::with(&[("ALLOW_USER_BASE_URLS", "true")]);
     let mut ada = open.user("ada@example.org");
+    assert!(names(&ada.get(OWN).json()).contains(&json!("azure")));
+    // A well-known name at its usual address on this machine is no way in either.
+    for name in ["ollama", "lmstudio", "llamacpp", "vllm"] {
+        let refusal = ada
+            .post(OWN, json!({ "name": name }))
+            .refused(422, "VALIDATION_ERROR");
+        assert!(refusal.to_string().contains("private network"), "{refusal}");
+    }
     for url in [
         "http://127.0.0.1:9/v1",
         "http://localhost:9/v1",

@@ -6,6 +6,7 @@
 mod compare;
 mod driver;
 mod pages;
+mod providers;
 mod server;
 
 use std::sync::{Mutex, MutexGuard};

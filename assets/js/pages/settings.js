@@ -7,21 +7,32 @@ import { CopyButton } from "../parts/copy.js";
 import { confirm } from "../parts/dialog.js";
 import { Choice, Field } from "../parts/field.js";
 import { Alert } from "../parts/states.js";
+import { Providers } from "../parts/providers.js";
 import { toast } from "../parts/toast.js";
+import { UsageTable } from "../parts/usage-table.js";
 import { Worth } from "../parts/worth.js";
 
 export async function load(_params, signal) {
-  const [told, worth] = await Promise.all([
-    get("/api/users/me/api-keys", { signal }),
+  const [told, providers, status, usage, worth] = await Promise.all([
+    get("/api/users/me/api-keys", { signal }), get("/api/users/me/providers", { signal }),
+    get("/api/llm/status", { signal }), get("/api/usage", { query: { group: "model" }, signal }),
     get("/api/worth", { signal }),
   ]);
-  return { me: user.get(), keys: Array.isArray(told) ? told : told.api_keys ?? told.keys ?? [], worth };
+  const keys = Array.isArray(told) ? told : told.api_keys ?? told.keys ?? [];
+  return { me: user.get(), keys, providers, states: status.providers, usage, worth };
 }
 
-export function view({ me, keys, worth }, { signal }) {
+export function view({ me, keys, providers, states, usage, worth }, { signal }) {
   return el("section", { class: "page settings-page" },
     el("header", { class: "page-head" }, el("h1", null, "Settings")),
-    Profile(me), Look(), section("Does the panel pay?", null, Worth(worth)), Password(me), Keys(keys, signal));
+    Profile(me), Look(),
+    section("Usage and budget", null, UsageTable(usage)),
+    section("Does the panel pay?", null, Worth(worth)),
+    Providers({
+      path: "/api/users/me/providers", told: providers, states, signal, title: "Your providers",
+      lead: "With a key of your own, its models are asked on your account and count against nobody else's budget.",
+    }),
+    Password(me), Keys(keys, signal));
 }
 
 function section(title, lead, ...content) {

@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 
 use super::accounts::{done, private, visit};
 use crate::app::fallbacks::Chains;
-use crate::app::providers::{Scope, Wanted};
+use crate::app::providers::{Scope, Wanted, WellKnown};
 use crate::domain::provider::StoredProvider;
 use crate::domain::user::Caller;
 use crate::http::cx::Cx;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::who::Admin;
+use crate::wire;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -64,16 +65,26 @@ fn shape(provider: &StoredProvider) -> Value {
     })
 }
 
+fn choice(known: &WellKnown) -> Value {
+    json!({
+        "name": known.name, "kind": known.kind.as_str(), "base_url": known.base_url,
+        "needs_key": known.needs_key, "local": known.is_local,
+    })
+}
+
 fn house(admin: &Admin) -> Scope {
     Scope::House(Some(admin.caller().user.clone()))
 }
 
 async fn list(cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
-    let found = cx.app.providers().list(&scope).await?;
+    let providers = cx.app.providers();
+    let found = providers.list(&scope).await?;
     let shown: Vec<Value> = found.iter().map(shape).collect();
-    Ok(private(Reply::json(
-        &json!({ "providers": shown, "next_cursor": null }),
-    )))
+    let known: Vec<Value> = providers.known(&scope).iter().map(choice).collect();
+    Ok(private(Reply::json(&json!({
+        "providers": shown, "next_cursor": null, "known": known, "kinds": wire::Kind::ALL.map(wire::Kind::as_str),
+        "takes_addresses": providers.takes_addresses(&scope),
+    }))))
 }
 
 async fn add(mut cx: Cx, scope: Scope) -> Result<Reply, ApiError> {

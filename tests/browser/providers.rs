@@ -1,0 +1,128 @@
+//! Providers, fallbacks and budgets in the pages: what an admin does, and what everybody may do.
+
+use serde_json::json;
+
+use crate::driver::Browser;
+use crate::pages::{axe, judge, sign_up};
+use crate::server::{Server, refusing_provider};
+use crate::turn;
+
+fn choose(browser: &Browser, label: &str, value: &str) {
+    browser.run(
+        "const name = [...document.querySelectorAll('label')].find((label) => label.textContent === args[0]);
+         const choice = document.getElementById(name.htmlFor);
+         choice.value = args[1];
+         choice.dispatchEvent(new Event('change'));",
+        json!([label, value]),
+    );
+}
+
+// Replaces what stands there: typing would add to it.
+fn fill(browser: &Browser, label: &str, text: &str) {
+    browser.run(
+        "const name = [...document.querySelectorAll('label')].find((label) => label.textContent === args[0]);
+         document.getElementById(name.htmlFor).value = args[1];",
+        json!([label, text]),
+    );
+}
+
+#[test]
+fn an_admin_adds_a_provider_and_says_who_stands_in() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start_with(vec![
+        ("USE_MOCK", "true".into()),
+        ("DISCOVER_LOCAL", "false".into()),
+    ]);
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/admin"));
+    browser.wait_text(".provider-list", "demo");
+    browser.click(".add-provider > summary");
+    choose(&browser, "Provider", "other");
+    fill(&browser, "Name of the provider", "far");
+    fill(&browser, "Address", "http://127.0.0.1:9/v1");
+    fill(&browser, "Key", "sk-browser-12345678");
+    browser.press("Save and test");
+    browser.wait_text(".add-provider .error-alert", "nobody answers");
+    let address = format!("http://{}/v1", refusing_provider());
+    fill(&browser, "Address", &address);
+    browser.press("Save and test");
+    browser.wait_text(".provider-list", "key ends in 5678");
+    let page = browser.text("main");
+    assert!(
+        page.contains("far") && !page.contains("sk-browser"),
+        "{page}"
+    );
+    browser.picture("admin");
+
+    browser.press("Reset circuits");
+    browser.wait_text(".providers .notice", "asked again as usual");
+    fill(&browser, "One chain a line", "far/model > nobody/nothing");
+    browser.press("Save the chains");
+    browser.wait(".error-alert");
+    fill(&browser, "One chain a line", "far/model > far/other");
+    browser.press("Save the chains");
+    browser.wait_text("section[aria-label=Fallbacks]", "Saved");
+    browser.reload();
+    browser.wait("section[aria-label=Fallbacks] textarea");
+    let kept =
+        browser.value("document.querySelector('section[aria-label=Fallbacks] textarea').value");
+    assert_eq!(kept, json!("far/model > far/other"));
+
+    browser.press("Budget");
+    browser.wait(".budget-form");
+    fill(&browser, "Dollars a day", "2.5");
+    browser.press("Set the budget");
+    browser.wait_text("body", "The budget is set.");
+    browser.go(&server.address("/settings"));
+    browser.wait_text("section[aria-label='Usage and budget']", "$2.50");
+    assert!(
+        browser
+            .text("section[aria-label='Your providers']")
+            .contains("None yet")
+    );
+    browser.picture("settings");
+    judge(&browser, axe().as_deref(), "settings");
+    browser.go(&server.address("/admin"));
+    browser.wait_text(".provider-list", "far");
+    judge(&browser, axe().as_deref(), "admin");
+    browser.click("button[aria-label='Remove far']");
+    browser.wait("dialog");
+    browser.click("dialog .danger");
+    browser.wait_text("body", "The provider is removed.");
+    assert!(!browser.text(".provider-list").contains("far"));
+    // What was refused on purpose, and nothing else.
+    let complaints = browser.complaints();
+    assert!(
+        complaints.iter().all(|one| one.contains("422")),
+        "{complaints:?}"
+    );
+}
+
+#[test]
+fn a_person_brings_a_key_on_a_phone_in_the_dark() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start_with(vec![
+        ("USE_MOCK", "true".into()),
+        ("DISCOVER_LOCAL", "false".into()),
+        ("ALLOW_USER_BASE_URLS", "true".into()),
+        ("OUTBOUND_ALLOW", "127.0.0.0/8".into()),
+    ]);
+    let browser = Browser::open(375, 800, true);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/settings"));
+    browser.wait("section[aria-label='Your providers']");
+    browser.click(".add-provider > summary");
+    choose(&browser, "Provider", "other");
+    fill(&browser, "Name of the provider", "mine");
+    fill(
+        &browser,
+        "Address",
+        &format!("http://{}/v1", refusing_provider()),
+    );
+    fill(&browser, "Key", "sk-phone-87654321");
+    browser.press("Save and test");
+    browser.wait_text(".provider-list", "key ends in 4321");
+    browser.picture("settings-phone");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
