@@ -79,7 +79,7 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
 
         browser.go(&server.address("/settings"));
         browser.wait("table");
-        let row = flat(&browser.text("table"));
+        let row = flat(&browser.text("section[aria-label='Does the panel pay?'] table"));
         let votes = if dark { "pumps 2" } else { "pumps 1" };
         assert!(row.contains(votes) && row.contains("more needed"), "{row}");
         judge(&browser, axe.as_deref(), "whether the panel pays");
