@@ -81,6 +81,7 @@ fn complete(body: &str) {
         deadline: LENGTH,
         format: None,
         sample: 0,
+        is_reread: false,
     };
     black_box(stream.finish(&request).1.expect("a whole answer"));
 }

@@ -81,6 +81,7 @@ fn request(text: &str) -> Request {
         deadline: Duration::from_secs(1),
         format: None,
         sample: 0,
+        is_reread: false,
     }
 }
 

@@ -78,6 +78,8 @@ pub struct Request {
     pub deadline: Duration,
     /// The answer must be JSON of this shape; none for free text.
     pub format: Option<Format>,
+    /// The model will read the beginning of this call again in this run: worth keeping in a vendor's cache.
+    pub is_reread: bool,
     /// Which sample this is where one model is asked the same several times: each is a call of its own.
     pub sample: u32,
 }
@@ -159,12 +161,19 @@ pub struct Usage {
     /// Of `output`, spent on reasoning.
     #[serde(default)]
     pub reasoning: u64,
+    /// Of `input`, written into the vendor's prompt cache, where that has a price of its own.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub stored: u64,
     /// True when the vendor said nothing and the counts are our estimate.
     #[serde(default)]
     pub estimated: bool,
     /// What the vendor itself says that it charged, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charged: Option<MicroDollars>,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Usage {
@@ -185,6 +194,7 @@ impl Usage {
             output: self.output.saturating_add(other.output),
             cached: self.cached.saturating_add(other.cached),
             reasoning: self.reasoning.saturating_add(other.reasoning),
+            stored: self.stored.saturating_add(other.stored),
             estimated: self.estimated || other.estimated,
             charged: self.charged_with(other),
         }

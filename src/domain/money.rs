@@ -73,6 +73,11 @@ pub struct Long {
     pub cached_input: Option<f64>,
 }
 
+/// What it costs to have a token kept, on top of reading it, as a part of that: Anthropic's five minutes, the
+/// only ones that are asked for (docs.anthropic.com/en/docs/build-with-claude/prompt-caching). Vendors that
+/// keep for nothing report no such tokens.
+const STORING: f64 = 0.25;
+
 impl Price {
     /// What a call cost. `Usage::input` counts cached tokens too; they are taken out at their own price.
     pub fn cost(&self, usage: &Usage) -> MicroDollars {
@@ -84,6 +89,7 @@ impl Price {
         };
         // dollars per million tokens = micro-dollars per token
         let total = fresh as f64 * read
+            + usage.stored.min(fresh) as f64 * read * STORING
             + cached as f64 * read_again.unwrap_or(read)
             + usage.output as f64 * written;
         MicroDollars(total.ceil() as i64)
@@ -109,6 +115,11 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(price.cost(&usage), MicroDollars(600 * 2 + 200 + 800));
+        let kept = Usage {
+            stored: 200,
+            ..usage
+        };
+        assert_eq!(price.cost(&kept), MicroDollars(600 * 2 + 100 + 200 + 800));
     }
 
     #[test]

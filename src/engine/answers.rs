@@ -70,6 +70,7 @@ mod tests {
             deadline: Duration::from_secs(1),
             format: None,
             sample: 0,
+            is_reread: false,
         };
         let base = key(&ada, "http://a", &request("q", 0.1));
         assert_eq!(base, key(&ada, "http://a", &request("q", 0.1)));

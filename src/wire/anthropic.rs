@@ -7,13 +7,15 @@ use super::growing::Growing;
 use super::prompt::{Turn, budget, divide, effort};
 use super::sse::Event;
 use super::{Taste, refusal};
-use crate::domain::chat::{Finish, Request, Usage};
+use crate::domain::chat::{Finish, Request, Usage, estimate_tokens};
 use crate::domain::model::{Structured, Thinking};
 
 /// Tokens an answer may have where nobody says and the model's own limit is not known. The field is required.
 const USUAL_MOST: u64 = 8_192;
 /// More than this is only written when asked for: a long limit is a long wait for a runaway answer.
 const MOST_UNASKED: u64 = 32_000;
+/// Shorter beginnings are not kept by any of its models.
+const KEPT_FROM: u64 = 1_024;
 /// The least that thinking may be given.
 const LEAST_BUDGET: u64 = 1_024;
 
@@ -25,7 +27,15 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
     body.insert("stream".into(), json!(true));
     body.insert("messages".into(), turns.iter().map(turn).collect());
     if !system.is_empty() {
-        body.insert("system".into(), json!(system));
+        // Marked, it is kept for five minutes and read again for a tenth of the price; unmarked, never.
+        let is_kept = request.is_reread && estimate_tokens(&system) >= KEPT_FROM;
+        let system = match is_kept {
+            true => {
+                json!([{ "type": "text", "text": system, "cache_control": { "type": "ephemeral" } }])
+            }
+            false => json!(system),
+        };
+        body.insert("system".into(), system);
     }
     let mut most = max_tokens(request, taste);
     let is_forced = request.format.is_some() && shape == Structured::Tool;
@@ -225,6 +235,7 @@ fn usage(growing: &mut Growing, found: &Value) {
         input: input.unwrap_or(0).max(known.input),
         output: sum("output_tokens").unwrap_or(known.output),
         cached: cached.unwrap_or(0).max(known.cached),
+        stored: stored.max(known.stored),
         reasoning: found["output_tokens_details"]["thinking_tokens"]
             .as_u64()
             .unwrap_or(known.reasoning),

@@ -125,6 +125,7 @@ mod tests {
                 deadline: std::time::Duration::ZERO,
                 format: None,
                 sample: 0,
+                is_reread: false,
             };
             let taste = Taste {
                 efforts: efforts.iter().map(|word| (*word).to_owned()).collect(),

@@ -24,6 +24,7 @@ fn wanted(parameters: Parameters) -> Request {
         deadline: Duration::from_secs(1),
         format: None,
         sample: 0,
+        is_reread: false,
     }
 }
 

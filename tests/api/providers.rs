@@ -44,6 +44,7 @@ pub fn request(model: &str) -> Request {
         deadline: LONG,
         format: None,
         sample: 0,
+        is_reread: false,
     }
 }
 

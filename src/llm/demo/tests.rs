@@ -49,6 +49,7 @@ fn request(brief: Brief, parameters: Parameters) -> Request {
         deadline: Duration::from_secs(60),
         format: None,
         sample: 0,
+        is_reread: false,
     }
 }
 

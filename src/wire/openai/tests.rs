@@ -21,6 +21,7 @@ fn request_of(parameters: Parameters) -> Request {
         deadline: Duration::from_secs(1),
         format: None,
         sample: 0,
+        is_reread: false,
     }
 }
 

@@ -259,3 +259,17 @@ fn a_shape_is_asked_for_as_well_as_the_model_can() {
         }
     }
 }
+
+#[test]
+fn a_long_beginning_is_marked_where_it_is_read_again() {
+    let mut ask = wanted(Parameters::default());
+    ask.is_reread = true;
+    let system = |ask: &Request| sent(Kind::Anthropic, ask, &Taste::default())["system"].clone();
+    assert_eq!(system(&ask), "Be brief.", "too short to be kept");
+    ask.messages[0].text = "Be brief. ".repeat(1_000);
+    let kept = system(&ask);
+    assert_eq!(kept[0]["cache_control"], json!({ "type": "ephemeral" }));
+    assert!(kept[0]["text"].as_str().unwrap().starts_with("Be brief."));
+    ask.is_reread = false;
+    assert!(system(&ask).is_string());
+}

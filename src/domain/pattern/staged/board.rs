@@ -304,6 +304,7 @@ impl Board {
             prompt::system_message(&self.plan.sources, &self.plan.nonce, &self.plan.canary),
             user,
         ];
+        let model = asked.model.clone();
         Request {
             model: asked.model,
             messages,
@@ -312,7 +313,18 @@ impl Board {
             deadline,
             format: self.plan.format.clone().filter(|_| self.is_last()),
             sample: asked.sample,
+            is_reread: self.reads_again(&model),
         }
+    }
+
+    // The documents stand at the beginning of every call.
+    fn reads_again(&self, model: &str) -> bool {
+        let stages = self.plan.stages.iter();
+        let rounds = stages.filter(|stage| stage.who == Who::Members).count();
+        let seats = self.plan.members.iter();
+        let seats = seats.filter(|member| member.model == model).count();
+        let writes = usize::from(self.plan.synthesiser.model == model);
+        !self.plan.sources.is_empty() && rounds * seats + writes > 1
     }
 
     /// Every call that has given an answer, as it was made.

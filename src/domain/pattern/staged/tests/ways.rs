@@ -321,6 +321,37 @@ fn a_long_beginning_is_read_once_before_the_siblings_go_out() {
 }
 
 #[test]
+fn a_beginning_is_kept_for_whoever_reads_it_again() {
+    let source = Source {
+        number: 1,
+        document: "a.txt".into(),
+        page: 1,
+        text: "words".into(),
+    };
+    let asked = |plan: Plan| -> Vec<bool> {
+        let mut machine = machine(plan);
+        machine.handle(at(0), Input::Started);
+        let calls = drain(&mut machine).into_iter();
+        let calls = calls.filter_map(|output| match output {
+            Output::Call(_, request) => Some(request.is_reread),
+            _ => None,
+        });
+        calls.collect()
+    };
+    let with = |mut plan: Plan| {
+        plan.sources = vec![source.clone()];
+        plan
+    };
+    assert_eq!(asked(with(four())), [true, true, true], "in the next stage");
+    assert_eq!(asked(four()), [false; 3], "nothing is shared");
+    assert_eq!(
+        asked(with(two(&["a", "b"], "b"))),
+        [false, true],
+        "by the one who writes"
+    );
+}
+
+#[test]
 fn whoever_obeys_a_document_is_read_by_nobody() {
     let mut plan = two(&["a", "b"], "s");
     plan.canary = "c4n4ry".into();
