@@ -7,10 +7,12 @@ mod material;
 mod rerun;
 
 use super::worth::Asked;
+use std::time::Duration;
+
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::crypto;
-use crate::domain::analysis::{Analysis, NewAnalysis, StageAnswer, Status};
+use crate::domain::analysis::{Analysis, NewAnalysis, Plan, StageAnswer, Status};
 use crate::domain::chat::Usage;
 use crate::domain::event::Estimate;
 use crate::domain::id::{AnalysisId, UserId};
@@ -55,6 +57,11 @@ pub struct Report {
     pub single: Option<usize>,
     /// Its owner is asked to compare the panel with that draft.
     pub comparison_offered: bool,
+}
+
+fn cache_age(plan: &Plan) -> Option<Duration> {
+    let seconds = plan.cache_max_age_s?;
+    Some(Duration::from_secs(seconds.into()))
 }
 
 impl Analyses<'_> {
@@ -112,7 +119,7 @@ impl Analyses<'_> {
             finished: None,
             shared: None,
         };
-        let cache = plan.cache;
+        let (cache, cache_age) = (plan.cache, cache_age(&plan));
         let entry = entry(now, user.as_ref(), "analysis.start", &id);
         // Here already, so that a client that leaves while the run is being stored stops it too.
         let guard = (!analysis.request.detached)
@@ -121,6 +128,7 @@ impl Analyses<'_> {
         let known = earlier.map_or_else(Vec::new, |earlier| earlier.known(&plan));
         let machine = Staged::new(id.clone(), plan, forecast);
         let run = Run {
+            cache_age,
             known,
             pictures,
             terms,
@@ -360,7 +368,7 @@ impl Analyses<'_> {
                 .await;
         }
         let forecast = estimate::total(&estimate::calls(&analysis.plan));
-        let cache = analysis.plan.cache;
+        let (cache, cache_age) = (analysis.plan.cache, cache_age(&analysis.plan));
         let pictures = self
             .pictures(analysis.user.as_ref(), &analysis.plan)
             .await?;
@@ -370,6 +378,7 @@ impl Analyses<'_> {
             Some(started) => Staged::restore(id.clone(), analysis.plan, forecast, started, answers),
         };
         self.0.engine.resume(Run {
+            cache_age,
             known: Vec::new(),
             pictures,
             terms,

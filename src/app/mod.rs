@@ -5,6 +5,7 @@ pub mod admin;
 pub mod analyses;
 pub mod api_keys;
 pub mod backup;
+pub mod cache;
 pub mod doctor;
 pub mod documents;
 pub mod error;
@@ -72,7 +73,11 @@ impl App {
         let llm = Llm::new(models::settings(&config));
         let settings = engine::Settings {
             max_runs: config.limits.max_runs,
-            cache_ttl: config.cache_ttl,
+            cache: engine::CacheLimits {
+                ttl: config.cache_ttl,
+                bytes: config.cache_bytes,
+                is_shared: config.cache_shared,
+            },
             limits: config.budgets,
         };
         let engine = Engine::new(store.clone(), llm.clone(), settings);
@@ -117,6 +122,11 @@ impl App {
     /// Analyses: start, follow, read, stop.
     pub fn analyses(&self) -> analyses::Analyses<'_> {
         analyses::Analyses(self)
+    }
+
+    /// Stored answers.
+    pub fn cache(&self) -> cache::Cache<'_> {
+        cache::Cache(self)
     }
 
     /// Usage and budgets.

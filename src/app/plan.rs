@@ -84,6 +84,7 @@ impl App {
             nonce: self.secret_of("fence", user, new),
             seed: seed(new),
             cache: new.cache,
+            cache_max_age_s: new.cache_max_age_s,
             budget: new.budget,
             times: Times {
                 stage: self.config.limits.stage_timeout.as_secs() as u32,

@@ -8,9 +8,6 @@ use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::{analyses, answers, audit, calls};
 
-/// Stored answers take this much room at most; the oldest go first.
-const MOST_ANSWER_BYTES: u64 = 64 << 20;
-
 /// An analysis without an account is shown while its connection lasts; this is for looking into trouble.
 const KEPT_ANONYMOUS: Duration = Duration::from_secs(24 * 3600);
 /// A little over a year: what was done, and what single calls took. The sums of a day are kept for good.
@@ -21,9 +18,10 @@ impl App {
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         self.accounts().tidy(now).await?;
         self.documents().sweep(now).await?;
+        let most = self.config.cache_bytes;
         let gone = self
             .store
-            .write(move |db| answers::purge(db, now, MOST_ANSWER_BYTES))
+            .write(move |db| answers::purge(db, now, most))
             .await?;
         self.store
             .write(move |db| {

@@ -66,6 +66,10 @@ pub struct Config {
     pub use_mock: Option<bool>,
     /// How long an answer may be given again; zero turns the cache off.
     pub cache_ttl: Duration,
+    /// Room for them, in bytes.
+    pub cache_bytes: u64,
+    /// Answers that draw on nobody's own are everybody's.
+    pub cache_shared: bool,
     /// What /health says.
     pub app_type: String,
     /// What /health says.
@@ -324,6 +328,8 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         allow_anonymous: checker.switch("ALLOW_ANONYMOUS"),
         use_mock: checker.switch("USE_MOCK"),
         cache_ttl: checker.seconds("CACHE_TTL"),
+        cache_bytes: checker.number("CACHE_SIZE_MB") << 20,
+        cache_shared: checker.choice("CACHE_SHARING") == "team",
         compare_every: checker.number("COMPARE_EVERY"),
         app_type: checker.text("APP_TYPE"),
         service_name: checker.text("SERVICE_NAME"),

@@ -94,6 +94,8 @@ pub static SETTINGS: &[Setting] = &[
     row("ALLOW_ANONYMOUS", &[], Kind::Switch, "", "analyses without an account, on demo models only; default: only where nothing but demo models is there"),
     row("USE_MOCK", &["MOCK_MODE", "ENABLE_MOCK_LLM"], Kind::Switch, "", "the offline demo models; default: on where no provider is configured"),
     row("CACHE_TTL", &[], Kind::Seconds(0, 31_536_000), "86400", "how long an answer may be given again, in seconds; 0 turns the cache off"),
+    row("CACHE_SIZE_MB", &[], Kind::Number(1, 65_536), "64", "room for answers that may be given again, in megabytes; what was used longest ago goes first"),
+    row("CACHE_SHARING", &[], Kind::Choice(&["off", "team"]), "off", "whether an answer that draws on nobody's documents or keys may be given to everybody who has an account"),
     row("APP_TYPE", &[], Kind::Text, "mvp-minimal", "what /health says under app_type"),
     row("SERVICE_NAME", &[], Kind::Text, "quire", "what /health says under service"),
     row("SMTP_URL", &[], Kind::Text, "", "mail server for password resets; this version does not send mail yet"),

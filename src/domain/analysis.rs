@@ -106,6 +106,9 @@ pub struct NewAnalysis {
     /// How often one model is asked in the arrangement `self`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
+    /// Stored answers that are older than so many seconds are not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_max_age_s: Option<u32>,
     /// The analysis that this one repeats with a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<AnalysisId>,
@@ -140,6 +143,9 @@ pub struct Plan {
     pub seed: u64,
     /// Use of stored answers.
     pub cache: CacheUse,
+    /// Stored answers that are older than so many seconds are not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_max_age_s: Option<u32>,
     /// No stage begins once this much has been spent.
     pub budget: Option<MicroDollars>,
     /// Pictures that are shown to members that see.

@@ -7,18 +7,21 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use recall::Following;
+
 use super::budget::Purse;
+mod recall;
+
 use super::bus::{Hub, Wish};
 use super::journal::Journal;
-use super::ledger::{Ledger, Open};
-use super::{Run, Shared, Terms, answers};
+use super::ledger::Ledger;
+use super::{Run, Shared, Terms};
 use crate::clock;
 use crate::domain::analysis::CacheUse;
-use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Image, Request};
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Image, Request};
 use crate::domain::id::UserId;
-use crate::domain::money::MicroDollars;
 use crate::domain::pattern::staged::Staged;
-use crate::domain::pattern::{CallId, Claim, Input, Outcome, Output};
+use crate::domain::pattern::{Claim, Input, Outcome, Output};
 use crate::domain::time::Timestamp;
 use crate::llm::CallEvent;
 use crate::log;
@@ -67,12 +70,14 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
         purse: Purse::new(shared.book.clone(), run.user.clone(), &run.terms),
         user: run.user,
         cache: run.cache,
+        cache_age: run.cache_age,
         pictures: run.pictures,
         known: run.known,
         terms: run.terms,
         ledger: Ledger::default(),
         events,
         inbox,
+        following: Following::default(),
         cancelled: turn.is_none(),
     };
     let outcome = driver.go().await;
@@ -105,6 +110,8 @@ struct Driver {
     machine: Staged,
     user: Option<UserId>,
     cache: CacheUse,
+    /// Stored answers that are older than this are not taken.
+    cache_age: Option<Duration>,
     pictures: Vec<Image>,
     known: Vec<(Request, Answer)>,
     terms: Terms,
@@ -112,6 +119,8 @@ struct Driver {
     ledger: Ledger,
     events: mpsc::Sender<(u64, CallEvent)>,
     inbox: mpsc::Receiver<(u64, CallEvent)>,
+    /// Calls that somebody else makes, and what is asked once that one is over.
+    following: Following,
     cancelled: bool,
 }
 
@@ -143,6 +152,7 @@ impl Driver {
                 flush_at = Some(soon(PAUSE));
             }
             tokio::select! {
+                Some((call, request)) = self.following.next() => self.call(call, request).await,
                 event = self.inbox.recv() => if let Some((number, event)) = event { self.take_in(number, event) },
                 wish = self.hub.wanted() => match wish {
                     Wish::Hurry => self.machine.handle(clock::now(), Input::Hurry),
@@ -168,7 +178,10 @@ impl Driver {
             match self.machine.poll() {
                 Output::Reserve { calls, .. } => self.reserve(calls).await?,
                 Output::Call(call, request) => self.call(call, *request).await,
-                Output::Stop(call) => self.ledger.stop(call),
+                Output::Stop(call) => {
+                    self.following.stop(call);
+                    self.ledger.stop(call);
+                }
                 Output::Emit(event) => self.journal.note(event),
                 Output::Keep(answer) => self.journal.keep(*answer),
                 Output::Wait(until) => return Ok(Next::Wait(until)),
@@ -199,62 +212,6 @@ impl Driver {
         };
         self.machine.handle(clock::now(), input);
         Ok(())
-    }
-
-    async fn call(&mut self, call: CallId, mut request: Request) {
-        if let Some(answer) = self.take_known(&request) {
-            let input = Input::Answered {
-                call,
-                answer,
-                cached: true,
-                bill: Bill::default(),
-            };
-            self.purse.close(call, MicroDollars(0));
-            return self.machine.handle(clock::now(), input);
-        }
-        self.show_pictures(&mut request);
-        let key = self.cache_key(&request);
-        if let (Some(key), Some(user), CacheUse::On) = (&key, &self.user, self.cache)
-            && let Some(answer) = answers::find(&self.shared, user, key).await
-        {
-            let input = Input::Answered {
-                call,
-                answer,
-                cached: true,
-                bill: Bill::default(),
-            };
-            self.purse.close(call, MicroDollars(0));
-            return self.machine.handle(clock::now(), input);
-        }
-        let (llm, user, number) = (&self.shared.llm, self.user.as_ref(), self.ledger.number());
-        let own_key = llm.own_key(user, &request.model);
-        let price = self.terms.price(&request.model);
-        let asked = request.clone();
-        let running = llm.start(number, user, request, self.events.clone());
-        let open = Open::new(call, &asked, running, clock::now());
-        self.ledger
-            .open(number, open.paid(price, own_key).kept(key));
-    }
-
-    // Compared whole: what differs in anything that is sent is another call.
-    fn take_known(&mut self, request: &Request) -> Option<Answer> {
-        let is_same = |known: &Request| {
-            (&known.model, &known.messages, &known.parameters)
-                == (&request.model, &request.messages, &request.parameters)
-                && (&known.format, known.sample) == (&request.format, request.sample)
-        };
-        let at = self.known.iter().position(|(known, _)| is_same(known))?;
-        Some(self.known.swap_remove(at).1)
-    }
-
-    // Anonymous answers are nobody's and are not kept.
-    fn cache_key(&self, request: &Request) -> Option<String> {
-        let user = self.user.as_ref()?;
-        if self.cache == CacheUse::Off || self.shared.settings.cache_ttl.is_zero() {
-            return None;
-        }
-        let endpoint = self.shared.llm.endpoint(Some(user), &request.model);
-        Some(answers::key(user, &endpoint, request))
     }
 
     fn show_pictures(&self, request: &mut Request) {
@@ -302,19 +259,6 @@ impl Driver {
             }
         };
         self.machine.handle(now, input);
-    }
-
-    fn remember(&mut self, open: Open, answer: &Answer) {
-        let (Some(key), Some(user)) = (open.key, &self.user) else {
-            return;
-        };
-        if answers::is_worth_keeping(answer) {
-            let price = self.terms.price(&open.model);
-            let cost = price.map(|price| price.cost(&answer.usage));
-            let (user, kept) = (user.clone(), (answer.clone(), cost));
-            let ttl = self.shared.settings.cache_ttl;
-            self.journal.remember(user, (key, open.model), kept, ttl);
-        }
     }
 
     /// Stops what is open and takes in what it took, as long as that comes soon.

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::answers::Seat;
 use super::bus::Hub;
 use crate::domain::analysis::StageAnswer;
-use crate::domain::chat::Answer;
 use crate::domain::event::{Event, Totals};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
@@ -15,7 +15,7 @@ use crate::domain::pattern::Outcome;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::Charge;
 use crate::store::events::{self, StoredEvent};
-use crate::store::{Store, StoreError, Writer, analyses, answers, calls, usage};
+use crate::store::{Store, StoreError, Writer, analyses, answers, calls, savings, usage};
 
 /// A run's events and results on their way to the store.
 pub(super) struct Journal {
@@ -27,7 +27,10 @@ pub(super) struct Journal {
     events: Vec<Event>,
     kept: Vec<StageAnswer>,
     charges: Vec<Charge>,
-    cacheable: Vec<(UserId, String, answers::Kept, Duration)>,
+    cacheable: Vec<Keeping>,
+    hits: Vec<Hit>,
+    /// Looks whether everything that is kept still fits.
+    purge: Option<u64>,
     begun: bool,
     /// Texts of which something has been noted: stage and model; both empty for the synthesis.
     flowing: HashSet<(String, String)>,
@@ -52,6 +55,8 @@ impl Journal {
             kept: Vec::new(),
             charges: Vec::new(),
             cacheable: Vec::new(),
+            hits: Vec::new(),
+            purge: None,
             begun: false,
             flowing: HashSet::new(),
             urgent: false,
@@ -113,24 +118,28 @@ impl Journal {
         }
     }
 
-    /// Lets an answer stand in for the same call from now on.
-    pub fn remember(
-        &mut self,
-        user: UserId,
-        (key, model): (String, String),
-        (answer, cost): (Answer, Option<MicroDollars>),
-        ttl: Duration,
-    ) {
-        let kept = answers::Kept {
-            model,
-            answer,
-            cost,
-        };
-        self.cacheable.push((user, key, kept, ttl));
+    /// Lets an answer stand in for the same call from now on; whoever waits for it is woken once it is stored.
+    pub fn remember(&mut self, keeping: Keeping, purge: Option<u64>) {
+        self.cacheable.push(keeping);
+        self.purge = purge.or(self.purge);
+    }
+
+    /// An answer was given again.
+    pub fn hit(&mut self, key: String, kept: &answers::Kept) {
+        let usage = &kept.answer.usage;
+        self.hits.push(Hit {
+            key,
+            model: kept.model.clone(),
+            cost: kept.cost,
+            tokens: usage.input + usage.output,
+        });
     }
 
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.kept.is_empty() && self.charges.is_empty()
+        self.events.is_empty()
+            && self.kept.is_empty()
+            && self.charges.is_empty()
+            && self.hits.is_empty()
     }
 
     /// Stores all that was noted, in one transaction, then shows it.
@@ -189,6 +198,8 @@ impl Journal {
             kept: std::mem::take(&mut self.kept),
             charges: std::mem::take(&mut self.charges),
             cacheable: std::mem::take(&mut self.cacheable),
+            hits: std::mem::take(&mut self.hits),
+            purge: self.purge.take(),
             outcome,
         })
     }
@@ -204,6 +215,23 @@ const PAUSES: [Option<Duration>; 6] = [
     None,
 ];
 
+/// An answer that is to be kept.
+pub(super) struct Keeping {
+    pub key: String,
+    pub kept: answers::Kept,
+    pub ttl: Duration,
+    /// Others wait for it until this is dropped.
+    pub _seat: Option<Seat>,
+}
+
+/// An answer that was given again.
+struct Hit {
+    key: String,
+    model: String,
+    cost: Option<MicroDollars>,
+    tokens: u64,
+}
+
 /// What is stored in one transaction.
 struct Batch {
     id: AnalysisId,
@@ -213,7 +241,9 @@ struct Batch {
     events: Vec<StoredEvent>,
     kept: Vec<StageAnswer>,
     charges: Vec<Charge>,
-    cacheable: Vec<(UserId, String, answers::Kept, Duration)>,
+    cacheable: Vec<Keeping>,
+    hits: Vec<Hit>,
+    purge: Option<u64>,
     outcome: Option<Outcome>,
 }
 
@@ -233,8 +263,17 @@ impl Batch {
                 usage::add(db, user, charge.at.day(), charge)?;
             }
         }
-        for (user, key, kept, ttl) in &self.cacheable {
-            answers::put(db, Some(user), key, kept, now, now + *ttl)?;
+        for Keeping { key, kept, ttl, .. } in &self.cacheable {
+            answers::put(db, self.user.as_ref(), key, kept, now, now + *ttl)?;
+        }
+        for hit in &self.hits {
+            answers::hit(db, &hit.key, now)?;
+            if let Some(user) = &self.user {
+                savings::add(db, user, now.day(), &hit.model, hit.cost, hit.tokens)?;
+            }
+        }
+        if let Some(limit) = self.purge {
+            answers::purge(db, now, limit)?;
         }
         match &self.outcome {
             Some(outcome) => analyses::finish(db, id, &analyses::End::of(outcome), now),

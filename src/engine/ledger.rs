@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::answers::{Key, Seat};
 use crate::domain::chat::{Bill, CallErrorKind, Delta, Request, Usage, estimate_tokens};
 use crate::domain::event::Totals;
 use crate::domain::money::{MicroDollars, Price};
@@ -26,7 +27,9 @@ pub(super) struct Open {
     pub call: CallId,
     pub model: String,
     /// Cache key, where the answer shall be kept.
-    pub key: Option<String>,
+    pub key: Option<Key>,
+    /// Held while others wait for the same call.
+    pub seat: Option<Seat>,
     /// Dropping it cancels the call. None: it was stopped, and the machine has forgotten it.
     running: Option<Running>,
     price: Option<Price>,
@@ -175,6 +178,7 @@ impl Open {
             call,
             model: request.model.clone(),
             key: None,
+            seat: None,
             running: Some(running),
             price: None,
             own_key: false,
@@ -197,8 +201,8 @@ impl Open {
         }
     }
 
-    /// Under which key its answer shall be kept.
-    pub fn kept(self, key: Option<String>) -> Self {
-        Self { key, ..self }
+    /// Under which key its answer shall be kept, and the seat that others wait for.
+    pub fn kept(self, key: Option<Key>, seat: Option<Seat>) -> Self {
+        Self { key, seat, ..self }
     }
 }

@@ -8,7 +8,7 @@ mod drive;
 mod journal;
 mod ledger;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,10 +20,13 @@ use crate::domain::chat::{Answer, Image, Request};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::pattern::Outcome;
 use crate::domain::pattern::staged::Staged;
+use crate::domain::time::Timestamp;
 use crate::domain::usage::Limits;
 use crate::llm::Llm;
-use crate::store::{Store, StoreError, Writer};
+use crate::store::{Reader, Store, StoreError, Writer, answers as kept};
 
+use answers::{Cache, Fields};
+pub use answers::{Limits as CacheLimits, Miss};
 use budget::Book;
 pub use budget::{Standing, Terms};
 use bus::Hub;
@@ -34,8 +37,8 @@ pub use bus::Watch;
 pub struct Settings {
     /// Analyses that run at once; more wait their turn.
     pub max_runs: usize,
-    /// How long a stored answer may stand in for a call; zero turns the cache off.
-    pub cache_ttl: Duration,
+    /// Where the cache ends.
+    pub cache: CacheLimits,
     /// What everybody may use for whom nothing else is said.
     pub limits: Limits,
 }
@@ -55,11 +58,21 @@ pub(crate) struct Shared {
     store: Store,
     llm: Llm,
     settings: Settings,
+    cache: Cache,
     book: Arc<Book>,
     turns: Semaphore,
     runs: Mutex<Runs>,
     /// Woken whenever a run has left `runs`.
     left: Notify,
+}
+
+/// Stored answers that are compared with a call to say why it was none of them; the newest.
+const LOOKED_THROUGH: u32 = 500;
+
+fn nearest(fields: &Fields, kept: &[BTreeMap<String, String>]) -> Miss {
+    let differing = kept.iter().map(|hashes| fields.differing(hashes));
+    let nearest = differing.min_by_key(Vec::len);
+    nearest.map_or(Miss::NothingKept, Miss::Differs)
 }
 
 /// A run to be driven.
@@ -72,6 +85,8 @@ pub struct Run {
     pub machine: Staged,
     /// Use of stored answers, as planned.
     pub cache: CacheUse,
+    /// Stored answers that are older than this are not taken.
+    pub cache_age: Option<Duration>,
     /// What members that see are shown beside every question.
     pub pictures: Vec<Image>,
     /// What its calls cost, and what they may.
@@ -131,6 +146,7 @@ impl Engine {
             book: Arc::new(Book::new(store.clone(), settings.limits)),
             store,
             llm,
+            cache: Cache::new(settings.cache.clone()),
             settings,
             turns,
             runs: Mutex::new(HashMap::new()),
@@ -227,6 +243,24 @@ impl Engine {
         for (_, hub) in running.values().filter(|(of, _)| of.as_ref() == Some(user)) {
             hub.cancel(reason);
         }
+    }
+
+    /// Of each of these calls, its key and why it was not in the cache before then.
+    pub async fn misses(
+        &self,
+        user: &UserId,
+        calls: &[Request],
+        before: Timestamp,
+    ) -> Result<Vec<(String, Miss)>, StoreError> {
+        let mut misses = Vec::with_capacity(calls.len());
+        for request in calls {
+            let owner = answers::owner(&self.shared, user, request);
+            let key = answers::key(&self.shared, user, request);
+            let look = move |db: &Reader| kept::fields_of(db, &owner, before, LOOKED_THROUGH);
+            let kept = self.shared.store.read(look).await?;
+            misses.push((key.whole, nearest(&key.fields, &kept)));
+        }
+        Ok(misses)
     }
 
     /// Follows the events of a run after the given number, stored ones first.

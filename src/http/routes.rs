@@ -8,8 +8,8 @@ use std::time::Instant;
 use super::cx::Cx;
 use super::error::ApiError;
 use super::handlers::{
-    accounts, admin, analyses, api_keys, documents, health, models, pages, patterns, providers,
-    recipes, usage, worth,
+    accounts, admin, analyses, api_keys, cache, documents, health, models, pages, patterns,
+    providers, recipes, usage, worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -207,6 +207,13 @@ pub static ROUTES: &[Route] = &[
     admin(Get,    "/api/admin/fallbacks",                    h!(providers::fallbacks)),
     admin(Put,    "/api/admin/fallbacks",                    h!(providers::set_fallbacks)).small(),
     admin(Post,   "/api/admin/breakers/reset",               h!(providers::reset)).small(),
+
+    // Stored answers.
+    admin(Get,    "/api/cache/stats",                        h!(cache::stats)),
+    admin(Post,   "/api/cache/clear",                        h!(cache::clear)).small(),
+    admin(Delete, "/api/cache/{key}",                        h!(cache::delete)),
+    user( Delete, "/api/users/me/cache",                     h!(cache::clear_own)),
+    user( Get,    "/api/analyses/{id}/cache",                h!(cache::explain)),
 
     // Usage and budgets.
     user( Get,    "/api/usage",                              h!(usage::show)),

@@ -1,4 +1,6 @@
-//! The cache of answers. An answer is found only by the person it was made for.
+//! The cache of answers. An answer is found only under its whole key, which begins with its owner.
+
+use std::collections::BTreeMap;
 
 use rusqlite::Row;
 
@@ -19,6 +21,23 @@ pub struct Kept {
     pub answer: Answer,
     /// None where the price was not known.
     pub cost: Option<MicroDollars>,
+    /// A short hash of each field of the call, by name.
+    pub fields: BTreeMap<String, String>,
+}
+
+impl Kept {
+    /// The room it takes, about.
+    pub fn bytes(&self, key: &str) -> u64 {
+        let Answer {
+            text, reasoning, ..
+        } = &self.answer;
+        let fields = self
+            .fields
+            .keys()
+            .map(|name| name.len() + 18)
+            .sum::<usize>();
+        (text.len() + reasoning.len() + key.len() + self.model.len() + fields + 200) as u64
+    }
 }
 
 /// What the cache holds and has saved.
@@ -34,33 +53,26 @@ pub struct Stats {
     pub saved: MicroDollars,
 }
 
-/// The answer made for this person under this key, if it still holds. Counts the use.
-pub fn get(db: &Writer, user: Option<&UserId>, key: &str, now: Timestamp) -> Result<Option<Kept>> {
-    let key = owned(user, key);
-    let found = peek(db, &key, now)?;
-    if found.is_some() {
-        db.run(
-            "UPDATE answer_cache SET hits = hits + 1 WHERE key = ?1",
-            [key],
-        )?;
-    }
-    Ok(found)
-}
-
-/// `get` without counting: a read, so that a miss, the common case, does not trouble the writer.
-pub fn look(db: &Reader, user: Option<&UserId>, key: &str, now: Timestamp) -> Result<Option<Kept>> {
-    peek(db, &owned(user, key), now)
-}
-
-fn peek(db: &Reader, key: &str, now: Timestamp) -> Result<Option<Kept>> {
+/// The answer under this key, if it still holds and was not made before then. A read: a miss, the common
+/// case, does not trouble the writer. Keys begin with their owner.
+pub fn look(db: &Reader, key: &str, now: Timestamp, since: Timestamp) -> Result<Option<Kept>> {
     db.maybe(
-        "SELECT model, answer, cost FROM answer_cache WHERE key = ?1 AND expires > ?2",
-        (key, now),
+        "SELECT model, answer, cost, fields FROM answer_cache WHERE key = ?1 AND expires > ?2 AND created >= ?3",
+        (key, now, since),
         from_row,
     )
 }
 
-/// Keeps an answer, in the place of one that was there.
+/// Counts a use: what is used stays longest.
+pub fn hit(db: &Writer, key: &str, now: Timestamp) -> Result<()> {
+    db.run(
+        "UPDATE answer_cache SET hits = hits + 1, used = ?2 WHERE key = ?1",
+        (key, now),
+    )
+    .map(drop)
+}
+
+/// Keeps an answer of this person, in the place of one that was there.
 pub fn put(
     db: &Writer,
     user: Option<&UserId>,
@@ -69,36 +81,35 @@ pub fn put(
     now: Timestamp,
     expires: Timestamp,
 ) -> Result<()> {
-    let answer = to_json(&kept.answer)?;
-    let bytes = (answer.len() + key.len() + kept.model.len()) as u64;
     db.run(
-        "INSERT INTO answer_cache (key, user_id, model, answer, cost, created, expires, bytes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO answer_cache (key, user_id, model, answer, cost, created, expires, bytes, used, fields)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?6, ?9)
          ON CONFLICT (key) DO UPDATE SET model = excluded.model, answer = excluded.answer,
              cost = excluded.cost, created = excluded.created, expires = excluded.expires,
-             bytes = excluded.bytes, hits = 0",
+             bytes = excluded.bytes, used = excluded.used, fields = excluded.fields, hits = 0",
         (
-            owned(user, key),
+            key,
             user,
             &kept.model,
-            answer,
+            to_json(&kept.answer)?,
             kept.cost.map_or(-1, |cost| cost.0),
             now,
             expires,
-            integer(bytes),
+            integer(kept.bytes(key)),
+            to_json(&kept.fields)?,
         ),
     )
     .map(drop)
 }
 
-/// Removes what has run out, then the oldest until the rest fits. Says how many went.
+/// Removes what has run out, then what was used longest ago until the rest fits. Says how many went.
 pub fn purge(db: &Writer, now: Timestamp, max_bytes: u64) -> Result<usize> {
     let old = db.run("DELETE FROM answer_cache WHERE expires <= ?1", [now])?;
-    // The running sum from the newest on: everything beyond the limit goes, in one statement.
+    // The running sum from the newest use on: everything beyond the limit goes, in one statement.
     let large = db.run(
         "DELETE FROM answer_cache WHERE key IN (
              SELECT key FROM (
-                 SELECT key, sum(bytes) OVER (ORDER BY created DESC, key) AS filled FROM answer_cache
+                 SELECT key, sum(bytes) OVER (ORDER BY used DESC, key) AS filled FROM answer_cache
              ) AS newest WHERE filled > ?1
          )",
         [integer(max_bytes)],
@@ -106,12 +117,46 @@ pub fn purge(db: &Writer, now: Timestamp, max_bytes: u64) -> Result<usize> {
     Ok(old + large)
 }
 
-/// Empties the cache, of one person or of everybody. Says how many went.
-pub fn clear(db: &Writer, user: Option<&UserId>) -> Result<usize> {
-    match user {
-        Some(user) => db.run("DELETE FROM answer_cache WHERE user_id = ?1", [user]),
-        None => db.run("DELETE FROM answer_cache", []),
-    }
+/// Which answers are to go; what is absent does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct Which {
+    /// Made for this person.
+    pub user: Option<UserId>,
+    /// By this model, by its full id.
+    pub model: Option<String>,
+    /// Made before then.
+    pub before: Option<Timestamp>,
+}
+
+/// Removes answers. Says how many went.
+pub fn clear(db: &Writer, which: &Which) -> Result<usize> {
+    db.run(
+        "DELETE FROM answer_cache WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR model = ?2)
+             AND (?3 IS NULL OR created < ?3)",
+        (&which.user, &which.model, which.before),
+    )
+}
+
+/// Removes one answer. False when there is none.
+pub fn delete(db: &Writer, key: &str) -> Result<bool> {
+    let gone = db.run("DELETE FROM answer_cache WHERE key = ?1", [key])?;
+    Ok(gone > 0)
+}
+
+/// Hashes of the fields of what an owner had kept before then, newest first.
+pub fn fields_of(
+    db: &Reader,
+    owner: &str,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<BTreeMap<String, String>>> {
+    // Every key of an owner lies between these two: `/` is what follows `.`.
+    db.all(
+        "SELECT fields FROM answer_cache WHERE key >= ?1 || '.' AND key < ?1 || '/' AND created < ?2
+         ORDER BY created DESC LIMIT ?3",
+        (owner, before, limit),
+        |row| json(row, "fields"),
+    )
 }
 
 /// What the cache holds.
@@ -133,16 +178,13 @@ pub fn stats(db: &Reader) -> Result<Stats> {
     .ok_or(StoreError::Missing)
 }
 
-fn owned(user: Option<&UserId>, key: &str) -> String {
-    format!("{}/{key}", user.map_or("", UserId::as_str))
-}
-
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Kept> {
     let cost: i64 = row.get("cost")?;
     Ok(Kept {
         model: row.get("model")?,
         answer: json(row, "answer")?,
         cost: (cost >= 0).then_some(MicroDollars(cost)),
+        fields: json(row, "fields")?,
     })
 }
 
@@ -167,63 +209,90 @@ mod tests {
                 finish: Finish::Stop,
             },
             cost: cost.map(MicroDollars),
+            fields: BTreeMap::from([("model".to_owned(), "00ff".to_owned())]),
         }
     }
 
     #[test]
-    fn an_answer_is_its_owner_s_until_it_runs_out() {
+    fn an_answer_is_found_until_it_runs_out() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             users::insert(db, &user(2))?;
             let (one, two) = (user(1).id, user(2).id);
-            put(db, Some(&one), "k", &kept("mine", Some(40)), at(1), at(100))?;
-            put(db, None, "k", &kept("nobody's", None), at(1), at(100))?;
-            for (who, now, expected) in [
-                (Some(&one), 50, Some(kept("mine", Some(40)))),
-                (Some(&one), 100, None),
-                (Some(&two), 50, None),
-                (None, 50, Some(kept("nobody's", None))),
+            put(
+                db,
+                Some(&one),
+                "1.k",
+                &kept("mine", Some(40)),
+                at(1),
+                at(100),
+            )?;
+            put(db, None, "team.k", &kept("all", None), at(5), at(100))?;
+            for (key, now, since, expected) in [
+                ("1.k", 50, 0, Some(kept("mine", Some(40)))),
+                ("1.k", 100, 0, None),
+                ("1.k", 50, 2, None),
+                ("2.k", 50, 0, None),
+                ("team.k", 50, 5, Some(kept("all", None))),
             ] {
                 assert_eq!(
-                    look(db, who, "k", at(now)),
-                    Ok(expected.clone()),
-                    "{who:?} {now}"
+                    look(db, key, at(now), at(since)),
+                    Ok(expected),
+                    "{key} {now}"
                 );
-                assert_eq!(get(db, who, "k", at(now)), Ok(expected), "{who:?} {now}");
             }
+            hit(db, "1.k", at(9))?;
             let now = stats(db)?;
-            assert_eq!((now.entries, now.hits, now.saved), (2, 2, MicroDollars(40)));
-            put(db, Some(&one), "k", &kept("newer", Some(1)), at(2), at(100))?;
-            assert_eq!(
-                look(db, Some(&one), "k", at(50)),
-                Ok(Some(kept("newer", Some(1))))
-            );
-            assert_eq!(clear(db, Some(&two)), Ok(0));
-            assert_eq!(clear(db, Some(&one)), Ok(1));
-            assert_eq!(clear(db, None), Ok(1));
+            assert_eq!((now.entries, now.hits, now.saved), (2, 1, MicroDollars(40)));
+            put(
+                db,
+                Some(&one),
+                "1.k",
+                &kept("newer", Some(1)),
+                at(2),
+                at(100),
+            )?;
+            let found = look(db, "1.k", at(50), at(0))?;
+            assert_eq!(found, Some(kept("newer", Some(1))));
+            assert_eq!(fields_of(db, "1", at(9), 9)?, [kept("", None).fields]);
+            assert_eq!(fields_of(db, "1", at(2), 9)?, []);
+            let of = |user: Option<&UserId>, model: Option<&str>, before: Option<i64>| Which {
+                user: user.cloned(),
+                model: model.map(str::to_owned),
+                before: before.map(at),
+            };
+            assert_eq!(clear(db, &of(Some(&two), None, None)), Ok(0));
+            assert_eq!(clear(db, &of(None, Some("b/y"), None)), Ok(0));
+            assert_eq!(clear(db, &of(None, Some("a/x"), Some(2))), Ok(0));
+            assert_eq!(clear(db, &of(Some(&one), Some("a/x"), Some(9))), Ok(1));
+            assert_eq!(delete(db, "team.k"), Ok(true));
+            assert_eq!(delete(db, "team.k"), Ok(false));
             Ok(())
         });
     }
 
     #[test]
-    fn purging_takes_what_ran_out_and_then_the_oldest() {
+    fn purging_takes_what_ran_out_and_then_what_was_used_longest_ago() {
         with_writer(|db| {
             for n in 1..=5i64 {
+                let until = if n == 5 { 10 } else { 90 };
                 put(
                     db,
                     None,
                     &n.to_string(),
                     &kept("same", None),
                     at(n),
-                    at(if n == 5 { 10 } else { 90 }),
+                    at(until),
                 )?;
             }
+            // The oldest is the one that was used last.
+            hit(db, "1", at(8))?;
             let one = stats(db)?.bytes / 5;
             assert_eq!(purge(db, at(10), 2 * one), Ok(3));
-            let left = |n: &str| look(db, None, n, at(10)).map(|found| found.is_some());
+            let left = |n: &str| look(db, n, at(10), at(0)).map(|found| found.is_some());
             assert_eq!(
                 ["1", "2", "3", "4", "5"].map(left),
-                [false, false, true, true, false].map(Ok)
+                [true, false, false, true, false].map(Ok)
             );
             assert_eq!(purge(db, at(10), 2 * one), Ok(0));
             Ok(())

@@ -26,6 +26,7 @@ pub mod providers;
 mod queue;
 mod readers;
 pub mod recipes;
+pub mod savings;
 pub mod sessions;
 pub mod settings;
 pub mod uploads;

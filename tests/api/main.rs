@@ -3,6 +3,7 @@
 
 mod accounts;
 mod analyses;
+mod cache;
 mod cancel;
 mod documents;
 mod durability;

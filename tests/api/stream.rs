@@ -326,7 +326,7 @@ fn a_stopping_server_says_that_it_was_the_one_who_left() {
     let provider = Provider::script([on("slow").stall(&beginning("It is ")).times(2)]);
     let server = server(&provider, &[("SHUTDOWN_TIMEOUT", "1")]);
     let mut client = server.user("ada@example.com");
-    let ask = |streamed: bool| short_with(&["p/slow"], json!({"stream": streamed}));
+    let ask = |streamed: bool| short_with(&["p/slow"], json!({"stream": streamed, "cache": "off"}));
     let mut streamed = open(&server, &mut client, "POST", "/api/analyze", &ask(true));
     let waiting = open(&server, &mut client, "POST", "/api/analyze", &ask(false));
     provider.wait_asked(2);

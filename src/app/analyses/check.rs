@@ -50,6 +50,8 @@ pub struct Wanted {
     pub budget_usd: Option<f64>,
     /// Use of stored answers.
     pub cache: CacheUse,
+    /// Stored answers that are older than so many seconds are not taken.
+    pub cache_max_age_s: Option<u32>,
     /// Goes on when nobody watches.
     pub detached: bool,
     /// The shape of the one answer: `json_schema`, `json_object` or `text`, as OpenAI's clients send it.
@@ -124,6 +126,7 @@ impl Analyses<'_> {
             model_parameters,
             budget,
             cache: wanted.cache,
+            cache_max_age_s: wanted.cache_max_age_s,
             detached: wanted.detached,
             format,
             depth: wanted.depth.unwrap_or_default(),

@@ -15,7 +15,7 @@ use board::Board;
 
 use super::{CallId, Input, Output, estimate};
 use crate::domain::analysis::{Earlier, Plan, StageAnswer, Status};
-use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta, Request};
+use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta};
 use crate::domain::event::{Estimate, Event};
 use crate::domain::id::AnalysisId;
 use crate::domain::prompt;
@@ -121,17 +121,6 @@ impl Staged {
         run.notes = run.board.failures();
         run.notes.push(RESUMED.to_owned());
         run
-    }
-
-    /// The calls that a run has made and what they gave, so that a repetition need not make them again.
-    pub fn asked(plan: &Plan, results: &[StageAnswer]) -> Vec<(Request, Answer)> {
-        let mut run = Self::new(
-            AnalysisId::new(Timestamp::default(), 0),
-            plan.clone(),
-            Estimate::default(),
-        );
-        run.board.restore(results.to_vec());
-        run.board.asked()
     }
 
     /// All that is left to do for a run that ends here, whoever drove it.

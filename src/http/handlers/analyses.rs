@@ -52,6 +52,8 @@ struct NewAnalysisBody {
     #[serde(default)]
     cache: CacheUse,
     #[serde(default)]
+    cache_max_age_s: Option<u32>,
+    #[serde(default)]
     stream: bool,
     #[serde(default, rename = "async")]
     detached: bool,
@@ -87,6 +89,7 @@ impl NewAnalysisBody {
             preset: self.preset,
             budget_usd: self.budget_usd,
             cache: self.cache,
+            cache_max_age_s: self.cache_max_age_s,
             detached: self.detached,
             response_format: self.response_format,
             topic: self.topic,

@@ -52,7 +52,7 @@ pub fn request(old: &NewAnalysis) -> Map<String, Value> {
     let all = json!({
         "prompt": old.prompt, "models": old.models, "pattern": old.pattern, "ultra_model": old.ultra_model,
         "document_ids": old.documents, "parameters": old.parameters, "model_parameters": old.model_parameters,
-        "budget_usd": old.budget, "cache": old.cache, "topic": old.topic, "depth": old.depth,
+        "budget_usd": old.budget, "cache": old.cache, "cache_max_age_s": old.cache_max_age_s, "topic": old.topic, "depth": old.depth,
         "stop_when_agreed": old.agreement, "samples": old.samples, "response_format": format,
     });
     match all {

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::accounts::{done, private, visit};
+use super::cache;
 use crate::app::usage::{Call, Day, Standing};
 use crate::app::{Error, Kind};
 use crate::domain::id::UserId;
@@ -57,6 +58,7 @@ pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
         ));
     }
     let standing = usage.standing(&user).await?;
+    let saved = cx.app.cache().saved(Some(&user), from, to).await?;
     let shown: Vec<Value> = rows.iter().map(shape).collect();
     Ok(private(Reply::json(&json!({
         "status": "success",
@@ -65,6 +67,7 @@ pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
         "to": day_text(to),
         "usage": shown,
         "totals": shape(&totals),
+        "saved": cache::saved(&saved),
         "budget": budget(&standing, cx.now),
     }))))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::analysis::{Member, Plan, Stage, StageAnswer, Who};
-use crate::domain::chat::{Answer, Brief, Delta, Peer, Request, Task};
+use crate::domain::chat::{Brief, Delta, Peer, Request, Task};
 use crate::domain::event::{Estimate, Event, StageInfo, Totals};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::CallId;
@@ -328,24 +328,16 @@ impl Board {
     }
 
     /// Every call that has given an answer, as it was made.
-    pub fn asked(&mut self) -> Vec<(Request, Answer)> {
+    pub fn asked(&mut self) -> Vec<(StageAnswer, Request)> {
         let results: Vec<StageAnswer> = self.results.values().cloned().collect();
-        let mut asked = Vec::new();
-        for result in results {
-            let Some(finish) = result.finish.filter(|_| result.answered()) else {
-                continue;
-            };
-            self.stage = result.stage;
-            let request = self.request(result.member, Duration::ZERO);
-            let answer = Answer {
-                text: result.text,
-                reasoning: result.reasoning,
-                usage: result.usage,
-                finish,
-            };
-            asked.push((request, answer));
-        }
-        asked
+        let answered = results.into_iter().filter(StageAnswer::answered);
+        answered
+            .map(|result| {
+                self.stage = result.stage;
+                let request = self.request(result.member, Duration::ZERO);
+                (result, request)
+            })
+            .collect()
     }
 
     /// What is announced first.

@@ -1,12 +1,47 @@
 //! What a run says of itself: how a call ended, which stage begins, what it all came to. Decides nothing.
 
 use super::{Output, Staged};
-use crate::domain::analysis::{StageAnswer, Status};
-use crate::domain::event::Event;
-use crate::domain::pattern::Outcome;
+use crate::domain::analysis::{Plan, StageAnswer, Status};
+use crate::domain::chat::{Answer, Request};
+use crate::domain::event::{Estimate, Event};
+use crate::domain::id::AnalysisId;
+use crate::domain::pattern::{CallId, Outcome};
 use crate::domain::time::Timestamp;
 
 impl Staged {
+    /// The calls of a run that were answered, as they were made.
+    pub fn requests(plan: &Plan, results: &[StageAnswer]) -> Vec<(CallId, Request)> {
+        let asked = Self::answered(plan, results).into_iter();
+        asked
+            .map(|(result, request)| {
+                let (stage, member) = (result.stage, result.member);
+                (CallId { stage, member }, request)
+            })
+            .collect()
+    }
+
+    /// The calls that a run has made and what they gave, so that a repetition need not make them again.
+    pub fn asked(plan: &Plan, results: &[StageAnswer]) -> Vec<(Request, Answer)> {
+        let asked = Self::answered(plan, results).into_iter();
+        let given = |(result, request): (StageAnswer, Request)| {
+            let answer = Answer {
+                finish: result.finish?,
+                text: result.text,
+                reasoning: result.reasoning,
+                usage: result.usage,
+            };
+            Some((request, answer))
+        };
+        asked.filter_map(given).collect()
+    }
+
+    fn answered(plan: &Plan, results: &[StageAnswer]) -> Vec<(StageAnswer, Request)> {
+        let id = AnalysisId::new(Timestamp::default(), 0);
+        let mut run = Self::new(id, plan.clone(), Estimate::default());
+        run.board.restore(results.to_vec());
+        run.board.asked()
+    }
+
     pub(super) fn finish(
         &mut self,
         now: Timestamp,

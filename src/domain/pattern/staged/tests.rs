@@ -44,6 +44,7 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Pla
         nonce: "N".into(),
         seed: 1,
         cache: CacheUse::On,
+        cache_max_age_s: None,
         budget: None,
         pictures: Vec::new(),
         notes: Vec::new(),

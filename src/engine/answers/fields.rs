@@ -1,0 +1,259 @@
+//! The fields of a call that can change its answer, by name: what the key is made of, and what is named when
+//! a call is not quite the same as an earlier one.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::crypto;
+use crate::domain::chat::{Format, Message, Request, Role};
+use crate::domain::parameters::Parameters;
+
+/// Changes when the meaning of stored answers does.
+const SCHEMA: u32 = 2;
+
+/// Each field's content, canonical.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fields(BTreeMap<&'static str, Value>);
+
+/// Why a call was not served from the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Miss {
+    /// Nothing of this person's was kept then.
+    NothingKept,
+    /// The nearest one that was kept differs in these fields.
+    Differs(Vec<String>),
+}
+
+impl Fields {
+    /// Of a call to this address. Every field of a request is named here, so that a new one cannot be
+    /// forgotten: the pattern would no longer be whole.
+    pub fn of(endpoint: &str, request: &Request) -> Self {
+        let Request {
+            model,
+            messages,
+            parameters,
+            // What the messages were made of.
+            brief: _,
+            // A whole answer is the same, however long it was allowed to take.
+            deadline: _,
+            format,
+            // Changes what is paid, not what is said.
+            is_reread: _,
+            sample,
+        } = request;
+        let mut fields = BTreeMap::from([
+            ("schema", json!([SCHEMA, env!("CARGO_PKG_VERSION")])),
+            ("provider", json!(endpoint)),
+            ("model", json!(model)),
+            ("sample", json!(sample)),
+            ("instructions and documents", texts(messages, true)),
+            ("question", texts(messages, false)),
+            ("pictures", pictures(messages)),
+            ("answer format", shape(format.as_ref())),
+        ]);
+        fields.extend(settings(parameters));
+        Self(fields)
+    }
+
+    /// All of them in one text, always the same for the same content.
+    pub fn canonical(&self) -> String {
+        json!(self.0).to_string()
+    }
+
+    /// A short hash of each, to tell later which one was different.
+    pub fn hashes(&self) -> BTreeMap<String, String> {
+        let hash = |value: &Value| {
+            let whole = crypto::sha256::hash(value.to_string().as_bytes());
+            crypto::hex(&whole[..6])
+        };
+        (self.0.iter())
+            .map(|(name, value)| ((*name).to_owned(), hash(value)))
+            .collect()
+    }
+
+    /// The names of the fields in which these differ from hashes that were kept.
+    pub fn differing(&self, kept: &BTreeMap<String, String>) -> Vec<String> {
+        let own = self.hashes();
+        let names = own
+            .keys()
+            .chain(kept.keys().filter(|name| !own.contains_key(*name)));
+        names
+            .filter(|name| own.get(*name) != kept.get(*name))
+            .cloned()
+            .collect()
+    }
+}
+
+fn texts(messages: &[Message], of_system: bool) -> Value {
+    let message = |message: &Message| {
+        let Message {
+            role,
+            text,
+            images: _,
+        } = message;
+        json!([role, text])
+    };
+    messages
+        .iter()
+        .filter(|message| (message.role == Role::System) == of_system)
+        .map(message)
+        .collect()
+}
+
+// With the place of the turn they belong to.
+fn pictures(messages: &[Message]) -> Value {
+    let mut all = Vec::new();
+    for (turn, message) in messages.iter().enumerate() {
+        for image in &message.images {
+            let hash = crypto::sha256::hash(image.base64.as_bytes());
+            all.push(json!([turn, image.media_type, crypto::hex(&hash)]));
+        }
+    }
+    all.into()
+}
+
+fn shape(format: Option<&Format>) -> Value {
+    format.map_or(Value::Null, |Format { name, schema }| json!([name, schema]))
+}
+
+fn settings(parameters: &Parameters) -> [(&'static str, Value); 9] {
+    let Parameters {
+        temperature,
+        top_p,
+        top_k,
+        max_tokens,
+        stop,
+        seed,
+        presence_penalty,
+        frequency_penalty,
+        reasoning_effort,
+        timeout_s: _,
+    } = parameters;
+    [
+        ("temperature", json!(temperature)),
+        ("top_p", json!(top_p)),
+        ("top_k", json!(top_k)),
+        ("max_tokens", json!(max_tokens)),
+        ("stop", json!(stop)),
+        ("seed", json!(seed)),
+        ("presence_penalty", json!(presence_penalty)),
+        ("frequency_penalty", json!(frequency_penalty)),
+        ("reasoning_effort", json!(reasoning_effort)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::chat::{Brief, Image};
+
+    fn request() -> Request {
+        Request {
+            model: "x/y".into(),
+            messages: vec![
+                Message::new(Role::System, "rules"),
+                Message::new(Role::User, "question"),
+            ],
+            parameters: Parameters::default(),
+            brief: Brief::default(),
+            deadline: Duration::from_secs(1),
+            format: None,
+            is_reread: false,
+            sample: 0,
+        }
+    }
+
+    /// One change of one field: its name, and the change.
+    type Change = (&'static str, fn(&mut Request, u32));
+
+    const CHANGES: &[Change] = &[
+        ("model", |request, n| request.model = format!("x/{n}")),
+        ("sample", |request, n| request.sample = n + 1),
+        ("instructions and documents", |request, n| {
+            request.messages[0].text = format!("rules {n}")
+        }),
+        ("question", |request, n| {
+            request.messages[1].text = format!("question {n}")
+        }),
+        ("question", |request, n| {
+            request
+                .messages
+                .push(Message::new(Role::Assistant, n.to_string()));
+        }),
+        ("pictures", |request, n| {
+            let base64 = n.to_string().into();
+            request.messages[1].images = vec![Image {
+                media_type: "image/png".into(),
+                base64,
+            }];
+        }),
+        ("answer format", |request, n| {
+            request.format = Some(Format {
+                name: "a".into(),
+                schema: json!({ "title": n }),
+            });
+        }),
+        ("temperature", |request, n| {
+            request.parameters.temperature = Some(f64::from(n) / 7.0)
+        }),
+        ("top_p", |request, n| {
+            request.parameters.top_p = Some(f64::from(n) / 7.0)
+        }),
+        ("top_k", |request, n| request.parameters.top_k = Some(n)),
+        ("max_tokens", |request, n| {
+            request.parameters.max_tokens = Some(n)
+        }),
+        ("stop", |request, n| {
+            request.parameters.stop = vec![n.to_string()]
+        }),
+        ("seed", |request, n| {
+            request.parameters.seed = Some(n.into())
+        }),
+        ("presence_penalty", |request, n| {
+            request.parameters.presence_penalty = Some(f64::from(n))
+        }),
+        ("frequency_penalty", |request, n| {
+            request.parameters.frequency_penalty = Some(f64::from(n))
+        }),
+        ("reasoning_effort", |request, n| {
+            request.parameters.reasoning_effort = Some(n.to_string())
+        }),
+    ];
+
+    proptest! {
+        #[test]
+        fn changing_any_one_field_changes_the_key_and_names_the_field(
+            which in 0..CHANGES.len(), base in 0..CHANGES.len(), n in any::<u32>(), m in any::<u32>(),
+        ) {
+            let n = n % 1_000_000;
+            let mut one = request();
+            CHANGES[base].1(&mut one, m % 1_000_000 + 1_000_001);
+            let mut two = one.clone();
+            let (name, change) = CHANGES[which];
+            change(&mut two, n);
+            let (one, two) = (Fields::of("e", &one), Fields::of("e", &two));
+            prop_assert_ne!(one.canonical(), two.canonical());
+            prop_assert_eq!(two.differing(&one.hashes()), [name.to_owned()]);
+        }
+    }
+
+    #[test]
+    fn what_cannot_change_an_answer_does_not_change_the_key() {
+        let one = Fields::of("e", &request());
+        let mut other = request();
+        other.deadline = Duration::from_secs(9);
+        other.is_reread = true;
+        other.parameters.timeout_s = Some(9);
+        assert_eq!(one, Fields::of("e", &other));
+        assert_ne!(one, Fields::of("f", &other), "another address");
+        assert_eq!(
+            Fields::of("f", &other).differing(&one.hashes()),
+            ["provider"]
+        );
+    }
+}

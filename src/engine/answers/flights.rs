@@ -1,0 +1,75 @@
+//! Calls under way by their keys: of several that are the same at the same time one is made, and the others
+//! wait for what it gives.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+/// What is under way. An entry lives as long as its seat.
+#[derive(Default, Clone)]
+pub(in crate::engine) struct Flights(Arc<Mutex<HashMap<String, watch::Receiver<()>>>>);
+
+/// What somebody who wants a call is given.
+pub(in crate::engine) enum Place {
+    /// The call is theirs to make.
+    Leads(Seat),
+    /// Somebody makes it: wait, then look into the cache again.
+    Follows(watch::Receiver<()>),
+}
+
+/// Held by whoever makes a call, until its answer is stored or will not come. Dropping it wakes the others.
+pub(in crate::engine) struct Seat {
+    flights: Flights,
+    key: String,
+    _wakes: watch::Sender<()>,
+}
+
+impl Flights {
+    /// Joins the call of this key.
+    pub fn join(&self, key: &str) -> Place {
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = flights.get(key) {
+            return Place::Follows(waiting.clone());
+        }
+        let (wakes, waiting) = watch::channel(());
+        flights.insert(key.to_owned(), waiting);
+        Place::Leads(Seat {
+            flights: self.clone(),
+            key: key.to_owned(),
+            _wakes: wakes,
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut flights = self
+            .flights
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        flights.remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_leads_and_the_others_wait_until_its_seat_is_free() {
+        let flights = Flights::default();
+        let Place::Leads(seat) = flights.join("k") else {
+            panic!("nobody was there");
+        };
+        let Place::Follows(mut waiting) = flights.join("k") else {
+            panic!("somebody is there");
+        };
+        assert!(matches!(flights.join("other"), Place::Leads(_)));
+        drop(seat);
+        assert!(waiting.changed().await.is_err(), "woken by the seat's end");
+        assert!(matches!(flights.join("k"), Place::Leads(_)));
+        assert!(flights.0.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,157 @@
+//! Calls that need not be made: what an earlier run has given, what the cache holds, what somebody else is
+//! being told at this moment. Everything else is asked.
+
+use std::collections::BTreeSet;
+
+use tokio::task::JoinSet;
+
+use super::Driver;
+use crate::clock;
+use crate::domain::analysis::CacheUse;
+use crate::domain::chat::{Answer, Bill, Request};
+use crate::domain::money::MicroDollars;
+use crate::domain::pattern::{CallId, Input};
+use crate::engine::answers::{self, Key, Place, Seat};
+use crate::engine::journal::Keeping;
+use crate::engine::ledger::Open;
+use crate::store::answers::Kept;
+
+/// Calls of this run that wait for the same call of somebody else.
+#[derive(Default)]
+pub(super) struct Following {
+    waiting: BTreeSet<CallId>,
+    woken: JoinSet<(CallId, Request)>,
+}
+
+impl Following {
+    fn wait(
+        &mut self,
+        call: CallId,
+        request: Request,
+        until: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.waiting.insert(call);
+        self.woken.spawn(async move {
+            until.await;
+            (call, request)
+        });
+    }
+
+    /// Nobody wants it any more.
+    pub fn stop(&mut self, call: CallId) {
+        self.waiting.remove(&call);
+    }
+
+    /// The next one whose wait is over. Waits for ever where there is none; safe to drop.
+    pub async fn next(&mut self) -> Option<(CallId, Request)> {
+        loop {
+            match self.woken.join_next().await {
+                Some(Ok((call, request))) if self.waiting.remove(&call) => {
+                    return Some((call, request));
+                }
+                Some(_) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+impl Driver {
+    pub(super) async fn call(&mut self, call: CallId, mut request: Request) {
+        if let Some(answer) = self.take_known(&request) {
+            return self.given(call, answer);
+        }
+        let plain = request.clone();
+        self.show_pictures(&mut request);
+        let key = self.cache_key(&request);
+        let mut seat = None;
+        if let Some(key) = key.as_ref().filter(|_| self.cache == CacheUse::On) {
+            if let Some(kept) = answers::find(&self.shared, &key.whole, self.cache_age).await {
+                return self.recalled(call, key, kept);
+            }
+            match self.shared.cache.flights.join(&key.whole) {
+                Place::Leads(taken) => seat = Some(taken),
+                Place::Follows(mut leader) => {
+                    let over = async move {
+                        // Its end is the sender's drop: there is nothing to be said.
+                        while leader.changed().await.is_ok() {}
+                    };
+                    return self.following.wait(call, plain, over);
+                }
+            }
+        }
+        self.ask(call, request, key, seat);
+    }
+
+    fn ask(&mut self, call: CallId, request: Request, key: Option<Key>, seat: Option<Seat>) {
+        let (llm, user, number) = (&self.shared.llm, self.user.as_ref(), self.ledger.number());
+        let own_key = llm.own_key(user, &request.model);
+        let price = self.terms.price(&request.model);
+        let asked = request.clone();
+        let running = llm.start(number, user, request, self.events.clone());
+        let open = Open::new(call, &asked, running, clock::now());
+        self.ledger
+            .open(number, open.paid(price, own_key).kept(key, seat));
+    }
+
+    fn recalled(&mut self, call: CallId, key: &Key, kept: Kept) {
+        self.journal.hit(key.whole.clone(), &kept);
+        self.given(call, kept.answer);
+    }
+
+    // Nobody was asked, and nothing is paid.
+    fn given(&mut self, call: CallId, answer: Answer) {
+        self.purse.close(call, MicroDollars(0));
+        let input = Input::Answered {
+            call,
+            answer,
+            cached: true,
+            bill: Bill::default(),
+        };
+        self.machine.handle(clock::now(), input);
+    }
+
+    // Compared whole: what differs in anything that is sent is another call.
+    fn take_known(&mut self, request: &Request) -> Option<Answer> {
+        let is_same = |known: &Request| {
+            (&known.model, &known.messages, &known.parameters)
+                == (&request.model, &request.messages, &request.parameters)
+                && (&known.format, known.sample) == (&request.format, request.sample)
+        };
+        let at = self.known.iter().position(|(known, _)| is_same(known))?;
+        Some(self.known.swap_remove(at).1)
+    }
+
+    // Anonymous answers are nobody's and are not kept.
+    fn cache_key(&self, request: &Request) -> Option<Key> {
+        let user = self.user.as_ref()?;
+        if self.cache == CacheUse::Off || self.shared.cache.limits.ttl.is_zero() {
+            return None;
+        }
+        Some(answers::key(&self.shared, user, request))
+    }
+
+    pub(super) fn remember(&mut self, open: Open, answer: &Answer) {
+        let Some(Key { whole, fields }) = open.key else {
+            return;
+        };
+        if !answers::is_worth_keeping(answer) {
+            return;
+        }
+        let price = self.terms.price(&open.model);
+        let kept = Kept {
+            cost: price.map(|price| price.cost(&answer.usage)),
+            model: open.model,
+            answer: answer.clone(),
+            fields: fields.hashes(),
+        };
+        let purge = self.shared.cache.grow(kept.bytes(&whole));
+        let keeping = Keeping {
+            key: whole,
+            kept,
+            ttl: self.shared.cache.limits.ttl,
+            _seat: open.seat,
+        };
+        self.journal.remember(keeping, purge);
+    }
+}

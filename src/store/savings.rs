@@ -1,0 +1,95 @@
+//! What the cache has spared each person, by day and model. Kept when the answers themselves are gone.
+
+use super::connection::{Reader, Writer};
+use super::error::{Result, StoreError};
+use super::values::{count, integer};
+use crate::domain::id::UserId;
+use crate::domain::money::MicroDollars;
+
+/// Calls that were not made, and what they would have taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Saved {
+    /// Answers that were given again.
+    pub hits: u64,
+    /// What they had cost when they were made, where that is known.
+    pub cost: MicroDollars,
+    /// Hits whose answers had no known price.
+    pub unpriced: u64,
+    /// Tokens read and written.
+    pub tokens: u64,
+}
+
+/// Adds one hit.
+pub fn add(
+    db: &Writer,
+    user: &UserId,
+    day: i64,
+    model: &str,
+    cost: Option<MicroDollars>,
+    tokens: u64,
+) -> Result<()> {
+    db.run(
+        "INSERT INTO savings (user_id, day, model, hits, cost, unpriced, tokens)
+         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6)
+         ON CONFLICT (user_id, day, model) DO UPDATE SET hits = hits + 1, cost = cost + excluded.cost,
+             unpriced = unpriced + excluded.unpriced, tokens = tokens + excluded.tokens",
+        (
+            user,
+            day,
+            model,
+            cost.unwrap_or_default(),
+            i64::from(cost.is_none()),
+            integer(tokens),
+        ),
+    )
+    .map(drop)
+}
+
+/// The sum from a day to another one, both included; of everybody where nobody is named.
+pub fn sum(db: &Reader, user: Option<&UserId>, from: i64, to: i64) -> Result<Saved> {
+    db.maybe(
+        "SELECT coalesce(sum(hits), 0) AS hits, coalesce(sum(cost), 0) AS cost,
+                coalesce(sum(unpriced), 0) AS unpriced, coalesce(sum(tokens), 0) AS tokens
+         FROM savings WHERE (?1 IS NULL OR user_id = ?1) AND day BETWEEN ?2 AND ?3",
+        (user, from, to),
+        |row| {
+            Ok(Saved {
+                hits: count(row, "hits")?,
+                cost: row.get("cost")?,
+                unpriced: count(row, "unpriced")?,
+                tokens: count(row, "tokens")?,
+            })
+        },
+    )?
+    .ok_or(StoreError::Missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{user, with_writer};
+    use super::super::users;
+    use super::*;
+
+    #[test]
+    fn hits_add_up_by_person_and_day() {
+        with_writer(|db| {
+            let (ada, bob) = (user(1).id, user(2).id);
+            users::insert(db, &user(1))?;
+            users::insert(db, &user(2))?;
+            add(db, &ada, 5, "m", Some(MicroDollars(40)), 10)?;
+            add(db, &ada, 5, "m", None, 7)?;
+            add(db, &ada, 9, "m", Some(MicroDollars(2)), 1)?;
+            add(db, &bob, 5, "n", Some(MicroDollars(1)), 1)?;
+            let of_ada = sum(db, Some(&ada), 5, 8)?;
+            let expected = Saved {
+                hits: 2,
+                cost: MicroDollars(40),
+                unpriced: 1,
+                tokens: 17,
+            };
+            assert_eq!(of_ada, expected);
+            assert_eq!(sum(db, None, 0, 99)?.hits, 4);
+            Ok(())
+        });
+    }
+}

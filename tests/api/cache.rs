@@ -1,0 +1,164 @@
+//! The cache over the whole server: what is given again and to whom, what it spares, and why it was not a hit.
+
+use serde_json::{Value, json};
+
+use crate::support::Client;
+use crate::support::provider::{Provider, on};
+use crate::support::script::{about, ended, id_of, saying, server, short_with};
+
+fn run(client: &mut Client, models: &[&str], more: Value) -> Value {
+    let mut body = short_with(models, more);
+    body["async"] = json!(true);
+    let id = id_of(&client.post("/api/analyze", body));
+    ended(client, &id)
+}
+
+fn first_is_cached(shown: &Value) -> bool {
+    shown["results"]["stages"][0]["answers"][0]["cached"] == json!(true)
+}
+
+#[test]
+fn modes_and_ages_are_kept_and_hits_cost_nothing() {
+    let provider = Provider::script([on("gpt-4o").times(4).sse(&saying("It is thin."))]);
+    let url = provider.base_url();
+    let server = server(
+        &provider,
+        &[("OPENAI_API_KEY", "sk-test"), ("OPENAI_BASE_URL", &url)],
+    );
+    let mut ada = server.user("ada@example.com");
+    let models = ["openai/gpt-4o"];
+    for (mode, expected) in [
+        (json!({}), false),
+        (json!({}), true),
+        (json!({ "cache": "off" }), false),
+        (json!({ "cache": "refresh" }), false),
+        (json!({ "cache_max_age_s": 3600 }), true),
+        (json!({ "cache_max_age_s": 0 }), false),
+    ] {
+        let shown = run(&mut ada, &models, mode.clone());
+        assert_eq!(first_is_cached(&shown), expected, "{mode}");
+        assert_eq!(shown["cost_usd"] == json!(0.0), expected, "{mode}");
+        let counted = shown["model_responses"]["openai/gpt-4o"].clone();
+        assert_eq!(counted, "It is thin.");
+    }
+    assert_eq!(provider.asked().len(), 4);
+    let stats = ada.get("/api/cache/stats").json();
+    // The provider's answer, and what the demo model wrote of it.
+    assert_eq!(stats["entries"], 2, "{stats}");
+    assert!(
+        stats["saved"]["cost_usd"].as_f64().unwrap() > 0.0,
+        "{stats}"
+    );
+    let saved = ada.get("/api/usage").json()["saved"].clone();
+    assert_eq!(saved, stats["saved"]);
+
+    let mut bob = server.client().registered("bob@example.com");
+    bob.get("/api/cache/stats").refused(403, "FORBIDDEN");
+    let other = json!({ "model": "openai/gpt-4.1" });
+    assert_eq!(ada.post("/api/cache/clear", other).json()["removed"], 0);
+    let own = json!({ "model": "openai/gpt-4o" });
+    assert_eq!(ada.post("/api/cache/clear", own).json()["removed"], 1);
+    assert_eq!(bob.delete("/api/users/me/cache").json()["removed"], 0);
+    assert_eq!(ada.delete("/api/users/me/cache").json()["removed"], 1);
+    // What was spared stays known.
+    let left = ada.get("/api/cache/stats").json();
+    assert_eq!(
+        (&left["entries"], &left["saved"]),
+        (&json!(0), &stats["saved"])
+    );
+}
+
+#[test]
+fn an_answer_is_for_whom_it_was_made_unless_the_team_shares() {
+    for (sharing, expected) in [("off", false), ("team", true)] {
+        let times = if expected { 3 } else { 4 };
+        let provider = Provider::script([on("a").times(times).sse(&saying("It is thin."))]);
+        let server = server(&provider, &[("CACHE_SHARING", sharing)]);
+        let mut ada = server.user("ada@example.com");
+        let mut bob = server.client().registered("bob@example.com");
+        assert!(!first_is_cached(&run(&mut ada, &["p/a"], json!({}))));
+        assert_eq!(
+            first_is_cached(&run(&mut bob, &["p/a"], json!({}))),
+            expected
+        );
+        // What draws on somebody's documents is theirs alone.
+        for client in [&mut ada, &mut bob] {
+            let name = "paper.txt";
+            let document = client
+                .upload("/api/upload-document", name, b"The paper is 4 mm thick.")
+                .json();
+            let more = json!({ "document_ids": [document["id"]] });
+            assert!(!first_is_cached(&run(client, &["p/a"], more)));
+        }
+    }
+}
+
+#[test]
+fn the_same_call_at_the_same_time_is_made_once() {
+    let provider = Provider::script([on("a")
+        .after(std::time::Duration::from_millis(800))
+        .sse(&saying("It is thin."))]);
+    let server = server(&provider, &[]);
+    let mut ada = server.user("ada@example.com");
+    let body = || short_with(&["p/a"], json!({ "async": true }));
+    let ids: Vec<String> = (0..4)
+        .map(|_| id_of(&ada.post("/api/analyze", body())))
+        .collect();
+    let cached: Vec<bool> = ids
+        .iter()
+        .map(|id| {
+            let shown = ended(&mut ada, id);
+            assert_eq!(shown["model_responses"]["p/a"], "It is thin.", "{shown}");
+            first_is_cached(&shown)
+        })
+        .collect();
+    assert_eq!(cached.iter().filter(|cached| **cached).count(), 3);
+    assert_eq!(provider.asked().len(), 1);
+}
+
+#[test]
+fn whoever_waits_takes_over_when_the_first_one_fails_or_leaves() {
+    let provider = Provider::script([on("a").hang(), on("a").sse(&saying("It is thin."))]);
+    let server = server(&provider, &[]);
+    let mut ada = server.user("ada@example.com");
+    let body = || short_with(&["p/a"], json!({ "async": true }));
+    let first = id_of(&ada.post("/api/analyze", body()));
+    provider.wait_called("a");
+    let second = id_of(&ada.post("/api/analyze", body()));
+    ada.post(&about(&first, "/cancel"), json!({}));
+    let shown = ended(&mut ada, &second);
+    assert_eq!(shown["status"], "completed", "{shown}");
+    assert!(!first_is_cached(&shown));
+}
+
+#[test]
+fn it_is_said_why_it_was_no_hit() {
+    let provider = Provider::script([on("a").times(2).sse(&saying("It is thin."))]);
+    let server = server(&provider, &[]);
+    let mut ada = server.user("ada@example.com");
+    let why = |client: &mut Client, shown: &Value| {
+        let id = shown["id"].as_str().unwrap();
+        client.get(&about(id, "/cache")).json()["calls"][0].clone()
+    };
+    let first = run(&mut ada, &["p/a"], json!({}));
+    assert_eq!(why(&mut ada, &first)["why"], "nothing was kept then");
+    let warm = run(
+        &mut ada,
+        &["p/a"],
+        json!({ "parameters": { "temperature": 0.9 } }),
+    );
+    assert_eq!(why(&mut ada, &warm)["differs"], json!(["temperature"]));
+    let again = run(&mut ada, &["p/a"], json!({}));
+    let told = why(&mut ada, &again);
+    assert_eq!(
+        (&told["hit"], &told["why"]),
+        (&json!(true), &json!("given again"))
+    );
+    let key = told["key"].as_str().unwrap();
+    let mut bob = server.client().registered("bob@example.com");
+    let id = again["id"].as_str().unwrap();
+    bob.get(&about(id, "/cache")).refused(404, "NOT_FOUND");
+    assert_eq!(ada.delete(&format!("/api/cache/{key}")).status, 200);
+    ada.delete(&format!("/api/cache/{key}"))
+        .refused(404, "NOT_FOUND");
+}
