@@ -14,6 +14,7 @@ mod limits;
 mod models;
 mod money;
 mod patterns;
+mod planted;
 mod provider_keys;
 mod providers;
 mod recipes;
