@@ -55,6 +55,7 @@ footprint: release  ## start time, idle memory, size, memory of an event stream;
 bench: release  ## what Quire adds to a provider's streams; requests a second against the same hello; speed of the parsers
 	$(STATIC) cargo build --release --locked --target $(TARGET) --example hello
 	cargo bench --bench fanout -- $(BINARY)
+	cargo bench --bench panel -- $(BINARY)
 	cargo bench --bench load -- $(BINARY) target/$(TARGET)/release/examples/hello
 	cargo bench --bench parsers
 

@@ -1,5 +1,5 @@
 //! A provider that says a steady stream of tokens, on a thread of its own. A model's name says how many and
-//! how fast: `200x10` is 200 tokens, one every 10 ms.
+//! how fast: `200x10` is 200 tokens, one every 10 ms; `20x0` is 20 tokens without any delay.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -55,7 +55,8 @@ impl Upstream {
 async fn speak(mut socket: TcpStream) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
     let (tokens, pause) = asked(&mut socket).await?;
-    let mut next = Instant::now() + THINKING;
+    let thinking = if pause.is_zero() { pause } else { THINKING };
+    let mut next = Instant::now() + thinking;
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
     socket.write_all(head.as_bytes()).await?;
     for _ in 0..tokens {

@@ -20,7 +20,7 @@ use crate::store::documents;
 /// Characters of a question.
 pub const MAX_PROMPT: usize = 200_000;
 /// Members of a panel.
-const MAX_MEMBERS: usize = 8;
+const MAX_MEMBERS: usize = 16;
 /// Documents of an analysis.
 const MAX_DOCUMENTS: usize = 20;
 /// Characters of a topic.

@@ -1,0 +1,243 @@
+//! `make bench`: what orchestration itself costs. Analyses through Quire against the same calls made straight
+//! to the same provider, which answers without delay, in the same run; and how that grows with the panel and
+//! with the number of analyses at once. Everything is stored as always.
+
+#![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::upstream::Upstream;
+use support::{Folder, Program, binary, field, median, post, runtime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Analyses of which the median is taken.
+const RUNS: usize = 60;
+/// A person may have 24 under way.
+const OF_ONE: usize = 20;
+const MOST_AT_ONCE: usize = 500;
+
+fn main() {
+    let binary = binary();
+    let upstream = Upstream::start();
+    let folder = Folder::new("panel");
+    let providers = json!([{
+        "id": "p", "base_url": format!("http://{}/v1", upstream.address), "models": "*", "concurrency": 1000,
+    }]);
+    let settings = [
+        ("QUIRE_PROVIDERS", providers.to_string()),
+        ("MAX_RUNS", "1000".to_owned()),
+        ("MAX_CALLS", "1000".to_owned()),
+        ("LOGIN_LIMIT", "100000".to_owned()),
+        ("DISCOVER_LOCAL", "false".to_owned()),
+    ];
+    let program = Program::start(&binary, Some(&folder.0), "/api/health", &settings);
+    let people: Vec<String> = (0..MOST_AT_ONCE / OF_ONE)
+        .map(|number| person(program.address, number))
+        .collect();
+    let bench = Bench {
+        program,
+        upstream,
+        people,
+    };
+    println!("one analysis after the other, four stages, a provider without delay");
+    for members in [1, 2, 3, 4, 8, 16] {
+        bench.one_after_the_other(members);
+    }
+    println!("analyses at once, three members, four stages");
+    for at_once in [1, 10, 50, 100, MOST_AT_ONCE] {
+        bench.at_once(at_once);
+    }
+    bench.hits();
+}
+
+struct Bench {
+    program: Program,
+    upstream: Upstream,
+    people: Vec<String>,
+}
+
+impl Bench {
+    fn one_after_the_other(&self, members: usize) {
+        let models = panel(members);
+        let through = median(
+            (0..RUNS)
+                .map(|number| self.timed(self.asking(number, &models, "off")))
+                .collect(),
+        );
+        let straight = median((0..RUNS).map(|_| self.straight(members)).collect());
+        println!(
+            "  {members:2} members, {:2} calls   through Quire {through:6.2} ms   the calls alone {straight:6.2} ms   own cost {:6.2} ms   {:.1} x",
+            stages(members).iter().sum::<usize>(),
+            through - straight,
+            through / straight
+        );
+    }
+
+    fn at_once(&self, at_once: usize) {
+        let models = panel(3);
+        let rounds = (200 / at_once).max(1);
+        let (address, begun) = (self.program.address, Instant::now());
+        let requests: Vec<Vec<String>> = (0..at_once)
+            .map(|caller| {
+                (0..rounds)
+                    .map(|round| self.asking(caller + round * at_once, &models, "off"))
+                    .collect()
+            })
+            .collect();
+        let good = runtime().block_on(async {
+            let callers: Vec<_> = requests
+                .into_iter()
+                .map(|requests| {
+                    tokio::spawn(async move {
+                        let mut good = 0;
+                        for request in requests {
+                            let answer = whole(address, request).await.unwrap_or_default();
+                            good += usize::from(
+                                answer.contains("200 OK") && answer.contains("ultra_response"),
+                            );
+                        }
+                        good
+                    })
+                })
+                .collect();
+            let mut good = 0;
+            for caller in callers {
+                good += caller.await.unwrap_or(0);
+            }
+            good
+        });
+        let took = begun.elapsed().as_secs_f64();
+        let all = at_once * rounds;
+        println!(
+            "  {at_once:3} at once   {:6.1} analyses a second   {:6.2} ms each   {good} of {all} whole",
+            all as f64 / took,
+            took * 1e3 / all as f64
+        );
+    }
+
+    fn hits(&self) {
+        let models = panel(1);
+        let asking = |number: usize| {
+            self.asking_with(
+                0,
+                &models,
+                "on",
+                "summarize",
+                &format!("Question {number}?"),
+            )
+        };
+        let misses = median((0..RUNS).map(|number| self.timed(asking(number))).collect());
+        let hits = median((0..RUNS).map(|number| self.timed(asking(number))).collect());
+        println!(
+            "an analysis of two calls   asked {misses:.2} ms   from the cache {hits:.2} ms   {:.2} x",
+            hits / misses
+        );
+    }
+
+    /// The same calls without Quire: each stage's at once, one stage after the other.
+    fn straight(&self, members: usize) -> f64 {
+        let address = self.upstream.address;
+        let begun = Instant::now();
+        runtime().block_on(async {
+            for calls in stages(members) {
+                let body = json!({ "model": "20x0", "stream": true, "messages": [] }).to_string();
+                let request = request("/v1/chat/completions", "", &body);
+                let calls: Vec<_> = (0..calls)
+                    .map(|_| tokio::spawn(whole(address, request.clone())))
+                    .collect();
+                for call in calls {
+                    call.await.expect("a caller ends").expect("an answer");
+                }
+            }
+        });
+        millis(begun.elapsed())
+    }
+
+    fn timed(&self, request: String) -> f64 {
+        let begun = Instant::now();
+        let answer = runtime()
+            .block_on(whole(self.program.address, request))
+            .expect("an answer");
+        assert!(answer.contains("200 OK"), "{answer}");
+        millis(begun.elapsed())
+    }
+
+    fn asking(&self, number: usize, models: &[String], cache: &str) -> String {
+        self.asking_with(number, models, cache, "critique", "How thick is the paper?")
+    }
+
+    fn asking_with(
+        &self,
+        number: usize,
+        models: &[String],
+        cache: &str,
+        pattern: &str,
+        prompt: &str,
+    ) -> String {
+        let body: Value = json!({
+            "prompt": prompt, "models": models, "ultra_model": "p/20x0", "pattern": pattern, "depth": "full",
+            "cache": cache,
+        });
+        let key = format!("x-api-key: {}\r\n", self.people[number % self.people.len()]);
+        request("/api/analyze", &key, &body.to_string())
+    }
+}
+
+/// The calls of each stage: a member that is alone has nobody to criticise.
+fn stages(members: usize) -> Vec<usize> {
+    match members {
+        1 => vec![1, 1],
+        _ => vec![members, members, members, 1],
+    }
+}
+
+/// Members of names of their own, since nobody is asked twice.
+fn panel(members: usize) -> Vec<String> {
+    (0..members)
+        .map(|member| format!("p/{}x0", 20 + member))
+        .collect()
+}
+
+fn person(address: SocketAddr, number: usize) -> String {
+    let account =
+        json!({"email": format!("bench{number}@example.org"), "password": "Tr4verse-Orchid"});
+    post(address, "/api/auth/register", "", &account.to_string());
+    let token = field(
+        &post(address, "/api/auth/login", "", &account.to_string()),
+        "access_token",
+    );
+    field(
+        &post(
+            address,
+            "/api/users/me/api-keys",
+            &token,
+            r#"{"name":"bench"}"#,
+        ),
+        "key",
+    )
+}
+
+fn request(path: &str, more: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\n{more}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+async fn whole(address: SocketAddr, request: String) -> std::io::Result<String> {
+    let mut socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    socket.write_all(request.as_bytes()).await?;
+    let mut bytes = Vec::new();
+    socket.read_to_end(&mut bytes).await?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn millis(length: Duration) -> f64 {
+    length.as_secs_f64() * 1e3
+}
