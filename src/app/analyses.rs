@@ -15,6 +15,7 @@ use crate::crypto;
 use crate::domain::analysis::{Analysis, NewAnalysis, Plan, StageAnswer, Status};
 use crate::domain::chat::Usage;
 use crate::domain::event::Estimate;
+use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Output;
@@ -117,6 +118,7 @@ impl Analyses<'_> {
             created: now,
             started: None,
             finished: None,
+            findings: None,
             shared: None,
         };
         let (cache, cache_age) = (plan.cache, cache_age(&plan));
@@ -398,6 +400,7 @@ impl Analyses<'_> {
             let analysis = analyses::to_resume(db, &id)?.ok_or(StoreError::Missing)?;
             let (answers, now) = (analyses::answers_of(db, &id)?, clock::now());
             let started = analysis.started.unwrap_or(now);
+            let found = Findings::of(&analysis.plan, &answers, None);
             let machine = Staged::restore(
                 id.clone(),
                 analysis.plan,
@@ -417,7 +420,9 @@ impl Analyses<'_> {
                         events::append(db, &id, &[stored])?;
                     }
                     Output::Done(outcome) => {
-                        analyses::finish(db, &id, &analyses::End::of(&outcome), now)?;
+                        let found = found.clone().noted(&outcome.totals);
+                        let end = analyses::End::of(&outcome, Some(&found));
+                        analyses::finish(db, &id, &end, now)?;
                     }
                     // Nothing was open: there is nothing to stop, to keep or to wait for.
                     _ => {}

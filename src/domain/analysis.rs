@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::chat::{CallError, Finish, Format, Source, Task, Usage};
+use super::findings::Findings;
 use super::id::{AnalysisId, DocumentId, UserId};
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
@@ -327,6 +328,8 @@ pub struct Analysis {
     pub started: Option<Timestamp>,
     /// When it was over.
     pub finished: Option<Timestamp>,
+    /// What its answers were found to say beside each other, once it is over.
+    pub findings: Option<Findings>,
     /// SHA-256 of the token of its share link, while there is one.
     pub shared: Option<[u8; 32]>,
 }

@@ -9,11 +9,13 @@ use super::answers::Seat;
 use super::bus::Hub;
 use crate::domain::analysis::StageAnswer;
 use crate::domain::event::{Event, Totals};
+use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Outcome;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::Charge;
+use crate::log;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{Store, StoreError, Writer, analyses, answers, calls, savings, usage};
 
@@ -35,6 +37,8 @@ pub(super) struct Journal {
     /// Texts of which something has been noted: stage and model; both empty for the synthesis.
     flowing: HashSet<(String, String)>,
     urgent: bool,
+    /// How long stages took, by name.
+    durations: Vec<(String, u64)>,
 }
 
 impl Journal {
@@ -60,6 +64,7 @@ impl Journal {
             begun: false,
             flowing: HashSet::new(),
             urgent: false,
+            durations: Vec::new(),
         }
     }
 
@@ -88,6 +93,9 @@ impl Journal {
                 self.flowing.remove(&(stage.clone(), model.clone()));
                 self.flowing.remove(&Default::default());
             }
+            Event::StageCompleted {
+                stage, duration_ms, ..
+            } => self.durations.push((stage.clone(), *duration_ms)),
             _ => {}
         }
     }
@@ -149,10 +157,39 @@ impl Journal {
 
     /// The same, with the run's end in the same transaction.
     pub async fn finish(&mut self, now: Timestamp, outcome: Outcome) -> Result<(), StoreError> {
-        self.write(now, Some(outcome)).await
+        let findings = self.findings(&outcome).await;
+        self.write(now, Some((outcome, findings))).await
     }
 
-    async fn write(&mut self, now: Timestamp, outcome: Option<Outcome>) -> Result<(), StoreError> {
+    // Read and compared on a reader's thread: comparing long answers takes longer than an event may wait.
+    async fn findings(&self, outcome: &Outcome) -> Option<Findings> {
+        let (id, kept, outcome) = (self.id.clone(), self.kept.clone(), outcome.clone());
+        let durations = self.durations.clone();
+        let found = self.store.read(move |db| {
+            let analysis = analyses::to_resume(db, &id)?.ok_or(StoreError::Missing)?;
+            let mut answers = analyses::answers_of(db, &id)?;
+            let is_newer = |answer: &StageAnswer| {
+                let place = |one: &StageAnswer| (one.stage, one.member);
+                kept.iter().any(|newer| place(newer) == place(answer))
+            };
+            answers.retain(|answer| !is_newer(answer));
+            answers.extend(kept);
+            answers.sort_by_key(|answer| (answer.stage, answer.member));
+            let found = Findings::of(&analysis.plan, &answers, outcome.synthesis.as_deref());
+            Ok(found.timed(&durations).noted(&outcome.totals))
+        });
+        match found.await {
+            Ok(found) => Some(found),
+            // Without findings the answer is still worth having.
+            Err(fault) => {
+                let fault = format!("{fault:?}");
+                log::warn("no findings", &[("analysis", &self.id), ("fault", &fault)]);
+                None
+            }
+        }
+    }
+
+    async fn write(&mut self, now: Timestamp, outcome: Option<Ended>) -> Result<(), StoreError> {
         if self.is_empty() && outcome.is_none() {
             return Ok(());
         }
@@ -177,7 +214,7 @@ impl Journal {
         Ok(())
     }
 
-    fn batch(&mut self, now: Timestamp, outcome: Option<Outcome>) -> Result<Batch, StoreError> {
+    fn batch(&mut self, now: Timestamp, outcome: Option<Ended>) -> Result<Batch, StoreError> {
         let mut events = Vec::with_capacity(self.events.len());
         for event in self.events.drain(..) {
             self.last += 1;
@@ -232,6 +269,9 @@ struct Hit {
     tokens: u64,
 }
 
+/// How a run ended, and what its answers were found to say.
+type Ended = (Outcome, Option<Findings>);
+
 /// What is stored in one transaction.
 struct Batch {
     id: AnalysisId,
@@ -244,7 +284,7 @@ struct Batch {
     cacheable: Vec<Keeping>,
     hits: Vec<Hit>,
     purge: Option<u64>,
-    outcome: Option<Outcome>,
+    outcome: Option<Ended>,
 }
 
 impl Batch {
@@ -276,7 +316,10 @@ impl Batch {
             answers::purge(db, now, limit)?;
         }
         match &self.outcome {
-            Some(outcome) => analyses::finish(db, id, &analyses::End::of(outcome), now),
+            Some((outcome, findings)) => {
+                let end = analyses::End::of(outcome, findings.as_ref());
+                analyses::finish(db, id, &end, now)
+            }
             None => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use super::error::Result;
 use super::values::{json, moment, text, to_json};
 use crate::domain::analysis::{Analysis, NewAnalysis, StageAnswer, Status};
 use crate::domain::chat::Usage;
+use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Outcome;
@@ -51,12 +52,15 @@ pub struct End<'a> {
     pub usage: Usage,
     /// Known costs of all calls.
     pub cost: MicroDollars,
+    /// What its answers were found to say.
+    pub findings: Option<&'a Findings>,
 }
 
 impl<'a> End<'a> {
     /// The end of a run as its machine tells it.
-    pub fn of(outcome: &'a Outcome) -> Self {
+    pub fn of(outcome: &'a Outcome, findings: Option<&'a Findings>) -> Self {
         Self {
+            findings,
             status: outcome.status,
             synthesis: outcome.synthesis.as_deref(),
             error: outcome.error.as_deref(),
@@ -167,7 +171,8 @@ pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
 /// It is over. `Missing` when it was deleted meanwhile or was over already: an end is written once.
 pub fn finish(db: &Writer, id: &AnalysisId, end: &End<'_>, now: Timestamp) -> Result<()> {
     db.run_one(
-        "UPDATE analyses SET status = ?2, synthesis = ?3, error = ?4, usage = ?5, cost = ?6, finished = ?7
+        "UPDATE analyses SET status = ?2, synthesis = ?3, error = ?4, usage = ?5, cost = ?6, finished = ?7,
+                findings = ?8
          WHERE id = ?1 AND finished = 0",
         (
             id,
@@ -177,6 +182,7 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &End<'_>, now: Timestamp) -> Re
             to_json(&end.usage)?,
             end.cost,
             now,
+            end.findings.map(to_json).transpose()?.unwrap_or_default(),
         ),
     )
 }
@@ -299,6 +305,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Analysis> {
         created: row.get("created")?,
         started: moment(row, "started")?,
         finished: moment(row, "finished")?,
+        // Findings of another version that cannot be read are no reason not to show the rest.
+        findings: text(row, "findings")?.and_then(|text| serde_json::from_str(&text).ok()),
         shared: row.get("share_hash")?,
     })
 }

@@ -3,7 +3,104 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
+use super::markdown::{plain, sentences};
 use crate::domain::ballot;
+
+/// Answers that are alike at least this much stand in one cluster.
+const ALIKE: f64 = 0.5;
+
+/// How far the first answers differ.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Disagreement {
+    /// Entropy over the clusters' sizes: 0 when all stand in one, 1 when each stands alone.
+    pub score: f64,
+    /// How far the two that are least alike say the same, 0 to 1.
+    pub agreement: f64,
+    /// Answers that say the same, the largest cluster first.
+    pub clusters: Vec<Cluster>,
+}
+
+/// Answers that say the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cluster {
+    /// Whose.
+    pub letters: BTreeSet<char>,
+    /// What the first of them says first.
+    pub says: String,
+}
+
+/// Compares first answers, each with its author's letter.
+pub(super) fn disagreement(question: &str, answers: &[(char, &str)]) -> Disagreement {
+    if answers.is_empty() {
+        return Disagreement::default();
+    }
+    let asked = content(&words(question));
+    let leads: Vec<Lead> = answers
+        .iter()
+        .map(|(_, answer)| Lead::of(question, answer, &asked))
+        .collect();
+    let mut clusters: Vec<Vec<usize>> = Vec::new();
+    for (index, lead) in leads.iter().enumerate() {
+        // Like every one of them: a chain of small steps does not join what cannot both be right.
+        let likeness = |cluster: &Vec<usize>| {
+            let each = cluster.iter().map(|&other| lead.likeness(&leads[other]));
+            each.fold(1.0_f64, f64::min)
+        };
+        let best = clusters
+            .iter_mut()
+            .map(|cluster| (likeness(cluster), cluster))
+            .filter(|(likeness, _)| *likeness >= ALIKE)
+            .max_by(|one, two| one.0.total_cmp(&two.0));
+        match best {
+            Some((_, cluster)) => cluster.push(index),
+            None => clusters.push(vec![index]),
+        }
+    }
+    clusters.sort_by_key(|cluster| std::cmp::Reverse(cluster.len()));
+    let sizes: Vec<usize> = clusters.iter().map(Vec::len).collect();
+    let cluster = |members: Vec<usize>| Cluster {
+        letters: members.iter().map(|&member| answers[member].0).collect(),
+        says: first_words(answers[members[0]].1),
+    };
+    let texts: Vec<&str> = answers.iter().map(|(_, text)| *text).collect();
+    Disagreement {
+        score: entropy(&sizes),
+        agreement: agreement(question, &texts),
+        clusters: clusters.into_iter().map(cluster).collect(),
+    }
+}
+
+// Normalised by what is greatest for so many answers, so that panels of different sizes compare.
+fn entropy(sizes: &[usize]) -> f64 {
+    let all: usize = sizes.iter().sum();
+    if all < 2 {
+        return 0.0;
+    }
+    let all = all as f64;
+    let sum: f64 = sizes
+        .iter()
+        .map(|&size| size as f64 / all)
+        .map(|share| -share * share.ln())
+        .sum();
+    (sum / all.ln()).clamp(0.0, 1.0)
+}
+
+fn first_words(answer: &str) -> String {
+    let first = sentences(&lead(answer), 1).pop().unwrap_or_default();
+    let first = if first.is_empty() {
+        plain(answer)
+    } else {
+        first
+    };
+    match first.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &first[..end]),
+        None => first,
+    }
+}
 
 /// Words of an answer that are compared when it names no final answer.
 const LEAD_WORDS: usize = 60;
@@ -180,6 +277,39 @@ mod tests {
             &["Strong and grey cardboard sheets.", "Grey and thin sheets."],
         );
         assert!((0.3..0.9).contains(&partly), "{partly}");
+    }
+
+    #[test]
+    fn clusters_are_weighed_by_their_sizes() {
+        let asked = "How thick is the paper?";
+        for (answers, expected, clusters) in [
+            (&[][..], 0.0, &[][..]),
+            (&["0.2 mm"], 0.0, &["A"]),
+            (&["It is 0.2 mm.", "0.2 mm thick."], 0.0, &["AB"]),
+            (&["It is 0.2 mm.", "It is 0.3 mm."], 1.0, &["A", "B"]),
+            (
+                &[
+                    "It is thin.",
+                    "It is not thin.",
+                    "It is thin.",
+                    "It is thin.",
+                ],
+                0.406,
+                &["ACD", "B"],
+            ),
+        ] {
+            let lettered: Vec<(char, &str)> = ('A'..).zip(answers.iter().copied()).collect();
+            let found = disagreement(asked, &lettered);
+            assert!((found.score - expected).abs() < 0.001, "{found:?}");
+            let letters: Vec<String> = found
+                .clusters
+                .iter()
+                .map(|cluster| cluster.letters.iter().collect())
+                .collect();
+            assert_eq!(letters, clusters, "{answers:?}");
+        }
+        let found = disagreement(asked, &[('A', "# Title\n\n**Thin.** It has reasons.")]);
+        assert_eq!(found.clusters[0].says, "Thin.");
     }
 
     #[test]

@@ -108,6 +108,9 @@ pub fn result(report: &Report, form: Form) -> Value {
         "structured": structured,
         "best_single": best_single(report),
         "comparison_offered": report.comparison_offered,
+        "findings": analysis.findings,
+        "notes": notes(analysis),
+        "degraded": analysis.findings.as_ref().and_then(|found| found.degraded.as_ref()),
         "performance": performance,
         "metadata": {
             "pattern": analysis.plan.pattern, "timestamp": analysis.created, "models_used": models(analysis),
@@ -117,6 +120,12 @@ pub fn result(report: &Report, form: Form) -> Value {
             "repeats": analysis.request.parent, "recipe": analysis.request.recipe,
         },
     })
+}
+
+// Until it is over, what the plan says.
+fn notes(analysis: &Analysis) -> &[String] {
+    let found = analysis.findings.as_ref();
+    found.map_or(&analysis.plan.notes, |found| &found.notes)
 }
 
 fn best_single(report: &Report) -> Option<Value> {

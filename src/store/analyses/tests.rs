@@ -83,6 +83,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
         created: at(i64::from(n)),
         started: None,
         finished: None,
+        findings: None,
         shared: None,
     }
 }
@@ -120,6 +121,10 @@ fn an_analysis_lives_from_queued_to_its_one_end() {
 
         set_started(db, &new.id, at(50))?;
         set_started(db, &new.id, at(60))?;
+        let found = Findings {
+            note: "careful".into(),
+            ..Findings::default()
+        };
         let end = End {
             status: Status::Completed,
             synthesis: Some("because"),
@@ -129,6 +134,7 @@ fn an_analysis_lives_from_queued_to_its_one_end() {
                 ..Usage::default()
             },
             cost: MicroDollars(9),
+            findings: Some(&found),
         };
         finish(db, &new.id, &end, at(70))?;
         let over = Analysis {
@@ -138,6 +144,7 @@ fn an_analysis_lives_from_queued_to_its_one_end() {
             cost: MicroDollars(9),
             started: Some(at(50)),
             finished: Some(at(70)),
+            findings: Some(found.clone()),
             ..new.clone()
         };
         assert_eq!(by_id(db, Some(&owner), &new.id), Ok(Some(over)));
@@ -210,6 +217,7 @@ fn history_is_searched_as_it_is_written() {
             error: Some("stopped"),
             usage: Usage::default(),
             cost: MicroDollars(0),
+            findings: None,
         };
         finish(db, &analysis(2, None, "").id, &cancelled, at(9))?;
         let found = |search, status| {

@@ -1,0 +1,64 @@
+//! What each stage of a run took: time, tokens, money. Adds up what is stored.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::analysis::{Plan, StageAnswer};
+use crate::domain::chat::Usage;
+use crate::domain::money::MicroDollars;
+
+/// One stage.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StageFigures {
+    /// Its name.
+    pub stage: String,
+    /// Calls that answered.
+    pub answered: u32,
+    /// Calls that failed, those included whose place another model has taken.
+    pub failed: u32,
+    /// Of the answers, from the cache.
+    pub cached: u32,
+    /// By the clock; its longest call where the stage was not timed.
+    pub duration_ms: u64,
+    /// Tokens of all its calls.
+    pub usage: Usage,
+    /// Known costs of all its calls.
+    pub cost_usd: MicroDollars,
+    /// Some call's price is not known.
+    pub cost_incomplete: bool,
+}
+
+/// Every stage of the plan, in order.
+pub(super) fn of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageFigures> {
+    let stage = |(index, stage): (usize, &crate::domain::analysis::Stage)| {
+        let mut figures = StageFigures {
+            stage: stage.name.clone(),
+            ..StageFigures::default()
+        };
+        for answer in answers.iter().filter(|answer| answer.stage == index) {
+            figures.add(answer);
+        }
+        figures
+    };
+    plan.stages.iter().enumerate().map(stage).collect()
+}
+
+impl StageFigures {
+    fn add(&mut self, answer: &StageAnswer) {
+        match answer.answered() {
+            true => self.answered += 1,
+            false => self.failed += 1,
+        }
+        self.failed += answer.earlier.len() as u32;
+        self.cached += u32::from(answer.cached && answer.answered());
+        self.duration_ms = self.duration_ms.max(answer.latency_ms);
+        let earlier = answer.earlier.iter().map(|one| (&one.usage, one.cost));
+        for (usage, cost) in earlier.chain([(&answer.usage, answer.cost)]) {
+            self.usage = self.usage.plus(usage);
+            match cost {
+                Some(cost) => self.cost_usd = self.cost_usd.plus(cost),
+                None => self.cost_incomplete = true,
+            }
+        }
+    }
+}
