@@ -13,7 +13,7 @@ pub const MAX_PROMPT: usize = 20_000;
 /// Stages of a pattern.
 pub const MAX_STAGES: usize = 6;
 /// The largest panel.
-const MAX_PANEL: u32 = 8;
+const MAX_PANEL: u32 = 16;
 /// Entries of a list of use cases or limitations.
 const MAX_ENTRIES: usize = 12;
 
@@ -466,7 +466,7 @@ mod tests {
             ("/name", json!(" "), "name", "must not be empty"),
             ("/colour", json!(1), "colour", "not known here"),
             ("/panel", json!([3, 2]), "panel", "two numbers"),
-            ("/panel", json!([1, 9]), "panel", "two numbers"),
+            ("/panel", json!([1, 17]), "panel", "two numbers"),
             (
                 "/complexity",
                 json!("huge"),
