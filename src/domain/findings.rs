@@ -185,3 +185,6 @@ fn add(points: &mut Vec<Point>, point: Point) {
 
 /// Points of a kind at most.
 const MOST: usize = 60;
+
+#[cfg(test)]
+mod tests;
