@@ -254,11 +254,11 @@ fn contradiction(
 ) -> Option<Contradiction> {
     let fix = Statement::of(proposal(&critique.fix));
     // A correction that changes nothing shows that nothing was wrong.
-    if !fix.is_empty() && fix.same(claim) {
+    if !fix.is_empty() && fix.equals(claim) {
         return None;
     }
     let evidence = Evidence::of(&critique.evidence, panel);
-    if evidence.words.same(claim) && fix.is_empty() {
+    if evidence.words.equals(claim) && fix.is_empty() {
         return None;
     }
     let mut mine = BTreeSet::from([draft.letter]);
@@ -266,7 +266,10 @@ fn contradiction(
     let mut says = None;
     for other in drafts.iter().filter(|other| other.letter != draft.letter) {
         let against = other.sentences.iter().find(|one| {
-            let told = |words: &Statement| !words.is_empty() && one.says(words) && !one.same(claim);
+            let told = |words: &Statement| {
+                let is_nearer = one.holds(words) > one.holds(claim) || !one.says(claim);
+                !words.is_empty() && one.says(words) && is_nearer
+            };
             one.opposes(claim) || told(&fix) || (evidence.is_shown() && told(&evidence.words))
         });
         if let Some(against) = against {

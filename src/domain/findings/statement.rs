@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::lexicon::{AXES, EMPTY, NEGATIONS};
 use super::numbers::{self, Number};
 
-/// Of the words of a claim, so many must be in a sentence that says it.
-const SAYS: f64 = 0.6;
+/// Of the words of a long claim, so many must be in a sentence that says it.
+const SAYS: f64 = 0.65;
 /// Of the words of two sentences, so many must be shared for them to speak of one thing.
 const SUBJECT: f64 = 0.5;
 
@@ -91,10 +91,29 @@ impl Statement {
     /// This sentence says that claim, in its words and with its figures.
     pub fn says(&self, claim: &Self) -> bool {
         !claim.is_empty()
-            && self.holds(claim) >= SAYS
+            && self.has_words(claim)
             && claim.numbers.iter().all(|one| self.has(one))
             && !self.is_turned(claim)
             && (!claim.words.is_empty() || !claim.numbers.is_empty())
+    }
+
+    // In a short claim every word may be the one that matters: "stored on site", "stored elsewhere".
+    fn has_words(&self, claim: &Self) -> bool {
+        let missing = claim.words.len() - self.shared(claim);
+        match claim.words.len() {
+            0..=3 => missing == 0,
+            4..=6 => missing <= 1,
+            _ => self.holds(claim) >= SAYS,
+        }
+    }
+
+    /// The same words and figures, however they are put.
+    pub fn equals(&self, other: &Self) -> bool {
+        let holds = |one: &Self, two: &Self| two.numbers.iter().all(|number| one.has(number));
+        self.words == other.words
+            && holds(self, other)
+            && holds(other, self)
+            && !self.is_turned(other)
     }
 
     /// Both say the same: neither has a figure that the other lacks.

@@ -100,7 +100,7 @@ fn planted_contradictions_are_found_and_near_misses_are_not() {
         precision >= 0.9 && recall >= 0.9,
         "{precision:.2} {recall:.2}\n{told}"
     );
-    assert!(faults.len() <= 2, "{told}");
+    assert!(faults.is_empty(), "{told}");
 }
 
 #[test]
