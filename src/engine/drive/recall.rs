@@ -70,7 +70,15 @@ impl Driver {
                 return self.recalled(call, key, kept);
             }
             match self.shared.cache.flights.join(&key.whole) {
-                Place::Leads(taken) => seat = Some(taken),
+                Place::Leads(taken) => {
+                    // Whoever led may have ended since the look above.
+                    if let Some(kept) =
+                        answers::find(&self.shared, &key.whole, self.cache_age).await
+                    {
+                        return self.recalled(call, key, kept);
+                    }
+                    seat = Some(taken);
+                }
                 Place::Follows(mut leader) => {
                     let over = async move {
                         // Its end is the sender's drop: there is nothing to be said.
