@@ -8,6 +8,7 @@ mod driver;
 mod pages;
 mod providers;
 mod server;
+mod suggestions;
 
 use std::sync::{Mutex, MutexGuard};
 

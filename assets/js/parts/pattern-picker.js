@@ -3,7 +3,7 @@ import { el, fill, uid } from "../dom.js";
 import { Choice } from "./field.js";
 import { stageHelp, stageName } from "./stages.js";
 
-/** `{node}`; `onChange(id)` when another pattern is chosen. */
+/** `{node, choose(id)}`; `onChange(id)` when another pattern is chosen. */
 export function PatternPicker({ patterns, chosen, onChange }) {
   const help = el("div", { class: "pattern-help", id: uid("pattern"), role: "status" });
   const { node, input } = Choice("How shall they work together?", {
@@ -26,7 +26,12 @@ export function PatternPicker({ patterns, chosen, onChange }) {
         const name = typeof stage === "string" ? stage : stage.name;
         return el("li", null, el("strong", null, stageName(name)), ` ${stage.help ?? stageHelp(name)}`);
       })),
-      pattern.limitations?.length > 0 && el("p", { class: "fine" }, `Bear in mind: ${pattern.limitations.join(" ")}`));
+      pattern.limitations?.length > 0 && el("p", { class: "fine" }, `Bear in mind: ${pattern.limitations.join("; ")}.`));
   }
-  return { node };
+  function choose(id) {
+    input.value = id;
+    explain(id);
+    onChange(id);
+  }
+  return { node, choose };
 }

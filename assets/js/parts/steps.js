@@ -9,6 +9,7 @@ import { ModelSelector } from "./model-selector.js";
 import { PatternPicker } from "./pattern-picker.js";
 import { PromptInput } from "./prompt-input.js";
 import { Alert, Missing } from "./states.js";
+import { Suggestions } from "./suggestions.js";
 
 export const INTRO = "intro";
 export const PROMPT = "prompt";
@@ -116,6 +117,7 @@ function options(context) {
     draft.pattern = id;
     changed();
   } });
+  const suggestions = Suggestions({ prompt: draft.prompt, signal, onChoose: patterns.choose });
   const writer = Choice("Who shall write the synthesis?", { class: "ultra-selector", value: draft.ultra, on: { change: (event) => {
     draft.ultra = event.target.value;
     changed();
@@ -123,7 +125,7 @@ function options(context) {
   "The strongest model that is not on the panel is a good choice; Quire takes it if there is one.");
   const form = frame(OPTIONS, "Documents and pattern", context, { back: MODELS, onNext: run, below: buttons },
     el("section", { class: "step-part" }, documents.node),
-    el("section", { class: "step-part" }, patterns.node, writer.node));
+    el("section", { class: "step-part" }, patterns.node, suggestions.node, writer.node));
   drawButtons();
 
   function drawButtons() {

@@ -1,0 +1,33 @@
+//! A question's words suggest a pattern, which one press chooses.
+
+use crate::driver::Browser;
+
+use crate::server::Server;
+use crate::turn;
+
+#[test]
+fn a_question_suggests_its_pattern() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(375, 800, false);
+
+    browser.go(&server.address("/"));
+    browser.wait(".intro-step");
+    browser.press("Start");
+    browser.fill(
+        ".prompt-input",
+        "Compare the two offers: what is the difference between them?",
+    );
+    browser.press("Next");
+    browser.wait(".model-selector");
+    browser.press("Next");
+    browser.wait(".pattern-suggestions li");
+    browser.wait_text(".pattern-suggestions", "the question says compare");
+    browser.picture("suggestions");
+    browser.click("[aria-label='Choose the pattern Comparison']");
+    browser.wait_text(".pattern-help", "by the same criteria");
+    assert_eq!(
+        browser.value("document.querySelector('.pattern-selector').value"),
+        "compare"
+    );
+}
