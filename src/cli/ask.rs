@@ -15,7 +15,7 @@ use crate::app::accounts::{NewAccount, Visit, random_password};
 use crate::app::analyses::Wanted;
 use crate::app::{self, App, folder};
 use crate::config::Config;
-use crate::domain::analysis::{Analysis, Status};
+use crate::domain::analysis::{Analysis, Depth, Status};
 use crate::domain::document::DocumentStatus;
 use crate::domain::id::AnalysisId;
 use crate::domain::user::{Caller, Role, User};
@@ -53,6 +53,8 @@ async fn ask(call: &Call, question: &str, home: &Home) -> Outcome {
             .collect(),
         pattern: call.value("pattern").map(str::to_owned),
         documents,
+        depth: call.value("depth").map(depth).transpose()?,
+        ultra_model: call.value("synthesiser").map(str::to_owned),
         ..Wanted::default()
     };
     // Which models there are decides the default panel and who writes the synthesis.
@@ -72,6 +74,15 @@ async fn ask(call: &Call, question: &str, home: &Home) -> Outcome {
         print(analysis_shape::full(&report))?;
     }
     conclude(&report.analysis, call.has("json"))
+}
+
+fn depth(word: &str) -> Result<Depth, Failure> {
+    match word {
+        "quick" => Ok(Depth::Quick),
+        "standard" => Ok(Depth::Standard),
+        "full" => Ok(Depth::Full),
+        _ => usage("--depth must be quick, standard or full"),
+    }
 }
 
 /// The answer, or why there is none.
@@ -144,12 +155,11 @@ fn line(kind: &str, data: &Value) -> Option<String> {
                 .iter()
                 .filter_map(Value::as_str)
                 .collect();
-            format!(
-                "{} with {}; {} writes the answer",
-                text("pattern"),
-                models.join(", "),
-                text("ultra_model")
-            )
+            let end = match text("ultra_model") {
+                "" => "the votes are counted".to_owned(),
+                model => format!("{model} writes the answer"),
+            };
+            format!("{} with {}; {end}", text("pattern"), models.join(", "))
         }
         "stage.started" => format!(
             "{} ({} of {})",
@@ -167,8 +177,25 @@ fn line(kind: &str, data: &Value) -> Option<String> {
             format!("  {} answered in {seconds:.1} s{cached}", text("model"))
         }
         "member.failed" => format!("  {} failed: {}", text("model"), text("error")),
+        "analysis.completed" | "analysis.failed" | "analysis.cancelled" => ending(data),
         _ => return None,
     })
+}
+
+/// What it came to, and what a reader of the answer should know.
+fn ending(data: &Value) -> String {
+    let seconds = data["total_time_ms"].as_u64().unwrap_or_default() as f64 / 1000.0;
+    let more = match data["cost_incomplete"] == true {
+        true => " and calls of unknown price",
+        false => "",
+    };
+    let cost = data["cost_usd"].as_f64().unwrap_or_default();
+    let notes = data["notes"].as_array().into_iter().flatten();
+    let notes: String = notes
+        .filter_map(Value::as_str)
+        .map(|note| format!("; {note}"))
+        .collect();
+    format!("{seconds:.1} s, ${cost:.4}{more}{notes}")
 }
 
 fn progress(line: &str) {
@@ -314,6 +341,16 @@ mod tests {
                 "member.failed",
                 json!({"model": "a/b", "error": "no"}),
                 Some("  a/b failed: no"),
+            ),
+            (
+                "analysis.started",
+                json!({"pattern": "vote", "models": ["a/b"], "ultra_model": ""}),
+                Some("vote with a/b; the votes are counted"),
+            ),
+            (
+                "analysis.completed",
+                json!({"total_time_ms": 1500, "cost_usd": 0.0123, "notes": ["c/d was dropped"]}),
+                Some("1.5 s, $0.0123; c/d was dropped"),
             ),
             ("member.delta", json!({"text": "x"}), None),
             ("stage.started", json!(null), Some(" (1 of 0)")),

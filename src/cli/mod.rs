@@ -79,6 +79,8 @@ pub static COMMANDS: &[Command] = &[
             choice("file", "FILE", "a document the models shall read; may be repeated"),
             choice("models", "A,B,C", "the members of the panel; default: the first three that are available"),
             choice("pattern", "NAME", "how the panel works; default: confidence"),
+            choice("depth", "WORD", "quick: one model; standard: one round of critique (default); full: every stage"),
+            choice("synthesiser", "MODEL", "who writes the answer; default: the strongest that is not a member"),
             choice("as", "EMAIL", "whose account runs it"),
             choice("json", "", "print the whole result as JSON"),
         ],

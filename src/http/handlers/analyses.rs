@@ -313,8 +313,9 @@ pub async fn rerun(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let old = cx.app.analyses().show(&caller, &id).await?.analysis.request;
     let mut body = shape::request(&old);
     body.extend(changes);
-    let body: NewAnalysisBody = serde_json::from_value(Value::Object(body))
-        .map_err(|fault| Error::field(&["body"], "value_error", fault.to_string()))?;
+    // Read as it would have been had the client sent all of it: the same faults, the same code.
+    let whole = serde_json::to_vec(&body).map_err(Error::internal)?;
+    let body: NewAnalysisBody = crate::http::json::read(&whole)?;
     let wanted = Wanted {
         detached: true,
         ..body.wanted()

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::analysis::{Member, Plan, Stage, StageAnswer, Who};
+use crate::domain::analysis::{Arrangement, Member, Plan, Stage, StageAnswer, Who};
 use crate::domain::chat::{Brief, Delta, Peer, Request, Task};
 use crate::domain::event::{Estimate, Event, StageInfo, Totals};
 use crate::domain::id::AnalysisId;
@@ -343,7 +343,11 @@ impl Board {
     /// What is announced first.
     pub fn announcement(&self, analysis_id: AnalysisId, estimate: Estimate) -> Event {
         let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();
-        let ultra_model = self.plan.synthesiser.name();
+        // Votes are counted, and nobody writes.
+        let ultra_model = match self.plan.arrangement {
+            Arrangement::Vote => String::new(),
+            _ => self.plan.synthesiser.name(),
+        };
         let info = |stage: &Stage| StageInfo {
             stage: stage.name.clone(),
             models: if stage.who == Who::Synthesiser {
