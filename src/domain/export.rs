@@ -1,8 +1,10 @@
 //! An analysis as a file that other programs read: CSV and Markdown. (JSON is the API's own shape.)
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::analysis::{Analysis, Plan, StageAnswer, Who};
+use super::findings::{Contradiction, Findings, From};
 use super::prompt::letter;
 
 /// One row for every call, RFC 4180, with a header.
@@ -91,6 +93,9 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
             );
         }
     }
+    if let Some(found) = &analysis.findings {
+        findings(&mut out, found);
+    }
     stages(&mut out, plan, answers);
     if !plan.sources.is_empty() {
         out.push_str("## Sources\n\n");
@@ -105,6 +110,51 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     }
     totals(&mut out, analysis, answers);
     out
+}
+
+fn findings(out: &mut String, found: &Findings) {
+    let _ = writeln!(
+        out,
+        "## Findings\n\n{}\n\nThe first answers differ {:.2} of 1.",
+        found.note, found.disagreement.score
+    );
+    for cluster in &found.disagreement.clusters {
+        let _ = writeln!(out, "- {}: {}", list(&cluster.letters), cluster.says);
+    }
+    // What the synthesis tells stands in the answer already.
+    let critiques = |one: &&Contradiction| one.from == From::Critique;
+    let shown: Vec<&Contradiction> = found.contradictions.iter().filter(critiques).collect();
+    if !shown.is_empty() {
+        out.push_str("\n### Contradictions that critiques show\n\n");
+    }
+    for one in shown {
+        let _ = writeln!(out, "- {}", one.point);
+        for side in &one.sides {
+            let _ = writeln!(out, "  - {}: {}", list(&side.letters), side.says);
+        }
+    }
+    if !found.support.is_empty() {
+        out.push_str("\n### Who supports what\n\n| Sentence | Members | Level |\n|---|---|---|\n");
+    }
+    for one in &found.support {
+        let sentence = one.sentence.replace('|', "\\|");
+        let level = one.level.as_str();
+        let _ = writeln!(out, "| {sentence} | {} | {level} |", list(&one.letters));
+    }
+    out.push('\n');
+    let degraded = found.degraded.iter();
+    for note in degraded.chain(&found.notes) {
+        let _ = writeln!(out, "- {note}");
+    }
+    out.push('\n');
+}
+
+fn list(letters: &BTreeSet<char>) -> String {
+    if letters.is_empty() {
+        return "nobody".to_owned();
+    }
+    let letters: Vec<String> = letters.iter().map(char::to_string).collect();
+    letters.join(", ")
 }
 
 fn stages(out: &mut String, plan: &Plan, answers: &[StageAnswer]) {
@@ -180,6 +230,30 @@ mod tests {
         ] {
             assert_eq!(quoted(cell), expected);
         }
+    }
+
+    #[test]
+    fn findings_are_told_with_letters() {
+        let found: Findings = serde_json::from_value(serde_json::json!({
+            "contradictions": [
+                { "point": "fee", "sides": [{ "letters": ["A"], "says": "30" }, { "letters": [], "says": "40" }], "from": "critique" },
+                { "point": "told above", "from": "synthesis" },
+            ],
+            "support": [{ "sentence": "a | b", "letters": ["A", "B"], "level": "very_high" }],
+            "notes": ["a note"], "note": "careful",
+        }))
+        .expect("findings");
+        let mut out = String::new();
+        findings(&mut out, &found);
+        for part in [
+            "careful",
+            "- fee\n  - A: 30\n  - nobody: 40\n",
+            "| a \\| b | A, B | very high |",
+            "- a note",
+        ] {
+            assert!(out.contains(part), "{part} in {out}");
+        }
+        assert!(!out.contains("told above"));
     }
 
     #[test]

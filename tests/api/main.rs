@@ -9,6 +9,7 @@ mod documents;
 mod durability;
 mod fallback;
 mod fanout;
+mod findings;
 mod history;
 mod limits;
 mod models;

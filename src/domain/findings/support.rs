@@ -30,6 +30,19 @@ pub enum Level {
     None,
 }
 
+impl Level {
+    /// For people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::VeryHigh => "very high",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+            Self::None => "none",
+        }
+    }
+}
+
 /// Sentences at each level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
