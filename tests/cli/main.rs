@@ -496,7 +496,7 @@ fn questions_that_cannot_be_put() {
         ),
         (
             &["ask", "q", "--pattern", "nonsense"],
-            "must be one of analyze, confidence",
+            "must be one of analyze, cascade, compare, confidence",
         ),
         (
             &["ask", "q", "--file", "nowhere.txt"],
