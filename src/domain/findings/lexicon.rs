@@ -14,10 +14,31 @@ pub(super) const EMPTY: &[&str] = &[
     "werden", "answer", "antwort", "says", "say", "per", "only",
 ];
 
-/// Words that deny.
+/// Words that deny, or that take something out of what is said.
 pub(super) const NEGATIONS: &[&str] = &[
-    "no", "not", "never", "none", "neither", "nor", "without", "cannot", "lacks", "lack", "nein",
-    "nicht", "kein", "keine", "keinen", "keiner", "nie", "niemals", "ohne",
+    "except",
+    "unless",
+    "außer",
+    "ausgenommen",
+    "no",
+    "not",
+    "never",
+    "none",
+    "neither",
+    "nor",
+    "without",
+    "cannot",
+    "lacks",
+    "lack",
+    "nein",
+    "nicht",
+    "kein",
+    "keine",
+    "keinen",
+    "keiner",
+    "nie",
+    "niemals",
+    "ohne",
 ];
 
 /// Words that point one way or the other, by what they are about.
