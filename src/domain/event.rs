@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::analysis::Who;
 use super::chat::{Finish, Usage};
 use super::id::AnalysisId;
 use super::money::MicroDollars;
@@ -100,6 +101,8 @@ pub enum Event {
 pub struct StageInfo {
     /// Its name: `initial`, `meta`, `hyper`, `ultra`.
     pub stage: String,
+    /// `members`, or `synthesiser`: whose text is the answer.
+    pub who: Who,
     /// Who takes part.
     pub models: Vec<String>,
 }

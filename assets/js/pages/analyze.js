@@ -47,6 +47,7 @@ function loadDraft({ models, patterns }) {
     documents: new Set(kept.documents ?? []),
     pattern,
     ultra: usable.has(kept.ultra) ? kept.ultra : "",
+    depth: kept.depth ?? "standard",
   };
 }
 
@@ -69,7 +70,7 @@ function guide(data, context, show) {
   async function begin({ withDocuments }) {
     const documents = withDocuments ? [...draft.documents] : [];
     const request = {
-      prompt: draft.prompt.trim(), models: [...draft.models], pattern: draft.pattern,
+      prompt: draft.prompt.trim(), models: [...draft.models], pattern: draft.pattern, depth: draft.depth,
       ...(draft.ultra ? { ultra_model: draft.ultra } : {}),
       ...(documents.length > 0 ? { document_ids: documents } : {}),
     };
@@ -112,7 +113,7 @@ function reopen(data, context, show) {
 function watch(run, data, context, show, began) {
   const stop = new AbortController();
   context.signal.addEventListener("abort", () => stop.abort(), { once: true });
-  const running = RunView(run, { models: data.models, began, signal: stop.signal, onCancel: () => cancel(run) });
+  const running = RunView(run, { models: data.models, began, signal: stop.signal, onCancel: () => cancel(run), onHurry: () => hurry(run) });
   show(running.node);
   follow(run.id, {
     signal: stop.signal,
@@ -181,6 +182,15 @@ async function learnSources(run, signal) {
     run.sources = (await get(`/api/analyses/${encodeURIComponent(run.id)}`, { signal })).sources ?? [];
   } catch {
     // The result brings them in any case.
+  }
+}
+
+async function hurry(run) {
+  try {
+    await post(`/api/analyses/${encodeURIComponent(run.id)}/synthesize`);
+    toast("The answer is written from what is ready.");
+  } catch (problem) {
+    toast(sentence(problem.message), "failed");
   }
 }
 

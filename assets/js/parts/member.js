@@ -1,6 +1,6 @@
 // One member of the panel in one stage: its text as it grows, its state, what it took.
 import { el, icon } from "../dom.js";
-import { duration, money, plural, sentence, tokens } from "../format.js";
+import { count, duration, money, plural, sentence, tokens } from "../format.js";
 import { CopyButton } from "./copy.js";
 import { GrowingText } from "./markdown.js";
 
@@ -67,7 +67,6 @@ function stateOf(member) {
     case "waiting":
       return "Waiting for its turn";
     case "running":
-      if (member.note === "trying again") return `${sentence(member.problem)} Trying again.`;
       if (member.text) return member.note ? `Writing (${member.note})` : "";
       return member.reasoning ? "Thinking" : member.note ? `Asked (${member.note})` : "Asked, no word yet";
     case "failed":
@@ -75,7 +74,11 @@ function stateOf(member) {
     case "left":
       return "Did not get to answer.";
     default:
-      return member.finish === "length" ? "Cut off at its token limit." : "";
+      return [
+        member.insteadOf && `In the place of ${member.insteadOf}, which failed.`,
+        member.dropped.length > 0 && `It does not take ${member.dropped.join(", ")}: left out.`,
+        member.finish === "length" && "Cut off at its token limit.",
+      ].filter(Boolean).join(" ");
   }
 }
 
@@ -87,5 +90,7 @@ export function factsOf(member) {
     tokens(member.usage),
     member.cost === undefined ? "" : money(member.cost),
     member.cached && "from the cache",
+    member.usage?.cached > 0 && `${count(member.usage.cached)} tokens read from the provider's cache`,
+    member.tries > 1 && `asked ${member.tries} times`,
   ].filter(Boolean).join(" · ");
 }

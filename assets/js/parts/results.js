@@ -31,6 +31,7 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
         Facts(run, models, patterns)),
       run.problem && el("p", { class: "error-alert", role: "alert" }, `Error: ${sentence(run.problem)}`),
       Failures(run, models),
+      Notes(run),
       el("div", { class: "results-bar" }, tabs.node, exports),
       panel,
       SourceList(run.sources)));
@@ -55,7 +56,7 @@ function Facts(run, models, patterns) {
   return el("dl", { class: "facts" },
     row("Model:", names),
     row("Pattern:", pattern),
-    row("Synthesis:", nameOf(synthesis(run)?.model ?? run.ultra, models).name),
+    row("Synthesis:", run.ultra ? nameOf(synthesis(run)?.model ?? run.ultra, models).name : "the votes are counted"),
     totals?.ms > 0 && row("Time:", duration(totals.ms)),
     totals?.usage && row("Tokens:", tokens(totals.usage)),
     totals?.cost !== undefined && totals && row("Cost:", `${money(totals.cost)}${totals.incomplete ? " at least: some prices are unknown" : ""}`),
@@ -68,6 +69,15 @@ function Failures(run, models) {
   const names = [...new Set(failed.map((member) => nameOf(member.model, models).name))];
   return el("p", { class: "notice" },
     `${plural(failed.length, "call")} failed (${names.join(", ")}). What the others said is complete; the reasons stand in Side by Side.`);
+}
+
+// What a reader should know: who was left out and why, what was spared, what the answer lacks.
+function Notes({ notes, degraded }) {
+  if (notes.length === 0 && !degraded) return null;
+  const shown = notes.includes(degraded) || !degraded ? notes : [degraded, ...notes];
+  return el("details", { class: "run-notes", open: Boolean(degraded) },
+    el("summary", null, degraded ? "This answer is less than was planned" : "How this answer came about"),
+    el("ul", null, shown.map((note) => el("li", null, sentence(note)))));
 }
 
 function sideBySide({ run, models, cite }) {

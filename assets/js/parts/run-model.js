@@ -6,6 +6,7 @@ export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "",
   return {
     id, prompt, pattern, models, ultra, documents, createdAt,
     status: "queued", stages: [], sources: [], totals: null, problem: "", version: 0, single: null, offered: false,
+    notes: [], degraded: "",
   };
 }
 
@@ -66,12 +67,13 @@ export function apply(run, name, data) {
       return change(run, data, (member) => Object.assign(member, {
         status: "done", usage: data.usage, cost: data.cost_usd, latency: data.latency_ms,
         firstToken: data.time_to_first_token_ms, cached: data.cached, finish: data.finish_reason, note: "",
+        insteadOf: data.fallback_for ?? "", dropped: data.dropped_parameters ?? [],
       }));
     case "member.failed":
       return change(run, data, (member) => Object.assign(member, {
-        status: data.retried ? "running" : "failed",
+        status: "failed",
         problem: data.error,
-        note: data.retried ? "trying again" : data.fallback ? `${data.fallback} steps in` : "",
+        note: data.fallback ? `${data.fallback} steps in` : data.retried ? "it was asked more than once" : "",
       }));
     case "analysis.completed":
     case "analysis.failed":
@@ -90,7 +92,7 @@ function begin(run, data) {
   const plan = data.plan ?? [];
   plan.forEach((planned, index) => {
     const stage = stageOf(run, planned.stage);
-    stage.final = index === plan.length - 1;
+    stage.final = planned.who ? planned.who === "synthesiser" : index === plan.length - 1;
     for (const model of planned.models ?? []) memberOf(run, stage, model);
   });
 }
@@ -102,6 +104,8 @@ function end(run, status, data) {
     ms: data.total_time_ms, usage: data.usage, cost: data.cost_usd, incomplete: data.cost_incomplete,
     answered: data.answered, failed: data.failed, cached: data.cached,
   };
+  run.notes = data.notes ?? [];
+  run.degraded = data.degraded ?? "";
   for (const stage of run.stages) {
     for (const member of stage.members) {
       if (member.status === "running" || member.status === "waiting") {
@@ -126,6 +130,7 @@ function newMember(run, model) {
   return {
     model, letter: place < 0 ? "" : letterAt(place), text: "", reasoning: "", status: "waiting",
     problem: "", note: "", usage: null, cost: undefined, latency: null, cached: false, version: 0,
+    insteadOf: "", dropped: [], tries: 0,
   };
 }
 
@@ -176,6 +181,8 @@ export function fromStored(stored) {
   });
   run.status = stored.status;
   run.problem = textOf(stored.error);
+  run.notes = stored.notes ?? [];
+  run.degraded = stored.degraded ?? "";
   run.single = stored.best_single ?? null;
   run.offered = Boolean(stored.comparison_offered);
   run.sources = stored.sources ?? results.sources ?? [];
@@ -211,6 +218,7 @@ function restore(member, answer) {
     letter: answer.letter ?? member.letter, text: answer.text ?? "", reasoning: answer.reasoning ?? "",
     problem, status: problem ? "failed" : "done", usage: answer.usage ?? null, cost: answer.cost_usd,
     latency: answer.latency_ms ?? null, cached: Boolean(answer.cached), finish: answer.finish_reason,
+    insteadOf: answer.fallback_for ?? "", dropped: answer.dropped_parameters ?? [], tries: answer.tries ?? 0,
   });
 }
 

@@ -8,8 +8,8 @@ import { stageHelp, stageName, StagePath } from "./stages.js";
 
 const FRAME_MS = 80;
 
-/** `{node, changed(), line(connected)}`. `onCancel` stops the run; `began` is its start on this clock. */
-export function RunView(run, { models, onCancel, began, signal }) {
+/** `{node, changed(), line(connected)}`. `onCancel` stops the run, `onHurry` has the answer written now; `began` is its start on this clock. */
+export function RunView(run, { models, onCancel, onHurry, began, signal }) {
   const cite = (number) => sourceOpener(run.sources)(number);
   const path = StagePath((name) => choose(name));
   const grid = el("div", { class: "members" });
@@ -20,10 +20,13 @@ export function RunView(run, { models, onCancel, began, signal }) {
   const line = el("p", { class: "notice", hidden: true }, "The line to the server is interrupted. The analysis goes on there; this page picks it up again by itself.");
   const jump = el("button", { type: "button", class: "synthesis-jump", "aria-label": "Go to the synthesis", hidden: true,
     on: { click: () => final.node.scrollIntoView({ block: "start" }) } }, "Synthesis is being written");
+  const hurry = onHurry && button("Write the answer now", {
+    class: "secondary", hidden: true, title: "Who has not answered yet is left out", on: { click: onHurry },
+  });
   const node = el("section", { class: "run", "aria-label": "Running analysis" },
     el("header", { class: "run-head" },
       el("div", { class: "run-status" }, el("span", { class: "loading-spinner", "aria-hidden": "true" }), doing, clock, written),
-      button("Cancel", { class: "secondary", on: { click: onCancel } }, icon("stop"), "Cancel")),
+      el("div", { class: "actions" }, hurry, button("Cancel", { class: "secondary", on: { click: onCancel } }, icon("stop"), "Cancel"))),
     el("h1", { class: "run-question", dir: "auto" }, excerpt(run.prompt, 300)),
     line, path.node, grid, final.node, jump);
 
@@ -67,8 +70,15 @@ export function RunView(run, { models, onCancel, began, signal }) {
     for (const card of cards) card.draw();
     final.draw();
     jump.hidden = !synthesis(run)?.text;
+    if (hurry) hurry.hidden = !canHurry();
     const words = run.stages.flatMap((each) => each.members).reduce((sum, member) => sum + member.text.length, 0);
     written.textContent = words > 0 ? `${count(words)} characters` : "";
+  }
+
+  // Somebody has answered, and the answer is not being written yet.
+  function canHurry() {
+    const answered = panelStages(run).some((stage) => stage.members.some((member) => member.status === "done"));
+    return answered && run.stages.length > 1 && run.stages.at(-1).final && run.stages.at(-1).status === "waiting";
   }
 
   function tell(stage) {

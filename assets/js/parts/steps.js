@@ -117,6 +117,11 @@ function options(context) {
     draft.pattern = id;
     changed();
   } });
+  const depth = Choice("How deep shall they go?", { class: "depth-selector", value: draft.depth, on: { change: (event) => {
+    draft.depth = event.target.value;
+    changed();
+  } } }, [["quick", "Quick: one model answers"], ["standard", "Standard: first answers, one round of critique, synthesis"], ["full", "Full: every stage of the pattern"]],
+  "Each stage more costs another call of every member.");
   const suggestions = Suggestions({ prompt: draft.prompt, signal, onChoose: patterns.choose });
   const writer = Choice("Who shall write the synthesis?", { class: "ultra-selector", value: draft.ultra, on: { change: (event) => {
     draft.ultra = event.target.value;
@@ -125,7 +130,7 @@ function options(context) {
   "The strongest model that is not on the panel is a good choice; Quire takes it if there is one.");
   const form = frame(OPTIONS, "Documents and pattern", context, { back: MODELS, onNext: run, below: buttons },
     el("section", { class: "step-part" }, documents.node),
-    el("section", { class: "step-part" }, patterns.node, suggestions.node, writer.node));
+    el("section", { class: "step-part" }, patterns.node, suggestions.node, depth.node, writer.node));
   drawButtons();
 
   function drawButtons() {

@@ -350,6 +350,7 @@ impl Board {
         };
         let info = |stage: &Stage| StageInfo {
             stage: stage.name.clone(),
+            who: stage.who,
             models: if stage.who == Who::Synthesiser {
                 vec![ultra_model.clone()]
             } else {
