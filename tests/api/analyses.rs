@@ -214,7 +214,7 @@ fn requests_that_cannot_be_run_are_refused_with_their_place() {
             "20",
         ),
         (
-            asking(json!({"models": vec!["demo/extract"; 9]})),
+            asking(json!({"models": vec!["demo/extract"; 17]})),
             "models",
             "8",
         ),
