@@ -216,7 +216,7 @@ fn requests_that_cannot_be_run_are_refused_with_their_place() {
         (
             asking(json!({"models": vec!["demo/extract"; 17]})),
             "models",
-            "8",
+            "16",
         ),
     ] {
         let answer = client.post("/api/analyze", body);
