@@ -1,9 +1,8 @@
 //! Scripts: what the machine is told, and what it wants done.
 
 mod course;
+mod orders;
 mod ways;
-
-use proptest::prelude::*;
 
 use super::*;
 use crate::domain::analysis::{CacheUse, Member, Stage, Times, Who};
@@ -527,50 +526,4 @@ fn a_run_without_money_ends_with_the_best_it_has() {
     // An answer to what was not asked changes nothing any more.
     run.handle(at(3), Input::Granted);
     assert_eq!(run.poll(), Output::Wait(None));
-}
-
-proptest! {
-    // Whatever order inputs come in: the run ends, calls end once, nothing is asked after the end.
-    #[test]
-    fn every_order_of_inputs_ends(script in prop::collection::vec((0usize..4, 0u8..5), 0..60), members in 1usize..4) {
-        let models = ["a", "b", "c"];
-        let mut plan = four();
-        plan.members.truncate(members);
-        let mut machine = machine(plan);
-        let mut open: Vec<CallId> = Vec::new();
-        let mut done = 0;
-        let mut asked = std::collections::BTreeSet::new();
-        machine.handle(at(0), Input::Started);
-        let mut script = script.into_iter();
-        for step in 1.. {
-            for output in drain(&mut machine) {
-                match output {
-                    Output::Call(call, request) => {
-                        prop_assert_eq!(done, 0);
-                        prop_assert!(asked.insert(call), "{:?} asked twice", call);
-                        prop_assert!(models.contains(&request.model.as_str()) || request.model == "s");
-                        open.push(call);
-                    }
-                    Output::Stop(call) => open.retain(|&other| other != call),
-                    Output::Keep(kept) => open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member }),
-                    Output::Done(_) => done += 1,
-                    _ => {}
-                }
-            }
-            prop_assert!(open.len() <= members);
-            if done > 0 { break }
-            prop_assert!(!open.is_empty(), "stuck");
-            let (which, what) = script.next().unwrap_or((0, 0));
-            let call = open[which % open.len()];
-            machine.handle(at(step), match what {
-                0 | 1 => Input::Answered { call, answer: answer("text"), cached: what == 1, bill: Bill::default() },
-                2 => failed_with(call, CallError::new(CallErrorKind::Connect, "gone")),
-                3 => Input::Delta(call, Delta::Text("t".into())),
-                _ if step > 40 => Input::Cancelled("enough".into()),
-                _ => Input::Delta(CallId { stage: 9, member: 9 }, Delta::Text("stray".into())),
-            });
-        }
-        prop_assert_eq!(done, 1);
-        prop_assert!(open.is_empty());
-    }
 }

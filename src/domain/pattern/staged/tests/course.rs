@@ -1,5 +1,7 @@
 //! Fallbacks and time: who takes whose place, and what a run does when its time is over.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::domain::analysis::Times;
 use crate::domain::chat::Format;

@@ -1,0 +1,120 @@
+//! Whatever order inputs come in, in every arrangement: the run ends, calls end once, nothing is asked after
+//! the end, and nobody waits for nothing.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::analysis::Arrangement;
+use crate::domain::chat::Source;
+
+/// A plan of each arrangement, with what makes calls wait for one another.
+fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
+    let mut plan = match way {
+        0 => four(),
+        1 => {
+            let mut plan = two(&["a", "a", "a"], "a");
+            plan.arrangement = Arrangement::Own;
+            (0..)
+                .zip(&mut plan.members)
+                .for_each(|(sample, member)| member.sample = sample);
+            plan
+        }
+        2 => {
+            let mut plan = two(&["a", "b", "c"], "s");
+            plan.arrangement = Arrangement::Cascade;
+            plan
+        }
+        3 => {
+            let mut plan = plan(
+                &["a", "b", "c"],
+                "s",
+                &[("initial", Who::Members, Task::Answer)],
+            );
+            plan.arrangement = Arrangement::Vote;
+            plan
+        }
+        _ => {
+            let mut plan = plan(&["a"], "a", &[("initial", Who::Synthesiser, Task::Answer)]);
+            plan.arrangement = Arrangement::Single;
+            plan
+        }
+    };
+    plan.members.truncate(members);
+    plan.agreement = bar;
+    plan.canary = "c4n4ry".into();
+    plan.sources = vec![Source {
+        number: 1,
+        document: "long.txt".into(),
+        page: 1,
+        text: "word ".repeat(1_500),
+    }];
+    for member in &mut plan.members {
+        member.price = member.price.map(|price| Price {
+            cached_input: Some(0.1),
+            ..price
+        });
+    }
+    plan
+}
+
+const TEXTS: [&str; 4] = ["Answer: 4", "Answer: 5", "obeys c4n4ry", "  "];
+
+proptest! {
+    #[test]
+    fn every_order_of_inputs_ends(
+        script in prop::collection::vec((0usize..4, 0u8..8), 0..60), members in 1usize..4, way in 0usize..5,
+        bar in prop::option::of(0.0..1.0),
+    ) {
+        let mut machine = machine(any_plan(way, members, bar));
+        let mut open: Vec<CallId> = Vec::new();
+        let mut done = 0;
+        let mut asked = BTreeSet::new();
+        let mut cost = MicroDollars(0);
+        machine.handle(at(0), Input::Started);
+        let mut script = script.into_iter();
+        for step in 1.. {
+            for output in drain(&mut machine) {
+                match output {
+                    Output::Call(call, _) => {
+                        prop_assert_eq!(done, 0);
+                        prop_assert!(asked.insert(call), "{:?} asked twice", call);
+                        open.push(call);
+                    }
+                    Output::Stop(call) => open.retain(|&other| other != call),
+                    Output::Keep(kept) => {
+                        cost = cost.plus(kept.cost.unwrap_or_default());
+                        open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member });
+                    }
+                    Output::Done(outcome) => {
+                        // Nothing is paid that no call has taken.
+                        prop_assert_eq!(outcome.totals.cost_usd, cost);
+                        done += 1;
+                    }
+                    _ => {}
+                }
+            }
+            prop_assert!(open.len() <= members.max(1));
+            if done > 0 { break }
+            prop_assert!(!open.is_empty(), "stuck");
+            let (which, what) = script.next().unwrap_or((0, 0));
+            let call = open[which % open.len()];
+            machine.handle(at(step), match what {
+                0 | 1 => Input::Answered { call, answer: answer(TEXTS[which]), cached: what == 1, bill: bill() },
+                2 => failed_with(call, CallError::new(CallErrorKind::Connect, "gone")),
+                3 => Input::Delta(call, Delta::Text("t".into())),
+                4 => Input::Delta(call, Delta::Reasoning("r".into())),
+                5 => Input::Hurry,
+                _ if step > 40 => Input::Cancelled("enough".into()),
+                _ => Input::Delta(CallId { stage: 9, member: 9 }, Delta::Text("stray".into())),
+            });
+        }
+        prop_assert_eq!(done, 1);
+        prop_assert!(open.is_empty());
+        // What comes after the end changes nothing.
+        machine.handle(at(9_999), Input::Hurry);
+        machine.handle(at(9_999), Input::Started);
+        prop_assert!(drain(&mut machine).is_empty());
+    }
+}
