@@ -32,6 +32,11 @@ export function money(usd) {
   return `$${dollars.toPrecision(2)}`;
 }
 
+/** What it cost; "about" where the tokens are estimated. */
+export function cost(usd, usage) {
+  return usage?.estimated && Number(usd) > 0 ? `about ${money(usd)}` : money(usd);
+}
+
 /** Tokens read and written, as one phrase. */
 export function tokens(usage) {
   if (!usage) return "";

@@ -9,6 +9,7 @@ mod pages;
 mod providers;
 mod server;
 mod suggestions;
+mod troubles;
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 
 use driver::{Browser, keys, until};
 use pages::*;
-use server::{Server, refusing_provider};
+use server::Server;
 
 /// One browser at a time: two on a small machine make each other's waits too short.
 fn turn() -> Option<MutexGuard<'static, ()>> {
@@ -463,42 +464,4 @@ fn the_server_restarts_during_a_run() {
     assert!(browser.text(".sheet .prose").len() > 500);
     browser.press("Side by Side");
     assert_eq!(browser.count(".member-card[data-status=done]"), 3);
-}
-
-#[test]
-fn a_member_that_fails_is_shown_in_its_place() {
-    let Some(_turn) = turn() else { return };
-    let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{}/v1", refusing_provider()), "models": ["model"] }]);
-    let server = Server::start_with(vec![
-        ("QUIRE_PROVIDERS", providers.to_string()),
-        ("USE_MOCK", "true".into()),
-    ]);
-    let browser = Browser::open(1280, 900, false);
-    sign_up(&browser, &server);
-    browser.go(&server.address("/analyze"));
-    browser.wait(".intro-step");
-    browser.press("Start");
-    browser.fill(".prompt-input", QUESTION);
-    browser.press("Next");
-    browser.wait(".model-checkbox[value='far/model']");
-    assert_eq!(
-        browser.value("document.querySelector('.model-checkbox').value"),
-        json!("far/model"),
-        "language models come before demo algorithms"
-    );
-    browser.press("Next");
-    browser.wait(".pattern-selector");
-    browser.press("Skip documents and run");
-    browser.wait(".results-container");
-    assert!(
-        browser.text(".notice").contains("failed"),
-        "{}",
-        browser.text(".analysis-results")
-    );
-    browser.press("Side by Side");
-    browser.press("First answers");
-    browser.wait_text(".member-card[data-status=failed]", "No answer:");
-    assert_eq!(browser.count(".member-card[data-status=done]"), 2);
-    browser.picture("a-member-failed");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::driver::Browser;
+use crate::driver::{Browser, keys};
 use crate::pages::{axe, judge, sign_up};
 use crate::server::{Server, refusing_provider};
 use crate::turn;
@@ -54,6 +54,18 @@ fn an_admin_adds_a_provider_and_says_who_stands_in() {
         "{page}"
     );
     browser.picture("admin");
+
+    browser.run(
+        "document.querySelector('.providers > .step-message').textContent = ''",
+        json!([]),
+    );
+    browser.click("button[aria-label='Test far']");
+    browser.wait(".providers > .step-message .notice");
+    browser.click("button[aria-label='Change key of far']");
+    browser.wait(".key-form input:focus");
+    browser.keys(&[], "sk-changed-24681357");
+    browser.keys(&[], keys::ENTER);
+    browser.wait_text(".provider-list", "key ends in 1357");
 
     browser.press("Reset circuits");
     browser.wait_text(".providers .notice", "asked again as usual");

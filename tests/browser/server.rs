@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde_json::{Value, json};
+
 pub struct Server {
     child: Child,
     folder: PathBuf,
@@ -85,20 +87,36 @@ fn spawn(folder: &PathBuf, port: &str, settings: &[(&str, String)]) -> (Child, S
     (child, address.expect("the server says where it listens"))
 }
 
+/// What a provider answers to a call: status, content type, body.
+pub type Answer = (&'static str, &'static str, String);
+
 /// A provider that knows one model and refuses every call to it, until the test program ends.
 pub fn refusing_provider() -> SocketAddr {
+    provider(&["model"], |_| {
+        let body = r#"{"error":{"message":"this key is not known"}}"#;
+        ("401 Unauthorized", "application/json", body.into())
+    })
+}
+
+/// A provider that lists these models and answers each call, whose body it is given, like this.
+pub fn provider(models: &[&str], answer: fn(&Value) -> Answer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let listed: Vec<Value> = models
+        .iter()
+        .map(|id| json!({"id": id, "object": "model"}))
+        .collect();
+    let list = json!({"object": "list", "data": listed}).to_string();
     std::thread::spawn(move || {
-        listener
-            .incoming()
-            .flatten()
-            .for_each(|line| drop(refuse(line)))
+        for line in listener.incoming().flatten() {
+            let list = list.clone();
+            std::thread::spawn(move || drop(serve(line, &list, answer)));
+        }
     });
     address
 }
 
-fn refuse(mut line: TcpStream) -> std::io::Result<()> {
+fn serve(mut line: TcpStream, list: &str, answer: fn(&Value) -> Answer) -> std::io::Result<()> {
     let mut reader = BufReader::new(line.try_clone()?);
     let (mut head, mut length) = (String::new(), 0);
     loop {
@@ -112,21 +130,16 @@ fn refuse(mut line: TcpStream) -> std::io::Result<()> {
             break;
         }
     }
-    reader.take(length).read_to_end(&mut Vec::new())?;
-    let (status, body) = if head.starts_with("GET") {
-        (
-            "200 OK",
-            r#"{"object":"list","data":[{"id":"model","object":"model"}]}"#,
-        )
+    let mut body = Vec::new();
+    reader.take(length).read_to_end(&mut body)?;
+    let (status, kind, text) = if head.starts_with("GET") {
+        ("200 OK", "application/json", list.to_owned())
     } else {
-        (
-            "401 Unauthorized",
-            r#"{"error":{"message":"this key is not known"}}"#,
-        )
+        answer(&serde_json::from_slice(&body).unwrap_or_default())
     };
     write!(
         line,
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+        text.len()
     )
 }

@@ -13,20 +13,20 @@ import { UsageTable } from "../parts/usage-table.js";
 import { Worth } from "../parts/worth.js";
 
 export async function load(_params, signal) {
-  const [told, providers, status, usage, worth] = await Promise.all([
+  const [told, providers, status, usage, days, worth] = await Promise.all([
     get("/api/users/me/api-keys", { signal }), get("/api/users/me/providers", { signal }),
     get("/api/llm/status", { signal }), get("/api/usage", { query: { group: "model" }, signal }),
-    get("/api/worth", { signal }),
+    get("/api/usage", { query: { group: "day" }, signal }), get("/api/worth", { signal }),
   ]);
   const keys = Array.isArray(told) ? told : told.api_keys ?? told.keys ?? [];
-  return { me: user.get(), keys, providers, states: status.providers, usage, worth };
+  return { me: user.get(), keys, providers, states: status.providers, usage, days: days.usage, worth };
 }
 
-export function view({ me, keys, providers, states, usage, worth }, { signal }) {
+export function view({ me, keys, providers, states, usage, days, worth }, { signal }) {
   return el("section", { class: "page settings-page" },
     el("header", { class: "page-head" }, el("h1", null, "Settings")),
     Profile(me), Look(),
-    section("Usage and budget", null, UsageTable(usage)),
+    section("Usage and budget", null, UsageTable(usage, days)),
     section("Does the panel pay?", null, Worth(worth)),
     Providers({
       path: "/api/users/me/providers", told: providers, states, signal, title: "Your providers",

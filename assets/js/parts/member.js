@@ -1,6 +1,6 @@
 // One member of the panel in one stage: its text as it grows, its state, what it took.
 import { el, icon } from "../dom.js";
-import { count, duration, money, plural, sentence, tokens } from "../format.js";
+import { cost, count, duration, plural, sentence, tokens } from "../format.js";
 import { CopyButton } from "./copy.js";
 import { GrowingText } from "./markdown.js";
 
@@ -70,16 +70,22 @@ function stateOf(member) {
       if (member.text) return member.note ? `Writing (${member.note})` : "";
       return member.reasoning ? "Thinking" : member.note ? `Asked (${member.note})` : "Asked, no word yet";
     case "failed":
-      return `No answer: ${sentence(member.problem)} ${member.note ? sentence(member.note) : "The others go on without it."}`;
+      return `No answer: ${sentence(member.problem)} ${member.note || "The others go on without it."}`;
     case "left":
       return "Did not get to answer.";
     default:
-      return [
-        member.insteadOf && `In the place of ${member.insteadOf}, which failed.`,
-        member.dropped.length > 0 && `It does not take ${member.dropped.join(", ")}: left out.`,
-        member.finish === "length" && "Cut off at its token limit.",
-      ].filter(Boolean).join(" ");
+      return remarksOf(member);
   }
+}
+
+/** What a reader should know of how an answer came about; empty where all went as planned. */
+export function remarksOf(member) {
+  if (member.status !== "done") return "";
+  return [
+    member.insteadOf && `In the place of ${member.insteadOf}, which failed.`,
+    member.dropped.length > 0 && `It does not take ${member.dropped.join(", ")}: left out.`,
+    member.finish === "length" && "Cut off at its token limit.",
+  ].filter(Boolean).join(" ");
 }
 
 /** What a member took, in one line. */
@@ -88,7 +94,7 @@ export function factsOf(member) {
   return [
     duration(member.latency),
     tokens(member.usage),
-    member.cost === undefined ? "" : money(member.cost),
+    member.cost === undefined ? "" : cost(member.cost, member.usage),
     member.cached && "from the cache",
     member.usage?.cached > 0 && `${count(member.usage.cached)} tokens read from the provider's cache`,
     member.tries > 1 && `asked ${member.tries} times`,

@@ -66,7 +66,9 @@ export function Providers({ path, told, states, title, lead, signal, actions }) 
     }
   }
 
-  const test = (provider) => act(() => post(`${path}/${provider.id}/test`, {}, { signal }));
+  function test(provider) {
+    return act(() => post(`${path}/${provider.id}/test`, {}, { signal }));
+  }
 
   function changeKey(provider, item) {
     if (item.querySelector("form")) return;

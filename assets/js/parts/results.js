@@ -1,9 +1,9 @@
 // A finished analysis: three views of it, what it took, its sources, and ways to take it along.
 import { button, el, fill } from "../dom.js";
-import { count, duration, money, plural, sentence, tokens, when } from "../format.js";
+import { cost, count, duration, plural, sentence, tokens, when } from "../format.js";
 import { CopyButton } from "./copy.js";
 import { markdown } from "./markdown.js";
-import { factsOf, Letter, MemberCard, nameOf } from "./member.js";
+import { factsOf, Letter, MemberCard, nameOf, remarksOf } from "./member.js";
 import { lastWords, panelStages, synthesis } from "./run-model.js";
 import { SourceList, sourceOpener } from "./sources.js";
 import { stageHelp, StagePath } from "./stages.js";
@@ -59,16 +59,28 @@ function Facts(run, models, patterns) {
     row("Synthesis:", run.ultra ? nameOf(synthesis(run)?.model ?? run.ultra, models).name : "the votes are counted"),
     totals?.ms > 0 && row("Time:", duration(totals.ms)),
     totals?.usage && row("Tokens:", tokens(totals.usage)),
-    totals?.cost !== undefined && totals && row("Cost:", `${money(totals.cost)}${totals.incomplete ? " at least: some prices are unknown" : ""}`),
+    totals?.cost !== undefined && totals && row("Cost:", costOf(totals)),
     run.createdAt && row("Asked:", when(run.createdAt)));
+}
+
+function costOf({ cost: usd, usage, incomplete }) {
+  if (!incomplete) return cost(usd, usage);
+  return Number(usd) > 0 ? `${cost(usd, usage)} at least: some prices are unknown` : "prices are unknown";
 }
 
 function Failures(run, models) {
   const failed = run.stages.flatMap((stage) => stage.members.filter((member) => member.status === "failed"));
   if (failed.length === 0) return null;
   const names = [...new Set(failed.map((member) => nameOf(member.model, models).name))];
+  const others = run.stages.flatMap((stage) => stage.members.filter((member) => member.insteadOf && member.status === "done"));
+  const stoodIn = new Set(others.map((member) => `${nameOf(member.model, models).name} answered in the place of ${nameOf(member.insteadOf, models).name}.`));
   return el("p", { class: "notice" },
-    `${plural(failed.length, "call")} failed (${names.join(", ")}). What the others said is complete; the reasons stand in Side by Side.`);
+    [`${plural(failed.length, "call")} failed (${names.join(", ")}).`, ...stoodIn, "What the others said is complete; the reasons stand in Side by Side."].join(" "));
+}
+
+function Remarks(member) {
+  const words = remarksOf(member);
+  return words && el("p", { class: "member-state" }, words);
 }
 
 // What a reader should know: who was left out and why, what was spared, what the answer lacks.
@@ -107,6 +119,7 @@ function combined(context) {
         Letter(member.letter),
         el("div", { class: "member-title" }, el("h2", null, nameOf(member.model, models).name), el("p", { class: "fine" }, factsOf(member))),
         CopyButton(`Copy the answer of ${nameOf(member.model, models).name}`, () => member.text)),
+      Remarks(member),
       member.text ? el("div", { class: "prose" }, markdown(member.text, cite)) : el("p", { class: "notice" }, sentence(member.problem) || "It did not answer."))));
 }
 
@@ -135,5 +148,6 @@ function sheet({ run, models, cite }) {
         el("h2", null, "Ultra Analysis"),
         el("p", { class: "fine" }, `Written by ${nameOf(member.model, models).name} · ${[factsOf(member), `${count(member.text.length)} characters`].filter(Boolean).join(" · ")}`)),
       CopyButton("Copy the synthesis", () => member.text)),
+    Remarks(member),
     el("div", { class: "prose reading" }, markdown(member.text, cite)));
 }

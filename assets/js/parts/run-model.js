@@ -26,10 +26,10 @@ export function panelStages(run) {
   return run.stages.filter((stage) => !stage.final);
 }
 
-/** What each member said last, in the panel's order; a member that failed late keeps its last text. */
+/** What each member, or who stood in for it, said last, in the panel's order; one that failed late keeps its last text. */
 export function lastWords(run) {
   return run.models.map((model) => {
-    const all = panelStages(run).map((stage) => stage.members.find((member) => member.model === model)).filter(Boolean);
+    const all = panelStages(run).flatMap((stage) => stage.members.filter((member) => member.model === model || member.insteadOf === model));
     return all.filter((member) => member.text).at(-1) ?? all.at(-1) ?? newMember(run, model);
   });
 }
@@ -48,8 +48,8 @@ export function apply(run, name, data) {
       });
     case "member.started":
       return change(run, data, (member) => {
-        const again = data.attempt > 1 ? `attempt ${data.attempt}` : "";
-        Object.assign(member, { text: "", reasoning: "", status: "running", problem: "", note: again });
+        const instead = member.insteadOf ? `in the place of ${member.insteadOf}` : "";
+        Object.assign(member, { text: "", reasoning: "", status: "running", problem: "", note: instead });
       });
     case "member.delta":
       return change(run, data, (member, stage) => {
@@ -67,14 +67,14 @@ export function apply(run, name, data) {
       return change(run, data, (member) => Object.assign(member, {
         status: "done", usage: data.usage, cost: data.cost_usd, latency: data.latency_ms,
         firstToken: data.time_to_first_token_ms, cached: data.cached, finish: data.finish_reason, note: "",
-        insteadOf: data.fallback_for ?? "", dropped: data.dropped_parameters ?? [],
+        insteadOf: data.fallback_for ?? member.insteadOf, dropped: data.dropped_parameters ?? [],
       }));
     case "member.failed":
-      return change(run, data, (member) => Object.assign(member, {
-        status: "failed",
-        problem: data.error,
-        note: data.fallback ? `${data.fallback} steps in` : data.retried ? "it was asked more than once" : "",
-      }));
+      return change(run, data, (member, stage) => {
+        const note = [data.retried && untold(data.error) && "It was asked more than once.", data.fallback && `${data.fallback} takes its place.`];
+        Object.assign(member, { status: "failed", problem: data.error, note: note.filter(Boolean).join(" ") });
+        if (data.fallback) seat(run, stage, data.fallback, member);
+      });
     case "analysis.completed":
     case "analysis.failed":
     case "analysis.cancelled":
@@ -151,6 +151,21 @@ function memberOf(run, stage, model) {
   return member;
 }
 
+// The reason itself may say how often it was asked.
+function untold(problem) {
+  return !/\basked \d+ times\b/.test(problem);
+}
+
+// Who takes a failed member's place has its letter; a chain of them leads back to who was planned.
+function seat(run, stage, model, failed) {
+  const planned = failed.insteadOf || failed.model;
+  const member = memberOf(run, stage, model);
+  // A model that sits in the panel itself keeps its own place.
+  if (stage.final || !member.letter) Object.assign(member, { insteadOf: planned, letter: failed.letter });
+  member.version += 1;
+  return member;
+}
+
 function change(run, data, edit) {
   const stage = stageOf(run, data.stage);
   const member = memberOf(run, stage, data.model);
@@ -191,7 +206,12 @@ export function fromStored(stored) {
     const stage = stageOf(run, told.name ?? told.stage);
     Object.assign(stage, { status: "done", final: told.who === "synthesiser" });
     // Where another stood in as synthesiser, the failed attempt comes before what was written at last.
-    for (const answer of told.answers ?? []) restore(memberOf(run, stage, answer.model), answer);
+    for (const answer of told.answers ?? []) {
+      for (const earlier of answer.earlier ?? []) {
+        restore(seatFor(run, stage, earlier.model), { ...earlier, letter: answer.letter, stoodIn: answer.model });
+      }
+      restore(seatFor(run, stage, answer.model), answer);
+    }
     stage.members.sort((a, b) => a.letter.length - b.letter.length || (a.letter < b.letter ? -1 : 1));
   });
   // An analysis that stopped early never reached its later stages.
@@ -211,12 +231,21 @@ export function fromStored(stored) {
   return run;
 }
 
+// One model may have stood in for several members: each answer has a place of its own, but the final one.
+function seatFor(run, stage, model) {
+  if (stage.final) return memberOf(run, stage, model);
+  const member = newMember(run, model);
+  stage.members.push(member);
+  return member;
+}
+
 function restore(member, answer) {
   const problem = textOf(answer.error);
   if (problem && member.text) return;
+  const note = [answer.tries > 1 && untold(problem) && `It was asked ${answer.tries} times.`, answer.stoodIn && `${answer.stoodIn} took its place.`];
   Object.assign(member, {
     letter: answer.letter ?? member.letter, text: answer.text ?? "", reasoning: answer.reasoning ?? "",
-    problem, status: problem ? "failed" : "done", usage: answer.usage ?? null, cost: answer.cost_usd,
+    problem, note: note.filter(Boolean).join(" "), status: problem ? "failed" : "done", usage: answer.usage ?? null, cost: answer.cost_usd,
     latency: answer.latency_ms ?? null, cached: Boolean(answer.cached), finish: answer.finish_reason,
     insteadOf: answer.fallback_for ?? "", dropped: answer.dropped_parameters ?? [], tries: answer.tries ?? 0,
   });

@@ -1,26 +1,33 @@
-// What was used and what may be used: the budget's standing and a table by model.
+// What was used and what may be used: the budget's standing, a table by model and one by day.
 import { el } from "../dom.js";
 import { count, money, when } from "../format.js";
 
+const COLUMNS = ["Calls", "Failed", "Tokens", "Cost"];
+
 const limit = (value, show) => (value === null || value === undefined ? "no limit" : show(value));
 
-/** Takes the answer of /api/usage, grouped by model. */
-export function UsageTable(usage) {
+/** Takes the answer of /api/usage, grouped by model, and the rows of the same by day. */
+export function UsageTable(usage, days) {
   const { budget } = usage;
   const line = (name, span) => el("tr", null, el("th", { scope: "row" }, name),
     el("td", null, money(budget.spent[span].cost_usd)), el("td", null, limit(budget.limits[`${span}_usd`], money)),
     el("td", null, count(budget.spent[span].tokens)), el("td", null, limit(budget.limits[`${span}_tokens`], count)));
-  const rows = usage.usage;
   return [
     table("Budget", ["Span", "Spent", "Limit", "Tokens", "Limit"], [line("Today", "day"), line("This month", "month")]),
-    rows.length === 0
+    usage.usage.length === 0
       ? el("p", { class: "fine" }, "Nothing was asked this month.")
-      : table("Usage by model this month", ["Model", "Calls", "Failed", "Tokens", "Cost"], rows.map((row) => el("tr", null,
-        el("th", { scope: "row" }, row.model), el("td", null, count(row.calls)), el("td", null, count(row.failed)),
-        el("td", null, count(row.input_tokens + row.output_tokens)),
-        el("td", null, `${money(row.cost_usd)}${row.unpriced ? " and calls of unknown price" : ""}${row.estimated ? " (partly estimated)" : ""}`)))),
+      : [
+        table("Usage by model this month", ["Model", ...COLUMNS], usage.usage.map((row) => sum(row.model, row))),
+        table("Usage by day this month", ["Day", ...COLUMNS], days.map((row) => sum(row.day, row))),
+      ],
     el("p", { class: "fine" }, `A new day begins ${when(budget.day_resets_at)}.`),
   ];
+}
+
+function sum(name, row) {
+  return el("tr", null, el("th", { scope: "row" }, name), el("td", null, count(row.calls)), el("td", null, count(row.failed)),
+    el("td", null, count(row.input_tokens + row.output_tokens)),
+    el("td", null, `${money(row.cost_usd)}${row.unpriced ? " and calls of unknown price" : ""}${row.estimated ? " (partly estimated)" : ""}`));
 }
 
 function table(label, heads, rows) {

@@ -1,0 +1,206 @@
+//! What went otherwise than planned is said in words: who stood in for whom, what was asked again, what was
+//! left out, what the answer lacks; while it runs, in the result, and to whoever it is shared with.
+
+use serde_json::{Value, json};
+
+use crate::driver::Browser;
+use crate::pages::{QUESTION, axe, judge, sign_up};
+use crate::server::{Answer, Server, provider, refusing_provider};
+use crate::turn;
+
+const ASK: &str = "
+    const send = async (method, path, body) => {
+      const response = await fetch(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+      if (!response.ok) throw new Error(await response.text());
+      return response.json();
+    };
+    await send('PUT', '/api/admin/fallbacks', { fallbacks: { 'far/broken': ['far/spare'] } });
+    const told = await send('POST', '/api/analyze', {
+      prompt: 'How tall is the tower?', pattern: 'summarize', models: ['far/broken', 'far/steady'],
+      ultra_model: 'far/steady', parameters: { temperature: 0.5 }, async: true });
+    return told.analysis_id;";
+
+const SHARE: &str = "
+    const response = await fetch(`/api/analyses/${args[0]}/share`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+    if (!response.ok) throw new Error(await response.text());
+    return (await response.json()).token;";
+
+/// `broken` breaks down whenever it is asked, `spare` takes no temperature and counts no tokens.
+fn troubled(asked: &Value) -> Answer {
+    let json = "application/json";
+    match asked["model"].as_str() {
+        Some("broken") => (
+            "500 Internal Server Error",
+            json,
+            r#"{"error":{"message":"it broke down"}}"#.into(),
+        ),
+        Some("spare") if asked["temperature"].is_number() => (
+            "400 Bad Request",
+            json,
+            r#"{"error":{"message":"Unsupported parameter","type":"invalid_request_error","param":"temperature","code":"unsupported_parameter"}}"#.into(),
+        ),
+        model => {
+            let text = format!("The tower is 40 metres tall, says {}.", model.unwrap_or_default());
+            let piece = json!({"choices": [{"index": 0, "delta": {"content": text}}]});
+            let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]});
+            let counts = match model {
+                Some("spare") => String::new(),
+                _ => "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":7}}\n\n".into(),
+            };
+            ("200 OK", "text/event-stream", format!("data: {piece}\n\ndata: {end}\n\n{counts}data: [DONE]\n\n"))
+        }
+    }
+}
+
+#[test]
+fn whoever_stood_in_is_named_everywhere() {
+    let Some(_turn) = turn() else { return };
+    let address = provider(&["broken", "spare", "steady"], troubled);
+    let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["broken", "spare", "steady"] }]);
+    let server = Server::start_with(vec![("QUIRE_PROVIDERS", providers.to_string())]);
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    let id = browser.run(ASK, json!([]));
+    let id = id.as_str().unwrap();
+    browser.go(&server.address(&format!("/analyze?id={id}")));
+    browser.wait(".results-container");
+    named(&browser);
+    browser.picture("stood-in");
+    judge(&browser, axe().as_deref(), "a stand-in");
+
+    let token = browser.run(SHARE, json!([id]));
+    browser.go(&server.address(&format!("/share/{}", token.as_str().unwrap())));
+    browser.wait(".results-container");
+    named(&browser);
+
+    browser.go(&server.address("/settings"));
+    browser.wait("[aria-label='Usage by day this month'] tbody tr");
+    let used = browser.text("section[aria-label='Usage and budget']");
+    for words in [
+        "far/spare",
+        "far/broken",
+        "partly estimated",
+        "unknown price",
+    ] {
+        assert!(used.contains(words), "no {words} in {used}");
+    }
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+fn named(browser: &Browser) {
+    let whole = browser.text(".results-container");
+    for words in [
+        "spare answered in the place of",
+        "prices are unknown",
+        "How this answer came about",
+    ] {
+        assert!(whole.contains(words), "no {words} in {whole}");
+    }
+    browser.press("Combined");
+    let combined = browser.text(".combined");
+    assert!(
+        combined.contains("says spare") && combined.contains("In the place of far/broken"),
+        "{combined}"
+    );
+    browser.press("Side by Side");
+    browser.wait(".member-card");
+    let failed = browser.text(".member-card[data-status=failed]");
+    assert!(failed.contains("far/spare took its place"), "{failed}");
+    let cards = browser.text(".members");
+    for words in [
+        "In the place of far/broken, which failed.",
+        "It does not take temperature: left out.",
+        "asked 2 times",
+        "about",
+    ] {
+        assert!(cards.contains(words), "no {words} in {cards}");
+    }
+    assert_eq!(
+        browser.count(".member-card .letter[title='Member A']"),
+        2,
+        "the place of a member keeps its letter"
+    );
+}
+
+#[test]
+fn a_stand_in_is_named_while_it_runs() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    browser.go(&server.address("/"));
+    browser.wait(".intro-step");
+    let seen = browser.run(FROM_EVENTS, json!([]));
+    let instead =
+        json!({ "model": "far/last", "letter": "A", "insteadOf": "far/broken", "text": "Forty." });
+    assert_eq!(
+        seen["failed"],
+        "It was asked more than once. far/spare takes its place."
+    );
+    assert_eq!(seen["running"], "in the place of far/broken");
+    assert_eq!(
+        seen["words"],
+        json!([instead, { "model": "far/steady", "letter": "B", "insteadOf": "", "text": "" }])
+    );
+    assert_eq!(
+        seen["writer"],
+        json!({ "model": "far/last", "insteadOf": "far/steady" })
+    );
+}
+
+/// A member fails, who stands in for it fails too, and so does who should write the answer.
+const FROM_EVENTS: &str = "
+    const module = [...performance.getEntriesByType('resource')].find((one) => one.name.endsWith('run-model.js')).name;
+    const { newRun, apply, lastWords, synthesis } = await import(module);
+    const run = newRun({ id: 'a', models: ['far/broken', 'far/steady'], ultra: 'far/steady' });
+    const tell = (name, data) => apply(run, name, { stage: 'initial', ...data });
+    tell('analysis.started', { models: run.models, ultra_model: run.ultra, plan: [
+      { stage: 'initial', models: run.models, who: 'members' }, { stage: 'ultra', models: ['far/steady'], who: 'synthesiser' }] });
+    tell('member.started', { model: 'far/broken', attempt: 1 });
+    const failed = tell('member.failed', { model: 'far/broken', problem: '', error: 'it broke down', retried: true, fallback: 'far/spare' }).note;
+    const running = tell('member.started', { model: 'far/spare', attempt: 2 }).note;
+    tell('member.failed', { model: 'far/spare', error: 'it broke down', retried: false, fallback: 'far/last' });
+    tell('member.started', { model: 'far/last', attempt: 3 });
+    tell('member.delta', { model: 'far/last', text: 'Forty.' });
+    tell('member.completed', { model: 'far/last', finish_reason: 'stop', fallback_for: 'far/broken' });
+    tell('member.failed', { stage: 'ultra', model: 'far/steady', error: 'it broke down', retried: false, fallback: 'far/last' });
+    tell('member.started', { stage: 'ultra', model: 'far/last', attempt: 1 });
+    const brief = ({ model, letter, insteadOf, text }) => ({ model, letter, insteadOf, text });
+    return { failed, running, words: lastWords(run).map(brief), writer: { model: synthesis(run).model, insteadOf: synthesis(run).insteadOf } };";
+
+#[test]
+fn a_member_that_fails_is_shown_in_its_place() {
+    let Some(_turn) = turn() else { return };
+    let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{}/v1", refusing_provider()), "models": ["model"] }]);
+    let server = Server::start_with(vec![
+        ("QUIRE_PROVIDERS", providers.to_string()),
+        ("USE_MOCK", "true".into()),
+    ]);
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/analyze"));
+    browser.wait(".intro-step");
+    browser.press("Start");
+    browser.fill(".prompt-input", QUESTION);
+    browser.press("Next");
+    browser.wait(".model-checkbox[value='far/model']");
+    assert_eq!(
+        browser.value("document.querySelector('.model-checkbox').value"),
+        json!("far/model"),
+        "language models come before demo algorithms"
+    );
+    browser.press("Next");
+    browser.wait(".pattern-selector");
+    browser.press("Skip documents and run");
+    browser.wait(".results-container");
+    assert!(
+        browser.text(".notice").contains("failed"),
+        "{}",
+        browser.text(".analysis-results")
+    );
+    browser.press("Side by Side");
+    browser.press("First answers");
+    browser.wait_text(".member-card[data-status=failed]", "No answer:");
+    assert_eq!(browser.count(".member-card[data-status=done]"), 2);
+    browser.picture("a-member-failed");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
