@@ -10,6 +10,9 @@ use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::arrange;
 use crate::domain::usage;
 
+/// The strength of a model that the catalogue does not know.
+const STRANGER: u32 = 1;
+
 /// The ids of those who take part.
 struct Seats {
     members: Vec<String>,
@@ -107,7 +110,10 @@ impl App {
         let chosen = || new.ultra_model.clone();
         match way {
             Arrangement::Single => {
-                let one = chosen().unwrap_or(strongest);
+                // One of the panel, whoever else would write a synthesis: there is none.
+                let one = chosen()
+                    .filter(|id| new.models.contains(id))
+                    .unwrap_or(strongest);
                 Seats {
                     members: vec![one.clone()],
                     writer: one,
@@ -138,29 +144,39 @@ impl App {
                 drafts.truncate(arrange::DRAFTS);
                 Seats {
                     members: drafts.iter().map(|model| model.id.clone()).collect(),
-                    writer: chosen().unwrap_or_else(|| self.choose_synthesiser(user, &new.models)),
+                    writer: chosen().unwrap_or_else(|| self.choose_synthesiser(user, new)),
                 }
             }
             Arrangement::Staged => Seats {
                 members: new.models.clone(),
-                writer: chosen().unwrap_or_else(|| self.choose_synthesiser(user, &new.models)),
+                writer: chosen().unwrap_or_else(|| self.choose_synthesiser(user, new)),
             },
         }
     }
 
     // The strongest ready model that is not a member, else the strongest member. A panel of demo
     // algorithms is never summed up by a model that costs money, nor a real one by an algorithm.
-    fn choose_synthesiser(&self, user: Option<&UserId>, members: &[String]) -> String {
+    fn choose_synthesiser(&self, user: Option<&UserId>, new: &NewAnalysis) -> String {
+        let members = &new.models;
         let all: Vec<(Model, Availability)> = self.llm.models(user);
         let panel: Vec<Model> = members
             .iter()
             .filter_map(|id| self.llm.find(user, id))
             .collect();
         let demo = panel.iter().all(|model| model.mock);
+        // A stranger is not chosen over the panel: what the catalogue does not know may be anything, and what
+        // has no known price cannot be kept within a budget.
+        let is_known = |model: &Model| {
+            let is_priced = usage::price_of(model).is_some();
+            model.mock || model.strength > STRANGER && (is_priced || new.budget.is_none())
+        };
         let outside = all
             .iter()
             .filter(|(model, state)| {
-                *state == Availability::Ready && model.mock == demo && !members.contains(&model.id)
+                *state == Availability::Ready
+                    && model.mock == demo
+                    && is_known(model)
+                    && !members.contains(&model.id)
             })
             .map(|(model, _)| model)
             .max_by_key(|model| model.strength);

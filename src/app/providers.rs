@@ -322,12 +322,17 @@ impl Providers<'_> {
         if let Some(url) = &wanted.base_url {
             provider.base_url = match url.trim() {
                 "" => None,
-                url => Some(crate::config::http_url(url).ok_or_else(|| {
-                    fault(
-                        "base_url",
-                        "must begin with http:// or https:// and hold no name or password",
-                    )
-                })?),
+                // What stands behind a question mark is shown and logged like the rest of an address.
+                url => Some(
+                    crate::config::http_url(url)
+                        .filter(|url| !url.contains(['?', '#']))
+                        .ok_or_else(|| {
+                            fault(
+                                "base_url",
+                                "must begin with http:// or https:// and hold no name, password, ? or #: a key has its own field",
+                            )
+                        })?,
+                ),
             };
         }
         if provider.base_url.is_none() && llm::known_base_url(&provider.name).is_none() {

@@ -128,6 +128,7 @@ impl Growing {
         }
         let usage = self
             .usage
+            .filter(is_plausible)
             .unwrap_or_else(|| estimated(request, &self.text, &self.reasoning));
         Ok(Answer {
             text: self.text,
@@ -136,6 +137,13 @@ impl Growing {
             finish,
         })
     }
+}
+
+/// No call reads or writes more tokens than this; a count beyond it would spoil a month's budget.
+const MOST_TOKENS: u64 = 50_000_000;
+
+fn is_plausible(usage: &Usage) -> bool {
+    usage.input <= MOST_TOKENS && usage.output <= MOST_TOKENS
 }
 
 fn emptiness(finish: Finish) -> &'static str {

@@ -445,3 +445,14 @@ fn kinds_have_names() {
     }
     assert_eq!(Kind::parse("soap"), None);
 }
+
+#[test]
+fn a_count_that_cannot_be_is_not_believed() {
+    let stream = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"four words of text\"},\"finish_reason\":\"stop\"}]}\n\n\
+        data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1000000000000000}}\n\n\
+        data: [DONE]\n\n";
+    let ask = wanted(Parameters::default());
+    let (_, _, result) = decode(Kind::OpenAi, &[stream.as_bytes()], &ask);
+    let usage = result.unwrap().usage;
+    assert!(usage.estimated && usage.output < 100, "{usage:?}");
+}

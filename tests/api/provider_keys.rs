@@ -249,6 +249,11 @@ fn an_address_of_one_s_own_must_be_allowed_and_public() {
     let open = Server::with(&[("ALLOW_USER_BASE_URLS", "true")]);
     let mut ada = open.user("ada@example.org");
     assert!(names(&ada.get(OWN).json()).contains(&json!("azure")));
+    // A key has its own field: an address is shown and logged.
+    let keyed =
+        json!({ "name": "x", "kind": "openai", "base_url": "https://api.example/v1?key=sk-1" });
+    let refusal = ada.post(OWN, keyed).refused(422, "VALIDATION_ERROR");
+    assert!(refusal.to_string().contains("its own field"), "{refusal}");
     // A well-known name at its usual address on this machine is no way in either.
     for name in ["ollama", "lmstudio", "llamacpp", "vllm"] {
         let refusal = ada

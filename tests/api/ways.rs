@@ -40,6 +40,13 @@ fn the_depth_is_the_person_s() {
     assert_eq!(stages(&quick), ["initial"]);
     assert_eq!(quick["synthesis"], "Thin.");
     assert_eq!(quick["metadata"]["arrangement"], "single");
+    // Whom the person did not put on the panel is not asked in its place.
+    let more = json!({ "pattern": "single", "ultra_model": "demo/merge", "cache": "off" });
+    let single = run(&mut client, &["demo/extract"], more);
+    assert_eq!(
+        single["metadata"]["ultra_model"], "demo/extract",
+        "{single}"
+    );
     let demo = ["demo/extract", "demo/phrases"];
     for (depth, expected) in [
         ("standard", &["initial", "meta", "ultra"][..]),

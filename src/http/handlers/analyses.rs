@@ -155,6 +155,12 @@ fn answer(report: &Report, form: Form) -> Result<Reply, ApiError> {
                 .error
                 .clone()
                 .unwrap_or_else(|| "the analysis has no result".into());
+            // Nobody was asked and nobody has failed: there was no money for the first stage.
+            if report.answers.is_empty() && report.analysis.status == Status::Failed {
+                return Err(Error::new(Kind::BudgetExceeded, reason)
+                    .resolve("ask less, or wait until the budget begins anew")
+                    .into());
+            }
             let mut error = Error::new(Kind::Unavailable, reason)
                 .resolve("choose other models, or try again later");
             error.retry_after = Some(std::time::Duration::from_secs(30));
