@@ -27,7 +27,12 @@ export function UsageTable(usage, days) {
 function sum(name, row) {
   return el("tr", null, el("th", { scope: "row" }, name), el("td", null, count(row.calls)), el("td", null, count(row.failed)),
     el("td", null, count(row.input_tokens + row.output_tokens)),
-    el("td", null, `${money(row.cost_usd)}${row.unpriced ? " and calls of unknown price" : ""}${row.estimated ? " (partly estimated)" : ""}`));
+    el("td", null, `${costOf(row)}${row.estimated ? " (partly estimated)" : ""}`));
+}
+
+function costOf({ cost_usd: usd, unpriced }) {
+  if (!unpriced) return money(usd);
+  return Number(usd) > 0 ? `${money(usd)} and calls of unknown price` : "calls of unknown price";
 }
 
 function table(label, heads, rows) {
