@@ -69,6 +69,7 @@ CREATE TABLE audit (
     detail  TEXT    NOT NULL DEFAULT ''
 ) STRICT;
 
+-- `gaps` are the pages without text and why, `flags` the places that read like orders to models: both JSON.
 CREATE TABLE documents (
     id           TEXT    NOT NULL PRIMARY KEY,
     user_id      TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -83,18 +84,24 @@ CREATE TABLE documents (
     words        INTEGER NOT NULL DEFAULT 0,
     created      INTEGER NOT NULL,
     encoding     TEXT    NOT NULL DEFAULT '',
+    gaps         TEXT    NOT NULL DEFAULT '[]',
+    flags        TEXT    NOT NULL DEFAULT '[]',
     UNIQUE (user_id, sha256)
 ) STRICT;
 CREATE INDEX documents_user ON documents (user_id, id);
+CREATE INDEX documents_open ON documents (id) WHERE status = 'processing';
 
 CREATE TABLE document_pages (
     document_id TEXT    NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
     page        INTEGER NOT NULL,
     text        TEXT    NOT NULL DEFAULT '',
+    title       TEXT    NOT NULL DEFAULT '',
     PRIMARY KEY (document_id, page)
 ) STRICT;
 
--- The integer key is what the full-text index refers to; it must survive VACUUM, so it is declared.
+-- The integer key is what the full-text index refers to; it must survive VACUUM, so it is declared. `terms`
+-- are words that a person may search for and that the index would not find in the text: pairs of ideographs,
+-- parts of identifiers.
 CREATE TABLE passages (
     id          INTEGER NOT NULL PRIMARY KEY,
     user_id     TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -105,9 +112,18 @@ CREATE TABLE passages (
     end_byte    INTEGER NOT NULL DEFAULT 0,
     heading     TEXT    NOT NULL DEFAULT '',
     text        TEXT    NOT NULL,
+    terms       TEXT    NOT NULL DEFAULT '',
     UNIQUE (document_id, ordinal)
 ) STRICT;
 CREATE INDEX passages_user ON passages (user_id);
+
+-- What a provider's model makes of a passage: 32-bit floats, little endian. Only where re-ranking is on.
+CREATE TABLE passage_vectors (
+    passage_id INTEGER NOT NULL REFERENCES passages (id) ON DELETE CASCADE,
+    model      TEXT    NOT NULL,
+    vector     BLOB    NOT NULL,
+    PRIMARY KEY (passage_id, model)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE uploads (
     id           TEXT    NOT NULL PRIMARY KEY,
@@ -130,8 +146,8 @@ CREATE TABLE upload_parts (
 ) STRICT, WITHOUT ROWID;
 
 -- No user: asked by somebody who was not signed in. The lease says which process runs it, until when.
--- `findings` is what the panel agreed and disagreed on, as JSON, once it is over; `parent` is the analysis
--- that this one repeats with a change.
+-- `findings` is what the panel agreed and disagreed on, `citations` what came of checking its marks and
+-- quotations, as JSON, once it is over; `parent` is the analysis that this one repeats with a change.
 CREATE TABLE analyses (
     id          TEXT    NOT NULL PRIMARY KEY,
     user_id     TEXT    REFERENCES users (id) ON DELETE CASCADE,
@@ -152,7 +168,8 @@ CREATE TABLE analyses (
     lease_until INTEGER NOT NULL DEFAULT 0,
     findings    TEXT    NOT NULL DEFAULT '',
     topic       TEXT    NOT NULL DEFAULT '',
-    parent      TEXT    NOT NULL DEFAULT ''
+    parent      TEXT    NOT NULL DEFAULT '',
+    citations   TEXT    NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX analyses_user ON analyses (user_id, id);
 CREATE INDEX analyses_open ON analyses (id) WHERE finished = 0;
@@ -349,14 +366,14 @@ CREATE TABLE settings (
 -- it in step, deletes by cascade included. secure-delete takes a removed word out of the index at once.
 
 CREATE VIRTUAL TABLE passages_fts USING fts5 (
-    heading, text, content = 'passages', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
+    heading, text, terms, content = 'passages', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
 );
 INSERT INTO passages_fts (passages_fts, rank) VALUES ('secure-delete', 1);
 
 CREATE TRIGGER passages_added AFTER INSERT ON passages BEGIN
-    INSERT INTO passages_fts (rowid, heading, text) VALUES (new.id, new.heading, new.text);
+    INSERT INTO passages_fts (rowid, heading, text, terms) VALUES (new.id, new.heading, new.text, new.terms);
 END;
 CREATE TRIGGER passages_removed AFTER DELETE ON passages BEGIN
-    INSERT INTO passages_fts (passages_fts, rowid, heading, text)
-    VALUES ('delete', old.id, old.heading, old.text);
+    INSERT INTO passages_fts (passages_fts, rowid, heading, text, terms)
+    VALUES ('delete', old.id, old.heading, old.text, old.terms);
 END;

@@ -7,10 +7,11 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use quire::domain::chat::{Brief, Request};
+use quire::domain::chunk::Page;
 use quire::domain::chunk::passages;
 use quire::domain::parameters::Parameters;
 use quire::domain::search::match_expression;
-use quire::extract::{Limits, extract};
+use quire::extract::{Input, Limits, extract};
 use quire::wire::sse::{Decoder, encode};
 use quire::wire::{Kind, Stream};
 
@@ -42,16 +43,31 @@ fn main() {
     });
     let limits = Limits::default();
     report("plain text and its passages", TEXT.len(), 1, || {
-        let found = extract(TEXT, "gpl-3.txt", &limits).expect("a text");
-        black_box(passages(&found.pages));
+        black_box(passages(&read(TEXT, "gpl-3.txt", &limits)));
     });
     report("HTML", PAGE.len(), 1, || {
-        black_box(extract(PAGE, "page.html", &limits).expect("a page"));
+        black_box(read(PAGE, "page.html", &limits));
     });
     let question = "What does the licence say about source code that is conveyed over a network?";
     report("a question for the index", question.len(), 1, || {
         black_box(match_expression(question));
     });
+}
+
+fn read(bytes: &[u8], name: &str, limits: &Limits) -> Vec<Page> {
+    let mut pages = Vec::new();
+    let input = Input {
+        bytes,
+        name,
+        encoding: None,
+        limits,
+    };
+    let keep = &mut |page| {
+        pages.push(page);
+        true
+    };
+    extract(&input, keep).expect("readable");
+    pages
 }
 
 fn decode(stream: &str, read: usize) {

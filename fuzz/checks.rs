@@ -12,7 +12,7 @@ use quire::domain::parameters::Parameters;
 use quire::domain::schema;
 use quire::domain::search::{match_expression, terms};
 use quire::domain::time::Timestamp;
-use quire::extract::{self, Limits};
+use quire::extract::{self, Input, Limits};
 use quire::llm::demo;
 use quire::wire::sse::{Decoder, Event, encode};
 use quire::wire::{self, Kind, Stream, lines};
@@ -166,14 +166,25 @@ pub fn extract(bytes: &[u8]) {
         pages: 50,
     };
     let name = NAMES[somewhere(bytes) % NAMES.len()];
-    let Ok(found) = extract::extract(bytes, name, &limits) else {
-        return;
+    let input = Input {
+        bytes,
+        name,
+        encoding: None,
+        limits: &limits,
     };
-    assert!(!found.pages.is_empty() && found.pages.len() <= limits.pages);
-    let total: usize = found.pages.iter().map(|page| page.text.len()).sum();
-    assert!(total <= limits.text + 1024, "{total} bytes of text");
-    for passage in passages(&found.pages) {
-        let page = found.pages.iter().find(|page| page.number == passage.page);
+    let mut pages = Vec::new();
+    let read = extract::extract(&input, &mut |page| {
+        pages.push(page);
+        true
+    });
+    assert!(pages.len() <= limits.pages);
+    let total: usize = pages.iter().map(|page| page.text.len()).sum();
+    assert!(total <= limits.text, "{total} bytes of text");
+    if let Ok(report) = read {
+        assert_eq!(report.pages as usize, pages.len());
+    }
+    for passage in passages(&pages) {
+        let page = pages.iter().find(|page| page.number == passage.page);
         let text = &page.expect("a passage has its page").text;
         assert_eq!(
             text[passage.start as usize..passage.end as usize],
@@ -249,6 +260,7 @@ pub fn demo(bytes: &[u8]) {
             document: "a.txt".into(),
             page: 1,
             text: passage.to_owned(),
+            ..Source::default()
         }],
         own: Some(passage.to_owned()),
         peers: vec![quire::domain::chat::Peer {

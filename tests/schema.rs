@@ -17,6 +17,7 @@ const OLD: &[(u32, &str)] = &[
     (1, include_str!("data/v1.sql")),
     (2, include_str!("data/v2.sql")),
     (3, include_str!("data/v3.sql")),
+    (4, include_str!("data/v4.sql")),
 ];
 
 struct Folder(PathBuf);

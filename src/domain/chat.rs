@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::id::DocumentId;
 use super::money::MicroDollars;
 use super::parameters::Parameters;
 
@@ -118,10 +119,23 @@ pub struct Brief {
 }
 
 /// A passage that a model may rely on and cite.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// Cited as `[1]`, `[2]` …; unique within an analysis.
     pub number: u32,
+    /// Cited as `[D1:p4]`: the fourth page of the first document of the request. Empty in analyses that were
+    /// stored before there were such marks.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mark: String,
+    /// Which document; none in analyses that were stored before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_id: Option<DocumentId>,
+    /// Where the passage starts in its page's text, in bytes.
+    #[serde(default)]
+    pub start: u32,
+    /// Where it ends.
+    #[serde(default)]
+    pub end: u32,
     /// The document's file name.
     pub document: String,
     /// Page, sheet or section, counted from 1.

@@ -34,6 +34,33 @@ impl DocumentStatus {
     }
 }
 
+/// A page without text.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Gap {
+    /// Counted from 1.
+    pub page: u32,
+    /// For a person: why there is none.
+    pub why: String,
+    /// Whether it can be shown to a model that sees.
+    #[serde(default)]
+    pub picture: bool,
+}
+
+/// A place in a document that reads as if it gave orders to models.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Flag {
+    /// Counted from 1.
+    pub page: u32,
+    /// Where it starts in the page's text, in bytes.
+    pub start: u32,
+    /// Where it ends.
+    pub end: u32,
+    /// For a person: what makes it suspicious.
+    pub why: String,
+    /// The words themselves, shortened.
+    pub excerpt: String,
+}
+
 /// An uploaded file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
@@ -61,6 +88,10 @@ pub struct Document {
     pub pages: u32,
     /// Words in all pages.
     pub words: u64,
+    /// Pages without text.
+    pub gaps: Vec<Gap>,
+    /// Places that read as if they gave orders to models.
+    pub flags: Vec<Flag>,
     /// When it was uploaded.
     pub created: Timestamp,
 }

@@ -246,6 +246,7 @@ mod tests {
             document: "offer.txt".into(),
             page: 1,
             text: text.into(),
+            ..Source::default()
         }
     }
 

@@ -8,14 +8,17 @@ mod json;
 mod kind;
 mod magic;
 mod markup;
+mod output;
 mod picture;
 #[cfg(test)]
 mod samples;
 mod table;
 
-use crate::domain::chunk::{Page, count_words};
+use crate::domain::chunk::Page;
+use crate::domain::document::Gap;
 
 pub use kind::{KINDS, Kind};
+pub use output::{Full, Output};
 
 use kind::Sort;
 
@@ -38,29 +41,44 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             input: 64 << 20,
-            text: 8 << 20,
+            text: 64 << 20,
             depth: 64,
             rows: 200_000,
-            pages: 5_000,
+            pages: 20_000,
         }
     }
 }
 
-/// What a file says.
+/// A file to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// All of it.
+    pub bytes: &'a [u8],
+    /// Only a hint between kinds that any text could be.
+    pub name: &'a str,
+    /// The encoding that a person has chosen, for texts.
+    pub encoding: Option<&'a str>,
+    /// What it may cost.
+    pub limits: &'a Limits,
+}
+
+/// What was read, beside the pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Extracted {
+pub struct Report {
     /// A name of `KINDS`.
     pub kind: &'static str,
     /// Media type by content.
     pub content_type: &'static str,
-    /// The encoding it was read in.
+    /// The encoding it was read in, for texts.
     pub encoding: String,
-    /// Pages with text; at least one, unless it is a picture.
-    pub pages: Vec<Page>,
+    /// Pages with text; none in a picture or a scan.
+    pub pages: u32,
     /// Words in all pages.
     pub words: u64,
     /// For a person: what was cut, replaced or left out.
     pub notes: Vec<String>,
+    /// Pages without text, and why.
+    pub gaps: Vec<Gap>,
 }
 
 /// Why a file gave no text.
@@ -118,48 +136,34 @@ pub fn recognise(head: &[u8]) -> Result<(), Unreadable> {
     }
 }
 
-/// Reads a file. `name` is only a hint between kinds that any text could be.
-pub fn extract(bytes: &[u8], name: &str, limits: &Limits) -> Result<Extracted, Unreadable> {
-    if bytes.is_empty() {
+/// Reads a file and gives its pages to `sink` as they come, until that answers false.
+pub fn extract(
+    input: &Input<'_>,
+    sink: &mut dyn FnMut(Page) -> bool,
+) -> Result<Report, Unreadable> {
+    if input.bytes.is_empty() {
         return Err(Unreadable::Empty);
     }
-    if bytes.len() > limits.input {
+    if input.bytes.len() > input.limits.input {
         return Err(Unreadable::TooLarge);
     }
-    recognise(bytes)?;
-    if picture::content_type(bytes).is_some() {
-        return show(bytes);
+    recognise(input.bytes)?;
+    if picture::content_type(input.bytes).is_some() {
+        return show(input.bytes);
     }
-    let decoded = charset::decode(bytes)?;
-    let mut notes = Vec::new();
-    if decoded.replaced > 0 {
-        notes.push(format!(
-            "byte sequences that are not {} and were replaced: {}",
-            decoded.encoding, decoded.replaced
-        ));
-    }
-    if decoded.dropped > 0 {
-        notes.push(format!("control characters left out: {}", decoded.dropped));
-    }
-    let (kind, title, mut text) = read(decoded.text, name, limits, &mut notes);
-    if cut(&mut text, limits.text) {
-        notes.push(format!(
-            "only the first {} KiB of text are used",
-            limits.text / 1024
-        ));
-    }
-    let pages = pages(&text, title, limits.pages);
-    let words = pages.iter().map(|page| count_words(&page.text)).sum();
-    if words == 0 {
+    let mut out = Output::new(input.limits, sink);
+    let (kind, encoding) = read_text(input, &mut out)?;
+    if out.words == 0 && !out.gaps.iter().any(|gap| gap.picture) {
         return Err(Unreadable::NoText);
     }
-    Ok(Extracted {
+    Ok(Report {
         kind: kind.name,
         content_type: kind.content_type,
-        encoding: decoded.encoding,
-        pages,
-        words,
-        notes,
+        encoding,
+        pages: out.pages,
+        words: out.words,
+        notes: out.notes,
+        gaps: out.gaps,
     })
 }
 
@@ -168,7 +172,7 @@ const MOST_PICTURE: usize = 5 << 20;
 const MOST_PIXELS: u32 = 8_000;
 
 /// A picture has no text; it is shown to models that see.
-fn show(bytes: &[u8]) -> Result<Extracted, Unreadable> {
+fn show(bytes: &[u8]) -> Result<Report, Unreadable> {
     let seen = picture::look(bytes).ok_or(Unreadable::Damaged)?;
     if bytes.len() > MOST_PICTURE || seen.width.max(seen.height) > MOST_PIXELS {
         return Err(Unreadable::PictureTooLarge);
@@ -177,27 +181,54 @@ fn show(bytes: &[u8]) -> Result<Extracted, Unreadable> {
         "a picture of {} x {} pixels: shown to models that see, no text is read from it",
         seen.width, seen.height
     );
-    Ok(Extracted {
+    Ok(Report {
         kind: PICTURE,
         content_type: seen.content_type,
         encoding: String::new(),
-        pages: Vec::new(),
+        pages: 0,
         words: 0,
         notes: vec![note],
+        gaps: Vec::new(),
     })
 }
 
 /// The kind of a document that is a picture.
 pub const PICTURE: &str = "image";
 
-/// The dispatch: each kind to its reader.
-fn read(
+/// Files that are text in some encoding; a form feed starts a new page.
+fn read_text(
+    input: &Input<'_>,
+    out: &mut Output<'_>,
+) -> Result<(&'static Kind, String), Unreadable> {
+    let decoded = charset::decode(input.bytes)?;
+    if decoded.replaced > 0 {
+        out.note(format!(
+            "byte sequences that are not {} and were replaced: {}",
+            decoded.encoding, decoded.replaced
+        ));
+    }
+    if decoded.dropped > 0 {
+        out.note(format!("control characters left out: {}", decoded.dropped));
+    }
+    let (kind, title, text) = render(decoded.text, input, out);
+    let mut parts = text.split('\u{C}').enumerate();
+    let paged = text.contains('\u{C}');
+    // Full: the rest is not wanted, and what there is has been given.
+    let _: Result<(), Full> = parts.try_for_each(|(index, part)| match paged {
+        true => out.page(index as u32 + 1, &title, part),
+        false => out.flow(&title, part),
+    });
+    Ok((kind, decoded.encoding))
+}
+
+/// The dispatch: each kind of text to what makes it readable.
+fn render(
     text: String,
-    name: &str,
-    limits: &Limits,
-    notes: &mut Vec<String>,
+    input: &Input<'_>,
+    out: &mut Output<'_>,
 ) -> (&'static Kind, String, String) {
-    let (kind, title, text, more) = match kind::of(&text, name) {
+    let limits = input.limits;
+    let (kind, title, text, notes) = match kind::of(&text, input.name) {
         Sort::Html => {
             let reading = html::render(&text, limits.text);
             ("html", reading.title, reading.text, Vec::new())
@@ -212,48 +243,34 @@ fn read(
         }
         Sort::Plain(kind) => (kind, String::new(), text, Vec::new()),
     };
-    notes.extend(more);
+    notes.into_iter().for_each(|note| out.note(note));
     (kind::named(kind), title, text)
-}
-
-/// Cuts at the last line end, or at least at a character's, within `limit` bytes.
-fn cut(text: &mut String, limit: usize) -> bool {
-    if text.len() <= limit {
-        return false;
-    }
-    let end = text.floor_char_boundary(limit);
-    let line = text[..end].rfind('\n').filter(|&at| at > end / 2);
-    text.truncate(line.unwrap_or(end));
-    true
-}
-
-/// Form feeds divide text into pages; a page without words keeps its number but is left out.
-fn pages(text: &str, title: String, limit: usize) -> Vec<Page> {
-    let mut number = 0;
-    let mut parts = text.splitn(limit.max(1), '\u{C}');
-    std::iter::from_fn(|| {
-        number += 1;
-        parts.next().map(|part| (number, part))
-    })
-    .map(|(number, part)| (number, part.trim_start_matches('\n').trim_end()))
-    .filter(|(_, part)| !part.is_empty())
-    .map(|(number, part)| Page {
-        number,
-        title: title.clone(),
-        text: part.replace('\u{C}', "\n"),
-    })
-    .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(bytes: &[u8], name: &str, limits: &Limits) -> Result<(Report, Vec<Page>), Unreadable> {
+        let mut pages = Vec::new();
+        let input = Input {
+            bytes,
+            name,
+            encoding: None,
+            limits,
+        };
+        let report = extract(&input, &mut |page| {
+            pages.push(page);
+            true
+        })?;
+        Ok((report, pages))
+    }
+
     fn check(bytes: &[u8], name: &str, kind: &str, text: &str) {
-        let got = extract(bytes, name, &Limits::default()).expect("readable");
-        let all: Vec<&str> = got.pages.iter().map(|page| page.text.as_str()).collect();
+        let (report, pages) = read(bytes, name, &Limits::default()).expect("readable");
+        let all: Vec<&str> = pages.iter().map(|page| page.text.as_str()).collect();
         assert_eq!(
-            (got.kind, all.join("\u{C}").as_str()),
+            (report.kind, all.join("\u{C}").as_str()),
             (kind, text),
             "{name}"
         );
@@ -300,7 +317,8 @@ mod tests {
             (b" \n\t--\n", small, Unreadable::NoText),
             (b"<html></html>", Limits::default(), Unreadable::NoText),
         ] {
-            assert_eq!(extract(bytes, "a.txt", &limits), Err(expected), "{bytes:?}");
+            let got = read(bytes, "a.txt", &limits).map(drop);
+            assert_eq!(got, Err(expected), "{bytes:?}");
         }
     }
 
@@ -310,28 +328,21 @@ mod tests {
             text: 2_048,
             ..Limits::default()
         };
-        let got = extract(
-            "zeile mit ümlaut\n".repeat(500).as_bytes(),
-            "a.txt",
-            &limits,
-        )
-        .expect("readable");
-        assert!(got.pages[0].text.len() <= 2_048 && got.pages[0].text.ends_with("ümlaut"));
-        assert_eq!(got.notes, ["only the first 2 KiB of text are used"]);
+        let text = "zeile mit ümlaut\n".repeat(500);
+        let (report, pages) = read(text.as_bytes(), "a.txt", &limits).expect("readable");
+        assert!(pages[0].text.len() <= 2_048 && pages[0].text.ends_with("ümlaut"));
+        assert_eq!(report.notes, ["only the first 2 KiB of text are used"]);
     }
 
     #[test]
     fn page_numbers_count_empty_pages_and_are_bounded() {
-        let got = extract(b"\x0Ctwo\x0C\x0Cfour", "a.txt", &Limits::default()).expect("readable");
-        assert_eq!(
-            got.pages.iter().map(|page| page.number).collect::<Vec<_>>(),
-            [2, 4]
-        );
-        let limits = Limits {
-            pages: 3,
-            ..Limits::default()
-        };
-        let got = extract("x\u{C}".repeat(100).as_bytes(), "a.txt", &limits).expect("readable");
-        assert_eq!(got.pages.len(), 3);
+        let limits = Limits::default();
+        let (_, pages) = read(b"\x0Ctwo\x0C\x0Cfour", "a.txt", &limits).expect("readable");
+        let numbers: Vec<u32> = pages.iter().map(|page| page.number).collect();
+        assert_eq!(numbers, [2, 4]);
+        let limits = Limits { pages: 3, ..limits };
+        let text = "x\u{C}".repeat(100);
+        let (report, pages) = read(text.as_bytes(), "a.txt", &limits).expect("readable");
+        assert_eq!((report.pages, pages.len()), (3, 3));
     }
 }

@@ -2,11 +2,38 @@
 
 use proptest::prelude::*;
 
-use super::{Extracted, Limits, extract};
-use crate::domain::chunk::passages;
+use super::{Input, Limits, Unreadable, extract};
+use crate::domain::chunk::{Page, passages};
 
-fn read(name: &str, bytes: &[u8]) -> Extracted {
-    extract(bytes, name, &Limits::default()).expect("readable")
+struct Read {
+    kind: &'static str,
+    encoding: String,
+    notes: Vec<String>,
+    pages: Vec<Page>,
+}
+
+fn read_within(limits: &Limits, name: &str, bytes: &[u8]) -> Result<Read, Unreadable> {
+    let mut pages = Vec::new();
+    let input = Input {
+        bytes,
+        name,
+        encoding: None,
+        limits,
+    };
+    let report = extract(&input, &mut |page| {
+        pages.push(page);
+        true
+    })?;
+    Ok(Read {
+        kind: report.kind,
+        encoding: report.encoding,
+        notes: report.notes,
+        pages,
+    })
+}
+
+fn read(name: &str, bytes: &[u8]) -> Read {
+    read_within(&Limits::default(), name, bytes).expect("readable")
 }
 
 macro_rules! sample {
@@ -129,7 +156,7 @@ proptest! {
                 _ => bytes[at] = byte,
             }
         }
-        if let Ok(read) = extract(&bytes, name, &Limits { text: 4_096, ..Limits::default() }) {
+        if let Ok(read) = read_within(&Limits { text: 4_096, ..Limits::default() }, name, &bytes) {
             for passage in passages(&read.pages) {
                 let page = read.pages.iter().find(|page| page.number == passage.page).expect("its page");
                 prop_assert_eq!(&page.text[passage.start as usize..passage.end as usize], passage.text.as_str());
@@ -139,6 +166,6 @@ proptest! {
 
     #[test]
     fn any_markup_gives_text_or_a_refusal(text in "(<[a-z]{1,6}[ a-z=\"'/]{0,12}>|</[a-z]{1,6}>|<!--|-->|<!\\[CDATA\\[|&#?[a-z0-9é]{0,9};?|<title>|<nav>|<td>|<li hidden>|[a-zé ]{1,9}|<){0,60}") {
-        let _ = extract(format!("<!doctype html>{text}").as_bytes(), "", &Limits::default());
+        let _ = read_within(&Limits::default(), "", format!("<!doctype html>{text}").as_bytes());
     }
 }

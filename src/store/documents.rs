@@ -5,7 +5,7 @@ use rusqlite::Row;
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::passages;
-use super::values::{count, integer, text};
+use super::values::{count, integer, json, text, to_json};
 use crate::domain::document::{Document, Passage};
 use crate::domain::id::{DocumentId, UserId};
 
@@ -19,8 +19,8 @@ pub fn insert(
 ) -> Result<()> {
     db.run(
         "INSERT INTO documents (id, user_id, name, content_type, kind, encoding, size, sha256, status,
-                                message, pages, words, created)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                                message, pages, words, created, gaps, flags)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         (
             &document.id,
             &document.user,
@@ -35,6 +35,8 @@ pub fn insert(
             document.pages,
             integer(document.words),
             document.created,
+            to_json(&document.gaps)?,
+            to_json(&document.flags)?,
         ),
     )
     .map_err(|error| error.named("document"))?;
@@ -50,7 +52,7 @@ pub fn set_outcome(
 ) -> Result<()> {
     db.run_one(
         "UPDATE documents SET content_type = ?3, kind = ?4, encoding = ?5, status = ?6, message = ?7,
-                              pages = ?8, words = ?9
+                              pages = ?8, words = ?9, gaps = ?10, flags = ?11
          WHERE user_id = ?1 AND id = ?2",
         (
             &document.user,
@@ -62,6 +64,8 @@ pub fn set_outcome(
             &document.message,
             document.pages,
             integer(document.words),
+            to_json(&document.gaps)?,
+            to_json(&document.flags)?,
         ),
     )?;
     db.run(
@@ -178,6 +182,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Document> {
         message: row.get("message")?,
         pages: row.get("pages")?,
         words: count(row, "words")?,
+        gaps: json(row, "gaps")?,
+        flags: json(row, "flags")?,
         created: row.get("created")?,
     })
 }
@@ -188,7 +194,7 @@ pub(super) mod tests {
     use super::super::tests::{Folder, at, user, with_writer};
     use super::super::users;
     use super::*;
-    use crate::domain::document::DocumentStatus;
+    use crate::domain::document::{DocumentStatus, Gap};
 
     pub(in super::super) fn document(n: u32, owner: u32) -> Document {
         Document {
@@ -204,6 +210,8 @@ pub(super) mod tests {
             message: String::new(),
             pages: 1,
             words: 3,
+            gaps: Vec::new(),
+            flags: Vec::new(),
             created: at(i64::from(n)),
         }
     }
@@ -284,6 +292,11 @@ pub(super) mod tests {
                 message: "read".into(),
                 pages: 2,
                 encoding: None,
+                gaps: vec![Gap {
+                    page: 2,
+                    why: "empty".into(),
+                    picture: true,
+                }],
                 ..document(1, 1)
             };
             set_outcome(db, &read, &[(1, "new".into())], &[passage(0, "newword")])?;

@@ -20,7 +20,7 @@ const OLDEST: u32 = 1;
 type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
 /// The step at index n brings version `OLDEST + n` to the next one. Never change one that was released.
-const STEPS: &[Step] = &[votes_and_encodings, providers_and_money, panels];
+const STEPS: &[Step] = &[votes_and_encodings, providers_and_money, panels, documents];
 
 /// The version this program writes.
 pub const VERSION: u32 = OLDEST + STEPS.len() as u32;
@@ -153,6 +153,38 @@ fn panels(db: &Transaction<'_>) -> rusqlite::Result<()> {
              tokens   INTEGER NOT NULL DEFAULT 0,
              PRIMARY KEY (user_id, day, model)
          ) STRICT, WITHOUT ROWID;",
+    )
+}
+
+fn documents(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "ALTER TABLE documents ADD COLUMN gaps TEXT NOT NULL DEFAULT '[]';
+         ALTER TABLE documents ADD COLUMN flags TEXT NOT NULL DEFAULT '[]';
+         CREATE INDEX documents_open ON documents (id) WHERE status = 'processing';
+         ALTER TABLE document_pages ADD COLUMN title TEXT NOT NULL DEFAULT '';
+         ALTER TABLE passages ADD COLUMN terms TEXT NOT NULL DEFAULT '';
+         ALTER TABLE analyses ADD COLUMN citations TEXT NOT NULL DEFAULT '';
+         CREATE TABLE passage_vectors (
+             passage_id INTEGER NOT NULL REFERENCES passages (id) ON DELETE CASCADE,
+             model      TEXT    NOT NULL,
+             vector     BLOB    NOT NULL,
+             PRIMARY KEY (passage_id, model)
+         ) STRICT, WITHOUT ROWID;
+         DROP TRIGGER passages_added;
+         DROP TRIGGER passages_removed;
+         DROP TABLE passages_fts;
+         CREATE VIRTUAL TABLE passages_fts USING fts5 (
+             heading, text, terms, content = 'passages', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
+         );
+         INSERT INTO passages_fts (passages_fts, rank) VALUES ('secure-delete', 1);
+         INSERT INTO passages_fts (passages_fts) VALUES ('rebuild');
+         CREATE TRIGGER passages_added AFTER INSERT ON passages BEGIN
+             INSERT INTO passages_fts (rowid, heading, text, terms) VALUES (new.id, new.heading, new.text, new.terms);
+         END;
+         CREATE TRIGGER passages_removed AFTER DELETE ON passages BEGIN
+             INSERT INTO passages_fts (passages_fts, rowid, heading, text, terms)
+             VALUES ('delete', old.id, old.heading, old.text, old.terms);
+         END;",
     )
 }
 

@@ -537,6 +537,7 @@ fn demo_models_stream_what_they_answer() {
         document: "gpl-3.txt".into(),
         page: 1,
         text: text.to_owned(),
+        ..Source::default()
     };
     let sources: Vec<Source> = paragraphs.enumerate().map(source).collect();
     for task in [Task::Answer, Task::Review, Task::Revise, Task::Synthesise] {

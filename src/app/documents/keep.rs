@@ -11,7 +11,7 @@ use crate::domain::chunk;
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::time::Timestamp;
-use crate::extract::{Extracted, Limits, Unreadable, extract};
+use crate::extract::{Input, Limits, Report, Unreadable, extract};
 use crate::store::{Store, StoreError, documents};
 
 use super::intake::{Received, Temporary, fault};
@@ -63,16 +63,32 @@ fn known(job: &Job) -> Result<Option<Document>> {
         .read_now(move |db| documents::by_sha(db, &user, &sha256))?)
 }
 
+type Reading = (Report, Vec<chunk::Page>);
+
 /// What was read, or why nothing: `Err` inside is kept with the document.
-fn read(job: &Job) -> Result<std::result::Result<Extracted, String>> {
+fn read(job: &Job) -> Result<std::result::Result<Reading, String>> {
     let limits = Limits::default();
     // Decided by the size, so that a file that is too large to read is never in memory.
     if job.received.size > limits.input as u64 {
         return Ok(Err(Unreadable::TooLarge.message()));
     }
     let bytes = std::fs::read(job.received.path.path()).map_err(fault)?;
-    match catch_unwind(AssertUnwindSafe(|| extract(&bytes, &job.name, &limits))) {
-        Ok(Ok(extracted)) => Ok(Ok(extracted)),
+    let input = Input {
+        bytes: &bytes,
+        name: &job.name,
+        encoding: None,
+        limits: &limits,
+    };
+    let reading = || {
+        let mut pages = Vec::new();
+        let report = extract(&input, &mut |page| {
+            pages.push(page);
+            true
+        })?;
+        Ok((report, pages))
+    };
+    match catch_unwind(AssertUnwindSafe(reading)) {
+        Ok(Ok(read)) => Ok(Ok(read)),
         Ok(Err(reason @ (Unreadable::Unsupported(_) | Unreadable::Binary))) => {
             Err(Error::new(Kind::UnsupportedType, reason.message())
                 .resolve(format!("these can be read: {}", readable())))
@@ -101,7 +117,7 @@ type Described = (
     Vec<crate::domain::document::Passage>,
 );
 
-fn describe(job: &Job, outcome: std::result::Result<Extracted, String>) -> Result<Described> {
+fn describe(job: &Job, outcome: std::result::Result<Reading, String>) -> Result<Described> {
     let mut document = Document {
         id: DocumentId::new(job.now, crypto::random_number()?),
         user: job.user.clone(),
@@ -115,28 +131,30 @@ fn describe(job: &Job, outcome: std::result::Result<Extracted, String>) -> Resul
         message: String::new(),
         pages: 0,
         words: 0,
+        gaps: Vec::new(),
+        flags: Vec::new(),
         created: job.now,
     };
-    let extracted = match outcome {
-        Ok(extracted) => extracted,
+    let (report, pages) = match outcome {
+        Ok(reading) => reading,
         Err(reason) => {
             document.message = reason;
             return Ok((document, Vec::new(), Vec::new()));
         }
     };
-    let passages = chunk::passages(&extracted.pages);
+    let passages = chunk::passages(&pages);
     document.status = DocumentStatus::Processed;
-    document.content_type = extracted.content_type.to_owned();
-    document.kind = extracted.kind.to_owned();
-    document.encoding = Some(extracted.encoding).filter(|name| !name.is_empty());
-    document.pages = extracted.pages.len() as u32;
-    document.words = extracted.words;
-    document.message = match extracted.notes.is_empty() {
+    document.content_type = report.content_type.to_owned();
+    document.kind = report.kind.to_owned();
+    document.encoding = Some(report.encoding).filter(|name| !name.is_empty());
+    document.pages = report.pages;
+    document.words = report.words;
+    document.gaps = report.gaps;
+    document.message = match report.notes.is_empty() {
         true => "read completely".to_owned(),
-        false => extracted.notes.join("; "),
+        false => report.notes.join("; "),
     };
-    let pages = extracted
-        .pages
+    let pages = pages
         .into_iter()
         .map(|page| (page.number, page.text))
         .collect();

@@ -280,6 +280,7 @@ fn candidate(
     let whole = (first.len() as u32) < most;
     let hits = hits(db, &document, question, 200)?;
     Ok(Candidate {
+        id: document.id,
         name: document.name,
         passages: first.into_iter().map(|hit| hit.passage).collect(),
         whole,

@@ -3,9 +3,12 @@
 
 use crate::domain::chat::Source;
 use crate::domain::document::{Hit, Passage};
+use crate::domain::id::DocumentId;
 
 /// A document with what is known of it before choosing.
 pub(super) struct Candidate {
+    /// Which document.
+    pub id: DocumentId,
     /// Its file name.
     pub name: String,
     /// Its passages from the first on, as many as could be used at most.
@@ -24,18 +27,19 @@ pub(super) const FRAME: usize = 80;
 pub(super) fn choose(candidates: &[Candidate], budget: usize) -> Vec<Source> {
     let chosen = share(candidates, budget);
     let mut sources = Vec::new();
-    for (candidate, mut passages) in candidates.iter().zip(chosen) {
+    for (place, mut passages) in chosen.into_iter().enumerate() {
         passages.sort_by_key(|passage| passage.ordinal);
         for passage in passages {
-            sources.push(source(&candidate.name, passage, sources.len() + 1));
+            sources.push(source(candidates, place, passage, sources.len() + 1));
         }
     }
     if sources.is_empty()
-        && let Some((candidate, first)) = candidates
+        && let Some((place, first)) = candidates
             .iter()
-            .find_map(|c| Some((c, c.passages.first()?)))
+            .enumerate()
+            .find_map(|(place, candidate)| Some((place, candidate.passages.first()?)))
     {
-        let mut cut = source(&candidate.name, first, 1);
+        let mut cut = source(candidates, place, first, 1);
         cut.text = cut.text.chars().take(budget.max(200)).collect();
         sources.push(cut);
     }
@@ -96,7 +100,8 @@ fn cost(passage: &Passage) -> usize {
     passage.text.chars().count() + FRAME
 }
 
-fn source(name: &str, passage: &Passage, number: usize) -> Source {
+fn source(candidates: &[Candidate], place: usize, passage: &Passage, number: usize) -> Source {
+    let Candidate { id, name, .. } = &candidates[place];
     // The heading says what a passage is about, unless the passage says so itself.
     let text = if passage.heading.is_empty() || passage.text.contains(&passage.heading) {
         passage.text.clone()
@@ -105,6 +110,10 @@ fn source(name: &str, passage: &Passage, number: usize) -> Source {
     };
     Source {
         number: number as u32,
+        mark: format!("D{}:p{}", place + 1, passage.page),
+        document_id: Some(id.clone()),
+        start: passage.start,
+        end: passage.end,
         document: name.to_owned(),
         page: passage.page,
         text,
@@ -114,7 +123,6 @@ fn source(name: &str, passage: &Passage, number: usize) -> Source {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::DocumentId;
     use crate::domain::time::Timestamp;
 
     fn passage(ordinal: u32, length: usize) -> Passage {
@@ -130,6 +138,7 @@ mod tests {
 
     fn candidate(name: &str, passages: u32, hits: &[u32]) -> Candidate {
         Candidate {
+            id: DocumentId::new(Timestamp::from_millis(0), 0),
             name: name.to_owned(),
             passages: (0..passages)
                 .map(|ordinal| passage(ordinal, 1_000))

@@ -23,6 +23,7 @@ pub(super) fn brief(question: &str, sources: &[&str]) -> Brief {
         document: "licence.txt".into(),
         page: 1,
         text: (*text).to_owned(),
+        ..Source::default()
     };
     Brief {
         question: question.to_owned(),

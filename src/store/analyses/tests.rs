@@ -62,6 +62,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
                 document: "a.txt".into(),
                 page: 1,
                 text: "a passage".into(),
+                ..Source::default()
             }],
             nonce: "n".into(),
             seed: u64::MAX,

@@ -49,6 +49,7 @@ fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
         document: "long.txt".into(),
         page: 1,
         text: "word ".repeat(1_500),
+        ..Source::default()
     }];
     for member in &mut plan.members {
         member.price = member.price.map(|price| Price {

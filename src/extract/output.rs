@@ -1,0 +1,245 @@
+//! Where a reader's text goes, page by page, so that none holds a whole document. Keeps to the limits,
+//! counts words, and remembers what a person should know. Reads nothing itself.
+
+use super::Limits;
+use crate::domain::chunk::{Page, count_words};
+use crate::domain::document::Gap;
+
+/// A section of a text that has no pages of its own ends at the first line end from here on: about what a
+/// printed page holds, so that a citation of it says where to look.
+const SECTION: usize = 4 << 10;
+/// A paragraph may be this much longer than a section before it is cut within.
+const LONGEST_SECTION: usize = 2 * SECTION;
+/// One page is held in memory and sent in one piece.
+const LONGEST_PAGE: usize = 1 << 20;
+/// Notes and gaps beyond these are counted, not kept.
+const MOST_NOTES: usize = 50;
+const MOST_GAPS: usize = 5_000;
+
+/// No more is wanted: the limit is reached, or whoever reads has gone. A reader stops at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// Takes a document's text.
+pub struct Output<'a> {
+    limits: &'a Limits,
+    sink: &'a mut dyn FnMut(Page) -> bool,
+    text: usize,
+    next: u32,
+    pub(super) pages: u32,
+    pub(super) words: u64,
+    pub(super) notes: Vec<String>,
+    pub(super) gaps: Vec<Gap>,
+}
+
+impl<'a> Output<'a> {
+    /// Gives pages to `sink` until it answers false.
+    pub(super) fn new(limits: &'a Limits, sink: &'a mut dyn FnMut(Page) -> bool) -> Self {
+        Self {
+            limits,
+            sink,
+            text: 0,
+            next: 1,
+            pages: 0,
+            words: 0,
+            notes: Vec::new(),
+            gaps: Vec::new(),
+        }
+    }
+
+    /// The number that the next page gets unless it has one of its own.
+    pub fn next(&self) -> u32 {
+        self.next
+    }
+
+    /// Bytes of text that may still come.
+    pub fn room(&self) -> usize {
+        self.limits.text.saturating_sub(self.text)
+    }
+
+    /// A page with its own number; numbers only grow. One without words is passed over: whoever knows why
+    /// it has none says so with `gap`.
+    pub fn page(&mut self, number: u32, title: &str, text: &str) -> Result<(), Full> {
+        self.next = number.saturating_add(1);
+        let text = text.trim_start_matches('\n').trim_end();
+        let words = count_words(text);
+        if text.is_empty() {
+            return Ok(());
+        }
+        if self.pages as usize >= self.limits.pages {
+            self.note(format!(
+                "only the first {} pages are used",
+                self.limits.pages
+            ));
+            return Err(Full);
+        }
+        let room = self.room();
+        let cut = cut(text, room.min(LONGEST_PAGE));
+        if cut < text.len() && room > LONGEST_PAGE {
+            self.note(format!(
+                "page {number} is longer than {} KiB; its rest is left out",
+                LONGEST_PAGE >> 10
+            ));
+        }
+        self.text += cut;
+        self.pages += 1;
+        self.words += if cut < text.len() {
+            count_words(&text[..cut])
+        } else {
+            words
+        };
+        let wanted = cut == 0
+            || (self.sink)(Page {
+                number,
+                title: title.to_owned(),
+                text: text[..cut].replace('\u{C}', "\n"),
+            });
+        if cut < text.len() && room <= LONGEST_PAGE {
+            self.note(format!(
+                "only the first {} KiB of text are used",
+                self.limits.text >> 10
+            ));
+            return Err(Full);
+        }
+        if wanted { Ok(()) } else { Err(Full) }
+    }
+
+    /// Text of a format without pages: cut into sections of about a printed page, under one title.
+    pub fn flow(&mut self, title: &str, text: &str) -> Result<(), Full> {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = section(rest);
+            self.page(self.next, title, &rest[..end])?;
+            rest = &rest[end..];
+        }
+        Ok(())
+    }
+
+    /// Something a person should know of the whole document.
+    pub fn note(&mut self, note: String) {
+        if self.notes.len() < MOST_NOTES && !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// A page without text, and why; `picture` when it can be shown to a model that sees.
+    pub fn gap(&mut self, page: u32, why: impl Into<String>, picture: bool) {
+        self.next = self.next.max(page.saturating_add(1));
+        if self.gaps.len() < MOST_GAPS {
+            let why = why.into();
+            self.gaps.push(Gap { page, why, picture });
+        }
+    }
+}
+
+/// Where a section ends: behind the last paragraph that fits, else the last line, else the last word.
+fn section(text: &str) -> usize {
+    if text.len() <= LONGEST_SECTION {
+        // Two sections of like size read better than a full one and a crumb.
+        if text.len() <= SECTION + SECTION / 2 {
+            return text.len();
+        }
+    }
+    let most = text.floor_char_boundary(LONGEST_SECTION.min(text.len()));
+    let first = text.floor_char_boundary(SECTION.min(text.len()));
+    let near = |pattern: &str| {
+        text[..first]
+            .rfind(pattern)
+            .filter(|&at| at > SECTION / 2)
+            .or_else(|| text[first..most].find(pattern).map(|at| first + at))
+            .map(|at| at + pattern.len())
+    };
+    // A heading opens its section.
+    let heading = text[..first].rfind("\n#").filter(|&at| at > SECTION / 2);
+    heading
+        .map(|at| at + 1)
+        .or_else(|| near("\n\n"))
+        .or_else(|| near("\n"))
+        .or_else(|| near(" "))
+        .unwrap_or(most)
+}
+
+/// The longest beginning within `limit` bytes, ending with a line if one ends in its second half.
+fn cut(text: &str, limit: usize) -> usize {
+    if text.len() <= limit {
+        return text.len();
+    }
+    let end = text.floor_char_boundary(limit);
+    let line = text[..end].rfind('\n').filter(|&at| at > end / 2);
+    line.unwrap_or(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(
+        limits: &Limits,
+        feed: impl FnOnce(&mut Output) -> Result<(), Full>,
+    ) -> (Vec<Page>, Vec<String>, bool) {
+        let mut pages = Vec::new();
+        let mut sink = |page| {
+            pages.push(page);
+            true
+        };
+        let mut out = Output::new(limits, &mut sink);
+        let full = feed(&mut out).is_err();
+        let notes = out.notes;
+        (pages, notes, full)
+    }
+
+    #[test]
+    fn a_long_text_is_cut_into_sections_that_lose_nothing() {
+        let limits = Limits::default();
+        let paragraphs: Vec<String> = (0..200)
+            .map(|n| format!("Paragraph {n} says: {}", "word ".repeat(n % 60).trim_end()))
+            .collect();
+        for text in [
+            paragraphs.join("\n\n"),
+            paragraphs.join("\n"),
+            "é".repeat(30_000),
+            format!("{}\n# Next\n{}", "a ".repeat(1_800), "b ".repeat(1_800)),
+        ] {
+            let (pages, notes, full) = run(&limits, |out| out.flow("t", &text));
+            assert!(pages.len() > 1 && notes.is_empty() && !full);
+            assert!(pages.iter().all(|page| page.text.len() <= LONGEST_SECTION));
+            let together: String = pages.iter().map(|page| page.text.as_str()).collect();
+            let bare = |text: &str| text.split_whitespace().collect::<String>();
+            assert_eq!(bare(&together), bare(&text));
+            let numbers: Vec<u32> = pages.iter().map(|page| page.number).collect();
+            assert_eq!(numbers, (1..=pages.len() as u32).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn limits_end_it_with_a_note() {
+        let limits = Limits {
+            text: 3_000,
+            pages: 3,
+            ..Limits::default()
+        };
+        let (pages, notes, full) = run(&limits, |out| {
+            out.page(1, "", &"line of text\n".repeat(400))
+        });
+        assert!(full && pages[0].text.len() <= 3_000);
+        assert_eq!(notes, ["only the first 2 KiB of text are used"]);
+        let (pages, notes, full) = run(&limits, |out| {
+            (1..9).try_for_each(|number| out.page(number, "", "x y"))
+        });
+        assert!(full && pages.len() == 3);
+        assert_eq!(notes, ["only the first 3 pages are used"]);
+    }
+
+    #[test]
+    fn pages_without_words_are_passed_over_and_keep_their_numbers() {
+        let limits = Limits::default();
+        let (pages, _, _) = run(&limits, |out| {
+            out.page(1, "", "\n \n")?;
+            out.gap(2, "a scanned picture without text", true);
+            out.page(out.next(), "", "three")?;
+            assert_eq!((out.words, out.pages, out.gaps.len()), (1, 1, 1));
+            Ok(())
+        });
+        assert_eq!(pages[0].number, 3);
+    }
+}
