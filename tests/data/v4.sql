@@ -361,8 +361,6 @@ CREATE TRIGGER passages_removed AFTER DELETE ON passages BEGIN
     VALUES ('delete', old.id, old.heading, old.text);
 END;
 
-END;
-
 PRAGMA application_id = 1366649202;
 PRAGMA user_version = 4;
 
