@@ -42,6 +42,7 @@ impl App {
                 parameters: parameters.clone(),
                 fallbacks: Vec::new(),
                 sample: 0,
+                reads: 0,
             };
             let chain = chains.get(&model.id).into_iter().flatten();
             let others = chain.filter_map(|id| self.llm.find(user, id)).map(seat);
@@ -83,6 +84,9 @@ impl App {
             canary: self.secret_of("canary", user, new),
             notes,
             sources: material.sources,
+            readings: Vec::new(),
+            parts: Vec::new(),
+            readers: Vec::new(),
             pictures: material.pictures,
             nonce: self.secret_of("fence", user, new),
             seed: seed(new),

@@ -136,8 +136,17 @@ pub struct Plan {
     pub synthesiser: Member,
     /// In order; the last one is the synthesis.
     pub stages: Vec<Stage>,
-    /// Passages that enter the prompts.
+    /// Passages that enter the prompts. Empty where the documents are read in parts.
     pub sources: Vec<Source>,
+    /// Other selections of passages, for members that can take more or less.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readings: Vec<Vec<Source>>,
+    /// The documents cut into parts, where they are read one by one before the first stage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Vec<Source>>,
+    /// Who reads each part; whoever else is on the panel stands in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<Member>,
     /// Marks the fence around the sources; the documents' author cannot have known it.
     pub nonce: String,
     /// Seeds the shuffles.
@@ -217,10 +226,34 @@ pub struct Member {
     /// Which sample of its model this member is, from 0.
     #[serde(default, skip_serializing_if = "is_first")]
     pub sample: u32,
+    /// Which passages it is given: 0 are the plan's sources, the others its readings from 1 on.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub reads: u32,
 }
 
-fn is_first(sample: &u32) -> bool {
-    *sample == 0
+fn is_first(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Plan {
+    /// The stage of the first answers: behind the one in which parts of documents are read.
+    pub fn first(&self) -> usize {
+        let reads = self.stages.first().map(|stage| stage.who) == Some(Who::Readers);
+        usize::from(reads)
+    }
+
+    /// The passages that this member is given.
+    pub fn sources_of(&self, member: &Member) -> &[Source] {
+        let chosen = (member.reads as usize).checked_sub(1);
+        let chosen = chosen.and_then(|index| self.readings.get(index));
+        chosen.unwrap_or(&self.sources)
+    }
+
+    /// Every passage that anybody is given.
+    pub fn all_sources(&self) -> impl Iterator<Item = &Source> {
+        let others = self.readings.iter().chain(&self.parts).flatten();
+        self.sources.iter().chain(others)
+    }
 }
 
 impl Member {
@@ -241,6 +274,8 @@ pub enum Who {
     Members,
     /// The synthesiser alone.
     Synthesiser,
+    /// The reader of each part of the documents.
+    Readers,
 }
 
 /// One stage of a pattern.

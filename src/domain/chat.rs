@@ -92,6 +92,8 @@ pub enum Task {
     /// Answer the question alone.
     #[default]
     Answer,
+    /// Write down what a part of the documents says about the question.
+    Read,
     /// Judge or compare the others' texts.
     Review,
     /// Improve one's own text in the light of the reviews.

@@ -36,6 +36,7 @@ pub(super) struct Panel<'a> {
     pub sources: &'a [Source],
     /// Of those who have a first answer.
     pub answered: usize,
+    first: usize,
 }
 
 impl<'a> Panel<'a> {
@@ -46,6 +47,7 @@ impl<'a> Panel<'a> {
             reviews: Vec::new(),
             sources: &plan.sources,
             answered: 0,
+            first: plan.first(),
         };
         for answer in answers.iter().filter(|answer| answer.answered()) {
             let Some(stage) = plan.stages.get(answer.stage) else {
@@ -63,7 +65,7 @@ impl<'a> Panel<'a> {
                 });
                 continue;
             }
-            panel.answered += usize::from(answer.stage == 0);
+            panel.answered += usize::from(answer.stage == plan.first());
             panel.drafts.push(Draft {
                 letter,
                 stage: answer.stage,
@@ -78,7 +80,7 @@ impl<'a> Panel<'a> {
 
     /// What was written before anybody saw anybody.
     pub fn first_answers(&self) -> Vec<(char, &str)> {
-        let first = self.drafts.iter().filter(|draft| draft.stage == 0);
+        let first = self.drafts.iter().filter(|draft| draft.stage == self.first);
         first
             .map(|draft| (draft.letter, draft.text.as_str()))
             .collect()

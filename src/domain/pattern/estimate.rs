@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::domain::analysis::{Member, Plan, Who};
-use crate::domain::chat::{Request, Usage, estimate_tokens};
+use crate::domain::chat::{Request, Source, Usage, estimate_tokens};
 use crate::domain::event::Estimate;
 use crate::domain::money::MicroDollars;
-use crate::domain::pattern::{CallId, Claim};
+use crate::domain::pattern::{CallId, Claim, reading};
 use crate::domain::prompt;
 use crate::domain::usage::Amount;
 
@@ -67,29 +67,29 @@ fn cost(member: &Member, input: u64, output: u64) -> Option<MicroDollars> {
 
 /// Every call that the plan makes when nothing fails.
 pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
-    let system =
-        estimate_tokens(&prompt::system_message(&plan.sources, &plan.nonce, &plan.canary).text);
     let members = plan.members.len() as u64;
     let mut calls = Vec::new();
     for (index, stage) in plan.stages.iter().enumerate() {
         let asked: Vec<&Member> = match stage.who {
-            Who::Synthesiser => vec![&plan.synthesiser],
+            Who::Readers => plan.readers.iter().collect(),
             Who::Members => plan.members.iter().collect(),
+            Who::Synthesiser => vec![&plan.synthesiser],
         };
         // Later stages read every member's text of the stage before.
-        let read = if index == 0 {
-            0
-        } else {
-            members * TYPICAL_ANSWER.min(PEER_TOKENS)
-        };
-        for member in asked {
-            let input =
-                system + estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question) + read;
+        let texts = if index <= plan.first() { 0 } else { members };
+        let read = texts * TYPICAL_ANSWER.min(PEER_TOKENS);
+        let own = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question);
+        for (seat, member) in asked.into_iter().enumerate() {
+            let documents = match stage.who {
+                Who::Readers => beginning(plan, plan.parts.get(seat).map_or(&[], Vec::as_slice)),
+                _ => beginning_of(plan, member),
+            };
+            let input = documents + own + read;
             let output = member
                 .parameters
                 .max_tokens
                 .map_or(TYPICAL_ANSWER, u64::from);
-            let most = input - read + if index == 0 { 0 } else { members * PEER_TOKENS };
+            let most = documents + own + texts * PEER_TOKENS;
             calls.push(CallEstimate {
                 stage: stage.name.clone(),
                 model: member.name(),
@@ -102,6 +102,18 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
         }
     }
     calls
+}
+
+/// Tokens that every call of this member begins with: the panel's rules and its documents, or the notes that
+/// stand for them.
+pub fn beginning_of(plan: &Plan, member: &Member) -> u64 {
+    let notes = (reading::notes_budget(plan.parts.len()) as u64 / 4).min(TYPICAL_ANSWER);
+    let notes = plan.parts.len() as u64 * notes;
+    notes + beginning(plan, plan.sources_of(member))
+}
+
+fn beginning(plan: &Plan, sources: &[Source]) -> u64 {
+    estimate_tokens(&prompt::system_message(sources, &plan.nonce, &plan.canary).text)
 }
 
 /// What is set aside for the first stage.

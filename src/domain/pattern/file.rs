@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Arrangement, Pattern, StageText};
+use super::{Arrangement, Pattern, StageText, reading};
 use crate::domain::analysis::Who;
 use crate::domain::chat::Task;
 use crate::domain::prompt;
@@ -203,6 +203,12 @@ impl Pattern {
             }
             _ => {}
         }
+        for (at, stage) in self.stages.iter().enumerate() {
+            if stage.task == Task::Read || stage.name == reading::STAGE {
+                let why = "reading in parts comes of itself where documents are long";
+                faults.push(fault(&format!("stages.{at}"), why));
+            }
+        }
         if self.stages[last].who != Who::Synthesiser {
             faults.push(fault(&place, "the last stage must be the synthesiser's"));
         }
@@ -286,6 +292,8 @@ fn stages(
 fn usual(at: usize, who: Who, prompt: &str) -> Task {
     match who {
         Who::Synthesiser => Task::Synthesise,
+        // No file can ask for readers: the documents do.
+        Who::Readers => Task::Read,
         Who::Members if at == 0 => Task::Answer,
         Who::Members if prompt.contains("{reviews}") || prompt.contains("{own_initial}") => {
             Task::Revise
@@ -521,7 +529,7 @@ mod tests {
                 "/stages/1/who",
                 json!("all"),
                 "stages.1.who",
-                "members or synthesiser",
+                "members, synthesiser",
             ),
             (
                 "/stages/1/who",

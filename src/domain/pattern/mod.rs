@@ -5,6 +5,7 @@ pub mod arrange;
 pub mod estimate;
 pub mod file;
 pub mod kept;
+pub mod reading;
 pub mod staged;
 pub mod suggest;
 

@@ -207,7 +207,8 @@ impl Staged {
                 .copied()
                 .filter(|&member| self.board.result(member).is_none())
                 .collect();
-            if !waiting.is_empty() && stage > 0 && self.time_left(now).is_zero() {
+            let is_late = stage > self.board.plan.first() && self.time_left(now).is_zero();
+            if !waiting.is_empty() && is_late {
                 return self.hurry(now);
             }
             if !waiting.is_empty() {
@@ -221,7 +222,7 @@ impl Staged {
                 );
                 self.notes.push(note);
             }
-            if stage == 0 && !self.board.anyone_answered(0) {
+            if stage <= self.board.plan.first() && !self.board.anyone_answered(stage) {
                 return self.nobody_answered(now);
             }
             stage = match self.spared(stage) {
@@ -363,7 +364,7 @@ impl Staged {
         };
         self.warmed(now);
         let result = result.map_err(|error| self.blamed(now, error));
-        let (result, obeyed) = self.quarantined(result);
+        let (result, obeyed) = self.quarantined(call.member, result);
         if let Err(error) = &result
             && self.turn_to_fallback(now, call.member, error, &took.bill)
         {
@@ -439,8 +440,12 @@ impl Staged {
         if self.board.is_last() {
             return self.synthesise(now);
         }
-        if self.board.stage == 0 && answered == 0 {
+        if self.board.stage <= self.board.plan.first() && answered == 0 {
             return self.nobody_answered(now);
+        }
+        if self.board.is_reading() {
+            // Readers and members are counted apart.
+            self.board.turned.clear();
         }
         if answered == 0 {
             self.notes.push(format!(

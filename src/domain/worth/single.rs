@@ -13,7 +13,7 @@ pub const RULE: &str = "the first answer of the strongest member by the catalogu
 pub fn best(plan: &Plan, answers: &[StageAnswer], strength: impl Fn(&str) -> u32) -> Option<usize> {
     let mut best: Option<(usize, (u32, f64))> = None;
     for (index, draft) in answers.iter().enumerate() {
-        if draft.stage != 0 || !draft.answered() {
+        if draft.stage != plan.first() || !draft.answered() {
             continue;
         }
         let written = price(plan, &draft.model).map_or(0.0, |price| price.output);

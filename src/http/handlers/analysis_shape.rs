@@ -142,10 +142,10 @@ pub fn progress(report: &Report) -> Value {
     let mut stages = Map::new();
     let mut current = None;
     for (index, stage) in analysis.plan.stages.iter().enumerate() {
-        let total = if stage.who == Who::Synthesiser {
-            1
-        } else {
-            analysis.plan.members.len()
+        let total = match stage.who {
+            Who::Readers => analysis.plan.parts.len(),
+            Who::Members => analysis.plan.members.len(),
+            Who::Synthesiser => 1,
         };
         let settled = report
             .answers
@@ -196,7 +196,11 @@ fn written_by(report: &Report) -> Option<&str> {
 }
 
 fn first_answers(report: &Report) -> impl Iterator<Item = &StageAnswer> {
-    report.answers.iter().filter(|answer| answer.stage == 0)
+    let first = report.analysis.plan.first();
+    report
+        .answers
+        .iter()
+        .filter(move |answer| answer.stage == first)
 }
 
 fn model_responses(report: &Report) -> Map<String, Value> {

@@ -151,7 +151,7 @@ pub fn answer(model_id: &str, request: &Request) -> Result<Answer, CallError> {
 fn write(algorithm: &Algorithm, brief: &Brief) -> String {
     let reading = Reading::of(brief);
     let body = match brief.task {
-        Task::Answer => first(algorithm, &reading),
+        Task::Answer | Task::Read => first(algorithm, &reading),
         Task::Review => review::review(brief, &reading, algorithm.lens),
         Task::Revise => {
             revise::revise(brief, &reading, algorithm.lens, &first(algorithm, &reading))

@@ -18,6 +18,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
         price: None,
         fallbacks: Vec::new(),
         sample: 0,
+        reads: 0,
     };
     Analysis {
         id: AnalysisId::new(at(i64::from(n)), u128::from(n)),
@@ -57,6 +58,9 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
                 task: Task::Synthesise,
                 prompt: "{question}".into(),
             }],
+            readings: Vec::new(),
+            parts: Vec::new(),
+            readers: Vec::new(),
             sources: vec![Source {
                 number: 1,
                 document: "a.txt".into(),

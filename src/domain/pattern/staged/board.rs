@@ -1,14 +1,15 @@
 //! What a run knows at one moment: its plan, what every call gave, which stage it is in. Answers
 //! questions about them and changes nothing; the flow is in `staged`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::analysis::{Arrangement, Member, Plan, Stage, StageAnswer, Who};
-use crate::domain::chat::{Brief, Delta, Peer, Request, Task};
+use crate::domain::chat::{Brief, Delta, Message, Peer, Request, Source, Task};
 use crate::domain::event::{Estimate, Event, StageInfo, Totals};
 use crate::domain::id::AnalysisId;
-use crate::domain::pattern::CallId;
+use crate::domain::pattern::{CallId, reading};
 use crate::domain::prompt;
 
 /// The synthesiser and at most two members that stand in for it.
@@ -27,16 +28,19 @@ pub(super) struct Board {
 impl Board {
     // Members of a later stage are those that have not failed so far. Reviews need somebody to review.
     pub fn participants(&self) -> Vec<usize> {
-        let all = 0..self.plan.members.len();
-        if self.stage == 0 {
+        let (all, first) = (0..self.seats().len(), self.plan.first());
+        if self.stage <= first {
             return all.collect();
         }
         let alive = |&member: &usize| {
-            (0..self.stage).all(|stage| {
+            (first..self.stage).all(|stage| {
                 self.results
                     .get(&CallId { stage, member })
                     .is_none_or(StageAnswer::answered)
-            }) && self.results.contains_key(&CallId { stage: 0, member })
+            }) && self.results.contains_key(&CallId {
+                stage: first,
+                member,
+            })
         };
         let alive: Vec<usize> = all.filter(alive).collect();
         let compares = matches!(
@@ -66,14 +70,29 @@ impl Board {
         writers
     }
 
+    // The places of the stage in hand: in most of them the members'.
+    fn seats(&self) -> &[Member] {
+        match self.is_reading() {
+            true => &self.plan.readers,
+            false => &self.plan.members,
+        }
+    }
+
     // Who sits in a member's place by now: itself, or the fallback that was turned to last.
     fn seated(&self, member: usize) -> &Member {
-        let planned = &self.plan.members[member];
+        let planned = &self.seats()[member];
         let turned = self.turned.get(&member).copied().unwrap_or(0);
         let fallback = turned
             .checked_sub(1)
             .and_then(|at| planned.fallbacks.get(at));
         fallback.unwrap_or(planned)
+    }
+
+    /// How many could take a member's place.
+    pub fn fallbacks_of(&self, member: usize) -> usize {
+        self.seats()
+            .get(member)
+            .map_or(0, |seat| seat.fallbacks.len())
     }
 
     /// Who would take a member's place if it failed now.
@@ -82,14 +101,14 @@ impl Board {
             return None;
         }
         let turned = self.turned.get(&member).copied().unwrap_or(0);
-        self.plan.members.get(member)?.fallbacks.get(turned)
+        self.seats().get(member)?.fallbacks.get(turned)
     }
 
     /// The model that was planned, where another one sits in its place.
     pub fn planned_instead(&self, member: usize) -> Option<String> {
         let planned = match self.is_last() {
             true => &self.plan.synthesiser,
-            false => self.plan.members.get(member)?,
+            false => self.seats().get(member)?,
         };
         (planned.model != self.member(member).model).then(|| planned.name())
     }
@@ -98,7 +117,8 @@ impl Board {
     pub fn restore(&mut self, results: Vec<StageAnswer>) {
         let last = self.plan.stages.len().saturating_sub(1);
         for result in results {
-            if result.stage < last && !result.earlier.is_empty() {
+            let is_member_s = (self.plan.first()..last).contains(&result.stage);
+            if is_member_s && !result.earlier.is_empty() {
                 *self.turned.entry(result.member).or_default() += result.earlier.len();
             }
             let (stage, member) = (result.stage, result.member);
@@ -135,12 +155,13 @@ impl Board {
         prompt::shuffle(&mut reviews, seed ^ 1);
         // What a revision changes is the answer that was reviewed, not the member's review of the others.
         if task == Task::Revise && self.task_before(self.stage) == Some(Task::Review) {
-            own = Some(self.text_at(0, member).to_owned()).filter(|text| !text.is_empty());
+            let first = self.text_at(self.plan.first(), member);
+            own = Some(first.to_owned()).filter(|text| !text.is_empty());
         }
         Brief {
             task,
             question: self.plan.question.clone(),
-            sources: self.plan.sources.clone(),
+            sources: self.sources(member).into_owned(),
             own,
             peers,
             reviews,
@@ -182,7 +203,7 @@ impl Board {
     pub fn best_answer(&self) -> Option<&StageAnswer> {
         let is_answer = |result: &&StageAnswer| {
             let task = self.plan.stages.get(result.stage).map(|stage| stage.task);
-            result.answered() && task != Some(Task::Review)
+            result.answered() && !matches!(task, Some(Task::Review | Task::Read))
         };
         let answers: Vec<_> = self.results.values().filter(is_answer).collect();
         let newest = answers.iter().map(|result| result.stage).max()?;
@@ -215,12 +236,13 @@ impl Board {
     }
 
     fn newest_answers_before(&self, stage: usize) -> Option<usize> {
-        let mut before = (0..stage).rev();
+        let mut before = (self.plan.first()..stage).rev();
         before.find(|&stage| !self.is_review(stage) && self.anyone_answered(stage))
     }
 
     fn newest_before(&self, stage: usize) -> Option<usize> {
-        (0..stage).rev().find(|&stage| self.anyone_answered(stage))
+        let mut before = (self.plan.first()..stage).rev();
+        before.find(|&stage| self.anyone_answered(stage))
     }
 
     fn task_before(&self, stage: usize) -> Option<Task> {
@@ -268,7 +290,30 @@ impl Board {
 
     /// One model is asked, and that is all.
     pub fn is_single(&self) -> bool {
-        self.plan.stages.len() == 1 && self.is_last()
+        self.plan.stages.len() == self.plan.first() + 1 && self.is_last()
+    }
+
+    /// Parts of documents are being read.
+    pub fn is_reading(&self) -> bool {
+        self.stage < self.plan.first()
+    }
+
+    /// What this member is given of the documents in the stage in hand.
+    pub fn sources(&self, member: usize) -> Cow<'_, [Source]> {
+        if self.is_reading() {
+            let part = self.plan.parts.get(member);
+            return Cow::Borrowed(part.map_or(&[], Vec::as_slice));
+        }
+        if self.plan.first() > 0 {
+            return Cow::Owned(reading::notes(&self.plan, &self.texts_of(0)));
+        }
+        Cow::Borrowed(self.plan.sources_of(self.member(member)))
+    }
+
+    /// The message that this member's calls begin with.
+    pub fn beginning(&self, member: usize) -> Message {
+        let sources = self.sources(member);
+        prompt::system_message(&sources, &self.plan.nonce, &self.plan.canary)
     }
 
     pub fn name(&self) -> &str {
@@ -295,15 +340,12 @@ impl Board {
         let holes = prompt::Holes {
             brief: &brief,
             own: own.map_or("", |(_, text)| text),
-            own_initial: self.text_at(0, member),
+            own_initial: self.text_at(self.plan.first(), member),
             members: before.len(),
             nonce: &self.plan.nonce,
         };
         let user = prompt::user_message(&self.plan.stages[self.stage].prompt, &holes);
-        let messages = vec![
-            prompt::system_message(&self.plan.sources, &self.plan.nonce, &self.plan.canary),
-            user,
-        ];
+        let messages = vec![self.beginning(member), user];
         let model = asked.model.clone();
         Request {
             model: asked.model,
@@ -324,14 +366,23 @@ impl Board {
         let seats = self.plan.members.iter();
         let seats = seats.filter(|member| member.model == model).count();
         let writes = usize::from(self.plan.synthesiser.model == model);
-        !self.plan.sources.is_empty() && rounds * seats + writes > 1
+        let has_sources = self.plan.all_sources().next().is_some();
+        !self.is_reading() && has_sources && rounds * seats + writes > 1
     }
 
     /// Every call that has given an answer, as it was made.
     pub fn asked(&mut self) -> Vec<(StageAnswer, Request)> {
         let results: Vec<StageAnswer> = self.results.values().cloned().collect();
-        let answered = results.into_iter().filter(StageAnswer::answered);
+        // Whoever has read a part in another's place was asked in that one's name.
+        let is_itself = |result: &StageAnswer| {
+            result.stage >= self.plan.first() || result.fallback_for.is_none()
+        };
+        let answered = results
+            .into_iter()
+            .filter(|result| result.answered() && is_itself(result));
+        let answered: Vec<StageAnswer> = answered.collect();
         answered
+            .into_iter()
             .map(|result| {
                 self.stage = result.stage;
                 let request = self.request(result.member, Duration::ZERO);
@@ -351,10 +402,10 @@ impl Board {
         let info = |stage: &Stage| StageInfo {
             stage: stage.name.clone(),
             who: stage.who,
-            models: if stage.who == Who::Synthesiser {
-                vec![ultra_model.clone()]
-            } else {
-                models.clone()
+            models: match stage.who {
+                Who::Readers => self.plan.readers.iter().map(Member::name).collect(),
+                Who::Members => models.clone(),
+                Who::Synthesiser => vec![ultra_model.clone()],
             },
         };
         let plan = self.plan.stages.iter().map(info).collect();

@@ -18,14 +18,15 @@ impl Staged {
     pub(super) fn spared(&mut self, stage: usize) -> Option<usize> {
         let stages = self.board.plan.stages.len();
         let is_vote = self.board.plan.arrangement == Arrangement::Vote;
-        if is_vote || stage + 1 >= stages || self.board.is_single() {
+        let first = self.board.plan.first();
+        if is_vote || stage + 1 >= stages || stage < first || self.board.is_single() {
             return None;
         }
         if self.hurried && stage + 1 < stages {
             return Some(stages - 1);
         }
-        let bar = self.board.plan.agreement.filter(|_| stage == 0)?;
-        let texts = self.board.texts_of(0);
+        let bar = self.board.plan.agreement.filter(|_| stage == first)?;
+        let texts = self.board.texts_of(first);
         if texts.len() < 2 {
             return None;
         }
@@ -41,7 +42,7 @@ impl Staged {
             }
             return None;
         }
-        match (is_cascade, stages > 2) {
+        match (is_cascade, stages > first + 2) {
             (true, _) => {
                 self.notes.push(format!(
                     "the drafts agree {found:.2} of 1, at or above the bar of {bar:.2}: one of them is the answer, and no stronger model was asked; agreement alone does not make it right"
@@ -72,7 +73,7 @@ impl Staged {
 
     /// The answer is what most members chose.
     pub(super) fn count_votes(&mut self, now: Timestamp) {
-        let votes = self.board.texts_of(0);
+        let votes = self.board.texts_of(self.board.plan.first());
         if votes.is_empty() {
             return self.nobody_answered(now);
         }
@@ -104,7 +105,7 @@ impl Staged {
         self.hurried = true;
         self.notes
             .push("the synthesis was begun early, at the person's wish".to_owned());
-        if !self.board.anyone_answered(0) {
+        if !self.board.anyone_answered(self.board.plan.first()) {
             return;
         }
         self.leave_out_open(now);
@@ -112,7 +113,8 @@ impl Staged {
 
     /// In a hurry the first answer is enough.
     pub(super) fn hurry_on(&mut self, now: Timestamp) {
-        if self.hurried && !self.board.is_last() && self.board.anyone_answered(0) {
+        let has_begun = self.board.anyone_answered(self.board.plan.first());
+        if self.hurried && !self.board.is_last() && has_begun {
             self.leave_out_open(now);
         }
     }
@@ -139,6 +141,7 @@ impl Staged {
     /// An answer that obeys a document is no answer; its text is kept for whoever wants to see why.
     pub(super) fn quarantined(
         &self,
+        member: usize,
         result: Result<Answer, CallError>,
     ) -> (Result<Answer, CallError>, String) {
         let answer = match result {
@@ -146,7 +149,8 @@ impl Staged {
             Err(error) => return (Err(error), String::new()),
         };
         let plan = &self.board.plan;
-        match injection::obeyed(&plan.sources, &plan.canary, &plan.question, &answer.text) {
+        let sources = self.board.sources(member);
+        match injection::obeyed(&sources, &plan.canary, &plan.question, &answer.text) {
             None => (Ok(answer), String::new()),
             Some(why) => {
                 let error = CallError::new(CallErrorKind::Quarantined, why);

@@ -68,7 +68,7 @@ impl Staged {
 
     fn drop_unasked(&mut self, now: Timestamp, member: usize, error: CallError) {
         // Nobody takes the place of somebody who was never asked.
-        let turned = self.board.plan.members[member].fallbacks.len();
+        let turned = self.board.fallbacks_of(member);
         self.board.turned.insert(member, turned);
         self.expect(now, member);
         let stage = self.board.stage;

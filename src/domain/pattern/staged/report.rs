@@ -5,7 +5,7 @@ use crate::domain::analysis::{Plan, StageAnswer, Status};
 use crate::domain::chat::{Answer, Request};
 use crate::domain::event::{Estimate, Event};
 use crate::domain::id::AnalysisId;
-use crate::domain::pattern::{CallId, Outcome};
+use crate::domain::pattern::{CallId, Outcome, reading};
 use crate::domain::time::Timestamp;
 
 impl Staged {
@@ -56,6 +56,9 @@ impl Staged {
         } else {
             self.started
         };
+        let answers: Vec<StageAnswer> = self.board.results.values().cloned().collect();
+        let covered = reading::Coverage::of(&self.board.plan, &answers);
+        self.notes.extend(covered.map(|covered| covered.sentence()));
         let mut totals = self
             .board
             .totals(now.since(began).as_millis() as u64, &self.notes);
@@ -91,7 +94,12 @@ impl Staged {
                     .map_or("no answer", |error| &error.detail)
             )
         };
-        let reasons: Vec<String> = self.board.results.values().map(reason).collect();
+        let failed = self
+            .board
+            .results
+            .values()
+            .filter(|result| !result.answered());
+        let reasons: Vec<String> = failed.map(reason).collect();
         self.finish(
             now,
             Status::Failed,

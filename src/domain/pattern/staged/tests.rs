@@ -2,6 +2,7 @@
 
 mod course;
 mod orders;
+mod parts;
 mod ways;
 
 use super::*;
@@ -23,6 +24,7 @@ fn member(model: &str) -> Member {
         }),
         fallbacks: Vec::new(),
         sample: 0,
+        reads: 0,
     }
 }
 
@@ -39,6 +41,9 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Pla
         members: models.iter().map(|model| member(model)).collect(),
         synthesiser: member(synthesiser),
         stages: stages.iter().map(stage).collect(),
+        readings: Vec::new(),
+        parts: Vec::new(),
+        readers: Vec::new(),
         sources: Vec::new(),
         nonce: "N".into(),
         seed: 1,

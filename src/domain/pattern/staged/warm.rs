@@ -3,7 +3,6 @@
 
 use super::Staged;
 use crate::domain::chat::estimate_tokens;
-use crate::domain::prompt;
 use crate::domain::time::Timestamp;
 
 /// Vendors keep no beginning that is shorter than this many tokens.
@@ -31,8 +30,11 @@ impl Staged {
                 .cached_input
                 .is_some_and(|cached| cached < price.input)
         };
-        let plan = &self.board.plan;
-        let beginning = prompt::system_message(&plan.sources, &plan.nonce, &plan.canary);
+        // Each part is read once, by one reader.
+        if self.board.is_reading() {
+            return false;
+        }
+        let beginning = self.board.beginning(member);
         price.is_some_and(is_cheaper) && estimate_tokens(&beginning.text) >= CACHED_FROM
     }
 

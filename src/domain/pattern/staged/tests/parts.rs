@@ -1,0 +1,195 @@
+//! Documents that are read in parts before the first answers.
+
+use super::*;
+use crate::domain::chat::Source;
+use crate::domain::pattern::reading::{self, Coverage};
+
+pub(super) fn in_parts(mut plan: Plan, parts: usize) -> Plan {
+    let part = |number: usize| Source {
+        number: number as u32 + 1,
+        mark: format!("D1:p{}", number + 1),
+        document: "long.pdf".into(),
+        page: number as u32 + 1,
+        text: format!("text of page {}", number + 1),
+        ..Source::default()
+    };
+    let panel = plan.members.clone();
+    let reader = |number: usize| {
+        let mut seats = panel.clone();
+        seats.rotate_left(number % panel.len());
+        let mut first = seats.remove(0);
+        first.sample = (number / panel.len()) as u32;
+        first.fallbacks = seats;
+        first
+    };
+    plan.readers = (0..parts).map(reader).collect();
+    plan.parts = (0..parts).map(|number| vec![part(number)]).collect();
+    plan.stages.insert(0, reading::stage());
+    plan
+}
+
+fn calls(outputs: &[Output]) -> Vec<&Request> {
+    let call = |output| match output {
+        &Output::Call(_, ref request) => Some(&**request),
+        _ => None,
+    };
+    outputs.iter().filter_map(call).collect()
+}
+
+#[test]
+fn each_part_is_read_once_and_the_notes_stand_for_it() {
+    let mut machine = machine(in_parts(two(&["a", "b"], "s"), 3));
+    machine.handle(at(0), Input::Started);
+    let began = drain(&mut machine);
+    let asked = calls(&began);
+    let who: Vec<&str> = asked.iter().map(|request| &*request.model).collect();
+    assert_eq!(who, ["a", "b", "a"]);
+    for (number, request) in (1..).zip(&asked) {
+        let shown = &request.messages[0].text;
+        assert!(shown.contains(&format!("text of page {number}")));
+        assert_eq!(shown.matches("text of page").count(), 1);
+        assert_eq!(request.brief.task, Task::Read);
+    }
+    told(&mut machine, 1, answered(0, 2, "third [D1:p3]"));
+    told(&mut machine, 1, answered(0, 0, "first [D1:p1]"));
+    machine.handle(at(2), answered(0, 1, "second [D1:p2]"));
+    let next = drain(&mut machine);
+    let first_answers = calls(&next);
+    assert_eq!(first_answers.len(), 2);
+    for request in first_answers {
+        let notes: Vec<&str> = request
+            .brief
+            .sources
+            .iter()
+            .map(|source| &*source.text)
+            .collect();
+        assert_eq!(notes, ["first [D1:p1]", "second [D1:p2]", "third [D1:p3]"]);
+        assert!(!request.messages[0].text.contains("text of page"));
+        assert_eq!(request.brief.peers.len(), 0, "notes are nobody's answers");
+    }
+    told(&mut machine, 3, answered(1, 0, "A"));
+    machine.handle(at(3), answered(1, 1, "B"));
+    let last = drain(&mut machine);
+    assert_eq!(calls(&last)[0].brief.peers.len(), 2);
+    machine.handle(at(4), answered(2, 0, "S"));
+    let Some(Output::Done(outcome)) = drain(&mut machine).pop() else {
+        panic!("not over");
+    };
+    assert_eq!(outcome.synthesis.as_deref(), Some("S"));
+    let covered = "every part of the documents was read: 3 of 3";
+    assert!(outcome.totals.notes.iter().any(|note| note == covered));
+}
+
+#[test]
+fn who_cannot_read_a_part_is_stood_in_for_and_what_nobody_reads_is_named() {
+    let mut machine = machine(in_parts(two(&["a", "b"], "s"), 2));
+    machine.handle(at(0), Input::Started);
+    drain(&mut machine);
+    assert_eq!(
+        told(&mut machine, 1, failed(0, 0)),
+        ["failed a then Some(\"b\")", "call 0 b"]
+    );
+    told(&mut machine, 2, failed(0, 0));
+    // Members that read nothing are asked all the same: their places are not their readers'.
+    assert_eq!(
+        told(&mut machine, 3, answered(0, 1, "second")),
+        ["-reading 1/1", "+initial", "call 1 a", "call 1 b"]
+    );
+    told(&mut machine, 4, answered(1, 0, "A"));
+    told(&mut machine, 4, answered(1, 1, "B"));
+    machine.handle(at(5), answered(2, 0, "S"));
+    let Some(Output::Done(outcome)) = drain(&mut machine).pop() else {
+        panic!("not over");
+    };
+    let note = "1 of 2 parts of the documents were read; not read: D1:p1 (busy)";
+    assert!(
+        outcome.totals.notes.iter().any(|one| one == note),
+        "{:?}",
+        outcome.totals.notes
+    );
+}
+
+#[test]
+fn nothing_read_is_no_answer() {
+    let mut machine = machine(in_parts(two(&["a"], "s"), 2));
+    machine.handle(at(0), Input::Started);
+    drain(&mut machine);
+    told(&mut machine, 1, failed(0, 0));
+    machine.handle(at(2), failed(0, 1));
+    let Some(Output::Done(outcome)) = drain(&mut machine).pop() else {
+        panic!("not over");
+    };
+    assert_eq!(outcome.status, Status::Failed);
+}
+
+#[test]
+fn a_run_that_was_interrupted_reads_on_where_it_was() {
+    let plan = in_parts(four(), 3);
+    let mut machine = machine(plan.clone());
+    machine.handle(at(0), Input::Started);
+    drain(&mut machine);
+    machine.handle(at(1), answered(0, 1, "second"));
+    let kept: Vec<StageAnswer> = drain(&mut machine)
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Keep(kept) => Some(*kept),
+            _ => None,
+        })
+        .collect();
+    let read = Coverage::of(&plan, &kept).expect("in parts");
+    assert_eq!((read.read, read.missing.len()), (1, 2));
+    let mut again = Staged::restore(id(), plan, Estimate::default(), at(0), kept);
+    assert_eq!(
+        told(&mut again, 9, Input::Started),
+        ["+reading", "call 0 a", "call 0 c"]
+    );
+}
+
+#[test]
+fn a_hurry_waits_for_the_first_answers() {
+    let mut machine = machine(in_parts(four(), 2));
+    machine.handle(at(0), Input::Started);
+    drain(&mut machine);
+    assert_eq!(told(&mut machine, 1, Input::Hurry), [""; 0]);
+    told(&mut machine, 1, answered(0, 0, "first"));
+    told(&mut machine, 1, answered(0, 1, "second"));
+    assert_eq!(
+        told(&mut machine, 2, answered(1, 1, "B")),
+        [
+            "stop 1 0",
+            "failed a then None",
+            "stop 1 2",
+            "failed c then None",
+            "-initial 1/2",
+            "+ultra",
+            "call 4 s"
+        ]
+    );
+}
+
+#[test]
+fn one_model_alone_reads_and_answers() {
+    let plan = plan(&["a"], "a", &[("initial", Who::Synthesiser, Task::Answer)]);
+    let mut machine = machine(in_parts(
+        Plan {
+            arrangement: crate::domain::analysis::Arrangement::Single,
+            ..plan
+        },
+        2,
+    ));
+    machine.handle(at(0), Input::Started);
+    drain(&mut machine);
+    told(&mut machine, 1, answered(0, 0, "first"));
+    assert_eq!(
+        told(&mut machine, 1, answered(0, 1, "second")),
+        ["-reading 2/0", "+initial", "call 1 a"]
+    );
+    assert_eq!(
+        told(&mut machine, 2, answered(1, 0, "Yes.")),
+        [
+            "synthesis 'Yes.'",
+            "-initial 1/0",
+            "completed Some(\"Yes.\")"
+        ]
+    );
+}
