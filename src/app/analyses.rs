@@ -4,6 +4,7 @@
 mod check;
 mod forecast;
 mod material;
+mod provision;
 mod rerun;
 
 use super::worth::Asked;
@@ -33,6 +34,7 @@ use crate::store::{StoreError, Writer, analyses, comparisons, events};
 pub use check::Wanted;
 pub use forecast::Forecast;
 pub(super) use material::Material;
+pub(super) use provision::Panel;
 
 /// Use cases around analyses.
 pub struct Analyses<'a>(pub(super) &'a App);

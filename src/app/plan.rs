@@ -1,13 +1,13 @@
 //! From a checked request to a plan: who takes part, who writes the answer, which passages enter, and
 //! the numbers that make a repetition exact.
 
-use super::analyses::Material;
+use super::analyses::{Material, Panel};
 use super::{App, Error, Result};
 use crate::crypto::{self, sha256};
 use crate::domain::analysis::{Arrangement, Member, NewAnalysis, Plan, Times};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
-use crate::domain::pattern::arrange;
+use crate::domain::pattern::{arrange, reading};
 use crate::domain::usage;
 
 /// The strength of a model that the catalogue does not know.
@@ -57,13 +57,21 @@ impl App {
             .iter()
             .map(&mut member)
             .collect::<Result<Vec<_>>>()?;
+        let mut synthesiser = member(&writer)?;
+        let stages = arrange::stages(&pattern, new.depth);
+        let panel = Panel {
+            members: &mut members,
+            synthesiser: &mut synthesiser,
+            reads_peers: stages.len() > 1,
+        };
+        let given = self.analyses().provide(user, new, panel).await?;
         let mut seen = Vec::new();
         for member in &mut members {
             member.sample = seen.iter().filter(|model| **model == member.model).count() as u32;
             seen.push(member.model.clone());
         }
-        let synthesiser = member(&writer)?;
         let mut notes = material.notes(&models);
+        notes.extend(given.notes);
         if new.format.is_some() && models.last().is_some_and(|model| model.mock) {
             notes.push(format!(
                 "{} is a local algorithm and writes no JSON: the answer is text",
@@ -75,7 +83,10 @@ impl App {
             question: new.prompt.clone(),
             members,
             synthesiser,
-            stages: arrange::stages(&pattern, new.depth),
+            stages: match given.parts.is_empty() {
+                true => stages,
+                false => std::iter::once(reading::stage()).chain(stages).collect(),
+            },
             arrangement: way,
             agreement: match way {
                 Arrangement::Cascade => Some(new.agreement.unwrap_or(arrange::CASCADE_BAR)),
@@ -83,10 +94,11 @@ impl App {
             },
             canary: self.secret_of("canary", user, new),
             notes,
-            sources: material.sources,
-            readings: Vec::new(),
-            parts: Vec::new(),
-            readers: Vec::new(),
+            sources: given.sources,
+            readings: given.readings,
+            parts: given.parts,
+            readers: given.readers,
+            fits: given.fits,
             pictures: material.pictures,
             nonce: self.secret_of("fence", user, new),
             seed: seed(new),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chat::{CallError, Finish, Format, Source, Task, Usage};
 use super::findings::Findings;
+use super::fit::{Fitting, Reading};
 use super::id::{AnalysisId, DocumentId, UserId};
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
@@ -81,6 +82,9 @@ pub struct NewAnalysis {
     pub ultra_model: Option<String>,
     /// Documents to draw on.
     pub documents: Vec<DocumentId>,
+    /// How they are read.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub reading: Reading,
     /// For all members.
     pub parameters: Parameters,
     /// For single members, over the above.
@@ -118,6 +122,10 @@ pub struct NewAnalysis {
     pub recipe: Option<String>,
 }
 
+fn is_usual(reading: &Reading) -> bool {
+    *reading == Reading::Auto
+}
+
 fn whole() -> Depth {
     Depth::Full
 }
@@ -144,6 +152,9 @@ pub struct Plan {
     /// The documents cut into parts, where they are read one by one before the first stage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Vec<Source>>,
+    /// What each member, and last the synthesiser, is given of the documents; empty where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fits: Vec<Fitting>,
     /// Who reads each part; whoever else is on the panel stands in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<Member>,

@@ -11,6 +11,7 @@ pub mod document;
 pub mod event;
 pub mod export;
 pub mod findings;
+pub mod fit;
 pub mod id;
 pub mod injection;
 pub mod model;

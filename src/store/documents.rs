@@ -7,6 +7,7 @@ use super::error::Result;
 use super::passages;
 use super::values::{count, integer, json, text, to_json};
 use crate::domain::document::{Document, Passage};
+use crate::domain::fit::Volume;
 use crate::domain::id::{DocumentId, UserId};
 
 /// A new document with what was read from it, if it was. `Conflict("document")` when the same person
@@ -133,6 +134,34 @@ pub fn list_of(
             from_row,
         ),
     }
+}
+
+/// How long a document of this person is as text. Long ones are reckoned by their words.
+pub fn volume(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Volume>> {
+    /// Counting exactly means reading all of it.
+    const COUNTED: u64 = 300_000;
+    const WORD: u64 = 7;
+    let Some(document) = by_id(db, user, id)? else {
+        return Ok(None);
+    };
+    if document.words > COUNTED {
+        let chars = document.words * WORD;
+        return Ok(Some(Volume {
+            chars,
+            bytes: chars,
+        }));
+    }
+    db.maybe(
+        "SELECT coalesce(sum(length(text)), 0) AS chars, coalesce(sum(length(CAST(text AS BLOB))), 0) AS bytes
+         FROM document_pages WHERE document_id = ?1",
+        [id],
+        |row| {
+            Ok(Volume {
+                chars: count(row, "chars")?,
+                bytes: count(row, "bytes")?,
+            })
+        },
+    )
 }
 
 /// The text by page, in order; empty when it is not this person's.

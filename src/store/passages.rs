@@ -74,6 +74,24 @@ pub fn first_of(
     )
 }
 
+/// Passages of a document of this person from an ordinal on, in the order of the text.
+pub fn slice_of(
+    db: &Reader,
+    user: &UserId,
+    document: &DocumentId,
+    from: u32,
+    limit: u32,
+) -> Result<Vec<Passage>> {
+    let hits = db.all(
+        "SELECT d.name, p.*, 0.0 AS score
+         FROM passages p JOIN documents d ON d.id = p.document_id
+         WHERE p.user_id = ?1 AND p.document_id = ?2 AND p.ordinal >= ?3 ORDER BY p.ordinal LIMIT ?4",
+        (user, document, from, limit),
+        from_row,
+    )?;
+    Ok(hits.into_iter().map(|hit| hit.passage).collect())
+}
+
 /// Takes up to `most` passages of a document of this person out of it and of the index; says how many.
 /// Taking every word out of the index costs about 1 ms a passage, so a large document is emptied in
 /// slices, between which other people's writes have their turn, before `documents::delete` ends it.

@@ -18,6 +18,7 @@ mod patterns;
 mod planted;
 mod provider_keys;
 mod providers;
+mod reading;
 mod recipes;
 mod resilience;
 mod routes;

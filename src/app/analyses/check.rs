@@ -9,6 +9,7 @@ use crate::app::error::Field;
 use crate::app::{Error, Result};
 use crate::domain::analysis::{CacheUse, Depth, NewAnalysis};
 use crate::domain::chat::Format;
+use crate::domain::fit::Reading;
 use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
@@ -40,6 +41,8 @@ pub struct Wanted {
     pub ultra_model: Option<String>,
     /// Ids of documents.
     pub documents: Vec<String>,
+    /// How they are read.
+    pub reading: Reading,
     /// For all members.
     pub parameters: Parameters,
     /// By model name, over the above.
@@ -122,6 +125,7 @@ impl Analyses<'_> {
             pattern,
             ultra_model: ultra.as_ref().map(|model| model.id.clone()),
             documents,
+            reading: wanted.reading,
             parameters,
             model_parameters,
             budget,

@@ -1,4 +1,4 @@
-//! What of a person's documents goes into a run: passages for the prompts, and pictures for members that see.
+//! The pictures among a person's documents: shown to members that see, never read as text.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,19 +6,16 @@ use base64::engine::general_purpose::STANDARD;
 use super::Analyses;
 use crate::app::{Error, Result};
 use crate::domain::analysis::{NewAnalysis, Picture, Plan};
-use crate::domain::chat::{Image, Source};
+use crate::domain::chat::Image;
 use crate::domain::id::UserId;
 use crate::domain::model::Model;
 
-/// Characters of passages that enter a prompt: about 6,000 tokens, which every current model can read.
-const SOURCE_BUDGET: usize = 24_000;
 /// Pictures in one run: every call carries all of them.
 const MOST_PICTURES: usize = 4;
 
 /// What a plan is made of beside the question.
 #[derive(Debug, Default)]
 pub(in crate::app) struct Material {
-    pub sources: Vec<Source>,
     pub pictures: Vec<Picture>,
 }
 
@@ -59,10 +56,7 @@ impl Analyses<'_> {
                 format!("at most {MOST_PICTURES} pictures at once"),
             ));
         }
-        let sources = documents
-            .passages_for(user, &new.documents, &new.prompt, SOURCE_BUDGET)
-            .await?;
-        Ok(Material { sources, pictures })
+        Ok(Material { pictures })
     }
 
     /// The bytes of a plan's pictures. One that was deleted meanwhile fails the run: an answer about
@@ -102,7 +96,6 @@ mod tests {
         };
         let shown = Material {
             pictures: vec![picture],
-            ..Material::default()
         };
         let panel = [
             model("b/blind", false),

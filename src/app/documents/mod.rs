@@ -5,6 +5,7 @@ mod desk;
 mod intake;
 mod keep;
 mod names;
+mod parts;
 mod sources;
 mod uploads;
 

@@ -112,6 +112,11 @@ pub fn beginning_of(plan: &Plan, member: &Member) -> u64 {
     notes + beginning(plan, plan.sources_of(member))
 }
 
+/// Tokens of documents that this member is given, or of the notes that stand for them.
+pub fn documents_of(plan: &Plan, member: &Member) -> u64 {
+    beginning_of(plan, member).saturating_sub(beginning(plan, &[]))
+}
+
 fn beginning(plan: &Plan, sources: &[Source]) -> u64 {
     estimate_tokens(&prompt::system_message(sources, &plan.nonce, &plan.canary).text)
 }

@@ -13,8 +13,9 @@ use super::usage;
 use crate::app::analyses::{Begun, CancelOnDrop, Query, Report, Wanted, Watch};
 use crate::app::{Error, Kind};
 use crate::clock;
-use crate::domain::analysis::{CacheUse, Depth, Status};
+use crate::domain::analysis::{CacheUse, Depth, Plan, Status};
 use crate::domain::export;
+use crate::domain::fit::{Fitting, Reading};
 use crate::domain::id::AnalysisId;
 use crate::domain::parameters::Parameters;
 use crate::domain::pattern::estimate;
@@ -41,6 +42,8 @@ struct NewAnalysisBody {
     document_ids: Vec<String>,
     #[serde(default)]
     document_id: Option<String>,
+    #[serde(default)]
+    reading: Reading,
     #[serde(alias = "options", default)]
     parameters: Parameters,
     #[serde(default)]
@@ -79,6 +82,7 @@ impl NewAnalysisBody {
             .chain(self.document_id)
             .collect();
         Wanted {
+            reading: self.reading,
             prompt: self.prompt,
             models: self.models,
             pattern: self.pattern,
@@ -197,6 +201,8 @@ pub async fn forecast(mut cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiEr
         "models": forecast.plan.members.iter().map(|member| &member.model).collect::<Vec<_>>(),
         "ultra_model": forecast.plan.synthesiser.model,
         "passages": forecast.plan.sources.len(),
+        "parts": forecast.plan.parts.len(),
+        "members": seats(&forecast.plan),
         "calls": forecast.calls,
         "total": total,
         "input_tokens": total.input_tokens, "output_tokens": total.output_tokens, "cost_usd": total.cost_usd,
@@ -207,6 +213,21 @@ pub async fn forecast(mut cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiEr
         "context_too_small": small.collect::<Vec<Value>>(),
         "estimated": true,
     })))
+}
+
+// Each member, and last the synthesiser, with what it would be given of the documents.
+fn seats(plan: &Plan) -> Vec<Value> {
+    let find = |model: &str| {
+        let everybody = plan.members.iter().chain([&plan.synthesiser]);
+        everybody.into_iter().find(|member| member.model == model)
+    };
+    let seat = |fitting: &Fitting| {
+        let tokens = find(&fitting.model).map(|member| estimate::documents_of(plan, member));
+        json!({"model": fitting.model, "documents": {
+            "fit": fitting.fit, "why": fitting.why, "tokens": tokens, "parts": plan.parts.len(),
+        }})
+    };
+    plan.fits.iter().map(seat).collect()
 }
 
 /// GET /api/analyses, /api/analyze

@@ -4,8 +4,10 @@ use serde_json::{Map, Value, json};
 
 use crate::app::analyses::{Report, Summary};
 use crate::domain::analysis::{
-    Analysis, Arrangement, Earlier, Member, NewAnalysis, StageAnswer, Status, Who,
+    Analysis, Arrangement, Earlier, Member, NewAnalysis, Plan, StageAnswer, Status, Who,
 };
+use crate::domain::chat::Source;
+use crate::domain::pattern::reading::Coverage;
 use crate::domain::prompt::letter;
 use crate::domain::schema;
 use crate::domain::worth::single;
@@ -53,7 +55,7 @@ pub fn request(old: &NewAnalysis) -> Map<String, Value> {
         "prompt": old.prompt, "models": old.models, "pattern": old.pattern, "ultra_model": old.ultra_model,
         "document_ids": old.documents, "parameters": old.parameters, "model_parameters": old.model_parameters,
         "budget_usd": old.budget, "cache": old.cache, "cache_max_age_s": old.cache_max_age_s, "topic": old.topic, "depth": old.depth,
-        "stop_when_agreed": old.agreement, "samples": old.samples, "response_format": format,
+        "stop_when_agreed": old.agreement, "samples": old.samples, "reading": old.reading, "response_format": format,
     });
     match all {
         Value::Object(all) => all
@@ -70,10 +72,32 @@ pub fn full(report: &Report) -> Value {
     let more = summary(&report.analysis);
     if let (Value::Object(whole), Value::Object(more)) = (&mut whole, more) {
         whole.extend(more);
-        whole.insert("sources".into(), json!(report.analysis.plan.sources));
+        whole.insert("sources".into(), json!(sources(&report.analysis.plan)));
+        whole.insert("fits".into(), json!(report.analysis.plan.fits));
+        let coverage = Coverage::of(&report.analysis.plan, &report.answers);
+        whole.insert("coverage".into(), json!(coverage.map(covered)));
         whole.insert("failures".into(), json!(report.failures()));
     }
     whole
+}
+
+// Of documents that are read in parts only the places: all of the text would be too much.
+fn sources(plan: &Plan) -> Vec<Source> {
+    let placed = |source: &Source| Source {
+        text: String::new(),
+        ..source.clone()
+    };
+    let parts = plan.parts.iter().flatten().map(placed);
+    plan.sources.iter().cloned().chain(parts).collect()
+}
+
+fn covered(coverage: Coverage) -> Value {
+    let missing = coverage.missing.iter();
+    let missing = missing.map(|(pages, why)| json!({"pages": pages, "why": why}));
+    json!({
+        "parts": coverage.parts, "read": coverage.read, "missing": missing.collect::<Vec<_>>(),
+        "message": coverage.sentence(),
+    })
 }
 
 /// The answer to a request that waited.

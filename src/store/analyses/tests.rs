@@ -25,6 +25,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
         user: owner.map(|owner| user(owner).id),
         status: Status::Queued,
         request: NewAnalysis {
+            reading: Default::default(),
             prompt: prompt.into(),
             models: vec!["demo/a".into()],
             pattern: "confidence".into(),
@@ -61,6 +62,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             readings: Vec::new(),
             parts: Vec::new(),
             readers: Vec::new(),
+            fits: Vec::new(),
             sources: vec![Source {
                 number: 1,
                 document: "a.txt".into(),

@@ -44,6 +44,7 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Pla
         readings: Vec::new(),
         parts: Vec::new(),
         readers: Vec::new(),
+        fits: Vec::new(),
         sources: Vec::new(),
         nonce: "N".into(),
         seed: 1,

@@ -1,0 +1,281 @@
+//! Gives each seat of a panel what it has room for of a person's documents, or divides them into parts that
+//! the panel reads one by one. Who has no room for anything is not asked, and is named.
+
+use super::Analyses;
+use crate::app::{Error, Result};
+use crate::domain::analysis::{Member, NewAnalysis};
+use crate::domain::chat::{Source, estimate_tokens};
+use crate::domain::fit::{self, Choice, Fit, Fitting, Reading, Seat, Volume};
+use crate::domain::id::UserId;
+use crate::domain::pattern::reading;
+
+/// Tokens that are kept for an answer that nobody has limited, but no more than a quarter of the window.
+const ANSWER: u64 = 4_096;
+/// Tokens of another member's text: what answers usually have.
+const PEER: u64 = 700;
+
+/// What a plan is given of documents.
+#[derive(Debug, Default)]
+pub(in crate::app) struct Provision {
+    pub sources: Vec<Source>,
+    pub readings: Vec<Vec<Source>>,
+    pub parts: Vec<Vec<Source>>,
+    pub readers: Vec<Member>,
+    pub fits: Vec<Fitting>,
+    pub notes: Vec<String>,
+}
+
+/// Who takes part: the members, and who writes the answer.
+pub(in crate::app) struct Panel<'a> {
+    pub members: &'a mut Vec<Member>,
+    pub synthesiser: &'a mut Member,
+    /// Later stages read what the members wrote in earlier ones.
+    pub reads_peers: bool,
+}
+
+impl Analyses<'_> {
+    /// Decides for every seat, and takes out of the panel who can be given nothing.
+    pub(in crate::app) async fn provide(
+        &self,
+        user: Option<&UserId>,
+        new: &NewAnalysis,
+        panel: Panel<'_>,
+    ) -> Result<Provision> {
+        let (Some(user), false) = (user, new.documents.is_empty()) else {
+            return Ok(Provision::default());
+        };
+        let volume = self.0.documents().volume(user, &new.documents).await?;
+        if volume.chars == 0 {
+            return Ok(Provision::default());
+        }
+        if new.reading == Reading::Parts
+            && let Some(provision) = self.divide(user, new, volume, &panel).await?
+        {
+            return Ok(provision);
+        }
+        // One part is all of it.
+        let wish = match new.reading {
+            Reading::Parts => Reading::Whole,
+            other => other,
+        };
+        self.share_out(user, new, (wish, volume), panel).await
+    }
+
+    async fn share_out(
+        &self,
+        user: &UserId,
+        new: &NewAnalysis,
+        (wish, volume): (Reading, Volume),
+        panel: Panel<'_>,
+    ) -> Result<Provision> {
+        let mut provision = Provision::default();
+        let texts = panel.members.len() as u64;
+        let choice = |member: &Member| {
+            fit::choose(wish, volume, self.seat(user, new, member, &panel, texts))
+        };
+        let choices: Vec<Choice> = panel.members.iter().map(&choice).collect();
+        let writer = choice(panel.synthesiser);
+        refuse_if_none(&choices, panel.members)?;
+        if writer.fit == Fit::Cannot {
+            return Err(no_room(&panel.synthesiser.model, &writer.why));
+        }
+        let mut budgets: Vec<usize> = Vec::new();
+        for choice in choices.iter().chain([&writer]) {
+            let budget = budget_of(choice);
+            if choice.fit != Fit::Cannot && !budgets.contains(&budget) {
+                budgets.push(budget);
+            }
+        }
+        // The most is what `sources` holds: it is what people are shown.
+        budgets.sort_unstable_by_key(|&budget| std::cmp::Reverse(budget));
+        let reads = |choice: &Choice| {
+            let budget = budget_of(choice);
+            budgets.iter().position(|&one| one == budget).unwrap_or(0) as u32
+        };
+        let seats = panel.members.iter_mut().zip(&choices);
+        for (member, own) in seats.chain([(&mut *panel.synthesiser, &writer)]) {
+            member.reads = reads(own);
+            for fallback in &mut member.fallbacks {
+                // Whoever stands in has been found to have room for no more than it is given.
+                fallback.reads = member.reads;
+            }
+            provision.fits.push(Fitting {
+                model: member.model.clone(),
+                fit: own.fit,
+                why: own.why.clone(),
+            });
+        }
+        dismiss(panel.members, &choices, &mut provision.notes);
+        for budget in budgets {
+            let documents = self.0.documents();
+            let chosen = documents.passages_for(user, &new.documents, &new.prompt, budget);
+            provision.readings.push(chosen.await?);
+        }
+        provision.sources = match provision.readings.is_empty() {
+            true => Vec::new(),
+            false => provision.readings.remove(0),
+        };
+        Ok(provision)
+    }
+
+    // None where one part would do.
+    async fn divide(
+        &self,
+        user: &UserId,
+        new: &NewAnalysis,
+        volume: Volume,
+        panel: &Panel<'_>,
+    ) -> Result<Option<Provision>> {
+        let mut readers: Vec<Member> = Vec::new();
+        for member in panel.members.iter() {
+            if readers.iter().all(|known| known.model != member.model) {
+                readers.push(Member {
+                    sample: 0,
+                    ..member.clone()
+                });
+            }
+        }
+        let alone = |member: &Member| self.seat(user, new, member, panel, 0);
+        readers.retain(|member| fit::part(volume, &[alone(member)]).is_some());
+        let seats: Vec<Seat> = readers.iter().map(alone).collect();
+        let Some(chars) = fit::part(volume, &seats) else {
+            return Err(no_room(
+                &panel.members[0].model,
+                "its context is too small to read even a part",
+            ));
+        };
+        let documents = self.0.documents();
+        let parts = documents.parts_of(user, &new.documents, chars).await?;
+        if parts.len() < 2 {
+            return Ok(None);
+        }
+        check_count(parts.len())?;
+        // Everybody reads the notes on all parts.
+        let notes = reading::notes_budget(parts.len()) as u64 / 4 * parts.len() as u64;
+        let texts = panel.members.len() as u64;
+        let everybody = panel.members.iter().chain([&*panel.synthesiser]);
+        for member in everybody.clone() {
+            let seat = self.seat(user, new, member, panel, texts);
+            if seat.room().is_some_and(|room| room < notes) {
+                let why = format!(
+                    "its context of {} tokens has no room for the notes on {} parts",
+                    seat.window,
+                    parts.len()
+                );
+                return Err(no_room(&member.model, &why));
+            }
+        }
+        let why = format!(
+            "read in {} parts by the panel; everybody is given the notes",
+            parts.len()
+        );
+        let fitting = |member: &Member| Fitting {
+            model: member.model.clone(),
+            fit: Fit::Parts,
+            why: why.clone(),
+        };
+        Ok(Some(Provision {
+            fits: everybody.map(fitting).collect(),
+            readers: (0..parts.len())
+                .map(|part| reader(&readers, part))
+                .collect(),
+            parts,
+            ..Provision::default()
+        }))
+    }
+
+    fn seat(
+        &self,
+        user: &UserId,
+        new: &NewAnalysis,
+        member: &Member,
+        panel: &Panel<'_>,
+        texts: u64,
+    ) -> Seat {
+        let model = self.0.llm.find(Some(user), &member.model);
+        let model = model.unwrap_or_default();
+        // A member and whoever may take its place: the least that any of them can take.
+        let windows = member.fallbacks.iter().filter_map(|one| {
+            let found = self.0.llm.find(Some(user), &one.model)?;
+            (found.context_window > 0).then_some(found.context_window)
+        });
+        let usual = match (model.max_output, model.context_window) {
+            (0, 0) => ANSWER,
+            (0, window) => ANSWER.min(window / 4),
+            (most, window) => most.min(ANSWER).min(window / 4),
+        };
+        let peers = if panel.reads_peers { texts } else { 0 };
+        Seat {
+            window: match model.context_window {
+                0 => 0,
+                own => windows.fold(own, u64::min),
+            },
+            output: member.parameters.max_tokens.map_or(usual, u64::from),
+            question: estimate_tokens(&new.prompt),
+            peers: peers * PEER,
+        }
+    }
+}
+
+// Room for all of it, with a frame around each passage.
+fn budget_of(choice: &Choice) -> usize {
+    match choice.fit {
+        Fit::Whole => 2 * choice.chars + fit::PASSAGES,
+        _ => choice.chars,
+    }
+}
+
+fn reader(readers: &[Member], part: usize) -> Member {
+    let mut seats = readers.to_vec();
+    seats.rotate_left(part % readers.len());
+    let mut first = seats.remove(0);
+    first.sample = (part / readers.len()) as u32;
+    first.fallbacks.extend(seats.into_iter().map(|seat| Member {
+        fallbacks: Vec::new(),
+        ..seat
+    }));
+    first
+}
+
+fn check_count(parts: usize) -> Result<()> {
+    if parts <= reading::MOST_PARTS {
+        return Ok(());
+    }
+    let why = format!(
+        "the documents make {parts} parts for this panel; at most {} are read",
+        reading::MOST_PARTS
+    );
+    Err(Error::field(&["body", "reading"], "too_long", why).resolve(
+        "choose models with larger contexts or fewer documents, or have the passages chosen that matter",
+    ))
+}
+
+fn refuse_if_none(choices: &[Choice], members: &[Member]) -> Result<()> {
+    if choices.iter().any(|choice| choice.fit != Fit::Cannot) {
+        return Ok(());
+    }
+    Err(no_room(&members[0].model, &choices[0].why))
+}
+
+fn no_room(model: &str, why: &str) -> Error {
+    Error::field(
+        &["body", "models"],
+        "context_too_small",
+        format!("{model} cannot take these documents: {why}"),
+    )
+    .resolve("choose a model with a larger context, or fewer documents")
+}
+
+fn dismiss(members: &mut Vec<Member>, choices: &[Choice], notes: &mut Vec<String>) {
+    let mut choices = choices.iter();
+    members.retain(|member| match choices.next() {
+        Some(choice) if choice.fit == Fit::Cannot => {
+            notes.push(format!(
+                "{} was not asked, it cannot take these documents: {}",
+                member.model, choice.why
+            ));
+            false
+        }
+        _ => true,
+    });
+}

@@ -1,0 +1,168 @@
+//! Whole documents cut into parts of bounded size, every page in order: for panels that divide the reading
+//! among themselves. Cuts only between passages, and leaves nothing out.
+
+use super::Documents;
+use crate::app::{Error, Result};
+use crate::domain::chat::Source;
+use crate::domain::document::Passage;
+use crate::domain::fit::{MOST, Volume};
+use crate::domain::id::{DocumentId, UserId};
+use crate::store::{documents, passages};
+
+/// Passages that are read from the store at once.
+const SLICE: u32 = 500;
+/// What a passage costs beside its text: its mark, the document's name and the page.
+const FRAME: usize = 80;
+
+impl Documents {
+    /// How long these documents are together. One that is not the person's fails the call.
+    pub async fn volume(&self, user: &UserId, ids: &[DocumentId]) -> Result<Volume> {
+        let (user, ids) = (user.clone(), ids.to_vec());
+        let found = self.store.read(move |db| {
+            let mut volume = Volume::default();
+            for id in &ids {
+                match documents::volume(db, &user, id)? {
+                    Some(one) => {
+                        volume.chars += one.chars;
+                        volume.bytes += one.bytes;
+                    }
+                    None => return Ok(Err(id.clone())),
+                }
+            }
+            Ok(Ok(volume))
+        });
+        found.await?.map_err(|id| {
+            Error::new(
+                crate::app::Kind::Missing,
+                format!("there is no document {id}"),
+            )
+        })
+    }
+
+    /// These documents in parts of at most so many characters, in the order given. Documents longer than
+    /// `fit::MOST` characters together are refused.
+    pub async fn parts_of(
+        &self,
+        user: &UserId,
+        ids: &[DocumentId],
+        chars: usize,
+    ) -> Result<Vec<Vec<Source>>> {
+        let mut parts = Parts::new(chars);
+        let mut distinct: Vec<&DocumentId> = Vec::new();
+        for id in ids {
+            if distinct.contains(&id) {
+                continue;
+            }
+            distinct.push(id);
+            let document = self.show(user, id).await?;
+            let place = distinct.len();
+            let mut next = 0;
+            loop {
+                let (owner, one) = (user.clone(), id.clone());
+                let slice = self
+                    .store
+                    .read(move |db| passages::slice_of(db, &owner, &one, next, SLICE))
+                    .await?;
+                let Some(last) = slice.last() else { break };
+                next = last.ordinal + 1;
+                for passage in slice {
+                    parts.take(place, id, &document.name, passage)?;
+                }
+            }
+        }
+        Ok(parts.done())
+    }
+}
+
+/// Parts while they are being filled.
+struct Parts {
+    most: usize,
+    left: usize,
+    total: u64,
+    number: u32,
+    parts: Vec<Vec<Source>>,
+}
+
+impl Parts {
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            left: 0,
+            total: 0,
+            number: 0,
+            parts: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, place: usize, id: &DocumentId, name: &str, passage: Passage) -> Result<()> {
+        let chars = passage.text.chars().count();
+        let cost = chars + FRAME;
+        self.total += chars as u64;
+        if self.total > MOST {
+            let why = format!(
+                "the documents have more than {MOST} characters: too much to be read in parts"
+            );
+            return Err(Error::field(&["body", "reading"], "too_long", why)
+                .resolve("choose fewer documents, or have the passages chosen that matter"));
+        }
+        if cost > self.left || self.parts.is_empty() {
+            self.parts.push(Vec::new());
+            self.left = self.most;
+        }
+        self.left = self.left.saturating_sub(cost);
+        self.number += 1;
+        if let Some(part) = self.parts.last_mut() {
+            part.push(Source {
+                number: self.number,
+                mark: format!("D{place}:p{}", passage.page),
+                document_id: Some(id.clone()),
+                start: passage.start,
+                end: passage.end,
+                document: name.to_owned(),
+                page: passage.page,
+                text: passage.text,
+            });
+        }
+        Ok(())
+    }
+
+    fn done(self) -> Vec<Vec<Source>> {
+        self.parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn parts_are_full_and_lose_nothing() {
+        let id = DocumentId::new(Timestamp::from_millis(0), 0);
+        for (most, expected) in [(10_000, 1), (2_200, 5), (100, 10)] {
+            let mut parts = Parts::new(most);
+            for ordinal in 0..10 {
+                let passage = Passage {
+                    ordinal,
+                    page: ordinal / 3 + 1,
+                    start: 0,
+                    end: 900,
+                    heading: String::new(),
+                    text: "x".repeat(900),
+                };
+                parts.take(1, &id, "a", passage).expect("short");
+            }
+            let parts = parts.done();
+            assert_eq!(parts.len(), expected, "{most}");
+            let numbers: Vec<u32> = parts.iter().flatten().map(|source| source.number).collect();
+            assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
+            assert_eq!(
+                parts
+                    .last()
+                    .and_then(|part| part.last())
+                    .map(|last| &*last.mark),
+                Some("D1:p4")
+            );
+        }
+    }
+}

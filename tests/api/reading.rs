@@ -1,0 +1,162 @@
+//! How much of documents each member is given, and documents that are read in parts.
+
+use serde_json::{Value, json};
+
+use crate::support::Server;
+use crate::support::provider::Provider;
+use crate::support::script;
+
+/// A text of so many paragraphs, each with a number of its own.
+fn long(paragraphs: usize) -> String {
+    (1..=paragraphs)
+        .map(|number| {
+            format!("Clause {number} of the agreement says that party {number} owes {number}7 crowns. {}\n\n", "The rest of it repeats what was said before. ".repeat(8))
+        })
+        .collect()
+}
+
+fn ask(documents: &[&Value], reading: &str, models: &[&str]) -> Value {
+    json!({
+        "prompt": "What does party 3 owe?", "models": models, "document_ids": documents, "reading": reading,
+        "pattern": "critique", "depth": "full",
+    })
+}
+
+#[test]
+fn what_fits_is_said_before_anything_is_spent() {
+    let server = Server::with(&[("USE_MOCK", "true")]);
+    let mut person = server.user("a@example.org");
+    let short = person
+        .upload("/api/upload-document", "short.txt", long(20).as_bytes())
+        .json();
+    let big = person
+        .upload("/api/upload-document", "big.txt", long(400).as_bytes())
+        .json();
+    let models = ["demo/extract", "demo/phrases"];
+    for (document, reading, fit, parts) in [
+        (&short, "auto", "whole", false),
+        (&big, "auto", "passages", false),
+        (&big, "whole", "whole", false),
+        (&big, "passages", "passages", false),
+        (&big, "parts", "parts", true),
+        (&short, "parts", "whole", false),
+    ] {
+        let body = ask(&[&document["id"]], reading, &models);
+        let told = person.post("/api/estimate", body).json();
+        let members = told["members"].as_array().expect("members");
+        assert_eq!(members.len(), 3, "{told}");
+        for member in members {
+            assert_eq!(member["documents"]["fit"], fit, "{reading}: {member}");
+            assert!(
+                member["documents"]["tokens"].as_u64() > Some(500),
+                "{member}"
+            );
+        }
+        assert_eq!(told["parts"].as_u64() > Some(1), parts, "{told}");
+        let reads = told["calls"].as_array().expect("calls").iter();
+        let reads = reads.filter(|call| call["stage"] == "reading").count() as u64;
+        assert_eq!(Some(reads), told["parts"].as_u64());
+    }
+    let body = ask(&[&big["id"]], "sideways", &models);
+    person
+        .post("/api/estimate", body)
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn every_part_is_read_and_the_coverage_is_told() {
+    let server = Server::with(&[("USE_MOCK", "true")]);
+    let mut person = server.user("a@example.org");
+    let big = person
+        .upload("/api/upload-document", "big.txt", long(400).as_bytes())
+        .json();
+    let body = ask(&[&big["id"]], "parts", &["demo/extract", "demo/phrases"]);
+    let done = person.post("/api/analyze", body).json();
+    let shown = person
+        .get(&format!(
+            "/api/analyses/{}",
+            done["analysis_id"].as_str().expect("an id")
+        ))
+        .json();
+    let coverage = &shown["coverage"];
+    assert!(coverage["parts"].as_u64() > Some(2), "{coverage}");
+    assert_eq!(coverage["read"], coverage["parts"]);
+    assert_eq!(coverage["missing"], json!([]));
+    let stages = shown["results"]["stages"].as_array().expect("stages");
+    assert_eq!(stages[0]["name"], "reading");
+    assert_eq!(
+        stages[0]["answers"].as_array().map(Vec::len),
+        coverage["parts"].as_u64().map(|n| n as usize)
+    );
+    assert_eq!(stages[1]["answers"].as_array().map(Vec::len), Some(2));
+    let covered = shown["sources"].as_array().expect("sources");
+    let last = covered.last().expect("some");
+    assert_eq!(
+        last["page"]
+            .as_u64()
+            .map(|page| format!("D1:p{page}"))
+            .as_deref(),
+        last["mark"].as_str()
+    );
+    assert!(
+        shown["results"]["ultra_response"]
+            .as_str()
+            .is_some_and(|text| !text.is_empty())
+    );
+}
+
+#[test]
+fn a_member_with_little_room_is_given_less_and_one_without_any_is_not_asked() {
+    let provider = Provider::script([]);
+    let models = json!({"models": [
+        {"id": "p/small", "context_window": 6_000}, {"id": "p/large", "context_window": 100_000},
+        {"id": "p/tiny", "context_window": 2_000},
+    ]});
+    let sheet = std::env::temp_dir().join(format!("quire-windows-{}.json", std::process::id()));
+    std::fs::write(&sheet, models.to_string()).expect("a sheet");
+    let server = script::server(
+        &provider,
+        &[("QUIRE_MODELS", sheet.to_str().expect("a path"))],
+    );
+    let mut person = server.user("a@example.org");
+    let text = person
+        .upload("/api/upload-document", "text.txt", long(100).as_bytes())
+        .json();
+    let body = json!({
+        "prompt": "What does party 3 owe?", "models": ["p/small", "p/large", "p/tiny"], "ultra_model": "p/large",
+        "document_ids": [text["id"]], "pattern": "critique", "depth": "quick", "parameters": {"max_tokens": 500},
+    });
+    let told = person.post("/api/estimate", body.clone()).json();
+    let fits: Vec<&str> = told["members"]
+        .as_array()
+        .expect("members")
+        .iter()
+        .map(|one| one["documents"]["fit"].as_str().expect("a fit"))
+        .collect();
+    assert_eq!(fits, ["whole", "whole"], "one model alone: {told}");
+    let mut body = body;
+    body["depth"] = json!("standard");
+    let told = person.post("/api/estimate", body).json();
+    let fits: Vec<(&str, &str)> = told["members"]
+        .as_array()
+        .expect("members")
+        .iter()
+        .map(|one| {
+            (
+                one["model"].as_str().expect("a model"),
+                one["documents"]["fit"].as_str().expect("a fit"),
+            )
+        })
+        .collect();
+    assert_eq!(
+        fits,
+        [
+            ("p/small", "trimmed"),
+            ("p/large", "whole"),
+            ("p/tiny", "cannot"),
+            ("p/large", "whole")
+        ],
+        "{told}"
+    );
+    assert_eq!(told["models"], json!(["p/small", "p/large"]));
+}
