@@ -29,35 +29,13 @@ impl App {
     ) -> Result<Plan> {
         let pattern = self.patterns().find(user, &new.pattern).await?;
         let pattern = pattern.ok_or_else(Error::missing)?;
-        let chains = self.fallbacks();
-        let mut models = Vec::new();
-        let mut member = |id: &String| -> Result<Member> {
-            let model = self.llm.find(user, id).ok_or_else(Error::missing)?;
-            models.push(model.clone());
-            let own = new.model_parameters.get(id).cloned().unwrap_or_default();
-            let parameters = own.over(&new.parameters);
-            let seat = |model: Model| Member {
-                price: usage::price_of(&model),
-                model: model.id,
-                parameters: parameters.clone(),
-                fallbacks: Vec::new(),
-                sample: 0,
-                reads: 0,
-            };
-            let chain = chains.get(&model.id).into_iter().flatten();
-            let others = chain.filter_map(|id| self.llm.find(user, id)).map(seat);
-            Ok(Member {
-                fallbacks: others.collect(),
-                ..seat(model)
-            })
-        };
         let way = arrange::arrangement(&pattern, new.depth);
         let Seats { members, writer } = self.seats(user, new, way);
-        let mut members = members
-            .iter()
-            .map(&mut member)
-            .collect::<Result<Vec<_>>>()?;
-        let mut synthesiser = member(&writer)?;
+        let everybody = members.iter().chain([&writer]);
+        let models = everybody.map(|id| self.llm.find(user, id).ok_or_else(Error::missing));
+        let models = models.collect::<Result<Vec<Model>>>()?;
+        let mut members = self.members(user, new, &models);
+        let mut synthesiser = members.pop().ok_or_else(Error::missing)?;
         let stages = arrange::stages(&pattern, new.depth);
         let panel = Panel {
             members: &mut members,
@@ -65,11 +43,7 @@ impl App {
             reads_peers: stages.len() > 1,
         };
         let given = self.analyses().provide(user, new, panel).await?;
-        let mut seen = Vec::new();
-        for member in &mut members {
-            member.sample = seen.iter().filter(|model| **model == member.model).count() as u32;
-            seen.push(member.model.clone());
-        }
+        number(&mut members);
         let mut notes = material.notes(&models);
         notes.extend(given.notes);
         if new.format.is_some() && models.last().is_some_and(|model| model.mock) {
@@ -111,6 +85,34 @@ impl App {
             },
             format: new.format.clone(),
         })
+    }
+
+    // Each with its parameters, its price as it stands, and who takes its place.
+    fn members(&self, user: Option<&UserId>, new: &NewAnalysis, models: &[Model]) -> Vec<Member> {
+        let chains = self.fallbacks();
+        let member = |model: &Model| {
+            let own = new
+                .model_parameters
+                .get(&model.id)
+                .cloned()
+                .unwrap_or_default();
+            let parameters = own.over(&new.parameters);
+            let seat = |model: Model| Member {
+                price: usage::price_of(&model),
+                model: model.id,
+                parameters: parameters.clone(),
+                fallbacks: Vec::new(),
+                sample: 0,
+                reads: 0,
+            };
+            let chain = chains.get(&model.id).into_iter().flatten();
+            let others = chain.filter_map(|id| self.llm.find(user, id)).map(seat);
+            Member {
+                fallbacks: others.collect(),
+                ..seat(model.clone())
+            }
+        };
+        models.iter().map(member).collect()
     }
 
     // Who is asked, and who writes the answer. Whom the person has named is never exchanged; who is named
@@ -217,6 +219,15 @@ impl App {
             hasher.update(document.as_str().as_bytes());
         }
         crypto::hex(&hasher.finish()[..8])
+    }
+}
+
+// The samples of one model are told apart.
+fn number(members: &mut [Member]) {
+    let mut seen: Vec<String> = Vec::new();
+    for member in members {
+        member.sample = seen.iter().filter(|model| **model == member.model).count() as u32;
+        seen.push(member.model.clone());
     }
 }
 

@@ -129,7 +129,7 @@ pub fn choose(wish: Reading, volume: Volume, seat: Seat) -> Choice {
         (_, Some(_)) => UNASKED,
     };
     let fits = room.is_none_or(|room| volume.tokens() <= room);
-    if volume.chars <= most && fits || volume.chars <= STEPS[3] as u64 && fits {
+    if volume.chars <= most.max(STEPS[3] as u64) && fits {
         return given(Fit::Whole, volume.chars as usize, String::new());
     }
     let why = match room {

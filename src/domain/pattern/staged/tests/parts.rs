@@ -29,11 +29,13 @@ pub(super) fn in_parts(mut plan: Plan, parts: usize) -> Plan {
 }
 
 fn calls(outputs: &[Output]) -> Vec<&Request> {
-    let call = |output| match output {
-        &Output::Call(_, ref request) => Some(&**request),
-        _ => None,
-    };
-    outputs.iter().filter_map(call).collect()
+    let mut calls: Vec<&Request> = Vec::new();
+    for output in outputs {
+        if let Output::Call(_, request) = output {
+            calls.push(request);
+        }
+    }
+    calls
 }
 
 #[test]
