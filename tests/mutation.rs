@@ -135,6 +135,7 @@ fn seeds() -> Vec<Vec<u8>> {
         let mut paths: Vec<_> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
             .collect();
         paths.sort();
         for path in paths {

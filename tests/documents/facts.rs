@@ -1,0 +1,120 @@
+//! What a person sees in each file must be in what is read out of it, on its page; what must not be read is
+//! refused with its reason.
+
+use quire::domain::chunk::Page;
+use quire::extract::{Report, Unreadable};
+
+use crate::manifest::{Sample, samples};
+
+fn folded(text: &str) -> String {
+    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.retain(|c| {
+        !matches!(
+            c,
+            '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{AD}'
+        )
+    });
+    words
+}
+
+fn check(sample: &Sample, faults: &mut Vec<String>) {
+    let mut fault = |what: String| faults.push(format!("{}: {what}", sample.path));
+    match (sample.read(), &sample.refused) {
+        (Err(why), Some(words)) => {
+            let message = why.message().to_lowercase();
+            for word in words {
+                if !message.contains(word.as_str()) {
+                    fault(format!("refused, but not because of {word}: {message}"));
+                }
+            }
+        }
+        (Err(why), None) => fault(format!("refused: {}", why.message())),
+        (Ok((report, _)), Some(_)) => fault(format!("read, {} words", report.words)),
+        (Ok((report, pages)), None) => compare(sample, &report, &pages, &mut fault),
+    }
+}
+
+fn compare(sample: &Sample, report: &Report, pages: &[Page], fault: &mut dyn FnMut(String)) {
+    let all: Vec<String> = pages.iter().map(|page| folded(&page.text)).collect();
+    let text = all.join(" ");
+    for words in &sample.words {
+        if !text.contains(words.as_str()) {
+            fault(format!("«{words}» is missing"));
+        }
+    }
+    for words in sample
+        .absent
+        .iter()
+        .filter(|words| text.contains(words.as_str()))
+    {
+        fault(format!("«{words}» is there"));
+    }
+    for words in &sample.once {
+        let times = text.matches(words.as_str()).count();
+        if times != 1 {
+            fault(format!("«{words}» is there {times} times"));
+        }
+    }
+    for (number, words) in &sample.page_words {
+        let number: u32 = number.parse().expect("a page's number");
+        let page = pages.iter().position(|page| page.number == number);
+        if !page.is_some_and(|at| all[at].contains(words.as_str())) {
+            fault(format!("«{words}» is not on page {number}"));
+        }
+    }
+    for title in &sample.titles {
+        if !pages.iter().any(|page| page.title.contains(title.as_str())) {
+            fault(format!("no page is titled «{title}»"));
+        }
+    }
+    let gaps: Vec<u32> = report.gaps.iter().map(|gap| gap.page).collect();
+    if sample.folder() == "pdf" && gaps != sample.gaps {
+        fault(format!(
+            "pages without text {gaps:?}, not {:?}",
+            sample.gaps
+        ));
+    }
+    if report.gaps.iter().any(|gap| gap.why.is_empty()) {
+        fault("a page without text and no reason".to_owned());
+    }
+    let counted = pages.len() + gaps.len();
+    if sample.pages.is_some_and(|pages| pages != counted) {
+        fault(format!("{counted} pages, not {:?}", sample.pages));
+    }
+    for (what, got, wanted) in [
+        ("kind", report.kind, &sample.kind),
+        ("encoding", report.encoding.as_str(), &sample.encoding),
+    ] {
+        if wanted.as_ref().is_some_and(|wanted| wanted != got) {
+            fault(format!("{what} {got}, not {wanted:?}"));
+        }
+    }
+}
+
+/// Kinds that this version does not read yet.
+const NOT_YET: &[&str] = &[
+    "pdf", "docx", "pptx", "xlsx", "odt", "epub", "rtf", "eml", "zip",
+];
+
+#[test]
+fn what_stands_in_a_file_is_read_out_of_it() {
+    let mut faults = Vec::new();
+    let mut left_out = 0;
+    for sample in samples() {
+        let unsupported = matches!(sample.read(), Err(Unreadable::Unsupported(_)));
+        if NOT_YET.contains(&sample.folder()) && unsupported
+            || ["rtf", "eml"].contains(&sample.folder())
+        {
+            left_out += 1;
+            continue;
+        }
+        check(&sample, &mut faults);
+    }
+    println!("{left_out} files of kinds that are not read yet");
+    assert!(
+        faults.is_empty(),
+        "{} faults\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
+}

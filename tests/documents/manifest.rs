@@ -1,0 +1,118 @@
+//! The table of the real files: tests/data/documents/MANIFEST.toml, and their bytes.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+
+use quire::domain::chunk::Page;
+use quire::extract::{self, Input, Limits, Report, Unreadable};
+use serde::Deserialize;
+
+/// One file and what must be read out of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    pub path: String,
+    pub source: String,
+    pub origin: String,
+    pub licence: String,
+    /// Another name that the reader may know the kind by is a fault here.
+    pub kind: Option<String>,
+    /// With text and without.
+    pub pages: Option<usize>,
+    pub encoding: Option<String>,
+    #[serde(default)]
+    pub words: Vec<String>,
+    #[serde(default)]
+    pub absent: Vec<String>,
+    #[serde(default)]
+    pub once: Vec<String>,
+    #[serde(default)]
+    pub page_words: BTreeMap<String, String>,
+    #[serde(default)]
+    pub titles: Vec<String>,
+    #[serde(default)]
+    pub gaps: Vec<u32>,
+    /// Words of the reason, when the file must be refused.
+    pub refused: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    file: Vec<Sample>,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/documents")
+}
+
+pub fn samples() -> Vec<Sample> {
+    let text = std::fs::read_to_string(folder().join("MANIFEST.toml")).unwrap();
+    toml::from_str::<Table>(&text).unwrap().file
+}
+
+impl Sample {
+    pub fn bytes(&self) -> Vec<u8> {
+        std::fs::read(folder().join(&self.path)).unwrap()
+    }
+
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap()
+    }
+
+    pub fn folder(&self) -> &str {
+        self.path.split('/').next().unwrap()
+    }
+
+    /// The text that another program found, where there is one.
+    pub fn reference(&self) -> Option<String> {
+        let path = folder().join("reference").join(format!("{}.gz", self.path));
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(std::fs::File::open(path).ok()?)
+            .read_to_string(&mut text)
+            .unwrap();
+        Some(text)
+    }
+
+    pub fn read(&self) -> Result<(Report, Vec<Page>), Unreadable> {
+        let bytes = self.bytes();
+        let mut pages = Vec::new();
+        let input = Input {
+            bytes: &bytes,
+            name: self.name(),
+            encoding: None,
+            limits: &Limits::default(),
+        };
+        let report = extract::extract(&input, &mut |page| {
+            pages.push(page);
+            true
+        })?;
+        Ok((report, pages))
+    }
+}
+
+#[test]
+fn every_file_is_in_the_table_and_has_a_licence() {
+    let samples = samples();
+    let listed: Vec<&str> = samples.iter().map(|sample| sample.path.as_str()).collect();
+    for sample in &samples {
+        assert!(folder().join(&sample.path).is_file(), "{}", sample.path);
+        assert!(
+            !sample.licence.is_empty() && !sample.source.is_empty() && !sample.origin.is_empty()
+        );
+    }
+    for kind in std::fs::read_dir(folder()).unwrap() {
+        let kind = kind.unwrap().path();
+        if !kind.is_dir() || kind.ends_with("reference") {
+            continue;
+        }
+        for file in std::fs::read_dir(&kind).unwrap() {
+            let file = file.unwrap().path();
+            let name = file.strip_prefix(folder()).unwrap().to_str().unwrap();
+            assert!(
+                listed.contains(&name),
+                "{name} is in no row of MANIFEST.toml"
+            );
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Words for comparing two texts of one file: folded so that only what a reader would miss counts.
+
+use std::collections::HashMap;
+
+/// Marks that no one sees: soft hyphen, joiners, directions, byte order.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+}
+
+/// Scripts written without spaces: every character counts as a word.
+fn stands_alone(c: char) -> bool {
+    matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
+}
+
+fn unfold(c: char) -> Option<&'static str> {
+    Some(match c {
+        'ﬀ' => "ff",
+        'ﬁ' => "fi",
+        'ﬂ' => "fl",
+        'ﬃ' => "ffi",
+        'ﬄ' => "ffl",
+        _ => return None,
+    })
+}
+
+/// Every word with how often it stands there.
+pub fn count(text: &str) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
+    let mut word = String::new();
+    let mut end = |word: &mut String| {
+        if !word.is_empty() {
+            *counts.entry(std::mem::take(word)).or_insert(0) += 1;
+        }
+    };
+    for c in text.chars() {
+        if is_unseen(c) {
+            continue;
+        }
+        if let Some(letters) = unfold(c) {
+            word.push_str(letters);
+        } else if stands_alone(c) {
+            end(&mut word);
+            word.push(c);
+            end(&mut word);
+        } else if c.is_alphanumeric() {
+            word.extend(c.to_lowercase());
+        } else {
+            end(&mut word);
+        }
+    }
+    end(&mut word);
+    counts
+}
+
+/// The share of the reference's words that were found, each as often as it stands there.
+pub fn recall(found: &HashMap<String, usize>, reference: &HashMap<String, usize>) -> f64 {
+    let all: usize = reference.values().sum();
+    let hits: usize = reference
+        .iter()
+        .map(|(word, &times)| found.get(word).map_or(0, |&there| there.min(times)))
+        .sum();
+    if all == 0 {
+        1.0
+    } else {
+        hits as f64 / all as f64
+    }
+}
+
+#[test]
+fn words_are_folded_and_counted() {
+    let counts = count("The ﬁle, the FI\u{AD}LE: 中文 3.5");
+    for (word, times) in [("the", 2), ("file", 2), ("中", 1), ("文", 1), ("3", 1)] {
+        assert_eq!(counts.get(word), Some(&times), "{word}");
+    }
+    assert_eq!(recall(&count("a b"), &count("a a b c")), 0.5);
+    assert_eq!(recall(&count(""), &count("")), 1.0);
+}
