@@ -11,7 +11,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-.PHONY: run test check fmt lint unit browser interop tools release footprint bench fuzz dev help
+.PHONY: run test check fmt lint unit browser interop tools release footprint bench mutations fuzz dev help
 
 run: release  ## build, start, print the URL; works offline and without keys
 	@$(BINARY) serve
@@ -30,7 +30,7 @@ lint:  ## clippy, warnings are faults
 	cargo clippy --all-targets -- -D warnings
 
 unit:  ## all tests but the browser's
-	cargo test --lib --bins --test architecture --test schema --test api --test cli
+	cargo test --lib --bins --test architecture --test schema --test documents --test api --test cli
 
 browser: tools  ## the browser's tests alone; pictures end in target/screenshots
 	BROWSER=1 cargo test --test browser
@@ -59,6 +59,10 @@ bench: release  ## what Quire adds to a provider's streams; requests a second ag
 	cargo bench --bench panel -- $(BINARY)
 	cargo bench --bench load -- $(BINARY) target/$(TARGET)/release/examples/hello
 	cargo bench --bench parsers
+	cargo bench --bench documents -- $(BINARY)
+
+mutations:  ## two hundred damaged files of each kind through the readers
+	DAMAGED=200 cargo test --test documents damage -- --nocapture
 
 fuzz:  ## every parser of outside bytes, 60 s each (needs cargo-fuzz)
 	for target in $$(ls fuzz/fuzz_targets | sed 's/\.rs$$//'); do \

@@ -1,0 +1,205 @@
+//! The reading half: word recall of every real file as a table, and a PDF of 2,000 pages through the server:
+//! time, the reader process's peak memory, and what the server itself needs meanwhile.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::book;
+use crate::manifest::{Sample, samples};
+use crate::support::{Folder, Program, ask, sign_up};
+use crate::words::{count, recall};
+
+const PAGES: usize = 2_000;
+/// Between two looks at the processes.
+const LOOK: Duration = Duration::from_millis(10);
+
+struct Row {
+    path: String,
+    words: usize,
+    recall: f64,
+    took: Duration,
+}
+
+fn row(sample: &Sample) -> Option<Row> {
+    let reference = sample.reference()?;
+    let begun = Instant::now();
+    let (report, pages) = sample.read().ok()?;
+    let took = begun.elapsed();
+    let text: Vec<&str> = pages.iter().map(|page| page.text.as_str()).collect();
+    Some(Row {
+        path: sample.path.clone(),
+        words: report.words as usize,
+        recall: recall(&count(&text.join("\n")), &count(&reference)),
+        took,
+    })
+}
+
+/// One line a file, then one a kind.
+pub fn table() {
+    let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    println!("word recall, file by file     words   recall      time");
+    for sample in samples() {
+        let Some(row) = row(&sample) else { continue };
+        println!(
+            "  {:<48} {:>7}   {:>5.3}   {:>6.1} ms",
+            row.path,
+            row.words,
+            row.recall,
+            row.took.as_secs_f64() * 1e3
+        );
+        for kind in [sample.folder(), "all"] {
+            kinds.entry(kind.to_owned()).or_default().push(row.recall);
+        }
+    }
+    println!(
+        "word recall by kind           files   median   under 0.9   (goals: 0.97, at most 8 %)"
+    );
+    for (kind, mut values) in kinds {
+        values.sort_by(f64::total_cmp);
+        let low = values.iter().filter(|&&value| value < 0.9).count();
+        println!(
+            "  {kind:<26} {:>6}   {:>6.3}   {low:>3} = {:.1} %",
+            values.len(),
+            values[values.len() / 2],
+            100.0 * low as f64 / values.len() as f64
+        );
+    }
+}
+
+/// A number of kB in a file of /proc.
+fn kb(path: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Processes that the server has started, through whichever of its threads.
+fn children(parent: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{parent}/task"));
+    let listed = threads
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    let text: Vec<String> = listed.collect();
+    text.join(" ")
+        .split_whitespace()
+        .filter_map(|number| number.parse().ok())
+        .collect()
+}
+
+/// What was seen while the server read.
+#[derive(Default)]
+struct Seen {
+    reader: u64,
+    server: u64,
+}
+
+impl Seen {
+    fn look(&mut self, program: &Program) {
+        for child in children(program.child.id()) {
+            let peak = kb(&format!("/proc/{child}/status"), "VmHWM:");
+            self.reader = self.reader.max(peak.unwrap_or(0));
+        }
+        self.server = self.server.max(program.pss_kb());
+    }
+}
+
+/// The long PDF through the server.
+pub fn book(quire: &Path) {
+    let book = book::make(PAGES);
+    let folder = Folder::new("documents");
+    let program = Program::start(quire, Some(&folder.0), "/api/health", &[]);
+    let token = sign_up(program.address);
+    // What the first document costs once is not the second one's.
+    upload(program.address, &token, "small.pdf", &book::make(3).bytes);
+    std::thread::sleep(Duration::from_secs(3));
+    let idle = program.pss_kb();
+    let begun = Instant::now();
+    let address = program.address;
+    let id = {
+        let (token, bytes) = (token.clone(), book.bytes.clone());
+        std::thread::spawn(move || upload(address, &token, "book.pdf", &bytes))
+    };
+    let mut seen = Seen::default();
+    while !id.is_finished() {
+        seen.look(&program);
+        std::thread::sleep(LOOK);
+    }
+    let id = id.join().unwrap();
+    let stored = begun.elapsed();
+    let read = loop {
+        seen.look(&program);
+        let shown = show(address, &token, &id);
+        if shown["status"] != "processing" {
+            break shown;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(300), "{shown}");
+        std::thread::sleep(LOOK);
+    };
+    let took = begun.elapsed();
+    std::thread::sleep(Duration::from_secs(3));
+    let mb = |kb: u64| kb as f64 / 1024.0;
+    println!(
+        "a PDF of {PAGES} pages, {:.1} MB, {} words: {} pages, {} words read; answered after {:.2} s, read after {:.2} s",
+        book.bytes.len() as f64 / 1e6,
+        book.words,
+        read["pages"],
+        read["words"],
+        stored.as_secs_f64(),
+        took.as_secs_f64()
+    );
+    match seen.reader {
+        0 => println!("  reader process                 none was seen"),
+        peak => println!(
+            "  reader process, peak           {:6.1} MB   (goal: under 80 MB)",
+            mb(peak)
+        ),
+    }
+    println!(
+        "  server: idle {:.1} MB, peak {:.1} MB, after {:.1} MB   (goal: within 2 MB of idle)",
+        mb(idle),
+        mb(seen.server),
+        mb(program.pss_kb())
+    );
+}
+
+fn show(address: SocketAddr, token: &str, id: &str) -> serde_json::Value {
+    let request = format!(
+        "GET /api/documents/{id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+    );
+    body(&ask(address, &request).expect("an answer"))
+}
+
+fn body(answer: &str) -> serde_json::Value {
+    let json = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+    serde_json::from_str(json).unwrap_or_else(|_| panic!("{answer}"))
+}
+
+/// The document's id.
+fn upload(address: SocketAddr, token: &str, name: &str, bytes: &[u8]) -> String {
+    let head = format!(
+        "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n"
+    );
+    let tail = "\r\n--edge--\r\n";
+    let mut stream = TcpStream::connect(address).unwrap();
+    let length = head.len() + bytes.len() + tail.len();
+    write!(
+        stream,
+        "POST /api/upload-document HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+         content-type: multipart/form-data; boundary=edge\r\ncontent-length: {length}\r\n\r\n{head}"
+    )
+    .unwrap();
+    stream.write_all(bytes).unwrap();
+    stream.write_all(tail.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let answer = body(&answer);
+    answer["id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{answer}"))
+        .to_owned()
+}

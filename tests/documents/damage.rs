@@ -1,0 +1,219 @@
+//! Two hundred damaged files of each kind, the same every time: bits flipped, blocks cut, doubled, emptied,
+//! and pieces put in that parsers have trouble with. In archives the damage is done to what is inside.
+//! No reader may panic or give more than its limits allow. `make mutations` does all of them; a test run
+//! does `FEW` of each, `DAMAGED=1000` as many as it says.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use quire::extract::{self, Input, Limits};
+
+use crate::manifest::samples;
+use crate::pack;
+
+/// Of each kind in an ordinary run.
+const FEW: usize = 25;
+/// Larger files only take longer.
+const LONGEST: usize = 100 << 10;
+
+const LIMITS: Limits = Limits {
+    input: 4 << 20,
+    text: 256 << 10,
+    depth: 32,
+    rows: 2_000,
+    pages: 100,
+};
+
+/// Pieces that readers of these kinds have trouble with.
+const SPICES: &[&[u8]] = &[
+    b"<![CDATA[",
+    b"]]>",
+    b"<!--",
+    b"<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;\">]>",
+    b"&b;",
+    b"&#x110000;",
+    b"&#0;",
+    b"<w:tbl><w:tr><w:tc>",
+    b"<w:p><w:r><w:t>",
+    b" r=\"XFD1048577\"",
+    b" r=\"A0\"",
+    b"<c t=\"s\"><v>4294967296</v></c>",
+    b" table:number-columns-repeated=\"2000000000\"",
+    b" table:number-rows-repeated=\"2000000000\"",
+    b" w:val=\"-1\"",
+    b" Target=\"../../../../etc/passwd\"",
+    b" Target=\"document.xml\"",
+    b"/Length 4294967296",
+    b"/Kids[1 0 R 2 0 R 3 0 R]",
+    b"/Parent 1 0 R",
+    b"/Count -1",
+    b"/Filter[/FlateDecode/FlateDecode/ASCIIHexDecode]",
+    b"/DecodeParms<</Columns 2147483647/Predictor 15>>",
+    b"/Rotate 91",
+    b"/W[8 8 8]",
+    b"1 0 R",
+    b"<<<<<<<<<<",
+    b"[[[[[[[[[[",
+    b"stream\n",
+    b"endstream",
+    b"BT 1e38 0 0 1e38 1e38 1e38 Tm",
+    b"/Fm0 Do",
+    b"q q q q q q q q",
+    b"{\\rtf1{{{{{{{{{{",
+    b"}}}}}}",
+    b"\\bin2147483647 ",
+    b"\\u-99999 ",
+    b"\\'zz",
+    b"\\trowd\\cellx-1\\cell\\row",
+    b"Content-Type: multipart/mixed; boundary=\"\"\r\n\r\n--\r\n",
+    b"Content-Transfer-Encoding: base64\r\n",
+    b"=?utf-8?B?//////?=",
+    b"=?x?Q?=?=",
+    b"<table><tr><td colspan=4294967295>",
+    b"\0\0\0\0",
+    b"\xFF\xFF\xFF\xFF",
+    b"\xFF\xFE",
+    b"\x0C",
+    b"99999999999999999999",
+];
+
+/// SplitMix64: the same damage every time.
+pub struct Chance(pub u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+
+    fn block(&mut self, length: usize) -> std::ops::Range<usize> {
+        let from = self.below(length);
+        let most = if self.below(4) == 0 { length } else { 64 };
+        from..length.min(from + self.below(most))
+    }
+}
+
+fn harm(bytes: &mut Vec<u8>, chance: &mut Chance) {
+    if bytes.is_empty() {
+        return;
+    }
+    let at = chance.below(bytes.len());
+    let block = chance.block(bytes.len());
+    match chance.below(9) {
+        0 => bytes[at] ^= 1 << chance.below(8),
+        1 => bytes[at] = chance.next() as u8,
+        2 => drop(bytes.drain(block)),
+        3 => bytes.truncate(at),
+        4 => bytes[block].fill(0),
+        5 => {
+            let again = bytes[block.clone()].to_vec();
+            bytes.splice(at..at, again);
+        }
+        // Deep or long where one was expected.
+        6 => {
+            let short = block.start..block.end.min(block.start + 24);
+            let many = bytes[short].repeat(chance.below(2_000));
+            bytes.splice(at..at, many);
+        }
+        _ => {
+            let spice = SPICES[chance.below(SPICES.len())];
+            bytes.splice(at..at, spice.to_vec());
+        }
+    }
+}
+
+/// A damaged file made of a whole one.
+pub fn damaged(whole: &[u8], chance: &mut Chance) -> Vec<u8> {
+    let rounds = 1 + chance.below(4);
+    let mut bytes = whole.to_vec();
+    let inside = chance.below(4) != 0;
+    if inside && let Some(mut entries) = pack::open(whole).filter(|entries| !entries.is_empty()) {
+        for _ in 0..rounds {
+            let entry = chance.below(entries.len());
+            harm(&mut entries[entry].1, chance);
+        }
+        if chance.below(8) == 0 {
+            let gone = chance.below(entries.len());
+            entries.remove(gone);
+        }
+        return pack::pack(&entries);
+    }
+    (0..rounds).for_each(|_| harm(&mut bytes, chance));
+    bytes
+}
+
+/// A name and its bytes.
+pub type File = (String, Vec<u8>);
+
+/// Whole files by kind, small ones.
+pub fn whole() -> Vec<(String, Vec<File>)> {
+    let mut kinds: Vec<(String, Vec<File>)> = Vec::new();
+    for sample in samples() {
+        let (folder, bytes) = (sample.folder().to_owned(), sample.bytes());
+        if bytes.len() > LONGEST {
+            continue;
+        }
+        let file = (sample.name().to_owned(), bytes);
+        match kinds.iter_mut().find(|(kind, _)| *kind == folder) {
+            Some((_, files)) => files.push(file),
+            None => kinds.push((folder, vec![file])),
+        }
+    }
+    kinds
+}
+
+pub fn rounds() -> usize {
+    let told = std::env::var("DAMAGED").ok();
+    told.and_then(|text| text.parse().ok()).unwrap_or(FEW)
+}
+
+fn read(name: &str, bytes: &[u8]) {
+    let mut pages = Vec::new();
+    let input = Input {
+        bytes,
+        name,
+        encoding: None,
+        limits: &LIMITS,
+    };
+    let report = extract::extract(&input, &mut |page| {
+        pages.push(page);
+        true
+    });
+    let text: usize = pages.iter().map(|page| page.text.len()).sum();
+    assert!(text <= LIMITS.text, "{text} bytes of text");
+    assert!(pages.len() <= LIMITS.pages, "{} pages", pages.len());
+    assert!(pages.is_sorted_by_key(|page| page.number));
+    if let Ok(report) = report {
+        assert_eq!(report.pages as usize, pages.len());
+    }
+}
+
+#[test]
+fn damage_costs_no_more_than_the_document() {
+    let mut faults = Vec::new();
+    for (kind, files) in whole() {
+        let mut chance = Chance(kind.bytes().map(u64::from).sum());
+        for round in 0..rounds() {
+            let (name, whole) = &files[round % files.len()];
+            let bytes = damaged(whole, &mut chance);
+            if catch_unwind(AssertUnwindSafe(|| read(name, &bytes))).is_err() {
+                keep(&kind, round, name, &bytes);
+                faults.push(format!("{kind} {round}, made of {name}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());
+}
+
+/// For whoever looks into it.
+pub fn keep(kind: &str, round: usize, name: &str, bytes: &[u8]) {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("damaged");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{kind}-{round}-{name}")), bytes).unwrap();
+}

@@ -1,0 +1,104 @@
+//! ZIP archives opened and packed again, so that damage can be done to what is inside: a flipped bit in
+//! compressed bytes only ever tests the inflater.
+
+use std::io::{Read, Write};
+
+use flate2::Crc;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+
+/// A name and what is under it.
+pub type Entry = (String, Vec<u8>);
+
+fn number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
+    let field = bytes.get(at..at + width)?;
+    Some(
+        field
+            .iter()
+            .rev()
+            .fold(0, |sum, &byte| sum << 8 | usize::from(byte)),
+    )
+}
+
+/// What the central directory lists. Nothing for an archive that is none.
+pub fn open(bytes: &[u8]) -> Option<Vec<Entry>> {
+    let end = bytes
+        .windows(4)
+        .rposition(|window| window == b"PK\x05\x06")?;
+    let (count, mut at) = (number(bytes, end + 10, 2)?, number(bytes, end + 16, 4)?);
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        let method = number(bytes, at + 10, 2)?;
+        let (packed, long) = (number(bytes, at + 20, 4)?, number(bytes, at + 28, 2)?);
+        let name = String::from_utf8_lossy(bytes.get(at + 46..at + 46 + long)?).into_owned();
+        let local = number(bytes, at + 42, 4)?;
+        let start = local + 30 + number(bytes, local + 26, 2)? + number(bytes, local + 28, 2)?;
+        let inside = bytes.get(start..start + packed)?;
+        let mut whole = Vec::new();
+        match method {
+            0 => whole.extend_from_slice(inside),
+            _ => drop(DeflateDecoder::new(inside).read_to_end(&mut whole).ok()?),
+        }
+        entries.push((name, whole));
+        at += 46 + long + number(bytes, at + 30, 2)? + number(bytes, at + 32, 2)?;
+    }
+    Some(entries)
+}
+
+/// An archive of these entries, its sums right. The first is stored as it is, as EPUB and OpenDocument want.
+pub fn pack(entries: &[Entry]) -> Vec<u8> {
+    let (mut out, mut directory) = (Vec::new(), Vec::new());
+    for (index, (name, whole)) in entries.iter().enumerate() {
+        let mut sum = Crc::new();
+        sum.update(whole);
+        let (method, packed) = if index == 0 {
+            (0u16, whole.clone())
+        } else {
+            let mut packer = DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+            packer.write_all(whole).unwrap();
+            (8, packer.finish().unwrap())
+        };
+        let mut shared = vec![20, 0, 0, 0];
+        shared.extend(method.to_le_bytes());
+        shared.extend([0; 4]);
+        shared.extend(sum.sum().to_le_bytes());
+        shared.extend((packed.len() as u32).to_le_bytes());
+        shared.extend((whole.len() as u32).to_le_bytes());
+        shared.extend((name.len() as u16).to_le_bytes());
+        shared.extend([0; 2]);
+        directory.extend(b"PK\x01\x02\x14\0");
+        directory.extend(&shared);
+        directory.extend([0; 10]);
+        directory.extend((out.len() as u32).to_le_bytes());
+        directory.extend(name.bytes());
+        out.extend(b"PK\x03\x04");
+        out.extend(&shared);
+        out.extend(name.bytes());
+        out.extend(packed);
+    }
+    let (start, count) = (out.len() as u32, entries.len() as u16);
+    out.extend(&directory);
+    out.extend(b"PK\x05\x06\0\0\0\0");
+    out.extend(count.to_le_bytes());
+    out.extend(count.to_le_bytes());
+    out.extend((directory.len() as u32).to_le_bytes());
+    out.extend(start.to_le_bytes());
+    out.extend([0, 0]);
+    out
+}
+
+#[test]
+fn what_is_packed_is_found_again() {
+    let entries = vec![
+        ("mimetype".to_owned(), b"application/epub+zip".to_vec()),
+        ("a/b.xml".to_owned(), b"<a>".repeat(500)),
+    ];
+    assert_eq!(open(&pack(&entries)), Some(entries));
+    for sample in crate::manifest::samples() {
+        let bytes = sample.bytes();
+        if bytes.starts_with(b"PK\x03\x04") && sample.name() != "rbook-example.epub" {
+            let entries = open(&bytes).unwrap_or_else(|| panic!("{}", sample.path));
+            assert_eq!(open(&pack(&entries)), Some(entries), "{}", sample.path);
+        }
+    }
+}
