@@ -37,7 +37,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("hyper", &["http"]), ("hyper_util", &["http"]), ("http_body_util", &["http"]),
     ("multer", &["http"]), ("rust_embed", &["http"]),
     ("ring", &["crypto"]),
-    ("lol_html", &["extract"]), ("csv", &["extract"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
+    ("lol_html", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("lexopt", &["cli"]), ("libc", &["memory"]), ("toml", &["build"]),
     ("tokio", &["store", "llm", "engine", "app", "http", "cli"]),
 ];

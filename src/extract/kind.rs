@@ -79,6 +79,12 @@ pub const KINDS: &[Kind] = &[
         help: "source code and settings as they stand",
     },
     Kind {
+        name: "docx",
+        content_type: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        extensions: &["docx", "docm", "dotx"],
+        help: "Word: headings, numbered lists, tables, footnotes and comments; without headers, footers and what is deleted or hidden",
+    },
+    Kind {
         name: super::PICTURE,
         content_type: "image/*",
         extensions: &["png", "jpg", "jpeg", "gif", "webp"],

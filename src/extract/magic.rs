@@ -31,12 +31,6 @@ const MARKS: &[Mark] = &[
     sure(0, b"%PDF-", "PDF"),
     sure(0, b"{\\rtf", "RTF"),
     sure(0, b"%!PS-Adobe", "PostScript"),
-    sure(0, b"PK\x05\x06", "ZIP archive"),
-    sure(
-        0,
-        b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1",
-        "old Microsoft Office document",
-    ),
     sure(0, b"\x89PNG\r\n\x1A\n", "PNG image"),
     sure(0, b"\xFF\xD8\xFF", "JPEG image"),
     sure(0, b"GIF87a", "GIF image"),
@@ -75,8 +69,8 @@ const MARKS: &[Mark] = &[
 
 /// What the file is, when its first bytes say that it is no text.
 pub fn name_of(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(b"PK\x03\x04") {
-        return Some(zip_kind(bytes));
+    if bytes.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
+        return Some(compound(bytes));
     }
     // A PDF may carry some bytes of rubbish before its mark, and readers accept that.
     let head = &bytes[..bytes.len().min(1_024)];
@@ -95,25 +89,40 @@ pub fn name_of(bytes: &[u8]) -> Option<&'static str> {
         .map(|mark| mark.name)
 }
 
-/// Office files are ZIP archives whose members' names tell them apart; the names stand uncompressed.
-fn zip_kind(bytes: &[u8]) -> &'static str {
-    let head = &bytes[..bytes.len().min(8_192)];
-    let tail = &bytes[bytes.len().saturating_sub(8_192)..];
-    let holds = |needle: &[u8]| {
-        [head, tail]
-            .iter()
-            .any(|part| part.windows(needle.len()).any(|w| w == needle))
+/// What an Office file with a password is called here: Office puts the whole file into a box that only the
+/// password opens.
+pub const ENCRYPTED: &str = "encrypted Office document";
+
+/// The streams of a compound file, in UTF-16, and whose they are.
+const STREAMS: &[(&str, &str)] = &[
+    ("EncryptedPackage", ENCRYPTED),
+    ("WordDocument", "Word 97 document (DOC)"),
+    ("PowerPoint Document", "PowerPoint 97 presentation (PPT)"),
+    ("Workbook", "Excel 97 workbook (XLS)"),
+    ("__substg1.0_", "Outlook message (MSG)"),
+];
+
+/// The old Office files are one kind of container; what is in it tells them apart.
+fn compound(bytes: &[u8]) -> &'static str {
+    let holds = |name: &str| {
+        let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        bytes.windows(wide.len()).any(|window| window == wide)
     };
-    [
-        (&b"word/"[..], "Word document (DOCX)"),
-        (b"xl/", "Excel workbook (XLSX)"),
-        (b"ppt/", "PowerPoint presentation (PPTX)"),
-        (b"application/epub+zip", "EPUB book"),
-        (b"opendocument", "OpenDocument file"),
-    ]
-    .into_iter()
-    .find(|(needle, _)| holds(needle))
-    .map_or("ZIP archive", |(_, name)| name)
+    STREAMS
+        .iter()
+        .find(|(name, _)| holds(name))
+        .map_or("old Microsoft Office document", |(_, kind)| kind)
+}
+
+/// What a person can save such a file as, so that it can be read.
+pub fn instead(kind: &str) -> Option<&'static str> {
+    match kind {
+        "Word 97 document (DOC)" => Some(".docx"),
+        "PowerPoint 97 presentation (PPT)" => Some(".pptx"),
+        "Excel 97 workbook (XLS)" | "Excel binary workbook (XLSB)" => Some(".xlsx"),
+        "Outlook message (MSG)" => Some(".eml"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -125,15 +134,15 @@ mod tests {
         for (bytes, expected) in [
             (&b"%PDF-1.7\n"[..], Some("PDF")),
             (b"\n\n%PDF-1.4", Some("PDF")),
+            (b"PK\x03\x04\x14\0a.txt", None),
             (
-                b"PK\x03\x04....[Content_Types].xml....word/document.xml",
-                Some("Word document (DOCX)"),
+                b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1..W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t\0",
+                Some("Word 97 document (DOC)"),
             ),
             (
-                b"PK\x03\x04\x14\0mimetypeapplication/epub+zip",
-                Some("EPUB book"),
+                b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1 nothing known",
+                Some("old Microsoft Office document"),
             ),
-            (b"PK\x03\x04\x14\0a.txt", Some("ZIP archive")),
             (b"\x89PNG\r\n\x1A\n\0\0", Some("PNG image")),
             (b"\x7FELF\x02\x01", Some("executable")),
             (b"MZ\x90\0\x03", Some("executable")),

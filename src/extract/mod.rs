@@ -8,11 +8,13 @@ mod json;
 mod kind;
 mod magic;
 mod markup;
+mod office;
 mod output;
 mod picture;
 #[cfg(test)]
 mod samples;
 mod table;
+mod zip;
 
 use crate::domain::chunk::Page;
 use crate::domain::document::Gap;
@@ -96,6 +98,10 @@ pub enum Unreadable {
     NoText,
     /// It begins as a picture and is none.
     Damaged,
+    /// Needs a password.
+    Locked,
+    /// No words, only pictures that cannot be shown one by one.
+    PicturesOnly,
     /// A picture that no model takes.
     PictureTooLarge,
 }
@@ -107,13 +113,23 @@ impl Unreadable {
             Self::Empty => "the file is empty".to_owned(),
             Self::TooLarge => "the file is too large to read".to_owned(),
             Self::Unsupported(name) => {
-                format!("this is a file of the kind {name}, which is not a supported type yet")
+                let hint = match magic::instead(name) {
+                    Some(kind) => format!("; save it as {kind} and upload that"),
+                    None => String::new(),
+                };
+                format!(
+                    "this is a file of the kind {name}, which is not a supported type yet{hint}"
+                )
             }
             Self::Binary => {
                 "this is not text in any known encoding, so not a supported type".to_owned()
             }
             Self::NoText => "there is no text in the file".to_owned(),
             Self::Damaged => "the picture is damaged: its header cannot be read".to_owned(),
+            Self::Locked => {
+                "the file is encrypted: remove its password and upload it again".to_owned()
+            }
+            Self::PicturesOnly => "there is no text in the file, only pictures".to_owned(),
             Self::PictureTooLarge => format!(
                 "a picture may have {} MB and {MOST_PIXELS} pixels a side, which is what models take; make it smaller",
                 MOST_PICTURE >> 20
@@ -131,6 +147,7 @@ pub fn recognise(head: &[u8]) -> Result<(), Unreadable> {
         return Ok(());
     }
     match magic::name_of(head) {
+        Some(magic::ENCRYPTED) => Err(Unreadable::Locked),
         Some(name) => Err(Unreadable::Unsupported(name)),
         None => Ok(()),
     }
@@ -152,7 +169,7 @@ pub fn extract(
         return show(input.bytes);
     }
     let mut out = Output::new(input.limits, sink);
-    let (kind, encoding) = read_text(input, &mut out)?;
+    let (kind, encoding) = read(input, &mut out)?;
     if out.words == 0 && !out.gaps.iter().any(|gap| gap.picture) {
         return Err(Unreadable::NoText);
     }
@@ -165,6 +182,17 @@ pub fn extract(
         notes: out.notes,
         gaps: out.gaps,
     })
+}
+
+/// The dispatch: each kind of file to its reader. Texts have an encoding, others none.
+fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(&'static Kind, String), Unreadable> {
+    if zip::is_zip(input.bytes) {
+        let container = zip::Zip::open(input.bytes);
+        let package = office::kind(&container)?;
+        let kind = office::read(&container, &package, out)?;
+        return Ok((kind::named(kind), String::new()));
+    }
+    read_text(input, out)
 }
 
 /// Bytes of a picture, and pixels of its longer side, that every vendor takes.

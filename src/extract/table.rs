@@ -138,6 +138,89 @@ fn write_row(out: &mut String, row: &StringRecord, header: Option<&StringRecord>
     out.push('\n');
 }
 
+/// A table whose rows come one by one from a reader, as lines that name their columns where its first row
+/// does. Whether it does is decided when the second row is there.
+#[derive(Debug, Default)]
+pub struct Grid {
+    header: Option<StringRecord>,
+    first: Option<StringRecord>,
+    begun: bool,
+    /// Rows of a sheet are mostly records; a table in a text is as often a form or a layout.
+    records: bool,
+}
+
+impl Grid {
+    /// A table of a text, or with `records` one of a sheet.
+    pub fn new(records: bool) -> Self {
+        Self {
+            records,
+            ..Self::default()
+        }
+    }
+
+    /// The next row. `named`: the file itself says that this row names the columns.
+    pub fn row(&mut self, cells: &[String], named: bool, out: &mut String) {
+        let filled = cells.len() - cells.iter().rev().take_while(|cell| blank(cell)).count();
+        let row = StringRecord::from_iter(&cells[..filled]);
+        if let Some(first) = self.first.take() {
+            if !named && self.names(&first, &row) {
+                self.head(first, out);
+            } else {
+                write_row(out, &first, None);
+            }
+        } else if !self.begun && !row.is_empty() {
+            if named && row.len() > 1 {
+                self.head(row, out);
+                return;
+            }
+            // A lone cell above a table is its title.
+            self.begun = row.len() > 1;
+            if self.begun {
+                self.first = Some(row);
+                return;
+            }
+        }
+        if filled > 0 {
+            write_row(out, &row, self.header.as_ref());
+        }
+    }
+
+    /// The table is over, or what is written so far is wanted.
+    pub fn end(&mut self, out: &mut String) {
+        if let Some(first) = self.first.take() {
+            write_row(out, &first, None);
+        }
+    }
+
+    fn head(&mut self, row: StringRecord, out: &mut String) {
+        out.push_str("Columns: ");
+        join(
+            out,
+            row.iter()
+                .map(|cell| cell.split_whitespace().collect::<Vec<_>>().join(" ")),
+        );
+        out.push('\n');
+        (self.header, self.begun) = (Some(row), true);
+    }
+
+    /// Wordy cells above a number name their columns. Where all is words, only a sheet's row of three or
+    /// more does: a pair of words is as often a form's first line.
+    fn names(&self, first: &StringRecord, second: &StringRecord) -> bool {
+        let number = |cell: &str| cell.chars().any(|c| c.is_ascii_digit());
+        let counts = second
+            .iter()
+            .enumerate()
+            .any(|(column, cell)| number(cell) && first.get(column).is_some_and(|c| !number(c)));
+        is_header(first)
+            && second.len() <= first.len()
+            && (counts || (self.records && first.len() > 2))
+    }
+}
+
+fn blank(cell: &str) -> bool {
+    cell.trim().is_empty()
+}
+
 fn join(out: &mut String, cells: impl Iterator<Item = impl AsRef<str>>) {
     for (index, cell) in cells.enumerate() {
         if index > 0 {

@@ -234,7 +234,11 @@ fn what_cannot_be_taken_is_refused_and_leaves_nothing() {
     let house = House::new();
     for (name, bytes, words) in [
         ("a.txt", &b"%PDF-1.7\n1 0 obj"[..], "pdf"),
-        ("a.txt", b"PK\x03\x04\x14\0word/document.xml", "docx"),
+        (
+            "a.txt",
+            b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1\0\0W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t\0",
+            "docx",
+        ),
         ("a.csv", b"\x7fELF\x02\x01\x01\0\0", "executable"),
         ("a.md", b"MM\0*\0\0\0\x08\0\0\0", "tiff"),
         (

@@ -1,0 +1,366 @@
+//! Puts the paragraphs, lists, tables and notes of an office file together into pages. Knows nothing of
+//! markup; whoever walks it says what a paragraph is.
+
+use crate::extract::output::{Full, Output};
+use crate::extract::table::Grid;
+
+/// A text that knows no pages is handed on in pieces of this size.
+const MOST_HELD: usize = 128 << 10;
+/// What stands between two page breaks is one page up to here; beyond, the breaks are too rare to be pages.
+const LONGEST_PAGE: usize = 12 << 10;
+/// Tables in tables deeper than this are read as the text of their cell.
+const DEEPEST_TABLE: usize = 8;
+/// A cell that spans rows says so in each of them, if it is short.
+const SHORT: usize = 80;
+const WIDEST: usize = 4_096;
+const LONGEST_CELL: usize = 256 << 10;
+
+/// What a paragraph is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Role {
+    /// Text.
+    #[default]
+    Plain,
+    /// A heading of a level from 1.
+    Heading(usize),
+    /// An item of a list: how deep it is, and its mark.
+    Item(usize, String),
+}
+
+/// A cell of a table.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cell {
+    /// Columns beyond its own that it covers.
+    pub spans: usize,
+    /// Whether it goes on from the row above.
+    pub continues: bool,
+}
+
+#[derive(Default)]
+struct Table {
+    grid: Grid,
+    row: Vec<String>,
+    above: Vec<String>,
+    names: bool,
+}
+
+/// The text so far.
+pub struct Body<'o, 's> {
+    out: &'o mut Output<'s>,
+    /// The title of the page that is being written.
+    pub title: String,
+    heading: String,
+    text: String,
+    notes: Vec<String>,
+    tables: Vec<Table>,
+    after_item: bool,
+    breaking: bool,
+    paged: bool,
+    too_deep: usize,
+    /// Whether breaks end pages. Slides and sheets end theirs themselves.
+    flows: bool,
+}
+
+impl<'o, 's> Body<'o, 's> {
+    /// With `flows` a text that may have page breaks; else pages come by `end_page` alone.
+    pub fn new(out: &'o mut Output<'s>, flows: bool) -> Self {
+        Self {
+            out,
+            title: String::new(),
+            heading: String::new(),
+            text: String::new(),
+            notes: Vec::new(),
+            tables: Vec::new(),
+            after_item: false,
+            breaking: false,
+            paged: false,
+            too_deep: 0,
+            flows,
+        }
+    }
+
+    /// Whether nothing has been written since the last page.
+    pub fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
+    /// A paragraph. In a table it becomes a line of the open cell.
+    pub fn paragraph(&mut self, text: &str, role: &Role) -> Result<(), Full> {
+        let text = text.trim();
+        if let Some(table) = self.tables.last_mut() {
+            if !text.is_empty()
+                && let Some(cell) = table.row.last_mut()
+                && cell.len() < LONGEST_CELL
+            {
+                if !cell.is_empty() {
+                    cell.push('\n');
+                }
+                if let Role::Item(_, mark) = role {
+                    cell.push_str(mark);
+                    cell.push(' ');
+                }
+                cell.push_str(text);
+            }
+            return Ok(());
+        }
+        self.block(text, role);
+        self.after_block()
+    }
+
+    fn block(&mut self, text: &str, role: &Role) {
+        if text.is_empty() {
+            return;
+        }
+        let item = matches!(role, Role::Item(..));
+        self.separate(if item && self.after_item { 1 } else { 2 });
+        self.after_item = item;
+        match role {
+            Role::Plain => self.text.push_str(text),
+            Role::Heading(level) => {
+                // A heading is one line, or its rest would be read as text.
+                let line = one_line(text);
+                self.text.push_str(&"#".repeat((*level).clamp(1, 6)));
+                self.text.push(' ');
+                self.text.push_str(&line);
+                self.heading = line.chars().take(200).collect();
+            }
+            Role::Item(level, mark) => {
+                self.text.push_str(&"  ".repeat((*level).min(12)));
+                self.text.push_str(mark);
+                self.text.push(' ');
+                self.text.push_str(text);
+            }
+        }
+    }
+
+    fn separate(&mut self, lines: usize) {
+        if !self.text.is_empty() {
+            let have = self.text.len() - self.text.trim_end_matches('\n').len();
+            self.text
+                .extend(std::iter::repeat_n('\n', lines.saturating_sub(have)));
+        }
+    }
+
+    /// A footnote or a comment: it stands behind the paragraph or the table it belongs to.
+    pub fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    fn after_block(&mut self) -> Result<(), Full> {
+        if !self.tables.is_empty() {
+            return Ok(());
+        }
+        for note in std::mem::take(&mut self.notes) {
+            self.separate(1);
+            self.text.push_str(&note);
+            self.after_item = false;
+        }
+        if self.flows && self.text.len() > MOST_HELD {
+            self.hand_on()?;
+        }
+        Ok(())
+    }
+
+    /// A table begins; in a cell it is one more part of that cell.
+    pub fn open_table(&mut self, records: bool) {
+        if self.tables.is_empty() {
+            self.separate(2);
+        }
+        if self.tables.len() < DEEPEST_TABLE {
+            self.tables.push(Table {
+                grid: Grid::new(records),
+                ..Table::default()
+            });
+        } else {
+            self.too_deep += 1;
+        }
+    }
+
+    /// The table that rows and cells belong to.
+    fn table(&mut self) -> Option<&mut Table> {
+        self.tables.last_mut().filter(|_| self.too_deep == 0)
+    }
+
+    /// A row begins; `names`: the file says that it names the columns.
+    pub fn open_row(&mut self, names: bool) {
+        if let Some(table) = self.table() {
+            table.row.clear();
+            table.names = names;
+        }
+    }
+
+    /// The file says only within the row that it names the columns.
+    pub fn names_columns(&mut self) {
+        if let Some(table) = self.table() {
+            table.names = true;
+        }
+    }
+
+    /// A cell begins.
+    pub fn open_cell(&mut self) {
+        if let Some(table) = self.table()
+            && table.row.len() < WIDEST
+        {
+            table.row.push(String::new());
+        }
+    }
+
+    /// The open cell is over.
+    pub fn close_cell(&mut self, cell: Cell) {
+        let Some(table) = self.table() else {
+            return;
+        };
+        let column = table.row.len().saturating_sub(1);
+        if cell.continues
+            && let Some(last) = table.row.last_mut()
+            && last.is_empty()
+            && let Some(above) = table.above.get(column)
+            && above.len() <= SHORT
+        {
+            *last = above.clone();
+        }
+        let width = (table.row.len() + cell.spans.min(WIDEST)).min(WIDEST);
+        if width > table.row.len() {
+            table.row.resize(width, String::new());
+        }
+    }
+
+    /// The row is over.
+    pub fn close_row(&mut self) -> Result<(), Full> {
+        let nested = self.tables.len() > 1;
+        let Some(table) = self.table() else {
+            return Ok(());
+        };
+        let mut cells = std::mem::take(&mut table.row);
+        table.above.clone_from(&cells);
+        if let [only] = &mut cells[..] {
+            // A table of one column is a frame around a text: its paragraphs stay what they are.
+            let text = std::mem::take(only);
+            if nested {
+                self.append_to_outer_cell(&text);
+            } else if !text.is_empty() {
+                self.separate(1);
+                self.text.push_str(&text);
+                self.text.push('\n');
+            }
+        } else {
+            for cell in &mut cells {
+                *cell = one_line(cell);
+            }
+            let mut line = String::new();
+            table.grid.row(&cells, table.names, &mut line);
+            if nested {
+                self.append_to_outer_cell(line.trim_end());
+            } else {
+                self.text.push_str(&line);
+            }
+        }
+        if !nested && self.flows && self.text.len() > MOST_HELD {
+            self.hand_on()?;
+        }
+        Ok(())
+    }
+
+    fn append_to_outer_cell(&mut self, text: &str) {
+        let outer = self.tables.len().checked_sub(2);
+        if let Some(cell) = outer.and_then(|at| self.tables[at].row.last_mut())
+            && cell.len() < LONGEST_CELL
+            && !text.is_empty()
+        {
+            if !cell.is_empty() {
+                cell.push('\n');
+            }
+            cell.push_str(text);
+        }
+    }
+
+    /// The table is over.
+    pub fn close_table(&mut self) -> Result<(), Full> {
+        if self.too_deep > 0 {
+            self.too_deep -= 1;
+            return Ok(());
+        }
+        let mut rest = String::new();
+        if let Some(table) = self.table() {
+            table.grid.end(&mut rest);
+        }
+        if self.tables.len() > 1 {
+            self.append_to_outer_cell(rest.trim_end());
+        } else {
+            self.text.push_str(&rest);
+        }
+        self.tables.pop();
+        self.after_item = false;
+        if self.tables.is_empty() {
+            self.separate(2);
+            self.after_block()?;
+            if std::mem::take(&mut self.breaking) {
+                self.break_page(true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A page ends here. One that the last layout put here (`laid_out`) is no second break where the author's
+    /// own stands already.
+    pub fn break_page(&mut self, laid_out: bool) -> Result<(), Full> {
+        if !self.tables.is_empty() {
+            // A row is not torn apart.
+            self.breaking = true;
+            return Ok(());
+        }
+        if laid_out && self.is_blank() {
+            return Ok(());
+        }
+        self.after_block()?;
+        self.paged = true;
+        if self.text.len() > LONGEST_PAGE {
+            self.hand_on()
+        } else {
+            self.end_page(self.out.next())
+        }
+    }
+
+    /// The page with this number is over.
+    pub fn end_page(&mut self, number: u32) -> Result<(), Full> {
+        self.after_block()?;
+        let text = std::mem::take(&mut self.text);
+        self.after_item = false;
+        let given = self.out.page(number, &self.title, &text);
+        self.next_title();
+        given
+    }
+
+    fn hand_on(&mut self) -> Result<(), Full> {
+        let text = std::mem::take(&mut self.text);
+        self.after_item = false;
+        let given = self.out.flow(&self.title, &text);
+        self.next_title();
+        given
+    }
+
+    /// A page without a title of its own is known by the heading that it goes on from.
+    fn next_title(&mut self) {
+        if self.flows {
+            self.title.clone_from(&self.heading);
+        }
+    }
+
+    /// The text is over.
+    pub fn finish(&mut self) -> Result<(), Full> {
+        while !self.tables.is_empty() {
+            self.close_row()?;
+            self.close_table()?;
+        }
+        self.after_block()?;
+        if self.paged {
+            return self.break_page(true);
+        }
+        self.hand_on()
+    }
+}
+
+/// Text on one line.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

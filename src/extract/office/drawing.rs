@@ -1,0 +1,121 @@
+//! The words in charts and diagrams, which are parts of their own.
+
+use super::body::one_line;
+use super::package::Relation;
+use super::xml::{Piece, Tag, Xml};
+use crate::extract::zip::Zip;
+
+const MOST_WORDS: usize = 64 << 10;
+
+/// The text of the chart or the diagram that a tag refers to.
+pub fn referred(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<String> {
+    let is_chart = tag.name() == "chart";
+    let id = if is_chart {
+        tag.prefixed("id")
+    } else {
+        tag.prefixed("dm")
+    };
+    let link = id.and_then(|id| links.iter().find(|link| link.id == id));
+    let Some(xml) = link.and_then(|link| Xml::part(zip, &link.target)) else {
+        return Vec::new();
+    };
+    if is_chart { chart(xml) } else { diagram(xml) }
+}
+
+/// A chart's title, and each series with its categories and values.
+fn chart(mut xml: Xml<'_>) -> Vec<String> {
+    let (mut lines, mut title) = (Vec::new(), String::new());
+    let mut series: Option<Series> = None;
+    let mut part = "";
+    let mut total = 0;
+    while let Some(piece) = xml.next() {
+        match piece {
+            Piece::Open(tag) => match tag.name() {
+                "ser" => series = Some(Series::default()),
+                "tx" => part = "name",
+                "cat" | "xVal" => part = "category",
+                "val" | "yVal" | "bubbleSize" => part = "value",
+                "t" if series.is_none() => {
+                    title.push_str(&xml.inside());
+                    title.push(' ');
+                }
+                "v" => {
+                    let text = xml.inside();
+                    total += text.len();
+                    if let Some(series) = series.as_mut().filter(|_| total < MOST_WORDS) {
+                        series.take(part, text);
+                    }
+                }
+                _ => {}
+            },
+            Piece::Close(name) if name == "ser" => {
+                lines.extend(series.take().and_then(|series| series.line()));
+            }
+            _ => {}
+        }
+    }
+    let title = one_line(&title);
+    if lines.is_empty() && title.is_empty() {
+        return lines;
+    }
+    lines.insert(0, format!("[chart] {title}").trim_end().to_owned());
+    lines
+}
+
+#[derive(Default)]
+struct Series {
+    name: String,
+    categories: Vec<String>,
+    values: Vec<String>,
+}
+
+impl Series {
+    fn take(&mut self, part: &str, text: String) {
+        match part {
+            "name" => self.name = one_line(&text),
+            "category" => self.categories.push(one_line(&text)),
+            _ => self.values.push(one_line(&text)),
+        }
+    }
+
+    /// `Sales | Q1: 4.3 | Q2: 2.5`
+    fn line(self) -> Option<String> {
+        // Without a name, or with categories that are not one to each value, the values stand alone.
+        let paired = self.categories.len() == self.values.len();
+        let values = self.values.iter().enumerate().map(|(at, value)| {
+            if paired {
+                format!("{}: {value}", self.categories[at])
+            } else {
+                value.clone()
+            }
+        });
+        let named = Some(self.name.clone()).filter(|name| !name.is_empty());
+        let cells: Vec<String> = named.into_iter().chain(values).collect();
+        (!cells.is_empty()).then(|| cells.join(" | "))
+    }
+}
+
+/// The points of a diagram, a line each.
+fn diagram(mut xml: Xml<'_>) -> Vec<String> {
+    let (mut lines, mut line, mut total) = (Vec::new(), String::new(), 0);
+    while let Some(piece) = xml.next() {
+        match piece {
+            Piece::Open(tag) if tag.name() == "t" => {
+                // `dgm:t` holds a whole text body, `a:t` within it the words.
+                continue;
+            }
+            Piece::Text(text) if total < MOST_WORDS => {
+                total += text.len();
+                line.push_str(&text);
+            }
+            Piece::Close(name) if name == "p" || name == "pt" => {
+                let words = one_line(&std::mem::take(&mut line));
+                if !words.is_empty() {
+                    lines.push(format!("- {words}"));
+                }
+            }
+            _ => {}
+        }
+    }
+    lines
+}

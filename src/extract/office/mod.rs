@@ -1,0 +1,47 @@
+//! Office files and books: what is in a container of XML parts, as pages of text.
+
+mod body;
+mod docx;
+mod drawing;
+mod package;
+mod styles;
+#[cfg(test)]
+mod tests;
+mod xml;
+
+use super::Unreadable;
+use super::output::Output;
+use super::zip::Zip;
+
+pub use package::{Package, kind};
+
+/// How many pictures a file holds whose inside is not read.
+struct Pictures(usize);
+
+/// Reads an opened container of a kind that `kind` told. The answer is a name of `KINDS`.
+pub(super) fn read(
+    zip: &Zip<'_>,
+    package: &Package,
+    out: &mut Output<'_>,
+) -> Result<&'static str, Unreadable> {
+    if zip.repaired {
+        damaged(out, "its directory is lost; what could be found is read");
+    }
+    let before = out.words;
+    let (kind, pictures) = match package {
+        Package::Word(part) => ("docx", docx::read(zip, part, out)),
+        _ => return Err(Unreadable::Unsupported("office file")),
+    };
+    let empty = out.words == before;
+    match pictures.0 {
+        0 => {}
+        _ if empty => return Err(Unreadable::PicturesOnly),
+        count => out.note(format!("pictures whose inside is not read: {count}")),
+    }
+    Ok(kind)
+}
+
+/// Says that the file is not whole.
+fn damaged(out: &mut Output<'_>, what: &str) {
+    out.note(format!("the file is damaged: {what}"));
+}

@@ -1,0 +1,193 @@
+//! What kind of office file a container is, and how its parts refer to each other.
+
+use super::xml::{Piece, Xml};
+use crate::extract::Unreadable;
+use crate::extract::zip::Zip;
+
+const MOST_RELATIONS: usize = 50_000;
+
+/// What a container holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Package {
+    /// A Word document, by its main part.
+    Word(String),
+    /// An Excel workbook.
+    Sheets(String),
+    /// A PowerPoint presentation.
+    Slides(String),
+    /// An OpenDocument text, sheet or presentation.
+    Open,
+    /// An EPUB book.
+    Book,
+    /// Just files.
+    Archive,
+}
+
+/// Decides by the parts that every such file must have.
+pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
+    if zip.find("META-INF/container.xml").is_some() {
+        return Ok(Package::Book);
+    }
+    let mimetype = zip.find("mimetype").map(|entry| zip.read(entry, 200).0);
+    if let Some(name) = &mimetype {
+        if name.starts_with(b"application/vnd.oasis.opendocument") {
+            return if is_locked(zip) {
+                Err(Unreadable::Locked)
+            } else {
+                Ok(Package::Open)
+            };
+        }
+        if name.starts_with(b"application/epub+zip") {
+            return Ok(Package::Book);
+        }
+    }
+    let main = relations(zip, "")
+        .into_iter()
+        .find(|r| r.kind == "officeDocument");
+    let main = main
+        .map(|relation| relation.target)
+        .filter(|part| zip.find(part).is_some());
+    let usual = |part: &str| zip.find(part).map(|entry| entry.name.clone());
+    let types = content_types(zip);
+    let known = |words: &[&str]| {
+        let part = main.clone()?;
+        let of = types
+            .iter()
+            .find(|(name, _)| name.trim_start_matches('/') == part);
+        of.filter(|(_, kind)| words.iter().any(|word| kind.contains(word)))?;
+        Some(part)
+    };
+    if let Some(part) =
+        known(&["wordprocessingml", "ms-word"]).or_else(|| usual("word/document.xml"))
+    {
+        return Ok(Package::Word(part));
+    }
+    if zip.find("xl/workbook.bin").is_some() {
+        return Err(Unreadable::Unsupported("Excel binary workbook (XLSB)"));
+    }
+    if let Some(part) = known(&["spreadsheetml", "ms-excel"]).or_else(|| usual("xl/workbook.xml")) {
+        return Ok(Package::Sheets(part));
+    }
+    let slides = known(&["presentationml", "ms-powerpoint"]);
+    if let Some(part) = slides.or_else(|| usual("ppt/presentation.xml")) {
+        return Ok(Package::Slides(part));
+    }
+    // A damaged or unusual OpenDocument file may have lost its first entry.
+    if zip.find("content.xml").is_some() && zip.find("META-INF/manifest.xml").is_some() {
+        return if is_locked(zip) {
+            Err(Unreadable::Locked)
+        } else {
+            Ok(Package::Open)
+        };
+    }
+    Ok(Package::Archive)
+}
+
+fn is_locked(zip: &Zip<'_>) -> bool {
+    let Some(mut xml) = Xml::part(zip, "META-INF/manifest.xml") else {
+        return false;
+    };
+    while let Some(piece) = xml.next() {
+        if matches!(piece, Piece::Open(tag) if tag.name() == "encryption-data") {
+            return true;
+        }
+    }
+    false
+}
+
+fn content_types(zip: &Zip<'_>) -> Vec<(String, String)> {
+    let mut types = Vec::new();
+    let Some(mut xml) = Xml::part(zip, "[Content_Types].xml") else {
+        return types;
+    };
+    while let Some(piece) = xml.next() {
+        if let Piece::Open(tag) = piece
+            && tag.name() == "Override"
+            && types.len() < MOST_RELATIONS
+        {
+            let part = tag.get("PartName").unwrap_or_default();
+            types.push((part, tag.get("ContentType").unwrap_or_default()));
+        }
+    }
+    types
+}
+
+/// What one part says of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relation {
+    /// As the part names it.
+    pub id: String,
+    /// The last word of its type: `slide`, `notesSlide`, `chart`, …
+    pub kind: String,
+    /// The other part's path in the container.
+    pub target: String,
+}
+
+/// The relations of a part, those to the outside left out. The container's own are those of ``.
+pub fn relations(zip: &Zip<'_>, part: &str) -> Vec<Relation> {
+    let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
+    let name = if folder.is_empty() {
+        format!("_rels/{file}.rels")
+    } else {
+        format!("{folder}/_rels/{file}.rels")
+    };
+    let mut found = Vec::new();
+    let Some(mut xml) = Xml::part(zip, &name) else {
+        return found;
+    };
+    while let Some(piece) = xml.next() {
+        let Piece::Open(tag) = piece else { continue };
+        if tag.name() != "Relationship"
+            || tag.get("TargetMode").as_deref() == Some("External")
+            || found.len() >= MOST_RELATIONS
+        {
+            continue;
+        }
+        let kind = tag.get("Type").unwrap_or_default();
+        found.push(Relation {
+            id: tag.get("Id").unwrap_or_default(),
+            kind: kind.rsplit('/').next().unwrap_or_default().to_owned(),
+            target: resolve(folder, &tag.get("Target").unwrap_or_default()),
+        });
+    }
+    found
+}
+
+/// A path relative to a folder of the container. It cannot leave it: there is nothing above its root.
+pub fn resolve(folder: &str, target: &str) -> String {
+    let (base, rest) = match target.strip_prefix('/') {
+        Some(absolute) => ("", absolute),
+        None => (folder, target),
+    };
+    let mut steps: Vec<&str> = Vec::new();
+    for step in base.split('/').chain(rest.split('/')) {
+        match step {
+            "" | "." => {}
+            ".." => _ = steps.pop(),
+            _ => steps.push(step),
+        }
+    }
+    steps.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        for (folder, target, expected) in [
+            (
+                "ppt/slides",
+                "../notesSlides/n1.xml",
+                "ppt/notesSlides/n1.xml",
+            ),
+            ("", "word/document.xml", "word/document.xml"),
+            ("word", "/word/styles.xml", "word/styles.xml"),
+            ("a", "../../../../etc/passwd", "etc/passwd"),
+            ("a/b", "./c//d", "a/b/c/d"),
+        ] {
+            assert_eq!(resolve(folder, target), expected);
+        }
+    }
+}

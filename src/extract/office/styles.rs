@@ -1,0 +1,341 @@
+//! What a Word file's styles and list definitions say of a paragraph: whether it is a heading, how it is
+//! numbered, whether it is hidden. Styles are known by what they define, since their names are translated.
+
+use std::collections::HashMap;
+
+use super::xml::{Piece, Xml};
+
+/// A style takes from the one that it is based on; chains are no longer than this.
+const LONGEST_CHAIN: usize = 12;
+const MOST_STYLES: usize = 20_000;
+const LEVELS: usize = 9;
+
+/// The list and the level that a paragraph is an item of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Numbered {
+    /// The list's id; `0` is none.
+    pub list: String,
+    /// From 0.
+    pub level: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Style {
+    based_on: String,
+    outline: Option<usize>,
+    numbered: Option<Numbered>,
+    hidden: bool,
+}
+
+/// All styles by id.
+#[derive(Debug, Default)]
+pub struct Styles(HashMap<String, Style>);
+
+impl Styles {
+    /// Reads `word/styles.xml`.
+    pub fn read(xml: Option<Xml<'_>>) -> Self {
+        let mut styles = HashMap::new();
+        let Some(mut xml) = xml else {
+            return Self(styles);
+        };
+        while let Some(piece) = xml.next() {
+            if let Piece::Open(tag) = piece
+                && tag.name() == "style"
+                && styles.len() < MOST_STYLES
+            {
+                styles.insert(tag.get("styleId").unwrap_or_default(), style(&mut xml));
+            }
+        }
+        Self(styles)
+    }
+
+    /// The level of a heading, from 1.
+    pub fn heading(&self, id: &str) -> Option<usize> {
+        self.first(id, |style| style.outline)
+    }
+
+    /// The list of a paragraph that has no list of its own.
+    pub fn numbered(&self, id: &str) -> Option<Numbered> {
+        self.first(id, |style| style.numbered.clone())
+    }
+
+    /// Whether its text is hidden.
+    pub fn hidden(&self, id: &str) -> bool {
+        self.first(id, |style| style.hidden.then_some(())).is_some()
+    }
+
+    fn first<T>(&self, id: &str, of: impl Fn(&Style) -> Option<T>) -> Option<T> {
+        let mut id = id;
+        for _ in 0..LONGEST_CHAIN {
+            let style = self.0.get(id)?;
+            if let Some(found) = of(style) {
+                return Some(found);
+            }
+            id = &style.based_on;
+        }
+        None
+    }
+}
+
+fn style(xml: &mut Xml<'_>) -> Style {
+    let outside = xml.depth() - 1;
+    let mut style = Style::default();
+    let mut name = String::new();
+    while xml.depth() > outside {
+        let Some(piece) = xml.next() else { break };
+        let Piece::Open(tag) = piece else { continue };
+        let value = || tag.get("val").unwrap_or_default();
+        match tag.name() {
+            "name" => name = value().to_lowercase(),
+            "basedOn" => style.based_on = value(),
+            "outlineLvl" => {
+                style.outline = value()
+                    .parse()
+                    .ok()
+                    .filter(|&l| l < 9)
+                    .map(|l: usize| l + 1)
+            }
+            "numId" => style.numbered.get_or_insert_default().list = value(),
+            "ilvl" => style.numbered.get_or_insert_default().level = value().parse().unwrap_or(0),
+            "vanish" => style.hidden = tag.is_on(),
+            _ => {}
+        }
+    }
+    if style.outline.is_none() {
+        style.outline = match name.strip_prefix("heading ") {
+            Some(level) => level.parse().ok().filter(|level| (1..=9).contains(level)),
+            None => (name == "title").then_some(1),
+        };
+    }
+    style
+}
+
+#[derive(Debug, Clone, Default)]
+struct Level {
+    start: u32,
+    format: String,
+    text: String,
+}
+
+/// All lists, and how far each has counted.
+#[derive(Debug, Default)]
+pub struct Lists {
+    kinds: HashMap<String, Vec<Level>>,
+    lists: HashMap<String, String>,
+    restarts: HashMap<String, Vec<Option<u32>>>,
+    counts: HashMap<String, [Option<u32>; LEVELS]>,
+}
+
+impl Lists {
+    /// Reads `word/numbering.xml`.
+    pub fn read(xml: Option<Xml<'_>>) -> Self {
+        let mut lists = Self::default();
+        let Some(mut xml) = xml else { return lists };
+        let (mut kind, mut list, mut level) = (String::new(), String::new(), 0usize);
+        let mut in_list = false;
+        while let Some(piece) = xml.next() {
+            let Piece::Open(tag) = piece else { continue };
+            let value = || tag.get("val").unwrap_or_default();
+            match tag.name() {
+                "abstractNum" if lists.kinds.len() < MOST_STYLES => {
+                    kind = tag.get("abstractNumId").unwrap_or_default();
+                    lists
+                        .kinds
+                        .insert(kind.clone(), vec![Level::default(); LEVELS]);
+                    in_list = false;
+                }
+                "num" if lists.lists.len() < MOST_STYLES => {
+                    list = tag.get("numId").unwrap_or_default();
+                    in_list = true;
+                }
+                "abstractNumId" => _ = lists.lists.insert(list.clone(), value()),
+                "lvl" | "lvlOverride" => {
+                    level = tag.get("ilvl").and_then(|l| l.parse().ok()).unwrap_or(0);
+                }
+                "startOverride" => {
+                    let starts = lists.restarts.entry(list.clone()).or_default();
+                    starts.resize(LEVELS, None);
+                    if let Some(start) = starts.get_mut(level) {
+                        *start = value().parse().ok();
+                    }
+                }
+                name @ ("start" | "numFmt" | "lvlText") if !in_list => {
+                    let levels = lists.kinds.get_mut(&kind);
+                    if let Some(level) = levels.and_then(|levels| levels.get_mut(level)) {
+                        match name {
+                            "start" => level.start = value().parse().unwrap_or(1),
+                            "numFmt" => level.format = value(),
+                            _ => level.text = value(),
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        lists
+    }
+
+    /// Counts one more item and gives its mark: `-`, `3.`, `2.1`. `None` where the list is not defined.
+    pub fn mark(&mut self, item: &Numbered) -> Option<String> {
+        let kind = self.lists.get(&item.list)?;
+        let levels = self.kinds.get(kind)?;
+        let own = levels.get(item.level)?;
+        if own.format == "bullet" || own.format == "none" && own.text.is_empty() {
+            return Some("-".to_owned());
+        }
+        // Lists of one kind go on counting unless one of them starts anew.
+        let restart = self.restarts.get(&item.list);
+        let key = if restart.is_some() {
+            format!("list {}", item.list)
+        } else {
+            kind.clone()
+        };
+        let start = |level: usize| {
+            let anew = restart.and_then(|starts| starts.get(level).copied().flatten());
+            anew.unwrap_or(levels[level].start)
+        };
+        let counts = self.counts.entry(key).or_default();
+        for (level, count) in counts.iter_mut().enumerate().take(item.level) {
+            count.get_or_insert_with(|| start(level));
+        }
+        let count =
+            counts[item.level].map_or_else(|| start(item.level), |count| count.saturating_add(1));
+        counts[item.level] = Some(count);
+        counts[item.level + 1..].fill(None);
+        let mut mark = own.text.clone();
+        for (level, count) in counts.iter().enumerate().take(item.level + 1) {
+            let shown = counted(&levels[level].format, count.unwrap_or(1));
+            mark = mark.replace(&format!("%{}", level + 1), &shown);
+        }
+        Some(mark.trim().to_owned())
+    }
+}
+
+fn counted(format: &str, count: u32) -> String {
+    match format {
+        "lowerLetter" => letters(count, b'a'),
+        "upperLetter" => letters(count, b'A'),
+        "lowerRoman" => roman(count).to_lowercase(),
+        "upperRoman" => roman(count),
+        "decimalZero" => format!("{count:02}"),
+        _ => count.to_string(),
+    }
+}
+
+/// a … z, aa, bb, … as Word counts.
+fn letters(count: u32, first: u8) -> String {
+    let Some(index) = count.checked_sub(1).filter(|index| *index < 26 * 8) else {
+        return count.to_string();
+    };
+    let letter = char::from(first + (index % 26) as u8);
+    std::iter::repeat_n(letter, index as usize / 26 + 1).collect()
+}
+
+fn roman(count: u32) -> String {
+    const SIGNS: &[(u32, &str)] = &[
+        (1000, "M"),
+        (900, "CM"),
+        (500, "D"),
+        (400, "CD"),
+        (100, "C"),
+        (90, "XC"),
+        (50, "L"),
+        (40, "XL"),
+        (10, "X"),
+        (9, "IX"),
+        (5, "V"),
+        (4, "IV"),
+        (1, "I"),
+    ];
+    if !(1..4_000).contains(&count) {
+        return count.to_string();
+    }
+    let (mut left, mut text) = (count, String::new());
+    for (value, sign) in SIGNS {
+        while left >= *value {
+            text.push_str(sign);
+            left -= value;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counting() {
+        for (format, count, expected) in [
+            ("decimal", 3, "3"),
+            ("lowerLetter", 28, "bb"),
+            ("upperLetter", 1, "A"),
+            ("lowerRoman", 14, "xiv"),
+            ("upperRoman", 1999, "MCMXCIX"),
+            ("decimalZero", 7, "07"),
+            ("lowerLetter", 0, "0"),
+            ("upperRoman", 0, "0"),
+            ("ordinal", 2, "2"),
+        ] {
+            assert_eq!(counted(format, count), expected, "{format}");
+        }
+    }
+
+    #[test]
+    fn lists_count_by_level() {
+        let xml = r#"<w:numbering xmlns:w="w">
+            <w:abstractNum w:abstractNumId="7">
+              <w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="decimal"/><w:lvlText w:val="%1."/></w:lvl>
+              <w:lvl w:ilvl="1"><w:start w:val="1"/><w:numFmt w:val="lowerLetter"/><w:lvlText w:val="%1.%2)"/></w:lvl>
+            </w:abstractNum>
+            <w:abstractNum w:abstractNumId="8"><w:lvl w:ilvl="0"><w:numFmt w:val="bullet"/></w:lvl></w:abstractNum>
+            <w:num w:numId="1"><w:abstractNumId w:val="7"/></w:num>
+            <w:num w:numId="2"><w:abstractNumId w:val="8"/></w:num>
+            <w:num w:numId="3"><w:abstractNumId w:val="7"/><w:lvlOverride w:ilvl="0"><w:startOverride w:val="5"/></w:lvlOverride></w:num>
+          </w:numbering>"#;
+        let mut lists = Lists::read(Some(Xml::text(xml)));
+        let mut mark = |list: &str, level| {
+            lists.mark(&Numbered {
+                list: list.to_owned(),
+                level,
+            })
+        };
+        let marks: Vec<_> = [
+            ("1", 0),
+            ("1", 1),
+            ("1", 1),
+            ("1", 0),
+            ("1", 1),
+            ("2", 0),
+            ("3", 0),
+            ("3", 0),
+            ("1", 0),
+            ("9", 0),
+            ("1", 8),
+        ]
+        .into_iter()
+        .map(|(list, level)| mark(list, level).unwrap_or_default())
+        .collect();
+        assert_eq!(
+            marks,
+            [
+                "1.", "1.a)", "1.b)", "2.", "2.a)", "-", "5.", "6.", "3.", "", ""
+            ]
+        );
+    }
+
+    #[test]
+    fn headings_by_what_styles_define() {
+        let xml = r#"<w:styles xmlns:w="w">
+            <w:style w:styleId="berschrift2"><w:name w:val="heading 2"/></w:style>
+            <w:style w:styleId="Mine"><w:name w:val="Mine"/><w:basedOn w:val="berschrift2"/></w:style>
+            <w:style w:styleId="Lvl"><w:pPr><w:outlineLvl w:val="0"/></w:pPr></w:style>
+            <w:style w:styleId="Loop"><w:basedOn w:val="Loop"/></w:style>
+            <w:style w:styleId="Secret"><w:rPr><w:vanish/></w:rPr></w:style>
+          </w:styles>"#;
+        let styles = Styles::read(Some(Xml::text(xml)));
+        let levels = ["berschrift2", "Mine", "Lvl", "Loop", "none"].map(|id| styles.heading(id));
+        assert_eq!(levels, [Some(2), Some(2), Some(1), None, None]);
+        assert!(styles.hidden("Secret") && !styles.hidden("Lvl"));
+    }
+}

@@ -1,0 +1,177 @@
+//! Files made here part by part, each for one thing that must survive or must not.
+
+use crate::domain::chunk::Page;
+use crate::extract::zip::pack;
+use crate::extract::{Input, Limits, Report, Unreadable, extract};
+
+pub(super) fn read(bytes: &[u8]) -> Result<(Report, Vec<Page>), Unreadable> {
+    let limits = Limits::default();
+    let mut pages = Vec::new();
+    let input = Input {
+        bytes,
+        name: "upload",
+        encoding: None,
+        limits: &limits,
+    };
+    let report = extract(&input, &mut |page| {
+        pages.push(page);
+        true
+    })?;
+    Ok((report, pages))
+}
+
+fn texts(bytes: &[u8]) -> Vec<String> {
+    let (_, pages) = read(bytes).expect("readable");
+    pages.into_iter().map(|page| page.text).collect()
+}
+
+const ROOT: &str = r#"<Relationships><Relationship Id="r1" Type="http://x/officeDocument" Target="word/document.xml"/></Relationships>"#;
+
+fn word(body: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    let document = format!(
+        r#"<?xml version="1.0"?><w:document xmlns:w="w"><w:body>{body}</w:body></w:document>"#
+    );
+    let mut parts: Vec<(&str, &[u8])> = vec![
+        ("_rels/.rels", ROOT.as_bytes()),
+        ("word/document.xml", document.as_bytes()),
+    ];
+    parts.extend(more.iter().map(|(name, text)| (*name, text.as_bytes())));
+    pack(&parts)
+}
+
+fn p(text: &str) -> String {
+    format!("<w:p><w:r><w:t>{text}</w:t></w:r></w:p>")
+}
+
+#[test]
+fn what_a_paragraph_says_and_what_it_hides() {
+    for (body, expected) in [
+        (p("one &amp; two &#x20AC; &lt;b&gt;"), "one & two € <b>"),
+        (p("a") + &p("") + &p("b"), "a\n\nb"),
+        (r#"<w:p><w:r><w:t>Jo</w:t></w:r><w:r><w:t xml:space="preserve">int </w:t><w:tab/><w:t>x</w:t><w:br/><w:t>y</w:t></w:r></w:p>"#.to_owned(), "Joint \tx\ny"),
+        ("<w:p><w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:ins><w:r><w:t>new</w:t></w:r></w:ins></w:p>".to_owned(), "new"),
+        ("<w:p><w:r><w:rPr><w:vanish/></w:rPr><w:t>hidden</w:t></w:r><w:r><w:rPr><w:vanish w:val=\"0\"/></w:rPr><w:t>seen</w:t></w:r></w:p>".to_owned(), "seen"),
+        ("<w:p><w:r><w:instrText>PAGEREF x</w:instrText></w:r><w:r><w:t>result</w:t></w:r></w:p>".to_owned(), "result"),
+        ("<w:p><w:pPr><w:outlineLvl w:val=\"2\"/></w:pPr><w:r><w:t>Deep</w:t></w:r></w:p>".to_owned(), "### Deep"),
+        (r#"<w:p><w:r><mc:AlternateContent><mc:Choice><wps:txbx><w:txbxContent><w:p><w:r><w:t>in the box</w:t></w:r></w:p></w:txbxContent></wps:txbx></mc:Choice><mc:Fallback><w:pict><w:p><w:r><w:t>in the box</w:t></w:r></w:p></w:pict></mc:Fallback></mc:AlternateContent><w:t>around</w:t></w:r></w:p>"#.to_owned(), "around\n\nin the box"),
+        (r#"<w:p><w:r><w:drawing><wp:docPr id="1" descr="a cat"/><a:blip/></w:drawing></w:r></w:p>"#.to_owned(), "[image: a cat]"),
+    ] {
+        assert_eq!(texts(&word(&body, &[])), [expected], "{body}");
+    }
+}
+
+#[test]
+fn tables_keep_rows_columns_and_merged_cells() {
+    let cell =
+        |props: &str, text: &str| format!("<w:tc><w:tcPr>{props}</w:tcPr>{}</w:tc>", p(text));
+    let row = |props: &str, cells: &[String]| {
+        format!("<w:tr><w:trPr>{props}</w:trPr>{}</w:tr>", cells.concat())
+    };
+    let table = |rows: &[String]| format!("<w:tbl>{}</w:tbl>", rows.concat());
+    let named = table(&[
+        row("<w:tblHeader/>", &[cell("", "Name"), cell("", "Age")]),
+        row("", &[cell("", "Ann"), cell("", "3")]),
+    ]);
+    assert_eq!(
+        texts(&word(&named, &[])),
+        ["Columns: Name | Age\nName: Ann | Age: 3"]
+    );
+    // Words above numbers name their columns; words above words may be a form.
+    let guessed = table(&[
+        row("", &[cell("", "Name"), cell("", "Age")]),
+        row("", &[cell("", "Ann"), cell("", "3")]),
+    ]);
+    assert_eq!(
+        texts(&word(&guessed, &[])),
+        ["Columns: Name | Age\nName: Ann | Age: 3"]
+    );
+    let form = table(&[
+        row("", &[cell("", "Name"), cell("", "Ann")]),
+        row("", &[cell("", "Town"), cell("", "Rome")]),
+    ]);
+    assert_eq!(texts(&word(&form, &[])), ["Name | Ann\nTown | Rome"]);
+    let merged = table(&[
+        row(
+            "",
+            &[
+                cell(r#"<w:vMerge w:val="restart"/>"#, "both"),
+                cell("", "1"),
+            ],
+        ),
+        row("", &[cell("<w:vMerge/>", ""), cell("", "2")]),
+        row("", &[cell(r#"<w:gridSpan w:val="2"/>"#, "wide")]),
+    ]);
+    assert_eq!(texts(&word(&merged, &[])), ["both | 1\nboth | 2\nwide"]);
+    let inner = table(&[row("", &[cell("", "x"), cell("", "y")])]);
+    let outer = table(&[row("", &[format!("<w:tc>{inner}</w:tc>"), cell("", "b")])]);
+    assert_eq!(texts(&word(&outer, &[])), ["x | y | b"]);
+}
+
+#[test]
+fn notes_and_comments_stand_behind_their_paragraph() {
+    let body = r#"<w:p><w:r><w:t>Said</w:t><w:footnoteReference w:id="2"/><w:commentReference w:id="0"/></w:r></w:p>"#.to_owned() + &p("after");
+    let rels = r#"<Relationships><Relationship Id="a" Type="x/footnotes" Target="footnotes.xml"/><Relationship Id="b" Type="x/comments" Target="comments.xml"/></Relationships>"#;
+    let notes = r#"<w:footnotes><w:footnote w:type="separator" w:id="0"><w:p/></w:footnote><w:footnote w:id="2"><w:p><w:r><w:t>the source</w:t></w:r></w:p></w:footnote></w:footnotes>"#;
+    let comments = r#"<w:comments><w:comment w:id="0" w:author="Ann"><w:p><w:r><w:t>really?</w:t></w:r></w:p></w:comment></w:comments>"#;
+    let bytes = word(
+        &body,
+        &[
+            ("word/_rels/document.xml.rels", rels),
+            ("word/footnotes.xml", notes),
+            ("word/comments.xml", comments),
+        ],
+    );
+    assert_eq!(
+        texts(&bytes),
+        ["Said[^2]\n[^2]: the source\n[comment by Ann: really?]\n\nafter"]
+    );
+}
+
+#[test]
+fn pages_end_at_breaks_once() {
+    let body = p("one")
+        + r#"<w:p><w:r><w:br w:type="page"/></w:r></w:p>"#
+        + "<w:p><w:r><w:lastRenderedPageBreak/><w:t>two </w:t><w:lastRenderedPageBreak/><w:t>three</w:t></w:r></w:p>"
+        + r#"<w:p><w:pPr><w:pageBreakBefore/></w:pPr><w:r><w:t>four</w:t></w:r></w:p>"#;
+    assert_eq!(texts(&word(&body, &[])), ["one", "two", "three", "four"]);
+}
+
+#[test]
+fn damage_and_encryption_are_said() {
+    let whole = word(&(p("first words") + &p(&"more ".repeat(3_000))), &[]);
+    let cut = &whole[..whole.len() / 2];
+    match read(cut) {
+        Ok((report, _)) => assert!(
+            report.notes.iter().any(|note| note.contains("damaged")),
+            "{:?}",
+            report.notes
+        ),
+        Err(reason) => assert_ne!(reason, Unreadable::Binary),
+    }
+    let unclosed = word("<w:p><w:r><w:t>so far</w:t></w:r></w:p><w:p><w:r><w:t", &[]);
+    let (report, pages) = read(&unclosed).expect("the part before the damage");
+    assert_eq!(pages[0].text, "so far");
+    assert_eq!(
+        report.notes,
+        ["the file is damaged: its text is read up to the damage"]
+    );
+    let pictures = word("<w:p><w:r><a:blip/></w:r></w:p>", &[]);
+    assert_eq!(read(&pictures).map(drop), Err(Unreadable::PicturesOnly));
+    assert_eq!(read(&word("", &[])).map(drop), Err(Unreadable::NoText));
+    let locked: Vec<u8> = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1...."
+        .iter()
+        .copied()
+        .chain("EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes))
+        .collect();
+    assert_eq!(read(&locked).map(drop), Err(Unreadable::Locked));
+}
+
+#[test]
+fn entities_are_never_expanded() {
+    let bomb = r#"<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;"><!ENTITY f SYSTEM "file:///etc/passwd">]><w:document><w:body><w:p><w:r><w:t>&b; &f;</w:t></w:r></w:p></w:body></w:document>"#;
+    let bytes = pack(&[
+        ("_rels/.rels", ROOT.as_bytes()),
+        ("word/document.xml", bomb.as_bytes()),
+    ]);
+    assert_eq!(texts(&bytes), ["&b; &f;"]);
+}

@@ -1,0 +1,508 @@
+//! The container under office files, books and archives: finds the entries of a ZIP file and inflates one
+//! at a time within limits. Trusts no size, offset or count that the file states; nothing is ever written
+//! to a disk, so a path in it is only a name. Refuses encrypted entries and methods other than deflate.
+
+use std::cell::Cell;
+use std::io::{self, BufRead, Read};
+
+use flate2::{Crc, bufread::DeflateDecoder};
+
+/// Entries beyond these are not looked at.
+const MOST_ENTRIES: usize = 20_000;
+/// Bytes inflated of one file altogether: an hour of somebody's afternoon otherwise.
+const MOST_INFLATED: u64 = 1 << 30;
+/// Beyond this size an entry may not be larger than so many times what it was packed to: real sheets reach
+/// 60, deflate itself ends at 1,032.
+const RATIO_FROM: u64 = 16 << 20;
+const MOST_RATIO: u64 = 300;
+
+const LOCAL: &[u8] = b"PK\x03\x04";
+const CENTRAL: &[u8] = b"PK\x01\x02";
+const END: &[u8] = b"PK\x05\x06";
+
+/// Why an entry could not be read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Needs a password.
+    Locked,
+    /// Packed by a method that is not deflate.
+    Method,
+    /// The bytes are not what they were when it was packed.
+    Damaged,
+    /// It grows past a limit.
+    TooLarge,
+}
+
+impl Fault {
+    /// For a person.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Locked => "it is encrypted",
+            Self::Method => "it is packed by an unusual method",
+            Self::Damaged => "it is damaged",
+            Self::TooLarge => "it grows past the limit when it is unpacked",
+        }
+    }
+}
+
+/// A file in the container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its path, as it is written there.
+    pub name: String,
+    start: usize,
+    packed: usize,
+    method: u16,
+    locked: bool,
+    check: Option<u32>,
+}
+
+/// An opened container.
+pub struct Zip<'a> {
+    bytes: &'a [u8],
+    /// In the order of its directory.
+    pub entries: Vec<Entry>,
+    /// Whether its directory is lost, and the entries were found by looking for them.
+    pub repaired: bool,
+    spent: Cell<u64>,
+}
+
+/// Whether the bytes begin as a container does.
+pub fn is_zip(bytes: &[u8]) -> bool {
+    bytes.starts_with(LOCAL) || bytes.starts_with(END)
+}
+
+impl<'a> Zip<'a> {
+    /// Finds the entries, by the directory or, where that is lost, by their own headers.
+    pub fn open(bytes: &'a [u8]) -> Self {
+        let listed = directory(bytes).filter(|entries| !entries.is_empty());
+        let repaired = listed.is_none() && !bytes.starts_with(END);
+        Self {
+            bytes,
+            entries: listed.unwrap_or_else(|| search(bytes)),
+            repaired,
+            spent: Cell::new(0),
+        }
+    }
+
+    /// The entry of a path; case does not matter, as in the programs that write them.
+    pub fn find(&self, name: &str) -> Option<&Entry> {
+        let exact = self.entries.iter().find(|entry| entry.name == name);
+        exact.or_else(|| {
+            self.entries
+                .iter()
+                .find(|entry| entry.name.eq_ignore_ascii_case(name))
+        })
+    }
+
+    /// The inflated bytes as a stream.
+    pub fn stream(&self, entry: &Entry) -> Result<Inflated<'_>, Fault> {
+        if entry.locked {
+            return Err(Fault::Locked);
+        }
+        let end = entry.start.saturating_add(entry.packed);
+        let packed = self
+            .bytes
+            .get(entry.start..end.min(self.bytes.len()))
+            .ok_or(Fault::Damaged)?;
+        let source = match entry.method {
+            0 => Source::Stored(packed),
+            8 => Source::Deflated(Box::new(DeflateDecoder::new(packed))),
+            _ => return Err(Fault::Method),
+        };
+        Ok(Inflated {
+            source,
+            packed: packed.len() as u64,
+            check: entry.check,
+            crc: Crc::new(),
+            given: 0,
+            spent: &self.spent,
+            fault: None,
+        })
+    }
+
+    /// The inflated bytes, `limit` at most. Of a damaged entry what could be had, with the fault.
+    pub fn read(&self, entry: &Entry, limit: usize) -> (Vec<u8>, Option<Fault>) {
+        let mut stream = match self.stream(entry) {
+            Ok(stream) => stream,
+            Err(fault) => return (Vec::new(), Some(fault)),
+        };
+        let mut bytes = Vec::new();
+        let ended = (&mut stream).take(limit as u64).read_to_end(&mut bytes);
+        let fault = match (stream.fault, ended) {
+            (Some(fault), _) => Some(fault),
+            (None, Err(_)) => Some(Fault::Damaged),
+            (None, Ok(length)) if length == limit && more(&mut stream) => Some(Fault::TooLarge),
+            // At the very limit the end may not have been seen, and with it the check.
+            (None, Ok(_)) => stream.fault,
+        };
+        (bytes, fault)
+    }
+}
+
+fn more(stream: &mut Inflated<'_>) -> bool {
+    matches!(stream.read(&mut [0]), Ok(1))
+}
+
+enum Source<'a> {
+    Stored(&'a [u8]),
+    Deflated(Box<DeflateDecoder<&'a [u8]>>),
+}
+
+/// The bytes of one entry as they were before they were packed.
+pub struct Inflated<'a> {
+    source: Source<'a>,
+    packed: u64,
+    check: Option<u32>,
+    crc: Crc,
+    given: u64,
+    spent: &'a Cell<u64>,
+    /// What went wrong, once it has.
+    pub fault: Option<Fault>,
+}
+
+impl Inflated<'_> {
+    fn fail(&mut self, fault: Fault) -> io::Error {
+        self.fault = Some(fault);
+        io::Error::new(io::ErrorKind::InvalidData, fault.message())
+    }
+}
+
+impl Read for Inflated<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match &mut self.source {
+            Source::Stored(rest) => rest.read(buffer),
+            Source::Deflated(decoder) => decoder.read(buffer),
+        };
+        let count = match read {
+            Ok(count) => count,
+            Err(_) => return Err(self.fail(Fault::Damaged)),
+        };
+        if count == 0 && !buffer.is_empty() {
+            let wrong = self.check.is_some_and(|check| check != self.crc.sum());
+            return if wrong {
+                Err(self.fail(Fault::Damaged))
+            } else {
+                Ok(0)
+            };
+        }
+        self.crc.update(&buffer[..count]);
+        self.given += count as u64;
+        self.spent.set(self.spent.get() + count as u64);
+        let swollen = self.given > RATIO_FROM && self.given / self.packed.max(1) > MOST_RATIO;
+        if swollen || self.spent.get() > MOST_INFLATED {
+            return Err(self.fail(Fault::TooLarge));
+        }
+        Ok(count)
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<usize> {
+    let unit = bytes.get(at..at.checked_add(2)?)?;
+    Some(usize::from(u16::from_le_bytes([unit[0], unit[1]])))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
+    let unit = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_le_bytes([unit[0], unit[1], unit[2], unit[3]]) as usize)
+}
+
+/// The entries by the directory at the file's end. `None` where it is not to be found or not to be used.
+fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
+    // The comment behind the end mark has 64 KiB at most; rubbish behind that is forgiven a little.
+    let from = bytes.len().saturating_sub(80 * 1024);
+    let end = from + bytes[from..].windows(4).rposition(|mark| mark == END)?;
+    let (size, stated) = (u32_at(bytes, end + 12)?, u32_at(bytes, end + 16)?);
+    // Whatever stands before the container shifts all its offsets alike.
+    let begins = |at: &usize| {
+        bytes
+            .get(*at..)
+            .is_some_and(|rest| rest.starts_with(CENTRAL))
+    };
+    let start = end
+        .checked_sub(size)
+        .filter(begins)
+        .or(Some(stated).filter(begins))?;
+    let shift = start.wrapping_sub(stated);
+    let mut entries = Vec::new();
+    let mut at = start;
+    while begins(&at) && entries.len() < MOST_ENTRIES {
+        let (named, extra) = (u16_at(bytes, at + 28)?, u16_at(bytes, at + 30)?);
+        let comment = u16_at(bytes, at + 32)?;
+        let name = bytes.get(at + 46..at + 46 + named)?;
+        let extras = bytes.get(at + 46 + named..at + 46 + named + extra)?;
+        let [packed, offset] = wide(
+            extras,
+            u32_at(bytes, at + 24)?,
+            [u32_at(bytes, at + 20)?, u32_at(bytes, at + 42)?],
+        );
+        let flags = u16_at(bytes, at + 8)?;
+        let local = offset.wrapping_add(shift);
+        if let Some(start) = content(bytes, local) {
+            entries.push(Entry {
+                name: name_of(name, flags),
+                start,
+                packed,
+                method: u16_at(bytes, at + 10)? as u16,
+                locked: flags & 1 != 0,
+                check: u32_at(bytes, at + 16).map(|check| check as u32),
+            });
+        }
+        at += 46 + named + extra + comment;
+    }
+    Some(entries)
+}
+
+/// Sizes that do not fit 32 bits stand in an extra field, each only where it is needed.
+fn wide(extras: &[u8], unpacked: usize, mut values: [usize; 2]) -> [usize; 2] {
+    const HERE: usize = u32::MAX as usize;
+    let mut at = 0;
+    while let (Some(id), Some(length)) = (u16_at(extras, at), u16_at(extras, at + 2)) {
+        if id == 1 {
+            let mut field = at + 4 + if unpacked == HERE { 8 } else { 0 };
+            for value in values.iter_mut().filter(|value| **value == HERE) {
+                // The upper half is nought in any file that fits here.
+                *value = u32_at(extras, field).unwrap_or(*value);
+                field += 8;
+            }
+        }
+        at += 4 + length;
+    }
+    values
+}
+
+/// Where an entry's bytes begin behind its own header.
+fn content(bytes: &[u8], local: usize) -> Option<usize> {
+    let header = bytes.get(local..).filter(|rest| rest.starts_with(LOCAL))?;
+    Some(local + 30 + u16_at(header, 26)? + u16_at(header, 28)?)
+}
+
+/// The entries by their own headers, for a file that lost its end.
+fn search(bytes: &[u8]) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut at = 0;
+    while entries.len() < MOST_ENTRIES {
+        let Some(found) = find(&bytes[at..], LOCAL).map(|found| at + found) else {
+            break;
+        };
+        at = found + 4;
+        let Some(entry) = lone(bytes, found) else {
+            continue;
+        };
+        at = (entry.start + entry.packed).min(bytes.len());
+        entries.push(entry);
+    }
+    entries
+}
+
+fn lone(bytes: &[u8], at: usize) -> Option<Entry> {
+    let header = &bytes[at..];
+    let flags = u16_at(header, 6)?;
+    let named = u16_at(header, 26)?;
+    let start = at + 30 + named + u16_at(header, 28)?;
+    let rest = bytes.get(start..)?;
+    let stated = u32_at(header, 18)?;
+    // Written as a stream: its size stands behind it, so it goes up to whatever comes next.
+    let streamed = flags & 8 != 0;
+    let packed = if streamed || stated > rest.len() {
+        let next = [LOCAL, CENTRAL]
+            .iter()
+            .filter_map(|mark| find(rest, mark))
+            .min();
+        next.unwrap_or(rest.len())
+    } else {
+        stated
+    };
+    Some(Entry {
+        name: name_of(header.get(30..30 + named)?, flags),
+        start,
+        packed,
+        method: u16_at(header, 8)? as u16,
+        locked: flags & 1 != 0,
+        check: (!streamed).then(|| u32_at(header, 14).unwrap_or(0) as u32),
+    })
+}
+
+fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
+    bytes.windows(mark.len()).position(|window| window == mark)
+}
+
+/// What DOS called the upper half of its characters, which is what a name is in unless it says UTF-8.
+const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{A0}";
+
+fn name_of(bytes: &[u8], flags: usize) -> String {
+    let name = match std::str::from_utf8(bytes) {
+        // Many write UTF-8 without saying so, and nothing else looks like it by chance.
+        Ok(name) => name.to_owned(),
+        Err(_) if flags & 0x800 != 0 => String::from_utf8_lossy(bytes).into_owned(),
+        Err(_) => bytes
+            .iter()
+            .map(|&byte| match byte.checked_sub(128) {
+                None => char::from(byte),
+                Some(upper) => CP437.chars().nth(usize::from(upper)).unwrap_or('?'),
+            })
+            .collect(),
+    };
+    name.replace('\\', "/")
+        .chars()
+        .map(|character| {
+            if character.is_control() {
+                '?'
+            } else {
+                character
+            }
+        })
+        .take(500)
+        .collect()
+}
+
+/// A stream with a limit on what is taken from it between two refills, so that no single piece of markup
+/// is held whole however long it is.
+pub struct Metered<R> {
+    inner: R,
+    left: usize,
+}
+
+impl<R> Metered<R> {
+    /// Nothing may be taken before `refill`.
+    pub fn new(inner: R) -> Self {
+        Self { inner, left: 0 }
+    }
+
+    /// Lets `bytes` be taken from here on.
+    pub fn refill(&mut self, bytes: usize) {
+        self.left = bytes;
+    }
+}
+
+impl<R: BufRead> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer)
+    }
+}
+
+impl<R: BufRead> BufRead for Metered<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "one piece of markup is too long",
+            ));
+        }
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.left = self.left.saturating_sub(count);
+        self.inner.consume(count);
+    }
+}
+
+/// A container made for a test: deflated entries, a directory, nothing unusual.
+#[cfg(test)]
+pub fn pack(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    use std::io::Write;
+    let (mut bytes, mut listing) = (Vec::new(), Vec::new());
+    for (name, content) in entries {
+        let mut encoder =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(content).expect("memory");
+        let packed = encoder.finish().expect("memory");
+        let mut crc = Crc::new();
+        crc.update(content);
+        let offset = bytes.len() as u32;
+        let mut fields = vec![20, 0, 0, 0, 8, 0, 0, 0, 0, 0];
+        for number in [crc.sum(), packed.len() as u32, content.len() as u32] {
+            fields.extend(number.to_le_bytes());
+        }
+        fields.extend((name.len() as u16).to_le_bytes());
+        fields.extend([0, 0]);
+        bytes.extend([LOCAL, &fields, name.as_bytes(), &packed].concat());
+        listing.extend([CENTRAL, &[20, 0], &fields, &[0; 10]].concat());
+        listing.extend(offset.to_le_bytes());
+        listing.extend(name.as_bytes());
+    }
+    let (start, count) = (bytes.len() as u32, entries.len() as u16);
+    let size = listing.len() as u32;
+    bytes.extend(listing);
+    bytes.extend(END);
+    bytes.extend([0; 4]);
+    bytes.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
+    bytes.extend([size.to_le_bytes(), start.to_le_bytes()].concat());
+    bytes.extend([0, 0]);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(bytes: &[u8]) -> Vec<String> {
+        Zip::open(bytes)
+            .entries
+            .into_iter()
+            .map(|entry| entry.name)
+            .collect()
+    }
+
+    fn read(bytes: &[u8], name: &str) -> (Vec<u8>, Option<Fault>) {
+        let zip = Zip::open(bytes);
+        zip.read(zip.find(name).expect("listed"), 1 << 20)
+    }
+
+    #[test]
+    fn entries_are_found_by_directory_by_header_and_behind_rubbish() {
+        let whole = pack(&[("a.txt", b"alpha"), ("b/c.txt", &b"beta ".repeat(500))]);
+        let lost = &whole[..whole.len() - 40];
+        let behind = [b"#!/bin/sh\n", &whole[..]].concat();
+        for bytes in [&whole[..], lost, &behind] {
+            assert_eq!(names(bytes), ["a.txt", "b/c.txt"]);
+            assert_eq!(read(bytes, "a.txt"), (b"alpha".to_vec(), None));
+            assert_eq!(read(bytes, "B/C.TXT"), (b"beta ".repeat(500), None));
+        }
+        assert!(Zip::open(lost).repaired && !Zip::open(&whole).repaired);
+        assert!(names(&pack(&[])).is_empty());
+        assert!(names(b"PK\x03\x04").is_empty());
+    }
+
+    #[test]
+    fn damage_is_said_and_what_comes_before_it_is_given() {
+        let mut bytes = pack(&[(
+            "a",
+            &(0..200_000u32)
+                .flat_map(u32::to_le_bytes)
+                .collect::<Vec<_>>(),
+        )]);
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x55;
+        let (got, fault) = read(&bytes, "a");
+        assert_eq!(fault, Some(Fault::Damaged));
+        assert!(got.len() > 1_000, "{}", got.len());
+        let mut bytes = pack(&[("a", b"some words")]);
+        // The flag that says encrypted, in the directory's row.
+        let row = find(&bytes, CENTRAL).expect("a row");
+        bytes[row + 8] |= 1;
+        assert_eq!(read(&bytes, "a"), (Vec::new(), Some(Fault::Locked)));
+    }
+
+    #[test]
+    fn a_bomb_ends_at_the_ratio_and_a_long_entry_at_the_limit() {
+        let bytes = pack(&[("a", &vec![0; 40 << 20])]);
+        let zip = Zip::open(&bytes);
+        let (got, fault) = zip.read(&zip.entries[0], 30 << 20);
+        assert_eq!(fault, Some(Fault::TooLarge));
+        assert!(got.len() <= 17 << 20);
+        let bytes = pack(&[("a", &b"0123456789".repeat(100))]);
+        let zip = Zip::open(&bytes);
+        assert_eq!(zip.read(&zip.entries[0], 1_000).1, None);
+        assert_eq!(zip.read(&zip.entries[0], 999).1, Some(Fault::TooLarge));
+    }
+
+    #[test]
+    fn old_names() {
+        assert_eq!(name_of(b"Gr\x81\xE1e.txt", 0), "Grüße.txt");
+        assert_eq!(name_of("Grüße\\a".as_bytes(), 0), "Grüße/a");
+        assert_eq!(name_of(b"a\0b\n", 0), "a?b?");
+        assert_eq!(CP437.chars().count(), 128);
+    }
+}
