@@ -66,7 +66,8 @@ mutations:  ## two hundred damaged files of each kind through the readers
 
 fuzz:  ## every parser of outside bytes, 60 s each (needs cargo-fuzz)
 	for target in $$(ls fuzz/fuzz_targets | sed 's/\.rs$$//'); do \
-		cargo fuzz run --sanitizer none $$target -- -max_total_time=60 || exit 1; done
+		mkdir -p fuzz/corpus/$$target; seeds=tests/data/documents/$$target; [ -d $$seeds ] || seeds=; \
+		cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target $$seeds -- -max_total_time=60 || exit 1; done
 
 dev:  ## debug build, started
 	cargo run -- serve

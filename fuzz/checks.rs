@@ -1,13 +1,18 @@
 //! What must hold for any bytes from outside. The fuzz targets and `tests/mutation.rs` feed the same
 //! functions; each panics when something does not hold.
 
+#[path = "stored.rs"]
+mod stored;
+
 use std::time::Duration;
 
 use quire::app::patterns::folder;
 use quire::config::{self, Layers};
 use quire::crypto::jwt::{Claims, Jwt};
+use quire::domain::analysis::{Plan, StageAnswer};
 use quire::domain::chat::{Answer, Brief, CallError, Delta, Message, Request, Role, Source, Task};
 use quire::domain::chunk::passages;
+use quire::domain::findings::Findings;
 use quire::domain::parameters::Parameters;
 use quire::domain::schema;
 use quire::domain::search::{match_expression, terms};
@@ -16,6 +21,7 @@ use quire::extract::{self, Input, Limits};
 use quire::llm::demo;
 use quire::wire::sse::{Decoder, Event, encode};
 use quire::wire::{self, Kind, Stream, lines};
+use serde_json::json;
 
 /// What must hold for bytes.
 pub type Check = fn(&[u8]);
@@ -31,6 +37,12 @@ pub const ALL: &[(&str, Check)] = &[
     ("settings", settings),
     ("demo", demo),
     ("patterns", patterns),
+    ("pdf", pdf),
+    ("office", office),
+    ("rtf", rtf),
+    ("mail", mail),
+    ("archive", archive),
+    ("findings", findings),
 ];
 
 const LIMIT: usize = 1 << 16;
@@ -158,6 +170,88 @@ pub fn provider_words(bytes: &[u8]) {
 /// What is read out of a file stays within its limits, and passages are slices of it.
 pub fn extract(bytes: &[u8]) {
     const NAMES: [&str; 6] = ["a.txt", "a.html", "a.csv", "a.json", "a.md", "a"];
+    read(bytes, NAMES[somewhere(bytes) % NAMES.len()]);
+}
+
+/// The same of bytes that begin as a PDF.
+pub fn pdf(bytes: &[u8]) {
+    read(&begun(b"%PDF-1.7\n", bytes), "a.pdf");
+}
+
+/// The same of bytes that begin as RTF.
+pub fn rtf(bytes: &[u8]) {
+    read(&begun(b"{\\rtf1 ", bytes), "a.rtf");
+}
+
+/// The same of bytes that begin as a mail.
+pub fn mail(bytes: &[u8]) {
+    read(
+        &begun(
+            b"From: a@example.org\nTo: b@example.org\nSubject: c\n",
+            bytes,
+        ),
+        "a.eml",
+    );
+}
+
+/// The same of bytes that are an archive, or a file within one.
+pub fn archive(bytes: &[u8]) {
+    read(&begun(b"PK\x03\x04", bytes), "a.zip");
+    read(
+        &stored::archive(&[("a/b.txt", bytes), ("b", bytes)]),
+        "a.zip",
+    );
+}
+
+/// The same of every kind of office file whose parts are these bytes.
+pub fn office(bytes: &[u8]) {
+    const TYPES: &[u8] =
+        b"<Types><Default Extension=\"xml\" ContentType=\"application/xml\"/></Types>";
+    let (head, tail) = bytes.split_at(somewhere(bytes));
+    let types = ("[Content_Types].xml", TYPES);
+    let files: [&[(&str, &[u8])]; 5] = [
+        &[
+            types,
+            ("word/document.xml", bytes),
+            ("word/styles.xml", tail),
+        ],
+        &[
+            types,
+            ("xl/workbook.xml", head),
+            ("xl/sharedStrings.xml", tail),
+            ("xl/worksheets/sheet1.xml", bytes),
+        ],
+        &[
+            types,
+            ("ppt/presentation.xml", head),
+            ("ppt/slides/slide1.xml", bytes),
+        ],
+        &[
+            ("mimetype", b"application/vnd.oasis.opendocument.text"),
+            ("content.xml", bytes),
+            ("styles.xml", tail),
+        ],
+        &[
+            ("mimetype", b"application/epub+zip"),
+            ("META-INF/container.xml", head),
+            ("a.opf", tail),
+            ("a.xhtml", bytes),
+        ],
+    ];
+    for file in files {
+        read(&stored::archive(file), "a");
+    }
+}
+
+fn begun(head: &[u8], bytes: &[u8]) -> Vec<u8> {
+    if bytes.starts_with(&head[..head.len().min(4)]) {
+        bytes.to_vec()
+    } else {
+        [head, bytes].concat()
+    }
+}
+
+fn read(bytes: &[u8], name: &str) {
     let limits = Limits {
         input: 1 << 20,
         text: 1 << 16,
@@ -165,7 +259,6 @@ pub fn extract(bytes: &[u8]) {
         rows: 1000,
         pages: 50,
     };
-    let name = NAMES[somewhere(bytes) % NAMES.len()];
     let input = Input {
         bytes,
         name,
@@ -191,6 +284,47 @@ pub fn extract(bytes: &[u8]) {
             *passage.text
         );
     }
+}
+
+/// What is found in any answers is the same every time, and every letter in it is a member's.
+pub fn findings(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(8192)]).into_owned();
+    let cut = text.floor_char_boundary(text.len() / 2);
+    let member =
+        |number: usize| json!({ "model": format!("p/{number}"), "parameters": {}, "price": null });
+    let stage = |name: &str, who: &str, task: &str| json!({ "name": name, "who": who, "task": task, "prompt": "" });
+    let plan: Plan = serde_json::from_value(json!({
+        "pattern": "critique", "question": &text[..text.floor_char_boundary(80)],
+        "members": [member(0), member(1), member(2)], "synthesiser": member(3),
+        "stages": [stage("initial", "members", "answer"), stage("meta", "members", "review"), stage("ultra", "synthesiser", "synthesise")],
+        "sources": [{ "number": 1, "document": "d", "page": 1, "text": &text[cut..] }],
+        "nonce": "n", "seed": 1, "cache": "on", "budget": null,
+    }))
+    .expect("a stored plan");
+    let answer = |(stage, number, text): (usize, usize, &str)| -> StageAnswer {
+        let stored = json!({
+            "stage": stage, "member": number, "model": format!("p/{number}"), "text": text, "reasoning": "",
+            "usage": { "input": 3, "output": 2 }, "cost": 0.5, "latency_ms": 10, "first_token_ms": null,
+            "finish": null, "error": null, "cached": false,
+        });
+        serde_json::from_value(stored).expect("a stored answer")
+    };
+    let answers: Vec<StageAnswer> = [
+        (0, 0, text.as_str()),
+        (0, 1, &text[..cut]),
+        (0, 2, &text[cut..]),
+        (1, 1, &text),
+    ]
+    .into_iter()
+    .map(answer)
+    .collect();
+    let found = Findings::of(&plan, &answers, Some(&text));
+    assert_eq!(Findings::of(&plan, &answers, Some(&text)), found);
+    let letters = found.consensus.iter().flat_map(|point| &point.letters);
+    assert!(
+        letters.clone().all(|letter| ('A'..='C').contains(letter)),
+        "{letters:?}"
+    );
 }
 
 /// A question is never syntax of the index.

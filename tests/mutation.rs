@@ -237,3 +237,33 @@ fn every_check_has_its_fuzz_target_and_its_test() {
 fn patterns() {
     feed("patterns");
 }
+
+#[test]
+fn pdf() {
+    feed("pdf");
+}
+
+#[test]
+fn office() {
+    feed("office");
+}
+
+#[test]
+fn rtf() {
+    feed("rtf");
+}
+
+#[test]
+fn mail() {
+    feed("mail");
+}
+
+#[test]
+fn archive() {
+    feed("archive");
+}
+
+#[test]
+fn findings() {
+    feed("findings");
+}
