@@ -1,8 +1,17 @@
-//! Runs the command that the command line names and turns its result into an exit code.
+//! Runs the command that the command line names and turns its result into an exit code; or reads one file,
+//! where the server has started the program for that.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    quire::memory::configure_allocator();
+    quire::system::configure_allocator();
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == quire::extract::frame::ARGUMENT)
+    {
+        let job = arguments.next().unwrap_or_default();
+        return quire::worker::run(&job.to_string_lossy());
+    }
     quire::cli::run(std::env::args_os().skip(1))
 }

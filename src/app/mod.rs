@@ -68,8 +68,8 @@ impl App {
         let patterns = patterns::open(&config)?;
         let settings = accounts::Settings::of(&config, &secret);
         let accounts = accounts::Accounts::new(store.clone(), &settings);
-        let documents =
-            documents::Documents::open(&config.data_dir, store.clone(), config.limits.max_upload)?;
+        let settings = documents::settings(&config)?;
+        let documents = documents::Documents::open(&config.data_dir, store.clone(), settings)?;
         let llm = Llm::new(models::settings(&config));
         let settings = engine::Settings {
             max_runs: config.limits.max_runs,
@@ -110,6 +110,9 @@ impl App {
                 "files without a document could not be thrown away",
                 &[("fault", &fault)],
             );
+        }
+        if let Err(fault) = self.documents.resume() {
+            log::error("documents cannot be read", &[("fault", &fault)]);
         }
         if let Err(fault) = self.analyses().resume().await {
             log::error(

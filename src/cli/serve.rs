@@ -14,7 +14,7 @@ use super::{Failure, Outcome, failed, print, runtime, url};
 use crate::app::{App, doctor, folder};
 use crate::config::Config;
 use crate::http::{self, Door};
-use crate::{clock, log, memory};
+use crate::{clock, log, system};
 
 /// Serves until it is told to stop.
 pub(super) fn run(call: &Call) -> Outcome {
@@ -136,7 +136,7 @@ async fn upkeep(app: &Arc<App>) {
     app.models().probe().await;
     loop {
         tokio::time::sleep(PAUSE).await;
-        memory::give_back();
+        system::give_back();
         round = round.wrapping_add(1);
         // The command line may have changed them.
         report(app.notice_providers()).await;

@@ -32,6 +32,8 @@ pub struct Config {
     pub ui_port: Option<u16>,
     /// Folder for everything Quire stores.
     pub data_dir: PathBuf,
+    /// The program that reads documents; itself unless a test says otherwise. No setting.
+    pub reader: Option<PathBuf>,
     /// Folder of patterns. `None`: `patterns` in the data folder, where there is one.
     pub patterns: Option<PathBuf>,
     /// Signs and seals. `None`: the one kept in the data folder.
@@ -99,6 +101,14 @@ pub struct Config {
 pub struct Limits {
     /// Largest document, in bytes.
     pub max_upload: u64,
+    /// Memory that reading one document may take, in bytes.
+    pub document_memory: u64,
+    /// Computing that it may take.
+    pub document_cpu: Duration,
+    /// Bytes of text that are taken from it.
+    pub document_text: usize,
+    /// Documents that are read at the same time; 0: one per core.
+    pub document_readers: usize,
     /// Connections at once.
     pub max_connections: usize,
     /// Analyses at once.
@@ -307,6 +317,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         port: checker.port("PORT").unwrap_or_default(),
         ui_port: ui_port(checker),
         data_dir: PathBuf::from(checker.text("QUIRE_DATA")),
+        reader: None,
         patterns: checker.given("QUIRE_PATTERNS").map(PathBuf::from),
         secret: secret(checker),
         environment,
@@ -383,6 +394,10 @@ fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) 
 fn limits(checker: &mut Checker) -> Limits {
     Limits {
         max_upload: checker.number("MAX_UPLOAD_MB") << 20,
+        document_memory: checker.number("DOCUMENT_MEMORY_MB") << 20,
+        document_cpu: checker.seconds("DOCUMENT_CPU_SECONDS"),
+        document_text: (checker.number("DOCUMENT_TEXT_MB") << 20) as usize,
+        document_readers: checker.number("DOCUMENT_READERS") as usize,
         max_connections: checker.number("MAX_CONNECTIONS") as usize,
         max_runs: checker.number("MAX_RUNS") as usize,
         max_calls: checker.number("MAX_CALLS") as usize,

@@ -3,6 +3,7 @@
 
 mod charset;
 mod entities;
+pub mod frame;
 mod html;
 mod json;
 mod kind;
@@ -25,7 +26,7 @@ pub use output::{Full, Output};
 use kind::Sort;
 
 /// Bounds on what one file may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {
     /// Bytes taken in.
     pub input: usize,
@@ -219,6 +220,9 @@ fn show(bytes: &[u8]) -> Result<Report, Unreadable> {
         gaps: Vec::new(),
     })
 }
+
+/// Media types of pictures.
+const CONTENT_TYPES: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/webp"];
 
 /// The kind of a document that is a picture.
 pub const PICTURE: &str = "image";

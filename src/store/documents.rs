@@ -6,6 +6,7 @@ use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::passages;
 use super::values::{count, integer, json, text, to_json};
+use crate::domain::chunk::Page;
 use crate::domain::document::{Document, Passage};
 use crate::domain::fit::Volume;
 use crate::domain::id::{DocumentId, UserId};
@@ -44,13 +45,8 @@ pub fn insert(
     put_text(db, document, pages, passages)
 }
 
-/// What reading came to, in the place of what was there. `Missing` when it was deleted meanwhile.
-pub fn set_outcome(
-    db: &Writer,
-    document: &Document,
-    pages: &[(u32, String)],
-    passages: &[Passage],
-) -> Result<()> {
+/// What reading came to. `Missing` when it was deleted meanwhile.
+pub fn settle(db: &Writer, document: &Document) -> Result<()> {
     db.run_one(
         "UPDATE documents SET content_type = ?3, kind = ?4, encoding = ?5, status = ?6, message = ?7,
                               pages = ?8, words = ?9, gaps = ?10, flags = ?11
@@ -68,16 +64,54 @@ pub fn set_outcome(
             to_json(&document.gaps)?,
             to_json(&document.flags)?,
         ),
+    )
+}
+
+/// Away with the text of a document that is to be read (again). False when there is no such document.
+pub fn forget_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
+    let there = db.run(
+        "UPDATE documents SET pages = 0, words = 0, gaps = '[]', flags = '[]' WHERE user_id = ?1 AND id = ?2",
+        (user, id),
     )?;
-    db.run(
-        "DELETE FROM document_pages WHERE document_id = ?1",
-        [&document.id],
+    if there == 0 {
+        return Ok(false);
+    }
+    db.run("DELETE FROM passages WHERE document_id = ?1", [id])?;
+    db.run("DELETE FROM document_pages WHERE document_id = ?1", [id])?;
+    Ok(true)
+}
+
+/// More of a document that is being read: so many pages have come with these. `Missing` when it was deleted.
+pub fn add_text(
+    db: &Writer,
+    (user, id): (&UserId, &DocumentId),
+    come: u32,
+    pages: &[Page],
+    found: &[Passage],
+) -> Result<()> {
+    db.run_one(
+        "UPDATE documents SET pages = ?3 WHERE user_id = ?1 AND id = ?2",
+        (user, id, come),
     )?;
-    db.run(
-        "DELETE FROM passages WHERE document_id = ?1",
-        [&document.id],
-    )?;
-    put_text(db, document, pages, passages)
+    for page in pages {
+        db.run(
+            "INSERT OR REPLACE INTO document_pages (document_id, page, text, title) VALUES (?1, ?2, ?3, ?4)",
+            (id, page.number, &page.text, &page.title),
+        )?;
+    }
+    found
+        .iter()
+        .try_for_each(|passage| passages::insert(db, user, id, passage))
+}
+
+/// The oldest document that has not been read yet and is not one of these.
+pub fn unread(db: &Reader, but: &[DocumentId]) -> Result<Option<Document>> {
+    db.maybe(
+        "SELECT * FROM documents WHERE status = 'processing'
+           AND id NOT IN (SELECT value FROM json_each(?1)) ORDER BY id LIMIT 1",
+        [to_json(&but)?],
+        from_row,
+    )
 }
 
 fn put_text(
@@ -171,15 +205,6 @@ pub fn pages_of(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Vec<(u32,
          WHERE d.user_id = ?1 AND d.id = ?2 ORDER BY p.page",
         (user, id),
         |row| Ok((row.get(0)?, row.get(1)?)),
-    )
-}
-
-/// Those that were being read when the server stopped, whoever's they are.
-pub fn unfinished(db: &Reader) -> Result<Vec<Document>> {
-    db.all(
-        "SELECT * FROM documents WHERE status = 'processing' ORDER BY id",
-        [],
-        from_row,
     )
 }
 
@@ -278,7 +303,7 @@ pub(super) mod tests {
                 user: other.clone(),
                 ..it.clone()
             };
-            assert_eq!(set_outcome(db, &stolen, &[], &[]), Err(StoreError::Missing));
+            assert_eq!(settle(db, &stolen), Err(StoreError::Missing));
             assert_eq!(delete(db, &owner, &it.id), Ok(true));
             assert_eq!(ids(db), Ok(vec![]));
             Ok(())
@@ -316,7 +341,8 @@ pub(super) mod tests {
                 ..document(1, 1)
             };
             insert(db, &reading, &[(1, "old".into())], &[passage(0, "oldword")])?;
-            assert_eq!(unfinished(db), Ok(vec![reading.clone()]));
+            assert_eq!(unread(db, &[]), Ok(Some(reading.clone())));
+            assert_eq!(unread(db, std::slice::from_ref(&reading.id)), Ok(None));
             let read = Document {
                 message: "read".into(),
                 pages: 2,
@@ -328,10 +354,26 @@ pub(super) mod tests {
                 }],
                 ..document(1, 1)
             };
-            set_outcome(db, &read, &[(1, "new".into())], &[passage(0, "newword")])?;
+            assert_eq!(
+                forget_text(db, &user(2).id, &read.id),
+                Ok(false),
+                "not theirs"
+            );
+            assert_eq!(forget_text(db, &owner, &read.id), Ok(true));
+            let page = Page {
+                number: 1,
+                title: "Sheet".into(),
+                text: "new".into(),
+            };
+            add_text(db, (&owner, &read.id), 1, &[page], &[passage(0, "newword")])?;
+            assert_eq!(
+                add_text(db, (&user(2).id, &read.id), 1, &[], &[]),
+                Err(StoreError::Missing)
+            );
+            settle(db, &read)?;
             assert_eq!(by_id(db, &owner, &read.id), Ok(Some(read.clone())));
             assert_eq!(pages_of(db, &owner, &read.id), Ok(vec![(1, "new".into())]));
-            assert_eq!(unfinished(db), Ok(vec![]));
+            assert_eq!(unread(db, &[]), Ok(None));
             for (word, hits) in [("oldword", 0), ("newword", 1)] {
                 let found = passages::search(db, &owner, std::slice::from_ref(&read.id), word, 9)?;
                 assert_eq!(found.len(), hits, "{word}");

@@ -25,5 +25,6 @@ mod routes;
 mod soak;
 mod stream;
 mod support;
+mod walls;
 mod ways;
 mod worth;

@@ -1,17 +1,14 @@
-//! Reads a file that has come in and puts it away: bytes in the data folder, text and passages in the
-//! store, both or neither. Runs on the document thread, so it may block.
+//! Puts a file that has come in away: bytes in the data folder and a row in the store, both or neither. Runs on
+//! the document thread, so it may block.
 
 use std::ffi::OsStr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use crate::app::{Error, Kind, Result};
+use crate::app::{Error, Result};
 use crate::crypto;
-use crate::domain::chunk;
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::time::Timestamp;
-use crate::extract::{Input, Limits, Report, Unreadable, extract};
 use crate::store::{Store, StoreError, documents};
 
 use super::intake::{Received, Temporary, fault};
@@ -26,13 +23,12 @@ pub(super) struct Job {
     pub now: Timestamp,
 }
 
-/// Keeps it, unless the person has the same bytes already or it is no readable kind of file.
-pub(super) fn keep(job: Job) -> Result<Document> {
+/// Keeps it, to be read next, unless the person has the same bytes already. True where it is new.
+pub(super) fn keep(job: Job) -> Result<(Document, bool)> {
     if let Some(known) = known(&job)? {
-        return Ok(known);
+        return Ok((known, false));
     }
-    let outcome = read(&job)?;
-    let (document, pages, passages) = describe(&job, outcome)?;
+    let document = describe(&job)?;
     let blob = Temporary::new(job.folder.join(document.id.as_str()));
     std::fs::rename(job.received.path.path(), blob.path()).map_err(fault)?;
     // The name must be as safe as the bytes before anything is acknowledged.
@@ -42,16 +38,16 @@ pub(super) fn keep(job: Job) -> Result<Document> {
     let row = document.clone();
     match job
         .store
-        .write_now(move |db| documents::insert(db, &row, &pages, &passages))
+        .write_now(move |db| documents::insert(db, &row, &[], &[]))
     {
         Ok(()) => {
             blob.keep();
-            Ok(document)
+            Ok((document, true))
         }
         // Another process took in the same bytes meanwhile.
-        Err(StoreError::Conflict(_)) => {
-            known(&job)?.ok_or_else(|| Error::internal("a document is there and is not"))
-        }
+        Err(StoreError::Conflict(_)) => known(&job)?
+            .map(|known| (known, false))
+            .ok_or_else(|| Error::internal("a document is there and is not")),
         Err(other) => Err(other.into()),
     }
 }
@@ -63,62 +59,8 @@ fn known(job: &Job) -> Result<Option<Document>> {
         .read_now(move |db| documents::by_sha(db, &user, &sha256))?)
 }
 
-type Reading = (Report, Vec<chunk::Page>);
-
-/// What was read, or why nothing: `Err` inside is kept with the document.
-fn read(job: &Job) -> Result<std::result::Result<Reading, String>> {
-    let limits = Limits::default();
-    // Decided by the size, so that a file that is too large to read is never in memory.
-    if job.received.size > limits.input as u64 {
-        return Ok(Err(Unreadable::TooLarge.message()));
-    }
-    let bytes = std::fs::read(job.received.path.path()).map_err(fault)?;
-    let input = Input {
-        bytes: &bytes,
-        name: &job.name,
-        encoding: None,
-        limits: &limits,
-    };
-    let reading = || {
-        let mut pages = Vec::new();
-        let report = extract(&input, &mut |page| {
-            pages.push(page);
-            true
-        })?;
-        Ok((report, pages))
-    };
-    match catch_unwind(AssertUnwindSafe(reading)) {
-        Ok(Ok(read)) => Ok(Ok(read)),
-        Ok(Err(reason @ (Unreadable::Unsupported(_) | Unreadable::Binary))) => {
-            Err(Error::new(Kind::UnsupportedType, reason.message())
-                .resolve(format!("these can be read: {}", readable())))
-        }
-        Ok(Err(Unreadable::Empty)) => {
-            Err(Error::new(Kind::BadRequest, Unreadable::Empty.message()))
-        }
-        Ok(Err(reason)) => Ok(Err(reason.message())),
-        Err(_) => Ok(Err(
-            "our reader failed on this file; it was kept, but its text was not read".to_owned(),
-        )),
-    }
-}
-
-fn readable() -> String {
-    crate::extract::KINDS
-        .iter()
-        .map(|kind| kind.name)
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-type Described = (
-    Document,
-    Vec<(u32, String)>,
-    Vec<crate::domain::document::Passage>,
-);
-
-fn describe(job: &Job, outcome: std::result::Result<Reading, String>) -> Result<Described> {
-    let mut document = Document {
+fn describe(job: &Job) -> Result<Document> {
+    Ok(Document {
         id: DocumentId::new(job.now, crypto::random_number()?),
         user: job.user.clone(),
         name: job.name.clone(),
@@ -127,38 +69,14 @@ fn describe(job: &Job, outcome: std::result::Result<Reading, String>) -> Result<
         encoding: None,
         size: job.received.size,
         sha256: job.received.sha256.clone(),
-        status: DocumentStatus::Failed,
-        message: String::new(),
+        status: DocumentStatus::Processing,
+        message: "it is being read".to_owned(),
         pages: 0,
         words: 0,
         gaps: Vec::new(),
         flags: Vec::new(),
         created: job.now,
-    };
-    let (report, pages) = match outcome {
-        Ok(reading) => reading,
-        Err(reason) => {
-            document.message = reason;
-            return Ok((document, Vec::new(), Vec::new()));
-        }
-    };
-    let passages = chunk::passages(&pages);
-    document.status = DocumentStatus::Processed;
-    document.content_type = report.content_type.to_owned();
-    document.kind = report.kind.to_owned();
-    document.encoding = Some(report.encoding).filter(|name| !name.is_empty());
-    document.pages = report.pages;
-    document.words = report.words;
-    document.gaps = report.gaps;
-    document.message = match report.notes.is_empty() {
-        true => "read completely".to_owned(),
-        false => report.notes.join("; "),
-    };
-    let pages = pages
-        .into_iter()
-        .map(|page| (page.number, page.text))
-        .collect();
-    Ok((document, pages, passages))
+    })
 }
 
 /// Removes files in `folder` that no document names. Says how many.

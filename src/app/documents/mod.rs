@@ -1,16 +1,21 @@
 //! Documents: take in, read, list, search, give back, delete. Only their owner can do any of it.
 //! The bytes lie in the data folder under the document's id, the text in the store.
 
+mod child;
 mod desk;
 mod intake;
 mod keep;
 mod names;
 mod parts;
+mod readers;
 mod sources;
+mod text;
 mod uploads;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::config::Config;
 use crate::domain::analysis::Picture;
 use crate::domain::chat::Source;
 use crate::domain::chunk::is_ideograph;
@@ -23,11 +28,14 @@ use crate::log;
 use crate::store::{self, Reader, Store, documents, passages};
 
 use super::{Error, Kind, Result};
+use child::Running;
 use desk::Desk;
 use intake::Temporary;
+use readers::{Readers, Settled};
 use sources::Candidate;
 
 pub use crate::extract::{KINDS, Kind as ReadableKind};
+pub use child::Room;
 pub use intake::{Incoming, Received, too_large};
 pub use names::clean as clean_name;
 pub use uploads::{Announced, Progress};
@@ -39,13 +47,53 @@ const MOST_HITS: u32 = 50;
 /// Passages of one document that are looked at one by one.
 const MOST_LOOKED_AT: u32 = 4_096;
 
-/// The documents of everybody, and the thread that reads new ones.
+/// The documents of everybody, the thread that puts new ones away and those that read them.
 pub struct Documents {
     store: Store,
     folders: Folders,
     limit: u64,
     desk: Desk,
+    readers: Readers,
 }
+
+/// How documents are read.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The program that is started to read one; it must be this one.
+    pub program: PathBuf,
+    /// What reading one may take; its `input` is the largest file that is taken.
+    pub room: Room,
+    /// Read at the same time.
+    pub at_once: usize,
+}
+
+/// As the installation's settings say.
+pub(in crate::app) fn settings(config: &Config) -> Result<Settings> {
+    let program = match &config.reader {
+        Some(program) => program.clone(),
+        // The one that runs, even where a newer one has taken its place in the folder.
+        None if cfg!(target_os = "linux") => PathBuf::from("/proc/self/exe"),
+        None => std::env::current_exe().map_err(Error::internal)?,
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let limits = &config.limits;
+    Ok(Settings {
+        program,
+        room: Room {
+            memory: limits.document_memory,
+            cpu_s: limits.document_cpu.as_secs(),
+            text: limits.document_text,
+            input: limits.max_upload,
+        },
+        at_once: match limits.document_readers {
+            0 => cores,
+            wanted => wanted,
+        },
+    })
+}
+
+/// An upload is answered at the latest after this time, read or not.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the bytes are.
 #[derive(Clone)]
@@ -60,8 +108,8 @@ struct Folders {
 
 impl Documents {
     /// Makes the folders in `data_dir` where they are missing and throws away what was on its way in
-    /// when the last process ended. Files may have up to `limit` bytes. Blocks.
-    pub fn open(data_dir: &Path, store: Store, limit: u64) -> Result<Self> {
+    /// when the last process ended. Blocks.
+    pub fn open(data_dir: &Path, store: Store, settings: Settings) -> Result<Self> {
         let folders = Folders {
             kept: data_dir.join("documents"),
             incoming: data_dir.join("tmp"),
@@ -74,10 +122,17 @@ impl Documents {
         for folder in [&folders.kept, &folders.incoming, &folders.parts] {
             intake::private_folder(folder).map_err(intake::fault)?;
         }
+        let reader = child::Reader {
+            program: settings.program,
+            room: settings.room,
+            running: Running::default(),
+        };
+        let originals = folders.kept.clone();
         Ok(Self {
+            readers: Readers::new(store.clone(), originals, reader, settings.at_once),
             store,
             folders,
-            limit,
+            limit: settings.room.input,
             desk: Desk::default(),
         })
     }
@@ -92,8 +147,9 @@ impl Documents {
         Incoming::begin(&self.folders.incoming, self.limit)
     }
 
-    /// Reads a file that has come in and keeps it. The same bytes again give the document that is
-    /// there. Once this has begun it is done whole, even if the caller leaves.
+    /// Keeps a file that has come in and has it read. The same bytes again give the document that is
+    /// there. Once this has begun it is done whole, even if the caller leaves. Where reading takes longer than
+    /// a moment, the document is `processing`.
     pub async fn upload(
         &self,
         user: &UserId,
@@ -109,7 +165,28 @@ impl Documents {
             received,
             now,
         };
-        self.desk.hand(move || keep::keep(job)).await
+        let (document, is_new) = self.desk.hand(move || keep::keep(job)).await?;
+        if !is_new {
+            return Ok(document);
+        }
+        self.settled(&document).await
+    }
+
+    async fn settled(&self, document: &Document) -> Result<Document> {
+        let told = self.readers.watch(&document.id);
+        self.readers.work()?;
+        match tokio::time::timeout(PATIENCE, told).await {
+            Ok(Ok(Settled::Unsupported(message))) => {
+                Err(Error::new(Kind::UnsupportedType, message)
+                    .resolve(format!("these can be read: {}", readable())))
+            }
+            _ => self.show(&document.user, &document.id).await,
+        }
+    }
+
+    /// Goes on with what was being read when the server stopped.
+    pub fn resume(&self) -> Result<()> {
+        self.readers.work()
     }
 
     /// A page of the person's documents, newest first.
@@ -307,6 +384,11 @@ fn hits(db: &Reader, document: &Document, words: &str, most: u32) -> store::Resu
         .take(most as usize)
         .map(|index| all[index].clone())
         .collect())
+}
+
+fn readable() -> String {
+    let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    names.join(", ")
 }
 
 fn missing() -> Error {

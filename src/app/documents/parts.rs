@@ -2,9 +2,9 @@
 //! among themselves. Cuts only between passages, and leaves nothing out.
 
 use super::Documents;
-use crate::app::{Error, Result};
+use crate::app::{Error, Kind, Result};
 use crate::domain::chat::Source;
-use crate::domain::document::Passage;
+use crate::domain::document::{DocumentStatus, Passage};
 use crate::domain::fit::{MOST, Volume};
 use crate::domain::id::{DocumentId, UserId};
 use crate::store::{documents, passages};
@@ -21,22 +21,20 @@ impl Documents {
         let found = self.store.read(move |db| {
             let mut volume = Volume::default();
             for id in &ids {
+                let document = documents::by_id(db, &user, id)?;
+                let is_read = document.is_none_or(|one| one.status != DocumentStatus::Processing);
                 match documents::volume(db, &user, id)? {
+                    _ if !is_read => return Ok(Err(unready(id))),
                     Some(one) => {
                         volume.chars += one.chars;
                         volume.bytes += one.bytes;
                     }
-                    None => return Ok(Err(id.clone())),
+                    None => return Ok(Err(missing(id))),
                 }
             }
             Ok(Ok(volume))
         });
-        found.await?.map_err(|id| {
-            Error::new(
-                crate::app::Kind::Missing,
-                format!("there is no document {id}"),
-            )
-        })
+        found.await?
     }
 
     /// These documents in parts of at most so many characters, in the order given. Documents longer than
@@ -72,6 +70,15 @@ impl Documents {
         }
         Ok(parts.done())
     }
+}
+
+fn missing(id: &DocumentId) -> Error {
+    Error::new(Kind::Missing, format!("there is no document {id}"))
+}
+
+fn unready(id: &DocumentId) -> Error {
+    Error::new(Kind::Conflict, format!("document {id} is still being read"))
+        .resolve("try again in a moment")
 }
 
 /// Parts while they are being filled.

@@ -47,6 +47,7 @@ impl House {
             })
             .expect("two people");
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
             .build()
             .expect("a runtime");
         Self {
@@ -56,7 +57,22 @@ impl House {
         }
     }
     fn documents(&self) -> Documents {
-        Documents::open(&self.path, self.store.clone(), 100_000).expect("documents")
+        self.limited_to(100_000)
+    }
+    fn limited_to(&self, input: u64) -> Documents {
+        let room = Room {
+            memory: 0,
+            cpu_s: 0,
+            text: 1 << 20,
+            input,
+        };
+        // No program: the library's tests read in their own process.
+        let settings = Settings {
+            program: PathBuf::new(),
+            room,
+            at_once: 2,
+        };
+        Documents::open(&self.path, self.store.clone(), settings).expect("documents")
     }
     fn files(&self, folder: &str) -> usize {
         std::fs::read_dir(self.path.join(folder)).map_or(0, Iterator::count)

@@ -45,6 +45,9 @@ impl Executable {
         let address = address.unwrap_or_else(|| panic!("{line}")).parse().unwrap();
         Self { child, address }
     }
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args([name, &id]).status().unwrap();

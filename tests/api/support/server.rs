@@ -181,7 +181,10 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
         flags: own(settings),
     };
     quire::log::configure(quire::log::Level::Error, false);
-    config::load(&layers).expect("settings that hold")
+    let mut config = config::load(&layers).expect("settings that hold");
+    // This process is no quire that could be started to read a document.
+    config.reader = Some(env!("CARGO_BIN_EXE_quire").into());
+    config
 }
 
 type Ready = (Arc<App>, SocketAddr, Option<SocketAddr>);

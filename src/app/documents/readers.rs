@@ -1,0 +1,190 @@
+//! Reads the documents that are kept and not read yet, a few at a time: their list is in the store, so none is
+//! lost by a crash and none waits in memory. Threads come with work and go when there is none.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use tokio::sync::oneshot;
+
+use super::child::Reader;
+use super::intake::Temporary;
+use super::text;
+use crate::app::{Error, Result};
+use crate::domain::document::Document;
+use crate::domain::id::DocumentId;
+use crate::extract::frame::Refusal;
+use crate::log;
+use crate::store::{Store, documents};
+
+/// How reading a document ended, for whoever waits for it.
+#[derive(Debug, Clone)]
+pub(super) enum Settled {
+    /// The document says how.
+    Kept,
+    /// It is no kind of file that is taken, and is gone again.
+    Unsupported(String),
+}
+
+/// The threads that read.
+pub(super) struct Readers(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    folder: PathBuf,
+    reader: Reader,
+    most: usize,
+    state: Mutex<State>,
+    gone: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Documents in hand.
+    taken: Vec<DocumentId>,
+    waiting: BTreeMap<DocumentId, Vec<oneshot::Sender<Settled>>>,
+    threads: usize,
+    stopping: bool,
+}
+
+impl Readers {
+    /// At most so many at once; `folder` holds the originals.
+    pub fn new(store: Store, folder: PathBuf, reader: Reader, most: usize) -> Self {
+        Self(Arc::new(Shared {
+            store,
+            folder,
+            reader,
+            most,
+            state: Mutex::default(),
+            gone: Condvar::new(),
+        }))
+    }
+
+    /// Told when this document is settled. To be asked for before `work`.
+    pub fn watch(&self, id: &DocumentId) -> oneshot::Receiver<Settled> {
+        let (tell, told) = oneshot::channel();
+        let mut state = self.0.state();
+        state.waiting.entry(id.clone()).or_default().push(tell);
+        told
+    }
+
+    /// There is something to read: a thread more, while there are few.
+    pub fn work(&self) -> Result<()> {
+        let mut state = self.0.state();
+        if state.stopping || state.threads >= self.0.most {
+            return Ok(());
+        }
+        let shared = self.0.clone();
+        std::thread::Builder::new()
+            .name("quire-reading".into())
+            .stack_size(256 << 10)
+            .spawn(move || shared.read_all())
+            .map_err(Error::internal)?;
+        state.threads += 1;
+        Ok(())
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.stopping = true;
+        while state.threads > 0 {
+            self.0.reader.running.stop();
+            // A process may have been started just now: looked for again and again.
+            let pause = std::time::Duration::from_millis(50);
+            state = match self.0.gone.wait_timeout(state, pause) {
+                Ok((state, _)) => state,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn read_all(&self) {
+        while let Some(document) = self.next() {
+            let id = document.id.clone();
+            let work = std::panic::AssertUnwindSafe(|| self.read(document));
+            let settled = std::panic::catch_unwind(work)
+                .unwrap_or_else(|_| Err(Error::internal("reading a document panicked")));
+            let mut state = self.state();
+            let stopping = state.stopping;
+            let waiting = state.waiting.remove(&id).unwrap_or_default();
+            match settled {
+                Ok(settled) => {
+                    state.taken.retain(|other| *other != id);
+                    drop(state);
+                    for tell in waiting {
+                        // Whoever has stopped waiting asks the document.
+                        let _ = tell.send(settled.clone());
+                    }
+                }
+                // It stays in hand, so that it is not tried over and over; the next start tries again.
+                Err(fault) if !stopping => {
+                    drop(state);
+                    log::error(
+                        "a document could not be read",
+                        &[("document", &id), ("fault", &fault)],
+                    );
+                }
+                Err(_) => {}
+            }
+        }
+        self.state().threads -= 1;
+        self.gone.notify_all();
+    }
+
+    // The oldest that nobody has in hand.
+    fn next(&self) -> Option<Document> {
+        let mut state = self.state();
+        if state.stopping {
+            return None;
+        }
+        let taken = state.taken.clone();
+        let found = self.store.read_now(move |db| documents::unread(db, &taken));
+        match found {
+            Ok(document) => {
+                state
+                    .taken
+                    .extend(document.iter().map(|one| one.id.clone()));
+                document
+            }
+            Err(fault) => {
+                log::error("unread documents could not be listed", &[("fault", &fault)]);
+                None
+            }
+        }
+    }
+
+    fn read(&self, document: Document) -> Result<Settled> {
+        let path = self.folder.join(document.id.as_str());
+        let (refused, id, user) = (
+            text::take(&self.store, &self.reader, document.clone(), &path)?,
+            document.id,
+            document.user,
+        );
+        let Some((Refusal::Unsupported | Refusal::Empty, message)) = refused else {
+            return Ok(Settled::Kept);
+        };
+        // Only while somebody is there to be told. Else it stays, and says so.
+        if !self
+            .state()
+            .waiting
+            .get(&id)
+            .is_some_and(|all| all.iter().any(|one| !one.is_closed()))
+        {
+            return Ok(Settled::Kept);
+        }
+        self.store
+            .write_now(move |db| documents::delete(db, &user, &id))?;
+        drop(Temporary::new(path));
+        Ok(Settled::Unsupported(message))
+    }
+}

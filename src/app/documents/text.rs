@@ -1,0 +1,168 @@
+//! Takes a document's text into the store, page by page as it is read, so that neither its length nor its
+//! reader's memory becomes the server's.
+
+use std::path::Path;
+
+use super::child::{Ended, Reader};
+use super::intake::fault;
+use crate::app::Result;
+use crate::domain::chunk::{self, Page};
+use crate::domain::document::{Document, DocumentStatus, Passage};
+use crate::extract::Report;
+use crate::extract::frame::Refusal;
+use crate::store::{Store, StoreError, documents, passages};
+
+/// Bytes of text that are written at once: other people's writes have their turn between two of them.
+const BATCH: usize = 128 << 10;
+/// Passages that are taken out of the index at once.
+const SLICE: u32 = 200;
+
+/// Reads a document that is in hand and leaves it `processed` or `failed`. Gives why nothing could be read.
+pub(super) fn take(
+    store: &Store,
+    reader: &Reader,
+    mut document: Document,
+    path: &Path,
+) -> Result<Option<(Refusal, String)>> {
+    if !begin(store, &document)? {
+        return Ok(None);
+    }
+    let mut intake = Intake::new(store, &document);
+    let wish = document.encoding.clone();
+    let ended = reader
+        .read(path, (&document.name, wish.as_deref()), &mut |page| {
+            intake.add(page)
+        })
+        .map_err(fault)?;
+    let (pages, outcome) = intake.end()?;
+    let refused = match (ended, outcome) {
+        // It was deleted meanwhile.
+        (_, false) => return Ok(None),
+        (Ended::Read(report), true) => {
+            describe(&mut document, report);
+            None
+        }
+        (Ended::Refused(reason, message), true) => {
+            document.status = DocumentStatus::Failed;
+            document.message.clone_from(&message);
+            document.encoding = None;
+            Some((reason, message))
+        }
+        (Ended::Left, true) => None,
+    };
+    if refused.is_some() && pages > 0 {
+        // What came before the reader failed may be cut anywhere: no answer is built on it.
+        begin(store, &document)?;
+        document.pages = 0;
+    }
+    match store.write_now(move |db| documents::settle(db, &document)) {
+        Ok(()) | Err(StoreError::Missing) => Ok(refused),
+        Err(other) => Err(other.into()),
+    }
+}
+
+// Away with what an earlier reading has left. False when the document itself is gone.
+fn begin(store: &Store, document: &Document) -> Result<bool> {
+    loop {
+        let (user, id) = (document.user.clone(), document.id.clone());
+        let gone = store.write_now(move |db| passages::delete_some(db, &user, &id, SLICE))?;
+        if gone < SLICE as usize {
+            break;
+        }
+    }
+    let (user, id) = (document.user.clone(), document.id.clone());
+    Ok(store.write_now(move |db| documents::forget_text(db, &user, &id))?)
+}
+
+fn describe(document: &mut Document, report: Report) {
+    document.status = DocumentStatus::Processed;
+    document.content_type = report.content_type.to_owned();
+    document.kind = report.kind.to_owned();
+    document.encoding = Some(report.encoding).filter(|name| !name.is_empty());
+    document.pages = report.pages;
+    document.words = report.words;
+    document.message = match (report.notes.is_empty(), report.gaps.len()) {
+        (true, 0) => "read completely".to_owned(),
+        (true, gaps) => format!("pages without text: {gaps}"),
+        (false, 0) => report.notes.join("; "),
+        (false, gaps) => format!("{}; pages without text: {gaps}", report.notes.join("; ")),
+    };
+    document.gaps = report.gaps;
+}
+
+/// Pages on their way into the store.
+struct Intake<'a> {
+    store: &'a Store,
+    document: &'a Document,
+    pages: Vec<Page>,
+    passages: Vec<Passage>,
+    bytes: usize,
+    taken: u32,
+    ordinal: u32,
+    /// None while all is well; false when the document is gone.
+    end: Option<Result<bool>>,
+}
+
+impl<'a> Intake<'a> {
+    fn new(store: &'a Store, document: &'a Document) -> Self {
+        Self {
+            store,
+            document,
+            pages: Vec::new(),
+            passages: Vec::new(),
+            bytes: 0,
+            taken: 0,
+            ordinal: 0,
+            end: None,
+        }
+    }
+
+    /// False when no more is wanted.
+    fn add(&mut self, page: Page) -> bool {
+        let mut found = chunk::passages(std::slice::from_ref(&page));
+        found.truncate(chunk::MOST.saturating_sub(self.ordinal as usize));
+        for passage in &mut found {
+            passage.ordinal = self.ordinal;
+            self.ordinal += 1;
+        }
+        self.bytes += page.text.len();
+        self.passages.extend(found);
+        self.pages.push(page);
+        self.bytes < BATCH || self.write()
+    }
+
+    fn write(&mut self) -> bool {
+        let pages = std::mem::take(&mut self.pages);
+        let passages = std::mem::take(&mut self.passages);
+        self.bytes = 0;
+        self.taken += pages.len() as u32;
+        let (user, id, taken) = (
+            self.document.user.clone(),
+            self.document.id.clone(),
+            self.taken,
+        );
+        let written = self
+            .store
+            .write_now(move |db| documents::add_text(db, (&user, &id), taken, &pages, &passages));
+        match written {
+            Ok(()) => true,
+            Err(StoreError::Missing) => {
+                self.end = Some(Ok(false));
+                false
+            }
+            Err(other) => {
+                self.end = Some(Err(other.into()));
+                false
+            }
+        }
+    }
+
+    /// How many pages were taken, and whether the document is still there.
+    fn end(mut self) -> Result<(u32, bool)> {
+        if self.end.is_none() && !self.pages.is_empty() {
+            self.write();
+        }
+        let taken = self.taken;
+        self.end.unwrap_or(Ok(true)).map(|there| (taken, there))
+    }
+}

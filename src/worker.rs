@@ -1,0 +1,60 @@
+//! The other process: reads one file and says what is in it, behind walls. Whatever a file does to its reader
+//! happens here, and ends with this process. Opens nothing and knows no secrets.
+
+use std::io::{ErrorKind, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use crate::extract::frame::{Frame, Job, Refusal};
+use crate::extract::{Input, extract};
+use crate::system::{Walls, confine};
+
+/// Reads stdin as the job says and writes frames to stdout.
+pub fn run(job: &str) -> ExitCode {
+    let Ok(job) = serde_json::from_str::<Job>(job) else {
+        return ExitCode::from(2);
+    };
+    let walls = Walls {
+        memory: job.memory,
+        cpu_s: job.cpu_s,
+        wall_s: job.wall_s,
+    };
+    if confine(&walls).is_err() {
+        return ExitCode::from(3);
+    }
+    match read(&job) {
+        Ok(()) => ExitCode::SUCCESS,
+        // In the words that the allocator uses when it gives up.
+        Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+            let _ = std::io::stderr().write_all(b"memory allocation failed");
+            ExitCode::FAILURE
+        }
+        // Nobody listens any more.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn read(job: &Job) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    let most = job.limits.input as u64 + 1;
+    std::io::stdin().lock().take(most).read_to_end(&mut bytes)?;
+    let mut out = std::io::BufWriter::with_capacity(64 << 10, std::io::stdout().lock());
+    let input = Input {
+        bytes: &bytes,
+        name: &job.name,
+        encoding: job.encoding.as_deref(),
+        limits: &job.limits,
+    };
+    let mut sink = |page| Frame::of_page(page).write(&mut out).is_ok();
+    let end = catch_unwind(AssertUnwindSafe(|| extract(&input, &mut sink)));
+    let end = end.map_or_else(
+        |_| Frame::Refused {
+            reason: Refusal::Unreadable,
+            message: "our reader failed on this file; it was kept, but its text was not read"
+                .to_owned(),
+        },
+        Frame::of_end,
+    );
+    end.write(&mut out)?;
+    out.flush()
+}

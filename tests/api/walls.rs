@@ -1,0 +1,155 @@
+//! Files that harm their reader, and readers and servers that die over a file: it costs one document, with a
+//! reason, and nothing else.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::executable::Executable;
+use crate::support::server::Folder;
+use crate::support::{Client, Server};
+
+const UPLOAD: &str = "/api/upload-document";
+
+/// A page that takes long to read, at any speed of the machine: a second and more for each ten megabytes.
+fn slow_page(megabytes: usize) -> Vec<u8> {
+    let row = "<tr><td>a &amp; b</td><td><b>c</b> <i>d</i></td></tr>\n";
+    let mut page = String::from("<!doctype html><title>t</title><table>");
+    while page.len() < megabytes << 20 {
+        page.push_str(row);
+    }
+    page.into_bytes()
+}
+
+/// The document once it is read or has failed.
+fn settled(person: &mut Client, document: &Value) -> Value {
+    let path = format!("/api/documents/{}", document["id"].as_str().expect("an id"));
+    for _ in 0..1_200 {
+        let shown = person.get(&path).json();
+        if shown["status"] != "processing" {
+            return shown;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("it is never settled: {}", person.get(&path).text());
+}
+
+fn failed_for(document: &Value, reason: &str) {
+    let message = document["message"].as_str().expect("a message");
+    assert_eq!(document["status"], "failed", "{document}");
+    assert!(message.contains(reason), "{message}");
+    assert!(message.contains("the file is kept"), "{message}");
+}
+
+/// Processes that this one has started to read documents.
+fn reading(server: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("processes").flatten() {
+        let name = entry.file_name();
+        let Some(process) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let Ok(status) = std::fs::read_to_string(entry.path().join("status")) else {
+            continue;
+        };
+        if status.contains(&format!("PPid:\t{server}\n")) {
+            found.push(process);
+        }
+    }
+    found
+}
+
+fn wait_reading(server: &Executable) -> u32 {
+    for _ in 0..400 {
+        // Behind its walls, so that it is past its own start.
+        let walled = |process: &u32| {
+            std::fs::read_to_string(format!("/proc/{process}/status"))
+                .is_ok_and(|status| status.contains("Seccomp:\t2"))
+        };
+        if let Some(process) = reading(server.id()).into_iter().find(walled) {
+            return process;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("nothing is being read behind walls");
+}
+
+#[test]
+fn too_much_memory_or_computing_costs_one_document() {
+    let server = Server::with(&[("DOCUMENT_MEMORY_MB", "32"), ("DOCUMENT_CPU_SECONDS", "1")]);
+    let mut person = server.user("a@example.org");
+    let large = "more words than there is room for\n".repeat(900_000);
+    let sent = person.upload(UPLOAD, "large.txt", large.as_bytes()).json();
+    failed_for(&settled(&mut person, &sent), "more than 32 MB of memory");
+    let small = person.upload(UPLOAD, "small.txt", b"few words").json();
+    assert_eq!(settled(&mut person, &small)["words"], 2);
+    drop(server);
+
+    let server = Server::with(&[("DOCUMENT_CPU_SECONDS", "1")]);
+    let mut person = server.user("a@example.org");
+    let sent = person.upload(UPLOAD, "slow.html", &slow_page(40)).json();
+    failed_for(&settled(&mut person, &sent), "more than 1 seconds");
+    let small = person.upload(UPLOAD, "small.txt", b"few words").json();
+    assert_eq!(settled(&mut person, &small)["words"], 2);
+}
+
+#[test]
+fn a_reader_that_is_killed_leaves_a_reason_and_the_server() {
+    let folder = Folder::new();
+    let server = Executable::with(&folder, &[("USE_MOCK", "true")]);
+    let mut person = Client::new(server.address).registered("a@example.org");
+    let mut other = person.clone();
+    let sending =
+        std::thread::spawn(move || other.upload(UPLOAD, "slow.html", &slow_page(8)).json());
+    let reader = wait_reading(&server);
+    let killed = std::process::Command::new("kill")
+        .args(["-9", &reader.to_string()])
+        .status();
+    assert!(killed.expect("kill").success());
+    let sent = sending.join().expect("an answer");
+    failed_for(&settled(&mut person, &sent), "stopped");
+    let small = person.upload(UPLOAD, "small.txt", b"few words").json();
+    assert_eq!(settled(&mut person, &small)["words"], 2);
+}
+
+#[test]
+fn a_server_that_is_killed_reads_on_when_it_is_back() {
+    let folder = Folder::new();
+    let first = Executable::with(&folder, &[("USE_MOCK", "true")]);
+    let mut person = Client::new(first.address).registered("a@example.org");
+    let text: String = (0..400_000)
+        .map(|n| format!("line {n} of a long text\n"))
+        .collect();
+    let sent = person.upload(UPLOAD, "long.html", &slow_page(24)).json();
+    assert_eq!(sent["status"], "processing", "{sent}");
+    let asked =
+        json!({"prompt": "What is c?", "models": ["demo/extract"], "document_ids": [sent["id"]]});
+    person.post("/api/analyze", asked).refused(409, "CONFLICT");
+    let reader = wait_reading(&first);
+    first.kill();
+    for _ in 0..200 {
+        if !std::path::Path::new(&format!("/proc/{reader}")).exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(
+        !std::path::Path::new(&format!("/proc/{reader}")).exists(),
+        "it outlives its server"
+    );
+
+    let second = Executable::with(&folder, &[("USE_MOCK", "true")]);
+    let mut person = second.known(&person);
+    let read = settled(&mut person, &sent);
+    assert_eq!(read["status"], "processed", "{read}");
+    let pages = person
+        .get(&format!(
+            "/api/documents/{}/text",
+            sent["id"].as_str().expect("an id")
+        ))
+        .json();
+    let pages = pages["pages"].as_array().expect("pages").len();
+    assert_eq!(Some(pages as u64), read["pages"].as_u64());
+    let again = person.upload(UPLOAD, "text.txt", text.as_bytes()).json();
+    assert_eq!(settled(&mut person, &again)["words"], 400_000 * 6);
+}
