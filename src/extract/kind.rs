@@ -85,6 +85,12 @@ pub const KINDS: &[Kind] = &[
         help: "Word: headings, numbered lists, tables, footnotes and comments; without headers, footers and what is deleted or hidden",
     },
     Kind {
+        name: "pdf",
+        content_type: "application/pdf",
+        extensions: &["pdf"],
+        help: "PDF: columns in reading order, rows of tables, headings, form fields; pages without text are named and, when scanned, shown to models that see",
+    },
+    Kind {
         name: super::PICTURE,
         content_type: "image/*",
         extensions: &["png", "jpg", "jpeg", "gif", "webp"],

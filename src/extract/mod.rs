@@ -11,6 +11,7 @@ mod magic;
 mod markup;
 mod office;
 mod output;
+mod pdf;
 mod picture;
 #[cfg(test)]
 mod samples;
@@ -103,6 +104,10 @@ pub enum Unreadable {
     Locked,
     /// No words, only pictures that cannot be shown one by one.
     PicturesOnly,
+    /// Nothing in it holds together: what kind of file it is.
+    Broken(&'static str),
+    /// Its fonts do not say which characters they show.
+    Nameless,
     /// A picture that no model takes.
     PictureTooLarge,
 }
@@ -131,6 +136,10 @@ impl Unreadable {
                 "the file is encrypted: remove its password and upload it again".to_owned()
             }
             Self::PicturesOnly => "there is no text in the file, only pictures".to_owned(),
+            Self::Nameless => "its fonts do not say which characters they show, so its text cannot be read; a copy that was saved or printed in another way may do better".to_owned(),
+            Self::Broken(kind) => {
+                format!("the {kind} file is damaged: nothing in it can be read")
+            }
             Self::PictureTooLarge => format!(
                 "a picture may have {} MB and {MOST_PIXELS} pixels a side, which is what models take; make it smaller",
                 MOST_PICTURE >> 20
@@ -149,6 +158,7 @@ pub fn recognise(head: &[u8]) -> Result<(), Unreadable> {
     }
     match magic::name_of(head) {
         Some(magic::ENCRYPTED) => Err(Unreadable::Locked),
+        Some(pdf::NAME) => Ok(()),
         Some(name) => Err(Unreadable::Unsupported(name)),
         None => Ok(()),
     }
@@ -192,6 +202,10 @@ fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(&'static Kind, Strin
         let package = office::kind(&container)?;
         let kind = office::read(&container, &package, out)?;
         return Ok((kind::named(kind), String::new()));
+    }
+    if magic::name_of(input.bytes) == Some(pdf::NAME) {
+        pdf::read(input, out)?;
+        return Ok((kind::named("pdf"), String::new()));
     }
     read_text(input, out)
 }
@@ -344,7 +358,7 @@ mod tests {
         for (bytes, limits, expected) in [
             (&b""[..], Limits::default(), Unreadable::Empty),
             (b"eleven bytes", small, Unreadable::TooLarge),
-            (b"%PDF-1.7 x", small, Unreadable::Unsupported("PDF")),
+            (b"%PDF-1.7 x", small, Unreadable::Broken("PDF")),
             (b"\0\x01\x02\x03\0\0", small, Unreadable::Binary),
             (b" \n\t--\n", small, Unreadable::NoText),
             (b"<html></html>", Limits::default(), Unreadable::NoText),

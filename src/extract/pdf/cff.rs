@@ -1,0 +1,239 @@
+//! The encoding that is written in a CFF font: which glyph's name each code has.
+//! Reads the header's tables and no outline.
+
+use super::encoding::{Base, named};
+use super::program::u16_at;
+
+/// Strings that every CFF font knows by number; the first 150 are the characters of the standard encoding.
+const STANDARD_STRINGS: usize = 391;
+
+/// The text of each code, or nothing when the font has identifiers instead of names.
+pub fn encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
+    // An OpenType font holds the table.
+    let bytes = match bytes.get(..4)? {
+        b"OTTO" => table(bytes)?,
+        _ => bytes,
+    };
+    let (_, at) = index(bytes, usize::from(*bytes.get(2)?))?;
+    let (tops, at) = index(bytes, at)?;
+    let (strings, _) = index(bytes, at)?;
+    let top = Top::read(tops.first()?);
+    if top.by_identifier {
+        return None;
+    }
+    let (outlines, _) = index(bytes, top.outlines?)?;
+    let names = names(bytes, top.names, outlines.len())?;
+    let text = |glyph: usize| {
+        let name = *names.get(glyph)?;
+        match name.checked_sub(STANDARD_STRINGS) {
+            Some(own) => named(strings.get(own)?).map(|text| text.into_owned()),
+            None => standard_string(name),
+        }
+    };
+    let mut texts = vec![None; 256];
+    match top.encoding {
+        0 => {
+            for (code, slot) in texts.iter_mut().enumerate() {
+                *slot = Base::Standard.character(code as u8).map(String::from);
+            }
+        }
+        // Of expert fonts: small capitals and old figures, rare.
+        1 => return None,
+        at => own_encoding(bytes, at, |code, glyph| {
+            if let Some(slot) = texts.get_mut(code) {
+                *slot = text(glyph);
+            }
+        })?,
+    }
+    Some(texts)
+}
+
+fn table(bytes: &[u8]) -> Option<&[u8]> {
+    let tables = usize::from(u16_at(bytes, 4)?);
+    (0..tables.min(64)).find_map(|index| {
+        let at = 12 + 16 * index;
+        let start =
+            |at| Some(usize::from(u16_at(bytes, at)?) << 16 | usize::from(u16_at(bytes, at + 2)?));
+        (bytes.get(at..at + 4)? == b"CFF ").then(|| bytes.get(start(at + 8)?..))?
+    })
+}
+
+/// The parts of an index and where it ends.
+fn index(bytes: &[u8], at: usize) -> Option<(Vec<&[u8]>, usize)> {
+    let count = usize::from(u16_at(bytes, at)?);
+    if count == 0 {
+        return Some((Vec::new(), at + 2));
+    }
+    let size = usize::from(*bytes.get(at + 2)?);
+    if !(1..=4).contains(&size) {
+        return None;
+    }
+    let offset = |number: usize| {
+        let from = at + 3 + number * size;
+        let digits = bytes.get(from..from + size)?;
+        Some(
+            digits
+                .iter()
+                .fold(0usize, |value, &byte| value << 8 | usize::from(byte)),
+        )
+    };
+    let base = at + 2 + (count + 1) * size;
+    let mut parts = Vec::with_capacity(count);
+    for number in 0..count {
+        parts.push(bytes.get(base + offset(number)?..base + offset(number + 1)?)?);
+    }
+    Some((parts, base + offset(count)?))
+}
+
+#[derive(Default)]
+struct Top {
+    names: usize,
+    encoding: usize,
+    outlines: Option<usize>,
+    by_identifier: bool,
+}
+
+impl Top {
+    fn read(bytes: &[u8]) -> Self {
+        let mut top = Self::default();
+        let (mut last, mut at) = (0i32, 0);
+        while let Some(&byte) = bytes.get(at) {
+            at += 1;
+            let mut next = || {
+                let byte = bytes.get(at).copied().unwrap_or(0xFF);
+                at += 1;
+                i32::from(byte)
+            };
+            match byte {
+                12 => top.by_identifier |= next() == 30,
+                15 => top.names = last.max(0) as usize,
+                16 => top.encoding = last.max(0) as usize,
+                17 => top.outlines = usize::try_from(last).ok(),
+                28 => last = next() << 8 | next(),
+                29 => last = next() << 24 | next() << 16 | next() << 8 | next(),
+                // Past the end there are only such bytes.
+                30 => while next() & 0xF != 0xF {},
+                32..=246 => last = i32::from(byte) - 139,
+                247..=250 => last = (i32::from(byte) - 247) * 256 + next() + 108,
+                251..=254 => last = -(i32::from(byte) - 251) * 256 - next() - 108,
+                _ => {}
+            }
+        }
+        top
+    }
+}
+
+/// The number of each glyph's name.
+fn names(bytes: &[u8], at: usize, glyphs: usize) -> Option<Vec<usize>> {
+    if at <= 2 {
+        // One of the three sets that every CFF font knows; the first counts on.
+        return (at == 0).then(|| (0..glyphs.min(229)).collect());
+    }
+    let mut names = vec![0];
+    let format = *bytes.get(at)?;
+    let mut at = at + 1;
+    while names.len() < glyphs {
+        let first = usize::from(u16_at(bytes, at)?);
+        let more = match format {
+            0 => 0,
+            1 => usize::from(*bytes.get(at + 2)?),
+            2 => usize::from(u16_at(bytes, at + 2)?),
+            _ => return None,
+        };
+        at += 2 + usize::from(format);
+        names.extend((first..=first + more).take(glyphs - names.len()));
+    }
+    Some(names)
+}
+
+fn own_encoding(bytes: &[u8], at: usize, mut note: impl FnMut(usize, usize)) -> Option<()> {
+    let format = bytes.get(at)? & 0x7F;
+    let count = usize::from(*bytes.get(at + 1)?);
+    let mut glyph = 1;
+    for index in 0..count {
+        match format {
+            0 => {
+                note(usize::from(*bytes.get(at + 2 + index)?), glyph);
+                glyph += 1;
+            }
+            1 => {
+                let first = usize::from(*bytes.get(at + 2 + 2 * index)?);
+                let more = usize::from(*bytes.get(at + 3 + 2 * index)?);
+                for code in first..=first + more {
+                    note(code, glyph);
+                    glyph += 1;
+                }
+            }
+            _ => return None,
+        }
+    }
+    Some(())
+}
+
+/// A string that every CFF font knows: the standard encoding's characters in order, then some of Latin 1.
+fn standard_string(number: usize) -> Option<String> {
+    const LATIN: &str =
+        "¹¬µ™ÐÞ½±¼÷¦°þ¾²®−ð×³©ÁÂÄÀÅÃÇÉÊËÈÍÎÏÌÑÓÔÖÒÕŠÚÛÜÙÝŸŽáâäàåãçéêëèíîïìñóôöòõšúûüùýÿž";
+    const FIRST_LATIN: usize = 150;
+    let nth = |count: usize| {
+        (0..=255u8)
+            .filter_map(|code| Base::Standard.character(code))
+            .nth(count)
+    };
+    let character = match number {
+        0 => None,
+        1..FIRST_LATIN => nth(number - 1),
+        _ => LATIN.chars().nth(number - FIRST_LATIN),
+    };
+    character.map(String::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_strings() {
+        for (number, text) in [
+            (1, Some(" ")),
+            (8, Some("’")),
+            (34, Some("A")),
+            (109, Some("ﬁ")),
+            (149, Some("ß")),
+            (150, Some("¹")),
+            (171, Some("Á")),
+            (228, Some("ž")),
+            (0, None),
+            (300, None),
+        ] {
+            assert_eq!(standard_string(number).as_deref(), text, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_font_with_its_own_encoding() {
+        // Header, names [x], top dictionary, strings [Lcaron], subroutines, charset, encoding, outlines.
+        let mut font = b"\x01\0\x04\x01\0\x01\x01\x01\x02x\0\x01\x01\x01\x0A".to_vec();
+        let top_at = font.len();
+        font.extend([28, 0, 0, 15, 28, 0, 0, 16, 28]);
+        font.extend([0, 0, 17]);
+        font[14] = 13;
+        font.extend(b"\0\x01\x01\x01\x07Lcaron\0\0");
+        let charset = font.len() as u8;
+        font.extend([0, 0, 34, 1, 0x87]);
+        let encoding_at = font.len() as u8;
+        font.extend([0, 2, 0x80, 0x81]);
+        let outlines = font.len() as u8;
+        font.extend([0, 3, 1, 1, 2, 3, 4, 14, 14, 14]);
+        font[top_at + 2] = charset;
+        font[top_at + 6] = encoding_at;
+        font[top_at + 10] = outlines;
+        let texts = encoding(&font).expect("an encoding");
+        assert_eq!(texts[0x80].as_deref(), Some("A"));
+        assert_eq!(texts[0x81].as_deref(), Some("Ľ"));
+        assert_eq!(texts[0x82], None);
+        for end in 0..font.len() {
+            encoding(&font[..end]);
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Reads the maps of a font: character codes to text (`ToUnicode`) or to glyph numbers (`Encoding` of
+//! a composite font). Keeps to what the file says; follows no map that is not in it.
+
+/// Entries beyond these are left out: the largest real maps have some 30,000.
+const MOST_ENTRIES: usize = 100_000;
+/// Characters that one code may stand for.
+const MOST_TEXT: usize = 16;
+
+/// What a run of codes maps to.
+#[derive(Debug, Clone, PartialEq)]
+enum Target {
+    /// The first code's number; the others count on.
+    Number(u32),
+    /// One code's text.
+    Text(Box<str>),
+    /// The text before the last character, which counts on.
+    Counting(Box<str>, u32),
+}
+
+#[derive(Debug, Clone)]
+struct Range {
+    low: u32,
+    high: u32,
+    target: Target,
+}
+
+/// A character map.
+#[derive(Debug, Clone, Default)]
+pub struct CMap {
+    /// How many bytes a code has, and between what bounds.
+    spaces: Vec<(u8, u32, u32)>,
+    ranges: Vec<Range>,
+    /// Written from top to bottom.
+    pub vertical: bool,
+}
+
+impl CMap {
+    /// Reads what it can; a damaged map has fewer entries.
+    pub fn parse(bytes: &[u8]) -> Self {
+        let mut map = Self::default();
+        let tokens = Tokens { bytes, at: 0 };
+        let mut stack: Vec<Token> = Vec::new();
+        for token in tokens {
+            let Token::Word(word) = token else {
+                if stack.len() < MOST_ENTRIES {
+                    stack.push(token);
+                }
+                continue;
+            };
+            match word {
+                b"endcodespacerange" => map.spaces(&stack),
+                b"endbfchar" => map.pairs(&stack, text_target),
+                b"endcidchar" => map.pairs(&stack, |token| token.number().map(Target::Number)),
+                b"endbfrange" => map.triples(&stack),
+                b"endcidrange" => map.triples(&stack),
+                b"def" => {
+                    if let [.., Token::Name(b"WMode"), Token::Number(1)] = stack.as_slice() {
+                        map.vertical = true;
+                    }
+                }
+                _ => {}
+            }
+            stack.clear();
+        }
+        // Later entries win, as they do in other readers.
+        map.ranges.reverse();
+        map.ranges.sort_by_key(|range| range.low);
+        map
+    }
+
+    /// No entry at all.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// The code at the beginning of `bytes` and how many bytes it has; `usual` where the map says nothing.
+    pub fn code(&self, bytes: &[u8], usual: usize) -> (u32, usize) {
+        let mut code = 0;
+        for (index, &byte) in bytes.iter().take(4).enumerate() {
+            code = code << 8 | u32::from(byte);
+            let fits = |&(length, low, high): &(u8, u32, u32)| {
+                usize::from(length) == index + 1
+                    && (0..=index).all(|part| {
+                        let byte = |value: u32| value >> (8 * part) & 0xFF;
+                        (byte(low)..=byte(high)).contains(&byte(code))
+                    })
+            };
+            if self.spaces.iter().any(fits) {
+                return (code, index + 1);
+            }
+        }
+        let length = usual.clamp(1, 4).min(bytes.len());
+        let code = bytes[..length]
+            .iter()
+            .fold(0, |code, &byte| code << 8 | u32::from(byte));
+        (code, length.max(1))
+    }
+
+    /// The text of a code.
+    pub fn text(&self, code: u32) -> Option<String> {
+        let range = self.range(code)?;
+        match &range.target {
+            Target::Text(text) => Some(text.to_string()),
+            Target::Counting(head, last) => {
+                let last = char::from_u32(last.checked_add(code - range.low)?)?;
+                Some(format!("{head}{last}"))
+            }
+            Target::Number(_) => None,
+        }
+    }
+
+    /// The glyph number of a code.
+    pub fn number(&self, code: u32) -> Option<u32> {
+        let range = self.range(code)?;
+        match range.target {
+            Target::Number(first) => first.checked_add(code - range.low),
+            _ => None,
+        }
+    }
+
+    fn range(&self, code: u32) -> Option<&Range> {
+        let end = self.ranges.partition_point(|range| range.low <= code);
+        // Ranges may overlap; the nearest few are enough for any sane map.
+        self.ranges[..end]
+            .iter()
+            .rev()
+            .take(8)
+            .find(|range| code <= range.high)
+    }
+
+    fn push(&mut self, low: u32, high: u32, target: Target) {
+        if low <= high && self.ranges.len() < MOST_ENTRIES {
+            self.ranges.push(Range { low, high, target });
+        }
+    }
+
+    fn spaces(&mut self, stack: &[Token]) {
+        for pair in stack.as_chunks::<2>().0 {
+            if let [Token::Hex(low), Token::Hex(high)] = pair
+                && (1..=4).contains(&low.len())
+                && self.spaces.len() < 100
+            {
+                self.spaces
+                    .push((low.len() as u8, number(low), number(high)));
+            }
+        }
+    }
+
+    fn pairs(&mut self, stack: &[Token], target: impl Fn(&Token) -> Option<Target>) {
+        for [code, value] in stack.as_chunks::<2>().0 {
+            if let (Some(code), Some(target)) = (code.number(), target(value)) {
+                self.push(code, code, target);
+            }
+        }
+    }
+
+    fn triples(&mut self, stack: &[Token]) {
+        let mut rest = stack.iter();
+        while let (Some(low), Some(high), Some(value)) = (rest.next(), rest.next(), rest.next()) {
+            let (Some(low), Some(high)) = (low.number(), high.number()) else {
+                continue;
+            };
+            match value {
+                Token::Open => {
+                    let mut code = low;
+                    for token in rest.by_ref() {
+                        if *token == Token::Close {
+                            break;
+                        }
+                        if let Some(target) = text_target(token) {
+                            self.push(code, code, target);
+                        }
+                        code = code.saturating_add(1);
+                    }
+                }
+                Token::Hex(bytes) => {
+                    if let Some(target) = counting(bytes, low == high) {
+                        self.push(low, high, target);
+                    }
+                }
+                Token::Number(first) => self.push(low, high, Target::Number(*first)),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn text_target(token: &Token) -> Option<Target> {
+    match token {
+        Token::Hex(bytes) => text(bytes).map(|text| Target::Text(text.into())),
+        Token::Name(name) => super::encoding::named(name).map(|text| Target::Text(text.into())),
+        _ => None,
+    }
+}
+
+fn counting(bytes: &[u8], single: bool) -> Option<Target> {
+    let whole = text(bytes)?;
+    if single {
+        return Some(Target::Text(whole.into()));
+    }
+    let last = whole.chars().next_back()?;
+    let head = &whole[..whole.len() - last.len_utf8()];
+    Some(Target::Counting(head.into(), u32::from(last)))
+}
+
+/// UTF-16 in big-endian order; a single byte stands for itself.
+fn text(bytes: &[u8]) -> Option<String> {
+    if let [byte] = bytes {
+        return Some(char::from(*byte).to_string());
+    }
+    let units = bytes.as_chunks::<2>().0;
+    let units = units.iter().map(|&pair| u16::from_be_bytes(pair));
+    let text: String = char::decode_utf16(units)
+        .map_while(Result::ok)
+        .filter(|&character| character != '\0')
+        .take(MOST_TEXT)
+        .collect();
+    (!text.is_empty()).then_some(text)
+}
+
+fn number(bytes: &[u8]) -> u32 {
+    bytes
+        .iter()
+        .take(4)
+        .fold(0, |value, &byte| value << 8 | u32::from(byte))
+}
+
+#[derive(Debug, PartialEq, Clone)]
+enum Token<'a> {
+    Hex(Vec<u8>),
+    Number(u32),
+    Name(&'a [u8]),
+    Word(&'a [u8]),
+    Open,
+    Close,
+}
+
+impl Token<'_> {
+    fn number(&self) -> Option<u32> {
+        match self {
+            Self::Hex(bytes) if (1..=4).contains(&bytes.len()) => Some(number(bytes)),
+            Self::Number(value) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+struct Tokens<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        loop {
+            let byte = *self.bytes.get(self.at)?;
+            self.at += 1;
+            match byte {
+                b'%' => {
+                    self.take_while(|byte| byte != b'\n' && byte != b'\r');
+                }
+                b'[' => return Some(Token::Open),
+                b']' => return Some(Token::Close),
+                b'<' if self.bytes.get(self.at) != Some(&b'<') => return Some(self.hex()),
+                b'/' => return Some(Token::Name(self.take_while(is_regular))),
+                b'(' => {
+                    self.take_while(|byte| byte != b')');
+                }
+                _ if is_regular(byte) => {
+                    self.at -= 1;
+                    let word = self.take_while(is_regular);
+                    let digits = std::str::from_utf8(word)
+                        .ok()
+                        .and_then(|text| text.parse().ok());
+                    return Some(digits.map_or(Token::Word(word), Token::Number));
+                }
+                b'<' => self.at += 1,
+                _ => {}
+            }
+        }
+    }
+}
+
+impl<'a> Tokens<'a> {
+    fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
+        let rest = &self.bytes[self.at..];
+        let length = rest
+            .iter()
+            .position(|&byte| !wanted(byte))
+            .unwrap_or(rest.len());
+        self.at += length;
+        &rest[..length]
+    }
+
+    fn hex(&mut self) -> Token<'a> {
+        let digits: Vec<u8> = self
+            .take_while(|byte| byte != b'>')
+            .iter()
+            .filter_map(|&byte| char::from(byte).to_digit(16).map(|digit| digit as u8))
+            .collect();
+        self.at += 1;
+        let bytes = digits
+            .chunks(2)
+            .map(|pair| pair[0] << 4 | pair.get(1).copied().unwrap_or(0))
+            .take(4 * MOST_TEXT)
+            .collect();
+        Token::Hex(bytes)
+    }
+}
+
+fn is_regular(byte: u8) -> bool {
+    !byte.is_ascii_whitespace() && !b"\0()<>[]{}/%".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_codes_to_text_and_numbers() {
+        let map = CMap::parse(
+            b"/WMode 1 def 1 begincodespacerange <00> <7F> <8000> <FFFF> endcodespacerange\n\
+              2 beginbfchar <01> <00660069> <8001> <D835DC00> endbfchar % ligature\n\
+              2 beginbfrange <10> <12> <0041> <20> <21> [<0061> /eacute] endbfrange\n\
+              1 begincidrange <9000> <90FF> 500 endcidrange",
+        );
+        for (code, text) in [
+            (0x01, Some("fi")),
+            (0x8001, Some("\u{1D400}")),
+            (0x12, Some("C")),
+            (0x13, None),
+            (0x20, Some("a")),
+            (0x21, Some("é")),
+        ] {
+            assert_eq!(map.text(code).as_deref(), text, "{code:x}");
+        }
+        assert_eq!(map.number(0x9002), Some(502));
+        assert!(map.vertical);
+        assert_eq!(map.code(&[0x20, 0x80], 2), (0x20, 1));
+        assert_eq!(map.code(&[0x80, 0x01], 1), (0x8001, 2));
+    }
+
+    #[test]
+    fn damaged_maps_have_fewer_entries() {
+        for bytes in [
+            &b"beginbfchar <01> endbfchar"[..],
+            b"1 beginbfrange <05> <01> <0041> endbfrange",
+            b"beginbfrange <01> <02> [<0041> <0042>",
+            b"<zz> <",
+            b"(unclosed",
+            b"",
+        ] {
+            let map = CMap::parse(bytes);
+            assert!(map.is_empty(), "{bytes:?}");
+            assert_eq!(map.code(&[7], 2), (7, 1));
+        }
+    }
+}

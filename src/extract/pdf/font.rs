@@ -1,0 +1,421 @@
+//! A font of a page: cuts the bytes of a shown string into characters, each with its text and width.
+//! Draws nothing; reads a font's program only where it alone knows what the codes mean.
+
+use std::collections::HashMap;
+
+use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GBK, SHIFT_JIS};
+use hayro_syntax::object::{Array, Dict, Name, Number, Object, Stream};
+
+use super::cmap::CMap;
+use super::encoding::{Base, named};
+use super::program;
+use super::widths::Family;
+
+/// Widths of a composite font beyond these are taken to be the usual one.
+const MOST_WIDTHS: usize = 70_000;
+
+/// One character of a shown string.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// Empty when nothing tells what it is.
+    pub text: String,
+    /// Along the line, in units of the font's size.
+    pub width: f64,
+    /// The single byte 32, which word spacing widens.
+    pub space: bool,
+}
+
+/// What a font of a page tells about its characters.
+pub struct Font {
+    /// Where the file itself says it. Wins.
+    to_unicode: Option<CMap>,
+    kind: Kind,
+    /// From top to bottom.
+    pub vertical: bool,
+}
+
+enum Kind {
+    Simple(Box<Simple>),
+    Composite(Box<Composite>),
+}
+
+struct Simple {
+    text: Vec<Option<String>>,
+    widths: Vec<f64>,
+}
+
+struct Composite {
+    code: Code,
+    /// Glyph number to text, from the font's program.
+    glyphs: HashMap<u32, char>,
+    /// Character identifier to glyph number, when it is not the same.
+    glyph_of: Option<Vec<u8>>,
+    widths: HashMap<u32, f64>,
+    usual: f64,
+}
+
+/// How a composite font's strings are cut.
+enum Code {
+    /// Two bytes each, the character identifier itself.
+    Identity,
+    /// UTF-16 in big-endian order.
+    Unicode,
+    /// An encoding of text that is older than Unicode.
+    Legacy(&'static Encoding),
+    /// The file's own map.
+    Map(Box<CMap>),
+}
+
+impl Font {
+    /// Reads what the dictionary says; what is missing or damaged has usual values.
+    pub fn read(dict: &Dict<'_>) -> Self {
+        let to_unicode = dict
+            .get::<Stream<'_>>("ToUnicode")
+            .and_then(|stream| stream.decoded_data().ok())
+            .map(|bytes| CMap::parse(&bytes))
+            .filter(|map| !map.is_empty());
+        let subtype = dict.get::<Name<'_>>("Subtype");
+        if subtype.as_deref() == Some(b"Type0") {
+            let (composite, vertical) = Composite::read(dict, to_unicode.is_some());
+            return Self {
+                to_unicode,
+                kind: Kind::Composite(Box::new(composite)),
+                vertical,
+            };
+        }
+        Self {
+            kind: Kind::Simple(Box::new(Simple::read(
+                dict,
+                subtype.as_deref().unwrap_or(b""),
+            ))),
+            to_unicode,
+            vertical: false,
+        }
+    }
+
+    /// The characters of a string, given to `take` one by one.
+    pub fn show(&self, bytes: &[u8], take: &mut dyn FnMut(Shown)) {
+        match &self.kind {
+            Kind::Simple(simple) => {
+                for &byte in bytes {
+                    let text = self.mapped(u32::from(byte));
+                    take(Shown {
+                        text: text
+                            .or_else(|| simple.text[usize::from(byte)].clone())
+                            .unwrap_or_default(),
+                        width: simple.widths[usize::from(byte)],
+                        space: byte == b' ',
+                    });
+                }
+            }
+            Kind::Composite(composite) => {
+                let mut rest = bytes;
+                while !rest.is_empty() {
+                    let (code, length) = composite.cut(rest);
+                    let (head, tail) = rest.split_at(length.clamp(1, rest.len()));
+                    let id = composite.id(code);
+                    take(Shown {
+                        text: self
+                            .mapped(code)
+                            .or_else(|| composite.text(head, id))
+                            .unwrap_or_default(),
+                        width: composite.width(id, length),
+                        space: head == b" ",
+                    });
+                    rest = tail;
+                }
+            }
+        }
+    }
+
+    fn mapped(&self, code: u32) -> Option<String> {
+        let text = self.to_unicode.as_ref()?.text(code)?;
+        // Some writers map what they do not know to the mark for that.
+        (!text.contains(['\u{FFFD}', '\u{FFFF}'])).then_some(text)
+    }
+}
+
+impl Simple {
+    fn read(dict: &Dict<'_>, subtype: &[u8]) -> Self {
+        let name = dict.get::<Name<'_>>("BaseFont");
+        let name = name.as_ref().map_or("", |name| name.as_str());
+        let descriptor = dict.get::<Dict<'_>>("FontDescriptor").unwrap_or_default();
+        let text = texts(dict, &descriptor, subtype, name);
+        let scale = match dict.get::<Array<'_>>("FontMatrix") {
+            Some(matrix) if subtype == b"Type3" => {
+                numbers(&matrix).first().copied().unwrap_or(0.001)
+            }
+            _ => 0.001,
+        };
+        let family = Family::of(name);
+        let given = dict.get::<Array<'_>>("Widths").map(|array| numbers(&array));
+        let first = dict.get::<u32>("FirstChar").unwrap_or(0) as usize;
+        let missing = descriptor.get::<f32>("MissingWidth").map(f64::from);
+        let widths = (0..256)
+            .map(|code: usize| {
+                let from_table = || {
+                    let character = text[code].as_ref().and_then(|text| text.chars().next());
+                    family.width(character.unwrap_or('0'))
+                };
+                let width = match &given {
+                    Some(widths) => code
+                        .checked_sub(first)
+                        .and_then(|index| widths.get(index).copied())
+                        .or(missing)
+                        .unwrap_or(0.0),
+                    None => missing
+                        .filter(|width| *width > 0.0)
+                        .unwrap_or_else(from_table),
+                };
+                (width * scale).clamp(-10.0, 10.0)
+            })
+            .collect();
+        Self { text, widths }
+    }
+}
+
+/// What each code of a simple font stands for.
+fn texts(
+    dict: &Dict<'_>,
+    descriptor: &Dict<'_>,
+    subtype: &[u8],
+    name: &str,
+) -> Vec<Option<String>> {
+    let encoding = dict.get::<Object<'_>>("Encoding");
+    let (base, differences) = match encoding {
+        Some(Object::Name(name)) => (Base::of(&name), None),
+        Some(Object::Dict(dict)) => (
+            dict.get::<Name<'_>>("BaseEncoding")
+                .and_then(|name| Base::of(&name)),
+            dict.get::<Array<'_>>("Differences"),
+        ),
+        _ => (None, None),
+    };
+    let own = match base {
+        Some(_) => None,
+        None => program::encoding(descriptor),
+    };
+    let base = base.or_else(|| match own {
+        Some(_) => None,
+        None => usual(name, subtype, descriptor),
+    });
+    let mut texts: Vec<Option<String>> = (0..=255u8)
+        .map(|code| match (&own, base) {
+            (Some(own), _) => own[usize::from(code)].clone(),
+            (None, Some(base)) => base.character(code).map(String::from),
+            (None, None) => None,
+        })
+        .collect();
+    let mut code = 0usize;
+    for object in differences
+        .iter()
+        .flat_map(|array| array.iter::<Object<'_>>())
+    {
+        match object {
+            Object::Number(number) => code = number.as_i64().clamp(0, 256) as usize,
+            Object::Name(name) => {
+                if let Some(text) = texts.get_mut(code) {
+                    *text = named(&name)
+                        .map(|text| text.into_owned())
+                        .or_else(|| counted(&name).filter(|_| subtype == b"Type3"));
+                }
+                code += 1;
+            }
+            _ => {}
+        }
+    }
+    texts
+}
+
+/// `a65` in the bitmap fonts that TeX writes: the code in a set whose middle is that of ASCII.
+fn counted(name: &[u8]) -> Option<String> {
+    let digits = std::str::from_utf8(name).ok()?.strip_prefix('a')?;
+    let code: u8 = digits.parse().ok()?;
+    (0x21..0x7F)
+        .contains(&code)
+        .then(|| char::from(code).to_string())
+}
+
+/// The encoding of a font that names none.
+fn usual(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option<Base> {
+    if name.contains("ZapfDingbats") {
+        return Some(Base::Dingbats);
+    }
+    if name.ends_with("Symbol") {
+        return Some(Base::Symbol);
+    }
+    match subtype {
+        b"Type3" => None,
+        b"TrueType" => Some(Base::Windows),
+        // Its program has its own encoding, which could not be read: nothing is known.
+        _ if descriptor.contains_key("FontFile") || descriptor.contains_key("FontFile3") => {
+            Some(Base::Standard)
+        }
+        _ => Some(Base::Standard),
+    }
+}
+
+impl Composite {
+    fn read(dict: &Dict<'_>, mapped: bool) -> (Self, bool) {
+        let descendant = dict
+            .get::<Array<'_>>("DescendantFonts")
+            .and_then(|array| array.iter::<Dict<'_>>().next())
+            .unwrap_or_default();
+        let (code, vertical) = code_of(dict);
+        let (mut glyphs, mut glyph_of) = (HashMap::new(), None);
+        if !mapped && matches!(code, Code::Identity | Code::Map(_)) {
+            let descriptor = descendant
+                .get::<Dict<'_>>("FontDescriptor")
+                .unwrap_or_default();
+            glyphs = program::characters(&descriptor);
+            glyph_of = descendant
+                .get::<Stream<'_>>("CIDToGIDMap")
+                .and_then(|stream| Some(stream.decoded_data().ok()?.into_owned()));
+        }
+        let widths = descendant.get::<Array<'_>>("W").map(|array| runs(&array));
+        let usual = descendant.get::<f32>("DW").map_or(1_000.0, f64::from);
+        let composite = Self {
+            code,
+            glyphs,
+            glyph_of,
+            widths: widths.unwrap_or_default(),
+            usual: usual.clamp(0.0, 10_000.0),
+        };
+        (composite, vertical)
+    }
+
+    fn cut(&self, bytes: &[u8]) -> (u32, usize) {
+        let pair = |length: usize| {
+            let length = length.min(bytes.len()).max(1);
+            let code = bytes[..length]
+                .iter()
+                .fold(0, |code, &byte| code << 8 | u32::from(byte));
+            (code, length)
+        };
+        match &self.code {
+            Code::Identity => pair(2),
+            Code::Unicode if (0xD8..0xDC).contains(&bytes[0]) => pair(4),
+            Code::Unicode => pair(2),
+            Code::Legacy(encoding) => {
+                let single =
+                    bytes[0] < 0x80 || *encoding == SHIFT_JIS && (0xA0..0xE0).contains(&bytes[0]);
+                pair(if single { 1 } else { 2 })
+            }
+            Code::Map(map) => map.code(bytes, 2),
+        }
+    }
+
+    fn id(&self, code: u32) -> u32 {
+        match &self.code {
+            Code::Map(map) => map.number(code).unwrap_or(code),
+            _ => code,
+        }
+    }
+
+    fn text(&self, bytes: &[u8], id: u32) -> Option<String> {
+        match &self.code {
+            Code::Unicode => {
+                let units = bytes.as_chunks::<2>().0;
+                let units = units.iter().map(|&pair| u16::from_be_bytes(pair));
+                char::decode_utf16(units)
+                    .collect::<Result<String, _>>()
+                    .ok()
+            }
+            Code::Legacy(encoding) => encoding
+                .decode_without_bom_handling_and_without_replacement(bytes)
+                .map(|text| text.into_owned()),
+            Code::Identity | Code::Map(_) => {
+                let glyph = match &self.glyph_of {
+                    Some(map) => {
+                        let pair = map.as_chunks::<2>().0.get(id as usize)?;
+                        u32::from(u16::from_be_bytes(*pair))
+                    }
+                    None => id,
+                };
+                self.glyphs
+                    .get(&glyph)
+                    .map(|character| character.to_string())
+            }
+        }
+    }
+
+    fn width(&self, id: u32, length: usize) -> f64 {
+        let usual = match &self.code {
+            // Its identifiers are in a table that is not here: a single byte is half as wide.
+            Code::Legacy(_) => return if length == 1 { 0.5 } else { 1.0 },
+            _ => self.usual,
+        };
+        self.widths.get(&id).copied().unwrap_or(usual) / 1_000.0
+    }
+}
+
+/// How a composite font's strings are cut, and whether it is written from top to bottom.
+fn code_of(dict: &Dict<'_>) -> (Code, bool) {
+    match dict.get::<Object<'_>>("Encoding") {
+        Some(Object::Name(name)) => {
+            let name = name.as_str();
+            let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+            let code = if has(&["UCS2", "UTF16"]) {
+                Code::Unicode
+            } else if has(&["RKSJ"]) {
+                Code::Legacy(SHIFT_JIS)
+            } else if has(&["GBK", "GBpc", "GB-EUC"]) {
+                Code::Legacy(GBK)
+            } else if has(&["B5", "ETen", "HKscs"]) {
+                Code::Legacy(BIG5)
+            } else if has(&["KSC"]) {
+                Code::Legacy(EUC_KR)
+            } else if has(&["EUC"]) {
+                Code::Legacy(EUC_JP)
+            } else {
+                Code::Identity
+            };
+            (code, name.ends_with("-V"))
+        }
+        Some(Object::Stream(stream)) => {
+            let bytes = stream.decoded_data().unwrap_or_default();
+            let map = CMap::parse(&bytes);
+            let vertical = map.vertical;
+            (Code::Map(Box::new(map)), vertical)
+        }
+        _ => (Code::Identity, false),
+    }
+}
+
+/// `W`: runs of `first [widths]` and `first last width`.
+fn runs(array: &Array<'_>) -> HashMap<u32, f64> {
+    let mut widths = HashMap::new();
+    let mut open: Vec<f64> = Vec::new();
+    for object in array.iter::<Object<'_>>() {
+        match object {
+            Object::Number(number) => open.push(number.as_f64()),
+            Object::Array(list) => {
+                let first = open.pop().unwrap_or(0.0).max(0.0) as u32;
+                for (index, width) in numbers(&list).into_iter().enumerate() {
+                    widths.insert(first.saturating_add(index as u32), width);
+                }
+                open.clear();
+            }
+            _ => open.clear(),
+        }
+        if let [first, last, width] = open[..] {
+            let (first, last) = (first.max(0.0) as u32, last.clamp(0.0, 65_535.0) as u32);
+            for id in first..=last {
+                widths.insert(id, width);
+            }
+            open.clear();
+        }
+        if widths.len() > MOST_WIDTHS {
+            break;
+        }
+    }
+    widths
+}
+
+fn numbers(array: &Array<'_>) -> Vec<f64> {
+    array
+        .iter::<Number>()
+        .take(65_536)
+        .map(|number| number.as_f64())
+        .collect()
+}

@@ -1,0 +1,225 @@
+//! Leaves out what stands at the top or foot of page after page: titles, dates, page numbers. Looks at a
+//! few pages around each, so that a document is never held whole; the first of its kind stays.
+
+use std::collections::{HashSet, VecDeque};
+
+use super::layout::Line;
+
+/// Pages before and behind that a page is compared with.
+const AROUND: usize = 4;
+/// Of them as many must have the line too: every second page, since left and right pages differ.
+const LEAST: usize = 3;
+/// Share of the page's height that is its top or foot.
+const MARGIN: f64 = 0.13;
+/// Lines at each end that are looked at.
+const LINES: usize = 3;
+/// Kinds of lines that are remembered as seen.
+const MOST_KINDS: usize = 10_000;
+
+struct Held {
+    number: u32,
+    lines: Vec<Line>,
+    /// Lines that may be furniture: their place and their kind.
+    edges: Vec<(usize, String)>,
+    given: bool,
+}
+
+/// The pages around the one that is written next.
+pub struct Window {
+    pages: VecDeque<Held>,
+    seen: HashSet<String>,
+    left_out: usize,
+}
+
+impl Window {
+    /// Without pages.
+    pub fn new() -> Self {
+        Self {
+            pages: VecDeque::new(),
+            seen: HashSet::new(),
+            left_out: 0,
+        }
+    }
+
+    /// Lines left out so far.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Takes a page and gives those whose surroundings are known now.
+    pub fn push(&mut self, number: u32, lines: Vec<Line>, height: f64) -> Vec<(u32, Vec<Line>)> {
+        let edges = edges(&lines, height);
+        self.pages.push_back(Held {
+            number,
+            lines,
+            edges,
+            given: false,
+        });
+        let Some(next) = self.pages.len().checked_sub(AROUND + 1) else {
+            return Vec::new();
+        };
+        let ready = self.give(next);
+        if self.pages.len() > 2 * AROUND {
+            self.pages.pop_front();
+        }
+        ready
+    }
+
+    /// The last pages.
+    pub fn finish(&mut self) -> Vec<(u32, Vec<Line>)> {
+        match self.pages.len() {
+            0 => Vec::new(),
+            count => self.give(count - 1),
+        }
+    }
+
+    /// Every page up to this one that has not been given yet.
+    fn give(&mut self, last: usize) -> Vec<(u32, Vec<Line>)> {
+        let mut ready = Vec::new();
+        for index in 0..=last {
+            if !self.pages[index].given {
+                ready.push(self.cleared(index));
+            }
+        }
+        ready
+    }
+
+    fn cleared(&mut self, index: usize) -> (u32, Vec<Line>) {
+        let page = &self.pages[index];
+        let mut drop = HashSet::new();
+        for (at, kind) in &page.edges {
+            let others = self.pages.iter().enumerate().filter(|(other, held)| {
+                *other != index && held.edges.iter().any(|(_, edge)| edge == kind)
+            });
+            if others.count() < LEAST {
+                continue;
+            }
+            // A title is worth reading once; a page's number is known anyway.
+            let is_number = !kind.chars().any(char::is_alphabetic);
+            if is_number || self.seen.contains(kind) {
+                drop.insert(*at);
+            } else if self.seen.len() < MOST_KINDS {
+                self.seen.insert(kind.clone());
+            }
+        }
+        self.left_out += drop.len();
+        let page = &mut self.pages[index];
+        page.given = true;
+        let mut lines = std::mem::take(&mut page.lines);
+        let mut at = 0;
+        lines.retain(|_| {
+            at += 1;
+            !drop.contains(&(at - 1))
+        });
+        (page.number, lines)
+    }
+}
+
+/// The outermost lines with what kind of line each is: its words, with numbers that may count.
+fn edges(lines: &[Line], height: f64) -> Vec<(usize, String)> {
+    let mut order: Vec<usize> = (0..lines.len())
+        .filter(|&at| lines[at].y.is_finite())
+        .collect();
+    order.sort_by(|&a, &b| lines[b].y.total_cmp(&lines[a].y));
+    let top = order
+        .iter()
+        .take(LINES)
+        .filter(|&&at| lines[at].y > (1.0 - MARGIN) * height);
+    let foot = order
+        .iter()
+        .rev()
+        .take(LINES)
+        .filter(|&&at| lines[at].y < MARGIN * height);
+    let mut edges: Vec<(usize, String)> = top
+        .map(|&at| (at, kind('t', &lines[at].text)))
+        .chain(foot.map(|&at| (at, kind('f', &lines[at].text))))
+        .collect();
+    edges.dedup_by_key(|edge| edge.0);
+    edges
+}
+
+fn kind(end: char, text: &str) -> String {
+    let mut kind = String::new();
+    for character in text.chars().take(200) {
+        if character.is_ascii_digit() {
+            if !kind.ends_with('0') {
+                kind.push('0');
+            }
+        } else if !character.is_whitespace() {
+            kind.push(character);
+        }
+    }
+    // Roman numbers count too.
+    if !kind.is_empty()
+        && kind.len() < 8
+        && kind.chars().all(|character| "ivxlc".contains(character))
+    {
+        kind = "0".to_owned();
+    }
+    // Where it stands is part of what it is; a sign that is no letter keeps numbers apart from words.
+    kind.insert(0, if end == 't' { '^' } else { '_' });
+    kind
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str, y: f64) -> Line {
+        Line {
+            text: text.to_owned(),
+            y,
+            size: 10.0,
+            apart: true,
+        }
+    }
+
+    fn run(pages: Vec<Vec<Line>>) -> (Vec<String>, usize) {
+        let mut window = Window::new();
+        let mut all = Vec::new();
+        for (index, lines) in pages.into_iter().enumerate() {
+            all.extend(window.push(index as u32 + 1, lines, 800.0));
+        }
+        all.extend(window.finish());
+        let numbers: Vec<u32> = all.iter().map(|page| page.0).collect();
+        assert_eq!(numbers, (1..=all.len() as u32).collect::<Vec<_>>());
+        let text = |page: &(u32, Vec<Line>)| {
+            page.1
+                .iter()
+                .map(|line| line.text.clone())
+                .collect::<Vec<_>>()
+                .join("/")
+        };
+        (all.iter().map(text).collect(), window.left_out())
+    }
+
+    #[test]
+    fn what_repeats_is_read_once() {
+        let page = |number: usize| {
+            vec![
+                line("Annual report", 780.0),
+                line(
+                    &format!(
+                        "text {}",
+                        "abcdefghijklmnopqrst".chars().nth(number).unwrap_or('z')
+                    ),
+                    400.0,
+                ),
+                line(&format!("- {number} -"), 20.0),
+            ]
+        };
+        let (pages, left_out) = run((1..=12).map(page).collect());
+        assert_eq!(pages[0], "Annual report/text b");
+        assert_eq!(pages[1], "text c");
+        assert_eq!(pages[11], "text m");
+        assert_eq!(left_out, 23);
+    }
+
+    #[test]
+    fn short_documents_and_lines_within_stay() {
+        let page = || vec![line("same", 780.0), line("same too", 400.0)];
+        assert_eq!(run(vec![page(), page(), page()]).0[2], "same/same too");
+        let (pages, _) = run((0..9).map(|_| page()).collect());
+        assert_eq!(pages[8], "same too");
+    }
+}

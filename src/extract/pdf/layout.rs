@@ -1,0 +1,465 @@
+//! From pieces on a page to text as a person reads it: columns one after the other, the cells of a
+//! table's row side by side, headings marked, words that a line's end cut in two made whole.
+
+use super::piece::Piece;
+
+/// A column has at least this many lines beside the other's.
+const LEAST_LINES: usize = 4;
+/// Columns within columns.
+const DEEPEST: usize = 8;
+/// Pieces of one page that are put in order by columns; beyond, a page is a drawing.
+const MOST_PIECES: usize = 20_000;
+/// Lines on a common line though one is raised: share of the font's size.
+const SAME_LINE: f64 = 0.4;
+/// From this gap on, in sizes of the font, pieces of a row are cells.
+const CELL: f64 = 1.3;
+
+/// A line as it will be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// What it says, with ` | ` between cells.
+    pub text: String,
+    /// Where it stands, from the page's foot.
+    pub y: f64,
+    /// Height of its font.
+    pub size: f64,
+    /// The line before it is not of the same paragraph.
+    pub apart: bool,
+}
+
+/// Lines in reading order.
+pub fn lines(pieces: Vec<Piece>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if pieces.len() > MOST_PIECES {
+        block(pieces, &mut lines);
+    } else {
+        region(pieces, 0, &mut lines);
+    }
+    lines
+}
+
+fn region(pieces: Vec<Piece>, depth: usize, lines: &mut Vec<Line>) {
+    let gutter = if depth < DEEPEST && pieces.len() >= 2 * LEAST_LINES {
+        gutter(&pieces)
+    } else {
+        None
+    };
+    let Some(gutter) = gutter else {
+        return block(pieces, lines);
+    };
+    let [mut above, mut left, mut right, mut below] = [const { Vec::new() }; 4];
+    for piece in pieces {
+        let part = if piece.y > gutter.top {
+            &mut above
+        } else if piece.y < gutter.bottom {
+            &mut below
+        } else if piece.x1 <= gutter.x {
+            &mut left
+        } else {
+            &mut right
+        };
+        part.push(piece);
+    }
+    for part in [above, left, right, below] {
+        if !part.is_empty() {
+            region(part, depth + 1, lines);
+        }
+    }
+}
+
+/// A strip without text between two columns.
+#[derive(Debug, Clone, Copy)]
+struct Gutter {
+    x: f64,
+    top: f64,
+    bottom: f64,
+    /// Lines beside it on the side that has fewer.
+    lines: usize,
+}
+
+/// The strip with the most lines on both sides, if what stands there is running text.
+fn gutter(pieces: &[Piece]) -> Option<Gutter> {
+    let mut order: Vec<&Piece> = pieces.iter().collect();
+    order.sort_by(|a, b| b.y.total_cmp(&a.y));
+    let left = pieces.iter().map(|piece| piece.x0).fold(f64::MAX, f64::min);
+    let right = pieces.iter().map(|piece| piece.x1).fold(f64::MIN, f64::max);
+    let (mut best, mut width): (Option<Gutter>, f64) = (None, 0.0);
+    let steps = 160;
+    for step in 1..steps {
+        let x = left + (right - left) * f64::from(step) / f64::from(steps);
+        let Some(found) = longest(&order, x) else {
+            continue;
+        };
+        let better = best.is_none_or(|best| found.lines > best.lines + best.lines / 10);
+        // Of a wide strip the middle is taken, so that what hangs out is on its side.
+        let wider = best.is_some_and(|best| found.lines >= best.lines) && {
+            let room = room(&order, &found);
+            room > width
+        };
+        if better || wider {
+            width = room(&order, &found);
+            best = Some(found);
+        }
+    }
+    best
+}
+
+/// How far the nearest text is from the strip's line.
+fn room(order: &[&Piece], gutter: &Gutter) -> f64 {
+    order
+        .iter()
+        .filter(|piece| (gutter.bottom..=gutter.top).contains(&piece.y))
+        .map(|piece| {
+            if piece.x1 <= gutter.x {
+                gutter.x - piece.x1
+            } else {
+                piece.x0 - gutter.x
+            }
+        })
+        .fold(f64::MAX, f64::min)
+}
+
+/// The longest stretch from top to bottom that no text crosses at `x`.
+fn longest(order: &[&Piece], x: f64) -> Option<Gutter> {
+    let (mut best, mut from): (Option<Gutter>, usize) = (None, 0);
+    for at in 0..=order.len() {
+        let crossed = order
+            .get(at)
+            .is_none_or(|piece| piece.x0 < x && piece.x1 > x);
+        if !crossed {
+            continue;
+        }
+        if let Some(found) = columns(&order[from..at], x)
+            && best.is_none_or(|best| found.lines > best.lines)
+        {
+            best = Some(found);
+        }
+        from = at + 1;
+    }
+    best
+}
+
+/// Whether the pieces on both sides of `x` are two columns of running text.
+fn columns(stretch: &[&Piece], x: f64) -> Option<Gutter> {
+    if stretch.len() < 2 * LEAST_LINES {
+        return None;
+    }
+    let (left, right): (Vec<&Piece>, Vec<&Piece>) =
+        stretch.iter().copied().partition(|piece| piece.x1 <= x);
+    let (left, right) = (Side::of(&left)?, Side::of(&right)?);
+    let shared = left
+        .lines
+        .iter()
+        .filter(|line| right.lines.iter().any(|other| (other - *line).abs() < 1.0))
+        .count();
+    let fewer = left.lines.len().min(right.lines.len());
+    let overlap = left.top.min(right.top) - left.bottom.max(right.bottom);
+    let beside = overlap > 0.4 * (left.top - left.bottom).min(right.top - right.bottom);
+    // The cells of a table stand on common lines and are short; columns of text are long or stand freely.
+    let free = shared * 2 < fewer;
+    let text = |side: &Side| side.running || free && side.letters >= 8.0;
+    (beside && text(&left) && text(&right)).then(|| Gutter {
+        x,
+        top: left.top.max(right.top) + 0.01,
+        bottom: left.bottom.min(right.bottom) - 0.01,
+        lines: fewer,
+    })
+}
+
+struct Side {
+    lines: Vec<f64>,
+    top: f64,
+    bottom: f64,
+    /// Characters of the middle line.
+    letters: f64,
+    /// Long lines of several words that fill the column.
+    running: bool,
+}
+
+impl Side {
+    /// Nothing when there are too few lines.
+    fn of(pieces: &[&Piece]) -> Option<Self> {
+        let mut lines: Vec<(f64, f64, f64, usize, usize)> = Vec::new();
+        for piece in pieces {
+            let letters = piece.text.chars().count();
+            let words = piece.text.split(' ').count();
+            match lines.last_mut() {
+                Some(line) if (line.0 - piece.y).abs() < SAME_LINE * piece.size => {
+                    line.1 = line.1.min(piece.x0);
+                    line.2 = line.2.max(piece.x1);
+                    line.3 += letters;
+                    line.4 += words;
+                }
+                _ => lines.push((piece.y, piece.x0, piece.x1, letters, words)),
+            }
+        }
+        if lines.len() < LEAST_LINES {
+            return None;
+        }
+        let left = lines.iter().map(|line| line.1).fold(f64::MAX, f64::min);
+        let right = lines.iter().map(|line| line.2).fold(f64::MIN, f64::max);
+        let full = lines
+            .iter()
+            .filter(|line| line.2 - line.1 > 0.6 * (right - left))
+            .count();
+        let letters = middle(lines.iter().map(|line| line.3));
+        let words = middle(lines.iter().map(|line| line.4));
+        Some(Self {
+            top: lines[0].0,
+            bottom: lines[lines.len() - 1].0,
+            letters: letters as f64,
+            running: full * 2 >= lines.len() && letters >= 18 && words >= 3,
+            lines: lines.into_iter().map(|line| line.0).collect(),
+        })
+    }
+}
+
+fn middle(values: impl Iterator<Item = usize>) -> usize {
+    let mut values: Vec<usize> = values.collect();
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or(0)
+}
+
+/// Pieces without columns: rows from top to bottom.
+fn block(mut pieces: Vec<Piece>, lines: &mut Vec<Line>) {
+    pieces.sort_by(|a, b| b.y.total_cmp(&a.y));
+    let mut rows: Vec<Vec<Piece>> = Vec::new();
+    for piece in pieces {
+        let row = rows.iter_mut().rev().take(3).find(|row| on(row, &piece));
+        match row {
+            Some(row) => row.push(piece),
+            None => rows.push(vec![piece]),
+        }
+    }
+    let begin = lines.len();
+    for row in rows {
+        lines.push(line(row));
+    }
+    space(&mut lines[begin..]);
+}
+
+/// Whether a piece stands on a row. Raised and lowered small characters do.
+fn on(row: &[Piece], piece: &Piece) -> bool {
+    let large = row
+        .iter()
+        .max_by(|a, b| a.size.total_cmp(&b.size))
+        .map_or(piece, |large| large);
+    let size = large.size.max(piece.size);
+    let near = (large.y - piece.y).abs() < SAME_LINE * size;
+    let clear = row.iter().all(|other| {
+        let overlap = other.x1.min(piece.x1) - other.x0.max(piece.x0);
+        overlap < 0.5 * size || (other.y - piece.y).abs() < 0.1 * size
+    });
+    near && clear
+}
+
+fn line(mut row: Vec<Piece>) -> Line {
+    row.sort_by(|a, b| a.x0.total_cmp(&b.x0));
+    let mut text = String::new();
+    let (mut end, mut widest): (Option<f64>, (f64, f64, f64)) = (None, (0.0, 0.0, 0.0));
+    for piece in &row {
+        if let Some(end) = end {
+            let gap = (piece.x0 - end) / piece.size.max(0.1);
+            text.push_str(match gap {
+                gap if gap > CELL => " | ",
+                gap if gap > 0.1 => " ",
+                _ => "",
+            });
+        }
+        text.push_str(&piece.text);
+        end = Some(end.map_or(piece.x1, |end: f64| end.max(piece.x1)));
+        if piece.x1 - piece.x0 > widest.0 {
+            widest = (piece.x1 - piece.x0, piece.y, piece.size);
+        }
+    }
+    Line {
+        text,
+        y: widest.1,
+        size: widest.2,
+        apart: false,
+    }
+}
+
+/// Marks where a paragraph ends: the gap to the next line is larger than it is between most lines.
+fn space(lines: &mut [Line]) {
+    let gaps = lines.windows(2).map(|pair| pair[0].y - pair[1].y);
+    let mut relative: Vec<f64> = gaps
+        .zip(lines.iter())
+        .map(|(gap, line)| gap / line.size.max(0.1))
+        .filter(|gap| (0.5..3.0).contains(gap))
+        .collect();
+    relative.sort_by(f64::total_cmp);
+    // The lower quarter: where many lines stand apart, those of a paragraph are still the closest.
+    let usual = relative.get(relative.len() / 4).copied().unwrap_or(1.2);
+    for index in 0..lines.len() {
+        lines[index].apart = index == 0 || {
+            let (before, this) = (&lines[index - 1], &lines[index]);
+            let gap = (before.y - this.y) / this.size.max(before.size).max(0.1);
+            gap > 1.3 * usual || gap < 0.0 || differ(before.size, this.size)
+        };
+    }
+}
+
+fn differ(one: f64, other: f64) -> bool {
+    one.max(other) > 1.12 * one.min(other)
+}
+
+/// The text of a page. `body` is the size of the document's running text.
+pub fn written(lines: &[Line], body: f64) -> String {
+    let mut text = String::new();
+    let mut before: Option<&Line> = None;
+    for line in lines {
+        let words = line.text.trim();
+        if words.is_empty() {
+            continue;
+        }
+        let level = level(line, body);
+        let goes_on = before.is_some_and(|before| !line.apart && level_of(before, body) == level);
+        if goes_on && level > 0 {
+            text.push(' ');
+        } else if goes_on && is_cut(&text, words) {
+            text.pop();
+        } else if !text.is_empty() {
+            text.push_str(if line.apart { "\n\n" } else { "\n" });
+        }
+        if level > 0 && !goes_on {
+            text.push_str(&"#".repeat(level));
+            text.push(' ');
+        } else if level == 0 && words.starts_with('#') && (text.is_empty() || text.ends_with('\n'))
+        {
+            // A sign on the page is not a heading.
+            text.push('\\');
+        }
+        text.push_str(words);
+        before = Some(line);
+    }
+    text
+}
+
+fn level_of(line: &Line, body: f64) -> usize {
+    level(line, body)
+}
+
+/// How high a heading is; 0 for running text.
+fn level(line: &Line, body: f64) -> usize {
+    let letters = line
+        .text
+        .chars()
+        .filter(|character| character.is_alphabetic())
+        .count();
+    if body <= 0.0 || letters < 2 || line.text.chars().count() > 160 || line.text.contains(" | ") {
+        return 0;
+    }
+    match line.size / body {
+        ratio if ratio >= 1.65 => 1,
+        ratio if ratio >= 1.3 => 2,
+        ratio if ratio >= 1.13 => 3,
+        _ => 0,
+    }
+}
+
+/// A word that the end of a line cut in two.
+fn is_cut(text: &str, next: &str) -> bool {
+    let mut back = text.chars().rev();
+    let hyphen = matches!(back.next(), Some('-' | '\u{AD}' | '‐'));
+    hyphen
+        && back.next().is_some_and(char::is_alphabetic)
+        && next.chars().next().is_some_and(char::is_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(x0: f64, y: f64, text: &str) -> Piece {
+        Piece {
+            x0,
+            x1: x0 + 5.0 * text.chars().count() as f64,
+            y,
+            size: 10.0,
+            text: text.to_owned(),
+        }
+    }
+
+    fn read(pieces: Vec<Piece>) -> String {
+        written(&lines(pieces), 10.0)
+    }
+
+    #[test]
+    fn columns_are_read_one_after_the_other() {
+        let mut pieces = vec![piece(
+            50.0,
+            700.0,
+            "a title over both of the columns, which is rather long and wide",
+        )];
+        for row in 0..6 {
+            let y = 680.0 - 12.0 * f64::from(row);
+            pieces.push(piece(50.0, y, &format!("left line number {row} and so on")));
+            pieces.push(piece(
+                250.0,
+                y,
+                &format!("right line number {row} and so on"),
+            ));
+        }
+        pieces.push(piece(
+            50.0,
+            580.0,
+            "a foot under both of the columns, which is rather long and wide",
+        ));
+        let text = read(pieces);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        assert!(lines[0].starts_with("a title"));
+        assert!(
+            lines[1..7].iter().all(|line| line.starts_with("left")),
+            "{text}"
+        );
+        assert!(
+            lines[7..13].iter().all(|line| line.starts_with("right")),
+            "{text}"
+        );
+        assert!(lines[13].starts_with("a foot"));
+    }
+
+    #[test]
+    fn rows_of_a_table_stay_together() {
+        let mut pieces = Vec::new();
+        for row in 0..8 {
+            let y = 680.0 - 12.0 * f64::from(row);
+            pieces.push(piece(50.0, y, &format!("item {row}")));
+            pieces.push(piece(200.0, y, &format!("{row}0.5")));
+            pieces.push(piece(300.0, y + 0.4, "yes"));
+        }
+        let text = read(pieces);
+        assert!(
+            text.starts_with("item 0 | 00.5 | yes\nitem 1 | 10.5 | yes\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn cut_words_headings_and_paragraphs() {
+        let mut pieces = vec![
+            Piece {
+                size: 18.0,
+                ..piece(50.0, 720.0, "The Great")
+            },
+            Piece {
+                size: 18.0,
+                ..piece(50.0, 700.0, "Heading")
+            },
+            piece(50.0, 670.0, "This is an exam-"),
+            piece(50.0, 658.0, "ple of the well-"),
+            piece(50.0, 646.0, "Known kind"),
+            piece(50.0, 620.0, "# Next"),
+            piece(50.0, 608.0, "ends here"),
+        ];
+        pieces.push(Piece {
+            size: 6.0,
+            ..piece(100.5, 649.5, "2")
+        });
+        assert_eq!(
+            read(pieces),
+            "# The Great Heading\n\nThis is an example of the well-\nKnown kind2\n\n\\# Next\nends here"
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! Affine maps of the plane, as PDF writes them: six numbers.
+
+/// `x' = a x + c y + e`, `y' = b x + d y + f`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Matrix(pub [f64; 6]);
+
+impl Matrix {
+    /// Leaves everything where it is.
+    pub const IDENTITY: Self = Self([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+
+    /// A move.
+    pub fn shift(x: f64, y: f64) -> Self {
+        Self([1.0, 0.0, 0.0, 1.0, x, y])
+    }
+
+    /// First this map, then `outer`.
+    pub fn then(self, outer: Self) -> Self {
+        let ([a, b, c, d, e, f], [a2, b2, c2, d2, e2, f2]) = (self.0, outer.0);
+        Self([
+            a * a2 + b * c2,
+            a * b2 + b * d2,
+            c * a2 + d * c2,
+            c * b2 + d * d2,
+            e * a2 + f * c2 + e2,
+            e * b2 + f * d2 + f2,
+        ])
+    }
+
+    /// Where a point goes.
+    pub fn point(self, x: f64, y: f64) -> (f64, f64) {
+        let [a, b, c, d, e, f] = self.0;
+        (a * x + c * y + e, b * x + d * y + f)
+    }
+
+    /// Where a direction goes.
+    pub fn direction(self, x: f64, y: f64) -> (f64, f64) {
+        let [a, b, c, d, _, _] = self.0;
+        (a * x + c * y, b * x + d * y)
+    }
+
+    /// How much larger an area becomes.
+    pub fn area(self) -> f64 {
+        let [a, b, c, d, _, _] = self.0;
+        (a * d - b * c).abs()
+    }
+
+    /// Only numbers that can be reckoned with.
+    pub fn is_sane(self) -> bool {
+        self.0
+            .iter()
+            .all(|value| value.is_finite() && value.abs() < 1e9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_matters() {
+        let double = Matrix([2.0, 0.0, 0.0, 2.0, 0.0, 0.0]);
+        assert_eq!(
+            Matrix::shift(1.0, 2.0).then(double).point(0.0, 0.0),
+            (2.0, 4.0)
+        );
+        assert_eq!(
+            double.then(Matrix::shift(1.0, 2.0)).point(1.0, 1.0),
+            (3.0, 4.0)
+        );
+        assert_eq!(double.direction(1.0, 0.0), (2.0, 0.0));
+        assert_eq!(double.area(), 4.0);
+        assert!(!Matrix([f64::NAN, 0.0, 0.0, 1.0, 0.0, 0.0]).is_sane());
+    }
+}

@@ -1,0 +1,161 @@
+//! Reads PDF: text in reading order page by page, and honest gaps where a page has none.
+//! Never draws a page and never guesses what a character is: a page whose fonts do not say it is a gap.
+
+mod cff;
+mod cmap;
+mod encoding;
+mod font;
+mod furniture;
+mod interpret;
+mod layout;
+mod marks;
+mod matrix;
+mod operands;
+mod piece;
+mod program;
+mod widths;
+
+use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
+
+use super::{Full, Input, Output, Unreadable};
+use furniture::Window;
+use interpret::{Canvas, Fonts};
+use layout::Line;
+
+/// What a person calls such a file.
+pub const NAME: &str = "PDF";
+
+/// Fewer words than these beside a picture of the whole page are a stamp or a page number.
+const FEW_WORDS: usize = 5;
+/// Why a page whose characters have no text is a gap.
+const NAMELESS: &str = "its font gives no characters' names, so its text cannot be read";
+/// Share of the page that a scan covers.
+const SCAN: f64 = 0.4;
+
+/// Gives the pages to `out`.
+pub fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
+    let pdf = open(input.bytes)?;
+    let mut fonts = Fonts::new();
+    let mut window = Window::new();
+    let mut body = Body::default();
+    let mut nameless = false;
+    for (index, page) in pdf.pages().iter().enumerate() {
+        let number = index as u32 + 1;
+        let canvas = interpret::run(page, &mut fonts);
+        if canvas.cut {
+            out.note(format!(
+                "page {number} is too crowded; only a part of it is read"
+            ));
+        }
+        let (_, height) = interpret::upright(page);
+        if let Some(reason) = Reason::of(&canvas) {
+            nameless |= reason.why == NAMELESS;
+            out.gap(number, reason.why, reason.picture);
+        }
+        let lines = lines(canvas);
+        body.weigh(&lines);
+        let ready = window.push(number, lines, height);
+        if write(ready, &body, out).is_err() {
+            return Ok(());
+        }
+    }
+    let rest = window.finish();
+    let left_out = window.left_out();
+    // Full: the rest is not wanted, and what there is has been given.
+    let _: Result<(), Full> = write(rest, &body, out);
+    if left_out > 0 {
+        out.note(format!(
+            "lines at the top or foot of pages that repeat, such as page numbers, are left out: {left_out}"
+        ));
+    }
+    if nameless && out.words == 0 {
+        return Err(Unreadable::Nameless);
+    }
+    Ok(())
+}
+
+fn write(
+    pages: impl IntoIterator<Item = (u32, Vec<Line>)>,
+    body: &Body,
+    out: &mut Output<'_>,
+) -> Result<(), Full> {
+    for (number, lines) in pages {
+        out.page(number, "", &layout::written(&lines, body.size()))?;
+    }
+    Ok(())
+}
+
+fn open(bytes: &[u8]) -> Result<Pdf, Unreadable> {
+    Pdf::new(bytes.to_vec()).map_err(|error| match error {
+        LoadPdfError::Decryption(DecryptionError::PasswordProtected) => Unreadable::Locked,
+        LoadPdfError::Decryption(_) => Unreadable::Unsupported("PDF with an unknown encryption"),
+        LoadPdfError::Invalid => Unreadable::Broken(NAME),
+    })
+}
+
+/// The lines of every direction, that with the most characters first.
+fn lines(canvas: Canvas<'_>) -> Vec<Line> {
+    let mut all = Vec::new();
+    for run in piece::runs(canvas.glyphs) {
+        let mut lines = layout::lines(run.pieces);
+        if !run.upright {
+            // Their places are in another frame: nothing at the top or foot of the page.
+            lines.iter_mut().for_each(|line| line.y = f64::NAN);
+        }
+        all.append(&mut lines);
+    }
+    all
+}
+
+/// Why a page has no text.
+struct Reason {
+    why: &'static str,
+    picture: bool,
+}
+
+impl Reason {
+    fn of(canvas: &Canvas<'_>) -> Option<Self> {
+        let shown = canvas
+            .glyphs
+            .iter()
+            .filter(|glyph| !glyph.text.trim().is_empty())
+            .count();
+        let picture = canvas
+            .largest
+            .as_ref()
+            .is_some_and(|(share, _)| *share >= SCAN);
+        let why = if canvas.unnamed > shown {
+            NAMELESS
+        } else if shown < FEW_WORDS * 4 && canvas.covered >= SCAN {
+            "a scanned picture without text"
+        } else if shown == 0 && canvas.covered > 0.0 {
+            "only pictures"
+        } else if shown == 0 {
+            "empty"
+        } else {
+            return None;
+        };
+        Some(Self { why, picture })
+    }
+}
+
+/// The size of the document's running text: that of most characters so far.
+#[derive(Default)]
+struct Body {
+    /// Characters of each size, in steps of half a point.
+    sizes: std::collections::BTreeMap<u32, usize>,
+}
+
+impl Body {
+    fn weigh(&mut self, lines: &[Line]) {
+        for line in lines {
+            let step = (line.size * 2.0).round().clamp(0.0, 2_000.0) as u32;
+            *self.sizes.entry(step).or_default() += line.text.len();
+        }
+    }
+
+    fn size(&self) -> f64 {
+        let most = self.sizes.iter().max_by_key(|(_, count)| **count);
+        most.map_or(0.0, |(step, _)| f64::from(*step) / 2.0)
+    }
+}

@@ -1,0 +1,103 @@
+//! What stands before an operator or in a dictionary, as numbers, maps and text.
+
+use hayro_syntax::content::Instruction;
+use hayro_syntax::object::{Array, Dict, Name, Number, Object};
+
+use super::matrix::Matrix;
+
+/// A name.
+pub fn name<'b, 'a>(object: &'b Object<'a>) -> Option<&'b Name<'a>> {
+    match object {
+        Object::Name(name) => Some(name),
+        _ => None,
+    }
+}
+
+/// The last number, or zero.
+pub fn last_number(instruction: &Instruction<'_, '_>) -> f64 {
+    instruction
+        .operands()
+        .filter_map(number)
+        .last()
+        .unwrap_or(0.0)
+}
+
+/// The first numbers, or zeros.
+pub fn numbers<const COUNT: usize>(instruction: &Instruction<'_, '_>) -> [f64; COUNT] {
+    let mut all = [0.0; COUNT];
+    for (slot, value) in all
+        .iter_mut()
+        .zip(instruction.operands().filter_map(number))
+    {
+        *slot = value;
+    }
+    all
+}
+
+/// A number.
+pub fn number(object: &Object<'_>) -> Option<f64> {
+    match object {
+        Object::Number(number) => Some(number.as_f64()),
+        _ => None,
+    }
+}
+
+/// Six numbers.
+pub fn six(instruction: &Instruction<'_, '_>) -> Matrix {
+    Matrix(numbers(instruction))
+}
+
+/// A map in a dictionary.
+pub fn matrix(dict: &Dict<'_>) -> Option<Matrix> {
+    list(dict, "Matrix")
+        .map(Matrix)
+        .filter(|matrix| matrix.is_sane())
+}
+
+/// A rectangle with its lower left corner first.
+pub fn rectangle(dict: &Dict<'_>, key: &str) -> Option<[f64; 4]> {
+    let [x0, y0, x1, y1] = list(dict, key)?;
+    Some([x0.min(x1), y0.min(y1), x0.max(x1), y0.max(y1)])
+}
+
+/// So many numbers of a list.
+pub fn list<const COUNT: usize>(dict: &Dict<'_>, key: &str) -> Option<[f64; COUNT]> {
+    let values: Vec<f64> = dict
+        .get::<Array<'_>>(key)?
+        .iter::<Number>()
+        .take(COUNT)
+        .map(|number| number.as_f64())
+        .collect();
+    values.try_into().ok()
+}
+
+/// A string that is meant for people: UTF-16, UTF-8 with its mark, or about Latin 1.
+pub fn words(bytes: &[u8]) -> String {
+    if let Some(rest) = bytes.strip_prefix(b"\xFE\xFF") {
+        let units = rest
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|&pair| u16::from_be_bytes(pair));
+        return char::decode_utf16(units).filter_map(Result::ok).collect();
+    }
+    if let Some(rest) = bytes.strip_prefix(b"\xEF\xBB\xBF") {
+        return String::from_utf8_lossy(rest).into_owned();
+    }
+    bytes
+        .iter()
+        .filter_map(|&byte| super::encoding::Base::Windows.character(byte))
+        .collect()
+}
+
+/// Without control characters and characters that a font has made up for itself.
+pub fn clean(text: &str) -> String {
+    let wanted = |character: &char| {
+        !character.is_control()
+            && !matches!(
+                *character,
+                '\u{E000}'..='\u{F8FF}' | '\u{FFFD}' | '\u{FEFF}' | '\u{200B}'
+            )
+    };
+    text.chars().filter(wanted).collect()
+}

@@ -1,0 +1,276 @@
+//! From characters on a page to pieces of a line: words and the blanks between them are told by where
+//! characters stand, accents join their letters, and what is drawn twice is read once.
+
+use super::interpret::Glyph;
+
+/// A gap of this share of the font's size is a blank between words.
+const BLANK: f64 = 0.12;
+/// From here on it may be the gap between two columns or cells.
+const WIDE: f64 = 0.9;
+/// A character this far off the line is on another line.
+const OFF: f64 = 0.3;
+
+/// Part of a line without a wide gap.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// Where it begins and ends along its line.
+    pub x0: f64,
+    /// Its end.
+    pub x1: f64,
+    /// Its line.
+    pub y: f64,
+    /// Height of most of its characters.
+    pub size: f64,
+    /// What it says.
+    pub text: String,
+}
+
+/// Pieces that run in one direction, with the share of the page's characters.
+pub struct Run {
+    /// In the frame that has the direction to the right.
+    pub pieces: Vec<Piece>,
+    /// How many characters.
+    pub glyphs: usize,
+    /// It is the direction of upright text.
+    pub upright: bool,
+}
+
+/// All pieces of a page, one run for each direction, the largest first.
+pub fn runs(glyphs: Vec<Glyph>) -> Vec<Run> {
+    let mut groups: Vec<(i32, Vec<Glyph>)> = Vec::new();
+    for glyph in glyphs {
+        let angle = angle(&glyph);
+        match groups.iter().position(|(known, _)| *known == angle) {
+            Some(at) => groups[at].1.push(glyph),
+            // More directions than these are a drawing.
+            None if groups.len() >= 16 => {}
+            None => groups.push((angle, vec![glyph])),
+        }
+    }
+    let mut runs: Vec<Run> = groups
+        .into_iter()
+        .map(|(angle, group)| Run {
+            glyphs: group.len(),
+            pieces: pieces(turned(group, angle)),
+            upright: angle == 0,
+        })
+        .collect();
+    runs.sort_by_key(|run| std::cmp::Reverse(run.glyphs));
+    runs
+}
+
+/// In steps of 5 degrees, which is more than scans are off.
+fn angle(glyph: &Glyph) -> i32 {
+    let (x, y) = glyph.along;
+    if x == 0.0 && y == 0.0 {
+        return 0;
+    }
+    let step = (y.atan2(x).to_degrees() / 5.0).round() as i32;
+    step.rem_euclid(72) * 5
+}
+
+fn turned(mut glyphs: Vec<Glyph>, angle: i32) -> Vec<Glyph> {
+    if angle != 0 {
+        let (sine, cosine) = f64::from(-angle).to_radians().sin_cos();
+        let turn = |(x, y): (f64, f64)| (x * cosine - y * sine, x * sine + y * cosine);
+        for glyph in &mut glyphs {
+            (glyph.x, glyph.y) = turn((glyph.x, glyph.y));
+            glyph.along = turn(glyph.along);
+        }
+    }
+    glyphs
+}
+
+fn pieces(glyphs: Vec<Glyph>) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut last: Option<Glyph> = None;
+    let mut blank = false;
+    for mut glyph in glyphs {
+        if glyph.text.trim().is_empty() {
+            blank = true;
+            continue;
+        }
+        let (Some(piece), Some(before)) = (pieces.last_mut(), &last) else {
+            pieces.push(begin(&glyph));
+            (last, blank) = (Some(glyph), false);
+            continue;
+        };
+        let size = before.size.max(glyph.size);
+        let end = before.x + before.along.0;
+        let gap = glyph.x - end;
+        let same_line = (glyph.y - piece.y).abs()
+            < (OFF * size).max(0.5 * (size - before.size.min(glyph.size)));
+        let repeated =
+            same_line && before.text == glyph.text && (glyph.x - before.x).abs() < 0.1 * size;
+        if repeated {
+            continue;
+        }
+        let overlaps = gap
+            < -0.3
+                * before
+                    .along
+                    .0
+                    .abs()
+                    .min(glyph.along.0.abs())
+                    .max(0.1 * size);
+        if overlaps
+            && !blank
+            && (glyph.y - before.y).abs() < size
+            && let Some(whole) = joined(&before.text, &glyph.text)
+        {
+            pop(&mut piece.text, &before.text);
+            piece.text.push_str(&whole);
+            glyph.text = whole;
+            piece.x1 = piece.x1.max(glyph.x + glyph.along.0);
+            if glyph.along.0 < before.along.0 {
+                (glyph.x, glyph.along) = (before.x, before.along);
+            }
+            last = Some(glyph);
+            continue;
+        }
+        if !same_line || gap > WIDE * size || gap < -0.5 * size {
+            pieces.push(begin(&glyph));
+        } else {
+            if gap > BLANK * size || blank {
+                piece.text.push(' ');
+            }
+            piece.text.push_str(&glyph.text);
+            piece.x1 = piece.x1.max(glyph.x + glyph.along.0);
+            // The line is that of its large characters: what is raised is a note or an exponent.
+            if glyph.size > piece.size * 1.05 {
+                (piece.size, piece.y) = (glyph.size, glyph.y);
+            }
+        }
+        (last, blank) = (Some(glyph), false);
+    }
+    pieces
+}
+
+fn begin(glyph: &Glyph) -> Piece {
+    Piece {
+        x0: glyph.x,
+        x1: glyph.x + glyph.along.0,
+        y: glyph.y,
+        size: glyph.size,
+        text: glyph.text.clone(),
+    }
+}
+
+fn pop(text: &mut String, end: &str) {
+    if text.ends_with(end) {
+        text.truncate(text.len() - end.len());
+    }
+}
+
+/// A letter with its accent, drawn one over the other in either order.
+fn joined(first: &str, second: &str) -> Option<String> {
+    let single = |text: &str| {
+        let mut characters = text.chars();
+        characters.next().filter(|_| characters.next().is_none())
+    };
+    let (first, second) = (single(first)?, single(second)?);
+    let whole = accented(second, first).or_else(|| accented(first, second))?;
+    Some(whole.to_string())
+}
+
+/// For each accent as it stands alone or combines: letters and what they become.
+const ACCENTED: [(&[char], &str); 11] = [
+    (
+        &['´', '\u{301}'],
+        "aáeéiíıíoóuúyýcćnńsśzźlĺrŕAÁEÉIÍOÓUÚYÝCĆNŃSŚZŹLĹRŔ",
+    ),
+    (&['`', '\u{300}'], "aàeèiìıìoòuùAÀEÈIÌOÒUÙ"),
+    (
+        &['^', 'ˆ', '\u{302}'],
+        "aâeêiîıîoôuûcĉgĝhĥjĵȷĵsŝwŵyŷAÂEÊIÎOÔUÛCĈGĜHĤJĴSŜWŴYŶ",
+    ),
+    (&['¨', '\u{308}'], "aäeëiïıïoöuüyÿAÄEËIÏOÖUÜYŸ"),
+    (&['~', '˜', '\u{303}'], "aãnñoõiĩıĩuũAÃNÑOÕIĨUŨ"),
+    (&['¸', '\u{327}'], "cçsştţCÇSŞTŢ"),
+    (&['ˇ', '\u{30C}'], "cčdďeěnňrřsštťzžgǧCČDĎEĚNŇRŘSŠTŤZŽGǦ"),
+    (&['˘', '\u{306}'], "aăgğuŭAĂGĞUŬ"),
+    (&['˚', '°', '\u{30A}'], "aåuůAÅUŮ"),
+    (&['˝', '\u{30B}'], "oőuűOŐUŰ"),
+    (&['¯', 'ˉ', '\u{304}'], "aāeēiīıīoōuūAĀEĒIĪOŌUŪ"),
+];
+
+fn accented(letter: char, accent: char) -> Option<char> {
+    let (_, pairs) = ACCENTED
+        .iter()
+        .find(|(accents, _)| accents.contains(&accent))?;
+    let mut pairs = pairs.chars();
+    while let (Some(plain), Some(whole)) = (pairs.next(), pairs.next()) {
+        if plain == letter {
+            return Some(whole);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Characters of size 10 in a row: each with its place and its width.
+    fn read(glyphs: &[(&str, f64, f64)]) -> Vec<String> {
+        let glyphs = glyphs
+            .iter()
+            .map(|&(text, x, width)| Glyph {
+                text: text.to_owned(),
+                x,
+                y: 0.0,
+                along: (width, 0.0),
+                size: 10.0,
+            })
+            .collect();
+        pieces(glyphs).into_iter().map(|piece| piece.text).collect()
+    }
+
+    #[test]
+    fn gaps_make_words_and_kerning_does_not() {
+        for (glyphs, expected) in [
+            (&[("A", 0.0, 6.0), ("V", 5.0, 6.0)][..], &["AV"][..]),
+            (&[("a", 0.0, 5.0), ("b", 5.5, 5.0)], &["ab"]),
+            (&[("a", 0.0, 5.0), ("b", 8.0, 5.0)], &["a b"]),
+            (
+                &[("a", 0.0, 5.0), (" ", 5.0, 0.1), ("b", 5.1, 5.0)],
+                &["a b"],
+            ),
+            (&[("a", 0.0, 5.0), ("b", 20.0, 5.0)], &["a", "b"]),
+            (&[("b", 20.0, 5.0), ("a", 0.0, 5.0)], &["b", "a"]),
+            (
+                &[("a", 0.0, 5.0), ("a", 0.3, 5.0), ("b", 5.0, 5.0)],
+                &["ab"],
+            ),
+            (
+                &[("´", 0.5, 4.0), ("e", 0.0, 5.0), ("t", 5.0, 3.0)],
+                &["ét"],
+            ),
+            (
+                &[("e", 0.0, 5.0), ("\u{301}", 0.5, 0.0), ("t", 5.0, 3.0)],
+                &["ét"],
+            ),
+        ] {
+            assert_eq!(read(glyphs), expected, "{glyphs:?}");
+        }
+    }
+
+    #[test]
+    fn every_direction_is_read_along_itself() {
+        let down = |text: &str, y: f64| Glyph {
+            text: text.to_owned(),
+            x: 50.0,
+            y,
+            along: (0.0, -5.0),
+            size: 10.0,
+        };
+        let across = Glyph {
+            along: (5.0, 0.0),
+            ..down("x", 9.0)
+        };
+        let runs = runs(vec![down("a", 100.0), across, down("b", 95.0)]);
+        assert_eq!(runs.len(), 2);
+        assert_eq!(runs[0].pieces[0].text, "ab");
+        assert!(!runs[0].upright && runs[1].upright);
+    }
+}

@@ -1,0 +1,210 @@
+//! What a font's own program knows of its characters: the encoding of a Type 1 or CFF font, and which
+//! character each glyph of a TrueType font draws. Reads tables, never outlines.
+
+use std::collections::HashMap;
+
+use hayro_syntax::object::{Dict, Stream};
+
+use super::encoding::{Base, named};
+
+/// The text of each code by the encoding that is written in the font's program.
+pub fn encoding(descriptor: &Dict<'_>) -> Option<Vec<Option<String>>> {
+    if let Some(stream) = descriptor.get::<Stream<'_>>("FontFile") {
+        return type1(&stream.decoded_data().ok()?);
+    }
+    let stream = descriptor.get::<Stream<'_>>("FontFile3")?;
+    super::cff::encoding(&stream.decoded_data().ok()?)
+}
+
+/// `/Encoding … dup 65 /A put … readonly def` in the clear part of a Type 1 program.
+fn type1(bytes: &[u8]) -> Option<Vec<Option<String>>> {
+    let clear = &bytes[..find(bytes, b"eexec").unwrap_or(bytes.len())];
+    let clear = &clear[find(clear, b"/Encoding")? + 9..];
+    let text: String = clear
+        .iter()
+        .take(64 << 10)
+        .map(|&byte| char::from(byte))
+        .collect();
+    let mut words = text.split_ascii_whitespace().peekable();
+    let mut texts = vec![None; 256];
+    if words.peek() == Some(&"StandardEncoding") {
+        return Some(
+            (0..=255)
+                .map(|code| Base::Standard.character(code).map(String::from))
+                .collect(),
+        );
+    }
+    let mut found = false;
+    while let Some(word) = words.next() {
+        match word {
+            "def" | "readonly" if found => break,
+            "dup" => {
+                let code = words.next().and_then(|word| word.parse::<usize>().ok());
+                let name = words.next().and_then(|word| word.strip_prefix('/'));
+                if let (Some(code), Some(name)) = (code, name)
+                    && let Some(slot) = texts.get_mut(code)
+                {
+                    *slot = named(name.as_bytes()).map(|text| text.into_owned());
+                    found = true;
+                }
+            }
+            _ => {}
+        }
+    }
+    found.then_some(texts)
+}
+
+fn find(bytes: &[u8], word: &[u8]) -> Option<usize> {
+    bytes.windows(word.len()).position(|window| window == word)
+}
+
+/// Which character each glyph of an embedded TrueType font draws, by its own table.
+pub fn characters(descriptor: &Dict<'_>) -> HashMap<u32, char> {
+    let stream = descriptor
+        .get::<Stream<'_>>("FontFile2")
+        .or_else(|| descriptor.get::<Stream<'_>>("FontFile3"));
+    let bytes = stream.and_then(|stream| Some(stream.decoded_data().ok()?.into_owned()));
+    bytes
+        .and_then(|bytes| unicode_table(&bytes))
+        .unwrap_or_default()
+}
+
+fn unicode_table(font: &[u8]) -> Option<HashMap<u32, char>> {
+    let tables = usize::from(u16_at(font, 4)?);
+    let cmap = (0..tables.min(64)).find_map(|index| {
+        let at = 12 + 16 * index;
+        (font.get(at..at + 4)? == b"cmap").then(|| u32_at(font, at + 8))?
+    })? as usize;
+    let subtables = usize::from(u16_at(font, cmap + 2)?);
+    let mut found = HashMap::new();
+    for index in 0..subtables.min(32) {
+        let at = cmap + 4 + 8 * index;
+        let (platform, kind) = (u16_at(font, at)?, u16_at(font, at + 2)?);
+        let start = cmap.checked_add(u32_at(font, at + 4)? as usize)?;
+        if !matches!((platform, kind), (0, _) | (3, 1 | 10)) {
+            continue;
+        }
+        match u16_at(font, start)? {
+            4 => segments(font, start, &mut found),
+            12 => groups(font, start, &mut found),
+            _ => None,
+        };
+    }
+    Some(found)
+}
+
+/// Format 4: runs of characters with a distance to their glyphs, or a list of them.
+fn segments(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
+    let double = usize::from(u16_at(font, start + 6)?) & !1;
+    for index in (0..double).step_by(2) {
+        let end = u16_at(font, start + 14 + index)?;
+        let first = u16_at(font, start + 16 + double + index)?;
+        let delta = u16_at(font, start + 16 + 2 * double + index)?;
+        let at = start + 16 + 3 * double + index;
+        let offset = usize::from(u16_at(font, at)?);
+        for code in first..=end.min(0xFFFE) {
+            let glyph = match offset {
+                0 => code.wrapping_add(delta),
+                _ => match u16_at(font, at + offset + 2 * usize::from(code - first)) {
+                    Some(glyph) if glyph != 0 => glyph.wrapping_add(delta),
+                    _ => continue,
+                },
+            };
+            note(found, u32::from(glyph), u32::from(code));
+        }
+    }
+    Some(())
+}
+
+/// Format 12: runs of characters whose glyphs count on.
+fn groups(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
+    let count = u32_at(font, start + 12)?.min(10_000) as usize;
+    for index in 0..count {
+        let at = start + 16 + 12 * index;
+        let (first, last, glyph) = (
+            u32_at(font, at)?,
+            u32_at(font, at + 4)?,
+            u32_at(font, at + 8)?,
+        );
+        for code in first..=last.min(first.saturating_add(65_535)) {
+            note(found, glyph.wrapping_add(code - first), code);
+        }
+    }
+    Some(())
+}
+
+/// The first character of a glyph is kept: the plain one comes before its variants.
+fn note(found: &mut HashMap<u32, char>, glyph: u32, code: u32) {
+    if glyph != 0
+        && found.len() < 65_536
+        && let Some(character) = char::from_u32(code)
+        && !matches!(code, 0xE000..=0xF8FF)
+    {
+        found.entry(glyph).or_insert(character);
+    }
+}
+
+/// A number in big-endian order.
+pub fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    let pair = bytes.get(at..at.checked_add(2)?)?;
+    Some(u16::from_be_bytes([pair[0], pair[1]]))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let high = u32::from(u16_at(bytes, at)?);
+    Some(high << 16 | u32::from(u16_at(bytes, at.checked_add(2)?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_encoding_of_a_type_1_program() {
+        let texts = type1(
+            b"%!PS-AdobeFont-1.0\n/Encoding 256 array 0 1 255 {1 index exch /.notdef put} for\n\
+              dup 11 /ff put\ndup 65 /Alpha put\ndup 300 /B put readonly def\ncurrentfile eexec dup 66 /B put",
+        )
+        .expect("an encoding");
+        assert_eq!(texts[11].as_deref(), Some("ff"));
+        assert_eq!(texts[65].as_deref(), Some("Α"));
+        assert_eq!(texts[66], None);
+        let standard = type1(b"/Encoding StandardEncoding def").expect("an encoding");
+        assert_eq!(standard[39].as_deref(), Some("’"));
+        assert_eq!(type1(b"no encoding"), None);
+    }
+
+    #[test]
+    fn the_characters_of_a_truetype_program() {
+        let mut font = b"\0\x01\0\0\0\x01\0\0\0\0\0\0cmap\0\0\0\0\0\0\0\x1C\0\0\0\x40".to_vec();
+        font.extend(b"\0\0\0\x01\0\x03\0\x01\0\0\0\x0C");
+        // Format 4 with the characters A to C as glyphs 3 to 5, and the end mark.
+        for value in [
+            4u16,
+            32,
+            0,
+            4,
+            0,
+            0,
+            0,
+            67,
+            0xFFFF,
+            0,
+            65,
+            0xFFFF,
+            3u16.wrapping_sub(65),
+            1,
+            0,
+            0,
+        ] {
+            font.extend(value.to_be_bytes());
+        }
+        let found = unicode_table(&font).expect("a table");
+        assert_eq!(found.get(&3), Some(&'A'));
+        assert_eq!(found.get(&5), Some(&'C'));
+        assert_eq!(found.len(), 3);
+        for end in 0..font.len() {
+            unicode_table(&font[..end]);
+        }
+    }
+}
