@@ -2,6 +2,9 @@
 //! Never changes the text: every passage is exactly a slice of its page.
 
 use super::document::Passage;
+use layout::Layout;
+
+mod layout;
 
 /// A page, sheet or section of a document as text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,27 +32,77 @@ const HEADING_CHARS: usize = 200;
 
 /// All passages of a document in order. At most `MOST`.
 pub fn passages(pages: &[Page]) -> Vec<Passage> {
-    let mut found = Vec::new();
-    for page in pages {
-        let headings = headings(&page.text);
+    let mut cutter = Cutter::new();
+    pages.iter().flat_map(|page| cutter.page(page)).collect()
+}
+
+/// Cuts a document that comes page by page: passages are numbered throughout, and a page that begins
+/// in the midst of a section knows what the section is called.
+#[derive(Debug, Default)]
+pub struct Cutter {
+    ordinal: usize,
+    section: String,
+}
+
+impl Cutter {
+    /// Before the first page.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The passages of the next page; none after `MOST`.
+    pub fn page(&mut self, page: &Page) -> Vec<Passage> {
+        let layout = Layout::of(&page.text);
+        if !page.title.is_empty() {
+            self.section = page.title.chars().take(HEADING_CHARS).collect();
+        }
+        let mut found = Vec::new();
         let mut at = skip_blank_lines(&page.text, 0);
-        while at < page.text.len() && found.len() < MOST {
-            let next = at + cut(&page.text[at..], &headings, at);
+        while at < page.text.len() && self.ordinal < MOST {
+            let next = at + cut(&page.text[at..], &layout, at);
             let end = at + page.text[at..next].trim_end().len();
             if end > at {
                 found.push(Passage {
-                    ordinal: found.len() as u32,
+                    ordinal: self.ordinal as u32,
                     page: page.number,
                     start: at as u32,
                     end: end as u32,
-                    heading: heading_of(page, &headings, at, end),
+                    heading: self.heading_of(&page.text, &layout, at, end),
                     text: page.text[at..end].to_owned(),
                 });
+                self.ordinal += 1;
             }
             at = skip_blank_lines(&page.text, next);
         }
+        if let Some(last) = layout.headings.last() {
+            self.section.clone_from(&last.text);
+        }
+        found
     }
-    found
+
+    /// The heading that stands nearest above the passage's first line of plain text, and the header of
+    /// the table that the passage begins inside of.
+    fn heading_of(&self, text: &str, layout: &Layout, start: usize, end: usize) -> String {
+        let mut body = start;
+        let mut nearest = layout.headings.partition_point(|h| h.start < start);
+        while let Some(heading) = layout.headings.get(nearest) {
+            if heading.start >= end || !text[body..heading.start].trim().is_empty() {
+                break;
+            }
+            body = heading.end.min(end);
+            nearest += 1;
+        }
+        let mut found = match nearest.checked_sub(1) {
+            Some(index) => layout.headings[index].text.clone(),
+            None => self.section.clone(),
+        };
+        if let Some(columns) = layout.columns_at(text, start) {
+            let separator = if found.is_empty() { "" } else { " " };
+            found.push_str(separator);
+            found.extend(columns.chars().take(HEADING_CHARS));
+        }
+        found
+    }
 }
 
 /// Words as a person counts them: runs between spaces that hold a letter or digit, and each
@@ -75,99 +128,52 @@ pub fn is_ideograph(character: char) -> bool {
     matches!(u32::from(character), 0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x2FA1F)
 }
 
-/// A heading line: where it starts, where it ends, and what it says.
-struct Heading {
-    start: usize,
-    end: usize,
-    text: String,
-}
-
-fn headings(text: &str) -> Vec<Heading> {
-    let (mut found, mut at, mut fenced) = (Vec::new(), 0, false);
-    for line in text.split_inclusive('\n') {
-        let trimmed = line.trim_start();
-        if trimmed.starts_with("```") || trimmed.starts_with("~~~") {
-            fenced = !fenced;
-        } else if !fenced && let Some(words) = heading_text(line) {
-            found.push(Heading {
-                start: at,
-                end: at + line.len(),
-                text: words,
-            });
-        }
-        at += line.len();
-    }
-    found
-}
-
-fn heading_text(line: &str) -> Option<String> {
-    let rest = line.trim_start_matches('#');
-    let level = line.len() - rest.len();
-    if !(1..=6).contains(&level) || !rest.starts_with([' ', '\t']) {
-        return None;
-    }
-    let words = rest.trim().trim_end_matches('#').trim_end();
-    (!words.is_empty()).then(|| words.chars().take(HEADING_CHARS).collect())
-}
-
-/// The heading that stands nearest above the passage's first line of plain text.
-fn heading_of(page: &Page, headings: &[Heading], start: usize, end: usize) -> String {
-    let mut body = start;
-    let mut nearest = headings.partition_point(|heading| heading.start < start);
-    while let Some(heading) = headings.get(nearest) {
-        if heading.start >= end || !page.text[body..heading.start].trim().is_empty() {
-            break;
-        }
-        body = heading.end.min(end);
-        nearest += 1;
-    }
-    match nearest.checked_sub(1) {
-        Some(index) => headings[index].text.clone(),
-        None => page.title.chars().take(HEADING_CHARS).collect(),
-    }
-}
-
 /// How many bytes of `rest`, which starts at `base` in its page, belong to the next passage.
-fn cut(rest: &str, headings: &[Heading], base: usize) -> usize {
+fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
     let mut places = Places::default();
     let (mut characters, mut previous, mut blank) = (0, ' ', true);
-    let mut next_heading = headings.partition_point(|heading| heading.start <= base);
+    let mut next_heading = layout.headings.partition_point(|h| h.start <= base);
+    let mut next_block = layout.blocks.partition_point(|b| b.end <= base);
     for (at, character) in rest.char_indices() {
-        if headings
+        let here = base + at;
+        if layout
+            .headings
             .get(next_heading)
-            .is_some_and(|h| h.start == base + at)
+            .is_some_and(|h| h.start == here)
         {
             if characters >= SECTION {
                 return at;
             }
             next_heading += 1;
         }
+        let mut block = layout.blocks.get(next_block);
+        if block.is_some_and(|block| block.end <= here) {
+            next_block += 1;
+            block = layout.blocks.get(next_block);
+        }
+        if let Some(block) = block.filter(|block| block.start == here)
+            && characters >= SECTION
+            && block.end - block.start < LONGEST
+        {
+            places.block = at;
+        }
+        let inside = block.filter(|block| block.start < here);
         if characters == LONGEST {
             // Looking a crumb ahead costs a bounded number of characters, never the whole rest.
             let crumb = rest[at..].chars().take(CRUMB + 1).count() <= CRUMB;
-            let section = headings.get(next_heading).is_some();
-            return if crumb && !section {
-                rest.len()
-            } else {
-                places.best().unwrap_or(at)
+            let section = layout.headings.get(next_heading).is_some();
+            return match (crumb && !section, inside) {
+                (true, _) => rest.len(),
+                (false, Some(_)) if places.block > 0 => places.block,
+                _ => places.best().unwrap_or(at),
             };
         }
         let line_end = character == '\n';
-        if characters >= PARAGRAPH && line_end && blank {
+        if characters >= PARAGRAPH && line_end && blank && inside.is_none_or(|b| !b.small()) {
             places.paragraph = at + 1;
         }
         if characters >= SENTENCE {
-            if line_end {
-                places.line = at + 1;
-            }
-            if character.is_whitespace() {
-                places.word = at + character.len_utf8();
-                if matches!(previous, '.' | '!' | '?' | '…' | ';' | ':') {
-                    places.sentence = places.word;
-                }
-            } else if matches!(character, '。' | '！' | '？') {
-                places.sentence = at + character.len_utf8();
-            }
+            places.see(at, previous, character, inside.is_some(), &rest[at..]);
         }
         blank = line_end || (blank && character.is_whitespace());
         previous = character;
@@ -179,6 +185,7 @@ fn cut(rest: &str, headings: &[Heading], base: usize) -> usize {
 /// The last good place of each kind seen so far; 0 is none.
 #[derive(Default)]
 struct Places {
+    block: usize,
     paragraph: usize,
     line: usize,
     sentence: usize,
@@ -186,11 +193,33 @@ struct Places {
 }
 
 impl Places {
+    /// Looks at one character. Inside a table or code only the ends of lines are good.
+    fn see(&mut self, at: usize, previous: char, character: char, block: bool, rest: &str) {
+        if character == '\n' {
+            self.line = at + 1;
+        }
+        if character.is_whitespace() {
+            self.word = at + character.len_utf8();
+            let mark = matches!(previous, '.' | '!' | '?' | '…' | ';' | ':');
+            if mark && !block && !goes_on(rest) {
+                self.sentence = self.word;
+            }
+        } else if matches!(character, '。' | '！' | '？') && !block {
+            self.sentence = at + character.len_utf8();
+        }
+    }
+
     fn best(&self) -> Option<usize> {
         [self.paragraph, self.line.max(self.sentence), self.word]
             .into_iter()
             .find(|&place| place > 0)
     }
+}
+
+/// A small letter after a full stop: it was an abbreviation's.
+fn goes_on(rest: &str) -> bool {
+    let next = rest.chars().find(|c| !c.is_whitespace());
+    next.is_some_and(char::is_lowercase)
 }
 
 /// Keeps the indentation of the first line that says something.
@@ -203,118 +232,4 @@ fn skip_blank_lines(text: &str, from: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn page(text: &str) -> Page {
-        Page {
-            number: 1,
-            title: String::new(),
-            text: text.to_owned(),
-        }
-    }
-
-    fn cut_at(text: &str) -> Vec<String> {
-        passages(&[page(text)])
-            .into_iter()
-            .map(|p| p.text)
-            .collect()
-    }
-
-    #[test]
-    fn short_texts_stay_whole() {
-        for (text, expected) in [
-            ("", vec![]),
-            (" \n\t\n", vec![]),
-            ("one", vec!["one"]),
-            ("\n\n    indented\n", vec!["    indented"]),
-            ("a\n\nb", vec!["a\n\nb"]),
-        ] {
-            assert_eq!(cut_at(text), expected, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn cuts_at_the_best_boundary() {
-        let word = "word ".repeat(150); // 750 characters
-        let by_paragraph = format!("{word}\n\n{word}");
-        assert_eq!(cut_at(&by_paragraph)[0].len(), 749);
-        let sentences = "This sentence has exactly forty letters. ".repeat(60);
-        assert!(cut_at(&sentences).iter().all(|p| p.ends_with("letters.")));
-        let words = "abcdefg ".repeat(400);
-        assert!(
-            cut_at(&words)
-                .iter()
-                .all(|p| p.ends_with("abcdefg") && p.starts_with("abcdefg"))
-        );
-        let nothing = "ä".repeat(3_000);
-        assert_eq!(
-            cut_at(&nothing)
-                .iter()
-                .map(|p| p.chars().count())
-                .collect::<Vec<_>>(),
-            [1_200, 1_200, 600]
-        );
-    }
-
-    #[test]
-    fn a_crumb_joins_what_is_before_it() {
-        let text = format!("{}end", "word ".repeat(250));
-        assert_eq!(cut_at(&text).len(), 1);
-    }
-
-    #[test]
-    fn headings_start_passages_and_name_them() {
-        let body = "Some text here. ".repeat(30);
-        let text = format!(
-            "# Title\n\n## First\n\n{body}\n\n## Second\n\n{body}\n\n```\n# no heading\n```\n"
-        );
-        let found = passages(&[page(&text)]);
-        let heads: Vec<&str> = found.iter().map(|p| p.heading.as_str()).collect();
-        assert_eq!(heads, ["First", "Second"]);
-        assert!(found[1].text.starts_with("## Second"));
-    }
-
-    #[test]
-    fn the_page_title_stands_in_for_a_heading() {
-        let titled = Page {
-            title: "Sheet 1".into(),
-            ..page("a | b")
-        };
-        assert_eq!(passages(&[titled])[0].heading, "Sheet 1");
-    }
-
-    #[test]
-    fn words() {
-        for (text, expected) in [
-            ("", 0),
-            ("a b-c  d", 3),
-            ("— –", 0),
-            ("量子計算", 4),
-            ("naïve café.", 2),
-            ("x = 1", 2),
-        ] {
-            assert_eq!(count_words(text), expected, "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn passages_are_exact_slices_and_lose_no_word(text in "([a-zé量😀#.\\n ]{0,40}|[ab]{200,900}| {3}|\\n\\n){0,60}") {
-            let pages = [page(&text)];
-            let found = passages(&pages);
-            let mut last = 0;
-            for (index, passage) in found.iter().enumerate() {
-                let (start, end) = (passage.start as usize, passage.end as usize);
-                prop_assert_eq!(&text[start..end], passage.text.as_str());
-                prop_assert_eq!(passage.ordinal as usize, index);
-                prop_assert!(start >= last && !passage.text.trim().is_empty());
-                prop_assert!(text[last..start].trim().is_empty());
-                prop_assert!(passage.text.chars().count() <= LONGEST + CRUMB);
-                last = end;
-            }
-            prop_assert!(text[last..].trim().is_empty());
-        }
-    }
-}
+mod tests;
