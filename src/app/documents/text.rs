@@ -6,7 +6,7 @@ use std::path::Path;
 use super::child::{Ended, Reader};
 use super::intake::fault;
 use crate::app::Result;
-use crate::domain::chunk::{self, Page};
+use crate::domain::chunk::{Cutter, Page};
 use crate::domain::document::{Document, DocumentStatus, Passage};
 use crate::extract::Report;
 use crate::extract::frame::Refusal;
@@ -98,7 +98,7 @@ struct Intake<'a> {
     passages: Vec<Passage>,
     bytes: usize,
     taken: u32,
-    ordinal: u32,
+    cutter: Cutter,
     /// None while all is well; false when the document is gone.
     end: Option<Result<bool>>,
 }
@@ -112,21 +112,15 @@ impl<'a> Intake<'a> {
             passages: Vec::new(),
             bytes: 0,
             taken: 0,
-            ordinal: 0,
+            cutter: Cutter::new(),
             end: None,
         }
     }
 
     /// False when no more is wanted.
     fn add(&mut self, page: Page) -> bool {
-        let mut found = chunk::passages(std::slice::from_ref(&page));
-        found.truncate(chunk::MOST.saturating_sub(self.ordinal as usize));
-        for passage in &mut found {
-            passage.ordinal = self.ordinal;
-            self.ordinal += 1;
-        }
         self.bytes += page.text.len();
-        self.passages.extend(found);
+        self.passages.extend(self.cutter.page(&page));
         self.pages.push(page);
         self.bytes < BATCH || self.write()
     }
