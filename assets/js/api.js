@@ -26,7 +26,8 @@ function fieldOf(loc) {
   return (loc ?? []).filter((part) => part !== "body").join(".").replaceAll("_", " ");
 }
 
-/** Calls a path. Options: `body` (sent as JSON), `query`, `signal`, `raw` (gives the Response). */
+/** Calls a path. Options: `body` (sent as JSON, or as the form it is), `query`, `signal`, `raw` (gives the Response),
+ * `keepalive` (goes on when the page is left). */
 export async function call(method, path, options = {}) {
   let response = await send(method, path, options);
   if (response.status === 401 && signedInBefore() && !path.startsWith("/api/auth/")) {
@@ -41,20 +42,23 @@ export const post = (path, body = {}, options) => call("POST", path, { ...option
 export const put = (path, body, options) => call("PUT", path, { ...options, body });
 export const remove = (path, options) => call("DELETE", path, options);
 
-async function send(method, path, { body, query, signal, accept = "application/json" }) {
+async function send(method, path, { body, query, signal, keepalive, accept = "application/json" }) {
   const address = new URL(path, location.origin);
   for (const [name, content] of Object.entries(query ?? {})) {
     if (content !== "" && content !== null && content !== undefined) address.searchParams.set(name, content);
   }
   const headers = { accept };
-  if (body !== undefined) headers["content-type"] = "application/json";
+  // A form names its own type, with the boundary that the browser chooses.
+  const form = body instanceof FormData;
+  if (body !== undefined && !form) headers["content-type"] = "application/json";
   try {
     const response = await fetch(address, {
       method,
       headers,
       signal,
+      keepalive,
       credentials: "same-origin",
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined || form ? body : JSON.stringify(body),
     });
     online.set(true);
     return response;

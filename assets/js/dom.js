@@ -65,6 +65,8 @@ const ICONS = {
   trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
   file: "M6 3h8l4 4v14H6zM14 3v4h4",
   stop: "M7 7h10v10H7z",
+  previous: "M15 5l-7 7 7 7",
+  next: "M9 5l7 7-7 7",
   warning: "M12 4l9 16H3zM12 10v4M12 17v.5",
 };
 

@@ -102,14 +102,3 @@ fn choice(told: &str) -> String {
     let start = told.find("You preferred").unwrap();
     told[start..=start + told[start..].find('.').unwrap()].to_owned()
 }
-
-fn sign_in(browser: &Browser, server: &Server) {
-    browser.go(&server.address("/experiments"));
-    browser.wait("main h1");
-    browser.run(
-        "const response = await fetch('/api/auth/login', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ email: args[0], password: args[1] }) });
-         if (!response.ok) throw new Error(await response.text());
-         localStorage.setItem('quire.signed-in', 'true');",
-        json!([EMAIL, PASSWORD]),
-    );
-}

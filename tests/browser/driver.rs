@@ -20,6 +20,7 @@ pub mod keys {
     pub const SPACE: &str = " ";
     pub const ESCAPE: &str = "\u{e00c}";
     pub const LEFT: &str = "\u{e012}";
+    pub const RIGHT: &str = "\u{e014}";
     pub const CONTROL: &str = "\u{e009}";
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod compare;
+mod documents;
 mod driver;
 mod pages;
 mod providers;

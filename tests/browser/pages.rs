@@ -62,6 +62,18 @@ pub fn sign_up(browser: &Browser, server: &Server) {
     );
 }
 
+/// Signs in to the account that `sign_up` made.
+pub fn sign_in(browser: &Browser, server: &Server) {
+    browser.go(&server.address("/experiments"));
+    browser.wait("main h1");
+    browser.run(
+        "const response = await fetch('/api/auth/login', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ email: args[0], password: args[1] }) });
+         if (!response.ok) throw new Error(await response.text());
+         localStorage.setItem('quire.signed-in', 'true');",
+        json!([EMAIL, PASSWORD]),
+    );
+}
+
 /// From the introduction to a run of this pattern without documents.
 pub fn start_run(browser: &Browser, pattern: &str) {
     browser.press("Start");

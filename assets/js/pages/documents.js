@@ -1,66 +1,102 @@
-// The documents: bring new ones, look into them, search, delete.
-import { get, remove } from "../api.js";
-import { button, el, fill, icon } from "../dom.js";
-import { bytes, exactly, plural, sentence, when } from "../format.js";
-import { confirm } from "../parts/dialog.js";
-import { idOf, nameOf, openDocument } from "../parts/document-view.js";
+// The documents: bring new ones, see how far they are read, search all of them, delete. With an `id` in the
+// address it shows that document.
+import { get } from "../api.js";
+import { button, el, fill, icon, link } from "../dom.js";
+import { exactly, plural, sentence, when } from "../format.js";
+import { addressOf } from "../parts/document-view.js";
+import { deleteDocument } from "../parts/document-delete.js";
+import { describe, follow, idOf, nameOf } from "../parts/reading.js";
 import { Empty } from "../parts/states.js";
-import { toast } from "../parts/toast.js";
 import { DocumentUpload } from "../parts/upload.js";
+import * as one from "./document.js";
 
-export async function load(_params, signal) {
+export async function load(params, signal) {
+  if (params.id) return { one: await one.load(params, signal) };
   return get("/api/documents", { query: { limit: 200 }, signal });
 }
 
-export function view(data, { signal }) {
+export function view(data, context) {
+  if (data.one) return one.view(data.one, context);
+  const { signal } = context;
   const all = [...data.documents];
-  const list = el("div", { class: "document-list" });
-  draw();
+  const list = el("ul", { class: "rows" });
+  const empty = Empty("No documents yet", "What you bring here can be read by the panel: a question then gets its answer from your text, with the passage behind every claim.");
+  for (const stored of all) list.append(Row(stored));
+  drawEmpty();
 
-  function draw() {
-    if (all.length === 0) {
-      return fill(list, Empty("No documents yet", "What you bring here can be read by the panel: a question then gets its answer from your text, with the passage behind every claim."));
-    }
-    fill(list, el("ul", { class: "rows" }, all.map((stored) => row(stored, drop))));
+  function drawEmpty() {
+    empty.hidden = list.children.length > 0;
+    list.hidden = list.children.length === 0;
+  }
+
+  function Row(stored) {
+    let row = build(stored);
+    follow(stored, { signal, onNews: (now) => {
+      if (!row.isConnected) return;
+      // A row that is looked at keeps the focus when news replaces it.
+      const held = row.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
+      const fresh = build(now);
+      row.replaceWith(fresh);
+      row = fresh;
+      if (held) [...row.querySelectorAll("[aria-label]")].find((node) => node.getAttribute("aria-label") === held)?.focus();
+    } });
+    return row;
+  }
+
+  function build(stored) {
+    const row = DocumentRow(stored, () => deleteDocument(stored, { signal, hide: () => {
+      const next = row.nextElementSibling ?? row.previousElementSibling;
+      const after = row.nextElementSibling;
+      row.remove();
+      drawEmpty();
+      next?.querySelector("a, button")?.focus();
+      return () => {
+        if (after?.isConnected) after.before(row);
+        else list.append(row);
+        drawEmpty();
+      };
+    } }));
+    return row;
   }
 
   function add(stored) {
-    const known = all.findIndex((each) => idOf(each) === idOf(stored));
-    if (known >= 0) all.splice(known, 1);
-    all.unshift(stored);
-    draw();
-  }
-
-  async function drop(stored) {
-    const name = nameOf(stored);
-    if (!(await confirm(`Delete ${name}?`, "The file, its text and its place in the search are deleted for good. Analyses that used it keep the passages they quoted.", "Delete"))) return;
-    try {
-      await remove(`/api/documents/${idOf(stored)}`, { signal });
-      all.splice(all.indexOf(stored), 1);
-      draw();
-      toast(`${name} is deleted.`);
-    } catch (problem) {
-      toast(sentence(problem.message), "failed");
-    }
+    [...list.children].find((row) => row.dataset.id === idOf(stored))?.remove();
+    list.prepend(Row(stored));
+    drawEmpty();
   }
 
   return el("section", { class: "page documents-page" },
     el("header", { class: "page-head" }, el("h1", null, "Documents"), el("p", { class: "lead" }, "Yours alone. Nobody else on this server can open them, administrators included.")),
-    DocumentUpload({ onDone: add, signal }), list);
+    DocumentUpload({ onDone: add, signal }), empty, el("div", { class: "document-list" }, list));
 }
 
-function row(stored, drop) {
+function DocumentRow(stored, drop) {
   const name = nameOf(stored);
   const usable = stored.status === "processed";
-  return el("li", { class: "row", data: { status: stored.status } },
-    icon("file"),
+  return el("li", { class: "row", data: { status: stored.status, id: idOf(stored) } },
+    stored.status === "processing" ? el("span", { class: "loading-spinner", "aria-hidden": "true" }) : icon(usable ? "file" : "warning"),
     el("div", { class: "row-words" },
-      el("p", { class: "row-title" }, name),
-      el("p", { class: "fine" }, usable
-        ? [stored.kind, bytes(stored.size ?? 0), plural(stored.words ?? 0, "word"), plural(stored.pages ?? 1, "page")].filter(Boolean).join(" · ")
-        : sentence(stored.message) || stored.status,
-      stored.created_at && el("time", { datetime: stored.created_at, title: exactly(stored.created_at) }, ` · ${when(stored.created_at)}`))),
+      usable ? link(addressOf(idOf(stored)), name, { class: "row-title", dir: "auto" }) : el("p", { class: "row-title", dir: "auto" }, name),
+      el("p", { class: "fine" }, describe(stored),
+        stored.created_at && el("time", { datetime: stored.created_at, title: exactly(stored.created_at) }, ` · ${when(stored.created_at)}`)),
+      usable && Troubles(stored)),
     el("div", { class: "row-actions" },
-      usable && button(`View text of ${name}`, { class: "secondary", on: { click: () => openDocument(stored) } }, "View text"),
-      button(`Delete ${name}`, { class: "quiet icon-only", title: "Delete", on: { click: () => drop(stored) } }, icon("trash"))));
+      usable && link(addressOf(idOf(stored)), "View text", { class: "button secondary", "aria-label": `View text of ${name}` }),
+      button(`Delete ${name}`, { class: "quiet icon-only", title: "Delete", on: { click: drop } }, icon("trash"))));
+}
+
+function Troubles({ gaps = [], flags = [] }) {
+  const why = [...new Set(gaps.map((gap) => sentence(gap.why)))];
+  return [
+    gaps.length > 0 && el("p", { class: "fine warn" }, `${plural(gaps.length, "page")} without text (${pagesOf(gaps)}): ${why.slice(0, 2).join(" ")}`),
+    flags.length > 0 && el("p", { class: "fine warn" }, `Reads like orders to a model on ${pagesOf(flags)}: treated as text, never as an order.`),
+  ];
+}
+
+// "page 3", "pages 3, 4 and 12 more"
+function pagesOf(places) {
+  const pages = [...new Set(places.map((place) => place.page))];
+  const named = pages.slice(0, 4).join(", ");
+  const more = pages.length > 4 ? ` and ${pages.length - 4} more` : "";
+  return `${pages.length === 1 ? "page" : "pages"} ${named}${more}`;
 }

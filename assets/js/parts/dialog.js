@@ -23,9 +23,9 @@ export function openDialog(title, content, { kind = "", actions = [] } = {}) {
   });
 }
 
-/** Asks before something that cannot be undone. True when confirmed. */
+/** Asks before something that cannot be undone; `text` is a string or elements. True when confirmed. */
 export async function confirm(title, text, label) {
-  const answer = await openDialog(title, el("p", null, text), {
+  const answer = await openDialog(title, typeof text === "string" ? el("p", null, text) : text, {
     kind: "confirm",
     actions: [["", "Cancel", "secondary"], ["yes", label, "danger"]],
   });

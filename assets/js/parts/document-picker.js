@@ -1,7 +1,8 @@
 // Chooses documents for a question: those that are there, and new ones.
-import { button, el, fill, link, uid } from "../dom.js";
-import { plural, sentence } from "../format.js";
-import { idOf, nameOf, openDocument } from "./document-view.js";
+import { button, el, link, uid } from "../dom.js";
+import { plural } from "../format.js";
+import { openDocument } from "./document-view.js";
+import { describe, follow, idOf, nameOf } from "./reading.js";
 import { DocumentUpload } from "./upload.js";
 
 /** `{node}`; `chosen` is a Set of ids that it changes. `documents` null: nobody is signed in. */
@@ -10,22 +11,28 @@ export function DocumentPicker({ documents, chosen, onChange, signal }) {
   if (!documents) {
     return { node: el("p", { class: "notice", id: label }, link("/login?next=/analyze", "Sign in"), " to ask about your own documents. Without them the models answer from what they know.") };
   }
-  const all = [...documents];
   const list = el("ul", { class: "document-choice" });
   const node = el("div", { class: "document-picker", role: "group", "aria-labelledby": label },
     el("p", { id: label, class: "group-label" }, "Which documents shall they read?"), list,
     DocumentUpload({ signal, onDone: (stored) => {
-      const known = all.findIndex((each) => idOf(each) === idOf(stored));
-      if (known >= 0) all[known] = stored;
-      else all.unshift(stored);
+      [...list.children].find((row) => row.dataset.id === idOf(stored))?.remove();
+      // What is still being read is chosen already: it is to be asked about as soon as it can be.
       if (stored.status !== "failed") chosen.add(idOf(stored));
-      draw();
+      list.prepend(row(stored));
       onChange();
     } }));
-  draw();
+  for (const stored of documents) list.append(row(stored));
 
-  function draw() {
-    fill(list, all.map((stored) => choice(stored, chosen, onChange)));
+  function row(stored) {
+    let shown = choice(stored, chosen, onChange);
+    follow(stored, { signal, onNews: (now) => {
+      if (now.status === "failed") chosen.delete(idOf(now));
+      const fresh = choice(now, chosen, onChange);
+      shown.replaceWith(fresh);
+      shown = fresh;
+      onChange();
+    } });
+    return shown;
   }
   return { node };
 }
@@ -41,10 +48,11 @@ function choice(stored, chosen, onChange) {
       onChange();
     } },
   });
-  return el("li", null,
+  return el("li", { data: { id: idOf(stored) } },
     el("label", { for: box.id }, box,
       el("span", { class: "model-words" },
         el("span", { id: name, class: "document-name" }, nameOf(stored)),
-        el("span", { class: "fine" }, usable ? `${plural(stored.words ?? 0, "word")}` : sentence(stored.message) || stored.status))),
+        el("span", { class: "fine" }, describe(stored)),
+        stored.flags?.length > 0 && el("span", { class: "fine warn" }, `${plural(stored.flags.length, "place")} in it ${stored.flags.length === 1 ? "reads" : "read"} like orders to a model. They are treated as text.`))),
     usable && button(`Look at the text of ${nameOf(stored)}`, { class: "quiet", on: { click: () => openDocument(stored) } }, "Look"));
 }

@@ -1,78 +1,81 @@
-// The text of a document as the models will see it, and search inside it.
+// A document as the models see it: what it is, what is wrong with it, search inside it, and its pages.
 import { get } from "../api.js";
-import { button, el, fill } from "../dom.js";
-import { count, plural, sentence } from "../format.js";
+import { button, el, fill, icon, link } from "../dom.js";
+import { excerpt, plural, sentence } from "../format.js";
 import { openDialog } from "./dialog.js";
 import { Field } from "./field.js";
-import { Failure, Loading } from "./states.js";
+import { PageReader } from "./page-reader.js";
+import { describe, idOf, nameOf } from "./reading.js";
 
-// A page of this many characters is shown at once; the rest on demand, so that a book does not freeze the browser.
-const SHOWN = 60_000;
+/** The address of a place in a document; `span` is `{start, end}` in bytes of the page's text. */
+export function addressOf(id, page = 1, span = null) {
+  const place = page > 1 || span ? `&page=${page}` : "";
+  return `/documents?id=${encodeURIComponent(id)}${place}${span ? `&from=${span.start}&to=${span.end}` : ""}`;
+}
 
-/** Opens the text of a document. */
+/** Opens the text of a document over the page. */
 export function openDocument(stored) {
   const stop = new AbortController();
-  const text = el("div", { class: "document-text" }, Loading("Fetching the text"));
+  const shown = DocumentView(stored, { signal: stop.signal, level: 3 });
+  openDialog(nameOf(stored), [shown.node, link(addressOf(idOf(stored)), "Open on a page of its own", { target: "_blank" })], { kind: "wide" })
+    .then(() => stop.abort());
+}
+
+/** `{node, go(page, span)}`: everything about a document that has been read. */
+export function DocumentView(stored, { page = 1, span = null, signal, onTurn, level = 2 }) {
+  const reader = PageReader(stored, { signal, onTurn, level });
   const hits = el("div", { class: "hits", role: "status" });
   const search = Field("Search inside", { type: "search", autocomplete: "off", maxLength: 200 });
   const form = el("form", { class: "inline-form", role: "search", on: { submit: (event) => {
     event.preventDefault();
-    find(stored, search.input.value.trim(), hits, stop.signal);
+    find(stored, search.input.value.trim(), hits, reader.go, signal);
   } } }, search.node, button("Search", { type: "submit", class: "secondary" }));
-  openDialog(nameOf(stored), [
-    el("p", { class: "fine" }, `${plural(stored.words ?? 0, "word")} on ${plural(stored.pages ?? 1, "page")}. This is what the models will see.`),
-    form, hits, text,
-  ], { kind: "wide" }).then(() => stop.abort());
-  show(stored, text, stop.signal);
+  const node = el("div", { class: "document-view" },
+    el("p", { class: "fine" }, `${describe(stored)}. This is what the models see.`),
+    Troubles(stored, reader.go), form, hits, reader.node);
+  reader.go(page, span);
+  return { node, go: reader.go };
 }
 
-/** The file name of a stored document. */
-export function nameOf(stored) {
-  return stored.filename ?? stored.name;
+/** Pages without text and places that give orders, each a press away; null where all is well. */
+function Troubles(stored, go) {
+  const { gaps = [], flags = [] } = stored;
+  const place = (each, words) => el("li", null,
+    button(`Go to page ${each.page}`, { class: "link-button", on: { click: () => go(each.page, each.end ? each : null) } }, `Page ${each.page}`), `: ${words}`);
+  return [
+    gaps.length > 0 && el("details", { class: "troubles" },
+      el("summary", null, `${plural(gaps.length, "page")} without text`),
+      el("ul", null, gaps.map((gap) => place(gap, sentence(gap.why))))),
+    flags.length > 0 && el("details", { class: "troubles suspicious" },
+      el("summary", null, icon("warning"), ` ${plural(flags.length, "place")} that ${flags.length === 1 ? "reads" : "read"} like orders to a model`),
+      el("p", { class: "fine" }, "They are treated as text, never as orders."),
+      el("ul", null, flags.map((flag) => place(flag, `${flag.why}: “${excerpt(flag.excerpt, 120)}”`)))),
+  ];
 }
 
-/** Its id. */
-export function idOf(stored) {
-  return stored.document_id ?? stored.id;
-}
-
-async function show(stored, text, signal) {
-  try {
-    const told = await get(`/api/documents/${idOf(stored)}/text`, { signal });
-    const pages = Array.isArray(told.pages) ? told.pages : [{ number: 1, text: told.text ?? "" }];
-    fill(text, pages.map((page) => Page(page, pages.length)));
-  } catch (problem) {
-    if (!signal.aborted) fill(text, Failure(problem));
-  }
-}
-
-function Page(page, of) {
-  const body = el("pre", { class: "page-text", dir: "auto" }, page.text.slice(0, SHOWN));
-  const rest = page.text.length - SHOWN;
-  const more = rest > 0 && button(`Show ${count(rest)} more characters`, { class: "secondary", on: { click: () => {
-    body.textContent = page.text;
-    more.remove();
-  } } });
-  return el("section", null, of > 1 && el("h3", null, page.title ? `Page ${page.number}: ${page.title}` : `Page ${page.number}`), body, more);
-}
-
-async function find(stored, words, hits, signal) {
+async function find(stored, words, hits, go, signal) {
   if (!words) return fill(hits);
   try {
-    const told = await get(`/api/documents/${idOf(stored)}/search`, { query: { q: words }, signal });
-    const found = told.results ?? told.hits ?? told.passages ?? [];
+    const told = await get(`/api/documents/${encodeURIComponent(idOf(stored))}/search`, { query: { q: words }, signal });
+    const found = told.results ?? [];
     fill(hits,
-      el("p", { class: "fine" }, found.length === 0 ? `Nothing found for “${words}”.` : plural(found.length, "passage") + " found."),
-      found.map((hit) => el("blockquote", { class: "hit", dir: "auto" },
-        el("p", { class: "fine" }, [hit.heading, hit.page ? `page ${hit.page}` : ""].filter(Boolean).join(", ")),
-        ...marked(hit.text ?? hit.passage ?? "", words))));
+      el("p", { class: "fine" }, found.length === 0 ? `Nothing found for “${words}”.` : `${plural(found.length, "passage")} found.`),
+      found.map((hit) => Hit(hit, words, () => go(hit.page, { start: hit.start, end: hit.end }))));
   } catch (problem) {
     if (!signal.aborted) fill(hits, el("p", { class: "error-message", role: "alert" }, sentence(problem.message)));
   }
 }
 
+/** A found passage; `open` shows it in its page. */
+export function Hit(hit, words, open) {
+  const place = [`Page ${hit.page}`, hit.heading].filter(Boolean).join(" · ");
+  return el("blockquote", { class: "hit", dir: "auto" },
+    button(`Show it on page ${hit.page}`, { class: "link-button", on: { click: open } }, place),
+    el("p", null, wordsMarked(excerpt(hit.text ?? "", 400), words)));
+}
+
 /** The text with the searched words marked. */
-function marked(text, words) {
+function wordsMarked(text, words) {
   const terms = words.split(/\s+/).map((word) => word.replace(/[^\p{L}\p{N}]/gu, "")).filter((word) => word.length > 1);
   if (terms.length === 0) return [text];
   const pattern = new RegExp(`(${terms.join("|")})`, "giu");

@@ -3,11 +3,12 @@ import { el } from "../dom.js";
 
 const STAYS_MS = 6000;
 
-/** Shows a message; `kind` is `done` or `failed`. An optional action is a link or button. */
+/** Shows a message and gives its element; `kind` is `done` or `failed`. An optional action is a link or button. */
 export function toast(text, kind = "done", action = null) {
   const node = el("div", { class: `toast ${kind}`, role: kind === "failed" ? "alert" : "status" }, el("span", null, text), action);
   const stack = document.getElementById("toasts");
   stack.append(node);
   while (stack.children.length > 3) stack.firstChild.remove();
   setTimeout(() => node.remove(), STAYS_MS);
+  return node;
 }

@@ -1,12 +1,18 @@
-// Takes files by click, keyboard or drop, and shows how far each upload has come.
+// Takes files by click, keyboard or drop, and shows how far each upload has come. A few at a time: the
+// others wait their turn, and say so.
 import { upload } from "../api.js";
 import { announce, button, el, icon, uid } from "../dom.js";
 import { bytes, sentence } from "../format.js";
+import { LARGE, sendInParts } from "./chunked.js";
+
+const AT_ONCE = 3;
 
 /** The drop zone. `onDone(document)` for every stored file. */
 export function DocumentUpload({ onDone, signal }) {
   const label = uid("upload");
-  const list = el("ul", { class: "upload-list" });
+  const list = el("ul", { class: "upload-list", "aria-label": "Uploads" });
+  const waiting = [];
+  let running = 0;
   const input = el("input", {
     type: "file", multiple: true, class: "visually-hidden", id: `${label}-input`, "aria-labelledby": label,
     on: { change: () => {
@@ -31,47 +37,72 @@ export function DocumentUpload({ onDone, signal }) {
   },
   icon("upload"),
   el("span", { id: label, class: "drop-title" }, "Choose files, or drop them here"),
-  el("span", { class: "fine" }, "Text, Markdown, HTML, CSV, JSON and source code. They stay on this server and are yours alone."));
+  el("span", { class: "fine" }, "PDF, Word, slides, sheets, e-books, web pages, mails, text, tables, source code, or a zip of these. They stay on this server and are yours alone."));
+  // A file that is dropped beside the zone would otherwise take the place of the page.
+  for (const type of ["dragover", "drop"]) window.addEventListener(type, (event) => event.preventDefault(), { signal });
 
   function take(files) {
-    for (const file of files) send(file, list, onDone, signal);
+    for (const file of files) waiting.push(Upload(file, list, onDone, signal));
+    next();
+  }
+
+  async function next() {
+    while (running < AT_ONCE && waiting.length > 0) {
+      running += 1;
+      waiting.shift().start().finally(() => {
+        running -= 1;
+        next();
+      });
+    }
   }
 
   return el("div", { class: "document-upload", data: { component: "DocumentUpload" } }, input, zone, list);
 }
 
-async function send(file, list, onDone, signal) {
+// One file on its way: `start()` resolves when it is there, failed or cancelled.
+function Upload(file, list, onDone, signal) {
   const bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
-  const state = el("span", { class: "fine" }, bytes(file.size));
+  const state = el("span", { class: "fine upload-state" }, `${bytes(file.size)}, waiting for its turn`);
   const stop = new AbortController();
   signal.addEventListener("abort", () => stop.abort(), { once: true });
   const cancel = button(`Cancel the upload of ${file.name}`, { class: "quiet icon-only", on: { click: () => stop.abort() } }, icon("cross"));
   const row = el("li", null, el("span", { class: "upload-name" }, file.name), bar, state, cancel);
+  stop.signal.addEventListener("abort", () => row.remove(), { once: true });
   list.append(row);
-  try {
-    if (file.size === 0) throw new Error("this file is empty");
-    const stored = await upload(file, {
-      signal: stop.signal,
-      onProgress: (part) => {
-        bar.value = part;
-        if (part >= 1) state.textContent = "Reading the text…";
-      },
-    });
-    if (stored.status === "failed") return fail(row, file, sentence(stored.message) || "No text was found in it.", () => onDone(stored));
-    announce(`${file.name} is uploaded.`);
-    row.remove();
-    onDone(stored);
-  } catch (problem) {
-    if (problem.name === "AbortError") return row.remove();
-    fail(row, file, sentence(problem.message));
+
+  function progress(part) {
+    bar.value = part;
+    state.textContent = part >= 1 ? "Reading the text…" : `${Math.floor(part * 100)} % of ${bytes(file.size)}`;
   }
+
+  function line(connected) {
+    if (connected) return progress(bar.value);
+    state.textContent = "The line is interrupted; it goes on by itself.";
+    announce(`The upload of ${file.name} waits for the line.`);
+  }
+
+  async function start() {
+    if (stop.signal.aborted) return;
+    try {
+      if (file.size === 0) throw new Error("this file is empty");
+      progress(0);
+      const how = { signal: stop.signal, onProgress: progress, onLine: line };
+      const stored = await (file.size > LARGE ? sendInParts : upload)(file, how);
+      if (stored.status === "failed") fail(row, file, sentence(stored.message) || "No text was found in it.");
+      else row.remove();
+      announce(stored.status === "failed" ? "" : `${file.name} is uploaded.`);
+      onDone(stored);
+    } catch (problem) {
+      if (problem.name !== "AbortError") fail(row, file, sentence(problem.message));
+    }
+  }
+  return { start };
 }
 
-function fail(row, file, words, after) {
+function fail(row, file, words) {
   row.className = "upload-failed";
   row.replaceChildren(
     icon("warning"),
     el("span", { class: "upload-words", role: "alert" }, el("strong", null, file.name), ` ${words}`),
     button(`Dismiss the message about ${file.name}`, { class: "quiet icon-only", on: { click: () => row.remove() } }, icon("cross")));
-  after?.();
 }

@@ -1,0 +1,112 @@
+// Pages of a document, one at a time: the text as the models see it, with places marked in it and what is
+// odd about the page said above.
+import { get } from "../api.js";
+import { announce, button, el, fill, icon } from "../dom.js";
+import { count, excerpt, sentence } from "../format.js";
+import { Field } from "./field.js";
+import { idOf } from "./reading.js";
+import { marked } from "./spans.js";
+import { Failure, Loading } from "./states.js";
+
+// A page of this many characters is shown at once; the rest on demand, so that a book does not freeze the browser.
+const SHOWN = 60_000;
+
+/**
+ * `{node, go(page, span)}`: `span` is `{start, end}` in bytes of the page's text, or null. `onTurn(page, span)`
+ * is told of every page that is shown; `level` is the heading level of a page's title.
+ */
+export function PageReader(stored, { signal, onTurn, level = 2 }) {
+  const last = Math.max(1, (stored.pages ?? 1) + (stored.gaps?.length ?? 0));
+  const fetchPage = Pages(stored, signal);
+  let here = 1;
+  let asked = 0;
+  const back = button("Page before", { class: "secondary icon-only", on: { click: () => go(here - 1) } }, icon("previous"));
+  const forth = button("Next page", { class: "secondary icon-only", on: { click: () => go(here + 1) } }, icon("next"));
+  const number = Field("Page", { type: "number", min: 1, max: last, value: 1, inputMode: "numeric", class: "page-number" });
+  const bar = el("form", { class: "page-bar", on: { submit: (event) => {
+    event.preventDefault();
+    go(Number(number.input.value));
+  } } }, back, number.node, el("span", null, `of ${count(last)}`), forth);
+  number.input.addEventListener("change", () => go(Number(number.input.value)));
+  const sheet = el("div", { class: "page-sheet" });
+  const node = el("section", { class: "page-reader", "aria-label": "Pages", on: { keydown: turn } }, last > 1 && bar, sheet);
+
+  async function go(page, span = null) {
+    const wanted = Math.min(last, Math.max(1, Math.floor(page) || 1));
+    const mine = ++asked;
+    here = wanted;
+    number.input.value = String(wanted);
+    // A button that is disabled loses the focus: it goes to its neighbour.
+    const held = document.activeElement === back || document.activeElement === forth;
+    back.disabled = wanted <= 1;
+    forth.disabled = wanted >= last;
+    if (held && document.activeElement?.disabled !== false) (back.disabled ? forth : back).focus();
+    const patience = setTimeout(() => fill(sheet, Loading("Fetching the page")), 200);
+    try {
+      const told = await fetchPage(wanted);
+      clearTimeout(patience);
+      if (mine !== asked || signal.aborted) return;
+      show(told, span);
+      onTurn?.(wanted, span);
+    } catch (problem) {
+      clearTimeout(patience);
+      if (mine === asked && !signal.aborted) fill(sheet, Failure(problem, () => go(wanted, span)));
+    }
+  }
+
+  function show(page, span) {
+    const flags = page.flags ?? (stored.flags ?? []).filter((flag) => flag.page === page.number);
+    const gap = page.gap ?? (stored.gaps ?? []).find((each) => each.page === page.number);
+    fill(sheet,
+      last > 1 && el(`h${level}`, { class: "page-title" }, page.title ? `Page ${page.number}: ${page.title}` : `Page ${page.number}`),
+      gap && el("p", { class: "notice" }, `This page has no text: ${sentence(gap.why)}`,
+        gap.picture && " It can be shown as a picture to a model that sees."),
+      flags.map((flag) => el("p", { class: "notice suspicious" }, icon("warning"), el("span", null,
+        `Reads as if it gave orders to a model (${flag.why}): “${excerpt(flag.excerpt, 160)}” It is treated as text to be read, never as an order.`))),
+      page.text ? Text(page, span, flags) : !gap && el("p", { class: "fine" }, "There is no text on this page."));
+    const place = span && sheet.querySelector("mark.cited");
+    if (place) {
+      place.scrollIntoView({ block: "center" });
+      announce(`Page ${page.number}, marked: ${excerpt(place.textContent, 200)}`);
+    } else if (last > 1) announce(`Page ${page.number} of ${last}`);
+  }
+
+  // Arrows turn pages wherever they have nothing else to do.
+  function turn(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.target.matches("input")) return;
+    const wanted = here + step;
+    if (wanted < 1 || wanted > last) return;
+    event.preventDefault();
+    go(wanted);
+    // What had the focus may be gone with the page.
+    if (sheet.contains(event.target)) requestAnimationFrame(() => sheet.querySelector(".page-text")?.focus({ preventScroll: true }));
+  }
+
+  return { node, go };
+}
+
+function Text(page, span, flags) {
+  const spans = [
+    ...(span ? [{ ...span, kind: "cited" }] : []),
+    ...flags.map(({ start, end, why }) => ({ start, end, kind: "flagged", title: why })),
+  ];
+  const whole = spans.length > 0 || page.text.length <= SHOWN;
+  const body = el("pre", { class: "page-text", dir: "auto", tabindex: "0", role: "group", "aria-label": `Text of page ${page.number}` },
+    whole ? marked(page.text, spans) : page.text.slice(0, SHOWN));
+  if (whole) return body;
+  const more = button(`Show ${count(page.text.length - SHOWN)} more characters`, { class: "secondary", on: { click: () => {
+    body.textContent = page.text;
+    more.remove();
+  } } });
+  return [body, more];
+}
+
+// Fetches the text once.
+function Pages(stored, signal) {
+  let kept = null;
+  return async (number) => {
+    kept ??= new Map((await get(`/api/documents/${encodeURIComponent(idOf(stored))}/text`, { signal })).pages.map((page) => [page.number, page]));
+    return kept.get(number) ?? { number, text: "" };
+  };
+}

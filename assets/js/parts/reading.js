@@ -1,0 +1,44 @@
+// How far the reading of a document has come, in words, and news of it until it has ended.
+import { get } from "../api.js";
+import { bytes, plural, sentence } from "../format.js";
+
+const FIRST_MS = 700;
+const SLOWEST_MS = 4000;
+
+/** The file name of a stored document. */
+export function nameOf(stored) {
+  return stored.filename ?? stored.name;
+}
+
+/** Its id. */
+export function idOf(stored) {
+  return stored.document_id ?? stored.id;
+}
+
+/** What it is, in one line: kind, size, words, pages; or how far reading has come; or why there is no text. */
+export function describe(stored) {
+  if (stored.status === "processing") {
+    return `Being read: ${stored.pages > 0 ? `${plural(stored.pages, "page")} so far` : "just begun"}…`;
+  }
+  if (stored.status === "failed") return sentence(stored.message) || "No text could be read.";
+  return [
+    stored.kind, bytes(stored.size ?? 0), plural(stored.words ?? 0, "word"), plural(stored.pages ?? 1, "page"),
+    stored.encoding && !/^utf-?8$/i.test(stored.encoding) && stored.encoding,
+  ].filter(Boolean).join(" · ");
+}
+
+/** Asks for news of a document that is being read; `onNews(document)` for each, the last when it has ended. */
+export async function follow(stored, { signal, onNews }) {
+  for (let wait = FIRST_MS; stored.status === "processing"; wait = Math.min(wait * 1.4, SLOWEST_MS)) {
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    if (signal.aborted) return;
+    try {
+      stored = await get(`/api/documents/${idOf(stored)}`, { signal });
+    } catch (problem) {
+      if (signal.aborted || problem.status === 404) return;
+      // The line may come back; the server reads on meanwhile.
+      continue;
+    }
+    onNews(stored);
+  }
+}

@@ -1,0 +1,27 @@
+// Marks places in a text. The server counts in bytes of UTF-8, the browser in halves of UTF-16: this is
+// where the one becomes the other.
+import { el } from "../dom.js";
+
+/**
+ * Nodes for a text with these places marked: `{start, end, kind, title}` in bytes. Where two overlap, the
+ * first of the list is shown.
+ */
+export function marked(text, spans) {
+  const bytes = new TextEncoder().encode(text);
+  const decoder = new TextDecoder();
+  const chosen = [];
+  for (const span of spans) {
+    const fits = span.end > span.start && span.start < bytes.length;
+    if (fits && !chosen.some((other) => span.start < other.end && other.start < span.end)) chosen.push(span);
+  }
+  chosen.sort((a, b) => a.start - b.start);
+  const out = [];
+  let at = 0;
+  for (const span of chosen) {
+    out.push(decoder.decode(bytes.subarray(at, span.start)));
+    out.push(el("mark", { class: span.kind, title: span.title }, decoder.decode(bytes.subarray(span.start, span.end))));
+    at = Math.min(span.end, bytes.length);
+  }
+  out.push(decoder.decode(bytes.subarray(at)));
+  return out.filter((node) => node !== "");
+}

@@ -1,0 +1,133 @@
+//! Documents: several at once, a large one in parts over a broken line, pages turned by keys, a place
+//! marked by its address.
+
+use serde_json::json;
+
+use crate::driver::{Browser, keys, until};
+use crate::pages::*;
+use crate::server::Server;
+use crate::turn;
+
+/// A text of about 9 MB whose last line is told.
+const LARGE: &str = "
+    const line = 'The pump delivers 40 litres a minute, and the valve holds. ';
+    const text = '# Log\\n\\n' + (line.repeat(20) + '\\n\\n').repeat(7500) + 'The very last line.\\n';
+    const files = new DataTransfer();
+    files.items.add(new File([text], 'large.txt'));
+    const input = document.querySelector('input[type=file]');
+    input.files = files.files;
+    input.dispatchEvent(new Event('change'));";
+
+/// Every second part is lost on its way, until it is sent again.
+const BREAK_THE_LINE: &str = "
+    const real = window.fetch;
+    window.lost = 0;
+    window.fetch = (address, options) => {
+      const part = String(address).includes('upload-document-chunk');
+      if (part && window.lost++ % 2 === 0) return Promise.reject(new TypeError('no line'));
+      return real(address, options);
+    };";
+
+const DROP: &str = "
+    const files = new DataTransfer();
+    for (const [name, text] of args) files.items.add(new File([text], name));
+    const zone = document.querySelector('.drop-zone');
+    for (const type of ['dragover', 'drop']) zone.dispatchEvent(new DragEvent(type, { dataTransfer: files, bubbles: true, cancelable: true }));";
+
+#[test]
+fn several_are_dropped_and_a_large_one_comes_over_a_broken_line() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/documents"));
+    browser.wait(".empty");
+    browser.run(
+        DROP,
+        json!([
+            ["one.md", "# One\n\nThe first of them.\n"],
+            ["two.txt", "The second of them.\n"],
+            ["three.txt", ""]
+        ]),
+    );
+    browser.wait_text(".document-list", "one.md");
+    browser.wait_text(".document-list", "two.txt");
+    browser.wait_text(".upload-failed", "three.txt This file is empty.");
+    browser.picture("documents");
+
+    browser.run(BREAK_THE_LINE, json!([]));
+    browser.run(LARGE, json!([]));
+    browser.wait_text(".upload-state", "it goes on by itself");
+    until("the large one", || {
+        let found = browser.text(".document-list");
+        (found.contains("large.txt") && found.contains("words")).then_some(())
+    });
+    assert!(
+        browser.value("window.lost").as_u64().unwrap() >= 8,
+        "it was sent in parts"
+    );
+    until("it is read", || {
+        (browser.count(".row[data-status=processed]") == 3).then_some(())
+    });
+    assert_eq!(
+        browser.value("Object.keys(localStorage).filter((key) => key.includes('upload'))"),
+        json!([]),
+        "nothing is left to be gone on with"
+    );
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// Three pages; page 2 has letters of more than a byte before the place.
+const PAGES: &str = "First page, plain.\u{c}Zweite Seite: größte Übelkeit — 東京. The pump delivers 40 litres.\u{c}Third and last page.";
+
+#[test]
+fn a_document_opens_at_the_place_its_address_names() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    let stored = browser.run(
+        &format!("{UPLOAD} return await response.json();"),
+        json!(["pages.txt", PAGES]),
+    );
+    assert_eq!(stored["pages"], 3, "{stored}");
+    let id = stored["document_id"].as_str().unwrap();
+    let second = PAGES.split('\u{c}').nth(1).unwrap();
+    let start = second.find("The pump").unwrap();
+    let address = format!("/documents?id={id}&page=2&from={start}&to={}", second.len());
+
+    browser.go(&server.address(&address));
+    browser.wait("mark.cited");
+    assert_eq!(browser.text("mark.cited"), "The pump delivers 40 litres.");
+    browser.wait_text("#live", "Page 2, marked: The pump delivers");
+    judge(&browser, axe.as_deref(), "a document at a place");
+    browser.picture("document-place");
+
+    browser.click(".page-text");
+    browser.keys(&[], keys::RIGHT);
+    browser.wait_text(".page-text", "Third and last page.");
+    assert!(browser.url().contains("page=3"), "{}", browser.url());
+    assert_eq!(browser.count("[aria-label='Next page']:disabled"), 1);
+    browser.keys(&[], keys::LEFT);
+    browser.keys(&[], keys::LEFT);
+    browser.wait_text(".page-text", "First page, plain.");
+    browser.reload();
+    browser.wait_text(".page-text", "First page, plain.");
+
+    browser.fill("input[type=search]", "pump litres");
+    browser.press("Search");
+    browser.wait_text(".hits", "1 passage found");
+    browser.click(".hit .link-button");
+    browser.wait_text("mark.cited", "The pump delivers 40 litres.");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+
+    let phone = Browser::open(375, 780, true);
+    sign_in(&phone, &server);
+    phone.go(&server.address(&address));
+    phone.wait("mark.cited");
+    let over =
+        phone.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    assert_eq!(over, json!(0), "wider than the phone");
+    phone.picture("document-place-phone");
+}
