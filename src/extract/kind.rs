@@ -91,6 +91,18 @@ pub const KINDS: &[Kind] = &[
         help: "PDF: columns in reading order, rows of tables, headings, form fields; pages without text are named and, when scanned, shown to models that see",
     },
     Kind {
+        name: "pptx",
+        content_type: "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        extensions: &["pptx", "pptm", "ppsx", "potx"],
+        help: "PowerPoint: a page a slide, with tables, charts, speaker notes and comments",
+    },
+    Kind {
+        name: "xlsx",
+        content_type: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        extensions: &["xlsx", "xlsm", "xltx"],
+        help: "Excel: a page a sheet, each row names its columns; dates as dates, formulas by their stored result",
+    },
+    Kind {
         name: super::PICTURE,
         content_type: "image/*",
         extensions: &["png", "jpg", "jpeg", "gif", "webp"],

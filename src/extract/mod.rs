@@ -200,7 +200,7 @@ fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(&'static Kind, Strin
     if zip::is_zip(input.bytes) {
         let container = zip::Zip::open(input.bytes);
         let package = office::kind(&container)?;
-        let kind = office::read(&container, &package, out)?;
+        let kind = office::read(&container, &package, input.limits, out)?;
         return Ok((kind::named(kind), String::new()));
     }
     if magic::name_of(input.bytes) == Some(pdf::NAME) {

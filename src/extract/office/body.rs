@@ -346,12 +346,19 @@ impl<'o, 's> Body<'o, 's> {
         }
     }
 
-    /// The text is over.
-    pub fn finish(&mut self) -> Result<(), Full> {
+    /// Ends what a damaged file has left open.
+    pub fn finish_tables(&mut self) -> Result<(), Full> {
+        self.too_deep = 0;
         while !self.tables.is_empty() {
             self.close_row()?;
             self.close_table()?;
         }
+        Ok(())
+    }
+
+    /// The text is over.
+    pub fn finish(&mut self) -> Result<(), Full> {
+        self.finish_tables()?;
         self.after_block()?;
         if self.paged {
             return self.break_page(true);

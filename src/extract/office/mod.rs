@@ -3,15 +3,18 @@
 mod body;
 mod docx;
 mod drawing;
+mod numbers;
 mod package;
+mod pptx;
 mod styles;
 #[cfg(test)]
 mod tests;
+mod xlsx;
 mod xml;
 
-use super::Unreadable;
 use super::output::Output;
 use super::zip::Zip;
+use super::{Limits, Unreadable};
 
 pub use package::{Package, kind};
 
@@ -22,6 +25,7 @@ struct Pictures(usize);
 pub(super) fn read(
     zip: &Zip<'_>,
     package: &Package,
+    limits: &Limits,
     out: &mut Output<'_>,
 ) -> Result<&'static str, Unreadable> {
     if zip.repaired {
@@ -30,6 +34,8 @@ pub(super) fn read(
     let before = out.words;
     let (kind, pictures) = match package {
         Package::Word(part) => ("docx", docx::read(zip, part, out)),
+        Package::Slides(part) => ("pptx", pptx::read(zip, part, out)),
+        Package::Sheets(part) => ("xlsx", xlsx::read(zip, part, limits.rows, out)),
         _ => return Err(Unreadable::Unsupported("office file")),
     };
     let empty = out.words == before;

@@ -175,3 +175,120 @@ fn entities_are_never_expanded() {
     ]);
     assert_eq!(texts(&bytes), ["&b; &f;"]);
 }
+
+fn package(main: &str, kind: &str, parts: &[(&str, &str)]) -> Vec<u8> {
+    let root = format!(
+        r#"<Relationships><Relationship Id="r1" Type="x/officeDocument" Target="{main}"/></Relationships>"#
+    );
+    let types = format!(
+        r#"<Types><Override PartName="/{main}" ContentType="application/vnd.{kind}.main+xml"/></Types>"#
+    );
+    let mut all: Vec<(&str, &[u8])> = vec![
+        ("_rels/.rels", root.as_bytes()),
+        ("[Content_Types].xml", types.as_bytes()),
+    ];
+    all.extend(parts.iter().map(|(name, text)| (*name, text.as_bytes())));
+    pack(&all)
+}
+
+#[test]
+fn a_slide_is_a_page_with_its_title_notes_and_chart() {
+    let slide = r#"<p:sld show="0"><p:sp><p:nvPr><p:ph type="title"/></p:nvPr><a:p><a:r><a:t>Results</a:t></a:r></a:p></p:sp>
+      <p:sp><p:nvPr><p:ph idx="1"/></p:nvPr><a:p><a:r><a:t>first</a:t></a:r></a:p><a:p><a:pPr lvl="1"/><a:r><a:t>deeper</a:t></a:r></a:p></p:sp>
+      <p:sp><p:nvPr><p:ph type="sldNum"/></p:nvPr><a:p><a:r><a:t>7</a:t></a:r></a:p></p:sp>
+      <p:graphicFrame><a:tbl><a:tr><a:tc><a:p><a:r><a:t>Name</a:t></a:r></a:p></a:tc><a:tc><a:p><a:r><a:t>Age</a:t></a:r></a:p></a:tc></a:tr>
+      <a:tr><a:tc><a:p><a:r><a:t>Ann</a:t></a:r></a:p></a:tc><a:tc><a:p><a:r><a:t>3</a:t></a:r></a:p></a:tc></a:tr></a:tbl></p:graphicFrame>
+      <p:graphicFrame><c:chart r:id="rId2"/></p:graphicFrame></p:sld>"#;
+    let rels = r#"<Relationships><Relationship Id="rId1" Type="x/notesSlide" Target="../notes/n.xml"/><Relationship Id="rId2" Type="x/chart" Target="/ppt/c.xml"/></Relationships>"#;
+    let chart = r#"<c:chart><c:title><a:t>Sales</a:t></c:title><c:ser><c:tx><c:v>North</c:v></c:tx><c:cat><c:v>Q1</c:v></c:cat><c:val><c:v>4.3</c:v></c:val></c:ser></c:chart>"#;
+    let notes = r#"<p:notes><p:sp><p:ph type="sldNum"/><a:p><a:t>7</a:t></a:p></p:sp><p:sp><p:ph type="body"/><a:p><a:t>say this</a:t></a:p></p:sp></p:notes>"#;
+    let bytes = package(
+        "ppt/presentation.xml",
+        "presentationml",
+        &[
+            (
+                "ppt/presentation.xml",
+                r#"<p:presentation><p:sldId id="256" r:id="rB"/><p:sldId id="257" r:id="rA"/></p:presentation>"#,
+            ),
+            (
+                "ppt/_rels/presentation.xml.rels",
+                r#"<Relationships><Relationship Id="rA" Type="x/slide" Target="slides/slide1.xml"/><Relationship Id="rB" Type="x/slide" Target="slides/slide2.xml"/></Relationships>"#,
+            ),
+            (
+                "ppt/slides/slide1.xml",
+                "<p:sld><p:pic><a:blip/></p:pic></p:sld>",
+            ),
+            ("ppt/slides/slide2.xml", slide),
+            ("ppt/slides/_rels/slide2.xml.rels", rels),
+            ("ppt/notes/n.xml", notes),
+            ("ppt/c.xml", chart),
+        ],
+    );
+    let (report, pages) = read(&bytes).expect("readable");
+    assert_eq!(
+        (report.kind, pages[0].number, pages[0].title.as_str()),
+        ("pptx", 1, "Results")
+    );
+    assert_eq!(
+        pages[0].text,
+        "# Results\n\n- first\n  - deeper\n\nColumns: Name | Age\nName: Ann | Age: 3\n\n[chart] Sales\n\nNorth | Q1: 4.3\n\nSpeaker notes: say this"
+    );
+    assert_eq!(report.gaps[0].page, 2);
+    assert_eq!(
+        report.notes,
+        [
+            "slide 1 is hidden when the slides are shown",
+            "pictures whose inside is not read: 1"
+        ]
+    );
+}
+
+#[test]
+fn a_sheet_is_a_page_whose_rows_name_their_columns() {
+    let bytes = package(
+        "xl/workbook.xml",
+        "spreadsheetml.sheet",
+        &[
+            (
+                "xl/workbook.xml",
+                r#"<workbook><sheets><sheet name="Staff" r:id="r1"/><sheet name="Lists" state="hidden" r:id="r2"/><sheet name="Void" r:id="r3"/></sheets></workbook>"#,
+            ),
+            (
+                "xl/_rels/workbook.xml.rels",
+                r#"<Relationships><Relationship Id="r1" Type="x/worksheet" Target="worksheets/one.xml"/><Relationship Id="r2" Type="x/worksheet" Target="worksheets/one.xml"/><Relationship Id="r3" Type="x/worksheet" Target="worksheets/none.xml"/><Relationship Id="r9" Type="x/styles" Target="styles.xml"/><Relationship Id="r8" Type="x/sharedStrings" Target="strings.xml"/></Relationships>"#,
+            ),
+            (
+                "xl/styles.xml",
+                r#"<styleSheet><numFmts><numFmt numFmtId="164" formatCode="dd/mm/yy"/></numFmts><cellStyleXfs><xf numFmtId="9"/></cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="164"/></cellXfs></styleSheet>"#,
+            ),
+            (
+                "xl/strings.xml",
+                "<sst><si><t>Name</t></si><si><r><t>Sin</t></r><r><t>ce</t></r><rPh><t>yomi</t></rPh></si><si><t>Ann</t></si></sst>",
+            ),
+            (
+                "xl/worksheets/one.xml",
+                r#"<worksheet><sheetData>
+            <row r="1"><c r="A1" t="inlineStr"><is><t>All staff</t></is></c></row>
+            <row r="3"><c r="A3" t="s"><v>0</v></c><c r="B3" t="s"><v>1</v></c><c r="C3" t="inlineStr"><is><t>Note</t></is></c></row>
+            <row r="4"><c r="A4" t="s"><v>2</v></c><c r="B4" s="1"><v>45321</v></c></row>
+            <row r="5"><c r="A5" t="str"><f>1+1</f><v>Bob</v></c><c r="C5"><f>NOW()</f></c><c r="D5" t="b"><v>1</v></c></row>
+          </sheetData></worksheet>"#,
+            ),
+            ("xl/worksheets/none.xml", "<worksheet/>"),
+        ],
+    );
+    let (report, pages) = read(&bytes).expect("readable");
+    assert_eq!((report.kind, pages[0].title.as_str()), ("xlsx", "Staff"));
+    assert_eq!(
+        pages[0].text,
+        "All staff\nColumns: Name | Since | Note\nName: Ann | Since: 2024-01-30\nName: Bob | TRUE"
+    );
+    assert_eq!(report.gaps[0].why, "the sheet Void is empty");
+    assert_eq!(
+        report.notes,
+        [
+            "the sheet Lists is hidden and left out",
+            "formulas without a stored result, shown as nothing: 1"
+        ]
+    );
+}

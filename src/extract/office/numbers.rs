@@ -1,0 +1,278 @@
+//! What a sheet shows for a stored number: dates and times by their format, percentages, and numbers with
+//! the digits that mean something. Everything else of a format (currency, colours, rounding) is left alone.
+
+use std::collections::HashMap;
+
+use super::xml::{Piece, Xml};
+
+const MOST_FORMATS: usize = 100_000;
+
+/// What a cell's format makes of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shape {
+    /// As it is.
+    #[default]
+    Number,
+    /// A day, with a time unless it is midnight.
+    Date,
+    /// A day with a time to the second.
+    Moment,
+    /// A time of day or a duration.
+    Time,
+    /// The same to the second.
+    Seconds,
+    /// Times a hundred.
+    Percent,
+}
+
+/// The shapes of a workbook's cell formats.
+#[derive(Debug, Default)]
+pub struct Shapes(Vec<Shape>);
+
+impl Shapes {
+    /// Reads `xl/styles.xml`.
+    pub fn read(xml: Option<Xml<'_>>) -> Self {
+        let (mut codes, mut shapes) = (HashMap::new(), Vec::new());
+        let Some(mut xml) = xml else {
+            return Self::default();
+        };
+        let mut in_cells = false;
+        while let Some(piece) = xml.next() {
+            match piece {
+                Piece::Open(tag) => match tag.name() {
+                    "numFmt" if codes.len() < MOST_FORMATS => {
+                        let id = tag.get("numFmtId").unwrap_or_default();
+                        codes.insert(id, tag.get("formatCode").unwrap_or_default());
+                    }
+                    "cellXfs" => in_cells = true,
+                    "xf" if in_cells && shapes.len() < MOST_FORMATS => {
+                        let id = tag.get("numFmtId").unwrap_or_default();
+                        shapes.push(match codes.get(&id) {
+                            Some(code) => of_code(code),
+                            None => built_in(id.parse().unwrap_or(0)),
+                        });
+                    }
+                    _ => {}
+                },
+                Piece::Close(name) if name == "cellXfs" => in_cells = false,
+                _ => {}
+            }
+        }
+        Self(shapes)
+    }
+
+    /// The shape of a cell's style.
+    pub fn of(&self, style: usize) -> Shape {
+        self.0.get(style).copied().unwrap_or_default()
+    }
+}
+
+/// The formats that every workbook has, ECMA-376 part 1, 18.8.30, with those of East Asia.
+fn built_in(id: u32) -> Shape {
+    match id {
+        9 | 10 => Shape::Percent,
+        14..=17 | 22 | 27..=31 | 36 | 50..=54 | 57 | 58 => Shape::Date,
+        19 | 21 | 33 | 35 | 45..=47 => Shape::Seconds,
+        18 | 20 | 32 | 34 | 55 | 56 => Shape::Time,
+        _ => Shape::Number,
+    }
+}
+
+/// By the letters of a format outside quotes and brackets: `d/m/yy`, `[h]:mm`, `0.0%`.
+pub fn of_code(code: &str) -> Shape {
+    let (mut quoted, mut bracket, mut escaped) = (false, false, false);
+    let (mut day, mut clock, mut month, mut digits, mut percent) =
+        (false, false, false, false, false);
+    let mut seconds = false;
+    let mut duration = String::new();
+    // What follows the first semicolon is for numbers below nought.
+    for character in code.to_lowercase().replace("general", "").chars() {
+        match character {
+            _ if std::mem::take(&mut escaped) => {}
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '\\' | '_' | '*' => escaped = true,
+            '[' => (bracket, duration) = (true, String::new()),
+            ']' => {
+                bracket = false;
+                clock |= matches!(duration.trim_end_matches(['h', 'm', 's']), "")
+                    && !duration.is_empty();
+            }
+            other if bracket => duration.push(other),
+            ';' => break,
+            'd' | 'y' | 'e' if !digits => day = true,
+            'h' => clock = true,
+            's' => (clock, seconds) = (true, true),
+            'm' => month = true,
+            '0' | '#' | '?' => digits = true,
+            '%' => percent = true,
+            _ => {}
+        }
+    }
+    match (day, clock, month) {
+        (true, ..) if seconds => Shape::Moment,
+        (true, ..) => Shape::Date,
+        (_, true, _) if seconds => Shape::Seconds,
+        (_, true, _) => Shape::Time,
+        (_, _, true) if !digits => Shape::Date,
+        _ if percent => Shape::Percent,
+        _ => Shape::Number,
+    }
+}
+
+/// The text for a stored value. `from_1904`: days are counted as old Macintoshes did.
+pub fn shown(value: &str, shape: Shape, from_1904: bool) -> String {
+    let Ok(number) = value.trim().parse::<f64>() else {
+        return value.trim().to_owned();
+    };
+    match shape {
+        Shape::Number => plain(number, value),
+        Shape::Percent => format!("{}%", plain(number * 100.0, "")),
+        Shape::Date | Shape::Moment => {
+            date(number, from_1904, shape).unwrap_or_else(|| plain(number, value))
+        }
+        Shape::Time | Shape::Seconds => {
+            time(number, from_1904, shape).unwrap_or_else(|| plain(number, value))
+        }
+    }
+}
+
+/// Fifteen digits mean something, as in the program itself: 0.1 + 0.2 is 0.3.
+fn plain(number: f64, raw: &str) -> String {
+    if !number.is_finite() || (number != 0.0 && !(1e-6..1e15).contains(&number.abs())) {
+        return if raw.is_empty() {
+            format!("{number:e}")
+        } else {
+            raw.trim().to_owned()
+        };
+    }
+    let rounded = format!("{number:.14e}").parse().unwrap_or(number);
+    // No minus before nought.
+    format!("{}", if rounded == 0.0 { 0.0 } else { rounded })
+}
+
+const LAST_DAY: f64 = 2_958_466.0;
+
+fn date(number: f64, from_1904: bool, shape: Shape) -> Option<String> {
+    if !(0.0..LAST_DAY).contains(&number) {
+        return None;
+    }
+    let seconds = (number * 86_400.0).round();
+    let days = (seconds / 86_400.0).floor();
+    let clock = seconds - days * 86_400.0;
+    if days == 0.0 && !from_1904 {
+        return time(number, false, shape);
+    }
+    // Excel believes in a 29 February 1900, so days up to it are one off; it is shown as Excel shows it.
+    let shift = match (from_1904, days) {
+        (true, _) => 24_107.0,
+        (false, 60.0) => return Some("1900-02-29".to_owned()),
+        (false, day) if day < 60.0 => 25_568.0,
+        (false, _) => 25_569.0,
+    };
+    let (year, month, day) = civil((days - shift) as i64);
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    Some(match clock {
+        0.0 => date,
+        _ => format!("{date} {}", of_seconds(clock as u64, shape)),
+    })
+}
+
+fn time(number: f64, from_1904: bool, shape: Shape) -> Option<String> {
+    if !(0.0..LAST_DAY).contains(&number) {
+        return None;
+    }
+    // A point of time that shows only its clock; small ones are durations.
+    if number >= 1_000.0 {
+        return date(number, from_1904, shape);
+    }
+    Some(of_seconds((number * 86_400.0).round() as u64, shape))
+}
+
+fn of_seconds(seconds: u64, shape: Shape) -> String {
+    let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    match (rest, shape) {
+        (0, Shape::Date | Shape::Time) => format!("{hours:02}:{minutes:02}"),
+        _ => format!("{hours:02}:{minutes:02}:{rest:02}"),
+    }
+}
+
+/// Days since 1970 to a date, by Hinnant's days_from_civil turned round.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes() {
+        for (code, expected) in [
+            ("General", Shape::Number),
+            ("0.00", Shape::Number),
+            ("yyyy-mm-dd", Shape::Date),
+            ("[$-409]d\\-mmm\\-yy;@", Shape::Date),
+            ("[h]:mm:ss", Shape::Seconds),
+            ("h:mm AM/PM", Shape::Time),
+            ("0.0%", Shape::Percent),
+            ("#,##0 \"days\"", Shape::Number),
+            ("[Red]0.00", Shape::Number),
+            ("mmm", Shape::Date),
+            ("0.00E+00", Shape::Number),
+            ("_($* #,##0.00_)", Shape::Number),
+            ("@", Shape::Number),
+            ("[mm]:ss", Shape::Seconds),
+        ] {
+            assert_eq!(of_code(code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn values() {
+        for (value, shape, from_1904, expected) in [
+            ("45321", Shape::Date, false, "2024-01-30"),
+            ("45321.5", Shape::Date, false, "2024-01-30 12:00"),
+            ("43859", Shape::Date, true, "2024-01-30"),
+            ("1", Shape::Date, false, "1900-01-01"),
+            ("59", Shape::Date, false, "1900-02-28"),
+            ("60", Shape::Date, false, "1900-02-29"),
+            ("61", Shape::Date, false, "1900-03-01"),
+            ("25569", Shape::Date, false, "1970-01-01"),
+            ("0.75", Shape::Time, false, "18:00"),
+            ("1.5", Shape::Time, false, "36:00"),
+            ("0.75", Shape::Seconds, false, "18:00:00"),
+            ("45321.5", Shape::Moment, false, "2024-01-30 12:00:00"),
+            ("45321", Shape::Moment, false, "2024-01-30"),
+            ("45321.999999", Shape::Date, false, "2024-01-31"),
+            ("-1", Shape::Date, false, "-1"),
+            ("1e300", Shape::Date, false, "1e300"),
+            ("0.25", Shape::Percent, false, "25%"),
+            ("0.30000000000000004", Shape::Number, false, "0.3"),
+            ("1234567.5", Shape::Number, false, "1234567.5"),
+            ("-0", Shape::Number, false, "0"),
+            ("1E+20", Shape::Number, false, "1E+20"),
+            ("NaN", Shape::Number, false, "NaN"),
+            ("words", Shape::Date, false, "words"),
+        ] {
+            assert_eq!(
+                shown(value, shape, from_1904),
+                expected,
+                "{value} {shape:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Presentations: a slide is a page under its own title, with tables, charts, diagrams, speaker notes and
+//! comments. Leaves out dates, footers and slide numbers, and what layouts say on every slide.
+
+use super::body::{Body, Cell, Role, one_line};
+use super::drawing;
+use super::package::{Relation, relations};
+use super::xml::{Piece, Tag, Xml};
+use super::{Pictures, damaged};
+use crate::extract::output::{Full, Output};
+use crate::extract::zip::Zip;
+
+const MOST_SLIDES: usize = 10_000;
+const LONGEST_PARAGRAPH: usize = 256 << 10;
+
+/// Reads the presentation with this main part.
+pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
+    let mut pictures = 0;
+    for (index, slide) in slides(zip, part, out).iter().enumerate() {
+        let number = index as u32 + 1;
+        let Some(mut xml) = Xml::part(zip, slide) else {
+            out.gap(number, "the slide is lost", false);
+            continue;
+        };
+        let links = relations(zip, slide);
+        let mut reader = Slide::new(zip, &links, Body::new(out, false));
+        reader.walk(&mut xml);
+        reader.say(&links);
+        let (shown, blank) = (reader.pictures, reader.is_blank());
+        let (hidden, mut body, title) = (reader.hidden, reader.body, reader.title);
+        pictures += shown;
+        body.title = if title.is_empty() {
+            format!("slide {number}")
+        } else {
+            title
+        };
+        // Full: what there is has been given.
+        if body.end_page(number).is_err() {
+            break;
+        }
+        if blank {
+            let why = if shown > 0 {
+                "a slide with pictures only"
+            } else {
+                "an empty slide"
+            };
+            out.gap(number, why, false);
+        }
+        if xml.broken() {
+            damaged(out, &format!("slide {number} is read up to the damage"));
+        }
+        if hidden {
+            out.note(format!(
+                "slide {number} is hidden when the slides are shown"
+            ));
+        }
+    }
+    Pictures(pictures)
+}
+
+/// The slides in the order in which they are shown.
+fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
+    let links = relations(zip, part);
+    let mut slides = Vec::new();
+    let mut xml = Xml::part(zip, part);
+    while let Some(piece) = xml.as_mut().and_then(Xml::next) {
+        let Piece::Open(tag) = piece else { continue };
+        if tag.name() != "sldId" || slides.len() >= MOST_SLIDES {
+            continue;
+        }
+        let id = tag.prefixed("id");
+        slides.extend(
+            links
+                .iter()
+                .find(|link| Some(&link.id) == id.as_ref())
+                .map(|link| link.target.clone()),
+        );
+    }
+    if slides.is_empty() {
+        // The list is lost: the slides' names have their numbers.
+        let number = |name: &str| -> Option<u32> {
+            let digits = name
+                .strip_prefix("ppt/slides/slide")?
+                .strip_suffix(".xml")?;
+            digits.parse().ok()
+        };
+        let mut found: Vec<(u32, String)> = zip
+            .entries
+            .iter()
+            .filter_map(|entry| Some((number(&entry.name)?, entry.name.clone())))
+            .take(MOST_SLIDES)
+            .collect();
+        found.sort();
+        if !found.is_empty() {
+            damaged(out, "the slides' order is lost; they are read by number");
+        }
+        slides.extend(found.into_iter().map(|(_, name)| name));
+    }
+    slides
+}
+
+/// What a shape is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Title,
+    Body,
+    /// Date, footer, number: the same on every slide.
+    Frame,
+    Other,
+}
+
+struct Slide<'a, 'o, 's> {
+    zip: &'a Zip<'a>,
+    links: &'a [Relation],
+    body: Body<'o, 's>,
+    title: String,
+    place: Place,
+    text: Option<String>,
+    level: usize,
+    bullet: Option<bool>,
+    in_text: bool,
+    in_table: usize,
+    cells: Vec<Cell>,
+    pictures: usize,
+    hidden: bool,
+    blank: bool,
+}
+
+impl<'a, 'o, 's> Slide<'a, 'o, 's> {
+    fn new(zip: &'a Zip<'a>, links: &'a [Relation], body: Body<'o, 's>) -> Self {
+        Self {
+            zip,
+            links,
+            body,
+            title: String::new(),
+            place: Place::Other,
+            text: None,
+            level: 0,
+            bullet: None,
+            in_text: false,
+            in_table: 0,
+            cells: Vec::new(),
+            pictures: 0,
+            hidden: false,
+            blank: true,
+        }
+    }
+
+    fn is_blank(&self) -> bool {
+        self.blank
+    }
+
+    fn walk(&mut self, xml: &mut Xml<'_>) {
+        while let Some(piece) = xml.next() {
+            match piece {
+                Piece::Open(tag) => self.open(&tag, xml),
+                Piece::Close(name) => self.close(&name),
+                Piece::Text(text) if self.in_text => self.write(&text),
+                Piece::Text(_) => {}
+            }
+        }
+        // Full cannot come before the page's end: a slide hands nothing on by itself.
+        let _: Result<(), Full> = self.body.finish_tables();
+    }
+
+    fn write(&mut self, text: &str) {
+        if let Some(paragraph) = &mut self.text
+            && paragraph.len() < LONGEST_PARAGRAPH
+        {
+            paragraph.push_str(text);
+        }
+    }
+
+    fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
+        match tag.name() {
+            "sld" => self.hidden = tag.get("show").as_deref() == Some("0"),
+            "sp" | "graphicFrame" | "cxnSp" => self.place = Place::Other,
+            "ph" => {
+                self.place = match tag.get("type").as_deref() {
+                    Some("title" | "ctrTitle") => Place::Title,
+                    Some("dt" | "ftr" | "hdr" | "sldNum" | "sldImg") => Place::Frame,
+                    Some("body") | None => Place::Body,
+                    Some(_) => Place::Other,
+                };
+            }
+            "p" => (self.text, self.level, self.bullet) = (Some(String::new()), 0, None),
+            "pPr" => self.level = tag.get("lvl").and_then(|l| l.parse().ok()).unwrap_or(0),
+            "buNone" => self.bullet = Some(false),
+            "buChar" | "buAutoNum" | "buBlip" => {
+                self.bullet = Some(true);
+            }
+            "t" => self.in_text = true,
+            "br" => self.write("\n"),
+            "tab" => {}
+            "tbl" => {
+                self.in_table += 1;
+                self.body.open_table(false);
+            }
+            "tr" => self.body.open_row(false),
+            "tc" => {
+                // Cells that a merged one covers are there, and empty.
+                let continues = tag.get("vMerge").as_deref() == Some("1");
+                self.cells.push(Cell {
+                    spans: 0,
+                    continues,
+                });
+                self.body.open_cell();
+            }
+            "blip" => self.pictures += 1,
+            "cNvPr" => self.describe(tag),
+            "chart" | "relIds" => {
+                for line in drawing::referred(self.zip, self.links, tag) {
+                    self.put(&line, &Role::Plain);
+                }
+            }
+            "Fallback" | "extLst" => xml.skip(),
+            _ => {}
+        }
+    }
+
+    /// Somebody's own words for a picture; programs fill in file names, which say nothing.
+    fn describe(&mut self, tag: &Tag) {
+        let words = one_line(&tag.get("descr").unwrap_or_default());
+        if words.contains(' ') {
+            self.put(&format!("[image: {words}]"), &Role::Plain);
+        }
+    }
+
+    fn close(&mut self, name: &str) {
+        // Full cannot come before the page's end.
+        let _: Result<(), Full> = match name {
+            "t" => {
+                self.in_text = false;
+                Ok(())
+            }
+            "p" => {
+                self.end_paragraph();
+                Ok(())
+            }
+            "tc" => {
+                let cell = self.cells.pop().unwrap_or_default();
+                self.body.close_cell(cell);
+                Ok(())
+            }
+            "tr" => self.body.close_row(),
+            "tbl" => {
+                self.in_table = self.in_table.saturating_sub(1);
+                self.body.close_table()
+            }
+            _ => Ok(()),
+        };
+    }
+
+    fn end_paragraph(&mut self) {
+        let text = self.text.take().unwrap_or_default();
+        if text.trim().is_empty() {
+            return;
+        }
+        match self.place {
+            Place::Frame => {}
+            Place::Title => {
+                if self.title.is_empty() {
+                    self.title = one_line(&text).chars().take(300).collect();
+                    self.put(&text, &Role::Heading(1));
+                } else {
+                    self.put(&text, &Role::Heading(2));
+                }
+            }
+            place => {
+                let item = self.bullet.unwrap_or(place == Place::Body) && self.in_table == 0;
+                let role = match item {
+                    true => Role::Item(self.level, "-".to_owned()),
+                    false => Role::Plain,
+                };
+                self.put(&text, &role);
+            }
+        }
+    }
+
+    fn put(&mut self, text: &str, role: &Role) {
+        self.blank = false;
+        // Full cannot come before the page's end.
+        let _: Result<(), Full> = self.body.paragraph(text, role);
+    }
+
+    /// What is said of the slide: the speaker's notes, and comments.
+    fn say(&mut self, links: &[Relation]) {
+        for link in links {
+            let (mark, element) = match link.kind.as_str() {
+                "notesSlide" => ("Speaker notes", "sp"),
+                "comments" => ("Comment", "cm"),
+                _ => continue,
+            };
+            let Some(mut xml) = Xml::part(self.zip, &link.target) else {
+                continue;
+            };
+            for text in spoken(&mut xml, element) {
+                self.put(&format!("{mark}: {text}"), &Role::Plain);
+            }
+        }
+    }
+}
+
+/// The text of each element of a name that is neither a picture of the slide nor its number.
+fn spoken(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
+    let (mut found, mut text) = (Vec::new(), String::new());
+    let (mut frame, mut inside) = (false, false);
+    while let Some(piece) = xml.next() {
+        match piece {
+            Piece::Open(tag) => match tag.name() {
+                name if name == element => {
+                    text.clear();
+                    frame = false;
+                }
+                "ph" => {
+                    let kind = tag.get("type");
+                    frame = matches!(
+                        kind.as_deref(),
+                        Some("sldImg" | "sldNum" | "dt" | "ftr" | "hdr")
+                    );
+                }
+                "t" | "text" => inside = true,
+                "br" => text.push('\n'),
+                _ => {}
+            },
+            Piece::Text(piece) if inside && text.len() < LONGEST_PARAGRAPH => text.push_str(&piece),
+            Piece::Text(_) => {}
+            Piece::Close(name) => match name.as_str() {
+                "t" | "text" => inside = false,
+                "p" => text.push('\n'),
+                name if name == element => {
+                    let spoken = text.trim();
+                    if !frame && !spoken.is_empty() && found.len() < 1_000 {
+                        found.push(spoken.to_owned());
+                    }
+                }
+                _ => {}
+            },
+        }
+    }
+    found
+}
