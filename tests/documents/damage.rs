@@ -1,11 +1,14 @@
 //! Two hundred damaged files of each kind, the same every time: bits flipped, blocks cut, doubled, emptied,
 //! and pieces put in that parsers have trouble with. In archives the damage is done to what is inside.
-//! No reader may panic or give more than its limits allow. `make mutations` does all of them; a test run
+//! Each goes through a process that reads as the server's do, and none may make it panic, die, or give more than
+//! its limits allow. `make mutations` does all of them; a test run
 //! does `FEW` of each, `DAMAGED=1000` as many as it says.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::Write;
+use std::process::{Command, Stdio};
 
-use quire::extract::{self, Input, Limits};
+use quire::extract::Limits;
+use quire::extract::frame::{ARGUMENT, Frame, Job};
 
 use crate::manifest::samples;
 use crate::pack;
@@ -173,25 +176,68 @@ pub fn rounds() -> usize {
     told.and_then(|text| text.parse().ok()).unwrap_or(FEW)
 }
 
-fn read(name: &str, bytes: &[u8]) {
-    let mut pages = Vec::new();
-    let input = Input {
-        bytes,
-        name,
+/// What the reading process says of a file, and what is wrong with that.
+fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
+    let job = Job {
+        name: name.to_owned(),
         encoding: None,
-        limits: &LIMITS,
+        limits: LIMITS,
+        memory: 256 << 20,
+        cpu_s: 20,
+        wall_s: 300,
     };
-    let report = extract::extract(&input, &mut |page| {
-        pages.push(page);
-        true
-    });
-    let text: usize = pages.iter().map(|page| page.text.len()).sum();
-    assert!(text <= LIMITS.text, "{text} bytes of text");
-    assert!(pages.len() <= LIMITS.pages, "{} pages", pages.len());
-    assert!(pages.is_sorted_by_key(|page| page.number));
-    if let Ok(report) = report {
-        assert_eq!(report.pages as usize, pages.len());
+    let mut reader = Command::new(env!("CARGO_BIN_EXE_quire"))
+        .args([ARGUMENT, &serde_json::to_string(&job).unwrap()])
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut file, copy) = (reader.stdin.take().unwrap(), bytes.to_vec());
+    // A reader that has ended takes no more, which is no fault of this side.
+    let sending = std::thread::spawn(move || drop(file.write_all(&copy)));
+    let ended = reader.wait_with_output().unwrap();
+    sending.join().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    let first = told.lines().take(3).collect::<Vec<_>>().join(" ");
+    if !ended.status.success() {
+        return Err(format!("{}: {first}", ended.status));
     }
+    let mut from = ended.stdout.as_slice();
+    let (mut pages, mut text, mut last) = (0, 0, 0);
+    while let Some(frame) = Frame::read(&mut from).map_err(|error| error.to_string())? {
+        match frame {
+            Frame::Page {
+                number, text: page, ..
+            } => {
+                pages += 1;
+                text += page.len();
+                if number <= last {
+                    return Err(format!("page {number} after page {last}"));
+                }
+                last = number;
+            }
+            Frame::Done(told) => {
+                let report = told.report();
+                return match report.pages as usize == pages
+                    && pages <= LIMITS.pages
+                    && text <= LIMITS.text
+                {
+                    true => Ok(()),
+                    false => Err(format!(
+                        "{pages} pages, {text} bytes of text, told {}",
+                        report.pages
+                    )),
+                };
+            }
+            Frame::Refused { message, .. } if message.contains("our reader failed") => {
+                return Err(format!("panicked: {first}"));
+            }
+            Frame::Refused { .. } => return Ok(()),
+        }
+    }
+    Err("it ended without saying how".to_owned())
 }
 
 #[test]
@@ -202,11 +248,16 @@ fn damage_costs_no_more_than_the_document() {
         for round in 0..rounds() {
             let (name, whole) = &files[round % files.len()];
             let bytes = damaged(whole, &mut chance);
-            if catch_unwind(AssertUnwindSafe(|| read(name, &bytes))).is_err() {
+            if let Err(fault) = read(name, &bytes) {
                 keep(&kind, round, name, &bytes);
-                faults.push(format!("{kind} {round}, made of {name}"));
+                faults.push(format!("{kind} {round}, made of {name}: {fault}"));
             }
         }
+        println!(
+            "{kind}: {} damaged files, {} faults so far",
+            rounds(),
+            faults.len()
+        );
     }
     assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());
 }
