@@ -48,7 +48,10 @@ fn folder() -> PathBuf {
 
 pub fn samples() -> Vec<Sample> {
     let text = std::fs::read_to_string(folder().join("MANIFEST.toml")).unwrap();
-    toml::from_str::<Table>(&text).unwrap().file
+    let table = toml::from_str::<Table>(&text);
+    // Its own message repeats the whole file.
+    let table = table.unwrap_or_else(|error| panic!("{}, at {:?}", error.message(), error.span()));
+    table.file
 }
 
 impl Sample {
