@@ -218,8 +218,11 @@ pub struct Picture {
     pub document: DocumentId,
     /// Its file name.
     pub name: String,
-    /// Its media type.
+    /// Its media type; of a page it is known when it is fetched.
     pub content_type: String,
+    /// The page that is a picture; 0 where the document is one.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub page: u32,
 }
 
 /// A model and how it is called.

@@ -24,8 +24,18 @@ const DECLARED_WITHIN: usize = 1_024;
 /// Detection reads no more: half a megabyte takes up to 70 ms.
 const DETECT_WITHIN: usize = 256 * 1024;
 
-/// Decodes `bytes`. Fails only for what is binary.
-pub fn decode(bytes: &[u8]) -> Result<Decoded, Unreadable> {
+/// The name of the encoding that a label means, in lower case.
+pub fn named(label: &str) -> Option<String> {
+    let encoding = Encoding::for_label(label.trim().as_bytes())?;
+    Some(encoding.name().to_lowercase())
+}
+
+/// Decodes `bytes`, in the encoding that a person has chosen or in the one they seem to have. Fails only for
+/// what is binary.
+pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable> {
+    if let Some(encoding) = chosen.and_then(|label| Encoding::for_label(label.as_bytes())) {
+        return with(encoding, bytes);
+    }
     if let Some((name, wide)) = utf32(bytes) {
         return clean(&wide, name, 0);
     }
@@ -178,7 +188,7 @@ mod tests {
     use super::*;
 
     fn check(bytes: &[u8], expected: &str, encoding: &str) {
-        let decoded = decode(bytes).expect("readable");
+        let decoded = decode(bytes, None).expect("readable");
         assert_eq!(
             (decoded.text.as_str(), decoded.encoding.as_str()),
             (expected, encoding),
@@ -244,7 +254,7 @@ mod tests {
     #[test]
     fn a_declaration_beats_a_guess() {
         let page = b"<meta charset=\"iso-8859-5\"><p>\xBF\xE0\xD8";
-        assert_eq!(decode(page).expect("readable").encoding, "iso-8859-5");
+        assert_eq!(decode(page, None).expect("readable").encoding, "iso-8859-5");
     }
 
     #[test]
@@ -253,13 +263,14 @@ mod tests {
             "äöü ÄÖÜ ßéèê ñçåø → and more plain text "
                 .repeat(3)
                 .as_bytes(),
+            None,
         );
         assert_eq!(decoded.expect("readable").replaced, 0);
         let mut damaged = "äöü ÄÖÜ ßéèê ñçåø → and more plain text "
             .repeat(3)
             .into_bytes();
         damaged.insert(40, 0xFF);
-        let decoded = decode(&damaged).expect("readable");
+        let decoded = decode(&damaged, None).expect("readable");
         assert_eq!((decoded.encoding.as_str(), decoded.replaced), ("utf-8", 1));
     }
 
@@ -281,7 +292,12 @@ mod tests {
             b"\x01\x02\x03\x04text",
             &noise,
         ] {
-            assert_eq!(decode(bytes), Err(Unreadable::Binary), "{:?}", &bytes[..7]);
+            assert_eq!(
+                decode(bytes, None),
+                Err(Unreadable::Binary),
+                "{:?}",
+                &bytes[..7]
+            );
         }
     }
 }

@@ -148,6 +148,11 @@ impl Unreadable {
     }
 }
 
+/// The name of the encoding that a label means, as web pages label them.
+pub fn encoding_named(label: &str) -> Option<String> {
+    charset::named(label)
+}
+
 /// Bytes enough for `recognise` to tell whether a file can be text.
 pub const HEAD: usize = 64 * 1024;
 
@@ -246,7 +251,7 @@ fn read_text(
     input: &Input<'_>,
     out: &mut Output<'_>,
 ) -> Result<(&'static Kind, String), Unreadable> {
-    let decoded = charset::decode(input.bytes)?;
+    let decoded = charset::decode(input.bytes, input.encoding)?;
     if decoded.replaced > 0 {
         out.note(format!(
             "byte sequences that are not {} and were replaced: {}",

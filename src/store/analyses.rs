@@ -5,11 +5,11 @@ use rusqlite::{Row, params};
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::{json, moment, text, to_json};
+use super::values::{count, json, moment, text, to_json};
 use crate::domain::analysis::{Analysis, NewAnalysis, StageAnswer, Status};
 use crate::domain::chat::Usage;
 use crate::domain::findings::Findings;
-use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Outcome;
 use crate::domain::time::Timestamp;
@@ -185,6 +185,36 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &End<'_>, now: Timestamp) -> Re
             end.findings.map(to_json).transpose()?.unwrap_or_default(),
         ),
     )
+}
+
+/// The newest analyses of this person that were given a document: their ids, questions and times.
+pub fn given(
+    db: &Reader,
+    user: &UserId,
+    document: &DocumentId,
+    limit: u32,
+) -> Result<Vec<(AnalysisId, String, Timestamp)>> {
+    db.all(
+        "SELECT id, question, created FROM analyses
+         WHERE user_id = ?1 AND EXISTS (
+             SELECT 1 FROM json_each(request, '$.documents') WHERE value = ?2
+         ) ORDER BY id DESC LIMIT ?3",
+        (user, document, limit),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// How many of them there are.
+pub fn count_given(db: &Reader, user: &UserId, document: &DocumentId) -> Result<u64> {
+    let found = db.maybe(
+        "SELECT count(*) AS count FROM analyses
+         WHERE user_id = ?1 AND EXISTS (
+             SELECT 1 FROM json_each(request, '$.documents') WHERE value = ?2
+         )",
+        (user, document),
+        |row| count(row, "count"),
+    )?;
+    Ok(found.unwrap_or(0))
 }
 
 /// Everybody's that are not over: what a server that starts takes up again, oldest first.

@@ -104,6 +104,39 @@ pub fn add_text(
         .try_for_each(|passage| passages::insert(db, user, id, passage))
 }
 
+/// One page of a document of this person.
+pub fn page_of(db: &Reader, user: &UserId, id: &DocumentId, number: u32) -> Result<Option<Page>> {
+    db.maybe(
+        "SELECT p.page, p.title, p.text FROM document_pages p JOIN documents d ON d.id = p.document_id
+         WHERE d.user_id = ?1 AND d.id = ?2 AND p.page = ?3",
+        (user, id, number),
+        |row| {
+            Ok(Page {
+                number: row.get(0)?,
+                title: row.get(1)?,
+                text: row.get(2)?,
+            })
+        },
+    )
+}
+
+/// The pages with text before and after this one.
+pub fn pages_around(
+    db: &Reader,
+    user: &UserId,
+    id: &DocumentId,
+    number: u32,
+) -> Result<(Option<u32>, Option<u32>)> {
+    let around = db.maybe(
+        "SELECT max(CASE WHEN p.page < ?3 THEN p.page END), min(CASE WHEN p.page > ?3 THEN p.page END)
+         FROM document_pages p JOIN documents d ON d.id = p.document_id
+         WHERE d.user_id = ?1 AND d.id = ?2",
+        (user, id, number),
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(around.unwrap_or_default())
+}
+
 /// The oldest document that has not been read yet and is not one of these.
 pub fn unread(db: &Reader, but: &[DocumentId]) -> Result<Option<Document>> {
     db.maybe(

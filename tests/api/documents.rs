@@ -510,3 +510,82 @@ fn a_picture_is_kept_as_it_is_and_a_damaged_one_says_so() {
     assert_eq!(damaged["status"], "failed");
     assert!(damaged["message"].as_str().unwrap().contains("damaged"));
 }
+
+#[test]
+fn a_document_is_looked_into_page_by_page_and_read_again() {
+    let house = House::new();
+    let text = b"caf\xe9 one\x0C\x0Cthree pages";
+    let sent = house.send(0, "menu.txt", text).json();
+    let path = format!("/api/documents/{}", sent["id"].as_str().expect("an id"));
+    assert_eq!(sent["encoding"], "windows-1252", "{sent}");
+    let first = house.get(0, &format!("{path}/pages/1")).json();
+    assert_eq!(
+        (&first["text"], &first["next"], &first["previous"]),
+        (&json!("café one"), &json!(3), &Value::Null)
+    );
+    for (number, status) in [
+        ("3", 200),
+        ("2", 404),
+        ("0", 404),
+        ("x", 404),
+        ("99999999999", 404),
+    ] {
+        assert_eq!(
+            house.get(0, &format!("{path}/pages/{number}")).status,
+            status,
+            "{number}"
+        );
+    }
+    assert_eq!(house.get(1, &format!("{path}/pages/1")).status, 404);
+
+    let again = house
+        .post(0, &format!("{path}/read"), json!({"encoding": "KOI8-R"}))
+        .json();
+    assert_eq!(
+        (&again["encoding"], &again["status"]),
+        (&json!("koi8-r"), &json!("processed"))
+    );
+    let first = house.get(0, &format!("{path}/pages/1")).json();
+    assert_eq!(first["text"], "cafИ one");
+    assert_eq!(
+        house.get(0, &format!("{path}/search?q=caf%D0%98")).json()["count"],
+        1
+    );
+    assert_eq!(
+        house.get(0, &format!("{path}/search?q=caf%C3%A9")).json()["count"],
+        0
+    );
+    house
+        .post(0, &format!("{path}/read"), json!({"encoding": "martian"}))
+        .refused(422, "VALIDATION_ERROR");
+    assert_eq!(
+        house.post(1, &format!("{path}/read"), json!({})).status,
+        404
+    );
+    let by_itself = house.post(0, &format!("{path}/read"), json!({})).json();
+    assert_eq!(by_itself["status"], "processed");
+}
+
+#[test]
+fn deleting_says_which_analyses_quote_it() {
+    let server = Server::with(&[("USE_MOCK", "true")]);
+    let mut person = server.user("a@example.org");
+    let sent = person
+        .upload("/api/upload-document", "a.txt", b"The fee is 40 euros.")
+        .json();
+    let path = format!("/api/documents/{}", sent["id"].as_str().expect("an id"));
+    let asked = json!({"prompt": "What is the fee?", "models": ["demo/extract"], "document_ids": [sent["id"]], "pattern": "summarize"});
+    let done = person.post("/api/analyze", asked).json();
+    let uses = person.get(&format!("{path}/uses")).json();
+    assert_eq!(
+        (&uses["count"], &uses["analyses"][0]["id"]),
+        (&json!(1), &done["analysis_id"]),
+        "{uses}"
+    );
+    let gone = person.delete(&path).json();
+    assert_eq!(
+        gone["analyses"][0]["question"], "What is the fee?",
+        "{gone}"
+    );
+    assert_eq!(person.get(&format!("{path}/uses")).status, 404);
+}

@@ -30,6 +30,7 @@ fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
     };
     let path = path
         .replace("{id}", &values[kind])
+        .replace("{n}", "1")
         .replace("{token}", &values["token"]);
     path.replace("{tree}", "x")
         .replace("{path*}", "js/index.js")

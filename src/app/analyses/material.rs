@@ -93,6 +93,7 @@ mod tests {
             document: DocumentId::new(Timestamp::from_millis(1), 1),
             name: "plan.png".into(),
             content_type: "image/png".into(),
+            page: 0,
         };
         let shown = Material {
             pictures: vec![picture],

@@ -5,6 +5,7 @@ mod child;
 mod desk;
 mod intake;
 mod keep;
+mod looking;
 mod names;
 mod parts;
 mod readers;
@@ -37,6 +38,7 @@ use sources::Candidate;
 pub use crate::extract::{KINDS, Kind as ReadableKind};
 pub use child::Room;
 pub use intake::{Incoming, Received, too_large};
+pub use looking::{Shown, Use};
 pub use names::clean as clean_name;
 pub use uploads::{Announced, Progress};
 
@@ -169,11 +171,12 @@ impl Documents {
         if !is_new {
             return Ok(document);
         }
-        self.settled(&document).await
+        self.settled(&document, true).await
     }
 
-    async fn settled(&self, document: &Document) -> Result<Document> {
-        let told = self.readers.watch(&document.id);
+    // What becomes of a document within a moment. One that is new and no kind that is taken is gone again.
+    async fn settled(&self, document: &Document, is_new: bool) -> Result<Document> {
+        let told = self.readers.watch(&document.id, is_new);
         self.readers.work()?;
         match tokio::time::timeout(PATIENCE, told).await {
             Ok(Ok(Settled::Unsupported(message))) => {
@@ -274,6 +277,7 @@ impl Documents {
                     document: document.id,
                     name: document.name,
                     content_type: document.content_type,
+                    page: 0,
                 }));
             }
             Ok(pictures)

@@ -26,6 +26,13 @@ pub(super) enum Settled {
     Unsupported(String),
 }
 
+/// Somebody who waits.
+struct Waiting {
+    tell: oneshot::Sender<Settled>,
+    /// It has just been sent: where it is no kind that is taken, it need not stay.
+    is_new: bool,
+}
+
 /// The threads that read.
 pub(super) struct Readers(Arc<Shared>);
 
@@ -42,7 +49,7 @@ struct Shared {
 struct State {
     /// Documents in hand.
     taken: Vec<DocumentId>,
-    waiting: BTreeMap<DocumentId, Vec<oneshot::Sender<Settled>>>,
+    waiting: BTreeMap<DocumentId, Vec<Waiting>>,
     threads: usize,
     stopping: bool,
 }
@@ -61,10 +68,11 @@ impl Readers {
     }
 
     /// Told when this document is settled. To be asked for before `work`.
-    pub fn watch(&self, id: &DocumentId) -> oneshot::Receiver<Settled> {
+    pub fn watch(&self, id: &DocumentId, is_new: bool) -> oneshot::Receiver<Settled> {
         let (tell, told) = oneshot::channel();
         let mut state = self.0.state();
-        state.waiting.entry(id.clone()).or_default().push(tell);
+        let all = state.waiting.entry(id.clone()).or_default();
+        all.push(Waiting { tell, is_new });
         told
     }
 
@@ -121,9 +129,9 @@ impl Shared {
                 Ok(settled) => {
                     state.taken.retain(|other| *other != id);
                     drop(state);
-                    for tell in waiting {
+                    for one in waiting {
                         // Whoever has stopped waiting asks the document.
-                        let _ = tell.send(settled.clone());
+                        let _ = one.tell.send(settled.clone());
                     }
                 }
                 // It stays in hand, so that it is not tried over and over; the next start tries again.
@@ -174,12 +182,14 @@ impl Shared {
             return Ok(Settled::Kept);
         };
         // Only while somebody is there to be told. Else it stays, and says so.
-        if !self
-            .state()
-            .waiting
-            .get(&id)
-            .is_some_and(|all| all.iter().any(|one| !one.is_closed()))
-        {
+        let is_told = |one: &Waiting| one.is_new && !one.tell.is_closed();
+        let waiting = |state: &State| {
+            state
+                .waiting
+                .get(&id)
+                .is_some_and(|all| all.iter().any(is_told))
+        };
+        if !waiting(&self.state()) {
             return Ok(Settled::Kept);
         }
         self.store

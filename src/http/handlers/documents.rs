@@ -7,7 +7,7 @@ use multer::Field;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::app::documents::{Announced, Progress, Received};
+use crate::app::documents::{Announced, Progress, Received, Use};
 use crate::app::{Error, Kind};
 use crate::domain::document::{Document, Hit};
 use crate::domain::id::{DocumentId, UploadId};
@@ -31,6 +31,14 @@ struct AnnouncedBody {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FinalizeBody {
     session_id: String,
+}
+
+/// How a document is to be read again.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadBody {
+    #[serde(default)]
+    encoding: Option<String>,
 }
 
 /// Longest text field of a form.
@@ -126,13 +134,73 @@ pub async fn content(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
         .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
 }
 
+/// GET /api/documents/{id}/pages/{n}
+pub async fn page(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let number = number(&cx)?;
+    let shown = cx
+        .app
+        .documents()
+        .page(&caller.user, &id(&cx)?, number)
+        .await?;
+    Ok(Reply::json(&json!({
+        "document_id": shown.document.id, "filename": shown.document.name, "status": shown.document.status,
+        "pages": shown.document.pages, "number": shown.page.number, "title": shown.page.title,
+        "text": shown.page.text, "gap": shown.gap, "flags": shown.flags,
+        "previous": shown.neighbours.0, "next": shown.neighbours.1,
+    })))
+}
+
+/// POST /api/documents/{id}/read
+pub async fn read_again(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: ReadBody = cx.json().await?;
+    let encoding = body
+        .encoding
+        .as_deref()
+        .filter(|label| !label.trim().is_empty());
+    let documents = cx.app.documents();
+    let document = documents
+        .read_again(&caller.user, &id(&cx)?, encoding)
+        .await?;
+    Ok(Reply::json(&shape(&document)))
+}
+
+/// GET /api/documents/{id}/uses
+pub async fn uses(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = id(&cx)?;
+    let (uses, count) = cx.app.documents().uses(&caller.user, &id).await?;
+    Ok(Reply::json(
+        &json!({"document_id": id, "count": count, "analyses": quoting(&uses)}),
+    ))
+}
+
 /// DELETE /api/documents/{id}
 pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
+    let (uses, count) = cx.app.documents().uses(&caller.user, &id).await?;
     cx.app.documents().delete(&caller.user, &id).await?;
-    Ok(Reply::json(
-        &json!({"success": true, "document_id": id, "message": "the document is deleted"}),
-    ))
+    let message = match count {
+        0 => "the document is deleted".to_owned(),
+        1 => "the document is deleted; one analysis still holds what it quoted from it".to_owned(),
+        _ => {
+            format!("the document is deleted; {count} analyses still hold what they quoted from it")
+        }
+    };
+    Ok(Reply::json(&json!({
+        "success": true, "document_id": id, "message": message, "count": count, "analyses": quoting(&uses),
+    })))
+}
+
+fn quoting(uses: &[Use]) -> Vec<Value> {
+    let shown = |one: &Use| {
+        let question: String = one.question.chars().take(200).collect();
+        json!({"id": one.analysis, "question": question, "created_at": one.created})
+    };
+    uses.iter().map(shown).collect()
+}
+
+fn number(cx: &Cx) -> Result<u32, ApiError> {
+    let number = cx.param("n").parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| ApiError::new(Kind::Missing, "pages are counted from 1"))
 }
 
 /// POST /api/create-document-session
@@ -272,6 +340,8 @@ fn shape(document: &Document) -> Value {
         "message": document.message,
         "pages": document.pages,
         "words": document.words,
+        "gaps": document.gaps,
+        "flags": document.flags,
         "sha256": document.sha256,
         "created_at": document.created,
     })

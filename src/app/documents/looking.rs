@@ -1,0 +1,165 @@
+//! Looking closer at one document: a page of it, who still quotes it, and reading it again.
+
+use super::{Documents, missing};
+use crate::app::{Error, Kind, Result};
+use crate::domain::analysis::Picture;
+use crate::domain::chunk::Page;
+use crate::domain::document::{Document, DocumentStatus, Flag, Gap};
+use crate::domain::id::{AnalysisId, DocumentId, UserId};
+use crate::domain::time::Timestamp;
+use crate::extract;
+use crate::store::{StoreError, analyses, documents};
+
+/// Analyses that are named.
+const MOST_USES: u32 = 20;
+
+/// One page as people and models see it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Of which document.
+    pub document: Document,
+    /// The page; its text is empty where there is none.
+    pub page: Page,
+    /// Why there is no text.
+    pub gap: Option<Gap>,
+    /// What in it reads like orders to models.
+    pub flags: Vec<Flag>,
+    /// The pages with text before and after it.
+    pub neighbours: (Option<u32>, Option<u32>),
+}
+
+/// An analysis that was given a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// Which.
+    pub analysis: AnalysisId,
+    /// What was asked.
+    pub question: String,
+    /// When.
+    pub created: Timestamp,
+}
+
+impl Documents {
+    /// One page. `Missing` where there is neither text nor a reason why not.
+    pub async fn page(&self, user: &UserId, id: &DocumentId, number: u32) -> Result<Shown> {
+        let document = self.show(user, id).await?;
+        let (owner, one) = (user.clone(), id.clone());
+        let (page, neighbours) = self
+            .store
+            .read(move |db| {
+                let page = documents::page_of(db, &owner, &one, number)?;
+                Ok((page, documents::pages_around(db, &owner, &one, number)?))
+            })
+            .await?;
+        let gap = document.gaps.iter().find(|gap| gap.page == number).cloned();
+        let flags = document.flags.iter().filter(|flag| flag.page == number);
+        let flags = flags.cloned().collect();
+        if page.is_none() && gap.is_none() {
+            return Err(Error::new(
+                Kind::Missing,
+                format!("there is no page {number}"),
+            ));
+        }
+        Ok(Shown {
+            page: page.unwrap_or(Page {
+                number,
+                ..Page::default()
+            }),
+            document,
+            gap,
+            flags,
+            neighbours,
+        })
+    }
+
+    /// The newest analyses that were given this document, and how many there are.
+    pub async fn uses(&self, user: &UserId, id: &DocumentId) -> Result<(Vec<Use>, u64)> {
+        self.show(user, id).await?;
+        let (user, id) = (user.clone(), id.clone());
+        let found = self.store.read(move |db| {
+            Ok((
+                analyses::given(db, &user, &id, MOST_USES)?,
+                analyses::count_given(db, &user, &id)?,
+            ))
+        });
+        let (found, count) = found.await?;
+        let uses = found.into_iter().map(|(analysis, question, created)| Use {
+            analysis,
+            question,
+            created,
+        });
+        Ok((uses.collect(), count))
+    }
+
+    /// Reads a document again, in another encoding where one is named.
+    pub async fn read_again(
+        &self,
+        user: &UserId,
+        id: &DocumentId,
+        encoding: Option<&str>,
+    ) -> Result<Document> {
+        let encoding = match encoding.map(|label| (label, extract::encoding_named(label))) {
+            None => None,
+            Some((_, Some(name))) => Some(name),
+            Some((label, None)) => {
+                let label: String = label.chars().take(40).collect();
+                return Err(Error::field(
+                    &["body", "encoding"],
+                    "value_error",
+                    format!("there is no encoding {label}"),
+                )
+                .resolve(
+                    "name one as web pages do: utf-8, windows-1252, shift_jis, gb18030, koi8-r …",
+                ));
+            }
+        };
+        let document = self.show(user, id).await?;
+        if document.status == DocumentStatus::Processing {
+            return Err(Error::new(
+                Kind::Conflict,
+                "it is being read at this moment",
+            ));
+        }
+        let again = Document {
+            status: DocumentStatus::Processing,
+            message: "it is being read again".to_owned(),
+            encoding,
+            ..document
+        };
+        let row = again.clone();
+        let stored = self.store.write(move |db| documents::settle(db, &row));
+        match stored.await {
+            Err(StoreError::Missing) => return Err(missing()),
+            other => other?,
+        }
+        self.settled(&again, false).await
+    }
+
+    /// Pages without text that can be shown to a model that sees, up to `most` of all these documents, and how
+    /// many more there are.
+    pub async fn scans_among(
+        &self,
+        user: &UserId,
+        ids: &[DocumentId],
+        most: usize,
+    ) -> Result<(Vec<Picture>, usize)> {
+        let mut pictures = Vec::new();
+        let mut more = 0;
+        for id in ids {
+            let document = self.show(user, id).await?;
+            for gap in document.gaps.iter().filter(|gap| gap.picture) {
+                if pictures.len() == most {
+                    more += 1;
+                    continue;
+                }
+                pictures.push(Picture {
+                    document: document.id.clone(),
+                    name: format!("{}, page {}", document.name, gap.page),
+                    content_type: String::new(),
+                    page: gap.page,
+                });
+            }
+        }
+        Ok((pictures, more))
+    }
+}
