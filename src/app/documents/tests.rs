@@ -152,12 +152,7 @@ fn what_is_no_text_is_refused_and_what_has_no_words_is_kept_as_failed() {
     let house = House::new();
     let documents = house.documents();
     house.runtime.block_on(async {
-        for bytes in [
-            &b"%PDF-1.7\n..."[..],
-            b"PK\x03\x04word/",
-            b"\x7FELF\0\0",
-            b"a\0b\0\0\0\x01\x02",
-        ] {
+        for bytes in [&b"\x7FELF\0\0"[..], b"a\0b\0\0\0\x01\x02"] {
             let refused = send(&documents, 1, "innocent.txt", bytes)
                 .await
                 .map_err(|e| (e.kind, e.public));
