@@ -57,8 +57,23 @@ pub struct Reading {
     pub notes: Vec<String>,
 }
 
-/// Reads a page; stops once the text is longer than `max_text` bytes.
+/// Reads a page; stops once the text is longer than `max_text` bytes. Its title stands above it.
 pub fn render(page: &str, max_text: usize) -> Reading {
+    let mut reading = body(page, max_text);
+    let (title, text) = (&reading.title, &reading.text);
+    let repeated = title.is_empty()
+        || text
+            .lines()
+            .take(20)
+            .any(|line| line.trim_start_matches(['#', ' ']) == title);
+    if !repeated {
+        reading.text = format!("# {title}\n\n{text}");
+    }
+    reading
+}
+
+/// Reads a page without putting its title above it.
+pub fn body(page: &str, max_text: usize) -> Reading {
     let mut tokens = Tokens::new(page);
     let mut writer = Writer::default();
     let mut dropped: Option<Dropped> = None;
@@ -349,17 +364,7 @@ impl Writer {
     }
 
     fn finish(self) -> Reading {
-        let body = self.out.trim_start_matches('\n').trim_end();
-        let repeated = self.title.is_empty()
-            || body
-                .lines()
-                .take(20)
-                .any(|line| line.trim_start_matches(['#', ' ']) == self.title);
-        let text = if repeated {
-            body.to_owned()
-        } else {
-            format!("# {}\n\n{body}", self.title)
-        };
+        let text = self.out.trim_start_matches('\n').trim_end().to_owned();
         Reading {
             title: self.title,
             text,

@@ -103,6 +103,18 @@ pub const KINDS: &[Kind] = &[
         help: "Excel: a page a sheet, each row names its columns; dates as dates, formulas by their stored result",
     },
     Kind {
+        name: "odt",
+        content_type: "application/vnd.oasis.opendocument.text",
+        extensions: &["odt", "ods", "odp", "ott", "ots", "otp"],
+        help: "OpenDocument texts, sheets and presentations, as the Office kinds",
+    },
+    Kind {
+        name: "epub",
+        content_type: "application/epub+zip",
+        extensions: &["epub"],
+        help: "e-books: the chapters in the order of reading, under the titles of the table of contents",
+    },
+    Kind {
         name: super::PICTURE,
         content_type: "image/*",
         extensions: &["png", "jpg", "jpeg", "gif", "webp"],

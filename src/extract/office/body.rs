@@ -58,7 +58,7 @@ pub struct Body<'o, 's> {
     paged: bool,
     too_deep: usize,
     /// Whether breaks end pages. Slides and sheets end theirs themselves.
-    flows: bool,
+    pub flows: bool,
 }
 
 impl<'o, 's> Body<'o, 's> {
@@ -77,6 +77,26 @@ impl<'o, 's> Body<'o, 's> {
             too_deep: 0,
             flows,
         }
+    }
+
+    /// Something a person should know of the whole document.
+    pub fn remark(&mut self, note: String) {
+        self.out.note(note);
+    }
+
+    /// A page without text.
+    pub fn gap(&mut self, number: u32, why: &str) {
+        self.out.gap(number, why, false);
+    }
+
+    /// The number of the next page.
+    pub fn next(&self) -> u32 {
+        self.out.next()
+    }
+
+    /// Whether it is time to end a page that the file does not end.
+    pub fn is_long(&self) -> bool {
+        self.tables.len() < 2 && self.text.len() > MOST_HELD
     }
 
     /// Whether nothing has been written since the last page.
@@ -223,6 +243,43 @@ impl<'o, 's> Body<'o, 's> {
         if width > table.row.len() {
             table.row.resize(width, String::new());
         }
+    }
+
+    /// The cell that was closed last is there so many times more.
+    pub fn repeat_cell(&mut self, times: usize) {
+        if let Some(table) = self.table() {
+            let cell = table.row.last().cloned().unwrap_or_default();
+            // Only short texts are worth repeating; the rest of the row keeps its columns.
+            let cell = if cell.len() <= SHORT {
+                cell
+            } else {
+                String::new()
+            };
+            let width = (table.row.len() + times).min(WIDEST);
+            table.row.resize(width, cell);
+        }
+    }
+
+    /// Whether any cell of the open row has text.
+    pub fn row_is_filled(&mut self) -> bool {
+        self.table()
+            .is_some_and(|table| table.row.iter().any(|cell| !cell.is_empty()))
+    }
+
+    /// The row is over, and is there so many times.
+    pub fn close_row_times(&mut self, times: usize) -> Result<(), Full> {
+        let row = match self.table() {
+            Some(table) if times > 1 => table.row.clone(),
+            _ => Vec::new(),
+        };
+        self.close_row()?;
+        for _ in 1..times {
+            if let Some(table) = self.table() {
+                table.row.clone_from(&row);
+            }
+            self.close_row()?;
+        }
+        Ok(())
     }
 
     /// The row is over.

@@ -3,7 +3,9 @@
 mod body;
 mod docx;
 mod drawing;
+mod epub;
 mod numbers;
+mod odf;
 mod package;
 mod pptx;
 mod styles;
@@ -36,6 +38,8 @@ pub(super) fn read(
         Package::Word(part) => ("docx", docx::read(zip, part, out)),
         Package::Slides(part) => ("pptx", pptx::read(zip, part, out)),
         Package::Sheets(part) => ("xlsx", xlsx::read(zip, part, limits.rows, out)),
+        Package::Open => ("odt", odf::read(zip, limits.rows, out)),
+        Package::Book => ("epub", epub::read(zip, out)?),
         _ => return Err(Unreadable::Unsupported("office file")),
     };
     let empty = out.words == before;

@@ -292,3 +292,107 @@ fn a_sheet_is_a_page_whose_rows_name_their_columns() {
         ]
     );
 }
+
+fn open_document(kind: &str, body: &str) -> Vec<u8> {
+    let content = format!(
+        r#"<office:document-content><office:automatic-styles><style:style style:name="P1"><style:paragraph-properties fo:break-before="page"/></style:style><style:style style:name="T1"><style:text-properties text:display="none"/></style:style><style:style style:name="ta2"><style:table-properties table:display="false"/></style:style></office:automatic-styles><office:body>{body}</office:body></office:document-content>"#
+    );
+    pack(&[
+        (
+            "mimetype",
+            format!("application/vnd.oasis.opendocument.{kind}").as_bytes(),
+        ),
+        ("content.xml", content.as_bytes()),
+    ])
+}
+
+#[test]
+fn opendocument_texts_sheets_and_slides() {
+    let text = r#"<office:text><text:tracked-changes><text:p>gone</text:p></text:tracked-changes>
+      <text:h text:outline-level="2">Head</text:h><text:p>a  b<text:s text:c="2"/>c<text:tab/>d <text:span text:style-name="T1">hidden</text:span>e<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>the source</text:p></text:note-body></text:note></text:p>
+      <text:list><text:list-item><text:p>one</text:p><text:list><text:list-item><text:p>two</text:p></text:list-item></text:list></text:list-item></text:list>
+      <table:table><table:table-header-rows><table:table-row><table:table-cell><text:p>Name</text:p></table:table-cell><table:table-cell><text:p>Town</text:p></table:table-cell></table:table-row></table:table-header-rows>
+      <table:table-row><table:table-cell><text:p>Ann</text:p></table:table-cell><table:table-cell><text:p>Rome</text:p></table:table-cell></table:table-row></table:table>
+      <text:p text:style-name="P1">next<office:annotation><dc:creator>Bob</dc:creator><dc:date>2020</dc:date><text:p>why?</text:p></office:annotation></text:p></office:text>"#;
+    assert_eq!(
+        texts(&open_document("text", text)),
+        [
+            "## Head\n\na b  c\td e[^1]\n[^1]: the source\n\n- one\n  - two\n\nColumns: Name | Town\nName: Ann | Town: Rome",
+            "next\n[comment by Bob: why?]"
+        ]
+    );
+    let cell = |text: &str, times: usize| {
+        format!(
+            r#"<table:table-cell table:number-columns-repeated="{times}"><text:p>{text}</text:p></table:table-cell>"#
+        )
+    };
+    let row = |cells: &str, times: usize| {
+        format!(
+            r#"<table:table-row table:number-rows-repeated="{times}">{cells}</table:table-row>"#
+        )
+    };
+    let sheets = format!(
+        r#"<office:spreadsheet><table:table table:name="Staff">{}{}{}</table:table><table:table table:name="Lists" table:style-name="ta2">{}</table:table></office:spreadsheet>"#,
+        row(
+            &(cell("a", 1) + &cell("", 2) + &cell("7", 2) + &cell("", 16_000)),
+            2
+        ),
+        row(&cell("", 16_384), 1_048_000),
+        row(&cell("end", 1), 1),
+        row(&cell("secret", 1), 1),
+    );
+    let (report, pages) = read(&open_document("spreadsheet", &sheets)).expect("readable");
+    assert_eq!((pages.len(), pages[0].title.as_str()), (1, "Staff"));
+    assert_eq!(pages[0].text, "a |  |  | 7 | 7\na |  |  | 7 | 7\nend");
+    assert_eq!(report.notes, ["hidden sheets that are left out: 1"]);
+    let slides = r#"<office:presentation><draw:page><draw:frame presentation:class="title"><draw:text-box><text:p>First</text:p></draw:text-box></draw:frame><draw:frame><draw:text-box><text:p>words</text:p></draw:text-box></draw:frame><presentation:notes><text:p>say it</text:p></presentation:notes></draw:page><draw:page/></office:presentation>"#;
+    let (report, pages) = read(&open_document("presentation", slides)).expect("readable");
+    assert_eq!(
+        (pages[0].title.as_str(), pages[0].text.as_str()),
+        ("First", "# First\n\nwords\n\nSpeaker notes: say it")
+    );
+    assert_eq!(report.gaps[0].page, 2);
+    let locked = pack(&[
+        ("mimetype", b"application/vnd.oasis.opendocument.text"),
+        (
+            "META-INF/manifest.xml",
+            b"<manifest><file-entry><encryption-data/></file-entry></manifest>",
+        ),
+        ("content.xml", b"\x12\x34"),
+    ]);
+    assert_eq!(read(&locked).map(drop), Err(Unreadable::Locked));
+}
+
+#[test]
+fn books_by_their_spine_under_the_titles_of_their_contents() {
+    let opf = r#"<package><manifest><item id="n" href="nav.xhtml" properties="nav" media-type="application/xhtml+xml"/><item id="b" href="text/two%20b.xhtml" media-type="application/xhtml+xml"/><item id="a" href="text/one.xhtml" media-type="application/xhtml+xml"/></manifest><spine><itemref idref="a"/><itemref idref="b"/><itemref idref="a"/></spine></package>"#;
+    let nav = r#"<html><nav><ol><li><a href="text/one.xhtml">Start <i>here</i></a></li><li><a href="text/two%20b.xhtml#x">The end</a></li></ol></nav></html>"#;
+    let parts: Vec<(&str, &[u8])> = vec![
+        ("mimetype", b"application/epub+zip"),
+        ("META-INF/container.xml", br#"<container><rootfiles><rootfile full-path="OEBPS/book.opf"/></rootfiles></container>"#),
+        ("OEBPS/book.opf", opf.as_bytes()),
+        ("OEBPS/nav.xhtml", nav.as_bytes()),
+        ("OEBPS/text/one.xhtml", b"<html><head><title>My book</title></head><body><h1>One</h1><p>words</p></body></html>"),
+        ("OEBPS/text/two b.xhtml", b"<html><body><p>more</p></body></html>"),
+    ];
+    let (report, pages) = read(&pack(&parts)).expect("readable");
+    let got: Vec<_> = pages
+        .iter()
+        .map(|page| (page.title.as_str(), page.text.as_str()))
+        .collect();
+    assert_eq!(
+        (report.kind, &got[..]),
+        (
+            "epub",
+            &[("Start here", "# One\n\nwords"), ("The end", "more")][..]
+        )
+    );
+    let rights = br#"<encryption><EncryptedData><EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/><CipherData><CipherReference URI="OEBPS/text/one.xhtml"/></CipherData></EncryptedData><EncryptedData><EncryptionMethod Algorithm="http://www.idpf.org/2008/embedding"/><CipherReference URI="OEBPS/text/two%20b.xhtml"/></EncryptedData></encryption>"#;
+    let mut locked = parts.clone();
+    locked.push(("META-INF/encryption.xml", rights));
+    let (report, pages) = read(&pack(&locked)).expect("the rest");
+    assert_eq!(
+        (pages.len(), report.notes[0].as_str()),
+        (1, "chapters that are encrypted and left out: 1")
+    );
+}

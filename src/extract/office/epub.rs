@@ -1,0 +1,223 @@
+//! EPUB books: the chapters in the order of reading, each a web page under the title that the table of
+//! contents gives it. Refuses books under copy protection; embedded fonts that are scrambled do not matter.
+
+use std::collections::HashMap;
+
+use super::body::one_line;
+use super::package::resolve;
+use super::xml::{Piece, Xml};
+use super::{Pictures, damaged};
+use crate::extract::output::Output;
+use crate::extract::zip::Zip;
+use crate::extract::{Unreadable, charset, html};
+
+const MOST_CHAPTERS: usize = 10_000;
+const LONGEST_CHAPTER: usize = 32 << 20;
+
+/// Reads the book.
+pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable> {
+    let Some(main) = main_part(zip) else {
+        damaged(out, "its list of chapters is lost");
+        return Ok(Pictures(0));
+    };
+    let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let book = Book::read(zip, &main, folder, out);
+    let titles = titles(zip, &book);
+    let scrambled = scrambled(zip);
+    let mut locked = 0;
+    for path in &book.spine {
+        if scrambled.contains(path) {
+            locked += 1;
+            continue;
+        }
+        let Some(entry) = zip.find(path) else {
+            damaged(out, &format!("the chapter {path} is lost"));
+            continue;
+        };
+        let (bytes, fault) = zip.read(entry, LONGEST_CHAPTER);
+        if let Some(fault) = fault {
+            damaged(out, &format!("the chapter {path}: {}", fault.message()));
+        }
+        let Ok(decoded) = charset::decode(&bytes) else {
+            continue;
+        };
+        let reading = html::body(&decoded.text, out.room());
+        let title = titles.get(path).cloned().unwrap_or(reading.title);
+        // Full: what there is has been given.
+        if out.flow(&title, &reading.text).is_err() {
+            break;
+        }
+    }
+    if locked > 0 && locked == book.spine.len() {
+        return Err(Unreadable::Locked);
+    }
+    if locked > 0 {
+        out.note(format!(
+            "chapters that are encrypted and left out: {locked}"
+        ));
+    }
+    Ok(Pictures(book.pictures))
+}
+
+fn main_part(zip: &Zip<'_>) -> Option<String> {
+    let mut xml = Xml::part(zip, "META-INF/container.xml");
+    while let Some(piece) = xml.as_mut().and_then(Xml::next) {
+        if let Piece::Open(tag) = piece
+            && tag.name() == "rootfile"
+            && let Some(path) = tag.get("full-path")
+            && zip.find(&path).is_some()
+        {
+            return Some(path);
+        }
+    }
+    // The list may be found by its name all the same.
+    let found = zip
+        .entries
+        .iter()
+        .find(|entry| entry.name.ends_with(".opf"));
+    found.map(|entry| entry.name.clone())
+}
+
+#[derive(Default)]
+struct Book {
+    spine: Vec<String>,
+    contents: Vec<String>,
+    pictures: usize,
+}
+
+impl Book {
+    fn read(zip: &Zip<'_>, main: &str, folder: &str, out: &mut Output<'_>) -> Self {
+        let (mut book, mut items) = (Self::default(), HashMap::new());
+        let mut xml = Xml::part(zip, main);
+        while let Some(piece) = xml.as_mut().and_then(Xml::next) {
+            let Piece::Open(tag) = piece else { continue };
+            match tag.name() {
+                "item" if items.len() < MOST_CHAPTERS => {
+                    let path = resolve(folder, &unescaped(&tag.get("href").unwrap_or_default()));
+                    let kind = tag.get("media-type").unwrap_or_default();
+                    let is_nav = tag
+                        .get("properties")
+                        .is_some_and(|words| words.contains("nav"));
+                    if is_nav || kind == "application/x-dtbncx+xml" {
+                        book.contents.push(path.clone());
+                    }
+                    book.pictures += usize::from(kind.starts_with("image/"));
+                    items.insert(tag.get("id").unwrap_or_default(), path);
+                }
+                "itemref" if book.spine.len() < MOST_CHAPTERS => {
+                    let id = tag.get("idref").unwrap_or_default();
+                    // A book may name one chapter any number of times; it is read once.
+                    book.spine.extend(items.remove(&id));
+                }
+                _ => {}
+            }
+        }
+        if xml.is_none_or(|xml| xml.broken()) {
+            damaged(out, "its list of chapters is not whole");
+        }
+        book
+    }
+}
+
+/// `%20` in a path.
+fn unescaped(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = path.get(path.len() - after.len()..path.len() - after.len() + 2);
+        match code
+            .filter(|_| first == b'%')
+            .and_then(|code| u8::from_str_radix(code, 16).ok())
+        {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The chapters' titles by path, from the table of contents: the new kind is a web page, the old one an
+/// XML of its own.
+fn titles(zip: &Zip<'_>, book: &Book) -> HashMap<String, String> {
+    let mut titles = HashMap::new();
+    for path in &book.contents {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let Some(mut xml) = Xml::part(zip, path) else {
+            continue;
+        };
+        let (mut target, mut text) = (None, String::new());
+        while let Some(piece) = xml.next() {
+            match piece {
+                Piece::Open(tag) => match tag.name() {
+                    "a" => (target, text) = (tag.get("href"), String::new()),
+                    "navPoint" => text.clear(),
+                    "text" => text = xml.inside(),
+                    "content" => target = tag.get("src"),
+                    _ => {}
+                },
+                Piece::Text(piece) if text.len() < 2_000 => text.push_str(&piece),
+                Piece::Text(_) => {}
+                Piece::Close(name) if name == "a" || name == "content" => {
+                    let target = target.take().unwrap_or_default();
+                    let file = target.split('#').next().unwrap_or_default();
+                    let title: String = one_line(&text).chars().take(300).collect();
+                    if !file.is_empty() && !title.is_empty() && titles.len() < MOST_CHAPTERS {
+                        // The first that leads into a file names it.
+                        titles
+                            .entry(resolve(folder, &unescaped(file)))
+                            .or_insert(title);
+                    }
+                }
+                Piece::Close(_) => {}
+            }
+        }
+    }
+    titles
+}
+
+/// The entries that only a licence opens.
+fn scrambled(zip: &Zip<'_>) -> Vec<String> {
+    let (mut found, mut method) = (Vec::new(), String::new());
+    let Some(mut xml) = Xml::part(zip, "META-INF/encryption.xml") else {
+        return found;
+    };
+    while let Some(piece) = xml.next() {
+        let Piece::Open(tag) = piece else { continue };
+        match tag.name() {
+            "EncryptedData" => method.clear(),
+            "EncryptionMethod" if method.is_empty() => {
+                method = tag.get("Algorithm").unwrap_or_default()
+            }
+            "CipherReference" if !method.contains("embedding") && !method.ends_with("enc#RC") => {
+                found.push(resolve("", &unescaped(&tag.get("URI").unwrap_or_default())));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_paths() {
+        for (path, expected) in [
+            ("a%20b", "a b"),
+            ("%C3%BC", "ü"),
+            ("100%", "100%"),
+            ("%zz", "%zz"),
+            ("ü%2", "ü%2"),
+            ("", ""),
+        ] {
+            assert_eq!(unescaped(path), expected);
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! OpenDocument texts, sheets and slides: one kind of markup for all three. Leaves out what is deleted or
+//! hidden, headers and footers; notes and comments stand behind their paragraph.
+
+use std::collections::HashSet;
+
+use super::body::{Body, Cell, Role, one_line};
+use super::xml::{Piece, Tag, Xml};
+use super::{Pictures, damaged};
+use crate::extract::output::{Full, Output};
+use crate::extract::zip::Zip;
+
+const LONGEST_PARAGRAPH: usize = 1 << 20;
+/// A cell or a row that says it is repeated more often is the empty rest of a sheet.
+const MOST_REPEATS: usize = 1_000;
+const MOST_STYLES: usize = 50_000;
+
+/// Reads the container's content.
+pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
+    let Some(mut xml) = Xml::part(zip, "content.xml") else {
+        damaged(out, "its content is lost");
+        return Pictures(0);
+    };
+    let mut reader = Reader {
+        body: Body::new(out, true),
+        breaking: HashSet::new(),
+        hidden: HashSet::new(),
+        style: String::new(),
+        open: Vec::new(),
+        lists: 0,
+        fresh_item: false,
+        cell: Repeated::default(),
+        row_repeats: 1,
+        rows_left: rows,
+        kind: Sort::Text,
+        number: 0,
+        page_title: String::new(),
+        tables: 0,
+        header: false,
+        notes: 0,
+        pictures: 0,
+        left_out: 0,
+    };
+    // Full: what there is has been given.
+    let _: Result<(), Full> = reader.walk(&mut xml).and_then(|()| reader.body.finish());
+    let (pictures, rows_left) = (reader.pictures, reader.rows_left);
+    if rows_left == 0 {
+        out.note(format!("only the first {rows} rows are shown"));
+    }
+    if xml.broken() {
+        damaged(out, "its text is read up to the damage");
+    }
+    Pictures(pictures)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Text,
+    Sheets,
+    Slides,
+}
+
+/// A paragraph that is being read; in a note or a box there may be one within another.
+struct Paragraph {
+    text: String,
+    role: Role,
+}
+
+/// A cell of a sheet stands for several alike.
+#[derive(Default)]
+struct Repeated {
+    times: usize,
+    spans: usize,
+}
+
+struct Reader<'o, 's> {
+    body: Body<'o, 's>,
+    breaking: HashSet<String>,
+    hidden: HashSet<String>,
+    style: String,
+    open: Vec<Paragraph>,
+    lists: usize,
+    fresh_item: bool,
+    cell: Repeated,
+    row_repeats: usize,
+    rows_left: usize,
+    kind: Sort,
+    number: u32,
+    page_title: String,
+    tables: usize,
+    header: bool,
+    notes: usize,
+    pictures: usize,
+    left_out: usize,
+}
+
+impl Reader<'_, '_> {
+    fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), Full> {
+        while let Some(piece) = xml.next() {
+            match piece {
+                Piece::Open(tag) => self.open(&tag, xml)?,
+                Piece::Close(name) => self.close(&name)?,
+                Piece::Text(text) => self.write(&text),
+            }
+        }
+        if self.left_out > 0 {
+            self.body.remark(format!(
+                "hidden sheets that are left out: {}",
+                self.left_out
+            ));
+        }
+        Ok(())
+    }
+
+    /// White space in the markup is one space; more of it is said by tags.
+    fn write(&mut self, text: &str) {
+        let Some(paragraph) = self.open.last_mut() else {
+            return;
+        };
+        if paragraph.text.len() > LONGEST_PARAGRAPH {
+            return;
+        }
+        for character in text.chars() {
+            if !character.is_ascii_whitespace() {
+                paragraph.text.push(character);
+            } else if !paragraph.text.ends_with([' ', '\n', '\t']) {
+                paragraph.text.push(' ');
+            }
+        }
+    }
+
+    fn put(&mut self, character: char, times: usize) {
+        if let Some(paragraph) = self.open.last_mut() {
+            paragraph
+                .text
+                .extend(std::iter::repeat_n(character, times.min(200)));
+        }
+    }
+
+    fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), Full> {
+        let number = |name: &str| tag.get(name).and_then(|count| count.parse::<usize>().ok());
+        match tag.name() {
+            "style" => self.style = tag.get("name").unwrap_or_default(),
+            "paragraph-properties" | "text-properties" | "table-properties" => self.style(tag),
+            "text" | "spreadsheet" | "presentation" => self.begin(tag),
+            "p" | "h" => self.open_paragraph(tag)?,
+            "span"
+                if self
+                    .hidden
+                    .contains(&tag.get("style-name").unwrap_or_default()) =>
+            {
+                xml.skip()
+            }
+            "s" => self.put(' ', number("c").unwrap_or(1)),
+            "tab" => self.put('\t', 1),
+            "line-break" => self.put('\n', 1),
+            "soft-page-break" if self.open.len() < 2 => self.split()?,
+            "list" => self.lists += 1,
+            "list-item" | "list-header" => self.fresh_item = true,
+            "note" => self.open_note(xml),
+            "annotation" => self.comment(xml),
+            "table" => self.open_table(tag, xml),
+            "table-row" => {
+                self.row_repeats = number("number-rows-repeated").unwrap_or(1);
+                self.body.open_row(self.header);
+            }
+            "table-header-rows" => self.header = true,
+            "table-cell" | "covered-table-cell" => {
+                self.cell = Repeated {
+                    times: number("number-columns-repeated").unwrap_or(1).max(1),
+                    // The cells that it covers are there themselves.
+                    spans: 0,
+                };
+                self.body.open_cell();
+            }
+            "page" => {
+                self.number += 1;
+                self.page_title.clear();
+                let hidden = self
+                    .hidden
+                    .contains(&tag.get("style-name").unwrap_or_default());
+                if hidden {
+                    self.body.remark(format!(
+                        "slide {} is hidden when the slides are shown",
+                        self.number
+                    ));
+                }
+            }
+            "frame" if tag.get("class").as_deref() == Some("title") => {
+                self.page_title = "?".to_owned()
+            }
+            "notes" => self.notes += 1,
+            "image" => self.pictures += 1,
+            "tracked-changes" | "object-ole" | "binary-data" | "forms" | "settings"
+            | "master-styles" | "date-time" | "page-number" | "script" => xml.skip(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A style that puts a page break before its paragraphs, or hides them.
+    fn style(&mut self, tag: &Tag) {
+        if self.breaking.len() + self.hidden.len() > MOST_STYLES {
+            return;
+        }
+        if tag.get("break-before").as_deref() == Some("page") {
+            self.breaking.insert(self.style.clone());
+        }
+        let display = tag.get("display");
+        if matches!(display.as_deref(), Some("none" | "false")) {
+            self.hidden.insert(self.style.clone());
+        }
+    }
+
+    /// The element that says which of the three it is.
+    fn begin(&mut self, tag: &Tag) {
+        if !self.open.is_empty() || self.number > 0 {
+            return;
+        }
+        self.kind = match tag.name() {
+            "spreadsheet" => Sort::Sheets,
+            "presentation" => Sort::Slides,
+            _ => self.kind,
+        };
+        self.body.flows = self.kind == Sort::Text;
+    }
+
+    fn open_paragraph(&mut self, tag: &Tag) -> Result<(), Full> {
+        let style = tag.get("style-name").unwrap_or_default();
+        if self.open.is_empty()
+            && self.kind == Sort::Text
+            && self.breaking.contains(&style)
+            && !self.body.is_blank()
+        {
+            self.body.break_page(false)?;
+        }
+        let role = if tag.name() == "h" {
+            let level = tag
+                .get("outline-level")
+                .and_then(|level| level.parse().ok());
+            Role::Heading(level.unwrap_or(1))
+        } else if style == "Title" {
+            Role::Heading(1)
+        } else if self.lists > 0 && std::mem::take(&mut self.fresh_item) {
+            Role::Item(self.lists - 1, "-".to_owned())
+        } else {
+            Role::Plain
+        };
+        self.open.push(Paragraph {
+            text: String::new(),
+            role,
+        });
+        Ok(())
+    }
+
+    fn close(&mut self, name: &str) -> Result<(), Full> {
+        match name {
+            "p" | "h" => self.end_paragraph()?,
+            "list" => self.lists = self.lists.saturating_sub(1),
+            "table-cell" | "covered-table-cell" => self.close_cell(),
+            "table-row" => self.close_row()?,
+            "table-header-rows" => self.header = false,
+            "table" => self.close_table()?,
+            "notes" => self.notes = self.notes.saturating_sub(1),
+            "page" => self.end_page()?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end_paragraph(&mut self) -> Result<(), Full> {
+        let Some(Paragraph { text, mut role }) = self.open.pop() else {
+            return Ok(());
+        };
+        let text = text.trim();
+        if let Some(outer) = self.open.last_mut() {
+            // A box in a paragraph.
+            if !text.is_empty() {
+                outer.text.push('\n');
+                outer.text.push_str(text);
+                outer.text.push('\n');
+            }
+            return Ok(());
+        }
+        if text.is_empty() {
+            return Ok(());
+        }
+        if self.notes > 0 {
+            return self
+                .body
+                .paragraph(&format!("Speaker notes: {text}"), &Role::Plain);
+        }
+        if self.page_title == "?" {
+            self.page_title = one_line(text).chars().take(300).collect();
+            role = Role::Heading(1);
+        }
+        self.body.paragraph(text, &role)
+    }
+
+    /// A page ends within a paragraph.
+    fn split(&mut self) -> Result<(), Full> {
+        if self.kind != Sort::Text {
+            return Ok(());
+        }
+        if let Some(paragraph) = self.open.last_mut() {
+            let text = std::mem::take(&mut paragraph.text);
+            let role = std::mem::take(&mut paragraph.role);
+            self.body.paragraph(&text, &role)?;
+        }
+        self.body.break_page(true)
+    }
+
+    fn open_note(&mut self, xml: &mut Xml<'_>) {
+        let (mark, text) = inside(xml, "note-citation");
+        self.write(&format!("[^{mark}]"));
+        if !text.is_empty() {
+            self.body.note(format!("[^{mark}]: {text}"));
+        }
+    }
+
+    fn comment(&mut self, xml: &mut Xml<'_>) {
+        let (author, text) = inside(xml, "creator");
+        if text.is_empty() {
+            return;
+        }
+        self.body.note(match author.is_empty() {
+            true => format!("[comment: {text}]"),
+            false => format!("[comment by {author}: {text}]"),
+        });
+    }
+
+    fn open_table(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
+        if self.kind == Sort::Sheets && self.tables == 0 {
+            let hidden = self
+                .hidden
+                .contains(&tag.get("style-name").unwrap_or_default());
+            if hidden {
+                self.left_out += 1;
+                self.number += 1;
+                return xml.skip();
+            }
+            self.body.title = one_line(&tag.get("name").unwrap_or_default());
+        }
+        self.tables += 1;
+        self.body.open_table(self.kind == Sort::Sheets);
+    }
+
+    fn close_cell(&mut self) {
+        let Repeated { times, spans } = std::mem::take(&mut self.cell);
+        self.body.close_cell(Cell {
+            spans,
+            continues: false,
+        });
+        if times > 1 {
+            self.body.repeat_cell((times - 1).min(MOST_REPEATS));
+        }
+    }
+
+    fn close_row(&mut self) -> Result<(), Full> {
+        // Only rows with text cost anything; a sheet's empty rest says it is a million rows.
+        let times = self.row_repeats.min(self.rows_left).min(MOST_REPEATS);
+        let filled = self.body.row_is_filled();
+        self.rows_left -= if filled { times } else { 0 };
+        self.body.close_row_times(if filled { times } else { 1 })?;
+        if self.kind == Sort::Sheets && self.body.is_long() {
+            let next = self.body.next();
+            return self.body.end_page(next);
+        }
+        Ok(())
+    }
+
+    fn close_table(&mut self) -> Result<(), Full> {
+        self.tables = self.tables.saturating_sub(1);
+        self.body.close_table()?;
+        if self.kind == Sort::Sheets && self.tables == 0 {
+            self.number += 1;
+            let next = self.body.next();
+            if self.body.is_blank() {
+                let why = format!("the sheet {} is empty", self.body.title);
+                self.body.gap(next, &why);
+                return Ok(());
+            }
+            return self.body.end_page(next);
+        }
+        Ok(())
+    }
+
+    fn end_page(&mut self) -> Result<(), Full> {
+        let title = std::mem::take(&mut self.page_title);
+        let (number, blank) = (self.number, self.body.is_blank());
+        self.body.title = match title.as_str() {
+            "" | "?" => format!("slide {number}"),
+            _ => title,
+        };
+        self.body.finish_tables()?;
+        self.body.end_page(number)?;
+        if blank {
+            let why = if self.pictures > 0 {
+                "a slide with pictures only"
+            } else {
+                "an empty slide"
+            };
+            self.body.gap(number, why);
+        }
+        Ok(())
+    }
+}
+
+/// The text of an element that was just opened, and apart from it that of one kind of child.
+fn inside(xml: &mut Xml<'_>, apart: &str) -> (String, String) {
+    let outside = xml.depth() - 1;
+    let (mut special, mut text) = (String::new(), String::new());
+    while xml.depth() > outside {
+        match xml.next() {
+            Some(Piece::Open(tag)) if tag.name() == apart => special.push_str(&xml.inside()),
+            Some(Piece::Open(tag)) if tag.name() == "date" || tag.name() == "date-string" => {
+                xml.skip()
+            }
+            Some(Piece::Open(tag)) if matches!(tag.name(), "p" | "s" | "tab" | "line-break") => {
+                text.push(' ')
+            }
+            Some(Piece::Text(piece)) if text.len() < LONGEST_PARAGRAPH => text.push_str(&piece),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    (one_line(&special), one_line(&text))
+}
