@@ -38,7 +38,7 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
         if let Some(fault) = fault {
             damaged(out, &format!("the chapter {path}: {}", fault.message()));
         }
-        let Ok(decoded) = charset::decode(&bytes) else {
+        let Ok(decoded) = charset::decode(&bytes, None) else {
             continue;
         };
         let reading = html::body(&decoded.text, out.room());
