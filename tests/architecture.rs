@@ -39,7 +39,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("multer", &["http"]), ("rust_embed", &["http"]),
     ("ring", &["crypto"]),
     ("lol_html", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
-    ("hayro_syntax", &["extract"]),
+    ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
     ("lexopt", &["cli"]), ("libc", &["system"]), ("toml", &["build"]),
     ("tokio", &["store", "llm", "engine", "app", "http", "cli"]),
 ];

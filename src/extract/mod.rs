@@ -23,6 +23,7 @@ use crate::domain::document::Gap;
 
 pub use kind::{KINDS, Kind};
 pub use output::{Full, Output};
+pub use pdf::{Picture, picture as page_picture};
 
 use kind::Sort;
 

@@ -11,7 +11,8 @@ use hayro_syntax::page::{Page, Resources, Rotation};
 use super::font::{Font, Shown};
 use super::marks::{Marks, replacement};
 use super::matrix::Matrix;
-use super::operands::{clean, last_number, matrix, name, numbers, rectangle, six};
+use super::operands::{last_number, matrix, name, numbers, rectangle, six};
+use super::script::letters;
 
 /// Bounds on one page; real pages stay far below.
 const MOST_GLYPHS: usize = 200_000;
@@ -19,6 +20,8 @@ const MOST_INSTRUCTIONS: usize = 4_000_000;
 const MOST_FORMS: usize = 2_000;
 const DEEPEST_FORM: usize = 12;
 const MOST_STATES: usize = 512;
+/// Space between all characters, in sizes of the font, that is not one between words.
+const WIDEST_SET: f64 = 0.4;
 /// Fonts kept between pages.
 const MOST_FONTS: usize = 200;
 
@@ -276,12 +279,15 @@ impl<'a> Runner<'_, 'a> {
             // The origin is above the middle of the character.
             ((-shown.width / 2.0 * size, state.rise), (0.0, -size))
         } else {
-            ((0.0, state.rise), (shown.width * size * state.stretch, 0.0))
+            // What is set wide on purpose has no blanks for that.
+            let set = state.spacing.clamp(0.0, WIDEST_SET * size.abs());
+            let length = shown.width * size + set;
+            ((0.0, state.rise), (length * state.stretch, 0.0))
         };
         let (x, y) = map.point(start.0, start.1);
         let up = map.direction(0.0, size);
         let height = up.0.hypot(up.1);
-        let text = clean(&shown.text);
+        let text = letters(&shown.text);
         if text.is_empty() {
             self.canvas.unnamed += usize::from(!shown.space && shown.width > 0.0);
         } else if x.is_finite()

@@ -2,6 +2,7 @@
 //! table's row side by side, headings marked, words that a line's end cut in two made whole.
 
 use super::piece::Piece;
+use super::script::logical;
 
 /// A column has at least this many lines beside the other's.
 const LEAST_LINES: usize = 4;
@@ -273,7 +274,7 @@ fn line(mut row: Vec<Piece>) -> Line {
         }
     }
     Line {
-        text,
+        text: logical(text),
         y: widest.1,
         size: widest.2,
         apart: false,

@@ -5,7 +5,8 @@ use hayro_syntax::object::{Dict, Object, String as Bytes};
 use hayro_syntax::page::Resources;
 
 use super::interpret::{Canvas, Glyph};
-use super::operands::{clean, words};
+use super::operands::words;
+use super::script::letters;
 
 /// Marks within marks.
 const DEEPEST: usize = 512;
@@ -39,7 +40,7 @@ impl Marks {
         if (first.y - last.y).abs() < 0.5 * first.size {
             first.along.0 = last.x + last.along.0 - first.x;
         }
-        first.text = clean(&text);
+        first.text = letters(&text);
         if first.text.is_empty() {
             canvas.glyphs.pop();
         }

@@ -13,6 +13,8 @@ mod matrix;
 mod operands;
 mod piece;
 mod program;
+mod scan;
+mod script;
 mod widths;
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
@@ -21,6 +23,8 @@ use super::{Full, Input, Output, Unreadable};
 use furniture::Window;
 use interpret::{Canvas, Fonts};
 use layout::Line;
+
+pub use scan::{Picture, picture};
 
 /// What a person calls such a file.
 pub const NAME: &str = "PDF";
@@ -123,7 +127,7 @@ impl Reason {
         let picture = canvas
             .largest
             .as_ref()
-            .is_some_and(|(share, _)| *share >= SCAN);
+            .is_some_and(|(share, stream)| *share >= SCAN && scan::is_shown(stream));
         let why = if canvas.unnamed > shown {
             NAMELESS
         } else if shown < FEW_WORDS * 4 && canvas.covered >= SCAN {

@@ -89,15 +89,3 @@ pub fn words(bytes: &[u8]) -> String {
         .filter_map(|&byte| super::encoding::Base::Windows.character(byte))
         .collect()
 }
-
-/// Without control characters and characters that a font has made up for itself.
-pub fn clean(text: &str) -> String {
-    let wanted = |character: &char| {
-        !character.is_control()
-            && !matches!(
-                *character,
-                '\u{E000}'..='\u{F8FF}' | '\u{FFFD}' | '\u{FEFF}' | '\u{200B}'
-            )
-    };
-    text.chars().filter(wanted).collect()
-}

@@ -116,7 +116,7 @@ fn pieces(glyphs: Vec<Glyph>) -> Vec<Piece> {
         if overlaps
             && !blank
             && (glyph.y - before.y).abs() < size
-            && let Some(whole) = joined(&before.text, &glyph.text)
+            && let Some(whole) = joined(before, &glyph)
         {
             pop(&mut piece.text, &before.text);
             piece.text.push_str(&whole);
@@ -163,14 +163,21 @@ fn pop(text: &mut String, end: &str) {
 }
 
 /// A letter with its accent, drawn one over the other in either order.
-fn joined(first: &str, second: &str) -> Option<String> {
-    let single = |text: &str| {
-        let mut characters = text.chars();
-        characters.next().filter(|_| characters.next().is_none())
+fn joined(first: &Glyph, second: &Glyph) -> Option<String> {
+    let over = |accent: &Glyph, letter: &Glyph| {
+        let middle = accent.x + accent.along.0 / 2.0;
+        let slack = 0.1 * letter.size;
+        let whole = accented(single(&letter.text)?, single(&accent.text)?)?;
+        (letter.x - slack..=letter.x + letter.along.0 + slack)
+            .contains(&middle)
+            .then(|| whole.to_string())
     };
-    let (first, second) = (single(first)?, single(second)?);
-    let whole = accented(second, first).or_else(|| accented(first, second))?;
-    Some(whole.to_string())
+    over(first, second).or_else(|| over(second, first))
+}
+
+fn single(text: &str) -> Option<char> {
+    let mut characters = text.chars();
+    characters.next().filter(|_| characters.next().is_none())
 }
 
 /// For each accent as it stands alone or combines: letters and what they become.

@@ -1,0 +1,403 @@
+//! The picture of a scanned page, for models that see: the largest picture on the page, as a JPEG where it
+//! is one and as a PNG otherwise. Gives nothing rather than a picture that it does not understand.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use hayro_ccitt::{DecodeSettings, DecoderContext, EncodingMode};
+use hayro_syntax::Filter;
+use hayro_syntax::object::{Array, Dict, Name, Number, Object, Stream, String as Bytes};
+
+use super::interpret::{self, Fonts};
+use crate::extract::{MOST_PICTURE, MOST_PIXELS};
+
+/// Pixels of a picture that is decoded at all: a page of A0 in 400 dots an inch has half as many.
+const MOST_DECODED: u64 = 400_000_000;
+
+/// A picture as a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// `image/jpeg` or `image/png`.
+    pub media_type: &'static str,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+/// The largest picture of page `page`, counted from 1.
+pub fn picture(bytes: &[u8], page: u32) -> Option<Picture> {
+    let pdf = super::open(bytes).ok()?;
+    let page = pdf.pages().get(page.checked_sub(1)? as usize)?;
+    let (_, stream) = interpret::run(page, &mut Fonts::new()).largest?;
+    let image = Image::read(&stream)?;
+    match stream.filters().last() {
+        Some(Filter::DctDecode) => photograph(&stream, &image),
+        Some(Filter::CcittFaxDecode) => fax(&stream, &image),
+        Some(Filter::Jbig2Decode | Filter::JpxDecode) => None,
+        _ => {
+            let bytes = stream.decoded_data().ok()?;
+            image.png(&bytes)
+        }
+    }
+}
+
+/// Whether `picture` would show this one: what is packed as JBIG2 or JPEG 2000 is not unpacked here.
+pub fn is_shown(stream: &Stream<'_>) -> bool {
+    Image::read(stream).is_some_and(|image| match stream.filters().last() {
+        Some(Filter::DctDecode) => passes(stream, &image),
+        Some(Filter::CcittFaxDecode) => stream.filters().len() == 1,
+        Some(Filter::Jbig2Decode | Filter::JpxDecode) => false,
+        _ => true,
+    })
+}
+
+/// A JPEG is passed on as it is; in the colours of print it would be shown wrongly.
+fn photograph(stream: &Stream<'_>, image: &Image) -> Option<Picture> {
+    passes(stream, image).then(|| Picture {
+        media_type: "image/jpeg",
+        bytes: stream.raw_data().into_owned(),
+    })
+}
+
+fn passes(stream: &Stream<'_>, image: &Image) -> bool {
+    let bytes = stream.raw_data();
+    stream.filters().len() == 1
+        && bytes.starts_with(b"\xFF\xD8")
+        && bytes.len() <= MOST_PICTURE
+        && image.width.max(image.height) <= MOST_PIXELS
+        && !matches!(image.colours, Colours::Print)
+}
+
+/// How a sample becomes a colour.
+#[derive(Debug, Clone, PartialEq)]
+enum Colours {
+    Gray,
+    Rgb,
+    /// Cyan, magenta, yellow and black.
+    Print,
+    /// Red, green and blue of each entry.
+    Palette(Vec<u8>),
+}
+
+#[derive(Debug, PartialEq)]
+struct Image {
+    width: u32,
+    height: u32,
+    bits: u32,
+    colours: Colours,
+    /// Low is light.
+    inverted: bool,
+}
+
+impl Image {
+    fn read(stream: &Stream<'_>) -> Option<Self> {
+        let dict = stream.dict();
+        let (width, height) = (dict.get::<u32>("Width")?, dict.get::<u32>("Height")?);
+        let mask = dict.get::<bool>("ImageMask").unwrap_or(false);
+        let bits = if mask {
+            1
+        } else {
+            dict.get::<u32>("BitsPerComponent").unwrap_or(8)
+        };
+        let sane = width > 0 && height > 0 && u64::from(width) * u64::from(height) <= MOST_DECODED;
+        let colours = match dict.get::<Object<'_>>("ColorSpace") {
+            Some(space) if !mask => colours(space, 0)?,
+            _ => Colours::Gray,
+        };
+        let decode = dict.get::<Array<'_>>("Decode");
+        let first = decode.and_then(|array| array.iter::<Number>().next());
+        (sane && matches!(bits, 1 | 2 | 4 | 8)).then(|| Self {
+            width,
+            height,
+            bits,
+            colours,
+            inverted: first.is_some_and(|first| first.as_f64() > 0.5),
+        })
+    }
+
+    fn parts(&self) -> usize {
+        match self.colours {
+            Colours::Gray | Colours::Palette(_) => 1,
+            Colours::Rgb => 3,
+            Colours::Print => 4,
+        }
+    }
+
+    /// Written row by row; every `step`th row and column of what is too large.
+    fn png(&self, samples: &[u8]) -> Option<Picture> {
+        let stride = (self.width as usize * self.parts() * self.bits as usize).div_ceil(8);
+        // A picture that ends early is white from there on, as a scanner's would be.
+        let rows = (samples.len() / stride).min(self.height as usize);
+        if rows == 0 {
+            return None;
+        }
+        let mut step = self.width.max(self.height).div_ceil(MOST_PIXELS).max(1) as usize;
+        while step < 64 {
+            let bytes = self.written(samples, rows, stride, step)?;
+            if bytes.len() <= MOST_PICTURE {
+                return Some(Picture {
+                    media_type: "image/png",
+                    bytes,
+                });
+            }
+            step += 1;
+        }
+        None
+    }
+
+    fn written(&self, samples: &[u8], rows: usize, stride: usize, step: usize) -> Option<Vec<u8>> {
+        let gray = matches!(self.colours, Colours::Gray);
+        let width = (self.width as usize).div_ceil(step);
+        let height = rows.div_ceil(step);
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+        let mut line = Vec::with_capacity(1 + 3 * width);
+        for row in (0..rows).step_by(step) {
+            let row = &samples[row * stride..(row + 1) * stride];
+            line.clear();
+            line.push(0);
+            for column in (0..self.width as usize).step_by(step) {
+                if gray {
+                    line.push(self.part(row, column, step));
+                } else {
+                    line.extend(self.colour(row, column));
+                }
+            }
+            packed.write_all(&line).ok()?;
+        }
+        let packed = packed.finish().ok()?;
+        let mut file = b"\x89PNG\r\n\x1A\n".to_vec();
+        let mut head = Vec::with_capacity(13);
+        head.extend((width as u32).to_be_bytes());
+        head.extend((height as u32).to_be_bytes());
+        head.extend([8, if gray { 0 } else { 2 }, 0, 0, 0]);
+        for (name, body) in [(b"IHDR", &head), (b"IDAT", &packed), (b"IEND", &Vec::new())] {
+            chunk(&mut file, name, body);
+        }
+        Some(file)
+    }
+
+    /// How light a gray pixel is. Of those left out in its row the darkest counts, or thin lines vanish.
+    fn part(&self, row: &[u8], column: usize, step: usize) -> u8 {
+        (column..(column + step).min(self.width as usize))
+            .map(|column| self.light(sample(row, column, self.bits)))
+            .min()
+            .unwrap_or(255)
+    }
+
+    fn light(&self, value: u8) -> u8 {
+        let most = (1u16 << self.bits) - 1;
+        let light = (u16::from(value) * 255 / most) as u8;
+        if self.inverted { 255 - light } else { light }
+    }
+
+    fn colour(&self, row: &[u8], column: usize) -> [u8; 3] {
+        let part = |index: usize| sample(row, column * self.parts() + index, self.bits);
+        match &self.colours {
+            Colours::Gray => [self.light(part(0)); 3],
+            Colours::Rgb => [0, 1, 2].map(|index| self.light(part(index))),
+            Colours::Print => {
+                let black = 255 - u16::from(self.light(part(3)));
+                [0, 1, 2].map(|index| {
+                    let colour = 255 - u16::from(self.light(part(index)));
+                    (colour * black / 255) as u8
+                })
+            }
+            Colours::Palette(entries) => {
+                let at = 3 * usize::from(part(0));
+                [0, 1, 2].map(|index| entries.get(at + index).copied().unwrap_or(255))
+            }
+        }
+    }
+}
+
+fn sample(row: &[u8], index: usize, bits: u32) -> u8 {
+    let bits = bits as usize;
+    let at = index * bits;
+    let byte = row.get(at / 8).copied().unwrap_or(0xFF);
+    if bits == 8 {
+        return byte;
+    }
+    byte >> (8 - bits - at % 8) & ((1 << bits) - 1)
+}
+
+fn colours(space: Object<'_>, depth: usize) -> Option<Colours> {
+    let by_name = |name: &[u8]| match name {
+        b"DeviceGray" | b"G" | b"CalGray" => Some(Colours::Gray),
+        b"DeviceRGB" | b"RGB" | b"CalRGB" => Some(Colours::Rgb),
+        b"DeviceCMYK" | b"CMYK" => Some(Colours::Print),
+        _ => None,
+    };
+    let array = match space {
+        Object::Name(name) => return by_name(&name),
+        Object::Array(array) if depth < 4 => array,
+        _ => return None,
+    };
+    let mut parts = array.flex_iter();
+    let family = parts.next::<Name<'_>>()?;
+    match &*family {
+        b"ICCBased" => match parts.next::<Stream<'_>>()?.dict().get::<u32>("N")? {
+            1 => Some(Colours::Gray),
+            3 => Some(Colours::Rgb),
+            4 => Some(Colours::Print),
+            _ => None,
+        },
+        b"Indexed" | b"I" => {
+            let base = colours(parts.next::<Object<'_>>()?, depth + 1)?;
+            parts.next::<Number>()?;
+            let entries = match parts.next::<Object<'_>>()? {
+                Object::String(bytes) => Bytes::as_bytes(&bytes).to_vec(),
+                Object::Stream(stream) => stream.decoded_data().ok()?.into_owned(),
+                _ => return None,
+            };
+            match base {
+                Colours::Rgb => Some(Colours::Palette(entries)),
+                Colours::Gray => Some(Colours::Palette(
+                    entries.iter().flat_map(|&gray| [gray; 3]).collect(),
+                )),
+                _ => None,
+            }
+        }
+        name => by_name(name),
+    }
+}
+
+/// A page that a fax machine or a scanner has packed in black and white.
+fn fax(stream: &Stream<'_>, image: &Image) -> Option<Picture> {
+    if stream.filters().len() != 1 {
+        return None;
+    }
+    let dict = stream.dict();
+    let settings = dict
+        .get::<Dict<'_>>("DecodeParms")
+        .or_else(|| {
+            dict.get::<Array<'_>>("DecodeParms")?
+                .iter::<Dict<'_>>()
+                .next()
+        })
+        .unwrap_or_default();
+    let flag = |key: &str, usual: bool| settings.get::<bool>(key).unwrap_or(usual);
+    let columns = settings.get::<u32>("Columns").unwrap_or(1_728);
+    if u64::from(columns) * u64::from(image.height) > MOST_DECODED {
+        return None;
+    }
+    let mut rows = Rows {
+        columns,
+        most: image.height as usize,
+        black: if flag("BlackIs1", false) { 0xFF } else { 0 },
+        bytes: Vec::new(),
+        count: 0,
+    };
+    let mut context = DecoderContext::new(DecodeSettings {
+        columns,
+        rows: image.height,
+        end_of_block: flag("EndOfBlock", true),
+        end_of_line: flag("EndOfLine", false),
+        rows_are_byte_aligned: flag("EncodedByteAlign", false),
+        encoding: match settings.get::<i32>("K").unwrap_or(0) {
+            ..0 => EncodingMode::Group4,
+            0 => EncodingMode::Group3_1D,
+            _ => EncodingMode::Group3_2D,
+        },
+        strict: false,
+    });
+    // What could be decoded before an error is shown.
+    let _ = hayro_ccitt::decode(&stream.raw_data(), &mut rows, &mut context);
+    let packed = Image {
+        width: columns,
+        height: rows.count as u32,
+        bits: 1,
+        colours: Colours::Gray,
+        inverted: image.inverted,
+    };
+    packed.png(&rows.bytes)
+}
+
+/// Collects rows, eight pixels a byte.
+struct Rows {
+    columns: u32,
+    most: usize,
+    /// A byte of black pixels.
+    black: u8,
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl hayro_ccitt::Decoder for Rows {
+    fn push_row(&mut self, changes: &[u32]) {
+        if self.count >= self.most {
+            return;
+        }
+        self.count += 1;
+        let start = self.bytes.len();
+        self.bytes
+            .resize(start + (self.columns as usize).div_ceil(8), !self.black);
+        let row = &mut self.bytes[start..];
+        for span in changes.chunks(2) {
+            let end = span
+                .get(1)
+                .copied()
+                .unwrap_or(self.columns)
+                .min(self.columns);
+            for pixel in span[0]..end {
+                row[pixel as usize / 8] ^= 0x80 >> (pixel % 8);
+            }
+        }
+    }
+}
+
+fn chunk(file: &mut Vec<u8>, name: &[u8; 4], body: &[u8]) {
+    file.extend((body.len() as u32).to_be_bytes());
+    file.extend(name);
+    file.extend(body);
+    let mut sum = flate2::Crc::new();
+    sum.update(name);
+    sum.update(body);
+    file.extend(sum.sum().to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(bits: u32, colours: Colours) -> Image {
+        Image {
+            width: 4,
+            height: 2,
+            bits,
+            colours,
+            inverted: false,
+        }
+    }
+
+    #[test]
+    fn samples_become_colours() {
+        let row = [0b1001_0000];
+        assert_eq!(sample(&row, 0, 1), 1);
+        assert_eq!(sample(&row, 1, 2), 0b01);
+        assert_eq!(sample(&row, 0, 4), 0b1001);
+        let gray = image(1, Colours::Gray);
+        assert_eq!((gray.light(0), gray.light(1)), (0, 255));
+        assert_eq!(gray.part(&row, 0, 1), 255);
+        assert_eq!(
+            gray.part(&row, 0, 2),
+            0,
+            "the darkest of those that are left out"
+        );
+        let print = image(8, Colours::Print);
+        assert_eq!(print.colour(&[0, 0, 0, 0], 0), [255; 3]);
+        assert_eq!(print.colour(&[0, 0, 0, 255], 0), [0; 3]);
+        let palette = image(2, Colours::Palette(vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(palette.colour(&[0b0100_1100], 0), [4, 5, 6]);
+        assert_eq!(palette.colour(&[0b0100_1100], 2), [255; 3]);
+    }
+
+    #[test]
+    fn a_png_says_its_size() {
+        let png = image(8, Colours::Gray)
+            .png(&[0, 64, 128, 255, 1, 2, 3, 4])
+            .expect("a picture");
+        let seen = crate::extract::picture::look(&png.bytes).expect("a picture");
+        assert_eq!((seen.width, seen.height), (4, 2));
+        assert_eq!(image(8, Colours::Gray).png(&[0, 1]), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! Text as people write it from text as fonts draw it: ligatures and joined forms become letters, and what
+//! is written from right to left is put in the order in which it is read.
+
+/// Joined forms of Arabic letters: the first of a letter's forms, and the letter.
+const ARABIC: [(char, &str); 40] = [
+    ('\u{FE80}', "ء"),
+    ('\u{FE81}', "آ"),
+    ('\u{FE83}', "أ"),
+    ('\u{FE85}', "ؤ"),
+    ('\u{FE87}', "إ"),
+    ('\u{FE89}', "ئ"),
+    ('\u{FE8D}', "ا"),
+    ('\u{FE8F}', "ب"),
+    ('\u{FE93}', "ة"),
+    ('\u{FE95}', "ت"),
+    ('\u{FE99}', "ث"),
+    ('\u{FE9D}', "ج"),
+    ('\u{FEA1}', "ح"),
+    ('\u{FEA5}', "خ"),
+    ('\u{FEA9}', "د"),
+    ('\u{FEAB}', "ذ"),
+    ('\u{FEAD}', "ر"),
+    ('\u{FEAF}', "ز"),
+    ('\u{FEB1}', "س"),
+    ('\u{FEB5}', "ش"),
+    ('\u{FEB9}', "ص"),
+    ('\u{FEBD}', "ض"),
+    ('\u{FEC1}', "ط"),
+    ('\u{FEC5}', "ظ"),
+    ('\u{FEC9}', "ع"),
+    ('\u{FECD}', "غ"),
+    ('\u{FED1}', "ف"),
+    ('\u{FED5}', "ق"),
+    ('\u{FED9}', "ك"),
+    ('\u{FEDD}', "ل"),
+    ('\u{FEE1}', "م"),
+    ('\u{FEE5}', "ن"),
+    ('\u{FEE9}', "ه"),
+    ('\u{FEED}', "و"),
+    ('\u{FEEF}', "ى"),
+    ('\u{FEF1}', "ي"),
+    ('\u{FEF5}', "لآ"),
+    ('\u{FEF7}', "لأ"),
+    ('\u{FEF9}', "لإ"),
+    ('\u{FEFB}', "لا"),
+];
+
+/// A character's text in letters, without control characters and those that a font made up for itself.
+/// Several letters that are written from right to left come in the order in which they stand.
+pub fn letters(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            'ﬀ' => plain.push_str("ff"),
+            'ﬁ' => plain.push_str("fi"),
+            'ﬂ' => plain.push_str("fl"),
+            'ﬃ' => plain.push_str("ffi"),
+            'ﬄ' => plain.push_str("ffl"),
+            'ﬅ' | 'ﬆ' => plain.push_str("st"),
+            '\u{FE80}'..='\u{FEFC}' => {
+                let at = ARABIC.partition_point(|(first, _)| *first <= character);
+                plain.push_str(ARABIC[at.saturating_sub(1)].1);
+            }
+            '\u{E000}'..='\u{F8FF}' | '\u{FFFD}' | '\u{FEFF}' | '\u{200B}' => {}
+            _ if character.is_control() => {}
+            _ => plain.push(character),
+        }
+    }
+    if plain.chars().any(is_leftward) && plain.chars().nth(1).is_some() {
+        return plain.chars().rev().collect();
+    }
+    plain
+}
+
+/// A line in the order in which it is read, from the order in which it stands.
+pub fn logical(line: String) -> String {
+    let leftward = line
+        .chars()
+        .filter(|&character| is_leftward(character))
+        .count();
+    if leftward == 0 {
+        return line;
+    }
+    let rightward = line
+        .chars()
+        .filter(|&character| character.is_alphabetic() && !is_leftward(character))
+        .count();
+    let mut characters: Vec<char> = line.chars().collect();
+    if leftward >= rightward {
+        characters.reverse();
+        turn(&mut characters, |character| {
+            character.is_alphanumeric() && !is_leftward(character)
+        });
+    } else {
+        turn(&mut characters, is_leftward);
+    }
+    characters.into_iter().collect()
+}
+
+/// Turns round every run of characters that are `of` a kind, with what stands between two of them.
+fn turn(characters: &mut [char], of: impl Fn(char) -> bool) {
+    let mut at = 0;
+    while at < characters.len() {
+        if !of(characters[at]) {
+            at += 1;
+            continue;
+        }
+        let mut end = at + 1;
+        for (index, &character) in characters.iter().enumerate().skip(at) {
+            if of(character) {
+                end = index + 1;
+            } else if is_leftward(character) || character.is_alphanumeric() || character == '|' {
+                break;
+            }
+        }
+        characters[at..end].reverse();
+        at = end;
+    }
+}
+
+/// Written from right to left.
+fn is_leftward(character: char) -> bool {
+    matches!(character, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFE}')
+        // Numbers are not, in any script.
+        && !matches!(character, '\u{660}'..='\u{669}' | '\u{6F0}'..='\u{6F9}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_become_letters() {
+        assert!(ARABIC.is_sorted_by_key(|(first, _)| *first));
+        for (drawn, text) in [
+            ("ﬁ", "fi"),
+            ("\u{FEB3}", "س"),
+            ("\u{FEFC}", "ال"),
+            ("a\u{0}\u{F001}", "a"),
+            ("\u{FEFF}", ""),
+        ] {
+            assert_eq!(letters(drawn), text, "{drawn:?}");
+        }
+    }
+
+    #[test]
+    fn lines_are_put_in_reading_order() {
+        for (stands, reads) in [
+            ("plain words", "plain words"),
+            ("םולש", "שלום"),
+            ("see םלוע םולש here, yes", "see שלום עולם here, yes"),
+            ("3.5 PDF םולש םולש", "שלום שלום 3.5 PDF"),
+        ] {
+            assert_eq!(logical(stands.to_owned()), reads);
+        }
+    }
+}
