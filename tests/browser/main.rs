@@ -3,6 +3,7 @@
 //! unless BROWSER=1 says that there has to be one.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod citations;
 mod compare;
 mod documents;
 mod driver;
@@ -175,8 +176,8 @@ fn see_the_results(browser: &Browser) {
 
     browser.press("Ultra Analysis");
     browser.click(".sheet .citation");
-    browser.wait(".source-text");
-    let passage = flat(&browser.text(".source-text"));
+    browser.wait("mark.cited");
+    let passage = flat(&browser.text("mark.cited"));
     let whole = flat(&std::fs::read_to_string(document("gpl-3.txt")).unwrap());
     assert!(
         passage.len() > 50 && whole.contains(&passage),
@@ -383,7 +384,7 @@ fn accessible_in_every_state() {
         judge(&browser, axe.as_deref(), view);
     }
     browser.click(".sheet .citation");
-    browser.wait(".source-text");
+    browser.wait("mark.cited");
     judge(&browser, axe.as_deref(), "a source");
 }
 

@@ -48,11 +48,21 @@ function loadDraft({ models, patterns }) {
     pattern,
     ultra: usable.has(kept.ultra) ? kept.ultra : "",
     depth: kept.depth ?? "standard",
+    reading: kept.reading ?? "auto",
   };
 }
 
 function saveDraft(draft) {
   remember("draft", { ...draft, models: [...draft.models], documents: [...draft.documents] }, sessionStorage);
+}
+
+function requestOf(draft, withDocuments) {
+  const documents = withDocuments ? [...draft.documents] : [];
+  return {
+    prompt: draft.prompt.trim(), models: [...draft.models], pattern: draft.pattern, depth: draft.depth,
+    ...(draft.ultra ? { ultra_model: draft.ultra } : {}),
+    ...(documents.length > 0 ? { document_ids: documents, reading: draft.reading } : {}),
+  };
 }
 
 function guide(data, context, show) {
@@ -62,18 +72,14 @@ function guide(data, context, show) {
   function to(step, moved = true) {
     draft.step = step;
     saveDraft(draft);
-    const node = Step(step, { draft, data, signal: context.signal, to, changed: () => saveDraft(draft), begin });
+    const node = Step(step, { draft, data, signal: context.signal, to, changed: () => saveDraft(draft), begin, request: () => requestOf(draft, true) });
     show(node);
     if (moved) (node.querySelector("[data-first]") ?? node.querySelector("h1"))?.focus();
   }
 
   async function begin({ withDocuments }) {
-    const documents = withDocuments ? [...draft.documents] : [];
-    const request = {
-      prompt: draft.prompt.trim(), models: [...draft.models], pattern: draft.pattern, depth: draft.depth,
-      ...(draft.ultra ? { ultra_model: draft.ultra } : {}),
-      ...(documents.length > 0 ? { document_ids: documents } : {}),
-    };
+    const request = requestOf(draft, withDocuments);
+    const documents = request.document_ids ?? [];
     const run = newRun({ id: "", prompt: request.prompt, pattern: request.pattern, models: request.models, ultra: draft.ultra, documents });
     try {
       if (!user.get()) return await beginHere(run, request);

@@ -1,11 +1,11 @@
 // The inside of a Markdown line: emphasis, code, links, citations. Nodes only, never HTML strings.
-import { button, el } from "../dom.js";
+import { el } from "../dom.js";
 
 const DEEPEST = 8;
 // Delimiters are looked for this far only, so that a text full of unpaired ones stays cheap.
 const REACH = 4000;
 
-/** Nodes for one run of text. */
+/** Nodes for one run of text. `cite(label, text, at)` gives nodes for a citation in brackets, or null. */
 export function inline(text, cite, depth = 0) {
   const out = [];
   let plain = "";
@@ -43,6 +43,9 @@ function token(text, at, cite, depth) {
     case "_":
     case "~":
       return emphasis(text, at, cite, depth);
+    case "(":
+    case "【":
+      return otherBracket(text, at, cite);
     case "<":
       return angleLink(text, at);
     case "h":
@@ -92,10 +95,8 @@ function bracket(text, at, cite, depth, image) {
     if (image) return { nodes: [`image: ${label || "without a name"} (${target[1]})`], next };
     return { nodes: anchor(target[1], inline(label, cite, depth + 1), label), next };
   }
-  if (!image && cite && /^\d{1,4}(\s*[,;]\s*\d{1,4})*$/.test(label)) {
-    return { nodes: citations(label, cite), next: close + 1 };
-  }
-  return null;
+  const nodes = !image && cite?.(label, text, at);
+  return nodes ? { nodes, next: close + 1 } : null;
 }
 
 function closing(text, at) {
@@ -109,11 +110,11 @@ function closing(text, at) {
   return -1;
 }
 
-function citations(label, cite) {
-  return label.split(/[,;]/).map((part) => {
-    const number = Number(part.trim());
-    return button(`Source ${number}`, { class: "citation", on: { click: () => cite(number) } }, String(number));
-  });
+// Some models put marks into brackets of their own.
+function otherBracket(text, at, cite) {
+  const found = cite && /^(?:\((D\s?\d[^()\n]{1,120})\)|【(D\s?\d[^【】\n]{1,120})】)/i.exec(text.slice(at, at + 130));
+  const nodes = found && cite(found[1] ?? found[2], text, at);
+  return nodes ? { nodes, next: at + found[0].length } : null;
 }
 
 function angleLink(text, at) {

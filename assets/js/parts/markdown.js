@@ -8,7 +8,7 @@ const DEEPEST = 6;
 const FIRST_LEVEL = 3;
 const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
 
-/** Elements for a text. `cite(number)` opens a source; without it citations stay text. */
+/** Elements for a text. `cite` makes citations (see inline.js); without it they stay text. */
 export function markdown(text, cite) {
   const lines = text.replace(/\r\n?/g, "\n").split("\n");
   const levels = lines.map((line) => HEADING.exec(line)?.[1].length).filter(Boolean);

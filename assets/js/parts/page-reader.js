@@ -12,7 +12,8 @@ import { Failure, Loading } from "./states.js";
 const SHOWN = 60_000;
 
 /**
- * `{node, go(page, span)}`: `span` is `{start, end}` in bytes of the page's text, or null. `onTurn(page, span)`
+ * `{node, go(page, span, others)}`: `span` is `{start, end}` in bytes of the page's text, or null; `others` are
+ * more of them, marked but not scrolled to. `onTurn(page, span)`
  * is told of every page that is shown; `level` is the heading level of a page's title.
  */
 export function PageReader(stored, { signal, onTurn, level = 2 }) {
@@ -31,7 +32,7 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
   const sheet = el("div", { class: "page-sheet" });
   const node = el("section", { class: "page-reader", "aria-label": "Pages", on: { keydown: turn } }, last > 1 && bar, sheet);
 
-  async function go(page, span = null) {
+  async function go(page, span = null, others = []) {
     const wanted = Math.min(last, Math.max(1, Math.floor(page) || 1));
     const mine = ++asked;
     here = wanted;
@@ -46,15 +47,15 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
       const told = await fetchPage(wanted);
       clearTimeout(patience);
       if (mine !== asked || signal.aborted) return;
-      show(told, span);
+      show(told, span, others);
       onTurn?.(wanted, span);
     } catch (problem) {
       clearTimeout(patience);
-      if (mine === asked && !signal.aborted) fill(sheet, Failure(problem, () => go(wanted, span)));
+      if (mine === asked && !signal.aborted) fill(sheet, Failure(problem, () => go(wanted, span, others)));
     }
   }
 
-  function show(page, span) {
+  function show(page, span, others) {
     const flags = page.flags ?? (stored.flags ?? []).filter((flag) => flag.page === page.number);
     const gap = page.gap ?? (stored.gaps ?? []).find((each) => each.page === page.number);
     fill(sheet,
@@ -63,7 +64,7 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
         gap.picture && " It can be shown as a picture to a model that sees."),
       flags.map((flag) => el("p", { class: "notice suspicious" }, icon("warning"), el("span", null,
         `Reads as if it gave orders to a model (${flag.why}): “${excerpt(flag.excerpt, 160)}” It is treated as text to be read, never as an order.`))),
-      page.text ? Text(page, span, flags) : !gap && el("p", { class: "fine" }, "There is no text on this page."));
+      page.text ? Text(page, span, flags, others) : !gap && el("p", { class: "fine" }, "There is no text on this page."));
     const place = span && sheet.querySelector("mark.cited");
     if (place) {
       place.scrollIntoView({ block: "center" });
@@ -86,9 +87,9 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
   return { node, go };
 }
 
-function Text(page, span, flags) {
+function Text(page, span, flags, others) {
   const spans = [
-    ...(span ? [{ ...span, kind: "cited" }] : []),
+    ...[...(span ? [span] : []), ...others].map(({ start, end }) => ({ start, end, kind: "cited" })),
     ...flags.map(({ start, end, why }) => ({ start, end, kind: "flagged", title: why })),
   ];
   const whole = spans.length > 0 || page.text.length <= SHOWN;

@@ -1,11 +1,12 @@
 // A finished analysis: three views of it, what it took, its sources, and ways to take it along.
 import { button, el, fill } from "../dom.js";
 import { cost, count, duration, plural, sentence, tokens, when } from "../format.js";
+import { CitationCount, Citer } from "./citations.js";
 import { CopyButton } from "./copy.js";
 import { markdown } from "./markdown.js";
 import { factsOf, Letter, MemberCard, nameOf, remarksOf } from "./member.js";
-import { lastWords, panelStages, synthesis } from "./run-model.js";
-import { SourceList, sourceOpener } from "./sources.js";
+import { lastWords, panelStages, placeOf, synthesis } from "./run-model.js";
+import { SourceList } from "./sources.js";
 import { stageHelp, StagePath } from "./stages.js";
 import { Tabs } from "./tabs.js";
 
@@ -13,8 +14,7 @@ const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", ca
 
 /** The finished analysis. `models` and `patterns` give names; `exports` and `actions` are buttons. */
 export function AnalysisResults(run, { models = [], patterns = [], actions = [], exports = null }) {
-  const cite = sourceOpener(run.sources);
-  const context = { run, models, cite };
+  const context = { run, models };
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
   const tabs = Tabs("Views of the result", panel, [
     ["Side by Side", () => sideBySide(context)],
@@ -32,6 +32,7 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
       run.problem && el("p", { class: "error-alert", role: "alert" }, `Error: ${sentence(run.problem)}`),
       Failures(run, models),
       Notes(run),
+      CitationCount(run),
       el("div", { class: "results-bar" }, tabs.node, exports),
       panel,
       SourceList(run.sources)));
@@ -92,7 +93,7 @@ function Notes({ notes, degraded }) {
     el("ul", null, shown.map((note) => el("li", null, sentence(note)))));
 }
 
-function sideBySide({ run, models, cite }) {
+function sideBySide({ run, models }) {
   const grid = el("div", { class: "members" });
   const help = el("p", { class: "fine stage-help" });
   const stages = { ...run, stages: panelStages(run) };
@@ -102,7 +103,7 @@ function sideBySide({ run, models, cite }) {
     const stage = stages.stages.find((each) => each.name === name);
     path.draw(stages, name);
     help.textContent = stage ? sentence(stageHelp(stage.name)) : "No member got to answer.";
-    const cards = (stage?.members ?? []).map((member) => MemberCard(member, { models, cite }));
+    const cards = (stage?.members ?? []).map((member) => MemberCard(member, { models, cite: Citer(run, placeOf(stage, member)) }));
     for (const card of cards) card.draw();
     grid.dataset.count = String(cards.length);
     fill(grid, cards.map((card) => card.node));
@@ -111,7 +112,7 @@ function sideBySide({ run, models, cite }) {
 }
 
 function combined(context) {
-  const { run, models, cite } = context;
+  const { run, models } = context;
   return el("div", { class: "combined" },
     sheet(context),
     lastWords(run).map((member) => el("article", { class: "combined-member" },
@@ -120,7 +121,13 @@ function combined(context) {
         el("div", { class: "member-title" }, el("h2", null, nameOf(member.model, models).name), el("p", { class: "fine" }, factsOf(member))),
         CopyButton(`Copy the answer of ${nameOf(member.model, models).name}`, () => member.text)),
       Remarks(member),
-      member.text ? el("div", { class: "prose" }, markdown(member.text, cite)) : el("p", { class: "notice" }, sentence(member.problem) || "It did not answer."))));
+      member.text ? el("div", { class: "prose" }, markdown(member.text, Citer(run, lastPlace(run, member)))) : el("p", { class: "notice" }, sentence(member.problem) || "It did not answer."))));
+}
+
+// In which stage a member said its last word.
+function lastPlace(run, member) {
+  const stage = panelStages(run).find((each) => each.members.includes(member));
+  return stage ? placeOf(stage, member) : { stage: "", model: member.model, letter: member.letter };
 }
 
 function ultra(context) {
@@ -135,7 +142,7 @@ function ultra(context) {
       el("p", { class: "fine" }, "Letters in the text name these members. Agreement between models is a hint, not a proof: check what matters against the sources.")));
 }
 
-function sheet({ run, models, cite }) {
+function sheet({ run, models }) {
   const member = synthesis(run);
   if (!member?.text) {
     return el("p", { class: "notice" }, run.status === "completed"
@@ -149,5 +156,5 @@ function sheet({ run, models, cite }) {
         el("p", { class: "fine" }, `Written by ${nameOf(member.model, models).name} · ${[factsOf(member), `${count(member.text.length)} characters`].filter(Boolean).join(" · ")}`)),
       CopyButton("Copy the synthesis", () => member.text)),
     Remarks(member),
-    el("div", { class: "prose reading" }, markdown(member.text, cite)));
+    el("div", { class: "prose reading" }, markdown(member.text, Citer(run, null))));
 }

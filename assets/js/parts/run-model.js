@@ -6,7 +6,7 @@ export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "",
   return {
     id, prompt, pattern, models, ultra, documents, createdAt,
     status: "queued", stages: [], sources: [], totals: null, problem: "", version: 0, single: null, offered: false,
-    notes: [], degraded: "",
+    notes: [], degraded: "", citations: null,
   };
 }
 
@@ -19,6 +19,11 @@ export function isOver(run) {
 export function synthesis(run) {
   const last = run.stages.at(-1);
   return last?.final ? last.members[0] ?? null : null;
+}
+
+/** Where a member's text stands, as checked citations name it; null for the synthesis. */
+export function placeOf(stage, member) {
+  return stage.final ? null : { stage: stage.name, model: member.model, letter: member.letter };
 }
 
 /** The stages before the synthesis. */
@@ -200,6 +205,7 @@ export function fromStored(stored) {
   run.degraded = stored.degraded ?? "";
   run.single = stored.best_single ?? null;
   run.offered = Boolean(stored.comparison_offered);
+  run.citations = stored.citations ?? null;
   run.sources = stored.sources ?? results.sources ?? [];
   const stages = results.stages ?? [];
   stages.forEach((told) => {

@@ -1,19 +1,18 @@
 // An analysis while it runs: the path of stages, the members side by side, the synthesis, the time.
 import { announce, button, el, icon } from "../dom.js";
 import { count, duration, excerpt } from "../format.js";
+import { Citer } from "./citations.js";
 import { MemberCard, nameOf } from "./member.js";
-import { isOver, panelStages, synthesis } from "./run-model.js";
-import { sourceOpener } from "./sources.js";
+import { isOver, panelStages, placeOf, synthesis } from "./run-model.js";
 import { stageHelp, stageName, StagePath } from "./stages.js";
 
 const FRAME_MS = 80;
 
 /** `{node, changed(), line(connected)}`. `onCancel` stops the run, `onHurry` has the answer written now; `began` is its start on this clock. */
 export function RunView(run, { models, onCancel, onHurry, began, signal }) {
-  const cite = (number) => sourceOpener(run.sources)(number);
   const path = StagePath((name) => choose(name));
   const grid = el("div", { class: "members" });
-  const final = FinalSheet(run, models, cite);
+  const final = FinalSheet(run, models);
   const clock = el("span", { class: "run-clock" });
   const written = el("span");
   const doing = el("span", { class: "run-doing" }, "Starting");
@@ -63,7 +62,7 @@ export function RunView(run, { models, onCancel, onHurry, began, signal }) {
     path.draw(run, current?.final && !chosen ? current.name : stage?.name);
     if (stage && (stage.name !== shownStage || cards.length !== stage.members.length)) {
       shownStage = stage.name;
-      cards = stage.members.map((member) => MemberCard(member, { models, cite }));
+      cards = stage.members.map((member) => MemberCard(member, { models, cite: Citer(run, placeOf(stage, member)) }));
       grid.replaceChildren(...cards.map((card) => card.node));
       grid.dataset.count = String(cards.length);
     }
@@ -109,7 +108,7 @@ function elapsed(ms) {
 }
 
 // The sheet on which the synthesis appears.
-function FinalSheet(run, models, cite) {
+function FinalSheet(run, models) {
   const node = el("div", { class: "final-sheet", hidden: true });
   let card = null;
   let of = null;
@@ -120,7 +119,7 @@ function FinalSheet(run, models, cite) {
       if (!member || member.status === "waiting") return;
       if (of !== member.model) {
         of = member.model;
-        card = MemberCard(member, { models, cite });
+        card = MemberCard(member, { models, cite: Citer(run, null) });
         card.node.classList.add("synthesis-card");
         card.node.querySelector("h2").textContent = `Synthesis by ${nameOf(member.model, models).name}`;
         node.replaceChildren(card.node);

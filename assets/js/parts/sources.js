@@ -1,30 +1,68 @@
-// The passages an answer rests on: the list, and one passage opened from a citation.
-import { button, el } from "../dom.js";
+// The passages an answer rests on: the list, and the page of one of them opened at its place.
+import { get } from "../api.js";
+import { button, el, fill, icon, link } from "../dom.js";
 import { excerpt } from "../format.js";
+import { user } from "../state.js";
 import { openDialog } from "./dialog.js";
-import { toast } from "./toast.js";
+import { addressOf } from "./document-view.js";
+import { PageReader } from "./page-reader.js";
+import { nameOf } from "./reading.js";
+import { Loading } from "./states.js";
 
-/** A function that opens source `number` of this list. */
-export function sourceOpener(sources) {
-  return (number) => {
-    const source = sources.find((each) => each.number === number);
-    if (!source) return toast(`There is no source ${number}: the model made that number up.`, "failed");
-    openDialog(`Source ${number}`, [
-      el("p", { class: "source-place" }, place(source)),
-      el("blockquote", { class: "source-text", dir: "auto" }, source.text),
-    ], { kind: "sheet" });
-  };
+/**
+ * Opens a page of a document with a place marked. `span` is in bytes of the page's text, `sources` are the
+ * passages that were given, `remark` says what was found out about the citation.
+ */
+export function openPlace({ id, page, span = null, sources = [], remark = "", doubtful = false }) {
+  const stop = new AbortController();
+  const body = el("div", { class: "source-page" }, Loading("Fetching the page"));
+  const title = sources[0] ? place(sources[0]) : `Page ${page}`;
+  openDialog(title, [
+    remark && el("p", { class: doubtful ? "notice suspicious" : "notice verified-words" }, icon(doubtful ? "warning" : "check"), el("span", null, `${remark[0].toUpperCase()}${remark.slice(1)}.`)),
+    body,
+  ], { kind: "sheet" }).then(() => stop.abort());
+  show();
+
+  async function show() {
+    const spans = span ? [span] : sources.filter((source) => source.page === page && source.end > source.start);
+    try {
+      if (!id || !user.get()) return fill(body, Kept(sources, ""));
+      const stored = await get(`/api/documents/${encodeURIComponent(id)}`, { signal: stop.signal });
+      if (stored.status !== "processed") return fill(body, Kept(sources, "The document cannot be opened at the moment; this is what was given to the models."));
+      const reader = PageReader(stored, { signal: stop.signal, level: 3 });
+      fill(body, reader.node, link(addressOf(id, page, spans[0] ?? null), `Open ${nameOf(stored)}`, { target: "_blank" }));
+      reader.go(page, spans[0] ?? null, spans.slice(1));
+    } catch (problem) {
+      if (stop.signal.aborted) return;
+      fill(body, Kept(sources, problem.status === 404
+        ? "The document has been deleted, so this can no longer be looked up in it."
+        : "The document could not be opened; this is what was given to the models."));
+    }
+  }
+}
+
+// The passages as the analysis keeps them, for where the page itself cannot be had.
+function Kept(sources, why) {
+  const texts = sources.filter((source) => source.text);
+  return [
+    why && el("p", { class: "notice" }, why),
+    texts.map((source) => el("blockquote", { class: "source-text", dir: "auto" }, source.text)),
+    texts.length === 0 && el("p", { class: "fine" }, "The passage itself was not kept."),
+  ];
 }
 
 /** All sources, folded away until wanted; null when there are none. */
 export function SourceList(sources) {
   if (sources.length === 0) return null;
-  const open = sourceOpener(sources);
   return el("details", { class: "source-list" },
     el("summary", null, `Sources (${sources.length} passages from your documents)`),
     el("ol", null, sources.map((source) => el("li", { value: source.number },
-      button(`Source ${source.number}: ${place(source)}`, { class: "link-button", on: { click: () => open(source.number) } }, place(source)),
-      el("p", { class: "fine", dir: "auto" }, excerpt(source.text, 160))))));
+      button(`Source ${source.number}: ${place(source)}`, { class: "link-button", on: { click: () => openSource(source) } }, place(source)),
+      source.text && el("p", { class: "fine", dir: "auto" }, excerpt(source.text, 160))))));
+}
+
+function openSource(source) {
+  openPlace({ id: source.document_id, page: source.page, sources: [source] });
 }
 
 function place(source) {

@@ -7,6 +7,7 @@ import { DocumentPicker } from "./document-picker.js";
 import { Choice } from "./field.js";
 import { ModelSelector } from "./model-selector.js";
 import { PatternPicker } from "./pattern-picker.js";
+import { PlanView } from "./plan.js";
 import { PromptInput } from "./prompt-input.js";
 import { Alert, Missing } from "./states.js";
 import { Suggestions } from "./suggestions.js";
@@ -104,7 +105,12 @@ function models(context) {
 }
 
 function options(context) {
-  const { draft, data, changed, signal } = context;
+  const { draft, data, signal } = context;
+  const plan = PlanView({ request: () => context.request(), models: data.models, signal });
+  const changed = () => {
+    context.changed();
+    plan.update();
+  };
   for (const id of draft.documents) {
     if (!(data.documents ?? []).some((each) => (each.document_id ?? each.id) === id)) draft.documents.delete(id);
   }
@@ -128,13 +134,21 @@ function options(context) {
     changed();
   } } }, [["", "Quire chooses"], ...data.models.filter((model) => model.available).map((model) => [model.id, model.name || model.id])],
   "The strongest model that is not on the panel is a good choice; Quire takes it if there is one.");
+  const reading = Choice("How shall the documents be read?", { class: "reading-selector", value: draft.reading, on: { change: (event) => {
+    draft.reading = event.target.value;
+    changed();
+  } } }, [["auto", "Automatically: whole while they are short, else the passages that matter"], ["whole", "Whole, wherever they fit"], ["passages", "Only the passages that matter"], ["parts", "In parts: every page is read, notes go to all"]],
+  "Parts cost most and leave nothing out; passages cost least.");
   const form = frame(OPTIONS, "Documents and pattern", context, { back: MODELS, onNext: run, below: buttons },
-    el("section", { class: "step-part" }, documents.node),
-    el("section", { class: "step-part" }, patterns.node, suggestions.node, depth.node, writer.node));
+    el("section", { class: "step-part" }, documents.node, reading.node),
+    el("section", { class: "step-part" }, patterns.node, suggestions.node, depth.node, writer.node),
+    plan.node);
   drawButtons();
+  plan.update();
 
   function drawButtons() {
     const chosen = draft.documents.size;
+    reading.node.hidden = chosen === 0;
     fill(buttons, chosen > 0
       ? [button("Skip documents", { class: "secondary", on: { click: (event) => run(form.querySelector(".step-message"), event.target, false) } }),
         button(`Run with ${plural(chosen, "document")}`, { type: "submit", class: "primary" })]

@@ -1,0 +1,92 @@
+// What a run will take, before anything is spent: what each member is given of the documents, tokens and
+// cost. Asked of the server anew whenever the choice changes.
+import { post } from "../api.js";
+import { el, fill, icon } from "../dom.js";
+import { count, money, plural, sentence } from "../format.js";
+import { nameOf } from "./member.js";
+
+const PATIENCE_MS = 350;
+
+const FITS = {
+  whole: () => "All of them",
+  passages: () => "The passages that matter",
+  trimmed: () => "Fewer passages than the others",
+  parts: ({ parts }) => `Notes on ${plural(parts, "part")}, so that every page is read`,
+  cannot: () => "Cannot take them: it is not asked",
+};
+
+/** `{node, update()}`; `request()` gives the body of the analysis as it would be started. */
+export function PlanView({ request, models, signal }) {
+  const body = el("div", { class: "plan-body" });
+  const summary = el("p", { class: "plan-summary", role: "status" }, "Estimating…");
+  const node = el("section", { class: "plan", "aria-label": "What it will take" },
+    el("h2", null, "What it will take"), summary, body);
+  let timer = 0;
+  let asked = new AbortController();
+
+  function update() {
+    clearTimeout(timer);
+    body.setAttribute("aria-busy", "true");
+    timer = setTimeout(ask, PATIENCE_MS);
+  }
+
+  async function ask() {
+    asked.abort();
+    asked = new AbortController();
+    const mine = AbortSignal.any([signal, asked.signal]);
+    const wanted = request();
+    try {
+      const told = await post("/api/estimate", wanted, { signal: mine });
+      if (mine.aborted) return;
+      summary.textContent = words(told);
+      fill(body, Warnings(told, models), wanted.document_ids && Members(told, models));
+    } catch (problem) {
+      if (mine.aborted) return;
+      summary.textContent = "This cannot be run as it stands.";
+      fill(body, el("p", { class: "notice suspicious" }, icon("warning"),
+        el("span", null, [problem.message, problem.resolution].filter(Boolean).map(sentence).join(" "))));
+    }
+    body.removeAttribute("aria-busy");
+  }
+
+  return { node, update };
+}
+
+function words({ total, calls, upper_bound_usd: most }) {
+  const sum = (total.input_tokens ?? 0) + (total.output_tokens ?? 0);
+  const bound = most > total.cost_usd ? ` (at most ${money(most)})` : "";
+  return `About ${plural(sum, "token")} in ${plural(calls.length, "call")}, ${money(total.cost_usd)}${bound}.`;
+}
+
+function Warnings({ members = [], allowed, refusal, context_too_small: small = [] }, models) {
+  const left = members.filter((member) => member.documents.fit === "cannot");
+  const told = new Set(left.map((member) => member.model));
+  const warn = (text) => el("p", { class: "notice suspicious" }, icon("warning"), el("span", null, text));
+  return [
+    left.map((member) => warn(`${nameOf(member.model, models).name} cannot take these documents: ${sentence(member.documents.why)} The others go on without it.`)),
+    small.filter((each) => !told.has(each.model)).map((each) => warn(`${nameOf(each.model, models).name} has a context of ${plural(each.context_window, "token")}, which may be too small for this.`)),
+    allowed === false && warn(sentence(refusal)),
+  ];
+}
+
+function Members({ members: told = [], calls = [] }, models) {
+  // The last writes the synthesis; a member that does has one row for both.
+  const writer = told.at(-1);
+  const both = told.slice(0, -1).find((member) => member.model === writer?.model && member.documents.fit === writer.documents.fit);
+  const members = both ? told.slice(0, -1) : told;
+  const writes = both ?? writer;
+  const costs = new Map();
+  for (const call of calls) {
+    const known = costs.has(call.model) ? costs.get(call.model) : 0;
+    costs.set(call.model, known === null || call.cost_usd === null ? null : known + Number(call.cost_usd));
+  }
+  return el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "What each member is given" },
+    el("table", { class: "plan-table" },
+      el("thead", null, el("tr", null, ["Member", "Of the documents", "Tokens of them", "Cost of all its calls"].map((title, place) => el("th", { scope: "col", class: place > 1 ? "right" : null }, title)))),
+      el("tbody", null, members.map((member) => el("tr", { data: { fit: member.documents.fit } },
+        el("th", { scope: "row" }, nameOf(member.model, models).name, member === writes && el("span", { class: "fine" }, both ? " also writes the synthesis" : " writes the synthesis")),
+        el("td", null, (FITS[member.documents.fit] ?? (() => member.documents.fit))(member.documents),
+          member.documents.why && member.documents.fit !== "cannot" && el("p", { class: "fine" }, sentence(member.documents.why))),
+        el("td", { class: "right" }, member.documents.tokens ? count(member.documents.tokens) : "–"),
+        el("td", { class: "right" }, costs.has(member.model) ? money(costs.get(member.model)) : "–"))))));
+}

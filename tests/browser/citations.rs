@@ -1,0 +1,179 @@
+//! Citations open the page they name with the passage marked, and show what was found out about them; what
+//! each member is given of the documents is said before anything is spent.
+
+use serde_json::{Value, json};
+
+use crate::driver::{Browser, keys, until};
+use crate::pages::*;
+use crate::server::{Answer, Server, provider};
+use crate::turn;
+
+const SECOND: &str = "The valve was made in Österreich. The pump delivers 40 litres a minute.";
+const ANSWER: &str = "It says “The pump delivers 40 litres a minute” [D1:p2]. Elsewhere it says “The pump delivers 90 litres a minute” [D1:p2]. Nobody knows more [D7:p1].";
+
+const ASK: &str = "
+    const { documents } = await (await fetch('/api/documents')).json();
+    const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'summarize', models: ['far/one'], ultra_model: 'far/one', document_ids: [documents[0].id] }) });
+    if (!response.ok) throw new Error(await response.text());
+    return (await response.json()).analysis_id;";
+
+/// What the check of the three citations comes to, as it is stored with an analysis.
+const CHECKED: &str = "
+    const real = window.fetch;
+    window.fetch = async (address, options) => {
+      const response = await real(address, options);
+      if (!String(address).includes('/api/analyses/analysis_')) return response;
+      const told = await response.json();
+      const [source] = told.sources.filter((each) => each.page === 2);
+      const at = (state, quote) => ({ where: 'synthesis', mark: 'D1:p2', state, quote, document_id: source.document_id, page: 2, start: args[0], end: args[1] });
+      told.citations = { items: [
+        at('verified', 'The pump delivers 40 litres a minute'),
+        { ...at('not_found', 'The pump delivers 90 litres a minute'), start: 0, end: 0 },
+        { where: 'synthesis', mark: 'D7:p1', state: 'unknown', quote: '' },
+      ] };
+      return new Response(JSON.stringify(told), { status: 200, headers: { 'content-type': 'application/json' } });
+    };";
+
+fn citing(_: &Value) -> Answer {
+    let piece = json!({"choices": [{"index": 0, "delta": {"content": ANSWER}}]});
+    let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]});
+    (
+        "200 OK",
+        "text/event-stream",
+        format!("data: {piece}\n\ndata: {end}\n\ndata: [DONE]\n\n"),
+    )
+}
+
+fn far() -> Vec<(&'static str, String)> {
+    let address = provider(&["one"], citing);
+    let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["one"] }]);
+    vec![("QUIRE_PROVIDERS", providers.to_string())]
+}
+
+#[test]
+fn a_citation_opens_its_page_and_says_whether_it_holds() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = Server::start_with(far());
+    for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
+        let browser = Browser::open(width, height, dark);
+        if dark {
+            sign_in(&browser, &server);
+        } else {
+            sign_up(&browser, &server);
+            browser.run(
+                UPLOAD,
+                json!(["pump.txt", format!("First page.\u{c}{SECOND}")]),
+            );
+        }
+        let id = browser.run(ASK, json!([]));
+        browser.go(&server.address("/history"));
+        browser.wait(".row");
+        let start = SECOND.find("The pump").unwrap();
+        browser.run(CHECKED, json!([start, SECOND.len() - 1]));
+        browser.click(&format!("a[href='/analyze?id={}']", id.as_str().unwrap()));
+        browser.wait(".results-container");
+        browser.wait_text(".citation-count", "1 of 2 quotations verified");
+        assert_eq!(browser.count(".sheet .citation.verified"), 1);
+        assert_eq!(browser.count(".sheet .citation.doubtful"), 1);
+        assert_eq!(browser.text(".sheet .citation.unknown s"), "D7:p1");
+        if !dark {
+            judge(&browser, axe.as_deref(), "checked citations");
+            browser.picture("citations");
+        }
+
+        browser.click(".sheet .citation.verified");
+        browser.wait("mark.cited");
+        assert_eq!(
+            browser.text("mark.cited"),
+            "The pump delivers 40 litres a minute"
+        );
+        browser.wait_text(".verified-words", "Quotation verified.");
+        browser.picture_of_window(if dark { "citation-phone" } else { "citation" });
+        if !dark {
+            judge(&browser, axe.as_deref(), "a cited page");
+        }
+        browser.keys(&[], keys::ESCAPE);
+        until("the dialog to close", || {
+            (browser.count("dialog") == 0).then_some(())
+        });
+        assert!(
+            focused(&browser).contains("p. 2 of pump.txt, quotation verified"),
+            "the focus comes back: {}",
+            focused(&browser)
+        );
+        browser.click(".sheet .citation.doubtful");
+        browser.wait_text("dialog", "Quotation not found on this page.");
+        browser.keys(&[], keys::ESCAPE);
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+    }
+}
+
+/// What is known of the two models: one has a large context, one hardly any.
+fn known(folder: &std::path::Path) -> String {
+    let sheet = json!({ "models": [
+        { "id": "far/large", "name": "Large", "context_window": 200_000, "max_output": 4_000, "price": { "input": 1.0, "output": 2.0 } },
+        { "id": "far/tiny", "name": "Tiny", "context_window": 5_000, "max_output": 1_000, "price": { "input": 1.0, "output": 2.0 } },
+    ] });
+    std::fs::create_dir_all(folder).unwrap();
+    let path = folder.join("models.json");
+    std::fs::write(&path, sheet.to_string()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_each_member_is_given_is_said_before_anything_is_spent() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let address = provider(&["large", "tiny"], citing);
+    let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["large", "tiny"] }]);
+    let folder = std::env::temp_dir().join(format!("quire-models-{}", std::process::id()));
+    let server = Server::start_with(vec![
+        ("QUIRE_PROVIDERS", providers.to_string()),
+        ("QUIRE_MODELS_FILE", known(&folder)),
+    ]);
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    let licence = std::fs::read_to_string(document("gpl-3.txt")).unwrap();
+    browser.run(UPLOAD, json!(["licence.txt", licence]));
+    browser.go(&server.address("/analyze"));
+    browser.wait(".intro-step");
+    browser.press("Start");
+    browser.fill(".prompt-input", QUESTION);
+    browser.press("Next");
+    browser.wait(".model-selector");
+    for model in ["far/large", "far/tiny"] {
+        let css = format!(".model-checkbox[value='{model}']");
+        if browser.count(&format!("{css}:checked")) == 0 {
+            browser.click(&css);
+        }
+    }
+    browser.press("Next");
+    browser.wait_text(".plan-summary", "token");
+    assert_eq!(browser.count(".plan-table"), 0);
+    assert!(!browser.shows(".reading-selector"));
+    browser.click(".document-checkbox");
+    browser.wait(".plan-table");
+    browser.wait_text(".plan-table", "All of them");
+    browser.wait_text(".plan", "Tiny");
+    browser.wait_text(".plan-summary", "$");
+    judge(&browser, axe.as_deref(), "the plan");
+    browser.picture("plan");
+    browser.run(
+        "const choice = document.querySelector('.reading-selector'); choice.value = 'passages'; choice.dispatchEvent(new Event('change'));",
+        json!([]),
+    );
+    browser.wait_text(".plan-table", "The passages that matter");
+    browser.cdp(
+        "Emulation.setDeviceMetricsOverride",
+        json!({ "width": 375, "height": 780, "deviceScaleFactor": 1, "mobile": true }),
+    );
+    browser.prefer(true, false);
+    browser.picture("plan-phone");
+    let over = browser
+        .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    assert_eq!(over, json!(0), "wider than the phone");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    let _ = std::fs::remove_dir_all(folder);
+}
