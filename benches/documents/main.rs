@@ -1,19 +1,32 @@
-//! `cargo bench --bench documents`: what reading documents costs, and how much of them is found.
+//! `cargo bench --bench documents`: what reading documents costs, and how much of them is found. With
+//! `-- finding` only the half that needs no server.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 #![allow(clippy::unwrap_used, reason = "a bench may fail loudly")]
 
 mod book;
+mod finding;
 #[path = "../../tests/documents/manifest.rs"]
 #[allow(dead_code, reason = "the facts are what the tests look at")]
 mod manifest;
 mod reading;
+#[path = "../../tests/retrieval/set.rs"]
+mod set;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../../tests/documents/words.rs"]
 mod words;
 
 fn main() {
+    if std::env::args().any(|argument| argument == "finding") {
+        return finding();
+    }
+    finding();
     reading::table();
     reading::book(&support::binary());
+}
+
+fn finding() {
+    finding::quality();
+    finding::speed();
 }

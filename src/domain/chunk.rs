@@ -26,8 +26,9 @@ const SECTION: usize = 300;
 /// From here on a paragraph's end is a good place to cut; for lesser places the passage must be longer.
 const PARAGRAPH: usize = 700;
 const SENTENCE: usize = 900;
-/// Bounds what one document can add to the index: 8 MiB of text are some 9,000 passages.
-pub const MOST: usize = 20_000;
+/// Bounds what one document can add to the index. Nothing is lost by it: the longest text that is read,
+/// 64 MiB, has fewer, even if all its sections are as short as they may be.
+pub const MOST: usize = 250_000;
 const HEADING_CHARS: usize = 200;
 
 /// All passages of a document in order. At most `MOST`.

@@ -22,6 +22,7 @@ pub mod pattern;
 pub mod prompt;
 pub mod provider;
 pub mod recipe;
+pub mod retrieval;
 pub mod schema;
 pub mod search;
 pub mod time;

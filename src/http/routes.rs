@@ -9,7 +9,7 @@ use super::cx::Cx;
 use super::error::ApiError;
 use super::handlers::{
     accounts, admin, analyses, api_keys, cache, documents, health, models, pages, patterns,
-    providers, recipes, usage, worth,
+    providers, recipes, search, usage, worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -231,7 +231,8 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/documents/{id}/pages/{n}",           h!(documents::page)),
     user( Post,   "/api/documents/{id}/read",                h!(documents::read_again)).small(),
     user( Get,    "/api/documents/{id}/uses",                h!(documents::uses)),
-    user( Get,    "/api/documents/{id}/search",              h!(documents::search)),
+    user( Get,    "/api/documents/{id}/search",              h!(search::in_one)),
+    user( Get,    "/api/search",                             h!(search::in_all)),
     user( Get,    "/api/documents/{id}/content",             h!(documents::content)),
     user( Post,   "/api/create-document-session",            h!(documents::announce)).small(),
     user( Get,    "/api/document-sessions/{id}",             h!(documents::progress)),

@@ -4,9 +4,10 @@ use rusqlite::Row;
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::to_json;
+use super::values::{count, to_json};
 use crate::domain::document::{Hit, Passage};
 use crate::domain::id::{DocumentId, UserId};
+use crate::domain::search::index_terms;
 
 /// A passage of a document; the triggers put it into the index.
 pub(super) fn insert(
@@ -16,8 +17,8 @@ pub(super) fn insert(
     passage: &Passage,
 ) -> Result<()> {
     db.run(
-        "INSERT INTO passages (user_id, document_id, ordinal, page, start_byte, end_byte, heading, text)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO passages (user_id, document_id, ordinal, page, start_byte, end_byte, heading, text, terms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         (
             user,
             document,
@@ -27,33 +28,54 @@ pub(super) fn insert(
             passage.end,
             &passage.heading,
             &passage.text,
+            index_terms(&passage.text),
         ),
     )
     .map(drop)
 }
 
-/// The best passages of these documents of this person, best first. `match_expr` is FTS5's language, made
-/// by `domain::search` from what a person typed.
+/// The best passages of these documents of this person, or of all, best first. `match_expr` is FTS5's
+/// language, made by `domain::search` from what a person typed.
 pub fn search(
     db: &Reader,
     user: &UserId,
-    documents: &[DocumentId],
+    documents: Option<&[DocumentId]>,
     match_expr: &str,
     limit: u32,
 ) -> Result<Vec<Hit>> {
+    let documents = documents.map(|ids| to_json(&ids)).transpose()?;
     // A word in the heading says less than one in the text. bm25() is smaller for better. CROSS JOIN keeps
-    // the order: the index is asked once, not once for each passage of the person.
+    // the order: the index is asked once, not once for each passage of the person. Texts are read for the
+    // best alone: sorting them all with their texts took four times as long.
     db.all(
-        "SELECT d.name, p.*, -bm25(passages_fts, 0.6, 1.0) AS score
-         FROM passages_fts
-         CROSS JOIN passages p ON p.id = passages_fts.rowid
+        "SELECT d.name, p.*, best.score FROM (
+             SELECT p.id, -bm25(passages_fts, 0.6, 1.0, 0.8) AS score
+             FROM passages_fts CROSS JOIN passages p ON p.id = passages_fts.rowid
+             WHERE passages_fts MATCH ?2 AND p.user_id = ?1
+               AND (?3 IS NULL OR p.document_id IN (SELECT value FROM json_each(?3)))
+             ORDER BY score DESC, p.id LIMIT ?4
+         ) best
+         CROSS JOIN passages p ON p.id = best.id
          CROSS JOIN documents d ON d.id = p.document_id
-         WHERE passages_fts MATCH ?2 AND p.user_id = ?1
-           AND p.document_id IN (SELECT value FROM json_each(?3))
-         ORDER BY score DESC, p.id LIMIT ?4",
-        (user, match_expr, to_json(&documents)?, limit),
+         ORDER BY best.score DESC, p.id",
+        (user, match_expr, documents, limit),
         from_row,
     )
+}
+
+/// In how many passages of everybody these parts of a query stand, counted up to `most`.
+pub fn frequencies(db: &Reader, parts: &[String], most: u32) -> Result<Vec<u64>> {
+    let count = |part: &String| {
+        let found = db.maybe(
+            "SELECT count(*) AS found FROM (
+                 SELECT rowid FROM passages_fts WHERE passages_fts MATCH ?1 LIMIT ?2
+             )",
+            (part, most),
+            |row| count(row, "found"),
+        )?;
+        Ok(found.unwrap_or(0))
+    };
+    parts.iter().map(count).collect()
 }
 
 /// The passages of these documents of this person from their beginning on: documents in the order of
@@ -146,7 +168,7 @@ mod tests {
             let both = [first.clone(), second];
             let all = [first.clone(), foreign];
             let found = |documents: &[DocumentId], words: &str| -> Result<Vec<String>> {
-                let hits = search(db, &user(1).id, documents, words, 9)?;
+                let hits = search(db, &user(1).id, Some(documents), words, 9)?;
                 assert!(hits.iter().all(|hit| hit.score > 0.0), "{words}");
                 assert!(
                     hits.windows(2).all(|pair| pair[0].score >= pair[1].score),
@@ -159,7 +181,11 @@ mod tests {
             assert_eq!(found(&[], "ubertragung")?, [""; 0]);
             assert_eq!(found(&both, "cafe OR \"tee\"")?, ["Café und Tee"]);
             assert_eq!(found(&both, "kaffee")?, [""; 0]);
-            assert!(search(db, &user(1).id, &both, "\"open", 9).is_err());
+            assert_eq!(found(&both, "uebertragung")?.len(), 2, "written out");
+            assert_eq!(search(db, &user(2).id, None, "ubertragung", 9)?.len(), 1);
+            let parts = ["ubertragung", "tee", "kaffee"].map(str::to_owned);
+            assert_eq!(frequencies(db, &parts, 3)?, [3, 1, 0]);
+            assert!(search(db, &user(1).id, Some(&both), "\"open", 9).is_err());
 
             assert_eq!(
                 delete_some(db, &user(2).id, &first, 9),

@@ -9,7 +9,7 @@ mod looking;
 mod names;
 mod parts;
 mod readers;
-mod sources;
+mod search;
 mod text;
 mod uploads;
 
@@ -19,35 +19,30 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::domain::analysis::Picture;
 use crate::domain::chat::Source;
-use crate::domain::chunk::is_ideograph;
-use crate::domain::document::{Document, DocumentStatus, Hit};
+use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
-use crate::domain::search::{match_expression, rank_by_pairs};
+use crate::domain::retrieval::{self, Candidate};
 use crate::domain::time::Timestamp;
 use crate::extract::PICTURE;
 use crate::log;
-use crate::store::{self, Reader, Store, documents, passages};
+use crate::store::{Store, documents};
 
 use super::{Error, Kind, Result};
 use child::Running;
 use desk::Desk;
 use intake::Temporary;
 use readers::{Readers, Settled};
-use sources::Candidate;
 
 pub use crate::extract::{KINDS, Kind as ReadableKind};
 pub use child::Room;
 pub use intake::{Incoming, Received, too_large};
 pub use looking::{Shown, Use};
 pub use names::clean as clean_name;
+pub use search::Asked;
 pub use uploads::{Announced, Progress};
 
 /// Documents that one question may be put to.
 const MOST_AT_ONCE: usize = 64;
-/// Hits that a search shows.
-const MOST_HITS: u32 = 50;
-/// Passages of one document that are looked at one by one.
-const MOST_LOOKED_AT: u32 = 4_096;
 
 /// The documents of everybody, the thread that puts new ones away and those that read them.
 pub struct Documents {
@@ -230,16 +225,6 @@ impl Documents {
         Ok((document, pages))
     }
 
-    /// The passages of one document that a person's words find, best first.
-    pub async fn search(&self, user: &UserId, id: &DocumentId, words: &str) -> Result<Vec<Hit>> {
-        let document = self.show(user, id).await?;
-        let words = words.to_owned();
-        Ok(self
-            .store
-            .read(move |db| hits(db, &document, &words, MOST_HITS))
-            .await?)
-    }
-
     /// Where the original bytes are.
     pub async fn content(&self, user: &UserId, id: &DocumentId) -> Result<(Document, PathBuf)> {
         let document = self.show(user, id).await?;
@@ -308,6 +293,7 @@ impl Documents {
         let candidates = self
             .store
             .read(move |db| {
+                let asked = search::Asked::new(db, &question)?;
                 let mut candidates: Vec<Candidate> = Vec::new();
                 for (index, id) in ids.iter().enumerate() {
                     if ids[..index].contains(id) {
@@ -316,13 +302,13 @@ impl Documents {
                     let Some(document) = documents::by_id(db, &user, id)? else {
                         return Ok(Err(id.clone()));
                     };
-                    candidates.push(candidate(db, document, &question, budget)?);
+                    candidates.push(asked.candidate(db, document, budget)?);
                 }
                 Ok(Ok(candidates))
             })
             .await?;
         match candidates {
-            Ok(candidates) => Ok(sources::choose(&candidates, budget)),
+            Ok(candidates) => Ok(retrieval::choose(&candidates, budget)),
             Err(id) => Err(Error::new(
                 Kind::Missing,
                 format!("there is no document {id}"),
@@ -345,49 +331,6 @@ impl Documents {
             })
             .await
     }
-}
-
-fn candidate(
-    db: &Reader,
-    document: Document,
-    question: &str,
-    budget: usize,
-) -> store::Result<Candidate> {
-    let one = std::slice::from_ref(&document.id);
-    // A passage costs at least its frame, so no more than these could be used.
-    let most = u32::try_from(budget / sources::FRAME + 1)
-        .unwrap_or(u32::MAX)
-        .min(MOST_LOOKED_AT);
-    let first = passages::first_of(db, &document.user, one, most)?;
-    let whole = (first.len() as u32) < most;
-    let hits = hits(db, &document, question, 200)?;
-    Ok(Candidate {
-        id: document.id,
-        name: document.name,
-        passages: first.into_iter().map(|hit| hit.passage).collect(),
-        whole,
-        hits,
-    })
-}
-
-/// What words find in one document, best first.
-fn hits(db: &Reader, document: &Document, words: &str, most: u32) -> store::Result<Vec<Hit>> {
-    let one = std::slice::from_ref(&document.id);
-    let Some(expression) = match_expression(words) else {
-        return Ok(Vec::new());
-    };
-    let found = passages::search(db, &document.user, one, &expression, most)?;
-    if !found.is_empty() || !words.chars().any(is_ideograph) {
-        return Ok(found);
-    }
-    // The index splits at spaces and finds no Chinese or Japanese words within a sentence.
-    let all = passages::first_of(db, &document.user, one, MOST_LOOKED_AT)?;
-    let best = rank_by_pairs(words, all.iter().map(|hit| hit.passage.text.as_str()));
-    Ok(best
-        .into_iter()
-        .take(most as usize)
-        .map(|index| all[index].clone())
-        .collect())
 }
 
 fn readable() -> String {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::documents::{Announced, Progress, Received, Use};
 use crate::app::{Error, Kind};
-use crate::domain::document::{Document, Hit};
+use crate::domain::document::Document;
 use crate::domain::id::{DocumentId, UploadId};
 use crate::domain::user::Caller;
 use crate::http::cx::Cx;
@@ -108,20 +108,6 @@ pub async fn text(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
         "message": document.message,
         "pages": pages,
     })))
-}
-
-/// GET /api/documents/{id}/search?q=
-pub async fn search(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
-    let words = cx.query("q").unwrap_or_default();
-    if words.trim().is_empty() {
-        return Err(Error::field(&["query", "q"], "missing", "say what to search for").into());
-    }
-    let hits = cx.app.documents().search(&caller.user, &id, &words).await?;
-    let results: Vec<Value> = hits.iter().map(found).collect();
-    Ok(Reply::json(
-        &json!({"document_id": id, "query": words, "count": results.len(), "results": results}),
-    ))
 }
 
 /// GET /api/documents/{id}/content
@@ -344,17 +330,6 @@ fn shape(document: &Document) -> Value {
         "flags": document.flags,
         "sha256": document.sha256,
         "created_at": document.created,
-    })
-}
-
-fn found(hit: &Hit) -> Value {
-    json!({
-        "page": hit.passage.page,
-        "heading": hit.passage.heading,
-        "start": hit.passage.start,
-        "end": hit.passage.end,
-        "text": hit.passage.text,
-        "score": hit.score,
     })
 }
 

@@ -14,5 +14,6 @@ pub mod pages;
 pub mod patterns;
 pub mod providers;
 pub mod recipes;
+pub mod search;
 pub mod usage;
 pub mod worth;

@@ -1,0 +1,132 @@
+//! The finding half: how fast text becomes searchable, how long a search over it takes, and how often a
+//! question finds the page that answers it, beside SQLite's search as it is.
+
+use std::time::Instant;
+
+use quire::app::documents::Asked;
+use quire::domain::chunk::{Cutter, Page};
+use quire::store::{Settings, Store, documents, users};
+
+use crate::set::{self, Library, Quality};
+use crate::support::Folder;
+
+const SIZE: usize = 50 << 20;
+/// As the server takes a document in.
+const BATCH: usize = 128 << 10;
+const DOCUMENT: usize = 1 << 20;
+
+/// The public questions, all of them.
+pub fn quality() {
+    let folder = Folder::new("finding");
+    let library = Library::new(&folder.0);
+    let (mut ours, mut plain) = (Quality::default(), Quality::default());
+    println!("questions that find their page   recall@5 (plain)     MRR (plain)   questions");
+    let line = |name: &str, us: Quality, them: Quality| {
+        println!(
+            "  {name:<30} {:>6.3} ({:.3})   {:>5.3} ({:.3})   {:>8}",
+            us.recall_at_5(),
+            them.recall_at_5(),
+            us.mrr(),
+            them.mrr(),
+            us.questions
+        );
+    };
+    for (language, us, them) in library.measure(1) {
+        line(&language, us, them);
+        (ours, plain) = (ours.and(us), plain.and(them));
+    }
+    line("all", ours, plain);
+}
+
+/// 50 MB of real paragraphs, over and over, through cutter, terms and index into the store; then questions.
+pub fn speed() {
+    let folder = Folder::new("indexing");
+    let path = folder.0.join("quire.db");
+    let store = Store::open(&Settings { path }).unwrap();
+    let owner = set::person(1);
+    let row = owner.clone();
+    store.write_now(move |db| users::insert(db, &row)).unwrap();
+    let articles: Vec<_> = ["en", "de", "es"]
+        .into_iter()
+        .flat_map(set::articles)
+        .collect();
+    let mut paragraphs = articles
+        .iter()
+        .flat_map(|article| article.paragraphs())
+        .cycle();
+    let begun = Instant::now();
+    let (mut written, mut number) = (0, 0);
+    while written < SIZE {
+        number += 1;
+        written += put(
+            &store,
+            &set::document(&owner, number, "text"),
+            &mut paragraphs,
+        );
+    }
+    let took = begun.elapsed().as_secs_f64();
+    let rate = written as f64 / 1e6 / took;
+    println!(
+        "text made searchable             {rate:>6.1} MB/s, {:.0} MB (goal: 10)",
+        written as f64 / 1e6
+    );
+    let mut times: Vec<f64> = Vec::new();
+    let questions = articles.iter().flat_map(|article| article.questions());
+    for question in questions.step_by(5) {
+        let (owner, question) = (owner.id.clone(), question.clone());
+        let begun = Instant::now();
+        let ask =
+            move |db: &quire::store::Reader| Asked::new(db, &question)?.hits(db, &owner, None, 50);
+        let hits = store.read_now(ask).unwrap();
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+        assert!(!hits.is_empty());
+    }
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+    println!(
+        "a search over it                 {:>6.1} ms half the time, {:.1} ms at p95 of {} (goal: 20)",
+        at(0.5),
+        at(0.95),
+        times.len()
+    );
+}
+
+/// One document of many pages, a batch at a time. Gives the bytes of its text.
+fn put<'a>(
+    store: &Store,
+    document: &quire::domain::document::Document,
+    paragraphs: &mut impl Iterator<Item = &'a String>,
+) -> usize {
+    let row = document.clone();
+    store
+        .write_now(move |db| documents::insert(db, &row, &[], &[]))
+        .unwrap();
+    let mut cutter = Cutter::new();
+    let (mut size, mut number) = (0, 0);
+    while size < DOCUMENT {
+        let (mut batch, mut pages, mut passages) = (0, Vec::new(), Vec::new());
+        while batch < BATCH {
+            number += 1;
+            let text = paragraphs
+                .by_ref()
+                .take(4)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("\n\n");
+            batch += text.len();
+            let page = Page {
+                number,
+                title: String::new(),
+                text,
+            };
+            passages.extend(cutter.page(&page));
+            pages.push(page);
+        }
+        size += batch;
+        let (user, id) = (document.user.clone(), document.id.clone());
+        store
+            .write_now(move |db| documents::add_text(db, (&user, &id), number, &pages, &passages))
+            .unwrap();
+    }
+    size
+}

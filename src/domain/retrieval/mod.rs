@@ -1,0 +1,224 @@
+//! Chooses what of a person's documents goes into a prompt: whole documents while they fit, else the
+//! passages that the question finds, with the first one for orientation. Decides; reads nothing.
+
+mod alike;
+
+use super::chat::Source;
+use super::document::{Hit, Passage};
+use super::id::DocumentId;
+use super::search::Query;
+use alike::Shingles;
+
+/// A document with what is known of it before choosing.
+pub struct Candidate {
+    /// Which document.
+    pub id: DocumentId,
+    /// Its file name.
+    pub name: String,
+    /// Its passages from the first on, as many as could be used at most.
+    pub passages: Vec<Passage>,
+    /// Whether these are all it has.
+    pub whole: bool,
+    /// What the question found in it, best first.
+    pub hits: Vec<Hit>,
+}
+
+/// What a passage costs beside its text: its number, the document's name and the page.
+pub const FRAME: usize = 80;
+
+/// Neighbours are joined up to this many characters: a longer source says too little about where.
+const LONGEST_JOINED: usize = 3_600;
+
+/// Puts the passages that hold most of what was asked for first: the index weighs words one by one, and
+/// only the rare ones of a long question.
+pub fn rank(hits: &mut [Hit], query: &Query) {
+    for hit in hits.iter_mut() {
+        let passage = &hit.passage;
+        let mut seen = vec![false; query.parts.len()];
+        for found in query
+            .found_in(&passage.text)
+            .iter()
+            .chain(&query.found_in(&passage.heading))
+        {
+            seen[found.part] = true;
+        }
+        let share = seen.iter().filter(|&&seen| seen).count() as f64 / seen.len().max(1) as f64;
+        let quoted = query
+            .parts
+            .iter()
+            .zip(&seen)
+            .any(|(part, &seen)| part.quoted && seen);
+        hit.score *= 1.0 + COVERAGE * share + if quoted { QUOTED } else { 0.0 };
+    }
+    hits.sort_by(|a, b| {
+        b.score
+            .total_cmp(&a.score)
+            .then(a.passage.ordinal.cmp(&b.passage.ordinal))
+    });
+}
+
+/// What it adds to a passage's weight to hold everything that was asked for.
+const COVERAGE: f64 = 0.5;
+/// What it adds to hold a phrase that the person put into quotation marks.
+const QUOTED: f64 = 1.0;
+
+/// The chosen passages, numbered from 1, documents in the order given and passages in theirs, neighbours
+/// joined. Never over `budget` characters, unless nothing at all would fit: then the first passage, cut.
+pub fn choose(candidates: &[Candidate], budget: usize) -> Vec<Source> {
+    let chosen = share(candidates, budget);
+    let mut sources: Vec<Source> = Vec::new();
+    for (place, mut passages) in chosen.into_iter().enumerate() {
+        passages.sort_by_key(|passage| passage.ordinal);
+        let mut before: Option<&Passage> = None;
+        for passage in passages {
+            let joined = before
+                .zip(sources.last_mut())
+                .is_some_and(|(before, source)| join(source, before, passage));
+            if !joined {
+                sources.push(source(candidates, place, passage, sources.len() + 1));
+            }
+            before = Some(passage);
+        }
+    }
+    if sources.is_empty()
+        && let Some((place, first)) = candidates
+            .iter()
+            .enumerate()
+            .find_map(|(place, candidate)| Some((place, candidate.passages.first()?)))
+    {
+        let mut cut = source(candidates, place, first, 1);
+        cut.text = cut.text.chars().take(budget.max(200)).collect();
+        sources.push(cut);
+    }
+    sources
+}
+
+/// Puts a passage behind the source that ends just before it. False when it is no neighbour.
+fn join(source: &mut Source, before: &Passage, passage: &Passage) -> bool {
+    let neighbours = before.page == passage.page
+        && before.ordinal + 1 == passage.ordinal
+        && before.heading == passage.heading
+        && source.text.len() + passage.text.len() <= LONGEST_JOINED;
+    if neighbours {
+        // Only white space lies between them, of which a paragraph's end is all that matters.
+        let between = if passage.start > before.end + 1 {
+            "\n\n"
+        } else {
+            "\n"
+        };
+        source.text.push_str(between);
+        source.text.push_str(&passage.text);
+        source.end = passage.end;
+    }
+    neighbours
+}
+
+/// Small documents first take what they need, then those in which nothing was found take their beginning;
+/// what they leave goes to the others.
+fn share(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
+    let found = candidates
+        .iter()
+        .any(|candidate| !candidate.hits.is_empty());
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_by_key(|&index| {
+        let candidate = &candidates[index];
+        let whole = whole_cost(candidate).unwrap_or(usize::MAX);
+        let fits = whole <= budget / candidates.len().max(1);
+        (!fits, !candidate.hits.is_empty(), whole)
+    });
+    let mut chosen: Vec<Vec<&Passage>> = candidates.iter().map(|_| Vec::new()).collect();
+    let mut taken: Vec<Shingles> = Vec::new();
+    let mut left = budget;
+    for (done, &index) in order.iter().enumerate() {
+        let candidate = &candidates[index];
+        let part = left / (order.len() - done);
+        chosen[index] = match whole_cost(candidate) {
+            Some(cost) if cost <= part => candidate.passages.iter().collect(),
+            _ if found && candidate.hits.is_empty() => candidate
+                .passages
+                .iter()
+                .take(1)
+                .filter(|first| cost(first) <= part)
+                .collect(),
+            _ => best(candidate, part, &mut taken),
+        };
+        left -= chosen[index]
+            .iter()
+            .map(|passage| cost(passage))
+            .sum::<usize>();
+    }
+    chosen
+}
+
+/// The first passage, then the hits from the best on, then more from the start, while they fit. A hit that
+/// says what another one says already is left out.
+fn best<'a>(
+    candidate: &'a Candidate,
+    budget: usize,
+    taken: &mut Vec<Shingles>,
+) -> Vec<&'a Passage> {
+    let first = candidate.passages.first();
+    // A first passage that takes more than a quarter would crowd out what was asked for.
+    let orientation =
+        first.filter(|passage| candidate.hits.is_empty() || cost(passage) * 4 <= budget);
+    let mut left = budget;
+    let mut chosen: Vec<&Passage> = Vec::new();
+    if let Some(passage) = orientation.filter(|passage| cost(passage) <= left) {
+        left -= cost(passage);
+        chosen.push(passage);
+    }
+    for hit in &candidate.hits {
+        let passage = &hit.passage;
+        let new = chosen.iter().all(|known| known.ordinal != passage.ordinal);
+        if !new || cost(passage) > left {
+            continue;
+        }
+        let shingles = Shingles::of(&passage.text);
+        if taken.iter().all(|known| !known.like(&shingles)) {
+            left -= cost(passage);
+            chosen.push(passage);
+            taken.push(shingles);
+        }
+    }
+    let rest = candidate.passages.iter().skip(chosen.len());
+    for passage in rest.filter(|_| candidate.hits.is_empty()) {
+        if cost(passage) <= left {
+            left -= cost(passage);
+            chosen.push(passage);
+        }
+    }
+    chosen
+}
+
+fn whole_cost(candidate: &Candidate) -> Option<usize> {
+    candidate
+        .whole
+        .then(|| candidate.passages.iter().map(cost).sum())
+}
+
+fn cost(passage: &Passage) -> usize {
+    passage.text.chars().count() + FRAME
+}
+
+fn source(candidates: &[Candidate], place: usize, passage: &Passage, number: usize) -> Source {
+    let Candidate { id, name, .. } = &candidates[place];
+    // The heading says what a passage is about, unless the passage says so itself.
+    let text = if passage.heading.is_empty() || passage.text.contains(&passage.heading) {
+        passage.text.clone()
+    } else {
+        format!("({})\n{}", passage.heading, passage.text)
+    };
+    Source {
+        number: number as u32,
+        mark: format!("D{}:p{}", place + 1, passage.page),
+        document_id: Some(id.clone()),
+        start: passage.start,
+        end: passage.end,
+        document: name.to_owned(),
+        page: passage.page,
+        text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

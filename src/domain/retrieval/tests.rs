@@ -1,0 +1,184 @@
+//! What is chosen for which room.
+
+use super::*;
+use crate::domain::time::Timestamp;
+
+fn passage(ordinal: u32, length: usize) -> Passage {
+    Passage {
+        ordinal,
+        page: ordinal + 1,
+        start: 0,
+        end: length as u32,
+        heading: String::new(),
+        text: format!("{ordinal}:{}", "x".repeat(length - 2)),
+    }
+}
+
+fn candidate(name: &str, passages: u32, hits: &[u32]) -> Candidate {
+    Candidate {
+        id: DocumentId::new(Timestamp::from_millis(0), 0),
+        name: name.to_owned(),
+        passages: (0..passages)
+            .map(|ordinal| passage(ordinal, 1_000))
+            .collect(),
+        whole: true,
+        hits: hits
+            .iter()
+            .map(|&ordinal| Hit {
+                document: DocumentId::new(Timestamp::from_millis(0), 0),
+                name: name.to_owned(),
+                passage: passage(ordinal, 1_000),
+                score: 1.0,
+            })
+            .collect(),
+    }
+}
+
+fn check(candidates: &[Candidate], budget: usize, expected: &str) {
+    let sources = choose(candidates, budget);
+    let shown: Vec<String> = sources
+        .iter()
+        .map(|s| {
+            format!(
+                "{}{}{}",
+                s.number,
+                s.document,
+                s.text.split(':').next().unwrap_or("")
+            )
+        })
+        .collect();
+    assert_eq!(shown.join(" "), expected);
+    assert!(
+        sources
+            .iter()
+            .map(|s| s.text.chars().count())
+            .sum::<usize>()
+            <= budget.max(200)
+    );
+}
+
+#[test]
+fn what_fits_goes_in_whole_in_order() {
+    check(&[candidate("a", 3, &[2])], 10_000, "1a0 2a1 3a2");
+    check(
+        &[candidate("a", 2, &[]), candidate("b", 1, &[])],
+        10_000,
+        "1a0 2a1 3b0",
+    );
+    check(&[], 10_000, "");
+}
+
+#[test]
+fn a_long_document_gives_its_hits_and_its_beginning() {
+    check(&[candidate("a", 50, &[40, 7])], 5_400, "1a0 2a7 3a40");
+    check(&[candidate("a", 50, &[40, 7])], 2_200, "1a7 2a40");
+    check(&[candidate("a", 50, &[])], 3_300, "1a0 2a1 3a2");
+}
+
+#[test]
+fn a_small_document_leaves_its_share_to_the_large_one() {
+    check(
+        &[candidate("a", 50, &[9, 8, 7, 6]), candidate("b", 1, &[])],
+        7_000,
+        "1a0 2a6 3a7 4a8 5a9 6b0",
+    );
+}
+
+#[test]
+fn something_is_always_given() {
+    check(&[candidate("a", 5, &[3])], 10, "1a0");
+}
+
+#[test]
+fn a_heading_from_above_comes_along() {
+    let mut with = candidate("a", 1, &[]);
+    with.passages[0].heading = "Duties".into();
+    assert!(choose(&[with], 5_000)[0].text.starts_with("(Duties)\n0:"));
+}
+
+fn sized(ordinal: u32, start: usize, text: &str) -> Passage {
+    Passage {
+        ordinal,
+        page: 1,
+        start: start as u32,
+        end: (start + text.len()) as u32,
+        heading: "Duties".into(),
+        text: text.to_owned(),
+    }
+}
+
+#[test]
+fn neighbours_are_one_source() {
+    let mut one = candidate("a", 0, &[]);
+    one.passages = vec![
+        sized(0, 0, "first"),
+        sized(1, 7, "second"),
+        sized(2, 14, "third"),
+    ];
+    let sources = choose(std::slice::from_ref(&one), 5_000);
+    assert_eq!(sources.len(), 1);
+    assert_eq!(sources[0].text, "(Duties)\nfirst\n\nsecond\nthird");
+    assert_eq!(
+        (sources[0].start, sources[0].end, &*sources[0].mark),
+        (0, 19, "D1:p1")
+    );
+    one.passages[1].ordinal = 9;
+    assert_eq!(choose(&[one], 5_000).len(), 3);
+}
+
+#[test]
+fn what_says_the_same_is_given_once() {
+    let words = |from: usize| {
+        (from..from + 60)
+            .map(|n| format!("word{n} "))
+            .collect::<String>()
+    };
+    let mut long = candidate("a", 50, &[]);
+    long.whole = false;
+    for (ordinal, text) in [(10, words(0)), (20, words(1)), (30, words(300))] {
+        long.hits.push(Hit {
+            document: long.id.clone(),
+            name: "a".into(),
+            passage: Passage {
+                page: ordinal,
+                ..sized(ordinal, 0, &text)
+            },
+            score: 1.0,
+        });
+    }
+    let pages: Vec<u32> = choose(&[long], 3_000)
+        .iter()
+        .map(|source| source.page)
+        .collect();
+    assert_eq!(pages, [10, 30]);
+}
+
+#[test]
+fn documents_in_which_nothing_was_found_leave_their_room_to_the_others() {
+    let found = candidate("a", 50, &[9, 8, 7, 6]);
+    let nothing = candidate("b", 50, &[]);
+    check(&[found, nothing], 6_000, "1a0 2a7 3a8 4a9 5b0");
+}
+
+#[test]
+fn passages_with_more_of_the_question_come_first() {
+    let query = Query::of("landlord \"notice period\"");
+    let mut hits: Vec<Hit> = [
+        "the landlord",
+        "a notice, a period, a landlord",
+        "the notice period of a landlord",
+    ]
+    .iter()
+    .zip(0..)
+    .map(|(text, ordinal)| Hit {
+        document: DocumentId::new(Timestamp::from_millis(0), 0),
+        name: String::new(),
+        passage: sized(ordinal, 0, text),
+        score: 1.0,
+    })
+    .collect();
+    rank(&mut hits, &query);
+    let order: Vec<u32> = hits.iter().map(|hit| hit.passage.ordinal).collect();
+    assert_eq!(order, [2, 1, 0]);
+    assert!(hits[0].score > hits[1].score);
+}

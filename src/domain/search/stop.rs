@@ -1,0 +1,95 @@
+//! Words that are in every text of their language, and which languages' words a question leaves out.
+//! Guesses only as far as the question's own small words say.
+
+/// The small words of one language.
+type List = &'static [&'static str];
+
+#[rustfmt::skip]
+const ENGLISH: List = &[
+    "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been",
+    "being", "but", "by", "can", "could", "did", "do", "does", "for", "from", "give", "had", "has", "have",
+    "he", "her", "his", "how", "if", "in", "into", "is", "it", "its", "me", "more", "most", "my", "no",
+    "not", "of", "on", "one", "or", "other", "our", "out", "over", "please", "she", "should", "so", "some",
+    "such", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this",
+    "those", "to", "up", "us", "was", "we", "were", "what", "when", "where", "which", "who", "whom", "why",
+    "will", "with", "would", "you", "your",
+];
+#[rustfmt::skip]
+const GERMAN: List = &[
+    "aber", "als", "am", "auch", "auf", "aus", "bei", "bin", "bis", "da", "das", "dass", "dem", "den",
+    "der", "des", "die", "dies", "diese", "dieser", "dieses", "doch", "du", "durch", "ein", "eine", "einem",
+    "einen", "einer", "eines", "er", "es", "für", "hat", "hatte", "hatten", "ich", "ihr", "ihre", "im",
+    "ist", "kann", "man", "mit", "nach", "nicht", "noch", "nur", "oder", "ohne", "sein", "sich", "sie",
+    "sind", "und", "uns", "unter", "viele", "vom", "von", "vor", "wann", "war", "waren", "warum", "was",
+    "welche", "welchem", "welchen", "welcher", "welches", "wem", "wen", "wenn", "wer", "werden", "wie",
+    "wieviel", "wir", "wird", "wo", "wurde", "wurden", "zu", "zum", "zur", "über",
+];
+#[rustfmt::skip]
+const FRENCH: List = &[
+    "au", "aux", "avec", "c", "ce", "ces", "cet", "cette", "combien", "comme", "comment", "d", "dans", "de",
+    "du", "elle", "en", "est", "et", "il", "ils", "j", "je", "l", "la", "le", "les", "leur", "lui", "mais",
+    "n", "ne", "nous", "on", "ont", "ou", "où", "par", "pas", "plus", "pour", "pourquoi", "qu", "quand",
+    "que", "quel", "quelle", "quelles", "quels", "qui", "quoi", "s", "sa", "se", "ses", "son", "sont",
+    "sous", "sur", "un", "une", "vers", "vos", "votre", "vous", "à", "étaient", "était", "été",
+];
+#[rustfmt::skip]
+const SPANISH: List = &[
+    "a", "al", "como", "con", "cual", "cuando", "cuál", "cuáles", "cuándo", "cuántas", "cuánto", "cuántos",
+    "cómo", "de", "del", "desde", "donde", "dónde", "e", "el", "ella", "ellos", "en", "entre", "era",
+    "eran", "es", "esta", "este", "esto", "está", "están", "fue", "fueron", "ha", "hace", "han", "hasta",
+    "hay", "la", "las", "lo", "los", "muy", "más", "no", "nos", "o", "para", "pero", "por", "porque", "que",
+    "quien", "quién", "qué", "se", "ser", "si", "sin", "sobre", "son", "su", "sus", "también", "un", "una",
+    "uno", "y", "ya",
+];
+#[rustfmt::skip]
+const ITALIAN: List = &[
+    "a", "al", "alla", "anche", "che", "chi", "ci", "come", "con", "cosa", "da", "dal", "dalla", "dei",
+    "del", "della", "delle", "di", "dove", "e", "era", "gli", "ha", "i", "il", "in", "la", "le", "lo", "ma",
+    "nel", "nella", "non", "per", "perché", "più", "quale", "quali", "quando", "quanto", "questa", "questo",
+    "se", "si", "sono", "su", "sul", "tra", "un", "una", "uno", "è",
+];
+#[rustfmt::skip]
+const PORTUGUESE: List = &[
+    "a", "ao", "as", "com", "como", "da", "das", "de", "do", "dos", "e", "em", "era", "essa", "esse",
+    "esta", "este", "eu", "foi", "há", "mais", "mas", "na", "nas", "no", "nos", "não", "o", "onde", "os",
+    "ou", "para", "pela", "pelo", "por", "quais", "qual", "quando", "que", "quem", "se", "ser", "sua",
+    "são", "também", "um", "uma", "é",
+];
+#[rustfmt::skip]
+const DUTCH: List = &[
+    "aan", "als", "bij", "dat", "de", "deze", "die", "dit", "door", "een", "en", "er", "ge", "had", "heeft",
+    "het", "hij", "hoe", "ik", "in", "is", "kan", "maar", "meer", "met", "naar", "niet", "nog", "of", "om",
+    "onder", "ook", "op", "over", "te", "tot", "uit", "van", "veel", "voor", "waar", "waarom", "wanneer",
+    "was", "wat", "we", "welke", "werd", "wie", "worden", "wordt", "ze", "zich", "zijn",
+];
+#[rustfmt::skip]
+const RUSSIAN: List = &[
+    "а", "без", "бы", "был", "была", "были", "было", "быть", "в", "во", "вот", "все", "где", "для", "до",
+    "его", "ее", "если", "же", "за", "и", "из", "или", "их", "к", "как", "какая", "какие", "какое", "какой",
+    "кем", "когда", "кого", "который", "кто", "ли", "мы", "на", "не", "него", "нет", "но", "о", "об", "он",
+    "она", "они", "от", "по", "под", "после", "почему", "при", "с", "сколько", "со", "так", "также", "то",
+    "только", "у", "чего", "чем", "что", "это", "этот", "я",
+];
+
+const LISTS: [List; 8] = [
+    ENGLISH, GERMAN, FRENCH, SPANISH, ITALIAN, PORTUGUESE, DUTCH, RUSSIAN,
+];
+
+/// The lists whose words tell nothing in a question of these words: English, and the language most of whose
+/// small words stand in it. One of them alone proves nothing: "war" is a small word in German.
+pub(super) fn lists_for(words: &[String]) -> Vec<List> {
+    let count = |list: List| words.iter().filter(|word| has(list, word)).count();
+    let most = LISTS.iter().map(|list| count(list)).max().unwrap_or(0);
+    if most < 2 {
+        return vec![ENGLISH];
+    }
+    LISTS
+        .into_iter()
+        .filter(|list| count(list) == most)
+        .collect()
+}
+
+/// Whether the word is on the list.
+pub(super) fn has(list: List, word: &str) -> bool {
+    list.contains(&word)
+}

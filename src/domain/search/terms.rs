@@ -1,0 +1,119 @@
+//! What the index must hold beside a text's own words, because its tokenizer cannot find them: pairs of
+//! neighbours in scripts without spaces, the parts of identifiers, words torn at a line's end, and letters
+//! written out. Says it as text, to be tokenized like the rest.
+
+use super::letters::{self, Piece};
+
+/// More words for the index, separated by spaces. Empty for most plain text.
+pub fn index_terms(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| !c.is_whitespace()) {
+        let token = &rest[start..];
+        let end = token.find(char::is_whitespace).unwrap_or(token.len());
+        let (token, after) = token.split_at(end);
+        rest = after;
+        // Most words are small letters and perhaps a comma, and need nothing.
+        let simple = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b',' | b'.');
+        if token.as_bytes().iter().skip(1).all(simple) && token.as_bytes()[0].is_ascii_alphabetic()
+        {
+            continue;
+        }
+        describe(token, &mut out);
+        if let Some(head) = token.strip_suffix(['-', '\u{AD}'])
+            && after.starts_with(['\n', '\r'])
+        {
+            join(head, after.trim_start(), &mut out);
+        }
+    }
+    out
+}
+
+fn describe(token: &str, out: &mut String) {
+    for word in token
+        .split(|c| !letters::in_word(c))
+        .filter(|word| !word.is_empty())
+    {
+        letters::pieces(word, &mut |piece| match piece {
+            Piece::Gram(gram, _) => add(out, &gram),
+            Piece::Word(word) => {
+                for part in letters::humps(word) {
+                    add(out, &part);
+                }
+                for other in [letters::spelled_out(word), letters::without_umlauts(word)] {
+                    other.iter().for_each(|other| add(out, other));
+                }
+            }
+        });
+    }
+    if let Some(whole) = joined(token) {
+        add(out, &whole);
+    }
+}
+
+/// `e-mail` as `email`.
+pub(super) fn joined(token: &str) -> Option<String> {
+    let token = token.trim_matches(|c: char| !c.is_alphanumeric());
+    let parts: Vec<&str> = token
+        .split(['-', '\u{2010}', '\u{2011}', '\u{AD}'])
+        .collect();
+    let words = parts
+        .iter()
+        .all(|part| !part.is_empty() && part.chars().all(char::is_alphanumeric));
+    ((2..=3).contains(&parts.len()) && words).then(|| parts.concat())
+}
+
+fn join(head: &str, next: &str, out: &mut String) {
+    let from = head.rfind(|c: char| !c.is_alphanumeric()).map_or(0, |at| {
+        at + head[at..].chars().next().map_or(0, char::len_utf8)
+    });
+    let end = next
+        .find(|c: char| !c.is_alphanumeric())
+        .unwrap_or(next.len());
+    if from < head.len() && end > 0 && end <= 64 {
+        add(out, &format!("{}{}", &head[from..], &next[..end]));
+    }
+}
+
+fn add(out: &mut String, word: &str) {
+    if !out.is_empty() {
+        out.push(' ');
+    }
+    out.push_str(word);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn terms_of_texts() {
+        for (text, expected) in [
+            ("", ""),
+            ("Plain words, nothing more.", ""),
+            ("量子計算 is", "量子 子計 計算"),
+            ("猫", "猫"),
+            ("東京に行く", "東京 京に に行 行く"),
+            ("그는 학교에서", "그는 학교 교에 에서"),
+            ("getUserName(id)", "get user name"),
+            ("HTTPServer2", "http server 2"),
+            ("user_name", ""),
+            ("E-Mail", "EMail"),
+            ("infor-\nmation", "information"),
+            ("Straße", "Strasse"),
+            ("Kündigung", "Kuendigung"),
+            ("ﬁnal", "final"),
+            ("น้ำมัน", "นำม ำมน"),
+        ] {
+            assert_eq!(index_terms(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text(text in "\\PC{0,80}") {
+            index_terms(&text);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Search over HTTP: in one document, and in all that a person has. Shapes answers; what is found and in
+//! which order is decided in `app::documents`.
+
+use serde_json::{Value, json};
+
+use crate::app::Error;
+use crate::domain::document::Hit;
+use crate::domain::id::DocumentId;
+use crate::domain::search::Query;
+use crate::domain::user::Caller;
+use crate::http::cx::Cx;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+
+/// Places that are marked in one passage.
+const MOST_MARKED: usize = 50;
+
+/// GET /api/documents/{id}/search?q=
+pub async fn in_one(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = super::documents::id(&cx)?;
+    let words = words(&cx)?;
+    let hits = cx.app.documents().search(&caller.user, &id, &words).await?;
+    let query = Query::of(&words);
+    let results: Vec<Value> = hits.iter().map(|hit| found(hit, &query)).collect();
+    Ok(Reply::json(
+        &json!({"document_id": id, "query": words, "count": results.len(), "results": results}),
+    ))
+}
+
+/// GET /api/search?q=
+pub async fn in_all(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let words = words(&cx)?;
+    let hits = cx.app.documents().search_all(&caller.user, &words).await?;
+    let query = Query::of(&words);
+    // The document with the best hit first, its hits in their order.
+    let mut documents: Vec<(&DocumentId, &str, Vec<Value>)> = Vec::new();
+    for hit in &hits {
+        let result = found(hit, &query);
+        match documents.iter_mut().find(|(id, ..)| **id == hit.document) {
+            Some((.., results)) => results.push(result),
+            None => documents.push((&hit.document, &hit.name, vec![result])),
+        }
+    }
+    let documents: Vec<Value> = documents
+        .into_iter()
+        .map(|(id, name, results)| json!({"document_id": id, "name": name, "count": results.len(), "results": results}))
+        .collect();
+    Ok(Reply::json(
+        &json!({"query": words, "count": hits.len(), "documents": documents}),
+    ))
+}
+
+fn words(cx: &Cx) -> Result<String, ApiError> {
+    let words = cx.query("q").unwrap_or_default();
+    match words.trim().is_empty() {
+        true => Err(Error::field(&["query", "q"], "missing", "say what to search for").into()),
+        false => Ok(words),
+    }
+}
+
+fn found(hit: &Hit, query: &Query) -> Value {
+    let matches: Vec<[usize; 2]> = query
+        .found_in(&hit.passage.text)
+        .iter()
+        .take(MOST_MARKED)
+        .map(|found| [found.start, found.end])
+        .collect();
+    json!({
+        "page": hit.passage.page,
+        "heading": hit.passage.heading,
+        "start": hit.passage.start,
+        "end": hit.passage.end,
+        "text": hit.passage.text,
+        "matches": matches,
+        "score": hit.score,
+    })
+}

@@ -1,0 +1,252 @@
+//! A public set of questions put to passages: XQuAD in seven languages, each language the documents of one
+//! person, all in one index. Our search is compared with plain FTS5 over the same passages.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use quire::app::documents::Asked;
+use quire::domain::chunk::{Cutter, Page};
+use quire::domain::document::{Document, DocumentStatus, Passage};
+use quire::domain::id::{DocumentId, UserId};
+use quire::domain::time::Timestamp;
+use quire::domain::user::{Role, User};
+use quire::store::{self, Settings, Store, documents, users};
+use rusqlite::Connection;
+
+pub const LANGUAGES: [&str; 7] = ["en", "de", "es", "ru", "zh", "th", "hi"];
+
+/// An article; each paragraph is a page.
+pub struct Article {
+    title: String,
+    paragraphs: Vec<String>,
+    /// With the page that answers them.
+    questions: Vec<(String, u32)>,
+}
+
+impl Article {
+    #[allow(dead_code, reason = "the bench makes its text of them")]
+    pub fn paragraphs(&self) -> impl Iterator<Item = &String> + Clone {
+        self.paragraphs.iter()
+    }
+    #[allow(dead_code, reason = "the bench asks them")]
+    pub fn questions(&self) -> impl Iterator<Item = &String> {
+        self.questions.iter().map(|(question, _)| question)
+    }
+}
+
+/// The articles of one language.
+pub fn articles(language: &str) -> Vec<Article> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/retrieval")
+        .join(format!("xquad-{language}.txt.gz"));
+    let mut text = String::new();
+    GzDecoder::new(std::fs::File::open(path).unwrap())
+        .read_to_string(&mut text)
+        .unwrap();
+    let mut articles: Vec<Article> = Vec::new();
+    for line in text.lines() {
+        let (kind, rest) = line.split_once('\t').unwrap();
+        if kind == "D" {
+            articles.push(Article {
+                title: rest.to_owned(),
+                paragraphs: Vec::new(),
+                questions: Vec::new(),
+            });
+            continue;
+        }
+        let article = articles.last_mut().unwrap();
+        match kind {
+            "P" => article.paragraphs.push(rest.to_owned()),
+            _ => article
+                .questions
+                .push((rest.to_owned(), article.paragraphs.len() as u32)),
+        }
+    }
+    articles
+}
+
+/// How well questions find their page.
+#[derive(Clone, Copy, Default)]
+pub struct Quality {
+    pub questions: u32,
+    recall: f64,
+    reciprocal: f64,
+}
+
+impl Quality {
+    fn add(&mut self, rank: Option<usize>) {
+        self.questions += 1;
+        self.recall += f64::from(u8::from(rank.is_some_and(|rank| rank < 5)));
+        self.reciprocal += rank.map_or(0.0, |rank| 1.0 / (rank + 1) as f64);
+    }
+    pub fn and(mut self, other: Self) -> Self {
+        self.questions += other.questions;
+        self.recall += other.recall;
+        self.reciprocal += other.reciprocal;
+        self
+    }
+    /// Share of questions whose page is among the first five.
+    pub fn recall_at_5(&self) -> f64 {
+        self.recall / f64::from(self.questions)
+    }
+    /// Mean of one over the rank.
+    pub fn mrr(&self) -> f64 {
+        self.reciprocal / f64::from(self.questions)
+    }
+}
+
+pub fn person(number: u32) -> User {
+    User {
+        id: UserId::new(Timestamp::from_millis(1), u128::from(number)),
+        email: format!("reader{number}@example.org"),
+        name: String::new(),
+        password_hash: "$x$".into(),
+        role: Role::User,
+        disabled: false,
+        created: Timestamp::from_millis(1),
+        last_login: None,
+    }
+}
+
+pub fn document(owner: &User, number: u32, name: &str) -> Document {
+    let created = Timestamp::from_millis(i64::from(number));
+    Document {
+        id: DocumentId::new(created, u128::from(number)),
+        user: owner.id.clone(),
+        name: name.to_owned(),
+        content_type: "text/plain".into(),
+        kind: "text".into(),
+        encoding: None,
+        size: 1,
+        sha256: format!("{number:064x}"),
+        status: DocumentStatus::Processed,
+        message: String::new(),
+        pages: 1,
+        words: 1,
+        gaps: Vec::new(),
+        flags: Vec::new(),
+        created,
+    }
+}
+
+/// All languages in one store, and each again in an index as SQLite makes it by itself.
+pub struct Library {
+    store: Store,
+    plain: Connection,
+    languages: Vec<(String, User, Vec<Article>)>,
+}
+
+impl Library {
+    pub fn new(folder: &Path) -> Self {
+        let path: PathBuf = folder.join("quire.db");
+        let store = Store::open(&Settings { path }).unwrap();
+        let plain = Connection::open_in_memory().unwrap();
+        let mut library = Self {
+            store,
+            plain,
+            languages: Vec::new(),
+        };
+        let mut number = 0;
+        for (index, language) in LANGUAGES.iter().enumerate() {
+            library
+                .plain
+                .execute_batch(&format!(
+                    "CREATE VIRTUAL TABLE {language} USING fts5 (text, document UNINDEXED, page UNINDEXED)"
+                ))
+                .unwrap();
+            let owner = person(index as u32);
+            let row = owner.clone();
+            library
+                .store
+                .write_now(move |db| users::insert(db, &row))
+                .unwrap();
+            let articles = articles(language);
+            for article in &articles {
+                number += 1;
+                library.put(language, &owner, number, article);
+            }
+            library
+                .languages
+                .push(((*language).to_owned(), owner, articles));
+        }
+        library
+    }
+
+    fn put(&self, language: &str, owner: &User, number: u32, article: &Article) {
+        let mut cutter = Cutter::new();
+        let passages: Vec<Passage> = (1..)
+            .zip(&article.paragraphs)
+            .flat_map(|(number, text)| {
+                cutter.page(&Page {
+                    number,
+                    title: String::new(),
+                    text: text.clone(),
+                })
+            })
+            .collect();
+        let mut insert = self
+            .plain
+            .prepare_cached(&format!("INSERT INTO {language} VALUES (?1, ?2, ?3)"))
+            .unwrap();
+        for passage in &passages {
+            insert
+                .execute((&passage.text, &article.title, passage.page))
+                .unwrap();
+        }
+        let document = document(owner, number, &article.title);
+        self.store
+            .write_now(move |db| documents::insert(db, &document, &[], &passages))
+            .unwrap();
+    }
+
+    /// Ours and SQLite's own, over every `step`th question of each language.
+    pub fn measure(&self, step: usize) -> Vec<(String, Quality, Quality)> {
+        self.languages
+            .iter()
+            .map(|(language, owner, articles)| {
+                let (mut ours, mut plain) = (Quality::default(), Quality::default());
+                let questions = articles.iter().flat_map(|article| {
+                    article.questions.iter().map(move |asked| (article, asked))
+                });
+                for (article, (question, page)) in questions.step_by(step) {
+                    let wanted = (article.title.clone(), *page);
+                    let rank =
+                        |found: Vec<(String, u32)>| found.iter().position(|hit| *hit == wanted);
+                    ours.add(rank(self.ours(owner, question)));
+                    plain.add(rank(self.plain(language, question)));
+                }
+                (language.clone(), ours, plain)
+            })
+            .collect()
+    }
+
+    fn ours(&self, owner: &User, question: &str) -> Vec<(String, u32)> {
+        let (owner, question) = (owner.id.clone(), question.to_owned());
+        let ask = move |db: &store::Reader| Asked::new(db, &question)?.hits(db, &owner, None, 50);
+        let hits = self.store.read_now(ask).unwrap();
+        hits.into_iter()
+            .map(|hit| (hit.name, hit.passage.page))
+            .collect()
+    }
+
+    /// What one gets by quoting each word and joining them by OR.
+    fn plain(&self, language: &str, question: &str) -> Vec<(String, u32)> {
+        let words: Vec<String> = question
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(|word| format!("\"{word}\""))
+            .collect();
+        let mut query = self
+            .plain
+            .prepare_cached(&format!(
+                "SELECT document, page FROM {language} WHERE {language} MATCH ?1 ORDER BY rank LIMIT 50"
+            ))
+            .unwrap();
+        query
+            .query_map([words.join(" OR ")], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
+    }
+}
