@@ -369,6 +369,59 @@ fn the_same_bytes_are_one_document_and_nobody_meets_another_s() {
 }
 
 #[test]
+fn one_search_goes_over_all_of_a_person_s_documents() {
+    let house = House::new();
+    let lease = house
+        .send(
+            0,
+            "lease.md",
+            "# Deposit\n\nDie Kündigungsfrist beträgt drei Monate.".as_bytes(),
+        )
+        .expect(200);
+    house
+        .send(
+            0,
+            "code.py",
+            b"def getUserName(id):\n    return names[id]\n",
+        )
+        .expect(200);
+    house
+        .send(0, "\u{79df}.txt", "租客须支付两个月的押金。".as_bytes())
+        .expect(200);
+    house
+        .send(1, "other.txt", b"Somebody else's Kuendigungsfrist")
+        .expect(200);
+    for (words, name) in [
+        ("Kuendigungsfristen", "lease.md"),
+        ("user+name", "code.py"),
+        ("get_user_name", "code.py"),
+        ("%E6%8A%BC%E9%87%91", "\u{79df}.txt"),
+    ] {
+        let found = house.get(0, &format!("/api/search?q={words}")).expect(200);
+        assert_eq!(found["count"], 1, "{words}: {found}");
+        assert_eq!(found["documents"][0]["name"], name, "{words}");
+    }
+    let found = house
+        .get(0, "/api/search?q=K%C3%BCndigungsfrist")
+        .expect(200);
+    assert_eq!(found["documents"][0]["document_id"], lease["id"]);
+    let result = &found["documents"][0]["results"][0];
+    let place = |end: usize| result["matches"][0][end].as_u64().unwrap() as usize;
+    assert_eq!(
+        &result["text"].as_str().unwrap()[place(0)..place(1)],
+        "Kündigungsfrist"
+    );
+    assert_eq!(result["heading"], "Deposit");
+    house
+        .get(0, "/api/search?q=")
+        .refused_with(422, &["search"]);
+    assert_eq!(
+        house.get(0, "/api/search?q=zeppelin").expect(200)["count"],
+        0
+    );
+}
+
+#[test]
 fn delete_really_deletes() {
     let house = House::new();
     let kept = house

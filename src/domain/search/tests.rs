@@ -38,7 +38,7 @@ fn expressions() {
             "max_retry_count",
             Some(r#""max" OR "retr"* OR "coun"* OR "max retry count""#),
         ),
-        ("version 3.14", Some(r#""vers"* OR "3" OR "14" OR "3 14""#)),
+        ("version 3.14", Some(r#""versi"* OR "3" OR "14" OR "3 14""#)),
         ("e-mail", Some(r#""mail" OR "e mail" OR "emai"*"#)),
     ] {
         assert_eq!(match_expression(text).as_deref(), expected, "{text}");

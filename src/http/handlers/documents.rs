@@ -300,7 +300,7 @@ fn no_field(name: &str) -> ApiError {
         .into()
 }
 
-fn id(cx: &Cx) -> Result<DocumentId, ApiError> {
+pub(super) fn id(cx: &Cx) -> Result<DocumentId, ApiError> {
     DocumentId::parse(cx.param("id"))
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such document"))
 }
