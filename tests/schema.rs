@@ -170,7 +170,7 @@ fn check_rows(store: &Store) {
         );
         assert_eq!(store::documents::pages_of(db, &ada, &document)?.len(), 1);
         assert_eq!(
-            store::passages::search(db, &ada, &[document], "ubertragung", 9)?.len(),
+            store::passages::search(db, &ada, Some(&[document]), "ubertragung", 9)?.len(),
             1
         );
         assert_eq!(store::uploads::parts_of(db, &bob, &upload)?.len(), 1);
