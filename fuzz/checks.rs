@@ -15,7 +15,7 @@ use quire::domain::chunk::passages;
 use quire::domain::findings::Findings;
 use quire::domain::parameters::Parameters;
 use quire::domain::schema;
-use quire::domain::search::{match_expression, terms};
+use quire::domain::search::{Query, index_terms, match_expression};
 use quire::domain::time::Timestamp;
 use quire::extract::{self, Input, Limits};
 use quire::llm::demo;
@@ -333,7 +333,12 @@ pub fn search(bytes: &[u8]) {
     let Some(expression) = match_expression(&text) else {
         return;
     };
-    assert!(!terms(&text).is_empty());
+    let query = Query::of(&text);
+    assert!(!query.parts.is_empty());
+    index_terms(&text);
+    for found in query.found_in(&text) {
+        assert!(text.get(found.start..found.end).is_some());
+    }
     assert!(!expression.contains('\0'));
     for term in expression.split(" OR ") {
         let inner = term.strip_suffix('*').unwrap_or(term);
