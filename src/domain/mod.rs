@@ -25,6 +25,7 @@ pub mod recipe;
 pub mod retrieval;
 pub mod schema;
 pub mod search;
+pub mod statistics;
 pub mod time;
 pub mod usage;
 pub mod user;

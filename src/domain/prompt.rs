@@ -2,6 +2,7 @@
 //! members read each other. Decides nothing about who is asked; `pattern` does.
 
 use super::chat::{Brief, Message, Peer, Role, Source, Task};
+use super::statistics::chance::Chance;
 
 /// Characters of another member's text that a reader gets to see: the same for all.
 pub const PEER_BUDGET: usize = 8_000;
@@ -238,14 +239,9 @@ pub fn without_introduction(text: &str) -> &str {
 /// Orders `items` by a stored seed (Fisher-Yates over splitmix64, Steele et al. 2014), so that a run
 /// can be repeated exactly and no place is favoured.
 pub fn shuffle<T>(items: &mut [T], seed: u64) {
-    let mut state = seed;
+    let mut chance = Chance::new(seed);
     for last in (1..items.len()).rev() {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        items.swap(last, (z % (last as u64 + 1)) as usize);
+        items.swap(last, (chance.bits() % (last as u64 + 1)) as usize);
     }
 }
 

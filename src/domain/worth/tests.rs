@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::evidence;
-use super::interval::{self, beta, ln_gamma};
+use super::interval;
 use super::*;
 use crate::domain::analysis::{Plan, StageAnswer};
+use crate::domain::statistics::beta::{beta, ln_gamma};
+use crate::domain::statistics::chance::Chance;
 
 /// A plan of these members, as it would be stored.
 pub(super) fn plan(models: &[&str]) -> Plan {
@@ -33,24 +35,12 @@ pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
 
 const RUNS: u32 = 2_000;
 
-/// Random numbers for voters (splitmix64).
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-    /// A vote of somebody who prefers the panel at this rate, ties counted half.
-    fn vote(&mut self, tally: &mut Tally, rate: f64, ties: f64) {
-        match self.next() {
-            x if x < rate - ties / 2.0 => tally.wins += 1,
-            x if x < rate + ties / 2.0 => tally.ties += 1,
-            _ => tally.losses += 1,
-        }
+/// A vote of somebody who prefers the panel at this rate, ties counted half.
+fn vote(chance: &mut Chance, tally: &mut Tally, rate: f64, ties: f64) {
+    match chance.unit() {
+        x if x < rate - ties / 2.0 => tally.wins += 1,
+        x if x < rate + ties / 2.0 => tally.ties += 1,
+        _ => tally.losses += 1,
     }
 }
 
@@ -65,7 +55,7 @@ fn coverage(chance: &mut Chance, votes: u32, ties: f64, rate: impl Fn(&mut Chanc
     for _ in 0..RUNS {
         let rate = rate(chance);
         let mut seen = Tally::default();
-        (0..votes).for_each(|_| chance.vote(&mut seen, rate, ties));
+        (0..votes).for_each(|_| vote(chance, &mut seen, rate, ties));
         let (from, to) = *known.entry((seen.wins, seen.ties)).or_insert_with(|| {
             interval::of(seen.wins as f64, seen.ties as f64, seen.losses as f64)
         });
@@ -78,7 +68,7 @@ const RATES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 #[test]
 fn the_interval_covers_the_truth_in_93_to_97_percent_of_2000_runs() {
-    let mut chance = Chance(4);
+    let mut chance = Chance::new(4);
     let sound = |part: f64, votes: u32, rate: f64, ties: f64| {
         let text = format!("{part} at {votes} votes, rate {rate}, ties {ties}");
         assert!((0.93..=0.97).contains(&part), "{text}");
@@ -96,7 +86,7 @@ fn the_interval_covers_the_truth_in_93_to_97_percent_of_2000_runs() {
     // With fewer votes the possible outcomes are too few to hit 95 % at each rate: over all it is hit.
     for votes in (5..20).chain([20, 30, 50, 100, 200]) {
         for ties in [0.0, 0.1, 0.2] {
-            let any = |chance: &mut Chance| 0.1 + 0.8 * chance.next();
+            let any = |chance: &mut Chance| 0.1 + 0.8 * chance.unit();
             let part = coverage(&mut chance, votes, ties, any);
             sound(part, votes, f64::NAN, ties);
         }
@@ -127,7 +117,7 @@ fn without_ties_the_exact_coverage_at_each_rate_is_93_to_97_percent_from_50_vote
 
 #[test]
 fn pays_is_said_wrongly_in_fewer_than_5_percent_though_somebody_looks_after_every_vote() {
-    let mut chance = Chance(5);
+    let mut chance = Chance::new(5);
     let mut known: HashMap<Tally, Verdict> = HashMap::new();
     // A panel that is no better, and one that is a little worse; both are wrong to be said to pay. And one
     // that is no worse is wrong to be said not to pay.
@@ -137,7 +127,7 @@ fn pays_is_said_wrongly_in_fewer_than_5_percent_though_somebody_looks_after_ever
             let mut seen = Tally::default();
             let (mut said_pays, mut said_not) = (false, false);
             for _ in 0..150 {
-                chance.vote(&mut seen, rate, ties);
+                vote(&mut chance, &mut seen, rate, ties);
                 let verdict = *known.entry(seen).or_insert_with(|| seen.judge_only());
                 said_pays |= verdict == Verdict::Pays;
                 said_not |= verdict == Verdict::DoesNotPay;
@@ -156,13 +146,13 @@ fn pays_is_said_wrongly_in_fewer_than_5_percent_though_somebody_looks_after_ever
 
 #[test]
 fn no_difference_is_said_wrongly_in_fewer_than_5_percent() {
-    let mut chance = Chance(6);
+    let mut chance = Chance::new(6);
     let mut known: HashMap<Tally, Verdict> = HashMap::new();
     let mut wrong = 0;
     for _ in 0..RUNS {
         let mut seen = Tally::default();
         let said = (0..150).any(|_| {
-            chance.vote(&mut seen, WORTHWHILE, 0.0);
+            vote(&mut chance, &mut seen, WORTHWHILE, 0.0);
             *known.entry(seen).or_insert_with(|| seen.judge_only()) == Verdict::NoDifference
         });
         wrong += u32::from(said);
@@ -173,7 +163,7 @@ fn no_difference_is_said_wrongly_in_fewer_than_5_percent() {
 
 #[test]
 fn what_is_so_is_found() {
-    let mut chance = Chance(7);
+    let mut chance = Chance::new(7);
     for (rate, ties, votes, expected) in [
         (0.7, 0.0, 120, Verdict::Pays),
         (0.75, 0.2, 60, Verdict::Pays),
@@ -182,7 +172,7 @@ fn what_is_so_is_found() {
     ] {
         let found = (0..300).filter(|_| {
             let mut seen = Tally::default();
-            (0..votes).for_each(|_| chance.vote(&mut seen, rate, ties));
+            (0..votes).for_each(|_| vote(&mut chance, &mut seen, rate, ties));
             seen.judge_only() == expected
         });
         let found = found.count();

@@ -1,0 +1,75 @@
+//! Random numbers that are the same for the same seed, on every machine and in every version. Not for
+//! secrets.
+
+/// A stream of numbers (splitmix64: Steele, Lea and Flood 2014).
+#[derive(Debug, Clone)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// The stream of this seed.
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+    /// Any of 2^64.
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+    /// From 0 to below 1.
+    pub fn unit(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+    /// A place in a list of this length; 0 when it is empty.
+    pub fn below(&mut self, length: usize) -> usize {
+        // The high half of a product: as even as 64 bits are, without a division.
+        ((u128::from(self.bits()) * length as u128) >> 64) as usize
+    }
+    /// A standard normal number (Box and Muller 1958).
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit()).cos()
+    }
+    /// Brings a list into one of all its orders, each as likely (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stream_is_the_published_one() {
+        // The reference implementation's first numbers for the seed 1234567.
+        let mut chance = Chance::new(1_234_567);
+        assert_eq!(chance.bits(), 6_457_827_717_110_365_317);
+        assert_eq!(chance.bits(), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn places_are_even_and_normal_numbers_are_normal() {
+        let mut chance = Chance::new(1);
+        let mut seen = [0_u32; 7];
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for _ in 0..70_000 {
+            seen[chance.below(7)] += 1;
+            let x = chance.normal();
+            (sum, squares) = (sum + x, squares + x * x);
+        }
+        assert!(seen.iter().all(|&n| n.abs_diff(10_000) < 400), "{seen:?}");
+        assert!((sum / 7e4_f64).abs() < 0.02);
+        assert!((squares / 7e4_f64 - 1.0).abs() < 0.02);
+        assert_eq!(chance.below(0), 0);
+        let mut order: Vec<u32> = (0..20).collect();
+        chance.shuffle(&mut order);
+        assert_ne!(order, (0..20).collect::<Vec<_>>());
+        order.sort_unstable();
+        assert_eq!(order, (0..20).collect::<Vec<_>>());
+    }
+}
