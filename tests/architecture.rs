@@ -40,6 +40,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("ring", &["crypto"]),
     ("lol_html", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
+    ("regex_lite", &["domain"]),
     ("lexopt", &["cli"]), ("libc", &["system"]), ("toml", &["build"]),
     ("tokio", &["store", "llm", "engine", "app", "http", "cli"]),
 ];

@@ -9,6 +9,7 @@ pub mod chat;
 pub mod chunk;
 pub mod document;
 pub mod event;
+pub mod experiment;
 pub mod export;
 pub mod findings;
 pub mod fit;

@@ -1,0 +1,77 @@
+//! Settings whose worth is known: a simulated experiment for tests and benches. Scores are an effect of the
+//! setting, one of the case, and noise, as the design's own figures were made.
+
+/// A simulated experiment.
+pub struct Truth {
+    /// What each setting is worth.
+    pub effects: Vec<f64>,
+    /// What each setting scores on each case.
+    pub scores: Vec<Vec<f64>>,
+}
+
+/// How much varies.
+#[derive(Clone, Copy)]
+pub struct Spread {
+    /// Between settings.
+    pub arm: f64,
+    /// Between cases.
+    pub case: f64,
+    /// Between repetitions of one setting on one case.
+    pub noise: f64,
+    /// The part of the settings' variance that their axes explain, each value adding its own.
+    pub shared: f64,
+}
+
+/// The design's.
+pub const USUAL: Spread = Spread {
+    arm: 0.05,
+    case: 0.2,
+    noise: 0.12,
+    shared: 0.0,
+};
+
+/// Settings given by the places of their values on each axis; `normal` draws standard normal numbers.
+pub fn draw(
+    arms: &[Vec<usize>],
+    cases: usize,
+    spread: Spread,
+    normal: &mut dyn FnMut() -> f64,
+) -> Truth {
+    let axes = arms.first().map_or(0, Vec::len);
+    let part = (spread.shared / axes.max(1) as f64).sqrt() * spread.arm;
+    let tables: Vec<Vec<f64>> = (0..axes)
+        .map(|axis| {
+            let values = arms.iter().map(|arm| arm[axis]).max().unwrap_or(0) + 1;
+            (0..values).map(|_| part * normal()).collect()
+        })
+        .collect();
+    let own = (1.0 - spread.shared).sqrt() * spread.arm;
+    let effects: Vec<f64> = arms
+        .iter()
+        .map(|arm| {
+            own * normal()
+                + arm
+                    .iter()
+                    .zip(&tables)
+                    .map(|(&place, table)| table[place])
+                    .sum::<f64>()
+        })
+        .collect();
+    let hard: Vec<f64> = (0..cases).map(|_| spread.case * normal()).collect();
+    let scores = effects
+        .iter()
+        .map(|effect| {
+            let score =
+                |case: &f64| (0.5 + effect + case + spread.noise * normal()).clamp(0.0, 1.0);
+            hard.iter().map(score).collect()
+        })
+        .collect();
+    Truth { effects, scores }
+}
+
+impl Truth {
+    /// What is lost by taking this setting.
+    pub fn regret(&self, arm: usize) -> f64 {
+        self.effects.iter().copied().fold(f64::MIN, f64::max) - self.effects[arm]
+    }
+}

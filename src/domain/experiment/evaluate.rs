@@ -1,0 +1,402 @@
+//! How right an answer is, from 0 to 1, without asking a model. Those that compare exactly come first in
+//! trust; a likeness of words comes last. Judges that are models or people live elsewhere.
+
+use std::collections::HashMap;
+
+use regex_lite::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Case, Fault};
+use crate::domain::schema;
+
+/// Bytes of a pattern, and of its program.
+const MOST_PATTERN: usize = 4 * 1024;
+const MOST_PROGRAM: usize = 256 * 1024;
+/// Words of a text that likeness looks at.
+const MOST_WORDS: usize = 2_000;
+
+/// A way to score an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+pub enum Evaluator {
+    /// The answer is what is expected, but for case, blanks and a stop at the end.
+    Exact,
+    /// It holds what is expected.
+    Contains,
+    /// Its last number is the expected one, within either tolerance.
+    Number {
+        /// As a difference.
+        #[serde(default)]
+        absolute: f64,
+        /// As a part of the expected number.
+        #[serde(default)]
+        relative: f64,
+    },
+    /// It matches a regular expression: this one, or the case's when there is none.
+    Regex {
+        /// The expression.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pattern: Option<String>,
+    },
+    /// It holds JSON of this shape.
+    Schema {
+        /// The shape.
+        schema: Value,
+    },
+    /// The letter chosen is the expected one.
+    Choice,
+    /// How alike its words are to the expected ones: the larger of token F1 and ROUGE-L.
+    Likeness,
+}
+
+impl Evaluator {
+    /// Refuses what could score nothing: a pattern or schema that is none, a case without what it compares to.
+    pub fn check(&self, cases: &[Case]) -> Result<(), Fault> {
+        let needs_expected = match self {
+            Self::Regex {
+                pattern: Some(pattern),
+            } => {
+                compile(pattern).map_err(Fault::Evaluator)?;
+                false
+            }
+            Self::Schema { schema } => {
+                schema::check(schema).map_err(Fault::Evaluator)?;
+                false
+            }
+            _ => true,
+        };
+        for (place, case) in cases.iter().enumerate().filter(|_| needs_expected) {
+            let fault = |why: &str| Err(Fault::Evaluator(format!("case {}: {why}", place + 1)));
+            let Some(expected) = case
+                .expected
+                .as_deref()
+                .filter(|text| !text.trim().is_empty())
+            else {
+                return fault("there is no expected answer");
+            };
+            match self {
+                Self::Number { .. } if numbers(expected).is_empty() => {
+                    return fault("the expected answer has no number");
+                }
+                Self::Choice if choice(expected).is_none() => {
+                    return fault("the expected answer is no letter");
+                }
+                Self::Regex { .. } => {
+                    compile(expected)
+                        .map_err(|why| Fault::Evaluator(format!("case {}: {why}", place + 1)))?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+    /// The score of an answer to a case.
+    pub fn score(&self, case: &Case, answer: &str) -> f64 {
+        let expected = case.expected.as_deref().unwrap_or_default();
+        let right = match self {
+            Self::Exact => plain(answer) == plain(expected),
+            Self::Contains => {
+                !plain(expected).is_empty() && plain(answer).contains(&plain(expected))
+            }
+            Self::Number { absolute, relative } => {
+                match (numbers(answer).last(), numbers(expected).last()) {
+                    (Some(ours), Some(theirs)) => {
+                        (ours - theirs).abs() <= absolute.max(relative * theirs.abs())
+                    }
+                    _ => false,
+                }
+            }
+            Self::Regex { pattern } => compile(pattern.as_deref().unwrap_or(expected))
+                .is_ok_and(|pattern| pattern.is_match(answer)),
+            Self::Schema { schema } => {
+                schema::find(answer).is_some_and(|value| schema::validate(schema, &value).is_ok())
+            }
+            Self::Choice => choice(answer).is_some() && choice(answer) == choice(expected),
+            Self::Likeness => return likeness(answer, expected),
+        };
+        f64::from(u8::from(right))
+    }
+}
+
+fn compile(pattern: &str) -> Result<Regex, String> {
+    if pattern.len() > MOST_PATTERN {
+        return Err("the pattern is longer than 4 KiB".to_owned());
+    }
+    let built = RegexBuilder::new(pattern).size_limit(MOST_PROGRAM).build();
+    built.map_err(|fault| format!("not a regular expression: {fault}"))
+}
+
+/// Lower case, one blank between words, without a stop at the end.
+fn plain(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words
+        .join(" ")
+        .to_lowercase()
+        .trim_end_matches(['.', '!'])
+        .to_owned()
+}
+
+/// The numbers of a text, with points for decimals and commas between thousands.
+fn numbers(text: &str) -> Vec<f64> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let negative = rest[..start].ends_with(['-', '\u{2212}'])
+            && !rest[..start]
+                .trim_end_matches(['-', '\u{2212}'])
+                .ends_with(char::is_alphanumeric);
+        let end = rest[start..].find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',');
+        let (digits, after) = rest[start..].split_at(end.unwrap_or(rest.len() - start));
+        let (digits, after) = exponent(digits, after);
+        if let Ok(number) = digits
+            .trim_end_matches(['.', ','])
+            .replace(',', "")
+            .parse::<f64>()
+        {
+            found.push(if negative { -number } else { number });
+        }
+        rest = after;
+    }
+    found
+}
+
+/// With "e-3" behind the digits, where a whole number follows the e.
+fn exponent<'a>(digits: &'a str, after: &'a str) -> (String, &'a str) {
+    let sign = |text: &str| usize::from(text.starts_with(['-', '+']));
+    if let Some(power) = after.strip_prefix(['e', 'E']) {
+        let sign = sign(power);
+        let length = power[sign..].bytes().take_while(u8::is_ascii_digit).count();
+        if length > 0 && !digits.ends_with(['.', ',']) {
+            let (power, rest) = power.split_at(sign + length);
+            return (format!("{digits}e{power}"), rest);
+        }
+    }
+    (digits.to_owned(), after)
+}
+
+/// The letter of a choice: the text itself, "(B)", "B) …", or behind "answer" or "option" the last time.
+fn choice(text: &str) -> Option<char> {
+    let letter = |word: &str| {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let mut characters = bare.chars();
+        let one = characters.next().filter(char::is_ascii_alphabetic)?;
+        characters
+            .next()
+            .is_none()
+            .then(|| one.to_ascii_uppercase())
+    };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let named = (1..words.len()).rev().find_map(|place| {
+        let before = words[place - 1]
+            .trim_matches(|c: char| !c.is_alphanumeric())
+            .to_lowercase();
+        let behind = if before == "is" && place > 1 {
+            words[place - 2]
+                .trim_matches(|c: char| !c.is_alphanumeric())
+                .to_lowercase()
+        } else {
+            before
+        };
+        ["answer", "option", "choice"]
+            .contains(&behind.as_str())
+            .then(|| letter(words[place]))?
+    });
+    // At the start, a letter alone might be the article "A".
+    let first = words
+        .first()
+        .filter(|word| words.len() == 1 || word.ends_with([')', '.', ':']))
+        .copied();
+    let marked = words
+        .iter()
+        .rev()
+        .copied()
+        .find(|word| word.starts_with('(') || word.starts_with("**"));
+    named.or_else(|| letter(first?)).or_else(|| letter(marked?))
+}
+
+/// The larger of the two likenesses, both harmonic means of precision and recall.
+fn likeness(answer: &str, expected: &str) -> f64 {
+    let (ours, theirs) = (words(answer), words(expected));
+    if ours.is_empty() || theirs.is_empty() {
+        return 0.0;
+    }
+    let harmonic = |shared: usize| 2.0 * shared as f64 / (ours.len() + theirs.len()) as f64;
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    theirs
+        .iter()
+        .for_each(|word| *counts.entry(word).or_default() += 1);
+    let mut shared = 0;
+    for word in &ours {
+        if let Some(count) = counts.get_mut(word.as_str()).filter(|count| **count > 0) {
+            *count -= 1;
+            shared += 1;
+        }
+    }
+    harmonic(shared).max(harmonic(longest_common(&ours, &theirs)))
+}
+
+fn words(text: &str) -> Vec<String> {
+    let words = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    words.take(MOST_WORDS).map(str::to_lowercase).collect()
+}
+
+/// The length of the longest sequence that both hold, gaps allowed.
+fn longest_common(ours: &[String], theirs: &[String]) -> usize {
+    let mut row = vec![0; theirs.len() + 1];
+    for word in ours {
+        let mut corner = 0;
+        for (place, other) in theirs.iter().enumerate() {
+            let above = row[place + 1];
+            row[place + 1] = if word == other {
+                corner + 1
+            } else {
+                above.max(row[place])
+            };
+            corner = above;
+        }
+    }
+    row[theirs.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn case(expected: &str) -> Case {
+        Case {
+            expected: Some(expected.to_owned()),
+            ..Case::default()
+        }
+    }
+
+    #[test]
+    fn answers_get_the_score_that_they_should() {
+        let of = |kind: Value| -> Evaluator { serde_json::from_value(kind).expect("an evaluator") };
+        let shape =
+            json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}});
+        let pages = json!({"kind": "regex", "pattern": "(?i)^yes, [0-9]+ pages"});
+        for (kind, expected, answer, score) in [
+            (json!({"kind": "exact"}), "Paris", " paris. ", 1.0),
+            (json!({"kind": "exact"}), "Paris", "It is Paris", 0.0),
+            (
+                json!({"kind": "contains"}),
+                "Paris",
+                "It is PARIS, of course",
+                1.0,
+            ),
+            (json!({"kind": "contains"}), "", "anything", 0.0),
+            (
+                json!({"kind": "number"}),
+                "1,234.5",
+                "about 12, no: 1234.5.",
+                1.0,
+            ),
+            (json!({"kind": "number"}), "5", "it is -5", 0.0),
+            (
+                json!({"kind": "number", "absolute": 0.1}),
+                "0.3",
+                "pages 3-5: 0.35",
+                1.0,
+            ),
+            (
+                json!({"kind": "number", "relative": 0.01}),
+                "6.02e23",
+                "6.0e23",
+                1.0,
+            ),
+            (
+                json!({"kind": "number", "relative": 0.01}),
+                "100",
+                "98",
+                0.0,
+            ),
+            (json!({"kind": "number"}), "5", "none", 0.0),
+            (pages.clone(), "", "Yes, 40 pages", 1.0),
+            (pages, "", "No", 0.0),
+            (json!({"kind": "regex"}), "^a+$", "aaa", 1.0),
+            (
+                json!({"kind": "schema", "schema": shape}),
+                "",
+                "Here: {\"a\": 3}",
+                1.0,
+            ),
+            (
+                json!({"kind": "schema", "schema": shape}),
+                "",
+                "{\"a\": \"3\"}",
+                0.0,
+            ),
+            (json!({"kind": "choice"}), "B", "The answer is B.", 1.0),
+            (
+                json!({"kind": "choice"}),
+                "b",
+                "A is wrong. Final answer: (B)",
+                1.0,
+            ),
+            (json!({"kind": "choice"}), "B", "B) because", 1.0),
+            (
+                json!({"kind": "choice"}),
+                "A",
+                "A good question, and I do not know",
+                0.0,
+            ),
+            (
+                json!({"kind": "likeness"}),
+                "the cat sat",
+                "The cat sat!",
+                1.0,
+            ),
+            (json!({"kind": "likeness"}), "a b c d", "a x c y", 0.5),
+            (json!({"kind": "likeness"}), "a b", "", 0.0),
+        ] {
+            let ours = of(kind.clone()).score(&case(expected), answer);
+            assert!(
+                (ours - score).abs() < 1e-12,
+                "{kind} {expected:?} {answer:?}: {ours}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_could_score_nothing_is_refused() {
+        let bad = Evaluator::Regex {
+            pattern: Some("(".to_owned()),
+        };
+        assert!(bad.check(&[]).is_err());
+        let large = Evaluator::Regex {
+            pattern: Some("(a{500}){500}".to_owned()),
+        };
+        assert!(large.check(&[]).is_err());
+        assert!(
+            Evaluator::Schema {
+                schema: json!({"type": "string"})
+            }
+            .check(&[])
+            .is_err()
+        );
+        assert!(
+            Evaluator::Exact
+                .check(&[case("a"), Case::default()])
+                .is_err()
+        );
+        assert!(
+            Evaluator::Number {
+                absolute: 0.0,
+                relative: 0.0
+            }
+            .check(&[case("none")])
+            .is_err()
+        );
+        assert!(Evaluator::Choice.check(&[case("Paris, France")]).is_err());
+        assert!(Evaluator::Choice.check(&[case("C")]).is_ok());
+        assert!(
+            Evaluator::Regex { pattern: None }
+                .check(&[case("[")])
+                .is_err()
+        );
+    }
+}

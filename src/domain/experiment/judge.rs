@@ -1,0 +1,138 @@
+//! What results say about settings on the same cases: who leads, who is proven worse, whether going on is
+//! worth it, and what the comparison on cases held back shows. Decides nothing about money.
+
+use serde::{Deserialize, Serialize};
+
+use super::design::Finding;
+use super::race::Race;
+use crate::domain::statistics::chance::Chance;
+use crate::domain::statistics::paired::{self, Difference};
+use crate::domain::statistics::{rate, sequence::Sequence};
+
+/// Cases before "close enough" may be said: with fewer, drawing anew says little.
+const LEAST_CASES: usize = 10;
+/// How often cases are drawn anew.
+const DRAWS: usize = 400;
+/// How often a finding on cases held back may be wrong, both ways together.
+const LEVEL: f64 = 0.05;
+
+/// Why a setting left for good.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Elimination {
+    /// The leader then.
+    pub by: usize,
+    /// Cases then.
+    pub cases: usize,
+    /// The mean difference to the leader, from and to; the end is below minus the indifference.
+    pub interval: (f64, f64),
+}
+
+/// Settings after a rung.
+pub(super) struct Standing {
+    /// The best first.
+    pub ranking: Vec<usize>,
+    /// Those proven worse.
+    pub beaten: Vec<(usize, Elimination)>,
+}
+
+/// The mean of a setting over the first so many cases.
+pub(super) fn mean_of(race: &Race, arm: usize, cases: usize) -> f64 {
+    paired::mean(&race.values(arm, cases))
+}
+
+/// Ranks settings that met the same cases. The best one is among the beaten with a probability of at most the
+/// design's `wrong`, over all looks: each of its `comparisons` has its part of that.
+pub(super) fn stand(race: &Race, arms: &[usize], cases: usize, comparisons: usize) -> Standing {
+    let design = race.design();
+    let means: Vec<(usize, f64)> = arms
+        .iter()
+        .map(|&arm| (arm, mean_of(race, arm, cases)))
+        .collect();
+    let mut sorted = means;
+    // Ties go to the current setting, then to the first: the same each time.
+    sorted.sort_by(|a, b| {
+        let current = |arm: usize| arm != design.current;
+        b.1.total_cmp(&a.1)
+            .then(current(a.0).cmp(&current(b.0)))
+            .then(a.0.cmp(&b.0))
+    });
+    let ranking: Vec<usize> = sorted.into_iter().map(|(arm, _)| arm).collect();
+    let leader = ranking[0];
+    let best = race.values(leader, cases);
+    // One-sided: only the upper end counts.
+    let wrong = 2.0 * design.wrong / comparisons as f64;
+    let beaten = ranking[1..].iter().filter_map(|&arm| {
+        let differences = apart(&race.values(arm, cases), &best);
+        let interval = Sequence::over(-1.0, 1.0, wrong, &differences).interval();
+        let elimination = Elimination {
+            by: leader,
+            cases,
+            interval,
+        };
+        (interval.1 < -design.indifference).then_some((arm, elimination))
+    });
+    Standing {
+        beaten: beaten.collect(),
+        ranking,
+    }
+}
+
+/// Whether the first of these is the best, or within the indifference of it, with the wanted probability:
+/// how often that holds when cases are drawn anew.
+pub(super) fn close_enough(race: &Race, ranking: &[usize], cases: usize) -> bool {
+    if cases < LEAST_CASES {
+        return false;
+    }
+    let design = race.design();
+    let values: Vec<Vec<f64>> = ranking.iter().map(|&arm| race.values(arm, cases)).collect();
+    let mut chance = Chance::new(design.seed ^ cases as u64);
+    let mut held = 0;
+    for _ in 0..DRAWS {
+        let drawn: Vec<usize> = (0..cases).map(|_| chance.below(cases)).collect();
+        let mean =
+            |values: &Vec<f64>| drawn.iter().map(|&case| values[case]).sum::<f64>() / cases as f64;
+        let leader = mean(&values[0]);
+        held += usize::from(
+            values[1..]
+                .iter()
+                .all(|other| mean(other) <= leader + design.indifference),
+        );
+    }
+    held as f64 >= (1.0 - design.wrong) * DRAWS as f64
+}
+
+/// What pairs of leader and current setting on cases held back show.
+pub(super) fn confirm(pairs: &[(f64, f64)], same: bool) -> (Finding, Option<Difference>) {
+    if same {
+        return (Finding::CurrentLeads, None);
+    }
+    let differences: Vec<f64> = pairs
+        .iter()
+        .map(|(leader, current)| leader - current)
+        .collect();
+    let Some(mut difference) = paired::student(&differences, 1.0 - LEVEL) else {
+        return (Finding::NotTested, None);
+    };
+    // Where all is yes or no, or nearly all the same, Student's t sees too little variance.
+    let ups = differences.iter().filter(|&&d| d > 0.0).count() as u64;
+    let downs = differences.iter().filter(|&&d| d < 0.0).count() as u64;
+    let yes_or_no = pairs
+        .iter()
+        .all(|(a, b)| [a, b].iter().all(|&&x| x == 0.0 || x == 1.0));
+    if yes_or_no || ((ups + downs) as usize) < differences.len().min(6) {
+        difference.p = difference.p.max(rate::sign_test(ups, downs));
+    }
+    let finding = match difference.p < LEVEL {
+        true if difference.mean > 0.0 => Finding::Better,
+        true => Finding::Worse,
+        false => Finding::NotDistinguishable,
+    };
+    (finding, Some(difference))
+}
+
+fn apart(one: &[f64], other: &[f64]) -> Vec<f64> {
+    one.iter()
+        .zip(other)
+        .map(|(one, other)| one - other)
+        .collect()
+}

@@ -1,0 +1,272 @@
+//! The strengths of settings that were compared in pairs, ties included: Davidson's model (1970) fitted by
+//! minorising and maximising (Hunter, "MM algorithms for generalized Bradley-Terry models", 2004), with
+//! intervals by drawing cases anew. A judge who prefers differently in the other order has said "tie".
+
+use super::Fault;
+use crate::domain::statistics::chance::Chance;
+use crate::domain::statistics::paired::ends;
+
+/// Wins that each side of a pair that was compared gets besides: without them, one who never lost would be
+/// infinitely strong.
+const BESIDES: f64 = 0.1;
+const MOST_STEPS: usize = 5_000;
+/// How often cases are drawn anew for the intervals.
+const DRAWS: usize = 200;
+
+/// One comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Match {
+    /// The case that both answered.
+    pub case: usize,
+    /// The first setting.
+    pub first: usize,
+    /// The other one.
+    pub second: usize,
+    /// Which was preferred.
+    pub preferred: Preferred,
+}
+
+/// Which side was preferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preferred {
+    /// The first.
+    First,
+    /// The other one.
+    Second,
+    /// Neither.
+    Neither,
+}
+
+impl Preferred {
+    /// What a judge means who was asked twice, the second time with the sides changed: a flip is a tie.
+    pub fn of_both_orders(once: Self, sides_changed: Self) -> Self {
+        match (once, sides_changed) {
+            (Self::First, Self::Second) => Self::First,
+            (Self::Second, Self::First) => Self::Second,
+            _ => Self::Neither,
+        }
+    }
+}
+
+/// Strengths as logarithms, their mean 0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Strengths {
+    /// One for each setting.
+    pub strengths: Vec<f64>,
+    /// From and to, in 95 of 100 draws.
+    pub intervals: Vec<(f64, f64)>,
+    /// How readily sides of equal strength tie: 0 never, 1 in a third of the matches.
+    pub ties: f64,
+}
+
+/// Fits so many settings. Refuses a match of a setting with itself or with one that is not there.
+pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, Fault> {
+    let wrong = |one: &Match| one.first == one.second || one.first.max(one.second) >= settings;
+    if matches.iter().any(wrong) {
+        return Err(Fault::Evaluator(
+            "a comparison of settings that are not two".to_owned(),
+        ));
+    }
+    let (strengths, ties) = solve(settings, matches, BESIDES);
+    let mut cases: Vec<usize> = matches.iter().map(|one| one.case).collect();
+    cases.sort_unstable();
+    cases.dedup();
+    let mut chance = Chance::new(seed);
+    let mut drawn: Vec<Vec<f64>> = vec![Vec::with_capacity(DRAWS); settings];
+    for _ in 0..DRAWS {
+        // Whole cases: matches on one case are not independent of each other.
+        let mut again = Vec::with_capacity(matches.len());
+        for _ in 0..cases.len() {
+            let case = cases[chance.below(cases.len())];
+            again.extend(matches.iter().filter(|one| one.case == case));
+        }
+        let (strengths, _) = solve(settings, &again, BESIDES);
+        for (all, strength) in drawn.iter_mut().zip(strengths) {
+            all.push(strength);
+        }
+    }
+    let interval = |mut all: Vec<f64>| {
+        all.sort_by(f64::total_cmp);
+        ends(&all, 0.95)
+    };
+    Ok(Strengths {
+        strengths,
+        intervals: drawn.into_iter().map(interval).collect(),
+        ties,
+    })
+}
+
+/// Matches of a pair, counted.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    first: f64,
+    ties: f64,
+    second: f64,
+}
+
+fn solve(settings: usize, matches: &[Match], besides: f64) -> (Vec<f64>, f64) {
+    let mut pairs = std::collections::BTreeMap::<(usize, usize), Count>::new();
+    for one in matches {
+        let turned = one.first > one.second;
+        let key = (one.first.min(one.second), one.first.max(one.second));
+        let count = pairs.entry(key).or_insert(Count {
+            first: besides,
+            ties: 0.0,
+            second: besides,
+        });
+        match one.preferred {
+            Preferred::Neither => count.ties += 1.0,
+            Preferred::First if turned => count.second += 1.0,
+            Preferred::Second if !turned => count.second += 1.0,
+            _ => count.first += 1.0,
+        }
+    }
+    let mut won = vec![0.0; settings];
+    let mut tied = 0.0;
+    for (&(i, j), count) in &pairs {
+        won[i] += count.first + count.ties / 2.0;
+        won[j] += count.second + count.ties / 2.0;
+        tied += count.ties;
+    }
+    let mut force = vec![1.0_f64; settings];
+    let mut nu = if tied > 0.0 { 1.0 } else { 0.0 };
+    for _ in 0..MOST_STEPS {
+        let mut weight = vec![0.0; settings];
+        for (&(i, j), count) in &pairs {
+            let root = (force[i] * force[j]).sqrt();
+            let share =
+                (count.first + count.ties + count.second) / (force[i] + force[j] + nu * root);
+            weight[i] += share * (1.0 + nu / 2.0 * root / force[i]);
+            weight[j] += share * (1.0 + nu / 2.0 * root / force[j]);
+        }
+        let before = force.clone();
+        for setting in 0..settings {
+            if weight[setting] > 0.0 {
+                force[setting] = (won[setting] / weight[setting]).clamp(1e-9, 1e9);
+            }
+        }
+        let middle = force.iter().map(|one| one.ln()).sum::<f64>() / settings.max(1) as f64;
+        force.iter_mut().for_each(|one| *one /= middle.exp());
+        let mut room = 0.0;
+        for (&(i, j), count) in &pairs {
+            let root = (force[i] * force[j]).sqrt();
+            room += (count.first + count.ties + count.second) * root
+                / (force[i] + force[j] + nu * root);
+        }
+        let ties = if room > 0.0 { tied / room } else { 0.0 };
+        let moved = force
+            .iter()
+            .zip(&before)
+            .map(|(a, b)| (a / b).ln().abs())
+            .fold((ties - nu).abs(), f64::max);
+        nu = ties;
+        if moved < 1e-11 {
+            break;
+        }
+    }
+    (force.iter().map(|one| one.ln()).collect(), nu)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::statistics::agreement::kendall;
+    use serde_json::Value;
+
+    #[test]
+    fn without_wins_besides_it_is_the_maximum_that_scipy_finds() {
+        let text = include_str!("../../../tests/data/statistics/expected.json");
+        let all: Value = serde_json::from_str(text).expect("the fixture is JSON");
+        for row in all["davidson"].as_array().expect("a list") {
+            let mut matches = Vec::new();
+            for game in row["games"].as_array().expect("a list") {
+                let number = |place: usize| game[place].as_u64().expect("a count") as usize;
+                for (place, preferred) in [
+                    (2, Preferred::First),
+                    (3, Preferred::Neither),
+                    (4, Preferred::Second),
+                ] {
+                    let one = Match {
+                        case: 0,
+                        first: number(0),
+                        second: number(1),
+                        preferred,
+                    };
+                    matches.extend((0..number(place)).map(|_| one));
+                }
+            }
+            let theirs: Vec<f64> = row["strengths"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(|one| one.as_f64().expect("a number"))
+                .collect();
+            let (ours, ties) = solve(theirs.len(), &matches, 0.0);
+            for (our, their) in ours.iter().zip(&theirs) {
+                assert!((our - their).abs() < 1e-5, "{ours:?} {theirs:?}");
+            }
+            assert!(
+                (ties - row["ties"].as_f64().expect("a number")).abs() < 1e-5,
+                "{ties} {row}"
+            );
+        }
+    }
+
+    #[test]
+    fn planted_strengths_come_back_in_their_order_within_their_intervals() {
+        let mut chance = Chance::new(21);
+        let planted: Vec<f64> = (0..8)
+            .map(|place| f64::from(place) * 0.35 - 1.225)
+            .collect();
+        let mut matches = Vec::new();
+        for case in 0..40 {
+            for first in 0..8 {
+                for second in 0..first {
+                    let (a, b) = (planted[first].exp(), planted[second].exp());
+                    let tie = 0.5 * (a * b).sqrt();
+                    let preferred = match chance.unit() * (a + b + tie) {
+                        x if x < a => Preferred::First,
+                        x if x < a + b => Preferred::Second,
+                        _ => Preferred::Neither,
+                    };
+                    matches.push(Match {
+                        case,
+                        first,
+                        second,
+                        preferred,
+                    });
+                }
+            }
+        }
+        let found = fit(8, &matches, 3).expect("sound");
+        let order = kendall(&planted, &found.strengths).expect("ordered");
+        assert!(order >= 0.9, "{order}");
+        let held = planted
+            .iter()
+            .zip(&found.intervals)
+            .filter(|(one, (from, to))| from <= one && *one <= to);
+        assert!(held.count() >= 6, "{found:?}");
+        assert!((found.ties - 0.5).abs() < 0.15, "{}", found.ties);
+    }
+
+    #[test]
+    fn a_flip_is_a_tie_and_odd_matches_are_taken_or_refused() {
+        use Preferred::{First, Neither, Second};
+        assert_eq!(Preferred::of_both_orders(First, Second), First);
+        assert_eq!(Preferred::of_both_orders(Second, First), Second);
+        assert_eq!(Preferred::of_both_orders(First, First), Neither);
+        assert_eq!(Preferred::of_both_orders(Neither, First), Neither);
+        let one = Match {
+            case: 0,
+            first: 0,
+            second: 1,
+            preferred: First,
+        };
+        assert!(fit(1, &[one], 1).is_err());
+        assert!(fit(2, &[Match { second: 0, ..one }], 1).is_err());
+        let never_lost = fit(3, &[one; 9], 1).expect("sound");
+        assert!(never_lost.strengths.iter().all(|one| one.is_finite()));
+        assert!(never_lost.strengths[0] > never_lost.strengths[1]);
+        assert!(fit(2, &[], 1).expect("nothing was compared").strengths == [0.0, 0.0]);
+    }
+}

@@ -1,0 +1,490 @@
+//! Which evaluations are worth paying for next: settings race on the same cases in the same order, the worse
+//! half is set aside after each rung, what is proven worse leaves for good, and a reserved part of the budget
+//! compares the leader with the current setting on cases that the race never saw.
+//!
+//! A state machine without chance of its own: the same design and the same results give the same decisions,
+//! so that a race is resumed by recording what is stored. It never hands out what its declared bounds could
+//! carry past the budget; a call that costs more than was declared is the last that is over.
+
+use std::collections::BTreeMap;
+
+use super::design::{Design, Fate, Finding, Step, Stop, Verdict};
+use super::judge;
+use super::propose;
+use super::{Budget, Cell, Outcome};
+use crate::domain::statistics::chance::Chance;
+
+/// The part of the budget that is kept for the comparison on cases held back.
+const RESERVE: f64 = 0.2;
+/// As many settings are tried as they are; of more, some are proposed.
+const ALL_UP_TO: usize = 64;
+/// Settings that a large space begins with, besides the current one; and those proposed at each step.
+const FIRST: usize = 16;
+const NEXT: usize = 8;
+/// Cases that a proposed setting is tried on first.
+const GLANCE: usize = 4;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Phase {
+    Explore,
+    Race,
+    Confirm(usize, Stop),
+    Over(Verdict),
+}
+
+/// Settings that go over the same cases.
+#[derive(Debug, Clone, PartialEq)]
+struct Rung {
+    arms: Vec<usize>,
+    from: usize,
+    to: usize,
+}
+
+/// A race, as far as it has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Race {
+    design: Design,
+    /// The cases in the order in which all settings meet them, and those held back.
+    order: Vec<usize>,
+    held: Vec<usize>,
+    results: BTreeMap<Cell, Outcome>,
+    spent: Outcome,
+    fates: Vec<Fate>,
+    phase: Phase,
+    rung: Rung,
+    /// How many of the rung's cases all its settings have met.
+    met: usize,
+    /// What is to be evaluated now and is not yet recorded.
+    batch: Vec<Cell>,
+}
+
+impl Race {
+    /// A race at its start. A design without settings or cases is over at once.
+    pub fn new(design: Design) -> Self {
+        let mut order: Vec<usize> = (0..design.cases).collect();
+        Chance::new(design.seed).shuffle(&mut order);
+        let held = order.split_off(design.cases - held_back(&design));
+        let mut race = Self {
+            order,
+            held,
+            results: BTreeMap::new(),
+            spent: NOTHING,
+            fates: vec![Fate::Untried; design.arms.len()],
+            phase: Phase::Race,
+            rung: Rung {
+                arms: Vec::new(),
+                from: 0,
+                to: 0,
+            },
+            met: 0,
+            batch: Vec::new(),
+            design,
+        };
+        race.begin();
+        race
+    }
+    /// The race after these results, in the order in which they were recorded.
+    pub fn resumed(design: Design, results: impl IntoIterator<Item = (Cell, Outcome)>) -> Self {
+        let mut race = Self::new(design);
+        for (cell, outcome) in results {
+            race.record(cell, outcome);
+        }
+        race
+    }
+    /// What to do next; the same until something is recorded.
+    pub fn next(&self) -> Step {
+        match self.phase {
+            Phase::Over(verdict) => Step::Done(verdict),
+            _ => Step::Evaluate(self.batch.clone()),
+        }
+    }
+    /// Takes a result in. False when nobody asked for it, or a second time: then nothing changes.
+    pub fn record(&mut self, cell: Cell, outcome: Outcome) -> bool {
+        if !self.batch.contains(&cell) {
+            return false;
+        }
+        self.results.insert(cell, outcome);
+        self.spent = plus(self.spent, outcome);
+        self.fates[cell.arm] = match self.fates[cell.arm] {
+            Fate::Untried => Fate::Racing,
+            fate => fate,
+        };
+        self.batch.retain(|open| *open != cell);
+        // Only a call that took more than was declared can make what is open too dear: then cases at the end
+        // are given up.
+        while !self.batch.is_empty() && !self.affords(self.batch.iter().copied(), self.keep()) {
+            let last = self.batch.last().map(|cell| cell.case);
+            self.batch.retain(|cell| Some(cell.case) != last);
+        }
+        if self.batch.is_empty() {
+            self.count_met();
+            self.advance();
+        }
+        true
+    }
+    /// What has been spent; its score means nothing.
+    pub fn spent(&self) -> Outcome {
+        self.spent
+    }
+    /// What became of each setting so far.
+    pub fn fates(&self) -> &[Fate] {
+        &self.fates
+    }
+    /// Everything recorded.
+    pub fn results(&self) -> &BTreeMap<Cell, Outcome> {
+        &self.results
+    }
+    /// The design.
+    pub fn design(&self) -> &Design {
+        &self.design
+    }
+    /// The cases that the race is run on, in its order, and those held back.
+    pub fn cases(&self) -> (&[usize], &[usize]) {
+        (&self.order, &self.held)
+    }
+    /// The values of a setting on the first so many cases of the race.
+    pub fn values(&self, arm: usize, cases: usize) -> Vec<f64> {
+        let met = self.order.iter().take(cases);
+        let values = met.map_while(|&case| self.results.get(&Cell { arm, case }));
+        values
+            .map(|outcome| self.design.objective.value(outcome))
+            .collect()
+    }
+
+    /// The cases that the phase is about.
+    fn list(&self) -> &[usize] {
+        if matches!(self.phase, Phase::Confirm(..)) {
+            &self.held
+        } else {
+            &self.order
+        }
+    }
+    /// Counts the rung's cases that all its settings have met by now.
+    fn count_met(&mut self) {
+        let known = |&&case: &&usize| {
+            let cell = |&arm: &usize| self.results.contains_key(&Cell { arm, case });
+            self.rung.arms.iter().all(cell)
+        };
+        let cases = self
+            .list()
+            .get(self.rung.from..self.rung.to)
+            .unwrap_or_default();
+        self.met = cases.iter().take_while(known).count();
+    }
+    fn begin(&mut self) {
+        if self.design.current >= self.design.arms.len() || self.order.is_empty() {
+            let verdict = Verdict {
+                leader: self.design.current,
+                stop: Stop::Cases,
+                finding: Finding::NotTested,
+                difference: None,
+            };
+            self.phase = Phase::Over(verdict);
+            return;
+        }
+        let arms = self.design.arms.len();
+        if arms <= ALL_UP_TO {
+            // More settings than can be looked at once: the current one and as many others.
+            let most = (self.evaluations_left() / 2).max(2);
+            self.rung.arms = propose::first(&self.design, most);
+            self.rung.to = self.cases_each(self.rung.arms.len()).min(self.order.len());
+        } else {
+            self.phase = Phase::Explore;
+            let most = (self.evaluations_left() / 3).clamp(2, FIRST + 1);
+            self.rung.arms = propose::first(&self.design, most);
+            self.rung.to = GLANCE
+                .min((self.evaluations_left() / (3 * most)).max(1))
+                .min(self.order.len());
+        }
+        self.advance();
+    }
+    /// Goes on until there is something to evaluate, or nothing left to do.
+    fn advance(&mut self) {
+        // Each turn uses up cases, settings or a phase; the bound only guards against a mistake here.
+        for _ in 0..100_000 {
+            if matches!(self.phase, Phase::Over(_)) || self.fill() {
+                return;
+            }
+            match self.phase {
+                Phase::Explore => self.after_glance(),
+                Phase::Race => self.after_rung(),
+                Phase::Confirm(leader, stop) => {
+                    self.phase = Phase::Over(self.verdict(leader, stop));
+                }
+                Phase::Over(_) => return,
+            }
+        }
+    }
+    /// The next cases of the rung, as many as the budget is sure to carry.
+    fn fill(&mut self) -> bool {
+        let cases = self
+            .list()
+            .get(self.rung.from + self.met..self.rung.to)
+            .unwrap_or_default();
+        let mut batch = Vec::new();
+        for &case in cases {
+            let row = self.rung.arms.iter().map(|&arm| Cell { arm, case });
+            let row = row.filter(|cell| !self.results.contains_key(cell));
+            if !self.affords(batch.iter().copied().chain(row.clone()), self.keep()) {
+                break;
+            }
+            batch.extend(row);
+        }
+        self.batch = batch;
+        !self.batch.is_empty()
+    }
+    fn after_glance(&mut self) {
+        let tried: Vec<usize> = (0..self.fates.len())
+            .filter(|&arm| self.fates[arm] == Fate::Racing)
+            .collect();
+        let glance = self.rung.to;
+        let half_left = self.part_left() > 0.5 && self.met == glance;
+        let scores: Vec<(usize, f64)> = tried
+            .iter()
+            .map(|&arm| (arm, judge::mean_of(self, arm, glance)))
+            .collect();
+        let newcomers = if half_left {
+            propose::next(&self.design, &scores, NEXT)
+        } else {
+            Vec::new()
+        };
+        self.met = 0;
+        if newcomers.is_empty() {
+            self.phase = Phase::Race;
+            // A newcomer that the budget stopped half-way is not comparable.
+            let whole = tried
+                .into_iter()
+                .filter(|&arm| self.values(arm, glance).len() == glance);
+            self.rung = Rung {
+                arms: whole.collect(),
+                from: 0,
+                to: glance,
+            };
+            self.met = glance;
+            return;
+        }
+        self.rung.arms = newcomers;
+    }
+    fn after_rung(&mut self) {
+        let depth = self.rung.from + self.met;
+        let cut_short = depth < self.rung.to;
+        if depth == 0 {
+            self.confirm(self.design.current, Stop::Budget);
+            return;
+        }
+        let comparable: Vec<usize> = self.rung.arms.clone();
+        let looks = self.comparisons();
+        let standing = judge::stand(self, &comparable, depth, looks);
+        for (arm, elimination) in &standing.beaten {
+            self.fates[*arm] = Fate::Beaten(*elimination);
+        }
+        let leader = standing.ranking[0];
+        let mut left = standing.ranking.clone();
+        left.retain(|&arm| self.fates[arm] == Fate::Racing);
+        let stop = if left.len() == 1 {
+            Some(Stop::OneLeft)
+        } else if cut_short {
+            Some(Stop::Budget)
+        } else if depth == self.order.len() {
+            Some(Stop::Cases)
+        } else if judge::close_enough(self, &left, depth) {
+            Some(Stop::CloseEnough)
+        } else {
+            None
+        };
+        if let Some(stop) = stop {
+            self.confirm(leader, stop);
+            return;
+        }
+        // Where the budget carries all of them over all cases, nobody need be set aside.
+        if self.evaluations_left() < left.len() * (self.order.len() - depth) {
+            let keep = left.len().div_ceil(2).min(self.evaluations_left().max(1));
+            for arm in left.split_off(keep) {
+                self.fates[arm] = Fate::SetAside;
+            }
+        }
+        if left.len() == 1 {
+            self.confirm(leader, Stop::OneLeft);
+            return;
+        }
+        left.sort_unstable();
+        let each = self.cases_each(left.len());
+        self.rung = Rung {
+            arms: left,
+            from: depth,
+            to: (depth + each).min(self.order.len()),
+        };
+        self.met = 0;
+    }
+    fn confirm(&mut self, leader: usize, stop: Stop) {
+        self.met = 0;
+        let mut arms = vec![leader, self.design.current];
+        arms.dedup();
+        // The current setting need not be compared with itself.
+        let to = if arms.len() == 2 { self.held.len() } else { 0 };
+        self.rung = Rung { arms, from: 0, to };
+        self.phase = Phase::Confirm(leader, stop);
+    }
+    fn verdict(&self, leader: usize, stop: Stop) -> Verdict {
+        let value = |arm: usize, case: usize| {
+            let outcome = self.results.get(&Cell { arm, case })?;
+            Some(self.design.objective.value(outcome))
+        };
+        let pairs: Vec<(f64, f64)> = self
+            .held
+            .iter()
+            .filter_map(|&case| Some((value(leader, case)?, value(self.design.current, case)?)))
+            .collect();
+        let (finding, difference) = judge::confirm(&pairs, leader == self.design.current);
+        Verdict {
+            leader,
+            stop,
+            finding,
+            difference,
+        }
+    }
+    /// How many comparisons with the best setting can be made: all of them together may be wrong.
+    fn comparisons(&self) -> usize {
+        let tried = self
+            .fates
+            .iter()
+            .filter(|fate| **fate != Fate::Untried)
+            .count();
+        // A large space shows settings chosen by what was seen: all that could be are counted.
+        if self.fates.len() > ALL_UP_TO {
+            self.fates.len()
+        } else {
+            tried
+        }
+        .max(2)
+            - 1
+    }
+    fn cases_each(&self, arms: usize) -> usize {
+        let rungs = arms.next_power_of_two().trailing_zeros().max(1) as usize;
+        let left = self.evaluations_left();
+        let each = (left / (rungs * arms.max(1))).clamp(1, self.order.len());
+        // Where all can go over all cases, looking often is free and saves what the worse would cost.
+        let ample = left >= arms * self.order.len();
+        if ample {
+            each.min((self.order.len() / 10).max(5))
+        } else {
+            each
+        }
+    }
+}
+
+/// What the budget says.
+impl Race {
+    /// The part that may not be touched now.
+    fn keep(&self) -> f64 {
+        if matches!(self.phase, Phase::Confirm(..)) {
+            0.0
+        } else {
+            RESERVE
+        }
+    }
+    fn affords(&self, cells: impl Iterator<Item = Cell>, keep: f64) -> bool {
+        let (mut after, mut count) = (self.spent, self.results.len() as u64);
+        for cell in cells {
+            let declared = self
+                .design
+                .declared
+                .get(cell.arm)
+                .copied()
+                .unwrap_or(NOTHING);
+            after = plus(after, declared);
+            count += 1;
+        }
+        let limits = limits(&self.design.budget);
+        let wants = amounts(&after, count);
+        limits
+            .iter()
+            .zip(wants)
+            .all(|(limit, want)| limit.is_none_or(|limit| want <= limit * (1.0 - keep)))
+    }
+    /// About how many evaluations the race can still pay, by what they cost so far or are declared to.
+    fn evaluations_left(&self) -> usize {
+        let done = self.results.len() as u64;
+        let usual = if done > 0 {
+            amounts(&self.spent, done).map(|all| all / done as f64)
+        } else {
+            usual_declared(&self.design)
+        };
+        let gone = amounts(&self.spent, done);
+        let mut left = f64::from(u32::MAX);
+        for ((limit, gone), usual) in limits(&self.design.budget).into_iter().zip(gone).zip(usual) {
+            if let Some(limit) = limit.filter(|_| usual > 0.0) {
+                left = left.min((limit * (1.0 - RESERVE) - gone) / usual);
+            }
+        }
+        left.max(0.0) as usize
+    }
+    /// The part of the race's budget that is left, from 0 to 1.
+    fn part_left(&self) -> f64 {
+        let gone = amounts(&self.spent, self.results.len() as u64);
+        let parts = limits(&self.design.budget).into_iter().zip(gone);
+        parts
+            .filter_map(|(limit, gone)| {
+                limit.map(|limit| 1.0 - gone / (limit * (1.0 - RESERVE)).max(1e-9))
+            })
+            .fold(1.0, f64::min)
+    }
+}
+
+const NOTHING: Outcome = Outcome {
+    score: 0.0,
+    cost: crate::domain::money::MicroDollars(0),
+    tokens: 0,
+    latency_ms: 0,
+};
+
+fn plus(one: Outcome, other: Outcome) -> Outcome {
+    Outcome {
+        score: 0.0,
+        cost: one.cost.plus(other.cost),
+        tokens: one.tokens.saturating_add(other.tokens),
+        latency_ms: one.latency_ms.saturating_add(other.latency_ms),
+    }
+}
+
+fn limits(budget: &Budget) -> [Option<f64>; 4] {
+    [
+        budget.cost.map(|cost| cost.0 as f64),
+        budget.tokens.map(|tokens| tokens as f64),
+        budget.latency_ms.map(|time| time as f64),
+        budget.evaluations.map(|count| count as f64),
+    ]
+}
+
+fn amounts(outcome: &Outcome, count: u64) -> [f64; 4] {
+    [
+        outcome.cost.0 as f64,
+        outcome.tokens as f64,
+        outcome.latency_ms as f64,
+        count as f64,
+    ]
+}
+
+fn usual_declared(design: &Design) -> [f64; 4] {
+    let arms = design.declared.len().max(1) as f64;
+    let all = design
+        .declared
+        .iter()
+        .fold(NOTHING, |sum, &one| plus(sum, one));
+    let mut usual = amounts(&all, 0).map(|sum| sum / arms);
+    usual[3] = 1.0;
+    usual
+}
+
+/// How many cases the race never sees: what the reserve pays for two settings, at most a third of them.
+fn held_back(design: &Design) -> usize {
+    let most = design.cases / 3;
+    let usual = usual_declared(design);
+    let mut pays = f64::from(u32::MAX);
+    for (limit, usual) in limits(&design.budget).into_iter().zip(usual) {
+        if let Some(limit) = limit.filter(|_| usual > 0.0) {
+            pays = pays.min(limit * RESERVE / usual / 2.0);
+        }
+    }
+    (pays as usize).max(4).min(most)
+}

@@ -1,0 +1,241 @@
+//! The settings that an experiment tries: every legal combination of the values of its axes. A value that a
+//! model does not take is left at the model's own default, and what becomes the same by that is tried once.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Fault;
+
+/// Settings of a space at most.
+pub const MOST_ARMS: usize = 10_000;
+
+/// What can be turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dial {
+    /// The model, or the panel as a list of models.
+    Model,
+    /// A variant of the prompt, with `{{question}}` for the case's question.
+    Prompt,
+    /// A pattern by its id.
+    Pattern,
+    /// How many members the panel has.
+    Members,
+    /// How hard a model thinks.
+    Effort,
+    /// Temperature.
+    Temperature,
+    /// The part of the probability that is drawn from.
+    TopP,
+    /// Tokens of an answer at most.
+    MaxTokens,
+    /// Passages of documents that are given.
+    Passages,
+}
+
+impl Dial {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Prompt => "prompt",
+            Self::Pattern => "pattern",
+            Self::Members => "members",
+            Self::Effort => "effort",
+            Self::Temperature => "temperature",
+            Self::TopP => "top_p",
+            Self::MaxTokens => "max_tokens",
+            Self::Passages => "passages",
+        }
+    }
+    /// Whether it can have this value at all. Null leaves it at its default.
+    fn takes(self, value: &Value) -> bool {
+        let text = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
+        let whole = |most: u64| value.as_u64().is_some_and(|n| (1..=most).contains(&n));
+        let between = |most: f64| value.as_f64().is_some_and(|n| (0.0..=most).contains(&n));
+        value.is_null()
+            || match self {
+                Self::Model => {
+                    let panel = value
+                        .as_array()
+                        .is_some_and(|list| !list.is_empty() && list.iter().all(text));
+                    text(value) || panel
+                }
+                Self::Prompt | Self::Pattern | Self::Effort => text(value),
+                Self::Members => whole(64),
+                Self::Temperature => between(2.0),
+                Self::TopP => between(1.0),
+                Self::MaxTokens => whole(10_000_000),
+                Self::Passages => whole(1_000),
+            }
+    }
+}
+
+/// A dial and the values to try.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Axis {
+    /// What is turned.
+    pub dial: Dial,
+    /// What it is turned to; null is the default.
+    pub values: Vec<Value>,
+}
+
+/// The axes of an experiment.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Space(pub Vec<Axis>);
+
+/// One setting: for each axis the place of its value, or nothing where the model does not take the dial.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Arm(pub Vec<Option<usize>>);
+
+impl Space {
+    /// Every legal setting once, in the order of the axes. `takes` says whether a model (or each of a panel)
+    /// takes a dial; it is asked for what belongs to models only.
+    pub fn arms(&self, takes: &dyn Fn(&str, Dial) -> bool) -> Result<Vec<Arm>, Fault> {
+        self.check()?;
+        let mut all: Vec<Vec<usize>> = vec![Vec::new()];
+        for axis in &self.0 {
+            if all.len() * axis.values.len() > MOST_ARMS {
+                return Err(Fault::TooMany("settings", MOST_ARMS));
+            }
+            let longer = |start: &Vec<usize>| {
+                let start = start.clone();
+                (0..axis.values.len()).map(move |place| [&start[..], &[place]].concat())
+            };
+            all = all.iter().flat_map(longer).collect();
+        }
+        let mut seen = BTreeSet::new();
+        let legal = all.iter().map(|places| self.legal(places, takes));
+        Ok(legal.filter(|arm| seen.insert(arm.clone())).collect())
+    }
+    /// The value of an arm on an axis; nothing where it is left at the default.
+    pub fn value<'a>(&'a self, arm: &Arm, dial: Dial) -> Option<&'a Value> {
+        let axis = self.0.iter().position(|axis| axis.dial == dial)?;
+        let place = (*arm.0.get(axis)?)?;
+        self.0[axis]
+            .values
+            .get(place)
+            .filter(|value| !value.is_null())
+    }
+    fn check(&self) -> Result<(), Fault> {
+        let mut dials = BTreeSet::new();
+        for axis in &self.0 {
+            if axis.values.is_empty() {
+                return Err(Fault::Empty("value on an axis"));
+            }
+            if !dials.insert(axis.dial) {
+                return Err(Fault::Twice(axis.dial));
+            }
+            if let Some(bad) = axis.values.iter().find(|value| !axis.dial.takes(value)) {
+                return Err(Fault::Value(axis.dial, bad.clone()));
+            }
+        }
+        if dials.is_empty() {
+            Err(Fault::Empty("axis"))
+        } else {
+            Ok(())
+        }
+    }
+    fn legal(&self, places: &[usize], takes: &dyn Fn(&str, Dial) -> bool) -> Arm {
+        let of_model = |dial| {
+            matches!(
+                dial,
+                Dial::Effort | Dial::Temperature | Dial::TopP | Dial::MaxTokens
+            )
+        };
+        let model = self
+            .0
+            .iter()
+            .zip(places)
+            .find(|(axis, _)| axis.dial == Dial::Model);
+        let models: Vec<&str> = match model.map(|(axis, &place)| &axis.values[place]) {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(panel)) => panel.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let places = self.0.iter().zip(places).map(|(axis, &place)| {
+            let refused =
+                of_model(axis.dial) && !models.iter().all(|model| takes(model, axis.dial));
+            (!refused && !axis.values[place].is_null()).then_some(place)
+        });
+        Arm(places.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn space(axes: Value) -> Space {
+        serde_json::from_value(axes).expect("a space")
+    }
+
+    #[test]
+    fn only_legal_settings_are_tried_and_each_once() {
+        let space = space(json!([
+            {"dial": "model", "values": ["a/warm", "b/thinks", ["a/warm", "b/thinks"]]},
+            {"dial": "temperature", "values": [null, 0.0, 1.0]},
+            {"dial": "effort", "values": ["low", "high"]},
+        ]));
+        let takes = |model: &str, dial: Dial| match dial {
+            Dial::Temperature => model == "a/warm",
+            Dial::Effort => model == "b/thinks",
+            _ => true,
+        };
+        let arms = space.arms(&takes).expect("legal");
+        let listed: Vec<_> = arms.iter().map(|arm| arm.0.clone()).collect();
+        assert_eq!(
+            listed,
+            [
+                vec![Some(0), None, None],
+                vec![Some(0), Some(1), None],
+                vec![Some(0), Some(2), None],
+                vec![Some(1), None, Some(0)],
+                vec![Some(1), None, Some(1)],
+                vec![Some(2), None, None],
+            ]
+        );
+        assert_eq!(space.value(&arms[1], Dial::Temperature), Some(&json!(0.0)));
+        assert_eq!(space.value(&arms[0], Dial::Temperature), None);
+        assert_eq!(space.value(&arms[0], Dial::Passages), None);
+    }
+
+    #[test]
+    fn what_cannot_be_tried_is_refused() {
+        for (axes, fault) in [
+            (json!([]), Fault::Empty("axis")),
+            (
+                json!([{"dial": "effort", "values": []}]),
+                Fault::Empty("value on an axis"),
+            ),
+            (
+                json!([{"dial": "top_p", "values": [0.5]}, {"dial": "top_p", "values": [0.9]}]),
+                Fault::Twice(Dial::TopP),
+            ),
+            (
+                json!([{"dial": "temperature", "values": [0.5, 3]}]),
+                Fault::Value(Dial::Temperature, json!(3)),
+            ),
+            (
+                json!([{"dial": "model", "values": [[]]}]),
+                Fault::Value(Dial::Model, json!([])),
+            ),
+        ] {
+            assert_eq!(space(axes).arms(&|_, _| true), Err(fault));
+        }
+        let many: Vec<u64> = (1..=101).collect();
+        let large = space(json!([
+            {"dial": "max_tokens", "values": many}, {"dial": "passages", "values": many},
+        ]));
+        assert_eq!(
+            large.arms(&|_, _| true),
+            Err(Fault::TooMany("settings", MOST_ARMS))
+        );
+    }
+}

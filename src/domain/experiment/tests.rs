@@ -1,0 +1,275 @@
+//! The proof: simulated experiments whose truth is known. Seeds are fixed.
+
+#[path = "../../../benches/support/truth.rs"]
+mod truth;
+
+use std::collections::BTreeMap;
+
+use super::design::{Design, Fate, Finding, Step, Verdict};
+use super::race::Race;
+use super::{Arm, Budget, Cell, Objective, Outcome};
+use crate::domain::money::MicroDollars;
+use crate::domain::statistics::chance::Chance;
+use truth::{Spread, Truth, USUAL};
+
+/// Every combination of axes of these lengths.
+fn grid(axes: &[usize]) -> Vec<Vec<usize>> {
+    axes.iter().fold(vec![Vec::new()], |all, &length| {
+        let longer = |start: &Vec<usize>| {
+            let start = start.clone();
+            (0..length).map(move |place| [&start[..], &[place]].concat())
+        };
+        all.iter().flat_map(longer).collect()
+    })
+}
+
+fn design(arms: &[Vec<usize>], cases: usize, evaluations: u64, seed: u64) -> Design {
+    let places = |arm: &Vec<usize>| Arm(arm.iter().copied().map(Some).collect());
+    Design {
+        arms: arms.iter().map(places).collect(),
+        current: 0,
+        cases,
+        objective: Objective::Quality,
+        budget: Budget {
+            evaluations: Some(evaluations),
+            ..Budget::default()
+        },
+        declared: vec![paid(0.0, 0); arms.len()],
+        indifference: 0.02,
+        wrong: 0.1,
+        seed,
+    }
+}
+
+fn paid(score: f64, micro: i64) -> Outcome {
+    Outcome {
+        score,
+        cost: MicroDollars(micro),
+        tokens: 0,
+        latency_ms: 0,
+    }
+}
+
+/// Runs a race to its end.
+fn run(race: &mut Race, truth: &Truth) -> Verdict {
+    loop {
+        match race.next() {
+            Step::Done(verdict) => return verdict,
+            Step::Evaluate(cells) => {
+                for cell in cells {
+                    assert!(race.record(cell, paid(truth.scores[cell.arm][cell.case], 0)));
+                }
+            }
+        }
+    }
+}
+
+/// Taking the setting with the best mean after settings were tried on cases at random.
+fn uniform(truth: &Truth, evaluations: usize, chance: &mut Chance) -> usize {
+    let mut seen: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    for turn in 0..evaluations {
+        let arm = turn % truth.scores.len();
+        let case = chance.below(truth.scores[arm].len());
+        seen.entry(arm).or_default().push(truth.scores[arm][case]);
+    }
+    let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+    let best = seen.iter().max_by(|a, b| mean(a.1).total_cmp(&mean(b.1)));
+    *best.expect("some were tried").0
+}
+
+#[test]
+fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
+    let arms = grid(&[4, 3, 2]);
+    let mut chance = Chance::new(3);
+    let (mut ours, mut theirs) = (0.0, 0.0);
+    for seed in 0..600 {
+        let truth = truth::draw(&arms, 40, USUAL, &mut || chance.normal());
+        let mut race = Race::new(design(&arms, 40, 120, seed));
+        ours += truth.regret(run(&mut race, &truth).leader);
+        assert!(race.results().len() <= 120);
+        theirs += truth.regret(uniform(&truth, 120, &mut chance));
+    }
+    assert!(ours <= 0.4 * theirs, "{}", ours / theirs);
+}
+
+/// No setting differs from another: that one is better is said in at most a tenth of the races.
+#[test]
+fn of_equal_settings_none_is_declared_the_winner() {
+    let arms = grid(&[8]);
+    let mut wrong = 0;
+    let mut chance = Chance::new(4);
+    let spread = Spread { arm: 0.0, ..USUAL };
+    for seed in 0..1_000 {
+        let truth = truth::draw(&arms, 60, spread, &mut || chance.normal());
+        let yes_or_no = seed % 2 == 0;
+        let mut truth = truth;
+        if yes_or_no {
+            truth
+                .scores
+                .iter_mut()
+                .flatten()
+                .for_each(|score| *score = score.round());
+        }
+        let mut race = Race::new(design(&arms, 60, 240, seed));
+        let verdict = run(&mut race, &truth);
+        wrong += usize::from(matches!(verdict.finding, Finding::Better | Finding::Worse));
+    }
+    assert!(wrong <= 100, "{wrong}");
+}
+
+/// The best of the settings leaves for good in at most a tenth of the races, and what left did not reach the
+/// leader.
+#[test]
+fn elimination_never_drops_what_still_reaches_the_leader() {
+    // Two are the best: between them a race seldom ends early, so that the others meet many cases.
+    let worth = [0.2, 0.2, 0.19, 0.0, -0.1, -0.2];
+    let arms = grid(&[6]);
+    let (mut wrong, mut beaten) = (0, 0);
+    let mut chance = Chance::new(5);
+    let spread = Spread {
+        arm: 0.0,
+        noise: 0.05,
+        ..USUAL
+    };
+    for seed in 0..200 {
+        let mut truth = truth::draw(&arms, 300, spread, &mut || chance.normal());
+        for (scores, worth) in truth.scores.iter_mut().zip(worth) {
+            scores
+                .iter_mut()
+                .for_each(|score| *score = (*score + worth).clamp(0.0, 1.0));
+        }
+        let mut design = design(&arms, 300, 100_000, seed);
+        design.indifference = 0.0;
+        let mut race = Race::new(design);
+        run(&mut race, &truth);
+        for (arm, fate) in race.fates().iter().enumerate() {
+            if let Fate::Beaten(left) = fate {
+                assert!(left.interval.1 < 0.0, "{left:?}");
+                wrong += usize::from(arm < 2);
+                beaten += 1;
+            }
+        }
+    }
+    assert!(beaten > 100, "{beaten}");
+    assert!(wrong <= 20, "{wrong}");
+}
+
+/// Killed after any result and resumed, the race goes the same way to the same end.
+#[test]
+fn a_resumed_race_ends_as_an_unbroken_one() {
+    for (axes, evaluations) in [(vec![4, 3, 2], 120), (vec![5, 5, 4, 3], 400)] {
+        let arms = grid(&axes);
+        let mut chance = Chance::new(6);
+        let truth = truth::draw(&arms, 40, USUAL, &mut || chance.normal());
+        let mut whole = Race::new(design(&arms, 40, evaluations, 9));
+        let verdict = run(&mut whole, &truth);
+        let mut broken = Race::new(design(&arms, 40, evaluations, 9));
+        let mut stored: Vec<(Cell, Outcome)> = Vec::new();
+        let resumed = loop {
+            match broken.next() {
+                Step::Done(verdict) => break verdict,
+                Step::Evaluate(cells) => {
+                    // Results come in any order.
+                    let cell = cells[chance.below(cells.len())];
+                    let outcome = paid(truth.scores[cell.arm][cell.case], 0);
+                    assert!(broken.record(cell, outcome));
+                    assert!(!broken.record(cell, outcome), "a second time");
+                    stored.push((cell, outcome));
+                    broken = Race::resumed(broken.design().clone(), stored.iter().copied());
+                }
+            }
+        };
+        assert_eq!(resumed, verdict);
+        assert_eq!(broken.fates(), whole.fates());
+        assert_eq!(broken.results(), whole.results());
+    }
+}
+
+/// Whatever calls cost, the budget is passed by one call's excess over its bound at most.
+#[test]
+fn the_budget_is_never_overrun_beyond_one_call() {
+    let arms = grid(&[4, 3]);
+    let mut chance = Chance::new(8);
+    for seed in 0..200 {
+        let truth = truth::draw(&arms, 30, USUAL, &mut || chance.normal());
+        let mut design = design(&arms, 30, 10_000, seed);
+        let limit = 20_000 + 1_000 * seed as i64;
+        design.budget.cost = Some(MicroDollars(limit));
+        design.declared = vec![paid(0.0, 1_000); arms.len()];
+        let mut race = Race::new(design);
+        let honest = seed % 2 == 0;
+        while let Step::Evaluate(cells) = race.next() {
+            let before = race.spent().cost.0;
+            let cell = cells[0];
+            assert!(before + 1_000 <= limit, "{before} of {limit}");
+            let most = if honest { 1_000 } else { 5_000 };
+            race.record(
+                cell,
+                paid(
+                    truth.scores[cell.arm][cell.case],
+                    chance.below(most) as i64 + 1,
+                ),
+            );
+            assert!(!honest || race.spent().cost.0 <= limit);
+        }
+        assert!(
+            race.spent().cost.0 > limit / 4,
+            "{} of {limit}",
+            race.spent().cost.0
+        );
+    }
+}
+
+/// In a space too large to try, what is proposed is better than what would be drawn.
+#[test]
+fn a_large_space_is_searched() {
+    let arms = grid(&[5, 5, 4, 3]);
+    let mut chance = Chance::new(12);
+    let spread = Spread {
+        arm: 0.15,
+        shared: 0.9,
+        ..USUAL
+    };
+    let (mut ours, mut drawn) = (0.0, 0.0);
+    for seed in 0..150 {
+        let truth = truth::draw(&arms, 40, spread, &mut || chance.normal());
+        let mut race = Race::new(design(&arms, 40, 500, seed));
+        ours += truth.regret(run(&mut race, &truth).leader);
+        // The best of 40 settings drawn evenly, known for certain.
+        let lucky = (0..40).map(|_| truth.regret(chance.below(arms.len())));
+        drawn += lucky.fold(f64::MAX, f64::min);
+    }
+    assert!(ours < drawn, "{ours} {drawn}");
+}
+
+#[test]
+fn a_clear_winner_is_found_and_said() {
+    let arms = grid(&[4]);
+    let mut truth = truth::draw(&arms, 60, USUAL, &mut || 0.0);
+    let mut chance = Chance::new(1);
+    for (arm, scores) in truth.scores.iter_mut().enumerate() {
+        let base = if arm == 2 { 0.8 } else { 0.4 };
+        scores
+            .iter_mut()
+            .for_each(|score| *score = base + 0.1 * chance.normal());
+    }
+    let mut race = Race::new(design(&arms, 60, 200, 1));
+    let verdict = run(&mut race, &truth);
+    assert_eq!((verdict.leader, verdict.finding), (2, Finding::Better));
+    let found = verdict.difference.expect("tested");
+    assert!(
+        found.interval.0 < 0.4 && 0.4 < found.interval.1,
+        "{found:?}"
+    );
+}
+
+#[test]
+fn races_that_cannot_be_run_end_at_once() {
+    for (arms, cases, evaluations) in [(0, 10, 10), (3, 0, 10), (3, 10, 0), (1, 1, 1), (2, 2, 2)] {
+        let arms = grid(&[arms]);
+        let truth = truth::draw(&arms, cases, USUAL, &mut || 0.0);
+        let mut race = Race::new(design(&arms, cases, evaluations, 1));
+        let verdict = run(&mut race, &truth);
+        assert!(race.results().len() as u64 <= evaluations, "{verdict:?}");
+    }
+}
