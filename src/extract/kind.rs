@@ -26,7 +26,6 @@ pub const KINDS: &[Kind] = &[
             "log",
             "srt",
             "vtt",
-            "eml",
             "ini",
             "cfg",
             "conf",
@@ -113,6 +112,18 @@ pub const KINDS: &[Kind] = &[
         content_type: "application/epub+zip",
         extensions: &["epub"],
         help: "e-books: the chapters in the order of reading, under the titles of the table of contents",
+    },
+    Kind {
+        name: "eml",
+        content_type: "message/rfc822",
+        extensions: &["eml"],
+        help: "mails: sender, recipients, date and subject, the text, and attachments of readable kinds under their names",
+    },
+    Kind {
+        name: "zip",
+        content_type: "application/zip",
+        extensions: &["zip"],
+        help: "archives of any of these, each file under its path; an archive in it is opened, one in that is not",
     },
     Kind {
         name: super::PICTURE,

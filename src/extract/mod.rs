@@ -1,6 +1,7 @@
 //! File bytes to plain text by page, with limits on size, depth and rows. Pure: no I/O, no clock.
 //! Refuses what is no text by its content, whatever its name says, and never invents any.
 
+mod archive;
 mod charset;
 mod entities;
 pub mod frame;
@@ -8,6 +9,7 @@ mod html;
 mod json;
 mod kind;
 mod magic;
+mod mail;
 mod markup;
 mod office;
 mod output;
@@ -103,6 +105,10 @@ pub enum Unreadable {
     Damaged,
     /// Needs a password.
     Locked,
+    /// None of the files in it can be read.
+    NothingInside,
+    /// In more files within files than are opened.
+    TooDeep,
     /// No words, only pictures that cannot be shown one by one.
     PicturesOnly,
     /// Nothing in it holds together: what kind of file it is.
@@ -136,6 +142,10 @@ impl Unreadable {
             Self::Locked => {
                 "the file is encrypted: remove its password and upload it again".to_owned()
             }
+            Self::NothingInside => {
+                "none of the files in it is of a kind that can be read".to_owned()
+            }
+            Self::TooDeep => "it lies in too many files within files".to_owned(),
             Self::PicturesOnly => "there is no text in the file, only pictures".to_owned(),
             Self::Nameless => "its fonts do not say which characters they show, so its text cannot be read; a copy that was saved or printed in another way may do better".to_owned(),
             Self::Broken(kind) => {
@@ -206,6 +216,13 @@ fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(&'static Kind, Strin
     if zip::is_zip(input.bytes) {
         let container = zip::Zip::open(input.bytes);
         let package = office::kind(&container)?;
+        if package == office::Package::Archive {
+            if out.depth() > DEEPEST_FILE {
+                return Err(Unreadable::TooDeep);
+            }
+            archive::read(&container, input, out)?;
+            return Ok((kind::named("zip"), String::new()));
+        }
         let kind = office::read(&container, &package, input.limits, out)?;
         return Ok((kind::named(kind), String::new()));
     }
@@ -213,7 +230,36 @@ fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(&'static Kind, Strin
         pdf::read(input, out)?;
         return Ok((kind::named("pdf"), String::new()));
     }
+    let named = input.name.to_lowercase().ends_with(".eml");
+    if mail::is_mail(input.bytes, named) {
+        if out.depth() > DEEPEST_FILE {
+            return Err(Unreadable::TooDeep);
+        }
+        mail::read(input, out)?;
+        return Ok((kind::named("eml"), String::new()));
+    }
     read_text(input, out)
+}
+
+/// An archive or a mail within this many others is not opened.
+const DEEPEST_FILE: usize = 1;
+
+/// Reads a file that is in another, under its name.
+fn inner(file: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
+    if file.bytes.is_empty() {
+        return Err(Unreadable::Empty);
+    }
+    recognise(file.bytes)?;
+    if picture::content_type(file.bytes).is_some() {
+        return Err(Unreadable::PicturesOnly);
+    }
+    let before = out.words;
+    let read = out.within(file.name, |out| read(file, out));
+    match read {
+        Ok(_) if out.words == before && !out.is_full() => Err(Unreadable::NoText),
+        Ok(_) => Ok(()),
+        Err(reason) => Err(reason),
+    }
 }
 
 /// Bytes of a picture, and pixels of its longer side, that every vendor takes.
@@ -303,7 +349,11 @@ fn render(
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8], name: &str, limits: &Limits) -> Result<(Report, Vec<Page>), Unreadable> {
+    pub(super) fn read(
+        bytes: &[u8],
+        name: &str,
+        limits: &Limits,
+    ) -> Result<(Report, Vec<Page>), Unreadable> {
         let mut pages = Vec::new();
         let input = Input {
             bytes,

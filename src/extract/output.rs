@@ -26,6 +26,11 @@ pub struct Output<'a> {
     sink: &'a mut dyn FnMut(Page) -> bool,
     text: usize,
     next: u32,
+    /// Pages before the file that is being read, when it is one in another.
+    base: u32,
+    /// The names of the files that it is in, and its own.
+    path: Vec<String>,
+    full: bool,
     pub(super) pages: u32,
     pub(super) words: u64,
     pub(super) notes: Vec<String>,
@@ -40,6 +45,9 @@ impl<'a> Output<'a> {
             sink,
             text: 0,
             next: 1,
+            base: 0,
+            path: Vec::new(),
+            full: false,
             pages: 0,
             words: 0,
             notes: Vec::new(),
@@ -49,7 +57,36 @@ impl<'a> Output<'a> {
 
     /// The number that the next page gets unless it has one of its own.
     pub fn next(&self) -> u32 {
-        self.next
+        self.next - self.base
+    }
+
+    /// Reads a file that is in this one: its pages come behind those so far, under its name.
+    pub(super) fn within<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.base, self.next - 1);
+        self.path.push(name.to_owned());
+        let read = read(self);
+        self.path.pop();
+        self.base = before;
+        read
+    }
+
+    /// How many files are around the one that is being read.
+    pub(super) fn depth(&self) -> usize {
+        self.path.len()
+    }
+
+    /// Whether no more is wanted.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Something said of a page or of the whole, with the name of the file in this one that it is about.
+    fn named(&self, text: &str) -> String {
+        match (self.path.is_empty(), text.is_empty()) {
+            (true, _) => text.to_owned(),
+            (false, true) => self.path.join(": "),
+            (false, false) => format!("{}: {text}", self.path.join(": ")),
+        }
     }
 
     /// Bytes of text that may still come.
@@ -60,6 +97,12 @@ impl<'a> Output<'a> {
     /// A page with its own number; numbers only grow. One without words is passed over: whoever knows why
     /// it has none says so with `gap`.
     pub fn page(&mut self, number: u32, title: &str, text: &str) -> Result<(), Full> {
+        let given = self.give(number.saturating_add(self.base), title, text);
+        self.full |= given.is_err();
+        given
+    }
+
+    fn give(&mut self, number: u32, title: &str, text: &str) -> Result<(), Full> {
         self.next = number.saturating_add(1);
         let text = text.trim_start_matches('\n').trim_end();
         let words = count_words(text);
@@ -88,10 +131,11 @@ impl<'a> Output<'a> {
         } else {
             words
         };
+        let title = self.named(title);
         let wanted = cut == 0
             || (self.sink)(Page {
                 number,
-                title: title.to_owned(),
+                title,
                 text: text[..cut].replace('\u{C}', "\n"),
             });
         if cut < text.len() && room <= LONGEST_PAGE {
@@ -109,7 +153,7 @@ impl<'a> Output<'a> {
         let mut rest = text;
         while !rest.is_empty() {
             let end = section(rest);
-            self.page(self.next, title, &rest[..end])?;
+            self.page(self.next(), title, &rest[..end])?;
             rest = &rest[end..];
         }
         Ok(())
@@ -117,6 +161,7 @@ impl<'a> Output<'a> {
 
     /// Something a person should know of the whole document.
     pub fn note(&mut self, note: String) {
+        let note = self.named(&note);
         if self.notes.len() < MOST_NOTES && !self.notes.contains(&note) {
             self.notes.push(note);
         }
@@ -124,9 +169,12 @@ impl<'a> Output<'a> {
 
     /// A page without text, and why; `picture` when it can be shown to a model that sees.
     pub fn gap(&mut self, page: u32, why: impl Into<String>, picture: bool) {
+        let page = page.saturating_add(self.base);
+        // A page of a file in this one is not to be had as a picture.
+        let picture = picture && self.path.is_empty();
         self.next = self.next.max(page.saturating_add(1));
         if self.gaps.len() < MOST_GAPS {
-            let why = why.into();
+            let why = self.named(&why.into());
             self.gaps.push(Gap { page, why, picture });
         }
     }

@@ -40,7 +40,7 @@ pub(super) fn read(
         Package::Sheets(part) => ("xlsx", xlsx::read(zip, part, limits.rows, out)),
         Package::Open => ("odt", odf::read(zip, limits.rows, out)),
         Package::Book => ("epub", epub::read(zip, out)?),
-        _ => return Err(Unreadable::Unsupported("office file")),
+        Package::Archive => return Err(Unreadable::Unsupported("ZIP archive")),
     };
     let empty = out.words == before;
     match pictures.0 {

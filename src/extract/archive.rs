@@ -1,0 +1,116 @@
+//! ZIP archives of files that can be read themselves: each under its path, in the archive's order. An
+//! archive in an archive is opened, one in that is not. Nothing is written anywhere, so paths are only names.
+
+use super::output::Output;
+use super::zip::{Fault, Zip};
+use super::{Input, Unreadable, inner};
+
+/// Left behind by programs, and never meant to be read.
+const LITTER: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
+
+/// Reads what can be read, and names what cannot.
+pub(super) fn read(
+    zip: &Zip<'_>,
+    input: &Input<'_>,
+    out: &mut Output<'_>,
+) -> Result<(), Unreadable> {
+    if zip.repaired {
+        out.note(
+            "the archive is damaged: its directory is lost; what could be found is read".to_owned(),
+        );
+    }
+    let (mut files, mut locked, mut read) = (0, 0, 0);
+    for entry in &zip.entries {
+        let name = entry.name.as_str();
+        if name.ends_with('/') || LITTER.iter().any(|litter| name.contains(litter)) {
+            continue;
+        }
+        files += 1;
+        let (bytes, fault) = zip.read(entry, input.limits.input);
+        if fault == Some(Fault::Locked) {
+            locked += 1;
+        }
+        if let Some(fault) = fault {
+            out.note(format!("{name}: {}", fault.message()));
+            // Half a file of most kinds reads as a damaged one; an oversized one is not read by halves.
+            if fault != Fault::Damaged || bytes.is_empty() {
+                continue;
+            }
+        }
+        let file = Input {
+            bytes: &bytes,
+            name,
+            ..*input
+        };
+        match inner(&file, out) {
+            Ok(()) => read += 1,
+            Err(reason) => out.note(format!("{name}: {}", reason.message())),
+        }
+        if out.is_full() {
+            break;
+        }
+    }
+    match (files, read) {
+        (0, _) => Err(Unreadable::NoText),
+        (_, 0) if locked == files => Err(Unreadable::Locked),
+        (_, 0) => Err(Unreadable::NothingInside),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::read;
+    use super::*;
+    use crate::extract::Limits;
+    use crate::extract::zip::pack;
+
+    #[test]
+    fn files_stand_under_their_paths_and_keep_their_own_pages() {
+        let inmost = pack(&[("deep.txt", b"too deep")]);
+        let nested = pack(&[("in.txt", b"nested words"), ("again.zip", &inmost)]);
+        let bytes = pack(&[
+            ("a/", b""),
+            ("a/one.txt", b"first\x0Csecond"),
+            ("__MACOSX/a/._one.txt", b"litter"),
+            ("../../etc/table.csv", b"k,v\na,1\n"),
+            ("more.zip", &nested),
+            ("prog", b"\x7FELF\x02\x01"),
+            ("empty.txt", b""),
+        ]);
+        let (report, pages) = read(&bytes, "x.zip", &Limits::default()).expect("readable");
+        let got: Vec<_> = pages
+            .iter()
+            .map(|p| (p.number, p.title.as_str(), p.text.as_str()))
+            .collect();
+        assert_eq!(
+            (report.kind, &got[..]),
+            (
+                "zip",
+                &[
+                    (1, "a/one.txt", "first"),
+                    (2, "a/one.txt", "second"),
+                    (3, "../../etc/table.csv", "Columns: k | v\nk: a | v: 1"),
+                    (4, "more.zip: in.txt", "nested words"),
+                ][..]
+            )
+        );
+        assert_eq!(report.notes.len(), 3, "{:?}", report.notes);
+        assert!(report.notes[0].starts_with("more.zip: again.zip: "));
+        assert!(report.notes[1].starts_with("prog: "));
+        assert_eq!(report.notes[2], "empty.txt: the file is empty");
+    }
+
+    #[test]
+    fn an_archive_of_nothing_readable_says_so() {
+        let limits = Limits::default();
+        assert_eq!(
+            read(&pack(&[("a", b"\x7FELF\x02\x01")]), "", &limits).map(drop),
+            Err(Unreadable::NothingInside)
+        );
+        assert_eq!(
+            read(&pack(&[("a/", b"")]), "", &limits).map(drop),
+            Err(Unreadable::NoText)
+        );
+    }
+}

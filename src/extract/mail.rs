@@ -1,0 +1,296 @@
+//! Mails: who wrote to whom, when and about what, then the text, then the attachments that can be read, each
+//! under its name. Of a text in two forms the plain one is taken. Follows no link and fetches nothing.
+
+mod header;
+
+use super::output::Output;
+use super::{Input, Unreadable, charset, html, inner};
+
+use header::{Field, decoded, decoded_words};
+
+const MOST_PARTS: usize = 1_000;
+const DEEPEST: usize = 12;
+/// The fields that are shown, in this order.
+const SHOWN: &[&str] = &["From", "To", "Cc", "Date", "Subject"];
+/// Fields that only mails have.
+const SIGNS: &[&str] = &[
+    "from",
+    "to",
+    "subject",
+    "date",
+    "received",
+    "return-path",
+    "message-id",
+    "mime-version",
+    "delivered-to",
+    "content-type",
+    "sender",
+    "reply-to",
+    "x-mailer",
+];
+
+/// Whether a text begins with the head of a mail. `named`: its file name says so, which makes up for little.
+pub(super) fn is_mail(bytes: &[u8], named: bool) -> bool {
+    let head = &bytes[..bytes.len().min(64 << 10)];
+    let (fields, _) = header::split(head);
+    let signs = SIGNS
+        .iter()
+        .filter(|sign| fields.iter().any(|field| field.is(sign)));
+    let sender = [
+        "from",
+        "received",
+        "return-path",
+        "message-id",
+        "mime-version",
+        "delivered-to",
+    ];
+    let sent = fields
+        .iter()
+        .any(|field| sender.iter().any(|name| field.is(name)));
+    signs.count() >= if named { 1 } else { 3 } && (named || sent)
+}
+
+/// Reads a mail.
+pub(super) fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
+    let (fields, body) = header::split(input.bytes);
+    let mut mail = Mail::default();
+    let mut head = String::new();
+    for name in SHOWN {
+        if let Some(field) = fields.iter().find(|field| field.is(name)) {
+            head.push_str(&format!("{name}: {}\n", decoded_words(field.value)));
+        }
+    }
+    mail.part(&fields, body, 0);
+    let subject = fields.iter().find(|field| field.is("subject"));
+    let subject: String = subject
+        .map(|field| decoded_words(field.value))
+        .unwrap_or_default();
+    let subject: String = subject.chars().take(300).collect();
+    let text = format!("{head}\n{}", mail.text.trim_start_matches('\n'));
+    // Full: what there is has been given.
+    if out.flow(&subject, &text).is_err() {
+        return Ok(());
+    }
+    mail.notes.into_iter().for_each(|note| out.note(note));
+    for (name, bytes) in mail.attached {
+        let file = Input {
+            bytes: &bytes,
+            name: &name,
+            encoding: None,
+            limits: input.limits,
+        };
+        if let Err(reason) = inner(&file, out) {
+            out.note(format!("the attachment {name}: {}", reason.message()));
+        }
+        if out.is_full() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Mail {
+    text: String,
+    attached: Vec<(String, Vec<u8>)>,
+    notes: Vec<String>,
+    parts: usize,
+}
+
+impl Mail {
+    fn part(&mut self, fields: &[Field<'_>], body: &[u8], level: usize) {
+        self.parts += 1;
+        if self.parts > MOST_PARTS || level > DEEPEST {
+            self.notes
+                .push("the mail has more parts than are read".to_owned());
+            self.notes.dedup();
+            return;
+        }
+        let kind = header::parameters(fields, "content-type");
+        let place = header::parameters(fields, "content-disposition");
+        let media = if kind.value.is_empty() {
+            "text/plain"
+        } else {
+            kind.value.as_str()
+        };
+        if let Some(form) = media.strip_prefix("multipart/")
+            && let Some(boundary) = kind.get("boundary")
+        {
+            return self.parts(form, boundary, body, level);
+        }
+        let content = decoded(fields, body);
+        let name = place.get("filename").or_else(|| kind.get("name"));
+        let attached = place.value == "attachment" || (name.is_some() && place.value != "inline");
+        match media {
+            "text/plain" if !attached => self.put(&plain(&content, kind.get("charset"))),
+            "text/html" if !attached => {
+                let page = plain(&content, kind.get("charset"));
+                self.put(&html::body(&page, super::Limits::default().text).text);
+            }
+            _ => {
+                let name = match name {
+                    Some(name) => name.to_owned(),
+                    None if media == "message/rfc822" => "forwarded message.eml".to_owned(),
+                    None => media.to_owned(),
+                };
+                // Parts of how it is sent, and of how it looks.
+                if !matches!(
+                    media,
+                    "application/pgp-signature" | "application/pkcs7-signature"
+                ) {
+                    self.attached.push((name, content));
+                }
+            }
+        }
+    }
+
+    fn parts(&mut self, form: &str, boundary: &str, body: &[u8], level: usize) {
+        let parts: Vec<_> = split_parts(body, boundary)
+            .into_iter()
+            .map(header::split)
+            .collect();
+        if form != "alternative" {
+            for (fields, body) in &parts {
+                self.part(fields, body, level + 1);
+            }
+            return;
+        }
+        // One text in several forms: the plain one, unless it is empty, as some programs leave it.
+        let media = |fields: &[Field<'_>]| header::parameters(fields, "content-type").value;
+        let rank = |(fields, body): &&(Vec<Field<'_>>, &[u8])| match media(fields).as_str() {
+            "text/plain" | "" => {
+                let content = decoded(fields, body);
+                if content.iter().all(u8::is_ascii_whitespace) {
+                    9
+                } else {
+                    0
+                }
+            }
+            kind if kind.starts_with("multipart/") => 1,
+            "text/html" => 2,
+            _ => 3,
+        };
+        if let Some((fields, body)) = parts.iter().min_by_key(rank) {
+            self.part(fields, body, level + 1);
+        }
+    }
+
+    fn put(&mut self, text: &str) {
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n");
+        }
+        self.text.push_str(text.trim_end());
+    }
+}
+
+/// Bytes in the encoding that the part names, or in the one they seem to have where that is unknown.
+fn plain(bytes: &[u8], label: Option<&str>) -> String {
+    let label = label.filter(|label| encoding_rs::Encoding::for_label(label.as_bytes()).is_some());
+    let read = charset::decode(bytes, label).or_else(|_| charset::decode(bytes, None));
+    read.map(|decoded| decoded.text).unwrap_or_default()
+}
+
+/// The parts between lines of `--boundary`.
+fn split_parts<'a>(body: &'a [u8], boundary: &str) -> Vec<&'a [u8]> {
+    let mark = format!("--{boundary}");
+    let (mut parts, mut start, mut at) = (Vec::new(), None, 0);
+    while at < body.len() && parts.len() < MOST_PARTS {
+        let line = &body[at..];
+        let length = line
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(line.len(), |end| end + 1);
+        if line.starts_with(mark.as_bytes()) {
+            let rest = line[mark.len()..length].trim_ascii();
+            if rest.is_empty() || rest == b"--" {
+                if let Some(start) = start.take() {
+                    parts.push(&body[start..at]);
+                }
+                if rest == b"--" {
+                    return parts;
+                }
+                start = Some(at + length);
+            }
+        }
+        at += length;
+    }
+    // A mail that was cut off ends with its last part.
+    parts.extend(start.map(|start| &body[start.min(body.len())..]));
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::read;
+    use crate::extract::Limits;
+    use crate::extract::zip::pack;
+
+    fn check(mail: &str, expected: &[(&str, &str)]) -> Vec<String> {
+        let (report, pages) =
+            read(mail.as_bytes(), "upload", &Limits::default()).expect("readable");
+        let got: Vec<_> = pages
+            .iter()
+            .map(|p| (p.title.as_str(), p.text.as_str()))
+            .collect();
+        assert_eq!((report.kind, &got[..]), ("eml", expected));
+        report.notes
+    }
+
+    #[test]
+    fn a_plain_mail_in_any_encoding() {
+        check(
+            "Received: by x\r\nFrom: =?utf-8?Q?J=C3=B6rg?= =?utf-8?B?IE0u?= <j@x.org>\r\nTo: a@b.c\r\nSubject: =?iso-8859-1?q?Gr=FC=DFe?= und\r\n mehr\r\nDate: Mon, 1 Jan 2024 10:00:00 +0000\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nSch=F6ne Gr=FC=\r\n=DFe!\r\n",
+            &[(
+                "Grüße und mehr",
+                "From: Jörg M. <j@x.org>\nTo: a@b.c\nDate: Mon, 1 Jan 2024 10:00:00 +0000\nSubject: Grüße und mehr\n\nSchöne Grüße!",
+            )],
+        );
+    }
+
+    #[test]
+    fn of_two_forms_the_plain_one_and_attachments_that_can_be_read() {
+        let zip = base64(&pack(&[("in.txt", b"zipped words")]));
+        let mail = format!(
+            "From: a@b.c\nTo: d@e.f\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"o u\"\n\npreamble\n--o u\nContent-Type: multipart/alternative; boundary=in\n\n--in\nContent-Type: text/html\n\n<p>as a page\n--in\nContent-Type: text/plain\n\nas text\n--in--\n--o u\nContent-Type: text/csv; name=t.csv\nContent-Disposition: attachment; filename*0*=UTF-8''t%C3%A4; filename*1=.csv\n\nk,v\na,1\n--o u\nContent-Type: application/zip; name=a.zip\nContent-Transfer-Encoding: base64\n\n{zip}\n--o u\nContent-Type: application/x-thing\nContent-Transfer-Encoding: base64\n\nf0VMRgIB\n--o u\nContent-Type: message/rfc822\n\nFrom: x@y.z\nSubject: Inner\nMessage-ID: 1\n\ninner words\n--o u--\n"
+        );
+        let notes = check(
+            &mail,
+            &[
+                ("S", "From: a@b.c\nTo: d@e.f\nSubject: S\n\nas text"),
+                ("tä.csv", "Columns: k | v\nk: a | v: 1"),
+                ("a.zip: in.txt", "zipped words"),
+                (
+                    "forwarded message.eml: Inner",
+                    "From: x@y.z\nSubject: Inner\n\ninner words",
+                ),
+            ],
+        );
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].starts_with("the attachment application/x-thing: "));
+        // Cut off anywhere it is still a mail.
+        for cut in (200..mail.len()).step_by(7) {
+            let _ = read(&mail.as_bytes()[..cut], "m.eml", &Limits::default());
+        }
+    }
+
+    #[test]
+    fn a_page_alone_is_read_and_prose_is_no_mail() {
+        check(
+            "From: a\nMIME-Version: 1.0\nContent-Type: text/html\nSubject: P\n\n<html><h1>Head</h1><script>x</script><p>words",
+            &[("P", "From: a\nSubject: P\n\n# Head\n\nwords")],
+        );
+        for text in [
+            "To: do\n\nFrom now on: nothing",
+            "Note: a\nSubject: b\n\nc",
+            "Dear all,\n\nfrom me",
+        ] {
+            let (report, _) = read(text.as_bytes(), "a.txt", &Limits::default()).expect("text");
+            assert_eq!(report.kind, "text", "{text}");
+        }
+    }
+
+    fn base64(bytes: &[u8]) -> String {
+        use base64::Engine;
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    }
+}

@@ -1,0 +1,296 @@
+//! The head of a mail or of a part of one: fields, their parameters, encoded words, and how the body is
+//! packed. Tolerates what mail programs do; RFC 5322, 2045, 2047 and 2231 are what they should do.
+
+use crate::extract::charset;
+
+const MOST_FIELDS: usize = 2_000;
+const LONGEST_VALUE: usize = 64 << 10;
+
+/// One field, its continued lines included.
+pub struct Field<'a> {
+    name: &'a [u8],
+    /// As it stands there.
+    pub value: &'a [u8],
+}
+
+impl Field<'_> {
+    /// Whether this is its name, in any case.
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+}
+
+/// The fields and the body. A part without fields is all body.
+pub fn split(bytes: &[u8]) -> (Vec<Field<'_>>, &[u8]) {
+    let mut fields: Vec<Field<'_>> = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let line = &bytes[at..];
+        let length = line
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(line.len(), |end| end + 1);
+        let content = line[..length].trim_ascii_end();
+        if content.is_empty() {
+            return (fields, &bytes[at + length..]);
+        }
+        if matches!(content.first(), Some(b' ' | b'\t')) {
+            if let Some(last) = fields.last_mut() {
+                // What goes on is one slice with what began.
+                let start = last.value.as_ptr() as usize - bytes.as_ptr() as usize;
+                last.value = &bytes[start..at + content.len()];
+            }
+        } else if let Some(colon) = content.iter().position(|&byte| byte == b':')
+            && content[..colon].iter().all(|byte| byte.is_ascii_graphic())
+            && colon > 0
+        {
+            if fields.len() >= MOST_FIELDS {
+                break;
+            }
+            let value = content[colon + 1..].trim_ascii_start();
+            fields.push(Field {
+                name: &content[..colon],
+                value,
+            });
+        } else if !(fields.is_empty()
+            && (content.starts_with(b"From ") || content.starts_with(b">From ")))
+        {
+            // No field: the body began without an empty line before it.
+            return (fields, line);
+        }
+        at += length;
+    }
+    (fields, &[])
+}
+
+/// A value and its parameters: `text/plain; charset=utf-8`.
+#[derive(Default)]
+pub struct Parameters {
+    /// In lower case.
+    pub value: String,
+    named: Vec<(String, String)>,
+}
+
+impl Parameters {
+    /// A parameter that is not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let found = self.named.iter().find(|(known, _)| known == name)?;
+        Some(found.1.as_str()).filter(|value| !value.is_empty())
+    }
+}
+
+/// The parameters of a field, pieces put together and decoded.
+pub fn parameters(fields: &[Field<'_>], name: &str) -> Parameters {
+    let Some(field) = fields.iter().find(|field| field.is(name)) else {
+        return Parameters::default();
+    };
+    let text = text_of(field.value);
+    let mut pieces = pieces(&text).into_iter();
+    let value = pieces.next().unwrap_or_default().trim().to_lowercase();
+    let mut found = Parameters {
+        value,
+        named: Vec::new(),
+    };
+    for piece in pieces {
+        let Some((key, value)) = piece.split_once('=') else {
+            continue;
+        };
+        let key = key.trim().to_lowercase();
+        let value = value.trim();
+        let plain = value.strip_prefix('"').map_or_else(
+            || value.to_owned(),
+            |inner| {
+                inner
+                    .strip_suffix('"')
+                    .unwrap_or(inner)
+                    .replace("\\\"", "\"")
+                    .replace("\\\\", "\\")
+            },
+        );
+        // `name*0*=UTF-8''…` and `name*1=…` are one value in pieces, of which some are escaped.
+        let base = key.split('*').next().unwrap_or_default().to_owned();
+        let first = key == base || !found.named.iter().any(|(known, _)| *known == base);
+        let piece = match key.ends_with('*') {
+            true => unescaped(&plain, first),
+            false if key == base => decoded_words(plain.as_bytes()),
+            false => plain,
+        };
+        match found.named.iter_mut().find(|(known, _)| *known == base) {
+            Some((_, whole)) if key != base => whole.push_str(&piece),
+            Some(_) => {}
+            None => found.named.push((base, piece)),
+        }
+    }
+    found
+}
+
+/// Splits at semicolons outside quotes.
+fn pieces(text: &str) -> Vec<String> {
+    let (mut pieces, mut quoted, mut escaped) = (vec![String::new()], false, false);
+    for character in text.chars() {
+        match character {
+            ';' if !quoted => {
+                pieces.push(String::new());
+                continue;
+            }
+            '"' if !escaped => quoted = !quoted,
+            _ => {}
+        }
+        escaped = character == '\\' && !escaped;
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(character);
+        }
+    }
+    pieces
+}
+
+/// `UTF-8''a%20b`
+fn unescaped(text: &str, first: bool) -> String {
+    let mut parts = text.splitn(3, '\'');
+    let (label, rest) = match (first, parts.next(), parts.next(), parts.next()) {
+        (true, Some(label), Some(_), Some(rest)) => (label, rest),
+        _ => ("utf-8", text),
+    };
+    let bytes = hexed(rest.as_bytes(), b'%');
+    let label = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap_or(encoding_rs::UTF_8);
+    label.decode_without_bom_handling(&bytes).0.into_owned()
+}
+
+fn text_of(value: &[u8]) -> String {
+    let value = &value[..value.len().min(LONGEST_VALUE)];
+    match charset::decode(value, None) {
+        Ok(decoded) => decoded.text.replace('\n', " "),
+        Err(_) => String::from_utf8_lossy(value).replace(['\n', '\r'], " "),
+    }
+}
+
+/// A value with its encoded words as text, on one line.
+pub fn decoded_words(value: &[u8]) -> String {
+    let text = text_of(value);
+    let (mut out, mut rest) = (String::new(), text.as_str());
+    // Bytes of neighbours in one encoding belong together: a character may be cut between them.
+    let mut held: Option<(String, Vec<u8>)> = None;
+    while let Some(at) = rest.find("=?") {
+        let Some((label, bytes, length)) = word(&rest[at..]) else {
+            flush(&mut out, &mut held);
+            out.push_str(&rest[..at + 2]);
+            rest = &rest[at + 2..];
+            continue;
+        };
+        let between = &rest[..at];
+        if held.is_none() || !between.trim().is_empty() {
+            flush(&mut out, &mut held);
+            out.push_str(between);
+        }
+        match &mut held {
+            Some((known, all)) if known.eq_ignore_ascii_case(label) => all.extend(bytes),
+            _ => {
+                flush(&mut out, &mut held);
+                held = Some((label.to_owned(), bytes));
+            }
+        }
+        rest = &rest[at + length..];
+    }
+    flush(&mut out, &mut held);
+    out.push_str(rest);
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn flush(out: &mut String, held: &mut Option<(String, Vec<u8>)>) {
+    if let Some((label, bytes)) = held.take() {
+        // A language may follow the encoding's name.
+        let label = label.split('*').next().unwrap_or_default();
+        let encoding =
+            encoding_rs::Encoding::for_label(label.as_bytes()).unwrap_or(encoding_rs::UTF_8);
+        out.push_str(&encoding.decode_without_bom_handling(&bytes).0);
+    }
+}
+
+/// `=?utf-8?Q?caf=C3=A9?=`: the encoding, the bytes, and the length of it all.
+fn word(text: &str) -> Option<(&str, Vec<u8>, usize)> {
+    let inner = text.strip_prefix("=?")?;
+    let (label, rest) = inner.split_once('?')?;
+    let (how, rest) = rest.split_once('?')?;
+    let end = rest.find("?=")?;
+    let bytes = match how {
+        "B" | "b" => base64(&rest.as_bytes()[..end]),
+        "Q" | "q" => hexed(rest[..end].replace('_', " ").as_bytes(), b'='),
+        _ => return None,
+    };
+    let length = text.len() - rest.len() + end + 2;
+    (label.len() < 60).then_some((label, bytes, length))
+}
+
+/// Bytes with some of them as a mark and two hex digits.
+fn hexed(bytes: &[u8], mark: u8) -> Vec<u8> {
+    let digit = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
+    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(&byte) = bytes.get(at) {
+        match (digit(bytes.get(at + 1)), digit(bytes.get(at + 2))) {
+            (Some(high), Some(low)) if byte == mark => {
+                out.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            _ => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+/// A body as it was before it was packed for sending.
+pub fn decoded(fields: &[Field<'_>], body: &[u8]) -> Vec<u8> {
+    match parameters(fields, "content-transfer-encoding")
+        .value
+        .as_str()
+    {
+        "base64" => base64(body),
+        "quoted-printable" => quoted_printable(body),
+        _ => body.to_vec(),
+    }
+}
+
+fn quoted_printable(body: &[u8]) -> Vec<u8> {
+    let mut joined = Vec::with_capacity(body.len());
+    for line in body.split_inclusive(|&byte| byte == b'\n') {
+        let content = line.trim_ascii_end();
+        match content.strip_suffix(b"=") {
+            Some(goes_on) => joined.extend_from_slice(goes_on),
+            None => {
+                joined.extend_from_slice(content);
+                joined.extend_from_slice(if line.ends_with(b"\n") { b"\n" } else { b"" });
+            }
+        }
+    }
+    hexed(&joined, b'=')
+}
+
+/// Whatever is no digit is passed over, padding in the middle too: mails are put together from pieces.
+fn base64(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len() / 4 * 3);
+    let (mut bits, mut count) = (0u32, 0);
+    for &byte in body {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            b'=' => {
+                (bits, count) = (0, 0);
+                continue;
+            }
+            _ => continue,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count) as u8);
+            bits &= (1 << count) - 1;
+        }
+    }
+    out
+}
