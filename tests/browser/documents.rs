@@ -53,7 +53,17 @@ fn several_are_dropped_and_a_large_one_comes_over_a_broken_line() {
     browser.wait_text(".document-list", "one.md");
     browser.wait_text(".document-list", "two.txt");
     browser.wait_text(".upload-failed", "three.txt This file is empty.");
+    browser.fill("input[type=search]", "second");
+    browser.press("Search");
+    browser.wait_text(".found", "The second of them.");
+    assert_eq!(browser.text(".found mark"), "second");
+    assert!(browser.url().ends_with("/documents?q=second"));
+    judge(&browser, axe().as_deref(), "documents");
     browser.picture("documents");
+    browser.click(".found .hit a");
+    browser.wait("mark.cited");
+    browser.press("All documents");
+    browser.wait_text(".document-list", "two.txt");
 
     browser.run(BREAK_THE_LINE, json!([]));
     browser.run(LARGE, json!([]));
@@ -130,4 +140,83 @@ fn a_document_opens_at_the_place_its_address_names() {
         phone.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     assert_eq!(over, json!(0), "wider than the phone");
     phone.picture("document-place-phone");
+}
+
+const LATIN: &str = "
+    const form = new FormData();
+    const bytes = Uint8Array.from('Die Gr\\u00f6\\u00dfe der Pumpe z\\u00e4hlt f\\u00fcr die Stra\\u00dfe.\\n', (c) => c.charCodeAt(0));
+    form.append('file', new File([bytes], 'groesse.txt'));
+    const response = await fetch('/api/upload-document', { method: 'POST', body: form });
+    if (!response.ok) throw new Error(await response.text());
+    return response.json();";
+
+#[test]
+fn letters_that_look_wrong_are_read_in_another_encoding() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    let stored = browser.run(LATIN, json!([]));
+    let id = stored["document_id"].as_str().unwrap();
+    browser.go(&server.address(&format!("/documents?id={id}")));
+    browser.wait_text(".page-text", "Größe");
+    browser.press("Letters look wrong?");
+    browser.run(
+        "document.querySelector('.read-again select').value = 'windows-1251';",
+        json!([]),
+    );
+    browser.press("Read it again");
+    browser.wait_text(".page-text", "Die GrцЯe");
+    browser.picture("encoding");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+const LEFT: &str = "(await (await fetch('/api/documents')).json()).documents.length";
+
+const ASK: &str = "
+    const { documents } = await (await fetch('/api/documents')).json();
+    const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'summarize', document_ids: [documents[0].id] }) });
+    if (!response.ok) throw new Error(await response.text());";
+
+#[test]
+fn a_deletion_is_undone_or_says_what_quotes_the_document() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    let notes = json!([
+        "notes.md",
+        "# Notes\n\nThe pump delivers 40 litres a minute.\n"
+    ]);
+    browser.run(UPLOAD, notes.clone());
+    browser.go(&server.address("/documents"));
+    browser.click("[aria-label='Delete notes.md']");
+    browser.wait_text(".toast", "notes.md is deleted.");
+    assert_eq!(browser.count(".row"), 0);
+    browser.press("Undo");
+    browser.wait_text(".row", "notes.md");
+    assert_eq!(browser.value(LEFT), json!(1), "it never went");
+
+    browser.click("[aria-label='Delete notes.md']");
+    browser.wait_text(".toast", "notes.md is deleted.");
+    browser.press("History");
+    until("leaving the page ends the time for second thoughts", || {
+        (browser.value(LEFT) == json!(0)).then_some(())
+    });
+
+    browser.run(UPLOAD, notes);
+    browser.run(ASK, json!([]));
+    browser.go(&server.address("/documents"));
+    browser.click("[aria-label='Delete notes.md']");
+    browser.wait_text("dialog", "1 analysis still quotes it");
+    browser.wait_text("dialog", "How much does the pump deliver?");
+    judge(&browser, axe().as_deref(), "what quotes a document");
+    browser.picture_of_window("delete-quoted");
+    browser.click("dialog .danger");
+    browser.wait(".empty");
+    until("it is gone", || {
+        (browser.value(LEFT) == json!(0)).then_some(())
+    });
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }

@@ -3,6 +3,7 @@ import { get } from "../api.js";
 import { el, fill, link } from "../dom.js";
 import { exactly, when } from "../format.js";
 import { addressOf, DocumentView } from "../parts/document-view.js";
+import { ReadAgain } from "../parts/read-again.js";
 import { describe, follow, idOf, nameOf } from "../parts/reading.js";
 
 export async function load({ id, page, from, to }, signal) {
@@ -13,15 +14,21 @@ export async function load({ id, page, from, to }, signal) {
 
 export function view({ stored, page, span }, { signal, note }) {
   const body = el("div", { class: "document-body" });
-  draw(stored);
-  follow(stored, { signal, onNews: draw });
+  show(stored);
+
+  function show(now) {
+    draw(now);
+    follow(now, { signal, onNews: draw });
+  }
 
   function draw(now) {
+    const again = ReadAgain(now, { signal, onRead: show });
     if (now.status !== "processed") {
-      return fill(body, el("p", { class: now.status === "failed" ? "error-message" : "notice", role: "status" }, describe(now)));
+      const state = el("p", { class: now.status === "failed" ? "error-message" : "notice", role: "status" }, describe(now));
+      return fill(body, state, now.status === "failed" && again);
     }
     const shown = DocumentView(now, { page, span, signal, onTurn: (at, mark) => note(addressOf(idOf(now), at, mark)) });
-    fill(body, shown.node);
+    fill(body, again, shown.node);
   }
 
   return el("section", { class: "page document-page" },

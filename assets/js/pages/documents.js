@@ -4,6 +4,7 @@ import { get } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { exactly, plural, sentence, when } from "../format.js";
 import { addressOf } from "../parts/document-view.js";
+import { SearchAll } from "../parts/search-all.js";
 import { deleteDocument } from "../parts/document-delete.js";
 import { describe, follow, idOf, nameOf } from "../parts/reading.js";
 import { Empty } from "../parts/states.js";
@@ -12,7 +13,7 @@ import * as one from "./document.js";
 
 export async function load(params, signal) {
   if (params.id) return { one: await one.load(params, signal) };
-  return get("/api/documents", { query: { limit: 200 }, signal });
+  return { q: params.q ?? "", ...(await get("/api/documents", { query: { limit: 200 }, signal })) };
 }
 
 export function view(data, context) {
@@ -20,6 +21,7 @@ export function view(data, context) {
   const { signal } = context;
   const all = [...data.documents];
   const list = el("ul", { class: "rows" });
+  const search = SearchAll({ words: data.q, signal, onSearch: (words) => context.note(words ? `/documents?q=${encodeURIComponent(words)}` : "/documents") });
   const empty = Empty("No documents yet", "What you bring here can be read by the panel: a question then gets its answer from your text, with the passage behind every claim.");
   for (const stored of all) list.append(Row(stored));
   drawEmpty();
@@ -27,6 +29,7 @@ export function view(data, context) {
   function drawEmpty() {
     empty.hidden = list.children.length > 0;
     list.hidden = list.children.length === 0;
+    search.node.hidden = list.hidden;
   }
 
   function Row(stored) {
@@ -67,7 +70,7 @@ export function view(data, context) {
 
   return el("section", { class: "page documents-page" },
     el("header", { class: "page-head" }, el("h1", null, "Documents"), el("p", { class: "lead" }, "Yours alone. Nobody else on this server can open them, administrators included.")),
-    DocumentUpload({ onDone: add, signal }), empty, el("div", { class: "document-list" }, list));
+    DocumentUpload({ onDone: add, signal }), search.node, empty, el("div", { class: "document-list" }, list));
 }
 
 function DocumentRow(stored, drop) {

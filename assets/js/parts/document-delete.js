@@ -1,19 +1,65 @@
-// Deletes a document, after asking.
-import { remove } from "../api.js";
-import { sentence } from "../format.js";
+// Deletes a document. One that nothing rests on goes at once and can be had back for a moment; before one
+// that analyses quote it is said which.
+import { get, remove } from "../api.js";
+import { button, el, link } from "../dom.js";
+import { excerpt, plural, sentence } from "../format.js";
 import { confirm } from "./dialog.js";
 import { idOf, nameOf } from "./reading.js";
 import { toast } from "./toast.js";
 
-/** `hide()` takes the document out of sight. */
+const UNDO_MS = 6000;
+
+/** `hide()` takes the document out of sight and gives what brings it back. */
 export async function deleteDocument(stored, { signal, hide }) {
-  const name = nameOf(stored);
-  if (!(await confirm(`Delete ${name}?`, "The file, its text and its place in the search are deleted for good. Analyses that used it keep the passages they quoted.", "Delete"))) return;
+  let uses;
   try {
-    await remove(`/api/documents/${idOf(stored)}`, { signal });
-    hide();
-    toast(`${name} is deleted.`);
+    uses = await get(`/api/documents/${idOf(stored)}/uses`, { signal });
   } catch (problem) {
     if (!signal.aborted) toast(sentence(problem.message), "failed");
+    return;
+  }
+  if (uses.count === 0) return withUndo(stored, hide(), signal);
+  if (!(await confirm(`Delete ${nameOf(stored)}?`, Quoted(uses), "Delete"))) return;
+  if (await destroy(stored, hide())) toast(`${nameOf(stored)} is deleted.`);
+}
+
+function Quoted({ analyses, count }) {
+  const shown = analyses.slice(0, 5);
+  return [
+    el("p", null, `${plural(count, "analysis", "analyses")} still ${count === 1 ? "quotes" : "quote"} it. The quoted passages stay there, but can no longer be looked up in the document.`),
+    el("ul", { class: "uses" }, shown.map((use) => el("li", null, link(`/analyze?id=${encodeURIComponent(use.id)}`, excerpt(use.question, 90), { target: "_blank" })))),
+    count > shown.length && el("p", { class: "fine" }, `and ${plural(count - shown.length, "more", "more")}`),
+  ];
+}
+
+// The deletion waits for the moment in which it can be taken back. Leaving the page ends that moment.
+function withUndo(stored, bringBack, signal) {
+  const ends = new AbortController();
+  const timer = setTimeout(end, UNDO_MS);
+  const shown = toast(`${nameOf(stored)} is deleted.`, "done", button("Undo", { class: "toast-action", on: { click: () => {
+    clearTimeout(timer);
+    ends.abort();
+    shown.remove();
+    bringBack();
+  } } }));
+  signal.addEventListener("abort", end, { signal: ends.signal });
+  window.addEventListener("pagehide", end, { signal: ends.signal });
+
+  function end() {
+    clearTimeout(timer);
+    ends.abort();
+    shown.remove();
+    destroy(stored, bringBack);
+  }
+}
+
+async function destroy(stored, bringBack) {
+  try {
+    await remove(`/api/documents/${idOf(stored)}`, { keepalive: true });
+    return true;
+  } catch (problem) {
+    bringBack();
+    toast(sentence(problem.message), "failed");
+    return false;
   }
 }

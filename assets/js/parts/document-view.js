@@ -6,6 +6,7 @@ import { openDialog } from "./dialog.js";
 import { Field } from "./field.js";
 import { PageReader } from "./page-reader.js";
 import { describe, idOf, nameOf } from "./reading.js";
+import { snippet } from "./spans.js";
 
 /** The address of a place in a document; `span` is `{start, end}` in bytes of the page's text. */
 export function addressOf(id, page = 1, span = null) {
@@ -60,24 +61,15 @@ async function find(stored, words, hits, go, signal) {
     const found = told.results ?? [];
     fill(hits,
       el("p", { class: "fine" }, found.length === 0 ? `Nothing found for “${words}”.` : `${plural(found.length, "passage")} found.`),
-      found.map((hit) => Hit(hit, words, () => go(hit.page, { start: hit.start, end: hit.end }))));
+      found.map((hit) => Hit(hit, () => go(hit.page, { start: hit.start, end: hit.end }))));
   } catch (problem) {
     if (!signal.aborted) fill(hits, el("p", { class: "error-message", role: "alert" }, sentence(problem.message)));
   }
 }
 
-/** A found passage; `open` shows it in its page. */
-export function Hit(hit, words, open) {
+function Hit(hit, open) {
   const place = [`Page ${hit.page}`, hit.heading].filter(Boolean).join(" · ");
   return el("blockquote", { class: "hit", dir: "auto" },
-    button(`Show it on page ${hit.page}`, { class: "link-button", on: { click: open } }, place),
-    el("p", null, wordsMarked(excerpt(hit.text ?? "", 400), words)));
-}
-
-/** The text with the searched words marked. */
-function wordsMarked(text, words) {
-  const terms = words.split(/\s+/).map((word) => word.replace(/[^\p{L}\p{N}]/gu, "")).filter((word) => word.length > 1);
-  if (terms.length === 0) return [text];
-  const pattern = new RegExp(`(${terms.join("|")})`, "giu");
-  return text.split(pattern).map((part, index) => (index % 2 ? el("mark", null, part) : part));
+    button(place, { class: "link-button", on: { click: open } }),
+    el("p", null, snippet(hit.text ?? "", hit.matches ?? [])));
 }

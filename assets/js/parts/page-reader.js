@@ -1,5 +1,5 @@
 // Pages of a document, one at a time: the text as the models see it, with places marked in it and what is
-// odd about the page said above.
+// odd about the page said above. A page is fetched when it is wanted.
 import { get } from "../api.js";
 import { announce, button, el, fill, icon } from "../dom.js";
 import { count, excerpt, sentence } from "../format.js";
@@ -10,6 +10,7 @@ import { Failure, Loading } from "./states.js";
 
 // A page of this many characters is shown at once; the rest on demand, so that a book does not freeze the browser.
 const SHOWN = 60_000;
+const KEPT = 12;
 
 /**
  * `{node, go(page, span, others)}`: `span` is `{start, end}` in bytes of the page's text, or null; `others` are
@@ -29,7 +30,7 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
     go(Number(number.input.value));
   } } }, back, number.node, el("span", null, `of ${count(last)}`), forth);
   number.input.addEventListener("change", () => go(Number(number.input.value)));
-  const sheet = el("div", { class: "page-sheet" });
+  const sheet = el("div", { class: "page-sheet", tabIndex: -1 });
   const node = el("section", { class: "page-reader", "aria-label": "Pages", on: { keydown: turn } }, last > 1 && bar, sheet);
 
   async function go(page, span = null, others = []) {
@@ -42,12 +43,18 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
     back.disabled = wanted <= 1;
     forth.disabled = wanted >= last;
     if (held && document.activeElement?.disabled !== false) (back.disabled ? forth : back).focus();
-    const patience = setTimeout(() => fill(sheet, Loading("Fetching the page")), 200);
+    // Who reads on with the keys must not lose the focus with the page that goes.
+    const reading = sheet.contains(document.activeElement);
+    const patience = setTimeout(() => {
+      fill(sheet, Loading("Fetching the page"));
+      if (reading) sheet.focus();
+    }, 200);
     try {
       const told = await fetchPage(wanted);
       clearTimeout(patience);
       if (mine !== asked || signal.aborted) return;
       show(told, span, others);
+      if (reading) (sheet.querySelector(".page-text") ?? sheet).focus({ preventScroll: true });
       onTurn?.(wanted, span);
     } catch (problem) {
       clearTimeout(patience);
@@ -56,8 +63,7 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
   }
 
   function show(page, span, others) {
-    const flags = page.flags ?? (stored.flags ?? []).filter((flag) => flag.page === page.number);
-    const gap = page.gap ?? (stored.gaps ?? []).find((each) => each.page === page.number);
+    const { flags = [], gap = null } = page;
     fill(sheet,
       last > 1 && el(`h${level}`, { class: "page-title" }, page.title ? `Page ${page.number}: ${page.title}` : `Page ${page.number}`),
       gap && el("p", { class: "notice" }, `This page has no text: ${sentence(gap.why)}`,
@@ -80,8 +86,6 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
     if (wanted < 1 || wanted > last) return;
     event.preventDefault();
     go(wanted);
-    // What had the focus may be gone with the page.
-    if (sheet.contains(event.target)) requestAnimationFrame(() => sheet.querySelector(".page-text")?.focus({ preventScroll: true }));
   }
 
   return { node, go };
@@ -103,11 +107,14 @@ function Text(page, span, flags, others) {
   return [body, more];
 }
 
-// Fetches the text once.
+// Fetches a page once; the last few are kept.
 function Pages(stored, signal) {
-  let kept = null;
+  const kept = new Map();
   return async (number) => {
-    kept ??= new Map((await get(`/api/documents/${encodeURIComponent(idOf(stored))}/text`, { signal })).pages.map((page) => [page.number, page]));
-    return kept.get(number) ?? { number, text: "" };
+    if (!kept.has(number)) {
+      kept.set(number, await get(`/api/documents/${encodeURIComponent(idOf(stored))}/pages/${number}`, { signal }));
+      if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+    }
+    return kept.get(number);
   };
 }

@@ -2,6 +2,23 @@
 // where the one becomes the other.
 import { el } from "../dom.js";
 
+/** The words around the first of these places, `[start, end]` in bytes, with all of them marked. */
+export function snippet(text, places, length = 360) {
+  const bytes = new TextEncoder().encode(text);
+  const decoder = new TextDecoder();
+  const from = boundary(bytes, Math.max(0, (places[0]?.[0] ?? 0) - length / 3));
+  const to = boundary(bytes, Math.min(bytes.length, from + length));
+  const spans = places.filter(([start, end]) => start >= from && end <= to).map(([start, end]) => ({ start: start - from, end: end - from, kind: "" }));
+  return [from > 0 && "… ", marked(decoder.decode(bytes.subarray(from, to)), spans), to < bytes.length && " …"];
+}
+
+// The next place where a letter begins.
+function boundary(bytes, at) {
+  let place = Math.floor(at);
+  while (place < bytes.length && (bytes[place] & 0xc0) === 0x80) place += 1;
+  return place;
+}
+
 /**
  * Nodes for a text with these places marked: `{start, end, kind, title}` in bytes. Where two overlap, the
  * first of the list is shown.

@@ -1,0 +1,45 @@
+// Has a document read again: in another encoding where letters came out wrong, or as it is where reading
+// failed.
+import { post } from "../api.js";
+import { button, el, fill } from "../dom.js";
+import { Choice } from "./field.js";
+import { idOf } from "./reading.js";
+import { Alert } from "./states.js";
+
+const ENCODINGS = [
+  ["utf-8", "Unicode (UTF-8)"], ["utf-16le", "Unicode (UTF-16, little end first)"], ["utf-16be", "Unicode (UTF-16, big end first)"],
+  ["windows-1252", "Western Europe (Windows-1252)"], ["iso-8859-15", "Western Europe (ISO 8859-15)"], ["macintosh", "Western Europe (Macintosh)"],
+  ["windows-1250", "Central Europe (Windows-1250)"], ["iso-8859-2", "Central Europe (ISO 8859-2)"], ["windows-1257", "Baltic (Windows-1257)"],
+  ["windows-1251", "Cyrillic (Windows-1251)"], ["koi8-r", "Cyrillic (KOI8-R)"], ["ibm866", "Cyrillic (DOS 866)"],
+  ["windows-1253", "Greek (Windows-1253)"], ["windows-1254", "Turkish (Windows-1254)"], ["windows-1255", "Hebrew (Windows-1255)"],
+  ["windows-1256", "Arabic (Windows-1256)"], ["windows-874", "Thai (Windows-874)"], ["windows-1258", "Vietnamese (Windows-1258)"],
+  ["shift_jis", "Japanese (Shift JIS)"], ["euc-jp", "Japanese (EUC)"], ["gb18030", "Chinese, simplified (GB 18030)"],
+  ["big5", "Chinese, traditional (Big5)"], ["euc-kr", "Korean (EUC)"],
+];
+
+/** `onRead(document)` when reading has begun again; null for what has no encoding and was read well. */
+export function ReadAgain(stored, { onRead, signal }) {
+  const message = el("div", { class: "step-message" });
+  if (stored.encoding) {
+    const now = stored.encoding.toLowerCase();
+    const known = ENCODINGS.some(([label]) => label === now) ? ENCODINGS : [[now, stored.encoding], ...ENCODINGS];
+    const choice = Choice("Encoding", { value: now }, known, `It was read as ${stored.encoding}. Choose another if letters look wrong.`);
+    return el("details", { class: "read-again" },
+      el("summary", null, "Letters look wrong?"),
+      el("form", { class: "inline-form", on: { submit: (event) => {
+        event.preventDefault();
+        read({ encoding: choice.input.value });
+      } } }, choice.node, button("Read it again", { type: "submit", class: "secondary" })),
+      message);
+  }
+  return stored.status === "failed" && el("div", { class: "read-again" },
+    button("Try to read it again", { class: "secondary", on: { click: () => read({}) } }), message);
+
+  async function read(how) {
+    try {
+      onRead(await post(`/api/documents/${encodeURIComponent(idOf(stored))}/read`, how, { signal }));
+    } catch (problem) {
+      if (!signal.aborted) fill(message, Alert(problem));
+    }
+  }
+}

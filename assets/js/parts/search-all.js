@@ -1,0 +1,54 @@
+// Search over all documents: what is found, by document, each passage a press away from its page.
+import { get } from "../api.js";
+import { button, el, fill, link } from "../dom.js";
+import { plural } from "../format.js";
+import { addressOf } from "./document-view.js";
+import { Field } from "./field.js";
+import { snippet } from "./spans.js";
+import { Failure, Loading } from "./states.js";
+
+// More of one document are found inside it.
+const SHOWN = 3;
+
+/** `{node}`; `words` are searched at once where there are any, `onSearch(words)` is told of every search. */
+export function SearchAll({ words = "", signal, onSearch }) {
+  const hits = el("div", { class: "hits", role: "status" });
+  const field = Field("Search in all of them", { type: "search", autocomplete: "off", maxLength: 200, value: words });
+  const node = el("div", { class: "search-all" },
+    el("form", { class: "inline-form", role: "search", on: { submit: (event) => {
+      event.preventDefault();
+      find();
+    } } }, field.node, button("Search", { type: "submit", class: "secondary" })),
+    hits);
+  let asked = new AbortController();
+  if (words) find();
+
+  async function find() {
+    asked.abort();
+    asked = new AbortController();
+    const mine = AbortSignal.any([signal, asked.signal]);
+    const q = field.input.value.trim();
+    onSearch(q);
+    if (!q) return fill(hits);
+    fill(hits, Loading("Searching"));
+    try {
+      const told = await get("/api/search", { query: { q }, signal: mine });
+      fill(hits,
+        el("p", { class: "fine" }, told.count === 0 ? `Nothing found for “${q}”.` : `${plural(told.count, "passage")} in ${plural(told.documents.length, "document")}.`),
+        told.documents.map(Found));
+    } catch (problem) {
+      if (!mine.aborted) fill(hits, Failure(problem, find));
+    }
+  }
+  return { node };
+}
+
+function Found({ document_id: id, name, results }) {
+  const more = results.length - SHOWN;
+  return el("section", { class: "found", "aria-label": name },
+    el("h2", { dir: "auto" }, name),
+    results.slice(0, SHOWN).map((hit) => el("blockquote", { class: "hit", dir: "auto" },
+      link(addressOf(id, hit.page, hit), [`Page ${hit.page}`, hit.heading].filter(Boolean).join(" · ")),
+      el("p", null, snippet(hit.text, hit.matches)))),
+    more > 0 && el("p", { class: "fine" }, link(addressOf(id), `${plural(more, "more passage")} in it`)));
+}
