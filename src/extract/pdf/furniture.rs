@@ -102,6 +102,10 @@ impl Window {
                 self.seen.insert(kind.clone());
             }
         }
+        // A page that would be empty without them says what it says.
+        if drop.len() == page.lines.len() {
+            drop.clear();
+        }
         self.left_out += drop.len();
         let page = &mut self.pages[index];
         page.given = true;

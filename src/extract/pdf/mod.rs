@@ -11,10 +11,13 @@ mod layout;
 mod marks;
 mod matrix;
 mod operands;
+mod outline;
 mod piece;
 mod program;
 mod scan;
 mod script;
+#[cfg(test)]
+mod tests;
 mod widths;
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
@@ -39,6 +42,7 @@ const SCAN: f64 = 0.4;
 /// Gives the pages to `out`.
 pub fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let pdf = open(input.bytes)?;
+    let titles = outline::titles(&pdf);
     let mut fonts = Fonts::new();
     let mut window = Window::new();
     let mut body = Body::default();
@@ -59,14 +63,14 @@ pub fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
         let lines = lines(canvas);
         body.weigh(&lines);
         let ready = window.push(number, lines, height);
-        if write(ready, &body, out).is_err() {
+        if write(ready, &titles, &body, out).is_err() {
             return Ok(());
         }
     }
     let rest = window.finish();
     let left_out = window.left_out();
     // Full: the rest is not wanted, and what there is has been given.
-    let _: Result<(), Full> = write(rest, &body, out);
+    let _: Result<(), Full> = write(rest, &titles, &body, out);
     if left_out > 0 {
         out.note(format!(
             "lines at the top or foot of pages that repeat, such as page numbers, are left out: {left_out}"
@@ -80,11 +84,13 @@ pub fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
 
 fn write(
     pages: impl IntoIterator<Item = (u32, Vec<Line>)>,
+    titles: &[String],
     body: &Body,
     out: &mut Output<'_>,
 ) -> Result<(), Full> {
     for (number, lines) in pages {
-        out.page(number, "", &layout::written(&lines, body.size()))?;
+        let title = titles.get(number as usize - 1).map_or("", String::as_str);
+        out.page(number, title, &layout::written(&lines, body.size()))?;
     }
     Ok(())
 }

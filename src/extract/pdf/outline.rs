@@ -1,0 +1,156 @@
+//! The titles of a document's parts: which entry of its outline a page stands under.
+//! Follows only targets within the file and reads a bounded number of entries.
+
+use std::collections::{HashMap, HashSet};
+
+use hayro_syntax::Pdf;
+use hayro_syntax::object::{Array, Dict, MaybeRef, Object, ObjectIdentifier, String as Bytes};
+
+use super::operands::words;
+
+/// Entries and named targets that are read.
+const MOST: usize = 20_000;
+/// Parts and their parts; what is deeper names a paragraph rather than a page.
+const DEEPEST: usize = 2;
+const LONGEST: usize = 200;
+
+/// The title that each page stands under, for those that have one.
+pub fn titles(pdf: &Pdf) -> Vec<String> {
+    let pages = pdf.pages();
+    let mut titles = vec![String::new(); pages.len()];
+    let Some(root) = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id()) else {
+        return titles;
+    };
+    let Some(outline) = root.get::<Dict<'_>>("Outlines") else {
+        return titles;
+    };
+    let number: HashMap<ObjectIdentifier, usize> = pages
+        .iter()
+        .enumerate()
+        .filter_map(|(index, page)| Some((page.raw().obj_id()?, index)))
+        .collect();
+    let mut walk = Walk {
+        seen: HashSet::new(),
+        targets: HashMap::new(),
+        found: Vec::new(),
+    };
+    if let Some(names) = root
+        .get::<Dict<'_>>("Names")
+        .and_then(|names| names.get::<Dict<'_>>("Dests"))
+    {
+        walk.names(&names, 0);
+    }
+    if let Some(old) = root.get::<Dict<'_>>("Dests") {
+        for (name, target) in old.entries().take(MOST) {
+            if let MaybeRef::NotRef(target) = target
+                && let Some(page) = page_of(target)
+            {
+                walk.targets.insert(name.to_vec(), page);
+            } else if let Some(page) = old.get::<Object<'_>>(&*name).and_then(page_of) {
+                walk.targets.insert(name.to_vec(), page);
+            }
+        }
+    }
+    walk.entries(&outline, 0);
+    let mut starts: Vec<(usize, String)> = walk
+        .found
+        .into_iter()
+        .filter_map(|(page, title)| Some((*number.get(&page)?, title)))
+        .collect();
+    // Stable, so that of several entries of one page the first names it.
+    starts.sort_by_key(|start| start.0);
+    starts.dedup_by_key(|start| start.0);
+    for (index, (start, title)) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).map_or(titles.len(), |next| next.0);
+        titles[*start..end]
+            .iter_mut()
+            .for_each(|slot| slot.clone_from(title));
+    }
+    titles
+}
+
+struct Walk {
+    seen: HashSet<ObjectIdentifier>,
+    /// Pages by the names of targets.
+    targets: HashMap<Vec<u8>, ObjectIdentifier>,
+    found: Vec<(ObjectIdentifier, String)>,
+}
+
+impl Walk {
+    fn is_new(&mut self, dict: &Dict<'_>) -> bool {
+        self.seen.len() < MOST && dict.obj_id().is_none_or(|id| self.seen.insert(id))
+    }
+
+    fn names(&mut self, node: &Dict<'_>, depth: usize) {
+        if depth > 16 || !self.is_new(node) {
+            return;
+        }
+        if let Some(pairs) = node.get::<Array<'_>>("Names") {
+            let mut parts = pairs.flex_iter();
+            while let Some(name) = parts.next::<Bytes<'_>>() {
+                let Some(target) = parts.next::<Object<'_>>() else {
+                    break;
+                };
+                if let Some(page) = page_of(target)
+                    && self.targets.len() < MOST
+                {
+                    self.targets.insert(name.as_bytes().to_vec(), page);
+                }
+            }
+        }
+        for kid in node
+            .get::<Array<'_>>("Kids")
+            .iter()
+            .flat_map(|kids| kids.iter::<Dict<'_>>())
+        {
+            self.names(&kid, depth + 1);
+        }
+    }
+
+    fn entries(&mut self, parent: &Dict<'_>, depth: usize) {
+        let mut next = parent.get::<Dict<'_>>("First");
+        while let Some(entry) = next {
+            if !self.is_new(&entry) || self.found.len() >= MOST {
+                return;
+            }
+            if let (Some(title), Some(page)) =
+                (entry.get::<Bytes<'_>>("Title"), self.target(&entry))
+            {
+                let title = words(title.as_bytes());
+                let title: String = title.split_whitespace().collect::<Vec<_>>().join(" ");
+                if !title.is_empty() {
+                    self.found
+                        .push((page, title.chars().take(LONGEST).collect()));
+                }
+            }
+            if depth + 1 < DEEPEST {
+                self.entries(&entry, depth + 1);
+            }
+            next = entry.get::<Dict<'_>>("Next");
+        }
+    }
+
+    fn target(&self, entry: &Dict<'_>) -> Option<ObjectIdentifier> {
+        let target = entry
+            .get::<Object<'_>>("Dest")
+            .or_else(|| entry.get::<Dict<'_>>("A")?.get::<Object<'_>>("D"))?;
+        match target {
+            Object::String(name) => self.targets.get(name.as_bytes()).copied(),
+            Object::Name(name) => self.targets.get(&*name).copied(),
+            other => page_of(other),
+        }
+    }
+}
+
+/// The page of `[page /XYZ …]`, or of a dictionary that holds it.
+fn page_of(target: Object<'_>) -> Option<ObjectIdentifier> {
+    let array = match target {
+        Object::Array(array) => array,
+        Object::Dict(dict) => dict.get::<Array<'_>>("D")?,
+        _ => return None,
+    };
+    match array.raw_iter().next()? {
+        MaybeRef::Ref(page) => Some(page.into()),
+        MaybeRef::NotRef(_) => None,
+    }
+}
