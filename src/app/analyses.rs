@@ -121,6 +121,7 @@ impl Analyses<'_> {
             started: None,
             finished: None,
             findings: None,
+            citations: None,
             shared: None,
         };
         let (cache, cache_age) = (plan.cache, cache_age(&plan));
@@ -423,7 +424,7 @@ impl Analyses<'_> {
                     }
                     Output::Done(outcome) => {
                         let found = found.clone().noted(&outcome.totals);
-                        let end = analyses::End::of(&outcome, Some(&found));
+                        let end = analyses::End::of(&outcome, Some(&found), None);
                         analyses::finish(db, &id, &end, now)?;
                     }
                     // Nothing was open: there is nothing to stop, to keep or to wait for.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::chat::{CallError, Finish, Format, Source, Task, Usage};
+use super::citation::Citations;
 use super::findings::Findings;
 use super::fit::{Fitting, Reading};
 use super::id::{AnalysisId, DocumentId, UserId};
@@ -379,6 +380,8 @@ pub struct Analysis {
     pub finished: Option<Timestamp>,
     /// What its answers were found to say beside each other, once it is over.
     pub findings: Option<Findings>,
+    /// What came of checking its citations, once it is over.
+    pub citations: Option<Citations>,
     /// SHA-256 of the token of its share link, while there is one.
     pub shared: Option<[u8; 32]>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::analysis::{Analysis, Plan, StageAnswer, Who};
+use super::citation::{self, Citations, State};
 use super::findings::{Contradiction, Findings, From};
 use super::prompt::letter;
 
@@ -80,7 +81,11 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     );
     match (&analysis.synthesis, &analysis.error) {
         (Some(text), _) => {
-            let _ = writeln!(out, "## Answer\n\n{}\n", text.trim());
+            let checked = match &analysis.citations {
+                Some(found) => citation::struck(text, found),
+                None => text.clone(),
+            };
+            let _ = writeln!(out, "## Answer\n\n{}\n", checked.trim());
         }
         (None, Some(reason)) => {
             let _ = writeln!(out, "## No answer\n\n{reason}\n");
@@ -93,6 +98,9 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
             );
         }
     }
+    if let Some(found) = &analysis.citations {
+        citations(&mut out, found);
+    }
     if let Some(found) = &analysis.findings {
         findings(&mut out, found);
     }
@@ -101,15 +109,49 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
         out.push_str("## Sources\n\n");
         for source in &plan.sources {
             let quote = source.text.trim().replace('\n', "\n> ");
+            let mark = match source.mark.is_empty() {
+                true => source.number.to_string(),
+                false => source.mark.clone(),
+            };
             let _ = writeln!(
                 out,
-                "[{}] {}, page {}\n\n> {quote}\n",
-                source.number, source.document, source.page
+                "[{mark}] {}, page {}\n\n> {quote}\n",
+                source.document, source.page
             );
         }
     }
     totals(&mut out, analysis, answers);
     out
+}
+
+// Those of the answer; struck-out marks were never given to anybody.
+fn citations(out: &mut String, found: &Citations) {
+    let of_answer = || found.items.iter().filter(|item| item.member.is_none());
+    if of_answer().next().is_none() {
+        return;
+    }
+    out.push_str("## Citations\n\n");
+    for item in of_answer() {
+        let said = match item.state {
+            State::Verified => "✓ the quoted words stand there",
+            State::Elsewhere => "the quoted words stand on another page",
+            State::NotFound => "? the quoted words were not found",
+            State::Supported => "the page has the sentence's words and figures",
+            State::Cited => "cited, nothing quoted",
+            State::Unknown => "✗ no such page was given",
+            State::Gone => "cannot be checked any more",
+        };
+        let _ = match item.quote.is_empty() {
+            true => writeln!(out, "- [{}] {said}", item.mark),
+            false => writeln!(
+                out,
+                "- [{}] “{}”: {said}",
+                item.mark,
+                first_line(&item.quote)
+            ),
+        };
+    }
+    out.push('\n');
 }
 
 fn findings(out: &mut String, found: &Findings) {

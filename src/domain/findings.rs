@@ -25,6 +25,7 @@ pub use figures::StageFigures;
 pub use support::{Level, Levels, Support, Supporter};
 
 use super::analysis::{Plan, StageAnswer};
+use super::citation::with_numbers;
 use super::event::Totals;
 use panel::Panel;
 use sections::Sections;
@@ -100,7 +101,9 @@ impl Findings {
     /// Reads and compares what a run gave.
     pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Self {
         let panel = Panel::of(plan, answers);
-        let sections = Sections::of(synthesis.unwrap_or_default());
+        // Marks are compared as the numbers of their passages.
+        let synthesis = synthesis.map(|text| with_numbers(text, &plan.sources));
+        let sections = Sections::of(synthesis.as_deref().unwrap_or_default());
         let mut findings = Self {
             disagreement: clusters::disagreement(&plan.question, &panel.first_answers()),
             stages: figures::of(plan, answers),

@@ -7,6 +7,7 @@ pub mod bucket;
 pub mod catalogue;
 pub mod chat;
 pub mod chunk;
+pub mod citation;
 pub mod document;
 pub mod event;
 pub mod experiment;

@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use super::answers::Seat;
 use super::bus::Hub;
-use crate::domain::analysis::StageAnswer;
+use crate::domain::analysis::{Plan, StageAnswer};
+use crate::domain::citation::{self, Citations};
 use crate::domain::event::{Event, Totals};
 use crate::domain::findings::Findings;
-use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Outcome;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::Charge;
 use crate::log;
 use crate::store::events::{self, StoredEvent};
-use crate::store::{Store, StoreError, Writer, analyses, answers, calls, savings, usage};
+use crate::store::{
+    Reader, Store, StoreError, Writer, analyses, answers, calls, documents, savings, usage,
+};
 
 /// A run's events and results on their way to the store.
 pub(super) struct Journal {
@@ -157,13 +160,14 @@ impl Journal {
 
     /// The same, with the run's end in the same transaction.
     pub async fn finish(&mut self, now: Timestamp, outcome: Outcome) -> Result<(), StoreError> {
-        let findings = self.findings(&outcome).await;
-        self.write(now, Some((outcome, findings))).await
+        let found = self.found(&outcome).await;
+        self.write(now, Some((outcome, found))).await
     }
 
     // Read and compared on a reader's thread: comparing long answers takes longer than an event may wait.
-    async fn findings(&self, outcome: &Outcome) -> Option<Findings> {
+    async fn found(&self, outcome: &Outcome) -> Option<(Findings, Option<Citations>)> {
         let (id, kept, outcome) = (self.id.clone(), self.kept.clone(), outcome.clone());
+        let user = self.user.clone();
         let durations = self.durations.clone();
         let found = self.store.read(move |db| {
             let analysis = analyses::to_resume(db, &id)?.ok_or(StoreError::Missing)?;
@@ -176,7 +180,11 @@ impl Journal {
             answers.extend(kept);
             answers.sort_by_key(|answer| (answer.stage, answer.member));
             let found = Findings::of(&analysis.plan, &answers, outcome.synthesis.as_deref());
-            Ok(found.timed(&durations).noted(&outcome.totals))
+            let cited = user.map(|user| citations(db, &user, &analysis.plan, &answers, &outcome));
+            Ok((
+                found.timed(&durations).noted(&outcome.totals),
+                cited.flatten(),
+            ))
         });
         match found.await {
             Ok(found) => Some(found),
@@ -270,7 +278,7 @@ struct Hit {
 }
 
 /// How a run ended, and what its answers were found to say.
-type Ended = (Outcome, Option<Findings>);
+type Ended = (Outcome, Option<(Findings, Option<Citations>)>);
 
 /// What is stored in one transaction.
 struct Batch {
@@ -316,13 +324,52 @@ impl Batch {
             answers::purge(db, now, limit)?;
         }
         match &self.outcome {
-            Some((outcome, findings)) => {
-                let end = analyses::End::of(outcome, findings.as_ref());
+            Some((outcome, found)) => {
+                let (findings, citations) = match found {
+                    Some((findings, citations)) => (Some(findings), citations.as_ref()),
+                    None => (None, None),
+                };
+                let end = analyses::End::of(outcome, findings, citations);
                 analyses::finish(db, id, &end, now)
             }
             None => Ok(()),
         }
     }
+}
+
+// None where no documents were given.
+fn citations(
+    db: &Reader,
+    user: &UserId,
+    plan: &Plan,
+    answers: &[StageAnswer],
+    outcome: &Outcome,
+) -> Option<Citations> {
+    plan.all_sources().next()?;
+    let last = plan.stages.len().saturating_sub(1);
+    let synthesis = outcome.synthesis.as_deref().map(|text| citation::Text {
+        stage: last,
+        member: None,
+        text,
+    });
+    let members = answers
+        .iter()
+        .filter(|answer| answer.answered() && answer.stage < last);
+    let members = members.map(|answer| citation::Text {
+        stage: answer.stage,
+        member: Some(answer.member),
+        text: &answer.text,
+    });
+    let mut page = |id: &DocumentId, number: u32| {
+        // A page that cannot be read is as good as gone: nothing is called verified then.
+        let found = documents::page_of(db, user, id, number).ok().flatten();
+        found.map(|page| page.text)
+    };
+    Some(citation::check(
+        plan,
+        synthesis.into_iter().chain(members),
+        &mut page,
+    ))
 }
 
 fn is_text(event: &Event) -> bool {

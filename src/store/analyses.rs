@@ -8,6 +8,7 @@ use super::error::Result;
 use super::values::{count, json, moment, text, to_json};
 use crate::domain::analysis::{Analysis, NewAnalysis, StageAnswer, Status};
 use crate::domain::chat::Usage;
+use crate::domain::citation::Citations;
 use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
@@ -54,13 +55,20 @@ pub struct End<'a> {
     pub cost: MicroDollars,
     /// What its answers were found to say.
     pub findings: Option<&'a Findings>,
+    /// What came of checking its citations.
+    pub citations: Option<&'a Citations>,
 }
 
 impl<'a> End<'a> {
     /// The end of a run as its machine tells it.
-    pub fn of(outcome: &'a Outcome, findings: Option<&'a Findings>) -> Self {
+    pub fn of(
+        outcome: &'a Outcome,
+        findings: Option<&'a Findings>,
+        citations: Option<&'a Citations>,
+    ) -> Self {
         Self {
             findings,
+            citations,
             status: outcome.status,
             synthesis: outcome.synthesis.as_deref(),
             error: outcome.error.as_deref(),
@@ -172,7 +180,7 @@ pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
 pub fn finish(db: &Writer, id: &AnalysisId, end: &End<'_>, now: Timestamp) -> Result<()> {
     db.run_one(
         "UPDATE analyses SET status = ?2, synthesis = ?3, error = ?4, usage = ?5, cost = ?6, finished = ?7,
-                findings = ?8
+                findings = ?8, citations = ?9
          WHERE id = ?1 AND finished = 0",
         (
             id,
@@ -183,6 +191,7 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &End<'_>, now: Timestamp) -> Re
             end.cost,
             now,
             end.findings.map(to_json).transpose()?.unwrap_or_default(),
+            end.citations.map(to_json).transpose()?.unwrap_or_default(),
         ),
     )
 }
@@ -337,6 +346,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Analysis> {
         finished: moment(row, "finished")?,
         // Findings of another version that cannot be read are no reason not to show the rest.
         findings: text(row, "findings")?.and_then(|text| serde_json::from_str(&text).ok()),
+        citations: text(row, "citations")?.and_then(|text| serde_json::from_str(&text).ok()),
         shared: row.get("share_hash")?,
     })
 }

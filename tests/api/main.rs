@@ -5,6 +5,7 @@ mod accounts;
 mod analyses;
 mod cache;
 mod cancel;
+mod citations;
 mod documents;
 mod durability;
 mod fallback;

@@ -5,6 +5,7 @@ use super::sections;
 use super::statement::Statement;
 use crate::domain::analysis::{Plan, StageAnswer, Who};
 use crate::domain::chat::{Source, Task};
+use crate::domain::citation::with_numbers;
 use crate::domain::prompt::letter;
 
 /// Sentences of one text that are compared at most.
@@ -57,11 +58,12 @@ impl<'a> Panel<'a> {
                 continue;
             }
             let letter = letter(answer.member);
+            let text = with_numbers(&answer.text, &plan.sources);
             if stage.task == Task::Review {
                 panel.reviews.push(Review {
                     letter,
                     stage: answer.stage,
-                    text: answer.text.clone(),
+                    text,
                 });
                 continue;
             }
@@ -71,8 +73,8 @@ impl<'a> Panel<'a> {
                 stage: answer.stage,
                 stage_name: stage.name.clone(),
                 model: answer.model.clone(),
-                sentences: statements(&answer.text),
-                text: answer.text.clone(),
+                sentences: statements(&text),
+                text,
             });
         }
         panel

@@ -470,4 +470,4 @@ impl Staged {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::domain) mod tests;

@@ -132,7 +132,7 @@ pub fn result(report: &Report, form: Form) -> Value {
         "structured": structured,
         "best_single": best_single(report),
         "comparison_offered": report.comparison_offered,
-        "findings": analysis.findings,
+        "findings": analysis.findings, "citations": analysis.citations,
         "notes": notes(analysis),
         "degraded": analysis.findings.as_ref().and_then(|found| found.degraded.as_ref()),
         "performance": performance,

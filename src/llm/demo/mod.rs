@@ -20,8 +20,9 @@ mod text;
 mod weave;
 
 use crate::domain::chat::{
-    Answer, Brief, CallError, CallErrorKind, Finish, Request, Task, Usage, estimate_tokens,
+    Answer, Brief, CallError, CallErrorKind, Finish, Peer, Request, Task, Usage, estimate_tokens,
 };
+use crate::domain::citation::{with_marks, with_numbers};
 use crate::domain::model::{Model, Structured, Thinking};
 use crate::domain::money::Price;
 
@@ -121,7 +122,9 @@ pub fn answer(model_id: &str, request: &Request) -> Result<Answer, CallError> {
             "there is no such demo model",
         ));
     };
-    let whole = write(algorithm, &request.brief);
+    // The algorithms count passages; people and other models cite by marks.
+    let brief = numbered(&request.brief);
+    let whole = with_marks(&write(algorithm, &brief), &brief.sources);
     let (text, finish) = limit(whole, request);
     if text.trim().is_empty() {
         return Err(CallError::new(
@@ -146,6 +149,20 @@ pub fn answer(model_id: &str, request: &Request) -> Result<Answer, CallError> {
         usage,
         finish,
     })
+}
+
+fn numbered(brief: &Brief) -> Brief {
+    let plain = |text: &str| with_numbers(text, &brief.sources);
+    let peer = |peer: &Peer| Peer {
+        letter: peer.letter,
+        text: plain(&peer.text),
+    };
+    Brief {
+        own: brief.own.as_deref().map(plain),
+        peers: brief.peers.iter().map(peer).collect(),
+        reviews: brief.reviews.iter().map(peer).collect(),
+        ..brief.clone()
+    }
 }
 
 fn write(algorithm: &Algorithm, brief: &Brief) -> String {

@@ -90,6 +90,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
         created: at(i64::from(n)),
         started: None,
         finished: None,
+        citations: None,
         findings: None,
         shared: None,
     }
@@ -141,6 +142,7 @@ fn an_analysis_lives_from_queued_to_its_one_end() {
                 ..Usage::default()
             },
             cost: MicroDollars(9),
+            citations: None,
             findings: Some(&found),
         };
         finish(db, &new.id, &end, at(70))?;
@@ -151,6 +153,7 @@ fn an_analysis_lives_from_queued_to_its_one_end() {
             cost: MicroDollars(9),
             started: Some(at(50)),
             finished: Some(at(70)),
+            citations: None,
             findings: Some(found.clone()),
             ..new.clone()
         };
@@ -224,6 +227,7 @@ fn history_is_searched_as_it_is_written() {
             error: Some("stopped"),
             usage: Usage::default(),
             cost: MicroDollars(0),
+            citations: None,
             findings: None,
         };
         finish(db, &analysis(2, None, "").id, &cancelled, at(9))?;

@@ -76,7 +76,7 @@ fn four() -> Plan {
     )
 }
 
-fn two(models: &[&str], synthesiser: &str) -> Plan {
+pub(in crate::domain) fn two(models: &[&str], synthesiser: &str) -> Plan {
     plan(
         models,
         synthesiser,

@@ -1,0 +1,303 @@
+//! Whether words stand in a text, and where: as they are, or with the noise of scanning and of line ends.
+//!
+//! What may differ: case, spaces, line ends and hyphens at them, punctuation, quotation marks, ligatures,
+//! accents; and in at most one of eight words one letter, not the first, of a word of five letters or more
+//! that is written small and has no digit. So a changed number, a dropped "not", another name never matches.
+
+/// Words between the fragments that an ellipsis joins, at most.
+const GAP: usize = 60;
+/// One word of so many may have a letter wrong.
+const PER_ERROR: usize = 8;
+/// Shorter words must be exact.
+const LONG_WORD: usize = 5;
+/// Words of a quotation beyond these are not compared.
+const MOST: usize = 400;
+
+/// A word in plain form, and where it stands in the text it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// Lower case, without accents.
+    pub plain: String,
+    /// In bytes.
+    pub start: usize,
+    /// In bytes.
+    pub end: usize,
+    /// Written with a capital: a name, as far as one can tell.
+    pub is_capital: bool,
+}
+
+/// The words of a text; each ideograph is one.
+pub fn words(text: &str) -> Vec<Word> {
+    let mut found: Vec<Word> = Vec::new();
+    let mut open: Option<Word> = None;
+    let mut rest = text.char_indices().peekable();
+    while let Some((at, c)) = rest.next() {
+        let next = rest.peek().map(|&(_, next)| next);
+        let joins = joins_within(&open, c, next) || is_broken(&open, c, &text[at..]);
+        if is_single(c) {
+            found.extend(open.take());
+            found.push(word(at, c));
+        } else if c.is_alphanumeric() {
+            match &mut open {
+                Some(word) => {
+                    plain(c, &mut word.plain);
+                    word.end = at + c.len_utf8();
+                }
+                None => open = Some(word(at, c)),
+            }
+        } else if joins {
+            if matches!(c, '.' | ',') {
+                open.iter_mut().for_each(|word| word.plain.push('.'));
+            }
+            skip_break(c, &mut rest);
+        } else if !is_mark(c) {
+            found.extend(open.take());
+        }
+    }
+    found.extend(open);
+    found
+}
+
+fn word(at: usize, c: char) -> Word {
+    let mut text = String::new();
+    plain(c, &mut text);
+    Word {
+        plain: text,
+        start: at,
+        end: at + c.len_utf8(),
+        is_capital: c.is_uppercase(),
+    }
+}
+
+// 3.5 and 1,000 are one number each.
+fn joins_within(open: &Option<Word>, c: char, next: Option<char>) -> bool {
+    let is_digit = |word: &Word| word.plain.ends_with(|last: char| last.is_ascii_digit());
+    matches!(c, '.' | ',')
+        && open.as_ref().is_some_and(is_digit)
+        && next.is_some_and(|next| next.is_ascii_digit())
+}
+
+// A hyphen at a line's end, with the rest of the word on the next line.
+fn is_broken(open: &Option<Word>, c: char, rest: &str) -> bool {
+    let mut behind = rest.chars().skip(1);
+    let has_letter = |word: &Word| word.plain.ends_with(char::is_alphabetic);
+    if c == '\u{AD}' {
+        return open.is_some();
+    }
+    matches!(c, '-' | '\u{2010}')
+        && open.as_ref().is_some_and(has_letter)
+        && behind.next() == Some('\n')
+        && behind
+            .find(|c| !c.is_whitespace())
+            .is_some_and(char::is_lowercase)
+}
+
+fn skip_break(c: char, rest: &mut std::iter::Peekable<std::str::CharIndices<'_>>) {
+    if matches!(c, '-' | '\u{2010}') {
+        while rest.next_if(|&(_, c)| c.is_whitespace()).is_some() {}
+    }
+}
+
+// Marks above and below letters, and what has no width: part of no word and no gap between two.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36F}' | '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}')
+}
+
+fn is_single(c: char) -> bool {
+    matches!(u32::from(c), 0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x2FA1F)
+}
+
+// Lower case without accents and ligatures, for the letters that European texts and scans have.
+fn plain(c: char, out: &mut String) {
+    let folded = match c {
+        'ﬁ' => "fi",
+        'ﬂ' => "fl",
+        'ﬀ' => "ff",
+        'ﬃ' => "ffi",
+        'ﬄ' => "ffl",
+        'ß' => "ss",
+        'æ' | 'Æ' => "ae",
+        'œ' | 'Œ' => "oe",
+        'ø' | 'Ø' => "o",
+        'ł' | 'Ł' => "l",
+        'à'..='å' | 'À'..='Å' | 'ā' | 'ă' | 'ą' => "a",
+        'ç' | 'Ç' | 'ć' | 'č' | 'Č' => "c",
+        'è'..='ë' | 'È'..='Ë' | 'ē' | 'ė' | 'ę' | 'ě' => "e",
+        'ì'..='ï' | 'Ì'..='Ï' | 'ī' => "i",
+        'ñ' | 'Ñ' | 'ń' | 'ň' => "n",
+        'ò'..='ö' | 'Ò'..='Ö' | 'ō' | 'ő' => "o",
+        'ù'..='ü' | 'Ù'..='Ü' | 'ū' | 'ů' | 'ű' => "u",
+        'ý' | 'ÿ' | 'Ý' => "y",
+        'š' | 'Š' | 'ś' => "s",
+        'ž' | 'Ž' | 'ź' | 'ż' => "z",
+        _ => {
+            out.extend(c.to_lowercase());
+            return;
+        }
+    };
+    out.push_str(folded);
+}
+
+/// Where a quotation stands in a text, in bytes; none where it does not.
+pub fn locate(quote: &str, text: &[Word]) -> Option<(usize, usize)> {
+    let quote = quote
+        .replace("[…]", "…")
+        .replace("[...]", "…")
+        .replace("...", "…");
+    let mut fragments: Vec<Vec<Word>> = quote.split('…').map(words).collect();
+    fragments.retain(|words| !words.is_empty());
+    let total: usize = fragments.iter().map(Vec::len).sum();
+    let first = fragments.first()?;
+    if total > MOST {
+        return None;
+    }
+    // A fragment of one word could be found anywhere.
+    if fragments.len() > 1 && fragments.iter().any(|words| words.len() < 2) {
+        return None;
+    }
+    let mut errors = total / PER_ERROR;
+    let mut from = 0;
+    while let Some((at, mut end)) = find(first, text, from, text.len(), &mut errors) {
+        let whole = fragments[1..].iter().all(|fragment| {
+            let limit = (end + GAP + fragment.len()).min(text.len());
+            match find(fragment, text, end, limit, &mut errors) {
+                Some((_, behind)) => {
+                    end = behind;
+                    true
+                }
+                None => false,
+            }
+        });
+        if whole {
+            return Some((text[at].start, text[end - 1].end));
+        }
+        errors = total / PER_ERROR;
+        from = at + 1;
+    }
+    None
+}
+
+// The first place where these words stand, from one word on and not beyond another.
+fn find(
+    wanted: &[Word],
+    text: &[Word],
+    from: usize,
+    to: usize,
+    errors: &mut usize,
+) -> Option<(usize, usize)> {
+    (from..to).find_map(|start| {
+        let mut left = *errors;
+        let end = matches(wanted, &text[start..to], &mut left)?;
+        *errors = left;
+        Some((start, start + end))
+    })
+}
+
+// How many words of the text these are, if they are the words it begins with.
+fn matches(wanted: &[Word], text: &[Word], errors: &mut usize) -> Option<usize> {
+    let (mut mine, mut theirs) = (0, 0);
+    while mine < wanted.len() {
+        let (one, other) = (&wanted[mine], text.get(theirs)?);
+        if one.plain == other.plain {
+            (mine, theirs) = (mine + 1, theirs + 1);
+        } else if is_joined(one, text.get(theirs..theirs + 2)) {
+            (mine, theirs) = (mine + 1, theirs + 2);
+        } else if is_joined(other, wanted.get(mine..mine + 2)) {
+            (mine, theirs) = (mine + 2, theirs + 1);
+        } else if *errors > 0 && is_slip(one, other) {
+            *errors -= 1;
+            (mine, theirs) = (mine + 1, theirs + 1);
+        } else {
+            return None;
+        }
+    }
+    Some(theirs)
+}
+
+// Two words that stand as one, or one that is torn apart: both are letters, for 1 and 5 are not 15.
+fn is_joined(one: &Word, two: Option<&[Word]>) -> bool {
+    let Some([first, second]) = two else {
+        return false;
+    };
+    one.plain.len() == first.plain.len() + second.plain.len()
+        && one.plain.starts_with(&first.plain)
+        && one.plain.ends_with(&second.plain)
+        && !one.plain.contains(|c: char| c.is_ascii_digit())
+}
+
+// One letter read wrong, left out or put in, behind the first.
+fn is_slip(one: &Word, other: &Word) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) =
+        (one.plain.chars().collect(), other.plain.chars().collect());
+    let is_name = one.is_capital || other.is_capital;
+    let has_digit = a.iter().chain(&b).any(|c| c.is_numeric());
+    if is_name || has_digit || a.len().min(b.len()) < LONG_WORD || a[0] != b[0] {
+        return false;
+    }
+    let same = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[same..], &b[same..]);
+    let tail = a
+        .iter()
+        .rev()
+        .zip(b.iter().rev())
+        .take_while(|(x, y)| x == y)
+        .count();
+    a.len().max(b.len()) - tail.min(a.len().min(b.len())) <= 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "The supplier shall not exceed 3.5 tonnes of carbon per year. Mr Andersen, who manu-\nfactures the \
+        “ﬁrst” engine, paid 1,200 euros on 4 May 2021;\nthe rest was payable within thirty days of delivery to the port. \
+        Die Übertragung der Rechte erfolgt nicht vor Zahlung. 量子計算は速い。";
+
+    fn found(quote: &str) -> Option<&'static str> {
+        locate(quote, &words(PAGE)).map(|(start, end)| &PAGE[start..end])
+    }
+
+    #[test]
+    fn what_stands_there_is_found_whatever_the_noise() {
+        for quote in [
+            "shall not exceed 3.5 tonnes of carbon",
+            "SHALL NOT  EXCEED 3.5 tonnes",
+            "who manufactures the 'first' engine",
+            "paid 1,200 euros on 4 May 2021 - the rest was payable",
+            "The supplier shall not exceed … tonnes of carbon per year",
+            "the rest was payable within thirty days of delivery to the p0rt"
+                .replace("p0rt", "port")
+                .as_str(),
+            "the rest was payable within thirty days of delivcry to the port",
+            "the rest was pay able within thirty days",
+            "die Ubertragung der Rechte erfolgt nicht",
+            "量子計算は速い",
+        ] {
+            assert!(found(quote).is_some(), "{quote}");
+        }
+        assert_eq!(
+            found("who manufactures the first"),
+            Some("who manu-\nfactures the “ﬁrst")
+        );
+    }
+
+    #[test]
+    fn what_was_changed_is_not_found() {
+        for quote in [
+            "shall exceed 3.5 tonnes of carbon",
+            "shall not exceed 35 tonnes of carbon",
+            "shall not exceed 3.6 tonnes of carbon per year",
+            "Mr Anderson, who manufactures the first engine",
+            "paid 1,200 euros on 5 May 2021; the rest was payable",
+            "the rest was payable within thirteen days of delivery",
+            "the rest was not payable within thirty days of delivery",
+            "Die Übertragung der Rechte erfolgt vor Zahlung",
+            "The supplier … on 6 May",
+            "shall not excess 3.5",
+            "量子計算は遅い",
+            "",
+        ] {
+            assert_eq!(found(quote), None, "{quote}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The marks by which answers cite: `[D1:p4]` is page 4 of the first document. Reads the ways in which models
+//! write them, and turns them into passages' numbers and back. Judges nothing.
+
+use crate::domain::chat::Source;
+
+/// What one mark points at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// Pages of a document, both counted from 1.
+    Pages {
+        /// Its place in the request.
+        document: u32,
+        /// The first page.
+        from: u32,
+        /// The last one.
+        to: u32,
+    },
+    /// A document without a page.
+    Document(u32),
+    /// A passage by its number, as answers cited before there were marks.
+    Number(u32),
+}
+
+/// Brackets with marks in them, and where they stand in the text, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cite {
+    /// Where the bracket opens.
+    pub start: usize,
+    /// Behind where it closes.
+    pub end: usize,
+    /// At least one.
+    pub marks: Vec<Mark>,
+}
+
+/// Longer brackets hold a remark, not marks.
+const LONGEST: usize = 120;
+const BRACKETS: [(char, char); 3] = [('[', ']'), ('(', ')'), ('【', '】')];
+
+/// All of them, in the order of the text.
+pub fn cites(text: &str) -> Vec<Cite> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some((start, open)) = next_open(text, at) {
+        let inside = start + open.len_utf8();
+        at = inside;
+        let Some(&(_, close)) = BRACKETS.iter().find(|(one, _)| *one == open) else {
+            continue;
+        };
+        let limit = text.floor_char_boundary((inside + LONGEST).min(text.len()));
+        let Some(length) = text[inside..limit].find(close) else {
+            continue;
+        };
+        let end = inside + length + close.len_utf8();
+        // A link's text is no mark.
+        let is_link = text[end..].starts_with('(') && open == '[';
+        let marks = if is_link {
+            Vec::new()
+        } else {
+            read(&text[inside..inside + length], open == '[')
+        };
+        if !marks.is_empty() {
+            found.push(Cite { start, end, marks });
+            at = end;
+        }
+    }
+    found
+}
+
+fn next_open(text: &str, at: usize) -> Option<(usize, char)> {
+    let open = |c: char| BRACKETS.iter().any(|(one, _)| *one == c);
+    let start = at + text[at..].find(open)?;
+    Some((start, text[start..].chars().next()?))
+}
+
+/// `D1:p4-6, D2:p1`, `D1, p. 4`, `3, 5`; empty where anything else stands among them.
+pub fn read(inner: &str, numbers: bool) -> Vec<Mark> {
+    let mut marks: Vec<Mark> = Vec::new();
+    for part in inner.split([',', ';', '，', '；', '、']) {
+        let part: String = part
+            .chars()
+            .filter(|c| !c.is_whitespace() && !matches!(c, '.' | '^'))
+            .flat_map(char::to_lowercase)
+            .collect();
+        if part.is_empty() {
+            continue;
+        }
+        let Some(mark) = one(&part, marks.last().copied(), numbers) else {
+            return Vec::new();
+        };
+        if matches!((marks.last(), mark), (Some(Mark::Document(one)), Mark::Pages { document, .. }) if *one == document)
+        {
+            marks.pop();
+        }
+        marks.push(mark);
+    }
+    marks
+}
+
+fn one(part: &str, before: Option<Mark>, numbers: bool) -> Option<Mark> {
+    if let Some(rest) = part.strip_prefix('d') {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let document = rest[..digits].parse().ok()?;
+        let rest = rest[digits..].trim_start_matches([':', '-', '/', '：']);
+        if rest.is_empty() {
+            return Some(Mark::Document(document));
+        }
+        return pages(document, rest);
+    }
+    let document = match before {
+        Some(Mark::Document(document) | Mark::Pages { document, .. }) => Some(document),
+        _ => None,
+    };
+    match document {
+        Some(document) if !part.starts_with(|c: char| c.is_ascii_digit()) => pages(document, part),
+        _ if numbers => part
+            .parse()
+            .ok()
+            .filter(|number| *number < 10_000)
+            .map(Mark::Number),
+        _ => None,
+    }
+}
+
+// `p4`, `pp4-6`, `page4`, `seite4`, `4`.
+fn pages(document: u32, text: &str) -> Option<Mark> {
+    let names = ["pages", "page", "pp", "pg", "p", "seiten", "seite", "s"];
+    let bare = names
+        .iter()
+        .find_map(|name| text.strip_prefix(name))
+        .unwrap_or(text);
+    let mut ends = bare.splitn(2, ['-', '–', '—']);
+    let from: u32 = ends.next()?.parse().ok()?;
+    let to = match ends.next() {
+        Some(end) => end.trim_start_matches('p').parse().ok()?,
+        None => from,
+    };
+    (from <= to).then_some(Mark::Pages { document, from, to })
+}
+
+impl Mark {
+    /// As it is written.
+    pub fn text(self) -> String {
+        match self {
+            Self::Pages { document, from, to } if from == to => format!("D{document}:p{from}"),
+            Self::Pages { document, from, to } => format!("D{document}:p{from}-{to}"),
+            Self::Document(document) => format!("D{document}"),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+
+    /// Whether a passage is what it points at.
+    pub fn meets(self, source: &Source) -> bool {
+        let own = || read(&source.mark, false).into_iter();
+        match self {
+            Self::Number(number) => source.number == number,
+            Self::Document(wanted) => own().any(|mark| match mark {
+                Self::Pages { document, .. } => document == wanted,
+                _ => false,
+            }),
+            Self::Pages { document, from, to } => own().any(|mark| match mark {
+                Self::Pages {
+                    document: other,
+                    from: first,
+                    to: last,
+                } => document == other && from <= last && first <= to,
+                _ => false,
+            }),
+        }
+    }
+}
+
+/// The text with marks in the place of passages' numbers: `[3]` becomes `[D1:p4]`.
+pub fn with_marks(text: &str, sources: &[Source]) -> String {
+    replaced(text, |mark| match mark {
+        Mark::Number(number) => {
+            let source = sources.iter().find(|source| source.number == number);
+            let marked = source.map(|source| source.mark.clone());
+            marked.filter(|mark| !mark.is_empty()).into_iter().collect()
+        }
+        _ => Vec::new(),
+    })
+}
+
+/// The text with passages' numbers in the place of marks that are known: `[D1:p4]` becomes `[3, 4]` where two
+/// passages are of that page.
+pub fn with_numbers(text: &str, sources: &[Source]) -> String {
+    replaced(text, |mark| match mark {
+        Mark::Number(_) => Vec::new(),
+        _ => {
+            let meant = sources.iter().filter(|source| mark.meets(source));
+            meant.map(|source| source.number.to_string()).collect()
+        }
+    })
+}
+
+// Brackets of which nothing is known stay as they are.
+fn replaced(text: &str, name: impl Fn(Mark) -> Vec<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    for cite in cites(text) {
+        let mut names: Vec<String> = cite.marks.iter().flat_map(|&mark| name(mark)).collect();
+        names.dedup();
+        if names.is_empty() {
+            continue;
+        }
+        out.push_str(&text[done..cite.start]);
+        out.push('[');
+        out.push_str(&names.join(", "));
+        out.push(']');
+        done = cite.end;
+    }
+    out.push_str(&text[done..]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(number: u32, mark: &str) -> Source {
+        Source {
+            number,
+            mark: mark.into(),
+            ..Source::default()
+        }
+    }
+
+    #[test]
+    fn marks_as_models_write_them() {
+        for (text, expected) in [
+            ("so it is [D1:p4].", "D1:p4"),
+            ("[D1:p4, D2:p1]", "D1:p4 D2:p1"),
+            ("[D1:p4-6]", "D1:p4-6"),
+            ("[D1:p4–6]", "D1:p4-6"),
+            ("(D1:p4)", "D1:p4"),
+            ("【D1:p4】", "D1:p4"),
+            ("[D1, p. 4]", "D1:p4"),
+            ("[D1 p4; p7]", "D1:p4 D1:p7"),
+            ("[d2: page 3]", "D2:p3"),
+            ("[D3]", "D3"),
+            ("[3] and [1, 2]", "3 1 2"),
+            ("(3) and (see D1)", ""),
+            ("[D1:p4](http://x)", ""),
+            ("[D1:p0x] [a] [] [D:p1] [D1:p9-2]", ""),
+            ("an open [D1:p4", ""),
+            ("[[D1:p4]]", "D1:p4"),
+        ] {
+            let found: Vec<String> = cites(text)
+                .iter()
+                .flat_map(|cite| &cite.marks)
+                .map(|mark| mark.text())
+                .collect();
+            assert_eq!(found.join(" "), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_marks_stand_for_each_other() {
+        let sources = [source(1, "D1:p4"), source(2, "D1:p4"), source(3, "D2:p1-9")];
+        assert_eq!(
+            with_marks("a [1] b [1, 2] c [3] d [7]", &sources),
+            "a [D1:p4] b [D1:p4] c [D2:p1-9] d [7]"
+        );
+        assert_eq!(
+            with_numbers("a [D1:p4] b [D2:p7] c [D9:p1] d [2]", &sources),
+            "a [1, 2] b [3] c [D9:p1] d [2]"
+        );
+        assert_eq!(with_marks("old [1]", &[source(1, "")]), "old [1]");
+    }
+}

@@ -1,0 +1,162 @@
+//! Planted citations, true and false.
+
+use super::*;
+use crate::domain::time::Timestamp;
+
+const PAGES: [&str; 3] = [
+    "The tenant pays a deposit of 900 euros. It is returned within thirty days after the keys are given back.",
+    "Repairs under 100 euros are the tenant's. The landlord shall not enter without notice of 24 hours.",
+    "The contract ends on 31 March 2027 unless it is renewed in writing by Ms Okafor.",
+];
+
+fn id() -> DocumentId {
+    DocumentId::new(Timestamp::from_millis(5), 5)
+}
+
+fn plan() -> Plan {
+    let source = |(index, text): (usize, &&str)| Source {
+        number: index as u32 + 1,
+        mark: format!("D1:p{}", index + 1),
+        document_id: Some(id()),
+        start: 0,
+        end: text.len() as u32,
+        document: "lease.pdf".into(),
+        page: index as u32 + 1,
+        text: (*text).to_owned(),
+    };
+    let mut plan = crate::domain::pattern::staged::tests::two(&["a", "b"], "s");
+    plan.sources = PAGES.iter().enumerate().map(source).collect();
+    plan
+}
+
+fn states(text: &str) -> Vec<State> {
+    let mut page = |_: &DocumentId, number: u32| {
+        PAGES
+            .get(number as usize - 1)
+            .map(|text| (*text).to_owned())
+    };
+    let text = Text {
+        stage: 0,
+        member: None,
+        text,
+    };
+    check(&plan(), [text], &mut page)
+        .items
+        .into_iter()
+        .map(|item| item.state)
+        .collect()
+}
+
+#[test]
+fn each_citation_is_what_it_is() {
+    use State::{Cited, Elsewhere, NotFound, Supported, Unknown, Verified};
+    for (text, expected) in [
+        ("It says “a deposit of 900 euros” [D1:p1].", vec![Verified]),
+        ("It says “a deposit of 900 euros” [D1:p2].", vec![Elsewhere]),
+        ("It says “a deposit of 800 euros” [D1:p1].", vec![NotFound]),
+        (
+            "“The landlord shall enter without notice” [D1:p2]",
+            vec![NotFound],
+        ),
+        ("“renewed in writing by Mr Okafor” [D1:p3]", vec![NotFound]),
+        (
+            "The tenant pays a deposit of 900 euros [D1:p1].",
+            vec![Supported],
+        ),
+        ("The tenant pays nothing at all, ever [D1:p1].", vec![Cited]),
+        (
+            "Something [D9:p1] and [D1:p7] and [D1:p2].",
+            vec![Unknown, Unknown, Cited],
+        ),
+        ("“a deposit of 900 euros” [D1:p1-3]", vec![Verified]),
+        ("“a deposit of 900 euros” [1]", vec![Verified]),
+        ("No citation, (3) or [x].", vec![]),
+    ] {
+        assert_eq!(states(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn spans_lead_to_the_words() {
+    let mut page = |_: &DocumentId, number: u32| {
+        PAGES
+            .get(number as usize - 1)
+            .map(|text| (*text).to_owned())
+    };
+    let text = Text {
+        stage: 2,
+        member: Some(1),
+        text: "“SHALL NOT enter without notice of 24\nhours” [D1:p2]",
+    };
+    let found = check(&plan(), [text], &mut page);
+    let item = &found.items[0];
+    assert_eq!((item.stage, item.member, item.page), (2, Some(1), 2));
+    assert_eq!(
+        &PAGES[1][item.start as usize..item.end as usize],
+        "shall not enter without notice of 24 hours"
+    );
+    assert_eq!(found.counts[&State::Verified], 1);
+    let mut gone = |_: &DocumentId, _: u32| None;
+    assert_eq!(
+        check(&plan(), [text], &mut gone).items[0].state,
+        State::Gone
+    );
+}
+
+#[test]
+fn no_planted_false_citation_is_verified() {
+    let mut planted = 0;
+    for (number, page) in PAGES.iter().enumerate() {
+        let all: Vec<&str> = page.split(' ').collect();
+        for length in 5..9 {
+            for start in 0..all.len().saturating_sub(length) {
+                let quote = &all[start..start + length];
+                let asks = |quote: &str, page: usize| {
+                    states(&format!("He wrote: “{quote}” [D1:p{page}]."))
+                };
+                assert_eq!(
+                    asks(&quote.join(" "), number + 1),
+                    [State::Verified],
+                    "{quote:?}"
+                );
+                // On the wrong page, with a word too few or changed, with its order turned.
+                let mut less = quote.to_vec();
+                less.remove(2);
+                let mut other = quote.to_vec();
+                other[2] = "gladly";
+                let mut turned = quote.to_vec();
+                turned.swap(1, 3);
+                if quote[1].eq_ignore_ascii_case(quote[3]) {
+                    continue;
+                }
+                for (false_one, page) in [
+                    (quote.join(" "), (number + 1) % 3 + 1),
+                    (less.join(" "), number + 1),
+                    (other.join(" "), number + 1),
+                    (turned.join(" "), number + 1),
+                ] {
+                    let got = asks(&false_one, page);
+                    assert_ne!(got, [State::Verified], "{false_one} on {page}");
+                    planted += 1;
+                }
+            }
+        }
+    }
+    assert!(planted >= 200, "{planted}");
+}
+
+#[test]
+fn unknown_marks_are_struck_out() {
+    let text = "True [D1:p1], false [D9:p1], both [D1:p2, D9:p2].";
+    let mut page = |_: &DocumentId, _: u32| Some(String::new());
+    let one = Text {
+        stage: 0,
+        member: None,
+        text,
+    };
+    let found = check(&plan(), [one], &mut page);
+    assert_eq!(
+        struck(text, &found),
+        "True [D1:p1], false ~~[D9:p1]~~, both [D1:p2, D9:p2]."
+    );
+}

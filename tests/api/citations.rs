@@ -1,0 +1,109 @@
+//! Citations checked by the server: what members and the synthesis cite, true and planted.
+
+use serde_json::{Value, json};
+
+use crate::support::Server;
+use crate::support::provider::{Provider, on};
+use crate::support::script::{about, saying, server};
+
+const LEASE: &[u8] =
+    b"The tenant pays a deposit of 900 euros.\x0CRepairs under 100 euros are the tenant's.";
+
+fn states(shown: &Value) -> Vec<(String, String)> {
+    let items = shown["citations"]["items"]
+        .as_array()
+        .expect("citations")
+        .iter();
+    let of_answer = items.filter(|item| item.get("member").is_none());
+    of_answer
+        .map(|item| {
+            (
+                item["mark"].as_str().unwrap_or_default().to_owned(),
+                item["state"].as_str().unwrap_or_default().to_owned(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
+    let answer = "They say “a deposit of 900 euros” [D1:p1], “a deposit of 800 euros” [D1:p1], \
+        “repairs under 100 euros” [D1:p1] and “no pets at all” [D4:p2].";
+    let provider = Provider::script([on("one").sse(&saying(answer))]);
+    let server = server(&provider, &[]);
+    let mut person = server.user("a@example.org");
+    let lease = person
+        .upload("/api/upload-document", "lease.txt", LEASE)
+        .json();
+    let body = json!({"prompt": "What does the tenant pay?", "models": ["p/one"], "ultra_model": "p/one",
+        "document_ids": [lease["id"]], "pattern": "summarize", "depth": "quick"});
+    let done = person.post("/api/analyze", body).json();
+    let id = done["analysis_id"].as_str().expect("an id").to_owned();
+    let asked = &provider.asked()[0].body;
+    let system = asked["messages"][0]["content"]
+        .as_str()
+        .expect("a text")
+        .to_owned();
+    assert!(
+        system.contains("[D1:p1] lease.txt, page 1:") && system.contains("[D1:p2]"),
+        "{system}"
+    );
+    let shown = person.get(&about(&id, "")).json();
+    let expected = [
+        ("D1:p1", "verified"),
+        ("D1:p1", "not_found"),
+        ("D1:p1", "elsewhere"),
+        ("D4:p2", "unknown"),
+    ];
+    let expected: Vec<(String, String)> = expected
+        .iter()
+        .map(|(mark, state)| ((*mark).to_owned(), (*state).to_owned()))
+        .collect();
+    assert_eq!(states(&shown), expected, "{}", shown["citations"]);
+    let first = &shown["citations"]["items"][0];
+    let page = person
+        .get(&format!(
+            "/api/documents/{}/pages/{}",
+            first["document_id"].as_str().expect("an id"),
+            first["page"]
+        ))
+        .json();
+    let (start, end) = (
+        first["start"].as_u64().expect("a place") as usize,
+        first["end"].as_u64().expect("a place") as usize,
+    );
+    assert_eq!(
+        &page["text"].as_str().expect("a text")[start..end],
+        "a deposit of 900 euros"
+    );
+    let exported = person.get(&about(&id, "/export?format=markdown")).text();
+    assert!(
+        exported.contains("~~[D4:p2]~~") && exported.contains("✓"),
+        "{exported}"
+    );
+}
+
+#[test]
+fn what_the_demo_models_quote_is_verified() {
+    let server = Server::with(&[("USE_MOCK", "true")]);
+    let mut person = server.user("a@example.org");
+    let lease = person
+        .upload("/api/upload-document", "lease.txt", LEASE)
+        .json();
+    let body = json!({"prompt": "What does the tenant pay as a deposit?", "models": ["demo/extract", "demo/phrases", "demo/sceptic"],
+        "document_ids": [lease["id"]], "pattern": "critique", "depth": "full"});
+    let done = person.post("/api/analyze", body).json();
+    let shown = person
+        .get(&about(done["analysis_id"].as_str().expect("an id"), ""))
+        .json();
+    let counts = &shown["citations"]["counts"];
+    assert!(counts["verified"].as_u64() > Some(3), "{counts}");
+    for state in ["unknown", "not_found"] {
+        assert_eq!(
+            counts[state].as_u64().unwrap_or(0),
+            0,
+            "{state}: {}",
+            shown["citations"]
+        );
+    }
+}
