@@ -11,7 +11,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-.PHONY: run test check fmt lint unit browser interop tools release footprint bench mutations fuzz dev help
+.PHONY: run test check fmt lint unit browser interop tools release footprint bench compare-optimizers mutations fuzz dev help
 
 run: release  ## build, start, print the URL; works offline and without keys
 	@$(BINARY) serve
@@ -60,6 +60,12 @@ bench: release  ## what Quire adds to a provider's streams; requests a second ag
 	cargo bench --bench load -- $(BINARY) target/$(TARGET)/release/examples/hello
 	cargo bench --bench parsers
 	cargo bench --bench documents -- $(BINARY)
+
+compare-optimizers:  ## the race of experiments against Optuna (PyPI) on simulated ones whose truth is known
+	cargo bench --bench optimize -- $(CURDIR)/target/experiments.json
+	[ -x target/optuna/bin/python ] || python3 -m venv target/optuna
+	target/optuna/bin/pip install --quiet optuna==5.0.0
+	target/optuna/bin/python benches/optimizers.py target/experiments.json
 
 mutations:  ## two hundred damaged files of each kind through the readers
 	DAMAGED=200 cargo test --test documents damage -- --nocapture

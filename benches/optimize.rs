@@ -1,0 +1,118 @@
+//! `make compare-optimizers`: what is lost by taking the setting that a race finds, on simulated experiments
+//! whose truth is known, against evaluating settings evenly. Writes the experiments as JSON to the file named,
+//! so that other optimizers are given the same ones (benches/optimizers.py).
+
+#![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
+
+#[path = "support/truth.rs"]
+mod truth;
+
+use quire::domain::experiment::design::{Design, Step};
+use quire::domain::experiment::race::Race;
+use quire::domain::experiment::{Arm, Budget, Objective, Outcome};
+use quire::domain::money::MicroDollars;
+use quire::domain::statistics::chance::Chance;
+use truth::{Spread, Truth, USUAL};
+
+const RUNS: u64 = 300;
+const CASES: usize = 40;
+
+fn main() {
+    let axes = [4, 3, 2];
+    let arms: Vec<Vec<usize>> = (0..24)
+        .map(|arm| vec![arm / 6, arm / 2 % 3, arm % 2])
+        .collect();
+    let mut written = Vec::new();
+    println!(
+        "{:<34}{:>12}{:>12}{:>8}",
+        "24 settings, 40 cases", "even", "race", "ratio"
+    );
+    for (name, shared) in [
+        ("unrelated settings", 0.0),
+        ("settings that share values", 0.7),
+    ] {
+        for evaluations in [120, 480] {
+            let spread = Spread { shared, ..USUAL };
+            let (mut even, mut race) = (0.0, 0.0);
+            for seed in 0..RUNS {
+                let mut chance = Chance::new(seed);
+                let truth = truth::draw(&arms, CASES, spread, &mut || chance.normal());
+                even += truth.regret(evenly(&truth, evaluations, &mut chance)) / RUNS as f64;
+                let one = truth.regret(raced(&truth, &arms, evaluations, seed));
+                race += one / RUNS as f64;
+                written.push(serde_json::json!({
+                    "name": name, "evaluations": evaluations, "axes": axes, "arms": arms, "race": one,
+                    "effects": truth.effects, "scores": truth.scores,
+                }));
+            }
+            let title = format!("{name}, {evaluations} evaluations");
+            println!("{title:<34}{even:>12.4}{race:>12.4}{:>8.2}", race / even);
+        }
+    }
+    let file = std::env::args()
+        .nth(1)
+        .filter(|name| !name.starts_with("--"));
+    if let Some(file) = file {
+        let text = serde_json::to_string(&written).expect("numbers are JSON");
+        std::fs::write(&file, text).expect("the file can be written");
+    }
+}
+
+fn raced(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) -> usize {
+    let nothing = Outcome {
+        score: 0.0,
+        cost: MicroDollars(0),
+        tokens: 0,
+        latency_ms: 0,
+    };
+    let mut race = Race::new(Design {
+        arms: arms
+            .iter()
+            .map(|arm| Arm(arm.iter().copied().map(Some).collect()))
+            .collect(),
+        current: 0,
+        cases: CASES,
+        objective: Objective::Quality,
+        budget: Budget {
+            evaluations: Some(evaluations),
+            ..Budget::default()
+        },
+        declared: vec![nothing; arms.len()],
+        indifference: 0.02,
+        wrong: 0.1,
+        seed,
+    });
+    loop {
+        match race.next() {
+            Step::Done(verdict) => return verdict.leader,
+            Step::Evaluate(cells) => {
+                for cell in cells {
+                    race.record(
+                        cell,
+                        Outcome {
+                            score: truth.scores[cell.arm][cell.case],
+                            ..nothing
+                        },
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The best mean after each setting was tried on as many cases, drawn for each.
+fn evenly(truth: &Truth, evaluations: u64, chance: &mut Chance) -> usize {
+    let each = evaluations as usize / truth.scores.len();
+    let means: Vec<f64> = truth
+        .scores
+        .iter()
+        .map(|scores| {
+            (0..each)
+                .map(|_| scores[chance.below(scores.len())])
+                .sum::<f64>()
+        })
+        .collect();
+    (0..means.len())
+        .max_by(|&a, &b| means[a].total_cmp(&means[b]))
+        .unwrap_or(0)
+}
