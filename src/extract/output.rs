@@ -31,6 +31,7 @@ pub struct Output<'a> {
     /// The names of the files that it is in, and its own.
     path: Vec<String>,
     full: bool,
+    last: u32,
     pub(super) pages: u32,
     pub(super) words: u64,
     pub(super) notes: Vec<String>,
@@ -48,6 +49,7 @@ impl<'a> Output<'a> {
             base: 0,
             path: Vec::new(),
             full: false,
+            last: 0,
             pages: 0,
             words: 0,
             notes: Vec::new(),
@@ -103,6 +105,8 @@ impl<'a> Output<'a> {
     }
 
     fn give(&mut self, number: u32, title: &str, text: &str) -> Result<(), Full> {
+        // A damaged file may count as it likes; a page's number is its name, so no two have the same.
+        let number = number.max(self.last.saturating_add(1));
         self.next = number.saturating_add(1);
         let text = text.trim_start_matches('\n').trim_end();
         let words = count_words(text);
@@ -125,6 +129,7 @@ impl<'a> Output<'a> {
             ));
         }
         self.text += cut;
+        self.last = number;
         self.pages += 1;
         self.words += if cut < text.len() {
             count_words(&text[..cut])
