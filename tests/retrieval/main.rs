@@ -12,7 +12,7 @@ fn questions_find_their_page() {
     std::fs::create_dir_all(&folder).unwrap();
     let library = Library::new(&folder);
     let (mut ours, mut plain) = (Quality::default(), Quality::default());
-    for (language, us, them) in library.measure(4) {
+    for (language, us, them) in library.measure(12) {
         println!(
             "{language}: recall@5 {:.3} (plain {:.3}), MRR {:.3} (plain {:.3}), {} questions",
             us.recall_at_5(),
@@ -26,7 +26,7 @@ fn questions_find_their_page() {
     }
     drop(library);
     std::fs::remove_dir_all(&folder).unwrap();
-    assert!(ours.questions >= 800);
+    assert!(ours.questions >= 250);
     assert!(ours.recall_at_5() >= 0.97 && ours.mrr() >= 0.92);
     assert!(ours.recall_at_5() > plain.recall_at_5() && ours.mrr() > plain.mrr());
 }

@@ -190,7 +190,8 @@ pub(super) fn plain(character: char) -> impl Iterator<Item = char> {
         ("ё", 'е'),
     ];
     character.to_lowercase().map(|small| {
-        if small.is_ascii() {
+        // Most letters of the world are not in the table: looking for them there is what would cost most.
+        if !matches!(small, '\u{C0}'..='\u{17F}' | 'ḍ' | 'ё') {
             return small;
         }
         MARKED

@@ -124,6 +124,9 @@ impl Query {
         for (at, &(start, _, _)) in words.iter().enumerate() {
             for (index, part) in self.parts.iter().enumerate().filter(|(_, part)| !part.gram) {
                 let wanted = &plain[index];
+                if !words[at].2.starts_with(wanted[0].as_str()) {
+                    continue;
+                }
                 let Some(here) = words.get(at..at + wanted.len()) else {
                     continue;
                 };
