@@ -39,7 +39,7 @@ fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
 /// The same, with the question that some rows need.
 fn asked(route: &Route, values: &BTreeMap<&str, String>) -> String {
     let question = match route.path {
-        "/api/documents/{id}/search" => "?q=towers",
+        "/api/documents/{id}/search" | "/api/search" => "?q=towers",
         "/api/patterns/suggest" => "?prompt=check+the+facts",
         _ => "",
     };
