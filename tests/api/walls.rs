@@ -153,3 +153,21 @@ fn a_server_that_is_killed_reads_on_when_it_is_back() {
     let again = person.upload(UPLOAD, "text.txt", text.as_bytes()).json();
     assert_eq!(settled(&mut person, &again)["words"], 400_000 * 6);
 }
+
+/// Somebody updates Quire while files are being read: they are not marked as files that nobody can read.
+#[test]
+fn a_server_that_is_stopped_reads_on_when_it_is_back() {
+    let folder = Folder::new();
+    let first = Executable::with(&folder, &[("USE_MOCK", "true")]);
+    let mut person = Client::new(first.address).registered("a@example.org");
+    let sent = person.upload(UPLOAD, "long.html", &slow_page(24)).json();
+    assert_eq!(sent["status"], "processing", "{sent}");
+    wait_reading(&first);
+    first.signal("-TERM");
+    assert_eq!(first.code(), Some(0));
+
+    let second = Executable::with(&folder, &[("USE_MOCK", "true")]);
+    let mut person = second.known(&person);
+    let read = settled(&mut person, &sent);
+    assert_eq!(read["status"], "processed", "{read}");
+}

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::domain::chunk::Page;
@@ -64,25 +64,42 @@ pub(super) struct Reader {
 
 /// Processes at work.
 #[derive(Clone, Default)]
-pub(super) struct Running(Arc<Mutex<Vec<Arc<Mutex<Child>>>>>);
+pub(super) struct Running(Arc<Mutex<AtWork>>);
+
+#[derive(Default)]
+struct AtWork {
+    children: Vec<Arc<Mutex<Child>>>,
+    /// The server ends: what is cut short now says nothing about its file.
+    stopped: bool,
+}
 
 impl Running {
     /// Ends them all.
     pub fn stop(&self) {
-        for child in lock(&self.0).drain(..) {
+        let children = {
+            let mut at_work = lock(&self.0);
+            at_work.stopped = true;
+            std::mem::take(&mut at_work.children)
+        };
+        for child in children {
             // It may have ended already, which is as well.
             let _ = lock(&child).kill();
         }
     }
 
+    fn is_stopped(&self) -> bool {
+        lock(&self.0).stopped
+    }
+
     fn add(&self, child: Child) -> Arc<Mutex<Child>> {
         let child = Arc::new(Mutex::new(child));
-        lock(&self.0).push(child.clone());
+        lock(&self.0).children.push(child.clone());
         child
     }
 
     fn remove(&self, child: &Arc<Mutex<Child>>) {
-        lock(&self.0).retain(|other| !Arc::ptr_eq(other, child));
+        let mut at_work = lock(&self.0);
+        at_work.children.retain(|other| !Arc::ptr_eq(other, child));
     }
 }
 
@@ -115,8 +132,8 @@ impl Reader {
             .spawn()?;
         let (out, said) = (child.stdout.take(), child.stderr.take());
         let child = self.running.add(child);
-        let end = out.map_or(Ok(None), |out| listen(out, take));
-        if !matches!(end, Ok(Some(_))) {
+        let end = out.map_or(Ok(None), |out| listen(out, self.room.text, take));
+        if !matches!(end, Ok(Some(Ended::Read(_) | Ended::Refused(..)))) {
             // Left, cut short or talking nonsense: it has nothing more to say.
             let _ = lock(&child).kill();
         }
@@ -129,6 +146,7 @@ impl Reader {
         self.running.remove(&child);
         match end {
             Ok(Some(end)) => Ok(end),
+            _ if self.running.is_stopped() => Err(io::ErrorKind::Interrupted.into()),
             _ => Ok(self.cut_short(status?, &complaint)),
         }
     }
@@ -162,9 +180,15 @@ mod libc_signal {
     pub const XCPU: i32 = 24;
 }
 
-// None: it ended without saying how.
-fn listen(out: ChildStdout, take: &mut dyn FnMut(Page) -> bool) -> io::Result<Option<Ended>> {
+// None: it ended without saying how. It keeps to its limits by itself while it is what we have written: one that
+// says more has been taken over by its file.
+fn listen(
+    out: impl Read,
+    most: usize,
+    take: &mut dyn FnMut(Page) -> bool,
+) -> io::Result<Option<Ended>> {
     let mut out = BufReader::with_capacity(64 << 10, out);
+    let mut told = 0;
     while let Some(frame) = Frame::read(&mut out)? {
         match frame {
             Frame::Page {
@@ -177,6 +201,11 @@ fn listen(out: ChildStdout, take: &mut dyn FnMut(Page) -> bool) -> io::Result<Op
                     title,
                     text,
                 };
+                // A page without text is none of ours: it costs as well.
+                told += page.text.len().max(1);
+                if told > most {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
                 if !take(page) {
                     return Ok(Some(Ended::Left));
                 }
@@ -211,4 +240,33 @@ fn here(
         Frame::Refused { reason, message } => Ended::Refused(reason, message),
         Frame::Page { .. } => Ended::Left,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_says_more_than_it_may_is_heard_no_longer() {
+        let mut said = Vec::new();
+        for number in 1..=4 {
+            let text = "x".repeat(100);
+            let title = String::new();
+            let page = Page {
+                number,
+                title,
+                text,
+            };
+            Frame::of_page(page).write(&mut said).expect("memory");
+        }
+        for (most, wanted, ends) in [(400, 4, true), (399, 3, false), (0, 0, false)] {
+            let mut heard = 0;
+            let end = listen(&said[..], most, &mut |_| {
+                heard += 1;
+                true
+            });
+            assert_eq!(heard, wanted, "{most}");
+            assert_eq!(end.is_ok(), ends, "{most}");
+        }
+    }
 }

@@ -163,10 +163,11 @@ impl Documents {
             now,
         };
         let (document, is_new) = self.desk.hand(move || keep::keep(job)).await?;
-        if !is_new {
+        if !is_new && document.status != DocumentStatus::Processing {
             return Ok(document);
         }
-        self.settled(&document, true).await
+        // The same bytes, sent again while they are being read, wait and are told alike.
+        self.settled(&document, is_new).await
     }
 
     // What becomes of a document within a moment. One that is new and no kind that is taken is gone again.

@@ -11,11 +11,11 @@ use super::child::Reader;
 use super::intake::Temporary;
 use super::text;
 use crate::app::{Error, Result};
-use crate::domain::document::Document;
+use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::DocumentId;
 use crate::extract::frame::Refusal;
 use crate::log;
-use crate::store::{Store, documents};
+use crate::store::{Store, StoreError, documents};
 
 /// How reading a document ended, for whoever waits for it.
 #[derive(Debug, Clone)]
@@ -51,6 +51,8 @@ struct State {
     taken: Vec<DocumentId>,
     waiting: BTreeMap<DocumentId, Vec<Waiting>>,
     threads: usize,
+    /// How often there was said to be something to read.
+    calls: u64,
     stopping: bool,
 }
 
@@ -71,6 +73,10 @@ impl Readers {
     pub fn watch(&self, id: &DocumentId, is_new: bool) -> oneshot::Receiver<Settled> {
         let (tell, told) = oneshot::channel();
         let mut state = self.0.state();
+        // Those who have stopped waiting for one that is never read, because it was deleted first.
+        state
+            .waiting
+            .retain(|_, all| all.iter().any(|one| !one.tell.is_closed()));
         let all = state.waiting.entry(id.clone()).or_default();
         all.push(Waiting { tell, is_new });
         told
@@ -79,6 +85,7 @@ impl Readers {
     /// There is something to read: a thread more, while there are few.
     pub fn work(&self) -> Result<()> {
         let mut state = self.0.state();
+        state.calls += 1;
         if state.stopping || state.threads >= self.0.most {
             return Ok(());
         }
@@ -119,7 +126,7 @@ impl Shared {
     fn read_all(&self) {
         while let Some(document) = self.next() {
             let id = document.id.clone();
-            let work = std::panic::AssertUnwindSafe(|| self.read(document));
+            let work = std::panic::AssertUnwindSafe(|| self.read(document.clone()));
             let settled = std::panic::catch_unwind(work)
                 .unwrap_or_else(|_| Err(Error::internal("reading a document panicked")));
             let mut state = self.state();
@@ -134,9 +141,12 @@ impl Shared {
                         let _ = one.tell.send(settled.clone());
                     }
                 }
-                // It stays in hand, so that it is not tried over and over; the next start tries again.
                 Err(fault) if !stopping => {
                     drop(state);
+                    if self.give_up(document) {
+                        self.state().taken.retain(|other| *other != id);
+                    }
+                    // Else it stays in hand, so that it is not tried over and over; the next start tries again.
                     log::error(
                         "a document could not be read",
                         &[("document", &id), ("fault", &fault)],
@@ -145,30 +155,58 @@ impl Shared {
                 Err(_) => {}
             }
         }
-        self.state().threads -= 1;
-        self.gone.notify_all();
     }
 
-    // The oldest that nobody has in hand.
+    // The oldest that nobody has in hand. Where there is none, this thread counts as gone.
     fn next(&self) -> Option<Document> {
         let mut state = self.state();
-        if state.stopping {
-            return None;
-        }
-        let taken = state.taken.clone();
-        let found = self.store.read_now(move |db| documents::unread(db, &taken));
-        match found {
-            Ok(document) => {
-                state
-                    .taken
-                    .extend(document.iter().map(|one| one.id.clone()));
-                document
+        while !state.stopping {
+            let (calls, taken) = (state.calls, state.taken.clone());
+            // Not while the state is held: whoever says that there is work must not wait for the store.
+            drop(state);
+            let found = self.store.read_now(move |db| documents::unread(db, &taken));
+            state = self.state();
+            match found {
+                Ok(Some(document)) if state.taken.contains(&document.id) => {}
+                Ok(Some(document)) => {
+                    state.taken.push(document.id.clone());
+                    return Some(document);
+                }
+                // Something may have come while the store was asked.
+                Ok(None) if state.calls != calls => {}
+                Ok(None) => break,
+                Err(fault) => {
+                    log::error("unread documents could not be listed", &[("fault", &fault)]);
+                    break;
+                }
             }
-            Err(fault) => {
-                log::error("unread documents could not be listed", &[("fault", &fault)]);
-                None
-            }
         }
+        state.threads -= 1;
+        self.gone.notify_all();
+        None
+    }
+
+    // What keeps the server from reading a file now says nothing about the file: its owner may have it read again.
+    fn give_up(&self, mut document: Document) -> bool {
+        document = Document {
+            status: DocumentStatus::Failed,
+            encoding: None,
+            pages: 0,
+            words: 0,
+            gaps: Vec::new(),
+            flags: Vec::new(),
+            ..document
+        };
+        "the server could not read it just now; have it read again"
+            .clone_into(&mut document.message);
+        // What has come so far may be cut anywhere.
+        if text::begin(&self.store, &document).is_err() {
+            return false;
+        }
+        let done = self
+            .store
+            .write_now(move |db| documents::settle(db, &document));
+        matches!(done, Ok(()) | Err(StoreError::Missing))
     }
 
     fn read(&self, document: Document) -> Result<Settled> {

@@ -147,6 +147,32 @@ fn kept_once_found_shown_and_really_deleted() {
     });
 }
 
+/// What goes wrong on our side is no trait of the file, and nothing that only a new start mends.
+#[test]
+fn what_the_server_could_not_read_can_be_read_again() {
+    let house = House::new();
+    let documents = house.documents();
+    house.runtime.block_on(async {
+        let me = user(1).id;
+        let kept = send(&documents, 1, "a.txt", b"three little words")
+            .await
+            .expect("kept");
+        let original = house.path.join("documents").join(kept.id.as_str());
+        let aside = house.path.join("aside");
+        std::fs::rename(&original, &aside).expect("away");
+        let failed = documents.read_again(&me, &kept.id, None).await;
+        let failed = failed.expect("a document");
+        assert_eq!((failed.status, failed.pages), (DocumentStatus::Failed, 0));
+        assert!(failed.message.contains("again"), "{}", failed.message);
+        let (_, pages) = documents.text(&me, &kept.id).await.expect("its text");
+        assert_eq!(pages, []);
+
+        std::fs::rename(&aside, &original).expect("back");
+        let read = documents.read_again(&me, &kept.id, None).await;
+        assert_eq!(read.expect("a document").words, 3);
+    });
+}
+
 #[test]
 fn what_is_no_text_is_refused_and_what_has_no_words_is_kept_as_failed() {
     let house = House::new();

@@ -62,7 +62,7 @@ pub(super) fn take(
 }
 
 // Away with what an earlier reading has left. False when the document itself is gone.
-fn begin(store: &Store, document: &Document) -> Result<bool> {
+pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
     loop {
         let (user, id) = (document.user.clone(), document.id.clone());
         let gone = store.write_now(move |db| passages::delete_some(db, &user, &id, SLICE))?;
@@ -119,7 +119,8 @@ impl<'a> Intake<'a> {
 
     /// False when no more is wanted.
     fn add(&mut self, page: Page) -> bool {
-        self.bytes += page.text.len();
+        // Pages cost something even where they are empty.
+        self.bytes += page.text.len() + page.title.len() + 64;
         self.passages.extend(self.cutter.page(&page));
         self.pages.push(page);
         self.bytes < BATCH || self.write()
