@@ -126,6 +126,12 @@ pub const KINDS: &[Kind] = &[
         help: "archives of any of these, each file under its path; an archive in it is opened, one in that is not",
     },
     Kind {
+        name: "rtf",
+        content_type: "application/rtf",
+        extensions: &["rtf"],
+        help: "RTF: text in the code pages of its fonts, headings, tables and footnotes",
+    },
+    Kind {
         name: super::PICTURE,
         content_type: "image/*",
         extensions: &["png", "jpg", "jpeg", "gif", "webp"],

@@ -29,7 +29,6 @@ const fn printable(offset: usize, bytes: &'static [u8], name: &'static str) -> M
 
 const MARKS: &[Mark] = &[
     sure(0, b"%PDF-", "PDF"),
-    sure(0, b"{\\rtf", "RTF"),
     sure(0, b"%!PS-Adobe", "PostScript"),
     sure(0, b"\x89PNG\r\n\x1A\n", "PNG image"),
     sure(0, b"\xFF\xD8\xFF", "JPEG image"),

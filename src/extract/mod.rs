@@ -15,6 +15,7 @@ mod office;
 mod output;
 mod pdf;
 mod picture;
+mod rtf;
 #[cfg(test)]
 mod samples;
 mod table;
@@ -229,6 +230,10 @@ fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(&'static Kind, Strin
     if magic::name_of(input.bytes) == Some(pdf::NAME) {
         pdf::read(input, out)?;
         return Ok((kind::named("pdf"), String::new()));
+    }
+    if input.bytes.starts_with(b"{\\rtf") {
+        rtf::read(input, out)?;
+        return Ok((kind::named("rtf"), String::new()));
     }
     let named = input.name.to_lowercase().ends_with(".eml");
     if mail::is_mail(input.bytes, named) {

@@ -18,6 +18,7 @@ use super::output::Output;
 use super::zip::Zip;
 use super::{Limits, Unreadable};
 
+pub use body::{Body, Cell, Role};
 pub use package::{Package, kind};
 
 /// How many pictures a file holds whose inside is not read.

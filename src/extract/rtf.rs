@@ -1,0 +1,421 @@
+//! RTF: text in whatever code page its fonts have, headings by outline level, tables by rows, footnotes
+//! behind their paragraph. Leaves out pictures, headers and footers, field codes, hidden and deleted text.
+
+use std::collections::HashMap;
+
+use encoding_rs::Encoding;
+
+use super::office::{Body, Role};
+use super::output::{Full, Output};
+use super::{Input, Unreadable};
+
+const DEEPEST: usize = 2_000;
+const LONGEST_PARAGRAPH: usize = 1 << 20;
+/// Groups whose inside is no text of the document.
+const SKIPPED: &[&str] = &[
+    "colortbl",
+    "stylesheet",
+    "info",
+    "pict",
+    "header",
+    "headerl",
+    "headerr",
+    "headerf",
+    "footer",
+    "footerl",
+    "footerr",
+    "footerf",
+    "fldinst",
+    "object",
+    "sp",
+    "listtext",
+    "pntext",
+    "xe",
+    "tc",
+    "nonesttables",
+    "filetbl",
+    "revtbl",
+    "atnid",
+    "atnauthor",
+];
+
+/// Reads the file.
+pub(super) fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
+    let mut rtf = Rtf {
+        body: Body::new(out, true),
+        state: State::default(),
+        outer: Vec::new(),
+        bytes: Vec::new(),
+        text: String::new(),
+        row: Vec::new(),
+        cell: String::new(),
+        in_table: false,
+        fonts: HashMap::new(),
+        page: encoding_rs::WINDOWS_1252,
+        pass: 0,
+        high: None,
+        notes: 0,
+    };
+    // Full: what there is has been given.
+    let _: Result<(), Full> = rtf.walk(input.bytes);
+    Ok(())
+}
+
+#[derive(Clone, Default)]
+struct State {
+    skip: bool,
+    hidden: bool,
+    fonts: bool,
+    font: i32,
+    /// Characters that stand behind `\u` for programs that do not know it.
+    behind: Option<usize>,
+    outline: Option<usize>,
+    note: Option<usize>,
+}
+
+struct Rtf<'o, 's> {
+    body: Body<'o, 's>,
+    state: State,
+    outer: Vec<State>,
+    bytes: Vec<u8>,
+    text: String,
+    row: Vec<String>,
+    cell: String,
+    in_table: bool,
+    fonts: HashMap<i32, &'static Encoding>,
+    page: &'static Encoding,
+    pass: usize,
+    high: Option<u32>,
+    notes: usize,
+}
+
+impl Rtf<'_, '_> {
+    fn walk(&mut self, input: &[u8]) -> Result<(), Full> {
+        let mut at = 0;
+        while let Some(&byte) = input.get(at) {
+            at += 1;
+            match byte {
+                b'{' => {
+                    self.flush();
+                    if self.outer.len() >= DEEPEST {
+                        break;
+                    }
+                    self.outer.push(self.state.clone());
+                    self.pass = 0;
+                }
+                b'}' => self.close(),
+                b'\\' => at = self.control(input, at)?,
+                b'\r' | b'\n' => {}
+                _ => self.byte(byte),
+            }
+        }
+        self.end_paragraph()?;
+        self.body.finish()
+    }
+
+    fn close(&mut self) {
+        self.flush();
+        let Some(before) = self.outer.pop() else {
+            return;
+        };
+        if let (Some(start), None) = (self.state.note, before.note) {
+            let start = self.text.floor_char_boundary(start.min(self.text.len()));
+            let words = self.text.split_off(start);
+            self.notes += 1;
+            let number = self.notes;
+            self.text.push_str(&format!("[^{number}]"));
+            let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+            self.body.note(format!("[^{number}]: {words}"));
+        }
+        // What a paragraph is outlives the group that says so.
+        let outline = self.state.outline;
+        self.state = before;
+        self.state.outline = outline;
+        self.pass = 0;
+    }
+
+    fn byte(&mut self, byte: u8) {
+        if self.pass > 0 {
+            self.pass -= 1;
+        } else if !self.state.skip && !self.state.hidden && self.bytes.len() < LONGEST_PARAGRAPH {
+            self.bytes.push(byte);
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.bytes.is_empty() {
+            let bytes = std::mem::take(&mut self.bytes);
+            let encoding = self
+                .fonts
+                .get(&self.state.font)
+                .copied()
+                .unwrap_or(self.page);
+            let text = encoding.decode_without_bom_handling(&bytes).0;
+            self.put(&text);
+        }
+    }
+
+    fn put(&mut self, text: &str) {
+        if !self.state.skip && !self.state.hidden && self.text.len() < LONGEST_PARAGRAPH {
+            self.text.push_str(text);
+        }
+    }
+
+    /// A control word or sign; gives the place behind it.
+    fn control(&mut self, input: &[u8], at: usize) -> Result<usize, Full> {
+        let rest = &input[at..];
+        let Some(&first) = rest.first() else {
+            return Ok(at);
+        };
+        if !first.is_ascii_alphabetic() {
+            return self.sign(first, rest, at);
+        }
+        let length = rest
+            .iter()
+            .take(32)
+            .take_while(|b| b.is_ascii_alphabetic())
+            .count();
+        let word = std::str::from_utf8(&rest[..length]).unwrap_or_default();
+        let digits = &rest[length..];
+        let minus = usize::from(digits.first() == Some(&b'-'));
+        let count = digits[minus..]
+            .iter()
+            .take(10)
+            .take_while(|b| b.is_ascii_digit())
+            .count();
+        let number = std::str::from_utf8(&digits[..minus + count])
+            .ok()
+            .and_then(|n| n.parse::<i32>().ok());
+        let mut end = at + length + if count > 0 { minus + count } else { 0 };
+        if input.get(end) == Some(&b' ') {
+            end += 1;
+        }
+        if word == "bin" {
+            let skipped = usize::try_from(number.unwrap_or(0)).unwrap_or(0);
+            return Ok(end.saturating_add(skipped).min(input.len()));
+        }
+        self.flush();
+        if self.pass > 0 && word != "u" {
+            self.pass -= 1;
+            return Ok(end);
+        }
+        self.word(word, number)?;
+        Ok(end)
+    }
+
+    fn sign(&mut self, sign: u8, rest: &[u8], at: usize) -> Result<usize, Full> {
+        match sign {
+            b'\'' => {
+                let digit =
+                    |index: usize| rest.get(index).and_then(|b| char::from(*b).to_digit(16));
+                if let (Some(high), Some(low)) = (digit(1), digit(2)) {
+                    self.byte((high * 16 + low) as u8);
+                    return Ok(at + 3);
+                }
+            }
+            b'*' => self.state.skip = !rest.starts_with(b"*\\shpinst"),
+            b'~' => self.byte(b' '),
+            b'_' => self.byte(b'-'),
+            b'\r' | b'\n' => {
+                self.flush();
+                self.end_paragraph()?;
+            }
+            b'\\' | b'{' | b'}' => self.byte(sign),
+            _ => {}
+        }
+        Ok(at + 1)
+    }
+
+    fn word(&mut self, word: &str, number: Option<i32>) -> Result<(), Full> {
+        let on = number != Some(0);
+        match word {
+            "par" | "sect" => self.end_paragraph()?,
+            "page" => {
+                self.end_paragraph()?;
+                self.body.break_page(false)?;
+            }
+            "line" => self.put("\n"),
+            "tab" => self.put("\t"),
+            "emdash" => self.put("—"),
+            "endash" => self.put("–"),
+            "bullet" => self.put("•"),
+            "lquote" => self.put("‘"),
+            "rquote" => self.put("’"),
+            "ldblquote" => self.put("“"),
+            "rdblquote" => self.put("”"),
+            "emspace" | "enspace" => self.put(" "),
+            "u" => self.unicode(number.unwrap_or(0)),
+            "uc" => self.state.behind = usize::try_from(number.unwrap_or(1)).ok(),
+            "v" | "deleted" => self.state.hidden = on,
+            "plain" => self.state.hidden = false,
+            "pard" => self.state.outline = None,
+            "outlinelevel" => {
+                let level = number.and_then(|level| usize::try_from(level).ok());
+                self.state.outline = level.filter(|level| *level < 9);
+            }
+            "cell" | "nestcell" => self.end_cell(),
+            "row" => self.end_row()?,
+            "footnote" => {
+                self.state.note = Some(self.text.len());
+                self.state.outline = None;
+            }
+            "fonttbl" => (self.state.fonts, self.state.skip) = (true, true),
+            "f" | "deff" => self.state.font = number.unwrap_or(0),
+            "fcharset" if self.state.fonts => {
+                let encoding = of_charset(number.unwrap_or(0));
+                if self.fonts.len() < 10_000 {
+                    encoding.map(|encoding| self.fonts.insert(self.state.font, encoding));
+                }
+            }
+            "ansicpg" => self.page = of_page(number.unwrap_or(0)).unwrap_or(self.page),
+            "mac" => self.page = encoding_rs::MACINTOSH,
+            _ if SKIPPED.contains(&word) => self.state.skip = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn unicode(&mut self, number: i32) {
+        self.pass = self.state.behind.unwrap_or(1);
+        let unit = (number & 0xFFFF) as u32;
+        let code = match (self.high.take(), unit) {
+            (_, 0xD800..=0xDBFF) => {
+                self.high = Some(unit);
+                return;
+            }
+            (Some(high), 0xDC00..=0xDFFF) => 0x10000 + ((high - 0xD800) << 10) + (unit - 0xDC00),
+            _ => unit,
+        };
+        if let Some(character) = char::from_u32(code).filter(|c| !c.is_control()) {
+            self.put(character.encode_utf8(&mut [0; 4]));
+        }
+    }
+
+    fn end_cell(&mut self) {
+        if self.state.skip || self.row.len() > 4_096 {
+            return;
+        }
+        let text = std::mem::take(&mut self.text);
+        self.cell.push_str(text.trim());
+        self.row.push(std::mem::take(&mut self.cell));
+    }
+
+    fn end_row(&mut self) -> Result<(), Full> {
+        if self.state.skip {
+            return Ok(());
+        }
+        if !self.in_table {
+            self.body.open_table(false);
+            self.in_table = true;
+        }
+        self.body.open_row(false);
+        for cell in std::mem::take(&mut self.row) {
+            self.body.open_cell();
+            self.body.paragraph(&cell, &Role::Plain)?;
+            self.body.close_cell(super::office::Cell::default());
+        }
+        self.body.close_row()
+    }
+
+    fn end_paragraph(&mut self) -> Result<(), Full> {
+        self.flush();
+        if self.state.skip {
+            return Ok(());
+        }
+        if self.state.note.is_some() {
+            self.text.push(' ');
+            return Ok(());
+        }
+        let text = std::mem::take(&mut self.text);
+        if !self.row.is_empty() {
+            // Within a row: one more line of the cell that is not over yet.
+            self.cell.push_str(text.trim());
+            self.cell.push('\n');
+            return Ok(());
+        }
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.in_table) {
+            self.body.close_table()?;
+        }
+        let role = self
+            .state
+            .outline
+            .map_or(Role::Plain, |level| Role::Heading(level + 1));
+        self.body.paragraph(&text, &role)
+    }
+}
+
+/// By the numbers that Windows gives to character sets.
+fn of_charset(number: i32) -> Option<&'static Encoding> {
+    let label = match number {
+        77 => "macintosh",
+        128 => "shift_jis",
+        129 => "euc-kr",
+        134 => "gbk",
+        136 => "big5",
+        161 => "windows-1253",
+        162 => "windows-1254",
+        163 => "windows-1258",
+        177 => "windows-1255",
+        178 => "windows-1256",
+        186 => "windows-1257",
+        204 => "windows-1251",
+        222 => "windows-874",
+        238 => "windows-1250",
+        _ => return None,
+    };
+    Encoding::for_label(label.as_bytes())
+}
+
+fn of_page(number: i32) -> Option<&'static Encoding> {
+    match number {
+        932 => Some(encoding_rs::SHIFT_JIS),
+        936 => Some(encoding_rs::GBK),
+        949 => Some(encoding_rs::EUC_KR),
+        950 => Some(encoding_rs::BIG5),
+        10000 => Some(encoding_rs::MACINTOSH),
+        65001 => Some(encoding_rs::UTF_8),
+        _ => Encoding::for_label(format!("windows-{number}").as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::read;
+    use crate::extract::Limits;
+
+    #[test]
+    fn what_is_read_and_what_is_not() {
+        for (body, expected) in [
+            (r"one\par two {\b bold}\par", "one\n\ntwo bold"),
+            (
+                r"Gr\'fc\'dfe \u8364 ?\uc0\u-10179\u-8704 \{x\}",
+                "Grüße €😀 {x}",
+            ),
+            (r"{\fonttbl{\f1\fcharset204 Arial;}}\f1 \'cf\'f0", "Пр"),
+            (
+                r"{\info{\author Ann}}{\*\generator x;}{\pict 00ff}seen{\v hidden}",
+                "seen",
+            ),
+            (
+                r"\pard\outlinelevel1 Head\par\pard text\par",
+                "## Head\n\ntext",
+            ),
+            (r"a{\footnote note\par}b\par c", "a[^1]b\n[^1]: note\n\nc"),
+            (
+                r"\trowd\intbl Name\cell Age\cell\row\trowd Ann\cell 3\cell\row\pard after\par",
+                "Columns: Name | Age\nName: Ann | Age: 3\n\nafter",
+            ),
+        ] {
+            let rtf = format!("{{\\rtf1\\ansi\\ansicpg1252 {body}}}");
+            let (report, pages) = read(rtf.as_bytes(), "a", &Limits::default()).expect(body);
+            assert_eq!(
+                (report.kind, pages[0].text.as_str()),
+                ("rtf", expected),
+                "{body}"
+            );
+        }
+    }
+}
