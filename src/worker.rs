@@ -5,8 +5,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::extract::frame::{Frame, Job, Refusal};
-use crate::extract::{Input, extract};
+use crate::extract::{Input, extract, page_picture};
 use crate::system::{Walls, confine};
 
 /// Reads stdin as the job says and writes frames to stdout.
@@ -39,6 +42,21 @@ fn read(job: &Job) -> std::io::Result<()> {
     let most = job.limits.input as u64 + 1;
     std::io::stdin().lock().take(most).read_to_end(&mut bytes)?;
     let mut out = std::io::BufWriter::with_capacity(64 << 10, std::io::stdout().lock());
+    if let Some(page) = job.picture {
+        let found = catch_unwind(AssertUnwindSafe(|| page_picture(&bytes, page)));
+        let frame = match found {
+            Ok(Some(picture)) => Frame::Picture {
+                media_type: picture.media_type.to_owned(),
+                base64: STANDARD.encode(picture.bytes),
+            },
+            _ => Frame::Refused {
+                reason: Refusal::Unreadable,
+                message: "the picture of this page cannot be read".to_owned(),
+            },
+        };
+        frame.write(&mut out)?;
+        return out.flush();
+    }
     let input = Input {
         bytes: &bytes,
         name: &job.name,

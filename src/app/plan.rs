@@ -45,6 +45,7 @@ impl App {
         let given = self.analyses().provide(user, new, panel).await?;
         number(&mut members);
         let mut notes = material.notes(&models);
+        notes.extend(material.warnings);
         notes.extend(given.notes);
         if new.format.is_some() && models.last().is_some_and(|model| model.mock) {
             notes.push(format!(

@@ -2,7 +2,11 @@
 //! among the documents, and words that a document orders the model to say. A document that gives no orders
 //! to models is never suspected, and an answer that reports an order does not obey it.
 
+mod scan;
+
 use super::chat::Source;
+
+pub use scan::scan;
 
 /// What takes a passage out of its part and speaks to whoever reads it.
 const OVERRIDES: &[&str] = &[

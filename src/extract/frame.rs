@@ -30,6 +30,9 @@ pub struct Job {
     pub cpu_s: u64,
     /// Seconds by the clock.
     pub wall_s: u32,
+    /// Not the text is wanted, but the picture of this page.
+    #[serde(default)]
+    pub picture: Option<u32>,
 }
 
 /// One thing that it says.
@@ -44,6 +47,13 @@ pub enum Frame {
         title: String,
         /// Its text.
         text: String,
+    },
+    /// The picture of the page that was asked for.
+    Picture {
+        /// `image/png`, `image/jpeg`.
+        media_type: String,
+        /// Its bytes in base64.
+        base64: String,
     },
     /// It has come to the end.
     Done(Told),

@@ -185,6 +185,7 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
         memory: 256 << 20,
         cpu_s: 20,
         wall_s: 300,
+        picture: None,
     };
     let mut reader = Command::new(env!("CARGO_BIN_EXE_quire"))
         .args([ARGUMENT, &serde_json::to_string(&job).unwrap()])
@@ -235,6 +236,7 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
                 return Err(format!("panicked: {first}"));
             }
             Frame::Refused { .. } => return Ok(()),
+            Frame::Picture { .. } => return Err("nobody asked for a picture".to_owned()),
         }
     }
     Err("it ended without saying how".to_owned())

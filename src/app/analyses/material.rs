@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Analyses;
-use crate::app::{Error, Result};
+use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::{NewAnalysis, Picture, Plan};
 use crate::domain::chat::Image;
 use crate::domain::id::UserId;
@@ -17,6 +17,8 @@ const MOST_PICTURES: usize = 4;
 #[derive(Debug, Default)]
 pub(in crate::app) struct Material {
     pub pictures: Vec<Picture>,
+    /// What a person should know of the documents before anything is asked.
+    pub warnings: Vec<String>,
 }
 
 impl Material {
@@ -48,7 +50,7 @@ impl Analyses<'_> {
             return Ok(Material::default());
         };
         let documents = self.0.documents();
-        let pictures = documents.pictures_among(user, &new.documents).await?;
+        let mut pictures = documents.pictures_among(user, &new.documents).await?;
         if pictures.len() > MOST_PICTURES {
             return Err(Error::field(
                 &["body", "document_ids"],
@@ -56,7 +58,31 @@ impl Analyses<'_> {
                 format!("at most {MOST_PICTURES} pictures at once"),
             ));
         }
-        Ok(Material { pictures })
+        let room = MOST_PICTURES - pictures.len();
+        let (scans, more) = documents.scans_among(user, &new.documents, room).await?;
+        pictures.extend(scans);
+        let mut warnings = documents.warnings(user, &new.documents).await?;
+        if more > 0 {
+            warnings.push(format!(
+                "{more} more pages without text were shown to nobody: at most {MOST_PICTURES} pictures are shown at once"
+            ));
+        }
+        Ok(Material { pictures, warnings })
+    }
+
+    async fn scan(&self, user: &UserId, picture: &Picture) -> Result<Image> {
+        let documents = self.0.documents();
+        let found = documents.page_picture(user, &picture.document, picture.page);
+        let (media_type, base64) = found.await?.ok_or_else(|| {
+            Error::new(
+                Kind::UnsupportedType,
+                format!("{} cannot be shown as a picture", picture.name),
+            )
+        })?;
+        Ok(Image {
+            media_type,
+            base64: base64.into(),
+        })
     }
 
     /// The bytes of a plan's pictures. One that was deleted meanwhile fails the run: an answer about
@@ -65,6 +91,10 @@ impl Analyses<'_> {
         let mut images = Vec::new();
         for picture in &plan.pictures {
             let user = user.ok_or_else(Error::missing)?;
+            if picture.page > 0 {
+                images.push(self.scan(user, picture).await?);
+                continue;
+            }
             let (_, path) = self.0.documents().content(user, &picture.document).await?;
             let bytes = tokio::fs::read(path).await.map_err(Error::internal)?;
             images.push(Image {
@@ -96,6 +126,7 @@ mod tests {
             page: 0,
         };
         let shown = Material {
+            warnings: Vec::new(),
             pictures: vec![picture],
         };
         let panel = [

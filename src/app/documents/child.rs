@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::domain::chunk::Page;
@@ -39,6 +39,7 @@ impl Room {
             cpu_s: self.cpu_s,
             // Where there is little of a processor, computing takes long by the clock.
             wall_s: u32::try_from(self.cpu_s * 12 + 30).unwrap_or(u32::MAX),
+            picture: None,
         }
     }
 }
@@ -121,9 +122,35 @@ impl Reader {
         if self.program.as_os_str().is_empty() {
             return here(&self.room, path, (name, encoding), take);
         }
-        let job = serde_json::to_string(&self.room.job(name, encoding))?;
+        let job = self.room.job(name, encoding);
+        self.run(path, &job, |out| listen(out, self.room.text, take))
+    }
+
+    /// The picture of a page that has no text: its media type and its bytes in base64. Blocks.
+    pub fn picture(&self, path: &Path, page: u32) -> io::Result<Option<(String, String)>> {
+        let job = Job {
+            picture: Some(page),
+            ..self.room.job("", None)
+        };
+        let mut picture = None;
+        self.run(path, &job, |out| {
+            let frame = Frame::read(&mut BufReader::with_capacity(64 << 10, out))?;
+            if let Some(Frame::Picture { media_type, base64 }) = frame {
+                picture = Some((media_type, base64));
+            }
+            Ok(Some(Ended::Left))
+        })?;
+        Ok(picture)
+    }
+
+    fn run(
+        &self,
+        path: &Path,
+        job: &Job,
+        listen: impl FnOnce(ChildStdout) -> io::Result<Option<Ended>>,
+    ) -> io::Result<Ended> {
         let mut child = Command::new(&self.program)
-            .args([ARGUMENT, &job])
+            .args([ARGUMENT, &serde_json::to_string(job)?])
             .env_clear()
             .current_dir("/")
             .stdin(File::open(path)?)
@@ -132,7 +159,7 @@ impl Reader {
             .spawn()?;
         let (out, said) = (child.stdout.take(), child.stderr.take());
         let child = self.running.add(child);
-        let end = out.map_or(Ok(None), |out| listen(out, self.room.text, take));
+        let end = out.map_or(Ok(None), listen);
         if !matches!(end, Ok(Some(Ended::Read(_) | Ended::Refused(..)))) {
             // Left, cut short or talking nonsense: it has nothing more to say.
             let _ = lock(&child).kill();
@@ -210,6 +237,7 @@ fn listen(
                     return Ok(Some(Ended::Left));
                 }
             }
+            Frame::Picture { .. } => return Err(io::ErrorKind::InvalidData.into()),
             Frame::Done(told) => return Ok(Some(Ended::Read(told.report()))),
             Frame::Refused { reason, message } => {
                 return Ok(Some(Ended::Refused(reason, message)));
@@ -238,7 +266,7 @@ fn here(
     Ok(match Frame::of_end(crate::extract::extract(&input, take)) {
         Frame::Done(told) => Ended::Read(told.report()),
         Frame::Refused { reason, message } => Ended::Refused(reason, message),
-        Frame::Page { .. } => Ended::Left,
+        Frame::Page { .. } | Frame::Picture { .. } => Ended::Left,
     })
 }
 

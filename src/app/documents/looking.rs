@@ -135,6 +135,35 @@ impl Documents {
         self.settled(&again, false).await
     }
 
+    /// The picture of a page without text: its media type and its bytes in base64.
+    pub async fn page_picture(
+        &self,
+        user: &UserId,
+        id: &DocumentId,
+        page: u32,
+    ) -> Result<Option<(String, String)>> {
+        let (_, path) = self.content(user, id).await?;
+        let reader = self.reader.clone();
+        // One at a time: a picture may be large.
+        let work = move || reader.picture(&path, page).map_err(super::intake::fault);
+        self.desk.hand(work).await
+    }
+
+    /// What in these documents reads like orders to models, for people.
+    pub async fn warnings(&self, user: &UserId, ids: &[DocumentId]) -> Result<Vec<String>> {
+        let mut warnings = Vec::new();
+        for id in ids {
+            let document = self.show(user, id).await?;
+            if let Some(first) = document.flags.first() {
+                warnings.push(format!(
+                    "{}, page {}, holds text that reads like orders to a model (“{}”); it is treated as data",
+                    document.name, first.page, first.excerpt
+                ));
+            }
+        }
+        Ok(warnings)
+    }
+
     /// Pages without text that can be shown to a model that sees, up to `most` of all these documents, and how
     /// many more there are.
     pub async fn scans_among(

@@ -50,6 +50,7 @@ pub struct Documents {
     folders: Folders,
     limit: u64,
     desk: Desk,
+    reader: child::Reader,
     readers: Readers,
 }
 
@@ -126,7 +127,8 @@ impl Documents {
         };
         let originals = folders.kept.clone();
         Ok(Self {
-            readers: Readers::new(store.clone(), originals, reader, settings.at_once),
+            readers: Readers::new(store.clone(), originals, reader.clone(), settings.at_once),
+            reader,
             store,
             folders,
             limit: settings.room.input,

@@ -7,13 +7,16 @@ use super::child::{Ended, Reader};
 use super::intake::fault;
 use crate::app::Result;
 use crate::domain::chunk::{Cutter, Page};
-use crate::domain::document::{Document, DocumentStatus, Passage};
+use crate::domain::document::{Document, DocumentStatus, Flag, Passage};
+use crate::domain::injection;
 use crate::extract::Report;
 use crate::extract::frame::Refusal;
 use crate::store::{Store, StoreError, documents, passages};
 
 /// Bytes of text that are written at once: other people's writes have their turn between two of them.
 const BATCH: usize = 128 << 10;
+/// Places of one document that are shown as suspicious, about.
+const MOST_FLAGS: usize = 50;
 /// Passages that are taken out of the index at once.
 const SLICE: u32 = 200;
 
@@ -34,12 +37,13 @@ pub(super) fn take(
             intake.add(page)
         })
         .map_err(fault)?;
-    let (pages, outcome) = intake.end()?;
+    let (pages, flags, outcome) = intake.end()?;
     let refused = match (ended, outcome) {
         // It was deleted meanwhile.
         (_, false) => return Ok(None),
         (Ended::Read(report), true) => {
             describe(&mut document, report);
+            document.flags = flags;
             None
         }
         (Ended::Refused(reason, message), true) => {
@@ -99,6 +103,7 @@ struct Intake<'a> {
     bytes: usize,
     taken: u32,
     cutter: Cutter,
+    flags: Vec<Flag>,
     /// None while all is well; false when the document is gone.
     end: Option<Result<bool>>,
 }
@@ -113,6 +118,7 @@ impl<'a> Intake<'a> {
             bytes: 0,
             taken: 0,
             cutter: Cutter::new(),
+            flags: Vec::new(),
             end: None,
         }
     }
@@ -122,6 +128,9 @@ impl<'a> Intake<'a> {
         // Pages cost something even where they are empty.
         self.bytes += page.text.len() + page.title.len() + 64;
         self.passages.extend(self.cutter.page(&page));
+        if self.flags.len() < MOST_FLAGS {
+            self.flags.extend(injection::scan(&page));
+        }
         self.pages.push(page);
         self.bytes < BATCH || self.write()
     }
@@ -152,12 +161,13 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// How many pages were taken, and whether the document is still there.
-    fn end(mut self) -> Result<(u32, bool)> {
+    /// How many pages were taken, what in them reads like orders, and whether the document is still there.
+    fn end(mut self) -> Result<(u32, Vec<Flag>, bool)> {
         if self.end.is_none() && !self.pages.is_empty() {
             self.write();
         }
-        let taken = self.taken;
-        self.end.unwrap_or(Ok(true)).map(|there| (taken, there))
+        let (taken, flags) = (self.taken, self.flags);
+        let there = self.end.unwrap_or(Ok(true))?;
+        Ok((taken, flags, there))
     }
 }

@@ -116,7 +116,7 @@ impl Query {
         let plain: Vec<Vec<String>> = self
             .parts
             .iter()
-            .map(|part| part.words.iter().map(|word| plain(word)).collect())
+            .map(|part| part.words.iter().map(|word| plain(word.as_str())).collect())
             .collect();
         let words: Vec<(usize, usize, String)> = spans(text)
             .map(|(start, end)| (start, end, plain_of(&text[start..end])))
@@ -198,7 +198,7 @@ impl Query {
         let name = token.trim_matches(|c| !letters::in_word(c));
         let ascii = name.is_ascii() && name.len() <= LONGEST_TERM;
         if ascii && (2..=6).contains(&runs.len()) && !name.contains(['\'', '"']) {
-            let words = runs.iter().map(|run| lowered(run)).collect();
+            let words = runs.iter().map(lowered).collect();
             self.add(Part {
                 words,
                 prefix: false,
@@ -303,7 +303,7 @@ fn lowered(word: impl AsRef<str>) -> String {
         .collect()
 }
 
-fn plain(word: &String) -> String {
+fn plain(word: &str) -> String {
     plain_of(word)
 }
 

@@ -164,7 +164,7 @@ fn escapes(text: &str) -> String {
     while let Some(at) = rest.find("_x") {
         let code = rest
             .get(at + 2..at + 6)
-            .filter(|_| rest[at + 2..].as_bytes().get(4) == Some(&b'_'));
+            .filter(|_| rest.as_bytes()[at + 2..].get(4) == Some(&b'_'));
         let character = code
             .and_then(|code| u32::from_str_radix(code, 16).ok())
             .and_then(char::from_u32);
