@@ -9,7 +9,7 @@ use super::{Input, Unreadable, charset, html, inner};
 use header::{Field, decoded, decoded_words};
 
 const MOST_PARTS: usize = 1_000;
-const DEEPEST: usize = 100;
+const DEEPEST: usize = 200;
 /// The fields that are shown, in this order.
 const SHOWN: &[&str] = &["From", "To", "Cc", "Date", "Subject"];
 /// Fields that only mails have.

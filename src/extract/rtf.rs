@@ -213,7 +213,10 @@ impl Rtf<'_, '_> {
                     return Ok(at + 3);
                 }
             }
-            b'*' => self.state.skip = !rest.starts_with(b"*\\shpinst"),
+            b'*' => {
+                let known: [&[u8]; 2] = [b"*\\shpinst", b"*\\footnote"];
+                self.state.skip |= !known.iter().any(|word| rest.starts_with(word));
+            }
             b'~' => self.byte(b' '),
             b'_' => self.byte(b'-'),
             b'\r' | b'\n' => {

@@ -551,7 +551,7 @@ fn passages_enter_the_prompt_inside_the_fence() {
             .find(text)
             .unwrap_or_else(|| panic!("{text:?} is not in {prompt}"))
     };
-    let (first, passage, question) = (at("[1]"), at("eighty grams"), at("How thick"));
+    let (first, passage, question) = (at("[D1:p1] "), at("eighty grams"), at("How thick"));
     assert!(first < passage && passage < question, "{prompt}");
     assert!(
         at("BANANA") < question && prompt.contains("paper.txt"),

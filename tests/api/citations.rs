@@ -14,7 +14,7 @@ fn states(shown: &Value) -> Vec<(String, String)> {
         .as_array()
         .expect("citations")
         .iter();
-    let of_answer = items.filter(|item| item.get("member").is_none());
+    let of_answer = items.filter(|item| item["where"] == "synthesis");
     of_answer
         .map(|item| {
             (

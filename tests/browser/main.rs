@@ -199,7 +199,7 @@ fn take_it_along(browser: &Browser) {
     );
     browser.press("Export as Markdown");
     let text = browser.downloaded("md");
-    assert!(text.contains(QUESTION) && text.contains("[1]"), "{text}");
+    assert!(text.contains(QUESTION) && text.contains("[D1:p"), "{text}");
 }
 
 #[test]

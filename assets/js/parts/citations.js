@@ -17,6 +17,7 @@ const STATES = {
   notfound: { look: "doubtful", mark: "warning", words: "quotation not found on this page" },
   supported: { look: "", mark: "", words: "its words stand in the passage" },
   cited: { look: "", mark: "", words: "" },
+  gone: { look: "doubtful", mark: "warning", words: "the document is gone: it cannot be checked any more" },
 };
 
 /**

@@ -7,6 +7,7 @@ use crate::domain::analysis::{
     Analysis, Arrangement, Earlier, Member, NewAnalysis, Plan, StageAnswer, Status, Who,
 };
 use crate::domain::chat::Source;
+use crate::domain::citation::Item;
 use crate::domain::pattern::reading::Coverage;
 use crate::domain::prompt::letter;
 use crate::domain::schema;
@@ -132,7 +133,7 @@ pub fn result(report: &Report, form: Form) -> Value {
         "structured": structured,
         "best_single": best_single(report),
         "comparison_offered": report.comparison_offered,
-        "findings": analysis.findings, "citations": analysis.citations,
+        "findings": analysis.findings, "citations": citations(report),
         "notes": notes(analysis),
         "degraded": analysis.findings.as_ref().and_then(|found| found.degraded.as_ref()),
         "performance": performance,
@@ -150,6 +151,24 @@ pub fn result(report: &Report, form: Form) -> Value {
 fn notes(analysis: &Analysis) -> &[String] {
     let found = analysis.findings.as_ref();
     found.map_or(&analysis.plan.notes, |found| &found.notes)
+}
+
+// Where each stands, as the answers of the stages are named.
+fn citations(report: &Report) -> Option<Value> {
+    let found = report.analysis.citations.as_ref()?;
+    let stages = &report.analysis.plan.stages;
+    let item = |item: &Item| {
+        let place = match (item.member, stages.get(item.stage)) {
+            (Some(member), Some(stage)) => json!({"stage": stage.name, "member": letter(member)}),
+            _ => json!("synthesis"),
+        };
+        json!({
+            "where": place, "mark": item.mark, "state": item.state, "quote": item.quote,
+            "document_id": item.document_id, "page": item.page, "start": item.start, "end": item.end,
+        })
+    };
+    let items: Vec<Value> = found.items.iter().map(item).collect();
+    Some(json!({"counts": found.counts, "items": items}))
 }
 
 fn best_single(report: &Report) -> Option<Value> {
