@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::Server;
-use crate::support::provider::Provider;
+use crate::support::provider::{Provider, on};
 use crate::support::script;
 
 /// A text of so many paragraphs, each with a number of its own.
@@ -159,4 +159,34 @@ fn a_member_with_little_room_is_given_less_and_one_without_any_is_not_asked() {
         "{told}"
     );
     assert_eq!(told["models"], json!(["p/small", "p/large"]));
+}
+
+#[test]
+fn a_scanned_page_is_shown_to_members_that_see() {
+    let provider = Provider::script([on("eye").sse(&script::saying("A page about packages."))]);
+    let sheet = std::env::temp_dir().join(format!("quire-eyes-{}.json", std::process::id()));
+    let models = json!({"models": [{"id": "p/eye", "vision": true, "context_window": 100_000}]});
+    std::fs::write(&sheet, models.to_string()).expect("a sheet");
+    let settings = [("QUIRE_MODELS", sheet.to_str().expect("a path"))];
+    let server = script::server(&provider, &settings);
+    let mut person = server.user("a@example.org");
+    let bytes = include_bytes!("../data/documents/pdf/scanned.pdf");
+    let scan = person
+        .upload("/api/upload-document", "scan.pdf", bytes)
+        .json();
+    assert_eq!(
+        (&scan["status"], &scan["words"]),
+        (&json!("processed"), &json!(0)),
+        "{scan}"
+    );
+    assert_eq!(scan["gaps"][0]["picture"], true, "{scan}");
+    let body = json!({
+        "prompt": "What is this about?", "models": ["p/eye"], "ultra_model": "p/eye",
+        "document_ids": [scan["id"]], "pattern": "summarize", "depth": "quick",
+    });
+    let done = person.post("/api/analyze", body);
+    assert_eq!(done.status, 200, "{}", done.text());
+    let asked = provider.asked()[0].body.to_string();
+    let shown = asked.matches("data:image/").count();
+    assert_eq!(Some(shown), scan["gaps"].as_array().map(Vec::len));
 }
