@@ -144,7 +144,7 @@ impl Unreadable {
                 "the file is encrypted: remove its password and upload it again".to_owned()
             }
             Self::NothingInside => {
-                "none of the files in it is of a kind that can be read".to_owned()
+                "none of the files in it can be read: they are of other kinds, damaged, or too large once unpacked".to_owned()
             }
             Self::TooDeep => "it lies in too many files within files".to_owned(),
             Self::PicturesOnly => "there is no text in the file, only pictures".to_owned(),
