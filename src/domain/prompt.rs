@@ -2,6 +2,7 @@
 //! members read each other. Decides nothing about who is asked; `pattern` does.
 
 use super::chat::{Brief, Message, Peer, Role, Source, Task};
+use super::citation;
 use super::statistics::chance::Chance;
 
 /// Characters of another member's text that a reader gets to see: the same for all.
@@ -34,8 +35,9 @@ pub fn system_message(sources: &[Source], nonce: &str, canary: &str) -> Message 
                 ..
             } = source;
             text.push_str(&format!(
-                "{} {document}, page {page}:\n{passage}\n\n",
-                mark_of(source)
+                "{} {document}, page {page}:\n{}\n\n",
+                mark_of(source),
+                disarmed(source, passage)
             ));
         }
         text.push_str(&format!("----- end of documents {nonce} -----"));
@@ -153,6 +155,32 @@ fn fill(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
         }
     }
     out.push_str(rest);
+    out
+}
+
+// A document that holds marks of its own would pass for another passage. Notes cite, and may.
+fn disarmed(source: &Source, passage: &str) -> String {
+    if source.document_id.is_none() {
+        return passage.to_owned();
+    }
+    let mut out = String::with_capacity(passage.len());
+    let mut done = 0;
+    for cite in citation::cites(passage) {
+        if cite
+            .marks
+            .iter()
+            .any(|mark| !matches!(mark, citation::Mark::Number(_)))
+        {
+            out.push_str(&passage[done..cite.start]);
+            out.push('‹');
+            out.push_str(
+                passage[cite.start..cite.end].trim_matches(['[', ']', '(', ')', '【', '】']),
+            );
+            out.push('›');
+            done = cite.end;
+        }
+    }
+    out.push_str(&passage[done..]);
     out
 }
 

@@ -58,7 +58,9 @@ pub fn cites(text: &str) -> Vec<Cite> {
         } else {
             read(&text[inside..inside + length], open == '[')
         };
-        if !marks.is_empty() {
+        // "(D3)" is a vitamin as often as a citation.
+        let is_bare = open != '[' && marks.iter().any(|mark| matches!(mark, Mark::Document(_)));
+        if !marks.is_empty() && !is_bare {
             found.push(Cite { start, end, marks });
             at = end;
         }
@@ -239,7 +241,7 @@ mod tests {
             ("[d2: page 3]", "D2:p3"),
             ("[D3]", "D3"),
             ("[3] and [1, 2]", "3 1 2"),
-            ("(3) and (see D1)", ""),
+            ("(3) and (see D1) and vitamin (D3)", ""),
             ("[D1:p4](http://x)", ""),
             ("[D1:p0x] [a] [] [D:p1] [D1:p9-2]", ""),
             ("an open [D1:p4", ""),

@@ -276,17 +276,21 @@ pub fn struck(text: &str, found: &Citations) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     for cite in cites(text) {
-        let all = cite
-            .marks
-            .iter()
-            .all(|mark| unknown.contains(mark.text().as_str()));
-        if all {
-            out.push_str(&text[done..cite.start]);
-            out.push_str("~~");
-            out.push_str(&text[cite.start..cite.end]);
-            out.push_str("~~");
-            done = cite.end;
+        let of_kind = |wanted: bool| -> String {
+            let is_unknown = |mark: &&Mark| unknown.contains(mark.text().as_str()) == wanted;
+            let marks = cite.marks.iter().filter(is_unknown).map(|mark| mark.text());
+            marks.collect::<Vec<_>>().join(", ")
+        };
+        let (known, made_up) = (of_kind(false), of_kind(true));
+        if made_up.is_empty() {
+            continue;
         }
+        out.push_str(&text[done..cite.start]);
+        if !known.is_empty() {
+            out.push_str(&format!("[{known}] "));
+        }
+        out.push_str(&format!("~~[{made_up}]~~"));
+        done = cite.end;
     }
     out.push_str(&text[done..]);
     out
