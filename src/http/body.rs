@@ -4,6 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -66,6 +67,31 @@ pub fn size(bytes: u64) -> String {
         _ if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
         _ if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
         _ => format!("{bytes} bytes"),
+    }
+}
+
+/// A body that nobody has asked for yet. Shared by the handler, which may take it, and the server, which
+/// reads what no handler wanted: hyper would close the connection over it, at times before the client has
+/// seen the answer, and the client's next request would be lost.
+#[derive(Clone)]
+pub(super) struct Unread(Arc<Mutex<Option<Incoming>>>);
+
+impl Unread {
+    pub(super) fn new(body: Incoming) -> Self {
+        Self(Arc::new(Mutex::new(Some(body))))
+    }
+    /// Once.
+    pub(super) fn take(&self) -> Option<Incoming> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+    /// Reads what was not taken. Not where the client waits to be told to send it.
+    pub(super) async fn discard(&self, is_awaited: bool, patience: Duration) {
+        if let Some(body) = self.take()
+            && !is_awaited
+            && !body.is_end_stream()
+        {
+            Inbound::new(body, u64::MAX, patience).discard().await;
+        }
     }
 }
 

@@ -5,12 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderName, USER_AGENT};
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::body::{self, Inbound};
+use super::body::{self, Inbound, Unread};
 use super::error::ApiError;
 use super::json;
 use super::routes::Limit;
@@ -37,7 +36,7 @@ pub struct Cx {
     pub(super) server: Arc<Server>,
     pub(super) index: bool,
     pub(super) params: Vec<(&'static str, String)>,
-    pub(super) body: Option<Incoming>,
+    pub(super) body: Unread,
     pub(super) limit: Limit,
 }
 

@@ -11,9 +11,10 @@ use std::task::Poll;
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW, AUTHORIZATION};
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW, AUTHORIZATION, EXPECT};
 use hyper::{HeaderMap, Method, Request};
 
+use super::body::Unread;
 use super::cx::Cx;
 use super::error::ApiError;
 use super::headers;
@@ -122,6 +123,7 @@ impl Server {
         };
         let line = logged.then(|| (parts.method.clone(), path.to_owned()));
         let mut said = None;
+        let (body, is_awaited) = (Unread::new(body), parts.headers.contains_key(EXPECT));
         let mut reply = match found {
             Found::Route(route, params) => {
                 let cx = Cx {
@@ -134,7 +136,7 @@ impl Server {
                     now: clock::now(),
                     index: arrival.entry.index,
                     params,
-                    body: Some(body),
+                    body: body.clone(),
                     limit: route.limit,
                     server: self.clone(),
                 };
@@ -155,6 +157,8 @@ impl Server {
                 &id,
             ),
         };
+        let patience = self.app.config.limits.body_timeout;
+        body.discard(is_awaited, patience).await;
         arrival.common.add(&mut reply, &id);
         self.stats.answered(reply.code(), started);
         if let Some((method, path)) = line {

@@ -252,6 +252,26 @@ pub fn newest(client: &mut Client) -> Value {
 }
 
 #[test]
+fn a_body_that_nobody_wanted_does_not_cost_the_next_request_its_connection() {
+    let server = Server::start();
+    let mut socket = server.connect();
+    let wait = std::time::Duration::from_millis(100);
+    for _ in 0..3 {
+        // Nothing is at this address: the answer could go out before the body has come.
+        write!(
+            socket,
+            "POST /api/nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n"
+        )
+        .unwrap();
+        std::thread::sleep(wait);
+        socket.write_all(b"{}").unwrap();
+        read_until(&mut socket, "NOT_FOUND");
+        write!(socket, "GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        read_until(&mut socket, "uptime");
+    }
+}
+
+#[test]
 fn the_first_bytes_come_before_any_answer() {
     let provider = Provider::script([on("silent").hang()]);
     let server = server(&provider, &[]);
