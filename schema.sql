@@ -5,6 +5,7 @@
 -- is none. Money is micro-dollars. Only the part that SQLite and PostgreSQL share is used, apart from
 -- STRICT, WITHOUT ROWID and the full-text search at the end.
 
+-- `recipe` is the id of the recipe that fills in what this person's requests do not say.
 CREATE TABLE users (
     id            TEXT    NOT NULL PRIMARY KEY,
     email         TEXT    NOT NULL UNIQUE,
@@ -13,7 +14,8 @@ CREATE TABLE users (
     role          TEXT    NOT NULL DEFAULT 'user',
     disabled      INTEGER NOT NULL DEFAULT 0,
     created       INTEGER NOT NULL,
-    last_login    INTEGER NOT NULL DEFAULT 0
+    last_login    INTEGER NOT NULL DEFAULT 0,
+    recipe        TEXT    NOT NULL DEFAULT ''
 ) STRICT;
 
 CREATE TABLE sessions (
@@ -46,6 +48,7 @@ CREATE TABLE invites (
     expires INTEGER NOT NULL
 ) STRICT;
 
+-- `models` are the ids that a key may use, all where there are none; -1 is no limit.
 CREATE TABLE api_keys (
     id        TEXT    NOT NULL PRIMARY KEY,
     user_id   TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -54,9 +57,36 @@ CREATE TABLE api_keys (
     hash      BLOB    NOT NULL UNIQUE,
     scopes    TEXT    NOT NULL DEFAULT '[]',
     created   INTEGER NOT NULL,
-    last_used INTEGER NOT NULL DEFAULT 0
+    last_used INTEGER NOT NULL DEFAULT 0,
+    expires   INTEGER NOT NULL DEFAULT 0,
+    models    TEXT    NOT NULL DEFAULT '[]',
+    day_cost  INTEGER NOT NULL DEFAULT -1,
+    all_cost  INTEGER NOT NULL DEFAULT -1
 ) STRICT;
 CREATE INDEX api_keys_user ON api_keys (user_id, id);
+
+-- What was spent with each key on each day.
+CREATE TABLE key_usage (
+    key_id TEXT    NOT NULL REFERENCES api_keys (id) ON DELETE CASCADE,
+    day    INTEGER NOT NULL,
+    calls  INTEGER NOT NULL DEFAULT 0,
+    tokens INTEGER NOT NULL DEFAULT 0,
+    cost   INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (key_id, day)
+) STRICT, WITHOUT ROWID;
+
+-- Answers kept for a day, for clients that send a request again under the same key. Status 0: under way.
+CREATE TABLE idempotency (
+    user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    key     TEXT    NOT NULL,
+    request BLOB    NOT NULL,
+    status  INTEGER NOT NULL DEFAULT 0,
+    headers TEXT    NOT NULL DEFAULT '[]',
+    body    BLOB    NOT NULL DEFAULT x'',
+    created INTEGER NOT NULL,
+    PRIMARY KEY (user_id, key)
+) STRICT;
+CREATE INDEX idempotency_created ON idempotency (created);
 
 -- No reference to users: what was done stays known after the account is gone.
 CREATE TABLE audit (
@@ -147,7 +177,8 @@ CREATE TABLE upload_parts (
 
 -- No user: asked by somebody who was not signed in. The lease says which process runs it, until when.
 -- `findings` is what the panel agreed and disagreed on, `citations` what came of checking its marks and
--- quotations, as JSON, once it is over; `parent` is the analysis that this one repeats with a change.
+-- quotations, as JSON, once it is over; `parent` is the analysis that this one repeats with a change;
+-- `experiment` the experiment that asked for it: such analyses are not in the history.
 CREATE TABLE analyses (
     id          TEXT    NOT NULL PRIMARY KEY,
     user_id     TEXT    REFERENCES users (id) ON DELETE CASCADE,
@@ -169,9 +200,11 @@ CREATE TABLE analyses (
     findings    TEXT    NOT NULL DEFAULT '',
     topic       TEXT    NOT NULL DEFAULT '',
     parent      TEXT    NOT NULL DEFAULT '',
-    citations   TEXT    NOT NULL DEFAULT ''
+    citations   TEXT    NOT NULL DEFAULT '',
+    experiment  TEXT    NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX analyses_user ON analyses (user_id, id);
+CREATE INDEX analyses_experiment ON analyses (experiment) WHERE experiment <> '';
 CREATE INDEX analyses_open ON analyses (id) WHERE finished = 0;
 CREATE UNIQUE INDEX analyses_share ON analyses (share_hash) WHERE share_hash IS NOT NULL;
 
@@ -248,6 +281,60 @@ CREATE TABLE recipe_versions (
     body      TEXT    NOT NULL,
     created   INTEGER NOT NULL,
     PRIMARY KEY (recipe_id, version)
+) STRICT, WITHOUT ROWID;
+
+-- A search for the best setting. `body` is what was asked for, `design` what the race is about, `verdict` how
+-- it ended, `applied` what became of the winner: JSON.
+CREATE TABLE experiments (
+    id       TEXT    NOT NULL PRIMARY KEY,
+    user_id  TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    name     TEXT    NOT NULL DEFAULT '',
+    status   TEXT    NOT NULL DEFAULT 'running',
+    body     TEXT    NOT NULL,
+    design   TEXT    NOT NULL,
+    verdict  TEXT    NOT NULL DEFAULT '',
+    error    TEXT    NOT NULL DEFAULT '',
+    applied  TEXT    NOT NULL DEFAULT '',
+    summary  TEXT    NOT NULL DEFAULT '{}',
+    created  INTEGER NOT NULL,
+    finished INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX experiments_user ON experiments (user_id, id);
+CREATE INDEX experiments_open ON experiments (id) WHERE finished = 0;
+
+CREATE TABLE experiment_cases (
+    experiment_id TEXT    NOT NULL REFERENCES experiments (id) ON DELETE CASCADE,
+    place         INTEGER NOT NULL,
+    body          TEXT    NOT NULL,
+    PRIMARY KEY (experiment_id, place)
+) STRICT, WITHOUT ROWID;
+
+-- One setting on one case. Stored before it is asked; `number` says in which order results came, 0 while
+-- there is none.
+CREATE TABLE experiment_results (
+    experiment_id TEXT    NOT NULL REFERENCES experiments (id) ON DELETE CASCADE,
+    arm           INTEGER NOT NULL,
+    place         INTEGER NOT NULL,
+    analysis_id   TEXT    NOT NULL,
+    number        INTEGER NOT NULL DEFAULT 0,
+    score         REAL    NOT NULL DEFAULT 0,
+    cost          INTEGER NOT NULL DEFAULT 0,
+    tokens        INTEGER NOT NULL DEFAULT 0,
+    latency_ms    INTEGER NOT NULL DEFAULT 0,
+    error         TEXT    NOT NULL DEFAULT '',
+    PRIMARY KEY (experiment_id, arm, place)
+) STRICT, WITHOUT ROWID;
+
+-- Which of two settings' answers to a case was preferred: `first`, `second` or `tie`. No judge: the person.
+CREATE TABLE experiment_judgments (
+    experiment_id TEXT    NOT NULL REFERENCES experiments (id) ON DELETE CASCADE,
+    place         INTEGER NOT NULL,
+    first         INTEGER NOT NULL,
+    second        INTEGER NOT NULL,
+    judge         TEXT    NOT NULL DEFAULT '',
+    preferred     TEXT    NOT NULL,
+    created       INTEGER NOT NULL,
+    PRIMARY KEY (experiment_id, place, first, second, judge)
 ) STRICT, WITHOUT ROWID;
 
 -- The key begins with its owner's id, so that nobody is ever given an answer made for somebody else.

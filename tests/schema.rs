@@ -18,6 +18,7 @@ const OLD: &[(u32, &str)] = &[
     (2, include_str!("data/v2.sql")),
     (3, include_str!("data/v3.sql")),
     (4, include_str!("data/v4.sql")),
+    (5, include_str!("data/v5.sql")),
 ];
 
 struct Folder(PathBuf);

@@ -89,6 +89,8 @@ ids! {
     ProviderId = "provider";
     /// A recipe.
     RecipeId = "recipe";
+    /// A search for the best setting.
+    ExperimentId = "experiment";
     /// A chunked upload under way.
     UploadId = "upload";
 }

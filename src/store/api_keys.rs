@@ -69,7 +69,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &KeyId) -> Result<bool> {
 }
 
 /// Columns of the table.
-const COLUMNS: usize = 8;
+const COLUMNS: usize = 12;
 
 /// By place, as in `users::from_columns` and for the same reason.
 fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {

@@ -20,7 +20,13 @@ const OLDEST: u32 = 1;
 type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
 /// The step at index n brings version `OLDEST + n` to the next one. Never change one that was released.
-const STEPS: &[Step] = &[votes_and_encodings, providers_and_money, panels, documents];
+const STEPS: &[Step] = &[
+    votes_and_encodings,
+    providers_and_money,
+    panels,
+    documents,
+    experiments,
+];
 
 /// The version this program writes.
 pub const VERSION: u32 = OLDEST + STEPS.len() as u32;
@@ -185,6 +191,82 @@ fn documents(db: &Transaction<'_>) -> rusqlite::Result<()> {
              INSERT INTO passages_fts (passages_fts, rowid, heading, text, terms)
              VALUES ('delete', old.id, old.heading, old.text, old.terms);
          END;",
+    )
+}
+
+fn experiments(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "ALTER TABLE users ADD COLUMN recipe TEXT NOT NULL DEFAULT '';
+         ALTER TABLE analyses ADD COLUMN experiment TEXT NOT NULL DEFAULT '';
+         CREATE INDEX analyses_experiment ON analyses (experiment) WHERE experiment <> '';
+         ALTER TABLE api_keys ADD COLUMN expires INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE api_keys ADD COLUMN models TEXT NOT NULL DEFAULT '[]';
+         ALTER TABLE api_keys ADD COLUMN day_cost INTEGER NOT NULL DEFAULT -1;
+         ALTER TABLE api_keys ADD COLUMN all_cost INTEGER NOT NULL DEFAULT -1;
+         CREATE TABLE key_usage (
+             key_id TEXT    NOT NULL REFERENCES api_keys (id) ON DELETE CASCADE,
+             day    INTEGER NOT NULL,
+             calls  INTEGER NOT NULL DEFAULT 0,
+             tokens INTEGER NOT NULL DEFAULT 0,
+             cost   INTEGER NOT NULL DEFAULT 0,
+             PRIMARY KEY (key_id, day)
+         ) STRICT, WITHOUT ROWID;
+         CREATE TABLE idempotency (
+             user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+             key     TEXT    NOT NULL,
+             request BLOB    NOT NULL,
+             status  INTEGER NOT NULL DEFAULT 0,
+             headers TEXT    NOT NULL DEFAULT '[]',
+             body    BLOB    NOT NULL DEFAULT x'',
+             created INTEGER NOT NULL,
+             PRIMARY KEY (user_id, key)
+         ) STRICT;
+         CREATE INDEX idempotency_created ON idempotency (created);
+         CREATE TABLE experiments (
+             id       TEXT    NOT NULL PRIMARY KEY,
+             user_id  TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+             name     TEXT    NOT NULL DEFAULT '',
+             status   TEXT    NOT NULL DEFAULT 'running',
+             body     TEXT    NOT NULL,
+             design   TEXT    NOT NULL,
+             verdict  TEXT    NOT NULL DEFAULT '',
+             error    TEXT    NOT NULL DEFAULT '',
+             applied  TEXT    NOT NULL DEFAULT '',
+             summary  TEXT    NOT NULL DEFAULT '{}',
+             created  INTEGER NOT NULL,
+             finished INTEGER NOT NULL DEFAULT 0
+         ) STRICT;
+         CREATE INDEX experiments_user ON experiments (user_id, id);
+         CREATE INDEX experiments_open ON experiments (id) WHERE finished = 0;
+         CREATE TABLE experiment_cases (
+             experiment_id TEXT    NOT NULL REFERENCES experiments (id) ON DELETE CASCADE,
+             place         INTEGER NOT NULL,
+             body          TEXT    NOT NULL,
+             PRIMARY KEY (experiment_id, place)
+         ) STRICT, WITHOUT ROWID;
+         CREATE TABLE experiment_results (
+             experiment_id TEXT    NOT NULL REFERENCES experiments (id) ON DELETE CASCADE,
+             arm           INTEGER NOT NULL,
+             place         INTEGER NOT NULL,
+             analysis_id   TEXT    NOT NULL,
+             number        INTEGER NOT NULL DEFAULT 0,
+             score         REAL    NOT NULL DEFAULT 0,
+             cost          INTEGER NOT NULL DEFAULT 0,
+             tokens        INTEGER NOT NULL DEFAULT 0,
+             latency_ms    INTEGER NOT NULL DEFAULT 0,
+             error         TEXT    NOT NULL DEFAULT '',
+             PRIMARY KEY (experiment_id, arm, place)
+         ) STRICT, WITHOUT ROWID;
+         CREATE TABLE experiment_judgments (
+             experiment_id TEXT    NOT NULL REFERENCES experiments (id) ON DELETE CASCADE,
+             place         INTEGER NOT NULL,
+             first         INTEGER NOT NULL,
+             second        INTEGER NOT NULL,
+             judge         TEXT    NOT NULL DEFAULT '',
+             preferred     TEXT    NOT NULL,
+             created       INTEGER NOT NULL,
+             PRIMARY KEY (experiment_id, place, first, second, judge)
+         ) STRICT, WITHOUT ROWID;",
     )
 }
 

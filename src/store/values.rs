@@ -9,7 +9,7 @@ use super::error::{Result, StoreError};
 use crate::domain::analysis::Status;
 use crate::domain::document::DocumentStatus;
 use crate::domain::id::{
-    AnalysisId, DocumentId, KeyId, ProviderId, RecipeId, SessionId, UploadId, UserId,
+    AnalysisId, DocumentId, ExperimentId, KeyId, ProviderId, RecipeId, SessionId, UploadId, UserId,
 };
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
@@ -33,6 +33,7 @@ macro_rules! as_text {
 as_text!(
     AnalysisId,
     DocumentId,
+    ExperimentId,
     KeyId,
     ProviderId,
     RecipeId,
