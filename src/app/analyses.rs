@@ -1,6 +1,7 @@
 //! Analyses: start one, follow it, read it, stop it, share it. The rules of a run are the domain's, its
 //! driving the engine's; here stands what a person may ask for and what is checked first.
 
+mod begin;
 mod check;
 mod forecast;
 mod material;
@@ -10,26 +11,24 @@ mod rerun;
 use super::worth::Asked;
 use std::time::Duration;
 
-use super::{App, Error, Kind, Result};
+use super::{App, Error, Result};
 use crate::clock;
 use crate::crypto;
-use crate::domain::analysis::{Analysis, NewAnalysis, Plan, StageAnswer, Status};
-use crate::domain::chat::Usage;
+use crate::domain::analysis::{Analysis, Plan, StageAnswer, Status};
 use crate::domain::event::Estimate;
 use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, UserId};
-use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Output;
 use crate::domain::pattern::estimate;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 pub use crate::engine::{CancelOnDrop, Watch};
-use crate::engine::{Finished, NotStarted, Refused, Run, Terms};
+use crate::engine::{Finished, Run, Terms};
 use crate::log;
 pub use crate::store::analyses::Summary;
 use crate::store::audit::{self, Entry};
-use crate::store::{StoreError, Writer, analyses, comparisons, events};
+use crate::store::{StoreError, analyses, comparisons, events};
 
 pub use check::Wanted;
 pub use forecast::Forecast;
@@ -68,98 +67,6 @@ fn cache_age(plan: &Plan) -> Option<Duration> {
 }
 
 impl Analyses<'_> {
-    /// Checks, plans, stores and starts. What is returned has been stored: a detached run is resumed
-    /// after a crash.
-    pub async fn start(
-        &self,
-        caller: Option<&Caller>,
-        wanted: Wanted,
-        now: Timestamp,
-    ) -> Result<Begun> {
-        let new = self.check(caller, wanted).await?;
-        self.begin(caller.map(|caller| caller.user.clone()), new, None, now)
-            .await
-    }
-
-    /// The same analysis again, as a new one.
-    pub async fn retry(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<Begun> {
-        let old = self.show(caller, id).await?.analysis;
-        let new = NewAnalysis {
-            detached: true,
-            ..old.request
-        };
-        self.still_possible(Some(&caller.user), &new).await?;
-        self.begin(Some(caller.user.clone()), new, None, now).await
-    }
-
-    async fn begin(
-        &self,
-        user: Option<UserId>,
-        new: NewAnalysis,
-        earlier: Option<rerun::Earlier>,
-        now: Timestamp,
-    ) -> Result<Begun> {
-        let material = self.material(user.as_ref(), &new).await?;
-        let plan = self.0.plan(user.as_ref(), &new, material).await?;
-        let pictures = self.pictures(user.as_ref(), &plan).await?;
-        let calls = estimate::calls(&plan);
-        let usage = self.0.usage();
-        usage.afford(user.as_ref(), &plan, &calls, now).await?;
-        let forecast = estimate::total(&calls);
-        let id = AnalysisId::new(now, crypto::random_number()?);
-        let analysis = Analysis {
-            id: id.clone(),
-            user: user.clone(),
-            status: Status::Queued,
-            request: new,
-            plan: plan.clone(),
-            synthesis: None,
-            error: None,
-            usage: Usage::default(),
-            cost: MicroDollars(0),
-            created: now,
-            started: None,
-            finished: None,
-            findings: None,
-            citations: None,
-            shared: None,
-        };
-        let (cache, cache_age) = (plan.cache, cache_age(&plan));
-        let entry = entry(now, user.as_ref(), "analysis.start", &id);
-        // Here already, so that a client that leaves while the run is being stored stops it too.
-        let guard = (!analysis.request.detached)
-            .then(|| CancelOnDrop::new(self.0.engine.clone(), id.clone()));
-        let terms = Terms::of(&plan, &[]);
-        let known = earlier.map_or_else(Vec::new, |earlier| earlier.known(&plan));
-        let machine = Staged::new(id.clone(), plan, forecast);
-        let run = Run {
-            cache_age,
-            known,
-            pictures,
-            terms,
-            id: id.clone(),
-            user,
-            machine,
-            cache,
-            last_event: 0,
-        };
-        let insert = Box::new(move |db: &Writer| {
-            analyses::insert(db, &analysis)?;
-            audit::append(db, &entry)
-        });
-        let finished = self
-            .0
-            .engine
-            .start(run, insert)
-            .await
-            .map_err(not_started)?;
-        Ok(Begun {
-            id,
-            finished,
-            guard,
-        })
-    }
-
     /// One analysis with its results.
     pub async fn show(&self, caller: &Caller, id: &AnalysisId) -> Result<Report> {
         self.report(Some(caller.user.clone()), id.clone()).await
@@ -383,6 +290,7 @@ impl Analyses<'_> {
             Some(started) => Staged::restore(id.clone(), analysis.plan, forecast, started, answers),
         };
         self.0.engine.resume(Run {
+            background: analysis.request.experiment.is_some(),
             cache_age,
             known: Vec::new(),
             pictures,
@@ -475,21 +383,4 @@ fn entry(at: Timestamp, actor: Option<&UserId>, action: &str, id: &AnalysisId) -
         target: id.as_str().to_owned(),
         ..Entry::default()
     }
-}
-
-fn not_started(fault: NotStarted) -> Error {
-    let refused = match fault {
-        NotStarted::Store(fault) => return fault.into(),
-        NotStarted::Refused(refused) => refused,
-    };
-    let text = match refused {
-        Refused::TooMany => {
-            "as many of your analyses are running and waiting as one person may have"
-        }
-        Refused::Full => "as many analyses are running and waiting as this server takes",
-        Refused::Closing => "the server is shutting down",
-    };
-    let mut error = Error::new(Kind::Unavailable, text).resolve("try again in a minute");
-    error.retry_after = Some(std::time::Duration::from_secs(30));
-    error
 }

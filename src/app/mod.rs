@@ -9,6 +9,7 @@ pub mod cache;
 pub mod doctor;
 pub mod documents;
 pub mod error;
+pub mod experiments;
 pub mod fallbacks;
 pub mod folder;
 pub mod health;
@@ -54,6 +55,7 @@ pub struct App {
     patterns: Vec<Kept>,
     accounts: accounts::Accounts,
     documents: documents::Documents,
+    experiments_desk: experiments::Desk,
     fallbacks: Mutex<fallbacks::Chains>,
     // What the stored providers looked like when they were last read.
     providers_mark: Mutex<(i64, i64)>,
@@ -91,6 +93,7 @@ impl App {
             patterns,
             accounts,
             documents,
+            experiments_desk: experiments::Desk::default(),
             fallbacks: Mutex::default(),
             providers_mark: Mutex::default(),
             stopping: OnceLock::new(),
@@ -98,7 +101,7 @@ impl App {
     }
 
     /// Clears up what a crash has left, and goes on with what it has interrupted.
-    pub async fn resume(&self) {
+    pub async fn resume(self: &Arc<Self>) {
         if let Err(fault) = self.notice_providers().await {
             log::error("stored providers could not be read", &[("fault", &fault)]);
         }
@@ -120,11 +123,22 @@ impl App {
                 &[("fault", &fault)],
             );
         }
+        if let Err(fault) = self.experiments().resume_all().await {
+            log::error(
+                "interrupted experiments could not be resumed",
+                &[("fault", &fault)],
+            );
+        }
     }
 
     /// Analyses: start, follow, read, stop.
     pub fn analyses(&self) -> analyses::Analyses<'_> {
         analyses::Analyses(self)
+    }
+
+    /// Experiments: which setting is best.
+    pub fn experiments(self: &Arc<Self>) -> experiments::Experiments<'_> {
+        experiments::Experiments(self)
     }
 
     /// Stored answers.

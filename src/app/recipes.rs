@@ -183,7 +183,7 @@ impl Recipes<'_> {
             }
             _ => error,
         })?;
-        fill(wanted, recipe.body);
+        fill(wanted, recipe.body)?;
         Ok(Some(format!("{}@{}", recipe.name, recipe.version)))
     }
 
@@ -230,7 +230,7 @@ impl Recipes<'_> {
             prompt: "does this recipe work?".to_owned(),
             ..Wanted::default()
         };
-        fill(&mut wanted, recipe.body.clone());
+        fill(&mut wanted, recipe.body.clone())?;
         let new = self.0.analyses().check(Some(caller), wanted).await?;
         if !recipe.shared {
             return Ok(());
@@ -259,7 +259,7 @@ impl Recipes<'_> {
 
 /// What the request says itself goes before what the recipe says. A preset of the request goes before the
 /// recipe's parameters, of whichever kind.
-fn fill(wanted: &mut Wanted, body: Body) {
+pub(super) fn fill(wanted: &mut Wanted, body: Body) -> Result<()> {
     let said = wanted.preset.as_deref().and_then(Parameters::preset);
     match said {
         Some(preset) => wanted.parameters = wanted.parameters.over(&preset).over(&body.parameters),
@@ -272,6 +272,11 @@ fn fill(wanted: &mut Wanted, body: Body) {
     wanted.agreement = wanted.agreement.or(body.stop_when_agreed);
     wanted.samples = wanted.samples.or(body.samples);
     wanted.budget_usd = wanted.budget_usd.or(body.budget_usd);
+    wanted.passages = wanted.passages.or(body.passages);
+    if let Some(template) = &body.prompt {
+        let why = |why| Error::field(&["body", "prompt"], "value_error", why);
+        wanted.prompt = recipe::prompt(template, &wanted.prompt).map_err(why)?;
+    }
     if wanted.models.is_empty() {
         wanted.models = body.models;
     }
@@ -282,6 +287,7 @@ fn fill(wanted: &mut Wanted, body: Body) {
         };
         wanted.model_parameters.insert(model, merged);
     }
+    Ok(())
 }
 
 fn checked(name: &str) -> Result<String> {
@@ -316,9 +322,14 @@ mod tests {
             depth: Some(Depth::Full),
             stop_when_agreed: Some(0.9),
             samples: Some(4),
+            prompt: Some("Briefly: {{question}}".into()),
+            passages: Some(3),
         };
-        let mut empty = Wanted::default();
-        fill(&mut empty, body());
+        let mut empty = Wanted {
+            prompt: "Why?".to_owned(),
+            ..Wanted::default()
+        };
+        fill(&mut empty, body()).expect("legal");
         assert_eq!(empty.pattern.as_deref(), Some("critique"));
         assert_eq!((empty.models.len(), empty.budget_usd), (2, Some(1.0)));
         assert_eq!(
@@ -327,6 +338,10 @@ mod tests {
         );
         assert_eq!(empty.parameters, body().parameters);
         assert_eq!(empty.preset.as_deref(), Some("precise"));
+        assert_eq!(
+            (empty.prompt.as_str(), empty.passages),
+            ("Briefly: Why?", Some(3))
+        );
 
         let mut full = Wanted {
             pattern: Some("gut".into()),
@@ -344,7 +359,7 @@ mod tests {
             depth: Some(Depth::Quick),
             ..Wanted::default()
         };
-        fill(&mut full, body());
+        fill(&mut full, body()).expect("legal");
         assert_eq!(
             (full.pattern.as_deref(), full.models.as_slice()),
             (Some("gut"), &["x".to_owned()][..])
@@ -361,7 +376,7 @@ mod tests {
             preset: Some("creative".into()),
             ..Wanted::default()
         };
-        fill(&mut preset, body());
+        fill(&mut preset, body()).expect("legal");
         let creative = Parameters::preset("creative").expect("a preset");
         assert_eq!(preset.parameters.temperature, creative.temperature);
         assert_eq!(preset.parameters.max_tokens, Some(9));

@@ -8,7 +8,7 @@ use super::chat::{CallError, Finish, Format, Source, Task, Usage};
 use super::citation::Citations;
 use super::findings::Findings;
 use super::fit::{Fitting, Reading};
-use super::id::{AnalysisId, DocumentId, UserId};
+use super::id::{AnalysisId, DocumentId, ExperimentId, UserId};
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
 use super::time::Timestamp;
@@ -121,6 +121,12 @@ pub struct NewAnalysis {
     /// The recipe that filled in what was not said, and its version: `brief@3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipe: Option<String>,
+    /// Passages of documents that are given at most; none: as many as there is room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passages: Option<u32>,
+    /// The experiment that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<ExperimentId>,
 }
 
 fn is_usual(reading: &Reading) -> bool {

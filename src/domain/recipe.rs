@@ -46,6 +46,29 @@ pub struct Body {
     /// In dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<f64>,
+    /// What is asked, with `{{question}}` for the question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Passages of documents at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passages: Option<u32>,
+}
+
+/// Where the question goes in a recipe's prompt.
+pub const QUESTION: &str = "{{question}}";
+
+/// Characters of a recipe's prompt.
+pub const MAX_PROMPT: usize = 20_000;
+
+/// The prompt with the question in its place. Refuses one that has no place for it.
+pub fn prompt(template: &str, question: &str) -> Result<String, &'static str> {
+    if !template.contains(QUESTION) {
+        return Err("a prompt needs {{question}} where the question goes");
+    }
+    if template.chars().count() > MAX_PROMPT {
+        return Err("a prompt may have at most 20000 characters");
+    }
+    Ok(template.replace(QUESTION, question))
 }
 
 /// A recipe in one of its versions.

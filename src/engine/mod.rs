@@ -2,6 +2,7 @@
 //! watches. Has no rules of its own.
 
 mod answers;
+mod background;
 mod budget;
 mod bus;
 mod drive;
@@ -9,6 +10,7 @@ mod journal;
 mod ledger;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -62,8 +64,10 @@ pub(crate) struct Shared {
     book: Arc<Book>,
     turns: Semaphore,
     runs: Mutex<Runs>,
-    /// Woken whenever a run has left `runs`.
+    /// Woken whenever a run has left `runs`, or a job has ended.
     left: Notify,
+    /// Jobs under way.
+    jobs: AtomicUsize,
 }
 
 /// Stored answers that are compared with a call to say why it was none of them; the newest.
@@ -95,6 +99,8 @@ pub struct Run {
     pub last_event: u64,
     /// Calls that an earlier run of the same person has made, with what they gave: not made again.
     pub known: Vec<(Request, Answer)>,
+    /// Nobody is waiting for it: it was begun by a job, in a lull.
+    pub background: bool,
 }
 
 /// Why a run was not taken.
@@ -120,7 +126,15 @@ pub enum NotStarted {
 /// Stores a new run: what must have happened before it is driven.
 pub type Insert = Box<dyn FnOnce(&Writer) -> crate::store::Result<()> + Send>;
 type Stored = oneshot::Sender<crate::store::Result<()>>;
-type Runs = HashMap<AnalysisId, (Option<UserId>, Arc<Hub>)>;
+type Runs = HashMap<AnalysisId, Running>;
+
+/// A run that is under way or waits for its turn.
+#[derive(Clone)]
+struct Running {
+    user: Option<UserId>,
+    hub: Arc<Hub>,
+    background: bool,
+}
 
 /// A run's place among those under way. Given back however its task ends, a panic included: whoever waits
 /// for the run or for the engine to be empty must not wait for ever.
@@ -151,6 +165,7 @@ impl Engine {
             turns,
             runs: Mutex::new(HashMap::new()),
             left: Notify::new(),
+            jobs: AtomicUsize::new(0),
         };
         Self {
             shared: Arc::new(shared),
@@ -173,7 +188,7 @@ impl Engine {
     /// The same for a run that was stored before the last stop: there is always room for it in the queue.
     pub fn resume(&self, run: Run) -> Finished {
         let hub = Arc::new(Hub::new(run.last_event));
-        let entry = (run.user.clone(), hub.clone());
+        let entry = Running::of(&run, &hub);
         self.shared.running().insert(run.id.clone(), entry);
         self.spawn(run, hub, None)
     }
@@ -186,15 +201,14 @@ impl Engine {
         if running.len() >= self.shared.settings.max_runs + MAX_WAITING {
             return Err(Refused::Full);
         }
-        let own = running
-            .values()
-            .filter(|(user, _)| *user == run.user)
+        let own = (running.values())
+            .filter(|other| other.user == run.user && !other.background)
             .count();
-        if own >= MAX_OF_ONE {
+        if own >= MAX_OF_ONE && !run.background {
             return Err(Refused::TooMany);
         }
         let hub = Arc::new(Hub::new(run.last_event));
-        running.insert(run.id.clone(), (run.user.clone(), hub.clone()));
+        running.insert(run.id.clone(), Running::of(run, &hub));
         Ok(hub)
     }
 
@@ -228,20 +242,21 @@ impl Engine {
     /// Asks a run to stop. False when it is not running here.
     pub fn cancel(&self, id: &AnalysisId, reason: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
-        found.map(|(_, hub)| hub.cancel(reason)).is_some()
+        found.map(|run| run.hub.cancel(reason)).is_some()
     }
 
     /// Asks a run to write its answer now, of what is ready. False when it is not running here.
     pub fn hurry(&self, id: &AnalysisId) -> bool {
         let found = self.shared.running().get(id).cloned();
-        found.map(|(_, hub)| hub.hurry()).is_some()
+        found.map(|run| run.hub.hurry()).is_some()
     }
 
     /// Asks all runs of an account to stop.
     pub fn cancel_all_of(&self, user: &UserId, reason: &str) {
         let running = self.shared.running();
-        for (_, hub) in running.values().filter(|(of, _)| of.as_ref() == Some(user)) {
-            hub.cancel(reason);
+        let own = |run: &&Running| run.user.as_ref() == Some(user);
+        for run in running.values().filter(own) {
+            run.hub.cancel(reason);
         }
     }
 
@@ -268,7 +283,7 @@ impl Engine {
         let found = self.shared.running().get(&id).cloned();
         Watch::new(
             self.shared.store.clone(),
-            found.map(|(_, hub)| hub),
+            found.map(|run| run.hub),
             id,
             after,
         )
@@ -296,7 +311,7 @@ impl Engine {
         let until = tokio::time::Instant::from_std(clock::instant() + limit);
         loop {
             let left = self.shared.left.notified();
-            if self.shared.running().is_empty() {
+            if self.shared.is_idle() {
                 return;
             }
             if tokio::time::timeout_at(until, left).await.is_err() {
@@ -307,7 +322,7 @@ impl Engine {
             .shared
             .running()
             .values()
-            .map(|(_, hub)| hub.clone())
+            .map(|run| run.hub.clone())
             .collect();
         for hub in hubs {
             hub.checkpoint();
@@ -316,7 +331,7 @@ impl Engine {
         let _ = tokio::time::timeout(Duration::from_secs(2), async {
             loop {
                 let left = self.shared.left.notified();
-                if self.shared.running().is_empty() {
+                if self.shared.is_idle() {
                     return;
                 }
                 left.await;
@@ -370,7 +385,20 @@ impl Drop for CancelOnDrop {
     }
 }
 
+impl Running {
+    fn of(run: &Run, hub: &Arc<Hub>) -> Self {
+        Self {
+            user: run.user.clone(),
+            hub: hub.clone(),
+            background: run.background,
+        }
+    }
+}
+
 impl Shared {
+    fn is_idle(&self) -> bool {
+        self.running().is_empty() && self.jobs.load(Ordering::Relaxed) == 0
+    }
     fn running(&self) -> std::sync::MutexGuard<'_, Runs> {
         // No code panics while it holds the lock; were it ever so, the map would still be whole.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,8 +8,8 @@ use std::time::Instant;
 use super::cx::Cx;
 use super::error::ApiError;
 use super::handlers::{
-    accounts, admin, analyses, api_keys, cache, documents, health, models, pages, patterns,
-    providers, recipes, search, usage, worth,
+    accounts, admin, analyses, api_keys, cache, documents, experiments, health, models, pages,
+    patterns, providers, recipes, search, usage, worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -83,6 +83,7 @@ pub struct Route {
 }
 
 const JSON: Limit = Limit::Bytes(1 << 20);
+const LARGE: Limit = Limit::Bytes(8 << 20);
 const SMALL: Limit = Limit::Bytes(16 << 10);
 
 const fn row(verb: Verb, path: &'static str, how: How) -> Route {
@@ -118,6 +119,11 @@ impl Route {
     /// Takes 16 KiB at most.
     const fn small(mut self) -> Self {
         self.limit = SMALL;
+        self
+    }
+    /// Takes a list of questions.
+    const fn large(mut self) -> Self {
+        self.limit = LARGE;
         self
     }
     /// Takes a document.
@@ -265,6 +271,18 @@ pub static ROUTES: &[Route] = &[
     user( Put,    "/api/recipes/{id}",                       h!(recipes::change)).small(),
     user( Delete, "/api/recipes/{id}",                       h!(recipes::delete)),
     user( Get,    "/api/recipes/{id}/versions",              h!(recipes::versions)),
+
+    // Experiments.
+    user( Get,    "/api/experiments",                        h!(experiments::list)),
+    user( Post,   "/api/experiments",                        h!(experiments::start)).large(),
+    user( Post,   "/api/experiments/estimate",               h!(experiments::estimate)).large(),
+    user( Get,    "/api/experiments/{id}",                   h!(experiments::show)),
+    user( Delete, "/api/experiments/{id}",                   h!(experiments::delete)),
+    user( Get,    "/api/experiments/{id}/cases",             h!(experiments::cases)),
+    user( Get,    "/api/experiments/{id}/cases/{n}",         h!(experiments::case)),
+    user( Get,    "/api/experiments/{id}/events",            h!(experiments::events)),
+    user( Post,   "/api/experiments/{id}/cancel",            h!(experiments::cancel)).small(),
+    user( Post,   "/api/experiments/{id}/resume",            h!(experiments::resume)).small(),
 
     // Analyses.
     maybe(Post,   "/analyze",                                h!(analyses::start)),

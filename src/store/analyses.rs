@@ -10,7 +10,7 @@ use crate::domain::analysis::{Analysis, NewAnalysis, StageAnswer, Status};
 use crate::domain::chat::Usage;
 use crate::domain::citation::Citations;
 use crate::domain::findings::Findings;
-use crate::domain::id::{AnalysisId, DocumentId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, ExperimentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Outcome;
 use crate::domain::time::Timestamp;
@@ -82,8 +82,9 @@ impl<'a> End<'a> {
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     db.run(
         "INSERT INTO analyses (id, user_id, status, pattern, question, request, plan, synthesis, error,
-                               usage, cost, created, started, finished, share_hash, topic, parent)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                               usage, cost, created, started, finished, share_hash, topic, parent,
+                               experiment)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             &analysis.id,
             &analysis.user,
@@ -102,6 +103,7 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
             analysis.shared,
             &analysis.request.topic,
             (analysis.request.parent.as_ref()).map_or("", AnalysisId::as_str),
+            (analysis.request.experiment.as_ref()).map_or("", ExperimentId::as_str),
         ],
     )
     .map(drop)
@@ -114,6 +116,16 @@ pub fn by_id(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Opti
         (user, id),
         from_row,
     )
+}
+
+/// The answer of an analysis of this person, without the rest of it.
+pub fn synthesis_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<String>> {
+    let found = db.maybe(
+        "SELECT synthesis FROM analyses WHERE id = ?2 AND user_id = ?1",
+        (user, id),
+        |row| text(row, 0),
+    )?;
+    Ok(found.flatten())
 }
 
 /// How far the analysis of this person is: the cheap way to ask whether they may see it.
@@ -140,7 +152,7 @@ pub fn list_of(
         "SELECT id, status, request, error, usage, cost, created, started, finished,
                 share_hash IS NOT NULL AS shared
          FROM analyses
-         WHERE user_id = ?1 AND id < ?2
+         WHERE user_id = ?1 AND id < ?2 AND experiment = ''
            AND (?3 = '' OR status = ?3)
            AND (?4 = '' OR lower(question) LIKE lower(?4) ESCAPE '\\')
          ORDER BY id DESC LIMIT ?5",

@@ -17,6 +17,7 @@ mod connection;
 pub mod documents;
 mod error;
 pub mod events;
+pub mod experiments;
 pub mod invites;
 mod migrate;
 pub mod passages;

@@ -8,6 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::error::{Result, StoreError};
 use crate::domain::analysis::Status;
 use crate::domain::document::DocumentStatus;
+use crate::domain::experiment::pairwise::Preferred;
+use crate::domain::experiment::record::State;
 use crate::domain::id::{
     AnalysisId, DocumentId, ExperimentId, KeyId, ProviderId, RecipeId, SessionId, UploadId, UserId,
 };
@@ -43,6 +45,8 @@ as_text!(
     Status,
     DocumentStatus,
     Preference,
+    Preferred,
+    State,
     Role
 );
 

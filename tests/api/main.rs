@@ -8,6 +8,7 @@ mod cancel;
 mod citations;
 mod documents;
 mod durability;
+mod experiments;
 mod fallback;
 mod fanout;
 mod findings;

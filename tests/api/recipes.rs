@@ -193,7 +193,11 @@ fn what_could_not_be_used_is_not_saved() {
             json!({ "name": "x", "preset": "wild" }),
             "precise, balanced or creative",
         ),
-        (json!({ "name": "x", "prompt": "why?" }), "not known here"),
+        (
+            json!({ "name": "x", "prompt": "why?" }),
+            "needs {{question}}",
+        ),
+        (json!({ "name": "x", "question": "why?" }), "not known here"),
         (
             json!({ "name": "x", "pattern": "mine", "shared": true }),
             "everybody has",

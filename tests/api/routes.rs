@@ -26,6 +26,7 @@ fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
         _ if path.contains("/document-sessions/") => "upload",
         _ if path.contains("/patterns/") => "pattern",
         _ if path.contains("/recipes/") => "recipe",
+        _ if path.contains("/experiments/") => "experiment",
         _ => "analysis",
     };
     let path = path
@@ -57,7 +58,14 @@ fn nobodys() -> BTreeMap<&'static str, String> {
     let id = |kind: &'static str| (kind, format!("{kind}_01ARYZ6S410000000000000000"));
     let mut values = BTreeMap::from(
         [
-            "key", "user", "document", "upload", "analysis", "pattern", "recipe",
+            "key",
+            "user",
+            "document",
+            "upload",
+            "analysis",
+            "pattern",
+            "recipe",
+            "experiment",
         ]
         .map(id),
     );
@@ -215,6 +223,15 @@ fn owner(server: &Server) -> Owner {
         "recipe",
         recipe["recipe"]["id"].as_str().unwrap().to_owned(),
     );
+    let experiment = json!({ "name": RARE, "evaluator": { "kind": "contains" },
+        "cases": [{ "prompt": "One?", "expected": "1" }, { "prompt": "Two?", "expected": "2" }],
+        "space": [{ "dial": "model", "values": ["demo/extract", "demo/phrases"] }] });
+    let begun = client.post("/api/experiments", experiment);
+    let begun = id(&begun, "experiment_id");
+    client
+        .events(&format!("/api/experiments/{begun}/events"), None)
+        .for_each(drop);
+    values.insert("experiment", begun);
     let share = client.post(
         &format!("/api/analyses/{}/share", values["analysis"]),
         json!({}),

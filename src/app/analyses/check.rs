@@ -10,7 +10,7 @@ use crate::app::{Error, Result};
 use crate::domain::analysis::{CacheUse, Depth, NewAnalysis};
 use crate::domain::chat::Format;
 use crate::domain::fit::Reading;
-use crate::domain::id::{AnalysisId, DocumentId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, ExperimentId, UserId};
 use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::{OutOfRange, Parameters};
@@ -71,6 +71,10 @@ pub struct Wanted {
     pub samples: Option<u32>,
     /// The analysis that this one repeats with a change, already known to be the caller's.
     pub parent: Option<AnalysisId>,
+    /// Passages of documents at most.
+    pub passages: Option<u32>,
+    /// The experiment that asks for it.
+    pub experiment: Option<ExperimentId>,
 }
 
 impl Analyses<'_> {
@@ -138,6 +142,8 @@ impl Analyses<'_> {
             samples: wanted.samples,
             parent: wanted.parent,
             recipe,
+            passages: wanted.passages,
+            experiment: wanted.experiment,
         };
         match caller {
             Some(caller) => self.check_ownership(caller, &new).await?,
@@ -372,6 +378,10 @@ fn check_bars(wanted: &Wanted, faults: &mut Vec<Field>) {
     if (wanted.samples).is_some_and(|samples| !(2..=MAX_MEMBERS as u32).contains(&samples)) {
         let why = format!("must be from 2 to {MAX_MEMBERS}");
         faults.push(field(&["body", "samples"], "out_of_range", &why));
+    }
+    if (wanted.passages).is_some_and(|most| !(1..=1_000).contains(&most)) {
+        let why = "must be from 1 to 1000";
+        faults.push(field(&["body", "passages"], "out_of_range", why));
     }
 }
 

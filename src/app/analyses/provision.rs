@@ -49,12 +49,14 @@ impl Analyses<'_> {
             return Ok(Provision::default());
         }
         if new.reading == Reading::Parts
+            && new.passages.is_none()
             && let Some(provision) = self.divide(user, new, volume, &panel).await?
         {
             return Ok(provision);
         }
         // One part is all of it.
         let wish = match new.reading {
+            _ if new.passages.is_some() => Reading::Passages,
             Reading::Parts => Reading::Whole,
             other => other,
         };
@@ -109,7 +111,9 @@ impl Analyses<'_> {
         for budget in budgets {
             let documents = self.0.documents();
             let chosen = documents.passages_for(user, &new.documents, &new.prompt, budget);
-            provision.readings.push(chosen.await?);
+            let mut chosen = chosen.await?;
+            chosen.truncate(new.passages.map_or(usize::MAX, |most| most as usize));
+            provision.readings.push(chosen);
         }
         provision.sources = match provision.readings.is_empty() {
             true => Vec::new(),

@@ -14,7 +14,10 @@ mod judge;
 pub mod pairwise;
 mod propose;
 pub mod race;
+pub mod record;
+pub mod scoring;
 pub mod space;
+pub mod spec;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +28,7 @@ use super::money::MicroDollars;
 
 pub use evaluate::Evaluator;
 pub use judge::Elimination;
+pub use scoring::Scoring;
 pub use space::{Arm, Axis, Dial, Space};
 
 /// Cases of an experiment at most.
@@ -134,6 +138,8 @@ pub enum Fault {
     Twice(Dial),
     /// A value that its dial does not take.
     Value(Dial, Value),
+    /// A current setting that is none, and why.
+    Current(String),
     /// An evaluator that cannot be used as it is, and why.
     Evaluator(String),
 }
@@ -145,6 +151,7 @@ impl std::fmt::Display for Fault {
             Self::TooMany(what, most) => write!(f, "more than {most} {what}"),
             Self::Twice(dial) => write!(f, "{} stands twice", dial.as_str()),
             Self::Value(dial, value) => write!(f, "{} cannot be {value}", dial.as_str()),
+            Self::Current(why) => write!(f, "the current setting: {why}"),
             Self::Evaluator(why) => f.write_str(why),
         }
     }

@@ -38,6 +38,27 @@ pub enum Preferred {
 }
 
 impl Preferred {
+    /// The stored name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Second => "second",
+            Self::Neither => "tie",
+        }
+    }
+    /// The inverse of `as_str`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::First, Self::Second, Self::Neither];
+        all.into_iter().find(|one| one.as_str() == text)
+    }
+    /// The same from the other side.
+    pub fn turned(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+            Self::Neither => Self::Neither,
+        }
+    }
     /// What a judge means who was asked twice, the second time with the sides changed: a flip is a tie.
     pub fn of_both_orders(once: Self, sides_changed: Self) -> Self {
         match (once, sides_changed) {

@@ -50,6 +50,13 @@ impl Dial {
             Self::Passages => "passages",
         }
     }
+    /// Whether it is the model that takes it or not.
+    const fn is_of_model(self) -> bool {
+        matches!(
+            self,
+            Self::Effort | Self::Temperature | Self::TopP | Self::MaxTokens
+        )
+    }
     /// Whether it can have this value at all. Null leaves it at its default.
     fn takes(self, value: &Value) -> bool {
         let text = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
@@ -95,7 +102,7 @@ pub struct Arm(pub Vec<Option<usize>>);
 
 impl Space {
     /// Every legal setting once, in the order of the axes. `takes` says whether a model (or each of a panel)
-    /// takes a dial; it is asked for what belongs to models only.
+    /// takes a dial; it is asked for what belongs to models only, with no name where no axis is one of models.
     pub fn arms(&self, takes: &dyn Fn(&str, Dial) -> bool) -> Result<Vec<Arm>, Fault> {
         self.check()?;
         let mut all: Vec<Vec<usize>> = vec![Vec::new()];
@@ -142,12 +149,6 @@ impl Space {
         }
     }
     fn legal(&self, places: &[usize], takes: &dyn Fn(&str, Dial) -> bool) -> Arm {
-        let of_model = |dial| {
-            matches!(
-                dial,
-                Dial::Effort | Dial::Temperature | Dial::TopP | Dial::MaxTokens
-            )
-        };
         let model = self
             .0
             .iter()
@@ -156,11 +157,11 @@ impl Space {
         let models: Vec<&str> = match model.map(|(axis, &place)| &axis.values[place]) {
             Some(Value::String(one)) => vec![one],
             Some(Value::Array(panel)) => panel.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
+            _ => vec![""],
         };
         let places = self.0.iter().zip(places).map(|(axis, &place)| {
             let refused =
-                of_model(axis.dial) && !models.iter().all(|model| takes(model, axis.dial));
+                axis.dial.is_of_model() && !models.iter().all(|model| takes(model, axis.dial));
             (!refused && !axis.values[place].is_null()).then_some(place)
         });
         Arm(places.collect())

@@ -72,6 +72,8 @@ struct NewAnalysisBody {
     stop_when_agreed: Option<f64>,
     #[serde(default)]
     samples: Option<u32>,
+    #[serde(default)]
+    passages: Option<u32>,
 }
 
 impl NewAnalysisBody {
@@ -102,6 +104,8 @@ impl NewAnalysisBody {
             agreement: self.stop_when_agreed,
             samples: self.samples,
             parent: None,
+            passages: self.passages,
+            experiment: None,
         }
     }
 }

@@ -57,6 +57,7 @@ pub fn request(old: &NewAnalysis) -> Map<String, Value> {
         "document_ids": old.documents, "parameters": old.parameters, "model_parameters": old.model_parameters,
         "budget_usd": old.budget, "cache": old.cache, "cache_max_age_s": old.cache_max_age_s, "topic": old.topic, "depth": old.depth,
         "stop_when_agreed": old.agreement, "samples": old.samples, "reading": old.reading, "response_format": format,
+        "passages": old.passages,
     });
     match all {
         Value::Object(all) => all

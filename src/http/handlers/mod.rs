@@ -8,6 +8,8 @@ pub mod analysis_shape;
 pub mod api_keys;
 pub mod cache;
 pub mod documents;
+pub mod experiment_shape;
+pub mod experiments;
 pub mod health;
 pub mod models;
 pub mod pages;

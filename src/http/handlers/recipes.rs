@@ -35,6 +35,8 @@ struct RecipeBody {
     stop_when_agreed: Option<f64>,
     samples: Option<u32>,
     budget_usd: Option<f64>,
+    prompt: Option<String>,
+    passages: Option<u32>,
 }
 
 impl RecipeBody {
@@ -58,6 +60,8 @@ impl RecipeBody {
                 stop_when_agreed: self.stop_when_agreed.or(known.stop_when_agreed),
                 samples: self.samples.or(known.samples),
                 budget_usd: self.budget_usd.or(known.budget_usd),
+                prompt: text(self.prompt, known.prompt),
+                passages: self.passages.or(known.passages),
             }),
         }
     }
@@ -71,7 +75,7 @@ fn shape(recipe: &Recipe, caller: &Caller) -> Value {
         "pattern": body.pattern, "models": body.models, "ultra_model": body.ultra_model,
         "parameters": body.parameters, "model_parameters": body.model_parameters, "preset": body.preset,
         "depth": body.depth, "stop_when_agreed": body.stop_when_agreed, "samples": body.samples,
-        "budget_usd": body.budget_usd,
+        "budget_usd": body.budget_usd, "prompt": body.prompt, "passages": body.passages,
     })
 }
 

@@ -25,6 +25,8 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
         user: owner.map(|owner| user(owner).id),
         status: Status::Queued,
         request: NewAnalysis {
+            passages: None,
+            experiment: None,
             reading: Default::default(),
             prompt: prompt.into(),
             models: vec!["demo/a".into()],

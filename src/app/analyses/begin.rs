@@ -1,0 +1,173 @@
+//! Begins an analysis: checked, planned, found to be within every budget, then stored and driven, or neither.
+
+use super::rerun::Earlier;
+use super::{Analyses, Begun, Wanted, cache_age, entry};
+use crate::app::{Error, Kind, Result};
+use crate::clock;
+use crate::crypto;
+use crate::domain::analysis::{Analysis, NewAnalysis, Status};
+use crate::domain::chat::Usage;
+use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::money::MicroDollars;
+use crate::domain::pattern::estimate;
+use crate::domain::pattern::staged::Staged;
+use crate::domain::time::Timestamp;
+use crate::domain::user::Caller;
+use crate::engine::{CancelOnDrop, NotStarted, Refused, Run, Terms};
+use crate::store::{self, Writer, analyses, audit};
+
+/// An analysis that could be begun.
+struct Ready {
+    analysis: Analysis,
+    run: Run,
+}
+
+impl Analyses<'_> {
+    /// Checks, plans, stores and starts. What is returned has been stored: a detached run is resumed
+    /// after a crash.
+    pub async fn start(
+        &self,
+        caller: Option<&Caller>,
+        wanted: Wanted,
+        now: Timestamp,
+    ) -> Result<Begun> {
+        let new = self.check(caller, wanted).await?;
+        self.begin(caller.map(|caller| caller.user.clone()), new, None, now)
+            .await
+    }
+
+    /// The same, and something is stored with it or neither is.
+    pub(in crate::app) async fn start_for(
+        &self,
+        caller: &Caller,
+        wanted: Wanted,
+        with: impl FnOnce(&Writer, &AnalysisId) -> store::Result<()> + Send + 'static,
+    ) -> Result<AnalysisId> {
+        let new = self.check(Some(caller), wanted).await?;
+        let ready = self
+            .prepare(Some(caller.user.clone()), new, None, clock::now())
+            .await?;
+        Ok(self.launch(ready, with).await?.id)
+    }
+
+    /// The same analysis again, as a new one.
+    pub async fn retry(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<Begun> {
+        let old = self.show(caller, id).await?.analysis;
+        let new = NewAnalysis {
+            detached: true,
+            ..old.request
+        };
+        self.still_possible(Some(&caller.user), &new).await?;
+        self.begin(Some(caller.user.clone()), new, None, now).await
+    }
+
+    pub(super) async fn begin(
+        &self,
+        user: Option<UserId>,
+        new: NewAnalysis,
+        earlier: Option<Earlier>,
+        now: Timestamp,
+    ) -> Result<Begun> {
+        let ready = self.prepare(user, new, earlier, now).await?;
+        self.launch(ready, |_, _| Ok(())).await
+    }
+
+    // Planned and found to be within every budget.
+    async fn prepare(
+        &self,
+        user: Option<UserId>,
+        new: NewAnalysis,
+        earlier: Option<Earlier>,
+        now: Timestamp,
+    ) -> Result<Ready> {
+        let material = self.material(user.as_ref(), &new).await?;
+        let plan = self.0.plan(user.as_ref(), &new, material).await?;
+        let pictures = self.pictures(user.as_ref(), &plan).await?;
+        let calls = estimate::calls(&plan);
+        let usage = self.0.usage();
+        usage.afford(user.as_ref(), &plan, &calls, now).await?;
+        let forecast = estimate::total(&calls);
+        let id = AnalysisId::new(now, crypto::random_number()?);
+        let analysis = Analysis {
+            id: id.clone(),
+            user: user.clone(),
+            status: Status::Queued,
+            request: new,
+            plan: plan.clone(),
+            synthesis: None,
+            error: None,
+            usage: Usage::default(),
+            cost: MicroDollars(0),
+            created: now,
+            started: None,
+            finished: None,
+            findings: None,
+            citations: None,
+            shared: None,
+        };
+        let (cache, cache_age) = (plan.cache, cache_age(&plan));
+        let terms = Terms::of(&plan, &[]);
+        let known = earlier.map_or_else(Vec::new, |earlier| earlier.known(&plan));
+        let machine = Staged::new(id.clone(), plan, forecast);
+        let run = Run {
+            background: analysis.request.experiment.is_some(),
+            cache_age,
+            known,
+            pictures,
+            terms,
+            id,
+            user,
+            machine,
+            cache,
+            last_event: 0,
+        };
+        Ok(Ready { analysis, run })
+    }
+
+    // Stored and driven, or neither.
+    async fn launch(
+        &self,
+        Ready { analysis, run }: Ready,
+        with: impl FnOnce(&Writer, &AnalysisId) -> store::Result<()> + Send + 'static,
+    ) -> Result<Begun> {
+        let id = run.id.clone();
+        let entry = (!run.background)
+            .then(|| entry(analysis.created, run.user.as_ref(), "analysis.start", &id));
+        // Here already, so that a client that leaves while the run is being stored stops it too.
+        let guard = (!analysis.request.detached)
+            .then(|| CancelOnDrop::new(self.0.engine.clone(), id.clone()));
+        let insert = Box::new(move |db: &Writer| {
+            analyses::insert(db, &analysis)?;
+            with(db, &analysis.id)?;
+            entry.map_or(Ok(()), |entry| audit::append(db, &entry))
+        });
+        let finished = self
+            .0
+            .engine
+            .start(run, insert)
+            .await
+            .map_err(not_started)?;
+        Ok(Begun {
+            id,
+            finished,
+            guard,
+        })
+    }
+}
+
+fn not_started(fault: NotStarted) -> Error {
+    let refused = match fault {
+        NotStarted::Store(fault) => return fault.into(),
+        NotStarted::Refused(refused) => refused,
+    };
+    let text = match refused {
+        Refused::TooMany => {
+            "as many of your analyses are running and waiting as one person may have"
+        }
+        Refused::Full => "as many analyses are running and waiting as this server takes",
+        Refused::Closing => "the server is shutting down",
+    };
+    let mut error = Error::new(Kind::Unavailable, text).resolve("try again in a minute");
+    error.retry_after = Some(std::time::Duration::from_secs(30));
+    error
+}

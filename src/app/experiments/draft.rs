@@ -1,0 +1,392 @@
+//! From what a person sent to an experiment that can be run: settings found and priced, faults named, and
+//! what it could show said before anything is spent.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Experiments;
+use super::runner::AT_ONCE;
+use crate::app::{Error, Result, analyses, recipes};
+use crate::clock;
+use crate::crypto;
+use crate::domain::analysis::CacheUse;
+use crate::domain::experiment::design::Design;
+use crate::domain::experiment::race::Race;
+use crate::domain::experiment::spec::{MAX_NAME, Spec};
+use crate::domain::experiment::{
+    Arm, Budget, Case, Dial, Fault, MOST_CASES, Objective, Outcome, Scoring, Space,
+};
+use crate::domain::id::{ExperimentId, UserId};
+use crate::domain::money::MicroDollars;
+use crate::domain::pattern::estimate;
+use crate::domain::recipe::Body;
+use crate::domain::statistics::paired;
+use crate::domain::user::Caller;
+
+/// Settings of an experiment: each is planned and priced before it begins.
+const MOST_SETTINGS: usize = 2_000;
+/// Evaluations where nothing is said and nothing costs money.
+const USUAL_EVALUATIONS: u64 = 2_000;
+/// What one stage of an analysis usually takes, in milliseconds: for budgets of time, before one was seen.
+const USUAL_STAGE: u64 = 15_000;
+/// The deviation of differences between two settings on the same case that is reckoned with beforehand:
+/// graded answers of models have about this (EVIDENCE.md section 4).
+const USUAL_DEVIATION: f64 = 0.25;
+
+/// What a person sent, of the right types but otherwise unchecked.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// For people.
+    pub name: String,
+    /// The questions.
+    pub cases: Vec<Case>,
+    /// What is tried.
+    pub space: Space,
+    /// What holds for every setting.
+    pub base: Body,
+    /// The setting in use now.
+    pub current: BTreeMap<Dial, Value>,
+    /// How answers are scored.
+    pub evaluator: Scoring,
+    /// What "best" means.
+    pub objective: Objective,
+    /// What may be spent.
+    pub budget: Budget,
+    /// Differences smaller than this are nobody's concern.
+    pub indifference: Option<f64>,
+    /// How often the race may be wrong.
+    pub wrong: Option<f64>,
+    /// Where chance begins.
+    pub seed: Option<u64>,
+}
+
+/// An experiment that could be begun, and what it would take.
+#[derive(Debug, Clone)]
+pub struct Forecast {
+    /// What was asked for, whole.
+    pub spec: Spec,
+    /// What the race would be about.
+    pub design: Design,
+    /// Its cases.
+    pub cases: Vec<Case>,
+    /// How many of them are kept for the last comparison.
+    pub held_back: usize,
+    /// Settings on cases at most.
+    pub evaluations: u64,
+    /// What that is expected to cost; none where a price is not known.
+    pub cost: Option<MicroDollars>,
+    /// What it can cost at most; none where nothing bounds it.
+    pub cost_at_most: Option<MicroDollars>,
+    /// Tokens that are expected.
+    pub tokens: u64,
+    /// The smallest difference between leader and current setting that the last comparison finds in four of
+    /// five experiments.
+    pub detectable: f64,
+    /// When it stops, in words.
+    pub stopping: String,
+    /// What a person should know before.
+    pub warnings: Vec<String>,
+}
+
+/// What one evaluation takes, as expected and at most.
+struct Load {
+    expected: Outcome,
+    most: Outcome,
+    priced: bool,
+}
+
+impl Experiments<'_> {
+    pub(super) async fn draft(&self, caller: &Caller, wanted: Wanted) -> Result<Forecast> {
+        let cases = checked_cases(wanted.cases)?;
+        let name = checked_name(&wanted.name)?;
+        let mut spec = Spec {
+            name,
+            space: wanted.space,
+            base: wanted.base,
+            current: wanted.current,
+            evaluator: wanted.evaluator,
+            objective: wanted.objective,
+            budget: wanted.budget,
+            indifference: within(wanted.indifference, 0.02, (0.0, 0.5), "indifference")?,
+            wrong: within(wanted.wrong, 0.1, (0.001, 0.5), "wrong")?,
+            seed: match wanted.seed {
+                Some(seed) => seed,
+                None => (crypto::random_number()? >> 80) as u64,
+            },
+        };
+        check_objective(&spec.objective)?;
+        if let Scoring::Rule(rule) = &spec.evaluator {
+            rule.check(&cases)
+                .map_err(|fault| refused("evaluator", &fault))?;
+        }
+        let arms = self.settings(&caller.user, &spec)?;
+        let current = spec
+            .current_of(&arms)
+            .map_err(|fault| refused("current", &fault))?;
+        let loads = self.loads(caller, &spec, &arms, &cases).await?;
+        check_budget(&mut spec, &loads, arms.len(), cases.len())?;
+        let design = Design {
+            current,
+            cases: cases.len(),
+            objective: spec.objective,
+            budget: spec.budget,
+            declared: loads.iter().map(|load| load.most).collect(),
+            indifference: spec.indifference,
+            wrong: spec.wrong,
+            seed: spec.seed,
+            arms,
+        };
+        Ok(forecast(spec, design, cases, &loads))
+    }
+
+    // Every legal setting: a dial that a model does not take is left alone.
+    fn settings(&self, user: &UserId, spec: &Spec) -> Result<Vec<Arm>> {
+        let llm = &self.0.llm;
+        let takes = |name: &str, dial: Dial| {
+            let names: Vec<&str> = match name {
+                "" => spec.base.models.iter().map(String::as_str).collect(),
+                name => vec![name],
+            };
+            let models = names
+                .into_iter()
+                .filter_map(|name| llm.find(Some(user), name));
+            let word = match dial {
+                Dial::Effort => "reasoning_effort",
+                other => other.as_str(),
+            };
+            models.into_iter().all(|model| {
+                model.parameters.is_empty() || model.parameters.iter().any(|known| known == word)
+            })
+        };
+        let arms = spec
+            .space
+            .arms(&takes)
+            .map_err(|fault| refused("space", &fault))?;
+        if arms.len() > MOST_SETTINGS {
+            return Err(refused("space", &Fault::TooMany("settings", MOST_SETTINGS)));
+        }
+        if arms.len() < 2 {
+            let why =
+                "there is only one setting: give an axis at least two values that its models take";
+            return Err(Error::field(&["body", "space"], "value_error", why));
+        }
+        Ok(arms)
+    }
+
+    // Each setting is planned for the case with the longest question: it is asked nothing longer.
+    async fn loads(
+        &self,
+        caller: &Caller,
+        spec: &Spec,
+        arms: &[Arm],
+        cases: &[Case],
+    ) -> Result<Vec<Load>> {
+        let length = |case: &&Case| (case.documents.len(), case.prompt.len());
+        let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
+        let mut loads = Vec::with_capacity(arms.len());
+        for (place, arm) in arms.iter().enumerate() {
+            let wanted = request(spec, arm, longest, None)?;
+            let forecast = self.0.analyses().forecast(Some(caller), wanted).await;
+            let forecast = forecast.map_err(|error| in_setting(error, place))?;
+            let (calls, stages) = (&forecast.calls, forecast.plan.stages.len() as u64);
+            let expected = estimate::total(calls);
+            let bound = estimate::upper_bound(calls);
+            let tokens = calls.iter().map(|call| call.upper_bound_tokens).sum();
+            let of = |cost: Option<MicroDollars>, tokens| Outcome {
+                score: 0.0,
+                cost: cost.unwrap_or_default(),
+                tokens,
+                latency_ms: stages.max(1) * USUAL_STAGE,
+            };
+            loads.push(Load {
+                expected: of(
+                    expected.cost_usd,
+                    expected.input_tokens + expected.output_tokens,
+                ),
+                most: of(bound, tokens),
+                priced: bound.is_some(),
+            });
+            if place % 50 == 49 {
+                // Thousands of plans are not made in one breath: others are served between them.
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(loads)
+    }
+}
+
+/// What an analysis is asked for a case under a setting. Answers are asked for anew: one from the cache has
+/// cost nothing and come at once, which would be said of its setting.
+pub(super) fn request(
+    spec: &Spec,
+    arm: &Arm,
+    case: &Case,
+    experiment: Option<ExperimentId>,
+) -> Result<analyses::Wanted> {
+    let mut wanted = analyses::Wanted {
+        prompt: case.prompt.clone(),
+        documents: case.documents.clone(),
+        cache: CacheUse::Off,
+        detached: true,
+        topic: Some("experiment".to_owned()),
+        experiment,
+        ..analyses::Wanted::default()
+    };
+    recipes::fill(&mut wanted, spec.body_of(arm))?;
+    Ok(wanted)
+}
+
+fn checked_cases(cases: Vec<Case>) -> Result<Vec<Case>> {
+    let fault = |why: String| Error::field(&["body", "cases"], "value_error", why);
+    if cases.is_empty() {
+        return Err(fault(
+            "there is no case: type one in, or upload some".into(),
+        ));
+    }
+    if cases.len() > MOST_CASES {
+        return Err(fault(format!("at most {MOST_CASES} cases")));
+    }
+    match cases.iter().position(|case| case.prompt.trim().is_empty()) {
+        Some(place) => Err(fault(format!("case {} has no question", place + 1))),
+        None => Ok(cases),
+    }
+}
+
+fn checked_name(name: &str) -> Result<String> {
+    let name = name.trim();
+    let name = match name {
+        "" => format!("Experiment of {}", &clock::now().to_string()[..10]),
+        name => name.to_owned(),
+    };
+    if name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
+        let why = format!("at most {MAX_NAME} characters, none of them control characters");
+        return Err(Error::field(&["body", "name"], "value_error", why));
+    }
+    Ok(name)
+}
+
+fn within(given: Option<f64>, usual: f64, range: (f64, f64), name: &str) -> Result<f64> {
+    let value = given.unwrap_or(usual);
+    if (range.0..=range.1).contains(&value) {
+        return Ok(value);
+    }
+    let why = format!("must be from {} to {}", range.0, range.1);
+    Err(Error::field(&["body", name], "out_of_range", why))
+}
+
+fn check_objective(objective: &Objective) -> Result<()> {
+    if let Objective::Weighted { dollar, second } = objective
+        && ![dollar, second]
+            .iter()
+            .all(|&&weight| weight.is_finite() && weight >= 0.0)
+    {
+        let why = "weights must be numbers of at least 0";
+        return Err(Error::field(&["body", "objective"], "value_error", why));
+    }
+    Ok(())
+}
+
+// Something must bound it. Where nothing costs money that is the number of evaluations.
+fn check_budget(spec: &mut Spec, loads: &[Load], arms: usize, cases: usize) -> Result<()> {
+    let fault = |why: String| Error::field(&["body", "budget"], "value_error", why);
+    if spec.budget.cost.is_some()
+        && let Some(place) = loads.iter().position(|load| !load.priced)
+    {
+        let why = format!(
+            "setting {} has a model whose price is not known: give tokens or evaluations instead",
+            place + 1
+        );
+        return Err(fault(why));
+    }
+    if spec.budget == Budget::default() {
+        if loads
+            .iter()
+            .any(|load| !load.priced || load.most.cost.0 > 0)
+        {
+            return Err(fault(
+                "say what may be spent: cost_usd, tokens, seconds or evaluations".into(),
+            ));
+        }
+        let all = (arms as u64).saturating_mul(cases as u64);
+        spec.budget.evaluations = Some(all.min(USUAL_EVALUATIONS));
+    }
+    Ok(())
+}
+
+fn forecast(spec: Spec, design: Design, cases: Vec<Case>, loads: &[Load]) -> Forecast {
+    let race = Race::new(design.clone());
+    let (order, held) = race.cases();
+    let held_back = held.len();
+    let count = loads.len() as u64;
+    let sum = |of: &dyn Fn(&Load) -> u64| loads.iter().map(of).sum::<u64>();
+    let each = |of: &dyn Fn(&Load) -> u64| (sum(of) / count.max(1)).max(1);
+    let all = count * order.len() as u64 + 2 * held_back as u64;
+    let parts = [
+        Some(all),
+        spec.budget.evaluations,
+        (spec.budget.cost).map(|cost| cost.0 as u64 / each(&|load| load.expected.cost.0 as u64)),
+        (spec.budget.tokens).map(|tokens| tokens / each(&|load| load.expected.tokens)),
+        (spec.budget.latency_ms).map(|time| time / each(&|load| load.expected.latency_ms)),
+    ];
+    let evaluations = parts.into_iter().flatten().min().unwrap_or(all);
+    let is_priced = loads.iter().all(|load| load.priced);
+    let dear = sum(&|load| load.expected.cost.0 as u64) * evaluations / count.max(1);
+    let dearest = loads.iter().map(|load| load.most.cost.0 as u64).max();
+    let most = (dearest.unwrap_or(0).saturating_mul(evaluations)).min(i64::MAX as u64) as i64;
+    let most = spec.budget.cost.map_or(most, |limit| most.min(limit.0));
+    let detectable = paired::detectable(held_back, USUAL_DEVIATION, 0.05, 0.8).min(1.0);
+    Forecast {
+        stopping: stopping(&spec, held_back),
+        warnings: warnings(order.len(), held_back, count, evaluations),
+        cost: is_priced.then_some(MicroDollars(dear as i64)),
+        cost_at_most: is_priced.then_some(MicroDollars(most)),
+        tokens: sum(&|load| load.expected.tokens) * evaluations / count.max(1),
+        evaluations,
+        held_back,
+        detectable,
+        design,
+        spec,
+        cases,
+    }
+}
+
+fn stopping(spec: &Spec, held_back: usize) -> String {
+    format!(
+        "It stops when one setting is left, when the leader is within {} of the best of the others in {:.0} of \
+         100 redraws of the cases, when the cases are used up, or when the budget is spent. A fifth of the \
+         budget is kept to compare the leader with what you use now on {held_back} cases that the race has not \
+         seen; only that comparison is reported. {AT_ONCE} evaluations run at once, and those of people come \
+         first.",
+        spec.indifference,
+        (1.0 - spec.wrong) * 100.0
+    )
+}
+
+fn warnings(raced: usize, held_back: usize, arms: u64, evaluations: u64) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if held_back < 10 {
+        warnings.push(format!(
+            "only {held_back} cases can be kept for the last comparison: it will find large differences only; \
+             30 cases or more make a good experiment"
+        ));
+    }
+    if evaluations < arms.saturating_mul(4.min(raced as u64)) {
+        warnings.push(format!(
+            "{evaluations} evaluations are few for {arms} settings: some will hardly be tried"
+        ));
+    }
+    warnings
+}
+
+fn refused(name: &'static str, fault: &Fault) -> Error {
+    Error::field(&["body", name], "value_error", fault.to_string())
+}
+
+fn in_setting(mut error: Error, place: usize) -> Error {
+    error.public = format!("setting {}: {}", place + 1, error.public);
+    for field in &mut error.fields {
+        field.message = format!("setting {}: {}", place + 1, field.message);
+    }
+    error
+}

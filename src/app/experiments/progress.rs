@@ -1,0 +1,136 @@
+//! How far an experiment is, as people are shown it while it runs.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::domain::experiment::design::{Fate, Step};
+use crate::domain::experiment::race::Race;
+use crate::domain::experiment::spec::Spec;
+use crate::domain::experiment::{Arm, Budget, Outcome, Space};
+use crate::domain::statistics::{paired, sequence::Sequence};
+
+/// A state of an experiment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Progress {
+    /// Settings on cases that are done.
+    pub evaluations: usize,
+    /// What has been spent.
+    pub spent: Value,
+    /// What may be.
+    pub budget: Value,
+    /// The setting that leads.
+    pub best: Option<Best>,
+    /// Settings that are still in the race.
+    pub racing: usize,
+    /// About how long it will still take, in seconds; none before anything is known.
+    pub seconds_left: Option<u64>,
+}
+
+/// The setting that leads.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Best {
+    /// Its place.
+    pub place: usize,
+    /// What it says.
+    pub setting: Value,
+    /// Its mean so far.
+    pub mean: f64,
+    /// Where its true mean lies, however often one looks (see `statistics::sequence`).
+    pub interval: (f64, f64),
+    /// Cases so far.
+    pub cases: usize,
+}
+
+impl Progress {
+    /// Of a race.
+    pub fn of(spec: &Spec, race: &Race) -> Self {
+        let spent = race.spent();
+        let done = race.results().len();
+        let racing: Vec<usize> = (0..race.fates().len())
+            .filter(|&arm| race.fates()[arm] == Fate::Racing)
+            .collect();
+        Self {
+            evaluations: done,
+            spent: amounts(&spent, done as u64),
+            budget: json!({
+                "cost_usd": spec.budget.cost, "tokens": spec.budget.tokens,
+                "seconds": spec.budget.latency_ms.map(|ms| ms / 1_000),
+                "evaluations": spec.budget.evaluations,
+            }),
+            best: best(spec, race, &racing),
+            racing: racing.len(),
+            seconds_left: left(race, &spent, done),
+        }
+    }
+}
+
+/// A setting by the names of its dials; what is left at its default is null.
+pub fn setting(space: &Space, arm: &Arm) -> Value {
+    let values = space.0.iter().map(|axis| {
+        let value = space.value(arm, axis.dial).cloned();
+        (axis.dial.as_str().to_owned(), value.unwrap_or_default())
+    });
+    Value::Object(values.collect::<Map<String, Value>>())
+}
+
+/// Money, tokens, seconds and evaluations.
+pub fn amounts(spent: &Outcome, evaluations: u64) -> Value {
+    json!({
+        "cost_usd": spent.cost, "tokens": spent.tokens, "seconds": spent.latency_ms as f64 / 1e3,
+        "evaluations": evaluations,
+    })
+}
+
+fn best(spec: &Spec, race: &Race, racing: &[usize]) -> Option<Best> {
+    let all = race.cases().0.len();
+    // Compared where all that are left have been: what the others have not met would be another race.
+    let depth = (racing.iter().map(|&arm| race.values(arm, all).len())).min()?;
+    let mean = |arm: usize| paired::mean(&race.values(arm, depth));
+    let mut ranked = racing.to_vec();
+    ranked.sort_by(|&a, &b| mean(b).total_cmp(&mean(a)).then(a.cmp(&b)));
+    let place = *ranked.first().filter(|_| depth > 0)?;
+    let values = race.values(place, depth);
+    let design = race.design();
+    Some(Best {
+        place,
+        setting: setting(&spec.space, design.arms.get(place)?),
+        mean: mean(place),
+        interval: Sequence::over(0.0, 1.0, 0.05, &values).interval(),
+        cases: depth,
+    })
+}
+
+fn left(race: &Race, spent: &Outcome, done: usize) -> Option<u64> {
+    if done == 0 {
+        return None;
+    }
+    if matches!(race.next(), Step::Done(_)) {
+        return Some(0);
+    }
+    let each = spent.latency_ms as f64 / done as f64;
+    let (order, held) = race.cases();
+    let racing = (0..race.fates().len()).filter(|&arm| race.fates()[arm] == Fate::Racing);
+    let open = racing.map(|arm| order.len() - race.values(arm, order.len()).len());
+    let open = open.sum::<usize>() + 2 * held.len();
+    let more = open.min(affordable(&race.design().budget, spent, done));
+    Some((each * more as f64 / 1e3 / super::runner::AT_ONCE as f64).ceil() as u64)
+}
+
+/// Evaluations that the budget has room for, if they take what they took so far.
+fn affordable(budget: &Budget, spent: &Outcome, done: usize) -> usize {
+    let parts = [
+        (budget.cost.map(|cost| cost.0 as f64), spent.cost.0 as f64),
+        (budget.tokens.map(|all| all as f64), spent.tokens as f64),
+        (
+            budget.latency_ms.map(|all| all as f64),
+            spent.latency_ms as f64,
+        ),
+        (budget.evaluations.map(|all| all as f64), done as f64),
+    ];
+    let room = parts.into_iter().filter_map(|(limit, gone)| {
+        let each = gone / done.max(1) as f64;
+        let limit = limit.filter(|_| each > 0.0)?;
+        Some(((limit - gone) / each).max(0.0))
+    });
+    room.fold(f64::from(u32::MAX), f64::min) as usize
+}

@@ -1,0 +1,76 @@
+//! What an experiment has found: read from the store, with the words of judges and the answers themselves.
+
+use super::{Experiments, Progress, race_of};
+use crate::app::{Error, Result};
+use crate::domain::experiment::record::{Evaluation, Experiment, Judgment};
+use crate::domain::experiment::{Case, race::Race};
+use crate::domain::id::{ExperimentId, UserId};
+use crate::store::{analyses, experiments};
+
+/// An experiment with everything that is known of it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// Its cases.
+    pub cases: Vec<Case>,
+    /// What was begun and what is done.
+    pub evaluations: Vec<Evaluation>,
+    /// What judges said.
+    pub judgments: Vec<Judgment>,
+    /// The race with everything that is recorded.
+    pub race: Race,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// An evaluation with what was answered.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// The evaluation.
+    pub evaluation: Evaluation,
+    /// The answer; none where there is none.
+    pub text: Option<String>,
+}
+
+impl Experiments<'_> {
+    /// One experiment of this person.
+    pub async fn show(&self, user: &UserId, id: &ExperimentId) -> Result<Shown> {
+        let (user, id) = (user.clone(), id.clone());
+        let found = self.0.store.read(move |db| {
+            let Some(experiment) = experiments::by_id(db, &user, &id)? else {
+                return Ok(None);
+            };
+            let cases = experiments::cases_of(db, &id)?;
+            let evaluations = experiments::evaluations_of(db, &id)?;
+            let judgments = experiments::judgments_of(db, &id)?;
+            Ok(Some((experiment, cases, evaluations, judgments)))
+        });
+        let (experiment, cases, evaluations, judgments) =
+            found.await?.ok_or_else(Error::missing)?;
+        let race = race_of(&experiment, &evaluations);
+        Ok(Shown {
+            progress: Progress::of(&experiment.spec, &race),
+            race,
+            experiment,
+            cases,
+            evaluations,
+            judgments,
+        })
+    }
+
+    /// What each setting answered to one case.
+    pub async fn answers(&self, shown: &Shown, case: usize) -> Result<Vec<Answered>> {
+        let of_case = shown.evaluations.iter().filter(|one| one.cell.case == case);
+        let wanted: Vec<Evaluation> = of_case.cloned().collect();
+        let user = shown.experiment.user.clone();
+        let read = self.0.store.read(move |db| {
+            let answered = wanted.into_iter().map(|evaluation| {
+                let text = analyses::synthesis_of(db, &user, &evaluation.analysis)?;
+                Ok(Answered { evaluation, text })
+            });
+            answered.collect()
+        });
+        Ok(read.await?)
+    }
+}

@@ -1,0 +1,161 @@
+//! What somebody wants to find out: the space, what stays the same, how answers are scored, what may be
+//! spent. Turns a setting into what an analysis is asked with. Whether models exist is asked elsewhere.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Arm, Budget, Dial, Fault, Objective, Scoring, Space};
+use crate::domain::analysis::Depth;
+use crate::domain::recipe::Body;
+
+/// Characters of a name.
+pub const MAX_NAME: usize = 80;
+
+/// An experiment as it was asked for, its cases apart. Stored with it; never changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// For people.
+    pub name: String,
+    /// What is tried.
+    pub space: Space,
+    /// What holds for every setting.
+    pub base: Body,
+    /// The setting in use now; the first value of each axis that is not named.
+    #[serde(default)]
+    pub current: BTreeMap<Dial, Value>,
+    /// How answers are scored.
+    pub evaluator: Scoring,
+    /// What "best" means.
+    pub objective: Objective,
+    /// What may be spent.
+    pub budget: Budget,
+    /// Differences smaller than this are nobody's concern.
+    pub indifference: f64,
+    /// How often the race may be wrong.
+    pub wrong: f64,
+    /// Where chance begins.
+    pub seed: u64,
+}
+
+impl Spec {
+    /// The place of the setting in use now. Refuses one that is not among the settings.
+    pub fn current_of(&self, arms: &[Arm]) -> Result<usize, Fault> {
+        if let Some(dial) =
+            (self.current.keys()).find(|&&dial| self.space.0.iter().all(|axis| axis.dial != dial))
+        {
+            let why = format!("{} is no axis of the space", dial.as_str());
+            return Err(Fault::Current(why));
+        }
+        let fits = |arm: &Arm, is_lenient: bool| {
+            self.space.0.iter().zip(&arm.0).all(|(axis, place)| {
+                let wanted = self.current.get(&axis.dial).unwrap_or(&axis.values[0]);
+                match place.and_then(|place| axis.values.get(place)) {
+                    Some(value) => value == wanted,
+                    None => wanted.is_null() || is_lenient,
+                }
+            })
+        };
+        // What its model does not take is at its default, whatever was named.
+        let exact = arms.iter().position(|arm| fits(arm, false));
+        let found = exact.or_else(|| arms.iter().position(|arm| fits(arm, true)));
+        found.ok_or_else(|| Fault::Current("it is none of the settings".to_owned()))
+    }
+    /// What an analysis is asked with under this setting.
+    pub fn body_of(&self, arm: &Arm) -> Body {
+        let mut body = self.base.clone();
+        let value = |dial| self.space.value(arm, dial);
+        let text = |dial| value(dial).and_then(Value::as_str).map(str::to_owned);
+        let number = |dial| value(dial).and_then(Value::as_u64).map(|n| n as u32);
+        match value(Dial::Model) {
+            Some(Value::String(model)) => body.models = vec![model.clone()],
+            Some(Value::Array(panel)) => {
+                let names = panel.iter().filter_map(Value::as_str);
+                body.models = names.map(str::to_owned).collect();
+            }
+            _ => {}
+        }
+        if let Some(members) = number(Dial::Members) {
+            body.models.truncate(members as usize);
+            // The arrangement that asks one model several times has its panel's size from here.
+            body.samples = Some(members).filter(|&members| members > 1);
+        }
+        body.prompt = text(Dial::Prompt).or(body.prompt);
+        body.pattern = text(Dial::Pattern).or(body.pattern);
+        body.passages = number(Dial::Passages).or(body.passages);
+        let parameters = &mut body.parameters;
+        parameters.reasoning_effort = text(Dial::Effort).or(parameters.reasoning_effort.take());
+        let real = |dial| value(dial).and_then(Value::as_f64);
+        parameters.temperature = real(Dial::Temperature).or(parameters.temperature);
+        parameters.top_p = real(Dial::TopP).or(parameters.top_p);
+        parameters.max_tokens = number(Dial::MaxTokens).or(parameters.max_tokens);
+        // One model and no word about how: it is asked, and that is all.
+        if body.models.len() == 1 && body.pattern.is_none() && body.depth.is_none() {
+            body.depth = Some(Depth::Quick);
+        }
+        body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn spec(space: Value, base: Value, current: Value) -> Spec {
+        serde_json::from_value(json!({
+            "name": "n", "space": space, "base": base, "current": current,
+            "evaluator": {"kind": "exact"}, "objective": {"kind": "quality"}, "budget": {},
+            "indifference": 0.02, "wrong": 0.1, "seed": 1,
+        }))
+        .expect("a spec")
+    }
+
+    #[test]
+    fn a_setting_goes_before_what_holds_for_all() {
+        let spec = spec(
+            json!([
+                {"dial": "model", "values": ["p/a", ["p/a", "p/b", "p/c"]]},
+                {"dial": "temperature", "values": [null, 0.5]},
+                {"dial": "members", "values": [null, 2]},
+            ]),
+            json!({"models": ["p/z"], "parameters": {"temperature": 0.1, "seed": 7}}),
+            json!({}),
+        );
+        let arms = spec.space.arms(&|_, _| true).expect("arms");
+        let of = |places: [Option<usize>; 3]| {
+            let arm = Arm(places.to_vec());
+            assert!(arms.contains(&arm));
+            spec.body_of(&arm)
+        };
+        let one = of([Some(0), None, None]);
+        assert_eq!((one.models.len(), one.depth), (1, Some(Depth::Quick)));
+        assert_eq!(one.parameters.temperature, Some(0.1));
+        let panel = of([Some(1), Some(1), Some(1)]);
+        assert_eq!(panel.models, ["p/a", "p/b"]);
+        assert_eq!((panel.samples, panel.depth), (Some(2), None));
+        assert_eq!(panel.parameters.temperature, Some(0.5));
+        assert_eq!(panel.parameters.seed, Some(7));
+    }
+
+    #[test]
+    fn the_current_setting_is_one_of_the_settings() {
+        let axes = json!([
+            {"dial": "model", "values": ["p/a", "p/b"]}, {"dial": "temperature", "values": [0, 1]},
+        ]);
+        let takes = |model: &str, _: Dial| model == "p/a";
+        for (current, expected) in [
+            (json!({}), Ok(0)),
+            (json!({"temperature": 1}), Ok(1)),
+            (json!({"model": "p/b", "temperature": 1}), Ok(2)),
+            (json!({"model": "p/c"}), Err("it is none of the settings")),
+            (json!({"top_p": 1}), Err("top_p is no axis of the space")),
+        ] {
+            let spec = spec(axes.clone(), json!({}), current.clone());
+            let arms = spec.space.arms(&takes).expect("arms");
+            let expected = expected.map_err(|why| Fault::Current(why.to_owned()));
+            assert_eq!(spec.current_of(&arms), expected, "{current}");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Experiments: what was asked for, their cases, what each setting brought on each case, and which answers
+//! people and judges preferred.
+
+use rusqlite::Row;
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::values::{count, json, moment, text, to_json};
+use crate::domain::experiment::record::{Applied, Evaluation, Experiment, Judgment, Line, State};
+use crate::domain::experiment::{Case, Cell, MOST_CASES, Outcome, design::Verdict};
+use crate::domain::id::{AnalysisId, ExperimentId, UserId};
+use crate::domain::time::Timestamp;
+
+/// Evaluations that are read at once: more than any race makes.
+const MOST_EVALUATIONS: u32 = 1_000_000;
+
+/// A new experiment with its cases.
+pub fn insert(db: &Writer, experiment: &Experiment, cases: &[Case]) -> Result<()> {
+    db.run(
+        "INSERT INTO experiments (id, user_id, name, status, body, design, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (
+            &experiment.id,
+            &experiment.user,
+            &experiment.spec.name,
+            experiment.state,
+            to_json(&experiment.spec)?,
+            to_json(&experiment.design)?,
+            experiment.created,
+        ),
+    )?;
+    for (place, case) in cases.iter().enumerate() {
+        db.run(
+            "INSERT INTO experiment_cases (experiment_id, place, body) VALUES (?1, ?2, ?3)",
+            (&experiment.id, place as i64, to_json(case)?),
+        )?;
+    }
+    Ok(())
+}
+
+/// The experiment of this person.
+pub fn by_id(db: &Reader, user: &UserId, id: &ExperimentId) -> Result<Option<Experiment>> {
+    db.maybe(
+        "SELECT * FROM experiments WHERE id = ?2 AND user_id = ?1",
+        (user, id),
+        from_row,
+    )
+}
+
+/// Those that were under way when the program stopped.
+pub fn unfinished(db: &Reader) -> Result<Vec<Experiment>> {
+    db.all(
+        "SELECT * FROM experiments WHERE finished = 0 AND status = 'running' ORDER BY id LIMIT 1000",
+        [],
+        from_row,
+    )
+}
+
+/// How many of this person are under way.
+pub fn running(db: &Reader, user: &UserId) -> Result<i64> {
+    db.one(
+        "SELECT count(*) FROM experiments WHERE user_id = ?1 AND finished = 0 AND status = 'running'",
+        [user],
+        |row| row.get(0),
+    )
+}
+
+/// The experiments of this person, newest first, older than the cursor.
+pub fn list_of(
+    db: &Reader,
+    user: &UserId,
+    limit: u32,
+    cursor: Option<&ExperimentId>,
+) -> Result<Vec<Line>> {
+    db.all(
+        "SELECT e.id, e.name, e.status, e.verdict, e.created, e.finished,
+                json_array_length(e.design, '$.arms') AS arms,
+                (SELECT count(*) FROM experiment_cases c WHERE c.experiment_id = e.id) AS cases,
+                (SELECT count(*) FROM experiment_results r
+                 WHERE r.experiment_id = e.id AND r.number > 0) AS evaluations,
+                (SELECT coalesce(sum(r.cost), 0) FROM experiment_results r
+                 WHERE r.experiment_id = e.id) AS cost
+         FROM experiments e WHERE e.user_id = ?1 AND e.id < ?2 ORDER BY e.id DESC LIMIT ?3",
+        (user, cursor.map_or("~", ExperimentId::as_str), limit),
+        |row| {
+            Ok(Line {
+                id: row.get("id")?,
+                name: row.get("name")?,
+                state: row.get("status")?,
+                arms: place(row, "arms")?,
+                cases: place(row, "cases")?,
+                evaluations: count(row, "evaluations")?,
+                cost: row.get("cost")?,
+                verdict: maybe_json(row, "verdict")?,
+                created: row.get("created")?,
+                finished: moment(row, "finished")?,
+            })
+        },
+    )
+}
+
+/// The cases, in their order.
+pub fn cases_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Case>> {
+    db.all(
+        "SELECT body FROM experiment_cases WHERE experiment_id = ?1 ORDER BY place LIMIT ?2",
+        (id, MOST_CASES as i64),
+        |row| json(row, 0),
+    )
+}
+
+/// What was begun and what is done: the latter first, in the order in which it was recorded.
+pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>> {
+    db.all(
+        "SELECT * FROM experiment_results WHERE experiment_id = ?1
+         ORDER BY number = 0, number, place, arm LIMIT ?2",
+        (id, MOST_EVALUATIONS),
+        |row| {
+            let number: i64 = row.get("number")?;
+            let outcome = Outcome {
+                score: row.get("score")?,
+                cost: row.get("cost")?,
+                tokens: count(row, "tokens")?,
+                latency_ms: count(row, "latency_ms")?,
+            };
+            Ok(Evaluation {
+                cell: Cell {
+                    arm: place(row, "arm")?,
+                    case: place(row, "place")?,
+                },
+                analysis: row.get("analysis_id")?,
+                outcome: (number > 0).then_some(outcome),
+                error: text(row, "error")?,
+            })
+        },
+    )
+}
+
+/// An evaluation is under way as this analysis. One that was begun before and brought nothing is forgotten.
+pub fn begin(db: &Writer, id: &ExperimentId, cell: Cell, analysis: &AnalysisId) -> Result<()> {
+    db.run(
+        "INSERT INTO experiment_results (experiment_id, arm, place, analysis_id) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (experiment_id, arm, place) DO UPDATE SET analysis_id = excluded.analysis_id
+         WHERE number = 0",
+        (id, cell.arm as i64, cell.case as i64, analysis),
+    )
+    .map(drop)
+}
+
+/// What an evaluation brought. The first word holds.
+pub fn record(
+    db: &Writer,
+    id: &ExperimentId,
+    cell: Cell,
+    outcome: &Outcome,
+    error: Option<&str>,
+) -> Result<()> {
+    db.run(
+        "UPDATE experiment_results
+         SET score = ?4, cost = ?5, tokens = ?6, latency_ms = ?7, error = ?8,
+             number = 1 + (SELECT max(number) FROM experiment_results WHERE experiment_id = ?1)
+         WHERE experiment_id = ?1 AND arm = ?2 AND place = ?3 AND number = 0",
+        (
+            id,
+            cell.arm as i64,
+            cell.case as i64,
+            outcome.score,
+            outcome.cost,
+            outcome.tokens as i64,
+            outcome.latency_ms as i64,
+            error.unwrap_or_default(),
+        ),
+    )
+    .map(drop)
+}
+
+/// How far it is. An end has a moment and may have a verdict.
+pub fn set_state(
+    db: &Writer,
+    id: &ExperimentId,
+    state: State,
+    error: Option<&str>,
+    ended: Option<(Timestamp, Option<&Verdict>)>,
+) -> Result<()> {
+    let verdict = ended.and_then(|(_, verdict)| verdict).map(to_json);
+    db.run_one(
+        "UPDATE experiments SET status = ?2, error = ?3, finished = ?4, verdict = ?5 WHERE id = ?1",
+        (
+            id,
+            state,
+            error.unwrap_or_default(),
+            ended.map_or(0, |(at, _)| at.millis()),
+            verdict.transpose()?.unwrap_or_default(),
+        ),
+    )
+}
+
+/// What became of the winner; none where it was taken back.
+pub fn set_applied(db: &Writer, id: &ExperimentId, applied: Option<&Applied>) -> Result<()> {
+    let applied = applied.map(to_json).transpose()?.unwrap_or_default();
+    db.run_one(
+        "UPDATE experiments SET applied = ?2 WHERE id = ?1",
+        (id, applied),
+    )
+}
+
+/// Takes an experiment of this person away with all that was asked for it. False when there is none.
+pub fn delete(db: &Writer, user: &UserId, id: &ExperimentId) -> Result<bool> {
+    db.run(
+        "DELETE FROM analyses WHERE experiment = ?2 AND user_id = ?1",
+        (user, id),
+    )?;
+    let gone = db.run(
+        "DELETE FROM experiments WHERE id = ?2 AND user_id = ?1",
+        (user, id),
+    )?;
+    Ok(gone > 0)
+}
+
+/// Keeps which answer was preferred; a later word of the same judge replaces an earlier one.
+pub fn judge(db: &Writer, id: &ExperimentId, judgment: &Judgment, at: Timestamp) -> Result<()> {
+    db.run(
+        "INSERT INTO experiment_judgments (experiment_id, place, first, second, judge, preferred, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT DO UPDATE SET preferred = excluded.preferred, created = excluded.created",
+        (
+            id,
+            judgment.case as i64,
+            judgment.first as i64,
+            judgment.second as i64,
+            judgment.judge.as_deref().unwrap_or_default(),
+            judgment.preferred,
+            at,
+        ),
+    )
+    .map(drop)
+}
+
+/// Every word of every judge.
+pub fn judgments_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Judgment>> {
+    db.all(
+        "SELECT * FROM experiment_judgments WHERE experiment_id = ?1
+         ORDER BY place, first, second, judge LIMIT ?2",
+        (id, MOST_EVALUATIONS),
+        |row| {
+            Ok(Judgment {
+                case: place(row, "place")?,
+                first: place(row, "first")?,
+                second: place(row, "second")?,
+                preferred: row.get("preferred")?,
+                judge: text(row, "judge")?,
+            })
+        },
+    )
+}
+
+fn place(row: &Row<'_>, column: &str) -> rusqlite::Result<usize> {
+    Ok(count(row, column)? as usize)
+}
+
+fn maybe_json<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: &str,
+) -> rusqlite::Result<Option<T>> {
+    match text(row, column)? {
+        Some(_) => json(row, column).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Experiment> {
+    Ok(Experiment {
+        id: row.get("id")?,
+        user: row.get("user_id")?,
+        state: row.get("status")?,
+        spec: json(row, "body")?,
+        design: json(row, "design")?,
+        verdict: maybe_json(row, "verdict")?,
+        error: text(row, "error")?,
+        applied: maybe_json(row, "applied")?,
+        created: row.get("created")?,
+        finished: moment(row, "finished")?,
+    })
+}
