@@ -22,7 +22,7 @@ use crate::log;
 use crate::store::{audit, experiments};
 
 pub use draft::{Forecast, Wanted};
-pub use progress::{Progress, setting};
+pub use progress::Progress;
 pub use result::{Answered, Shown};
 
 /// Experiments of one person that are under way at once.

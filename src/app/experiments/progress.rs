@@ -1,12 +1,13 @@
 //! How far an experiment is, as people are shown it while it runs.
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::domain::experiment::design::{Fate, Step};
 use crate::domain::experiment::race::Race;
+use crate::domain::experiment::space::setting;
 use crate::domain::experiment::spec::Spec;
-use crate::domain::experiment::{Arm, Budget, Outcome, Space};
+use crate::domain::experiment::{Budget, Outcome};
 use crate::domain::statistics::{paired, sequence::Sequence};
 
 /// A state of an experiment.
@@ -62,15 +63,6 @@ impl Progress {
             seconds_left: left(race, &spent, done),
         }
     }
-}
-
-/// A setting by the names of its dials; what is left at its default is null.
-pub fn setting(space: &Space, arm: &Arm) -> Value {
-    let values = space.0.iter().map(|axis| {
-        let value = space.value(arm, axis.dial).cloned();
-        (axis.dial.as_str().to_owned(), value.unwrap_or_default())
-    });
-    Value::Object(values.collect::<Map<String, Value>>())
 }
 
 /// Money, tokens, seconds and evaluations.

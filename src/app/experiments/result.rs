@@ -1,8 +1,12 @@
 //! What an experiment has found: read from the store, with the words of judges and the answers themselves.
 
+use std::collections::BTreeMap;
+
 use super::{Experiments, Progress, race_of};
 use crate::app::{Error, Result};
+use crate::domain::experiment::pairwise::Match;
 use crate::domain::experiment::record::{Evaluation, Experiment, Judgment};
+use crate::domain::experiment::report::{self, Report};
 use crate::domain::experiment::{Case, race::Race};
 use crate::domain::id::{ExperimentId, UserId};
 use crate::store::{analyses, experiments};
@@ -22,6 +26,8 @@ pub struct Shown {
     pub race: Race,
     /// How far it is.
     pub progress: Progress,
+    /// What it has found.
+    pub report: Report,
 }
 
 /// An evaluation with what was answered.
@@ -49,7 +55,11 @@ impl Experiments<'_> {
         let (experiment, cases, evaluations, judgments) =
             found.await?.ok_or_else(Error::missing)?;
         let race = race_of(&experiment, &evaluations);
+        let failed = evaluations.iter().filter(|one| one.error.is_some());
+        let failed = failed.map(|one| one.cell).collect();
+        let space = &experiment.spec.space;
         Ok(Shown {
+            report: report::report(&race, space, &failed, &matches_of(&judgments)),
             progress: Progress::of(&experiment.spec, &race),
             race,
             experiment,
@@ -73,4 +83,24 @@ impl Experiments<'_> {
         });
         Ok(read.await?)
     }
+}
+
+/// What judges and the person preferred. Where both have judged a pair, the person's word holds.
+fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
+    let mut words: BTreeMap<(usize, usize, usize), &Judgment> = BTreeMap::new();
+    for one in judgments {
+        let known = words
+            .entry((one.case, one.first, one.second))
+            .or_insert(one);
+        if one.judge.is_none() {
+            *known = one;
+        }
+    }
+    let found = words.into_values().map(|one| Match {
+        case: one.case,
+        first: one.first,
+        second: one.second,
+        preferred: one.preferred,
+    });
+    found.collect()
 }

@@ -15,7 +15,9 @@ pub mod pairwise;
 mod propose;
 pub mod race;
 pub mod record;
+pub mod report;
 pub mod scoring;
+pub mod sensitivity;
 pub mod space;
 pub mod spec;
 #[cfg(test)]

@@ -168,6 +168,39 @@ impl Space {
     }
 }
 
+/// A setting by the names of its dials; what is left at its default is null.
+pub fn setting(space: &Space, arm: &Arm) -> Value {
+    let values = space.0.iter().map(|axis| {
+        let value = space.value(arm, axis.dial).cloned();
+        (axis.dial.as_str().to_owned(), value.unwrap_or_default())
+    });
+    Value::Object(values.collect())
+}
+
+/// A setting in words: `model p/a, temperature 0.5`. Long values are cut.
+pub fn label(space: &Space, arm: &Arm) -> String {
+    let words = space.0.iter().filter_map(|axis| {
+        let value = match space.value(arm, axis.dial)? {
+            Value::String(text) => text.clone(),
+            Value::Array(list) => {
+                let names: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+                names.join(" + ")
+            }
+            other => other.to_string(),
+        };
+        let mut short: String = value.chars().take(60).collect();
+        if short.len() < value.len() {
+            short.push('\u{2026}');
+        }
+        Some(format!("{} {short}", axis.dial.as_str().replace('_', " ")))
+    });
+    let words: Vec<String> = words.collect();
+    match words.is_empty() {
+        true => "the default setting".to_owned(),
+        false => words.join(", "),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

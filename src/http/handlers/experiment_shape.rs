@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::app::experiments::{Answered, Forecast, Shown, setting};
+use crate::app::experiments::{Answered, Forecast, Shown};
 use crate::domain::experiment::record::{Applied, Line};
+use crate::domain::experiment::space::setting;
 use crate::domain::experiment::spec::Spec;
 
 /// Settings that an estimate lists.
@@ -52,6 +53,7 @@ pub fn full(shown: &Shown) -> Value {
         "budget": budget(spec), "indifference": spec.indifference, "wrong": spec.wrong, "seed": spec.seed,
         "current": one.design.current, "arms": one.design.arms.len(), "cases": shown.cases.len(),
         "progress": shown.progress, "applied": one.applied.as_ref().map(applied),
+        "report": shown.report,
     })
 }
 

@@ -1,0 +1,183 @@
+//! Reports of races whose truth is known.
+
+use super::*;
+use crate::domain::experiment::design::Design;
+use crate::domain::experiment::{Arm, Budget, Objective};
+use crate::domain::statistics::chance::Chance;
+use serde_json::json;
+
+fn space() -> Space {
+    serde_json::from_value(json!([
+        {"dial": "model", "values": ["p/a", "p/b", "p/c"]},
+        {"dial": "temperature", "values": [0.0, 1.0]},
+    ]))
+    .expect("a space")
+}
+
+/// Runs a race in which a setting's outcome on a case is what this says.
+fn raced(cases: usize, of: impl Fn(usize, usize, f64) -> Outcome) -> Race {
+    let arms: Vec<Arm> = space().arms(&|_, _| true).expect("arms");
+    let nothing = Outcome {
+        score: 0.0,
+        cost: MicroDollars(0),
+        tokens: 0,
+        latency_ms: 0,
+    };
+    let mut race = Race::new(Design {
+        current: 0,
+        cases,
+        objective: Objective::Quality,
+        budget: Budget {
+            evaluations: Some(1_000),
+            ..Budget::default()
+        },
+        declared: vec![nothing; arms.len()],
+        indifference: 0.02,
+        wrong: 0.1,
+        seed: 3,
+        arms,
+    });
+    let mut chance = Chance::new(9);
+    while let Step::Evaluate(cells) = race.next() {
+        for cell in cells {
+            race.record(cell, of(cell.arm, cell.case, chance.normal()));
+        }
+    }
+    race
+}
+
+fn outcome(score: f64, cost: i64, latency_ms: u64) -> Outcome {
+    Outcome {
+        score: score.clamp(0.0, 1.0),
+        cost: MicroDollars(cost),
+        tokens: 100,
+        latency_ms,
+    }
+}
+
+// p/b is much better and dearer, p/c is bad; temperature does nothing.
+fn plain(arm: usize, _: usize, noise: f64) -> Outcome {
+    let (mean, cost) = [(0.5, 10), (0.8, 90), (0.2, 10)][arm / 2];
+    outcome(mean + noise * 0.1, cost, 100 + arm as u64)
+}
+
+#[test]
+fn the_winner_is_named_with_its_figures_on_unseen_cases() {
+    let race = raced(60, plain);
+    let report = report(&race, &space(), &BTreeSet::new(), &[]);
+    let leader = report.leader.expect("a leader");
+    assert_eq!(leader / 2, 1);
+    assert_eq!(report.finding, Some(Finding::Better));
+    assert!(report.sentence.contains("p/b") && report.sentence.contains("had not seen"));
+    assert_eq!(report.leaderboard[0].place, leader);
+    assert_eq!(report.leaderboard.len(), 6);
+    let levels: Vec<f64> = report.leaderboard[1..]
+        .iter()
+        .filter_map(|row| row.level)
+        .collect();
+    assert!(levels.is_sorted_by(|a, b| a >= b), "{levels:?}");
+    let bad = report
+        .leaderboard
+        .iter()
+        .find(|row| row.place == 4)
+        .expect("there");
+    let against = bad.against_leader.expect("compared");
+    assert!(against.to < 0.0 && against.p_adjusted < 0.01, "{against:?}");
+}
+
+#[test]
+fn the_front_holds_what_nothing_beats() {
+    let race = raced(60, plain);
+    let report = report(&race, &space(), &BTreeSet::new(), &[]);
+    let on = |place: usize| report.pareto.contains(&place);
+    // The current setting is the fastest of the cheap ones that are not bad.
+    assert!(
+        on(0) && on(report.leader.expect("one")),
+        "{:?}",
+        report.pareto
+    );
+    assert!(!on(4) && !on(5), "{:?}", report.pareto);
+    for row in &report.leaderboard {
+        assert_eq!(row.pareto, on(row.place));
+    }
+}
+
+#[test]
+fn the_dial_that_matters_comes_first() {
+    let report = report(&raced(60, plain), &space(), &BTreeSet::new(), &[]);
+    let first = &report.sensitivity[0];
+    assert_eq!(serde_json::to_value(first.dial).expect("a name"), "model");
+    assert!(first.share > 0.9, "{first:?}");
+    assert!(report.sensitivity[1].share < 0.1);
+    let best = first.values.iter().max_by(|a, b| a.mean.total_cmp(&b.mean));
+    let best = best.expect("values");
+    assert_eq!((&best.value, best.settings), (&json!("p/b"), 2));
+    let (from, to) = best.interval.expect("several cases");
+    assert!(from < best.mean && best.mean < to);
+}
+
+#[test]
+fn settings_that_are_equal_are_not_told_apart() {
+    let mut distinguished = 0;
+    for shift in 0..20 {
+        let same = |_: usize, case: usize, noise: f64| {
+            let hard = ((case * 7 + shift) % 10) as f64 / 10.0;
+            outcome(hard * 0.6 + 0.2 + noise * 0.1, 10, 100)
+        };
+        let report = report(&raced(40, same), &space(), &BTreeSet::new(), &[]);
+        distinguished += usize::from(matches!(
+            report.finding,
+            Some(Finding::Better | Finding::Worse)
+        ));
+        if report.finding == Some(Finding::NotDistinguishable) {
+            assert!(
+                report.sentence.contains("not distinguishable"),
+                "{}",
+                report.sentence
+            );
+        }
+    }
+    assert!(distinguished <= 4, "{distinguished} of 20");
+}
+
+#[test]
+fn everybody_who_fell_away_is_in_one_round() {
+    let race = raced(60, plain);
+    let report = report(&race, &space(), &BTreeSet::new(), &[]);
+    let mut gone: Vec<usize> = (report.fates.iter())
+        .flat_map(|round| round.set_aside.iter().chain(&round.beaten).copied())
+        .collect();
+    gone.sort_unstable();
+    let fallen =
+        (0..6).filter(|&arm| matches!(race.fates()[arm], Fate::SetAside | Fate::Beaten(_)));
+    assert_eq!(gone, fallen.collect::<Vec<_>>());
+    assert!(report.fates.is_sorted_by(|a, b| a.cases < b.cases));
+}
+
+#[test]
+fn a_race_that_has_not_begun_says_so() {
+    let nothing = outcome(0.0, 0, 0);
+    let race = Race::new(Design {
+        arms: space().arms(&|_, _| true).expect("arms"),
+        current: 0,
+        cases: 30,
+        objective: Objective::Quality,
+        budget: Budget {
+            evaluations: Some(100),
+            ..Budget::default()
+        },
+        declared: vec![nothing; 6],
+        indifference: 0.02,
+        wrong: 0.1,
+        seed: 3,
+    });
+    let report = report(&race, &space(), &BTreeSet::new(), &[]);
+    assert_eq!((report.leader, report.finding), (None, None));
+    assert!(
+        report
+            .leaderboard
+            .iter()
+            .all(|row| row.mean.is_none() && row.fate == Fate::Untried)
+    );
+    assert!(report.sensitivity.is_empty() && report.pareto.is_empty());
+}

@@ -1,0 +1,107 @@
+//! Which dial matters: how settings that share a value did, against all that were tried. Only from the cases
+//! that every tried setting met, so that nothing is compared over different questions. An average over
+//! settings: it does not see that one dial matters only at some value of another.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::race::Race;
+use super::{Dial, Space};
+use crate::domain::statistics::paired;
+
+/// A dial.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Influence {
+    /// Which.
+    pub dial: Dial,
+    /// The part of the differences between settings that goes with its values, 0 to 1: the sum of squares
+    /// between values over that between settings. Chance has its part in it.
+    pub share: f64,
+    /// Its values.
+    pub values: Vec<Effect>,
+    /// Cases that this is drawn from.
+    pub cases: usize,
+}
+
+/// A value of a dial.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Effect {
+    /// The value; null is the model's default.
+    pub value: Value,
+    /// The mean of the settings that have it.
+    pub mean: f64,
+    /// Where that mean lies in 95 of 100 draws of cases (Student's t over cases); none for a single case.
+    pub interval: Option<(f64, f64)>,
+    /// How many settings that is.
+    pub settings: usize,
+}
+
+/// Every dial that was turned among the tried settings, the most influential first.
+pub(super) fn of(race: &Race, space: &Space, tried: &[usize]) -> Vec<Influence> {
+    let all = race.cases().0.len();
+    let depth = tried.iter().map(|&arm| race.values(arm, all).len()).min();
+    let Some(depth) = depth.filter(|&depth| depth > 0 && tried.len() > 1) else {
+        return Vec::new();
+    };
+    let values: Vec<Vec<f64>> = tried.iter().map(|&arm| race.values(arm, depth)).collect();
+    let means: Vec<f64> = values.iter().map(|own| paired::mean(own)).collect();
+    let middle = paired::mean(&means);
+    let total: f64 = means.iter().map(|mean| (mean - middle).powi(2)).sum();
+    let mut found: Vec<Influence> = Vec::new();
+    for axis in &space.0 {
+        // The value itself, so that what a model does not take and what is left alone are one.
+        let value_of = |place: usize| {
+            let arm = &race.design().arms[tried[place]];
+            space.value(arm, axis.dial).cloned().unwrap_or_default()
+        };
+        let mut groups: Vec<(Value, Vec<usize>)> = Vec::new();
+        for place in 0..tried.len() {
+            let value = value_of(place);
+            match groups.iter_mut().find(|(known, _)| *known == value) {
+                Some((_, members)) => members.push(place),
+                None => groups.push((value, vec![place])),
+            }
+        }
+        if groups.len() < 2 {
+            continue;
+        }
+        let effects: Vec<Effect> = groups
+            .into_iter()
+            .map(|(value, members)| effect(value, &members, &values, depth))
+            .collect();
+        let between: f64 = effects
+            .iter()
+            .map(|one| one.settings as f64 * (one.mean - middle).powi(2))
+            .sum();
+        found.push(Influence {
+            dial: axis.dial,
+            share: if total > 0.0 {
+                (between / total).min(1.0)
+            } else {
+                0.0
+            },
+            values: effects,
+            cases: depth,
+        });
+    }
+    found.sort_by(|a, b| b.share.total_cmp(&a.share));
+    found
+}
+
+fn effect(value: Value, members: &[usize], values: &[Vec<f64>], depth: usize) -> Effect {
+    let of_case = |case: usize| {
+        let sum: f64 = members.iter().map(|&member| values[member][case]).sum();
+        sum / members.len() as f64
+    };
+    let by_case: Vec<f64> = (0..depth).map(of_case).collect();
+    let interval = paired::student(&by_case, 0.95).map(|one| {
+        let (from, to) = one.interval;
+        (from.max(0.0), to.min(1.0))
+    });
+    Effect {
+        value,
+        mean: paired::mean(&by_case),
+        interval,
+        settings: members.len(),
+    }
+}
