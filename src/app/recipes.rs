@@ -71,6 +71,36 @@ impl Recipes<'_> {
         old.await?.ok_or_else(Error::missing)
     }
 
+    /// The one that fills what this person's requests do not say, where they have set one.
+    pub async fn default_of(&self, user: &UserId) -> Result<Option<RecipeId>> {
+        let user = user.clone();
+        let found = self.0.store.read(move |db| recipes::default_of(db, &user));
+        Ok(found.await?)
+    }
+
+    /// Sets it by name or id, or takes it away.
+    pub async fn set_default(
+        &self,
+        caller: &Caller,
+        reference: Option<&str>,
+        visit: &Visit,
+    ) -> Result<Option<Recipe>> {
+        let recipe = match reference {
+            Some(reference) => Some(self.find(&caller.user, reference).await?),
+            None => None,
+        };
+        let id = recipe.as_ref().map(|recipe| recipe.id.clone());
+        let target = id.as_ref().map_or("none", RecipeId::as_str);
+        let entry = visit.entry(Some(&caller.user), "recipe.default", target);
+        let user = caller.user.clone();
+        let written = self.0.store.write(move |db| {
+            recipes::set_default(db, &user, id.as_ref())?;
+            audit::append(db, &entry)
+        });
+        written.await?;
+        Ok(recipe)
+    }
+
     /// All versions, newest first.
     pub async fn versions(&self, user: &UserId, reference: &str) -> Result<Vec<Recipe>> {
         let id = self.find(user, reference).await?.id;
@@ -168,7 +198,7 @@ impl Recipes<'_> {
         wanted: &mut Wanted,
     ) -> Result<Option<String>> {
         let Some(reference) = wanted.recipe.take() else {
-            return Ok(None);
+            return self.fill_by_default(caller, wanted).await;
         };
         let caller = caller.ok_or_else(Error::sign_in)?;
         let found = self.find(&caller.user, &reference).await;
@@ -185,6 +215,30 @@ impl Recipes<'_> {
         })?;
         fill(wanted, recipe.body)?;
         Ok(Some(format!("{}@{}", recipe.name, recipe.version)))
+    }
+
+    // A request that names neither who answers nor how is filled by the person's default, if it still works.
+    async fn fill_by_default(
+        &self,
+        caller: Option<&Caller>,
+        wanted: &mut Wanted,
+    ) -> Result<Option<String>> {
+        let says_how = !wanted.models.is_empty() || wanted.pattern.is_some();
+        let Some(caller) = caller.filter(|_| !says_how && wanted.experiment.is_none()) else {
+            return Ok(None);
+        };
+        let Some(id) = self.default_of(&caller.user).await? else {
+            return Ok(None);
+        };
+        match self.find(&caller.user, id.as_str()).await {
+            Ok(recipe) => {
+                fill(wanted, recipe.body)?;
+                Ok(Some(format!("{}@{}", recipe.name, recipe.version)))
+            }
+            // It was somebody else's, who no longer shares it.
+            Err(error) if error.kind == Kind::Missing => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn save_over(

@@ -38,7 +38,7 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
             answer.latency_ms.to_string(),
             answer.cached.to_string(),
         ];
-        out.push_str(&row.map(|cell| quoted(&cell)).join(","));
+        out.push_str(&row.map(|text| cell(&text)).join(","));
         out.push_str("\r\n");
     }
     out
@@ -46,16 +46,17 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
 
 // A cell that starts like a formula is run by spreadsheets; a quote in front makes it text (OWASP, "CSV
 // Injection").
-fn quoted(cell: &str) -> String {
-    let guard = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+/// A cell of a CSV file: quoted where it must be, and never taken for a formula.
+pub fn cell(text: &str) -> String {
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         "'"
     } else {
         ""
     };
-    if guard.is_empty() && !cell.contains(['"', ',', '\n', '\r']) {
-        return cell.to_owned();
+    if guard.is_empty() && !text.contains(['"', ',', '\n', '\r']) {
+        return text.to_owned();
     }
-    format!("\"{guard}{}\"", cell.replace('"', "\"\""))
+    format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
 /// The whole result as a document to read: the answer first, then how it came about.
@@ -262,7 +263,7 @@ mod tests {
 
     #[test]
     fn cells_are_quoted_and_formulas_disarmed() {
-        for (cell, expected) in [
+        for (text, expected) in [
             ("plain", "plain"),
             ("a,b", "\"a,b\""),
             ("say \"hi\"", "\"say \"\"hi\"\"\""),
@@ -270,7 +271,7 @@ mod tests {
             ("-5", "\"'-5\""),
             ("two\nlines", "\"two\nlines\""),
         ] {
-            assert_eq!(quoted(cell), expected);
+            assert_eq!(cell(text), expected);
         }
     }
 

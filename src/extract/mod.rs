@@ -15,6 +15,7 @@ mod office;
 mod output;
 mod pdf;
 mod picture;
+mod records;
 mod rtf;
 #[cfg(test)]
 mod samples;
@@ -27,6 +28,7 @@ use crate::domain::document::Gap;
 pub use kind::{KINDS, Kind};
 pub use output::{Full, Output};
 pub use pdf::{Picture, picture as page_picture};
+pub use records::records;
 
 use kind::Sort;
 

@@ -106,8 +106,26 @@ pub fn change(db: &Writer, id: &RecipeId, name: &str, shared: bool) -> Result<()
     .map_err(|error| error.named("a recipe of this name"))
 }
 
-/// Takes it away with all its versions.
+/// The one that fills what this person's requests do not say, where they have set one.
+pub fn default_of(db: &Reader, user: &UserId) -> Result<Option<RecipeId>> {
+    let found = db.maybe("SELECT recipe FROM users WHERE id = ?1", [user], |row| {
+        let id: String = row.get(0)?;
+        Ok(RecipeId::parse(&id))
+    })?;
+    Ok(found.flatten())
+}
+
+/// Sets it, or takes it away.
+pub fn set_default(db: &Writer, user: &UserId, id: Option<&RecipeId>) -> Result<()> {
+    db.run_one(
+        "UPDATE users SET recipe = ?2 WHERE id = ?1",
+        (user, id.map_or("", RecipeId::as_str)),
+    )
+}
+
+/// Takes it away with all its versions. Whoever used it without saying so goes without.
 pub fn delete(db: &Writer, id: &RecipeId) -> Result<()> {
+    db.run("UPDATE users SET recipe = '' WHERE recipe = ?1", [id])?;
     db.run_one("DELETE FROM recipes WHERE id = ?1", [id])
 }
 

@@ -52,3 +52,216 @@ fn the_better_setting_is_found() {
     assert_eq!(shown["status"], "completed");
     assert_eq!(shown["progress"]["best"]["place"], 1);
 }
+
+#[test]
+fn a_winner_becomes_the_default_and_is_taken_back() {
+    let provider = Provider::script(two_models());
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let path = begun(&mut client, body(30));
+    let shown = ended(&mut client, &path);
+    assert_eq!(shown["report"]["finding"], "better");
+    let sentence = shown["report"]["sentence"].as_str().unwrap();
+    assert!(sentence.contains("p/bright is better"), "{sentence}");
+    assert_eq!(
+        shown["report"]["leaderboard"][0]["setting"]["model"],
+        "p/bright"
+    );
+
+    let applied = client.post(&format!("{path}/apply"), json!({ "as": "default" }));
+    assert_eq!(applied.status, 200, "{}", applied.text());
+    assert_eq!(applied.json()["applied"]["recipe"], "Sums@1");
+    client
+        .post(&format!("{path}/apply"), json!({}))
+        .refused(409, "CONFLICT");
+    // What says neither who nor how is now asked of the winner.
+    let answer = client.post("/api/analyze", json!({ "prompt": "What is 2 and 2?" }));
+    assert_eq!(
+        answer.json()["metadata"]["recipe"],
+        "Sums@1",
+        "{}",
+        answer.text()
+    );
+    assert_eq!(
+        answer.json()["metadata"]["models_used"],
+        json!(["p/bright"])
+    );
+    let answer = client.post(
+        "/api/analyze",
+        json!({ "prompt": "What is 2 and 2?", "models": ["p/dull"], "depth": "quick" }),
+    );
+    assert_eq!(answer.json()["metadata"]["recipe"], Value::Null);
+
+    let back = client.post(&format!("{path}/revert"), json!({}));
+    assert_eq!(back.status, 200, "{}", back.text());
+    let list = client.get("/api/recipes").json();
+    assert_eq!(
+        (&list["recipes"], &list["default"]),
+        (&json!([]), &Value::Null)
+    );
+    client
+        .post(&format!("{path}/revert"), json!({}))
+        .refused(409, "CONFLICT");
+    // A recipe of the same name gets a version, and back its old words.
+    client.post("/api/recipes", json!({ "name": "Sums", "pattern": "gut" }));
+    let applied = client.post(&format!("{path}/apply"), json!({ "place": 0 }));
+    assert_eq!(applied.json()["applied"]["recipe"], "Sums@2");
+    client.post(&format!("{path}/revert"), json!({}));
+    let recipe = client.get("/api/recipes/Sums").json();
+    assert_eq!(
+        (&recipe["version"], &recipe["pattern"]),
+        (&json!(3), &json!("gut"))
+    );
+    client
+        .post(&format!("{path}/apply"), json!({ "place": 9 }))
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn a_person_judges_without_knowing_whom() {
+    let provider = Provider::script(two_models());
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let path = begun(&mut client, body(12));
+    ended(&mut client, &path);
+    let duel = format!("{path}/duel");
+    let mut next = client.get(&duel).json();
+    let of = next["of"].as_u64().unwrap();
+    assert!(of > 3 && !next.to_string().contains("p/"), "{next}");
+    let skipped = next["token"].clone();
+    next = client
+        .post(&duel, json!({ "token": skipped, "preferred": "skip" }))
+        .json();
+    assert!(next["token"] != skipped && next["judged"] == 0);
+    let mut lefts = 0;
+    for judged in 1..=of {
+        let right = next["left"]["text"] == "It is 4.";
+        lefts += u64::from(right);
+        let preferred = if right { "left" } else { "right" };
+        let said = json!({ "token": next["token"], "preferred": preferred });
+        next = client.post(&duel, said).json();
+        assert!(next["done"] == true || next["judged"] == judged, "{next}");
+    }
+    assert_eq!(next, json!({ "done": true }));
+    assert!(lefts > 0 && lefts < of, "the sides are drawn");
+    let strengths = client.get(&path).json()["report"]["strengths"].clone();
+    let of_place = |place: u64| {
+        let mut all = strengths.as_array().unwrap().iter();
+        let found = all.find(|one| one["place"] == place).unwrap();
+        found["strength"].as_f64().unwrap()
+    };
+    assert!(of_place(1) > of_place(0) + 1.0, "{strengths}");
+    client
+        .post(&duel, json!({ "token": "0.1.7", "preferred": "tie" }))
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn files_come_in_and_go_out() {
+    let provider = Provider::script(two_models());
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let table = b"question,answer\nWhat is 2+2?,4\n\"And, really?\",=4\n";
+    let read = client.send("POST", "/api/experiments/cases", Some(("text/csv", table)));
+    assert_eq!(read.status, 200, "{}", read.text());
+    let cases = read.json()["cases"].clone();
+    assert_eq!(
+        cases[1],
+        json!({ "prompt": "And, really?", "expected": "=4" })
+    );
+    let bad = client.send(
+        "POST",
+        "/api/experiments/cases",
+        Some(("text/csv", b"a,b\n1,2\n")),
+    );
+    bad.refused(422, "VALIDATION_ERROR");
+    let mut asked = body(1);
+    asked["cases"] = cases;
+    asked["evaluator"] = json!({ "kind": "likeness" });
+    let path = begun(&mut client, asked);
+    ended(&mut client, &path);
+    let sheet = client.get(&format!("{path}/export?format=csv"));
+    assert!(
+        sheet
+            .text()
+            .starts_with("setting,model,case,prompt,expected,"),
+        "{}",
+        sheet.text()
+    );
+    assert!(sheet.text().contains(",\"'=4\","), "{}", sheet.text());
+    let text = client.get(&format!("{path}/export?format=markdown")).text();
+    assert!(
+        text.contains("## Leaderboard") && text.contains("p/bright"),
+        "{text}"
+    );
+    assert_eq!(
+        client.get(&format!("{path}/export")).json()["cases"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    client
+        .get(&format!("{path}/export?format=pdf"))
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_with_its_reason() {
+    let provider = Provider::script([]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for (field, value, words) in [
+        ("cases", json!([]), "no case"),
+        (
+            "cases",
+            json!([{ "prompt": " " }]),
+            "case 1 has no question",
+        ),
+        ("cases", json!([{ "prompt": "a" }]), "no expected answer"),
+        (
+            "space",
+            json!([{ "dial": "model", "values": ["p/a"] }]),
+            "only one setting",
+        ),
+        (
+            "space",
+            json!([{ "dial": "model", "values": ["nobody/x", "p/a"] }]),
+            "setting 1",
+        ),
+        (
+            "space",
+            json!([{ "dial": "colour", "values": [1] }]),
+            "colour",
+        ),
+        (
+            "space",
+            json!([{ "dial": "prompt", "values": ["a", "b {{question}}"] }]),
+            "{{question}}",
+        ),
+        ("current", json!({ "model": "p/x" }), "none of the settings"),
+        ("budget", json!({ "cost_usd": 1 }), "price is not known"),
+        ("budget", json!({ "cost_usd": -1 }), "at least 0"),
+        ("budget", json!({}), "say what may be spent"),
+        ("wrong", json!(2), "must be from"),
+        ("name", json!("x".repeat(81)), "at most 80"),
+        (
+            "evaluator",
+            json!({ "kind": "regex", "pattern": "(" }),
+            "regular expression",
+        ),
+        ("evaluator", json!({ "kind": "luck" }), "luck"),
+        ("mood", json!(1), "mood"),
+    ] {
+        let mut asked = body(3);
+        asked[field] = value.clone();
+        let refusal = client.post("/api/experiments/estimate", asked);
+        refusal.refused(422, "VALIDATION_ERROR");
+        assert!(
+            refusal.text().contains(words),
+            "{field} {value}: {}",
+            refusal.text()
+        );
+    }
+    assert!(provider.asked().is_empty());
+}

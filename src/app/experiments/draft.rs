@@ -184,9 +184,11 @@ impl Experiments<'_> {
     ) -> Result<Vec<Load>> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
+        // Not yet an experiment, but asked as one: a person's default recipe must not fill its settings.
+        let nobody = ExperimentId::new(clock::now(), 0);
         let mut loads = Vec::with_capacity(arms.len());
         for (place, arm) in arms.iter().enumerate() {
-            let wanted = request(spec, arm, longest, None)?;
+            let wanted = request(spec, arm, longest, &nobody)?;
             let forecast = self.0.analyses().forecast(Some(caller), wanted).await;
             let forecast = forecast.map_err(|error| in_setting(error, place))?;
             let (calls, stages) = (&forecast.calls, forecast.plan.stages.len() as u64);
@@ -222,7 +224,7 @@ pub(super) fn request(
     spec: &Spec,
     arm: &Arm,
     case: &Case,
-    experiment: Option<ExperimentId>,
+    experiment: &ExperimentId,
 ) -> Result<analyses::Wanted> {
     let mut wanted = analyses::Wanted {
         prompt: case.prompt.clone(),
@@ -230,7 +232,7 @@ pub(super) fn request(
         cache: CacheUse::Off,
         detached: true,
         topic: Some("experiment".to_owned()),
-        experiment,
+        experiment: Some(experiment.clone()),
         ..analyses::Wanted::default()
     };
     recipes::fill(&mut wanted, spec.body_of(arm))?;

@@ -1,7 +1,10 @@
 //! Experiments: which setting is best for a person's own questions. Checks and prices one before it begins,
 //! runs it in the background, shows what came of it. The rules of the race are the domain's.
 
+mod apply;
 mod draft;
+mod duel;
+mod files;
 mod progress;
 mod result;
 mod runner;
@@ -21,7 +24,9 @@ use crate::domain::user::Caller;
 use crate::log;
 use crate::store::{audit, experiments};
 
+pub use apply::Wish;
 pub use draft::{Forecast, Wanted};
+pub use duel::{Choice, Duel};
 pub use progress::Progress;
 pub use result::{Answered, Shown};
 

@@ -188,7 +188,7 @@ impl<'s> Runner<'s> {
         let found = design.arms.get(cell.arm).zip(self.cases.get(cell.case));
         let (arm, case) = found.ok_or_else(|| Error::internal("a cell that is not there"))?;
         let id = self.experiment.id.clone();
-        let mut wanted = request(&self.experiment.spec, arm, case, Some(id.clone()))?;
+        let mut wanted = request(&self.experiment.spec, arm, case, &id)?;
         if design.budget.cost.is_some() {
             // The engine keeps a run within its own budget: that is what makes the declared bound one.
             wanted.budget_usd = Some(design.declared[cell.arm].cost.dollars());

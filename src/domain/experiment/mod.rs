@@ -8,6 +8,7 @@
 //! optimization through the lens of best arm identification" (2024, TRIPLE); López-Ibáñez and others, "The
 //! irace package" (2016) for racing on the same cases; Waudby-Smith and Ramdas (2024) for the intervals.
 
+pub mod cases;
 pub mod design;
 pub mod evaluate;
 mod judge;
@@ -18,6 +19,7 @@ pub mod record;
 pub mod report;
 pub mod scoring;
 pub mod sensitivity;
+pub mod sheet;
 pub mod space;
 pub mod spec;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::app::experiments::{Answered, Forecast, Shown};
+use crate::app::experiments::{Answered, Duel, Forecast, Shown};
 use crate::domain::experiment::record::{Applied, Line};
 use crate::domain::experiment::space::setting;
 use crate::domain::experiment::spec::Spec;
@@ -96,7 +96,19 @@ fn budget(spec: &Spec) -> Value {
     })
 }
 
-fn applied(applied: &Applied) -> Value {
+/// Two answers without names.
+pub fn duel(duel: &Duel, shown: &Shown) -> Value {
+    let case = &shown.cases[duel.case];
+    let [left, right] = &duel.answers;
+    json!({
+        "done": false, "case": duel.case, "prompt": case.prompt, "expected": case.expected,
+        "left": { "text": left }, "right": { "text": right }, "token": duel.token,
+        "judged": duel.judged, "of": duel.of,
+    })
+}
+
+/// What a setting was made.
+pub fn applied(applied: &Applied) -> Value {
     json!({
         "as": if applied.default { "default" } else { "recipe" }, "place": applied.place,
         "recipe": format!("{}@{}", applied.name, applied.version), "recipe_id": applied.recipe,

@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
-use hyper::header::LOCATION;
+use hyper::header::{CONTENT_DISPOSITION, LOCATION};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::accounts::{private, visit};
 use super::experiment_shape as shape;
 use crate::app::Error;
-use crate::app::experiments::{Wanted, Watch};
+use crate::app::experiments::{Choice, Duel, Wanted, Watch, Wish};
 use crate::domain::experiment::record::State;
+use crate::domain::experiment::sheet;
 use crate::domain::experiment::{self, Case, Dial, Objective, Scoring, Space};
 use crate::domain::id::ExperimentId;
 use crate::domain::money::MicroDollars;
@@ -26,7 +27,7 @@ use crate::http::sse;
 /// The request of an experiment.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewExperiment {
+pub struct NewExperiment {
     #[serde(default)]
     name: String,
     cases: Vec<Case>,
@@ -62,7 +63,8 @@ fn quality() -> Objective {
 }
 
 impl NewExperiment {
-    fn wanted(self) -> Result<Wanted, Error> {
+    /// What is asked of the app. Refuses an amount that is none.
+    pub fn wanted(self) -> Result<Wanted, Error> {
         let cost = self.budget.cost_usd.map(|dollars| {
             let why = "must be an amount of at least 0";
             MicroDollars::from_dollars(dollars)
@@ -87,6 +89,14 @@ impl NewExperiment {
             seed: self.seed,
         })
     }
+}
+
+/// POST /api/experiments/cases: a file of cases as the body.
+pub async fn read_cases(mut cx: Cx, _: Caller) -> Result<Reply, ApiError> {
+    let bytes = cx.bytes().await?;
+    let read = cx.app.experiments().read_cases(&bytes)?;
+    let body = json!({ "cases": read.cases, "notes": read.notes });
+    Ok(private(Reply::json(&body)))
 }
 
 /// POST /api/experiments/estimate
@@ -159,6 +169,39 @@ pub async fn case(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     ))))
 }
 
+/// GET /api/experiments/{id}/export?format=
+pub async fn export(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = id(&cx)?;
+    let shown = cx.app.experiments().show(&caller.user, &id).await?;
+    let format = cx.query("format").unwrap_or_else(|| "json".into());
+    let (text, content_type, ending) = match format.as_str() {
+        "json" => {
+            let mut all = shape::full(&shown);
+            let cases = (0..shown.cases.len()).map(|place| shape::case(&shown, place, None));
+            all["cases"] = cases.collect();
+            (format!("{all:#}"), "application/json", "json")
+        }
+        "csv" => (
+            sheet::csv(&shown.experiment, &shown.cases, &shown.evaluations),
+            "text/csv; charset=utf-8",
+            "csv",
+        ),
+        "markdown" | "md" => (
+            sheet::markdown(&shown.experiment, &shown.cases, &shown.report),
+            "text/markdown; charset=utf-8",
+            "md",
+        ),
+        _ => {
+            let why = "must be json, csv or markdown";
+            return Err(Error::field(&["query", "format"], "value_error", why).into());
+        }
+    };
+    let name = format!("attachment; filename=\"{id}.{ending}\"");
+    Ok(private(
+        Reply::bytes(text, content_type).header(CONTENT_DISPOSITION, &name),
+    ))
+}
+
 /// GET /api/experiments/{id}/events
 pub async fn events(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
@@ -215,6 +258,101 @@ pub async fn resume(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let (id, visit) = (id(&cx)?, visit(&cx));
     let state = cx.app.experiments().resume(&caller, &id, &visit).await?;
     Ok(status(&id, state))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApplyBody {
+    #[serde(default)]
+    place: Option<usize>,
+    #[serde(rename = "as", default)]
+    how: How,
+    #[serde(default)]
+    name: Option<String>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum How {
+    #[default]
+    Recipe,
+    Default,
+}
+
+/// POST /api/experiments/{id}/apply
+pub async fn apply(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: ApplyBody = cx.json_or_empty().await?;
+    let (id, visit) = (id(&cx)?, visit(&cx));
+    let wish = Wish {
+        place: body.place,
+        default: body.how == How::Default,
+        name: body.name,
+    };
+    let experiments = cx.app.experiments();
+    let applied = experiments.apply(&caller, &id, wish, &visit).await?;
+    let body = json!({ "experiment_id": id, "applied": shape::applied(&applied) });
+    Ok(private(Reply::json(&body)))
+}
+
+/// POST /api/experiments/{id}/revert
+pub async fn revert(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let (id, visit) = (id(&cx)?, visit(&cx));
+    let notes = cx.app.experiments().revert(&caller, &id, &visit).await?;
+    let body = json!({ "experiment_id": id, "applied": null, "notes": notes });
+    Ok(private(Reply::json(&body)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DuelBody {
+    token: String,
+    preferred: Side,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Side {
+    Left,
+    Right,
+    Tie,
+    Skip,
+}
+
+/// GET /api/experiments/{id}/duel
+pub async fn duel(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let (id, experiments) = (id(&cx)?, cx.app.experiments());
+    let duel = experiments.duel(&caller, &id, None).await?;
+    shown_duel(&cx, &caller, &id, duel).await
+}
+
+/// POST /api/experiments/{id}/duel
+pub async fn decide(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: DuelBody = cx.json().await?;
+    let (id, experiments) = (id(&cx)?, cx.app.experiments());
+    let choice = match body.preferred {
+        Side::Left => Choice::Left,
+        Side::Right => Choice::Right,
+        Side::Tie => Choice::Tie,
+        Side::Skip => Choice::Skip,
+    };
+    let duel = experiments
+        .decide(&caller, &id, &body.token, choice)
+        .await?;
+    shown_duel(&cx, &caller, &id, duel).await
+}
+
+async fn shown_duel(
+    cx: &Cx,
+    caller: &Caller,
+    id: &ExperimentId,
+    duel: Option<Duel>,
+) -> Result<Reply, ApiError> {
+    let shown = cx.app.experiments().show(&caller.user, id).await?;
+    let body = match duel {
+        None => json!({ "done": true }),
+        Some(duel) => shape::duel(&duel, &shown),
+    };
+    Ok(private(Reply::json(&body)))
 }
 
 /// DELETE /api/experiments/{id}

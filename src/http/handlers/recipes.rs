@@ -39,6 +39,12 @@ struct RecipeBody {
     passages: Option<u32>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DefaultBody {
+    recipe: Option<String>,
+}
+
 impl RecipeBody {
     /// What the recipe will say when this is laid over what it says now. An empty text or list takes away.
     fn over(self, known: Body) -> Change {
@@ -83,8 +89,9 @@ fn shape(recipe: &Recipe, caller: &Caller) -> Value {
 pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let found = cx.app.recipes().list(&caller.user).await?;
     let shown: Vec<Value> = found.iter().map(|recipe| shape(recipe, &caller)).collect();
+    let default = cx.app.recipes().default_of(&caller.user).await?;
     Ok(private(Reply::json(
-        &json!({ "recipes": shown, "next_cursor": null }),
+        &json!({ "recipes": shown, "default": default, "next_cursor": null }),
     )))
 }
 
@@ -101,6 +108,18 @@ pub async fn save(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     };
     let body = json!({ "status": "success", "recipe": shape(&recipe, &caller) });
     Ok(private(Reply::json(&body).status(status)))
+}
+
+/// PUT /api/users/me/recipe
+pub async fn set_default(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: DefaultBody = cx.json().await?;
+    let visit = visit(&cx);
+    let app = cx.app.recipes();
+    let wanted = body.recipe.as_deref();
+    let recipe = app.set_default(&caller, wanted, &visit).await?;
+    let body =
+        json!({ "status": "success", "recipe": recipe.map(|recipe| shape(&recipe, &caller)) });
+    Ok(private(Reply::json(&body)))
 }
 
 /// GET /api/recipes/{id}

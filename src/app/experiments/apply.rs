@@ -1,0 +1,174 @@
+//! Makes a setting a recipe, or what a person's requests use that say nothing else; and takes that back.
+
+use super::Experiments;
+use crate::app::accounts::Visit;
+use crate::app::recipes::Change;
+use crate::app::{Error, Kind, Result};
+use crate::domain::experiment::record::Applied;
+use crate::domain::id::{ExperimentId, UserId};
+use crate::domain::recipe::MAX_NAME;
+use crate::domain::user::Caller;
+use crate::store::{audit, experiments, recipes};
+
+/// What a setting is to become.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// Which; the leader where none is named.
+    pub place: Option<usize>,
+    /// Also what this person's requests use that say nothing else.
+    pub default: bool,
+    /// The recipe's name; the experiment's where none is given.
+    pub name: Option<String>,
+}
+
+impl Experiments<'_> {
+    /// Saves a setting as a recipe. Refuses a second time before the first was taken back.
+    pub async fn apply(
+        &self,
+        caller: &Caller,
+        id: &ExperimentId,
+        wish: Wish,
+        visit: &Visit,
+    ) -> Result<Applied> {
+        let shown = self.show(&caller.user, id).await?;
+        let one = &shown.experiment;
+        if one.applied.is_some() {
+            let why = "a setting of this experiment is in use already";
+            return Err(Error::new(Kind::Conflict, why).resolve("take that back first"));
+        }
+        let Some(place) = wish.place.or(shown.report.leader) else {
+            let why = "nothing has been evaluated yet: there is no leader";
+            return Err(Error::new(Kind::Conflict, why).resolve("wait, or name a place"));
+        };
+        let Some(arm) = one.design.arms.get(place) else {
+            let why = format!("must be from 0 to {}", one.design.arms.len() - 1);
+            return Err(Error::field(&["body", "place"], "out_of_range", why));
+        };
+        let change = Change {
+            name: Some(wish.name.unwrap_or_else(|| name_of(&one.spec.name))),
+            shared: None,
+            body: Some(one.spec.body_of(arm)),
+        };
+        let (recipe, new) = self.0.recipes().save(caller, change, visit).await?;
+        let mut applied = Applied {
+            place,
+            recipe: recipe.id.clone(),
+            version: recipe.version,
+            name: recipe.name,
+            default: wish.default,
+            before: None,
+            new,
+        };
+        let entry = visit.entry(Some(&caller.user), "experiment.apply", id.as_str());
+        let (user, id) = (caller.user.clone(), id.clone());
+        let written = self.0.store.write(move |db| {
+            if applied.default {
+                applied.before = recipes::default_of(db, &user)?;
+                recipes::set_default(db, &user, Some(&applied.recipe))?;
+            }
+            experiments::set_applied(db, &id, Some(&applied))?;
+            audit::append(db, &entry)?;
+            Ok(applied)
+        });
+        Ok(written.await?)
+    }
+
+    /// Takes it back: the default of before, and the recipe as it was. What was changed since stays, and is
+    /// said.
+    pub async fn revert(
+        &self,
+        caller: &Caller,
+        id: &ExperimentId,
+        visit: &Visit,
+    ) -> Result<Vec<String>> {
+        let found = self.find(&caller.user, id).await?;
+        let Some(applied) = found.applied else {
+            let why = "no setting of this experiment is in use";
+            return Err(Error::new(Kind::Conflict, why));
+        };
+        let mut notes = Vec::new();
+        if applied.default {
+            notes.push(self.default_of_before(&caller.user, &applied).await?);
+        }
+        notes.push(self.recipe_of_before(caller, &applied, visit).await?);
+        let entry = visit.entry(Some(&caller.user), "experiment.revert", id.as_str());
+        let id = id.clone();
+        let written = self.0.store.write(move |db| {
+            experiments::set_applied(db, &id, None)?;
+            audit::append(db, &entry)
+        });
+        written.await?;
+        Ok(notes)
+    }
+
+    async fn default_of_before(&self, user: &UserId, applied: &Applied) -> Result<String> {
+        let (user, applied) = (user.clone(), applied.clone());
+        let written = self.0.store.write(move |db| {
+            if recipes::default_of(db, &user)?.as_ref() != Some(&applied.recipe) {
+                return Ok("your default was changed since and stays as it is");
+            }
+            // One that was deleted meanwhile cannot come back.
+            let before = match &applied.before {
+                Some(id) if recipes::version(db, id, 1)?.is_some() => Some(id),
+                _ => None,
+            };
+            recipes::set_default(db, &user, before)?;
+            Ok(match before {
+                Some(_) => "your default is what it was before",
+                None => "you have no default any more, as before",
+            })
+        });
+        Ok(written.await?.to_owned())
+    }
+
+    async fn recipe_of_before(
+        &self,
+        caller: &Caller,
+        applied: &Applied,
+        visit: &Visit,
+    ) -> Result<String> {
+        let recipes = self.0.recipes();
+        let id = applied.recipe.as_str();
+        let known = match recipes.find(&caller.user, id).await {
+            Ok(known) => known,
+            Err(error) if error.kind == Kind::Missing => {
+                return Ok("the recipe was deleted since".to_owned());
+            }
+            Err(error) => return Err(error),
+        };
+        if known.version != applied.version {
+            return Ok(format!(
+                "the recipe {} was changed since and stays as it is",
+                known.name
+            ));
+        }
+        if applied.new {
+            recipes.delete(caller, id, visit).await?;
+            return Ok(format!("the recipe {} is deleted", known.name));
+        }
+        if applied.version == 1 {
+            return Ok(format!("the recipe {} said the same before", known.name));
+        }
+        let before = format!("{id}@{}", applied.version - 1);
+        let old = recipes.find(&caller.user, &before).await?;
+        let change = Change {
+            body: Some(old.body),
+            ..Change::default()
+        };
+        recipes.change(caller, id, change, visit).await?;
+        Ok(format!(
+            "the recipe {} says again what it said before",
+            known.name
+        ))
+    }
+}
+
+/// A name for a recipe from an experiment's: that may hold what a recipe's must not.
+fn name_of(name: &str) -> String {
+    let plain: String = name.chars().filter(|&c| c != '@').take(MAX_NAME).collect();
+    match plain.trim() {
+        "" => "Winner".to_owned(),
+        plain if plain.starts_with("recipe_") => plain.replacen('_', " ", 1),
+        plain => plain.to_owned(),
+    }
+}

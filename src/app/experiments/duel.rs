@@ -1,0 +1,199 @@
+//! A person judges: two settings' answers to the same case, side by side without names, which side which
+//! being drawn by the case and the pair. What they say is kept and goes before what a model says.
+
+use super::{Experiments, Shown};
+use crate::app::{Error, Result};
+use crate::clock;
+use crate::domain::experiment::pairwise::Preferred;
+use crate::domain::experiment::record::Judgment;
+use crate::domain::id::{AnalysisId, ExperimentId};
+use crate::domain::statistics::chance::Chance;
+use crate::domain::user::Caller;
+use crate::store::{analyses, experiments};
+
+/// Pairs that are offered at most: more than anybody judges.
+const MOST: usize = 500;
+/// Settings that are compared with each other: the best ones.
+const BEST: usize = 4;
+
+/// Two answers without names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Duel {
+    /// The case's place.
+    pub case: usize,
+    /// Names the pair when it is decided.
+    pub token: String,
+    /// The answer on the left, and on the right.
+    pub answers: [String; 2],
+    /// Pairs that are decided, of all that are offered.
+    pub judged: usize,
+    /// All that are offered.
+    pub of: usize,
+}
+
+/// What a person says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// The left one.
+    Left,
+    /// The right one.
+    Right,
+    /// Neither is better.
+    Tie,
+    /// Another pair first.
+    Skip,
+}
+
+/// A case and two settings, the smaller place first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pair {
+    case: usize,
+    first: usize,
+    second: usize,
+}
+
+impl Experiments<'_> {
+    /// The next pair that is not decided, after the one that is skipped; none when all are.
+    pub async fn duel(
+        &self,
+        caller: &Caller,
+        id: &ExperimentId,
+        after: Option<&str>,
+    ) -> Result<Option<Duel>> {
+        let shown = self.show(&caller.user, id).await?;
+        let pairs = pairs(&shown);
+        let is_open = |pair: &&Pair| !decided(&shown, **pair);
+        let start = after.and_then(|token| pairs.iter().position(|pair| pair.token() == token));
+        let (before, behind) = pairs.split_at(start.map_or(0, |place| place + 1));
+        let next = behind.iter().chain(before).find(is_open).copied();
+        let Some(pair) = next else {
+            return Ok(None);
+        };
+        let texts = self.texts(&shown, pair).await?;
+        Ok(Some(Duel {
+            case: pair.case,
+            token: pair.token(),
+            answers: match pair.is_turned(shown.experiment.spec.seed) {
+                true => [texts.1, texts.0],
+                false => [texts.0, texts.1],
+            },
+            judged: pairs.iter().filter(|&&pair| decided(&shown, pair)).count(),
+            of: pairs.len(),
+        }))
+    }
+
+    /// Keeps what a person says of a pair, and gives the next one.
+    pub async fn decide(
+        &self,
+        caller: &Caller,
+        id: &ExperimentId,
+        token: &str,
+        choice: Choice,
+    ) -> Result<Option<Duel>> {
+        if choice != Choice::Skip {
+            let shown = self.show(&caller.user, id).await?;
+            let pair = pairs(&shown).into_iter().find(|pair| pair.token() == token);
+            let pair = pair.ok_or_else(|| {
+                Error::field(
+                    &["body", "token"],
+                    "value_error",
+                    "names no pair of this experiment",
+                )
+            })?;
+            let preferred = match choice {
+                Choice::Left => Preferred::First,
+                Choice::Right => Preferred::Second,
+                _ => Preferred::Neither,
+            };
+            let is_turned = pair.is_turned(shown.experiment.spec.seed);
+            let judgment = Judgment {
+                case: pair.case,
+                first: pair.first,
+                second: pair.second,
+                preferred: if is_turned {
+                    preferred.turned()
+                } else {
+                    preferred
+                },
+                judge: None,
+            };
+            let (id, now) = (id.clone(), clock::now());
+            let written = self
+                .0
+                .store
+                .write(move |db| experiments::judge(db, &id, &judgment, now));
+            written.await?;
+        }
+        self.duel(caller, id, Some(token)).await
+    }
+
+    async fn texts(&self, shown: &Shown, pair: Pair) -> Result<(String, String)> {
+        let analysis = |arm: usize| -> Result<AnalysisId> {
+            let mut found = shown.evaluations.iter();
+            let found = found.find(|one| one.cell.case == pair.case && one.cell.arm == arm);
+            Ok(found.ok_or_else(Error::missing)?.analysis.clone())
+        };
+        let (one, other) = (analysis(pair.first)?, analysis(pair.second)?);
+        let user = shown.experiment.user.clone();
+        let read = self.0.store.read(move |db| {
+            let first = analyses::synthesis_of(db, &user, &one)?;
+            Ok((first, analyses::synthesis_of(db, &user, &other)?))
+        });
+        let (first, second) = read.await?;
+        Ok((first.unwrap_or_default(), second.unwrap_or_default()))
+    }
+}
+
+impl Pair {
+    // No secret: who wants to know which side is which can look at the cases.
+    fn token(&self) -> String {
+        format!("{}.{}.{}", self.case, self.first, self.second)
+    }
+    fn is_turned(&self, seed: u64) -> bool {
+        let place = (self.case as u64) << 32 | (self.first as u64) << 16 | self.second as u64;
+        Chance::new(seed ^ place).unit() < 0.5
+    }
+}
+
+/// Pairs of the best settings on cases that both answered, in an order that was drawn once.
+fn pairs(shown: &Shown) -> Vec<Pair> {
+    let tried = shown.report.leaderboard.iter().filter(|row| row.cases > 0);
+    let mut best: Vec<usize> = tried.map(|row| row.place).take(BEST).collect();
+    let current = shown.report.current;
+    if !best.contains(&current) {
+        best.push(current);
+    }
+    let answered = |arm: usize, case: usize| {
+        let mut found = shown.evaluations.iter();
+        found.any(|one| {
+            one.cell.arm == arm
+                && one.cell.case == case
+                && one.outcome.is_some()
+                && one.error.is_none()
+        })
+    };
+    let mut pairs = Vec::new();
+    for case in 0..shown.cases.len() {
+        for (place, &one) in best.iter().enumerate() {
+            for &other in &best[place + 1..] {
+                if answered(one, case) && answered(other, case) {
+                    pairs.push(Pair {
+                        case,
+                        first: one.min(other),
+                        second: one.max(other),
+                    });
+                }
+            }
+        }
+    }
+    Chance::new(shown.experiment.spec.seed ^ 0xD0E1).shuffle(&mut pairs);
+    pairs.truncate(MOST);
+    pairs
+}
+
+fn decided(shown: &Shown, pair: Pair) -> bool {
+    shown.judgments.iter().any(|one| {
+        one.judge.is_none()
+            && (one.case, one.first, one.second) == (pair.case, pair.first, pair.second)
+    })
+}

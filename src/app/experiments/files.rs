@@ -1,0 +1,39 @@
+//! Files that people write: lists of cases, and whole experiments for the command line.
+
+use serde_json::Value;
+
+use super::Experiments;
+use crate::app::{Error, Kind, Result};
+use crate::domain::experiment::MOST_CASES;
+use crate::domain::experiment::cases::{self, Read};
+use crate::extract;
+use crate::wire::toml_text;
+
+impl Experiments<'_> {
+    /// Cases from a table with a header, a JSON list, or JSON objects one a line: what it is, is seen from it.
+    pub fn read_cases(&self, bytes: &[u8]) -> Result<Read> {
+        let text = std::str::from_utf8(bytes).map_err(|_| {
+            let error = Error::new(Kind::BadRequest, "the file is not UTF-8 text");
+            error.resolve("save it as CSV in UTF-8, or as JSON")
+        })?;
+        let first = text.trim_start_matches('\u{feff}').trim_start();
+        let read = match first.starts_with(['{', '[']) {
+            true => cases::of_json(text),
+            // With the header, and one more so that too many are noticed.
+            false => cases::of_rows(&extract::records(text, MOST_CASES + 2).unwrap_or_default()),
+        };
+        read.map_err(|fault| Error::field(&["body", "cases"], "value_error", fault.to_string()))
+    }
+
+    /// An experiment as TOML or JSON, with the fields of the request that begins one.
+    pub fn read_file(&self, text: &str) -> Result<Value> {
+        let fault =
+            |line: usize, why: String| Error::new(Kind::BadRequest, format!("line {line}: {why}"));
+        if text.trim_start().starts_with('{') {
+            return serde_json::from_str(text)
+                .map_err(|error| fault(error.line(), format!("not JSON: {error}")));
+        }
+        let document = toml_text::read(text).map_err(|error| fault(error.line, error.message))?;
+        Ok(document.value)
+    }
+}

@@ -1,0 +1,325 @@
+//! Cases from files that people have: tables with a header, lists of JSON objects, evaluation sets as OpenAI's
+//! tools write them. Names of columns are those in common use. A row that is no case is a fault with its line.
+
+use serde_json::{Map, Value};
+
+use super::{Case, MOST_CASES};
+
+/// Characters of a question.
+const MOST_PROMPT: usize = 200_000;
+
+const PROMPTS: &[&str] = &["prompt", "question", "input", "query", "problem"];
+const EXPECTED: &[&str] = &[
+    "expected",
+    "answer",
+    "target",
+    "ideal",
+    "reference",
+    "output",
+];
+const LABELS: &[&str] = &["label", "category", "group", "topic", "subject"];
+const DOCUMENTS: &[&str] = &["documents", "document_ids"];
+
+/// What is wrong with a file of cases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// From 1; none where it is the file as a whole.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.why),
+            None => f.write_str(&self.why),
+        }
+    }
+}
+
+/// Cases, and what a person should know of how they were read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Read {
+    /// In the file's order.
+    pub cases: Vec<Case>,
+    /// Columns that were not used, and the like.
+    pub notes: Vec<String>,
+}
+
+/// Of the rows of a table with the lines they begin on; the first one names the columns.
+pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<Read, Fault> {
+    let Some(((_, header), rows)) = rows.split_first() else {
+        return Err(whole("the file is empty"));
+    };
+    let names: Vec<String> = header
+        .iter()
+        .map(|name| name.trim().to_lowercase())
+        .collect();
+    let column = |known: &[&str]| {
+        let mut known = known.iter();
+        known.find_map(|known| names.iter().position(|name| name == known))
+    };
+    let Some(prompt) = column(PROMPTS) else {
+        return Err(whole(&format!(
+            "no column is called {}; the first line must name the columns",
+            PROMPTS.join(", ")
+        )));
+    };
+    let others = [column(EXPECTED), column(LABELS), column(DOCUMENTS)];
+    let mut read = Read::default();
+    for (line, row) in rows {
+        let cell = |place: Option<usize>| {
+            let text = row.get(place?)?.trim();
+            (!text.is_empty()).then(|| text.to_owned())
+        };
+        if row.iter().all(|cell| cell.trim().is_empty()) {
+            continue;
+        }
+        let documents = cell(others[2]).unwrap_or_default();
+        let words = documents
+            .split([' ', ';', ','])
+            .filter(|word| !word.is_empty());
+        let case = Case {
+            prompt: cell(Some(prompt)).unwrap_or_default(),
+            expected: cell(others[0]),
+            label: cell(others[1]),
+            documents: words.map(str::to_owned).collect(),
+        };
+        add(&mut read, case, Some(*line))?;
+    }
+    let used = |place: usize| place == prompt || others.contains(&Some(place));
+    let unused: Vec<&str> = (names.iter().enumerate())
+        .filter(|(place, name)| !used(*place) && !name.is_empty())
+        .map(|(_, name)| name.as_str())
+        .collect();
+    if !unused.is_empty() {
+        read.notes.push(format!("not used: {}", unused.join(", ")));
+    }
+    finished(read)
+}
+
+/// Of JSON objects, one a line or in a list.
+pub fn of_json(text: &str) -> Result<Read, Fault> {
+    let mut read = Read::default();
+    let trimmed = text.trim_start_matches('\u{feff}').trim();
+    if trimmed.starts_with('[') || is_one(trimmed) {
+        let all: Value = serde_json::from_str(trimmed).map_err(|fault| Fault {
+            line: Some(fault.line()),
+            why: format!("not JSON: {fault}"),
+        })?;
+        let all = match all {
+            Value::Object(mut one) => one.remove("cases").unwrap_or(Value::Object(one)),
+            other => other,
+        };
+        let list = match all {
+            Value::Array(list) => list,
+            one => vec![one],
+        };
+        for (place, value) in list.iter().enumerate() {
+            let case =
+                of_value(value).map_err(|why| whole(&format!("case {}: {why}", place + 1)))?;
+            add(&mut read, case, None)?;
+        }
+        return finished(read);
+    }
+    for (place, line) in trimmed.lines().enumerate() {
+        let line_number = Some(place + 1);
+        if line.trim().is_empty() {
+            continue;
+        }
+        let fault = |why: String| Fault {
+            line: line_number,
+            why,
+        };
+        let value: Value =
+            serde_json::from_str(line).map_err(|error| fault(format!("not JSON: {error}")))?;
+        add(&mut read, of_value(&value).map_err(fault)?, line_number)?;
+    }
+    finished(read)
+}
+
+// One object over several lines, rather than one a line.
+fn is_one(text: &str) -> bool {
+    text.starts_with('{')
+        && text
+            .lines()
+            .next()
+            .is_some_and(|line| serde_json::from_str::<Value>(line).is_err())
+}
+
+fn of_value(value: &Value) -> Result<Case, String> {
+    let Some(object) = value.as_object() else {
+        return Err("an object is expected".to_owned());
+    };
+    let prompt = find(object, PROMPTS).map(text_of).unwrap_or_default();
+    let documents = find(object, DOCUMENTS).and_then(Value::as_array);
+    let ids = documents.into_iter().flatten().filter_map(Value::as_str);
+    let text = |known: &[&str]| {
+        let text = find(object, known).map(text_of)?;
+        (!text.trim().is_empty()).then_some(text)
+    };
+    Ok(Case {
+        prompt,
+        expected: text(EXPECTED),
+        label: text(LABELS),
+        documents: ids.map(str::to_owned).collect(),
+    })
+}
+
+fn find<'v>(object: &'v Map<String, Value>, known: &[&str]) -> Option<&'v Value> {
+    known.iter().find_map(|name| object.get(*name))
+}
+
+// A text, a number, a chat (`[{"role", "content"}]`, whose system part goes before the question), or a list of
+// answers that are all right, of which the first is taken.
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Array(list) if list.iter().any(|one| one["content"].is_string()) => {
+            let said = list.iter().filter(|one| one["role"] != "assistant");
+            let texts = said.filter_map(|one| one["content"].as_str());
+            texts.collect::<Vec<_>>().join("\n\n")
+        }
+        Value::Array(list) => list.first().map(text_of).unwrap_or_default(),
+        other => other.to_string(),
+    }
+}
+
+fn add(read: &mut Read, case: Case, line: Option<usize>) -> Result<(), Fault> {
+    let place = read.cases.len() + 1;
+    let fault = |why: String| match line {
+        Some(_) => Fault { line, why },
+        None => whole(&format!("case {place}: {why}")),
+    };
+    if case.prompt.trim().is_empty() {
+        return Err(fault("there is no question".to_owned()));
+    }
+    if case.prompt.chars().count() > MOST_PROMPT {
+        return Err(fault(format!(
+            "a question has at most {MOST_PROMPT} characters"
+        )));
+    }
+    if read.cases.len() == MOST_CASES {
+        return Err(fault(format!(
+            "an experiment has at most {MOST_CASES} cases"
+        )));
+    }
+    read.cases.push(case);
+    Ok(())
+}
+
+fn finished(mut read: Read) -> Result<Read, Fault> {
+    if read.cases.is_empty() {
+        return Err(whole("there is no case in it"));
+    }
+    let without = read
+        .cases
+        .iter()
+        .filter(|case| case.expected.is_none())
+        .count();
+    if without > 0 && without < read.cases.len() {
+        read.notes.push(format!(
+            "{without} of {} cases have no expected answer",
+            read.cases.len()
+        ));
+    }
+    Ok(read)
+}
+
+fn whole(why: &str) -> Fault {
+    Fault {
+        line: None,
+        why: why.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &[&[&str]]) -> Vec<(usize, Vec<String>)> {
+        let row = |(place, cells): (usize, &&[&str])| {
+            (
+                place + 1,
+                cells.iter().map(|&cell| cell.to_owned()).collect(),
+            )
+        };
+        text.iter().enumerate().map(row).collect()
+    }
+
+    #[test]
+    fn tables_with_the_names_that_people_use() {
+        let read = of_rows(&rows(&[
+            &["Question", "Answer", "Category", "id"],
+            &["What is 1+1?", "2", "sums", "7"],
+            &["", "", "", ""],
+            &["What is 2+2?", "", "", "8"],
+        ]));
+        let read = read.expect("cases");
+        assert_eq!(read.cases.len(), 2);
+        assert_eq!(read.cases[0].expected.as_deref(), Some("2"));
+        assert_eq!(read.cases[0].label.as_deref(), Some("sums"));
+        assert_eq!(
+            read.notes,
+            ["not used: id", "1 of 2 cases have no expected answer"]
+        );
+        for (table, words) in [
+            (rows(&[]), "empty"),
+            (rows(&[&["a", "b"]]), "no column is called"),
+            (rows(&[&["prompt"]]), "no case"),
+            (
+                rows(&[&["prompt", "answer"], &["", "2"]]),
+                "line 2: there is no question",
+            ),
+        ] {
+            let fault = of_rows(&table).expect_err("refused").to_string();
+            assert!(fault.contains(words), "{fault}");
+        }
+    }
+
+    #[test]
+    fn json_of_several_makers() {
+        for (text, prompt, expected) in [
+            (r#"{"prompt":"a","expected":"b"}"#, "a", Some("b")),
+            (r#"[{"question":"a","answer":7}]"#, "a", Some("7")),
+            (
+                r#"{"input":[{"role":"system","content":"s"},{"role":"user","content":"q"}],"ideal":["x","y"]}"#,
+                "s\n\nq",
+                Some("x"),
+            ),
+            ("{\n \"cases\": [{\"prompt\": \"a\"}]\n}", "a", None),
+            (
+                "\u{feff}{\"prompt\":\"a\"}\n\n{\"prompt\":\"b\"}\n",
+                "a",
+                None,
+            ),
+        ] {
+            let read = of_json(text).expect(text);
+            assert_eq!(read.cases[0].prompt, prompt, "{text}");
+            assert_eq!(read.cases[0].expected.as_deref(), expected, "{text}");
+        }
+        for (text, words) in [
+            ("", "no case"),
+            ("{\"prompt\":\"a\"}\nnope", "line 2: not JSON"),
+            (
+                "{\"prompt\":\"a\"}\n{\"answer\":\"a\"}",
+                "line 2: there is no question",
+            ),
+            ("[7]", "case 1: an object is expected"),
+            ("[{\"prompt\":\"a\"},{}]", "case 2: there is no question"),
+        ] {
+            let fault = of_json(text).expect_err("refused").to_string();
+            assert!(fault.contains(words), "{text}: {fault}");
+        }
+    }
+
+    #[test]
+    fn more_than_can_be_handled_is_refused() {
+        let line = "{\"prompt\":\"a\"}\n";
+        assert!(of_json(&line.repeat(MOST_CASES)).is_ok());
+        let fault = of_json(&line.repeat(MOST_CASES + 1)).expect_err("refused");
+        assert_eq!(fault.line, Some(MOST_CASES + 1));
+    }
+}

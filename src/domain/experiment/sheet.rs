@@ -1,0 +1,150 @@
+//! What an experiment has found as files that other programs read: CSV, a row for every evaluation, and
+//! Markdown to read. (JSON is the API's own shape.)
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::design::Fate;
+use super::record::{Evaluation, Experiment};
+use super::report::{Report, Row};
+use super::space::label;
+use super::{Case, Dial};
+use crate::domain::export::cell;
+
+/// One row for every evaluation that is done, RFC 4180, with a header.
+pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) -> String {
+    let dials: Vec<Dial> = (experiment.spec.space.0.iter())
+        .map(|axis| axis.dial)
+        .collect();
+    let mut head = vec!["setting"];
+    head.extend(dials.iter().map(|dial| dial.as_str()));
+    head.extend([
+        "case",
+        "prompt",
+        "expected",
+        "label",
+        "score",
+        "cost_usd",
+        "tokens",
+        "latency_ms",
+        "error",
+    ]);
+    let mut out = head.join(",") + "\r\n";
+    for one in evaluations {
+        let (Some(outcome), Some(case)) = (one.outcome, cases.get(one.cell.case)) else {
+            continue;
+        };
+        let Some(arm) = experiment.design.arms.get(one.cell.arm) else {
+            continue;
+        };
+        let mut row = vec![one.cell.arm.to_string()];
+        let space = &experiment.spec.space;
+        row.extend(dials.iter().map(|&dial| match space.value(arm, dial) {
+            None => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        }));
+        row.extend([
+            one.cell.case.to_string(),
+            case.prompt.clone(),
+            case.expected.clone().unwrap_or_default(),
+            case.label.clone().unwrap_or_default(),
+            outcome.score.to_string(),
+            format!("{:.6}", outcome.cost.dollars()),
+            outcome.tokens.to_string(),
+            outcome.latency_ms.to_string(),
+            one.error.clone().unwrap_or_default(),
+        ]);
+        let cells: Vec<String> = row.iter().map(|text| cell(text)).collect();
+        out += &cells.join(",");
+        out += "\r\n";
+    }
+    out
+}
+
+/// The result as a document to read.
+pub fn markdown(experiment: &Experiment, cases: &[Case], report: &Report) -> String {
+    let mut out = String::new();
+    let spec = &experiment.spec;
+    let _ = writeln!(out, "# {}\n\n{}\n", spec.name, report.sentence);
+    let _ = writeln!(
+        out,
+        "*{} settings, {} cases, {} · {}*\n",
+        experiment.design.arms.len(),
+        cases.len(),
+        experiment.state.as_str(),
+        experiment.created
+    );
+    out += "## Leaderboard\n\n| | setting | mean | 95 % | cases | $ a case | s a case | fate |\n|--:|---|--:|---|--:|--:|--:|---|\n";
+    for (rank, row) in report.leaderboard.iter().enumerate() {
+        out += &line(experiment, report, rank + 1, row);
+    }
+    out += "\nThe intervals hold however often one looks (confidence sequences), so they are wide. \"Set aside\" \
+            means behind when only half could go on, not shown to be worse.\n";
+    if !report.sensitivity.is_empty() {
+        out += "\n## What matters\n\n| dial | share of the differences | value | mean | 95 % |\n|---|--:|---|--:|---|\n";
+    }
+    for influence in &report.sensitivity {
+        for value in &influence.values {
+            let _ = writeln!(
+                out,
+                "| {} | {:.0} % | {} | {:.3} | {} |",
+                influence.dial.as_str(),
+                influence.share * 100.0,
+                escaped(&said(&value.value)),
+                value.mean,
+                range(value.interval)
+            );
+        }
+    }
+    out
+}
+
+fn line(experiment: &Experiment, report: &Report, rank: usize, row: &Row) -> String {
+    let arm = &experiment.design.arms[row.place];
+    let mut name = escaped(&label(&experiment.spec.space, arm));
+    if row.place == report.current {
+        name += " (in use)";
+    }
+    let number = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
+    format!(
+        "| {rank} | {name} | {} | {} | {} | {} | {} | {} |\n",
+        number(row.mean.map(|mean| format!("{mean:.3}"))),
+        range(row.interval),
+        row.cases,
+        number(row.cost_usd.map(|cost| format!("{:.6}", cost.dollars()))),
+        number(
+            row.latency_ms
+                .map(|time| format!("{:.2}", time.mean as f64 / 1e3))
+        ),
+        match row.fate {
+            Fate::Untried => "never tried",
+            Fate::Racing if report.finding.is_some() => "raced to the end",
+            Fate::Racing => "racing",
+            Fate::SetAside => "set aside",
+            Fate::Beaten(_) => "shown to be worse",
+        }
+    )
+}
+
+fn range(interval: Option<(f64, f64)>) -> String {
+    interval.map_or_else(
+        || "–".to_owned(),
+        |(from, to)| format!("{from:.3} to {to:.3}"),
+    )
+}
+
+fn said(value: &Value) -> String {
+    match value {
+        Value::Null => "default".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+// A bar or a line end would break the table.
+fn escaped(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").replace('|', "\\|")
+}

@@ -1,0 +1,52 @@
+//! The rows of a table, cell by cell, for those who want more of it than its text.
+
+use super::table;
+
+/// Rows with the lines they begin on, at most so many. None where it is no table, not even one of one column.
+pub fn records(text: &str, most: usize) -> Option<Vec<(usize, Vec<String>)>> {
+    let text = text.trim_start_matches('\u{feff}');
+    let delimiter = table::sniff(text, true).unwrap_or(b',');
+    let mut reader = table::reader(text, delimiter);
+    let mut rows = Vec::new();
+    let (mut line, mut seen) = (1, 0);
+    for record in reader.records().take(most) {
+        let record = record.ok()?;
+        // Counted here: the reader's own count is one behind after a line that ends in two characters.
+        let start = record.position().map_or(0, |place| place.byte() as usize);
+        let blank = text[start..]
+            .bytes()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let start = start + blank.count();
+        line += text[seen..start].matches('\n').count();
+        seen = start;
+        rows.push((line, record.iter().map(str::to_owned).collect()));
+    }
+    (!rows.is_empty()).then_some(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::records;
+
+    #[test]
+    fn cells_as_they_were_meant() {
+        for (text, expected) in [
+            ("a,b\n1,2\n", Some("1:a|b 2:1|2")),
+            (
+                "\u{feff}a;b\r\n\"x\ny\";2\r\n3;4",
+                Some("1:a|b 2:x\ny|2 4:3|4"),
+            ),
+            ("prompt\none\ntwo\n", Some("1:prompt 2:one 3:two")),
+            ("a\tb\n1\t2\t3\n", Some("1:a|b 2:1|2|3")),
+            ("", None),
+        ] {
+            let shown = records(text, 9).map(|rows| {
+                let row =
+                    |(line, cells): &(usize, Vec<String>)| format!("{line}:{}", cells.join("|"));
+                rows.iter().map(row).collect::<Vec<_>>().join(" ")
+            });
+            assert_eq!(shown.as_deref(), expected, "{text:?}");
+        }
+        assert_eq!(records("a\nb\nc\n", 2).map(|rows| rows.len()), Some(2));
+    }
+}
