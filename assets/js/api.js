@@ -26,7 +26,7 @@ function fieldOf(loc) {
   return (loc ?? []).filter((part) => part !== "body").join(".").replaceAll("_", " ");
 }
 
-/** Calls a path. Options: `body` (sent as JSON, or as the form it is), `query`, `signal`, `raw` (gives the Response),
+/** Calls a path. Options: `body` (sent as JSON, or as the form or file it is), `query`, `signal`, `raw` (gives the Response),
  * `keepalive` (goes on when the page is left). */
 export async function call(method, path, options = {}) {
   let response = await send(method, path, options);
@@ -48,9 +48,9 @@ async function send(method, path, { body, query, signal, keepalive, accept = "ap
     if (content !== "" && content !== null && content !== undefined) address.searchParams.set(name, content);
   }
   const headers = { accept };
-  // A form names its own type, with the boundary that the browser chooses.
-  const form = body instanceof FormData;
-  if (body !== undefined && !form) headers["content-type"] = "application/json";
+  // A form names its own type, with the boundary that the browser chooses; a file has one already.
+  const own = body instanceof FormData || body instanceof Blob;
+  if (body !== undefined && !own) headers["content-type"] = "application/json";
   try {
     const response = await fetch(address, {
       method,
@@ -58,7 +58,7 @@ async function send(method, path, { body, query, signal, keepalive, accept = "ap
       signal,
       keepalive,
       credentials: "same-origin",
-      body: body === undefined || form ? body : JSON.stringify(body),
+      body: body === undefined || own ? body : JSON.stringify(body),
     });
     online.set(true);
     return response;

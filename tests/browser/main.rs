@@ -7,6 +7,7 @@ mod citations;
 mod compare;
 mod documents;
 mod driver;
+mod experiments;
 mod pages;
 mod providers;
 mod server;

@@ -1,13 +1,67 @@
-// A plain word about what is not in this version.
-import { link } from "../dom.js";
-import { EmptyPage } from "../parts/states.js";
+// The experiments: a list, or with `new` or an `id` in the address the one that is begun or looked at.
+import { get } from "../api.js";
+import { button, el, fill, link } from "../dom.js";
+import { exactly, money, plural, sentence, when } from "../format.js";
+import { user } from "../state.js";
+import { styled } from "../styles.js";
+import { Empty, EmptyPage, Failure, Loading } from "../parts/states.js";
+import { STATES, finding } from "../experiments/words.js";
 
-export async function load() {
-  return null;
+const PAGE = 30;
+const ABOUT = "Which model, which prompt, which setting answers your questions best, and is the difference real? An experiment puts the same cases to all of them and says what it can, and what it cannot.";
+
+export async function load(params, signal) {
+  if (!user.get()) return {};
+  const which = params.id ? import("./experiment.js") : "new" in params ? import("./experiment-new.js") : null;
+  const [page] = await Promise.all([which, styled("charts"), styled("experiments")]);
+  if (page) return { page, data: await page.load(params, signal) };
+  return { list: await get("/api/experiments", { query: { limit: PAGE }, signal }) };
 }
 
-export function view() {
-  return EmptyPage("Experiments come in a later version",
-    "They will try parameters and panels against cases of yours and measure which answers best. This version runs single analyses.",
-    link("/analyze", "Ask a question", { class: "button primary" }));
+export function view({ page, data, list }, context) {
+  if (page) return page.view(data, context);
+  if (!list) {
+    return EmptyPage("Find out which setting is best for you", ABOUT,
+      link(`/login?next=${encodeURIComponent("/experiments")}`, "Sign in", { class: "button primary" }));
+  }
+  return List(list, context);
+}
+
+function List(told, { signal }) {
+  const rows = el("ul", { class: "rows" });
+  const below = el("div", { class: "rows-below" });
+  show(told);
+
+  function show({ experiments, next_cursor: cursor }) {
+    rows.append(...experiments.map(Row));
+    rows.hidden = rows.children.length === 0;
+    fill(below, cursor && button("Show earlier ones", { class: "secondary", on: { click: () => more(cursor) } }),
+      rows.hidden && Empty("No experiment yet", ABOUT, link("/experiments?new=1", "Begin one", { class: "button primary" })));
+  }
+
+  async function more(cursor) {
+    fill(below, Loading("Fetching"));
+    try {
+      show(await get("/api/experiments", { query: { limit: PAGE, cursor }, signal }));
+    } catch (problem) {
+      if (!signal.aborted) fill(below, Failure(problem, () => more(cursor)));
+    }
+  }
+
+  return el("section", { class: "page experiments-page" },
+    el("header", { class: "page-head page-head-row" }, el("h1", null, "Experiments"),
+      told.experiments.length > 0 && link("/experiments?new=1", "New experiment", { class: "button primary" })),
+    rows, below);
+}
+
+function Row(one) {
+  const words = one.sentence ? sentence(one.sentence) : one.status === "completed" ? sentence(finding(one.finding)) : "";
+  return el("li", { class: "row", data: { status: one.status } },
+    el("div", { class: "row-words" },
+      link(`/experiments?id=${encodeURIComponent(one.id)}`, one.name, { class: "row-title", dir: "auto" }),
+      words && el("p", null, words),
+      el("p", { class: "fine" },
+        el("span", { class: `status-word ${one.status}` }, STATES[one.status] ?? one.status),
+        ` · ${[plural(one.arms, "setting"), plural(one.cases, "case"), plural(one.evaluations, "evaluation"), one.cost_usd > 0 && money(one.cost_usd)].filter(Boolean).join(" · ")}`,
+        el("time", { datetime: one.created_at, title: exactly(one.created_at) }, ` · ${when(one.created_at)}`))));
 }

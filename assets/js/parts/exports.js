@@ -10,9 +10,8 @@ import { toast } from "./toast.js";
 const FORMATS = [["json", "JSON", "json"], ["csv", "CSV", "csv"], ["markdown", "Markdown", "md"]];
 const WRITERS = { json: asJson, csv: asCsv, markdown: asMarkdown };
 
-/** The export buttons of a stored analysis. */
-export function ExportButtons(id) {
-  const path = `/api/analyses/${encodeURIComponent(id)}/export`;
+/** The export buttons of a stored analysis, or of what else has such an export at `path`. */
+export function ExportButtons(id, path = `/api/analyses/${encodeURIComponent(id)}/export`) {
   return Buttons(async (format, ending) => {
     const response = await call("GET", path, { query: { format }, raw: true, accept: "*/*" });
     save(await response.blob(), `${id}.${ending}`);

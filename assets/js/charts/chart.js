@@ -1,0 +1,91 @@
+// The frame of every picture: a caption, the drawing with points that the keyboard can visit, the words of the
+// point one is at, and the same figures as a table. Draws again when its width changes.
+import { el, fill, uid } from "../dom.js";
+import { svg } from "./svg.js";
+
+/**
+ * Props: `title`, `about` (what the picture shows, in a sentence), `draw({width, point})` giving
+ * `{height, nodes}`, `table()` giving `{heads, rows}`, `legend` as `[[kind, words]]`, `hint`
+ * on how to read it. `point(words, ...nodes)`
+ * makes a part of the drawing that can be visited.
+ */
+export function Chart({ title, about, draw, table, legend = [], hint = "" }) {
+  const name = uid("chart");
+  const readout = el("p", { class: "chart-readout fine", "aria-hidden": "true" }, hint);
+  const picture = svg("svg", { class: "chart-picture", role: "group", "aria-labelledby": `${name}-title`, "aria-describedby": `${name}-about` });
+  const box = el("div", { class: "chart-box" }, picture);
+  let points = [];
+  let at = 0;
+  let drawn = 0;
+
+  picture.addEventListener("keydown", move);
+  picture.addEventListener("focusin", (event) => visit(points.indexOf(event.target.closest(".point"))));
+  picture.addEventListener("pointerover", (event) => tell(event.target.closest(".point")));
+  // The observer goes with the element: nothing has to stop it.
+  new ResizeObserver(([entry]) => paint(Math.floor(entry.contentRect.width))).observe(box);
+
+  function paint(width) {
+    if (width === drawn || width < 40) return;
+    drawn = width;
+    const held = picture.contains(document.activeElement);
+    points = [];
+    const { height, nodes } = draw({ width, point });
+    picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    picture.setAttribute("height", height);
+    fill(picture, svg("title", { id: `${name}-title` }, title), svg("desc", { id: `${name}-about` }, about), nodes);
+    at = Math.min(at, points.length - 1);
+    points[Math.max(at, 0)]?.setAttribute("tabindex", "0");
+    if (held) points[at]?.focus();
+  }
+
+  function point(words, ...nodes) {
+    const node = svg("g", { class: "point", role: "img", "aria-label": words, tabindex: "-1" }, ...nodes);
+    points.push(node);
+    return node;
+  }
+
+  function visit(place) {
+    if (place < 0) return;
+    points[at]?.setAttribute("tabindex", "-1");
+    at = place;
+    points[at].setAttribute("tabindex", "0");
+    tell(points[at]);
+  }
+
+  function tell(node) {
+    if (node) readout.textContent = node.getAttribute("aria-label");
+  }
+
+  // One stop for Tab; arrows go from point to point, in the order of the table.
+  function move(event) {
+    const next = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: points.length - 1 }[event.key];
+    if (next === undefined || points.length === 0) return;
+    event.preventDefault();
+    points[Math.min(Math.max(next, 0), points.length - 1)].focus();
+  }
+
+  return el("figure", { class: "chart" },
+    el("figcaption", null, el("h3", null, title), el("p", { class: "fine" }, about)),
+    legend.length > 0 && el("ul", { class: "chart-legend fine", "aria-label": "Signs" }, legend.map(([kind, words]) => el("li", null, sign(kind), words))),
+    box, readout, table && Figures(title, table));
+}
+
+function sign(kind) {
+  return el("span", { class: `chart-sign ${kind}`, "aria-hidden": "true" });
+}
+
+/** The figures behind a picture; built when somebody wants them. */
+export function Figures(title, table) {
+  const node = el("details", { class: "chart-figures", on: { toggle: () => {
+    if (node.open && node.children.length === 1) node.append(Table(title, table()));
+  } } }, el("summary", null, "As a table"));
+  return node;
+}
+
+/** A table that may scroll. `heads` are words, `rows` lists of words whose first names the row. */
+export function Table(label, { heads, rows }) {
+  return el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": label },
+    el("table", { class: "figures" },
+      el("thead", null, el("tr", null, heads.map((head) => el("th", { scope: "col" }, head)))),
+      el("tbody", null, rows.map(([first, ...others]) => el("tr", null, el("th", { scope: "row" }, first), others.map((cell) => el("td", null, cell)))))));
+}

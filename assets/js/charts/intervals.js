@@ -1,0 +1,47 @@
+// Rows of a value and how sure it is: a mark on a line, with a whisker as long as the doubt.
+import { Chart } from "./chart.js";
+import { fitted, linear, mark, svg, ticks } from "./svg.js";
+
+const NARROW = 560;
+
+/**
+ * Props as of a chart, and `rows`: `{label, value, interval, kind, words}`; `show(value)` writes a value;
+ * `range` is what the axis holds at least.
+ */
+export function Intervals({ title, about, rows, show, range, legend, hint, table }) {
+  return Chart({ title, about, legend, hint, table, draw: ({ width, point }) => {
+    const narrow = width < NARROW;
+    const left = narrow ? 8 : Math.round(width * 0.4);
+    const tall = narrow ? 42 : 30;
+    const right = width - 14;
+    const scale = linear(spanOf(rows, range), [left, right]);
+    const bottom = rows.length * tall + 8;
+    const nodes = [...axis({ span: spanOf(rows, range), scale, bottom, show, wanted: narrow ? 4 : 6 })];
+    rows.forEach((row, place) => {
+      const middle = place * tall + (narrow ? 30 : 20);
+      const text = svg("text", { class: "row-label", x: narrow ? left : left - 14, y: narrow ? middle - 12 : middle + 4, "text-anchor": narrow ? "start" : "end" },
+        fitted(row.label, narrow ? width - 16 : left - 20));
+      const [from, to] = row.interval ?? [row.value, row.value];
+      nodes.push(point(row.words,
+        svg("rect", { class: "hit", x: 0, y: place * tall + 2, width, height: tall - 2 }),
+        text,
+        svg("line", { class: `whisker ${row.kind ?? ""}`, x1: scale(from), x2: scale(to), y1: middle, y2: middle }),
+        mark(row.kind, scale(row.value), middle)));
+    });
+    return { height: bottom + 26, nodes };
+  } });
+}
+
+// The axis holds every interval, but not more than that: small differences shall be seen.
+function spanOf(rows, range) {
+  const all = [...rows.flatMap((row) => [row.value, ...(row.interval ?? [])]), ...(range ?? [])].filter(Number.isFinite);
+  const [from, to] = [Math.min(...all), Math.max(...all)];
+  return from === to ? [from - 0.5, to + 0.5] : [from, to];
+}
+
+function axis({ span, scale, bottom, show, wanted }) {
+  return ticks(...span, wanted).flatMap((value) => [
+    svg("line", { class: "grid", x1: scale(value), x2: scale(value), y1: 4, y2: bottom }),
+    svg("text", { class: "tick", x: scale(value), y: bottom + 18, "text-anchor": "middle" }, show(value)),
+  ]);
+}

@@ -1,0 +1,51 @@
+// What every picture is drawn with: SVG elements, scales, round ticks, texts that fit. Knows no figures.
+
+const SPACE = "http://www.w3.org/2000/svg";
+/** The width of a letter of the charts' type, on average and in pixels. */
+const LETTER = 7.2;
+
+/** An SVG element. Attributes that are null are left out. */
+export function svg(tag, attributes, ...children) {
+  const node = document.createElementNS(SPACE, tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value !== null && value !== undefined) node.setAttribute(name, String(value));
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+/** A function from values to pixels. A span of nothing is drawn in the middle. */
+export function linear([from, to], [left, right]) {
+  const span = to - from;
+  return (value) => (span === 0 ? (left + right) / 2 : left + ((value - from) / span) * (right - left));
+}
+
+/** About `wanted` round values from `from` to `to`. */
+export function ticks(from, to, wanted = 5) {
+  const span = to - from;
+  if (!(span > 0)) return [from];
+  const rough = span / wanted;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((unit) => unit * power).find((unit) => unit >= rough * 0.999);
+  const first = Math.ceil(from / step - 1e-9);
+  const last = Math.floor(to / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, place) => Number(((first + place) * step).toPrecision(12)));
+}
+
+/** The text, cut so that it takes at most this many pixels. */
+export function fitted(text, pixels) {
+  const most = Math.max(3, Math.floor(pixels / LETTER));
+  return text.length <= most ? text : `${text.slice(0, most - 1).trimEnd()}…`;
+}
+
+/** Marks of one meaning each, so that no picture speaks by colour alone. */
+export function mark(kind, x, y, size = 5) {
+  const square = (half) => ({ x: x - half, y: y - half, width: half * 2, height: half * 2 });
+  switch (kind) {
+    case "leader": return svg("path", { class: "mark leader", d: `M${x} ${y - size * 1.5}l${size * 1.5} ${size * 1.5}l${-size * 1.5} ${size * 1.5}l${-size * 1.5} ${-size * 1.5}z` });
+    case "current": return svg("rect", { class: "mark current", ...square(size) });
+    case "beaten": return svg("path", { class: "mark beaten", d: `M${x - size} ${y - size}l${size * 2} ${size * 2}M${x + size} ${y - size}l${-size * 2} ${size * 2}` });
+    case "aside": return svg("circle", { class: "mark aside", cx: x, cy: y, r: size });
+    default: return svg("circle", { class: "mark", cx: x, cy: y, r: size });
+  }
+}

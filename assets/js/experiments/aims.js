@@ -1,0 +1,89 @@
+// What "best" means, what is used now, and what may be spent.
+import { el, fill, uid } from "../dom.js";
+import { Choice, Field } from "../parts/field.js";
+import { holds, spaceOf } from "./draft.js";
+import { Radio } from "./evaluator.js";
+import { DIALS, namer } from "./words.js";
+
+const OBJECTIVES = [
+  ["quality", "The best answers", "The score alone decides; money and time are shown, but do not count."],
+  ["weighted", "Good answers for their price", "Points are taken off for money and for waiting."],
+  ["pareto", "Show me the trade-off", "No single best: every setting that no other beats in quality, money and time."],
+];
+
+/** `{node}`; changes `draft.objective` and calls `changed`. */
+export function ObjectivePicker({ draft, changed }) {
+  const name = uid("objective");
+  const extra = el("div", { class: "pair" });
+  draw();
+
+  function draw() {
+    const weight = (label, key, usual, hint) => {
+      draft.objective[key] ??= usual;
+      return Field(label, { type: "number", min: 0, step: "any", value: draft.objective[key], on: { input: ({ target }) => {
+        draft.objective[key] = Math.max(0, Number(target.value) || 0);
+        changed();
+      } } }, hint).node;
+    };
+    fill(extra, draft.objective.kind === "weighted" && [
+      weight("Points for a dollar", "dollar", 1, "1 means: an answer that costs a dollar more must be better from bottom to top."),
+      weight("Points for a second", "second", 0.005, "0.005 means: 20 seconds of waiting weigh as much as a tenth of the score."),
+    ]);
+  }
+
+  return { node: el("div", null,
+    el("fieldset", { class: "radios" }, el("legend", null, "What does “best” mean?"), OBJECTIVES.map(([kind, label, help]) => Radio(name, kind, label, help, draft.objective.kind === kind, (chosen) => {
+      draft.objective = { kind: chosen };
+      draw();
+      changed();
+    }))), extra) };
+}
+
+/** `{node, refresh()}`: which setting is used now; `refresh` when the space has changed. */
+export function CurrentPicker({ draft, models, changed }) {
+  const node = el("div", { class: "current-picker" });
+  refresh();
+
+  function refresh() {
+    const varied = spaceOf(draft).filter((axis) => axis.values.length > 1);
+    const words = namer(varied, models);
+    fill(node,
+      el("h3", null, "What do you use now?"),
+      el("p", { class: "hint" }, "The best setting is compared with this one at the end, on cases that the race has not seen."),
+      el("div", { class: "pair" }, varied.map(({ dial, values }) => {
+        if (!holds(values, draft.current[dial] ?? null)) draft.current[dial] = values[0];
+        return Choice(DIALS[dial], { value: JSON.stringify(draft.current[dial]), on: { change: ({ target }) => {
+          draft.current[dial] = JSON.parse(target.value);
+          changed();
+        } } }, values.map((value) => [JSON.stringify(value), words.value(dial, value)])).node;
+      })));
+    node.hidden = varied.length === 0;
+  }
+
+  return { node, refresh };
+}
+
+/** `{node}`; changes `draft.budget` and the finer points. */
+export function BudgetFields({ draft, changed }) {
+  const amount = (label, key, factor, hint) => Field(label, { type: "number", min: 0, step: "any", value: draft.budget[key] ? draft.budget[key] / factor : "", on: { input: ({ target }) => {
+    const given = Number(target.value) * factor;
+    if (given > 0) draft.budget[key] = key === "cost_usd" ? given : Math.round(given);
+    else delete draft.budget[key];
+    changed();
+  } } }, hint).node;
+  const fine = (label, key, factor, most, hint) => Field(label, { type: "number", min: 0, max: most, step: "any", value: draft[key] * factor, on: { input: ({ target }) => {
+    draft[key] = (Number(target.value) || 0) / factor;
+    changed();
+  } } }, hint).node;
+  return { node: el("div", { class: "budget-fields" },
+    el("h3", null, "What may it spend?"),
+    el("p", { class: "hint" }, "At least one limit is needed where anything costs money. It stops before it would go beyond."),
+    el("div", { class: "pair four" }, amount("US dollars", "cost_usd", 1), amount("Tokens", "tokens", 1), amount("Minutes of answering", "seconds", 60), amount("Evaluations", "evaluations", 1, "One setting on one case.")),
+    el("details", { class: "more" }, el("summary", null, "Finer points"), el("div", { class: "pair" },
+      fine("Differences that do not matter", "indifference", 1, 0.5, "In points of the score, 0 to 1. Settings closer than this count as equal."),
+      fine("How often it may be wrong, in per cent", "wrong", 100, 50, "Of experiments in which nothing is better, so many may still name a winner."),
+      Field("Where chance begins", { type: "number", step: 1, min: 0, value: draft.seed ?? "", placeholder: "chosen for you", on: { input: ({ target }) => {
+        draft.seed = target.value === "" ? undefined : Math.trunc(Number(target.value));
+        changed();
+      } } }, "The same number gives the same order of cases.").node))) };
+}

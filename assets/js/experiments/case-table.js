@@ -1,0 +1,95 @@
+// Case by case: two settings beside each other, who won where, and both answers when a case is opened.
+import { get } from "../api.js";
+import { button, el, fill } from "../dom.js";
+import { duration, excerpt, money, plural, sentence } from "../format.js";
+import { Choice } from "../parts/field.js";
+import { markdown } from "../parts/markdown.js";
+import { Failure, Loading } from "../parts/states.js";
+import { score } from "./words.js";
+
+const SHOWN = 25;
+/** Scores that differ by less are even: the last digit of a float is nobody's victory. */
+const EVEN = 1e-9;
+
+/** Props: `id`, `cases`, `settings` (`[{place, setting}]`, the best first), `leader`, `current`, `words`. */
+export function CaseTable({ id, cases, settings, leader, current, words, signal }) {
+  const tried = settings.filter(({ place }) => cases.some((one) => resultOf(one, place)));
+  if (tried.length < 2) return null;
+  const other = [current, ...tried.map((one) => one.place)].find((place) => place !== leader && tried.some((one) => one.place === place));
+  const chosen = { left: tried.some((one) => one.place === leader) ? leader : tried[0].place, right: other, only: "all" };
+  const sum = el("p", { class: "case-sum", role: "status" });
+  const list = el("ul", { class: "case-results" });
+  const below = el("div", { class: "rows-below" });
+  const options = tried.map(({ place, setting }, rank) => [String(place), `${rank + 1}. ${words.name(setting)}${place === current ? " (used now)" : ""}`]);
+  const pick = (label, side) => Choice(label, { value: String(chosen[side]), on: { change: ({ target }) => {
+    chosen[side] = Number(target.value);
+    draw();
+  } } }, options).node;
+  const only = Choice("Show", { value: "all", on: { change: ({ target }) => {
+    chosen.only = target.value;
+    draw();
+  } } }, [["all", "All cases"], ["left", "Where the first is better"], ["right", "Where the second is better"], ["tie", "Where they are even"], ["held", "Cases held back"]]);
+  draw();
+
+  function draw(most = SHOWN) {
+    const met = cases.map((one) => ({ one, left: resultOf(one, chosen.left), right: resultOf(one, chosen.right) })).filter(({ left, right }) => left && right);
+    const tally = { left: 0, right: 0, tie: 0 };
+    for (const each of met) tally[each.won = winner(each)] += 1;
+    sum.textContent = met.length === 0
+      ? "These two have met on no case: the race gave one of them up before."
+      : `Of ${plural(met.length, "case")} that both were asked, the first is better on ${tally.left}, the second on ${tally.right}, and they are even on ${tally.tie}.`;
+    const shown = met.filter(({ one, won }) => chosen.only === "all" || (chosen.only === "held" ? one.held_back : won === chosen.only));
+    fill(list, shown.slice(0, most).map((each) => CaseResult(each, { id, chosen, signal })));
+    fill(below, met.length > 0 && shown.length === 0 && el("p", { class: "fine" }, "There is no such case."),
+      shown.length > most && button(`Show more of ${shown.length}`, { class: "secondary", on: { click: () => draw(most + 100) } }));
+  }
+
+  return el("section", { class: "report-section" }, el("h2", null, "Case by case"),
+    el("div", { class: "pair three" }, pick("First setting", "left"), pick("Second setting", "right"), only.node), sum, list, below);
+}
+
+const resultOf = (one, place) => one.results.find((result) => result.setting === place && (result.score !== null || result.error));
+
+function winner({ left, right }) {
+  const [a, b] = [left.score ?? 0, right.score ?? 0];
+  return Math.abs(a - b) <= EVEN ? "tie" : a > b ? "left" : "right";
+}
+
+const WON = { left: "first better", right: "second better", tie: "even" };
+
+function CaseResult({ one, left, right, won }, { id, chosen, signal }) {
+  const body = el("div", { class: "case-answers" });
+  const question = excerpt(one.prompt.length > 220 ? one.prompt.slice(-200) : one.prompt, 160);
+  const node = el("details", { class: "case-result", data: { won }, on: { toggle: () => node.open && body.children.length === 0 && open() } },
+    el("summary", null,
+      el("span", { class: "case-question", dir: "auto" }, `${one.place + 1}. ${one.prompt.length > 220 ? "…" : ""}${question}`),
+      el("span", { class: "case-scores" }, Score(left), el("span", { "aria-hidden": "true" }, " : "), Score(right)),
+      el("span", { class: `badge won-${won}` }, WON[won]),
+      one.held_back && el("span", { class: "badge held" }, "held back")),
+    body);
+  return el("li", null, node);
+
+  async function open() {
+    fill(body, Loading("Fetching both answers"));
+    try {
+      const whole = await get(`/api/experiments/${encodeURIComponent(id)}/cases/${one.place}`, { signal });
+      fill(body,
+        el("p", { class: "case-prompt-text", dir: "auto" }, whole.prompt),
+        whole.expected && el("p", null, el("strong", null, "Expected: "), el("span", { dir: "auto" }, whole.expected)),
+        el("div", { class: "compare" }, Side("First setting", resultOf(whole, chosen.left)), Side("Second setting", resultOf(whole, chosen.right))));
+    } catch (problem) {
+      if (!signal.aborted) fill(body, Failure(problem, open));
+    }
+  }
+}
+
+function Score(result) {
+  return result.error ? el("span", { class: "warn" }, "failed") : el("span", null, score(result.score));
+}
+
+function Side(title, result) {
+  const facts = [result.error ? "failed" : `score ${score(result.score)}`, result.cost_usd > 0 && money(result.cost_usd), duration(result.latency_ms)].filter(Boolean).join(" · ");
+  return el("article", { class: "compare-side", "aria-label": title },
+    el("h3", null, title), el("p", { class: "fine" }, facts),
+    result.error ? el("p", { class: "warn" }, sentence(result.error)) : el("div", { class: "prose", dir: "auto" }, markdown(result.answer ?? "")));
+}

@@ -1,0 +1,163 @@
+// The cases of a new experiment: typed in, read from a file, or taken from the history.
+import { call, get } from "../api.js";
+import { announce, button, el, fill, icon, uid } from "../dom.js";
+import { excerpt, plural, sentence, when } from "../format.js";
+import { openDialog } from "../parts/dialog.js";
+import { DocumentPicker } from "../parts/document-picker.js";
+import { Alert, Empty } from "../parts/states.js";
+
+const SHOWN = 30;
+const MOST = 1000;
+const TYPES = { jsonl: "application/jsonl", ndjson: "application/jsonl", json: "application/json", tsv: "text/tab-separated-values" };
+
+/** `{node}`; changes `draft.cases` and `draft.documents`, and calls `changed`. */
+export function CaseEditor({ draft, documents, changed, signal }) {
+  const list = el("ol", { class: "case-list" });
+  const below = el("div", { class: "actions" });
+  const sum = el("p", { class: "hint", role: "status" });
+  const message = el("div", { class: "step-message" });
+  let all = false;
+  if (draft.cases.length === 0) draft.cases.push({ prompt: "", expected: "" });
+  draw();
+
+  function draw() {
+    const shown = all ? draft.cases : draft.cases.slice(0, SHOWN);
+    fill(list, shown.map((one, place) => CaseRow(one, place, { edited, drop })));
+    const hidden = draft.cases.length - shown.length;
+    fill(below, hidden > 0 && button(`Show all ${draft.cases.length} cases`, { class: "link-button", on: { click: () => {
+      all = true;
+      draw();
+    } } }));
+    tell();
+  }
+
+  function tell() {
+    const real = draft.cases.filter((one) => one.prompt.trim());
+    const answered = real.filter((one) => one.expected?.trim()).length;
+    const few = real.length > 0 && real.length < 30 ? " 30 or more make a good experiment; a third of them is kept for the last comparison." : "";
+    sum.textContent = `${plural(real.length, "case")}, ${answered} with an expected answer.${few}`;
+  }
+
+  function edited() {
+    tell();
+    changed();
+  }
+
+  function drop(place) {
+    draft.cases.splice(place, 1);
+    if (draft.cases.length === 0) draft.cases.push({ prompt: "", expected: "" });
+    draw();
+    changed();
+    const rows = list.querySelectorAll(".case-prompt");
+    rows[Math.min(place, rows.length - 1)]?.focus();
+    announce("The case is removed.");
+  }
+
+  // What comes from elsewhere is added behind; the empty first row gives way.
+  function add(cases, words) {
+    const kept = draft.cases.filter((one) => one.prompt.trim() || one.expected?.trim());
+    const room = MOST - kept.length;
+    draft.cases = [...kept, ...cases.slice(0, room)];
+    draw();
+    changed();
+    const left = cases.length - Math.min(cases.length, room);
+    fill(message, el("p", { class: "notice", role: "status" }, `${plural(Math.min(cases.length, room), "case")} added${words}.${left > 0 ? ` ${plural(left, "case")} left out: ${MOST} is the most.` : ""}`));
+  }
+
+  function one() {
+    draft.cases.push({ prompt: "", expected: "" });
+    all = all || draft.cases.length > SHOWN;
+    draw();
+    changed();
+    list.lastElementChild.querySelector(".case-prompt").focus();
+  }
+
+  async function read(file) {
+    fill(message, el("p", { class: "fine", role: "status" }, `Reading ${file.name} …`));
+    try {
+      const type = TYPES[file.name.split(".").pop().toLowerCase()] ?? "text/csv";
+      const told = await call("POST", "/api/experiments/cases", { body: new Blob([await file.arrayBuffer()], { type }), signal });
+      add(told.cases, ` from ${file.name}`);
+      if (told.notes?.length > 0) message.append(el("ul", { class: "fine notes" }, told.notes.map((note) => el("li", null, sentence(note)))));
+    } catch (problem) {
+      if (!signal.aborted) fill(message, Alert(problem));
+    }
+  }
+
+  return {
+    node: el("div", { class: "case-editor" },
+      list, below, sum,
+      el("div", { class: "actions" },
+        button("Add a case", { class: "secondary", on: { click: one } }),
+        FileButton(read),
+        button("Pick from history", { class: "secondary", on: { click: () => pick({ signal, add }) } })),
+      message,
+      Documents({ draft, documents, changed, signal })),
+  };
+}
+
+function CaseRow(one, place, { edited, drop }) {
+  const number = place + 1;
+  const box = (name, words, className) => el("textarea", {
+    class: className, rows: 1, value: one[name] ?? "", "aria-label": `${words} of case ${number}`, placeholder: words, dir: "auto",
+    on: { input: (event) => {
+      one[name] = event.target.value;
+      edited();
+    } },
+  });
+  return el("li", { class: "case-row" },
+    el("span", { class: "case-number fine", "aria-hidden": "true" }, String(number)),
+    box("prompt", "Question", "case-prompt"), box("expected", "Expected answer", "case-expected"),
+    button(`Remove case ${number}`, { class: "quiet icon-only", title: "Remove", on: { click: () => drop(place) } }, icon("trash")),
+    one.documents?.length > 0 && el("p", { class: "fine case-documents" }, `Asked about ${plural(one.documents.length, "document")}.`));
+}
+
+function FileButton(read) {
+  const label = uid("cases-file");
+  const input = el("input", { type: "file", accept: ".csv,.tsv,.jsonl,.ndjson,.json,text/csv,application/json", class: "visually-hidden", id: label, "aria-label": "Upload CSV or JSONL", on: { change: async () => {
+    const [file] = input.files;
+    if (file) await read(file);
+    input.value = "";
+  } } });
+  return el("span", { class: "file-button" }, input,
+    el("label", { class: "button secondary", for: label, title: "Columns: prompt, expected, label" }, icon("upload"), "Upload CSV or JSONL"));
+}
+
+async function pick({ signal, add }) {
+  const chosen = new Map();
+  const body = el("div", { class: "history-pick" }, el("p", { class: "fine", role: "status" }, "Reading your history …"));
+  const answer = openDialog("Questions you have asked", body, { kind: "wide", actions: [["", "Cancel", "secondary"], ["take", "Take the chosen ones", "primary"]] });
+  try {
+    const { analyses } = await get("/api/analyses", { query: { limit: 200 }, signal });
+    fill(body, analyses.length === 0
+      ? Empty("No analyses yet", "Questions you ask are kept in your history and can be picked here.")
+      : el("ul", { class: "rows" }, analyses.map((one) => Choice(one, chosen))));
+  } catch (problem) {
+    if (!signal.aborted) fill(body, Alert(problem));
+  }
+  if ((await answer) !== "take" || chosen.size === 0) return;
+  add([...chosen.values()].map((one) => ({ prompt: one.prompt, expected: "", documents: one.document_ids ?? [] })), " from your history. Say what their answers should be");
+}
+
+function Choice(one, chosen) {
+  const id = one.analysis_id ?? one.id;
+  const words = excerpt(one.prompt, 200);
+  return el("li", { class: "row" }, el("label", { class: "check" },
+    el("input", { type: "checkbox", "aria-label": words, on: { change: ({ target }) => {
+      if (target.checked) chosen.set(id, one);
+      else chosen.delete(id);
+    } } }),
+    el("span", { class: "row-words" }, el("span", { dir: "auto" }, words), el("span", { class: "fine" }, when(one.created_at)))));
+}
+
+function Documents({ draft, documents, changed, signal }) {
+  const chosen = new Set(draft.documents);
+  const words = () => (chosen.size === 0 ? "Documents for every question" : `Documents for every question: ${chosen.size} chosen`);
+  const summary = el("summary", null, words());
+  const picker = DocumentPicker({ documents, chosen, signal, onChange: () => {
+    draft.documents = [...chosen];
+    summary.textContent = words();
+    changed();
+  } });
+  return el("details", { class: "more", open: chosen.size > 0 }, summary, picker.node);
+}

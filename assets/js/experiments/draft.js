@@ -1,0 +1,99 @@
+// What somebody puts together before an experiment: kept through a reload, turned into the request. Draws
+// nothing.
+import { recall, remember } from "../state.js";
+
+const KEY = "experiment-draft";
+const PLAIN = "{{question}}";
+/** Dials that belong to models; others go to how a question is asked. */
+export const OF_MODELS = ["effort", "temperature", "top_p", "max_tokens"];
+/** In the order in which a person thinks of them. */
+export const ORDER = ["model", "prompt", "pattern", "members", ...OF_MODELS, "passages"];
+
+export function newDraft() {
+  return {
+    name: "", cases: [], documents: [], axes: { model: [], prompt: [PLAIN] }, current: {},
+    evaluator: { kind: "contains" }, objective: { kind: "quality" }, budget: {}, indifference: 0.02, wrong: 0.1,
+  };
+}
+
+export function loadDraft() {
+  const kept = recall(KEY, sessionStorage);
+  return kept?.axes && Array.isArray(kept.cases) ? { ...newDraft(), ...kept } : newDraft();
+}
+
+export const saveDraft = (draft) => remember(KEY, draft, sessionStorage);
+export const dropDraft = () => remember(KEY, null, sessionStorage);
+
+/** What is really varied: `[{dial, values}]`. */
+export function spaceOf(draft) {
+  return ORDER.map((dial) => ({ dial, values: draft.axes[dial] ?? [] })).filter(({ values }) => values.length > 1);
+}
+
+// A dial with one value is no question: it holds for every setting.
+function baseOf(draft) {
+  const base = {};
+  for (const dial of ORDER) {
+    const values = draft.axes[dial] ?? [];
+    const [value] = values;
+    if (values.length !== 1 || value === null || (dial === "prompt" && value.trim() === PLAIN)) continue;
+    if (dial === "model") base.models = [value].flat();
+    else if (dial === "members") base.samples = value;
+    else if (OF_MODELS.includes(dial)) base.parameters = { ...base.parameters, [dial === "effort" ? "reasoning_effort" : dial]: value };
+    else base[dial] = value;
+  }
+  return base;
+}
+
+/** The request of POST /api/experiments, and of its estimate. */
+export function requestOf(draft) {
+  const space = spaceOf(draft);
+  const cases = draft.cases.filter((one) => one.prompt.trim()).map(({ prompt, expected, label, documents }) => ({
+    prompt,
+    ...(expected?.trim() ? { expected } : {}),
+    ...(label ? { label } : {}),
+    ...(documents?.length || draft.documents.length ? { documents: documents?.length ? documents : draft.documents } : {}),
+  }));
+  const current = Object.fromEntries(Object.entries(draft.current).filter(([dial, value]) => space.some((axis) => axis.dial === dial && holds(axis.values, value))));
+  const budget = Object.fromEntries(Object.entries(draft.budget).filter(([, amount]) => amount > 0));
+  return {
+    ...(draft.name.trim() ? { name: draft.name.trim() } : {}),
+    cases, space, base: baseOf(draft), current, evaluator: draft.evaluator, objective: draft.objective, budget,
+    indifference: draft.indifference, wrong: draft.wrong,
+    ...(Number.isInteger(draft.seed) ? { seed: draft.seed } : {}),
+  };
+}
+
+/** What is still missing before anything can be estimated, in words; empty when nothing is. */
+export function missing(draft) {
+  const told = [];
+  const cases = draft.cases.filter((one) => one.prompt.trim());
+  if (cases.length === 0) told.push("Give at least one case: a question, and what its answer should be.");
+  if (draft.axes.model.length === 0) told.push("Choose at least one model.");
+  if (draft.axes.prompt?.some((text) => !text.includes(PLAIN))) told.push("Every prompt needs {{question}} where the question goes.");
+  if (draft.axes.model.length > 0 && countSettings(draft, () => true) < 2) told.push("One setting alone cannot be compared: choose a second model, prompt or value.");
+  const judged = ["pairwise", "rubric"].includes(draft.evaluator.kind);
+  if (judged && !draft.evaluator.model) told.push("Choose the model that judges.");
+  if (draft.evaluator.kind === "schema" && !draft.evaluator.schema) told.push("Give the JSON schema that answers have to fit.");
+  const compares = !judged && draft.evaluator.kind !== "schema" && !draft.evaluator.pattern;
+  const bare = compares ? draft.cases.filter((one) => one.prompt.trim() && !one.expected?.trim()).length : 0;
+  if (bare > 0) told.push(`${bare === cases.length ? "No case has" : bare === 1 ? "One case has no" : `${bare} cases have no`} ${bare === cases.length ? "an expected answer" : "expected answer"}, and this way of scoring compares with one.`);
+  return told;
+}
+
+/** How many settings there are; `takes(model, dial)` says whether a model can be told a dial. */
+export function countSettings(draft, takes) {
+  const space = spaceOf(draft);
+  const models = draft.axes.model;
+  return models.reduce((sum, model) => sum + space.reduce((all, { dial, values }) => {
+    if (dial === "model") return all;
+    const reached = !OF_MODELS.includes(dial) || [model].flat().every((one) => takes(one, dial));
+    return all * (reached ? values.length : 1);
+  }, 1), 0);
+}
+
+/** Whether a list has this value; values may be lists themselves. */
+export function holds(values, value) {
+  return values.some((one) => same(one, value));
+}
+
+export const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);

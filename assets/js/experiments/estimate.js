@@ -1,0 +1,96 @@
+// What an experiment would take and could show, before anything is spent; and the button that begins it.
+import { post } from "../api.js";
+import { announce, button, el, fill, icon } from "../dom.js";
+import { count, money, plural, sentence } from "../format.js";
+import { Alert, Loading, Missing } from "../parts/states.js";
+import { missing, requestOf } from "./draft.js";
+import { namer, score } from "./words.js";
+
+/** `{node, stale()}`; `begun(id)` after the start. `stale` when the draft has changed. */
+export function EstimateView({ draft, models, begun, signal }) {
+  const body = el("div", { class: "estimate-body" });
+  const ask = button("See what it would take", { class: "secondary", on: { click: estimate } });
+  const start = button("Start the experiment", { class: "primary", hidden: true, on: { click: begin } }, "Start the experiment", icon("arrow"));
+  const message = el("div", { class: "step-message" });
+  let asked = 0;
+
+  function stale() {
+    asked += 1;
+    if (start.hidden) return;
+    start.hidden = true;
+    fill(body, el("p", { class: "fine" }, "Something has changed since: estimate again."));
+  }
+
+  function refused() {
+    const told = missing(draft);
+    fill(message, told.length > 0 && Missing(told[0]));
+    return told.length > 0;
+  }
+
+  async function estimate() {
+    if (refused()) return;
+    asked += 1;
+    const mine = asked;
+    start.hidden = true;
+    fill(body, Loading("Planning every setting"));
+    try {
+      const request = requestOf(draft);
+      const told = await post("/api/experiments/estimate", request, { signal });
+      if (mine !== asked) return fill(body);
+      fill(body, Forecast(told, namer(request.space, models)));
+      start.hidden = false;
+      announce("The estimate is there.");
+    } catch (problem) {
+      if (signal.aborted) return;
+      fill(body);
+      fill(message, Alert(problem));
+    }
+  }
+
+  async function begin() {
+    if (refused()) return;
+    start.disabled = true;
+    try {
+      const told = await post("/api/experiments", requestOf(draft), { signal });
+      begun(told.experiment_id);
+    } catch (problem) {
+      start.disabled = false;
+      if (!signal.aborted) fill(message, Alert(problem));
+    }
+  }
+
+  return { node: el("div", { class: "estimate" }, body, message, el("div", { class: "actions" }, ask, start)), stale };
+}
+
+function Forecast(told, words) {
+  const fact = (name, value) => el("div", null, el("dt", null, name), el("dd", null, value));
+  const listed = told.settings ?? [];
+  return [
+    el("p", { class: "detectable" }, detectable(told.detectable)),
+    el("dl", { class: "facts" },
+      fact("Settings", count(told.arms)),
+      fact("Cases", `${count(told.cases)}, ${count(told.held_back)} of them held back`),
+      fact("Evaluations", `at most ${count(told.evaluations_at_most)}`),
+      fact("Cost", costOf(told.cost_usd)),
+      fact("Tokens", told.tokens?.expected ? `about ${count(told.tokens.expected)}` : "not known")),
+    el("p", { class: "fine" }, sentence(told.stopping)),
+    told.warnings?.length > 0 && el("ul", { class: "warnings", "aria-label": "To bear in mind" }, told.warnings.map((warning) => el("li", { class: "warn" }, icon("warning"), el("span", null, sentence(warning))))),
+    el("details", { class: "more" }, el("summary", null, `The ${plural(told.arms, "setting")}`),
+      el("ol", { class: "settings" }, listed.map((setting, place) => el("li", { dir: "auto" }, words.name(setting), place === told.current && el("span", { class: "badge" }, "now")))),
+      told.arms > listed.length && el("p", { class: "fine" }, `and ${count(told.arms - listed.length)} more`)),
+  ];
+}
+
+function costOf({ expected, at_most: most } = {}) {
+  if (expected === null || expected === undefined) return "a price is not known";
+  if (!most) return "no cost";
+  return most > expected ? `about ${money(expected)}, at most ${money(most)}` : `about ${money(expected)}`;
+}
+
+// What nobody may be led to hope for: more than these cases can show.
+function detectable({ difference, power, cases }) {
+  if (cases < 2) return "With so few cases no difference can be shown: the last comparison needs cases of its own.";
+  const often = `${Math.round(power * 10)} times of 10`;
+  if (difference >= 0.5) return `With ${plural(cases, "case")} for the last comparison only a huge difference can be shown: ${score(difference)} of 1 points would be found ${often}.`;
+  return `It can show a difference of ${score(difference)} points (of 1) between the best setting and what you use now, ${often}; smaller ones may go unseen.`;
+}

@@ -1,0 +1,104 @@
+// How answers are scored, in the order in which the scores can be trusted.
+import { el, fill, uid } from "../dom.js";
+import { Choice, Field } from "../parts/field.js";
+import { inOrder } from "../parts/model-selector.js";
+import { nameOf } from "../parts/member.js";
+
+const GROUPS = [
+  ["A rule: anybody who repeats it gets the same score", [
+    ["exact", "Exactly this", "The answer is the expected one, but for case, blanks and a stop at the end. For labels and codes."],
+    ["contains", "Holds this", "The expected words stand somewhere in the answer. Good for facts; a long answer that mentions everything passes too."],
+    ["number", "This number", "The last number of the answer is the expected one, within a tolerance."],
+    ["regex", "Fits a pattern", "The answer fits a regular expression: one for all cases, or each case’s expected answer."],
+    ["schema", "Fits a JSON schema", "The answer holds JSON of a given shape. Says nothing of whether what it holds is true."],
+    ["choice", "Multiple choice", "The chosen letter is the expected one."],
+  ]],
+  ["A likeness: the same each time, but blind to meaning", [
+    ["likeness", "Like this", "How many words it shares with the expected answer, in order or not. A right answer in other words scores low."],
+  ]],
+  ["A judgment: a model’s opinion, to be checked against yours", [
+    ["pairwise", "A model compares", "A judge sees each answer beside that of what you use now, without names and in both orders; if it changes its mind with the order, that is a tie. Judge some blind yourself to see whether it can be trusted."],
+    ["rubric", "A model marks", "A judge gives marks for accuracy, completeness and clarity; where accuracy is low, the rest cannot make up for it. The least trusted way."],
+  ]],
+];
+
+/** `{node}`; changes `draft.evaluator` and calls `changed`. */
+export function EvaluatorPicker({ draft, models, changed }) {
+  const name = uid("evaluator");
+  const extra = el("div", { class: "evaluator-more" });
+  const choose = (kind) => {
+    const judge = draft.evaluator.model;
+    draft.evaluator = { kind, ...(isJudge(kind) && judge ? { model: judge } : {}) };
+    draw();
+    changed();
+  };
+  draw();
+
+  function draw() {
+    fill(extra, (MORE[draft.evaluator.kind] ?? (() => null))(draft.evaluator, { models, changed }));
+  }
+
+  return { node: el("div", { class: "evaluator-picker" },
+    GROUPS.map(([title, kinds]) => el("fieldset", { class: "radios" }, el("legend", null, title),
+      kinds.map(([kind, label, help]) => Radio(name, kind, label, help, draft.evaluator.kind === kind, choose)))),
+    extra) };
+}
+
+const isJudge = (kind) => kind === "pairwise" || kind === "rubric";
+
+/** A choice among several with its help. */
+export function Radio(name, value, label, help, checked, choose) {
+  const words = uid("radio");
+  return el("label", { class: "radio" },
+    el("input", { type: "radio", name, value, checked, "aria-labelledby": `${words}-label`, "aria-describedby": `${words}-help`, on: { change: () => choose(value) } }),
+    el("span", { class: "radio-words" }, el("span", { class: "radio-label", id: `${words}-label` }, label), el("span", { class: "fine", id: `${words}-help` }, help)));
+}
+
+const MORE = { number: Tolerance, regex: Pattern, schema: Schema, pairwise: Judge, rubric: Judge };
+
+function Tolerance(evaluator, { changed }) {
+  const field = (label, key, factor, hint) => Field(label, { type: "number", min: 0, step: "any", value: (evaluator[key] ?? 0) * factor, on: { input: ({ target }) => {
+    evaluator[key] = Math.max(0, Number(target.value) || 0) / factor;
+    changed();
+  } } }, hint).node;
+  return el("div", { class: "pair" }, field("May differ by", "absolute", 1, "In the number’s own unit."), field("or by per cent", "relative", 100, "Of the expected number."));
+}
+
+function Pattern(evaluator, { changed }) {
+  return Field("One pattern for all cases", { value: evaluator.pattern ?? "", autocomplete: "off", spellcheck: false, on: { input: ({ target }) => {
+    if (target.value) evaluator.pattern = target.value;
+    else delete evaluator.pattern;
+    changed();
+  } } }, "Leave it empty if each case’s expected answer is its own pattern.").node;
+}
+
+function Schema(evaluator, { changed }) {
+  const note = el("p", { class: "hint warn", role: "status" });
+  const field = Field("JSON schema", { rows: 6, class: "code", spellcheck: false, value: evaluator.schema ? JSON.stringify(evaluator.schema, null, 2) : "", on: { input: ({ target }) => {
+    try {
+      evaluator.schema = JSON.parse(target.value);
+      note.textContent = "";
+    } catch (fault) {
+      delete evaluator.schema;
+      note.textContent = target.value.trim() ? `This is no JSON yet: ${fault.message}.` : "";
+    }
+    changed();
+  } } });
+  return [field.node, note];
+}
+
+function Judge(evaluator, { models, changed }) {
+  const ready = inOrder(models).filter((model) => model.available && !model.mock);
+  if (ready.length === 0) return el("p", { class: "notice" }, "A judge is a language model, and none is set up on this server: the demo algorithms cannot judge. Choose a rule instead.");
+  if (!ready.some((model) => model.id === evaluator.model)) delete evaluator.model;
+  const judge = Choice("Judge", { value: evaluator.model ?? "", on: { change: ({ target }) => {
+    evaluator.model = target.value || undefined;
+    changed();
+  } } }, [["", "Choose a model"], ...ready.map((model) => [model.id, nameOf(model.id, models).name])], "Best one of another family than those it judges: models favour their own.");
+  const same = el("label", { class: "check" }, el("input", { type: "checkbox", checked: evaluator.same_family ?? false, "aria-label": "It may judge models of its own family", on: { change: ({ target }) => {
+    if (target.checked) evaluator.same_family = true;
+    else delete evaluator.same_family;
+    changed();
+  } } }), "It may judge models of its own family");
+  return [judge.node, same];
+}

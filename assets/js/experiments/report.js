@@ -1,0 +1,152 @@
+// What came of an experiment, as pictures with their tables: the leaderboard, quality against cost and time,
+// how settings fell away, what mattered. Draws what the report says and reckons nothing of its own.
+import { el } from "../dom.js";
+import { cost, count, duration, money, plural, sentence } from "../format.js";
+import { Bars } from "../charts/bars.js";
+import { Figures } from "../charts/chart.js";
+import { Falls } from "../charts/falls.js";
+import { Intervals } from "../charts/intervals.js";
+import { Scatter } from "../charts/scatter.js";
+import { DIALS, change, fate, percent, score, span } from "./words.js";
+
+const DRAWN = 20;
+const LISTED = 300;
+const SIGNS = [["leader", "the leader"], ["current", "what is used now"]];
+
+const STOPS = {
+  one_left: "It ended when one setting was left.", close_enough: "It ended when the leader was as good as any that was left.",
+  cases: "It ended when the cases were used up.", budget: "It ended when the budget was spent.",
+};
+
+/** The sentence, and the figures it rests on. */
+export function Verdict({ sentence: words, finding, difference, stop, notes }) {
+  const figures = difference && `On the ${plural(difference.cases, "case")} held back: ${change(difference.mean)} (${change(difference.interval[0])} to ${change(difference.interval[1])}), p ${difference.p < 0.001 ? "under 0.001" : `= ${difference.p.toFixed(3)}`}.`;
+  return el("div", { class: "verdict", data: { finding: finding ?? "" } },
+    el("p", { class: "verdict-words", dir: "auto" }, sentence(words)),
+    el("p", { class: "fine" }, [figures, STOPS[stop]].filter(Boolean).join(" ")),
+    notes?.length > 0 && el("ul", { class: "fine notes" }, notes.map((note) => el("li", null, sentence(note)))));
+}
+
+/** Everything below the sentence. `words` names settings. */
+export function ReportView(report, words) {
+  const board = report.leaderboard.filter((row) => row.cases > 0);
+  if (board.length === 0) return [el("p", { class: "fine" }, "No setting has been tried on a case yet.")];
+  const context = { report, words, board, kind: (place) => (place === report.leader ? "leader" : place === report.current ? "current" : ""), rank: new Map(board.map((row, place) => [row.place, place + 1])) };
+  return [Leaderboard(context), TradeOffs(context), Fates(context), Sensitivity(context), Strengths(context)].filter(Boolean);
+}
+
+function Section(title, ...content) {
+  return el("section", { class: "report-section" }, el("h2", null, title), content);
+}
+
+const named = ({ words, kind, rank }, row) => `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) === "leader" ? ", the leader" : kind(row.place) === "current" ? ", used now" : ""}`;
+
+// The first ones, and what is used now wherever it stands.
+function first(board, current, most) {
+  const shown = board.slice(0, most);
+  const now = board.find((row) => row.place === current);
+  return now && !shown.includes(now) ? [...shown, now] : shown;
+}
+
+function Leaderboard(context) {
+  const { report, words, board, kind, rank } = context;
+  const shown = first(board, report.current, DRAWN);
+  const rows = shown.map((row) => ({
+    label: `${rank.get(row.place)}. ${words.name(row.setting)}`, value: row.mean, interval: row.interval, kind: kind(row.place),
+    words: `${named(context, row)}: ${score(row.mean)}, ${span(row.interval)}, on ${plural(row.cases, "case")}; ${fate(row.fate)}`,
+  }));
+  return Section("Leaderboard",
+    Intervals({
+      title: "Scores with their intervals", rows, show: score, legend: SIGNS,
+      hint: "Point at a mark to read it, or go through them with the arrow keys.",
+      about: `The mark is the mean score, the line what the true one may be. Where lines overlap much, the order can be chance. Who fell away early met fewer cases: the order allows for how hard they were.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}`,
+      table: () => boardTable(context),
+    }));
+}
+
+function boardTable({ words, board, rank, kind }) {
+  const against = (row) => (row.against_leader ? `${change(row.against_leader.mean)} (${change(row.against_leader.from)} to ${change(row.against_leader.to)}${Number.isFinite(row.against_leader.p_adjusted) ? `, p = ${row.against_leader.p_adjusted.toFixed(3)}` : ""})` : "");
+  return {
+    heads: ["Setting", "Score", "Interval", "Allowing for its cases", "Against the leader", "Cases", "Failed", "Cost a case", "Time, mean", "Time, 95 of 100", "Tokens", "What became of it"],
+    rows: board.slice(0, LISTED).map((row) => [
+      `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) ? ` (${kind(row.place) === "leader" ? "leader" : "used now"})` : ""}`,
+      score(row.mean), span(row.interval), score(row.level), against(row), count(row.cases), count(row.failed ?? 0), cost(row.cost_usd), duration(row.latency_ms?.mean), duration(row.latency_ms?.p95), count(Math.round(row.tokens ?? 0)), fate(row.fate),
+    ]),
+  };
+}
+
+function TradeOffs(context) {
+  const { report, board, kind, rank, words } = context;
+  const axes = [
+    ["Quality against cost", "Cost a case", (row) => Number(row.cost_usd), money],
+    ["Quality against time", "Time an answer took", (row) => row.latency_ms?.mean, duration],
+  ];
+  const front = new Set(report.pareto ?? board.filter((row) => row.pareto).map((row) => row.place));
+  const parts = axes.map(([title, across, x, show]) => {
+    const dots = board.filter((row) => Number.isFinite(x(row))).slice(0, 200).map((row) => ({
+      x: x(row), y: row.mean, kind: kind(row.place), front: front.has(row.place),
+      label: front.has(row.place) || kind(row.place) ? String(rank.get(row.place)) : "",
+      words: `${named(context, row)}: ${score(row.mean)} at ${show(x(row))}${front.has(row.place) ? ", nothing beats it in quality, cost and time" : ""}`,
+    }));
+    if (dots.length === 0 || dots.every((dot) => dot.x === 0)) return el("p", { class: "fine" }, `${title}: no setting ${across.startsWith("Cost") ? "cost anything" : "took any time"}.`);
+    return Scatter({
+      title, about: `Up is better, left is ${across.startsWith("Cost") ? "cheaper" : "quicker"}. Numbers are places on the leaderboard.`,
+      dots, across: { name: across, show }, up: { name: "Score", show: score }, legend: [...SIGNS, ["front", "nothing is better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
+      table: () => ({ heads: ["Setting", "Score", across, "On the front"], rows: board.slice(0, LISTED).map((row) => [`${rank.get(row.place)}. ${words.name(row.setting)}`, score(row.mean), show(x(row)), front.has(row.place) ? "yes" : "no"]) }),
+    });
+  });
+  const charts = parts.filter((part) => part.tagName === "FIGURE");
+  return Section("What quality costs", charts.length > 0 && el("div", { class: "chart-pair" }, charts), parts.filter((part) => !charts.includes(part)));
+}
+
+function Fates(context) {
+  const { report, words, kind } = context;
+  const rounds = report.fates ?? [];
+  if (rounds.length === 0) return null;
+  const length = Math.max(...rounds.map((round) => round.cases));
+  const settings = new Map(report.leaderboard.map((row) => [row.place, row]));
+  const ends = new Map();
+  for (const round of rounds) {
+    for (const [fallen, word] of [[round.set_aside, "set_aside"], [round.beaten, "beaten"]]) {
+      for (const place of fallen ?? []) if (!ends.has(place)) ends.set(place, { to: round.cases, fate: word });
+    }
+  }
+  for (const place of rounds.at(-1).left ?? []) ends.set(place, { to: length, fate: "left" });
+  const runners = [...ends].filter(([place]) => settings.has(place)).map(([place, end]) => ({ place, ...end, setting: words.name(settings.get(place).setting) }))
+    .sort((a, b) => b.to - a.to || (context.rank.get(a.place) ?? Infinity) - (context.rank.get(b.place) ?? Infinity));
+  const why = { left: "in the race to the end", set_aside: "set aside: behind when only half could go on, not shown to be worse", beaten: "beaten: shown to be worse" };
+  const shown = runners.slice(0, DRAWN + 4);
+  return Section("How settings fell away",
+    Falls({
+      title: "How far each setting came", length, course: "cases in the race",
+      about: `Set aside does not mean worse: it was behind when only half could go on. Only a cross means that it was shown to be worse.${runners.length > shown.length ? ` The ${shown.length} that came furthest, of ${count(runners.length)}.` : ""}`,
+      legend: [["leader", "leads"], ["aside", "set aside"], ["beaten", "shown to be worse"]],
+      runners: shown.map((runner) => ({ label: runner.setting, to: runner.to, fate: runner.fate, kind: kind(runner.place), words: `${runner.setting}: ${why[runner.fate]}, after ${plural(runner.to, "case")}` })),
+      table: () => ({ heads: ["Setting", "Cases", "What became of it"], rows: runners.slice(0, LISTED).map((runner) => [runner.setting, count(runner.to), why[runner.fate]]) }),
+    }));
+}
+
+function Sensitivity({ report, words }) {
+  const dials = (report.sensitivity ?? []).filter((dial) => dial.values.length > 1);
+  if (dials.length === 0) return null;
+  const bars = dials.map((dial) => ({ label: DIALS[dial.dial] ?? dial.dial, part: Math.min(1, Math.max(0, dial.share ?? 0)), words: `${DIALS[dial.dial] ?? dial.dial} explains ${percent(dial.share ?? 0)} of the differences between settings` })).sort((a, b) => b.part - a.part);
+  return Section("What mattered",
+    Bars({
+      title: "What the differences come from", show: percent, bars,
+      about: "The part of the differences between settings that each of them explains.",
+      table: () => ({ heads: ["What", "Part"], rows: bars.map((bar) => [bar.label, percent(bar.part)]) }),
+    }),
+    el("div", { class: "chart-pair" }, dials.map((dial) => {
+      const name = DIALS[dial.dial] ?? dial.dial;
+      const rows = dial.values.map((one) => ({ label: words.value(dial.dial, one.value), value: one.mean, interval: one.interval, words: `${name} ${words.value(dial.dial, one.value)}: ${score(one.mean)}, ${span(one.interval)}, in ${plural(one.settings, "setting")}` }));
+      return Intervals({ title: name, about: `The mean score with each ${name.toLowerCase()}, over all else that was tried.`, rows, show: score,
+        table: () => ({ heads: [name, "Score", "Interval", "Settings"], rows: dial.values.map((one) => [words.value(dial.dial, one.value), score(one.mean), span(one.interval), count(one.settings)]) }) });
+    })));
+}
+
+function Strengths({ report, words }) {
+  if (!report.strengths?.length) return null;
+  const settings = new Map(report.leaderboard.map((row) => [row.place, row.setting]));
+  const table = () => ({ heads: ["Setting", "Strength", "Interval"], rows: report.strengths.map((one) => [words.name(settings.get(one.place) ?? {}), score(one.strength), span(one.interval)]) });
+  return Section("Strength in comparisons", el("p", { class: "fine" }, "From who was preferred to whom, by judges and by you."), Figures("Strength in comparisons", table));
+}

@@ -1,0 +1,82 @@
+// What is done with an experiment's winner: a recipe, the default, or back again; and the export.
+import { post, remove } from "../api.js";
+import { button, el, fill } from "../dom.js";
+import { sentence } from "../format.js";
+import { confirm, openDialog } from "../parts/dialog.js";
+import { ExportButtons } from "../parts/exports.js";
+import { Choice, Field } from "../parts/field.js";
+import { Alert } from "../parts/states.js";
+import { toast } from "../parts/toast.js";
+
+/**
+ * Props: `told` (the experiment), `settings` (those that were tried, the best first), `words`, `changed(applied)`
+ * after a change, `gone()` after deletion.
+ */
+export function Taking({ told, settings, words, gone, signal }) {
+  const path = `/api/experiments/${encodeURIComponent(told.id)}`;
+  const node = el("div", { class: "taking" });
+  const message = el("div", { class: "step-message" });
+  let { applied } = told;
+  draw();
+
+  function draw() {
+    const usable = settings.length > 0 && told.status !== "running";
+    fill(node,
+      applied && Applied(applied, settings, words, revert),
+      el("div", { class: "actions" },
+        usable && button("Make it a recipe", { class: applied ? "secondary" : "primary", on: { click: () => apply("recipe") } }),
+        usable && button("Make it my default", { class: "secondary", on: { click: () => apply("default") } }),
+        usable && ExportButtons(told.id, `${path}/export`),
+        told.status !== "running" && button("Delete", { class: "quiet", on: { click: drop } })),
+      message);
+  }
+
+  async function apply(as) {
+    const name = Field("Name of the recipe", { value: told.name.slice(0, 60).replaceAll("@", " "), maxLength: 60, autocomplete: "off" });
+    const which = Choice("Setting", { value: String(settings[0].place) }, settings.slice(0, 50).map(({ place, setting }, rank) => [String(place), `${rank + 1}. ${words.name(setting)}`]));
+    const lead = as === "recipe"
+      ? "A recipe is chosen by name when a question is asked, here or over the API."
+      : "It becomes a recipe, and questions that say nothing else are asked with it. You can take that back at any time.";
+    const answer = await openDialog(as === "recipe" ? "Make it a recipe" : "Make it my default", [el("p", null, lead), which.node, name.node],
+      { actions: [["", "Cancel", "secondary"], ["yes", "Save", "primary"]] });
+    if (answer !== "yes") return;
+    await act(() => post(`${path}/apply`, { place: Number(which.input.value), as, ...(name.input.value.trim() ? { name: name.input.value.trim() } : {}) }, { signal }),
+      (now) => (now.applied.as === "default" ? "Questions are asked with it from now on." : `It is saved as ${now.applied.recipe}.`));
+  }
+
+  function revert() {
+    return act(() => post(`${path}/revert`, {}, { signal }), (now) => ["It is as it was before.", ...(now.notes ?? []).map(sentence)].join(" "));
+  }
+
+  async function act(work, words) {
+    fill(message);
+    try {
+      const now = await work();
+      applied = now.applied ?? null;
+      draw();
+      toast(words(now));
+    } catch (problem) {
+      if (!signal.aborted) fill(message, Alert(problem));
+    }
+  }
+
+  async function drop() {
+    if (!(await confirm("Delete this experiment?", `“${told.name}”, its cases and every answer in it are deleted for good. Recipes made of it stay.`, "Delete"))) return;
+    try {
+      await remove(path, { signal });
+      toast("The experiment is deleted.");
+      gone();
+    } catch (problem) {
+      if (!signal.aborted) fill(message, el("p", { class: "error-alert", role: "alert" }, sentence(problem.message)));
+    }
+  }
+
+  return node;
+}
+
+function Applied({ as, recipe, place }, settings, words, revert) {
+  const setting = settings.find((one) => one.place === place)?.setting;
+  return el("p", { class: "notice applied" },
+    as === "default" ? "Your questions are asked with this now" : "It is saved as a recipe", `: ${recipe ?? ""}${setting ? ` (${words.name(setting)})` : ""}. `,
+    button("Take it back", { class: "link-button", on: { click: revert } }));
+}

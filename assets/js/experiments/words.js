@@ -1,0 +1,98 @@
+// What things of an experiment are called: dials, settings, states, scores. Asks nobody.
+import { cost, duration, money, plural } from "../format.js";
+
+const two = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const signed = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "exceptZero" });
+const part = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
+
+/** 0.6666 → "0.67" */
+export const score = (value) => (value === null || value === undefined ? "none" : two.format(value));
+/** 0.051 → "+0.05" */
+export const change = (value) => signed.format(value);
+/** 0.62 → "62 %" */
+export const percent = (value) => part.format(value);
+/** [0.1, 0.4] → "0.10 to 0.40" */
+export const span = (interval) => (interval ? `${two.format(interval[0])} to ${two.format(interval[1])}` : "not known");
+
+export const DIALS = {
+  model: "Model", prompt: "Prompt", pattern: "Pattern", members: "Members", effort: "Effort", temperature: "Temperature",
+  top_p: "Top p", max_tokens: "Longest answer", passages: "Passages",
+};
+
+export const STATES = { running: "Running", paused: "Paused", completed: "Complete", cancelled: "Stopped", failed: "Failed" };
+
+const FINDINGS = {
+  better: "A better setting was found",
+  worse: "What led the race did not hold up",
+  not_distinguishable: "Not distinguishable from what is used now",
+  current_leads: "What is used now leads",
+  not_tested: "Too little to tell",
+};
+
+/** The finding as a line of a list says it. */
+export const finding = (name) => FINDINGS[name] ?? "";
+
+const FATES = {
+  untried: "not tried", racing: "in the race to the end", set_aside: "set aside, not shown to be worse", beaten: "shown to be worse",
+};
+
+/** What became of a setting. Fates are words, or objects that hold one. */
+export const fate = (told) => FATES[fateOf(told)] ?? String(fateOf(told) ?? "");
+export const fateOf = (told) => (typeof told === "object" && told !== null ? told.fate ?? Object.keys(told)[0] : told);
+
+/** What was spent, as one phrase. */
+export function spentOf(spent) {
+  return [plural(spent.evaluations ?? 0, "evaluation"), spent.cost_usd > 0 && money(spent.cost_usd), spent.tokens > 0 && plural(spent.tokens, "token")].filter(Boolean).join(" · ");
+}
+
+/** What an evaluation takes: money and time. */
+export const perCase = ({ cost_usd: usd, latency_ms: ms }) => [cost(usd), duration(ms)].filter(Boolean).join(", ");
+
+/**
+ * Names settings by what differs between them: `name(setting)` in a phrase, `parts(setting)` as `[dial, words]`.
+ * `axes` is the space; `models` the known models, for their names.
+ */
+export function namer(axes, models = []) {
+  const varied = axes.filter((axis) => axis.values.length > 1);
+  const used = varied.length > 0 ? varied : axes;
+  const value = (dial, content) => valueOf(dial, content, axes.find((axis) => axis.dial === dial), models);
+  const parts = (setting) => used.map(({ dial }) => [DIALS[dial] ?? dial, value(dial, setting[dial])]);
+  return {
+    value,
+    parts,
+    name: (setting) => used.map(({ dial }) => phrase(dial, value(dial, setting[dial]))).join(" · "),
+  };
+}
+
+function valueOf(dial, content, axis, models) {
+  if (content === null || content === undefined) return "default";
+  if (dial === "model") return Array.isArray(content) ? `panel of ${content.map((id) => modelName(id, models)).join(", ")}` : modelName(content, models);
+  if (dial === "prompt") return promptName(content, axis);
+  return String(content);
+}
+
+function phrase(dial, words) {
+  if (words === "default") return USUAL[dial] ?? `usual ${(DIALS[dial] ?? dial).toLowerCase()}`;
+  return (PHRASES[dial] ?? ((value) => `${(DIALS[dial] ?? dial).toLowerCase()} ${value}`))(words);
+}
+
+const USUAL = { members: "all members", max_tokens: "usual length", passages: "usual number of passages" };
+const PHRASES = {
+  model: (name) => name, prompt: (name) => name, pattern: (name) => name,
+  members: (number) => plural(Number(number), "member"),
+  max_tokens: (number) => `at most ${plural(Number(number), "token")}`,
+  passages: (number) => plural(Number(number), "passage"),
+};
+
+// The part of its id that people know it by; the whole where another provider has the same.
+function modelName(id, models) {
+  const tail = (text) => text.slice(text.indexOf("/") + 1);
+  const alike = models.filter((model) => tail(model.id) === tail(id));
+  return alike.length > 1 ? id : tail(id);
+}
+
+function promptName(text, axis) {
+  if (text.trim() === "{{question}}") return "the question alone";
+  const place = axis ? axis.values.indexOf(text) : -1;
+  return `prompt ${place < 0 ? "of its own" : place + 1}`;
+}

@@ -1,0 +1,66 @@
+// One experiment: while it runs how far it is, afterwards what came of it and what can be done with it.
+import { get } from "../api.js";
+import { announce, el, fill, link } from "../dom.js";
+import { duration, exactly, plural, sentence, when } from "../format.js";
+import { toast } from "../parts/toast.js";
+import { CaseTable } from "../experiments/case-table.js";
+import { Judging } from "../experiments/duel.js";
+import { Halted, ProgressView } from "../experiments/progress.js";
+import { ReportView, Verdict } from "../experiments/report.js";
+import { Taking } from "../experiments/take.js";
+import { STATES, namer, spentOf } from "../experiments/words.js";
+
+export async function load(params, signal) {
+  const path = `/api/experiments/${encodeURIComponent(params.id)}`;
+  const [told, models] = await Promise.all([get(path, { signal }), get("/api/available-models", { signal })]);
+  // While it runs, the cases would be old before they are read.
+  const cases = told.status === "running" ? [] : (await get(`${path}/cases`, { signal })).cases;
+  return { told, models, cases };
+}
+
+export function view(data, context) {
+  const page = el("section", { class: "page experiment-page" });
+  draw(data);
+  return page;
+
+  function draw(shown) {
+    fill(page, ...content(shown, { ...context, again }));
+  }
+
+  async function again(words) {
+    try {
+      draw(await load({ id: data.told.id }, context.signal));
+      if (words) announce(words);
+    } catch (problem) {
+      if (!context.signal.aborted) toast(sentence(problem.message), "failed");
+    }
+  }
+}
+
+function content({ told, models, cases }, { signal, go, again }) {
+  const words = namer(told.space, models);
+  const { report } = told;
+  const running = told.status === "running";
+  const settings = (report?.leaderboard ?? []).filter((row) => row.cases > 0);
+  return [
+    Head(told),
+    running && ProgressView({ told, words, signal, ended: () => again("The experiment is over.") }).node,
+    !running && told.status !== "completed" && Halted({ told, signal, resumed: () => again("The experiment goes on.") }),
+    !running && report && Verdict(report),
+    Taking({ told, settings, words, signal, gone: () => go("/experiments") }),
+    !running && report && ReportView(report, words),
+    !running && report && CaseTable({ id: told.id, cases, settings, leader: report.leader, current: report.current, words, signal }),
+    !running && settings.length > 1 && Judging({ id: told.id, judge: told.judge, signal, done: () => again("Your verdicts are counted.") }),
+  ].filter(Boolean).flat();
+}
+
+function Head(told) {
+  const took = Date.parse(told.finished_at) - Date.parse(told.created_at);
+  return el("header", { class: "page-head" },
+    link("/experiments", "Experiments", { class: "back-link" }),
+    el("h1", { dir: "auto" }, told.name),
+    el("p", { class: "fine" },
+      el("span", { class: `status-word ${told.status}` }, STATES[told.status] ?? told.status),
+      ` · ${[plural(told.arms, "setting"), plural(told.cases, "case"), told.status !== "running" && spentOf(told.progress?.spent ?? {}), took > 0 && told.status === "completed" && duration(took)].filter(Boolean).join(" · ")}`,
+      el("time", { datetime: told.created_at, title: exactly(told.created_at) }, ` · ${when(told.created_at)}`)));
+}

@@ -1,0 +1,16 @@
+// Style sheets that only some pages need, fetched when the first of them is shown. A page waits for its own,
+// so that nothing is seen half dressed.
+import { el } from "./dom.js";
+
+const known = new Map();
+
+/** Loads `assets/css/<name>.css` once; resolves when it holds, or when it cannot be had. */
+export function styled(name) {
+  if (!known.has(name)) {
+    known.set(name, new Promise((resolve) => {
+      const href = new URL(`../css/${name}.css`, import.meta.url).href;
+      document.head.append(el("link", { rel: "stylesheet", href, on: { load: resolve, error: resolve } }));
+    }));
+  }
+  return known.get(name);
+}
