@@ -5,7 +5,9 @@ mod args;
 mod ask;
 mod backup;
 mod doctor;
+mod experiment;
 mod help;
+mod home;
 mod patterns;
 mod provider;
 mod serve;
@@ -85,6 +87,19 @@ pub static COMMANDS: &[Command] = &[
             choice("json", "", "print the whole result as JSON"),
         ],
         run: ask::run,
+    },
+    Command {
+        name: "experiment", usage: "run FILE | list | show ID | resume ID", summary: "find out which setting is best for your own questions",
+        details: experiment::DETAILS,
+        options: &[
+            choice("budget", "USD", "for run: what may be spent, over what FILE says"),
+            choice("evaluations", "N", "for run: settings on cases at most, over what FILE says"),
+            choice("estimate", "", "for run: say what it would take, and spend nothing"),
+            choice("out", "FILE", "for run, show and resume: write the result to FILE, as .json, .csv or .md"),
+            choice("as", "EMAIL", "whose account runs it; default: the oldest admin's"),
+            choice("json", "", "print the result as JSON"),
+        ],
+        run: experiment::run,
     },
     Command {
         name: "user", usage: "add|list|passwd|reset-link|invite|role|disable|enable|delete [EMAIL] …", summary: "manage accounts",

@@ -41,6 +41,10 @@ fn every_embedded_pattern_keeps_the_rules() {
                 prompt.starts_with("{sources}"),
                 "{about}: sources come first"
             );
+            // It adds nothing of ours to what a person wrote: that is what it is for.
+            if id == "plain" {
+                continue;
+            }
             assert!(
                 has("words") || stage.task == Task::Review,
                 "{about}: a budget"

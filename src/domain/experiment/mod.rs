@@ -8,10 +8,12 @@
 //! optimization through the lens of best arm identification" (2024, TRIPLE); López-Ibáñez and others, "The
 //! irace package" (2016) for racing on the same cases; Waudby-Smith and Ramdas (2024) for the intervals.
 
+pub mod calibration;
 pub mod cases;
 pub mod design;
 pub mod evaluate;
 mod judge;
+pub mod jury;
 pub mod pairwise;
 mod propose;
 pub mod race;

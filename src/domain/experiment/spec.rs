@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Arm, Budget, Dial, Fault, Objective, Scoring, Space};
-use crate::domain::analysis::Depth;
 use crate::domain::recipe::Body;
+
+/// The pattern that asks one model what was written, and nothing else.
+pub const PLAIN: &str = "plain";
 
 /// Characters of a name.
 pub const MAX_NAME: usize = 80;
@@ -90,9 +92,9 @@ impl Spec {
         parameters.temperature = real(Dial::Temperature).or(parameters.temperature);
         parameters.top_p = real(Dial::TopP).or(parameters.top_p);
         parameters.max_tokens = number(Dial::MaxTokens).or(parameters.max_tokens);
-        // One model and no word about how: it is asked, and that is all.
+        // One model and no word about how: it is asked just that.
         if body.models.len() == 1 && body.pattern.is_none() && body.depth.is_none() {
-            body.depth = Some(Depth::Quick);
+            body.pattern = Some(PLAIN.to_owned());
         }
         body
     }
@@ -130,11 +132,11 @@ mod tests {
             spec.body_of(&arm)
         };
         let one = of([Some(0), None, None]);
-        assert_eq!((one.models.len(), one.depth), (1, Some(Depth::Quick)));
+        assert_eq!((one.models.len(), one.pattern.as_deref()), (1, Some(PLAIN)));
         assert_eq!(one.parameters.temperature, Some(0.1));
         let panel = of([Some(1), Some(1), Some(1)]);
         assert_eq!(panel.models, ["p/a", "p/b"]);
-        assert_eq!((panel.samples, panel.depth), (Some(2), None));
+        assert_eq!((panel.samples, panel.pattern), (Some(2), None));
         assert_eq!(panel.parameters.temperature, Some(0.5));
         assert_eq!(panel.parameters.seed, Some(7));
     }

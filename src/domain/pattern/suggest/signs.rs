@@ -75,4 +75,7 @@ pub(super) const SIGNS: &[(&str, &[&str], &[&str])] = &[
     ("single",
      &["just one model", "single model", "without a panel", "nur ein modell", "ohne panel"],
      &["translate", "rephrase", "define", "spell", "synonym", "übersetz", "definier", "formuliere um"]),
+    ("plain",
+     &["reply with one word", "one word only", "nothing else", "antworte nur mit", "output only"],
+     &["reply with", "return only", "as json", "als json"]),
 ];

@@ -64,6 +64,7 @@ const ASKED: &[(&str, &str)] = &[
     ("cascade", "Ich brauche günstig eine zweite Meinung zu diesem Befund"),
     ("single", "Translate the sentence into French"),
     ("single", "Who wrote Middlemarch?"),
+    ("plain", "Reply with one word only: is the lease longer than ten years?"),
 ];
 
 #[test]

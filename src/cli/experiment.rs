@@ -1,0 +1,294 @@
+//! `quire experiment`: the same search for the best setting as the server runs, from a file and with a progress
+//! bar. Prints what it would take before it spends anything.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::args::Call;
+use super::ask::progress;
+use super::home::Home;
+use super::{Failure, Outcome, block_on, failed, print, usage};
+use crate::app::accounts::Visit;
+use crate::app::experiments::{Forecast, Progress, Shown};
+use crate::domain::experiment::record::State;
+use crate::domain::experiment::sheet;
+use crate::domain::id::ExperimentId;
+use crate::http::handlers::{experiment_shape as shape, experiments::NewExperiment};
+use crate::{clock, log};
+
+pub(super) const DETAILS: &str = "run FILE         an experiment as TOML or JSON, with the fields of POST /api/experiments; cases may be\n                 in a file of their own: cases_file = \"questions.csv\" (CSV, JSON or JSON lines)\n\
+list             those of the account\n\
+show ID          what one has found\n\
+resume ID        goes on with one that was stopped\n\
+Progress goes to stderr, the result to stdout. Ctrl-C stops it; what it has found is kept with the account.";
+
+/// Characters of the bar.
+const BAR: usize = 24;
+/// Experiments that are listed.
+const LISTED: u32 = 50;
+
+/// Does what the first word says.
+pub(super) fn run(call: &Call) -> Outcome {
+    let config = call.config()?;
+    log::configure(log::Level::Error, config.log_json);
+    let word = call.words.first().map(String::as_str);
+    let most = if word == Some("list") { 1 } else { 2 };
+    call.at_most(most)?;
+    if !matches!(word, Some("run" | "list" | "show" | "resume")) {
+        return usage("experiment needs run FILE, list, show ID or resume ID");
+    }
+    block_on(async {
+        let home = Home::open(config, call.value("as")).await?;
+        let outcome = act(call, &home, word.unwrap_or_default()).await;
+        home.app.close().await;
+        outcome
+    })
+}
+
+async fn act(call: &Call, home: &Home, word: &str) -> Outcome {
+    let argument = call.words.get(1).map(String::as_str);
+    match (word, argument) {
+        ("list", _) => list(home).await,
+        ("run", Some(file)) => start(call, home, Path::new(file)).await,
+        ("show", Some(id)) => conclude(call, home, &id_of(id)?).await,
+        ("resume", Some(id)) => {
+            let id = id_of(id)?;
+            home.app.models().probe().await;
+            let visit = Visit::local(clock::now());
+            let experiments = home.app.experiments();
+            experiments.resume(&home.caller, &id, &visit).await?;
+            follow(call, home, &id).await
+        }
+        ("run", None) => usage("experiment run needs a file: quire experiment run sums.toml"),
+        _ => usage(format!(
+            "experiment {word} needs an id; see quire experiment list"
+        )),
+    }
+}
+
+fn id_of(text: &str) -> Result<ExperimentId, Failure> {
+    match ExperimentId::parse(text) {
+        Some(id) => Ok(id),
+        None => usage(format!("\"{text}\" is no id of an experiment")),
+    }
+}
+
+async fn start(call: &Call, home: &Home, file: &Path) -> Outcome {
+    let wanted = read(call, home, file)?.wanted()?;
+    home.app.models().probe().await;
+    let experiments = home.app.experiments();
+    let forecast = experiments.forecast(&home.caller, wanted.clone()).await?;
+    tell(&forecast);
+    if call.has("estimate") {
+        return match call.has("json") {
+            true => print(format_args!("{:#}", shape::forecast(&forecast))),
+            false => Ok(()),
+        };
+    }
+    let visit = Visit::local(clock::now());
+    let begun = experiments.start(&home.caller, wanted, &visit).await?;
+    follow(call, home, &begun.id).await
+}
+
+fn read(call: &Call, home: &Home, file: &Path) -> Result<NewExperiment, Failure> {
+    let open = |path: &Path| {
+        std::fs::read(path)
+            .or_else(|error| failed(format!("cannot read {}: {error}", path.display())))
+    };
+    let text = String::from_utf8(open(file)?)
+        .or_else(|_| failed(format!("{} is not UTF-8 text", file.display())))?;
+    let experiments = home.app.experiments();
+    let mut value = experiments.read_file(&text)?;
+    if let Some(name) = value["cases_file"].as_str() {
+        let beside = file.parent().unwrap_or(Path::new("")).join(name);
+        let read = experiments.read_cases(&open(&beside)?)?;
+        for note in &read.notes {
+            progress(&format!("{name}: {note}"));
+        }
+        value["cases"] = json!(read.cases);
+        if let Some(object) = value.as_object_mut() {
+            object.remove("cases_file");
+        }
+    }
+    for (option, field) in [("budget", "cost_usd"), ("evaluations", "evaluations")] {
+        if let Some(text) = call.value(option) {
+            let Ok(number) = serde_json::from_str::<serde_json::Number>(text) else {
+                return usage(format!("--{option} needs a number"));
+            };
+            value["budget"][field] = Value::Number(number);
+        }
+    }
+    serde_json::from_value(value).or_else(|fault| failed(format!("{}: {fault}", file.display())))
+}
+
+/// What it would take, to stderr: nothing has been spent yet.
+fn tell(forecast: &Forecast) {
+    let cost = |cost: Option<crate::domain::money::MicroDollars>| match cost {
+        Some(cost) => format!("${:.4}", cost.dollars()),
+        None => "an unknown price".to_owned(),
+    };
+    progress(&format!(
+        "{} settings, {} cases ({} kept for the last comparison), at most {} evaluations",
+        forecast.design.arms.len(),
+        forecast.cases.len(),
+        forecast.held_back,
+        forecast.evaluations
+    ));
+    progress(&format!(
+        "expected {}, at most {}; about {} tokens",
+        cost(forecast.cost),
+        cost(forecast.cost_at_most),
+        forecast.tokens
+    ));
+    progress(&format!(
+        "the smallest difference it can find: about {:.2} (4 times in 5)",
+        forecast.detectable
+    ));
+    progress(&forecast.stopping);
+    for warning in &forecast.warnings {
+        progress(&format!("mind: {warning}"));
+    }
+}
+
+async fn follow(call: &Call, home: &Home, id: &ExperimentId) -> Outcome {
+    let experiments = home.app.experiments();
+    let mut watch = experiments.watch(&home.caller.user, id).await?;
+    let mut bar = Bar::default();
+    loop {
+        tokio::select! {
+            next = watch.next() => match next {
+                Some(progress) => bar.show(&progress),
+                None => break,
+            },
+            _ = tokio::signal::ctrl_c() => {
+                bar.end();
+                progress("stopping");
+                experiments.cancel(&home.caller, id).await?;
+            }
+        }
+    }
+    bar.end();
+    if !home.is_scrap {
+        progress(&format!("kept as {id}"));
+    }
+    conclude(call, home, id).await
+}
+
+async fn conclude(call: &Call, home: &Home, id: &ExperimentId) -> Outcome {
+    let shown = home.app.experiments().show(&home.caller.user, id).await?;
+    if let Some(path) = call.value("out") {
+        let text = written(&shown, path)?;
+        std::fs::write(path, text)
+            .or_else(|error| failed(format!("cannot write {path}: {error}")))?;
+    }
+    match call.has("json") {
+        true => print(format_args!("{:#}", whole(&shown)))?,
+        false => print(sheet::markdown(&shown.experiment, &shown.cases, &shown.report).trim_end())?,
+    }
+    match (shown.experiment.state, &shown.experiment.error) {
+        (State::Paused, Some(why)) => failed(format!("paused: {why}")),
+        (State::Cancelled, _) => failed("stopped before its end"),
+        _ => Ok(()),
+    }
+}
+
+fn whole(shown: &Shown) -> Value {
+    let mut all = shape::full(shown);
+    let cases = (0..shown.cases.len()).map(|place| shape::case(shown, place, None));
+    all["cases"] = cases.collect();
+    all
+}
+
+fn written(shown: &Shown, path: &str) -> Result<String, Failure> {
+    match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "csv" => Ok(sheet::csv(
+            &shown.experiment,
+            &shown.cases,
+            &shown.evaluations,
+        )),
+        "md" => Ok(sheet::markdown(
+            &shown.experiment,
+            &shown.cases,
+            &shown.report,
+        )),
+        "json" => Ok(format!("{:#}", whole(shown))),
+        _ => usage("--out must end in .json, .csv or .md"),
+    }
+}
+
+async fn list(home: &Home) -> Outcome {
+    let experiments = home.app.experiments();
+    let found = experiments.list(&home.caller.user, LISTED, None).await?;
+    if found.is_empty() {
+        return print("there is no experiment");
+    }
+    for line in &found {
+        print(format_args!(
+            "{}  {:<9}  {:>5} evaluations  ${:.4}  {}",
+            line.id,
+            line.state.as_str(),
+            line.evaluations,
+            line.cost.dollars(),
+            line.name
+        ))?;
+    }
+    Ok(())
+}
+
+/// The progress on a terminal in one line that is written over; elsewhere a line for every tenth.
+#[derive(Default)]
+struct Bar {
+    tenth: usize,
+    is_open: bool,
+}
+
+impl Bar {
+    fn show(&mut self, progress: &Progress) {
+        let most = progress.budget["evaluations"].as_u64().unwrap_or(0) as usize;
+        let done = progress.evaluations;
+        let part = share(progress, done, most);
+        let best = progress.best.as_ref().map_or(String::new(), |best| {
+            format!(
+                ", setting {} leads with {:.2} ({:.2} to {:.2})",
+                best.place, best.mean, best.interval.0, best.interval.1
+            )
+        });
+        let left = progress
+            .seconds_left
+            .map_or(String::new(), |seconds| format!(", about {seconds} s left"));
+        let spent = progress.spent["cost_usd"].as_f64().unwrap_or(0.0);
+        let line = format!("{done} evaluations, ${spent:.4}{best}{left}");
+        let mut stderr = std::io::stderr().lock();
+        if stderr.is_terminal() {
+            let full = ((part * BAR as f64) as usize).min(BAR);
+            let bar = format!("{}{}", "#".repeat(full), ".".repeat(BAR - full));
+            let _ = write!(stderr, "\r\x1b[K[{bar}] {line}");
+            let _ = stderr.flush();
+            self.is_open = true;
+        } else if (part * 10.0) as usize > self.tenth {
+            self.tenth = (part * 10.0) as usize;
+            let _ = writeln!(stderr, "{line}");
+        }
+    }
+    fn end(&mut self) {
+        if std::mem::take(&mut self.is_open) {
+            let _ = writeln!(std::io::stderr().lock());
+        }
+    }
+}
+
+/// How much of the budget is used: of whichever part of it is used most.
+fn share(progress: &Progress, done: usize, most: usize) -> f64 {
+    let of = |name: &str| {
+        let limit = progress.budget[name]
+            .as_f64()
+            .filter(|limit| *limit > 0.0)?;
+        Some(progress.spent[name].as_f64()? / limit)
+    };
+    let parts = ["cost_usd", "tokens", "seconds"].map(of);
+    let counted = (most > 0).then(|| done as f64 / most as f64);
+    let parts = parts.into_iter().chain([counted]).flatten();
+    parts.fold(0.0, f64::max).min(1.0)
+}

@@ -1,0 +1,124 @@
+//! Where a command that runs analyses by itself does so, and as whom: the data folder and its operator, or a
+//! folder that is thrown away where a server holds the first or nobody has an account yet.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::ask::progress;
+use super::{Failure, failed};
+use crate::app::accounts::{NewAccount, Visit, random_password};
+use crate::app::{App, folder};
+use crate::clock;
+use crate::config::Config;
+use crate::domain::user::{Caller, Role, User};
+
+/// Where the run lives, and as whom.
+pub(super) struct Home {
+    /// The product.
+    pub(super) app: Arc<App>,
+    /// Who asks.
+    pub(super) caller: Caller,
+    /// Nothing of it is kept.
+    pub(super) is_scrap: bool,
+    _lock: Option<folder::Lock>,
+    // Last, so that it is removed when everything in it is closed.
+    _scrap: Option<Scrap>,
+}
+
+/// A folder that is removed at the end.
+struct Scrap(PathBuf);
+
+impl Drop for Scrap {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Home {
+    /// The data folder as this account, or the operator; a folder that is thrown away where that cannot be.
+    pub(super) async fn open(config: Config, account: Option<&str>) -> Result<Self, Failure> {
+        let why = if !folder::database(&config.data_dir).exists() {
+            "there is no account yet"
+        } else if let Some(lock) = folder::lock(&config.data_dir)? {
+            let app = App::open(config.clone())?;
+            let user = match account {
+                Some(email) => Some(app.accounts().user_by_email(email).await?),
+                None => operator(&app).await?,
+            };
+            match user {
+                Some(user) if user.disabled => {
+                    return failed(format!("the account {} is locked", user.email));
+                }
+                Some(user) => return Ok(Self::of(app, user, Some(lock), None)),
+                None => app.close().await,
+            }
+            "there is no account yet"
+        } else {
+            "a server is using the data folder"
+        };
+        if account.is_some() {
+            return failed(format!("--as is not possible now: {why}"));
+        }
+        progress(&format!("{why}, so this run is not kept"));
+        Self::in_scrap(config).await
+    }
+
+    async fn in_scrap(mut config: Config) -> Result<Self, Failure> {
+        // A name nobody can have taken before us.
+        let path = std::env::temp_dir().join(format!("quire-ask-{}", random_password()?));
+        let scrap = Scrap(path.clone());
+        // People's own patterns stay where they are.
+        let patterns = config.data_dir.join("patterns");
+        if config.patterns.is_none() && patterns.is_dir() {
+            config.patterns = Some(patterns);
+        }
+        config.data_dir = path;
+        // Nobody ever signs in with it.
+        config.password_rounds = 1;
+        let app = App::open(config)?;
+        let new = NewAccount {
+            email: "nobody@quire.invalid".to_owned(),
+            password: random_password()?,
+            name: String::new(),
+            invite: None,
+        };
+        let visit = Visit::local(clock::now());
+        let user = app
+            .accounts()
+            .create_user(None, new, Role::Admin, &visit)
+            .await?;
+        Ok(Self::of(app, user, None, Some(scrap)))
+    }
+
+    fn of(app: Arc<App>, user: User, lock: Option<folder::Lock>, scrap: Option<Scrap>) -> Self {
+        let caller = Caller {
+            user: user.id,
+            role: user.role,
+            session: None,
+        };
+        Self {
+            app,
+            caller,
+            is_scrap: scrap.is_some(),
+            _lock: lock,
+            _scrap: scrap,
+        }
+    }
+}
+
+/// The oldest admin who is not locked: whoever set this up.
+async fn operator(app: &App) -> Result<Option<User>, Failure> {
+    let mut oldest = None;
+    let mut cursor = None;
+    loop {
+        let page = app.accounts().users(200, cursor).await?;
+        cursor = page.last().map(|user| user.id.clone());
+        if page.is_empty() {
+            return Ok(oldest);
+        }
+        let mut admins = page
+            .into_iter()
+            .filter(|user| user.role == Role::Admin && !user.disabled);
+        oldest = admins.next_back().or(oldest);
+    }
+}

@@ -1,0 +1,153 @@
+//! Whether automatic scores may be believed here: how far they agree with what the person said of the same
+//! pairs, beyond chance. With few labels nothing is claimed.
+
+use serde::Serialize;
+
+use super::pairwise::Preferred;
+use crate::domain::statistics::agreement::{Weight, kappa};
+use crate::domain::statistics::chance::Chance;
+use crate::domain::statistics::paired::ends;
+
+/// Labels before a word is said about trust.
+pub const LEAST_LABELS: usize = 20;
+/// Below this the scores are not trusted here.
+pub const LEAST_KAPPA: f64 = 0.4;
+/// How often pairs are drawn anew for the interval.
+const DRAWS: usize = 500;
+
+/// How far scores and the person agree.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Calibration {
+    /// Pairs that both judged.
+    pub labels: usize,
+    /// Cohen's kappa, ties between the two sides; none where it cannot be computed.
+    pub kappa: Option<f64>,
+    /// From and to, in 95 of 100 draws of the pairs.
+    pub interval: Option<(f64, f64)>,
+    /// The part of pairs on which they differ.
+    pub errors: Option<f64>,
+    /// Whether the scores are trusted; none with too few labels.
+    pub trusted: Option<bool>,
+    /// The same in words.
+    pub words: String,
+}
+
+/// Of pairs: what the person said, what the scores say.
+pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
+    let numbers: Vec<(usize, usize)> = pairs.iter().map(|&(a, b)| (rank(a), rank(b))).collect();
+    let kappa_of = |pairs: &[(usize, usize)]| kappa(pairs, 3, Weight::Linear);
+    let labels = pairs.len();
+    let found = kappa_of(&numbers);
+    let trusted = found
+        .filter(|_| labels >= LEAST_LABELS)
+        .map(|kappa| kappa >= LEAST_KAPPA);
+    let differ = pairs.iter().filter(|(one, other)| one != other).count();
+    Calibration {
+        labels,
+        kappa: found,
+        interval: interval(&numbers, kappa_of),
+        errors: (labels > 0).then(|| differ as f64 / labels as f64),
+        trusted,
+        words: words(labels, found, trusted),
+    }
+}
+
+fn rank(preferred: Preferred) -> usize {
+    match preferred {
+        Preferred::First => 0,
+        Preferred::Neither => 1,
+        Preferred::Second => 2,
+    }
+}
+
+fn interval(
+    pairs: &[(usize, usize)],
+    kappa_of: impl Fn(&[(usize, usize)]) -> Option<f64>,
+) -> Option<(f64, f64)> {
+    if pairs.len() < 2 {
+        return None;
+    }
+    let mut chance = Chance::new(pairs.len() as u64);
+    let mut drawn: Vec<f64> = (0..DRAWS)
+        .filter_map(|_| {
+            let again: Vec<_> = (0..pairs.len())
+                .map(|_| pairs[chance.below(pairs.len())])
+                .collect();
+            kappa_of(&again)
+        })
+        .collect();
+    drawn.sort_by(f64::total_cmp);
+    (!drawn.is_empty()).then(|| ends(&drawn, 0.95))
+}
+
+fn words(labels: usize, kappa: Option<f64>, trusted: Option<bool>) -> String {
+    match (kappa, trusted) {
+        _ if labels == 0 => {
+            "You have judged no pair yet: whether these scores agree with you is not known."
+                .to_owned()
+        }
+        (Some(kappa), Some(true)) => {
+            format!(
+                "The scores agree with your own judgement on {labels} pairs (\u{3ba} {kappa:.2})."
+            )
+        }
+        (Some(kappa), Some(false)) => format!(
+            "Not trusted here: on {labels} pairs the scores hardly agree with you (\u{3ba} {kappa:.2}, below {LEAST_KAPPA})."
+        ),
+        _ => format!(
+            "{labels} pairs judged by you; {LEAST_LABELS} are needed to say whether the scores agree with you."
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Preferred::{First, Neither, Second};
+
+    /// A judge that is right so often, and says anything else otherwise.
+    fn judged(labels: usize, right: f64) -> Calibration {
+        let mut chance = Chance::new(5);
+        let all = [First, Neither, Second];
+        let pairs: Vec<_> = (0..labels)
+            .map(|_| {
+                let person = all[chance.below(3)];
+                let judge = match chance.unit() < right {
+                    true => person,
+                    false => all[chance.below(3)],
+                };
+                (person, judge)
+            })
+            .collect();
+        calibrate(&pairs)
+    }
+
+    #[test]
+    fn trust_falls_as_noise_grows() {
+        let kappas: Vec<f64> = [1.0, 0.8, 0.5, 0.2, 0.0]
+            .map(|right| judged(300, right).kappa.expect("many labels"))
+            .to_vec();
+        assert!(kappas.is_sorted_by(|a, b| a >= b), "{kappas:?}");
+        assert!(
+            (kappas[0] - 1.0).abs() < 1e-12 && kappas[4].abs() < 0.15,
+            "{kappas:?}"
+        );
+        assert_eq!(judged(300, 0.8).trusted, Some(true));
+        assert_eq!(judged(300, 0.2).trusted, Some(false));
+        assert!(judged(300, 0.2).words.starts_with("Not trusted here"));
+    }
+
+    #[test]
+    fn few_labels_claim_nothing() {
+        for labels in [0, 1, LEAST_LABELS - 1] {
+            let found = judged(labels, 1.0);
+            assert_eq!((found.labels, found.trusted), (labels, None));
+        }
+        let (from, to) = judged(60, 0.8).interval.expect("labels");
+        let kappa = judged(60, 0.8).kappa.expect("labels");
+        assert!(
+            from < kappa && kappa < to && to - from < 0.6,
+            "{from} {kappa} {to}"
+        );
+    }
+}
