@@ -284,7 +284,7 @@ CREATE TABLE recipe_versions (
 ) STRICT, WITHOUT ROWID;
 
 -- A search for the best setting. `body` is what was asked for, `design` what the race is about, `verdict` how
--- it ended, `applied` what became of the winner: JSON.
+-- it ended, `judging` how its judge did, `applied` what became of the winner: JSON.
 CREATE TABLE experiments (
     id       TEXT    NOT NULL PRIMARY KEY,
     user_id  TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -295,7 +295,7 @@ CREATE TABLE experiments (
     verdict  TEXT    NOT NULL DEFAULT '',
     error    TEXT    NOT NULL DEFAULT '',
     applied  TEXT    NOT NULL DEFAULT '',
-    summary  TEXT    NOT NULL DEFAULT '{}',
+    judging  TEXT    NOT NULL DEFAULT '{}',
     created  INTEGER NOT NULL,
     finished INTEGER NOT NULL DEFAULT 0
 ) STRICT;
@@ -321,6 +321,8 @@ CREATE TABLE experiment_results (
     cost          INTEGER NOT NULL DEFAULT 0,
     tokens        INTEGER NOT NULL DEFAULT 0,
     latency_ms    INTEGER NOT NULL DEFAULT 0,
+    judge_cost    INTEGER NOT NULL DEFAULT 0,
+    judge_tokens  INTEGER NOT NULL DEFAULT 0,
     error         TEXT    NOT NULL DEFAULT '',
     PRIMARY KEY (experiment_id, arm, place)
 ) STRICT, WITHOUT ROWID;

@@ -64,6 +64,7 @@ fn raced(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) -> usi
         cost: MicroDollars(0),
         tokens: 0,
         latency_ms: 0,
+        ..Outcome::default()
     };
     let mut race = Race::new(Design {
         arms: arms

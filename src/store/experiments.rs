@@ -6,8 +6,10 @@ use rusqlite::Row;
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::values::{count, json, moment, text, to_json};
-use crate::domain::experiment::record::{Applied, Evaluation, Experiment, Judgment, Line, State};
-use crate::domain::experiment::{Case, Cell, MOST_CASES, Outcome, design::Verdict};
+use crate::domain::experiment::record::{
+    Applied, Evaluation, Experiment, Judging, Judgment, Line, State,
+};
+use crate::domain::experiment::{Bill, Case, Cell, MOST_CASES, Outcome, design::Verdict};
 use crate::domain::id::{AnalysisId, ExperimentId, UserId};
 use crate::domain::time::Timestamp;
 
@@ -78,7 +80,7 @@ pub fn list_of(
                 (SELECT count(*) FROM experiment_cases c WHERE c.experiment_id = e.id) AS cases,
                 (SELECT count(*) FROM experiment_results r
                  WHERE r.experiment_id = e.id AND r.number > 0) AS evaluations,
-                (SELECT coalesce(sum(r.cost), 0) FROM experiment_results r
+                (SELECT coalesce(sum(r.cost + r.judge_cost), 0) FROM experiment_results r
                  WHERE r.experiment_id = e.id) AS cost
          FROM experiments e WHERE e.user_id = ?1 AND e.id < ?2 ORDER BY e.id DESC LIMIT ?3",
         (user, cursor.map_or("~", ExperimentId::as_str), limit),
@@ -121,6 +123,10 @@ pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>>
                 cost: row.get("cost")?,
                 tokens: count(row, "tokens")?,
                 latency_ms: count(row, "latency_ms")?,
+                judged: Bill {
+                    cost: row.get("judge_cost")?,
+                    tokens: count(row, "judge_tokens")?,
+                },
             };
             Ok(Evaluation {
                 cell: Cell {
@@ -156,7 +162,8 @@ pub fn record(
 ) -> Result<()> {
     db.run(
         "UPDATE experiment_results
-         SET score = ?4, cost = ?5, tokens = ?6, latency_ms = ?7, error = ?8,
+         SET score = ?4, cost = ?5, tokens = ?6, latency_ms = ?7, error = ?8, judge_cost = ?9,
+             judge_tokens = ?10,
              number = 1 + (SELECT max(number) FROM experiment_results WHERE experiment_id = ?1)
          WHERE experiment_id = ?1 AND arm = ?2 AND place = ?3 AND number = 0",
         (
@@ -168,9 +175,19 @@ pub fn record(
             outcome.tokens as i64,
             outcome.latency_ms as i64,
             error.unwrap_or_default(),
+            outcome.judged.cost,
+            outcome.judged.tokens as i64,
         ),
     )
     .map(drop)
+}
+
+/// How its judge did so far.
+pub fn set_judging(db: &Writer, id: &ExperimentId, judging: &Judging) -> Result<()> {
+    db.run_one(
+        "UPDATE experiments SET judging = ?2 WHERE id = ?1",
+        (id, to_json(judging)?),
+    )
 }
 
 /// How far it is. An end has a moment and may have a verdict.
@@ -277,6 +294,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Experiment> {
         verdict: maybe_json(row, "verdict")?,
         error: text(row, "error")?,
         applied: maybe_json(row, "applied")?,
+        judging: json(row, "judging")?,
         created: row.get("created")?,
         finished: moment(row, "finished")?,
     })

@@ -232,7 +232,7 @@ fn experiments(db: &Transaction<'_>) -> rusqlite::Result<()> {
              verdict  TEXT    NOT NULL DEFAULT '',
              error    TEXT    NOT NULL DEFAULT '',
              applied  TEXT    NOT NULL DEFAULT '',
-             summary  TEXT    NOT NULL DEFAULT '{}',
+             judging  TEXT    NOT NULL DEFAULT '{}',
              created  INTEGER NOT NULL,
              finished INTEGER NOT NULL DEFAULT 0
          ) STRICT;
@@ -254,6 +254,8 @@ fn experiments(db: &Transaction<'_>) -> rusqlite::Result<()> {
              cost          INTEGER NOT NULL DEFAULT 0,
              tokens        INTEGER NOT NULL DEFAULT 0,
              latency_ms    INTEGER NOT NULL DEFAULT 0,
+             judge_cost    INTEGER NOT NULL DEFAULT 0,
+             judge_tokens  INTEGER NOT NULL DEFAULT 0,
              error         TEXT    NOT NULL DEFAULT '',
              PRIMARY KEY (experiment_id, arm, place)
          ) STRICT, WITHOUT ROWID;

@@ -27,6 +27,7 @@ mod routes;
 mod soak;
 mod stream;
 mod support;
+mod trials;
 mod walls;
 mod ways;
 mod worth;

@@ -5,23 +5,25 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Experiments;
 use super::runner::AT_ONCE;
+use super::{Experiments, court};
 use crate::app::{Error, Result, analyses, recipes};
 use crate::clock;
 use crate::crypto;
 use crate::domain::analysis::CacheUse;
 use crate::domain::experiment::design::Design;
 use crate::domain::experiment::race::Race;
+use crate::domain::experiment::scoring::Way;
 use crate::domain::experiment::spec::{MAX_NAME, Spec};
 use crate::domain::experiment::{
-    Arm, Budget, Case, Dial, Fault, MOST_CASES, Objective, Outcome, Scoring, Space,
+    Arm, Bill, Budget, Case, Dial, Fault, MOST_CASES, Objective, Outcome, Scoring, Space,
 };
 use crate::domain::id::{ExperimentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate;
 use crate::domain::recipe::Body;
 use crate::domain::statistics::paired;
+use crate::domain::usage;
 use crate::domain::user::Caller;
 
 /// Settings of an experiment: each is planned and priced before it begins.
@@ -124,7 +126,14 @@ impl Experiments<'_> {
         let current = spec
             .current_of(&arms)
             .map_err(|fault| refused("current", &fault))?;
-        let loads = self.loads(caller, &spec, &arms, &cases).await?;
+        let mut loads = self.loads(caller, &spec, &arms, &cases).await?;
+        if spec
+            .evaluator
+            .judge()
+            .is_some_and(|judge| judge.kind == Way::Pairwise)
+        {
+            add_reference(&mut loads, current);
+        }
         check_budget(&mut spec, &loads, arms.len(), cases.len())?;
         let design = Design {
             current,
@@ -184,6 +193,7 @@ impl Experiments<'_> {
     ) -> Result<Vec<Load>> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
+        let judged = self.judged(&caller.user, spec, arms)?;
         // Not yet an experiment, but asked as one: a person's default recipe must not fill its settings.
         let nobody = ExperimentId::new(clock::now(), 0);
         let mut loads = Vec::with_capacity(arms.len());
@@ -200,6 +210,7 @@ impl Experiments<'_> {
                 cost: cost.unwrap_or_default(),
                 tokens,
                 latency_ms: stages.max(1) * USUAL_STAGE,
+                judged: judged.map_or_else(Bill::default, |bill| bill.unwrap_or_default()),
             };
             loads.push(Load {
                 expected: of(
@@ -207,7 +218,7 @@ impl Experiments<'_> {
                     expected.input_tokens + expected.output_tokens,
                 ),
                 most: of(bound, tokens),
-                priced: bound.is_some(),
+                priced: bound.is_some() && judged != Some(None),
             });
             if place % 50 == 49 {
                 // Thousands of plans are not made in one breath: others are served between them.
@@ -215,6 +226,38 @@ impl Experiments<'_> {
             }
         }
         Ok(loads)
+    }
+
+    // What judging an answer takes at most, where a judge does that: none within where its price is not known.
+    fn judged(&self, user: &UserId, spec: &Spec, arms: &[Arm]) -> Result<Option<Option<Bill>>> {
+        let Some(judge) = spec.evaluator.judge() else {
+            return Ok(None);
+        };
+        let fault = |why: String| Error::field(&["body", "evaluator", "model"], "value_error", why);
+        let llm = &self.0.llm;
+        let Some(model) = llm.find(Some(user), &judge.model) else {
+            return Err(fault(format!("no model is called {:?}", judge.model)));
+        };
+        if model.mock {
+            return Err(fault("a demo algorithm cannot judge".to_owned()));
+        }
+        if judge.same_family || model.family.is_empty() {
+            return Ok(Some(court::most(judge, usage::price_of(&model))));
+        }
+        for (place, arm) in arms.iter().enumerate() {
+            let names = spec.body_of(arm).models;
+            let mut authors = names.iter().filter_map(|name| llm.find(Some(user), name));
+            if let Some(author) = authors.find(|author| author.family == model.family) {
+                return Err(fault(format!(
+                    "{} is of the same family as {} in setting {}, and judges favour their own: take another, \
+                     or say \"same_family\": true",
+                    model.id,
+                    author.id,
+                    place + 1
+                )));
+            }
+        }
+        Ok(Some(court::most(judge, usage::price_of(&model))))
     }
 }
 
@@ -237,6 +280,19 @@ pub(super) fn request(
     };
     recipes::fill(&mut wanted, spec.body_of(arm))?;
     Ok(wanted)
+}
+
+// Where the current setting has left the race, its answer is asked for only to be compared with.
+fn add_reference(loads: &mut [Load], current: usize) {
+    let reference = Bill {
+        cost: loads[current].most.cost,
+        tokens: loads[current].most.tokens,
+    };
+    for (place, load) in loads.iter_mut().enumerate() {
+        if place != current {
+            load.most.judged = load.most.judged.plus(reference);
+        }
+    }
 }
 
 fn checked_cases(cases: Vec<Case>) -> Result<Vec<Case>> {
@@ -304,7 +360,7 @@ fn check_budget(spec: &mut Spec, loads: &[Load], arms: usize, cases: usize) -> R
     if spec.budget == Budget::default() {
         if loads
             .iter()
-            .any(|load| !load.priced || load.most.cost.0 > 0)
+            .any(|load| !load.priced || load.most.whole_cost().0 > 0)
         {
             return Err(fault(
                 "say what may be spent: cost_usd, tokens, seconds or evaluations".into(),
@@ -327,14 +383,18 @@ fn forecast(spec: Spec, design: Design, cases: Vec<Case>, loads: &[Load]) -> For
     let parts = [
         Some(all),
         spec.budget.evaluations,
-        (spec.budget.cost).map(|cost| cost.0 as u64 / each(&|load| load.expected.cost.0 as u64)),
-        (spec.budget.tokens).map(|tokens| tokens / each(&|load| load.expected.tokens)),
+        (spec.budget.cost)
+            .map(|cost| cost.0 as u64 / each(&|load| load.expected.whole_cost().0 as u64)),
+        (spec.budget.tokens).map(|tokens| tokens / each(&|load| load.expected.whole_tokens())),
         (spec.budget.latency_ms).map(|time| time / each(&|load| load.expected.latency_ms)),
     ];
     let evaluations = parts.into_iter().flatten().min().unwrap_or(all);
     let is_priced = loads.iter().all(|load| load.priced);
-    let dear = sum(&|load| load.expected.cost.0 as u64) * evaluations / count.max(1);
-    let dearest = loads.iter().map(|load| load.most.cost.0 as u64).max();
+    let dear = sum(&|load| load.expected.whole_cost().0 as u64) * evaluations / count.max(1);
+    let dearest = loads
+        .iter()
+        .map(|load| load.most.whole_cost().0 as u64)
+        .max();
     let most = (dearest.unwrap_or(0).saturating_mul(evaluations)).min(i64::MAX as u64) as i64;
     let most = spec.budget.cost.map_or(most, |limit| most.min(limit.0));
     let detectable = paired::detectable(held_back, USUAL_DEVIATION, 0.05, 0.8).min(1.0);
@@ -343,7 +403,7 @@ fn forecast(spec: Spec, design: Design, cases: Vec<Case>, loads: &[Load]) -> For
         warnings: warnings(order.len(), held_back, count, evaluations),
         cost: is_priced.then_some(MicroDollars(dear as i64)),
         cost_at_most: is_priced.then_some(MicroDollars(most)),
-        tokens: sum(&|load| load.expected.tokens) * evaluations / count.max(1),
+        tokens: sum(&|load| load.expected.whole_tokens()) * evaluations / count.max(1),
         evaluations,
         held_back,
         detectable,

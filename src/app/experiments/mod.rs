@@ -2,12 +2,14 @@
 //! runs it in the background, shows what came of it. The rules of the race are the domain's.
 
 mod apply;
+mod court;
 mod draft;
 mod duel;
 mod files;
 mod progress;
 mod result;
 mod runner;
+mod score;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +19,7 @@ use tokio::sync::watch;
 use super::accounts::{Visit, chance};
 use super::{App, Error, Kind, Result};
 use crate::clock;
-use crate::domain::experiment::record::{Evaluation, Experiment, Line, State};
+use crate::domain::experiment::record::{Evaluation, Experiment, Judging, Line, State};
 use crate::domain::experiment::{Case, race::Race};
 use crate::domain::id::{ExperimentId, UserId};
 use crate::domain::user::Caller;
@@ -95,6 +97,7 @@ impl Experiments<'_> {
             verdict: None,
             error: None,
             applied: None,
+            judging: Judging::default(),
             created: visit.now,
             finished: None,
         };

@@ -68,7 +68,7 @@ impl Progress {
 /// Money, tokens, seconds and evaluations.
 pub fn amounts(spent: &Outcome, evaluations: u64) -> Value {
     json!({
-        "cost_usd": spent.cost, "tokens": spent.tokens, "seconds": spent.latency_ms as f64 / 1e3,
+        "cost_usd": spent.whole_cost(), "tokens": spent.whole_tokens(), "seconds": spent.latency_ms as f64 / 1e3,
         "evaluations": evaluations,
     })
 }
@@ -111,8 +111,14 @@ fn left(race: &Race, spent: &Outcome, done: usize) -> Option<u64> {
 /// Evaluations that the budget has room for, if they take what they took so far.
 fn affordable(budget: &Budget, spent: &Outcome, done: usize) -> usize {
     let parts = [
-        (budget.cost.map(|cost| cost.0 as f64), spent.cost.0 as f64),
-        (budget.tokens.map(|all| all as f64), spent.tokens as f64),
+        (
+            budget.cost.map(|cost| cost.0 as f64),
+            spent.whole_cost().0 as f64,
+        ),
+        (
+            budget.tokens.map(|all| all as f64),
+            spent.whole_tokens() as f64,
+        ),
         (
             budget.latency_ms.map(|all| all as f64),
             spent.latency_ms as f64,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{Experiments, Progress, race_of};
 use crate::app::{Error, Result};
-use crate::domain::experiment::pairwise::Match;
+use crate::domain::experiment::calibration::{Calibration, calibrate};
+use crate::domain::experiment::pairwise::{Match, Preferred};
 use crate::domain::experiment::record::{Evaluation, Experiment, Judgment};
 use crate::domain::experiment::report::{self, Report};
-use crate::domain::experiment::{Case, race::Race};
+use crate::domain::experiment::{Case, Cell, race::Race};
 use crate::domain::id::{ExperimentId, UserId};
 use crate::store::{analyses, experiments};
 
@@ -28,6 +29,8 @@ pub struct Shown {
     pub progress: Progress,
     /// What it has found.
     pub report: Report,
+    /// How far its scores agree with what the person said.
+    pub calibration: Calibration,
 }
 
 /// An evaluation with what was answered.
@@ -59,6 +62,7 @@ impl Experiments<'_> {
         let failed = failed.map(|one| one.cell).collect();
         let space = &experiment.spec.space;
         Ok(Shown {
+            calibration: calibrate(&labelled(&judgments, &race)),
             report: report::report(&race, space, &failed, &matches_of(&judgments)),
             progress: Progress::of(&experiment.spec, &race),
             race,
@@ -104,3 +108,35 @@ fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
     });
     found.collect()
 }
+
+/// What the person said of pairs, beside what the judge said of them, or else what their scores say.
+fn labelled(judgments: &[Judgment], race: &Race) -> Vec<(Preferred, Preferred)> {
+    let own = judgments.iter().filter(|one| one.judge.is_none());
+    let labels = own.filter_map(|own| {
+        let same = |one: &&Judgment| {
+            one.judge.is_some()
+                && (one.case, one.first, one.second) == (own.case, own.first, own.second)
+        };
+        if let Some(other) = judgments.iter().find(same) {
+            return Some((own.preferred, other.preferred));
+        }
+        let score = |arm: usize| {
+            let cell = Cell {
+                arm,
+                case: own.case,
+            };
+            race.results().get(&cell).map(|outcome| outcome.score)
+        };
+        let (first, second) = (score(own.first)?, score(own.second)?);
+        let scored = match first - second {
+            apart if apart > SAME => Preferred::First,
+            apart if apart < -SAME => Preferred::Second,
+            _ => Preferred::Neither,
+        };
+        Some((own.preferred, scored))
+    });
+    labels.collect()
+}
+
+/// Scores that differ less are the same.
+const SAME: f64 = 1e-9;

@@ -16,8 +16,8 @@ use crate::domain::analysis::{Analysis, StageAnswer, Status};
 use crate::domain::chat::CallErrorKind;
 use crate::domain::experiment::design::{Step, Verdict};
 use crate::domain::experiment::race::Race;
-use crate::domain::experiment::record::{Evaluation, Experiment, State};
-use crate::domain::experiment::{Case, Cell, Outcome, Scoring};
+use crate::domain::experiment::record::{Evaluation, Experiment, Judgment, State};
+use crate::domain::experiment::{Bill, Case, Cell, Outcome};
 use crate::domain::id::AnalysisId;
 use crate::domain::user::{Caller, Role};
 use crate::log;
@@ -42,12 +42,14 @@ enum End {
 
 /// An experiment under way.
 pub(super) struct Runner<'s> {
-    app: Arc<App>,
-    experiment: Experiment,
-    cases: Vec<Case>,
-    race: Race,
+    pub(super) app: Arc<App>,
+    pub(super) experiment: Experiment,
+    pub(super) cases: Vec<Case>,
+    pub(super) race: Race,
     // Evaluations that were begun and of which nothing is recorded.
-    open: Vec<Evaluation>,
+    pub(super) open: Vec<Evaluation>,
+    // What answered each cell that is done.
+    pub(super) answers: BTreeMap<Cell, AnalysisId>,
     progress: &'s watch::Sender<Progress>,
     stop: watch::Receiver<bool>,
     // Tries in a row that failed for a reason that passes, and what they took.
@@ -56,11 +58,18 @@ pub(super) struct Runner<'s> {
 }
 
 /// What an analysis brought.
-struct Brought {
-    outcome: Outcome,
-    text: Option<String>,
-    error: Option<String>,
+pub(super) struct Brought {
+    pub outcome: Outcome,
+    pub text: Option<String>,
+    pub error: Option<String>,
     passes: bool,
+}
+
+/// The same with its score.
+pub(super) struct Scored {
+    pub outcome: Outcome,
+    pub error: Option<String>,
+    pub judgment: Option<Judgment>,
 }
 
 impl<'s> Runner<'s> {
@@ -72,7 +81,10 @@ impl<'s> Runner<'s> {
         done: Vec<Evaluation>,
         seat: &'s Seat,
     ) -> Self {
+        let answers = done.iter().filter(|one| one.outcome.is_some());
+        let answers = answers.map(|one| (one.cell, one.analysis.clone()));
         Self {
+            answers: answers.collect(),
             open: done
                 .into_iter()
                 .filter(|one| one.outcome.is_none())
@@ -124,9 +136,13 @@ impl<'s> Runner<'s> {
     async fn drive(&mut self) -> Result<End> {
         loop {
             let cells = match self.race.next() {
-                Step::Done(verdict) => return Ok(End::Verdict(verdict)),
+                Step::Done(verdict) => {
+                    self.probe().await?;
+                    return Ok(End::Verdict(verdict));
+                }
                 Step::Evaluate(cells) => cells,
             };
+            let cells = self.in_order(cells);
             let mut begun = Vec::with_capacity(AT_ONCE);
             for cell in cells.into_iter().take(AT_ONCE) {
                 match self.begin(cell).await? {
@@ -143,6 +159,17 @@ impl<'s> Runner<'s> {
         }
     }
 
+    // Others are compared with what the current setting answered: that comes first.
+    fn in_order(&self, mut cells: Vec<Cell>) -> Vec<Cell> {
+        let current = self.experiment.design.current;
+        let Some(first) = cells.first().map(|cell| cell.case) else {
+            return cells;
+        };
+        let is_later = |cell: &Cell| (cell.case != first, cell.arm != current);
+        cells.sort_by_key(is_later);
+        cells
+    }
+
     // What was begun besides: a person who stops wants it stopped, and what is left is found again.
     async fn leave(&self, begun: Vec<(Cell, AnalysisId)>, end: End) -> Result<End> {
         if matches!(end, End::Stopped) {
@@ -150,7 +177,7 @@ impl<'s> Runner<'s> {
                 self.app
                     .engine
                     .cancel(&analysis, "its experiment was stopped");
-                self.over(&analysis).await?;
+                over(&self.app, &analysis).await?;
             }
         }
         Ok(end)
@@ -183,7 +210,7 @@ impl<'s> Runner<'s> {
         }
     }
 
-    async fn ask(&self, cell: Cell) -> Result<AnalysisId> {
+    pub(super) async fn ask(&self, cell: Cell) -> Result<AnalysisId> {
         let design = &self.experiment.design;
         let found = design.arms.get(cell.arm).zip(self.cases.get(cell.case));
         let (arm, case) = found.ok_or_else(|| Error::internal("a cell that is not there"))?;
@@ -211,10 +238,10 @@ impl<'s> Runner<'s> {
         let mut stop = self.stop.clone();
         tokio::select! {
             biased;
-            over = self.over(&analysis) => over?,
+            over = over(&self.app, &analysis) => over?,
             () = wished(&mut stop) => {
                 self.app.engine.cancel(&analysis, "its experiment was stopped");
-                self.over(&analysis).await?;
+                over(&self.app, &analysis).await?;
                 return Ok(Some(End::Stopped));
             }
         }
@@ -222,20 +249,32 @@ impl<'s> Runner<'s> {
             return Ok(Some(End::Left));
         };
         if brought.error.is_some() && brought.passes {
-            return Ok(self.again(cell, brought).await);
+            let why = brought.error.unwrap_or_default();
+            return Ok(self.again(cell, brought.outcome, why).await);
         }
+        let scored = match self.score(cell, brought).await? {
+            Ok(scored) => scored,
+            Err((silent, taken)) => {
+                // The answer is there and is judged again.
+                self.open.push(begun_as(cell, analysis));
+                let outcome = Outcome {
+                    judged: taken,
+                    ..Outcome::default()
+                };
+                return Ok(self.again(cell, outcome, silent).await);
+            }
+        };
         self.failures = 0;
-        self.record(cell, brought).await?;
+        self.record(cell, analysis, scored).await?;
         Ok(None)
     }
 
     // A provider's bad day says nothing of a setting: nothing is recorded, and the race asks again.
-    async fn again(&mut self, cell: Cell, brought: Brought) -> Option<End> {
-        let before = self.wasted.remove(&cell).unwrap_or(NOTHING);
-        self.wasted.insert(cell, plus(before, brought.outcome));
+    async fn again(&mut self, cell: Cell, took: Outcome, why: String) -> Option<End> {
+        let before = self.wasted.remove(&cell).unwrap_or_default();
+        self.wasted.insert(cell, plus(before, took));
         self.failures += 1;
         if self.failures >= MOST_FAILURES {
-            let why = brought.error.unwrap_or_default();
             return Some(End::Paused(format!(
                 "{MOST_FAILURES} evaluations in a row failed, the last one so: {why}"
             )));
@@ -244,36 +283,26 @@ impl<'s> Runner<'s> {
         None
     }
 
-    async fn record(&mut self, cell: Cell, brought: Brought) -> Result<()> {
-        let wasted = self.wasted.remove(&cell).unwrap_or(NOTHING);
-        let mut outcome = plus(brought.outcome, wasted);
-        if let Some(text) = &brought.text {
-            outcome.score = self.score(cell, text);
-        }
-        let (id, error) = (self.experiment.id.clone(), brought.error);
-        let written = self
-            .app
-            .store
-            .write(move |db| experiments::record(db, &id, cell, &outcome, error.as_deref()));
+    async fn record(&mut self, cell: Cell, analysis: AnalysisId, scored: Scored) -> Result<()> {
+        let wasted = self.wasted.remove(&cell).unwrap_or_default();
+        let outcome = plus(scored.outcome, wasted);
+        let (id, error) = (self.experiment.id.clone(), scored.error);
+        let (judgment, judging) = (scored.judgment, self.experiment.judging.clone());
+        let written = self.app.store.write(move |db| {
+            experiments::record(db, &id, cell, &outcome, error.as_deref())?;
+            if let Some(judgment) = judgment {
+                experiments::judge(db, &id, &judgment, clock::now())?;
+                experiments::set_judging(db, &id, &judging)?;
+            }
+            Ok(())
+        });
         written.await?;
+        self.answers.insert(cell, analysis);
         if !self.race.record(cell, outcome) {
             return Err(Error::internal("the race did not ask for this evaluation"));
         }
         self.progress
             .send_replace(Progress::of(&self.experiment.spec, &self.race));
-        Ok(())
-    }
-
-    fn score(&self, cell: Cell, text: &str) -> f64 {
-        match &self.experiment.spec.evaluator {
-            Scoring::Rule(rule) => rule.score(&self.cases[cell.case], text),
-            Scoring::Judge(_) => 0.0,
-        }
-    }
-
-    async fn over(&self, analysis: &AnalysisId) -> Result<()> {
-        let mut watch = self.app.engine.watch(analysis.clone(), u64::MAX - 1);
-        while watch.next().await?.is_some() {}
         Ok(())
     }
 
@@ -287,7 +316,7 @@ impl<'s> Runner<'s> {
     }
 
     // None where the analysis was left for the next start.
-    async fn brought(&self, analysis: &AnalysisId) -> Result<Option<Brought>> {
+    pub(super) async fn brought(&self, analysis: &AnalysisId) -> Result<Option<Brought>> {
         let (user, id) = (self.experiment.user.clone(), analysis.clone());
         let read = self.app.store.read(move |db| {
             let found = analyses::by_id(db, Some(&user), &id)?;
@@ -310,21 +339,31 @@ async fn wished(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await.map(drop);
 }
 
+/// Waits until an analysis is over, or left for the next start.
+pub(super) async fn over(app: &App, analysis: &AnalysisId) -> Result<()> {
+    let mut watch = app.engine.watch(analysis.clone(), u64::MAX - 1);
+    while watch.next().await?.is_some() {}
+    Ok(())
+}
+
+/// An evaluation of which nothing is recorded yet.
+pub(super) fn begun_as(cell: Cell, analysis: AnalysisId) -> Evaluation {
+    Evaluation {
+        cell,
+        analysis,
+        outcome: None,
+        error: None,
+    }
+}
+
 fn gone() -> Brought {
     Brought {
-        outcome: NOTHING,
+        outcome: Outcome::default(),
         text: None,
         error: Some("its analysis was deleted".to_owned()),
         passes: false,
     }
 }
-
-const NOTHING: Outcome = Outcome {
-    score: 0.0,
-    cost: crate::domain::money::MicroDollars(0),
-    tokens: 0,
-    latency_ms: 0,
-};
 
 fn plus(one: Outcome, other: Outcome) -> Outcome {
     Outcome {
@@ -332,6 +371,7 @@ fn plus(one: Outcome, other: Outcome) -> Outcome {
         cost: one.cost.plus(other.cost),
         tokens: one.tokens + other.tokens,
         latency_ms: one.latency_ms,
+        judged: one.judged.plus(other.judged),
     }
 }
 
@@ -342,6 +382,7 @@ fn read_off(analysis: Analysis, answers: &[StageAnswer]) -> Brought {
         cost: analysis.cost,
         tokens: analysis.usage.input + analysis.usage.output,
         latency_ms: took.map_or(0, |(from, to)| (to.millis() - from.millis()).max(0) as u64),
+        judged: Bill::default(),
     };
     let answered = analysis.status == Status::Completed && analysis.synthesis.is_some();
     let errors = answers.iter().filter_map(|answer| answer.error.as_ref());

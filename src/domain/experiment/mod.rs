@@ -120,8 +120,28 @@ pub struct Cell {
     pub case: usize,
 }
 
+/// What judging an answer took. It counts against the budget, not against the setting.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Bill {
+    /// What it cost.
+    pub cost: MicroDollars,
+    /// Tokens read and written.
+    pub tokens: u64,
+}
+
+impl Bill {
+    /// Both together.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            cost: self.cost.plus(other.cost),
+            tokens: self.tokens.saturating_add(other.tokens),
+        }
+    }
+}
+
 /// What an evaluation brought. A failed call has the score 0 and what it cost.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// From 0 to 1.
     pub score: f64,
@@ -131,6 +151,20 @@ pub struct Outcome {
     pub tokens: u64,
     /// How long it took.
     pub latency_ms: u64,
+    /// What judging it took besides.
+    #[serde(default)]
+    pub judged: Bill,
+}
+
+impl Outcome {
+    /// Money in all, judging included.
+    pub fn whole_cost(&self) -> MicroDollars {
+        self.cost.plus(self.judged.cost)
+    }
+    /// Tokens in all, judging included.
+    pub fn whole_tokens(&self) -> u64 {
+        self.tokens.saturating_add(self.judged.tokens)
+    }
 }
 
 /// What is wrong with an experiment as somebody sent it.

@@ -335,7 +335,8 @@ impl Race {
             .iter()
             .filter_map(|&case| Some((value(leader, case)?, value(self.design.current, case)?)))
             .collect();
-        let (finding, difference) = judge::confirm(&pairs, leader == self.design.current);
+        let same = leader == self.design.current && !self.results.is_empty();
+        let (finding, difference) = judge::confirm(&pairs, same);
         Verdict {
             leader,
             stop,
@@ -436,6 +437,10 @@ const NOTHING: Outcome = Outcome {
     cost: crate::domain::money::MicroDollars(0),
     tokens: 0,
     latency_ms: 0,
+    judged: super::Bill {
+        cost: crate::domain::money::MicroDollars(0),
+        tokens: 0,
+    },
 };
 
 fn plus(one: Outcome, other: Outcome) -> Outcome {
@@ -444,6 +449,7 @@ fn plus(one: Outcome, other: Outcome) -> Outcome {
         cost: one.cost.plus(other.cost),
         tokens: one.tokens.saturating_add(other.tokens),
         latency_ms: one.latency_ms.saturating_add(other.latency_ms),
+        judged: one.judged.plus(other.judged),
     }
 }
 
@@ -458,8 +464,8 @@ fn limits(budget: &Budget) -> [Option<f64>; 4] {
 
 fn amounts(outcome: &Outcome, count: u64) -> [f64; 4] {
     [
-        outcome.cost.0 as f64,
-        outcome.tokens as f64,
+        outcome.whole_cost().0 as f64,
+        outcome.whole_tokens() as f64,
         outcome.latency_ms as f64,
         count as f64,
     ]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::design::{Design, Verdict};
 use super::spec::Spec;
-use super::{Cell, Outcome};
+use super::{Bill, Cell, Outcome};
 use crate::domain::id::{AnalysisId, ExperimentId, RecipeId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
@@ -64,6 +64,8 @@ pub struct Experiment {
     pub error: Option<String>,
     /// What became of the winner.
     pub applied: Option<Applied>,
+    /// How its judge did.
+    pub judging: Judging,
     /// When it was made.
     pub created: Timestamp,
     /// When it ended.
@@ -121,6 +123,35 @@ pub struct Judgment {
     pub preferred: super::pairwise::Preferred,
     /// The model that judged; none for the person.
     pub judge: Option<String>,
+}
+
+/// How a judge did.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Judging {
+    /// Comparisons made in both orders.
+    pub pairs: u64,
+    /// Of these, those in which the other order changed the verdict: counted as ties.
+    pub flips: u64,
+    /// Replies that could not be read.
+    pub unreadable: u64,
+    /// Answers that gave orders to the judge, and got nothing for it.
+    pub orders: u64,
+    /// Planted biases.
+    pub probes: Vec<Probed>,
+    /// What the probes took.
+    pub bill: Bill,
+}
+
+/// How often a judge was taken in by a planted bias.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probed {
+    /// Which, as `jury::Bias` names it.
+    pub bias: String,
+    /// How often it was tried.
+    pub tried: u64,
+    /// How often the judge was taken in.
+    pub taken_in: u64,
 }
 
 /// What a winner was made.

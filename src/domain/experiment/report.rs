@@ -322,7 +322,13 @@ fn sentence(
 ) -> String {
     let design = race.design();
     let Some(leader) = leader else {
-        return "Nothing has been evaluated yet.".to_owned();
+        return match verdict {
+            Some(_) => {
+                "Nothing was evaluated: the budget does not pay for one case of every setting."
+            }
+            None => "Nothing has been evaluated yet.",
+        }
+        .to_owned();
     };
     let name = label(space, &design.arms[leader]);
     let cases = values(race, leader).len();

@@ -22,6 +22,7 @@ fn raced(cases: usize, of: impl Fn(usize, usize, f64) -> Outcome) -> Race {
         cost: MicroDollars(0),
         tokens: 0,
         latency_ms: 0,
+        ..Outcome::default()
     };
     let mut race = Race::new(Design {
         current: 0,
@@ -52,6 +53,7 @@ fn outcome(score: f64, cost: i64, latency_ms: u64) -> Outcome {
         cost: MicroDollars(cost),
         tokens: 100,
         latency_ms,
+        ..Outcome::default()
     }
 }
 

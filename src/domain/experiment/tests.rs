@@ -47,6 +47,7 @@ fn paid(score: f64, micro: i64) -> Outcome {
         cost: MicroDollars(micro),
         tokens: 0,
         latency_ms: 0,
+        ..Outcome::default()
     }
 }
 

@@ -53,7 +53,7 @@ pub fn full(shown: &Shown) -> Value {
         "budget": budget(spec), "indifference": spec.indifference, "wrong": spec.wrong, "seed": spec.seed,
         "current": one.design.current, "arms": one.design.arms.len(), "cases": shown.cases.len(),
         "progress": shown.progress, "applied": one.applied.as_ref().map(applied),
-        "report": shown.report,
+        "report": shown.report, "judge": judge(shown),
     })
 }
 
@@ -87,6 +87,24 @@ pub fn case(shown: &Shown, place: usize, answers: Option<&[Answered]>) -> Value 
         "documents": case.documents, "held_back": shown.race.cases().1.contains(&place),
         "results": results,
     })
+}
+
+// Of a rule only how far it agrees with the person; of a model also how it errs.
+fn judge(shown: &Shown) -> Value {
+    let one = &shown.experiment;
+    let mut judge = json!({ "calibration": shown.calibration });
+    if let Some(model) = one.spec.evaluator.judge() {
+        let did = &one.judging;
+        judge["model"] = json!(model.model);
+        judge["kind"] = json!(model.kind);
+        judge["pairs"] = json!(did.pairs);
+        judge["flips"] = json!(did.flips);
+        judge["unreadable"] = json!(did.unreadable);
+        judge["orders"] = json!(did.orders);
+        judge["probes"] = json!(did.probes);
+        judge["probes_cost_usd"] = json!(did.bill.cost);
+    }
+    judge
 }
 
 fn budget(spec: &Spec) -> Value {

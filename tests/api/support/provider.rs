@@ -37,6 +37,8 @@ enum Play {
     Script(Vec<Line>),
     /// By the number of the connection.
     Act(Box<dyn Fn(usize) -> Line + Send>),
+    /// By what is asked.
+    Answer(Box<dyn Fn(&Asked) -> Line + Send>),
 }
 
 struct State {
@@ -85,6 +87,11 @@ impl Provider {
     /// Plays to each connection what this says, by its number.
     pub fn acting(act: impl Fn(usize) -> Line + Send + 'static) -> Self {
         Self::start(Play::Act(Box::new(act)), None)
+    }
+
+    /// Answers each request as this says.
+    pub fn answering(answer: impl Fn(&Asked) -> Line + Send + 'static) -> Self {
+        Self::start(Play::Answer(Box::new(answer)), None)
     }
 
     fn start(play: Play, certificate: Option<Certificate>) -> Self {
@@ -278,7 +285,7 @@ fn serve(socket: TcpStream, shared: &Shared) {
         state.connections += 1;
         match &state.play {
             Play::Act(act) => Some(act(state.connections).steps),
-            Play::Script(_) => None,
+            Play::Script(_) | Play::Answer(_) => None,
         }
     };
     shared.changed.notify_all();
@@ -298,8 +305,12 @@ fn serve(socket: TcpStream, shared: &Shared) {
     };
     let model = asked.model();
     let mut state = shared.state.lock().unwrap();
+    let answered = match &state.play {
+        Play::Answer(answer) => Some(answer(&asked).steps),
+        _ => acted,
+    };
     state.asked.push(asked);
-    let steps = acted.unwrap_or_else(|| state.line(&model));
+    let steps = answered.unwrap_or_else(|| state.line(&model));
     state.open += 1;
     drop(state);
     shared.changed.notify_all();

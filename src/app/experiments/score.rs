@@ -1,0 +1,266 @@
+//! Scores an answer: by the experiment's rule, or by its judge, against the current setting's answer to the
+//! same case or by marks. And plants biases to see how the judge errs.
+
+use super::court::{Court, Opinion, Silence, most};
+use super::runner::{Brought, Runner, Scored, begun_as, over};
+use crate::app::Result;
+use crate::domain::experiment::jury::{self, Probe};
+use crate::domain::experiment::pairwise::Preferred;
+use crate::domain::experiment::record::{Judgment, Probed};
+use crate::domain::experiment::scoring::{Judge, Way};
+use crate::domain::experiment::{Bill, Cell, Outcome, Scoring};
+use crate::domain::usage;
+use crate::store::{analyses, experiments};
+
+/// Answers that probes are made of.
+const PROBED: usize = 3;
+
+/// A score, or why there is none now and what was spent in vain.
+type Told = std::result::Result<Scored, (String, Bill)>;
+
+impl Runner<'_> {
+    /// Of what an evaluation brought. What has no answer has the score 0.
+    pub(super) async fn score(&mut self, cell: Cell, brought: Brought) -> Result<Told> {
+        let Some(text) = &brought.text else {
+            return Ok(Ok(plain(brought, 0.0)));
+        };
+        let judge = match &self.experiment.spec.evaluator {
+            Scoring::Rule(rule) => {
+                let score = rule.score(&self.cases[cell.case], text);
+                return Ok(Ok(plain(brought, score)));
+            }
+            Scoring::Judge(judge) => judge.clone(),
+        };
+        if jury::addresses_judge(text) {
+            self.experiment.judging.orders += 1;
+            let mut scored = plain(brought, 0.0);
+            scored.error = Some("the answer gives orders to whoever judges it".to_owned());
+            return Ok(Ok(scored));
+        }
+        let text = text.clone();
+        match judge.kind {
+            Way::Rubric => self.by_marks(cell, brought, &judge, &text).await,
+            Way::Pairwise => self.against_current(cell, brought, &judge, &text).await,
+        }
+    }
+
+    async fn by_marks(
+        &mut self,
+        cell: Cell,
+        brought: Brought,
+        judge: &Judge,
+        text: &str,
+    ) -> Result<Told> {
+        let opinion = self
+            .court(judge)
+            .marks(&self.cases[cell.case], text)
+            .await?;
+        Ok(self.told(brought, opinion, |marks| (marks, None)))
+    }
+
+    // Better than the current setting's answer is 1, as good a half, worse 0; the current setting's own is a
+    // half by that.
+    async fn against_current(
+        &mut self,
+        cell: Cell,
+        brought: Brought,
+        judge: &Judge,
+        text: &str,
+    ) -> Result<Told> {
+        let current = self.experiment.design.current;
+        if cell.arm == current {
+            return Ok(Ok(plain(brought, 0.5)));
+        }
+        let (reference, bill) = self.reference(cell.case).await?;
+        let Some(reference) = reference else {
+            let mut scored = plain(brought, 1.0);
+            scored.outcome.judged = bill;
+            return Ok(Ok(scored));
+        };
+        let case = &self.cases[cell.case];
+        let mut opinion = self.court(judge).compare(case, &reference, text).await?;
+        opinion.bill = opinion.bill.plus(bill);
+        let flipped = opinion.flipped;
+        self.experiment.judging.pairs += u64::from(opinion.said.is_ok());
+        self.experiment.judging.flips += u64::from(flipped);
+        let model = judge.model.clone();
+        Ok(self.told(brought, opinion, |preferred| {
+            let score = match preferred {
+                Preferred::First => 0.0,
+                Preferred::Neither => 0.5,
+                Preferred::Second => 1.0,
+            };
+            let judgment = Judgment {
+                case: cell.case,
+                first: current.min(cell.arm),
+                second: current.max(cell.arm),
+                preferred: match current < cell.arm {
+                    true => preferred,
+                    false => preferred.turned(),
+                },
+                judge: Some(model),
+            };
+            (score, Some(judgment))
+        }))
+    }
+
+    fn told<T>(
+        &mut self,
+        brought: Brought,
+        opinion: Opinion<T>,
+        score: impl FnOnce(T) -> (f64, Option<Judgment>),
+    ) -> Told {
+        let mut outcome = Outcome {
+            judged: opinion.bill,
+            ..brought.outcome
+        };
+        match opinion.said {
+            Ok(said) => {
+                let (score, judgment) = score(said);
+                outcome.score = score;
+                Ok(Scored {
+                    outcome,
+                    judgment,
+                    error: None,
+                })
+            }
+            Err(Silence::Failed(why)) => Err((format!("the judge: {why}"), opinion.bill)),
+            // Neither for nor against: half of what it could be.
+            Err(Silence::Unreadable(why)) => {
+                self.experiment.judging.unreadable += 1;
+                outcome.score = 0.5;
+                Ok(Scored {
+                    outcome,
+                    judgment: None,
+                    error: Some(why.to_owned()),
+                })
+            }
+        }
+    }
+
+    // What the current setting answered to a case; asked now where the race no longer asks it.
+    async fn reference(&mut self, case: usize) -> Result<(Option<String>, Bill)> {
+        let cell = Cell {
+            arm: self.experiment.design.current,
+            case,
+        };
+        let open = self.open.iter().find(|one| one.cell == cell);
+        let known = self.answers.get(&cell).or(open.map(|one| &one.analysis));
+        let (analysis, is_new) = match known {
+            Some(analysis) => (analysis.clone(), false),
+            None => (self.ask(cell).await?, true),
+        };
+        over(&self.app, &analysis).await?;
+        let mut bill = Bill::default();
+        if is_new {
+            self.open.push(begun_as(cell, analysis.clone()));
+            if let Some(brought) = self.brought(&analysis).await? {
+                bill.cost = brought.outcome.cost;
+                bill.tokens = brought.outcome.tokens;
+            }
+        }
+        let user = self.experiment.user.clone();
+        let read = self
+            .app
+            .store
+            .read(move |db| analyses::synthesis_of(db, &user, &analysis));
+        Ok((read.await?, bill))
+    }
+
+    fn court<'a>(&'a self, judge: &'a Judge) -> Court<'a> {
+        Court {
+            app: &self.app,
+            experiment: &self.experiment,
+            judge,
+        }
+    }
+
+    /// Plants biases in answers of the current setting, as far as the budget goes.
+    pub(super) async fn probe(&mut self) -> Result<()> {
+        let Some(judge) = self.experiment.spec.evaluator.judge().cloned() else {
+            return Ok(());
+        };
+        if !self.experiment.judging.probes.is_empty() {
+            return Ok(());
+        }
+        let current = self.experiment.design.current;
+        let own = self.answers.iter().filter(|(cell, _)| cell.arm == current);
+        let own: Vec<_> = own
+            .take(PROBED)
+            .map(|(cell, id)| (*cell, id.clone()))
+            .collect();
+        let model = self.app.llm.find(Some(&self.experiment.user), &judge.model);
+        let price = model.as_ref().and_then(usage::price_of);
+        for (cell, analysis) in own {
+            let user = self.experiment.user.clone();
+            let read = self
+                .app
+                .store
+                .read(move |db| analyses::synthesis_of(db, &user, &analysis));
+            let Some(answer) = read.await? else { continue };
+            for probe in jury::probes(&answer) {
+                let needed = most(&judge, price).map(|bill| bill.plus(bill));
+                if !self.affords(needed) || !self.app.engine.lull().await {
+                    return Ok(());
+                }
+                self.plant(cell.case, &judge, &probe).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn plant(&mut self, case: usize, judge: &Judge, probe: &Probe) -> Result<()> {
+        let court = self.court(judge);
+        let (taken_in, bill) = court.is_taken_in(&self.cases[case], probe).await?;
+        let judging = &mut self.experiment.judging;
+        judging.bill = judging.bill.plus(bill);
+        if let Some(taken_in) = taken_in {
+            let name = probe.bias.as_str();
+            let place = judging.probes.iter().position(|known| known.bias == name);
+            let place = place.unwrap_or_else(|| {
+                judging.probes.push(Probed {
+                    bias: name.to_owned(),
+                    tried: 0,
+                    taken_in: 0,
+                });
+                judging.probes.len() - 1
+            });
+            judging.probes[place].tried += 1;
+            judging.probes[place].taken_in += u64::from(taken_in);
+        }
+        let (id, judging) = (self.experiment.id.clone(), judging.clone());
+        let written = self
+            .app
+            .store
+            .write(move |db| experiments::set_judging(db, &id, &judging));
+        Ok(written.await?)
+    }
+
+    // Whether the budget has room for this besides everything that was spent.
+    fn affords(&self, bill: Option<Bill>) -> bool {
+        let budget = &self.experiment.spec.budget;
+        let spent = self.race.spent();
+        let gone = Bill {
+            cost: spent.whole_cost(),
+            tokens: spent.whole_tokens(),
+        };
+        let gone = gone.plus(self.experiment.judging.bill);
+        let Some(bill) = bill else {
+            return budget.cost.is_none();
+        };
+        let after = gone.plus(bill);
+        budget.cost.is_none_or(|most| after.cost <= most)
+            && budget.tokens.is_none_or(|most| after.tokens <= most)
+    }
+}
+
+fn plain(brought: Brought, score: f64) -> Scored {
+    Scored {
+        outcome: Outcome {
+            score,
+            ..brought.outcome
+        },
+        error: brought.error,
+        judgment: None,
+    }
+}
