@@ -12,6 +12,8 @@ use quire::crypto::jwt::{Claims, Jwt};
 use quire::domain::analysis::{Plan, StageAnswer};
 use quire::domain::chat::{Answer, Brief, CallError, Delta, Message, Request, Role, Source, Task};
 use quire::domain::chunk::passages;
+use quire::domain::experiment::evaluate::Evaluator;
+use quire::domain::experiment::{cases, jury, spec::Spec};
 use quire::domain::findings::Findings;
 use quire::domain::parameters::Parameters;
 use quire::domain::schema;
@@ -43,6 +45,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("mail", mail),
     ("archive", archive),
     ("findings", findings),
+    ("experiments", experiments),
 ];
 
 const LIMIT: usize = 1 << 16;
@@ -437,5 +440,53 @@ pub fn patterns(bytes: &[u8]) {
             told.line.is_none_or(|line| (1..=lines).contains(&line)),
             "{told} of {lines}"
         );
+    }
+}
+
+/// Cases that are read have questions and are within bounds, faults stand on lines of the text, a judge's words
+/// give a score that is one, and no answer breaks a rule.
+pub fn experiments(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let rows = extract::records(&text, 50).unwrap_or_default();
+    let lines = text.split('\n').count();
+    for read in [cases::of_rows(&rows), cases::of_json(&text)] {
+        match read {
+            Ok(read) => assert!(read.cases.iter().all(|case| !case.prompt.trim().is_empty())),
+            Err(fault) => assert!(
+                fault.line.is_none_or(|line| line <= lines),
+                "{fault} of {lines}"
+            ),
+        }
+    }
+    let _ = jury::preferred(&text);
+    assert!(
+        jury::marks(&text).is_ok_and(|mark| (0.0..=1.0).contains(&mark))
+            || jury::marks(&text).is_err()
+    );
+    let case = quire::domain::experiment::Case {
+        prompt: "?".to_owned(),
+        expected: Some(text.chars().take(100).collect()),
+        ..Default::default()
+    };
+    for rule in [
+        Evaluator::Exact,
+        Evaluator::Contains,
+        Evaluator::Choice,
+        Evaluator::Likeness,
+        Evaluator::Number {
+            absolute: 0.0,
+            relative: 0.1,
+        },
+    ] {
+        let score = rule.score(&case, &text);
+        assert!((0.0..=1.0).contains(&score), "{rule:?}: {score}");
+    }
+    if let Ok(spec) = serde_json::from_slice::<Spec>(bytes)
+        && let Ok(arms) = spec.space.arms(&|_, _| true)
+    {
+        for arm in arms.iter().take(50) {
+            let _ = spec.body_of(arm);
+        }
+        let _ = spec.current_of(&arms);
     }
 }

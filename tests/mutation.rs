@@ -126,6 +126,10 @@ fn seeds() -> Vec<Vec<u8>> {
         b"id = \"mine\"\nname = 'Mine'\npanel = [1, 0x2]\n[[stages]]\nname = \"initial\"\nprompt = \"\"\"\n{question}\\\n \"\"\"\n[[stages]]\nname = \"ultra\"\nprompt = '''{peers}'''\n".to_vec(),
         br#"{"id":"mine","name":"Mine","panel":[1,2],"stages":[{"name":"initial","prompt":"{question}"},
 {"name":"ultra","who":"synthesiser","prompt":"{peers}"}]}"#.to_vec(),
+        b"question;answer;category\n\"What is 1,5 + 1?\";2.5;sums\n\"And\nnow?\";(B);x\n".to_vec(),
+        b"{\"input\":[{\"role\":\"user\",\"content\":\"q\"}],\"ideal\":[\"-1,234.5e3\"]}\n{\"prompt\":\"b\"}\n".to_vec(),
+        br#"{"solution":"s","reason":"r","better":"A","accuracy":4,"completeness":"8/10","relevance":9,"clarity":1}"#.to_vec(),
+        br#"{"name":"n","space":[{"dial":"model","values":["a/b",["a/b","c/d"]]},{"dial":"temperature","values":[null,0.5]}],"base":{"parameters":{}},"current":{"temperature":0.5},"evaluator":{"kind":"pairwise","model":"j/k"},"objective":{"kind":"weighted","dollar":1,"second":0.1},"budget":{"evaluations":9},"indifference":0.02,"wrong":0.1,"seed":1}"#.to_vec(),
         br#"{"error":{"message":"Rate limit","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#.to_vec(),
     ];
     for folder in ["streams", "documents"] {
@@ -266,4 +270,9 @@ fn archive() {
 #[test]
 fn findings() {
     feed("findings");
+}
+
+#[test]
+fn experiments() {
+    feed("experiments");
 }

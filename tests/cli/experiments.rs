@@ -1,0 +1,93 @@
+//! `quire experiment`: from a file to a leaderboard, with demo models and no server.
+
+use crate::Place;
+
+const SUMS: &str = r#"
+name = "Signs"
+cases_file = "questions.csv"
+
+[base.parameters]
+max_tokens = 60
+
+[evaluator]
+kind = "regex"
+pattern = "(?i)question"
+
+[[space]]
+dial = "model"
+values = ["demo/phrases", "demo/sceptic"]
+"#;
+
+fn written(place: &Place) {
+    let mut cases = String::from("question,id\n");
+    for n in 0..6 {
+        cases += &format!("\"Is house {n}, the old one, worth it?\",{n}\n");
+    }
+    std::fs::write(place.0.join("questions.csv"), cases).unwrap();
+    std::fs::write(place.0.join("signs.toml"), SUMS).unwrap();
+}
+
+#[test]
+fn an_experiment_says_what_it_takes_and_then_what_it_found() {
+    let place = Place::new();
+    written(&place);
+    let told = place.run(&["experiment", "run", "signs.toml", "--estimate", "--json"]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let estimate: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!(
+        (&estimate["arms"], &estimate["cases"]),
+        (&2.into(), &6.into())
+    );
+    assert!(
+        told.err.contains("the smallest difference it can find"),
+        "{told:?}"
+    );
+    assert!(told.err.contains("not used: id"), "{told:?}");
+
+    let ran = place.run(&[
+        "experiment",
+        "run",
+        "signs.toml",
+        "--evaluations",
+        "30",
+        "--out",
+        "found.csv",
+    ]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.out.contains("# Signs") && ran.out.contains("## Leaderboard"),
+        "{ran:?}"
+    );
+    assert!(ran.err.contains("2 settings, 6 cases"), "{ran:?}");
+    let sheet = std::fs::read_to_string(place.0.join("found.csv")).unwrap();
+    assert!(sheet.lines().count() > 4, "{sheet}");
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said_with_its_place() {
+    let place = Place::new();
+    written(&place);
+    for (name, text, words) in [
+        ("a.toml", "name = ", "line 1"),
+        ("b.toml", "cases_file = \"nowhere.csv\"", "nowhere.csv"),
+        ("c.json", "{\"cases\": [], \"mood\": 1}", "mood"),
+        (
+            "d.json",
+            "{\"cases\": [{\"prompt\": \"a\"}], \"space\": [], \"evaluator\": {\"kind\": \"exact\"}}",
+            "no expected answer",
+        ),
+    ] {
+        std::fs::write(place.0.join(name), text).unwrap();
+        let said = place.run(&["experiment", "run", name]);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.err.contains(words), "{name}: {said:?}");
+    }
+    for words in [
+        &["experiment"][..],
+        &["experiment", "run"],
+        &["experiment", "show", "x"],
+        &["experiment", "run", "signs.toml", "--budget", "much"],
+    ] {
+        assert_eq!(place.run(words).code, Some(2), "{words:?}");
+    }
+}
