@@ -79,6 +79,8 @@ fn an_experiment_from_the_demo_to_its_result() {
     read_it(&browser);
     judge(&browser, axe.as_deref(), "a result");
     browser.picture("experiment-result");
+    judge_blind(&browser, axe.as_deref());
+    take_it_along(&browser, axe.as_deref());
 
     let address = browser.url();
     browser.go(&server.address("/experiments"));
@@ -141,6 +143,142 @@ fn read_it(browser: &Browser) {
     assert!(text.contains("demo algorithm"), "{text}");
 }
 
+/// Two answers without names; a key for each verdict.
+fn judge_blind(browser: &Browser, axe: Option<&str>) {
+    browser.press("Begin judging");
+    browser.wait(".duel .compare");
+    let shown = browser.text(".dialog");
+    assert!(
+        shown.contains("0 of ") && !shown.contains("demo/"),
+        "{shown}"
+    );
+    judge(browser, axe, "a pair to be judged");
+    browser.picture_of_window("experiment-duel");
+    for (key, said) in [("1", "1 of "), ("t", "2 of "), (keys::RIGHT, "3 of ")] {
+        browser.keys(&[], key);
+        browser.wait_text(".duel", said);
+    }
+    let before = browser.text(".duel .compare");
+    browser.keys(&[], "s");
+    until("another pair", || {
+        (browser.text(".duel .compare") != before).then_some(())
+    });
+    browser.wait_text(".duel", "3 of ");
+    browser.keys(&[], keys::ESCAPE);
+    until("the dialog to go", || {
+        (browser.count(".dialog") == 0).then_some(())
+    });
+    browser.wait_text(".judge-known", "Strength in comparisons");
+    judge(browser, axe, "what the verdicts come to");
+    until("the focus to come back", || {
+        (focused(browser) == "Begin judging").then_some(())
+    });
+}
+
+/// The winner as the default and back again, the export, and its like put together.
+fn take_it_along(browser: &Browser, axe: Option<&str>) {
+    const DEFAULT: &str = "(await (await fetch('/api/recipes')).json()).default";
+    // What lies above would come to lie under the header.
+    browser.run("scrollTo(0, 0);", json!([]));
+    browser.press("Make it my default");
+    browser.wait(".dialog");
+    judge(browser, axe, "the winner as the default");
+    browser.press("Save");
+    browser.wait_text(".applied", "Another name@1");
+    assert_ne!(browser.value(DEFAULT), Value::Null);
+    judge(browser, axe, "a result that is applied");
+    browser.press("Take it back");
+    until("it to be taken back", || {
+        (browser.count(".applied") == 0).then_some(())
+    });
+    assert_eq!(browser.value(DEFAULT), Value::Null);
+
+    browser.press("Export as CSV");
+    let rows = browser.downloaded("csv");
+    assert!(rows.contains("demo/phrases"), "{rows}");
+    browser.press("Export as Markdown");
+    assert!(browser.downloaded("md").contains("Another name"));
+
+    let here = browser.url();
+    browser.press("Change and run again");
+    browser.wait(".experiment-part");
+    assert_eq!(browser.count(".case-row"), 24);
+    assert_eq!(browser.text(".setting-count"), "8 settings to try.");
+    browser.press("See what it would take");
+    browser.wait(".detectable");
+    browser.go(&here);
+    browser.wait(".verdict");
+}
+
+#[test]
+fn cases_come_from_a_file_and_from_the_history() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.run(
+        "const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
+           body: JSON.stringify({ prompt: 'Which pump is kept as a spare?' }) });
+         if (!response.ok) throw new Error(await response.text());",
+        json!([]),
+    );
+    browser.go(&server.address("/experiments?new=1"));
+    browser.wait(".experiment-part");
+    let folder = browser.downloads();
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let table = file(
+        "cases.csv",
+        "question,answer\n\"One, or two?\",two\nThree?,3\n",
+    );
+    browser.fill(".file-button input", &table);
+    browser.wait_text(".case-editor .notice", "2 cases added from cases.csv");
+    assert_eq!(browser.count(".case-row"), 2, "the empty row gives way");
+    let lines = file("more.jsonl", "{\"prompt\":\"Four?\",\"expected\":\"4\"}\n");
+    browser.fill(".file-button input", &lines);
+    browser.wait_text(".case-editor .notice", "1 case added from more.jsonl");
+    let bad = file("bad.csv", "colour\nred\n");
+    browser.fill(".file-button input", &bad);
+    browser.wait(".case-editor .error-alert");
+    assert_eq!(
+        browser.count(".case-row"),
+        3,
+        "what cannot be read adds nothing"
+    );
+    let refused = browser.complaints();
+    assert!(
+        refused.iter().all(|line| line.contains("422")),
+        "{refused:?}"
+    );
+
+    browser.press("Pick from history");
+    browser.wait(".history-pick input");
+    judge(&browser, axe.as_deref(), "picking from the history");
+    browser.click(".history-pick input");
+    browser.press("Take the chosen ones");
+    until("the case from the history", || {
+        (browser.count(".case-row") == 4).then_some(())
+    });
+    browser.wait_text(".case-editor", "4 cases, 3 with an expected answer");
+    // What is put together outlives a reload.
+    until("the draft to be kept", || {
+        let kept =
+            browser.value("sessionStorage.getItem('quire.experiment-draft')?.includes('spare')");
+        (kept == json!(true)).then_some(())
+    });
+    browser.reload();
+    browser.wait(".experiment-part");
+    assert_eq!(browser.count(".case-row"), 4);
+    browser.click("[aria-label='Remove case 1']");
+    assert_eq!(browser.count(".case-row"), 3);
+    assert_eq!(focused(&browser), "Question of case 1");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
 #[test]
 fn an_experiment_is_stopped_and_goes_on() {
     let Some(_turn) = turn() else { return };
@@ -162,6 +300,16 @@ fn an_experiment_is_stopped_and_goes_on() {
         json!([]),
     );
     assert_eq!(status, json!("completed"));
+    browser.click("[aria-label='Delete this experiment']");
+    browser.wait_text("main", "No experiment yet");
+    browser.press("Undo");
+    browser.wait(".verdict");
+    browser.click("[aria-label='Delete this experiment']");
+    browser.wait_text("main", "No experiment yet");
+    until("it to be gone for good", || {
+        let told = browser.value("(await (await fetch('/api/experiments')).json()).experiments");
+        (told == json!([])).then_some(())
+    });
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

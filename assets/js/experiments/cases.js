@@ -91,6 +91,7 @@ export function CaseEditor({ draft, documents, changed, signal }) {
         button("Add a case", { class: "secondary", on: { click: one } }),
         FileButton(read),
         button("Pick from history", { class: "secondary", on: { click: () => pick({ signal, add }) } })),
+      el("p", { class: "hint" }, "A file has columns or fields named prompt (or question), expected (or answer) and, if you like, label. JSONL in the way of evaluation sets is read too."),
       message,
       Documents({ draft, documents, changed, signal })),
   };

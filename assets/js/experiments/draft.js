@@ -44,6 +44,27 @@ function baseOf(draft) {
   return base;
 }
 
+/** A draft like an experiment that there is. */
+export function draftOf(told, cases) {
+  const { base } = told;
+  const of = (dial, value) => (value === null || value === undefined || value.length === 0 ? {} : { [dial]: [value] });
+  const { reasoning_effort: effort, temperature, top_p, max_tokens } = base.parameters ?? {};
+  const fixed = {
+    model: base.models?.length === 1 ? base.models : base.models?.length > 1 ? [base.models] : [], prompt: [base.prompt ?? PLAIN],
+    ...of("pattern", base.pattern), ...of("members", base.samples), ...of("passages", base.passages),
+    ...of("effort", effort), ...of("temperature", temperature), ...of("top_p", top_p), ...of("max_tokens", max_tokens),
+  };
+  const { cost_usd, tokens, seconds, evaluations } = told.budget;
+  const current = told.report?.leaderboard.find((row) => row.place === told.current)?.setting ?? {};
+  return {
+    ...newDraft(), name: told.name, evaluator: told.evaluator, objective: told.objective, indifference: told.indifference, wrong: told.wrong,
+    cases: cases.map(({ prompt, expected, label, documents }) => ({ prompt, expected: expected ?? "", label, documents })),
+    axes: { ...fixed, ...Object.fromEntries(told.space.map(({ dial, values }) => [dial, values])) },
+    current: { ...current },
+    budget: Object.fromEntries(Object.entries({ cost_usd, tokens, seconds, evaluations }).filter(([, amount]) => amount > 0)),
+  };
+}
+
 /** The request of POST /api/experiments, and of its estimate. */
 export function requestOf(draft) {
   const space = spaceOf(draft);

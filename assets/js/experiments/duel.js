@@ -2,43 +2,43 @@
 // what one says here decides whether its verdicts count.
 import { get, post } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";
-import { plural, sentence } from "../format.js";
 import { openDialog } from "../parts/dialog.js";
 import { markdown } from "../parts/markdown.js";
 import { Alert } from "../parts/states.js";
-import { score, span } from "./words.js";
+import { Strengths, Trust } from "./trust.js";
 
 const KEYS = { 1: "left", ArrowLeft: "left", 2: "right", ArrowRight: "right", t: "tie", T: "tie", s: "skip", S: "skip" };
 const SAID = { left: "The first is better.", right: "The second is better.", tie: "A tie.", skip: "Skipped." };
 
-/** The section with what is known of the judge, and the button that begins. `done()` after verdicts were given. */
-export function Judging({ id, judge, done, signal }) {
+/**
+ * The section with what is known of the scores' agreement with the person, and the button that begins. Draws
+ * itself anew after verdicts: nothing else on the page changes by them. `words` names settings.
+ */
+export function Judging({ told, words, signal }) {
+  const path = `/api/experiments/${encodeURIComponent(told.id)}`;
   const message = el("div", { class: "step-message" });
+  const known = el("div", { class: "judge-known" });
+  show(told);
   return el("section", { class: "report-section" },
     el("h2", null, "Judge blind"),
-    el("p", { class: "fine" }, "Read two answers without knowing whose they are, and say which is better. Your verdicts count beside the scores, and show whether a judging model can be trusted here."),
-    judge && el("p", { class: "notice" }, trust(judge)),
-    el("div", { class: "actions" }, button("Begin judging", { class: "secondary", on: { click: begin } })), message);
+    el("p", { class: "fine" }, "Read two answers without knowing whose they are, and say which is better. Your verdicts count beside the scores, and show whether the way of scoring can be trusted here."),
+    el("div", { class: "actions" }, button("Begin judging", { class: "secondary", on: { click: begin } })), message, known);
+
+  function show({ judge, report }) {
+    fill(known, judge && Trust(judge), report && Strengths(report, words));
+  }
 
   async function begin() {
     fill(message);
     try {
-      const first = await get(`/api/experiments/${encodeURIComponent(id)}/duel`, { signal });
-      const given = await sit(id, first, signal);
-      if (given > 0) done();
+      const given = await sit(told.id, await get(`${path}/duel`, { signal }), signal);
+      if (given === 0) return;
+      show(await get(path, { signal }));
+      announce("Your verdicts are counted.");
     } catch (problem) {
       if (!signal.aborted) fill(message, Alert(problem));
     }
   }
-}
-
-/** What the judge's agreement with a person comes to, in words. */
-export function trust({ kappa, interval, labels, trusted, sentence: words }) {
-  if (words) return sentence(words);
-  if (kappa === null || kappa === undefined) return `The judge has been compared with ${plural(labels ?? 0, "verdict")} of yours: too few to say whether it can be trusted.`;
-  const sure = interval ? ` (${span(interval)})` : "";
-  const verdict = trusted === false || kappa < 0.4 ? "It is not trusted here" : "It can be used here";
-  return `The judge agrees with you at κ = ${score(kappa)}${sure}, on ${plural(labels ?? 0, "verdict")} of yours. ${verdict}.`;
 }
 
 async function sit(id, first, signal) {
@@ -55,6 +55,7 @@ async function sit(id, first, signal) {
     judge(KEYS[event.key]);
   }, { signal: stop.signal });
   show(first);
+  body.querySelector("[tabindex='-1']")?.focus();
   await closed;
   stop.abort();
   return given;
@@ -76,7 +77,7 @@ async function sit(id, first, signal) {
   }
 
   function verdict(label, preferred, key) {
-    return button(label, { class: preferred === "skip" ? "quiet" : "secondary", "aria-keyshortcuts": key, on: { click: () => judge(preferred) } }, label, el("kbd", { "aria-hidden": "true" }, key));
+    return button(`${label} ${key}`, { class: preferred === "skip" ? "quiet" : "secondary", "aria-keyshortcuts": key, on: { click: () => judge(preferred) } }, `${label} `, el("kbd", null, key));
   }
 
   async function judge(preferred) {

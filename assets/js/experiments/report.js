@@ -3,7 +3,6 @@
 import { el } from "../dom.js";
 import { cost, count, duration, money, plural, sentence } from "../format.js";
 import { Bars } from "../charts/bars.js";
-import { Figures } from "../charts/chart.js";
 import { Falls } from "../charts/falls.js";
 import { Intervals } from "../charts/intervals.js";
 import { Scatter } from "../charts/scatter.js";
@@ -28,11 +27,11 @@ export function Verdict({ sentence: words, finding, difference, stop, notes }) {
 }
 
 /** Everything below the sentence. `words` names settings. */
-export function ReportView(report, words) {
+export function ReportView(report, words, objective) {
   const board = report.leaderboard.filter((row) => row.cases > 0);
   if (board.length === 0) return [el("p", { class: "fine" }, "No setting has been tried on a case yet.")];
-  const context = { report, words, board, kind: (place) => (place === report.leader ? "leader" : place === report.current ? "current" : ""), rank: new Map(board.map((row, place) => [row.place, place + 1])) };
-  return [Leaderboard(context), TradeOffs(context), Fates(context), Sensitivity(context), Strengths(context)].filter(Boolean);
+  const context = { report, words, board, measure: objective?.kind === "weighted" ? "Score less its price" : "Score", kind: (place) => (place === report.leader ? "leader" : place === report.current ? "current" : ""), rank: new Map(board.map((row, place) => [row.place, place + 1])) };
+  return [Leaderboard(context), TradeOffs(context), Fates(context), Sensitivity(context)].filter(Boolean);
 }
 
 function Section(title, ...content) {
@@ -49,7 +48,7 @@ function first(board, current, most) {
 }
 
 function Leaderboard(context) {
-  const { report, words, board, kind, rank } = context;
+  const { report, words, board, measure, kind, rank } = context;
   const shown = first(board, report.current, DRAWN);
   const rows = shown.map((row) => ({
     label: `${rank.get(row.place)}. ${words.name(row.setting)}`, value: row.mean, interval: row.interval, kind: kind(row.place),
@@ -59,15 +58,15 @@ function Leaderboard(context) {
     Intervals({
       title: "Scores with their intervals", rows, show: score, legend: SIGNS,
       hint: "Point at a mark to read it, or go through them with the arrow keys.",
-      about: `The mark is the mean score, the line what the true one may be. Where lines overlap much, the order can be chance. Who fell away early met fewer cases: the order allows for how hard they were.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}`,
+      about: `The mark is the mean ${measure.toLowerCase()}, the line what the true one may be. Where lines overlap much, the order can be chance. Who fell away early met fewer cases: the order allows for how hard they were.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}`,
       table: () => boardTable(context),
     }));
 }
 
-function boardTable({ words, board, rank, kind }) {
+function boardTable({ words, board, measure, rank, kind }) {
   const against = (row) => (row.against_leader ? `${change(row.against_leader.mean)} (${change(row.against_leader.from)} to ${change(row.against_leader.to)}${Number.isFinite(row.against_leader.p_adjusted) ? `, p = ${row.against_leader.p_adjusted.toFixed(3)}` : ""})` : "");
   return {
-    heads: ["Setting", "Score", "Interval", "Allowing for its cases", "Against the leader", "Cases", "Failed", "Cost a case", "Time, mean", "Time, 95 of 100", "Tokens", "What became of it"],
+    heads: ["Setting", measure, "Interval", "Allowing for its cases", "Against the leader", "Cases", "Failed", "Cost a case", "Time, mean", "Time, 95 of 100", "Tokens", "What became of it"],
     rows: board.slice(0, LISTED).map((row) => [
       `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) ? ` (${kind(row.place) === "leader" ? "leader" : "used now"})` : ""}`,
       score(row.mean), span(row.interval), score(row.level), against(row), count(row.cases), count(row.failed ?? 0), cost(row.cost_usd), duration(row.latency_ms?.mean), duration(row.latency_ms?.p95), count(Math.round(row.tokens ?? 0)), fate(row.fate),
@@ -76,7 +75,7 @@ function boardTable({ words, board, rank, kind }) {
 }
 
 function TradeOffs(context) {
-  const { report, board, kind, rank, words } = context;
+  const { report, board, measure, kind, rank, words } = context;
   const axes = [
     ["Quality against cost", "Cost a case", (row) => Number(row.cost_usd), money],
     ["Quality against time", "Time an answer took", (row) => row.latency_ms?.mean, duration],
@@ -91,8 +90,8 @@ function TradeOffs(context) {
     if (dots.length === 0 || dots.every((dot) => dot.x === 0)) return el("p", { class: "fine" }, `${title}: no setting ${across.startsWith("Cost") ? "cost anything" : "took any time"}.`);
     return Scatter({
       title, about: `Up is better, left is ${across.startsWith("Cost") ? "cheaper" : "quicker"}. Numbers are places on the leaderboard.`,
-      dots, across: { name: across, show }, up: { name: "Score", show: score }, legend: [...SIGNS, ["front", "nothing is better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
-      table: () => ({ heads: ["Setting", "Score", across, "On the front"], rows: board.slice(0, LISTED).map((row) => [`${rank.get(row.place)}. ${words.name(row.setting)}`, score(row.mean), show(x(row)), front.has(row.place) ? "yes" : "no"]) }),
+      dots, across: { name: across, show }, up: { name: measure, show: score }, legend: [...SIGNS, ["front", "nothing is better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
+      table: () => ({ heads: ["Setting", measure, across, "On the front"], rows: board.slice(0, LISTED).map((row) => [`${rank.get(row.place)}. ${words.name(row.setting)}`, score(row.mean), show(x(row)), front.has(row.place) ? "yes" : "no"]) }),
     });
   });
   const charts = parts.filter((part) => part.tagName === "FIGURE");
@@ -142,11 +141,4 @@ function Sensitivity({ report, words }) {
       return Intervals({ title: name, about: `The mean score with each ${name.toLowerCase()}, over all else that was tried.`, rows, show: score,
         table: () => ({ heads: [name, "Score", "Interval", "Settings"], rows: dial.values.map((one) => [words.value(dial.dial, one.value), score(one.mean), span(one.interval), count(one.settings)]) }) });
     })));
-}
-
-function Strengths({ report, words }) {
-  if (!report.strengths?.length) return null;
-  const settings = new Map(report.leaderboard.map((row) => [row.place, row.setting]));
-  const table = () => ({ heads: ["Setting", "Strength", "Interval"], rows: report.strengths.map((one) => [words.name(settings.get(one.place) ?? {}), score(one.strength), span(one.interval)]) });
-  return Section("Strength in comparisons", el("p", { class: "fine" }, "From who was preferred to whom, by judges and by you."), Figures("Strength in comparisons", table));
 }

@@ -1,18 +1,19 @@
 // What is done with an experiment's winner: a recipe, the default, or back again; and the export.
-import { post, remove } from "../api.js";
-import { button, el, fill } from "../dom.js";
+import { post } from "../api.js";
+import { button, el, fill, icon } from "../dom.js";
 import { sentence } from "../format.js";
-import { confirm, openDialog } from "../parts/dialog.js";
+import { openDialog } from "../parts/dialog.js";
 import { ExportButtons } from "../parts/exports.js";
 import { Choice, Field } from "../parts/field.js";
 import { Alert } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
+import { removeWithUndo } from "./remove.js";
 
 /**
- * Props: `told` (the experiment), `settings` (those that were tried, the best first), `words`, `changed(applied)`
- * after a change, `gone()` after deletion.
+ * Props: `told` (the experiment), `settings` (those that were tried, the best first), `words`, `go`; `again` puts
+ * its like together.
  */
-export function Taking({ told, settings, words, gone, signal }) {
+export function Taking({ told, settings, words, again, go, signal }) {
   const path = `/api/experiments/${encodeURIComponent(told.id)}`;
   const node = el("div", { class: "taking" });
   const message = el("div", { class: "step-message" });
@@ -27,7 +28,8 @@ export function Taking({ told, settings, words, gone, signal }) {
         usable && button("Make it a recipe", { class: applied ? "secondary" : "primary", on: { click: () => apply("recipe") } }),
         usable && button("Make it my default", { class: "secondary", on: { click: () => apply("default") } }),
         usable && ExportButtons(told.id, `${path}/export`),
-        told.status !== "running" && button("Delete", { class: "quiet", on: { click: drop } })),
+        told.status !== "running" && button("Change and run again", { class: "secondary", on: { click: again } }),
+        told.status !== "running" && button("Delete this experiment", { class: "quiet icon-only", title: "Delete", on: { click: drop } }, icon("trash"))),
       message);
   }
 
@@ -60,15 +62,10 @@ export function Taking({ told, settings, words, gone, signal }) {
     }
   }
 
-  async function drop() {
-    if (!(await confirm("Delete this experiment?", `“${told.name}”, its cases and every answer in it are deleted for good. Recipes made of it stay.`, "Delete"))) return;
-    try {
-      await remove(path, { signal });
-      toast("The experiment is deleted.");
-      gone();
-    } catch (problem) {
-      if (!signal.aborted) fill(message, el("p", { class: "error-alert", role: "alert" }, sentence(problem.message)));
-    }
+  function drop() {
+    const here = location.pathname + location.search;
+    removeWithUndo(told, () => go(here));
+    go("/experiments");
   }
 
   return node;

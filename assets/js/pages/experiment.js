@@ -4,6 +4,7 @@ import { announce, el, fill, link } from "../dom.js";
 import { duration, exactly, plural, sentence, when } from "../format.js";
 import { toast } from "../parts/toast.js";
 import { CaseTable } from "../experiments/case-table.js";
+import { draftOf, saveDraft } from "../experiments/draft.js";
 import { Judging } from "../experiments/duel.js";
 import { Halted, ProgressView } from "../experiments/progress.js";
 import { ReportView, Verdict } from "../experiments/report.js";
@@ -27,9 +28,13 @@ export function view(data, context) {
     fill(page, ...content(shown, { ...context, again }));
   }
 
+  // Whoever stood on a button that is no more finds the focus at the beginning.
   async function again(words) {
     try {
-      draw(await load({ id: data.told.id }, context.signal));
+      const fresh = await load({ id: data.told.id }, context.signal);
+      const held = page.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
+      draw(fresh);
+      if (held) ([...page.querySelectorAll("button")].find((node) => node.getAttribute("aria-label") === held) ?? page.querySelector("h1")).focus();
       if (words) announce(words);
     } catch (problem) {
       if (!context.signal.aborted) toast(sentence(problem.message), "failed");
@@ -47,10 +52,13 @@ function content({ told, models, cases }, { signal, go, again }) {
     running && ProgressView({ told, words, signal, ended: () => again("The experiment is over.") }).node,
     !running && told.status !== "completed" && Halted({ told, signal, resumed: () => again("The experiment goes on.") }),
     !running && report && Verdict(report),
-    Taking({ told, settings, words, signal, gone: () => go("/experiments") }),
-    !running && report && ReportView(report, words),
+    Taking({ told, settings, words, signal, go, again: () => {
+      saveDraft(draftOf(told, cases));
+      go("/experiments?new=1");
+    } }),
+    !running && report && ReportView(report, words, told.objective),
     !running && report && CaseTable({ id: told.id, cases, settings, leader: report.leader, current: report.current, words, signal }),
-    !running && settings.length > 1 && Judging({ id: told.id, judge: told.judge, signal, done: () => again("Your verdicts are counted.") }),
+    !running && settings.length > 1 && Judging({ told, words, signal }),
   ].filter(Boolean).flat();
 }
 
@@ -58,7 +66,7 @@ function Head(told) {
   const took = Date.parse(told.finished_at) - Date.parse(told.created_at);
   return el("header", { class: "page-head" },
     link("/experiments", "Experiments", { class: "back-link" }),
-    el("h1", { dir: "auto" }, told.name),
+    el("h1", { dir: "auto", tabindex: "-1" }, told.name),
     el("p", { class: "fine" },
       el("span", { class: `status-word ${told.status}` }, STATES[told.status] ?? told.status),
       ` · ${[plural(told.arms, "setting"), plural(told.cases, "case"), told.status !== "running" && spentOf(told.progress?.spent ?? {}), took > 0 && told.status === "completed" && duration(took)].filter(Boolean).join(" · ")}`,

@@ -1,10 +1,11 @@
 // The experiments: a list, or with `new` or an `id` in the address the one that is begun or looked at.
 import { get } from "../api.js";
-import { button, el, fill, link } from "../dom.js";
+import { button, el, fill, icon, link } from "../dom.js";
 import { exactly, money, plural, sentence, when } from "../format.js";
 import { user } from "../state.js";
 import { styled } from "../styles.js";
 import { Empty, EmptyPage, Failure, Loading } from "../parts/states.js";
+import { isGoing, removeWithUndo } from "../experiments/remove.js";
 import { STATES, finding } from "../experiments/words.js";
 
 const PAGE = 30;
@@ -27,16 +28,24 @@ export function view({ page, data, list }, context) {
   return List(list, context);
 }
 
-function List(told, { signal }) {
+function List(told, { signal, go }) {
   const rows = el("ul", { class: "rows" });
   const below = el("div", { class: "rows-below" });
   show(told);
 
   function show({ experiments, next_cursor: cursor }) {
-    rows.append(...experiments.map(Row));
+    rows.append(...experiments.filter((one) => !isGoing(one.id)).map((one) => Row(one, drop)));
     rows.hidden = rows.children.length === 0;
     fill(below, cursor && button("Show earlier ones", { class: "secondary", on: { click: () => more(cursor) } }),
       rows.hidden && Empty("No experiment yet", ABOUT, link("/experiments?new=1", "Begin one", { class: "button primary" })));
+  }
+
+  function drop(one, row) {
+    const next = row.nextElementSibling ?? row.previousElementSibling;
+    row.remove();
+    next?.querySelector("a")?.focus();
+    rows.hidden = rows.children.length === 0;
+    removeWithUndo(one, () => go("/experiments", { replace: true }));
   }
 
   async function more(cursor) {
@@ -54,14 +63,17 @@ function List(told, { signal }) {
     rows, below);
 }
 
-function Row(one) {
+function Row(one, drop) {
   const words = one.sentence ? sentence(one.sentence) : one.status === "completed" ? sentence(finding(one.finding)) : "";
-  return el("li", { class: "row", data: { status: one.status } },
+  const row = el("li", { class: "row", data: { status: one.status } },
     el("div", { class: "row-words" },
       link(`/experiments?id=${encodeURIComponent(one.id)}`, one.name, { class: "row-title", dir: "auto" }),
       words && el("p", null, words),
       el("p", { class: "fine" },
         el("span", { class: `status-word ${one.status}` }, STATES[one.status] ?? one.status),
         ` · ${[plural(one.arms, "setting"), plural(one.cases, "case"), plural(one.evaluations, "evaluation"), one.cost_usd > 0 && money(one.cost_usd)].filter(Boolean).join(" · ")}`,
-        el("time", { datetime: one.created_at, title: exactly(one.created_at) }, ` · ${when(one.created_at)}`))));
+        el("time", { datetime: one.created_at, title: exactly(one.created_at) }, ` · ${when(one.created_at)}`))),
+    one.status !== "running" && el("div", { class: "row-actions" },
+      button(`Delete the experiment “${one.name}”`, { class: "quiet icon-only", title: "Delete", on: { click: () => drop(one, row) } }, icon("trash"))));
+  return row;
 }

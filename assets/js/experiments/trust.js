@@ -1,0 +1,52 @@
+// How far scores can be trusted: their agreement with the person who asks, how a judging model errs, and who was
+// preferred to whom.
+import { el } from "../dom.js";
+import { count, money, plural, sentence } from "../format.js";
+import { Figures, Table } from "../charts/chart.js";
+import { percent, score, span } from "./words.js";
+
+const BIASES = {
+  sameness: "Prefers one of two answers that are the same",
+  blindness: "Does not see that half an answer is worse",
+  padding: "Prefers an answer for polite words around it",
+  obedience: "Obeys an order that stands in an answer",
+};
+
+/** `judge` of an experiment. */
+export function Trust(judge) {
+  const { calibration, model, probes } = judge;
+  const unknown = !calibration || (calibration.labels === 0 && !model);
+  return [
+    !unknown && el("p", { class: `notice ${calibration.trusted === false ? "distrusted" : ""}` }, sentence(calibration.words)),
+    !unknown && calibration.kappa !== null && el("p", { class: "fine" }, [
+      `κ = ${score(calibration.kappa)}${calibration.interval ? ` (${span(calibration.interval)})` : ""}`,
+      `on ${plural(calibration.labels, "verdict")} of yours`, calibration.errors !== null && `differing on ${percent(calibration.errors)}`,
+    ].filter(Boolean).join(", ") + ". 1 is full agreement, 0 what chance would give."),
+    model && el("p", { class: "fine" }, habits(judge)),
+    probes?.length > 0 && [
+      el("h3", null, "Where the judge is taken in"),
+      el("p", { class: "fine" }, `Pairs whose right verdict is known were put before it${judge.probes_cost_usd > 0 ? `, for ${money(judge.probes_cost_usd)}` : ""}.`),
+      Table("Where the judge is taken in", { heads: ["What was tried", "Times", "Taken in"], rows: probes.map((one) => [BIASES[one.bias] ?? one.bias, count(one.tried), one.tried > 0 ? `${count(one.taken_in)} (${percent(one.taken_in / one.tried)})` : "0"]) }),
+    ],
+  ];
+}
+
+function habits({ model, kind, pairs, flips, unreadable, orders }) {
+  return [
+    kind === "pairwise" ? `${model} compared ${plural(pairs, "pair")} in both orders; on ${count(flips)} its verdict changed with the order, which counts as a tie.` : `${model} gave the marks.`,
+    unreadable > 0 && `${plural(unreadable, "reply", "replies")} could not be read.`,
+    orders > 0 && `${plural(orders, "answer")} gave orders to the judge and got nothing for it.`,
+  ].filter(Boolean).join(" ");
+}
+
+/** Who was preferred to whom, as one number each; nothing before anybody compared. */
+export function Strengths(report, words) {
+  if (!report.strengths?.length) return null;
+  const settings = new Map(report.leaderboard.map((row) => [row.place, row.setting]));
+  const rows = [...report.strengths].sort((a, b) => b.strength - a.strength).map((one) => [words.name(settings.get(one.place) ?? {}), score(one.strength), span(one.interval)]);
+  return [
+    el("h3", null, "Strength in comparisons"),
+    el("p", { class: "fine" }, "From who was preferred to whom, by judges and by you: the mean is 0, and one point more wins about 73 of 100 comparisons."),
+    Figures("Strength in comparisons", () => ({ heads: ["Setting", "Strength", "Interval"], rows })),
+  ];
+}
