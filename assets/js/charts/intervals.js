@@ -2,7 +2,7 @@
 import { Chart } from "./chart.js";
 import { fitted, linear, mark, svg, ticks } from "./svg.js";
 
-const NARROW = 560;
+const NARROW = 700;
 
 /**
  * Props as of a chart, and `rows`: `{label, value, interval, kind, words}`; `show(value)` writes a value;

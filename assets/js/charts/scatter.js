@@ -3,6 +3,7 @@ import { Chart } from "./chart.js";
 import { linear, mark, svg, ticks } from "./svg.js";
 
 const PAD = { left: 48, right: 18, top: 26, bottom: 44 };
+const LABEL = { wide: 20, high: 13 };
 
 /**
  * Props as of a chart, and `dots`: `{x, y, label, kind, front, words}` with a better thing further
@@ -15,13 +16,14 @@ export function Scatter({ title, about, dots, across, up, legend, table }) {
     const x = linear([0, most > 0 ? most * 1.06 : 1], [PAD.left, width - PAD.right]);
     const span = spanOf(dots);
     const y = linear(span, [height - PAD.bottom, PAD.top]);
+    const labels = room(dots.filter((dot) => dot.label), (dot) => beside(x(dot.x), y(dot.y), width));
     return { height, nodes: [
       ...grid({ x, y, span, most, width, height, across, up }),
       front(dots, x, y, width),
       ...dots.map((dot) => point(dot.words,
         svg("circle", { class: "hit", cx: x(dot.x), cy: y(dot.y), r: 12 }),
         mark(dot.kind, x(dot.x), y(dot.y), dot.front ? 5 : 4),
-        dot.label && svg("text", { class: "dot-label", ...beside(x(dot.x), y(dot.y), width) }, dot.label))),
+        labels.has(dot) && svg("text", { class: "dot-label", ...labels.get(dot) }, dot.label))),
     ] };
   } });
 }
@@ -36,6 +38,17 @@ function spanOf(dots) {
 function beside(x, y, width) {
   const left = x > width - 60;
   return { x: left ? x - 10 : x + 10, y: y - 8, "text-anchor": left ? "end" : "start" };
+}
+
+// Labels that would lie on others are left out, those of special things last.
+function room(dots, placeOf) {
+  const taken = new Map();
+  for (const dot of [...dots].sort((a, b) => Boolean(b.kind) - Boolean(a.kind))) {
+    const place = placeOf(dot);
+    const free = [...taken.values()].every((other) => Math.abs(other.x - place.x) > LABEL.wide || Math.abs(other.y - place.y) > LABEL.high);
+    if (free) taken.set(dot, place);
+  }
+  return taken;
 }
 
 // A step for each thing that is better than all that are cheaper.

@@ -77,7 +77,7 @@ function boardTable({ words, board, measure, rank, kind }) {
 function TradeOffs(context) {
   const { report, board, measure, kind, rank, words } = context;
   const axes = [
-    ["Quality against cost", "Cost a case", (row) => Number(row.cost_usd), money],
+    ["Quality against cost", "Cost a case", (row) => Number(row.cost_usd), (usd) => (usd === 0 ? "$0" : money(usd))],
     ["Quality against time", "Time an answer took", (row) => row.latency_ms?.mean, duration],
   ];
   const front = new Set(report.pareto ?? board.filter((row) => row.pareto).map((row) => row.place));

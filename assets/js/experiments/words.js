@@ -60,7 +60,7 @@ export function namer(axes, models = []) {
   return {
     value,
     parts,
-    name: (setting) => used.map(({ dial }) => phrase(dial, value(dial, setting[dial]))).join(" · "),
+    name: (setting) => used.map((axis) => phrase(axis.dial, Array.isArray(setting[axis.dial]) ? panelName(setting[axis.dial], axis) : value(axis.dial, setting[axis.dial]))).join(" · "),
   };
 }
 
@@ -76,9 +76,10 @@ function phrase(dial, words) {
   return (PHRASES[dial] ?? ((value) => `${(DIALS[dial] ?? dial).toLowerCase()} ${value}`))(words);
 }
 
+const PLAIN = "the question alone";
 const USUAL = { members: "all members", max_tokens: "usual length", passages: "usual number of passages" };
 const PHRASES = {
-  model: (name) => name, prompt: (name) => name, pattern: (name) => name,
+  model: (name) => name, prompt: (name) => (name === PLAIN ? "plain" : name), pattern: (name) => name,
   members: (number) => plural(Number(number), "member"),
   max_tokens: (number) => `at most ${plural(Number(number), "token")}`,
   passages: (number) => plural(Number(number), "passage"),
@@ -91,8 +92,15 @@ function modelName(id, models) {
   return alike.length > 1 ? id : tail(id);
 }
 
+// In a phrase its size has to do; where there are several of one size, their order.
+function panelName(panel, { values }) {
+  const alike = values.filter((one) => Array.isArray(one) && one.length === panel.length);
+  const place = alike.length > 1 ? ` (${alike.findIndex((one) => one.join() === panel.join()) + 1})` : "";
+  return `panel of ${panel.length}${place}`;
+}
+
 function promptName(text, axis) {
-  if (text.trim() === "{{question}}") return "the question alone";
+  if (text.trim() === "{{question}}") return PLAIN;
   const place = axis ? axis.values.indexOf(text) : -1;
   return `prompt ${place < 0 ? "of its own" : place + 1}`;
 }
