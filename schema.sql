@@ -178,7 +178,8 @@ CREATE TABLE upload_parts (
 -- No user: asked by somebody who was not signed in. The lease says which process runs it, until when.
 -- `findings` is what the panel agreed and disagreed on, `citations` what came of checking its marks and
 -- quotations, as JSON, once it is over; `parent` is the analysis that this one repeats with a change;
--- `experiment` the experiment that asked for it: such analyses are not in the history.
+-- `origin` is what asked for it where it was not a person in the pages: an experiment, or `call` for a
+-- question passed on to a single model. Such analyses are not in the history; the latter are kept for a day.
 CREATE TABLE analyses (
     id          TEXT    NOT NULL PRIMARY KEY,
     user_id     TEXT    REFERENCES users (id) ON DELETE CASCADE,
@@ -201,10 +202,10 @@ CREATE TABLE analyses (
     topic       TEXT    NOT NULL DEFAULT '',
     parent      TEXT    NOT NULL DEFAULT '',
     citations   TEXT    NOT NULL DEFAULT '',
-    experiment  TEXT    NOT NULL DEFAULT ''
+    origin      TEXT    NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX analyses_user ON analyses (user_id, id);
-CREATE INDEX analyses_experiment ON analyses (experiment) WHERE experiment <> '';
+CREATE INDEX analyses_origin ON analyses (origin, id) WHERE origin <> '';
 CREATE INDEX analyses_open ON analyses (id) WHERE finished = 0;
 CREATE UNIQUE INDEX analyses_share ON analyses (share_hash) WHERE share_hash IS NOT NULL;
 

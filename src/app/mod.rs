@@ -6,6 +6,7 @@ pub mod analyses;
 pub mod api_keys;
 pub mod backup;
 pub mod cache;
+pub mod completions;
 pub mod doctor;
 pub mod documents;
 pub mod error;
@@ -144,6 +145,11 @@ impl App {
     /// Stored answers.
     pub fn cache(&self) -> cache::Cache<'_> {
         cache::Cache(self)
+    }
+
+    /// What programs ask that speak to single models.
+    pub fn completions(&self) -> completions::Completions<'_> {
+        completions::Completions(self)
     }
 
     /// Usage and budgets.

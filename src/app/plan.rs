@@ -10,6 +10,8 @@ use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::{arrange, reading};
 use crate::domain::usage;
 
+/// The pattern that asks one model just what was written.
+const PLAIN: &str = "plain";
 /// The strength of a model that the catalogue does not know.
 const STRANGER: u32 = 1;
 
@@ -85,6 +87,9 @@ impl App {
                 run: self.config.limits.run_timeout.as_secs() as u32,
             },
             format: new.format.clone(),
+            // Only where nothing must be said of documents is nothing said.
+            bare: pattern.id == PLAIN && !new.turns.is_empty() && new.documents.is_empty(),
+            turns: new.turns.clone(),
         })
     }
 

@@ -330,6 +330,9 @@ pub(super) fn fill(wanted: &mut Wanted, body: Body) -> Result<()> {
     if let Some(template) = &body.prompt {
         let why = |why| Error::field(&["body", "prompt"], "value_error", why);
         wanted.prompt = recipe::prompt(template, &wanted.prompt).map_err(why)?;
+        if let Some(last) = wanted.turns.last_mut() {
+            last.text.clone_from(&wanted.prompt);
+        }
     }
     if wanted.models.is_empty() {
         wanted.models = body.models;

@@ -8,7 +8,8 @@ use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::{analyses, answers, audit, calls};
 
-/// An analysis without an account is shown while its connection lasts; this is for looking into trouble.
+/// An analysis without an account is shown while its connection lasts, and so is what a program passes on to
+/// a single model; this is for looking into trouble.
 const KEPT_ANONYMOUS: Duration = Duration::from_secs(24 * 3600);
 /// A little over a year: what was done, and what single calls took. The sums of a day are kept for good.
 const KEPT_AUDIT: Duration = Duration::from_secs(400 * 24 * 3600);
@@ -26,6 +27,7 @@ impl App {
         self.store
             .write(move |db| {
                 analyses::delete_anonymous(db, now - KEPT_ANONYMOUS)?;
+                analyses::delete_passed_on(db, now - KEPT_ANONYMOUS)?;
                 calls::delete_before(db, now - KEPT_AUDIT)?;
                 audit::delete_before(db, now - KEPT_AUDIT).map(drop)
             })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::chat::{CallError, Finish, Format, Source, Task, Usage};
+use super::chat::{CallError, Finish, Format, Message, Source, Task, Usage};
 use super::citation::Citations;
 use super::findings::Findings;
 use super::fit::{Fitting, Reading};
@@ -127,6 +127,12 @@ pub struct NewAnalysis {
     /// The experiment that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<ExperimentId>,
+    /// The conversation that the question ends, itself the last turn; empty for a question alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<Message>,
+    /// A program has passed it on to a single model: it is no work of the person's, and not in the history.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passed_on: bool,
 }
 
 fn is_usual(reading: &Reading) -> bool {
@@ -198,6 +204,12 @@ pub struct Plan {
     /// What a reader of the result should know before anything has happened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// The conversation that the question ends, itself the last turn; empty for a question alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<Message>,
+    /// The conversation is all that is said: no rules and no words of ours.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bare: bool,
 }
 
 /// How long a run may take, in seconds. A call's own limit is `timeout_s` of its parameters.

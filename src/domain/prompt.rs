@@ -1,6 +1,7 @@
 //! Prompts out of templates with named holes, the fence around documents, and the letters under which
 //! members read each other. Decides nothing about who is asked; `pattern` does.
 
+use super::analysis::Plan;
 use super::chat::{Brief, Message, Peer, Role, Source, Task};
 use super::citation;
 use super::statistics::chance::Chance;
@@ -43,6 +44,34 @@ pub fn system_message(sources: &[Source], nonce: &str, canary: &str) -> Message 
         text.push_str(&format!("----- end of documents {nonce} -----"));
     }
     Message::new(Role::System, text)
+}
+
+/// What a call says: our rules, the conversation so far, our way of asking what it ends with. Instructions of
+/// the conversation's own stand behind our rules; bare, it is all that is said.
+pub fn conversation(plan: &Plan, rules: Message, asked: Message) -> Vec<Message> {
+    let Some((last, earlier)) = plan.turns.split_last() else {
+        return vec![rules, asked];
+    };
+    if plan.bare {
+        return plan.turns.clone();
+    }
+    let mut rules = rules;
+    for own in earlier.iter().filter(|turn| turn.role == Role::System) {
+        rules.text += "\n\n";
+        rules.text += &own.text;
+    }
+    let mut messages = vec![rules];
+    messages.extend(
+        earlier
+            .iter()
+            .filter(|turn| turn.role != Role::System)
+            .cloned(),
+    );
+    messages.push(Message {
+        images: last.images.clone(),
+        ..asked
+    });
+    messages
 }
 
 /// What a template's holes stand for at this point of a run.

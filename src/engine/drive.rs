@@ -222,7 +222,7 @@ impl Driver {
         if model.is_some_and(|model| model.vision)
             && let Some(question) = request.messages.last_mut()
         {
-            question.images = self.pictures.clone();
+            question.images.extend(self.pictures.iter().cloned());
         }
     }
 

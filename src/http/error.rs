@@ -2,7 +2,9 @@
 //! an error body. Private texts end in the log, never in a body.
 
 use hyper::StatusCode;
-use hyper::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use serde_json::{Value, json};
 
 use super::limit::Standing;
@@ -41,6 +43,17 @@ pub static KINDS: &[(Cause, u16, &str, &str, &str)] = &[
     (App(Kind::Unavailable),     503, "SERVICE_UNAVAILABLE",    "api_error",             "try again later"),
     (App(Kind::Internal),        500, "INTERNAL_ERROR",         "api_error",             "try again; if it stays, give an administrator the request id"),
 ];
+
+/// Whose way of refusing a client knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// The contract's.
+    Ours,
+    /// OpenAI's.
+    OpenAi,
+    /// Anthropic's.
+    Anthropic,
+}
 
 /// A refusal on its way out. Boxed: results are moved about far more often than they fail.
 #[derive(Debug)]
@@ -140,6 +153,67 @@ impl ApiError {
             "resolution": resolution,
             "request_id": request_id,
         })
+    }
+
+    /// The body and status that clients of another vendor's API know how to read.
+    pub fn reply_as(&self, dialect: Dialect, request_id: &str) -> Reply {
+        let mut reply = self.reply(request_id);
+        if dialect == Dialect::Ours {
+            return reply;
+        }
+        let status = self.foreign_status();
+        let mut plain = Reply::json(&self.foreign_body(dialect, request_id)).status(status);
+        std::mem::swap(plain.headers_mut(), reply.headers_mut());
+        let headers = plain.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.0.cause == App(Kind::BudgetExceeded) || self.0.cause == App(Kind::UpstreamFailed) {
+            // Asking again would spend again, and change nothing.
+            let name = HeaderName::from_static("x-should-retry");
+            headers.insert(name, HeaderValue::from_static("false"));
+        }
+        plain
+    }
+    /// The status there: a wrong field is a bad request, and no money left is too many requests.
+    fn foreign_status(&self) -> StatusCode {
+        match self.0.cause {
+            App(Kind::BadInput) => StatusCode::BAD_REQUEST,
+            App(Kind::BudgetExceeded) => StatusCode::TOO_MANY_REQUESTS,
+            _ => self.status(),
+        }
+    }
+    /// The body there, also for a stream that fails.
+    pub fn foreign_body(&self, dialect: Dialect, request_id: &str) -> Value {
+        let error = &self.0.error;
+        let message = match error.resolution.as_str() {
+            "" => error.public.clone(),
+            what => format!("{}: {what}", error.public),
+        };
+        let (_, _, _, kind, _) = self.row();
+        if dialect == Dialect::Anthropic {
+            let kind = match self.0.cause {
+                App(Kind::Missing) => "not_found_error",
+                App(Kind::TooLarge) => "request_too_large",
+                App(Kind::TooFast | Kind::BudgetExceeded) => "rate_limit_error",
+                App(Kind::Unavailable) => "overloaded_error",
+                _ => kind,
+            };
+            return json!({
+                "type": "error", "error": { "type": kind, "message": message }, "request_id": request_id,
+            });
+        }
+        let code = match self.0.cause {
+            App(Kind::Missing) => Some("model_not_found"),
+            App(Kind::SignInNeeded) => Some("invalid_api_key"),
+            App(Kind::TooFast) => Some("rate_limit_exceeded"),
+            App(Kind::BudgetExceeded) => Some("insufficient_quota"),
+            _ => None,
+        };
+        let kind = match self.0.cause {
+            App(Kind::Missing) => "invalid_request_error",
+            _ => kind,
+        };
+        let param = error.fields.first().and_then(|field| field.place.last());
+        json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
     }
 
     fn of(cause: Cause, error: Error) -> Self {

@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use super::cx::Cx;
 use super::error::ApiError;
+use super::error::Dialect::{self, Anthropic, OpenAi};
 use super::handlers::{
-    accounts, admin, analyses, api_keys, cache, documents, experiments, health, models, pages,
-    patterns, providers, recipes, search, usage, worth,
+    accounts, admin, analyses, api_keys, cache, compatible, documents, experiments, health, models,
+    pages, patterns, providers, recipes, search, usage, worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -80,6 +81,8 @@ pub struct Route {
     pub limit: Limit,
     /// Whether requests count against the caller's rate.
     pub counted: bool,
+    /// How it refuses.
+    pub dialect: Dialect,
 }
 
 const JSON: Limit = Limit::Bytes(1 << 20);
@@ -93,6 +96,7 @@ const fn row(verb: Verb, path: &'static str, how: How) -> Route {
         how,
         limit: JSON,
         counted: true,
+        dialect: Dialect::Ours,
     }
 }
 
@@ -129,6 +133,11 @@ impl Route {
     /// Takes a document.
     const fn upload(mut self) -> Self {
         self.limit = Limit::Upload;
+        self
+    }
+    /// Refuses as clients of this vendor's API expect it.
+    const fn speaks(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
         self
     }
     /// Does not count against the caller's rate.
@@ -272,6 +281,14 @@ pub static ROUTES: &[Route] = &[
     user( Put,    "/api/recipes/{id}",                       h!(recipes::change)).small(),
     user( Delete, "/api/recipes/{id}",                       h!(recipes::delete)),
     user( Get,    "/api/recipes/{id}/versions",              h!(recipes::versions)),
+
+    // For programs that speak to OpenAI or Anthropic.
+    user( Get,    "/v1/models",                              h!(compatible::models)).speaks(OpenAi),
+    user( Get,    "/v1/models/{name*}",                      h!(compatible::model)).speaks(OpenAi),
+    user( Post,   "/v1/chat/completions",                    h!(compatible::chat)).large().speaks(OpenAi),
+    user( Post,   "/v1/responses",                           h!(compatible::responses)).large().speaks(OpenAi),
+    user( Post,   "/v1/messages",                            h!(compatible::messages)).large().speaks(Anthropic),
+    user( Post,   "/v1/messages/count_tokens",               h!(compatible::count_tokens)).large().speaks(Anthropic),
 
     // Experiments.
     user( Get,    "/api/experiments",                        h!(experiments::list)),

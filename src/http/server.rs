@@ -16,7 +16,7 @@ use hyper::{HeaderMap, Method, Request};
 
 use super::body::Unread;
 use super::cx::Cx;
-use super::error::ApiError;
+use super::error::{ApiError, Dialect};
 use super::headers;
 use super::limit::Limiter;
 use super::reply::Reply;
@@ -142,8 +142,11 @@ impl Server {
                 };
                 match caught(pin!(self.run(route, cx, &mut said))).await {
                     Some(Ok(reply)) => reply,
-                    Some(Err(error)) => refusal(&error, &id),
-                    None => refusal(&Error::internal("the handler panicked").into(), &id),
+                    Some(Err(error)) => refusal(&error, &id, route.dialect),
+                    None => {
+                        let error = Error::internal("the handler panicked").into();
+                        refusal(&error, &id, route.dialect)
+                    }
                 }
             }
             Found::Methods(allow) if parts.method == Method::OPTIONS => {
@@ -151,10 +154,11 @@ impl Server {
                 let preflight = parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
                 headers::preflight(reply, preflight.then_some(&allow))
             }
-            Found::Methods(allow) => refusal(&ApiError::wrong_method(allow), &id),
+            Found::Methods(allow) => refusal(&ApiError::wrong_method(allow), &id, Dialect::Ours),
             Found::Nothing => refusal(
                 &ApiError::new(Kind::Missing, "there is nothing at this address"),
                 &id,
+                dialect_of(&parts.uri),
             ),
         };
         let patience = self.app.config.limits.body_timeout;
@@ -272,11 +276,19 @@ fn unsafe_method(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-fn refusal(error: &ApiError, id: &str) -> Reply {
+// Where nothing is, a program of another API still reads why.
+fn dialect_of(address: &hyper::Uri) -> Dialect {
+    match address.path().starts_with("/v1/") {
+        true => Dialect::OpenAi,
+        false => Dialect::Ours,
+    }
+}
+
+fn refusal(error: &ApiError, id: &str, dialect: Dialect) -> Reply {
     if let Some(private) = error.private() {
         log::error("request failed", &[("request", &id), ("why", &private)]);
     }
-    error.reply(id)
+    error.reply_as(dialect, id)
 }
 
 /// Whether a row for anyone refuses a credential that does not hold: one sent on purpose, so no cookie, and

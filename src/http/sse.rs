@@ -25,7 +25,7 @@ use super::server::Server;
 pub struct Event {
     /// What a client that comes back says it has seen; `None` for an event that cannot be resumed from.
     pub id: Option<u64>,
-    /// The `event:` field.
+    /// The `event:` field; left out where it is empty.
     pub name: Cow<'static, str>,
     /// The `data:` field, JSON in one line.
     pub data: String,
@@ -140,7 +140,9 @@ fn written(events: &[Event]) -> Bytes {
         if let Some(id) = event.id {
             text.push_str(&format!("id: {id}\n"));
         }
-        text.push_str(&format!("event: {}\n", event.name));
+        if !event.name.is_empty() {
+            text.push_str(&format!("event: {}\n", event.name));
+        }
         for line in event.data.split('\n') {
             text.push_str("data: ");
             text.push_str(line.trim_end_matches('\r'));

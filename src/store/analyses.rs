@@ -10,7 +10,7 @@ use crate::domain::analysis::{Analysis, NewAnalysis, StageAnswer, Status};
 use crate::domain::chat::Usage;
 use crate::domain::citation::Citations;
 use crate::domain::findings::Findings;
-use crate::domain::id::{AnalysisId, DocumentId, ExperimentId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Outcome;
 use crate::domain::time::Timestamp;
@@ -78,12 +78,15 @@ impl<'a> End<'a> {
     }
 }
 
+/// Stands for an experiment's id where a question was passed on to a single model.
+const PASSED_ON: &str = "call";
+
 /// A new analysis.
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     db.run(
         "INSERT INTO analyses (id, user_id, status, pattern, question, request, plan, synthesis, error,
                                usage, cost, created, started, finished, share_hash, topic, parent,
-                               experiment)
+                               origin)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             &analysis.id,
@@ -103,7 +106,11 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
             analysis.shared,
             &analysis.request.topic,
             (analysis.request.parent.as_ref()).map_or("", AnalysisId::as_str),
-            (analysis.request.experiment.as_ref()).map_or("", ExperimentId::as_str),
+            match (&analysis.request.experiment, analysis.request.passed_on) {
+                (Some(id), _) => id.as_str(),
+                (None, true) => PASSED_ON,
+                (None, false) => "",
+            },
         ],
     )
     .map(drop)
@@ -152,7 +159,7 @@ pub fn list_of(
         "SELECT id, status, request, error, usage, cost, created, started, finished,
                 share_hash IS NOT NULL AS shared
          FROM analyses
-         WHERE user_id = ?1 AND id < ?2 AND experiment = ''
+         WHERE user_id = ?1 AND id < ?2 AND origin = ''
            AND (?3 = '' OR status = ?3)
            AND (?4 = '' OR lower(question) LIKE lower(?4) ESCAPE '\\')
          ORDER BY id DESC LIMIT ?5",
@@ -261,6 +268,14 @@ pub fn delete_anonymous(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run(
         "DELETE FROM analyses WHERE user_id IS NULL AND finished > 0 AND finished < ?1",
         [before],
+    )
+}
+
+/// Deletes questions that were passed on to single models, once they are over and older than this.
+pub fn delete_passed_on(db: &Writer, before: Timestamp) -> Result<usize> {
+    db.run(
+        "DELETE FROM analyses WHERE origin = ?1 AND finished > 0 AND finished < ?2",
+        (PASSED_ON, before),
     )
 }
 

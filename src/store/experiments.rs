@@ -223,7 +223,7 @@ pub fn set_applied(db: &Writer, id: &ExperimentId, applied: Option<&Applied>) ->
 /// Takes an experiment of this person away with all that was asked for it. False when there is none.
 pub fn delete(db: &Writer, user: &UserId, id: &ExperimentId) -> Result<bool> {
     db.run(
-        "DELETE FROM analyses WHERE experiment = ?2 AND user_id = ?1",
+        "DELETE FROM analyses WHERE origin = ?2 AND user_id = ?1",
         (user, id),
     )?;
     let gone = db.run(

@@ -197,8 +197,8 @@ fn documents(db: &Transaction<'_>) -> rusqlite::Result<()> {
 fn experiments(db: &Transaction<'_>) -> rusqlite::Result<()> {
     db.execute_batch(
         "ALTER TABLE users ADD COLUMN recipe TEXT NOT NULL DEFAULT '';
-         ALTER TABLE analyses ADD COLUMN experiment TEXT NOT NULL DEFAULT '';
-         CREATE INDEX analyses_experiment ON analyses (experiment) WHERE experiment <> '';
+         ALTER TABLE analyses ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+         CREATE INDEX analyses_origin ON analyses (origin, id) WHERE origin <> '';
          ALTER TABLE api_keys ADD COLUMN expires INTEGER NOT NULL DEFAULT 0;
          ALTER TABLE api_keys ADD COLUMN models TEXT NOT NULL DEFAULT '[]';
          ALTER TABLE api_keys ADD COLUMN day_cost INTEGER NOT NULL DEFAULT -1;

@@ -6,6 +6,7 @@ mod analyses;
 mod cache;
 mod cancel;
 mod citations;
+mod compatible;
 mod documents;
 mod durability;
 mod experiments;

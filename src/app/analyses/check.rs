@@ -8,7 +8,7 @@ use super::Analyses;
 use crate::app::error::Field;
 use crate::app::{Error, Result};
 use crate::domain::analysis::{CacheUse, Depth, NewAnalysis};
-use crate::domain::chat::Format;
+use crate::domain::chat::{Format, Message};
 use crate::domain::fit::Reading;
 use crate::domain::id::{AnalysisId, DocumentId, ExperimentId, UserId};
 use crate::domain::model::Model;
@@ -75,6 +75,10 @@ pub struct Wanted {
     pub passages: Option<u32>,
     /// The experiment that asks for it.
     pub experiment: Option<ExperimentId>,
+    /// The conversation that the prompt ends.
+    pub turns: Vec<Message>,
+    /// A program passes it on to a single model.
+    pub passed_on: bool,
 }
 
 impl Analyses<'_> {
@@ -144,6 +148,8 @@ impl Analyses<'_> {
             recipe,
             passages: wanted.passages,
             experiment: wanted.experiment,
+            turns: wanted.turns,
+            passed_on: wanted.passed_on,
         };
         match caller {
             Some(caller) => self.check_ownership(caller, &new).await?,

@@ -68,6 +68,11 @@ fn cost(member: &Member, input: u64, output: u64) -> Option<MicroDollars> {
 /// Every call that the plan makes when nothing fails.
 pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
     let members = plan.members.len() as u64;
+    let earlier = plan
+        .turns
+        .split_last()
+        .map_or(&[][..], |(_, earlier)| earlier);
+    let earlier: u64 = earlier.iter().map(|turn| estimate_tokens(&turn.text)).sum();
     let mut calls = Vec::new();
     for (index, stage) in plan.stages.iter().enumerate() {
         let asked: Vec<&Member> = match stage.who {
@@ -78,7 +83,7 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
         // Later stages read every member's text of the stage before.
         let texts = if index <= plan.first() { 0 } else { members };
         let read = texts * TYPICAL_ANSWER.min(PEER_TOKENS);
-        let own = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question);
+        let own = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question) + earlier;
         for (seat, member) in asked.into_iter().enumerate() {
             let documents = match stage.who {
                 Who::Readers => beginning(plan, plan.parts.get(seat).map_or(&[], Vec::as_slice)),

@@ -106,6 +106,8 @@ impl NewAnalysisBody {
             parent: None,
             passages: self.passages,
             experiment: None,
+            turns: Vec::new(),
+            passed_on: false,
         }
     }
 }

@@ -7,6 +7,8 @@ pub mod analyses;
 pub mod analysis_shape;
 pub mod api_keys;
 pub mod cache;
+pub mod compatible;
+mod compatible_stream;
 pub mod documents;
 pub mod experiment_shape;
 pub mod experiments;

@@ -27,6 +27,8 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
         request: NewAnalysis {
             passages: None,
             experiment: None,
+            turns: Vec::new(),
+            passed_on: false,
             reading: Default::default(),
             prompt: prompt.into(),
             models: vec!["demo/a".into()],
@@ -79,6 +81,8 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             cache_max_age_s: None,
             pictures: Vec::new(),
             notes: vec!["a note".into()],
+            turns: Vec::new(),
+            bare: false,
             times: Times::default(),
             arrangement: Default::default(),
             agreement: None,

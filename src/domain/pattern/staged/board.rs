@@ -345,7 +345,7 @@ impl Board {
             nonce: &self.plan.nonce,
         };
         let user = prompt::user_message(&self.plan.stages[self.stage].prompt, &holes);
-        let messages = vec![self.beginning(member), user];
+        let messages = prompt::conversation(&self.plan, self.beginning(member), user);
         let model = asked.model.clone();
         Request {
             model: asked.model,

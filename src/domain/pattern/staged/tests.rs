@@ -53,6 +53,8 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Pla
         budget: None,
         pictures: Vec::new(),
         notes: Vec::new(),
+        turns: Vec::new(),
+        bare: false,
         times: Times::default(),
         arrangement: Default::default(),
         agreement: None,

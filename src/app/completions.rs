@@ -1,0 +1,234 @@
+//! What programs ask that speak to single models: a model's id means that model, `quire/` and a pattern's or a
+//! recipe's name a whole panel. Both are analyses, bounded, priced and cancelled like any other.
+
+use std::time::Duration;
+
+use super::analyses::{Begun, Report, Wanted};
+use super::{App, Error, Kind, Result};
+use crate::domain::analysis::{StageAnswer, Status};
+use crate::domain::chat::{CallErrorKind, Finish, Usage, estimate_tokens};
+use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::model::Availability;
+use crate::domain::money::MicroDollars;
+use crate::domain::time::Timestamp;
+use crate::domain::user::Caller;
+use crate::wire::serve_openai::Asked;
+
+/// What stands before the name of a pattern or recipe.
+pub const PREFIX: &str = "quire/";
+/// The pattern that asks one model just what was written.
+const PLAIN: &str = "plain";
+
+/// Use cases around completions.
+pub struct Completions<'a>(pub(super) &'a App);
+
+/// A name that can be asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Name {
+    /// The id.
+    pub id: String,
+    /// Whose model it is; ours for patterns and recipes.
+    pub owner: String,
+    /// When it was made, where that is known.
+    pub created: Option<Timestamp>,
+}
+
+/// A completion under way.
+pub struct Started {
+    /// The run.
+    pub begun: Begun,
+    /// A panel answers, not one model.
+    pub is_panel: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Completion {
+    /// The answer.
+    pub text: String,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Tokens of all calls.
+    pub usage: Usage,
+    /// What they cost, as far as prices are known.
+    pub cost: MicroDollars,
+    /// Every answer came from the cache.
+    pub cached: bool,
+    /// Who was asked.
+    pub panel: Vec<String>,
+}
+
+impl Completions<'_> {
+    /// Every name that this person can ask for.
+    pub async fn names(&self, user: &UserId) -> Result<Vec<Name>> {
+        let ready = self.0.llm.models(Some(user)).into_iter();
+        let ready = ready.filter(|(_, state)| *state == Availability::Ready);
+        let mut names: Vec<Name> = ready
+            .map(|(model, _)| Name {
+                id: model.id,
+                owner: model.provider,
+                created: None,
+            })
+            .collect();
+        let ours = |id: String, created| Name {
+            id: format!("{PREFIX}{id}"),
+            owner: "quire".to_owned(),
+            created,
+        };
+        let patterns = self.0.patterns().ids(Some(user)).await?;
+        let recipes = self.0.recipes().list(user).await?;
+        for recipe in recipes {
+            if !patterns.contains(&recipe.name) {
+                names.push(ours(recipe.name, Some(recipe.created)));
+            }
+        }
+        names.extend(patterns.into_iter().map(|id| ours(id, None)));
+        Ok(names)
+    }
+
+    /// One of them, by its id or an alias.
+    pub async fn name(&self, user: &UserId, id: &str) -> Result<Name> {
+        if let Some(model) = self
+            .0
+            .llm
+            .find(Some(user), id)
+            .filter(|_| !id.starts_with(PREFIX))
+        {
+            return Ok(Name {
+                id: model.id,
+                owner: model.provider,
+                created: None,
+            });
+        }
+        let names = self.names(user).await?;
+        let found = names.into_iter().find(|name| name.id == id);
+        found.ok_or_else(|| unknown(id))
+    }
+
+    /// Begins one. The run ends with the connection: its guard says so.
+    pub async fn start(&self, caller: &Caller, asked: Asked, now: Timestamp) -> Result<Started> {
+        let (wanted, is_panel) = self.wanted(caller, asked).await?;
+        let begun = self.0.analyses().start(Some(caller), wanted, now).await?;
+        Ok(Started { begun, is_panel })
+    }
+
+    async fn wanted(&self, caller: &Caller, asked: Asked) -> Result<(Wanted, bool)> {
+        let question = asked.turns.last().map(|turn| turn.text.clone());
+        let mut wanted = Wanted {
+            prompt: question.unwrap_or_default(),
+            parameters: asked.parameters,
+            response_format: asked.format,
+            turns: asked.turns,
+            ..Wanted::default()
+        };
+        let Some(name) = asked.model.strip_prefix(PREFIX) else {
+            let user = &caller.user;
+            let model = self.0.llm.find(Some(user), &asked.model);
+            let model = model.ok_or_else(|| unknown(&asked.model))?;
+            let shows = wanted.turns.iter().any(|turn| !turn.images.is_empty());
+            if shows && !model.vision {
+                let why = format!("{} does not see pictures", model.id);
+                return Err(Error::new(Kind::BadRequest, why).resolve("choose a model that sees"));
+            }
+            wanted.models = vec![model.id];
+            wanted.pattern = Some(PLAIN.to_owned());
+            wanted.passed_on = true;
+            return Ok((wanted, false));
+        };
+        let (pattern, recipe) = match name.split_once(':') {
+            Some((pattern, recipe)) => (Some(pattern), Some(recipe)),
+            None if self.is_pattern(&caller.user, name).await? => (Some(name), None),
+            None => (None, Some(name)),
+        };
+        if let Some(recipe) = recipe {
+            let found = self.0.recipes().find(&caller.user, recipe).await;
+            found.map_err(|error| match error.kind {
+                Kind::Missing => unknown(&asked.model),
+                _ => error,
+            })?;
+            // What the recipe makes of a question is what is asked.
+            wanted.recipe = Some(recipe.to_owned());
+        }
+        wanted.pattern = pattern.map(str::to_owned);
+        Ok((wanted, true))
+    }
+
+    async fn is_pattern(&self, user: &UserId, name: &str) -> Result<bool> {
+        Ok(self.0.patterns().find(Some(user), name).await?.is_some())
+    }
+
+    /// What came of a run that is over, or why there is no answer.
+    pub async fn result(&self, caller: &Caller, id: &AnalysisId) -> Result<Completion> {
+        let report = self.0.analyses().show(caller, id).await?;
+        let analysis = &report.analysis;
+        let text = match (analysis.status, &analysis.synthesis) {
+            (Status::Completed, Some(text)) => text.clone(),
+            _ => return Err(failure(&report)),
+        };
+        let answered = report.answers.iter().filter(|answer| answer.answered());
+        let mut last: Vec<&StageAnswer> = answered.collect();
+        last.sort_by_key(|answer| answer.stage);
+        Ok(Completion {
+            text,
+            finish: last
+                .last()
+                .and_then(|answer| answer.finish)
+                .unwrap_or(Finish::Stop),
+            usage: analysis.usage,
+            cost: analysis.cost,
+            cached: !last.is_empty() && last.iter().all(|answer| answer.cached),
+            panel: (analysis.plan.members.iter())
+                .map(|member| member.model.clone())
+                .collect(),
+        })
+    }
+}
+
+/// About how many tokens a conversation has.
+pub fn count(asked: &Asked) -> u64 {
+    let turns = asked.turns.iter();
+    // Each turn has a few of its own.
+    turns.map(|turn| estimate_tokens(&turn.text) + 4).sum()
+}
+
+fn unknown(id: &str) -> Error {
+    let shown: String = id.chars().filter(|c| !c.is_control()).take(80).collect();
+    let why = format!("the model {shown:?} does not exist or you do not have access to it");
+    Error::new(Kind::Missing, why).resolve("GET /v1/models lists those that do")
+}
+
+// The first reason of a member tells most: a panel fails only when all have.
+fn failure(report: &Report) -> Error {
+    let error = report
+        .answers
+        .iter()
+        .find_map(|answer| answer.error.as_ref());
+    let told = report.failures().join("; ");
+    let why = match (told.is_empty(), &report.analysis.error) {
+        (false, _) => told,
+        (true, Some(error)) => error.clone(),
+        (true, None) => "no answer was written".to_owned(),
+    };
+    let Some(error) = error else {
+        return Error::new(Kind::Unavailable, why);
+    };
+    let kind = match error.kind {
+        CallErrorKind::RateLimited => Kind::TooFast,
+        CallErrorKind::Rejected | CallErrorKind::TooLarge => Kind::BadRequest,
+        CallErrorKind::Connect
+        | CallErrorKind::Timeout
+        | CallErrorKind::Overloaded
+        | CallErrorKind::Unavailable
+        | CallErrorKind::Cancelled => Kind::Unavailable,
+        _ => Kind::UpstreamFailed,
+    };
+    let mut told = Error::new(kind, why);
+    told.retry_after = error
+        .retry_after_ms
+        .map(Duration::from_millis)
+        .or(match kind {
+            Kind::TooFast | Kind::Unavailable => Some(Duration::from_secs(5)),
+            _ => None,
+        });
+    told
+}

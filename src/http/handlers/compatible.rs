@@ -1,0 +1,183 @@
+//! The API of OpenAI and Anthropic, for programs that speak it already: bodies to one question, the answer to
+//! their shapes, whole or as a stream. The connection is the request: when it closes, every call is stopped.
+
+use hyper::header::HeaderName;
+use serde_json::{Value, json};
+
+use super::compatible_stream::{Following, Tongue};
+use crate::app::completions::{Completion, Started, count};
+use crate::app::{Error, Kind};
+use crate::clock;
+use crate::domain::id::AnalysisId;
+use crate::domain::user::Caller;
+use crate::http::cx::Cx;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+use crate::wire::serve_openai::{self as openai, Asked, Fault, Frame};
+use crate::wire::{serve_anthropic as anthropic, serve_responses as responses};
+
+/// Which API a request speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Api {
+    /// Chat completions.
+    Chat,
+    /// Responses.
+    Responses,
+    /// Anthropic's messages.
+    Messages,
+}
+
+/// GET /v1/models
+pub async fn models(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let names = cx.app.completions().names(&caller.user).await?;
+    let started = cx.app.started.millis() / 1_000;
+    let rows: Vec<Value> = names
+        .iter()
+        .map(|name| {
+            let created = name.created.map_or(started, |at| at.millis() / 1_000);
+            openai::model_row(&name.id, &name.owner, created)
+        })
+        .collect();
+    Ok(Reply::json(&json!({ "object": "list", "data": rows })))
+}
+
+/// GET /v1/models/{name*}
+pub async fn model(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let id = cx.param("name").to_owned();
+    let name = cx.app.completions().name(&caller.user, &id).await?;
+    let created = name.created.unwrap_or(cx.app.started).millis() / 1_000;
+    Ok(Reply::json(&openai::model_row(
+        &name.id,
+        &name.owner,
+        created,
+    )))
+}
+
+/// POST /v1/chat/completions
+pub async fn chat(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: Value = cx.json().await?;
+    let asked = openai::read(&body).map_err(refused)?;
+    answer(cx, caller, asked, Api::Chat).await
+}
+
+/// POST /v1/responses
+pub async fn responses(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: Value = cx.json().await?;
+    let asked = responses::read(&body).map_err(refused)?;
+    answer(cx, caller, asked, Api::Responses).await
+}
+
+/// POST /v1/messages
+pub async fn messages(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: Value = cx.json().await?;
+    let asked = anthropic::read(&body, true).map_err(refused)?;
+    answer(cx, caller, asked, Api::Messages).await
+}
+
+/// POST /v1/messages/count_tokens: an estimate, as everywhere before a vendor has counted.
+pub async fn count_tokens(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: Value = cx.json().await?;
+    let asked = anthropic::read(&body, false).map_err(refused)?;
+    cx.app
+        .completions()
+        .name(&caller.user, &asked.model)
+        .await?;
+    Ok(Reply::json(&json!({ "input_tokens": count(&asked) })))
+}
+
+async fn answer(cx: Cx, caller: Caller, asked: Asked, api: Api) -> Result<Reply, ApiError> {
+    let ignored = asked.ignored.join(", ");
+    let (model, stream) = (asked.model.clone(), asked.stream);
+    let (usage, progress) = (asked.usage, asked.progress);
+    let completions = cx.app.completions();
+    let started = completions.start(&caller, asked, clock::now()).await?;
+    let Started { begun, is_panel } = started;
+    let frame = Frame {
+        id: id_of(api, &begun.id),
+        created: cx.now.millis() / 1_000,
+        model,
+    };
+    let named = |reply: Reply| {
+        let reply = reply.header(
+            HeaderName::from_static("x-quire-analysis"),
+            begun.id.as_str(),
+        );
+        match ignored.is_empty() {
+            true => reply,
+            false => reply.header(HeaderName::from_static("x-quire-ignored"), &ignored),
+        }
+    };
+    if stream {
+        let watch = cx.app.analyses().watch(Some(&caller), &begun.id, 0).await?;
+        let tongue = Tongue::new(api, frame, usage, progress);
+        let following = Following::new(
+            &cx,
+            caller,
+            begun.id.clone(),
+            watch,
+            begun.guard,
+            tongue,
+            is_panel,
+        );
+        return Ok(named(following.reply(&cx)));
+    }
+    // Held until the answer is there: a client that leaves drops this future, and the run with it.
+    let _guard = begun.guard;
+    let Some(_) = begun.finished.outcome().await else {
+        let why = "the server is shutting down";
+        return Err(Error::new(Kind::Unavailable, why)
+            .resolve("try again in a minute")
+            .into());
+    };
+    let done = completions.result(&caller, &begun.id).await?;
+    let body = whole(api, &frame, &done);
+    Ok(named(told(Reply::json(&body), &cx, &done)))
+}
+
+fn whole(api: Api, frame: &Frame, done: &Completion) -> Value {
+    let (text, finish, usage) = (&done.text, done.finish, &done.usage);
+    match api {
+        Api::Chat => openai::completion(frame, text, finish, usage),
+        Api::Responses => {
+            responses::response(frame, "completed", Some(text), Some((finish, usage)))
+        }
+        Api::Messages => anthropic::message(frame, text, finish, usage),
+    }
+}
+
+fn told(reply: Reply, cx: &Cx, done: &Completion) -> Reply {
+    let took = clock::instant()
+        .saturating_duration_since(cx.started)
+        .as_millis();
+    reply
+        .header(
+            HeaderName::from_static("x-quire-cost-usd"),
+            &format!("{:.6}", done.cost.dollars()),
+        )
+        .header(
+            HeaderName::from_static("x-quire-cache"),
+            if done.cached { "hit" } else { "miss" },
+        )
+        .header(
+            HeaderName::from_static("x-quire-panel"),
+            &done.panel.join(", "),
+        )
+        .header(
+            HeaderName::from_static("openai-processing-ms"),
+            &took.to_string(),
+        )
+}
+
+// As its vendor's clients know ids: a prefix, and the part of ours that is unique.
+fn id_of(api: Api, id: &AnalysisId) -> String {
+    let own = id.as_str().rsplit('_').next().unwrap_or_default();
+    match api {
+        Api::Chat => format!("chatcmpl-{own}"),
+        Api::Responses => format!("resp_{own}"),
+        Api::Messages => format!("msg_{own}"),
+    }
+}
+
+fn refused(fault: Fault) -> ApiError {
+    Error::field(&[fault.param], "value_error", fault.why).into()
+}

@@ -1,0 +1,292 @@
+//! The events of a run as the streams of other APIs. Text as it comes; at the end what only the stored result
+//! knows. A run that fails is never passed on as a clean end.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::compatible::Api;
+use crate::app::analyses::{CancelOnDrop, Watch};
+use crate::app::completions::Completion;
+use crate::app::{App, Error, Kind};
+use crate::domain::id::AnalysisId;
+use crate::domain::user::Caller;
+use crate::http::cx::Cx;
+use crate::http::error::{ApiError, Dialect};
+use crate::http::reply::Reply;
+use crate::http::sse::{self, Event};
+use crate::wire::serve_openai::{self as openai, Frame};
+use crate::wire::{serve_anthropic as anthropic, serve_responses as responses};
+
+/// How a stream is written.
+pub(super) enum Tongue {
+    Chat {
+        frame: Frame,
+        usage: bool,
+        progress: bool,
+    },
+    Responses(responses::Events),
+    Messages(Frame),
+}
+
+impl Tongue {
+    pub fn new(api: Api, frame: Frame, usage: bool, progress: bool) -> Self {
+        match api {
+            Api::Chat => Self::Chat {
+                frame,
+                usage,
+                progress,
+            },
+            Api::Responses => Self::Responses(responses::Events::new(frame)),
+            Api::Messages => Self::Messages(frame),
+        }
+    }
+
+    fn opening(&mut self) -> Vec<Event> {
+        match self {
+            Self::Chat { frame, .. } => vec![bare(&openai::opening(frame))],
+            Self::Responses(events) => named(events.opening()),
+            Self::Messages(frame) => named(anthropic::opening(frame)),
+        }
+    }
+
+    fn text(&mut self, text: &str) -> Event {
+        match self {
+            Self::Chat { frame, .. } => bare(&openai::piece(frame, text)),
+            Self::Responses(events) => name(events.piece(text)),
+            Self::Messages(_) => name(anthropic::piece(text)),
+        }
+    }
+
+    // Only where it was asked for, and only in the one API whose clients show it without being told how.
+    fn thought(&self, text: &str) -> Option<Event> {
+        match self {
+            Self::Chat {
+                frame,
+                progress: true,
+                ..
+            } => Some(bare(&openai::thought(frame, text))),
+            _ => None,
+        }
+    }
+
+    fn ending(&mut self, done: &Completion) -> Vec<Event> {
+        match self {
+            Self::Chat { frame, usage, .. } => {
+                let mut events = vec![bare(&openai::ending(frame, done.finish))];
+                if *usage {
+                    events.push(bare(&openai::counted(frame, &done.usage)));
+                }
+                events.push(Event {
+                    id: None,
+                    name: "".into(),
+                    data: "[DONE]".to_owned(),
+                });
+                events
+            }
+            Self::Responses(events) => named(events.ending(done.finish, &done.usage)),
+            Self::Messages(_) => named(anthropic::ending(done.finish, &done.usage)),
+        }
+    }
+
+    fn failure(&mut self, error: &ApiError, request_id: &str) -> Vec<Event> {
+        match self {
+            Self::Chat { .. } => vec![bare(&error.foreign_body(Dialect::OpenAi, request_id))],
+            Self::Responses(events) => {
+                let body = error.foreign_body(Dialect::OpenAi, request_id);
+                let text = |name: &str| {
+                    body["error"][name]
+                        .as_str()
+                        .unwrap_or("api_error")
+                        .to_owned()
+                };
+                vec![name(events.failure(&text("type"), &text("message")))]
+            }
+            Self::Messages(_) => {
+                let body = error.foreign_body(Dialect::Anthropic, request_id);
+                vec![name(("error", body))]
+            }
+        }
+    }
+}
+
+fn bare(body: &Value) -> Event {
+    Event {
+        id: None,
+        name: "".into(),
+        data: body.to_string(),
+    }
+}
+
+fn name((name, body): (&'static str, Value)) -> Event {
+    Event {
+        id: None,
+        name: name.into(),
+        data: body.to_string(),
+    }
+}
+
+fn named(events: Vec<(&'static str, Value)>) -> Vec<Event> {
+    events.into_iter().map(name).collect()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Opening,
+    Body,
+    Over,
+}
+
+/// A run that is passed on.
+pub(super) struct Following {
+    app: Arc<App>,
+    caller: Caller,
+    id: AnalysisId,
+    request_id: Arc<str>,
+    watch: Watch,
+    // Stops the run when the client leaves.
+    _guard: Option<CancelOnDrop>,
+    tongue: Tongue,
+    is_panel: bool,
+    phase: Phase,
+    said: bool,
+}
+
+impl Following {
+    pub fn new(
+        cx: &Cx,
+        caller: Caller,
+        id: AnalysisId,
+        watch: Watch,
+        guard: Option<CancelOnDrop>,
+        tongue: Tongue,
+        is_panel: bool,
+    ) -> Self {
+        Self {
+            app: cx.app.clone(),
+            request_id: cx.id.clone(),
+            caller,
+            id,
+            watch,
+            _guard: guard,
+            tongue,
+            is_panel,
+            phase: Phase::Opening,
+            said: false,
+        }
+    }
+
+    /// The stream as an answer.
+    pub fn reply(self, cx: &Cx) -> Reply {
+        sse::stream(cx, self, |mut following| async move {
+            let events = following.next().await?;
+            Some((events, following))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Vec<Event>> {
+        match self.phase {
+            Phase::Over => return None,
+            Phase::Opening => {
+                self.phase = Phase::Body;
+                return Some(self.tongue.opening());
+            }
+            Phase::Body => {}
+        }
+        loop {
+            // A store that cannot answer, or a run left for the next start, is no clean end.
+            let Some(events) = self.watch.next().await.ok().flatten() else {
+                let error = Error::new(
+                    Kind::Unavailable,
+                    "the server stopped before the answer's end",
+                );
+                return Some(self.fail(&error.into()));
+            };
+            let mut told = Vec::new();
+            for event in events {
+                let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
+                match event.kind.as_str() {
+                    "synthesis.delta" => {
+                        let text = data["text"].as_str().unwrap_or_default();
+                        self.said |= !text.is_empty();
+                        told.push(self.tongue.text(text));
+                    }
+                    "analysis.completed" | "analysis.failed" | "analysis.cancelled" => {
+                        told.extend(self.end().await);
+                        return Some(told);
+                    }
+                    kind => told.extend(self.aside(kind, &data)),
+                }
+            }
+            if !told.is_empty() {
+                return Some(told);
+            }
+        }
+    }
+
+    // What a reader may want to see while the answer is not there yet.
+    fn aside(&self, kind: &str, data: &Value) -> Option<Event> {
+        let text = |name: &str| data[name].as_str().unwrap_or_default();
+        let line = match kind {
+            "member.reasoning" if !self.is_panel => text("text").to_owned(),
+            "stage.started" if self.is_panel => format!("{} …\n", text("stage")),
+            "member.completed" if self.is_panel => format!("{} has answered\n", text("model")),
+            "member.failed" if self.is_panel => {
+                format!("{} failed: {}\n", text("model"), text("error"))
+            }
+            _ => return None,
+        };
+        self.tongue.thought(&line)
+    }
+
+    async fn end(&mut self) -> Vec<Event> {
+        self.phase = Phase::Over;
+        match self.app.completions().result(&self.caller, &self.id).await {
+            Ok(done) => {
+                let mut told = Vec::new();
+                // Votes are counted and not written: the answer is there all at once.
+                if !self.said {
+                    told.push(self.tongue.text(&done.text));
+                }
+                told.extend(self.tongue.ending(&done));
+                told
+            }
+            Err(error) => self.fail(&error.into()),
+        }
+    }
+
+    fn fail(&mut self, error: &ApiError) -> Vec<Event> {
+        self.phase = Phase::Over;
+        self.tongue.failure(error, &self.request_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_no_clean_end() {
+        let frame = Frame {
+            id: "x".into(),
+            model: "m".into(),
+            created: 1,
+        };
+        let error: ApiError = Error::new(Kind::TooFast, "slow down").into();
+        for (api, name, words) in [
+            (Api::Chat, "", "rate_limit_exceeded"),
+            (Api::Responses, "response.failed", "slow down"),
+            (Api::Messages, "error", "rate_limit_error"),
+        ] {
+            let mut tongue = Tongue::new(api, frame.clone(), true, false);
+            let events = tongue.failure(&error, "7");
+            let last = events.last().expect("one");
+            assert_eq!(last.name, name);
+            assert!(
+                last.data.contains(words) && !last.data.contains("[DONE]"),
+                "{last:?}"
+            );
+            assert_eq!(events.len(), 1);
+        }
+    }
+}

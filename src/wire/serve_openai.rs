@@ -1,0 +1,477 @@
+//! Our own OpenAI-compatible chat API: what clients send to facts, facts to answers and chunks. Ignores what it
+//! does not know and names it; refuses what it would have to leave out silently.
+//!
+//! WIRE.md section 1 has the rules, each from a client that broke.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::chat::{Finish, Image, Message, Role, Usage};
+use crate::domain::parameters::Parameters;
+
+/// What a client wants.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Asked {
+    /// A model's id, or `quire/` and a pattern's or recipe's.
+    pub model: String,
+    /// The conversation; its last turn is the question.
+    pub turns: Vec<Message>,
+    /// As far as they were given.
+    pub parameters: Parameters,
+    /// The shape of the answer, as OpenAI writes it.
+    pub format: Option<Value>,
+    /// Piece by piece.
+    pub stream: bool,
+    /// Tokens are told at the end of a stream.
+    pub usage: bool,
+    /// The panel's progress is told as reasoning.
+    pub progress: bool,
+    /// Fields that were not understood.
+    pub ignored: Vec<String>,
+}
+
+/// What is wrong with a request, and which field it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The field.
+    pub param: &'static str,
+    /// What is wrong.
+    pub why: String,
+}
+
+pub(super) fn fault<T>(param: &'static str, why: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault {
+        param,
+        why: why.into(),
+    })
+}
+
+/// Characters of a conversation.
+const MOST_TEXT: usize = 2_000_000;
+/// Turns of a conversation.
+const MOST_TURNS: usize = 2_000;
+
+/// A chat completion's body. A Responses-shaped body (`input` instead of `messages`) is understood too.
+pub fn read(body: &Value) -> Result<Asked, Fault> {
+    let Some(fields) = body.as_object() else {
+        return fault("body", "the body must be a JSON object");
+    };
+    if !fields.contains_key("messages") && fields.contains_key("input") {
+        return super::serve_responses::read(body);
+    }
+    let mut asked = Asked {
+        model: model(fields)?,
+        stream: fields
+            .get("stream")
+            .is_some_and(|flag| flag == &json!(true)),
+        usage: fields
+            .get("stream_options")
+            .is_some_and(|options| options["include_usage"] == json!(true)),
+        progress: fields
+            .get("include_reasoning")
+            .is_some_and(|flag| flag == &json!(true)),
+        parameters: parameters(fields)?,
+        format: fields
+            .get("response_format")
+            .filter(|v| !v.is_null())
+            .cloned(),
+        ..Asked::default()
+    };
+    let Some(messages) = fields.get("messages").and_then(Value::as_array) else {
+        return fault("messages", "messages must be a list");
+    };
+    for message in messages {
+        asked.turns.push(turn(message)?);
+    }
+    check_turns(&asked.turns)?;
+    if let Some(n) = fields.get("n").and_then(Value::as_u64).filter(|&n| n != 1) {
+        return fault(
+            "n",
+            format!("n is {n}: one answer is given to each request"),
+        );
+    }
+    no_tools(fields)?;
+    asked.ignored = unknown(fields, KNOWN);
+    Ok(asked)
+}
+
+/// Fields that mean something here, or that are known to be harmless.
+const KNOWN: &[&str] = &[
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "stop",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "n",
+    "response_format",
+    "reasoning_effort",
+    "user",
+    "safety_identifier",
+    "prompt_cache_key",
+    "metadata",
+    "include_reasoning",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "store",
+    "functions",
+];
+
+pub(super) fn unknown(fields: &Map<String, Value>, known: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = (fields.keys())
+        .filter(|name| !known.contains(&name.as_str()))
+        .map(|name| {
+            name.chars()
+                .filter(char::is_ascii_graphic)
+                .take(40)
+                .collect()
+        })
+        .collect();
+    names.truncate(20);
+    names
+}
+
+pub(super) fn model(fields: &Map<String, Value>) -> Result<String, Fault> {
+    match fields.get("model").and_then(Value::as_str).map(str::trim) {
+        Some(model) if !model.is_empty() && model.len() <= 200 => Ok(model.to_owned()),
+        _ => fault("model", "you must provide a model parameter"),
+    }
+}
+
+pub(super) fn no_tools(fields: &Map<String, Value>) -> Result<(), Fault> {
+    for name in ["tools", "functions"] {
+        let given = fields.get(name).and_then(Value::as_array);
+        if given.is_some_and(|list| !list.is_empty()) {
+            return fault(
+                "tools",
+                "tools are not passed on by this server: leave them out, or call the provider directly",
+            );
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn check_turns(turns: &[Message]) -> Result<(), Fault> {
+    let characters: usize = turns.iter().map(|turn| turn.text.len()).sum();
+    if turns.len() > MOST_TURNS || characters > MOST_TEXT {
+        return fault("messages", "the conversation is too long");
+    }
+    match turns.last() {
+        Some(last) if last.role == Role::User && !last.text.trim().is_empty() => Ok(()),
+        Some(_) => fault(
+            "messages",
+            "the last message must be the user's, with text in it",
+        ),
+        None => fault("messages", "there is no message"),
+    }
+}
+
+pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Fault> {
+    let number = |name: &str| fields.get(name).and_then(Value::as_f64);
+    let tokens = ["max_completion_tokens", "max_tokens", "max_output_tokens"];
+    let tokens = tokens.iter().find_map(|name| fields.get(*name)?.as_u64());
+    let effort =
+        (fields.get("reasoning_effort")).or_else(|| fields.get("reasoning")?.get("effort"));
+    let stop = match fields.get("stop").or_else(|| fields.get("stop_sequences")) {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(list)) => list
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        Some(_) => return fault("stop", "stop must be a text or a list of texts"),
+    };
+    Ok(Parameters {
+        temperature: number("temperature"),
+        top_p: number("top_p"),
+        max_tokens: tokens.map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
+        stop,
+        seed: fields.get("seed").and_then(Value::as_i64),
+        presence_penalty: number("presence_penalty").filter(|&value| value != 0.0),
+        frequency_penalty: number("frequency_penalty").filter(|&value| value != 0.0),
+        reasoning_effort: effort.and_then(Value::as_str).map(str::to_owned),
+        ..Parameters::default()
+    })
+}
+
+fn turn(message: &Value) -> Result<Message, Fault> {
+    let role = match message["role"].as_str() {
+        Some("system" | "developer") => Role::System,
+        Some("user") => Role::User,
+        Some("assistant") => Role::Assistant,
+        Some("tool" | "function") => {
+            return fault(
+                "messages",
+                "results of tools are not passed on by this server",
+            );
+        }
+        _ => {
+            return fault(
+                "messages",
+                "each message needs a role: system, developer, user or assistant",
+            );
+        }
+    };
+    let (text, images) = content(&message["content"])?;
+    Ok(Message { role, text, images })
+}
+
+/// A text, or a list of parts: text and pictures.
+pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), Fault> {
+    let parts = match content {
+        Value::String(text) => return Ok((text.clone(), Vec::new())),
+        Value::Null => return Ok((String::new(), Vec::new())),
+        Value::Array(parts) => parts,
+        _ => return fault("messages", "content must be a text or a list of parts"),
+    };
+    let (mut texts, mut images) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part["type"].as_str() {
+            Some("text" | "input_text" | "output_text") => {
+                texts.push(part["text"].as_str().unwrap_or_default());
+            }
+            Some("refusal") => texts.push(part["refusal"].as_str().unwrap_or_default()),
+            Some("image_url" | "input_image") => {
+                let url = part["image_url"]["url"]
+                    .as_str()
+                    .or(part["image_url"].as_str());
+                images.push(picture(url.unwrap_or_default())?);
+            }
+            Some("image") => images.push(anthropic_picture(&part["source"])?),
+            Some("thinking" | "redacted_thinking") => {}
+            other => {
+                let what = other.unwrap_or("a part without a type");
+                return fault(
+                    "messages",
+                    format!("{what} is not taken here: send text or pictures"),
+                );
+            }
+        }
+    }
+    Ok((texts.join("\n\n"), images))
+}
+
+fn picture(url: &str) -> Result<Image, Fault> {
+    let data = url
+        .strip_prefix("data:")
+        .and_then(|rest| rest.split_once(";base64,"));
+    let Some((media_type, base64)) = data else {
+        return fault(
+            "messages",
+            "pictures must come as data: URLs with base64: this server fetches nothing from elsewhere",
+        );
+    };
+    image(media_type, base64)
+}
+
+fn anthropic_picture(source: &Value) -> Result<Image, Fault> {
+    match source["type"].as_str() {
+        Some("base64") => image(
+            source["media_type"].as_str().unwrap_or_default(),
+            source["data"].as_str().unwrap_or_default(),
+        ),
+        _ => fault(
+            "messages",
+            "pictures must come as base64: this server fetches nothing from elsewhere",
+        ),
+    }
+}
+
+fn image(media_type: &str, base64: &str) -> Result<Image, Fault> {
+    if !["image/png", "image/jpeg", "image/webp", "image/gif"].contains(&media_type) {
+        return fault("messages", "pictures must be PNG, JPEG, WebP or GIF");
+    }
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    if base64.is_empty() || !base64.bytes().all(sound) {
+        return fault("messages", "a picture is not base64");
+    }
+    Ok(Image {
+        media_type: media_type.to_owned(),
+        base64: base64.into(),
+    })
+}
+
+/// What stays the same over all chunks of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Of the answer.
+    pub id: String,
+    /// As it was asked for.
+    pub model: String,
+    /// Seconds since 1970.
+    pub created: i64,
+}
+
+/// A whole answer.
+pub fn completion(frame: &Frame, text: &str, finish: Finish, usage: &Usage) -> Value {
+    json!({
+        "id": frame.id, "object": "chat.completion", "created": frame.created, "model": frame.model,
+        "choices": [{
+            "index": 0, "finish_reason": reason(finish), "logprobs": null,
+            "message": { "role": "assistant", "content": text, "refusal": null, "annotations": [] },
+        }],
+        "usage": tokens(usage),
+    })
+}
+
+/// The first chunk: some clients fail without a role.
+pub fn opening(frame: &Frame) -> Value {
+    chunk(frame, json!({ "role": "assistant", "content": "" }), None)
+}
+
+/// A piece of the answer.
+pub fn piece(frame: &Frame, text: &str) -> Value {
+    chunk(frame, json!({ "content": text }), None)
+}
+
+/// A piece of what went before it.
+pub fn thought(frame: &Frame, text: &str) -> Value {
+    chunk(frame, json!({ "reasoning_content": text }), None)
+}
+
+/// The one chunk that says why it ended.
+pub fn ending(frame: &Frame, finish: Finish) -> Value {
+    chunk(frame, json!({}), Some(reason(finish)))
+}
+
+/// The chunk behind it, for who has asked for it.
+pub fn counted(frame: &Frame, usage: &Usage) -> Value {
+    let mut last = chunk(frame, json!({}), None);
+    last["choices"] = json!([]);
+    last["usage"] = tokens(usage);
+    last
+}
+
+fn chunk(frame: &Frame, delta: Value, finish: Option<&str>) -> Value {
+    json!({
+        "id": frame.id, "object": "chat.completion.chunk", "created": frame.created, "model": frame.model,
+        "choices": [{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish }],
+    })
+}
+
+fn reason(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Stop | Finish::ToolCalls => "stop",
+        Finish::Length => "length",
+        Finish::ContentFilter => "content_filter",
+    }
+}
+
+fn tokens(usage: &Usage) -> Value {
+    json!({
+        "prompt_tokens": usage.input, "completion_tokens": usage.output,
+        "total_tokens": usage.input.saturating_add(usage.output),
+        "prompt_tokens_details": { "cached_tokens": usage.cached },
+        "completion_tokens_details": { "reasoning_tokens": usage.reasoning },
+    })
+}
+
+/// A model in the list.
+pub fn model_row(id: &str, owner: &str, created: i64) -> Value {
+    json!({ "id": id, "object": "model", "created": created, "owned_by": owner })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conversations_as_clients_send_them() {
+        let asked = read(&json!({
+            "model": "quire/gut", "stream": true, "stream_options": { "include_usage": true },
+            "max_completion_tokens": 50, "temperature": 0.2, "stop": "END", "logit_bias": {}, "user": "u",
+            "messages": [
+                { "role": "developer", "content": "Be brief." },
+                { "role": "user", "content": [
+                    { "type": "text", "text": "What is this?" },
+                    { "type": "image_url", "image_url": { "url": "data:image/png;base64,AAAA" } },
+                ]},
+                { "role": "assistant", "content": "A dot." },
+                { "role": "user", "content": "Sure?" },
+            ],
+        }))
+        .expect("a conversation");
+        assert_eq!(asked.turns.len(), 4);
+        assert_eq!(
+            (asked.turns[0].role, asked.turns[1].images.len()),
+            (Role::System, 1)
+        );
+        assert_eq!(
+            (asked.parameters.max_tokens, asked.parameters.stop.len()),
+            (Some(50), 1)
+        );
+        assert!(asked.stream && asked.usage && !asked.progress);
+        assert_eq!(asked.ignored, ["logit_bias"]);
+    }
+
+    #[test]
+    fn what_would_be_left_out_silently_is_refused() {
+        let user = json!([{ "role": "user", "content": "a" }]);
+        for (body, param) in [
+            (json!([]), "body"),
+            (json!({ "messages": user }), "model"),
+            (json!({ "model": "m" }), "messages"),
+            (json!({ "model": "m", "messages": [] }), "messages"),
+            (
+                json!({ "model": "m", "messages": [{ "role": "user", "content": " " }] }),
+                "messages",
+            ),
+            (
+                json!({ "model": "m", "messages": [{ "role": "king", "content": "a" }] }),
+                "messages",
+            ),
+            (
+                json!({ "model": "m", "messages": [{ "role": "user", "content": [{ "type": "input_audio" }] }] }),
+                "messages",
+            ),
+            (
+                json!({ "model": "m", "messages": [{ "role": "user", "content": [{ "type": "image_url", "image_url": { "url": "https://a.example/x.png" } }] }] }),
+                "messages",
+            ),
+            (json!({ "model": "m", "messages": user, "n": 2 }), "n"),
+            (
+                json!({ "model": "m", "messages": user, "tools": [{ "type": "function" }] }),
+                "tools",
+            ),
+            (json!({ "model": "m", "messages": user, "stop": 7 }), "stop"),
+        ] {
+            assert_eq!(read(&body).expect_err("refused").param, param, "{body}");
+        }
+        assert!(read(&json!({ "model": "m", "messages": user, "tools": [], "n": 1 })).is_ok());
+    }
+
+    #[test]
+    fn a_stream_has_one_role_one_end_and_its_usage_behind_it() {
+        let frame = Frame {
+            id: "chatcmpl-1".into(),
+            model: "m".into(),
+            created: 7,
+        };
+        assert_eq!(opening(&frame)["choices"][0]["delta"]["role"], "assistant");
+        assert_eq!(
+            piece(&frame, "a")["choices"][0]["finish_reason"],
+            Value::Null
+        );
+        assert_eq!(
+            ending(&frame, Finish::Length)["choices"][0]["finish_reason"],
+            "length"
+        );
+        let usage = Usage {
+            input: 3,
+            output: 4,
+            ..Usage::default()
+        };
+        let last = counted(&frame, &usage);
+        assert_eq!(
+            (&last["choices"], &last["usage"]["total_tokens"]),
+            (&json!([]), &json!(7))
+        );
+    }
+}

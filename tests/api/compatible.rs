@@ -1,0 +1,333 @@
+//! The API of OpenAI and Anthropic: what their clients send, and what they are sent.
+
+use std::io::{BufRead, BufReader, Read, Write};
+
+use serde_json::{Value, json};
+
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{beginning, saying, server};
+use crate::support::{Client, Server};
+
+/// A model that says what it was asked, in a word.
+fn echo() -> Provider {
+    Provider::answering(|asked: &Asked| match asked.model().as_str() {
+        "broken" => on("").cut(&beginning("It is ")),
+        "busy" => on("")
+            .header("retry-after", "1")
+            .status(429, "application/json", "{}"),
+        "refused" => on("").status(
+            400,
+            "application/json",
+            "{\"error\":{\"message\":\"too hot\"}}",
+        ),
+        _ => on("").sse(&saying("It is thin.")),
+    })
+}
+
+fn key(client: &mut Client) -> String {
+    let made = client
+        .post("/api/users/me/api-keys", json!({ "name": "sdk" }))
+        .json();
+    made["key"].as_str().unwrap().to_owned()
+}
+
+/// The lines of a stream, without those that only keep it alive.
+fn lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, Vec<String>) {
+    let body = body.to_string();
+    let mut socket = server.connect();
+    write!(
+        socket,
+        "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut text = String::new();
+    BufReader::new(socket).read_to_string(&mut text).unwrap();
+    let (head, rest) = text.split_once("\r\n\r\n").unwrap();
+    // Chunked: sizes stand on lines of their own.
+    let is_size =
+        |line: &&str| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let kept = rest.lines().map(|line| line.trim_end_matches('\r'));
+    let kept = kept.filter(|line| !line.is_empty() && *line != ":" && !is_size(line));
+    (head.to_owned(), kept.map(str::to_owned).collect())
+}
+
+fn data(lines: &[String]) -> Vec<Value> {
+    let data = lines.iter().filter_map(|line| line.strip_prefix("data: "));
+    data.filter(|line| *line != "[DONE]")
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn chat(model: &str) -> Value {
+    json!({ "model": model, "messages": [
+        { "role": "system", "content": "Be brief." },
+        { "role": "user", "content": "What is a quire?" },
+        { "role": "assistant", "content": "Paper." },
+        { "role": "user", "content": "Is it thin?" },
+    ] })
+}
+
+#[test]
+fn a_single_model_is_asked_what_was_sent_and_nothing_else() {
+    let provider = echo();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let mut body = chat("p/any");
+    body["logit_bias"] = json!({});
+    body["max_completion_tokens"] = json!(77);
+    let answer = client.post("/v1/chat/completions", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let told = answer.json();
+    assert_eq!(told["object"], "chat.completion");
+    assert_eq!(told["choices"][0]["message"]["content"], "It is thin.");
+    assert_eq!(told["choices"][0]["finish_reason"], "stop");
+    assert_eq!(told["choices"][0]["message"]["refusal"], Value::Null);
+    assert_eq!(told["usage"]["total_tokens"], 18);
+    assert_eq!(answer.header("x-quire-ignored"), "logit_bias");
+    assert_eq!(answer.header("x-quire-panel"), "p/any");
+    let asked = provider.asked();
+    let sent = &asked.last().unwrap().body;
+    let roles: Vec<_> = sent["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["role"].clone())
+        .collect();
+    assert_eq!(roles, ["system", "user", "assistant", "user"], "{sent}");
+    assert_eq!(sent["messages"][0]["content"], "Be brief.");
+    assert_eq!(sent["messages"][3]["content"], "Is it thin?");
+    assert!(
+        sent["max_tokens"] == 77 || sent["max_completion_tokens"] == 77,
+        "{sent}"
+    );
+    // What is passed on is no work of the person's.
+    assert_eq!(client.get("/api/analyses").json()["analyses"], json!([]));
+}
+
+#[test]
+fn a_stream_keeps_every_rule() {
+    let provider = echo();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let key = key(&mut client);
+    for (model, usage) in [("p/any", true), ("p/any", false), ("quire/gut", true)] {
+        let mut body = chat(model);
+        body["stream"] = json!(true);
+        body["stream_options"] = json!({ "include_usage": usage });
+        let (head, lines) = lines(&server, &key, "/v1/chat/completions", &body);
+        assert!(
+            head.starts_with("HTTP/1.1 200") && head.contains("text/event-stream"),
+            "{head}"
+        );
+        assert!(
+            head.contains("x-accel-buffering: no") && head.contains("x-quire-analysis"),
+            "{head}"
+        );
+        assert_eq!(lines.last().unwrap(), "data: [DONE]", "{lines:?}");
+        assert!(
+            lines.iter().all(|line| line.starts_with("data: ")),
+            "{lines:?}"
+        );
+        let chunks = data(&lines);
+        assert_eq!(
+            chunks[0]["choices"][0]["delta"],
+            json!({ "role": "assistant", "content": "" })
+        );
+        let ends = chunks
+            .iter()
+            .filter(|chunk| chunk["choices"][0]["finish_reason"].is_string());
+        assert_eq!(ends.count(), 1);
+        let empty = chunks
+            .iter()
+            .filter(|chunk| chunk["choices"] == json!([]))
+            .count();
+        assert_eq!(empty, usize::from(usage));
+        for chunk in &chunks {
+            assert_eq!(
+                (&chunk["id"], &chunk["model"]),
+                (&chunks[0]["id"], &json!(model))
+            );
+            assert_eq!(chunk["object"], "chat.completion.chunk");
+            assert_eq!(chunk.get("usage").is_some(), chunk["choices"] == json!([]));
+        }
+        let text: String = chunks
+            .iter()
+            .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str())
+            .collect();
+        let expected = if model == "p/any" {
+            "It is thin."
+        } else {
+            "## Answer"
+        };
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn what_breaks_in_the_middle_is_no_clean_end() {
+    let provider = echo();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let key = key(&mut client);
+    let mut body = chat("p/broken");
+    body["stream"] = json!(true);
+    let (_, lines) = lines(&server, &key, "/v1/chat/completions", &body);
+    assert!(
+        !lines.iter().any(|line| line.contains("[DONE]")),
+        "{lines:?}"
+    );
+    assert!(
+        data(&lines).last().unwrap()["error"]["message"].is_string(),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn the_other_two_shapes_and_a_responses_body_on_the_chat_route() {
+    let provider = echo();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let key = key(&mut client);
+    let body = json!({ "model": "p/any", "input": "Is it thin?", "instructions": "Be brief." });
+    let told = client.post("/v1/responses", body.clone()).json();
+    assert_eq!(
+        (&told["object"], &told["status"]),
+        (&json!("response"), &json!("completed"))
+    );
+    assert_eq!(told["output"][0]["content"][0]["text"], "It is thin.");
+    let told = client.post("/v1/chat/completions", body.clone()).json();
+    assert_eq!(told["choices"][0]["message"]["content"], "It is thin.");
+    let mut streamed = body;
+    streamed["stream"] = json!(true);
+    let (_, events) = lines(&server, &key, "/v1/responses", &streamed);
+    let all = data(&events);
+    assert_eq!(all[0]["type"], "response.created");
+    assert_eq!(all.last().unwrap()["type"], "response.completed");
+    for (number, event) in all.iter().enumerate() {
+        assert_eq!(event["sequence_number"], number);
+    }
+    let body = json!({ "model": "p/any", "max_tokens": 50, "messages": [{ "role": "user", "content": "Is it thin?" }] });
+    let told = client.post("/v1/messages", body.clone()).json();
+    assert_eq!(told["content"][0]["text"], "It is thin.");
+    assert_eq!(
+        (&told["stop_reason"], &told["usage"]["output_tokens"]),
+        (&json!("end_turn"), &json!(7))
+    );
+    let mut streamed = body.clone();
+    streamed["stream"] = json!(true);
+    let (_, events) = lines(&server, &key, "/v1/messages", &streamed);
+    assert_eq!(events[0], "event: message_start");
+    assert_eq!(events[events.len() - 2], "event: message_stop");
+    let count = client.post("/v1/messages/count_tokens", body).json();
+    assert!(count["input_tokens"].as_u64().unwrap() > 3, "{count}");
+}
+
+#[test]
+fn refusals_are_those_that_their_clients_know() {
+    let provider = echo();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for (model, status, code) in [
+        ("nobody/x", 404, json!("model_not_found")),
+        ("quire/nothing", 404, json!("model_not_found")),
+        ("p/refused", 400, Value::Null),
+    ] {
+        let answer = client.post("/v1/chat/completions", chat(model));
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["code"]),
+            (status, &code),
+            "{}",
+            answer.text()
+        );
+        assert_eq!(
+            answer.json().as_object().unwrap().len(),
+            1,
+            "{}",
+            answer.text()
+        );
+    }
+    let busy = client.post("/v1/chat/completions", chat("p/busy"));
+    assert_eq!(busy.status, 429, "{}", busy.text());
+    assert!(busy.header("retry-after").parse::<u64>().unwrap() >= 1);
+    let mut nobody = server.client();
+    let answer = nobody.post("/v1/chat/completions", chat("p/any"));
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["code"]),
+        (401, &json!("invalid_api_key"))
+    );
+    let answer = nobody.post("/v1/messages", json!({}));
+    assert_eq!(
+        (answer.status, &answer.json()["type"]),
+        (401, &json!("error"))
+    );
+    let answer = client.post("/v1/messages", json!({ "model": "p/any", "messages": [] }));
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["type"]),
+        (400, &json!("invalid_request_error"))
+    );
+    let answer = client.post("/v1/nowhere", json!({}));
+    assert!(
+        answer.status == 404 && answer.json()["error"]["message"].is_string(),
+        "{}",
+        answer.text()
+    );
+}
+
+#[test]
+fn a_client_that_leaves_stops_the_call() {
+    let provider = Provider::script([on("slow").hang()]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let key = key(&mut client);
+    let mut body = chat("p/slow");
+    body["stream"] = json!(true);
+    let body = body.to_string();
+    let mut socket = server.connect();
+    write!(
+        socket,
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut first = String::new();
+    BufReader::new(&socket).read_line(&mut first).unwrap();
+    provider.wait_called("slow");
+    drop(socket);
+    provider.wait_left("slow");
+}
+
+#[test]
+fn models_patterns_and_recipes_are_names() {
+    let server = Server::start();
+    let mut client = server.user("ada@example.com");
+    client.post(
+        "/api/recipes",
+        json!({ "name": "My brief", "pattern": "gut", "models": ["demo/extract"] }),
+    );
+    let list = client.get("/v1/models").json();
+    let ids: Vec<&str> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["id"].as_str().unwrap())
+        .collect();
+    for id in ["demo/extract", "quire/critique", "quire/My brief"] {
+        assert!(ids.contains(&id), "{ids:?}");
+    }
+    assert_eq!(
+        client.get("/v1/models/quire/critique").json()["owned_by"],
+        "quire"
+    );
+    let answer = client.get("/v1/models/none");
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["code"]),
+        (404, &json!("model_not_found"))
+    );
+    for model in ["quire/My brief", "quire/gut:My brief", "demo/extract"] {
+        let answer = client.post("/v1/chat/completions", chat(model));
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        assert_eq!(answer.json()["model"], model);
+    }
+}
