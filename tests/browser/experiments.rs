@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::driver::{Browser, keys, until};
 use crate::pages::*;
-use crate::server::Server;
+use crate::server::{Answer, Server, provider};
 use crate::turn;
 
 /// Writes into the field of this label.
@@ -323,4 +323,105 @@ fn experiments_need_an_account() {
     browser.wait_text("main", "Sign in");
     let told: Value = browser.value("document.querySelector('main h1').textContent");
     assert_eq!(told, json!("Find out which setting is best for you"));
+}
+
+/// A dear model that knows, a cheap one that does not, and a judge that reads.
+fn courtroom(asked: &Value) -> Answer {
+    let messages = asked["messages"].as_array().into_iter().flatten();
+    let said: Vec<&str> = messages.filter_map(|one| one["content"].as_str()).collect();
+    let prompt = said.join("\n");
+    let part = |letter: &str| {
+        let from = prompt.find(&format!("----- answer {letter} "));
+        let to = prompt.find(&format!("----- end of answer {letter} "));
+        from.zip(to).map_or("", |(from, to)| &prompt[from..to])
+    };
+    let text = match asked["model"].as_str() {
+        Some("judge") => {
+            let better = match (part("A").contains("four"), part("B").contains("four")) {
+                (true, false) => "A",
+                (false, true) => "B",
+                _ => "tie",
+            };
+            json!({ "solution": "4", "reason": "it is right", "better": better }).to_string()
+        }
+        Some("bright") => "It is four, as two and two always are.".to_owned(),
+        _ => "It is five, as two and three always are.".to_owned(),
+    };
+    let piece = json!({ "choices": [{ "index": 0, "delta": { "content": text } }] });
+    let end = json!({ "choices": [{ "delta": {}, "finish_reason": "stop" }] });
+    let counts =
+        json!({ "choices": [], "usage": { "prompt_tokens": 400, "completion_tokens": 100 } });
+    let stream = format!("data: {piece}\n\ndata: {end}\n\ndata: {counts}\n\ndata: [DONE]\n\n");
+    ("200 OK", "text/event-stream", stream)
+}
+
+#[test]
+fn a_model_judges_and_is_told_how_it_errs() {
+    let Some(_turn) = turn() else { return };
+    let address = provider(&["dull", "bright", "judge"], courtroom);
+    let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["dull", "bright", "judge"] }]);
+    let priced = |name: &str, price: f64| json!({ "id": format!("far/{name}"), "price": { "input": price, "output": price }, "price_of": "2026-11-20" });
+    let models = json!([
+        priced("dull", 1.0),
+        priced("bright", 5.0),
+        priced("judge", 2.0)
+    ]);
+    let file = std::env::temp_dir().join(format!("quire-prices-{}.json", std::process::id()));
+    std::fs::write(&file, json!({ "models": models }).to_string()).unwrap();
+    let server = Server::start_with(vec![
+        ("QUIRE_PROVIDERS", providers.to_string()),
+        ("QUIRE_MODELS_FILE", file.to_str().unwrap().to_owned()),
+    ]);
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/experiments?new=1"));
+    browser.wait(".experiment-part");
+    let cases: String = (0..24)
+        .map(|n| format!("What is {n} more than {}?,four\n", 4 - n))
+        .collect();
+    let path = browser.downloads().join("sums.csv");
+    std::fs::write(&path, format!("question,answer\n{cases}")).unwrap();
+    browser.fill(".file-button input", path.to_str().unwrap());
+    browser.wait_text(".case-editor .notice", "24 cases added");
+    for model in ["far/dull", "far/bright"] {
+        browser.run(
+            "[...document.querySelectorAll('.axis .check')].find((one) => one.textContent.includes(args[0])).querySelector('input').click();",
+            json!([model]),
+        );
+    }
+    browser.run(
+        "document.querySelector('input[value=pairwise]').click();",
+        json!([]),
+    );
+    browser.press("See what it would take");
+    browser.wait_text(".error-message", "Choose the model that judges");
+    browser.run(
+        "const select = [...document.querySelectorAll('.evaluator-more select')][0]; select.value = args[0]; select.dispatchEvent(new Event('change'));",
+        json!(["far/judge"]),
+    );
+    browser.run(WRITE, json!(["US dollars", "2"]));
+    browser.press("See what it would take");
+    browser.wait(".detectable");
+    let told = flat(&browser.text(".estimate"));
+    assert!(told.contains("Cost about $"), "{told}");
+    browser.press("Start the experiment");
+    browser.wait(".status-word.completed");
+    browser.wait_text(".verdict", "far/bright leads");
+    let told = flat(&browser.text("main"));
+    for words in [
+        "far/judge compared",
+        "in both orders",
+        "Where the judge is taken in",
+        "You have judged no pair yet",
+    ] {
+        assert!(told.contains(words), "no {words} in {told}");
+    }
+    assert_eq!(
+        browser.count(".chart-pair:first-of-type .chart-picture .front"),
+        2,
+        "cost and time"
+    );
+    judge(&browser, axe().as_deref(), "a result that a model judged");
+    browser.picture("experiment-judged");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }

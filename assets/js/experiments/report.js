@@ -38,6 +38,9 @@ function Section(title, ...content) {
   return el("section", { class: "report-section" }, el("h2", null, title), content);
 }
 
+// Quick models differ by less than tenths of a second.
+const brief = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : duration(ms));
+
 const named = ({ words, kind, rank }, row) => `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) === "leader" ? ", the leader" : kind(row.place) === "current" ? ", used now" : ""}`;
 
 // The first ones, and what is used now wherever it stands.
@@ -69,7 +72,7 @@ function boardTable({ words, board, measure, rank, kind }) {
     heads: ["Setting", measure, "Interval", "Allowing for its cases", "Against the leader", "Cases", "Failed", "Cost a case", "Time, mean", "Time, 95 of 100", "Tokens", "What became of it"],
     rows: board.slice(0, LISTED).map((row) => [
       `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) ? ` (${kind(row.place) === "leader" ? "leader" : "used now"})` : ""}`,
-      score(row.mean), span(row.interval), score(row.level), against(row), count(row.cases), count(row.failed ?? 0), cost(row.cost_usd), duration(row.latency_ms?.mean), duration(row.latency_ms?.p95), count(Math.round(row.tokens ?? 0)), fate(row.fate),
+      score(row.mean), span(row.interval), score(row.level), against(row), count(row.cases), count(row.failed ?? 0), cost(row.cost_usd), brief(row.latency_ms?.mean), brief(row.latency_ms?.p95), count(Math.round(row.tokens ?? 0)), fate(row.fate),
     ]),
   };
 }
@@ -78,7 +81,7 @@ function TradeOffs(context) {
   const { report, board, measure, kind, rank, words } = context;
   const axes = [
     ["Quality against cost", "Cost a case", (row) => Number(row.cost_usd), (usd) => (usd === 0 ? "$0" : money(usd))],
-    ["Quality against time", "Time an answer took", (row) => row.latency_ms?.mean, duration],
+    ["Quality against time", "Time an answer took", (row) => row.latency_ms?.mean, brief],
   ];
   const front = new Set(report.pareto ?? board.filter((row) => row.pareto).map((row) => row.place));
   const parts = axes.map(([title, across, x, show]) => {

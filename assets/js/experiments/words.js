@@ -79,7 +79,7 @@ function phrase(dial, words) {
 const PLAIN = "the question alone";
 const USUAL = { members: "all members", max_tokens: "usual length", passages: "usual number of passages" };
 const PHRASES = {
-  model: (name) => name, prompt: (name) => (name === PLAIN ? "plain" : name), pattern: (name) => name,
+  model: (name) => name, prompt: (name) => (name === PLAIN ? "no prompt" : name), pattern: (name) => name,
   members: (number) => plural(Number(number), "member"),
   max_tokens: (number) => `at most ${plural(Number(number), "token")}`,
   passages: (number) => plural(Number(number), "passage"),
