@@ -41,8 +41,9 @@ tools:  ## install what the tests need and the machine does not have (Debian: Ch
 	@[ -d target/axe/node_modules/axe-core ] || ! command -v npm >/dev/null || \
 		npm install --silent --no-audit --no-fund --prefix target/axe axe-core@4.14.1 || echo "axe-core could not be fetched"
 
-interop:  ## against servers by others that emulate the vendors, from npm and PyPI
+interop:  ## against servers by others that emulate the vendors, and with clients by others, from npm and PyPI
 	@sh .ci/interop
+	@sh .ci/clients
 
 release:  ## the static binary
 	$(STATIC) cargo build --release --locked --target $(TARGET)

@@ -157,7 +157,7 @@ impl Cx {
 
 /// Undoes percent-encoding; `None` where it does not give UTF-8 text without NUL. In a query string a
 /// plus is a space.
-pub(super) fn decode(text: &str, plus: bool) -> Option<String> {
+pub(in crate::http) fn decode(text: &str, plus: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -320,6 +320,7 @@ fn models_patterns_and_recipes_are_names() {
         client.get("/v1/models/quire/critique").json()["owned_by"],
         "quire"
     );
+    assert_eq!(client.get("/v1/models/quire%2FMy%20brief").status, 200);
     let answer = client.get("/v1/models/none");
     assert_eq!(
         (answer.status, &answer.json()["error"]["code"]),

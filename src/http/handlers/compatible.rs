@@ -10,7 +10,7 @@ use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::id::AnalysisId;
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::{Cx, decode};
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::wire::serve_openai::{self as openai, Asked, Fault, Frame};
@@ -43,7 +43,8 @@ pub async fn models(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 
 /// GET /v1/models/{name*}
 pub async fn model(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let id = cx.param("name").to_owned();
+    // Some clients send the slash of an id as it is, others as %2F.
+    let id = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
     let name = cx.app.completions().name(&caller.user, &id).await?;
     let created = name.created.unwrap_or(cx.app.started).millis() / 1_000;
     Ok(Reply::json(&openai::model_row(
