@@ -135,6 +135,13 @@ fn read_it(browser: &Browser) {
         8
     );
 
+    browser.press("What was tried, and how");
+    let setup = flat(&browser.text(".setup"));
+    assert!(
+        setup.contains("Prompt for all The Lindqvist workshop"),
+        "{setup}"
+    );
+
     browser.click(".case-result summary");
     until("both answers of a case", || {
         (browser.count(".case-answers .compare-side .prose") == 2).then_some(())
@@ -286,8 +293,17 @@ fn an_experiment_is_stopped_and_goes_on() {
     let server = Server::start();
     let browser = Browser::open(375, 760, false);
     sign_up(&browser, &server);
-    begin(&browser, &server, "24");
+    begin(&browser, &server, "60");
     browser.press("Start the experiment");
+    browser.wait(".experiment-progress");
+    let here = browser.url();
+    browser.go(&server.address("/experiments"));
+    browser.wait(".row[data-status='running']");
+    let before = browser.text(".row");
+    until("news of what runs", || {
+        (browser.text(".row") != before).then_some(())
+    });
+    browser.go(&here);
     browser.wait(".experiment-progress");
     judge(&browser, axe.as_deref(), "a running experiment");
     browser.press("Stop");

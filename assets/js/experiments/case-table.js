@@ -1,7 +1,7 @@
 // Case by case: two settings beside each other, who won where, and both answers when a case is opened.
 import { get } from "../api.js";
-import { button, el, fill } from "../dom.js";
-import { duration, excerpt, money, plural, sentence } from "../format.js";
+import { button, el, fill, link } from "../dom.js";
+import { duration, money, plural, sentence } from "../format.js";
 import { Choice } from "../parts/field.js";
 import { markdown } from "../parts/markdown.js";
 import { Failure, Loading } from "../parts/states.js";
@@ -20,6 +20,7 @@ export function CaseTable({ id, cases, settings, leader, current, words, signal 
   const sum = el("p", { class: "case-sum", role: "status" });
   const list = el("ul", { class: "case-results" });
   const below = el("div", { class: "rows-below" });
+  const named = (place) => words.name(tried.find((one) => one.place === place).setting);
   const options = tried.map(({ place, setting }, rank) => [String(place), `${rank + 1}. ${words.name(setting)}${place === current ? " (used now)" : ""}`]);
   const pick = (label, side) => Choice(label, { value: String(chosen[side]), on: { change: ({ target }) => {
     chosen[side] = Number(target.value);
@@ -39,7 +40,7 @@ export function CaseTable({ id, cases, settings, leader, current, words, signal 
       ? "These two have met on no case: the race gave one of them up before."
       : `Of ${plural(met.length, "case")} that both were asked, the first is better on ${tally.left}, the second on ${tally.right}, and they are even on ${tally.tie}.`;
     const shown = met.filter(({ one, won }) => chosen.only === "all" || (chosen.only === "held" ? one.held_back : won === chosen.only));
-    fill(list, shown.slice(0, most).map((each) => CaseResult(each, { id, chosen, signal })));
+    fill(list, shown.slice(0, most).map((each) => CaseResult(each, { id, chosen, named, signal })));
     fill(below, met.length > 0 && shown.length === 0 && el("p", { class: "fine" }, "There is no such case."),
       shown.length > most && button(`Show more of ${shown.length}`, { class: "secondary", on: { click: () => draw(most + 100) } }));
   }
@@ -57,12 +58,11 @@ function winner({ left, right }) {
 
 const WON = { left: "first better", right: "second better", tie: "even" };
 
-function CaseResult({ one, left, right, won }, { id, chosen, signal }) {
+function CaseResult({ one, left, right, won }, { id, chosen, named, signal }) {
   const body = el("div", { class: "case-answers" });
-  const question = excerpt(one.prompt.length > 220 ? one.prompt.slice(-200) : one.prompt, 160);
   const node = el("details", { class: "case-result", data: { won }, on: { toggle: () => node.open && body.children.length === 0 && open() } },
     el("summary", null,
-      el("span", { class: "case-question", dir: "auto" }, `${one.place + 1}. ${one.prompt.length > 220 ? "…" : ""}${question}`),
+      el("span", { class: "case-question", dir: "auto" }, `${one.place + 1}. ${ending(one.prompt)}`),
       el("span", { class: "case-scores" }, Score(left), el("span", { "aria-hidden": "true" }, " : "), Score(right)),
       el("span", { class: `badge won-${won}` }, WON[won]),
       one.held_back && el("span", { class: "badge held" }, "held back")),
@@ -76,20 +76,29 @@ function CaseResult({ one, left, right, won }, { id, chosen, signal }) {
       fill(body,
         el("p", { class: "case-prompt-text", dir: "auto" }, whole.prompt),
         whole.expected && el("p", null, el("strong", null, "Expected: "), el("span", { dir: "auto" }, whole.expected)),
-        el("div", { class: "compare" }, Side("First setting", resultOf(whole, chosen.left)), Side("Second setting", resultOf(whole, chosen.right))));
+        el("div", { class: "compare" }, Side("First setting", named(chosen.left), resultOf(whole, chosen.left)), Side("Second setting", named(chosen.right), resultOf(whole, chosen.right))));
     } catch (problem) {
       if (!signal.aborted) fill(body, Failure(problem, open));
     }
   }
 }
 
+// What is asked mostly stands at the end of what is long.
+function ending(prompt) {
+  const flat = prompt.replace(/\s+/g, " ").trim();
+  if (flat.length <= 160) return flat;
+  const tail = flat.slice(-150);
+  return `…${tail.slice(tail.indexOf(" "))}`;
+}
+
 function Score(result) {
   return result.error ? el("span", { class: "warn" }, "failed") : el("span", null, score(result.score));
 }
 
-function Side(title, result) {
+function Side(title, name, result) {
   const facts = [result.error ? "failed" : `score ${score(result.score)}`, result.cost_usd > 0 && money(result.cost_usd), duration(result.latency_ms)].filter(Boolean).join(" · ");
   return el("article", { class: "compare-side", "aria-label": title },
-    el("h3", null, title), el("p", { class: "fine" }, facts),
-    result.error ? el("p", { class: "warn" }, sentence(result.error)) : el("div", { class: "prose", dir: "auto" }, markdown(result.answer ?? "")));
+    el("h3", { dir: "auto" }, name), el("p", { class: "fine" }, facts),
+    result.error ? el("p", { class: "warn" }, sentence(result.error)) : el("div", { class: "prose", dir: "auto" }, markdown(result.answer ?? "")),
+    result.analysis_id && link(`/analyze?id=${encodeURIComponent(result.analysis_id)}`, "How it came about", { class: "fine", "aria-label": `How it came about: the whole analysis of the ${title.toLowerCase()}` }));
 }

@@ -53,6 +53,7 @@ function first(board, current, most) {
 function Leaderboard(context) {
   const { report, words, board, measure, kind, rank } = context;
   const shown = first(board, report.current, DRAWN);
+  const untried = report.leaderboard.length - board.length;
   const rows = shown.map((row) => ({
     label: `${rank.get(row.place)}. ${words.name(row.setting)}`, value: row.mean, interval: row.interval, kind: kind(row.place),
     words: `${named(context, row)}: ${score(row.mean)}, ${span(row.interval)}, on ${plural(row.cases, "case")}; ${fate(row.fate)}`,
@@ -61,7 +62,7 @@ function Leaderboard(context) {
     Intervals({
       title: "Scores with their intervals", rows, show: score, legend: SIGNS,
       hint: "Point at a mark to read it, or go through them with the arrow keys.",
-      about: `The mark is the mean ${measure.toLowerCase()}, the line what the true one may be. Where lines overlap much, the order can be chance. Who fell away early met fewer cases: the order allows for how hard they were.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}`,
+      about: `The mark is the mean ${measure.toLowerCase()}, the line what the true one may be. Where lines overlap much, the order can be chance. Who fell away early met fewer cases: the order allows for how hard they were.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}${untried > 0 ? ` ${plural(untried, "setting was", "settings were")} not tried.` : ""}`,
       table: () => boardTable(context),
     }));
 }

@@ -8,6 +8,7 @@ import { draftOf, saveDraft } from "../experiments/draft.js";
 import { Judging } from "../experiments/duel.js";
 import { Halted, ProgressView } from "../experiments/progress.js";
 import { ReportView, Verdict } from "../experiments/report.js";
+import { Setup } from "../experiments/setup.js";
 import { Taking } from "../experiments/take.js";
 import { STATES, namer, spentOf } from "../experiments/words.js";
 
@@ -56,6 +57,7 @@ function content({ told, models, cases }, { signal, go, again }) {
       saveDraft(draftOf(told, cases));
       go("/experiments?new=1");
     } }),
+    Setup(told, words),
     !running && report && ReportView(report, words, told.objective),
     !running && report && CaseTable({ id: told.id, cases, settings, leader: report.leader, current: report.current, words, signal }),
     !running && settings.length > 1 && Judging({ told, words, signal }),

@@ -9,6 +9,7 @@ import { isGoing, removeWithUndo } from "../experiments/remove.js";
 import { STATES, finding } from "../experiments/words.js";
 
 const PAGE = 30;
+const NEWS_MS = 5000;
 const ABOUT = "Which model, which prompt, which setting answers your questions best, and is the difference real? An experiment puts the same cases to all of them and says what it can, and what it cannot.";
 
 export async function load(params, signal) {
@@ -32,12 +33,28 @@ function List(told, { signal, go }) {
   const rows = el("ul", { class: "rows" });
   const below = el("div", { class: "rows-below" });
   show(told);
+  const timer = setInterval(news, NEWS_MS);
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 
   function show({ experiments, next_cursor: cursor }) {
     rows.append(...experiments.filter((one) => !isGoing(one.id)).map((one) => Row(one, drop)));
     rows.hidden = rows.children.length === 0;
     fill(below, cursor && button("Show earlier ones", { class: "secondary", on: { click: () => more(cursor) } }),
       rows.hidden && Empty("No experiment yet", ABOUT, link("/experiments?new=1", "Begin one", { class: "button primary" })));
+  }
+
+  // What runs goes on meanwhile. A row that is looked at keeps the focus when news replaces it.
+  async function news() {
+    if (document.hidden || !rows.querySelector("[data-status='running']")) return;
+    const fresh = await get("/api/experiments", { query: { limit: PAGE }, signal }).catch(() => null);
+    for (const one of fresh?.experiments ?? []) {
+      const row = [...rows.children].find((each) => each.dataset.id === one.id && each.dataset.status === "running");
+      if (!row) continue;
+      const held = row.contains(document.activeElement);
+      const now = Row(one, drop);
+      row.replaceWith(now);
+      if (held) now.querySelector("a").focus();
+    }
   }
 
   function drop(one, row) {
@@ -65,7 +82,7 @@ function List(told, { signal, go }) {
 
 function Row(one, drop) {
   const words = one.sentence ? sentence(one.sentence) : one.status === "completed" ? sentence(finding(one.finding)) : "";
-  const row = el("li", { class: "row", data: { status: one.status } },
+  const row = el("li", { class: "row", data: { status: one.status, id: one.id } },
     el("div", { class: "row-words" },
       link(`/experiments?id=${encodeURIComponent(one.id)}`, one.name, { class: "row-title", dir: "auto" }),
       words && el("p", null, words),
