@@ -118,7 +118,8 @@ impl Experiments<'_> {
         if !written.await? {
             return Err(too_many());
         }
-        self.spawn(experiment.clone(), draft.cases, Vec::new());
+        self.spawn(experiment.clone(), draft.cases, Vec::new())
+            .await?;
         Ok(experiment)
     }
 
@@ -180,22 +181,32 @@ impl Experiments<'_> {
         let entry = visit.entry(Some(&caller.user), "experiment.resume", id.as_str());
         let (user, wanted) = (caller.user.clone(), id.clone());
         let written = self.0.store.write(move |db| {
+            // Two at once: the second finds it running.
+            let now = experiments::by_id(db, &user, &wanted)?;
+            if now.is_none_or(|now| now.state == State::Running) {
+                return Ok(Resumed::Already);
+            }
             if experiments::running(db, &user)? >= MOST_RUNNING {
-                return Ok(None);
+                return Ok(Resumed::TooMany);
             }
             experiments::set_state(db, &wanted, State::Running, None, None)?;
             audit::append(db, &entry)?;
             let cases = experiments::cases_of(db, &wanted)?;
-            Ok(Some((cases, experiments::evaluations_of(db, &wanted)?)))
+            let done = experiments::evaluations_of(db, &wanted)?;
+            Ok(Resumed::With(cases, done))
         });
-        let (cases, done) = written.await?.ok_or_else(too_many)?;
+        let (cases, done) = match written.await? {
+            Resumed::With(cases, done) => (cases, done),
+            Resumed::Already => return Ok(State::Running),
+            Resumed::TooMany => return Err(too_many()),
+        };
         let experiment = Experiment {
             state: State::Running,
             error: None,
             finished: None,
             ..found
         };
-        self.spawn(experiment, cases, done);
+        self.spawn(experiment, cases, done).await?;
         Ok(State::Running)
     }
 
@@ -223,7 +234,7 @@ impl Experiments<'_> {
                 Ok((cases, experiments::evaluations_of(db, &id)?))
             });
             let (cases, done) = found.await?;
-            self.spawn(experiment, cases, done);
+            self.spawn(experiment, cases, done).await?;
         }
         Ok(())
     }
@@ -246,8 +257,18 @@ impl Experiments<'_> {
         Ok(written.await?)
     }
 
-    fn spawn(&self, experiment: Experiment, cases: Vec<Case>, done: Vec<Evaluation>) {
-        let race = race_of(&experiment, &done);
+    async fn spawn(
+        &self,
+        experiment: Experiment,
+        cases: Vec<Case>,
+        done: Vec<Evaluation>,
+    ) -> Result<()> {
+        // What is recorded is gone through again, which may take a while.
+        let worked = tokio::task::spawn_blocking(move || {
+            let race = race_of(&experiment, &done);
+            (race, experiment, done)
+        });
+        let (race, experiment, done) = worked.await.map_err(Error::internal)?;
         let (progress, _) = watch::channel(Progress::of(&experiment.spec, &race));
         let (stop, _) = watch::channel(false);
         let seat = Arc::new(Seat { progress, stop });
@@ -264,9 +285,24 @@ impl Experiments<'_> {
         engine.job(async move {
             let runner = runner::Runner::new(app.clone(), experiment, cases, race, done, &seat);
             runner.run().await;
-            app.experiments_desk.seats().remove(&id);
+            // Resumed meanwhile, it has another seat.
+            let mut seats = app.experiments_desk.seats();
+            if seats
+                .get(&id)
+                .is_some_and(|known| Arc::ptr_eq(known, &seat))
+            {
+                seats.remove(&id);
+            }
         });
+        Ok(())
     }
+}
+
+/// What came of the wish to go on.
+enum Resumed {
+    With(Vec<Case>, Vec<Evaluation>),
+    Already,
+    TooMany,
 }
 
 /// The race with everything that is recorded.

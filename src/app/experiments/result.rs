@@ -55,22 +55,10 @@ impl Experiments<'_> {
             let judgments = experiments::judgments_of(db, &id)?;
             Ok(Some((experiment, cases, evaluations, judgments)))
         });
-        let (experiment, cases, evaluations, judgments) =
-            found.await?.ok_or_else(Error::missing)?;
-        let race = race_of(&experiment, &evaluations);
-        let failed = evaluations.iter().filter(|one| one.error.is_some());
-        let failed = failed.map(|one| one.cell).collect();
-        let space = &experiment.spec.space;
-        Ok(Shown {
-            calibration: calibrate(&labelled(&judgments, &race)),
-            report: report::report(&race, space, &failed, &matches_of(&judgments)),
-            progress: Progress::of(&experiment.spec, &race),
-            race,
-            experiment,
-            cases,
-            evaluations,
-            judgments,
-        })
+        let found = found.await?.ok_or_else(Error::missing)?;
+        // A thousand cases of a hundred settings are a while's work, and others are served meanwhile.
+        let worked = tokio::task::spawn_blocking(move || worked_out(found));
+        worked.await.map_err(Error::internal)
     }
 
     /// What each setting answered to one case.
@@ -86,6 +74,25 @@ impl Experiments<'_> {
             answered.collect()
         });
         Ok(read.await?)
+    }
+}
+
+type Stored = (Experiment, Vec<Case>, Vec<Evaluation>, Vec<Judgment>);
+
+fn worked_out((experiment, cases, evaluations, judgments): Stored) -> Shown {
+    let race = race_of(&experiment, &evaluations);
+    let failed = evaluations.iter().filter(|one| one.error.is_some());
+    let failed = failed.map(|one| one.cell).collect();
+    let space = &experiment.spec.space;
+    Shown {
+        calibration: calibrate(&labelled(&judgments, &race)),
+        report: report::report(&race, space, &failed, &matches_of(&judgments)),
+        progress: Progress::of(&experiment.spec, &race),
+        race,
+        experiment,
+        cases,
+        evaluations,
+        judgments,
     }
 }
 

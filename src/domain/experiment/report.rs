@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::design::{Fate, Finding, Step, Stop, Verdict};
+use super::judge;
 use super::pairwise::{self, Match};
 use super::race::Race;
 use super::sensitivity::{self, Influence};
@@ -247,10 +248,11 @@ fn adjust(race: &Race, rows: &mut [Row], leader: Option<usize>) {
     }
     let adjusted = paired::holm(&found.iter().map(|(_, one)| one.p).collect::<Vec<_>>());
     for ((place, one), p_adjusted) in found.into_iter().zip(adjusted) {
+        let (from, to) = judge::within_reason(one.interval, one.cases);
         rows[place].against_leader = Some(Against {
             mean: one.mean,
-            from: one.interval.0,
-            to: one.interval.1,
+            from,
+            to,
             p_adjusted,
         });
     }
@@ -304,14 +306,26 @@ fn strengths(settings: usize, matches: &[Match], seed: u64) -> Option<Vec<Streng
     }
     let compared: BTreeSet<usize> = (matches.iter())
         .flat_map(|one| [one.first, one.second])
+        .filter(|&place| place < settings)
         .collect();
-    let fitted = pairwise::fit(settings, matches, seed).ok()?;
-    let strength = |place: usize| Strength {
-        place,
+    let compared: Vec<usize> = compared.into_iter().collect();
+    // Only those that were compared: the fit takes time for each, and knows nothing of the others.
+    let place_of = |setting: usize| compared.binary_search(&setting).ok();
+    let among = matches.iter().filter_map(|one| {
+        Some(Match {
+            first: place_of(one.first)?,
+            second: place_of(one.second)?,
+            ..*one
+        })
+    });
+    let among: Vec<Match> = among.collect();
+    let fitted = pairwise::fit(compared.len(), &among, seed).ok()?;
+    let strength = |(place, &setting): (usize, &usize)| Strength {
+        place: setting,
         strength: fitted.strengths[place],
         interval: fitted.intervals[place],
     };
-    Some(compared.into_iter().map(strength).collect())
+    Some(compared.iter().enumerate().map(strength).collect())
 }
 
 fn sentence(
@@ -336,10 +350,19 @@ fn sentence(
         return format!("So far {name} leads after {cases} cases. The race is not over.");
     };
     let figures = |one: &Difference| {
+        let (from, to) = one.interval;
+        let than = match one.mean.abs() < 0.005 {
+            true => "the same".to_owned(),
+            false => format!(
+                "{:.2} {}",
+                one.mean.abs(),
+                if one.mean > 0.0 { "higher" } else { "lower" }
+            ),
+        };
         format!(
-            "on {} cases that the race had not seen it scored {:+.2} on average, and anything from {:+.2} to \
-             {:+.2} fits",
-            one.cases, one.mean, one.interval.0, one.interval.1
+            "on {} cases that the race had not seen it scored {than} on average, and any true difference from \
+             {from:+.2} to {to:+.2} fits what was seen",
+            one.cases
         )
     };
     match (verdict.finding, &verdict.difference) {

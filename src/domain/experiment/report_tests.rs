@@ -183,3 +183,24 @@ fn a_race_that_has_not_begun_says_so() {
     );
     assert!(report.sensitivity.is_empty() && report.pareto.is_empty());
 }
+
+#[test]
+fn what_never_differed_is_not_said_to_be_the_same_for_sure() {
+    let race = raced(24, |arm, case, _| {
+        let hard = if case % 2 == 0 { 1.0 } else { 0.0 };
+        outcome(if arm == 0 { 0.0 } else { hard }, 1, 1)
+    });
+    let same = raced(24, |_, case, _| outcome((case % 2) as f64, 1, 1));
+    for race in [race, same] {
+        let report = report(&race, &space(), &BTreeSet::new(), &[]);
+        for row in &report.leaderboard {
+            if let Some(against) = row.against_leader {
+                assert!(against.to - against.from > 0.1, "{against:?}");
+                assert!(against.from >= -1.0 && against.to <= 1.0, "{against:?}");
+            }
+        }
+        if let Some(difference) = report.difference {
+            assert!(difference.interval.1 - difference.interval.0 > 0.1);
+        }
+    }
+}
