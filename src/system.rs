@@ -23,6 +23,17 @@ pub fn give_back() {
     }
 }
 
+/// How many columns the terminal has that this process writes to; none where it writes to no terminal.
+pub fn terminal_width() -> Option<u16> {
+    // SAFETY: the size is four numbers, for which all zeros are a value.
+    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+    let is_told = [libc::STDERR_FILENO, libc::STDOUT_FILENO]
+        .into_iter()
+        // SAFETY: the request fills the size, which lives until the call is over.
+        .any(|file| unsafe { libc::ioctl(file, libc::TIOCGWINSZ, &mut size) } == 0);
+    (is_told && size.ws_col > 0).then_some(size.ws_col)
+}
+
 /// What the process that reads a file may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Walls {

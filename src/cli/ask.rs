@@ -1,15 +1,16 @@
-//! `quire ask`: one analysis from the command line. Progress to stderr, the answer to stdout. Does by itself
+//! `quire ask`: one analysis from the command line. Progress to stderr, the answer to stdout, how: screen.rs. Does by itself
 //! what the server does, with the same app; where a server holds the data folder, or nobody has an account
 //! yet, it works in a folder that is thrown away.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read, Write as _};
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::args::Call;
 use super::home::Home;
+use super::screen::Screen;
 use super::{Failure, Outcome, block_on, failed, print, usage};
 use crate::app;
 use crate::app::analyses::Wanted;
@@ -19,28 +20,51 @@ use crate::domain::id::AnalysisId;
 use crate::http::handlers::analysis_shape;
 use crate::{clock, log};
 
+/// Bytes of a question from stdin; the domain's own limit is stricter.
+const LONGEST: u64 = 4 << 20;
+
 /// Runs the analysis that the words describe.
 pub(super) fn run(call: &Call) -> Outcome {
     call.at_most(1)?;
-    let Some(question) = call.words.first() else {
-        return usage("ask needs a question: quire ask \"What does this say?\" --file report.txt");
+    let question = match call.words.first().map(String::as_str) {
+        Some(word) if word != "-" => word.to_owned(),
+        word => from_stdin(call, word.is_some())?,
     };
     let config = call.config()?;
     log::configure(log::Level::Error, config.log_json);
     block_on(async {
-        let home = Home::open(config, call.value("as")).await?;
-        let outcome = ask(call, question, &home).await;
+        let home = Home::open(config, call.value("as"), call.has("quiet")).await?;
+        let outcome = ask(call, &question, &home).await;
         home.app.close().await;
         outcome
     })
 }
 
+/// The question from stdin. A person at a terminal who has given none has forgotten it.
+fn from_stdin(call: &Call, is_asked_for: bool) -> Result<String, Failure> {
+    if call.values("file").contains(&"-") {
+        return usage("stdin cannot be both the question and a file");
+    }
+    let mut text = String::new();
+    if is_asked_for || !std::io::stdin().is_terminal() {
+        let mut bounded = std::io::stdin().lock().take(LONGEST);
+        if let Err(error) = bounded.read_to_string(&mut text) {
+            return failed(format!("cannot read the question from stdin: {error}"));
+        }
+    }
+    match text.trim() {
+        "" => usage("ask needs a question: quire ask \"What does this say?\" --file report.txt"),
+        question => Ok(question.to_owned()),
+    }
+}
+
 async fn ask(call: &Call, question: &str, home: &Home) -> Outcome {
     let mut documents = Vec::new();
     for file in call.values("file") {
-        documents.push(take_in(home, Path::new(file)).await?);
+        documents.push(take_in(call, home, file).await?);
     }
-    let names = call.value("models").unwrap_or_default().split(',');
+    let names = call.value("panel").or_else(|| call.value("models"));
+    let names = names.unwrap_or_default().split(',');
     let wanted = Wanted {
         prompt: question.to_owned(),
         models: names
@@ -60,17 +84,26 @@ async fn ask(call: &Call, question: &str, home: &Home) -> Outcome {
     let begun = analyses
         .start(Some(&home.caller), wanted, clock::now())
         .await?;
-    tokio::select! {
-        told = tell(home, &begun.id) => told?,
+    let is_json = call.has("json");
+    let mut screen = Screen::new(call.has("quiet"), !is_json);
+    let stopped = tokio::select! {
+        told = tell(home, &begun.id, &mut screen) => {
+            told?;
+            false
+        }
         _ = tokio::signal::ctrl_c() => {
             analyses.cancel(&home.caller, &begun.id).await?;
+            true
         }
-    }
+    };
     let report = analyses.show(&home.caller, &begun.id).await?;
-    if call.has("json") {
+    if is_json {
         print(analysis_shape::full(&report))?;
     }
-    conclude(&report.analysis, call.has("json"))
+    match conclude(&report.analysis, is_json, &mut screen) {
+        Err(Failure::Failed(text)) if stopped => Err(Failure::Stopped(text)),
+        outcome => outcome,
+    }
 }
 
 fn depth(word: &str) -> Result<Depth, Failure> {
@@ -83,11 +116,12 @@ fn depth(word: &str) -> Result<Depth, Failure> {
 }
 
 /// The answer, or why there is none.
-fn conclude(analysis: &Analysis, shown: bool) -> Outcome {
+fn conclude(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
     match (analysis.status, &analysis.synthesis) {
         (Status::Completed, Some(_)) if shown => Ok(()),
-        (Status::Completed, Some(text)) => print(text.trim_end()),
+        (Status::Completed, Some(text)) => screen.conclude(text),
         (status, _) => {
+            screen.erase();
             let why = analysis.error.as_deref().unwrap_or("no answer was written");
             failed(format!("the analysis is {}: {why}", status.as_str()))
         }
@@ -95,12 +129,18 @@ fn conclude(analysis: &Analysis, shown: bool) -> Outcome {
 }
 
 /// Reads a file as an upload would be read.
-async fn take_in(home: &Home, path: &Path) -> Result<String, Failure> {
-    let shown = path.display();
+async fn take_in(call: &Call, home: &Home, name: &str) -> Result<String, Failure> {
+    let (shown, path) = match name {
+        "-" => ("stdin", Path::new("stdin.txt")),
+        name => (name, Path::new(name)),
+    };
     let unreadable =
         |error: std::io::Error| Failure::Failed(format!("cannot read {shown}: {error}"));
     let documents = home.app.documents();
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file: Box<dyn Read> = match name {
+        "-" => Box::new(std::io::stdin().lock()),
+        _ => Box::new(File::open(path).map_err(unreadable)?),
+    };
     let mut incoming = documents.begin()?;
     let mut piece = vec![0; 64 << 10];
     loop {
@@ -118,31 +158,33 @@ async fn take_in(home: &Home, path: &Path) -> Result<String, Failure> {
     match document.status {
         DocumentStatus::Failed => failed(format!("{shown}: {}", document.message)),
         _ => {
-            progress(&format!(
-                "{shown}: {} words, read as {}",
-                document.words, document.kind
-            ));
+            if !call.has("quiet") {
+                progress(&format!(
+                    "{shown}: {} words, read as {}",
+                    document.words, document.kind
+                ));
+            }
             Ok(document.id.to_string())
         }
     }
 }
 
 /// Follows the run and says what a person wants to know meanwhile.
-async fn tell(home: &Home, id: &AnalysisId) -> Outcome {
+async fn tell(home: &Home, id: &AnalysisId, screen: &mut Screen) -> Outcome {
     let mut watch = home.app.analyses().watch(Some(&home.caller), id, 0).await?;
     while let Some(events) = watch.next().await.map_err(app::Error::from)? {
-        for event in events {
-            let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
-            if let Some(line) = line(&event.kind, &data) {
-                progress(&line);
-            }
-        }
+        let data = |text: &str| serde_json::from_str(text).unwrap_or_default();
+        let read = events
+            .iter()
+            .map(|event| (event.kind.clone(), data(&event.data)));
+        let events: Vec<(String, Value)> = read.collect();
+        screen.show(&events);
     }
     Ok(())
 }
 
 /// One event as a line for a person; none for those that say only a piece.
-fn line(kind: &str, data: &Value) -> Option<String> {
+pub(super) fn line(kind: &str, data: &Value) -> Option<String> {
     let text = |name: &str| data[name].as_str().unwrap_or_default();
     let number = |name: &str| data[name].as_u64().unwrap_or_default();
     Some(match kind {

@@ -40,7 +40,7 @@ pub(super) fn run(call: &Call) -> Outcome {
         return usage("experiment needs run FILE, list, show ID or resume ID");
     }
     block_on(async {
-        let home = Home::open(config, call.value("as")).await?;
+        let home = Home::open(config, call.value("as"), false).await?;
         let outcome = act(call, &home, word.unwrap_or_default()).await;
         home.app.close().await;
         outcome

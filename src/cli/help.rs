@@ -31,7 +31,7 @@ fn overview() -> String {
          Usage: quire [COMMAND] [OPTIONS]\n\nCommands:\n",
     );
     for command in COMMANDS {
-        text.push_str(&format!("  {:8}  {}\n", command.name, command.summary));
+        text.push_str(&format!("  {:11}  {}\n", command.name, command.summary));
     }
     text.push_str(
         "\nOptions:\n  \

@@ -36,7 +36,11 @@ impl Drop for Scrap {
 
 impl Home {
     /// The data folder as this account, or the operator; a folder that is thrown away where that cannot be.
-    pub(super) async fn open(config: Config, account: Option<&str>) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        config: Config,
+        account: Option<&str>,
+        is_quiet: bool,
+    ) -> Result<Self, Failure> {
         let why = if !folder::database(&config.data_dir).exists() {
             "there is no account yet"
         } else if let Some(lock) = folder::lock(&config.data_dir)? {
@@ -59,7 +63,9 @@ impl Home {
         if account.is_some() {
             return failed(format!("--as is not possible now: {why}"));
         }
-        progress(&format!("{why}, so this run is not kept"));
+        if !is_quiet {
+            progress(&format!("{why}, so this run is not kept"));
+        }
         Self::in_scrap(config).await
     }
 

@@ -4,12 +4,17 @@
 mod args;
 mod ask;
 mod backup;
+mod completions;
 mod doctor;
 mod experiment;
 mod help;
 mod home;
+mod live;
+mod manual;
+mod markdown;
 mod patterns;
 mod provider;
+mod screen;
 mod serve;
 mod spending;
 mod user;
@@ -60,6 +65,8 @@ enum Failure {
     Usage(String),
     /// Anything else: exit code 1.
     Failed(String),
+    /// Stopped by whoever started it: exit code 130, as shells have it.
+    Stopped(String),
 }
 
 const fn choice(name: &'static str, value: &'static str, help: &'static str) -> Choice {
@@ -75,16 +82,18 @@ pub static COMMANDS: &[Command] = &[
         options: &[], run: serve::run,
     },
     Command {
-        name: "ask", usage: "QUESTION", summary: "put a question to a panel of models and print the answer",
-        details: "Progress goes to stderr, the answer to stdout. The run is kept in the history of the oldest\nadmin, or of the account named with --as; where there is no account yet, nothing is kept.",
+        name: "ask", usage: "[QUESTION]", summary: "put a question to a panel of models and print the answer",
+        details: "Without QUESTION, or where it is -, the question is read from stdin. Progress goes to stderr, the\nanswer to stdout: on a terminal as it is written and made readable, else whole and as Markdown. Ends with\n0 and an answer, 1 without one, 2 where the command line is wrong, 130 after Ctrl-C. The run is kept in the history of the oldest\nadmin, or of the account named with --as; where there is no account yet, nothing is kept.",
         options: &[
-            choice("file", "FILE", "a document the models shall read; may be repeated"),
-            choice("models", "A,B,C", "the members of the panel; default: the first three that are available"),
+            choice("file", "FILE", "a document the models shall read, - for stdin; may be repeated"),
+            choice("panel", "A,B,C", "the members of the panel; default: the first three that are available"),
+            choice("models", "A,B,C", "the same as --panel"),
             choice("pattern", "NAME", "how the panel works; default: confidence"),
             choice("depth", "WORD", "quick: one model; standard: one round of critique (default); full: every stage"),
             choice("synthesiser", "MODEL", "who writes the answer; default: the strongest that is not a member"),
             choice("as", "EMAIL", "whose account runs it"),
             choice("json", "", "print the whole result as JSON"),
+            choice("quiet", "", "say nothing on stderr but why there is no answer"),
         ],
         run: ask::run,
     },
@@ -154,6 +163,16 @@ pub static COMMANDS: &[Command] = &[
         options: &[], run: doctor::run,
     },
     Command {
+        name: "completions", usage: "bash|zsh|fish", summary: "print what a shell needs to complete commands and options",
+        details: "  quire completions bash > ~/.local/share/bash-completion/completions/quire\n  quire completions zsh > \"${fpath[1]}/_quire\"\n  quire completions fish > ~/.config/fish/completions/quire.fish",
+        options: &[], run: completions::run,
+    },
+    Command {
+        name: "man", usage: "", summary: "print the manual page",
+        details: "quire man | man -l -",
+        options: &[], run: manual::run,
+    },
+    Command {
         name: "help", usage: "[settings|COMMAND]", summary: "explain the settings or a command",
         details: "", options: &[], run: help::run,
     },
@@ -170,6 +189,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Failed(text)) => (text, 1),
         Err(Failure::Usage(text)) => (text, 2),
+        Err(Failure::Stopped(text)) => (text, 130),
     };
     let mut stderr = std::io::stderr().lock();
     for line in text.lines() {

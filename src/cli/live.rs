@@ -1,0 +1,129 @@
+//! Members at work as lines of a terminal that are drawn over while they write. Pure: takes events, gives
+//! what to print. Knows nothing of where it is printed.
+
+use serde_json::Value;
+
+use super::markdown::clean;
+
+/// More members than this share a last line.
+const MOST: usize = 12;
+
+/// The members that are writing now, and how many lines of them are on the screen.
+#[derive(Default)]
+pub(super) struct Live {
+    members: Vec<Member>,
+    drawn: usize,
+}
+
+struct Member {
+    model: String,
+    stage: String,
+    characters: usize,
+    thinks: bool,
+}
+
+impl Live {
+    /// Takes notice of an event.
+    pub(super) fn take(&mut self, kind: &str, data: &Value) {
+        let text = |name: &str| data[name].as_str().unwrap_or_default();
+        let (model, stage) = (text("model"), text("stage"));
+        let place = self
+            .members
+            .iter()
+            .position(|member| member.model == model && member.stage == stage);
+        match (kind, place) {
+            ("member.started", place) => {
+                place.map(|at| self.members.remove(at));
+                self.members.push(Member {
+                    model: model.to_owned(),
+                    stage: stage.to_owned(),
+                    characters: 0,
+                    thinks: false,
+                });
+            }
+            ("member.delta", Some(at)) => {
+                self.members[at].characters += text("text").chars().count();
+                self.members[at].thinks = false;
+            }
+            ("member.reasoning", Some(at)) => self.members[at].thinks = true,
+            ("member.completed" | "member.failed", Some(at)) => {
+                self.members.remove(at);
+            }
+            ("analysis.completed" | "analysis.failed" | "analysis.cancelled", _) => {
+                self.members.clear();
+            }
+            _ => {}
+        }
+    }
+
+    /// Clears what is on the screen, so that other lines can be printed in its place.
+    pub(super) fn erase(&mut self) -> String {
+        let up = "\x1b[1A\x1b[2K".repeat(self.drawn);
+        self.drawn = 0;
+        up
+    }
+
+    /// The members as they are now, over what was drawn before. No line is wider than the terminal: one that
+    /// wraps could not be drawn over.
+    pub(super) fn draw(&mut self, width: usize) -> String {
+        let mut out = self.erase();
+        for member in self.members.iter().take(MOST) {
+            let state = match (member.thinks, member.characters) {
+                (true, _) => "thinks".to_owned(),
+                (false, 0) => "waits for its first word".to_owned(),
+                (false, written) => format!("{written} characters"),
+            };
+            let line = format!("  {} · {} · {state}", member.model, member.stage);
+            out.extend(clean(&line).chars().take(width.saturating_sub(1)));
+            out.push('\n');
+            self.drawn += 1;
+        }
+        if self.members.len() > MOST {
+            out.push_str(&format!("  and {} more\n", self.members.len() - MOST));
+            self.drawn += 1;
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn members_come_write_and_go() {
+        let mut live = Live::default();
+        let of = |model: &str| json!({"stage": "initial", "model": model, "text": "four"});
+        assert_eq!(live.draw(80), "");
+        live.take("member.started", &of("a/b"));
+        live.take("member.started", &of("c/d"));
+        live.take("member.delta", &of("a/b"));
+        live.take("member.delta", &of("nobody"));
+        assert_eq!(
+            live.draw(80),
+            "  a/b · initial · 4 characters\n  c/d · initial · waits for its first word\n"
+        );
+        live.take("member.completed", &of("a/b"));
+        live.take("member.reasoning", &of("c/d"));
+        let over = "\x1b[1A\x1b[2K".repeat(2);
+        assert_eq!(live.draw(12), format!("{over}  c/d · ini\n"));
+        live.take("analysis.completed", &json!({}));
+        assert_eq!(live.draw(80), "\x1b[1A\x1b[2K");
+        assert_eq!(live.erase(), "");
+    }
+
+    #[test]
+    fn a_member_that_begins_again_forgets_and_many_share_a_line() {
+        let mut live = Live::default();
+        let of = |n: usize| json!({"stage": "s", "model": format!("m/{n}"), "text": "x"});
+        for n in 0..MOST + 3 {
+            live.take("member.started", &of(n));
+        }
+        live.take("member.delta", &of(0));
+        live.take("member.started", &of(0));
+        let drawn = live.draw(80);
+        assert!(drawn.ends_with("  and 3 more\n") && !drawn.contains("1 characters"));
+        assert_eq!(live.erase().matches("\x1b[1A").count(), MOST + 1);
+    }
+}

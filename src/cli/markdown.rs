@@ -1,0 +1,269 @@
+//! Markdown made readable on a terminal, a line at a time as it is written: headings, emphasis, lists, code,
+//! quotations, links, wrapped at words. Pure. Refuses to pass on anything that could steer the terminal.
+
+/// Wider lines are hard to read.
+const WIDEST: usize = 100;
+
+const BOLD: &str = "\x1b[1m";
+const FAINT: &str = "\x1b[2m";
+const CODE: &str = "\x1b[36m";
+const PLAIN: &str = "\x1b[0m";
+
+/// A text on its way to a terminal.
+pub(super) struct Markdown {
+    width: usize,
+    is_coloured: bool,
+    /// What came after the last line's end.
+    rest: String,
+    /// Within a block of code.
+    in_code: bool,
+}
+
+impl Markdown {
+    /// For a terminal that is so wide.
+    pub(super) fn new(width: usize, is_coloured: bool) -> Self {
+        Self {
+            width: width.clamp(20, WIDEST),
+            is_coloured,
+            rest: String::new(),
+            in_code: false,
+        }
+    }
+
+    /// Takes a piece of the text, gives the lines that are whole by now.
+    pub(super) fn push(&mut self, piece: &str) -> String {
+        self.rest.push_str(piece);
+        let Some(end) = self.rest.rfind('\n') else {
+            return String::new();
+        };
+        let after = self.rest.split_off(end + 1);
+        let lines = std::mem::replace(&mut self.rest, after);
+        lines.lines().map(|line| self.line(line)).collect()
+    }
+
+    /// What is left at the end.
+    pub(super) fn finish(&mut self) -> String {
+        match std::mem::take(&mut self.rest) {
+            rest if rest.is_empty() => rest,
+            rest => self.line(&rest),
+        }
+    }
+
+    fn line(&mut self, line: &str) -> String {
+        let line = clean(line);
+        let text = line.trim_start();
+        let indent = line.len() - text.len();
+        if text.starts_with("```") || text.starts_with("~~~") {
+            self.in_code = !self.in_code;
+            return String::new();
+        }
+        if self.in_code {
+            return format!("    {}\n", self.styled(CODE, &line));
+        }
+        let hashes = text.chars().take_while(|c| *c == '#').count();
+        if (1..=6).contains(&hashes) && text[hashes..].starts_with(' ') {
+            let title = text[hashes..].trim().trim_end_matches('#').trim_end();
+            return self.wrapped(title, "", "", Some(BOLD));
+        }
+        if text.len() >= 3 && ["-", "*", "_"].iter().any(|rule| is_all(text, rule)) {
+            return format!("{}\n", self.styled(FAINT, &"─".repeat(self.width / 2)));
+        }
+        if text.starts_with('|') {
+            return format!("{line}\n");
+        }
+        let pad = " ".repeat(indent.min(12));
+        if let Some(quoted) = text.strip_prefix('>') {
+            let bar = format!("{pad}│ ");
+            return self.wrapped(quoted.trim_start(), &bar, &bar, None);
+        }
+        for bullet in ["- ", "* ", "+ "] {
+            if let Some(item) = text.strip_prefix(bullet) {
+                return self.wrapped(item, &format!("{pad}• "), &format!("{pad}  "), None);
+            }
+        }
+        match numbered(text) {
+            Some(mark) => {
+                let hang = format!("{pad}{}", " ".repeat(mark));
+                let first = format!("{pad}{}", &text[..mark]);
+                self.wrapped(&text[mark..], &first, &hang, None)
+            }
+            None => self.wrapped(text, &pad, &pad, None),
+        }
+    }
+
+    // Wraps at words; the styles within take no room.
+    fn wrapped(&self, text: &str, first: &str, other: &str, style: Option<&str>) -> String {
+        let mut out = String::from(first);
+        let mut column = first.chars().count();
+        let mut inline = Inline::default();
+        let open =
+            |out: &mut String| out.push_str(style.filter(|_| self.is_coloured).unwrap_or(""));
+        open(&mut out);
+        for (at, word) in text.split_whitespace().enumerate() {
+            let shown = inline.shown(word);
+            let length = shown.iter().filter(|piece| piece.is_text()).count();
+            if at > 0 && column + 1 + length > self.width {
+                out.push('\n');
+                out.push_str(other);
+                column = other.chars().count();
+            } else if at > 0 {
+                out.push(' ');
+                column += 1;
+            }
+            column += length;
+            for piece in shown {
+                match piece {
+                    Piece::Text(character) => out.push(character),
+                    Piece::Style(code) if self.is_coloured => {
+                        out.push_str(code);
+                        if code == PLAIN {
+                            open(&mut out);
+                        }
+                    }
+                    Piece::Style(_) => {}
+                }
+            }
+        }
+        let is_styled = style.is_some() || !inline.is_closed();
+        if self.is_coloured && is_styled {
+            out.push_str(PLAIN);
+        }
+        out + "\n"
+    }
+
+    fn styled(&self, style: &str, text: &str) -> String {
+        match self.is_coloured {
+            true => format!("{style}{text}{PLAIN}"),
+            false => text.to_owned(),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Piece {
+    Text(char),
+    Style(&'static str),
+}
+
+impl Piece {
+    fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+}
+
+/// What is open at a place of a line.
+#[derive(Default)]
+struct Inline {
+    bold: bool,
+    code: bool,
+}
+
+impl Inline {
+    fn is_closed(&self) -> bool {
+        !self.bold && !self.code
+    }
+
+    // A word without its marks. Single ones stay: 2*3 is no emphasis.
+    fn shown(&mut self, word: &str) -> Vec<Piece> {
+        let mut out = Vec::new();
+        let mut rest = word;
+        while let Some(character) = rest.chars().next() {
+            let doubled = rest.starts_with("**") || rest.starts_with("__");
+            if character == '`' {
+                self.code = !self.code;
+                out.push(Piece::Style(if self.code { CODE } else { PLAIN }));
+                rest = &rest[1..];
+            } else if doubled && !self.code {
+                self.bold = !self.bold;
+                out.push(Piece::Style(if self.bold { BOLD } else { PLAIN }));
+                rest = &rest[2..];
+            } else {
+                out.push(Piece::Text(character));
+                rest = &rest[character.len_utf8()..];
+            }
+        }
+        out
+    }
+}
+
+/// The length of "12. " at the start of a line.
+fn numbered(text: &str) -> Option<usize> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = &text[digits..];
+    let is_mark = rest.starts_with(". ") || rest.starts_with(") ");
+    ((1..=4).contains(&digits) && is_mark).then_some(digits + 2)
+}
+
+fn is_all(text: &str, mark: &str) -> bool {
+    text.trim_end().replace(mark, "").is_empty()
+}
+
+/// Without what steers a terminal or turns the direction of writing.
+pub(super) fn clean(text: &str) -> String {
+    let text = text.replace('\t', "    ");
+    let steers =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|c| !steers(*c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str, is_coloured: bool) -> String {
+        let mut markdown = Markdown::new(30, is_coloured);
+        let first = markdown.push(text);
+        first + &markdown.finish()
+    }
+
+    #[test]
+    fn markdown_without_colours_is_text() {
+        for (text, expected) in [
+            ("# A title #\n", "A title\n"),
+            ("a **bold** `word`", "a bold word\n"),
+            ("2*3 and snake_case", "2*3 and snake_case\n"),
+            ("- one\n  - two\n", "• one\n  • two\n"),
+            ("1. first\n12) x", "1. first\n12) x\n"),
+            ("> said", "│ said\n"),
+            (
+                "```rust\nlet a = **b;\n```\nafter",
+                "    let a = **b;\nafter\n",
+            ),
+            ("---\n", "───────────────\n"),
+            ("| a | b |\n", "| a | b |\n"),
+            (
+                "- a long line that has to be broken somewhere",
+                "• a long line that has to be\n  broken somewhere\n",
+            ),
+            ("\n\n", "\n\n"),
+            ("\x1b[2Jgone\u{202e}x", "[2Jgonex\n"),
+        ] {
+            assert_eq!(shown(text, false), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn styles_are_closed() {
+        for (text, expected) in [
+            ("a **bold one** b", "a \x1b[1mbold one\x1b[0m b\n"),
+            ("**open", "\x1b[1mopen\x1b[0m\n"),
+            ("`x`", "\x1b[36mx\x1b[0m\n"),
+            ("# t", "\x1b[1mt\x1b[0m\n"),
+        ] {
+            assert_eq!(shown(text, true), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_same() {
+        let text = "# T\n\nA **b** c\n- d\n```\nx\n```\nend";
+        let whole = shown(text, true);
+        let mut markdown = Markdown::new(30, true);
+        let mut pieces: String = text
+            .chars()
+            .map(|c| markdown.push(&c.to_string()))
+            .collect();
+        pieces += &markdown.finish();
+        assert_eq!(pieces, whole);
+    }
+}

@@ -1,0 +1,81 @@
+//! `quire ask` as scripts use it, and what shells and readers of manuals are given.
+
+use super::Place;
+
+#[test]
+fn a_question_comes_from_stdin_and_quiet_says_nothing() {
+    let place = Place::new();
+    let words = [
+        "ask",
+        "--quiet",
+        "--panel",
+        "demo/extract",
+        "--depth",
+        "quick",
+    ];
+    for words in [
+        &words[..],
+        &["ask", "-", "--quiet", "--panel", "demo/extract"],
+    ] {
+        let answer = place.run_with(words, "What is a covenant?\n").well();
+        assert!(!answer.trim().is_empty() && !answer.contains('\x1b'));
+    }
+    let err = place.run_with(&words, " \n").refused(2);
+    assert!(err.contains("ask needs a question"), "{err}");
+}
+
+#[test]
+fn a_document_comes_from_stdin() {
+    let place = Place::new();
+    let words = [
+        "ask",
+        "Who repairs the lock?",
+        "--file",
+        "-",
+        "--panel",
+        "demo/extract",
+        "--quiet",
+        "--json",
+    ];
+    let text = "The lock of the north canal is repaired by the water board each spring.\n";
+    let answer = place.run_with(&words, text).well();
+    let result: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(result["status"], "completed");
+    assert!(answer.contains("water board"), "{answer}");
+    let err = place.run(&["ask", "-", "--file", "-"]).refused(2);
+    assert!(err.contains("both the question and a file"), "{err}");
+}
+
+#[test]
+fn shells_take_what_completions_prints() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = place.run(&["completions", shell]).well();
+        let is_there = std::process::Command::new(shell)
+            .args(["-c", "exit"])
+            .status()
+            .is_ok();
+        if !is_there {
+            continue;
+        }
+        let file = place.0.join(shell);
+        std::fs::write(&file, script).unwrap();
+        let checked = std::process::Command::new(shell)
+            .arg("-n")
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(checked.status.success(), "{shell}: {checked:?}");
+    }
+    let asked = "source ./bash; COMP_WORDS=(quire patterns ch); COMP_CWORD=2; _quire; \
+                 echo ${COMPREPLY[@]}; COMP_WORDS=(quire ask --qu); _quire; echo ${COMPREPLY[@]}";
+    let said = std::process::Command::new("bash")
+        .args(["-c", asked])
+        .current_dir(&place.0)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "check\n--quiet\n");
+    let err = place.run(&["completions", "tcsh"]).refused(2);
+    assert!(err.contains("bash, zsh or fish"), "{err}");
+    assert!(place.run(&["man"]).well().starts_with(".TH QUIRE 1"));
+}
