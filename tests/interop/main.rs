@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod aimock;
+mod clients;
 mod llmock;
 mod mock;
 #[path = "../api/support/mod.rs"]

@@ -75,7 +75,8 @@ impl Drop for Mock {
     }
 }
 
-fn installed(program: &str) -> Option<PathBuf> {
+/// Where a program under target/interop is; none, with a notice, where it is not installed.
+pub fn installed(program: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop");
     let path = root.join(program);
     if path.exists() {

@@ -215,7 +215,9 @@ impl Following {
                         told.extend(self.end().await);
                         return Some(told);
                     }
-                    kind => told.extend(self.aside(kind, &data)),
+                    // Behind the answer's beginning it would cut the answer in two.
+                    kind if !self.said => told.extend(self.aside(kind, &data)),
+                    _ => {}
                 }
             }
             if !told.is_empty() {

@@ -1,0 +1,242 @@
+//! Clients that others wrote, against Quire: what each sees of answers, streams, panels, refusals, broken streams
+//! and of its own leaving. The scripts under `clients/` say what they saw; what is right stands here.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::mock::installed;
+use crate::support::Client;
+use crate::support::executable::Executable;
+use crate::support::line::{Line, on};
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{beginning, saying};
+use crate::support::server::Folder;
+
+/// A client: how it is run, and what it must have seen, by check.
+struct Program {
+    /// The interpreter or program, under target/interop.
+    runs: &'static str,
+    script: &'static str,
+    seen: &'static [(&'static str, &'static str)],
+}
+
+const OPENAI: [(&str, &str); 14] = [
+    ("models", "true"),
+    ("whole", "It is thin. stop 18"),
+    ("stream", "It is thin. 18"),
+    ("panel", "true"),
+    ("panel stream", "true"),
+    ("unknown model", "NotFoundError 404 after 1"),
+    ("wrong key", "AuthenticationError 401 after 1"),
+    ("wrong field", "BadRequestError 400 after 1"),
+    ("provider refuses", "BadRequestError 400 after 1"),
+    ("provider busy", "RateLimitError 429 after 2"),
+    ("provider down", "InternalServerError 503 after 2"),
+    ("cut", "APIError"),
+    ("responses", "It is thin. completed"),
+    ("left", "true"),
+];
+
+fn provider() -> Provider {
+    Provider::answering(|asked: &Asked| -> Line {
+        match asked.model().as_str() {
+            "broken" => on("").cut(&beginning("It is ")),
+            "busy" => on("")
+                .header("retry-after", "1")
+                .status(429, "application/json", "{}"),
+            "down" => on("").status(503, "application/json", "{}"),
+            "refused" => {
+                let why = json!({ "error": { "message": "too hot" } });
+                on("").status(400, "application/json", &why.to_string())
+            }
+            slow if slow.starts_with("slow") => on("").stall(&beginning("It ")),
+            _ => on("").sse(&saying("It is thin.")),
+        }
+    })
+}
+
+/// Runs a client and compares what it saw; gives the provider that was asked, none where it is not installed.
+fn tried(program: &Program) -> Option<Provider> {
+    let runs = installed(program.runs)?;
+    let provider = provider();
+    let folder = Folder::new();
+    let server = Executable::start(
+        &folder,
+        &provider,
+        &[
+            ("CACHE_TTL", "0"),
+            ("RETRIES", "0"),
+            ("RATE_LIMIT", "100000"),
+        ],
+    );
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    let made = client.post("/api/users/me/api-keys", json!({ "name": "sdk" }));
+    let made = made.json();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/interop/clients")
+        .join(program.script);
+    let mut command = match script.extension().and_then(|one| one.to_str()) {
+        Some("sh") => {
+            let mut command = Command::new("sh");
+            command.arg(&script).arg(&runs);
+            command
+        }
+        Some("mjs") => {
+            // Modules are looked for beside the script.
+            let beside = runs.parent().unwrap().join(program.script);
+            std::fs::copy(&script, &beside).unwrap();
+            let mut command = Command::new("node");
+            command.arg(&beside);
+            command
+        }
+        _ => {
+            let mut command = Command::new(&runs);
+            command.arg(&script);
+            command
+        }
+    };
+    let out = command
+        .env("QUIRE_URL", format!("http://{}", server.address))
+        .env("QUIRE_KEY", made["key"].as_str().unwrap())
+        .output()
+        .unwrap();
+    let (said, complaint) = (
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr),
+    );
+    assert!(out.status.success(), "{said}\n{complaint}");
+    let seen: BTreeMap<&str, &str> = said
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(check, seen)| (check, seen.trim()))
+        .collect();
+    let expected: BTreeMap<&str, &str> = program.seen.iter().copied().collect();
+    assert_eq!(seen, expected, "{}\n{complaint}", program.script);
+    eprintln!("{}: {} checks", program.script, seen.len());
+    Some(provider)
+}
+
+fn tries(program: &Program, slow: &str) {
+    if let Some(provider) = tried(program) {
+        provider.wait_left(slow);
+    }
+}
+
+#[test]
+fn openai_for_python() {
+    let mut seen = OPENAI.to_vec();
+    seen.push(("responses stream", "It is thin. 18"));
+    let program = Program {
+        runs: "clients/bin/python",
+        script: "openai_python.py",
+        seen: seen.leak(),
+    };
+    tries(&program, "slow-openai");
+}
+
+#[test]
+fn openai_for_node() {
+    let program = Program {
+        runs: "node/node_modules",
+        script: "openai_node.mjs",
+        seen: &OPENAI,
+    };
+    tries(&program, "slow-node");
+}
+
+#[test]
+fn anthropic_for_python() {
+    let program = Program {
+        runs: "clients/bin/python",
+        script: "anthropic_python.py",
+        seen: &[
+            ("whole", "It is thin. end_turn 7"),
+            ("stream", "It is thin. end_turn 7"),
+            ("panel", "true"),
+            ("panel stream", "true"),
+            ("count", "true"),
+            ("unknown model", "NotFoundError 404 after 1"),
+            ("wrong key", "AuthenticationError 401 after 1"),
+            ("wrong field", "BadRequestError 400 after 1"),
+            ("provider refuses", "BadRequestError 400 after 1"),
+            ("provider busy", "RateLimitError 429 after 2"),
+            ("provider down", "ServiceUnavailableError 503 after 2"),
+            ("cut", "an error"),
+            ("left", "true"),
+        ],
+    };
+    tries(&program, "slow-anthropic");
+}
+
+#[test]
+fn the_ai_sdk_by_vercel() {
+    let program = Program {
+        runs: "node/node_modules",
+        script: "ai_sdk.mjs",
+        seen: &[
+            ("whole", "It is thin. stop 18"),
+            ("stream", "It is thin. stop 18"),
+            ("panel", "true"),
+            ("panel stream", "true"),
+            ("unknown model", "AI_APICallError 404 final"),
+            ("wrong key", "AI_APICallError 401 final"),
+            ("provider refuses", "AI_APICallError 400 final"),
+            ("provider busy", "AI_APICallError 429 to be tried again"),
+            ("provider down", "AI_APICallError 503 to be tried again"),
+            ("cut", "an error"),
+            ("left", "true"),
+        ],
+    };
+    tries(&program, "slow-ai");
+}
+
+#[test]
+fn langchain() {
+    let program = Program {
+        runs: "clients/bin/python",
+        script: "langchain_chat.py",
+        seen: &[
+            ("whole", "It is thin. 18"),
+            ("stream", "It is thin. 18"),
+            ("panel", "true"),
+            ("panel stream", "true"),
+            ("responses", "It is thin."),
+            ("unknown model", "404"),
+            ("wrong key", "401"),
+            ("provider refuses", "400"),
+            ("provider busy", "429"),
+            ("provider down", "503"),
+            ("cut", "an error"),
+            ("left", "true"),
+        ],
+    };
+    tries(&program, "slow-langchain");
+}
+
+#[test]
+fn llm_on_a_terminal() {
+    let program = Program {
+        runs: "clients/bin/llm",
+        script: "llm_cli.sh",
+        seen: &[
+            ("whole", "It is thin."),
+            ("stream", "It is thin."),
+            ("panel", "true"),
+            ("panel stream", "true"),
+            ("unknown model", "Error: Error code: 404 (exit 1)"),
+            ("wrong key", "Error: Error code: 401 (exit 1)"),
+            (
+                "provider refuses",
+                "the provider refused the request (400) (exit 1)",
+            ),
+            (
+                "cut",
+                "the connection broke in the middle of the answer (exit 1)",
+            ),
+        ],
+    };
+    tried(&program);
+}

@@ -1,0 +1,72 @@
+"""The openai SDK from PyPI against Quire: one line a check on standard output, "check: what was seen".
+
+Told by the environment: QUIRE_URL (without a path) and QUIRE_KEY.
+"""
+
+import os
+import openai
+
+sent = []
+http = openai.DefaultHttpxClient(event_hooks={"request": [lambda request: sent.append(request.url.path)]})
+URL, KEY = os.environ["QUIRE_URL"] + "/v1", os.environ["QUIRE_KEY"]
+client = openai.OpenAI(base_url=URL, api_key=KEY, http_client=http, max_retries=1)
+asks = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Is it thin?"}]
+
+
+def tell(check, seen):
+    print(f"{check}: {'true' if seen is True else seen}", flush=True)
+
+
+def refusal(act, client=client):
+    """The class and status of what an act is refused with, and how often it was sent."""
+    before = len(sent)
+    try:
+        act(client)
+    except openai.APIStatusError as error:
+        return f"{type(error).__name__} {error.status_code} after {len(sent) - before}"
+    return "no refusal"
+
+
+def chat(model, client=client, **more):
+    return client.chat.completions.create(model=model, messages=asks, **more)
+
+
+def text_of(stream):
+    return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+
+
+ids = [model.id for model in client.models.list()]
+tell("models", "quire/critique" in ids and client.models.retrieve("quire/critique").owned_by == "quire")
+
+whole = chat("p/thin", max_completion_tokens=50)
+choice = whole.choices[0]
+tell("whole", f"{choice.message.content} {choice.finish_reason} {whole.usage.total_tokens}")
+
+chunks = list(chat("p/thin", stream=True, stream_options={"include_usage": True}))
+tell("stream", f"{text_of(chunks)} {chunks[-1].usage.total_tokens}")
+
+tell("panel", len(chat("quire/gut").choices[0].message.content) > 5)
+tell("panel stream", len(text_of(chat("quire/gut", stream=True))) > 5)
+
+tell("unknown model", refusal(lambda c: chat("nobody/none", c)))
+tell("wrong key", refusal(lambda c: chat("p/thin", c), client.with_options(api_key="quire_wrong")))
+tell("wrong field", refusal(lambda c: chat("p/thin", c, n=2)))
+tell("provider refuses", refusal(lambda c: chat("p/refused", c)))
+tell("provider busy", refusal(lambda c: chat("p/busy", c)))
+tell("provider down", refusal(lambda c: chat("p/down", c)))
+
+try:
+    text_of(chat("p/broken", stream=True))
+    tell("cut", "a clean end")
+except openai.APIError as error:
+    tell("cut", type(error).__name__)
+
+response = client.responses.create(model="p/thin", input="Is it thin?", instructions="Be brief.")
+tell("responses", f"{response.output_text} {response.status}")
+with client.responses.stream(model="p/thin", input="Is it thin?") as stream:
+    pieces = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+    tell("responses stream", f"{pieces} {stream.get_final_response().usage.total_tokens}")
+
+with chat("p/slow-openai", stream=True) as stream:
+    next(chunk for chunk in stream if chunk.choices[0].delta.content)
+tell("left", True)
