@@ -1,5 +1,7 @@
 //! API keys of one account: made once and shown once, listed, deleted.
 
+use std::time::Duration;
+
 use super::accounts::{Accounts, Visit, chance, needs_session};
 use super::{Error, Kind, Result};
 use crate::crypto::token;
@@ -9,6 +11,8 @@ use crate::store::{api_keys, audit};
 
 /// Keys one account may have.
 const MOST_KEYS: usize = 100;
+/// Days that a key may be made for.
+const MOST_DAYS: u32 = 3_650;
 
 impl Accounts {
     /// A new key of the caller: the key itself, which is not kept, and what is known of it.
@@ -16,6 +20,7 @@ impl Accounts {
         &self,
         caller: &Caller,
         name: &str,
+        days: Option<u32>,
         visit: &Visit,
     ) -> Result<(String, ApiKey)> {
         needs_session(caller, "make further keys")?;
@@ -23,6 +28,14 @@ impl Accounts {
         if name.chars().count() > 100 || name.chars().any(char::is_control) {
             let why = "a name has at most 100 characters and no control characters";
             return Err(Error::field(&["body", "name"], "value_error", why));
+        }
+        if days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
+            let why = format!("a key lasts 1 to {MOST_DAYS} days");
+            return Err(Error::field(
+                &["body", "expires_in_days"],
+                "value_error",
+                why,
+            ));
         }
         let text = token::new_key().map_err(Error::internal)?;
         let key = ApiKey {
@@ -38,6 +51,7 @@ impl Accounts {
             scopes: Vec::new(),
             created: visit.now,
             last_used: None,
+            expires: days.map(|days| visit.now + Duration::from_secs(u64::from(days) * 86_400)),
         };
         let entry = visit.entry(Some(&caller.user), "key.created", key.id.as_str());
         let row = key.clone();

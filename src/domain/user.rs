@@ -94,6 +94,8 @@ pub struct ApiKey {
     pub created: Timestamp,
     /// When it was last used, to the minute.
     pub last_used: Option<Timestamp>,
+    /// When it ends; none for a key that lasts until it is deleted.
+    pub expires: Option<Timestamp>,
 }
 
 /// Who is asking, once the credential has been checked.

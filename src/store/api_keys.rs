@@ -15,8 +15,8 @@ use crate::domain::user::{ApiKey, User};
 /// A new key.
 pub fn insert(db: &Writer, key: &ApiKey) -> Result<()> {
     db.run(
-        "INSERT INTO api_keys (id, user_id, name, prefix, hash, scopes, created, last_used)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO api_keys (id, user_id, name, prefix, hash, scopes, created, last_used, expires)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         (
             &key.id,
             &key.user,
@@ -26,6 +26,7 @@ pub fn insert(db: &Writer, key: &ApiKey) -> Result<()> {
             to_json(&key.scopes)?,
             key.created,
             key.last_used.unwrap_or_default(),
+            key.expires.unwrap_or_default(),
         ),
     )
     .map(drop)
@@ -82,6 +83,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
         scopes: json(row, 5)?,
         created: row.get(6)?,
         last_used: moment(row, 7)?,
+        expires: moment(row, 8)?,
     })
 }
 
@@ -105,6 +107,7 @@ mod tests {
                 scopes: vec!["analyze".into()],
                 created: at(5),
                 last_used: None,
+                expires: Some(at(900_000)),
             };
             insert(db, &key)?;
             assert_eq!(by_hash(db, &[5; 32]), Ok(Some((key.clone(), user(2)))));

@@ -63,7 +63,7 @@ impl Accounts {
             .read(move |db| api_keys::by_hash(db, &hash))
             .await?;
         let (key, user) = found
-            .filter(|(_, user)| !user.disabled)
+            .filter(|(key, user)| !user.disabled && key.expires.is_none_or(|end| end > now))
             .ok_or_else(bad_key)?;
         let caller = Caller {
             user: user.id,

@@ -16,6 +16,7 @@ use crate::http::reply::Reply;
 struct KeyBody {
     name: Option<String>,
     scopes: Option<Vec<String>>,
+    expires_in_days: Option<u32>,
 }
 
 /// POST /api/users/me/api-keys
@@ -29,7 +30,7 @@ pub async fn create(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let (key, known) = cx
         .app
         .accounts()
-        .create_key(&caller, &name, &visit(&cx))
+        .create_key(&caller, &name, body.expires_in_days, &visit(&cx))
         .await?;
     let reply = Reply::json(&json!({"status": "success", "key": key, "api_key": shape(&known)}));
     Ok(private(reply.status(StatusCode::CREATED)))
@@ -60,6 +61,7 @@ fn shape(key: &ApiKey) -> Value {
         "prefix": key.prefix,
         "created_at": key.created,
         "last_used_at": key.last_used,
+        "expires_at": key.expires,
         "scopes": key.scopes,
     })
 }

@@ -219,7 +219,7 @@ fn keys_are_for_programs_not_for_taking_over() {
         let one = signed_in(accounts, "a@b.co").await;
         let who = caller(accounts, &one.access, 0).await.expect("let in");
         let (text, key) = accounts
-            .create_key(&who, "ci", &visit(0))
+            .create_key(&who, "ci", None, &visit(0))
             .await
             .expect("made");
         assert!(text.starts_with(&key.prefix) && key.prefix.len() < 15);
@@ -238,7 +238,7 @@ fn keys_are_for_programs_not_for_taking_over() {
             .await
             .expect("in");
         assert_eq!(
-            kind(accounts.create_key(&by_key, "x", &visit(1)).await),
+            kind(accounts.create_key(&by_key, "x", None, &visit(1)).await),
             Some(Kind::Forbidden)
         );
         let change = accounts
@@ -331,6 +331,28 @@ fn admins_change_and_delete_but_one_remains() {
             "login.failed",
         ] {
             assert!(actions.contains(&action), "{action} in {actions:?}");
+        }
+    });
+}
+
+#[test]
+fn a_key_with_an_end_is_refused_from_then_on() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let one = signed_in(accounts, "a@b.co").await;
+        let who = caller(accounts, &one.access, 0).await.expect("let in");
+        for days in [0, 3_651] {
+            let made = accounts.create_key(&who, "ci", Some(days), &visit(0)).await;
+            assert_eq!(kind(made), Some(Kind::BadInput), "{days}");
+        }
+        let made = accounts.create_key(&who, "ci", Some(1), &visit(0)).await;
+        let (text, key) = made.expect("made");
+        assert_eq!(key.expires, Some(visit(86_400).now));
+        for (second, let_in) in [(86_399, true), (86_410, false)] {
+            let credential = Credential::ApiKey(text.clone());
+            let by_key = accounts.authenticate(credential, visit(second).now).await;
+            assert_eq!(by_key.is_ok(), let_in, "{second}");
         }
     });
 }
