@@ -59,6 +59,11 @@ impl Router {
         if let Some(rows) = self.literal.get(path) {
             return pick(method, rows, Vec::new());
         }
+        let usual = compatible(path);
+        let path = usual.as_deref().unwrap_or(path);
+        if let Some(rows) = self.literal.get(path) {
+            return pick(method, rows, Vec::new());
+        }
         for (segments, rows) in &self.patterns {
             if let Some(params) = fit(segments, path) {
                 return pick(method, rows, params);
@@ -66,6 +71,23 @@ impl Router {
         }
         Found::Nothing
     }
+}
+
+/// The usual form of an address of the APIs by others: base URLs are written with and without `/v1`, and some
+/// clients end every address with a slash.
+fn compatible(path: &str) -> Option<String> {
+    let bare = path.strip_suffix('/').unwrap_or(path);
+    let named = (bare.strip_prefix("/v1")).filter(|rest| rest.starts_with('/'));
+    let bare = named.unwrap_or(bare);
+    let known = [
+        "/models",
+        "/chat/completions",
+        "/responses",
+        "/messages",
+        "/messages/count_tokens",
+    ];
+    let is_known = known.contains(&bare) || bare.starts_with("/models/");
+    is_known.then(|| format!("/v1{bare}"))
 }
 
 fn split(path: &'static str) -> Vec<Segment> {
@@ -165,6 +187,29 @@ mod tests {
         ] {
             let expected = expected.map(|list| list.into_iter().map(str::to_owned).collect());
             assert_eq!(fits(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_the_compatible_apis_have_several_forms() {
+        for (path, usual) in [
+            ("/v1/models/", Some("/v1/models")),
+            ("/models", Some("/v1/models")),
+            ("/models/quire/gut/", Some("/v1/models/quire/gut")),
+            ("/chat/completions", Some("/v1/chat/completions")),
+            (
+                "/v1/messages/count_tokens/",
+                Some("/v1/messages/count_tokens"),
+            ),
+            ("/v1models", None),
+            ("/v1/nowhere", None),
+            ("/api/models/", None),
+            ("/", None),
+        ] {
+            assert_eq!(compatible(path).as_deref(), usual, "{path}");
+            let found = Router::new().find(&Method::OPTIONS, path);
+            let exists = !matches!(found, Found::Nothing);
+            assert!(exists || usual.is_none(), "{path}");
         }
     }
 
