@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::accounts::{Accounts, Visit, chance, needs_session};
 use super::{Error, Kind, Result};
 use crate::crypto::token;
-use crate::domain::id::KeyId;
+use crate::domain::id::{KeyId, UserId};
 use crate::domain::user::{ApiKey, Caller};
 use crate::store::{api_keys, audit};
 
@@ -24,6 +24,17 @@ impl Accounts {
         visit: &Visit,
     ) -> Result<(String, ApiKey)> {
         needs_session(caller, "make further keys")?;
+        self.make_key(&caller.user, name, days, visit).await
+    }
+
+    /// The same for whoever operates the machine.
+    pub async fn make_key(
+        &self,
+        user: &UserId,
+        name: &str,
+        days: Option<u32>,
+        visit: &Visit,
+    ) -> Result<(String, ApiKey)> {
         let name = name.trim();
         if name.chars().count() > 100 || name.chars().any(char::is_control) {
             let why = "a name has at most 100 characters and no control characters";
@@ -40,7 +51,7 @@ impl Accounts {
         let text = token::new_key().map_err(Error::internal)?;
         let key = ApiKey {
             id: KeyId::new(visit.now, chance()?),
-            user: caller.user.clone(),
+            user: user.clone(),
             name: if name.is_empty() {
                 "API key".to_owned()
             } else {
@@ -53,7 +64,7 @@ impl Accounts {
             last_used: None,
             expires: days.map(|days| visit.now + Duration::from_secs(u64::from(days) * 86_400)),
         };
-        let entry = visit.entry(Some(&caller.user), "key.created", key.id.as_str());
+        let entry = visit.entry(Some(user), "key.created", key.id.as_str());
         let row = key.clone();
         let made = self.store.write(move |db| {
             if api_keys::list_of(db, &row.user)?.len() >= MOST_KEYS {

@@ -1,11 +1,13 @@
-//! Copies of the database: written while it is in use, read through before they get their name.
+//! Copies of the database: written while it is in use, read through before they get their name, and before they
+//! take the database's place.
 
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use super::folder;
 use super::{Error, Kind, Result};
 use crate::config::Config;
-use crate::store::{BackupError, OpenError, Settings, Store, Verified};
+use crate::store::{BackupError, OpenError, Settings, Store, Verified, verify};
 
 /// Writes a verified copy. Blocks for as long as it takes; works beside a running server.
 pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
@@ -23,6 +25,55 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
         .resolve("choose another name, or add --replace"),
         other => Error::new(Kind::Internal, other.to_string()),
     })
+}
+
+/// Puts a copy in the place of the database, once it has been read through. What was there stays beside it under
+/// another name. Blocks; refuses while a server holds the folder.
+pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<Verified> {
+    let folder = &config.data_dir;
+    let Some(_lock) = folder::lock(folder)? else {
+        let text = format!("a server is using {}", folder.display());
+        return Err(Error::new(Kind::Conflict, text).resolve("stop it first"));
+    };
+    let path = folder::database(folder);
+    if path.exists() && !replace {
+        let text = format!("there is a database in {}", folder.display());
+        return Err(Error::new(Kind::Conflict, text)
+            .resolve("add --replace; it is kept beside it as quire.db.before-restore"));
+    }
+    let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
+    let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
+    let part = beside(".restored");
+    match std::fs::remove_file(&part) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let open = || {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600).open(&part)
+    };
+    let copied = open().and_then(|mut file| {
+        std::io::copy(&mut std::fs::File::open(from)?, &mut file)?;
+        file.sync_all()
+    });
+    let unsound = |error: BackupError| Error::new(Kind::Internal, error.to_string());
+    let verified = copied
+        .map_err(failed)
+        .and_then(|()| verify(&part).map_err(unsound));
+    let verified = verified.inspect_err(|_| drop(std::fs::remove_file(&part)))?;
+    // The log of what is not in the file yet goes with its database, never with the new one.
+    for end in ["-wal", "-shm", ""] {
+        let (old, kept) = (beside(end), beside(&format!(".before-restore{end}")));
+        match std::fs::rename(&old, &kept) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let _ = std::fs::remove_file(&kept);
+            }
+            Err(error) => return Err(failed(error)),
+            Ok(()) => {}
+        }
+    }
+    std::fs::rename(&part, &path).map_err(failed)?;
+    Ok(verified)
 }
 
 /// Why the database cannot be opened is for whoever starts the server, so it is said in full.

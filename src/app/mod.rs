@@ -14,6 +14,7 @@ pub mod experiments;
 pub mod fallbacks;
 pub mod folder;
 pub mod health;
+pub mod mcp;
 pub mod models;
 pub mod patterns;
 mod plan;
@@ -170,6 +171,11 @@ impl App {
     /// Patterns: which there are for whom.
     pub fn patterns(&self) -> patterns::Patterns<'_> {
         patterns::Patterns(self)
+    }
+
+    /// What programs do here as users of tools.
+    pub fn mcp(&self) -> mcp::Mcp<'_> {
+        mcp::Mcp(self)
     }
 
     /// Recipes.

@@ -1,4 +1,4 @@
-//! `quire backup FILE`: a verified copy of the database.
+//! `quire backup FILE` and `quire restore FILE`: a verified copy of the database, and back again.
 
 use std::path::Path;
 
@@ -15,4 +15,18 @@ pub(super) fn run(call: &Call) -> Outcome {
     let config = call.config()?;
     let copy = backup::write(&config, Path::new(file), call.has("replace"))?;
     print(format!("{file}: {} bytes, checked", copy.bytes))
+}
+
+/// Puts the copy in the database's place.
+pub(super) fn restore(call: &Call) -> Outcome {
+    call.at_most(1)?;
+    let Some(file) = call.words.first() else {
+        return usage("restore needs the name of the file to read");
+    };
+    let config = call.config()?;
+    let copy = backup::restore(&config, Path::new(file), call.has("replace"))?;
+    print(format!(
+        "{file}: {} bytes, checked and in place",
+        copy.bytes
+    ))
 }

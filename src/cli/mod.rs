@@ -6,12 +6,16 @@ mod ask;
 mod backup;
 mod completions;
 mod doctor;
+mod documents;
 mod experiment;
 mod help;
 mod home;
+mod key;
 mod live;
 mod manual;
 mod markdown;
+mod mcp;
+mod models;
 mod patterns;
 mod provider;
 mod screen;
@@ -122,6 +126,15 @@ pub static COMMANDS: &[Command] = &[
         run: user::run,
     },
     Command {
+        name: "key", usage: "list|add|delete EMAIL [ID]", summary: "manage the API keys of an account",
+        details: key::DETAILS,
+        options: &[
+            choice("name", "NAME", "for add: what it is for"),
+            choice("json", "", "for list and add: print it as JSON"),
+        ],
+        run: key::run,
+    },
+    Command {
         name: "provider", usage: "list|add|change|test|remove [NAME]", summary: "manage the providers of models",
         details: provider::DETAILS,
         options: &[
@@ -134,6 +147,24 @@ pub static COMMANDS: &[Command] = &[
             choice("force", "", "for add and change: keep it even if it does not answer"),
         ],
         run: provider::run,
+    },
+    Command {
+        name: "models", usage: "", summary: "ask every provider and list the models",
+        details: "One line a model, those that can be asked first: its state, the tokens it can read, its price.",
+        options: &[
+            choice("as", "EMAIL", "with the providers of this account; default: the oldest admin's"),
+            choice("json", "", "print them as JSON"),
+        ],
+        run: models::run,
+    },
+    Command {
+        name: "documents", usage: "list|search|delete [WORDS|ID]", summary: "list, search and delete uploaded documents",
+        details: documents::DETAILS,
+        options: &[
+            choice("as", "EMAIL", "of this account; default: the oldest admin's"),
+            choice("json", "", "for list and search: print it as JSON"),
+        ],
+        run: documents::run,
     },
     Command {
         name: "patterns", usage: "list|show|check [ID|FILE …]", summary: "show the patterns, and check files of your own",
@@ -156,6 +187,18 @@ pub static COMMANDS: &[Command] = &[
         details: "The copy holds accounts, analyses and the text of documents. The uploaded files themselves lie\nin the folder documents of the data folder; copy that as well to keep the originals.",
         options: &[choice("replace", "", "write over FILE where it exists")],
         run: backup::run,
+    },
+    Command {
+        name: "restore", usage: "FILE", summary: "put a backup in the place of the database",
+        details: "The copy is read through first. What was there stays beside it as quire.db.before-restore. Not while\na server runs. Uploaded files are not in a backup: put the folder documents back as well.",
+        options: &[choice("replace", "", "also where there is a database")],
+        run: backup::restore,
+    },
+    Command {
+        name: "mcp", usage: "", summary: "serve Quire's tools to a program over stdin and stdout (Model Context Protocol)",
+        details: "The tools: consult, list_patterns, search_documents, analysis_status. One message a line. A running\nserver offers the same at POST /mcp.",
+        options: &[choice("as", "EMAIL", "whose account uses them; default: the oldest admin's")],
+        run: mcp::run,
     },
     Command {
         name: "doctor", usage: "", summary: "check the installation and say what is wrong with it",

@@ -6,6 +6,7 @@ mod gemini;
 mod growing;
 pub mod lines;
 mod listed;
+pub mod mcp;
 mod ollama;
 pub mod openai;
 pub mod places;

@@ -3,6 +3,8 @@
 
 mod ask;
 mod experiments;
+mod keep;
+mod mcp;
 mod patterns;
 mod providers;
 

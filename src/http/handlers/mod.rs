@@ -13,6 +13,7 @@ pub mod documents;
 pub mod experiment_shape;
 pub mod experiments;
 pub mod health;
+pub mod mcp;
 pub mod models;
 pub mod pages;
 pub mod patterns;

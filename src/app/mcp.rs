@@ -1,0 +1,185 @@
+//! What programs may do here as users of tools: consult a panel, list patterns, search documents, look at an
+//! analysis. Each within a deadline, and a panel within a budget; a run that nobody waits for any more is
+//! stopped.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::analyses::{Begun, Wanted};
+use super::{App, Error, Kind, Result};
+use crate::clock;
+use crate::domain::analysis::{Analysis, Depth, Status};
+use crate::domain::id::AnalysisId;
+use crate::domain::user::Caller;
+use crate::wire::mcp::{self, Ask, Consult, Tool};
+pub use crate::wire::mcp::{Message, read};
+
+/// The largest message that is read.
+pub const MOST_BYTES: u64 = 4 << 20;
+
+/// Use cases of tools.
+pub struct Mcp<'a>(pub(super) &'a App);
+
+impl Mcp<'_> {
+    /// The answer to a message, if it wants one. Dropping this stops what was begun for it.
+    pub async fn answer(&self, caller: &Caller, text: &str) -> Option<Value> {
+        match mcp::read(text) {
+            Ok(Message::Request { id, ask }) => {
+                Some(mcp::answered(&id, self.result(caller, ask).await))
+            }
+            Ok(Message::Cancelled(_) | Message::Notice) => None,
+            Err(fault) => Some(mcp::refused(&fault)),
+        }
+    }
+
+    async fn result(&self, caller: &Caller, ask: Ask) -> Value {
+        let (tool, seconds) = match ask {
+            Ask::Initialize(version) => return mcp::hello(version, env!("CARGO_PKG_VERSION")),
+            Ask::Ping => return json!({}),
+            Ask::Tools => return mcp::tools(),
+            Ask::Call(tool, seconds) => (tool, seconds),
+        };
+        let work = self.call(caller, tool);
+        match tokio::time::timeout(Duration::from_secs_f64(seconds), work).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => mcp::failed(&told(&error)),
+            Err(_) => mcp::failed(&format!(
+                "given up after {seconds} seconds; a later deadline_s or a depth of quick may help"
+            )),
+        }
+    }
+
+    async fn call(&self, caller: &Caller, tool: Tool) -> Result<Value> {
+        match tool {
+            Tool::Consult(consult) => self.consult(caller, consult).await,
+            Tool::ListPatterns => self.patterns(caller).await,
+            Tool::SearchDocuments { query, limit } => self.search(caller, &query, limit).await,
+            Tool::AnalysisStatus(id) => {
+                let id = AnalysisId::parse(&id).ok_or_else(Error::missing)?;
+                let report = self.0.analyses().show(caller, &id).await?;
+                Ok(shown(&report.analysis))
+            }
+        }
+    }
+
+    async fn consult(&self, caller: &Caller, consult: Consult) -> Result<Value> {
+        let depth = match consult.depth.as_deref() {
+            None => None,
+            Some("quick") => Some(Depth::Quick),
+            Some("standard") => Some(Depth::Standard),
+            Some("full") => Some(Depth::Full),
+            Some(_) => {
+                let why = "depth must be quick, standard or full";
+                return Err(Error::new(Kind::BadRequest, why));
+            }
+        };
+        let wanted = Wanted {
+            prompt: consult.question,
+            models: consult.models,
+            pattern: consult.pattern,
+            documents: consult.documents,
+            budget_usd: consult.budget_usd,
+            depth,
+            ..Wanted::default()
+        };
+        let analyses = self.0.analyses();
+        let Begun {
+            id,
+            finished,
+            mut guard,
+        } = analyses.start(Some(caller), wanted, clock::now()).await?;
+        finished.outcome().await;
+        if let Some(guard) = &mut guard {
+            guard.disarm();
+        }
+        let report = analyses.show(caller, &id).await?;
+        match report.analysis.status {
+            Status::Completed => Ok(shown(&report.analysis)),
+            status => Err(Error::new(
+                Kind::Unavailable,
+                format!(
+                    "the analysis {id} is {}: {}",
+                    status.as_str(),
+                    report
+                        .analysis
+                        .error
+                        .as_deref()
+                        .unwrap_or("it has no answer")
+                ),
+            )),
+        }
+    }
+
+    async fn patterns(&self, caller: &Caller) -> Result<Value> {
+        let all = self.0.patterns().visible(Some(&caller.user)).await?;
+        let rows: Vec<Value> = all
+            .iter()
+            .map(|kept| {
+                let pattern = &kept.pattern;
+                json!({
+                    "id": pattern.id, "name": pattern.name, "description": pattern.description,
+                    "good_for": pattern.use_cases, "bad_at": pattern.limitations,
+                })
+            })
+            .collect();
+        let lines: Vec<String> = all
+            .iter()
+            .map(|kept| format!("{}: {}", kept.pattern.id, kept.pattern.description))
+            .collect();
+        Ok(mcp::found(&lines.join("\n"), json!({ "patterns": rows })))
+    }
+
+    async fn search(&self, caller: &Caller, query: &str, limit: usize) -> Result<Value> {
+        let mut hits = self.0.documents().search_all(&caller.user, query).await?;
+        hits.truncate(limit);
+        let rows: Vec<Value> = hits
+            .iter()
+            .map(|hit| {
+                json!({
+                    "document_id": hit.document, "name": hit.name, "page": hit.passage.page,
+                    "text": hit.passage.text,
+                })
+            })
+            .collect();
+        let mut text: Vec<String> = hits
+            .iter()
+            .map(|hit| {
+                format!(
+                    "{}, page {}:\n{}",
+                    hit.name, hit.passage.page, hit.passage.text
+                )
+            })
+            .collect();
+        if text.is_empty() {
+            text.push("nothing was found".to_owned());
+        }
+        Ok(mcp::found(&text.join("\n\n"), json!({ "passages": rows })))
+    }
+}
+
+fn shown(analysis: &Analysis) -> Value {
+    let state = analysis.status.as_str();
+    let text = match (&analysis.synthesis, &analysis.error) {
+        (Some(answer), _) => answer.clone(),
+        (None, Some(why)) => format!("the analysis is {state}: {why}"),
+        (None, None) => format!("the analysis is {state}"),
+    };
+    mcp::found(
+        &text,
+        json!({
+            "analysis_id": analysis.id, "status": state, "cost_usd": analysis.cost,
+            "answer": analysis.synthesis, "error": analysis.error,
+        }),
+    )
+}
+
+/// The public texts of an error, which a model may act on.
+fn told(error: &Error) -> String {
+    let mut text = error.public.clone();
+    for field in &error.fields {
+        let place = field.place.last().map_or("", |name| name);
+        text = format!("{text}; {place}: {}", field.message);
+    }
+    text
+}

@@ -1,0 +1,87 @@
+//! `quire key …`: API keys from the command line, with the rules of the pages, also while the server runs.
+
+use serde_json::json;
+
+use super::args::Call;
+use super::{Outcome, block_on, print, usage};
+use crate::app::accounts::{Accounts, Visit};
+use crate::clock;
+use crate::domain::user::{ApiKey, Caller};
+
+/// The acts, for the help.
+pub(super) const DETAILS: &str = "  list EMAIL          list the keys of an account
+  add EMAIL           make a key and print it; it is not shown again
+  delete EMAIL ID     delete one; it is refused from then on";
+
+/// Runs the act that the first word names.
+pub(super) fn run(call: &Call) -> Outcome {
+    let word = |at: usize| call.words.get(at).map(String::as_str);
+    let (act, email) = match (word(0), word(1)) {
+        (Some(act @ ("list" | "add" | "delete")), Some(email)) => (act, email),
+        (Some("list" | "add" | "delete"), None) => {
+            return usage("whose? an e-mail address is missing");
+        }
+        _ => return usage(format!("key needs one of these:\n{DETAILS}")),
+    };
+    call.at_most(if act == "delete" { 3 } else { 2 })?;
+    let id = match (act, word(2)) {
+        ("delete", None) => return usage("which key? `quire key list EMAIL` names them"),
+        (_, id) => id.unwrap_or_default(),
+    };
+    let config = call.config()?;
+    block_on(async {
+        let accounts = Accounts::open(&config)?;
+        let outcome = perform(call, &accounts, (act, email, id)).await;
+        accounts.close().await;
+        outcome
+    })
+}
+
+async fn perform(call: &Call, accounts: &Accounts, words: (&str, &str, &str)) -> Outcome {
+    let (act, email, id) = words;
+    let user = accounts.user_by_email(email).await?;
+    let caller = Caller {
+        user: user.id,
+        role: user.role,
+        session: None,
+    };
+    let visit = Visit::local(clock::now());
+    match act {
+        "add" => {
+            let name = call.value("name").unwrap_or_default();
+            let (key, known) = accounts.make_key(&caller.user, name, None, &visit).await?;
+            if call.has("json") {
+                return print(json!({"id": known.id, "name": known.name, "key": key}));
+            }
+            print(key)
+        }
+        "delete" => {
+            accounts.delete_key(&caller, id, &visit).await?;
+            print(format!("{id} is deleted"))
+        }
+        _ => {
+            let keys = accounts.keys(&caller).await?;
+            if call.has("json") {
+                let rows: Vec<_> = keys.iter().map(shape).collect();
+                return print(json!({ "keys": rows }));
+            }
+            for key in &keys {
+                let used = key
+                    .last_used
+                    .map_or("never used".to_owned(), |at| format!("last used {at}"));
+                print(format!(
+                    "{}  {}…  {}  made {}  {used}",
+                    key.id, key.prefix, key.name, key.created
+                ))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn shape(key: &ApiKey) -> serde_json::Value {
+    json!({
+        "id": key.id, "name": key.name, "prefix": key.prefix,
+        "created_at": key.created, "last_used_at": key.last_used,
+    })
+}

@@ -1,0 +1,94 @@
+//! `quire mcp`: the tools of Quire for a program that starts it and speaks the Model Context Protocol over stdin
+//! and stdout. One message a line; requests are worked on side by side. Ends, and stops what runs, when stdin
+//! does.
+
+use std::io::{BufRead as _, Read as _};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::args::Call;
+use super::home::Home;
+use super::{Outcome, block_on, print};
+use crate::app::mcp::{MOST_BYTES, Message, read};
+use crate::log;
+
+/// Requests that wait to be read; the client is not read from while they do.
+const WAITING: usize = 16;
+/// Requests at once.
+const AT_ONCE: usize = 16;
+/// What is under way when stdin ends gets so long to be answered.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Serves until stdin ends.
+pub(super) fn run(call: &Call) -> Outcome {
+    call.at_most(0)?;
+    let config = call.config()?;
+    log::configure(log::Level::Error, config.log_json);
+    block_on(async {
+        let home = Home::open(config, call.value("as"), false).await?;
+        home.app.models().probe().await;
+        let outcome = serve(&home).await;
+        home.app.close().await;
+        outcome
+    })
+}
+
+async fn serve(home: &Home) -> Outcome {
+    let mut lines = lines();
+    let mut work: JoinSet<Option<Value>> = JoinSet::new();
+    let mut running: Vec<(Value, AbortHandle)> = Vec::new();
+    loop {
+        tokio::select! {
+            line = lines.recv(), if work.len() < AT_ONCE => {
+                let Some(line) = line else { break };
+                running.retain(|(_, handle)| !handle.is_finished());
+                match read(&line) {
+                    Ok(Message::Cancelled(id)) => {
+                        running.iter().filter(|(of, _)| *of == id).for_each(|(_, handle)| handle.abort());
+                    }
+                    other => {
+                        let (app, caller) = (home.app.clone(), home.caller.clone());
+                        let handle = work.spawn(async move { app.mcp().answer(&caller, &line).await });
+                        if let Ok(Message::Request { id, .. }) = other {
+                            running.push((id, handle));
+                        }
+                    }
+                }
+            }
+            Some(done) = work.join_next() => tell(done.ok().flatten())?,
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        }
+    }
+    let rest = async {
+        while let Some(done) = work.join_next().await {
+            tell(done.ok().flatten())?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PATIENCE, rest).await.unwrap_or(Ok(()))
+}
+
+fn tell(answer: Option<Value>) -> Outcome {
+    answer.map_or(Ok(()), print)
+}
+
+/// The lines of stdin, read by a thread that waits for them and ends with the process.
+fn lines() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    std::thread::spawn(move || {
+        let mut stdin = std::io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            // One that is longer is cut, and is no JSON any more: the client is told.
+            let read = stdin.by_ref().take(MOST_BYTES).read_until(b'\n', &mut line);
+            let text = String::from_utf8_lossy(&line).trim().to_owned();
+            if !matches!(read, Ok(1..)) || !text.is_empty() && sender.blocking_send(text).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,60 @@
+//! `quire models`: which models can be asked, found by asking every provider.
+
+use serde_json::{Value, json};
+
+use super::args::Call;
+use super::home::Home;
+use super::{Outcome, block_on, print};
+use crate::domain::model::{Availability, Model};
+use crate::log;
+
+/// Lists them.
+pub(super) fn run(call: &Call) -> Outcome {
+    call.at_most(0)?;
+    let config = call.config()?;
+    log::configure(log::Level::Error, config.log_json);
+    block_on(async {
+        // Nothing is run, so there is nothing to be said about what is kept.
+        let home = Home::open(config, call.value("as"), true).await?;
+        home.app.models().probe().await;
+        let models = home.app.models().list(Some(&home.caller.user));
+        let outcome = list(call, &models);
+        home.app.close().await;
+        outcome
+    })
+}
+
+fn list(call: &Call, models: &[(Model, Availability)]) -> Outcome {
+    if call.has("json") {
+        let rows: Vec<Value> = models.iter().map(shape).collect();
+        return print(json!({ "models": rows }));
+    }
+    let width = models
+        .iter()
+        .map(|(model, _)| model.id.chars().count())
+        .max();
+    for (model, state) in models {
+        let price = match &model.price {
+            Some(price) => format!(
+                "${} read, ${} written a million tokens",
+                price.input, price.output
+            ),
+            None => "price unknown".to_owned(),
+        };
+        print(format!(
+            "{:width$}  {:<12}  {:>9}  {price}",
+            model.id,
+            state.as_str(),
+            model.context_window,
+            width = width.unwrap_or_default()
+        ))?;
+    }
+    Ok(())
+}
+
+fn shape((model, state): &(Model, Availability)) -> Value {
+    json!({
+        "id": model.id, "name": model.name, "provider": model.provider, "status": state.as_str(),
+        "context_window": model.context_window, "price": model.price, "vision": model.vision,
+    })
+}

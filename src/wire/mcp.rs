@@ -1,0 +1,413 @@
+//! The Model Context Protocol as a server of tools speaks it: one JSON-RPC message to what is asked, and what is
+//! answered back. Pure: knows nothing of pipes, HTTP or analyses. Refuses batches, which the protocol has
+//! given up.
+
+use serde_json::{Map, Value, json};
+
+/// Versions whose rules for tools are kept here, newest first.
+const VERSIONS: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+/// What is spoken with a client that names none of them.
+const USUAL: &str = "2025-06-18";
+/// Seconds that a tool may take when nothing is said.
+const DEADLINE: f64 = 240.0;
+/// Seconds that it may take at most.
+const LONGEST: f64 = 3_600.0;
+/// Hits that a search gives when nothing is said.
+const HITS: usize = 10;
+/// Hits at most: what an index gives.
+const MOST_HITS: usize = 50;
+
+/// A message of a client.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message {
+    /// Wants an answer.
+    Request {
+        /// Goes back as it came.
+        id: Value,
+        /// What for.
+        ask: Ask,
+    },
+    /// The request of this id is not wanted any more.
+    Cancelled(Value),
+    /// Wants none.
+    Notice,
+}
+
+/// What a request asks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ask {
+    /// Who is there, and which version is spoken.
+    Initialize(&'static str),
+    /// A sign of life.
+    Ping,
+    /// Which tools there are.
+    Tools,
+    /// To use one.
+    Call(Tool, f64),
+}
+
+/// A tool with what was said to it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tool {
+    /// Puts a question to a panel.
+    Consult(Consult),
+    /// Lists the patterns.
+    ListPatterns,
+    /// Searches the person's documents.
+    SearchDocuments {
+        /// For these words.
+        query: String,
+        /// Passages at most.
+        limit: usize,
+    },
+    /// What has become of an analysis.
+    AnalysisStatus(String),
+}
+
+/// A question to a panel.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Consult {
+    /// The question.
+    pub question: String,
+    /// The panel; empty for the default.
+    pub models: Vec<String>,
+    /// The pattern.
+    pub pattern: Option<String>,
+    /// Ids of documents.
+    pub documents: Vec<String>,
+    /// `quick`, `standard` or `full`.
+    pub depth: Option<String>,
+    /// Dollars at most.
+    pub budget_usd: Option<f64>,
+}
+
+/// Why a message is not understood: the protocol's number and a sentence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// Of the request; null where it has none.
+    pub id: Value,
+    /// JSON-RPC's number.
+    pub code: i64,
+    /// What is wrong.
+    pub text: String,
+}
+
+/// Reads one message.
+pub fn read(text: &str) -> Result<Message, Fault> {
+    let fault = |id: &Value, code, text: &str| Fault {
+        id: id.clone(),
+        code,
+        text: text.to_owned(),
+    };
+    let message: Value = serde_json::from_str(text)
+        .map_err(|why| fault(&Value::Null, -32700, &format!("this is no JSON: {why}")))?;
+    let id = message.get("id").cloned().unwrap_or(Value::Null);
+    let is_answer = message.get("result").is_some() || message.get("error").is_some();
+    let Some(method) = message["method"].as_str() else {
+        // An answer to something that was never asked: there is nobody to tell.
+        return match is_answer {
+            true => Ok(Message::Notice),
+            false => Err(fault(&id, -32600, "this is no request of JSON-RPC 2.0")),
+        };
+    };
+    let params = &message["params"];
+    if message.get("id").is_none() {
+        return Ok(match method {
+            "notifications/cancelled" => Message::Cancelled(params["requestId"].clone()),
+            _ => Message::Notice,
+        });
+    }
+    if !(id.is_string() || id.is_number()) {
+        return Err(fault(&Value::Null, -32600, "an id is a string or a number"));
+    }
+    let ask = match method {
+        "initialize" => Ask::Initialize(version(params["protocolVersion"].as_str())),
+        "ping" => Ask::Ping,
+        "tools/list" => Ask::Tools,
+        "tools/call" => {
+            let (tool, deadline) = call(params).map_err(|why| fault(&id, -32602, &why))?;
+            Ask::Call(tool, deadline)
+        }
+        _ => return Err(fault(&id, -32601, &format!("there is no method {method}"))),
+    };
+    Ok(Message::Request { id, ask })
+}
+
+fn version(wanted: Option<&str>) -> &'static str {
+    let known = VERSIONS.iter().find(|version| Some(**version) == wanted);
+    known.copied().unwrap_or(USUAL)
+}
+
+fn call(params: &Value) -> Result<(Tool, f64), String> {
+    let empty = Map::new();
+    let name = params["name"]
+        .as_str()
+        .ok_or("which tool? name is missing")?;
+    let said = match &params["arguments"] {
+        Value::Null => &empty,
+        Value::Object(said) => said,
+        _ => return Err("arguments must be an object".to_owned()),
+    };
+    let known: &[&str] = match name {
+        "consult" => &[
+            "question",
+            "models",
+            "pattern",
+            "documents",
+            "depth",
+            "budget_usd",
+        ],
+        "list_patterns" => &[],
+        "search_documents" => &["query", "limit"],
+        "analysis_status" => &["analysis_id"],
+        _ => return Err(format!("there is no tool {name}")),
+    };
+    let stray = |key: &&String| *key != "deadline_s" && !known.contains(&key.as_str());
+    if let Some(stray) = said.keys().find(stray) {
+        return Err(format!("{name} takes no {stray}"));
+    }
+    let tool = match name {
+        "consult" => Tool::Consult(Consult {
+            question: text(said, "question")?.ok_or("question is missing")?,
+            models: texts(said, "models")?,
+            pattern: text(said, "pattern")?,
+            documents: texts(said, "documents")?,
+            depth: text(said, "depth")?,
+            budget_usd: number(said, "budget_usd", 0.0, 1e6)?,
+        }),
+        "search_documents" => Tool::SearchDocuments {
+            query: text(said, "query")?.ok_or("query is missing")?,
+            limit: number(said, "limit", 1.0, MOST_HITS as f64)?.map_or(HITS, |n| n as usize),
+        },
+        "analysis_status" => {
+            Tool::AnalysisStatus(text(said, "analysis_id")?.ok_or("analysis_id is missing")?)
+        }
+        _ => Tool::ListPatterns,
+    };
+    let deadline = number(said, "deadline_s", 1.0, LONGEST)?.unwrap_or(DEADLINE);
+    Ok((tool, deadline))
+}
+
+fn text(said: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
+    match said.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text.clone())),
+        Some(_) => Err(format!("{key} must be a text that is not empty")),
+    }
+}
+
+fn texts(said: &Map<String, Value>, key: &str) -> Result<Vec<String>, String> {
+    let wrong = || format!("{key} must be a list of texts");
+    let item = |item: &Value| item.as_str().map(str::to_owned).ok_or_else(wrong);
+    match said.get(key) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(items)) => items.iter().map(item).collect(),
+        Some(_) => Err(wrong()),
+    }
+}
+
+fn number(
+    said: &Map<String, Value>,
+    key: &str,
+    least: f64,
+    most: f64,
+) -> Result<Option<f64>, String> {
+    match said.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_f64().filter(|n| (least..=most).contains(n)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(format!("{key} must be a number from {least} to {most}")),
+        },
+    }
+}
+
+/// An answer.
+pub fn answered(id: &Value, result: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "result": result})
+}
+
+/// A refusal.
+pub fn refused(fault: &Fault) -> Value {
+    json!({"jsonrpc": "2.0", "id": fault.id, "error": {"code": fault.code, "message": fault.text}})
+}
+
+/// What a tool has found: for a model to read, and for a program.
+pub fn found(text: &str, structured: Value) -> Value {
+    json!({"content": [{"type": "text", "text": text}], "structuredContent": structured, "isError": false})
+}
+
+/// Why a tool has found nothing: told to the model, which may try otherwise.
+pub fn failed(text: &str) -> Value {
+    json!({"content": [{"type": "text", "text": text}], "isError": true})
+}
+
+/// Who is there.
+pub fn hello(version: &str, release: &str) -> Value {
+    json!({
+        "protocolVersion": version,
+        "capabilities": {"tools": {"listChanged": false}},
+        "serverInfo": {"name": "quire", "title": "Quire", "version": release},
+        "instructions": "Quire puts a question to a panel of language models and joins their answers into one. \
+            Use consult where one model's answer is not enough; list_patterns says how a panel may work.",
+    })
+}
+
+/// The tools with what they take.
+pub fn tools() -> Value {
+    let words = |about: &str| json!({"type": "string", "description": about});
+    let list =
+        |about: &str| json!({"type": "array", "items": {"type": "string"}, "description": about});
+    let tool = |name: &str, about: &str, mut takes: Value, needs: &[&str], reads: bool| {
+        takes["deadline_s"] = json!({
+            "type": "number", "minimum": 1, "maximum": LONGEST, "default": DEADLINE,
+            "description": "seconds after which it is given up",
+        });
+        json!({
+            "name": name, "description": about,
+            "inputSchema": {"type": "object", "properties": takes, "required": needs, "additionalProperties": false},
+            "annotations": {"readOnlyHint": reads, "destructiveHint": false, "openWorldHint": !reads},
+        })
+    };
+    let consult = json!({
+        "question": words("what is to be answered, with everything that the panel needs to know"),
+        "models": list("the members of the panel; the house's default panel when absent"),
+        "pattern": words("how the panel works, as list_patterns names it"),
+        "documents": list("ids of uploaded documents that the panel reads"),
+        "depth": {"type": "string", "enum": ["quick", "standard", "full"], "description": "how much of the pattern is run"},
+        "budget_usd": {"type": "number", "minimum": 0, "description": "dollars that it may cost at most"},
+    });
+    let search = json!({
+        "query": words("words to search for"),
+        "limit": {"type": "integer", "minimum": 1, "maximum": MOST_HITS, "default": HITS, "description": "passages at most"},
+    });
+    let status = json!({"analysis_id": words("as consult has given it")});
+    json!({"tools": [
+        tool("consult", "Put a question to a panel of language models and get one joined answer. Costs money.",
+            consult, &["question"], false),
+        tool("list_patterns", "The ways in which a panel can work, with what each is good for.", json!({}), &[], true),
+        tool("search_documents", "Find passages in the documents that the person has uploaded.",
+            search, &["query"], true),
+        tool("analysis_status", "What has become of an analysis: its state, its cost and its answer.",
+            status, &["analysis_id"], true),
+    ]})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> String {
+        match read(text) {
+            Ok(Message::Request { id, ask }) => format!("{id} {ask:?}"),
+            Ok(other) => format!("{other:?}"),
+            Err(fault) => format!("{} {} {}", fault.id, fault.code, fault.text),
+        }
+    }
+
+    #[test]
+    fn messages_are_read() {
+        for (text, expected) in [
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2024-11-05"}}"#,
+                r#"1 Initialize("2024-11-05")"#,
+            ),
+            (
+                r#"{"id":"a","method":"initialize","params":{"protocolVersion":"1999-01-01"}}"#,
+                r#""a" Initialize("2025-06-18")"#,
+            ),
+            (r#"{"id":0,"method":"ping"}"#, "0 Ping"),
+            (r#"{"id":2,"method":"tools/list","params":{}}"#, "2 Tools"),
+            (
+                r#"{"id":2,"method":"tools/call","params":{"name":"list_patterns"}}"#,
+                "2 Call(ListPatterns, 240.0)",
+            ),
+            (
+                r#"{"id":2,"method":"tools/call","params":{"name":"analysis_status","arguments":{"analysis_id":"x","deadline_s":5}}}"#,
+                r#"2 Call(AnalysisStatus("x"), 5.0)"#,
+            ),
+            (
+                r#"{"id":2,"method":"tools/call","params":{"name":"search_documents","arguments":{"query":"q"}}}"#,
+                r#"2 Call(SearchDocuments { query: "q", limit: 10 }, 240.0)"#,
+            ),
+            (r#"{"method":"notifications/initialized"}"#, "Notice"),
+            (
+                r#"{"method":"notifications/cancelled","params":{"requestId":7}}"#,
+                "Cancelled(Number(7))",
+            ),
+            (r#"{"id":3,"result":{}}"#, "Notice"),
+        ] {
+            assert_eq!(said(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_the_protocols_numbers() {
+        let call = |arguments: &str| {
+            format!(
+                r#"{{"id":1,"method":"tools/call","params":{{"name":"consult","arguments":{arguments}}}}}"#
+            )
+        };
+        for (text, expected) in [
+            ("{".to_owned(), "null -32700"),
+            ("[]".to_owned(), "null -32600"),
+            ("7".to_owned(), "null -32600"),
+            (r#"{"id":1}"#.to_owned(), "1 -32600"),
+            (r#"{"id":null,"method":"ping"}"#.to_owned(), "null -32600"),
+            (
+                r#"{"id":1,"method":"resources/list"}"#.to_owned(),
+                "1 -32601",
+            ),
+            (
+                r#"{"id":1,"method":"tools/call","params":{"name":"x"}}"#.to_owned(),
+                "1 -32602 there is no tool x",
+            ),
+            (call("[]"), "1 -32602 arguments must be an object"),
+            (call("{}"), "1 -32602 question is missing"),
+            (
+                call(r#"{"question":""}"#),
+                "1 -32602 question must be a text",
+            ),
+            (
+                call(r#"{"question":"q","models":[1]}"#),
+                "1 -32602 models must be a list",
+            ),
+            (
+                call(r#"{"question":"q","budget_usd":-1}"#),
+                "1 -32602 budget_usd must be a number",
+            ),
+            (
+                call(r#"{"question":"q","deadline_s":0}"#),
+                "1 -32602 deadline_s must be a number",
+            ),
+            (
+                call(r#"{"question":"q","sudo":1}"#),
+                "1 -32602 consult takes no sudo",
+            ),
+        ] {
+            assert!(said(&text).starts_with(expected), "{text}: {}", said(&text));
+        }
+    }
+
+    #[test]
+    fn the_tools_say_what_is_read_of_them() {
+        let all = tools();
+        for tool in all["tools"].as_array().into_iter().flatten() {
+            let name = tool["name"].as_str().unwrap_or_default();
+            let mut arguments = Map::new();
+            for (key, of) in tool["inputSchema"]["properties"]
+                .as_object()
+                .into_iter()
+                .flatten()
+            {
+                let value = match of["type"].as_str() {
+                    Some("string") => json!("quick"),
+                    Some("array") => json!(["x"]),
+                    _ => json!(2),
+                };
+                arguments.insert(key.clone(), value);
+            }
+            let read = call(&json!({"name": name, "arguments": arguments}));
+            assert!(read.is_ok(), "{name}: {read:?}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Keys, models, documents, and a backup that is put back.
+
+use serde_json::Value;
+
+use super::Place;
+
+#[test]
+fn keys_are_made_shown_once_and_deleted() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).well();
+    let made = place
+        .run(&["key", "add", "a@b.co", "--name", "ci", "--json"])
+        .well();
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    let listed = place.run(&["key", "list", "a@b.co"]).well();
+    assert!(listed.contains(id) && listed.contains("  ci  ") && !listed.contains(key));
+    place.run(&["key", "delete", "a@b.co", id]).well();
+    assert_eq!(
+        place.run(&["key", "list", "a@b.co", "--json"]).well(),
+        "{\"keys\":[]}\n"
+    );
+    place.run(&["key", "delete", "a@b.co", id]).refused(1);
+    place.run(&["key", "delete", "a@b.co"]).refused(2);
+    place.run(&["key", "add"]).refused(2);
+    place.run(&["key", "add", "b@b.co"]).refused(1);
+}
+
+#[test]
+fn models_and_documents_are_listed() {
+    let place = Place::new();
+    assert!(place.run(&["models"]).well().contains("demo/extract"));
+    place.run(&["documents"]).refused(1);
+    place.run(&["user", "add", "a@b.co"]).well();
+    let words = [
+        "ask",
+        "Who repairs it?",
+        "--file",
+        "-",
+        "--panel",
+        "demo/extract",
+        "--quiet",
+    ];
+    place
+        .run_with(&words, "The lock is repaired by the water board.\n")
+        .well();
+    let listed = place.run(&["documents", "list", "--json"]).well();
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let id = listed["documents"][0]["id"].as_str().unwrap();
+    assert!(place.run(&["documents"]).well().contains("stdin.txt"));
+    let found = place.run(&["documents", "search", "water", "board"]).well();
+    assert!(found.contains("stdin.txt, page 1:"), "{found}");
+    place.run(&["documents", "delete", id]).well();
+    assert_eq!(place.run(&["documents", "list"]).well(), "");
+    place.run(&["documents", "burn"]).refused(2);
+}
+
+#[test]
+fn a_backup_is_put_back_and_what_was_there_is_kept() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).well();
+    place.run(&["backup", "copy.db"]).well();
+    place.run(&["user", "add", "later@b.co"]).well();
+    assert!(
+        place
+            .run(&["restore", "copy.db"])
+            .refused(1)
+            .contains("--replace")
+    );
+    std::fs::write(place.0.join("junk.db"), "no database").unwrap();
+    place.run(&["restore", "junk.db", "--replace"]).refused(1);
+    assert!(place.run(&["user", "list"]).well().contains("later@b.co"));
+    place.run(&["restore", "copy.db", "--replace"]).well();
+    let people = place.run(&["user", "list"]).well();
+    assert!(people.contains("a@b.co") && !people.contains("later@b.co"));
+    assert!(place.data().join("quire.db.before-restore").exists());
+    place.run(&["restore"]).refused(2);
+}

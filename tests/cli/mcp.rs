@@ -1,0 +1,50 @@
+//! `quire mcp` as a program uses it that starts it: messages on stdin, answers on stdout, nothing else there.
+
+use serde_json::{Value, json};
+
+use super::Place;
+
+#[test]
+fn tools_are_served_over_stdin() {
+    let place = Place::new();
+    let messages = [
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}),
+        json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "consult",
+            "arguments": {"question": "What is a covenant?", "models": ["demo/extract"], "depth": "quick"}}}),
+        json!({"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": {"name": "list_patterns"}}),
+        json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "search_documents",
+            "arguments": {"query": "nothing"}}}),
+        json!({"jsonrpc": "2.0", "id": 6, "method": "tools/call", "params": {"name": "analysis_status",
+            "arguments": {"analysis_id": "an_nowhere"}}}),
+        json!({"jsonrpc": "2.0", "id": 7, "method": "nonsense"}),
+    ];
+    let input: String = messages
+        .iter()
+        .map(|message| format!("{message}\n"))
+        .collect();
+    let said = place.run_with(&["mcp"], &(input + "{\n"));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let answers: Vec<Value> = said
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |id: Value| answers.iter().find(|answer| answer["id"] == id).unwrap();
+    assert_eq!(answers.len(), 8, "{}", said.out);
+    assert_eq!(of(json!(1))["result"]["serverInfo"]["name"], "quire");
+    assert_eq!(of(json!(2))["result"]["tools"].as_array().unwrap().len(), 4);
+    let consulted = &of(json!(3))["result"];
+    assert_eq!(consulted["isError"], false, "{consulted}");
+    assert_eq!(consulted["structuredContent"]["status"], "completed");
+    let patterns = &of(json!(4))["result"]["structuredContent"]["patterns"];
+    assert!(patterns.as_array().unwrap().len() > 10);
+    assert_eq!(
+        of(json!(5))["result"]["content"][0]["text"],
+        "nothing was found"
+    );
+    assert_eq!(of(json!(6))["result"]["isError"], true);
+    assert_eq!(of(json!(7))["error"]["code"], -32601);
+    assert_eq!(of(Value::Null)["error"]["code"], -32700);
+}
