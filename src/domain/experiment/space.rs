@@ -179,7 +179,9 @@ pub fn setting(space: &Space, arm: &Arm) -> Value {
 
 /// A setting in words: `model p/a, temperature 0.5`. Long values are cut.
 pub fn label(space: &Space, arm: &Arm) -> String {
-    let words = space.0.iter().filter_map(|axis| {
+    // What every setting has tells none from another.
+    let turned = space.0.iter().filter(|axis| axis.values.len() > 1);
+    let words = turned.filter_map(|axis| {
         let value = match space.value(arm, axis.dial)? {
             Value::String(text) => text.clone(),
             Value::Array(list) => {
