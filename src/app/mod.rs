@@ -20,6 +20,7 @@ pub mod patterns;
 mod plan;
 pub mod providers;
 pub mod recipes;
+pub mod repeats;
 mod upkeep;
 pub mod usage;
 pub mod worth;
@@ -61,6 +62,8 @@ pub struct App {
     fallbacks: Mutex<fallbacks::Chains>,
     // What the stored providers looked like when they were last read.
     providers_mark: Mutex<(i64, i64)>,
+    // Keys under which requests are being answered.
+    underway: repeats::Underway,
     // Since when the server is stopping.
     stopping: OnceLock<Instant>,
 }
@@ -98,6 +101,7 @@ impl App {
             experiments_desk: experiments::Desk::default(),
             fallbacks: Mutex::default(),
             providers_mark: Mutex::default(),
+            underway: repeats::Underway::default(),
             stopping: OnceLock::new(),
         }))
     }

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::{App, Result};
+use super::{App, Result, repeats};
 use crate::domain::time::Timestamp;
 use crate::log;
-use crate::store::{analyses, answers, audit, calls};
+use crate::store::{analyses, answers, audit, calls, idempotency};
 
 /// An analysis without an account is shown while its connection lasts, and so is what a program passes on to
 /// a single model; this is for looking into trouble.
@@ -28,6 +28,7 @@ impl App {
             .write(move |db| {
                 analyses::delete_anonymous(db, now - KEPT_ANONYMOUS)?;
                 analyses::delete_passed_on(db, now - KEPT_ANONYMOUS)?;
+                idempotency::delete_before(db, now - repeats::KEPT)?;
                 calls::delete_before(db, now - KEPT_AUDIT)?;
                 audit::delete_before(db, now - KEPT_AUDIT).map(drop)
             })

@@ -18,6 +18,7 @@ pub mod documents;
 mod error;
 pub mod events;
 pub mod experiments;
+pub mod idempotency;
 pub mod invites;
 mod migrate;
 pub mod passages;

@@ -332,3 +332,34 @@ fn models_patterns_and_recipes_are_names() {
         assert_eq!(answer.json()["model"], model);
     }
 }
+
+#[test]
+fn a_request_that_is_sent_again_under_its_key_is_answered_once() {
+    let provider = echo();
+    let server = server(&provider, &[("CACHE_TTL", "0")]);
+    let client = server.user("ada@example.com");
+    let send = |key: &str, body: Value| {
+        let mut client = client.clone().with("idempotency-key", key);
+        client.post("/v1/chat/completions", body)
+    };
+    let first = send("one", chat("p/any"));
+    let again = send("one", chat("p/any"));
+    assert_eq!((first.status, again.status), (200, 200), "{}", again.text());
+    assert_eq!(first.text(), again.text());
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(
+        first.header("x-quire-analysis"),
+        again.header("x-quire-analysis")
+    );
+    assert_eq!(provider.asked().len(), 1);
+    let other = send("one", chat("p/other"));
+    assert_eq!(other.status, 400, "{}", other.text());
+    assert_eq!(send("two", chat("p/any")).status, 200);
+    assert_eq!(provider.asked().len(), 2);
+    // What failed is tried again.
+    for _ in 0..2 {
+        assert_eq!(send("three", chat("p/refused")).status, 400);
+    }
+    assert_eq!(provider.asked().len(), 4);
+    assert_eq!(send("a b", chat("p/any")).status, 400);
+}

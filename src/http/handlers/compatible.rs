@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::compatible_stream::{Following, Tongue};
 use crate::app::completions::{Completion, Started, count};
+use crate::app::repeats::Turn;
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::id::AnalysisId;
@@ -58,21 +59,21 @@ pub async fn model(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 pub async fn chat(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
     let asked = openai::read(&body).map_err(refused)?;
-    answer(cx, caller, asked, Api::Chat).await
+    once(cx, caller, &body, asked, Api::Chat).await
 }
 
 /// POST /v1/responses
 pub async fn responses(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
     let asked = responses::read(&body).map_err(refused)?;
-    answer(cx, caller, asked, Api::Responses).await
+    once(cx, caller, &body, asked, Api::Responses).await
 }
 
 /// POST /v1/messages
 pub async fn messages(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
     let asked = anthropic::read(&body, true).map_err(refused)?;
-    answer(cx, caller, asked, Api::Messages).await
+    once(cx, caller, &body, asked, Api::Messages).await
 }
 
 /// POST /v1/messages/count_tokens: an estimate, as everywhere before a vendor has counted.
@@ -86,7 +87,48 @@ pub async fn count_tokens(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError>
     Ok(Reply::json(&json!({ "input_tokens": count(&asked) })))
 }
 
-async fn answer(cx: Cx, caller: Caller, asked: Asked, api: Api) -> Result<Reply, ApiError> {
+// A whole answer that was given under this key is given again; streams are not kept.
+async fn once(
+    cx: Cx,
+    caller: Caller,
+    body: &Value,
+    asked: Asked,
+    api: Api,
+) -> Result<Reply, ApiError> {
+    let key = cx.header(HeaderName::from_static("idempotency-key"));
+    let Some(key) = key.filter(|_| !asked.stream) else {
+        return Ok(answer(&cx, caller, asked, api).await?.0);
+    };
+    let request = format!("{api:?} {body}");
+    let claim = match cx.app.claim(&caller.user, key, &request, cx.now).await? {
+        Turn::First(claim) => claim,
+        Turn::Again(headers, body) => {
+            let reply = Reply::bytes(body, "application/json")
+                .header(HeaderName::from_static("idempotent-replayed"), "true");
+            let named = headers.iter().filter_map(|(name, value)| {
+                Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
+            });
+            return Ok(named.fold(reply, |reply, (name, value)| reply.header(name, value)));
+        }
+    };
+    let (reply, text) = answer(&cx, caller, asked, api).await?;
+    let ours = reply.headers().iter().filter_map(|(name, value)| {
+        let name = name.as_str();
+        let value = value.to_str().ok()?;
+        (name.starts_with("x-quire-")).then(|| (name.to_owned(), value.to_owned()))
+    });
+    let ours: Vec<_> = ours.collect();
+    cx.app.keep_answer(claim, &ours, text, clock::now()).await?;
+    Ok(reply)
+}
+
+// The reply, and its text where it is whole.
+async fn answer(
+    cx: &Cx,
+    caller: Caller,
+    asked: Asked,
+    api: Api,
+) -> Result<(Reply, String), ApiError> {
     let ignored = asked.ignored.join(", ");
     let (model, stream) = (asked.model.clone(), asked.stream);
     let (usage, progress) = (asked.usage, asked.progress);
@@ -112,7 +154,7 @@ async fn answer(cx: Cx, caller: Caller, asked: Asked, api: Api) -> Result<Reply,
         let watch = cx.app.analyses().watch(Some(&caller), &begun.id, 0).await?;
         let tongue = Tongue::new(api, frame, usage, progress);
         let following = Following::new(
-            &cx,
+            cx,
             caller,
             begun.id.clone(),
             watch,
@@ -120,7 +162,7 @@ async fn answer(cx: Cx, caller: Caller, asked: Asked, api: Api) -> Result<Reply,
             tongue,
             is_panel,
         );
-        return Ok(named(following.reply(&cx)));
+        return Ok((named(following.reply(cx)), String::new()));
     }
     // Held until the answer is there: a client that leaves drops this future, and the run with it.
     let _guard = begun.guard;
@@ -131,8 +173,9 @@ async fn answer(cx: Cx, caller: Caller, asked: Asked, api: Api) -> Result<Reply,
             .into());
     };
     let done = completions.result(&caller, &begun.id).await?;
-    let body = whole(api, &frame, &done);
-    Ok(named(told(Reply::json(&body), &cx, &done)))
+    let text = whole(api, &frame, &done).to_string();
+    let reply = Reply::bytes(text.clone(), "application/json");
+    Ok((named(told(reply, cx, &done)), text))
 }
 
 fn whole(api: Api, frame: &Frame, done: &Completion) -> Value {
