@@ -265,3 +265,64 @@ fn what_cannot_be_run_is_refused_with_its_reason() {
     }
     assert!(provider.asked().is_empty());
 }
+
+/// What each of so many, all at once, was answered.
+fn at_once(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
+    std::thread::scope(|scope| {
+        let tries: Vec<_> = (requests.iter())
+            .map(|(path, body)| {
+                let mut client = client.fresh();
+                scope.spawn(move || client.post(path, body.clone()).status)
+            })
+            .collect();
+        let ended = tries.into_iter().map(|one| one.join().expect("a thread"));
+        ended.collect()
+    })
+}
+
+#[test]
+fn what_is_asked_twice_at_once_is_done_once() {
+    let provider = Provider::script(two_models());
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let path = begun(&mut client, body(12));
+    ended(&mut client, &path);
+    let (apply, revert) = (format!("{path}/apply"), format!("{path}/revert"));
+    for (path, body) in [(&apply, json!({ "as": "default" })), (&revert, json!({}))] {
+        let mut statuses = at_once(&client, &vec![(path.as_str(), body); 6]);
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409, 409, 409, 409, 409], "{path}");
+    }
+    let list = client.get("/api/recipes").json();
+    assert_eq!(
+        (&list["recipes"], &list["default"]),
+        (&json!([]), &Value::Null)
+    );
+}
+
+#[test]
+fn what_is_stopped_while_it_is_begun_does_not_run() {
+    let provider = Provider::script(two_models());
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let path = begun(&mut client, body(30));
+    let (cancel, resume) = (format!("{path}/cancel"), format!("{path}/resume"));
+    for _ in 0..12 {
+        client.post(&cancel, json!({}));
+        let both = [(resume.as_str(), json!({})), (cancel.as_str(), json!({}))];
+        let statuses = at_once(&client, &both);
+        assert!(
+            statuses.iter().all(|status| matches!(status, 200 | 409)),
+            "{statuses:?}"
+        );
+        let before = client.get(&path).json();
+        if before["status"] == "cancelled" {
+            let after = ended(&mut client, &path);
+            assert_eq!(after["status"], "cancelled", "it runs all the same");
+            let evaluations = |shown: &Value| shown["progress"]["evaluations"].clone();
+            assert_eq!(evaluations(&after), evaluations(&before));
+        }
+    }
+    client.post(&resume, json!({}));
+    assert_eq!(ended(&mut client, &path)["report"]["finding"], "better");
+}

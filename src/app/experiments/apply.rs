@@ -30,6 +30,7 @@ impl Experiments<'_> {
         wish: Wish,
         visit: &Visit,
     ) -> Result<Applied> {
+        let _alone = self.0.experiments_desk.applying.lock().await;
         let shown = self.show(&caller.user, id).await?;
         let one = &shown.experiment;
         if one.applied.is_some() {
@@ -81,6 +82,7 @@ impl Experiments<'_> {
         id: &ExperimentId,
         visit: &Visit,
     ) -> Result<Vec<String>> {
+        let _alone = self.0.experiments_desk.applying.lock().await;
         let found = self.find(&caller.user, id).await?;
         let Some(applied) = found.applied else {
             let why = "no setting of this experiment is in use";

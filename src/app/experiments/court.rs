@@ -7,22 +7,23 @@ use super::runner::over;
 use crate::app::{App, Result, analyses};
 use crate::crypto;
 use crate::domain::analysis::{CacheUse, Status};
+use crate::domain::chat::estimate_tokens;
 use crate::domain::experiment::jury::{self, Probe};
 use crate::domain::experiment::pairwise::Preferred;
 use crate::domain::experiment::record::Experiment;
 use crate::domain::experiment::scoring::{Judge, Way};
 use crate::domain::experiment::spec::PLAIN;
 use crate::domain::experiment::{Bill, Case};
-use crate::domain::money::MicroDollars;
+use crate::domain::money::{MicroDollars, Price};
 use crate::domain::parameters::Parameters;
+use crate::domain::prompt::PEER_BUDGET;
 use crate::domain::user::{Caller, Role};
 use crate::store::analyses as stored;
 
 /// Tokens of a judge's reply at most: it works the question out before it compares.
 pub(super) const REPLY: u32 = 2_000;
-/// Tokens of what a judge is asked at most: the question, what is expected and two answers of 8,000
-/// characters, and our own words.
-pub(super) const ASKED: u64 = 6_000;
+/// Tokens of our own words to a judge, at most.
+const OWN_WORDS: u64 = 600;
 /// Marks that differ less are the same.
 const SAME_MARK: f64 = 0.06;
 
@@ -192,10 +193,29 @@ fn nonce() -> Result<String> {
     Ok(crypto::hex(&crypto::random_number()?.to_be_bytes()[..8]))
 }
 
-/// What judging one answer may take at most; none where the judge's price is not known.
-pub(super) fn most(judge: &Judge, price: Option<crate::domain::money::Price>) -> Option<Bill> {
+/// Tokens of what a judge is asked at most: the longest question, what is expected of it, two answers cut to
+/// their common length, in a script that takes as many tokens as the questions', and our own words.
+pub(super) fn asked(cases: &[Case]) -> u64 {
+    let tokens = |case: &Case| {
+        let question = estimate_tokens(&case.prompt);
+        let letters = case.prompt.chars().count().max(1) as u64;
+        let answers = 2 * PEER_BUDGET as u64;
+        let answers = (answers * question)
+            .div_ceil(letters)
+            .clamp(answers / 4, answers);
+        let expected: String = (case.expected.iter())
+            .flat_map(|expected| expected.chars().take(jury::REFERENCE))
+            .collect();
+        OWN_WORDS + question + estimate_tokens(&expected) + answers
+    };
+    cases.iter().map(tokens).max().unwrap_or(OWN_WORDS)
+}
+
+/// What judging one answer may take at most, where the judge is asked so many tokens; none where its price is
+/// not known.
+pub(super) fn most(judge: &Judge, price: Option<Price>, asked: u64) -> Option<Bill> {
     let usage = crate::domain::chat::Usage {
-        input: ASKED,
+        input: asked,
         output: REPLY.into(),
         ..Default::default()
     };
@@ -205,6 +225,48 @@ pub(super) fn most(judge: &Judge, price: Option<crate::domain::money::Price>) ->
     };
     Some(Bill {
         cost: MicroDollars(price?.cost(&usage).0 * calls),
-        tokens: (ASKED + u64::from(REPLY)) * calls as u64,
+        tokens: (asked + u64::from(REPLY)) * calls as u64,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judge_is_never_asked_more_than_was_reckoned_with() {
+        let nonce = nonce().expect("a nonce");
+        let judge = Judge {
+            kind: Way::Pairwise,
+            model: "p/judge".to_owned(),
+            same_family: false,
+        };
+        for (word, times) in [
+            ("What? ", 1),
+            ("What? ", 30_000),
+            ("何が", 40),
+            ("Größe ", 500),
+        ] {
+            let case = Case {
+                prompt: word.repeat(times),
+                expected: Some(word.repeat(5_000)),
+                ..Case::default()
+            };
+            let answer = word.repeat(9_000);
+            let most = asked(std::slice::from_ref(&case));
+            let text = jury::pairwise(&case, &answer, &answer, &nonce);
+            let real = estimate_tokens(&text);
+            assert!(
+                real <= most && most < real * 2 + 2_000,
+                "{word}: {real} of {most}"
+            );
+            assert!(estimate_tokens(&jury::rubric(&case, &answer, &nonce)) <= most);
+            let bill = most_of(&judge, most);
+            assert_eq!(bill.tokens, 2 * (most + u64::from(REPLY)));
+        }
+    }
+
+    fn most_of(judge: &Judge, asked: u64) -> Bill {
+        super::most(judge, Some(Price::default()), asked).expect("a price")
+    }
 }

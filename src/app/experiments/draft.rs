@@ -193,7 +193,7 @@ impl Experiments<'_> {
     ) -> Result<Vec<Load>> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
-        let judged = self.judged(&caller.user, spec, arms)?;
+        let judged = self.judged(&caller.user, spec, arms, cases)?;
         // Not yet an experiment, but asked as one: a person's default recipe must not fill its settings.
         let nobody = ExperimentId::new(clock::now(), 0);
         let mut loads = Vec::with_capacity(arms.len());
@@ -229,10 +229,17 @@ impl Experiments<'_> {
     }
 
     // What judging an answer takes at most, where a judge does that: none within where its price is not known.
-    fn judged(&self, user: &UserId, spec: &Spec, arms: &[Arm]) -> Result<Option<Option<Bill>>> {
+    fn judged(
+        &self,
+        user: &UserId,
+        spec: &Spec,
+        arms: &[Arm],
+        cases: &[Case],
+    ) -> Result<Option<Option<Bill>>> {
         let Some(judge) = spec.evaluator.judge() else {
             return Ok(None);
         };
+        let asked = court::asked(cases);
         let fault = |why: String| Error::field(&["body", "evaluator", "model"], "value_error", why);
         let llm = &self.0.llm;
         let Some(model) = llm.find(Some(user), &judge.model) else {
@@ -242,7 +249,7 @@ impl Experiments<'_> {
             return Err(fault("a demo algorithm cannot judge".to_owned()));
         }
         if judge.same_family || model.family.is_empty() {
-            return Ok(Some(court::most(judge, usage::price_of(&model))));
+            return Ok(Some(court::most(judge, usage::price_of(&model), asked)));
         }
         for (place, arm) in arms.iter().enumerate() {
             let names = spec.body_of(arm).models;
@@ -257,7 +264,7 @@ impl Experiments<'_> {
                 )));
             }
         }
-        Ok(Some(court::most(judge, usage::price_of(&model))))
+        Ok(Some(court::most(judge, usage::price_of(&model), asked)))
     }
 }
 

@@ -1,11 +1,14 @@
 //! A person judges: two settings' answers to the same case, side by side without names, which side which
 //! being drawn by the case and the pair. What they say is kept and goes before what a model says.
 
+use std::collections::BTreeSet;
+
 use super::{Experiments, Shown};
 use crate::app::{Error, Result};
 use crate::clock;
+use crate::domain::experiment::Cell;
 use crate::domain::experiment::pairwise::Preferred;
-use crate::domain::experiment::record::Judgment;
+use crate::domain::experiment::record::{Evaluation, Judgment};
 use crate::domain::id::{AnalysisId, ExperimentId};
 use crate::domain::statistics::chance::Chance;
 use crate::domain::user::Caller;
@@ -163,15 +166,11 @@ fn pairs(shown: &Shown) -> Vec<Pair> {
     if !best.contains(&current) {
         best.push(current);
     }
-    let answered = |arm: usize, case: usize| {
-        let mut found = shown.evaluations.iter();
-        found.any(|one| {
-            one.cell.arm == arm
-                && one.cell.case == case
-                && one.outcome.is_some()
-                && one.error.is_none()
-        })
-    };
+    let answered = |one: &&Evaluation| one.outcome.is_some() && one.error.is_none();
+    let answered: BTreeSet<Cell> = (shown.evaluations.iter().filter(answered))
+        .map(|one| one.cell)
+        .collect();
+    let answered = |arm: usize, case: usize| answered.contains(&Cell { arm, case });
     let mut pairs = Vec::new();
     for case in 0..shown.cases.len() {
         for (place, &one) in best.iter().enumerate() {

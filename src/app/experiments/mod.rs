@@ -40,7 +40,11 @@ pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 
 /// The experiments under way here.
 #[derive(Default)]
-pub(super) struct Desk(Mutex<HashMap<ExperimentId, Arc<Seat>>>);
+pub(super) struct Desk {
+    seats: Mutex<HashMap<ExperimentId, Arc<Seat>>>,
+    // A setting is put to use, or taken back, one at a time: both look first and then write twice.
+    applying: tokio::sync::Mutex<()>,
+}
 
 /// One of them: how far it is, and the wish that it stop.
 struct Seat {
@@ -51,7 +55,7 @@ struct Seat {
 impl Desk {
     fn seats(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<Seat>>> {
         // No code panics while it holds the lock; were it ever so, the map would still be whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,21 +154,37 @@ impl Experiments<'_> {
 
     /// Stops it. What it has found so far is kept, and it can be resumed.
     pub async fn cancel(&self, caller: &Caller, id: &ExperimentId) -> Result<State> {
-        let found = self.find(&caller.user, id).await?;
-        let seat = self.0.experiments_desk.seats().get(id).cloned();
-        match seat {
-            Some(seat) => {
-                let mut progress = seat.progress.subscribe();
-                seat.stop.send_replace(true);
-                drop(seat);
-                while progress.changed().await.is_ok() {}
-            }
-            None if found.state == State::Running || found.state == State::Paused => {
-                self.set_state(id.clone(), State::Cancelled, None).await?;
-            }
-            None => {}
+        self.find(&caller.user, id).await?;
+        if !self.unseat(id).await {
+            let (user, wanted) = (caller.user.clone(), id.clone());
+            let written = self.0.store.write(move |db| {
+                // Meanwhile it may have come to its end: that stays.
+                let now = experiments::by_id(db, &user, &wanted)?.map(|now| now.state);
+                match now {
+                    Some(State::Running | State::Paused) => {
+                        let ended = Some((clock::now(), None));
+                        experiments::set_state(db, &wanted, State::Cancelled, None, ended)
+                    }
+                    _ => Ok(()),
+                }
+            });
+            written.await?;
+            // One that was just being begun has its seat by now, or sees that it is cancelled.
+            self.unseat(id).await;
         }
         Ok(self.find(&caller.user, id).await?.state)
+    }
+
+    // Stops one that is under way and waits for that. False where it is not.
+    async fn unseat(&self, id: &ExperimentId) -> bool {
+        let Some(seat) = self.0.experiments_desk.seats().get(id).cloned() else {
+            return false;
+        };
+        let mut progress = seat.progress.subscribe();
+        seat.stop.send_replace(true);
+        drop(seat);
+        while progress.changed().await.is_ok() {}
+        true
     }
 
     /// Goes on with one that was stopped or is paused.
@@ -248,15 +268,6 @@ impl Experiments<'_> {
         found.await?.ok_or_else(Error::missing)
     }
 
-    async fn set_state(&self, id: ExperimentId, state: State, error: Option<String>) -> Result<()> {
-        let at = (state == State::Cancelled).then(|| (clock::now(), None));
-        let written = self
-            .0
-            .store
-            .write(move |db| experiments::set_state(db, &id, state, error.as_deref(), at));
-        Ok(written.await?)
-    }
-
     async fn spawn(
         &self,
         experiment: Experiment,
@@ -283,8 +294,12 @@ impl Experiments<'_> {
         }
         let (app, engine) = (self.0.clone(), self.0.engine.clone());
         engine.job(async move {
-            let runner = runner::Runner::new(app.clone(), experiment, cases, race, done, &seat);
-            runner.run().await;
+            // Somebody may have stopped or deleted it before it had a seat.
+            let now = Experiments(&app).find(&experiment.user, &id).await;
+            if now.is_ok_and(|now| now.state == State::Running) {
+                let runner = runner::Runner::new(app.clone(), experiment, cases, race, done, &seat);
+                runner.run().await;
+            }
             // Resumed meanwhile, it has another seat.
             let mut seats = app.experiments_desk.seats();
             if seats

@@ -1,7 +1,7 @@
 //! Scores an answer: by the experiment's rule, or by its judge, against the current setting's answer to the
 //! same case or by marks. And plants biases to see how the judge errs.
 
-use super::court::{Court, Opinion, Silence, most};
+use super::court::{Court, Opinion, Silence, asked, most};
 use super::runner::{Brought, Runner, Scored, begun_as, over};
 use crate::app::Result;
 use crate::domain::experiment::jury::{self, Probe};
@@ -199,7 +199,7 @@ impl Runner<'_> {
                 .read(move |db| analyses::synthesis_of(db, &user, &analysis));
             let Some(answer) = read.await? else { continue };
             for probe in jury::probes(&answer) {
-                let needed = most(&judge, price).map(|bill| bill.plus(bill));
+                let needed = most(&judge, price, asked(&self.cases)).map(|bill| bill.plus(bill));
                 if !self.affords(needed) || !self.app.engine.lull().await {
                     return Ok(());
                 }

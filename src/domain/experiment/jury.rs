@@ -15,7 +15,7 @@ use crate::domain::prompt::anonymous;
 use crate::domain::schema;
 
 /// Characters of an expected answer that a judge sees.
-const REFERENCE: usize = 4_000;
+pub const REFERENCE: usize = 4_000;
 /// With accuracy below the first, the whole is at most the second: a fluent error must not win.
 const CEILING: (f64, f64) = (5.0, 4.0);
 /// What a rubric asks for, with the weight of each.
