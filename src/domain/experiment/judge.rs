@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::design::Finding;
+use super::level;
 use super::race::Race;
 use crate::domain::statistics::chance::Chance;
 use crate::domain::statistics::paired::{self, Difference};
@@ -44,11 +45,11 @@ pub(super) fn mean_of(race: &Race, arm: usize, cases: usize) -> f64 {
 /// design's `wrong`, over all looks: each of its `comparisons` has its part of that.
 pub(super) fn stand(race: &Race, arms: &[usize], cases: usize, comparisons: usize) -> Standing {
     let design = race.design();
-    let means: Vec<(usize, f64)> = arms
-        .iter()
-        .map(|&arm| (arm, mean_of(race, arm, cases)))
-        .collect();
-    let mut sorted = means;
+    let mean = |&arm: &usize| mean_of(race, arm, cases);
+    let levels = level::levels(race, arms).unwrap_or_else(|| arms.iter().map(mean).collect());
+    // Rounded: what differs only by how machines reckon is a tie.
+    let rounded = levels.into_iter().map(|level| (level * 1e9).round());
+    let mut sorted: Vec<(usize, f64)> = arms.iter().copied().zip(rounded).collect();
     // Ties go to the current setting, then to the first: the same each time.
     sorted.sort_by(|a, b| {
         let current = |arm: usize| arm != design.current;

@@ -14,6 +14,7 @@ pub mod design;
 pub mod evaluate;
 mod judge;
 pub mod jury;
+mod level;
 pub mod pairwise;
 mod propose;
 pub mod race;
@@ -24,6 +25,7 @@ pub mod sensitivity;
 pub mod sheet;
 pub mod space;
 pub mod spec;
+mod spending;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,7 @@
-//! Which evaluations are worth paying for next: settings race on the same cases in the same order, the worse
-//! half is set aside after each rung, what is proven worse leaves for good, and a reserved part of the budget
-//! compares the leader with the current setting on cases that the race never saw.
+//! Which evaluations are worth paying for next: settings race on the same cases in the same order; as many as
+//! the budget carries go on, half as many when the cases have doubled; what is proven worse leaves for good,
+//! and a reserved part of the budget compares the leader with the current setting on cases that the race never
+//! saw.
 //!
 //! A state machine without chance of its own: the same design and the same results give the same decisions,
 //! so that a race is resumed by recording what is stored. It never hands out what its declared bounds could
@@ -11,11 +12,10 @@ use std::collections::BTreeMap;
 use super::design::{Design, Fate, Finding, Step, Stop, Verdict};
 use super::judge;
 use super::propose;
-use super::{Budget, Cell, Outcome};
+use super::spending::{NOTHING, RESERVE, amounts, held_back, limits, plus, usual_declared};
+use super::{Cell, Outcome};
 use crate::domain::statistics::chance::Chance;
 
-/// The part of the budget that is kept for the comparison on cases held back.
-const RESERVE: f64 = 0.2;
 /// As many settings are tried as they are; of more, some are proposed.
 const ALL_UP_TO: usize = 64;
 /// Settings that a large space begins with, besides the current one; and those proposed at each step.
@@ -23,6 +23,8 @@ const FIRST: usize = 16;
 const NEXT: usize = 8;
 /// Cases that a proposed setting is tried on first.
 const GLANCE: usize = 4;
+/// The cases between two looks, as a part of those that were met before.
+const PACE: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
@@ -187,7 +189,7 @@ impl Race {
             // More settings than can be looked at once: the current one and as many others.
             let most = (self.evaluations_left() / 2).max(2);
             self.rung.arms = propose::first(&self.design, most);
-            self.rung.to = self.cases_each(self.rung.arms.len()).min(self.order.len());
+            self.rung.to = 1;
         } else {
             self.phase = Phase::Explore;
             let most = (self.evaluations_left() / 3).clamp(2, FIRST + 1);
@@ -278,9 +280,9 @@ impl Race {
         for (arm, elimination) in &standing.beaten {
             self.fates[*arm] = Fate::Beaten(*elimination);
         }
-        let leader = standing.ranking[0];
-        let mut left = standing.ranking.clone();
+        let mut left = standing.ranking;
         left.retain(|&arm| self.fates[arm] == Fate::Racing);
+        let leader = left[0];
         let stop = if left.len() == 1 {
             Some(Stop::OneLeft)
         } else if cut_short {
@@ -296,23 +298,18 @@ impl Race {
             self.confirm(leader, stop);
             return;
         }
-        // Where the budget carries all of them over all cases, nobody need be set aside.
-        if self.evaluations_left() < left.len() * (self.order.len() - depth) {
-            let keep = left.len().div_ceil(2).min(self.evaluations_left().max(1));
-            for arm in left.split_off(keep) {
-                self.fates[arm] = Fate::SetAside;
-            }
+        for arm in left.split_off(self.carried(left.len(), depth)) {
+            self.fates[arm] = Fate::SetAside;
         }
         if left.len() == 1 {
             self.confirm(leader, Stop::OneLeft);
             return;
         }
         left.sort_unstable();
-        let each = self.cases_each(left.len());
         self.rung = Rung {
             arms: left,
             from: depth,
-            to: (depth + each).min(self.order.len()),
+            to: (depth + (depth / PACE).max(1)).min(self.order.len()),
         };
         self.met = 0;
     }
@@ -360,17 +357,22 @@ impl Race {
         .max(2)
             - 1
     }
-    fn cases_each(&self, arms: usize) -> usize {
-        let rungs = arms.next_power_of_two().trailing_zeros().max(1) as usize;
+    /// How many settings may go on: all where the budget carries them over all cases, otherwise as many as it
+    /// carries when their number falls as the cases grow, until two are left. That is sequential halving
+    /// without its steps: the best are known a little better at each case, not only at each halving.
+    fn carried(&self, most: usize, depth: usize) -> usize {
         let left = self.evaluations_left();
-        let each = (left / (rungs * arms.max(1))).clamp(1, self.order.len());
-        // Where all can go over all cases, looking often is free and saves what the worse would cost.
-        let ample = left >= arms * self.order.len();
-        if ample {
-            each.min((self.order.len() / 10).max(5))
-        } else {
-            each
+        let open = self.order.len() - depth;
+        if left >= most * open {
+            return most;
         }
+        let takes = |settings: usize| -> f64 {
+            let later = (depth + 1..=self.order.len())
+                .map(|cases| (settings * (depth + 1)) as f64 / cases as f64);
+            later.take_while(|&settings| settings >= 2.0).sum()
+        };
+        let carried = (2..=most).rev().find(|&some| takes(some) <= left as f64);
+        carried.unwrap_or(2.min(most))
     }
 }
 
@@ -430,67 +432,4 @@ impl Race {
             })
             .fold(1.0, f64::min)
     }
-}
-
-const NOTHING: Outcome = Outcome {
-    score: 0.0,
-    cost: crate::domain::money::MicroDollars(0),
-    tokens: 0,
-    latency_ms: 0,
-    judged: super::Bill {
-        cost: crate::domain::money::MicroDollars(0),
-        tokens: 0,
-    },
-};
-
-fn plus(one: Outcome, other: Outcome) -> Outcome {
-    Outcome {
-        score: 0.0,
-        cost: one.cost.plus(other.cost),
-        tokens: one.tokens.saturating_add(other.tokens),
-        latency_ms: one.latency_ms.saturating_add(other.latency_ms),
-        judged: one.judged.plus(other.judged),
-    }
-}
-
-fn limits(budget: &Budget) -> [Option<f64>; 4] {
-    [
-        budget.cost.map(|cost| cost.0 as f64),
-        budget.tokens.map(|tokens| tokens as f64),
-        budget.latency_ms.map(|time| time as f64),
-        budget.evaluations.map(|count| count as f64),
-    ]
-}
-
-fn amounts(outcome: &Outcome, count: u64) -> [f64; 4] {
-    [
-        outcome.whole_cost().0 as f64,
-        outcome.whole_tokens() as f64,
-        outcome.latency_ms as f64,
-        count as f64,
-    ]
-}
-
-fn usual_declared(design: &Design) -> [f64; 4] {
-    let arms = design.declared.len().max(1) as f64;
-    let all = design
-        .declared
-        .iter()
-        .fold(NOTHING, |sum, &one| plus(sum, one));
-    let mut usual = amounts(&all, 0).map(|sum| sum / arms);
-    usual[3] = 1.0;
-    usual
-}
-
-/// How many cases the race never sees: what the reserve pays for two settings, at most a third of them.
-fn held_back(design: &Design) -> usize {
-    let most = design.cases / 3;
-    let usual = usual_declared(design);
-    let mut pays = f64::from(u32::MAX);
-    for (limit, usual) in limits(&design.budget).into_iter().zip(usual) {
-        if let Some(limit) = limit.filter(|_| usual > 0.0) {
-            pays = pays.min(limit * RESERVE / usual / 2.0);
-        }
-    }
-    (pays as usize).max(4).min(most)
 }

@@ -1,0 +1,101 @@
+//! More of the proof: what must hold in any race, however it is killed, ordered, paid or looked at.
+
+use super::*;
+use crate::domain::statistics::sequence::Sequence;
+
+/// Any size, any budget, results in any order, killed at any points: the same end.
+#[test]
+fn races_killed_anywhere_end_as_unbroken_ones() {
+    let mut chance = Chance::new(21);
+    for seed in 0..15 {
+        let axes = [
+            2 + chance.below(5),
+            1 + chance.below(5),
+            1 + chance.below(4),
+        ];
+        let (arms, cases) = (grid(&axes), 5 + chance.below(60));
+        let truth = truth::draw(&arms, cases, USUAL, &mut || chance.normal());
+        let prices: Vec<i64> = (0..arms.len())
+            .map(|_| 1 + chance.below(900) as i64)
+            .collect();
+        let mut design = design(&arms, cases, 20 + chance.below(300) as u64, seed);
+        design.budget.cost = Some(MicroDollars(20_000 + chance.below(200_000) as i64));
+        design.declared = prices.iter().map(|&price| paid(0.0, price)).collect();
+        let outcome = |cell: Cell| paid(truth.scores[cell.arm][cell.case], prices[cell.arm]);
+        let mut whole = Race::new(design.clone());
+        let mut broken = Race::new(design.clone());
+        let mut stored: Vec<(Cell, Outcome)> = Vec::new();
+        while let Step::Evaluate(cells) = whole.next() {
+            assert!(whole.record(cells[0], outcome(cells[0])));
+        }
+        while let Step::Evaluate(cells) = broken.next() {
+            let cell = cells[chance.below(cells.len())];
+            assert!(broken.record(cell, outcome(cell)));
+            stored.push((cell, outcome(cell)));
+            if chance.below(40) == 0 {
+                broken = Race::resumed(design.clone(), stored.iter().copied());
+            }
+        }
+        assert_eq!(broken.next(), whole.next(), "{seed}");
+        assert_eq!(broken.fates(), whole.fates(), "{seed}");
+        assert_eq!(broken.results(), whole.results(), "{seed}");
+    }
+}
+
+/// Settings that answer alike are not told apart: the one in use stays, and none is shown to be worse.
+#[test]
+fn of_settings_that_answer_alike_the_current_one_stays() {
+    let arms = grid(&[3, 4]);
+    let mut chance = Chance::new(22);
+    for seed in 0..50 {
+        let mut truth = truth::draw(&arms, 30, USUAL, &mut || chance.normal());
+        let one = truth.scores[0].clone();
+        truth
+            .scores
+            .iter_mut()
+            .for_each(|scores| scores.clone_from(&one));
+        let mut design = design(&arms, 30, 90 + 10 * seed, seed);
+        design.current = chance.below(12);
+        let mut race = Race::new(design);
+        let verdict = run(&mut race, &truth);
+        let expected = (race.design().current, Finding::CurrentLeads);
+        assert_eq!((verdict.leader, verdict.finding), expected);
+        assert!(
+            !race
+                .fates()
+                .iter()
+                .any(|fate| matches!(fate, Fate::Beaten(_)))
+        );
+    }
+}
+
+/// Looked at after every result of a race that stops when it likes and drops whom it likes, an interval misses
+/// what the setting is worth in at most 5 of 100.
+#[test]
+fn intervals_hold_while_the_race_is_looked_at() {
+    let worth = [0.3, 0.5, 0.5, 0.6, 0.7, 0.9];
+    let arms = grid(&[6]);
+    let mut chance = Chance::new(23);
+    let (mut missed, mut all) = (0, 0);
+    for seed in 0..150 {
+        let scores = worth.map(|worth| {
+            let score = |_| if chance.unit() < worth { 1.0 } else { 0.0 };
+            (0..80).map(score).collect::<Vec<f64>>()
+        });
+        let mut race = Race::new(design(&arms, 80, 300, seed));
+        let mut sound = [true; 6];
+        while let Step::Evaluate(cells) = race.next() {
+            for cell in cells {
+                race.record(cell, paid(scores[cell.arm][cell.case], 0));
+            }
+            for (arm, worth) in worth.iter().enumerate() {
+                let values = race.values(arm, 80);
+                let (from, to) = Sequence::over(0.0, 1.0, 0.05, &values).interval();
+                sound[arm] &= from <= *worth && *worth <= to;
+            }
+        }
+        missed += sound.iter().filter(|sound| !**sound).count();
+        all += 6;
+    }
+    assert!(missed * 20 <= all, "{missed} of {all}");
+}

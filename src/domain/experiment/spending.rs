@@ -1,0 +1,73 @@
+//! What a race may spend and what it has spent, in all four ways in which a budget limits it at once. Decides
+//! nothing.
+
+use super::design::Design;
+use super::{Bill, Budget, Outcome};
+use crate::domain::money::MicroDollars;
+
+/// The part of the budget that is kept for the comparison on cases held back.
+pub(super) const RESERVE: f64 = 0.2;
+
+/// Nothing spent.
+pub(super) const NOTHING: Outcome = Outcome {
+    score: 0.0,
+    cost: MicroDollars(0),
+    tokens: 0,
+    latency_ms: 0,
+    judged: Bill {
+        cost: MicroDollars(0),
+        tokens: 0,
+    },
+};
+
+pub(super) fn plus(one: Outcome, other: Outcome) -> Outcome {
+    Outcome {
+        score: 0.0,
+        cost: one.cost.plus(other.cost),
+        tokens: one.tokens.saturating_add(other.tokens),
+        latency_ms: one.latency_ms.saturating_add(other.latency_ms),
+        judged: one.judged.plus(other.judged),
+    }
+}
+
+pub(super) fn limits(budget: &Budget) -> [Option<f64>; 4] {
+    [
+        budget.cost.map(|cost| cost.0 as f64),
+        budget.tokens.map(|tokens| tokens as f64),
+        budget.latency_ms.map(|time| time as f64),
+        budget.evaluations.map(|count| count as f64),
+    ]
+}
+
+pub(super) fn amounts(outcome: &Outcome, count: u64) -> [f64; 4] {
+    [
+        outcome.whole_cost().0 as f64,
+        outcome.whole_tokens() as f64,
+        outcome.latency_ms as f64,
+        count as f64,
+    ]
+}
+
+pub(super) fn usual_declared(design: &Design) -> [f64; 4] {
+    let arms = design.declared.len().max(1) as f64;
+    let all = design
+        .declared
+        .iter()
+        .fold(NOTHING, |sum, &one| plus(sum, one));
+    let mut usual = amounts(&all, 0).map(|sum| sum / arms);
+    usual[3] = 1.0;
+    usual
+}
+
+/// How many cases the race never sees: what the reserve pays for two settings, at most a third of them.
+pub(super) fn held_back(design: &Design) -> usize {
+    let most = design.cases / 3;
+    let usual = usual_declared(design);
+    let mut pays = f64::from(u32::MAX);
+    for (limit, usual) in limits(&design.budget).into_iter().zip(usual) {
+        if let Some(limit) = limit.filter(|_| usual > 0.0) {
+            pays = pays.min(limit * RESERVE / usual / 2.0);
+        }
+    }
+    (pays as usize).max(4).min(most)
+}
