@@ -236,6 +236,16 @@ fn what_cannot_be_run_is_refused_with_its_reason() {
         ),
         (
             "space",
+            json!([{ "dial": "model", "values": ["p/a", "p/b", "p/a"] }]),
+            "twice",
+        ),
+        (
+            "cases",
+            json!([{ "prompt": "a", "expected": "4" }, { "prompt": "b", "expected": "4", "documents": ["nonsense"] }]),
+            "case 2: there is no document",
+        ),
+        (
+            "space",
             json!([{ "dial": "prompt", "values": ["a", "b {{question}}"] }]),
             "{{question}}",
         ),

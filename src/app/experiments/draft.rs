@@ -18,13 +18,14 @@ use crate::domain::experiment::spec::{MAX_NAME, Spec};
 use crate::domain::experiment::{
     Arm, Bill, Budget, Case, Dial, Fault, MOST_CASES, Objective, Outcome, Scoring, Space,
 };
-use crate::domain::id::{ExperimentId, UserId};
+use crate::domain::id::{DocumentId, ExperimentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate;
 use crate::domain::recipe::Body;
 use crate::domain::statistics::paired;
 use crate::domain::usage;
 use crate::domain::user::Caller;
+use crate::store::documents;
 
 /// Settings of an experiment: each is planned and priced before it begins.
 const MOST_SETTINGS: usize = 2_000;
@@ -122,6 +123,7 @@ impl Experiments<'_> {
             rule.check(&cases)
                 .map_err(|fault| refused("evaluator", &fault))?;
         }
+        self.check_documents(&caller.user, &cases).await?;
         let arms = self.settings(&caller.user, &spec)?;
         let current = spec
             .current_of(&arms)
@@ -147,6 +149,30 @@ impl Experiments<'_> {
             arms,
         };
         Ok(forecast(spec, design, cases, &loads))
+    }
+
+    // Each setting is planned for one case only: that the others' documents are there is asked here.
+    async fn check_documents(&self, user: &UserId, cases: &[Case]) -> Result<()> {
+        let mut wanted: Vec<(usize, DocumentId)> = Vec::new();
+        for (place, case) in cases.iter().enumerate() {
+            for text in &case.documents {
+                let id = DocumentId::parse(text).ok_or_else(|| no_document(place, text))?;
+                wanted.push((place, id));
+            }
+        }
+        let user = user.clone();
+        let missing = self.0.store.read(move |db| {
+            for (place, id) in wanted {
+                if documents::by_id(db, &user, &id)?.is_none() {
+                    return Ok(Some((place, id)));
+                }
+            }
+            Ok(None)
+        });
+        match missing.await? {
+            Some((place, id)) => Err(no_document(place, id.as_str())),
+            None => Ok(()),
+        }
     }
 
     // Every legal setting: a dial that a model does not take is left alone.
@@ -318,6 +344,12 @@ fn checked_cases(cases: Vec<Case>) -> Result<Vec<Case>> {
     }
 }
 
+fn no_document(place: usize, id: &str) -> Error {
+    let shown: String = id.chars().filter(|c| !c.is_control()).take(60).collect();
+    let why = format!("case {}: there is no document {shown:?}", place + 1);
+    Error::field(&["body", "cases"], "unknown_document", why)
+}
+
 fn checked_name(name: &str) -> Result<String> {
     let name = name.trim();
     let name = match name {
@@ -422,11 +454,12 @@ fn forecast(spec: Spec, design: Design, cases: Vec<Case>, loads: &[Load]) -> For
 
 fn stopping(spec: &Spec, held_back: usize) -> String {
     format!(
-        "It stops when one setting is left, when the leader is within {} of the best of the others in {:.0} of \
-         100 redraws of the cases, when the cases are used up, or when the budget is spent. A fifth of the \
-         budget is kept to compare the leader with what you use now on {held_back} cases that the race has not \
-         seen; only that comparison is reported. {AT_ONCE} evaluations run at once, and those of people come \
-         first.",
+        "Settings meet the same cases in the same order; those that are behind are set aside as the budget \
+         needs it, and those shown to be worse leave for good. It stops when one setting is left, when the leader \
+         is within {} of the best of the others in {:.0} of 100 redraws of the cases, when the cases are used up, \
+         or when the budget is spent. A fifth of the budget is kept to compare the leader with what you use now \
+         on {held_back} cases that the race has not seen; only that comparison is reported. {AT_ONCE} evaluations \
+         run at once, and those of people come first.",
         spec.indifference,
         (1.0 - spec.wrong) * 100.0
     )

@@ -180,6 +180,8 @@ pub enum Fault {
     Twice(Dial),
     /// A value that its dial does not take.
     Value(Dial, Value),
+    /// A value twice: both would be the same setting.
+    Again(Dial, Value),
     /// A current setting that is none, and why.
     Current(String),
     /// An evaluator that cannot be used as it is, and why.
@@ -192,6 +194,7 @@ impl std::fmt::Display for Fault {
             Self::Empty(what) => write!(f, "there is no {what}"),
             Self::TooMany(what, most) => write!(f, "more than {most} {what}"),
             Self::Twice(dial) => write!(f, "{} stands twice", dial.as_str()),
+            Self::Again(dial, value) => write!(f, "{} is {value} twice", dial.as_str()),
             Self::Value(dial, value) => write!(f, "{} cannot be {value}", dial.as_str()),
             Self::Current(why) => write!(f, "the current setting: {why}"),
             Self::Evaluator(why) => f.write_str(why),

@@ -141,6 +141,11 @@ impl Space {
             if let Some(bad) = axis.values.iter().find(|value| !axis.dial.takes(value)) {
                 return Err(Fault::Value(axis.dial, bad.clone()));
             }
+            let again = (1..axis.values.len())
+                .find(|&place| axis.values[..place].contains(&axis.values[place]));
+            if let Some(place) = again {
+                return Err(Fault::Again(axis.dial, axis.values[place].clone()));
+            }
         }
         if dials.is_empty() {
             Err(Fault::Empty("axis"))
@@ -257,6 +262,10 @@ mod tests {
             (
                 json!([{"dial": "temperature", "values": [0.5, 3]}]),
                 Fault::Value(Dial::Temperature, json!(3)),
+            ),
+            (
+                json!([{"dial": "top_p", "values": [0.5, 0.9, 0.5]}]),
+                Fault::Again(Dial::TopP, json!(0.5)),
             ),
             (
                 json!([{"dial": "model", "values": [[]]}]),
