@@ -96,6 +96,7 @@ fn complete(body: &str) {
         brief: Brief::default(),
         deadline: LENGTH,
         format: None,
+        tools: None,
         sample: 0,
         is_reread: false,
     };

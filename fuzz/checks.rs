@@ -95,6 +95,7 @@ fn request(text: &str) -> Request {
         brief: Brief::default(),
         deadline: Duration::from_secs(1),
         format: None,
+        tools: None,
         sample: 0,
         is_reread: false,
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::analyses::{Begun, Report, Wanted};
 use super::{App, Error, Kind, Result};
 use crate::domain::analysis::{StageAnswer, Status};
-use crate::domain::chat::{CallErrorKind, Finish, Usage, estimate_tokens};
+use crate::domain::chat::{CallErrorKind, Finish, Message, Role, Usage};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::model::Availability;
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
+use crate::domain::tools::{ToolCall, Tools};
 use crate::domain::user::Caller;
 use crate::wire::serve_openai::Asked;
 
@@ -46,6 +47,8 @@ pub struct Started {
 pub struct Completion {
     /// The answer.
     pub text: String,
+    /// Tools that the model wants called.
+    pub calls: Vec<ToolCall>,
     /// Why it ended.
     pub finish: Finish,
     /// Tokens of all calls.
@@ -113,12 +116,15 @@ impl Completions<'_> {
     }
 
     async fn wanted(&self, caller: &Caller, asked: Asked) -> Result<(Wanted, bool)> {
-        let question = asked.turns.last().map(|turn| turn.text.clone());
+        let turns = asked.turns.iter().rev();
+        let mut said = turns.filter(|turn| turn.role == Role::User && !turn.text.trim().is_empty());
+        let question = said.next().map(|turn| turn.text.clone());
         let mut wanted = Wanted {
-            prompt: question.unwrap_or_default(),
+            prompt: question.unwrap_or_else(|| "(a tool's result)".to_owned()),
             parameters: asked.parameters,
             response_format: asked.format,
             turns: asked.turns,
+            tools: asked.tools,
             ..Wanted::default()
         };
         let Some(name) = asked.model.strip_prefix(PREFIX) else {
@@ -150,7 +156,23 @@ impl Completions<'_> {
             wanted.recipe = Some(recipe.to_owned());
         }
         wanted.pattern = pattern.map(str::to_owned);
+        let acts = wanted.tools.is_some() && wanted.turns.last().is_some_and(is_result);
+        if acts {
+            return Ok((self.acting(caller, wanted).await?, true));
+        }
         Ok((wanted, true))
+    }
+
+    // The panel has advised when the person spoke; who writes goes on alone with what the tools gave.
+    async fn acting(&self, caller: &Caller, wanted: Wanted) -> Result<Wanted> {
+        let writer = self.0.analyses().writer(caller, wanted.clone()).await?;
+        Ok(Wanted {
+            models: vec![writer],
+            pattern: Some(PLAIN.to_owned()),
+            recipe: None,
+            passed_on: true,
+            ..wanted
+        })
     }
 
     async fn is_pattern(&self, user: &UserId, name: &str) -> Result<bool> {
@@ -161,15 +183,18 @@ impl Completions<'_> {
     pub async fn result(&self, caller: &Caller, id: &AnalysisId) -> Result<Completion> {
         let report = self.0.analyses().show(caller, id).await?;
         let analysis = &report.analysis;
-        let text = match (analysis.status, &analysis.synthesis) {
-            (Status::Completed, Some(text)) => text.clone(),
-            _ => return Err(failure(&report)),
-        };
         let answered = report.answers.iter().filter(|answer| answer.answered());
         let mut last: Vec<&StageAnswer> = answered.collect();
         last.sort_by_key(|answer| answer.stage);
+        let calls = last.last().map_or(&[][..], |answer| &answer.calls);
+        let text = match (analysis.status, &analysis.synthesis) {
+            (Status::Completed, Some(text)) => text.clone(),
+            (Status::Completed, None) if !calls.is_empty() => String::new(),
+            _ => return Err(failure(&report)),
+        };
         Ok(Completion {
             text,
+            calls: calls.to_vec(),
             finish: last
                 .last()
                 .and_then(|answer| answer.finish)
@@ -188,7 +213,12 @@ impl Completions<'_> {
 pub fn count(asked: &Asked) -> u64 {
     let turns = asked.turns.iter();
     // Each turn has a few of its own.
-    turns.map(|turn| estimate_tokens(&turn.text) + 4).sum()
+    let turns: u64 = turns.map(|turn| turn.tokens() + 4).sum();
+    turns + asked.tools.as_deref().map_or(0, Tools::tokens)
+}
+
+fn is_result(turn: &Message) -> bool {
+    turn.result_of.is_some()
 }
 
 fn unknown(id: &str) -> Error {

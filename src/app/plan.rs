@@ -90,6 +90,7 @@ impl App {
             // Only where nothing must be said of documents is nothing said.
             bare: pattern.id == PLAIN && !new.turns.is_empty() && new.documents.is_empty(),
             turns: new.turns.clone(),
+            tools: new.tools.clone(),
         })
     }
 

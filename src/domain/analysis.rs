@@ -1,6 +1,7 @@
 //! An analysis: what was asked for, how it will be run, how far it is, what every call gave.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,7 @@ use super::id::{AnalysisId, DocumentId, ExperimentId, UserId};
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
 use super::time::Timestamp;
+use super::tools::{ToolCall, Tools};
 
 /// Whether stored answers may stand in for calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -130,6 +132,9 @@ pub struct NewAnalysis {
     /// The conversation that the question ends, itself the last turn; empty for a question alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
+    /// What the one who writes the answer may call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Arc<Tools>>,
     /// A program has passed it on to a single model: it is no work of the person's, and not in the history.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub passed_on: bool,
@@ -207,6 +212,9 @@ pub struct Plan {
     /// The conversation that the question ends, itself the last turn; empty for a question alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
+    /// What the one who writes the answer may call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Arc<Tools>>,
     /// The conversation is all that is said: no rules and no words of ours.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bare: bool,
@@ -443,6 +451,9 @@ pub struct StageAnswer {
     /// Models that were asked before and failed, the planned one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Earlier>,
+    /// Tools that the model wants called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<ToolCall>,
 }
 
 /// A call that failed and whose place another model has taken.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::id::DocumentId;
 use super::money::MicroDollars;
 use super::parameters::Parameters;
+use super::tools::{ToolCall, Tools};
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,12 @@ pub struct Message {
     /// Pictures beside it, for models that see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
+    /// Tools that the model called at the end of this turn of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<ToolCall>,
+    /// The call whose result the text is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_of: Option<String>,
 }
 
 impl Message {
@@ -41,7 +48,20 @@ impl Message {
             role,
             text: text.into(),
             images: Vec::new(),
+            calls: Vec::new(),
+            result_of: None,
         }
+    }
+}
+
+impl Message {
+    /// About how many tokens it has, without its pictures.
+    pub fn tokens(&self) -> u64 {
+        let calls = self.calls.iter();
+        let calls: u64 = calls
+            .map(|call| estimate_tokens(&call.name) + estimate_tokens(&call.arguments))
+            .sum();
+        estimate_tokens(&self.text) + calls
     }
 }
 
@@ -79,10 +99,20 @@ pub struct Request {
     pub deadline: Duration,
     /// The answer must be JSON of this shape; none for free text.
     pub format: Option<Format>,
+    /// What the model may call, shared between the calls of a run; none for most.
+    pub tools: Option<Arc<Tools>>,
     /// The model will read the beginning of this call again in this run: worth keeping in a vendor's cache.
     pub is_reread: bool,
     /// Which sample this is where one model is asked the same several times: each is a call of its own.
     pub sample: u32,
+}
+
+impl Request {
+    /// About how many tokens the model reads, without pictures.
+    pub fn tokens(&self) -> u64 {
+        let messages: u64 = self.messages.iter().map(Message::tokens).sum();
+        messages + self.tools.as_deref().map_or(0, Tools::tokens)
+    }
 }
 
 /// What a model is asked to do at this point of a pattern.
@@ -244,14 +274,14 @@ pub enum Finish {
     Length,
     /// The vendor blocked or the model refused.
     ContentFilter,
-    /// It wants a tool, which Quire does not offer.
+    /// It wants a tool.
     ToolCalls,
 }
 
 /// A whole answer with a proper end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Visible text; never empty (an empty answer is `CallErrorKind::Empty`).
+    /// Visible text; empty only beside calls of tools (an empty answer is `CallErrorKind::Empty`).
     pub text: String,
     /// Reasoning text, if the vendor shows it.
     #[serde(default)]
@@ -260,6 +290,9 @@ pub struct Answer {
     pub usage: Usage,
     /// Why it stopped.
     pub finish: Finish,
+    /// Tools it wants called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<ToolCall>,
 }
 
 /// What went wrong with a call, as far as a decision depends on it.

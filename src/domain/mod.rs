@@ -29,6 +29,7 @@ pub mod schema;
 pub mod search;
 pub mod statistics;
 pub mod time;
+pub mod tools;
 pub mod usage;
 pub mod user;
 pub mod worth;

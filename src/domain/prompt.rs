@@ -46,6 +46,10 @@ pub fn system_message(sources: &[Source], nonce: &str, canary: &str) -> Message 
     Message::new(Role::System, text)
 }
 
+/// What the one who writes the answer is told of the tools it is given.
+pub const MAY_ACT: &str = "\n\nYou are given tools, the other members were not: call them where the question needs it, \
+    instead of writing what you have not looked up or done.";
+
 /// What a call says: our rules, the conversation so far, our way of asking what it ends with. Instructions of
 /// the conversation's own stand behind our rules; bare, it is all that is said.
 pub fn conversation(plan: &Plan, rules: Message, asked: Message) -> Vec<Message> {
@@ -65,13 +69,31 @@ pub fn conversation(plan: &Plan, rules: Message, asked: Message) -> Vec<Message>
         earlier
             .iter()
             .filter(|turn| turn.role != Role::System)
-            .cloned(),
+            .map(in_words),
     );
     messages.push(Message {
         images: last.images.clone(),
         ..asked
     });
     messages
+}
+
+// Calls of tools are shown to members that have none.
+fn in_words(turn: &Message) -> Message {
+    let mut text = turn.text.clone();
+    if turn.result_of.is_some() {
+        text = format!("(a tool gave)\n{text}");
+    }
+    for call in &turn.calls {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text += &call.in_words();
+    }
+    Message {
+        images: turn.images.clone(),
+        ..Message::new(turn.role, text)
+    }
 }
 
 /// What a template's holes stand for at this point of a run.

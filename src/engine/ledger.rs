@@ -173,7 +173,6 @@ impl Ledger {
 impl Open {
     /// A call that has just been started.
     pub fn new(call: CallId, request: &Request, running: Running, now: Timestamp) -> Self {
-        let messages = request.messages.iter();
         Self {
             call,
             model: request.model.clone(),
@@ -184,7 +183,7 @@ impl Open {
             own_key: false,
             at: now,
             counted: Usage {
-                input: messages.map(|message| estimate_tokens(&message.text)).sum(),
+                input: request.tokens(),
                 estimated: true,
                 ..Usage::default()
             },

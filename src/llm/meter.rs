@@ -84,9 +84,8 @@ impl<'a> Meter<'a> {
     }
 
     fn spend(&mut self) {
-        let messages = self.request.messages.iter();
         let used = Usage {
-            input: messages.map(|message| estimate_tokens(&message.text)).sum(),
+            input: self.request.tokens(),
             output: self.text + self.reasoning,
             reasoning: self.reasoning,
             estimated: true,

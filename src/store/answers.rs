@@ -207,6 +207,7 @@ mod tests {
                     ..Usage::default()
                 },
                 finish: Finish::Stop,
+                calls: Vec::new(),
             },
             cost: cost.map(MicroDollars),
             fields: BTreeMap::from([("model".to_owned(), "00ff".to_owned())]),

@@ -4,11 +4,12 @@
 use serde_json::{Map, Value, json};
 
 use super::growing::Growing;
-use super::prompt::{Turn, budget, divide, effort};
+use super::prompt::{Turn, budget, divide, effort, is_acting};
 use super::sse::Event;
 use super::{Taste, refusal};
 use crate::domain::chat::{Finish, Request, Usage, estimate_tokens};
 use crate::domain::model::{Structured, Thinking};
+use crate::domain::tools::{Choice, Tool, Tools};
 
 /// Tokens an answer may have where nobody says and the model's own limit is not known. The field is required.
 const USUAL_MOST: u64 = 8_192;
@@ -20,12 +21,12 @@ const KEPT_FROM: u64 = 1_024;
 const LEAST_BUDGET: u64 = 1_024;
 
 pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
-    let shape = taste.shape("output_config");
+    let shape = taste.shape("output_config", request);
     let (system, turns) = divide(request, shape);
     let mut body = Map::new();
     body.insert("model".into(), json!(name));
     body.insert("stream".into(), json!(true));
-    body.insert("messages".into(), turns.iter().map(turn).collect());
+    body.insert("messages".into(), messages(&turns));
     if !system.is_empty() {
         // Marked, it is kept for five minutes and read again for a tenth of the price; unmarked, never.
         let is_kept = request.is_reread && estimate_tokens(&system) >= KEPT_FROM;
@@ -59,14 +60,66 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
             Structured::Prompt => {}
         }
     }
+    if let Some(tools) = &request.tools {
+        offer(&mut body, tools, thinks);
+    }
     Value::Object(body)
+}
+
+fn offer(body: &mut Map<String, Value>, tools: &Tools, thinks: bool) {
+    let tool = |tool: &Tool| {
+        let schema = match tool.parameters.is_null() {
+            true => json!({ "type": "object", "properties": {} }),
+            false => tool.parameters.clone(),
+        };
+        let mut given = json!({ "name": tool.name, "input_schema": schema });
+        if !tool.description.is_empty() {
+            given["description"] = json!(tool.description);
+        }
+        given
+    };
+    body.insert("tools".into(), tools.list.iter().map(tool).collect());
+    let mut choice = match &tools.choice {
+        Choice::None => json!({ "type": "none" }),
+        // Thinking models may not be forced.
+        Choice::Required if !thinks => json!({ "type": "any" }),
+        Choice::Named(name) if !thinks => json!({ "type": "tool", "name": name }),
+        _ => json!({ "type": "auto" }),
+    };
+    if tools.parallel == Some(false) && tools.choice != Choice::None {
+        choice["disable_parallel_tool_use"] = json!(true);
+    }
+    body.insert("tool_choice".into(), choice);
+}
+
+// All results of a turn's calls must stand in the one turn behind it, in front of any words.
+fn messages(turns: &[Turn]) -> Value {
+    let mut messages: Vec<Value> = Vec::new();
+    let mut is_results = false;
+    for one in turns {
+        let follows = is_results && !one.is_model;
+        is_results = one.result_of.is_some();
+        let last = messages.last_mut().filter(|_| follows);
+        match last.and_then(|last| last["content"].as_array_mut()) {
+            Some(parts) => {
+                parts.extend(blocks(one));
+                is_results = true;
+            }
+            None => messages.push(turn(one)),
+        }
+    }
+    Value::Array(messages)
 }
 
 fn turn(turn: &Turn) -> Value {
     let role = if turn.is_model { "assistant" } else { "user" };
-    if turn.images.is_empty() {
+    if turn.images.is_empty() && turn.calls.is_empty() && turn.result_of.is_none() {
         return json!({ "role": role, "content": turn.text });
     }
+    json!({ "role": role, "content": blocks(turn) })
+}
+
+fn blocks(turn: &Turn) -> Vec<Value> {
     let mut parts: Vec<Value> = turn
         .images
         .iter()
@@ -76,8 +129,17 @@ fn turn(turn: &Turn) -> Value {
             json!({ "type": "image", "source": source })
         })
         .collect();
-    parts.push(json!({ "type": "text", "text": turn.text }));
-    json!({ "role": role, "content": parts })
+    if let Some(id) = turn.result_of {
+        parts.push(json!({ "type": "text", "text": turn.text }));
+        return vec![json!({ "type": "tool_result", "tool_use_id": id, "content": parts })];
+    }
+    if turn.calls.is_empty() || !turn.text.is_empty() {
+        parts.push(json!({ "type": "text", "text": turn.text }));
+    }
+    parts.extend(turn.calls.iter().map(|call| {
+        json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": call.input() })
+    }));
+    parts
 }
 
 fn max_tokens(request: &Request, taste: &Taste) -> u64 {
@@ -99,7 +161,7 @@ fn think(body: &mut Map<String, Value>, request: &Request, taste: &Taste, most: 
     let Some(effort) = effort(request, taste, "thinking") else {
         return false;
     };
-    if effort == "none" || taste.thinking == Thinking::Fixed {
+    if effort == "none" || taste.thinking == Thinking::Fixed || is_acting(request) {
         return false;
     }
     if taste.thinking != Thinking::Budget {
@@ -151,14 +213,17 @@ pub(super) fn read(growing: &mut Growing, event: &Event) {
     let Ok(data) = serde_json::from_str::<Value>(&event.data) else {
         return growing.malformed("Anthropic message");
     };
+    let place = data["index"].as_u64().unwrap_or(0);
     match data["type"].as_str().unwrap_or(&event.event) {
         "message_start" => usage(growing, &data["message"]["usage"]),
-        "content_block_start" => block(growing, &data["content_block"], false),
+        "content_block_start" => block(growing, place, &data["content_block"], false),
         "content_block_delta" => {
             let delta = &data["delta"];
             growing.text(delta["text"].as_str().unwrap_or_default());
             growing.reasoning(delta["thinking"].as_str().unwrap_or_default());
-            growing.arguments(delta["partial_json"].as_str().unwrap_or_default());
+            if let Some(piece) = delta["partial_json"].as_str() {
+                growing.call(place, "", "", piece);
+            }
         }
         "message_delta" => {
             usage(growing, &data["usage"]);
@@ -178,19 +243,21 @@ pub(super) fn whole(growing: &mut Growing, body: &Value) {
     let Some(blocks) = body["content"].as_array() else {
         return growing.malformed("Anthropic message");
     };
-    for part in blocks {
-        block(growing, part, true);
+    for (place, part) in (0..).zip(blocks) {
+        block(growing, place, part, true);
     }
     usage(growing, &body["usage"]);
     stopped(growing, body);
     growing.end();
 }
 
-fn block(growing: &mut Growing, block: &Value, is_whole: bool) {
+fn block(growing: &mut Growing, place: u64, block: &Value, is_whole: bool) {
     growing.text(block["text"].as_str().unwrap_or_default());
     growing.reasoning(block["thinking"].as_str().unwrap_or_default());
-    if is_whole && block["type"] == "tool_use" {
-        growing.arguments(&block["input"].to_string());
+    if block["type"] == "tool_use" {
+        let text = |name: &str| block[name].as_str().unwrap_or_default();
+        let input = is_whole.then(|| block["input"].to_string());
+        growing.call(place, text("id"), text("name"), &input.unwrap_or_default());
     }
 }
 

@@ -4,11 +4,12 @@
 use serde_json::{Map, Value, json};
 
 use super::growing::Growing;
-use super::prompt::{Turn, budget, divide, effort};
+use super::prompt::{Turn, budget, called, divide, effort};
 use super::sse::Event;
 use super::{Taste, refusal};
 use crate::domain::chat::{CallError, CallErrorKind, Finish, Request, Usage};
 use crate::domain::model::{Structured, Thinking};
+use crate::domain::tools::{Choice, Tool, Tools};
 
 pub(super) fn path(name: &str) -> String {
     let name = name.strip_prefix("models/").unwrap_or(name);
@@ -21,10 +22,11 @@ pub(super) fn path(name: &str) -> String {
 }
 
 pub(super) fn body(request: &Request, taste: &Taste) -> Value {
-    let shape = taste.shape("responseJsonSchema");
+    let shape = taste.shape("responseJsonSchema", request);
     let (system, turns) = divide(request, shape);
     let mut body = Map::new();
-    body.insert("contents".into(), turns.iter().map(turn).collect());
+    let contents = turns.iter().map(|one| turn(request, one));
+    body.insert("contents".into(), contents.collect());
     if !system.is_empty() {
         body.insert(
             "systemInstruction".into(),
@@ -50,20 +52,58 @@ pub(super) fn body(request: &Request, taste: &Taste) -> Value {
         }
         _ => {}
     }
+    if let Some(tools) = &request.tools {
+        offer(&mut body, tools);
+    }
     if !config.is_empty() {
         body.insert("generationConfig".into(), Value::Object(config));
     }
     Value::Object(body)
 }
 
-fn turn(turn: &Turn) -> Value {
+fn offer(body: &mut Map<String, Value>, tools: &Tools) {
+    let declared = |tool: &Tool| {
+        let mut declared = json!({ "name": tool.name, "description": tool.description });
+        if !tool.parameters.is_null() {
+            declared["parametersJsonSchema"] = tool.parameters.clone();
+        }
+        declared
+    };
+    let all: Vec<Value> = tools.list.iter().map(declared).collect();
+    body.insert("tools".into(), json!([{ "functionDeclarations": all }]));
+    let wanted = match &tools.choice {
+        Choice::Auto => return,
+        Choice::None => json!({ "mode": "NONE" }),
+        Choice::Required => json!({ "mode": "ANY" }),
+        Choice::Named(name) => json!({ "mode": "ANY", "allowedFunctionNames": [name] }),
+    };
+    body.insert(
+        "toolConfig".into(),
+        json!({ "functionCallingConfig": wanted }),
+    );
+}
+
+fn turn(request: &Request, turn: &Turn) -> Value {
+    if let Some(id) = turn.result_of {
+        let given = json!({ "name": called(request, id), "response": { "result": turn.text } });
+        return json!({ "role": "user", "parts": [{ "functionResponse": given }] });
+    }
     let role = if turn.is_model { "model" } else { "user" };
     let mut parts: Vec<Value> = turn
         .images
         .iter()
         .map(|image| json!({ "inlineData": { "mimeType": image.media_type, "data": &*image.base64 } }))
         .collect();
-    parts.push(json!({ "text": turn.text }));
+    if turn.calls.is_empty() || !turn.text.is_empty() {
+        parts.push(json!({ "text": turn.text }));
+    }
+    parts.extend(turn.calls.iter().map(|call| {
+        let mut part = json!({ "functionCall": { "name": call.name, "args": call.input() } });
+        if let Some(signature) = &call.signature {
+            part["thoughtSignature"] = json!(signature);
+        }
+        part
+    }));
     json!({ "role": role, "parts": parts })
 }
 
@@ -188,7 +228,13 @@ fn take(growing: &mut Growing, frame: &Value) {
         }
         let call = &part["functionCall"];
         if call.is_object() {
-            growing.arguments(&call["args"].to_string());
+            let (id, name) = (call["id"].as_str(), call["name"].as_str());
+            let args = match call["args"].is_object() {
+                true => call["args"].clone(),
+                false => json!({}),
+            };
+            let (id, name) = (id.unwrap_or_default(), name.unwrap_or_default());
+            growing.whole_call(id, name, &args, part["thoughtSignature"].as_str());
             growing.finish = Some(Finish::ToolCalls);
         }
     }

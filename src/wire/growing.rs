@@ -1,19 +1,22 @@
 //! An answer being put together, whoever's dialect it comes in: each family tells what it found, this keeps
 //! it and says at the end what the whole came to. An answer that was cut off never passes for a whole one.
 
+use serde_json::Value;
+
 use super::refusal::clean;
 use super::think::Divider;
 use crate::domain::chat::{
     Answer, CallError, CallErrorKind, Delta, Finish, Request, Usage, estimate_tokens,
 };
+use crate::domain::tools::{self, ToolCall};
 
 /// Text, reasoning, tokens and the end.
 #[derive(Debug, Default)]
 pub(super) struct Growing {
     text: String,
     reasoning: String,
-    /// Arguments of a tool that the model wants to call.
-    arguments: String,
+    /// Tools that the model wants to call, each under its place in the vendor's count.
+    calls: Vec<(u64, ToolCall)>,
     divider: Divider,
     pub usage: Option<Usage>,
     pub finish: Option<Finish>,
@@ -35,8 +38,49 @@ impl Growing {
         }
     }
 
-    pub fn arguments(&mut self, piece: &str) {
-        self.arguments.push_str(piece);
+    /// A piece of a call of a tool: what is known of it for the first time, and more of its arguments.
+    pub fn call(&mut self, place: u64, id: &str, name: &str, arguments: &str) {
+        let known = self.calls.iter().position(|(own, _)| *own == place);
+        if known.is_none() && self.calls.len() > tools::MOST {
+            return;
+        }
+        let at = known.unwrap_or_else(|| {
+            let call = ToolCall {
+                id: String::new(),
+                name: String::new(),
+                arguments: String::new(),
+                signature: None,
+            };
+            self.calls.push((place, call));
+            self.calls.len() - 1
+        });
+        let call = &mut self.calls[at].1;
+        for (field, told) in [(&mut call.id, id), (&mut call.name, name)] {
+            if field.is_empty() {
+                field.push_str(told);
+            }
+        }
+        call.arguments.push_str(arguments);
+    }
+
+    /// A whole call, behind those that are known.
+    pub fn whole_call(&mut self, id: &str, name: &str, arguments: &Value, signature: Option<&str>) {
+        let place = self.last_place().map_or(0, |place| place.saturating_add(1));
+        self.call(place, id, name, &arguments.to_string());
+        if let (Some((_, call)), Some(signature)) = (self.calls.last_mut(), signature) {
+            call.signature = Some(signature.to_owned());
+        }
+    }
+
+    /// The place of the last call.
+    pub fn last_place(&self) -> Option<u64> {
+        self.calls.last().map(|(place, _)| *place)
+    }
+
+    /// Whether anything is known of this call's arguments.
+    pub fn has_arguments(&self, place: u64) -> bool {
+        let mut calls = self.calls.iter();
+        calls.any(|(own, call)| *own == place && !call.arguments.is_empty())
     }
 
     /// The model's own words for why it does not answer.
@@ -90,9 +134,13 @@ impl Growing {
         }
         std::mem::take(&mut self.divider).finish(&mut self.fresh);
         // Where a shape was wanted the tool was ours: what it would be called with is the answer.
-        if request.format.is_some() && self.text.trim().is_empty() && !self.arguments.is_empty() {
-            self.fresh
-                .push(Delta::Text(std::mem::take(&mut self.arguments)));
+        let arguments = (self.calls.first_mut())
+            .filter(|_| request.tools.is_none() && request.format.is_some())
+            .map(|(_, call)| std::mem::take(&mut call.arguments));
+        if let Some(arguments) = arguments.filter(|arguments| !arguments.is_empty())
+            && self.text.trim().is_empty()
+        {
+            self.fresh.push(Delta::Text(arguments));
             self.finish = self.finish.map(|finish| match finish {
                 Finish::ToolCalls => Finish::Stop,
                 other => other,
@@ -102,15 +150,22 @@ impl Growing {
         (held, self.answer(request))
     }
 
-    fn answer(self, request: &Request) -> Result<Answer, CallError> {
+    fn answer(mut self, request: &Request) -> Result<Answer, CallError> {
         if !self.refusal.is_empty() {
             let detail = format!("the model refused: {}", clean(&self.refusal));
             return Err(CallError::new(CallErrorKind::Rejected, detail));
         }
-        let blank = self.text.trim().is_empty();
+        let calls = match request.tools {
+            Some(_) => called(std::mem::take(&mut self.calls), request, self.finish)?,
+            None => Vec::new(),
+        };
+        let blank = self.text.trim().is_empty() && calls.is_empty();
         let finish = match self.finish {
+            // Some say "stop" behind a call.
+            Some(Finish::Stop) if !calls.is_empty() => Finish::ToolCalls,
             Some(finish) => finish,
             // Some local servers end properly without a reason.
+            None if self.done && !calls.is_empty() => Finish::ToolCalls,
             None if self.done && !blank => Finish::Stop,
             None => {
                 return Err(CallError::new(
@@ -135,8 +190,40 @@ impl Growing {
             reasoning: self.reasoning,
             usage,
             finish,
+            calls,
         })
     }
+}
+
+/// The calls as they are passed on: each with an id, a name and an object. What a limit has cut off is none.
+fn called(
+    calls: Vec<(u64, ToolCall)>,
+    request: &Request,
+    finish: Option<Finish>,
+) -> Result<Vec<ToolCall>, CallError> {
+    let earlier = request.messages.iter().map(|message| message.calls.len());
+    let mut number: usize = earlier.sum();
+    let mut told = Vec::new();
+    for (_, mut call) in calls {
+        if call.arguments.trim().is_empty() {
+            "{}".clone_into(&mut call.arguments);
+        }
+        let value: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
+        if call.name.is_empty() || !value.is_object() {
+            if finish == Some(Finish::Length) {
+                continue;
+            }
+            let why = "the model called a tool in a way that cannot be read";
+            return Err(CallError::new(CallErrorKind::Malformed, why));
+        }
+        number += 1;
+        if call.id.is_empty() {
+            call.id = format!("call_{number}");
+        }
+        told.push(call);
+    }
+    told.truncate(tools::MOST);
+    Ok(told)
 }
 
 /// No call reads or writes more tokens than this; a count beyond it would spoil a month's budget.
@@ -158,11 +245,7 @@ fn emptiness(finish: Finish) -> &'static str {
 }
 
 fn estimated(request: &Request, text: &str, reasoning: &str) -> Usage {
-    let input = request
-        .messages
-        .iter()
-        .map(|message| estimate_tokens(&message.text))
-        .sum();
+    let input = request.tokens();
     Usage {
         input,
         output: estimate_tokens(text) + estimate_tokens(reasoning),

@@ -16,6 +16,7 @@ mod responses;
 pub mod serve_anthropic;
 pub mod serve_openai;
 pub mod serve_responses;
+pub mod serve_tools;
 pub mod sse;
 mod think;
 pub mod toml_text;
@@ -124,8 +125,10 @@ impl Taste {
     }
 
     /// How the answer's shape is asked for; what was refused is not asked for again.
-    fn shape(&self, native: &str) -> Structured {
+    fn shape(&self, native: &str, request: &Request) -> Structured {
         match self.structured {
+            // A forced tool would stand among the program's own.
+            Structured::Tool if request.tools.is_some() => Structured::Prompt,
             Structured::Native if self.refuses(native) => Structured::Prompt,
             Structured::Tool if self.refuses("tools") || self.refuses("tool_choice") => {
                 Structured::Prompt

@@ -4,12 +4,14 @@
 use serde_json::{Map, Value, json};
 
 use super::growing::Growing;
-use super::prompt::{divide, effort};
+use super::openai::functions;
+use super::prompt::{called, divide, effort};
 use super::sse::Event;
 use super::{Taste, refusal};
-use crate::domain::chat::{Finish, Request, Usage, estimate_tokens};
+use crate::domain::chat::{Finish, Request, Usage};
 use crate::domain::model::Structured;
 use crate::domain::model::Thinking;
+use crate::domain::tools::Choice;
 
 /// What an answer is given where nobody limits it.
 const ROOM: u64 = 2_048;
@@ -30,7 +32,11 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
         messages.push(json!({ "role": "system", "content": system }));
     }
     for turn in &turns {
-        let role = if turn.is_model { "assistant" } else { "user" };
+        let role = match (turn.is_model, turn.result_of) {
+            (_, Some(_)) => "tool",
+            (true, None) => "assistant",
+            (false, None) => "user",
+        };
         let mut message = json!({ "role": role, "content": turn.text });
         if !turn.images.is_empty() {
             message["images"] = turn
@@ -38,6 +44,15 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
                 .iter()
                 .map(|image| json!(&*image.base64))
                 .collect();
+        }
+        if let Some(id) = turn.result_of {
+            message["tool_name"] = json!(called(request, id));
+        }
+        if !turn.calls.is_empty() {
+            let calls = turn.calls.iter().map(
+                |call| json!({ "function": { "name": call.name, "arguments": call.input() } }),
+            );
+            message["tool_calls"] = calls.collect();
         }
         messages.push(message);
     }
@@ -53,6 +68,10 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
     }
     if let (Some(format), Structured::Native) = (&request.format, shape) {
         body["format"] = format.schema.clone();
+    }
+    // It cannot be made to call one, or kept from calling two: only what can be left out is obeyed.
+    if let Some(tools) = (request.tools.as_deref()).filter(|tools| tools.choice != Choice::None) {
+        body["tools"] = functions(tools);
     }
     body
 }
@@ -90,8 +109,7 @@ fn options(request: &Request, taste: &Taste) -> Map<String, Value> {
             options.insert(spelled.into(), value);
         }
     }
-    let texts = request.messages.iter();
-    let read: u64 = texts.map(|message| estimate_tokens(&message.text)).sum();
+    let read = request.tokens();
     let room = own.max_tokens.map_or(ROOM, u64::from);
     // Estimates of tokens are rough: half as much again.
     let wanted = (read + read / 2 + room).next_multiple_of(STEP).min(MOST);
@@ -121,7 +139,9 @@ pub(super) fn whole(growing: &mut Growing, line: &Value) {
     growing.reasoning(message["thinking"].as_str().unwrap_or_default());
     growing.text(message["content"].as_str().unwrap_or_default());
     for call in message["tool_calls"].as_array().into_iter().flatten() {
-        growing.arguments(&call["function"]["arguments"].to_string());
+        let function = &call["function"];
+        let name = function["name"].as_str().unwrap_or_default();
+        growing.whole_call("", name, &function["arguments"], None);
         growing.finish = Some(Finish::ToolCalls);
     }
     if line["done"] == true {

@@ -5,9 +5,10 @@ mod stream;
 use serde_json::{Map, Value, json};
 
 use super::Taste;
-use super::prompt::{Turn, divide, effort, in_words, is_strict};
+use super::prompt::{Turn, divide, effort, in_words, is_acting, is_strict};
 use crate::domain::chat::{Image, Request, Role};
 use crate::domain::model::{Structured, Thinking};
+use crate::domain::tools::{Choice, Tool, ToolCall, Tools};
 pub(super) use stream::{read, whole};
 
 /// Where a provider departs from OpenAI.
@@ -41,7 +42,7 @@ pub const PLAIN: Quirks = Quirks {
 };
 
 pub(super) fn body(name: &str, request: &Request, taste: &Taste, quirks: Quirks) -> Value {
-    let shape = taste.shape("response_format");
+    let shape = taste.shape("response_format", request);
     let mut body = Map::new();
     body.insert("model".into(), json!(name));
     body.insert("messages".into(), messages(request, shape, quirks));
@@ -72,6 +73,9 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste, quirks: Quirks)
         }
         _ => {}
     }
+    if let Some(tools) = &request.tools {
+        offer(&mut body, tools);
+    }
     Value::Object(body)
 }
 
@@ -90,9 +94,11 @@ fn messages(request: &Request, shape: Structured, quirks: Quirks) -> Value {
                  is_model,
                  text,
                  images,
+                 calls,
+                 result_of,
              }| {
                 let role = if *is_model { "assistant" } else { "user" };
-                json!({ "role": role, "content": content(text, images) })
+                acted(role, content(text, images), calls, *result_of)
             },
         );
         return first.into_iter().chain(rest).collect();
@@ -103,13 +109,68 @@ fn messages(request: &Request, shape: Structured, quirks: Quirks) -> Value {
             Role::User => "user",
             Role::Assistant => "assistant",
         };
-        json!({ "role": role, "content": content(&message.text, &message.images) })
+        let content = content(&message.text, &message.images);
+        acted(role, content, &message.calls, message.result_of.as_deref())
     };
     let words = in_words(request, shape);
     let words = words.map(|words| json!({ "role": system, "content": words }));
     let all = request.messages.iter().map(message);
     // In front: some take instructions there only.
     words.into_iter().chain(all).collect()
+}
+
+fn acted(role: &str, content: Value, calls: &[ToolCall], result_of: Option<&str>) -> Value {
+    if let Some(id) = result_of {
+        return json!({ "role": "tool", "tool_call_id": id, "content": content });
+    }
+    if calls.is_empty() {
+        return json!({ "role": role, "content": content });
+    }
+    let calls: Vec<Value> = calls
+        .iter()
+        .map(|call| {
+            let function = json!({ "name": call.name, "arguments": call.arguments });
+            json!({ "id": call.id, "type": "function", "function": function })
+        })
+        .collect();
+    let content = match content == json!("") {
+        true => Value::Null,
+        false => content,
+    };
+    json!({ "role": role, "content": content, "tool_calls": calls })
+}
+
+fn offer(body: &mut Map<String, Value>, tools: &Tools) {
+    body.insert("tools".into(), functions(tools));
+    match &tools.choice {
+        Choice::Auto => {}
+        Choice::None => _ = body.insert("tool_choice".into(), json!("none")),
+        Choice::Required => _ = body.insert("tool_choice".into(), json!("required")),
+        Choice::Named(name) => {
+            let named = json!({ "type": "function", "function": { "name": name } });
+            body.insert("tool_choice".into(), named);
+        }
+    }
+    if let Some(parallel) = tools.parallel {
+        body.insert("parallel_tool_calls".into(), json!(parallel));
+    }
+}
+
+pub(super) fn functions(tools: &Tools) -> Value {
+    let function = |tool: &Tool| {
+        let mut function = json!({ "name": tool.name });
+        if !tool.description.is_empty() {
+            function["description"] = json!(tool.description);
+        }
+        if !tool.parameters.is_null() {
+            function["parameters"] = tool.parameters.clone();
+        }
+        if let Some(strict) = tool.strict {
+            function["strict"] = json!(strict);
+        }
+        json!({ "type": "function", "function": function })
+    };
+    tools.list.iter().map(function).collect()
 }
 
 fn content(text: &str, images: &[Image]) -> Value {
@@ -185,7 +246,7 @@ fn think(body: &mut Map<String, Value>, request: &Request, taste: &Taste, quirks
             body.insert("reasoning".into(), json!({ "effort": effort }));
         }
         Thinking::Toggle if !taste.refuses("thinking") => {
-            let wanted = if effort == "none" {
+            let wanted = if effort == "none" || is_acting(request) {
                 "disabled"
             } else {
                 "enabled"
@@ -193,7 +254,7 @@ fn think(body: &mut Map<String, Value>, request: &Request, taste: &Taste, quirks
             body.insert("thinking".into(), json!({ "type": wanted }));
             // Some take a word besides, for how hard.
             let is_known = taste.efforts.iter().any(|known| known == effort);
-            if is_known && effort != "none" && !taste.refuses("reasoning_effort") {
+            if is_known && wanted == "enabled" && !taste.refuses("reasoning_effort") {
                 body.insert("reasoning_effort".into(), json!(effort));
             }
         }

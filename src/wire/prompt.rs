@@ -5,12 +5,21 @@ use serde_json::Value;
 use super::Taste;
 use crate::domain::chat::{Format, Image, Request, Role};
 use crate::domain::model::Structured;
+use crate::domain::tools::ToolCall;
 
 /// A turn, neighbours of one role joined: some vendors insist on taking turns.
 pub(super) struct Turn<'a> {
     pub is_model: bool,
     pub text: String,
     pub images: &'a [Image],
+    pub calls: &'a [ToolCall],
+    pub result_of: Option<&'a str>,
+}
+
+impl Turn<'_> {
+    fn is_plain(&self) -> bool {
+        self.calls.is_empty() && self.result_of.is_none()
+    }
 }
 
 /// The instructions above the conversation, and the conversation.
@@ -24,7 +33,13 @@ pub(super) fn divide<'a>(request: &'a Request, shape: Structured) -> (String, Ve
         }
         let is_model = message.role == Role::Assistant;
         match turns.last_mut() {
-            Some(last) if last.is_model == is_model && message.images.is_empty() => {
+            Some(last)
+                if last.is_model == is_model
+                    && last.is_plain()
+                    && message.images.is_empty()
+                    && message.calls.is_empty()
+                    && message.result_of.is_none() =>
+            {
                 last.text.push_str("\n\n");
                 last.text.push_str(&message.text);
             }
@@ -32,11 +47,27 @@ pub(super) fn divide<'a>(request: &'a Request, shape: Structured) -> (String, Ve
                 is_model,
                 text: message.text.clone(),
                 images: &message.images,
+                calls: &message.calls,
+                result_of: message.result_of.as_deref(),
             }),
         }
     }
     system.extend(in_words(request, shape));
     (system.join("\n\n"), turns)
+}
+
+/// The name of the tool that a result belongs to: some vendors go by it.
+pub(super) fn called<'a>(request: &'a Request, id: &'a str) -> &'a str {
+    let mut calls = request.messages.iter().flat_map(|message| &message.calls);
+    calls
+        .find(|call| call.id == id)
+        .map_or(id, |call| call.name.as_str())
+}
+
+/// The program has run tools: some vendors then want their own thoughts back, which no client has.
+pub(super) fn is_acting(request: &Request) -> bool {
+    let mut messages = request.messages.iter();
+    request.tools.is_some() && messages.any(|message| message.result_of.is_some())
 }
 
 /// For models that can be held to a schema by asking only.
@@ -124,6 +155,7 @@ mod tests {
                 brief: Default::default(),
                 deadline: std::time::Duration::ZERO,
                 format: None,
+                tools: None,
                 sample: 0,
                 is_reread: false,
             };

@@ -10,15 +10,16 @@ use super::{Taste, refusal};
 use crate::domain::chat::{Finish, Request, Usage};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::money::MicroDollars;
+use crate::domain::tools::{Choice, Tool, Tools};
 
 pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
-    let shape = taste.shape("text.format");
+    let shape = taste.shape("text.format", request);
     let (system, turns) = divide(request, shape);
     let mut body = Map::new();
     body.insert("model".into(), json!(name));
     body.insert("stream".into(), json!(true));
     body.insert("store".into(), json!(false));
-    body.insert("input".into(), turns.iter().map(turn).collect());
+    body.insert("input".into(), turns.iter().flat_map(items).collect());
     if !system.is_empty() {
         body.insert("instructions".into(), json!(system));
     }
@@ -65,7 +66,53 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
         }
         _ => {}
     }
+    if let Some(tools) = &request.tools {
+        offer(&mut body, tools);
+    }
     Value::Object(body)
+}
+
+fn offer(body: &mut Map<String, Value>, tools: &Tools) {
+    let flat = |tool: &Tool| {
+        let parameters = match tool.parameters.is_null() {
+            true => json!({ "type": "object", "properties": {} }),
+            false => tool.parameters.clone(),
+        };
+        let strict = tool.strict.unwrap_or(false);
+        let mut flat = json!({ "type": "function", "name": tool.name, "parameters": parameters, "strict": strict });
+        if !tool.description.is_empty() {
+            flat["description"] = json!(tool.description);
+        }
+        flat
+    };
+    body.insert("tools".into(), tools.list.iter().map(flat).collect());
+    let choice = match &tools.choice {
+        Choice::Auto => None,
+        Choice::None => Some(json!("none")),
+        Choice::Required => Some(json!("required")),
+        Choice::Named(name) => Some(json!({ "type": "function", "name": name })),
+    };
+    if let Some(choice) = choice {
+        body.insert("tool_choice".into(), choice);
+    }
+    if let Some(parallel) = tools.parallel {
+        body.insert("parallel_tool_calls".into(), json!(parallel));
+    }
+}
+
+// Calls and their results are items of their own.
+fn items(one: &Turn) -> Vec<Value> {
+    if let Some(id) = one.result_of {
+        return vec![json!({ "type": "function_call_output", "call_id": id, "output": one.text })];
+    }
+    let mut items = Vec::new();
+    if one.calls.is_empty() || !one.text.is_empty() {
+        items.push(turn(one));
+    }
+    items.extend(one.calls.iter().map(|call| {
+        json!({ "type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments })
+    }));
+    items
 }
 
 fn turn(turn: &Turn) -> Value {
@@ -95,14 +142,19 @@ pub(super) fn read(growing: &mut Growing, event: &Event) {
         return growing.malformed("response");
     };
     let piece = data["delta"].as_str().unwrap_or_default();
+    let place = data["output_index"].as_u64().unwrap_or(0);
     match data["type"].as_str().unwrap_or(&event.event) {
         "response.output_text.delta" => growing.text(piece),
         "response.refusal.delta" => growing.refuse(piece),
         "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
             growing.reasoning(piece);
         }
-        "response.function_call_arguments.delta" => growing.arguments(piece),
+        "response.function_call_arguments.delta" => growing.call(place, "", "", piece),
+        "response.output_item.added" if data["item"]["type"] == "function_call" => {
+            function_call(growing, place, &data["item"]);
+        }
         "response.output_item.done" if data["item"]["type"] == "function_call" => {
+            function_call(growing, place, &data["item"]);
             growing.finish = Some(Finish::ToolCalls);
         }
         "response.completed" | "response.incomplete" | "response.failed" => {
@@ -127,7 +179,7 @@ pub(super) fn whole(growing: &mut Growing, body: &Value) {
     let Some(items) = body["output"].as_array() else {
         return growing.malformed("response");
     };
-    for item in items {
+    for (place, item) in (0..).zip(items) {
         let parts = |name: &str| item[name].as_array().into_iter().flatten();
         for part in parts("summary") {
             growing.reasoning(part["text"].as_str().unwrap_or_default());
@@ -142,11 +194,21 @@ pub(super) fn whole(growing: &mut Growing, body: &Value) {
             growing.refuse(part["refusal"].as_str().unwrap_or_default());
         }
         if item["type"] == "function_call" {
-            growing.arguments(item["arguments"].as_str().unwrap_or_default());
+            function_call(growing, place, item);
             growing.finish = Some(Finish::ToolCalls);
         }
     }
     ended(growing, body);
+}
+
+// Told at its beginning and at its end; the arguments count once.
+fn function_call(growing: &mut Growing, place: u64, item: &Value) {
+    let text = |name: &str| item[name].as_str().unwrap_or_default();
+    let arguments = match growing.has_arguments(place) {
+        true => "",
+        false => text("arguments"),
+    };
+    growing.call(place, text("call_id"), text("name"), arguments);
 }
 
 fn ended(growing: &mut Growing, response: &Value) {

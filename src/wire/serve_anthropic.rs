@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::serve_openai::{
-    Asked, Fault, Frame, check_turns, content, fault, model, no_tools, parameters, unknown,
+    Asked, Fault, Frame, check_turns, content, fault, model, parameters, unknown,
 };
+use super::serve_tools::{self, Shape};
 use crate::domain::chat::{Finish, Message, Role, Usage};
+use crate::domain::tools::ToolCall;
 
 const KNOWN: &[&str] = &[
     "model",
@@ -67,71 +69,168 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<Asked, Fault> {
             Some("system") => Role::System,
             _ => return fault("messages", "each message needs a role: user or assistant"),
         };
-        let (text, images) = content(&message["content"])?;
-        asked.turns.push(Message { role, text, images });
+        take(&mut asked.turns, role, &message["content"])?;
     }
     check_turns(&asked.turns)?;
-    no_tools(fields)?;
-    asked.ignored = unknown(fields, KNOWN);
+    asked.offer(serve_tools::read(fields, Shape::Anthropic)?);
+    asked.ignored.extend(unknown(fields, KNOWN));
     Ok(asked)
 }
 
+// Calls are blocks of the model's turn, results of the person's: here each result is a turn of its own.
+fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Fault> {
+    let blocks = given.as_array().map_or(&[][..], Vec::as_slice);
+    let is = |block: &Value, kind: &str| block["type"] == kind;
+    let (mut rest, mut calls) = (Vec::new(), Vec::new());
+    for block in blocks {
+        if is(block, "tool_use") && role == Role::Assistant {
+            calls.push(serve_tools::call(
+                &block["id"],
+                &block["name"],
+                &block["input"],
+            )?);
+        } else if is(block, "tool_result") && role == Role::User {
+            let Some(id) = block["tool_use_id"].as_str() else {
+                return fault("messages", "a tool's result needs its tool_use_id");
+            };
+            let (mut text, images) = content(&block["content"])?;
+            if block["is_error"] == true {
+                text.insert_str(0, "the tool failed: ");
+            }
+            turns.push(Message {
+                images,
+                result_of: Some(id.to_owned()),
+                ..Message::new(role, text)
+            });
+        } else {
+            rest.push(block.clone());
+        }
+    }
+    let is_plain = given.is_string() || rest.len() == blocks.len();
+    if is_plain || !rest.is_empty() || !calls.is_empty() {
+        let whole = Value::Array(rest);
+        let (text, images) = content(if is_plain { given } else { &whole })?;
+        turns.push(Message {
+            images,
+            calls,
+            ..Message::new(role, text)
+        });
+    }
+    Ok(())
+}
+
 /// A whole message.
-pub fn message(frame: &Frame, text: &str, finish: Finish, usage: &Usage) -> Value {
+pub fn message(
+    frame: &Frame,
+    (text, calls): (&str, &[ToolCall]),
+    finish: Finish,
+    usage: &Usage,
+) -> Value {
+    let mut content = Vec::new();
+    if calls.is_empty() || !text.is_empty() {
+        content.push(json!({ "type": "text", "text": text }));
+    }
+    content.extend(calls.iter().map(|call| block(call, call.input())));
     json!({
-        "id": frame.id, "type": "message", "role": "assistant", "model": frame.model,
-        "content": [{ "type": "text", "text": text }],
+        "id": frame.id, "type": "message", "role": "assistant", "model": frame.model, "content": content,
         "stop_reason": reason(finish), "stop_sequence": null, "usage": tokens(usage),
     })
 }
 
-/// The events before any text. What was read is told at the end too, when it is known.
-pub fn opening(frame: &Frame) -> Vec<(&'static str, Value)> {
-    let begun = json!({
-        "id": frame.id, "type": "message", "role": "assistant", "model": frame.model, "content": [],
-        "stop_reason": null, "stop_sequence": null, "usage": { "input_tokens": 0, "output_tokens": 0 },
-    });
-    let block = json!({ "type": "text", "text": "" });
-    vec![
+fn block(call: &ToolCall, input: Value) -> Value {
+    json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input })
+}
+
+/// The events of a stream.
+#[derive(Debug)]
+pub struct Events {
+    frame: Frame,
+    speaks: bool,
+}
+
+impl Events {
+    /// Of this message.
+    pub fn new(frame: Frame) -> Self {
+        let speaks = false;
+        Self { frame, speaks }
+    }
+
+    /// What comes before anything. What was read is told at the end, when it is known.
+    pub fn opening(&self) -> (&'static str, Value) {
+        let begun = json!({
+            "id": self.frame.id, "type": "message", "role": "assistant", "model": self.frame.model,
+            "content": [], "stop_reason": null, "stop_sequence": null,
+            "usage": { "input_tokens": 0, "output_tokens": 0 },
+        });
         (
             "message_start",
             json!({ "type": "message_start", "message": begun }),
-        ),
-        (
-            "content_block_start",
-            json!({ "type": "content_block_start", "index": 0, "content_block": block }),
-        ),
-    ]
+        )
+    }
+
+    /// A piece of text.
+    pub fn piece(&mut self, text: &str) -> Vec<(&'static str, Value)> {
+        let mut events = Vec::new();
+        if !self.speaks {
+            self.speaks = true;
+            events.push(start(0, json!({ "type": "text", "text": "" })));
+        }
+        events.push(delta(0, json!({ "type": "text_delta", "text": text })));
+        events
+    }
+
+    /// The proper end.
+    pub fn ending(
+        &mut self,
+        calls: &[ToolCall],
+        finish: Finish,
+        usage: &Usage,
+    ) -> Vec<(&'static str, Value)> {
+        let mut events = Vec::new();
+        if self.speaks {
+            events.push(stop(0));
+        }
+        for (index, call) in (usize::from(self.speaks)..).zip(calls) {
+            let piece = json!({ "type": "input_json_delta", "partial_json": call.arguments });
+            events.push(start(index, block(call, json!({}))));
+            events.push(delta(index, piece));
+            events.push(stop(index));
+        }
+        let delta = json!({ "stop_reason": reason(finish), "stop_sequence": null });
+        events.push((
+            "message_delta",
+            json!({ "type": "message_delta", "delta": delta, "usage": tokens(usage) }),
+        ));
+        events.push(("message_stop", json!({ "type": "message_stop" })));
+        events
+    }
 }
 
-/// A piece of text.
-pub fn piece(text: &str) -> (&'static str, Value) {
-    let delta = json!({ "type": "text_delta", "text": text });
+fn start(index: usize, block: Value) -> (&'static str, Value) {
+    let name = "content_block_start";
     (
-        "content_block_delta",
-        json!({ "type": "content_block_delta", "index": 0, "delta": delta }),
+        name,
+        json!({ "type": name, "index": index, "content_block": block }),
     )
 }
 
-/// The proper end.
-pub fn ending(finish: Finish, usage: &Usage) -> Vec<(&'static str, Value)> {
-    let delta = json!({ "stop_reason": reason(finish), "stop_sequence": null });
-    vec![
-        (
-            "content_block_stop",
-            json!({ "type": "content_block_stop", "index": 0 }),
-        ),
-        (
-            "message_delta",
-            json!({ "type": "message_delta", "delta": delta, "usage": tokens(usage) }),
-        ),
-        ("message_stop", json!({ "type": "message_stop" })),
-    ]
+fn delta(index: usize, delta: Value) -> (&'static str, Value) {
+    let name = "content_block_delta";
+    (
+        name,
+        json!({ "type": name, "index": index, "delta": delta }),
+    )
+}
+
+fn stop(index: usize) -> (&'static str, Value) {
+    let name = "content_block_stop";
+    (name, json!({ "type": name, "index": index }))
 }
 
 fn reason(finish: Finish) -> &'static str {
     match finish {
-        Finish::Stop | Finish::ToolCalls => "end_turn",
+        Finish::Stop => "end_turn",
+        Finish::ToolCalls => "tool_use",
         Finish::Length => "max_tokens",
         Finish::ContentFilter => "refusal",
     }
@@ -174,7 +273,7 @@ mod tests {
             (json!({ "model": "m", "messages": user }), "max_tokens"),
             (json!({ "model": "m", "max_tokens": 1 }), "messages"),
             (
-                json!({ "model": "m", "max_tokens": 1, "messages": user, "tools": [{ "name": "x" }] }),
+                json!({ "model": "m", "max_tokens": 1, "messages": user, "tools": [{ "name": "" }] }),
                 "tools",
             ),
             (
@@ -200,8 +299,13 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(tokens(&usage)["input_tokens"], 6);
+        let mut events = Events::new(Frame {
+            id: "m".into(),
+            model: "m".into(),
+            created: 7,
+        });
         assert_eq!(
-            ending(Finish::Length, &usage)[1].1["delta"]["stop_reason"],
+            events.ending(&[], Finish::Length, &usage)[0].1["delta"]["stop_reason"],
             "max_tokens"
         );
     }

@@ -3,10 +3,14 @@
 //!
 //! WIRE.md section 1 has the rules, each from a client that broke.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
+use super::serve_tools::{self, Offered, Shape};
 use crate::domain::chat::{Finish, Image, Message, Role, Usage};
 use crate::domain::parameters::Parameters;
+use crate::domain::tools::{ToolCall, Tools};
 
 /// What a client wants.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -19,6 +23,8 @@ pub struct Asked {
     pub parameters: Parameters,
     /// The shape of the answer, as OpenAI writes it.
     pub format: Option<Value>,
+    /// What the model may call.
+    pub tools: Option<Arc<Tools>>,
     /// Piece by piece.
     pub stream: bool,
     /// Tokens are told at the end of a stream.
@@ -27,6 +33,13 @@ pub struct Asked {
     pub progress: bool,
     /// Fields that were not understood.
     pub ignored: Vec<String>,
+}
+
+impl Asked {
+    pub(super) fn offer(&mut self, offered: Offered) {
+        self.tools = offered.tools;
+        self.ignored.extend(offered.left_out);
+    }
 }
 
 /// What is wrong with a request, and which field it is.
@@ -89,8 +102,8 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
             format!("n is {n}: one answer is given to each request"),
         );
     }
-    no_tools(fields)?;
-    asked.ignored = unknown(fields, KNOWN);
+    asked.offer(serve_tools::read(fields, Shape::Nested)?);
+    asked.ignored.extend(unknown(fields, KNOWN));
     Ok(asked)
 }
 
@@ -144,29 +157,17 @@ pub(super) fn model(fields: &Map<String, Value>) -> Result<String, Fault> {
     }
 }
 
-pub(super) fn no_tools(fields: &Map<String, Value>) -> Result<(), Fault> {
-    for name in ["tools", "functions"] {
-        let given = fields.get(name).and_then(Value::as_array);
-        if given.is_some_and(|list| !list.is_empty()) {
-            return fault(
-                "tools",
-                "tools are not passed on by this server: leave them out, or call the provider directly",
-            );
-        }
-    }
-    Ok(())
-}
-
 pub(super) fn check_turns(turns: &[Message]) -> Result<(), Fault> {
     let characters: usize = turns.iter().map(|turn| turn.text.len()).sum();
     if turns.len() > MOST_TURNS || characters > MOST_TEXT {
         return fault("messages", "the conversation is too long");
     }
     match turns.last() {
+        Some(last) if last.result_of.is_some() => Ok(()),
         Some(last) if last.role == Role::User && !last.text.trim().is_empty() => Ok(()),
         Some(_) => fault(
             "messages",
-            "the last message must be the user's, with text in it",
+            "the last message must be the user's, with text in it, or a tool's result",
         ),
         None => fault("messages", "there is no message"),
     }
@@ -206,21 +207,32 @@ fn turn(message: &Value) -> Result<Message, Fault> {
         Some("system" | "developer") => Role::System,
         Some("user") => Role::User,
         Some("assistant") => Role::Assistant,
-        Some("tool" | "function") => {
-            return fault(
-                "messages",
-                "results of tools are not passed on by this server",
-            );
-        }
+        Some("tool") => Role::User,
         _ => {
             return fault(
                 "messages",
-                "each message needs a role: system, developer, user or assistant",
+                "each message needs a role: system, developer, user, assistant or tool",
             );
         }
     };
     let (text, images) = content(&message["content"])?;
-    Ok(Message { role, text, images })
+    let result_of = match message["role"].as_str() {
+        Some("tool") => match message["tool_call_id"].as_str() {
+            Some(id) => Some(id.to_owned()),
+            None => return fault("messages", "a tool's result needs its tool_call_id"),
+        },
+        _ => None,
+    };
+    let calls = match role {
+        Role::Assistant => serve_tools::calls(message)?,
+        _ => Vec::new(),
+    };
+    Ok(Message {
+        images,
+        calls,
+        result_of,
+        ..Message::new(role, text)
+    })
 }
 
 /// A text, or a list of parts: text and pictures.
@@ -310,12 +322,25 @@ pub struct Frame {
 }
 
 /// A whole answer.
-pub fn completion(frame: &Frame, text: &str, finish: Finish, usage: &Usage) -> Value {
+pub fn completion(
+    frame: &Frame,
+    (text, calls): (&str, &[ToolCall]),
+    finish: Finish,
+    usage: &Usage,
+) -> Value {
+    let mut message =
+        json!({ "role": "assistant", "content": text, "refusal": null, "annotations": [] });
+    if !calls.is_empty() {
+        message["tool_calls"] = serve_tools::told(calls, false);
+        if text.is_empty() {
+            message["content"] = Value::Null;
+        }
+    }
     json!({
         "id": frame.id, "object": "chat.completion", "created": frame.created, "model": frame.model,
         "choices": [{
             "index": 0, "finish_reason": reason(finish), "logprobs": null,
-            "message": { "role": "assistant", "content": text, "refusal": null, "annotations": [] },
+            "message": message,
         }],
         "usage": tokens(usage),
     })
@@ -334,6 +359,15 @@ pub fn piece(frame: &Frame, text: &str) -> Value {
 /// A piece of what went before it.
 pub fn thought(frame: &Frame, text: &str) -> Value {
     chunk(frame, json!({ "reasoning_content": text }), None)
+}
+
+/// The calls of tools, whole.
+pub fn called(frame: &Frame, calls: &[ToolCall]) -> Value {
+    chunk(
+        frame,
+        json!({ "tool_calls": serve_tools::told(calls, true) }),
+        None,
+    )
 }
 
 /// The one chunk that says why it ended.
@@ -358,7 +392,8 @@ fn chunk(frame: &Frame, delta: Value, finish: Option<&str>) -> Value {
 
 fn reason(finish: Finish) -> &'static str {
     match finish {
-        Finish::Stop | Finish::ToolCalls => "stop",
+        Finish::Stop => "stop",
+        Finish::ToolCalls => "tool_calls",
         Finish::Length => "length",
         Finish::ContentFilter => "content_filter",
     }
@@ -439,6 +474,10 @@ mod tests {
             (
                 json!({ "model": "m", "messages": user, "tools": [{ "type": "function" }] }),
                 "tools",
+            ),
+            (
+                json!({ "model": "m", "messages": [{ "role": "tool", "content": "7" }] }),
+                "messages",
             ),
             (json!({ "model": "m", "messages": user, "stop": 7 }), "stop"),
         ] {

@@ -4,9 +4,11 @@
 use serde_json::{Value, json};
 
 use super::serve_openai::{
-    Asked, Fault, Frame, check_turns, content, fault, model, no_tools, parameters, unknown,
+    Asked, Fault, Frame, check_turns, content, fault, model, parameters, unknown,
 };
+use super::serve_tools::{self, Shape};
 use crate::domain::chat::{Finish, Message, Role, Usage};
+use crate::domain::tools::ToolCall;
 
 const KNOWN: &[&str] = &[
     "model",
@@ -67,14 +69,14 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
         Some(Value::String(text)) => asked.turns.push(Message::new(Role::User, text.as_str())),
         Some(Value::Array(items)) => {
             for item in items {
-                asked.turns.extend(turn(item)?);
+                take(&mut asked.turns, item)?;
             }
         }
         _ => return fault("input", "input must be a text or a list of items"),
     }
     check_turns(&asked.turns)?;
-    no_tools(fields)?;
-    asked.ignored = unknown(fields, KNOWN);
+    asked.offer(serve_tools::read(fields, Shape::Flat)?);
+    asked.ignored.extend(unknown(fields, KNOWN));
     Ok(asked)
 }
 
@@ -87,6 +89,35 @@ fn format(given: &Value) -> Option<Value> {
         "json_object" => Some(json!({ "type": "json_object" })),
         _ => None,
     }
+}
+
+// Calls belong to the turn of the model's that they follow.
+fn take(turns: &mut Vec<Message>, item: &Value) -> Result<(), Fault> {
+    match item["type"].as_str() {
+        Some("function_call") => {
+            let call = serve_tools::call(&item["call_id"], &item["name"], &item["arguments"])?;
+            match turns.last_mut() {
+                Some(last) if last.role == Role::Assistant => last.calls.push(call),
+                _ => turns.push(Message {
+                    calls: vec![call],
+                    ..Message::new(Role::Assistant, "")
+                }),
+            }
+        }
+        Some("function_call_output") => {
+            let Some(id) = item["call_id"].as_str() else {
+                return fault("input", "a tool's result needs its call_id");
+            };
+            let (text, images) = content(&item["output"])?;
+            turns.push(Message {
+                images,
+                result_of: Some(id.to_owned()),
+                ..Message::new(Role::User, text)
+            });
+        }
+        _ => turns.extend(turn(item)?),
+    }
+    Ok(())
 }
 
 fn turn(item: &Value) -> Result<Option<Message>, Fault> {
@@ -109,20 +140,23 @@ fn turn(item: &Value) -> Result<Option<Message>, Fault> {
         }
     };
     let (text, images) = content(&item["content"])?;
-    Ok(Some(Message { role, text, images }))
+    Ok(Some(Message {
+        images,
+        ..Message::new(role, text)
+    }))
 }
 
 /// A whole response, or the state of one under way.
 pub fn response(
     frame: &Frame,
     state: &str,
-    text: Option<&str>,
+    (text, calls): (Option<&str>, &[ToolCall]),
     end: Option<(Finish, &Usage)>,
 ) -> Value {
-    let output: Vec<Value> = text
-        .map(|text| item(frame, "completed", Some(text)))
-        .into_iter()
-        .collect();
+    let text = text.filter(|text| calls.is_empty() || !text.is_empty());
+    let text = text.map(|text| item(frame, "completed", Some(text)));
+    let calls = calls.iter().map(|call| call_item(call, "completed"));
+    let output: Vec<Value> = text.into_iter().chain(calls).collect();
     let cut = end.is_some_and(|(finish, _)| finish == Finish::Length);
     let usage = end.map(|(_, usage)| {
         json!({
@@ -150,6 +184,17 @@ fn item(frame: &Frame, state: &str, text: Option<&str>) -> Value {
     })
 }
 
+fn call_item(call: &ToolCall, state: &str) -> Value {
+    let arguments = match state {
+        "completed" => call.arguments.as_str(),
+        _ => "",
+    };
+    json!({
+        "id": format!("fc_{}", call.id), "type": "function_call", "status": state, "call_id": call.id,
+        "name": call.name, "arguments": arguments,
+    })
+}
+
 fn part(text: &str) -> Value {
     json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] })
 }
@@ -160,6 +205,7 @@ pub struct Events {
     frame: Frame,
     number: u64,
     text: String,
+    speaks: bool,
 }
 
 impl Events {
@@ -169,71 +215,91 @@ impl Events {
             frame,
             number: 0,
             text: String::new(),
+            speaks: false,
         }
     }
-    /// What comes before any text.
+    /// What comes before anything.
     pub fn opening(&mut self) -> Vec<(&'static str, Value)> {
-        let begun = response(&self.frame, "in_progress", None, None);
-        let item = item(&self.frame, "in_progress", None);
-        let id = item["id"].clone();
+        let begun = response(&self.frame, "in_progress", (None, &[]), None);
         vec![
             self.event("response.created", json!({ "response": begun })),
             self.event("response.in_progress", json!({ "response": begun })),
-            self.event(
-                "response.output_item.added",
-                json!({ "output_index": 0, "item": item }),
-            ),
-            self.event(
-                "response.content_part.added",
-                json!({ "item_id": id, "output_index": 0, "content_index": 0, "part": part("") }),
-            ),
         ]
     }
+
     /// A piece of text.
-    pub fn piece(&mut self, text: &str) -> (&'static str, Value) {
+    pub fn piece(&mut self, text: &str) -> Vec<(&'static str, Value)> {
+        let mut events = Vec::new();
+        if !self.speaks {
+            self.speaks = true;
+            let item = item(&self.frame, "in_progress", None);
+            let added = json!({ "output_index": 0, "item": item });
+            events.push(self.event("response.output_item.added", added));
+            let part = self.placed(json!({ "part": part("") }));
+            events.push(self.event("response.content_part.added", part));
+        }
         self.text += text;
-        let id = format!("msg_{}", self.frame.id);
-        self.event(
-            "response.output_text.delta",
-            json!({ "item_id": id, "output_index": 0, "content_index": 0, "delta": text, "logprobs": [] }),
-        )
+        let delta = self.placed(json!({ "delta": text, "logprobs": [] }));
+        events.push(self.event("response.output_text.delta", delta));
+        events
     }
+
     /// The proper end.
-    pub fn ending(&mut self, finish: Finish, usage: &Usage) -> Vec<(&'static str, Value)> {
-        let id = format!("msg_{}", self.frame.id);
+    pub fn ending(
+        &mut self,
+        calls: &[ToolCall],
+        finish: Finish,
+        usage: &Usage,
+    ) -> Vec<(&'static str, Value)> {
         let text = std::mem::take(&mut self.text);
-        let whole = response(&self.frame, "completed", Some(&text), Some((finish, usage)));
+        let mut events = Vec::new();
+        if self.speaks {
+            let done = self.placed(json!({ "text": text, "logprobs": [] }));
+            events.push(self.event("response.output_text.done", done));
+            let done = self.placed(json!({ "part": part(&text) }));
+            events.push(self.event("response.content_part.done", done));
+            let item = item(&self.frame, "completed", Some(&text));
+            let done = json!({ "output_index": 0, "item": item });
+            events.push(self.event("response.output_item.done", done));
+        }
+        for (place, call) in (usize::from(self.speaks)..).zip(calls) {
+            events.extend(self.called(place, call));
+        }
+        let told = (self.speaks.then_some(text.as_str()), calls);
+        let whole = response(&self.frame, "completed", told, Some((finish, usage)));
         let last = match finish {
             Finish::Length => "response.incomplete",
             _ => "response.completed",
         };
-        let item = item(&self.frame, "completed", Some(&text));
-        let place = |more: Value| {
-            let mut place = json!({ "item_id": id, "output_index": 0, "content_index": 0 });
-            if let (Some(place), Value::Object(more)) = (place.as_object_mut(), more) {
-                place.extend(more);
-            }
-            place
-        };
-        vec![
-            self.event(
-                "response.output_text.done",
-                place(json!({ "text": text, "logprobs": [] })),
-            ),
-            self.event(
-                "response.content_part.done",
-                place(json!({ "part": part(&text) })),
-            ),
-            self.event(
-                "response.output_item.done",
-                json!({ "output_index": 0, "item": item }),
-            ),
-            self.event(last, json!({ "response": whole })),
+        events.push(self.event(last, json!({ "response": whole })));
+        events
+    }
+
+    fn called(&mut self, place: usize, call: &ToolCall) -> [(&'static str, Value); 4] {
+        let id = format!("fc_{}", call.id);
+        let added = json!({ "output_index": place, "item": call_item(call, "in_progress") });
+        let delta = json!({ "item_id": id, "output_index": place, "delta": call.arguments });
+        let done = json!({ "item_id": id, "output_index": place, "name": call.name, "arguments": call.arguments });
+        let over = json!({ "output_index": place, "item": call_item(call, "completed") });
+        [
+            self.event("response.output_item.added", added),
+            self.event("response.function_call_arguments.delta", delta),
+            self.event("response.function_call_arguments.done", done),
+            self.event("response.output_item.done", over),
         ]
     }
+
+    // Within the one message.
+    fn placed(&self, mut body: Value) -> Value {
+        body["item_id"] = json!(format!("msg_{}", self.frame.id));
+        body["output_index"] = json!(0);
+        body["content_index"] = json!(0);
+        body
+    }
+
     /// The end where there is no answer.
     pub fn failure(&mut self, code: &str, message: &str) -> (&'static str, Value) {
-        let mut failed = response(&self.frame, "failed", None, None);
+        let mut failed = response(&self.frame, "failed", (None, &[]), None);
         failed["error"] = json!({ "code": code, "message": message });
         self.event("response.failed", json!({ "response": failed }))
     }
@@ -297,9 +363,9 @@ mod tests {
         };
         let mut events = Events::new(frame);
         let mut all = events.opening();
-        all.push(events.piece("Hel"));
-        all.push(events.piece("lo"));
-        all.extend(events.ending(Finish::Stop, &Usage::default()));
+        all.extend(events.piece("Hel"));
+        all.extend(events.piece("lo"));
+        all.extend(events.ending(&[], Finish::Stop, &Usage::default()));
         for (number, (name, body)) in all.iter().enumerate() {
             assert_eq!(
                 (&body["sequence_number"], &body["type"]),

@@ -23,6 +23,7 @@ fn wanted(parameters: Parameters) -> Request {
         brief: Brief::default(),
         deadline: Duration::from_secs(1),
         format: None,
+        tools: None,
         sample: 0,
         is_reread: false,
     }
@@ -74,9 +75,15 @@ fn decode(kind: Kind, pieces: &[&[u8]], request: &Request) -> Decoded {
 
 macro_rules! recording {
     ($name:literal) => {
-        include_str!(concat!("../../tests/data/streams/", $name))
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/data/streams/",
+            $name
+        ))
     };
 }
+
+mod tools;
 
 /// Recordings that keep one chunk a line, as the events they were.
 fn events(chunks: &str) -> String {

@@ -25,7 +25,7 @@ fn echo() -> Provider {
     })
 }
 
-fn key(client: &mut Client) -> String {
+pub fn key(client: &mut Client) -> String {
     let made = client
         .post("/api/users/me/api-keys", json!({ "name": "sdk" }))
         .json();
@@ -33,7 +33,7 @@ fn key(client: &mut Client) -> String {
 }
 
 /// The lines of a stream, without those that only keep it alive.
-fn lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, Vec<String>) {
+pub fn lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, Vec<String>) {
     let body = body.to_string();
     let mut socket = server.connect();
     write!(
@@ -53,7 +53,7 @@ fn lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, Vec<S
     (head.to_owned(), kept.map(str::to_owned).collect())
 }
 
-fn data(lines: &[String]) -> Vec<Value> {
+pub fn data(lines: &[String]) -> Vec<Value> {
     let data = lines.iter().filter_map(|line| line.strip_prefix("data: "));
     data.filter(|line| *line != "[DONE]")
         .map(|line| serde_json::from_str(line).unwrap())

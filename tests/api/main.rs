@@ -28,6 +28,7 @@ mod routes;
 mod soak;
 mod stream;
 mod support;
+mod tools;
 mod trials;
 mod walls;
 mod ways;

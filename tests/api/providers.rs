@@ -43,6 +43,7 @@ pub fn request(model: &str) -> Request {
         brief: Brief::default(),
         deadline: LONG,
         format: None,
+        tools: None,
         sample: 0,
         is_reread: false,
     }
@@ -288,6 +289,7 @@ fn silence_has_an_end() {
     let short = Request {
         deadline: SHORT,
         format: None,
+        tools: None,
         ..request("slow")
     };
     assert_eq!(call(&patient, short).kind(), CallErrorKind::Timeout);

@@ -1,6 +1,7 @@
 //! From what a client sent to what can be run: names resolved, ranges checked, all faults told at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -15,6 +16,7 @@ use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::{OutOfRange, Parameters};
 use crate::domain::schema;
+use crate::domain::tools::Tools;
 use crate::domain::user::Caller;
 use crate::store::documents;
 
@@ -77,6 +79,8 @@ pub struct Wanted {
     pub experiment: Option<ExperimentId>,
     /// The conversation that the prompt ends.
     pub turns: Vec<Message>,
+    /// What the one who writes the answer may call.
+    pub tools: Option<Arc<Tools>>,
     /// A program passes it on to a single model.
     pub passed_on: bool,
 }
@@ -149,6 +153,7 @@ impl Analyses<'_> {
             passages: wanted.passages,
             experiment: wanted.experiment,
             turns: wanted.turns,
+            tools: wanted.tools,
             passed_on: wanted.passed_on,
         };
         match caller {

@@ -27,6 +27,15 @@ pub struct Forecast {
 }
 
 impl Analyses<'_> {
+    /// Who would write the answer.
+    pub(in crate::app) async fn writer(&self, caller: &Caller, wanted: Wanted) -> Result<String> {
+        let new = self.check(Some(caller), wanted).await?;
+        let user = Some(&caller.user);
+        let material = self.material(user, &new).await?;
+        let plan = self.0.plan(user, &new, material).await?;
+        Ok(plan.synthesiser.model)
+    }
+
     /// Tokens and cost before anything is spent.
     pub async fn forecast(&self, caller: Option<&Caller>, wanted: Wanted) -> Result<Forecast> {
         let new = self.check(caller, wanted).await?;

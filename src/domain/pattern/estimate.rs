@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::domain::analysis::{Member, Plan, Who};
-use crate::domain::chat::{Request, Source, Usage, estimate_tokens};
+use crate::domain::chat::{Message, Request, Source, Usage, estimate_tokens};
 use crate::domain::event::Estimate;
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::{CallId, Claim, reading};
 use crate::domain::prompt;
+use crate::domain::tools::Tools;
 use crate::domain::usage::Amount;
 
 /// Tokens an answer has when nobody limits it: a page or so of text.
@@ -39,8 +40,7 @@ pub struct CallEstimate {
 
 /// What this call may take at most.
 pub fn claim(call: CallId, request: &Request, member: &Member) -> Claim {
-    let messages = request.messages.iter();
-    let input = messages.map(|message| estimate_tokens(&message.text)).sum();
+    let input = request.tokens();
     let output = longest(member);
     Claim {
         call,
@@ -72,7 +72,8 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
         .turns
         .split_last()
         .map_or(&[][..], |(_, earlier)| earlier);
-    let earlier: u64 = earlier.iter().map(|turn| estimate_tokens(&turn.text)).sum();
+    let earlier: u64 = earlier.iter().map(Message::tokens).sum();
+    let tools = plan.tools.as_deref().map_or(0, Tools::tokens);
     let mut calls = Vec::new();
     for (index, stage) in plan.stages.iter().enumerate() {
         let asked: Vec<&Member> = match stage.who {
@@ -89,6 +90,12 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
                 Who::Readers => beginning(plan, plan.parts.get(seat).map_or(&[], Vec::as_slice)),
                 _ => beginning_of(plan, member),
             };
+            let tools = if stage.who == Who::Synthesiser {
+                tools
+            } else {
+                0
+            };
+            let own = own + tools;
             let input = documents + own + read;
             let output = member
                 .parameters

@@ -143,7 +143,7 @@ impl Staged {
                 cached,
                 bill,
             } => {
-                let result = if answer.text.trim().is_empty() {
+                let result = if answer.text.trim().is_empty() && answer.calls.is_empty() {
                     Err(CallError::new(
                         CallErrorKind::Empty,
                         "the model answered with nothing",
@@ -375,6 +375,7 @@ impl Staged {
         let latency_ms = now.since(open.since).as_millis() as u64;
         if let Ok(answer) = &result
             && !open.shown
+            && !answer.text.is_empty()
         {
             let event = self
                 .board
@@ -399,6 +400,7 @@ impl Staged {
             dropped: took.bill.dropped,
             fallback_for: self.board.planned_instead(call.member),
             earlier: self.earlier.remove(&call.member).unwrap_or_default(),
+            calls: Vec::new(),
         };
         match result {
             Ok(answer) => {
@@ -409,6 +411,7 @@ impl Staged {
                 kept.finish = Some(answer.finish);
                 kept.text = answer.text;
                 kept.reasoning = answer.reasoning;
+                kept.calls = answer.calls;
             }
             Err(error) => {
                 kept.text = obeyed;

@@ -38,6 +38,7 @@ impl Fields {
             // A whole answer is the same, however long it was allowed to take.
             deadline: _,
             format,
+            tools,
             // Changes what is paid, not what is said.
             is_reread: _,
             sample,
@@ -52,6 +53,9 @@ impl Fields {
             ("pictures", pictures(messages)),
             ("answer format", shape(format.as_ref())),
         ]);
+        if tools.is_some() {
+            fields.insert("tools", json!(tools));
+        }
         fields.extend(settings(parameters));
         Self(fields)
     }
@@ -91,8 +95,13 @@ fn texts(messages: &[Message], of_system: bool) -> Value {
             role,
             text,
             images: _,
+            calls,
+            result_of,
         } = message;
-        json!([role, text])
+        match (calls.as_slice(), result_of) {
+            ([], None) => json!([role, text]),
+            _ => json!([role, text, calls, result_of]),
+        }
     };
     messages
         .iter()
@@ -163,6 +172,7 @@ mod tests {
             brief: Brief::default(),
             deadline: Duration::from_secs(1),
             format: None,
+            tools: None,
             is_reread: false,
             sample: 0,
         }

@@ -107,6 +107,7 @@ impl NewAnalysisBody {
             passages: self.passages,
             experiment: None,
             turns: Vec::new(),
+            tools: None,
             passed_on: false,
         }
     }

@@ -179,13 +179,14 @@ async fn answer(
 }
 
 fn whole(api: Api, frame: &Frame, done: &Completion) -> Value {
-    let (text, finish, usage) = (&done.text, done.finish, &done.usage);
+    let (text, finish, usage) = (done.text.as_str(), done.finish, &done.usage);
     match api {
-        Api::Chat => openai::completion(frame, text, finish, usage),
+        Api::Chat => openai::completion(frame, (text, &done.calls), finish, usage),
         Api::Responses => {
-            responses::response(frame, "completed", Some(text), Some((finish, usage)))
+            let told = (Some(text), &done.calls[..]);
+            responses::response(frame, "completed", told, Some((finish, usage)))
         }
-        Api::Messages => anthropic::message(frame, text, finish, usage),
+        Api::Messages => anthropic::message(frame, (text, &done.calls), finish, usage),
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) enum Tongue {
         progress: bool,
     },
     Responses(responses::Events),
-    Messages(Frame),
+    Messages(anthropic::Events),
 }
 
 impl Tongue {
@@ -38,7 +38,7 @@ impl Tongue {
                 progress,
             },
             Api::Responses => Self::Responses(responses::Events::new(frame)),
-            Api::Messages => Self::Messages(frame),
+            Api::Messages => Self::Messages(anthropic::Events::new(frame)),
         }
     }
 
@@ -46,15 +46,15 @@ impl Tongue {
         match self {
             Self::Chat { frame, .. } => vec![bare(&openai::opening(frame))],
             Self::Responses(events) => named(events.opening()),
-            Self::Messages(frame) => named(anthropic::opening(frame)),
+            Self::Messages(events) => vec![name(events.opening())],
         }
     }
 
-    fn text(&mut self, text: &str) -> Event {
+    fn text(&mut self, text: &str) -> Vec<Event> {
         match self {
-            Self::Chat { frame, .. } => bare(&openai::piece(frame, text)),
-            Self::Responses(events) => name(events.piece(text)),
-            Self::Messages(_) => name(anthropic::piece(text)),
+            Self::Chat { frame, .. } => vec![bare(&openai::piece(frame, text))],
+            Self::Responses(events) => named(events.piece(text)),
+            Self::Messages(events) => named(events.piece(text)),
         }
     }
 
@@ -73,7 +73,11 @@ impl Tongue {
     fn ending(&mut self, done: &Completion) -> Vec<Event> {
         match self {
             Self::Chat { frame, usage, .. } => {
-                let mut events = vec![bare(&openai::ending(frame, done.finish))];
+                let mut events = Vec::new();
+                if !done.calls.is_empty() {
+                    events.push(bare(&openai::called(frame, &done.calls)));
+                }
+                events.push(bare(&openai::ending(frame, done.finish)));
                 if *usage {
                     events.push(bare(&openai::counted(frame, &done.usage)));
                 }
@@ -84,8 +88,8 @@ impl Tongue {
                 });
                 events
             }
-            Self::Responses(events) => named(events.ending(done.finish, &done.usage)),
-            Self::Messages(_) => named(anthropic::ending(done.finish, &done.usage)),
+            Self::Responses(events) => named(events.ending(&done.calls, done.finish, &done.usage)),
+            Self::Messages(events) => named(events.ending(&done.calls, done.finish, &done.usage)),
         }
     }
 
@@ -209,7 +213,7 @@ impl Following {
                     "synthesis.delta" => {
                         let text = data["text"].as_str().unwrap_or_default();
                         self.said |= !text.is_empty();
-                        told.push(self.tongue.text(text));
+                        told.extend(self.tongue.text(text));
                     }
                     "analysis.completed" | "analysis.failed" | "analysis.cancelled" => {
                         told.extend(self.end().await);
@@ -247,8 +251,8 @@ impl Following {
             Ok(done) => {
                 let mut told = Vec::new();
                 // Votes are counted and not written: the answer is there all at once.
-                if !self.said {
-                    told.push(self.tongue.text(&done.text));
+                if !self.said && !done.text.is_empty() {
+                    told.extend(self.tongue.text(&done.text));
                 }
                 told.extend(self.tongue.ending(&done));
                 told

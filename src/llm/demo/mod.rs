@@ -132,11 +132,7 @@ pub fn answer(model_id: &str, request: &Request) -> Result<Answer, CallError> {
             "a stop text cut off the whole answer",
         ));
     }
-    let input = request
-        .messages
-        .iter()
-        .map(|message| estimate_tokens(&message.text))
-        .sum();
+    let input = request.tokens();
     let usage = Usage {
         input,
         output: estimate_tokens(&text),
@@ -148,6 +144,7 @@ pub fn answer(model_id: &str, request: &Request) -> Result<Answer, CallError> {
         reasoning: String::new(),
         usage,
         finish,
+        calls: Vec::new(),
     })
 }
 

@@ -49,6 +49,7 @@ fn request(brief: Brief, parameters: Parameters) -> Request {
         brief,
         deadline: Duration::from_secs(60),
         format: None,
+        tools: None,
         sample: 0,
         is_reread: false,
     }

@@ -28,6 +28,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             passages: None,
             experiment: None,
             turns: Vec::new(),
+            tools: None,
             passed_on: false,
             reading: Default::default(),
             prompt: prompt.into(),
@@ -82,6 +83,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             pictures: Vec::new(),
             notes: vec!["a note".into()],
             turns: Vec::new(),
+            tools: None,
             bare: false,
             times: Times::default(),
             arrangement: Default::default(),
@@ -120,6 +122,7 @@ fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
         dropped: vec!["top_k".into()],
         fallback_for: None,
         earlier: Vec::new(),
+        calls: Vec::new(),
     }
 }
 

@@ -75,12 +75,29 @@ fn piece(growing: &mut Growing, piece: &Value) {
         _ => {}
     }
     growing.refuse(piece["refusal"].as_str().unwrap_or_default());
-    // One forced tool at most is ours; of several the first counts.
-    for call in piece["tool_calls"].as_array().into_iter().flatten() {
-        if call["index"].as_u64().unwrap_or(0) == 0 {
-            growing.arguments(call["function"]["arguments"].as_str().unwrap_or_default());
-        }
+    let calls = piece["tool_calls"].as_array();
+    for call in calls.into_iter().flatten() {
+        tool(growing, call);
     }
+}
+
+// Some hosts leave the index out: then an id begins a call.
+fn tool(growing: &mut Growing, call: &Value) {
+    let id = call["id"].as_str().unwrap_or_default();
+    let last = growing.last_place();
+    let place = call["index"].as_u64().unwrap_or(match last {
+        Some(last) if id.is_empty() => last,
+        Some(last) => last + 1,
+        None => 0,
+    });
+    let function = &call["function"];
+    let arguments = match &function["arguments"] {
+        Value::String(text) => text.clone(),
+        Value::Object(_) => function["arguments"].to_string(),
+        _ => String::new(),
+    };
+    let name = function["name"].as_str().unwrap_or_default();
+    growing.call(place, id, name, &arguments);
 }
 
 fn part(growing: &mut Growing, part: &Value) {

@@ -20,6 +20,7 @@ fn request_of(parameters: Parameters) -> Request {
         brief: Brief::default(),
         deadline: Duration::from_secs(1),
         format: None,
+        tools: None,
         sample: 0,
         is_reread: false,
     }

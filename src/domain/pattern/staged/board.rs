@@ -344,7 +344,11 @@ impl Board {
             members: before.len(),
             nonce: &self.plan.nonce,
         };
-        let user = prompt::user_message(&self.plan.stages[self.stage].prompt, &holes);
+        let mut user = prompt::user_message(&self.plan.stages[self.stage].prompt, &holes);
+        let tools = self.plan.tools.clone().filter(|_| self.is_last());
+        if tools.is_some() {
+            user.text += prompt::MAY_ACT;
+        }
         let messages = prompt::conversation(&self.plan, self.beginning(member), user);
         let model = asked.model.clone();
         Request {
@@ -354,6 +358,7 @@ impl Board {
             brief,
             deadline,
             format: self.plan.format.clone().filter(|_| self.is_last()),
+            tools,
             sample: asked.sample,
             is_reread: self.reads_again(&model),
         }

@@ -29,6 +29,7 @@ impl Staged {
                 text: result.text,
                 reasoning: result.reasoning,
                 usage: result.usage,
+                calls: result.calls,
             };
             Some((request, answer))
         };

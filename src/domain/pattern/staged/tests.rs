@@ -54,6 +54,7 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Pla
         pictures: Vec::new(),
         notes: Vec::new(),
         turns: Vec::new(),
+        tools: None,
         bare: false,
         times: Times::default(),
         arrangement: Default::default(),
@@ -111,6 +112,7 @@ fn answer(text: &str) -> Answer {
             ..Usage::default()
         },
         finish: Finish::Stop,
+        calls: Vec::new(),
     }
 }
 

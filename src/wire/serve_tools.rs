@@ -1,0 +1,275 @@
+//! Tools as clients of our own APIs declare them, and calls as they are told. Passes on what the program runs
+//! itself; tools that a vendor would run are left out and named.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::serve_openai::{Fault, fault};
+use crate::domain::tools::{Choice, MOST, Tool, ToolCall, Tools};
+
+/// Bytes of one tool's description and schema.
+const MOST_BYTES: usize = 200_000;
+
+/// What came of reading a request's tools.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Offered {
+    /// Those that are passed on; none where there are none.
+    pub tools: Option<Arc<Tools>>,
+    /// Those that are not, by their kind.
+    pub left_out: Vec<String>,
+}
+
+/// How an API writes a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Chat completions: the function is a level below.
+    Nested,
+    /// Responses.
+    Flat,
+    /// Anthropic's messages.
+    Anthropic,
+}
+
+/// The tools of a body.
+pub fn read(fields: &Map<String, Value>, shape: Shape) -> Result<Offered, Fault> {
+    let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
+    if shape == Shape::Nested && is_given("functions") {
+        return fault(
+            "functions",
+            "functions have been replaced by tools: send tools",
+        );
+    }
+    let list = match fields.get("tools") {
+        None | Some(Value::Null) => return Ok(Offered::default()),
+        Some(Value::Array(list)) => list,
+        Some(_) => return fault("tools", "tools must be a list"),
+    };
+    if list.len() > MOST {
+        return fault("tools", format!("at most {MOST} tools are passed on"));
+    }
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    for given in list {
+        match (given["type"].as_str(), shape) {
+            (Some("function"), Shape::Nested | Shape::Flat)
+            | (None | Some("custom"), Shape::Anthropic) => kept.push(tool(given, shape)?),
+            (kind, _) => {
+                let kind = kind.unwrap_or("a tool without a type");
+                left_out.push(format!("tools: {}", short(kind)));
+            }
+        }
+    }
+    let choice = choice(fields.get("tool_choice").unwrap_or(&Value::Null), shape)?;
+    if let Choice::Named(name) = &choice
+        && !kept.iter().any(|tool| tool.name == *name)
+    {
+        return fault(
+            "tool_choice",
+            "tool_choice names a tool that is not in tools",
+        );
+    }
+    let parallel = match shape {
+        Shape::Anthropic => {
+            let barred =
+                &fields.get("tool_choice").unwrap_or(&Value::Null)["disable_parallel_tool_use"];
+            barred.as_bool().filter(|barred| *barred).map(|_| false)
+        }
+        _ => fields.get("parallel_tool_calls").and_then(Value::as_bool),
+    };
+    let tools = (!kept.is_empty()).then(|| {
+        Arc::new(Tools {
+            list: kept,
+            choice,
+            parallel,
+        })
+    });
+    Ok(Offered { tools, left_out })
+}
+
+fn short(text: &str) -> String {
+    text.chars()
+        .filter(char::is_ascii_graphic)
+        .take(40)
+        .collect()
+}
+
+fn tool(given: &Value, shape: Shape) -> Result<Tool, Fault> {
+    let (inner, schema) = match shape {
+        Shape::Nested => (&given["function"], "parameters"),
+        Shape::Flat => (given, "parameters"),
+        Shape::Anthropic => (given, "input_schema"),
+    };
+    let name = inner["name"].as_str().unwrap_or_default();
+    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+    if name.is_empty() || name.len() > 128 || !name.chars().all(sound) {
+        return fault(
+            "tools",
+            "a tool's name must be letters, digits, _ and -, 128 at most",
+        );
+    }
+    let description = inner["description"].as_str().unwrap_or_default();
+    let parameters = inner[schema].clone();
+    if !parameters.is_null() && !parameters.is_object() {
+        return fault(
+            "tools",
+            format!("the {schema} of {name} must be a JSON schema"),
+        );
+    }
+    if description.len() + parameters.to_string().len() > MOST_BYTES {
+        return fault("tools", format!("the description of {name} is too long"));
+    }
+    Ok(Tool {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        parameters,
+        strict: inner["strict"].as_bool(),
+    })
+}
+
+fn choice(given: &Value, shape: Shape) -> Result<Choice, Fault> {
+    let word = match (given, shape) {
+        (Value::Null, _) => return Ok(Choice::Auto),
+        (Value::String(word), Shape::Nested | Shape::Flat) => word.as_str(),
+        (Value::Object(_), _) => given["type"].as_str().unwrap_or_default(),
+        _ => "",
+    };
+    let name = match shape {
+        Shape::Nested => &given["function"]["name"],
+        _ => &given["name"],
+    };
+    match (word, name.as_str()) {
+        ("auto", _) => Ok(Choice::Auto),
+        ("none", _) => Ok(Choice::None),
+        ("required", _) | ("any", _) => Ok(Choice::Required),
+        ("function" | "tool", Some(name)) => Ok(Choice::Named(name.to_owned())),
+        _ => fault(
+            "tool_choice",
+            "tool_choice must be auto, none, required, or the name of one tool",
+        ),
+    }
+}
+
+/// A call that a client gives back, as the chat API and Responses write it.
+pub fn call(id: &Value, name: &Value, arguments: &Value) -> Result<ToolCall, Fault> {
+    let (Some(id), Some(name)) = (id.as_str(), name.as_str()) else {
+        return fault("messages", "a call of a tool needs an id and a name");
+    };
+    let arguments = match arguments {
+        Value::String(text) => text.clone(),
+        Value::Object(_) => arguments.to_string(),
+        _ => "{}".to_owned(),
+    };
+    Ok(ToolCall {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        arguments,
+        signature: None,
+    })
+}
+
+/// The calls of a chat message that a client gives back.
+pub fn calls(message: &Value) -> Result<Vec<ToolCall>, Fault> {
+    let calls = message["tool_calls"].as_array();
+    let one = |given: &Value| {
+        let function = &given["function"];
+        let mut told = call(&given["id"], &function["name"], &function["arguments"])?;
+        let signature = &given["extra_content"]["google"]["thought_signature"];
+        told.signature = signature.as_str().map(str::to_owned);
+        Ok(told)
+    };
+    calls.into_iter().flatten().map(one).collect()
+}
+
+/// Calls as the chat API tells them; in a stream each has its index.
+pub fn told(calls: &[ToolCall], is_stream: bool) -> Value {
+    let one = |(index, call): (usize, &ToolCall)| {
+        let function = json!({ "name": call.name, "arguments": call.arguments });
+        let mut told = json!({ "id": call.id, "type": "function", "function": function });
+        if is_stream {
+            told["index"] = json!(index);
+        }
+        // Where Gemini's own OpenAI-compatible API has it.
+        if let Some(signature) = &call.signature {
+            told["extra_content"] = json!({ "google": { "thought_signature": signature } });
+        }
+        told
+    };
+    calls.iter().enumerate().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offered(body: Value, shape: Shape) -> Result<Offered, Fault> {
+        read(body.as_object().expect("an object"), shape)
+    }
+
+    #[test]
+    fn three_ways_to_say_the_same() {
+        let schema = json!({ "type": "object", "properties": { "city": { "type": "string" } } });
+        let nested = json!({ "tools": [{ "type": "function", "function": { "name": "weather", "description": "d", "parameters": schema } }], "tool_choice": { "type": "function", "function": { "name": "weather" } }, "parallel_tool_calls": false });
+        let flat = json!({ "tools": [{ "type": "function", "name": "weather", "description": "d", "parameters": schema }], "tool_choice": { "type": "function", "name": "weather" }, "parallel_tool_calls": false });
+        let own = json!({ "tools": [{ "name": "weather", "description": "d", "input_schema": schema }], "tool_choice": { "type": "tool", "name": "weather", "disable_parallel_tool_use": true } });
+        let one = offered(nested, Shape::Nested).expect("sound");
+        let tools = one.tools.clone().expect("some");
+        assert_eq!(tools.choice, Choice::Named("weather".into()));
+        assert_eq!((tools.list.len(), tools.parallel), (1, Some(false)));
+        assert_eq!(offered(flat, Shape::Flat), Ok(one.clone()));
+        assert_eq!(offered(own, Shape::Anthropic), Ok(one));
+    }
+
+    #[test]
+    fn what_a_vendor_would_run_is_named() {
+        let body = json!({ "tools": [{ "type": "web_search" }] });
+        let offered = offered(body, Shape::Flat).expect("sound");
+        assert_eq!(offered.tools, None);
+        assert_eq!(offered.left_out, ["tools: web_search"]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let named = |name: &str| json!([{ "type": "function", "function": { "name": name } }]);
+        for (body, param) in [
+            (json!({ "tools": {} }), "tools"),
+            (json!({ "tools": named("") }), "tools"),
+            (json!({ "tools": named("a b") }), "tools"),
+            (json!({ "functions": [] }), "functions"),
+            (
+                json!({ "tools": [{ "type": "function", "function": { "name": "a", "parameters": 7 } }] }),
+                "tools",
+            ),
+            (
+                json!({ "tools": named("a"), "tool_choice": "perhaps" }),
+                "tool_choice",
+            ),
+            (
+                json!({ "tools": named("a"), "tool_choice": { "type": "function", "function": { "name": "b" } } }),
+                "tool_choice",
+            ),
+            (
+                json!({ "tools": vec![named("a")[0].clone(); MOST + 1] }),
+                "tools",
+            ),
+        ] {
+            let refused = offered(body.clone(), Shape::Nested).expect_err("refused");
+            assert_eq!(refused.param, param, "{body}");
+        }
+        let none = offered(json!({ "tools": [] }), Shape::Nested);
+        assert_eq!(none, Ok(Offered::default()));
+    }
+
+    #[test]
+    fn calls_go_out_and_come_back() {
+        let call = ToolCall {
+            id: "c1".into(),
+            name: "weather".into(),
+            arguments: "{\"city\":\"Rome\"}".into(),
+            signature: Some("s".into()),
+        };
+        let message = json!({ "tool_calls": told(std::slice::from_ref(&call), true) });
+        assert_eq!(message["tool_calls"][0]["index"], 0);
+        assert_eq!(calls(&message), Ok(vec![call]));
+        assert!(calls(&json!({ "tool_calls": [{ "id": 7 }] })).is_err());
+    }
+}

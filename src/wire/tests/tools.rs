@@ -1,0 +1,270 @@
+//! Tools: what goes out in each dialect, and what vendors really sent.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::tools::{Choice, Tool, ToolCall, Tools};
+
+fn tools(choice: Choice) -> Tools {
+    Tools {
+        list: vec![Tool {
+            name: "weather".into(),
+            description: "The weather of a place.".into(),
+            parameters: json!({ "type": "object", "properties": { "location": { "type": "string" } } }),
+            strict: None,
+        }],
+        choice,
+        parallel: Some(false),
+    }
+}
+
+fn acting(choice: Choice) -> Request {
+    let call = |id: &str, place: &str| ToolCall {
+        id: id.into(),
+        name: "weather".into(),
+        arguments: json!({ "location": place }).to_string(),
+        signature: Some("sig".into()),
+    };
+    let result = |id: &str, text: &str| Message {
+        result_of: Some(id.into()),
+        ..Message::new(Role::User, text)
+    };
+    let mut ask = wanted(Parameters::default());
+    ask.messages.extend([
+        Message {
+            calls: vec![call("c1", "Rome"), call("c2", "Oslo")],
+            ..Message::new(Role::Assistant, "")
+        },
+        result("c1", "21 degrees"),
+        result("c2", "2 degrees"),
+        Message::new(Role::User, "Which is warmer?"),
+    ]);
+    ask.tools = Some(Arc::new(tools(choice)));
+    ask
+}
+
+fn sent(kind: Kind, ask: &Request) -> Value {
+    let outgoing = request(kind, "m", ask, &Taste::default(), openai::PLAIN);
+    serde_json::from_slice(&outgoing.body).unwrap()
+}
+
+#[test]
+fn a_conversation_with_tools_goes_out_in_each_dialect() {
+    let ask = acting(Choice::Auto);
+    let chat = sent(Kind::OpenAi, &ask);
+    let own = &chat["messages"];
+    assert_eq!(own[2]["content"], Value::Null);
+    assert_eq!(own[2]["tool_calls"][1]["id"], "c2");
+    assert_eq!(
+        own[3],
+        json!({ "role": "tool", "tool_call_id": "c1", "content": "21 degrees" })
+    );
+    assert_eq!(chat["tools"][0]["function"]["name"], "weather");
+    assert_eq!(
+        (&chat["tool_choice"], &chat["parallel_tool_calls"]),
+        (&Value::Null, &json!(false))
+    );
+
+    let responses = sent(Kind::Responses, &ask);
+    let own = &responses["input"];
+    assert_eq!(
+        (&own[1]["type"], &own[2]["call_id"]),
+        (&json!("function_call"), &json!("c2"))
+    );
+    assert_eq!(
+        own[3],
+        json!({ "type": "function_call_output", "call_id": "c1", "output": "21 degrees" })
+    );
+    assert_eq!(responses["tools"][0]["strict"], false);
+
+    // Both results in one turn, in front of what the person says.
+    let anthropic = sent(Kind::Anthropic, &ask);
+    let own = &anthropic["messages"];
+    assert_eq!(own.as_array().unwrap().len(), 3);
+    assert_eq!(own[1]["content"][0]["input"]["location"], "Rome");
+    let last: Vec<&str> = own[2]["content"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(last, ["tool_result", "tool_result", "text"]);
+    assert_eq!(
+        anthropic["tool_choice"],
+        json!({ "type": "auto", "disable_parallel_tool_use": true })
+    );
+
+    let gemini = sent(Kind::Gemini, &ask);
+    let own = &gemini["contents"];
+    assert_eq!(own[1]["parts"][0]["thoughtSignature"], "sig");
+    assert_eq!(own[2]["parts"][0]["functionResponse"]["name"], "weather");
+    assert_eq!(
+        gemini["tools"][0]["functionDeclarations"][0]["name"],
+        "weather"
+    );
+
+    let ollama = sent(Kind::Ollama, &ask);
+    let own = &ollama["messages"];
+    assert_eq!(
+        own[2]["tool_calls"][0]["function"]["arguments"]["location"],
+        "Rome"
+    );
+    assert_eq!(
+        (&own[3]["role"], &own[3]["tool_name"]),
+        (&json!("tool"), &json!("weather"))
+    );
+}
+
+#[test]
+fn a_choice_is_said_in_each_dialect() {
+    let named = || Choice::Named("weather".into());
+    for (kind, place, choice, expected) in [
+        (
+            Kind::OpenAi,
+            "/tool_choice",
+            Choice::Required,
+            json!("required"),
+        ),
+        (
+            Kind::OpenAi,
+            "/tool_choice/function/name",
+            named(),
+            json!("weather"),
+        ),
+        (Kind::Responses, "/tool_choice", Choice::None, json!("none")),
+        (
+            Kind::Responses,
+            "/tool_choice/name",
+            named(),
+            json!("weather"),
+        ),
+        (
+            Kind::Anthropic,
+            "/tool_choice/type",
+            Choice::Required,
+            json!("any"),
+        ),
+        (
+            Kind::Anthropic,
+            "/tool_choice/type",
+            Choice::None,
+            json!("none"),
+        ),
+        (
+            Kind::Anthropic,
+            "/tool_choice/name",
+            named(),
+            json!("weather"),
+        ),
+        (
+            Kind::Gemini,
+            "/toolConfig/functionCallingConfig/mode",
+            Choice::Required,
+            json!("ANY"),
+        ),
+        (
+            Kind::Gemini,
+            "/toolConfig/functionCallingConfig/allowedFunctionNames/0",
+            named(),
+            json!("weather"),
+        ),
+        (
+            Kind::Gemini,
+            "/toolConfig/functionCallingConfig/mode",
+            Choice::None,
+            json!("NONE"),
+        ),
+    ] {
+        let body = sent(kind, &acting(choice.clone()));
+        assert_eq!(body.pointer(place), Some(&expected), "{kind:?} {choice:?}");
+    }
+    assert_eq!(
+        sent(Kind::Ollama, &acting(Choice::None))["tools"],
+        Value::Null
+    );
+}
+
+#[test]
+fn calls_as_vendors_sent_them() {
+    let mut ask = wanted(Parameters::default());
+    ask.tools = Some(Arc::new(tools(Choice::Auto)));
+    for (kind, recording, name, arguments) in [
+        (
+            Kind::OpenAi,
+            events(recording!("deepseek-tool.chunks.txt")),
+            "weather",
+            "{\"location\": \"San Francisco\"}",
+        ),
+        (
+            Kind::OpenAi,
+            events(recording!("mistral-tool.chunks.txt")),
+            "weather",
+            "{\"location\": \"San Francisco\"}",
+        ),
+        (
+            Kind::Anthropic,
+            events(recording!("anthropic-tool.chunks.txt")),
+            "weather",
+            "{\"location\": \"San Francisco\"}",
+        ),
+        (
+            Kind::Gemini,
+            recording!("gemini-tool.sse").to_owned(),
+            "get_country",
+            "{}",
+        ),
+    ] {
+        // Cut anywhere, it is the same.
+        for size in [7, 1 << 20] {
+            let pieces: Vec<&[u8]> = recording.as_bytes().chunks(size).collect();
+            let answer = decode(kind, &pieces, &ask).2.expect("an answer");
+            assert_eq!(answer.finish, Finish::ToolCalls);
+            let call = &answer.calls[0];
+            assert_eq!(
+                (call.name.as_str(), call.arguments.as_str()),
+                (name, arguments)
+            );
+            assert!(!call.id.is_empty());
+            assert_eq!(call.signature.is_some(), kind == Kind::Gemini);
+        }
+    }
+}
+
+#[test]
+fn calls_that_nobody_can_make_are_no_answer() {
+    let mut ask = wanted(Parameters::default());
+    ask.tools = Some(Arc::new(tools(Choice::Auto)));
+    let chunk = |delta: Value, finish: Value| {
+        format!(
+            "data: {}\n\n",
+            json!({ "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }] })
+        )
+    };
+    let called = |arguments: &str| {
+        let function = json!({ "name": "weather", "arguments": arguments });
+        json!({ "tool_calls": [{ "index": 0, "id": "c", "function": function }] })
+    };
+    for (arguments, finish, expected) in [
+        ("{\"a\":", "tool_calls", Err(CallErrorKind::Malformed)),
+        ("[1]", "tool_calls", Err(CallErrorKind::Malformed)),
+        ("{\"a\":", "length", Err(CallErrorKind::Empty)),
+        ("{}", "stop", Ok(1)),
+        ("", "tool_calls", Ok(1)),
+    ] {
+        let text = chunk(called(arguments), json!(finish)) + "data: [DONE]\n\n";
+        let result = decode(Kind::OpenAi, &[text.as_bytes()], &ask).2;
+        let told = result
+            .map(|answer| answer.calls.len())
+            .map_err(|error| error.kind);
+        assert_eq!(told, expected, "{arguments} {finish}");
+    }
+    // A line that breaks off within a call is no call.
+    let text = chunk(called("{\"a\":1}"), Value::Null);
+    let result = decode(Kind::OpenAi, &[text.as_bytes()], &ask).2;
+    assert_eq!(
+        result.map_err(|error| error.kind),
+        Err(CallErrorKind::Truncated)
+    );
+}

@@ -1,0 +1,271 @@
+//! Tools of a program that speaks to us as to a vendor: offered to one acting model, called by it, and their
+//! results given back; advisers see text only.
+
+use serde_json::{Value, json};
+
+use crate::compatible::{data, key, lines};
+use crate::support::line::on;
+use crate::support::provider::{Asked, Line, Provider};
+use crate::support::script::{saying, server};
+
+fn weather() -> Value {
+    json!({ "type": "function", "function": {
+        "name": "weather", "description": "The weather of a place.",
+        "parameters": { "type": "object", "properties": { "place": { "type": "string" } } },
+    } })
+}
+
+/// Calls the tool in two pieces, unless it has its result already.
+fn acting() -> Provider {
+    Provider::answering(|asked: &Asked| {
+        let messages = asked.body["messages"].as_array().unwrap();
+        let has_result = messages.iter().any(|message| message["role"] == "tool");
+        if asked.body["tools"].is_null() || has_result {
+            return on("").sse(&saying("It is warm."));
+        }
+        on("").sse(&calling())
+    })
+}
+
+fn calling() -> String {
+    let chunk = |delta: Value, finish: Value| {
+        let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
+        format!("data: {}\n\n", json!({ "choices": [choice] }))
+    };
+    let piece = |index: u32, id: Value, name: Value, arguments: &str| {
+        let function = json!({ "name": name, "arguments": arguments });
+        json!({ "tool_calls": [{ "index": index, "id": id, "type": "function", "function": function }] })
+    };
+    [
+        chunk(
+            piece(0, json!("c1"), json!("weather"), "{\"place\":"),
+            Value::Null,
+        ),
+        chunk(piece(0, Value::Null, Value::Null, "\"Rome\"}"), Value::Null),
+        chunk(
+            piece(1, json!("c2"), json!("weather"), "{\"place\":\"Oslo\"}"),
+            Value::Null,
+        ),
+        chunk(json!({}), json!("tool_calls")),
+        "data: [DONE]\n\n".to_owned(),
+    ]
+    .concat()
+}
+
+fn asked_with_tools(provider: &Provider) -> Vec<Asked> {
+    let asked = provider.asked().into_iter();
+    asked
+        .filter(|asked| !asked.body["tools"].is_null())
+        .collect()
+}
+
+#[test]
+fn a_single_model_calls_and_is_given_the_result() {
+    let provider = acting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let mut body = json!({
+        "model": "p/any", "tools": [weather()], "tool_choice": "required",
+        "messages": [{ "role": "user", "content": "Where is it warm?" }],
+    });
+    let answer = client.post("/v1/chat/completions", body.clone()).json();
+    let choice = &answer["choices"][0];
+    assert_eq!(choice["finish_reason"], "tool_calls", "{answer}");
+    assert_eq!(choice["message"]["content"], Value::Null);
+    let calls = choice["message"]["tool_calls"].clone();
+    assert_eq!(calls[0]["function"]["arguments"], "{\"place\":\"Rome\"}");
+    assert_eq!(
+        (&calls[1]["id"], calls.as_array().unwrap().len()),
+        (&json!("c2"), 2)
+    );
+    let sent = &provider.asked()[0].body;
+    assert_eq!(
+        (&sent["tools"][0], &sent["tool_choice"]),
+        (&weather(), &json!("required"))
+    );
+
+    let messages = body["messages"].as_array_mut().unwrap();
+    messages.push(choice["message"].clone());
+    for id in ["c1", "c2"] {
+        messages.push(json!({ "role": "tool", "tool_call_id": id, "content": "21" }));
+    }
+    body["tool_choice"] = json!("auto");
+    let answer = client.post("/v1/chat/completions", body).json();
+    assert_eq!(
+        answer["choices"][0]["message"]["content"], "It is warm.",
+        "{answer}"
+    );
+    let sent = &provider.asked()[1].body["messages"];
+    assert_eq!(sent[1]["tool_calls"], calls);
+    assert_eq!(
+        (&sent[2]["role"], &sent[2]["tool_call_id"]),
+        (&json!("tool"), &json!("c1"))
+    );
+}
+
+#[test]
+fn calls_are_told_in_each_api_s_stream() {
+    let provider = acting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let key = key(&mut client);
+    let user = json!([{ "role": "user", "content": "Where is it warm?" }]);
+    let flat = json!({ "type": "function", "name": "weather", "parameters": { "type": "object" } });
+    let own = json!({ "name": "weather", "input_schema": { "type": "object" } });
+
+    let body = json!({ "model": "p/any", "stream": true, "tools": [weather()], "messages": user });
+    let (_, told) = lines(&server, &key, "/v1/chat/completions", &body);
+    let chunks = data(&told);
+    let calls: Vec<&Value> = chunks
+        .iter()
+        .flat_map(|chunk| {
+            chunk["choices"][0]["delta"]["tool_calls"]
+                .as_array()
+                .into_iter()
+                .flatten()
+        })
+        .collect();
+    assert_eq!(
+        (calls.len(), &calls[1]["index"], &calls[1]["id"]),
+        (2, &json!(1), &json!("c2"))
+    );
+    assert_eq!(
+        chunks.last().unwrap()["choices"][0]["finish_reason"],
+        "tool_calls"
+    );
+    assert_eq!(told.last().unwrap(), "data: [DONE]");
+
+    let body =
+        json!({ "model": "p/any", "stream": true, "tools": [flat], "input": "Where is it warm?" });
+    let events = data(&lines(&server, &key, "/v1/responses", &body).1);
+    let last = &events.last().unwrap()["response"];
+    assert_eq!(
+        (&last["status"], &last["output"][0]["type"]),
+        (&json!("completed"), &json!("function_call"))
+    );
+    assert_eq!(last["output"][1]["call_id"], "c2");
+    let done: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["type"] == "response.function_call_arguments.done")
+        .collect();
+    assert_eq!(done[0]["arguments"], "{\"place\":\"Rome\"}");
+
+    let body = json!({ "model": "p/any", "stream": true, "max_tokens": 100, "tools": [own], "messages": user });
+    let events = data(&lines(&server, &key, "/v1/messages", &body).1);
+    let starts: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["type"] == "content_block_start")
+        .collect();
+    assert_eq!(
+        (starts.len(), &starts[0]["content_block"]["type"]),
+        (2, &json!("tool_use"))
+    );
+    let end = events
+        .iter()
+        .find(|event| event["type"] == "message_delta")
+        .unwrap();
+    assert_eq!(end["delta"]["stop_reason"], "tool_use");
+}
+
+#[test]
+fn anthropic_s_and_responses_results_are_given_back() {
+    let provider = acting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let answer = client.post("/v1/messages", json!({
+        "model": "p/any", "max_tokens": 100, "tools": [{ "name": "weather", "input_schema": { "type": "object" } }],
+        "messages": [
+            { "role": "user", "content": "Where is it warm?" },
+            { "role": "assistant", "content": [
+                { "type": "text", "text": "I look." },
+                { "type": "tool_use", "id": "t1", "name": "weather", "input": { "place": "Rome" } },
+            ] },
+            { "role": "user", "content": [
+                { "type": "tool_result", "tool_use_id": "t1", "content": [{ "type": "text", "text": "21" }] },
+                { "type": "text", "text": "And?" },
+            ] },
+        ],
+    }));
+    assert_eq!(
+        answer.json()["content"][0]["text"],
+        "It is warm.",
+        "{}",
+        answer.text()
+    );
+    let roles = |place: usize| -> Vec<String> {
+        let asked = provider.asked();
+        let messages = asked[place].body["messages"].as_array().unwrap().iter();
+        messages
+            .map(|message| message["role"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(roles(0), ["user", "assistant", "tool", "user"]);
+    let answer = client.post("/v1/responses", json!({
+        "model": "p/any", "tools": [{ "type": "function", "name": "weather" }, { "type": "web_search" }],
+        "input": [
+            { "role": "user", "content": "Where is it warm?" },
+            { "type": "function_call", "call_id": "t1", "name": "weather", "arguments": "{}" },
+            { "type": "function_call_output", "call_id": "t1", "output": "21" },
+        ],
+    }));
+    assert_eq!(answer.header("x-quire-ignored"), "tools: web_search");
+    assert_eq!(
+        answer.json()["output"][0]["content"][0]["text"],
+        "It is warm."
+    );
+    assert_eq!(roles(1), ["user", "assistant", "tool"]);
+}
+
+#[test]
+fn a_panel_advises_and_one_of_it_acts() {
+    let provider = acting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let recipe = json!({ "name": "my-crew", "pattern": "gut", "models": ["p/one", "p/two"], "ultra_model": "p/writer" });
+    let made = client.post("/api/recipes", recipe);
+    assert!(made.status < 300, "{}", made.text());
+    let mut body = json!({
+        "model": "quire/my-crew", "tools": [weather()],
+        "messages": [{ "role": "user", "content": "Where is it warm?" }],
+    });
+    let answer = client.post("/v1/chat/completions", body.clone()).json();
+    assert_eq!(
+        answer["choices"][0]["finish_reason"], "tool_calls",
+        "{answer}"
+    );
+    let acted = asked_with_tools(&provider);
+    assert_eq!(acted.len(), 1, "advisers are offered none");
+    assert_eq!(acted[0].model(), "writer");
+    let before = provider.asked().len();
+    assert!(before >= 3);
+
+    // With the result, who acts goes on alone.
+    let messages = body["messages"].as_array_mut().unwrap();
+    messages.push(answer["choices"][0]["message"].clone());
+    for id in ["c1", "c2"] {
+        messages.push(json!({ "role": "tool", "tool_call_id": id, "content": "21" }));
+    }
+    let answer = client.post("/v1/chat/completions", body).json();
+    assert_eq!(
+        answer["choices"][0]["message"]["content"], "It is warm.",
+        "{answer}"
+    );
+    let asked = provider.asked();
+    assert_eq!(
+        (asked.len() - before, asked[before].model()),
+        (1, "writer".to_owned())
+    );
+}
+
+#[test]
+fn a_call_that_breaks_off_is_a_failure() {
+    let provider = Provider::answering(|_: &Asked| -> Line {
+        let whole = calling();
+        on("").cut(&whole[..whole.len() / 2])
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = json!({ "model": "p/any", "tools": [weather()], "messages": [{ "role": "user", "content": "Where?" }] });
+    let answer = client.post("/v1/chat/completions", body);
+    assert!(answer.status >= 500, "{}", answer.text());
+}
