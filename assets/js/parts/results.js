@@ -1,4 +1,4 @@
-// A finished analysis: three views of it, what it took, its sources, and ways to take it along.
+// A finished analysis: the views of it, what it took, its sources, and ways to take it along.
 import { button, el, fill } from "../dom.js";
 import { cost, count, duration, plural, sentence, tokens, when } from "../format.js";
 import { CitationCount, Citer } from "./citations.js";
@@ -8,19 +8,43 @@ import { factsOf, Letter, MemberCard, nameOf, remarksOf } from "./member.js";
 import { lastWords, panelStages, placeOf, synthesis } from "./run-model.js";
 import { SourceList } from "./sources.js";
 import { stageHelp, StagePath } from "./stages.js";
+import { isMappable } from "../results/claims.js";
+import { DisagreementMap } from "../results/map.js";
+import { reveal } from "../results/reveal.js";
+import { styled } from "../styles.js";
 import { Tabs } from "./tabs.js";
 
 const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", cancelled: "Analysis cancelled" };
 
 /** The finished analysis. `models` and `patterns` give names; `exports` and `actions` are buttons. */
 export function AnalysisResults(run, { models = [], patterns = [], actions = [], exports = null }) {
-  const context = { run, models };
+  styled("results");
+  const context = { run, models, sought: null };
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
-  const tabs = Tabs("Views of the result", panel, [
+  const map = isMappable(run) && ["Disagreement Map", () => DisagreementMap(run, { models, onDraft: seek })];
+  const views = [
     ["Side by Side", () => sideBySide(context)],
     ["Combined", () => combined(context)],
     ["Ultra Analysis", () => ultra(context)],
-  ], synthesis(run)?.text ? 2 : 0);
+    map,
+  ].filter(Boolean);
+  const tabs = Tabs("Views of the result", panel, views, synthesis(run)?.text ? 2 : 0);
+
+  // From a sign on the map to the words in the draft, and back to the same sign.
+  function seek(draft, from) {
+    const place = signs().indexOf(from);
+    context.sought = { ...draft, back: () => {
+      tabs.choose(views.indexOf(map));
+      (signs()[place] ?? panel).focus();
+    } };
+    tabs.choose(0);
+    context.sought = null;
+  }
+
+  function signs() {
+    return [...panel.querySelectorAll(".map-sign")];
+  }
+
   return el("section", { class: "results-container", "aria-label": "Results", data: { component: "AnalysisResults" } },
     el("div", { class: "analysis-results" },
       el("header", { class: "results-head" },
@@ -32,8 +56,8 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
       run.problem && el("p", { class: "error-alert", role: "alert" }, `Error: ${sentence(run.problem)}`),
       Failures(run, models),
       Notes(run),
-      CitationCount(run),
-      el("div", { class: "results-bar" }, tabs.node, exports),
+      el("div", { class: "results-under" }, CitationCount(run), exports),
+      el("div", { class: "results-bar" }, tabs.node),
       panel,
       SourceList(run.sources)));
 }
@@ -93,12 +117,13 @@ function Notes({ notes, degraded }) {
     el("ul", null, shown.map((note) => el("li", null, sentence(note)))));
 }
 
-function sideBySide({ run, models }) {
+function sideBySide({ run, models, sought }) {
   const grid = el("div", { class: "members" });
   const help = el("p", { class: "fine stage-help" });
   const stages = { ...run, stages: panelStages(run) };
   const path = StagePath(draw);
-  draw(stages.stages.at(-1)?.name);
+  draw(sought?.stage ?? stages.stages.at(-1)?.name);
+  if (sought) show();
   function draw(name) {
     const stage = stages.stages.find((each) => each.name === name);
     path.draw(stages, name);
@@ -108,7 +133,17 @@ function sideBySide({ run, models }) {
     grid.dataset.count = String(cards.length);
     fill(grid, cards.map((card) => card.node));
   }
-  return [stages.stages.length > 1 && path.node, help, grid];
+  function show() {
+    const stage = stages.stages.find((each) => each.name === sought.stage);
+    const card = grid.children[stage.members.findIndex((member) => member.letter === sought.letter && member.text)];
+    // The cards are not on the page before the tab has taken them.
+    requestAnimationFrame(() => {
+      if (!reveal(card.querySelector(".member-body"), sought.says)) note.firstChild.textContent = "It says so in other words: this is the whole answer.";
+    });
+  }
+  const note = sought && el("p", { class: "notice view-note" },
+    el("span", null, `What ${sought.letter} says of it is marked.`), button("Back to the map", { class: "link-button", on: { click: sought.back } }));
+  return [stages.stages.length > 1 && path.node, note, help, grid];
 }
 
 function combined(context) {

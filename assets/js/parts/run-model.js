@@ -6,7 +6,7 @@ export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "",
   return {
     id, prompt, pattern, models, ultra, documents, createdAt,
     status: "queued", stages: [], sources: [], totals: null, problem: "", version: 0, single: null, offered: false,
-    notes: [], degraded: "", citations: null,
+    notes: [], degraded: "", citations: null, findings: null,
   };
 }
 
@@ -206,6 +206,7 @@ export function fromStored(stored) {
   run.single = stored.best_single ?? null;
   run.offered = Boolean(stored.comparison_offered);
   run.citations = stored.citations ?? null;
+  run.findings = stored.findings ?? null;
   run.sources = stored.sources ?? results.sources ?? [];
   const stages = results.stages ?? [];
   stages.forEach((told) => {

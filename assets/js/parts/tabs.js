@@ -17,6 +17,8 @@ export function Tabs(label, panel, views, first = 0) {
       tab.setAttribute("aria-selected", String(place === index));
       tab.tabIndex = place === index ? 0 : -1;
     });
+    // On a phone the row of tabs scrolls.
+    if (node.isConnected) tabs[index].scrollIntoView({ block: "nearest", inline: "nearest" });
     panel.setAttribute("aria-labelledby", tabs[index].id);
     fill(panel, views[index][1]());
   }

@@ -1,0 +1,53 @@
+// Brings a sentence of a text on the page into sight: marked, focused, read out from there.
+import { locate } from "./words.js";
+
+const BLOCKS = "p, li, td, th, h2, h3, h4, h5, h6, pre, blockquote";
+
+/** Marks in `node` what is said in these words. False when it was not found: then `node` itself is shown. */
+export function reveal(node, said) {
+  const { text, pieces } = gather(node);
+  const found = locate(text, said);
+  for (const old of document.querySelectorAll(".revealed")) old.classList.remove("revealed");
+  if (!found) {
+    node.tabIndex = -1;
+    show(node);
+    return false;
+  }
+  const range = document.createRange();
+  range.setStart(...place(pieces, found.start));
+  range.setEnd(...place(pieces, found.end));
+  const block = range.startContainer.parentElement.closest(BLOCKS) ?? node;
+  block.classList.add("revealed");
+  // A highlight leaves the elements as they are and may run across them; without it the block alone is marked.
+  if (globalThis.Highlight && CSS.highlights) CSS.highlights.set("revealed", new Highlight(range));
+  if (!block.hasAttribute("tabindex")) block.tabIndex = -1;
+  show(block);
+  return true;
+}
+
+function show(node) {
+  node.scrollIntoView({ block: "center", inline: "center" });
+  node.focus({ preventScroll: true });
+}
+
+// The text as it is read, without the words of citations, and where each piece of it comes from.
+function gather(node) {
+  const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
+  const pieces = [];
+  let text = "";
+  let block = null;
+  for (let piece = walker.nextNode(); piece; piece = walker.nextNode()) {
+    if (piece.parentElement.closest("button")) continue;
+    const own = piece.parentElement.closest(BLOCKS);
+    if (block && own !== block) text += "\n";
+    block = own;
+    pieces.push({ piece, start: text.length });
+    text += piece.data;
+  }
+  return { text, pieces };
+}
+
+function place(pieces, at) {
+  const { piece, start } = pieces.findLast((each) => each.start <= at);
+  return [piece, Math.min(at - start, piece.data.length)];
+}

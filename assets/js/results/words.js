@@ -1,0 +1,64 @@
+// Texts as words: where each stands, and where in a text some words are said. Pure: no element.
+
+const segmenter = globalThis.Intl?.Segmenter ? new Intl.Segmenter(undefined, { granularity: "word" }) : null;
+const WORD = /[\p{L}\p{N}\p{M}]+(?:['’][\p{L}\p{N}\p{M}]+)*/gu;
+// Marks of passages and of members are about the words, and not among them.
+const MARKS = /\[[^\]\n]{1,80}\]|\((?:[A-Z]\d*(?:,\s*)?)+\)/g;
+// Alike enough to be the same statement in other words: so much of the shorter, and so much of what is sought.
+const ALIKE = 0.5;
+const SOUGHT = 0.35;
+
+/** Every word with its place, also in scripts that write without spaces. */
+export function words(text) {
+  if (!segmenter) return [...text.matchAll(WORD)].map((found) => ({ word: found[0].toLowerCase(), start: found.index, end: found.index + found[0].length }));
+  const out = [];
+  for (const { segment, index, isWordLike } of segmenter.segment(text)) {
+    if (isWordLike) out.push({ word: segment.toLowerCase(), start: index, end: index + segment.length });
+  }
+  return out;
+}
+
+/** Where in a text this is said, `{start, end, score}`: word for word (score 1), or in the sentence that is most like it. */
+export function locate(text, said) {
+  const wanted = words(said.replace(MARKS, " ")).map((each) => each.word);
+  if (wanted.length === 0) return null;
+  const there = words(text);
+  const exact = sequence(there, wanted);
+  if (exact) return { ...exact, score: 1 };
+  const set = new Set(wanted);
+  const all = weight(set);
+  let best = null;
+  for (const { start, end } of sentences(text)) {
+    const own = new Set(there.filter((each) => each.start >= start && each.end <= end).map((each) => each.word));
+    const both = weight([...own].filter((word) => set.has(word)));
+    const score = (2 * both) / (weight(own) + all);
+    const alike = both >= ALIKE * Math.min(weight(own), all) && both >= SOUGHT * all;
+    if (alike && score > (best?.score ?? 0)) best = { start, end, score };
+  }
+  return best;
+}
+
+// Figures tell sentences apart better than long words, and those better than short ones.
+function weight(all) {
+  let sum = 0;
+  for (const word of all) sum += /\p{N}/u.test(word) ? 3 : word.length > 3 ? 1.5 : 0.5;
+  return sum;
+}
+
+function sequence(there, wanted) {
+  for (let at = 0; at + wanted.length <= there.length; at += 1) {
+    let same = 0;
+    while (same < wanted.length && there[at + same].word === wanted[same]) same += 1;
+    if (same === wanted.length) return { start: there[at].start, end: there[at + same - 1].end };
+  }
+  return null;
+}
+
+/** The sentences of a text, and lines that are none. */
+export function sentences(text) {
+  const out = [];
+  for (const found of text.matchAll(/[^.!?。！？\n]+(?:[.!?。！？]+["”’)\]]*|\n|$)/g)) {
+    if (/[\p{L}\p{N}]/u.test(found[0])) out.push({ start: found.index, end: found.index + found[0].trimEnd().length });
+  }
+  return out;
+}

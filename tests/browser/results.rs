@@ -1,0 +1,121 @@
+//! The views of a result beyond its texts: who says what, what differs, what each call took; ways to take
+//! it along and to ask again. With members that contradict each other.
+
+use serde_json::{Value, json};
+
+use crate::driver::Browser;
+use crate::pages::*;
+use crate::server::{Answer, Server, provider};
+use crate::turn;
+
+const REVIEW: &str = "## On answer B\n1. claim: \"The pump delivers 90 litres a minute\"\n   verdict: contradicted\n   evidence: \"The pump delivers 40 litres a minute\" [D1:p2]\n   fix: The pump delivers 40 litres a minute\n\n## Missing from all\nNobody says what it costs.";
+const SYNTHESIS: &str = "## Answer\nThe pump delivers 40 litres a minute [D1:p2] (A, C). It must be drained before frost (C).\n\n## Where the members agree\n- The valve was made in Österreich (A, B, C).\n\n## Contradictions\n- How much it delivers: A and C say 40 litres, B says 90 litres.\n\n## Points made by one only\n- It must be drained before frost (C).\n\n## Blind spots\n- Nobody names a price.";
+const ARABIC: &str = "المضخة تعطي أربعين لترا في الدقيقة.";
+
+fn says(body: &Value) -> Answer {
+    let asked = body["messages"].to_string();
+    let text = match body["model"].as_str().unwrap_or_default() {
+        "lead" => SYNTHESIS.to_owned(),
+        "a" if asked.contains("Criticise") => REVIEW.to_owned(),
+        _ if asked.contains("Criticise") => "## On answer A\nNothing to say.".to_owned(),
+        "a" => format!(
+            "The pump delivers 40 litres a minute [D1:p2]. The valve was made in Österreich.\n\n{ARABIC}\n\n| Part | Made in |\n|---|---|\n| Valve | Österreich |\n\n```python\nprint(40 * 60)\n```\n\n$$Q = \\frac{{V}}{{t}}$$"
+        ),
+        "b" => {
+            "The pump delivers 90 litres a minute. The valve was made in Österreich.".to_owned()
+        }
+        _ => "The pump delivers 40 litres a minute [D1:p2]. The valve was made in Österreich. It must be drained before frost.".to_owned(),
+    };
+    let piece = json!({"choices": [{"index": 0, "delta": {"content": text}}]});
+    let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 900, "completion_tokens": 90}});
+    (
+        "200 OK",
+        "text/event-stream",
+        format!("data: {piece}\n\ndata: {end}\n\ndata: [DONE]\n\n"),
+    )
+}
+
+const ASK: &str = "
+    const { documents } = await (await fetch('/api/documents')).json();
+    const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'critique', models: ['p/a', 'p/b', 'p/c'], ultra_model: 'p/lead', document_ids: [documents[0].id] }) });
+    if (!response.ok) throw new Error(await response.text());
+    return (await response.json()).analysis_id;";
+
+/// A server whose panel contradicts itself.
+fn quarrelling() -> Server {
+    let address = provider(&["a", "b", "c", "lead"], says);
+    let providers = json!([{ "id": "p", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["a", "b", "c", "lead"] }]);
+    Server::start_with(vec![("QUIRE_PROVIDERS", providers.to_string())])
+}
+
+/// Signed in, with a result of theirs; its id.
+fn asked(browser: &Browser, server: &Server) -> String {
+    sign_up(browser, server);
+    browser.run(
+        UPLOAD,
+        json!([
+            "pump.txt",
+            "First page.\u{c}The valve was made in Österreich. The pump delivers 40 litres a minute."
+        ]),
+    );
+    let id = browser.run(ASK, json!([]));
+    id.as_str().unwrap().to_owned()
+}
+
+fn open(browser: &Browser, server: &Server, id: &str) {
+    browser.go(&server.address(&format!("/analyze?id={id}")));
+    browser.wait(".results-container");
+}
+
+fn nothing_sticks_out(browser: &Browser, view: &str) {
+    let over = browser
+        .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    assert_eq!(over, json!(0), "{view} is wider than the window");
+}
+
+#[test]
+fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = quarrelling();
+    let mut id = String::new();
+    for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
+        let browser = Browser::open(width, height, dark);
+        match dark {
+            false => id = asked(&browser, &server),
+            true => sign_in(&browser, &server),
+        }
+        open(&browser, &server, &id);
+        browser.press("Disagreement Map");
+        browser.wait(".map-table");
+        let map = flat(&browser.text(".map"));
+        for words in ["Contradictions", "Said by one alone", "90 litres", "price"] {
+            assert!(map.contains(words), "no {words} in {map}");
+        }
+        let sides = browser.value("[...document.querySelector('.map-conflict tr:not(.map-kind)').querySelectorAll('td')].map((cell) => cell.querySelector('.sign')?.getAttribute('class') ?? '')");
+        assert_eq!(sides[0], sides[2], "A and C say the same: {sides}");
+        assert_ne!(sides[0], sides[1], "B says otherwise: {sides}");
+        judge(&browser, axe.as_deref(), "the map");
+        browser.prefer(dark, false);
+        browser.picture(&format!("map-{width}"));
+        nothing_sticks_out(&browser, "the map");
+
+        browser.press("Contradictions");
+        assert!(!browser.shows(".map-alone"));
+        browser.click(".map-conflict td:nth-of-type(2) button");
+        browser.wait(".revealed");
+        let here = browser.value("document.activeElement.textContent");
+        assert!(here.as_str().unwrap().contains("90 litres"), "{here}");
+        browser.picture_of_window(&format!("revealed-{width}"));
+        judge(&browser, axe.as_deref(), "a revealed sentence");
+        browser.press("Back to the map");
+        browser.wait(".map-table");
+        assert!(focused(&browser).starts_with("B,"), "{}", focused(&browser));
+        // A citation in a claim opens its page.
+        browser.click(".map-answer .citation");
+        browser.wait_text(".dialog", "40 litres");
+        browser.click(".dialog-head button");
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+    }
+}
