@@ -161,7 +161,7 @@ fn check_rows(store: &Store) {
         assert!(store::sessions::find_by_refresh(db, &[1; 32])?.is_some());
         assert_eq!(
             store::api_keys::by_hash(db, &[2; 32])?.unwrap().0.scopes,
-            ["analyze"]
+            [quire::domain::key::Scope::Analyze]
         );
         assert_eq!(store::audit::recent(db, 9, None)?.len(), 1);
         let found = store::documents::by_id(db, &ada, &document)?.unwrap();

@@ -291,6 +291,7 @@ impl Analyses<'_> {
         };
         self.0.engine.resume(Run {
             background: analysis.request.experiment.is_some(),
+            key: analysis.request.key,
             cache_age,
             known: Vec::new(),
             pictures,

@@ -6,6 +6,8 @@ use super::accounts::{Accounts, Visit, chance, needs_session};
 use super::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::{KeyId, UserId};
+use crate::domain::key::{Confines, Scope};
+use crate::domain::money::MicroDollars;
 use crate::domain::user::{ApiKey, Caller};
 use crate::store::{api_keys, audit};
 
@@ -13,41 +15,47 @@ use crate::store::{api_keys, audit};
 const MOST_KEYS: usize = 100;
 /// Days that a key may be made for.
 const MOST_DAYS: u32 = 3_650;
+/// Models that a key may name.
+const MOST_MODELS: usize = 100;
+
+/// A key that is wanted. The default opens everything and lasts until it is deleted.
+#[derive(Debug, Clone, Default)]
+pub struct NewKey {
+    /// What its owner calls it.
+    pub name: String,
+    /// Days that it lasts.
+    pub days: Option<u32>,
+    /// The parts of the API that it opens, by name; all where there are none.
+    pub scopes: Vec<String>,
+    /// Models that it may ask; any where there are none.
+    pub models: Vec<String>,
+    /// US dollars that its calls may cost a day.
+    pub day_usd: Option<f64>,
+    /// US dollars that they may cost in all.
+    pub all_usd: Option<f64>,
+}
 
 impl Accounts {
     /// A new key of the caller: the key itself, which is not kept, and what is known of it.
     pub async fn create_key(
         &self,
         caller: &Caller,
-        name: &str,
-        days: Option<u32>,
+        wanted: NewKey,
         visit: &Visit,
     ) -> Result<(String, ApiKey)> {
         needs_session(caller, "make further keys")?;
-        self.make_key(&caller.user, name, days, visit).await
+        self.make_key(&caller.user, wanted, visit).await
     }
 
     /// The same for whoever operates the machine.
     pub async fn make_key(
         &self,
         user: &UserId,
-        name: &str,
-        days: Option<u32>,
+        wanted: NewKey,
         visit: &Visit,
     ) -> Result<(String, ApiKey)> {
-        let name = name.trim();
-        if name.chars().count() > 100 || name.chars().any(char::is_control) {
-            let why = "a name has at most 100 characters and no control characters";
-            return Err(Error::field(&["body", "name"], "value_error", why));
-        }
-        if days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
-            let why = format!("a key lasts 1 to {MOST_DAYS} days");
-            return Err(Error::field(
-                &["body", "expires_in_days"],
-                "value_error",
-                why,
-            ));
-        }
+        let (scopes, confines) = checked(&wanted)?;
+        let (name, days) = (wanted.name.trim(), wanted.days);
         let text = token::new_key().map_err(Error::internal)?;
         let key = ApiKey {
             id: KeyId::new(visit.now, chance()?),
@@ -59,7 +67,8 @@ impl Accounts {
             },
             prefix: text.chars().take(token::KEY_PREFIX.len() + 6).collect(),
             hash: token::hash(&text),
-            scopes: Vec::new(),
+            scopes,
+            confines,
             created: visit.now,
             last_used: None,
             expires: days.map(|days| visit.now + Duration::from_secs(u64::from(days) * 86_400)),
@@ -110,4 +119,48 @@ impl Accounts {
         self.seen.forget();
         if deleted { Ok(()) } else { Err(missing()) }
     }
+}
+
+fn checked(wanted: &NewKey) -> Result<(Vec<Scope>, Confines)> {
+    let wrong = |field: &str, why: String| Error::field(&["body", field], "value_error", why);
+    let name = wanted.name.trim();
+    if name.chars().count() > 100 || name.chars().any(char::is_control) {
+        let why = "a name has at most 100 characters and no control characters";
+        return Err(wrong("name", why.to_owned()));
+    }
+    if (wanted.days).is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
+        let why = format!("a key lasts 1 to {MOST_DAYS} days");
+        return Err(wrong("expires_in_days", why));
+    }
+    let mut scopes = Vec::new();
+    for name in &wanted.scopes {
+        let scope = Scope::parse(name).ok_or_else(|| {
+            let known = Scope::ALL.map(Scope::as_str).join(", ");
+            wrong("scopes", format!("a scope is one of {known}"))
+        })?;
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    let sound = |model: &String| {
+        !model.trim().is_empty() && model.len() <= 200 && !model.chars().any(char::is_control)
+    };
+    if wanted.models.len() > MOST_MODELS || !wanted.models.iter().all(sound) {
+        let why = format!("at most {MOST_MODELS} ids of models, or beginnings of ids and a *");
+        return Err(wrong("models", why));
+    }
+    let amount = |field: &str, dollars: Option<f64>| match dollars.map(MicroDollars::from_dollars) {
+        Some(None) => Err(wrong(field, "an amount of at least 0".to_owned())),
+        amount => Ok(amount.flatten()),
+    };
+    let confines = Confines {
+        models: wanted
+            .models
+            .iter()
+            .map(|model| model.trim().to_owned())
+            .collect(),
+        day_cost: amount("day_budget_usd", wanted.day_usd)?,
+        all_cost: amount("budget_usd", wanted.all_usd)?,
+    };
+    Ok((scopes, confines))
 }

@@ -63,9 +63,12 @@ pub struct Completion {
 
 impl Completions<'_> {
     /// Every name that this person can ask for.
-    pub async fn names(&self, user: &UserId) -> Result<Vec<Name>> {
+    pub async fn names(&self, caller: &Caller) -> Result<Vec<Name>> {
+        let user = &caller.user;
+        let confines = self.0.confines_of(caller).await?;
         let ready = self.0.llm.models(Some(user)).into_iter();
-        let ready = ready.filter(|(_, state)| *state == Availability::Ready);
+        let ready = ready
+            .filter(|(model, state)| *state == Availability::Ready && confines.allow(&model.id));
         let mut names: Vec<Name> = ready
             .map(|(model, _)| Name {
                 id: model.id,
@@ -90,20 +93,18 @@ impl Completions<'_> {
     }
 
     /// One of them, by its id or an alias.
-    pub async fn name(&self, user: &UserId, id: &str) -> Result<Name> {
-        if let Some(model) = self
-            .0
-            .llm
-            .find(Some(user), id)
-            .filter(|_| !id.starts_with(PREFIX))
-        {
+    pub async fn name(&self, caller: &Caller, id: &str) -> Result<Name> {
+        let confines = self.0.confines_of(caller).await?;
+        let model = self.0.llm.find(Some(&caller.user), id);
+        let model = model.filter(|model| !id.starts_with(PREFIX) && confines.allow(&model.id));
+        if let Some(model) = model {
             return Ok(Name {
                 id: model.id,
                 owner: model.provider,
                 created: None,
             });
         }
-        let names = self.names(user).await?;
+        let names = self.names(caller).await?;
         let found = names.into_iter().find(|name| name.id == id);
         found.ok_or_else(|| unknown(id))
     }

@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod backup;
 pub mod cache;
 pub mod completions;
+mod confines;
 pub mod doctor;
 pub mod documents;
 pub mod error;

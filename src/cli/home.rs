@@ -101,6 +101,7 @@ impl Home {
             user: user.id,
             role: user.role,
             session: None,
+            key: None,
         };
         Self {
             app,

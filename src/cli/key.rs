@@ -5,6 +5,7 @@ use serde_json::json;
 use super::args::Call;
 use super::{Outcome, block_on, print, usage};
 use crate::app::accounts::{Accounts, Visit};
+use crate::app::api_keys::NewKey;
 use crate::clock;
 use crate::domain::user::{ApiKey, Caller};
 
@@ -44,12 +45,16 @@ async fn perform(call: &Call, accounts: &Accounts, words: (&str, &str, &str)) ->
         user: user.id,
         role: user.role,
         session: None,
+        key: None,
     };
     let visit = Visit::local(clock::now());
     match act {
         "add" => {
-            let name = call.value("name").unwrap_or_default();
-            let (key, known) = accounts.make_key(&caller.user, name, None, &visit).await?;
+            let wanted = NewKey {
+                name: call.value("name").unwrap_or_default().to_owned(),
+                ..NewKey::default()
+            };
+            let (key, known) = accounts.make_key(&caller.user, wanted, &visit).await?;
             if call.has("json") {
                 return print(json!({"id": known.id, "name": known.name, "key": key}));
             }

@@ -9,7 +9,7 @@ use super::chat::{CallError, Finish, Format, Message, Source, Task, Usage};
 use super::citation::Citations;
 use super::findings::Findings;
 use super::fit::{Fitting, Reading};
-use super::id::{AnalysisId, DocumentId, ExperimentId, UserId};
+use super::id::{AnalysisId, DocumentId, ExperimentId, KeyId, UserId};
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
 use super::time::Timestamp;
@@ -135,6 +135,9 @@ pub struct NewAnalysis {
     /// What the one who writes the answer may call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Arc<Tools>>,
+    /// The API key that it was asked with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
     /// A program has passed it on to a single model: it is no work of the person's, and not in the history.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub passed_on: bool,

@@ -22,6 +22,10 @@ impl MicroDollars {
     pub fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
+    /// So many times this, or the largest amount.
+    pub fn times(self, count: u32) -> Self {
+        Self(self.0.saturating_mul(i64::from(count)))
+    }
 }
 
 // As dollars: a client should not need to know how we count.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::{KeyId, SessionId, UserId};
+use super::key::{Confines, Presented, Scope};
 use super::time::Timestamp;
 
 /// What a person may do.
@@ -89,7 +90,9 @@ pub struct ApiKey {
     /// SHA-256 of the key.
     pub hash: [u8; 32],
     /// What it may be used for; empty means everything its owner may.
-    pub scopes: Vec<String>,
+    pub scopes: Vec<Scope>,
+    /// What it is confined to.
+    pub confines: Confines,
     /// When it was made.
     pub created: Timestamp,
     /// When it was last used, to the minute.
@@ -107,6 +110,20 @@ pub struct Caller {
     pub role: Role,
     /// Set when the credential was a session (cookie or JWT), not a key.
     pub session: Option<SessionId>,
+    /// Set when the credential was a key.
+    pub key: Option<Presented>,
+}
+
+impl Caller {
+    /// Somebody for whom the server itself acts.
+    pub fn of(user: UserId, role: Role) -> Self {
+        Self {
+            user,
+            role,
+            session: None,
+            key: None,
+        }
+    }
 }
 
 /// An e-mail address in the form it is stored and compared. Only `parse` makes one.

@@ -42,7 +42,7 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
         shared.store.clone(),
         hub.clone(),
         run.id.clone(),
-        run.user.clone(),
+        (run.user.clone(), run.key.clone()),
         last,
     );
     let mut hurried = false;

@@ -11,7 +11,7 @@ use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::citation::{self, Citations};
 use crate::domain::event::{Event, Totals};
 use crate::domain::findings::Findings;
-use crate::domain::id::{AnalysisId, DocumentId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, KeyId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Outcome;
 use crate::domain::time::Timestamp;
@@ -19,7 +19,8 @@ use crate::domain::usage::Charge;
 use crate::log;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{
-    Reader, Store, StoreError, Writer, analyses, answers, calls, documents, savings, usage,
+    Reader, Store, StoreError, Writer, analyses, answers, api_keys, calls, documents, savings,
+    usage,
 };
 
 /// A run's events and results on their way to the store.
@@ -28,6 +29,7 @@ pub(super) struct Journal {
     hub: Arc<Hub>,
     id: AnalysisId,
     user: Option<UserId>,
+    key: Option<KeyId>,
     last: u64,
     events: Vec<Event>,
     kept: Vec<StageAnswer>,
@@ -49,7 +51,7 @@ impl Journal {
         store: Store,
         hub: Arc<Hub>,
         id: AnalysisId,
-        user: Option<UserId>,
+        (user, key): (Option<UserId>, Option<KeyId>),
         last: u64,
     ) -> Self {
         Self {
@@ -57,6 +59,7 @@ impl Journal {
             hub,
             id,
             user,
+            key,
             last,
             events: Vec::new(),
             kept: Vec::new(),
@@ -237,6 +240,7 @@ impl Journal {
         Ok(Batch {
             id: self.id.clone(),
             user: self.user.clone(),
+            key: self.key.clone(),
             now,
             first: !std::mem::replace(&mut self.begun, true),
             events,
@@ -284,6 +288,7 @@ type Ended = (Outcome, Option<(Findings, Option<Citations>)>);
 struct Batch {
     id: AnalysisId,
     user: Option<UserId>,
+    key: Option<KeyId>,
     now: Timestamp,
     first: bool,
     events: Vec<StoredEvent>,
@@ -309,6 +314,9 @@ impl Batch {
             calls::insert(db, self.user.as_ref(), id, charge)?;
             if let Some(user) = &self.user {
                 usage::add(db, user, charge.at.day(), charge)?;
+            }
+            if let Some(key) = self.key.as_ref().filter(|_| charge.bill.tries > 0) {
+                api_keys::add_usage(db, key, charge)?;
             }
         }
         for Keeping { key, kept, ttl, .. } in &self.cacheable {

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use crate::clock;
 use crate::domain::analysis::CacheUse;
 use crate::domain::chat::{Answer, Image, Request};
-use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::id::{AnalysisId, KeyId, UserId};
 use crate::domain::pattern::Outcome;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
@@ -87,6 +87,8 @@ pub struct Run {
     pub user: Option<UserId>,
     /// New or restored.
     pub machine: Staged,
+    /// The API key it was asked with; what it takes is counted there too.
+    pub key: Option<KeyId>,
     /// Use of stored answers, as planned.
     pub cache: CacheUse,
     /// Stored answers that are older than this are not taken.

@@ -104,6 +104,27 @@ impl Standing {
             headers.insert(HeaderName::from_static(name), HeaderValue::from(number));
         }
     }
+
+    /// The same as OpenAI's and Anthropic's clients know it.
+    pub fn tell_programs(&self, now: Timestamp, headers: &mut HeaderMap) {
+        let reset = self.reset.as_millis().div_ceil(1000) as u64;
+        let until = now + Duration::from_secs(reset);
+        for (name, value) in [
+            ("x-ratelimit-limit-requests", self.limit.to_string()),
+            ("x-ratelimit-remaining-requests", self.remaining.to_string()),
+            ("x-ratelimit-reset-requests", format!("{reset}s")),
+            ("anthropic-ratelimit-requests-limit", self.limit.to_string()),
+            (
+                "anthropic-ratelimit-requests-remaining",
+                self.remaining.to_string(),
+            ),
+            ("anthropic-ratelimit-requests-reset", until.to_string()),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+    }
 }
 
 /// An IPv6 client has a whole /64 to ask from, so that is what counts.

@@ -26,6 +26,7 @@ use super::stats::Stats;
 use super::who::{self, Admin, LinkToken};
 use crate::app::{App, Error, Kind};
 use crate::clock;
+use crate::domain::key::{Presented, Scope};
 use crate::log;
 
 /// What all connections share.
@@ -197,11 +198,15 @@ impl Server {
         } else {
             None
         };
+        if let Some(key) = caller.as_ref().and_then(|caller| caller.key.as_ref()) {
+            opened_by(key, route)?;
+        }
         *said = caller.as_ref().map(|caller| caller.user.to_string());
         let standing = match route.counted {
             true => Some(self.limiter.check(caller.as_ref(), cx.peer, cx.now)?),
             false => None,
         };
+        let now = cx.now;
         let answer = match route.how {
             How::Quick(_) => unreachable!("answered above"),
             How::Open(handler) => handler(cx),
@@ -219,6 +224,9 @@ impl Server {
         let mut reply = answer.await.map_err(|error| error.standing(standing))?;
         if let Some(standing) = standing {
             standing.tell(reply.headers_mut());
+            if route.path.starts_with("/v1/") {
+                standing.tell_programs(now, reply.headers_mut());
+            }
         }
         Ok(reply)
     }
@@ -289,6 +297,17 @@ fn refusal(error: &ApiError, id: &str, dialect: Dialect) -> Reply {
         log::error("request failed", &[("request", &id), ("why", &private)]);
     }
     error.reply_as(dialect, id)
+}
+
+fn opened_by(key: &Presented, route: &Route) -> Result<(), ApiError> {
+    let needed = Scope::of_path(route.path);
+    if key.opens(needed) {
+        return Ok(());
+    }
+    let has: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+    let why = format!("this API key is for {} only", has.join(" and "));
+    let instead = format!("use a key with the scope {}", needed.as_str());
+    Err(Error::new(Kind::Forbidden, why).resolve(instead).into())
 }
 
 /// Whether a row for anyone refuses a credential that does not hold: one sent on purpose, so no cookie, and

@@ -7,16 +7,20 @@ use rusqlite::Row;
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::users;
-use super::values::{json, moment, to_json};
+use super::values::{integer, json, moment, to_json};
 use crate::domain::id::{KeyId, UserId};
+use crate::domain::key::Confines;
+use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
+use crate::domain::usage::Charge;
 use crate::domain::user::{ApiKey, User};
 
 /// A new key.
 pub fn insert(db: &Writer, key: &ApiKey) -> Result<()> {
     db.run(
-        "INSERT INTO api_keys (id, user_id, name, prefix, hash, scopes, created, last_used, expires)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO api_keys (id, user_id, name, prefix, hash, scopes, created, last_used, expires,
+             models, day_cost, all_cost)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         (
             &key.id,
             &key.user,
@@ -27,6 +31,9 @@ pub fn insert(db: &Writer, key: &ApiKey) -> Result<()> {
             key.created,
             key.last_used.unwrap_or_default(),
             key.expires.unwrap_or_default(),
+            to_json(&key.confines.models)?,
+            key.confines.day_cost.unwrap_or(NO_LIMIT),
+            key.confines.all_cost.unwrap_or(NO_LIMIT),
         ),
     )
     .map(drop)
@@ -69,6 +76,48 @@ pub fn delete(db: &Writer, user: &UserId, id: &KeyId) -> Result<bool> {
     Ok(gone > 0)
 }
 
+/// A key of this person.
+pub fn by_id(db: &Reader, user: &UserId, id: &KeyId) -> Result<Option<ApiKey>> {
+    db.maybe(
+        "SELECT * FROM api_keys WHERE user_id = ?1 AND id = ?2",
+        (user, id),
+        from_row,
+    )
+}
+
+/// Adds a call to what was spent with a key. One that is gone by now changes nothing.
+pub fn add_usage(db: &Writer, id: &KeyId, charge: &Charge) -> Result<()> {
+    let used = &charge.bill.usage;
+    db.run(
+        "INSERT INTO key_usage (key_id, day, calls, tokens, cost)
+         SELECT id, ?2, 1, ?3, ?4 FROM api_keys WHERE id = ?1
+         ON CONFLICT (key_id, day) DO UPDATE SET
+             calls = key_usage.calls + 1, tokens = key_usage.tokens + excluded.tokens,
+             cost = key_usage.cost + excluded.cost",
+        (
+            id,
+            charge.at.day(),
+            integer(used.input.saturating_add(used.output)),
+            charge.cost().unwrap_or_default(),
+        ),
+    )
+    .map(drop)
+}
+
+/// What was spent with a key on a day, and in all.
+pub fn spent(db: &Reader, id: &KeyId, today: i64) -> Result<(MicroDollars, MicroDollars)> {
+    db.one(
+        "SELECT coalesce(sum(CASE WHEN day = ?2 THEN cost ELSE 0 END), 0) AS today,
+             coalesce(sum(cost), 0) AS whole
+         FROM key_usage WHERE key_id = ?1",
+        (id, today),
+        |row| Ok((row.get("today")?, row.get("whole")?)),
+    )
+}
+
+/// As stored where there is none.
+const NO_LIMIT: MicroDollars = MicroDollars(-1);
+
 /// Columns of the table.
 const COLUMNS: usize = 12;
 
@@ -84,13 +133,23 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
         created: row.get(6)?,
         last_used: moment(row, 7)?,
         expires: moment(row, 8)?,
+        confines: Confines {
+            models: json(row, 9)?,
+            day_cost: limit(row.get(10)?),
+            all_cost: limit(row.get(11)?),
+        },
     })
+}
+
+fn limit(stored: MicroDollars) -> Option<MicroDollars> {
+    (stored != NO_LIMIT).then_some(stored)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{at, user, with_writer};
     use super::*;
+    use crate::domain::key::Scope;
 
     #[test]
     fn a_key_opens_its_owner_s_account_until_it_is_deleted_or_the_account_locked() {
@@ -104,7 +163,12 @@ mod tests {
                 name: "ci".into(),
                 prefix: "quire_ab".into(),
                 hash: [5; 32],
-                scopes: vec!["analyze".into()],
+                scopes: vec![Scope::Analyze],
+                confines: Confines {
+                    models: vec!["a/*".into()],
+                    day_cost: Some(MicroDollars(7)),
+                    all_cost: None,
+                },
                 created: at(5),
                 last_used: None,
                 expires: Some(at(900_000)),

@@ -14,6 +14,7 @@ mod fallback;
 mod fanout;
 mod findings;
 mod history;
+mod keys;
 mod limits;
 mod models;
 mod money;

@@ -35,7 +35,7 @@ fn of<'a>(
 }
 
 /// An OpenAI whose prices are known, played by this provider.
-fn priced(provider: &Provider, more: &[(&str, &str)]) -> Server {
+pub fn priced(provider: &Provider, more: &[(&str, &str)]) -> Server {
     let url = provider.base_url();
     let mut all = vec![
         ("OPENAI_API_KEY", "sk-test"),

@@ -7,6 +7,7 @@ use super::{Accounts, Credential, sign_in_again};
 use crate::app::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::SessionId;
+use crate::domain::key::Presented;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 use crate::store::{api_keys, sessions};
@@ -44,6 +45,7 @@ impl Accounts {
             user: user.id,
             role: user.role,
             session: Some(session.id),
+            key: None,
         };
         self.seen.note(epoch, claims.sid.as_bytes(), &caller, now);
         Ok(caller)
@@ -69,6 +71,11 @@ impl Accounts {
             user: user.id,
             role: user.role,
             session: None,
+            key: Some(Presented {
+                id: key.id.clone(),
+                scopes: key.scopes,
+                is_confined: key.confines.are_some(),
+            }),
         };
         // To the minute: a write for every request would cost more than the request.
         let recent = key

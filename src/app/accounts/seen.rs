@@ -68,6 +68,7 @@ mod tests {
             user: UserId::new(Timestamp::default(), 1),
             role: Role::User,
             session: None,
+            key: None,
         }
     }
 

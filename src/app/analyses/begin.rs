@@ -55,6 +55,7 @@ impl Analyses<'_> {
         let old = self.show(caller, id).await?.analysis;
         let new = NewAnalysis {
             detached: true,
+            key: caller.key.as_ref().map(|key| key.id.clone()),
             ..old.request
         };
         self.still_possible(Some(&caller.user), &new).await?;
@@ -86,6 +87,11 @@ impl Analyses<'_> {
         let calls = estimate::calls(&plan);
         let usage = self.0.usage();
         usage.afford(user.as_ref(), &plan, &calls, now).await?;
+        if let (Some(user), Some(key)) = (&user, &new.key) {
+            self.0
+                .within_confines(user, key, &plan, &calls, now)
+                .await?;
+        }
         let forecast = estimate::total(&calls);
         let id = AnalysisId::new(now, crypto::random_number()?);
         let analysis = Analysis {
@@ -111,6 +117,7 @@ impl Analyses<'_> {
         let machine = Staged::new(id.clone(), plan, forecast);
         let run = Run {
             background: analysis.request.experiment.is_some(),
+            key: analysis.request.key.clone(),
             cache_age,
             known,
             pictures,

@@ -29,6 +29,8 @@ const MAX_DOCUMENTS: usize = 20;
 /// Characters of a topic.
 const MAX_TOPIC: usize = 60;
 const DEFAULT_PATTERN: &str = "confidence";
+/// Members of a panel that nobody has chosen.
+const USUAL_PANEL: usize = 3;
 
 /// What a client sent, of the right types but otherwise unchecked.
 #[derive(Debug, Clone, Default)]
@@ -96,6 +98,7 @@ impl Analyses<'_> {
         let mut faults = Vec::new();
         check_prompt(&wanted.prompt, &mut faults);
         let user = caller.map(|caller| &caller.user);
+        self.confine(caller, &mut wanted).await?;
         let models = self.check_models(user, &wanted.models, &mut faults);
         let ultra = wanted
             .ultra_model
@@ -154,6 +157,7 @@ impl Analyses<'_> {
             experiment: wanted.experiment,
             turns: wanted.turns,
             tools: wanted.tools,
+            key: caller.and_then(|caller| Some(caller.key.as_ref()?.id.clone())),
             passed_on: wanted.passed_on,
         };
         match caller {
@@ -161,6 +165,24 @@ impl Analyses<'_> {
             None => self.check_anonymous(&new, models.iter().chain(&ultra))?,
         }
         Ok(new)
+    }
+
+    // What a confined key leaves open is chosen among what it allows.
+    async fn confine(&self, caller: Option<&Caller>, wanted: &mut Wanted) -> Result<()> {
+        let Some(caller) = caller else { return Ok(()) };
+        let confines = self.0.confines_of(caller).await?;
+        if confines.models.is_empty() {
+            return Ok(());
+        }
+        let within = self.0.within(&caller.user, &confines);
+        let ids = within.into_iter().map(|model| model.id);
+        if wanted.ultra_model.is_none() {
+            wanted.ultra_model = ids.clone().next();
+        }
+        if wanted.models.is_empty() {
+            wanted.models = ids.take(USUAL_PANEL).collect();
+        }
+        Ok(())
     }
 
     /// A stored request may name what is no longer there.

@@ -147,6 +147,7 @@ impl Court<'_> {
             user: self.experiment.user.clone(),
             role: Role::User,
             session: None,
+            key: None,
         };
         let analyses = self.app.analyses();
         let id = match analyses.start_for(&caller, wanted, |_, _| Ok(())).await {

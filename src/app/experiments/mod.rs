@@ -91,6 +91,12 @@ impl Experiments<'_> {
         wanted: Wanted,
         visit: &Visit,
     ) -> Result<Experiment> {
+        if caller.key.as_ref().is_some_and(|key| key.is_confined) {
+            let why =
+                "this API key is confined to models or amounts, which an experiment cannot keep to";
+            return Err(Error::new(Kind::Forbidden, why)
+                .resolve("start it from the pages, or with a key that is not confined"));
+        }
         let draft = self.draft(caller, wanted).await?;
         let experiment = Experiment {
             id: ExperimentId::new(visit.now, chance()?),

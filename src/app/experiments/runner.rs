@@ -224,6 +224,7 @@ impl<'s> Runner<'s> {
             user: self.experiment.user.clone(),
             role: Role::User,
             session: None,
+            key: None,
         };
         self.app
             .analyses()

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::accounts::{done, private, visit};
-use crate::app::Error;
+use crate::app::api_keys::NewKey;
 use crate::domain::user::{ApiKey, Caller};
 use crate::http::cx::Cx;
 use crate::http::error::ApiError;
@@ -17,21 +17,24 @@ struct KeyBody {
     name: Option<String>,
     scopes: Option<Vec<String>>,
     expires_in_days: Option<u32>,
+    models: Option<Vec<String>>,
+    day_budget_usd: Option<f64>,
+    budget_usd: Option<f64>,
 }
 
 /// POST /api/users/me/api-keys
 pub async fn create(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let body: KeyBody = cx.json_or_empty().await?;
-    if body.scopes.is_some_and(|scopes| !scopes.is_empty()) {
-        let why = "this version has no scopes: a key may do what its owner may, apart from managing the account";
-        return Err(Error::field(&["body", "scopes"], "value_error", why).into());
-    }
-    let name = body.name.unwrap_or_default();
-    let (key, known) = cx
-        .app
-        .accounts()
-        .create_key(&caller, &name, body.expires_in_days, &visit(&cx))
-        .await?;
+    let wanted = NewKey {
+        name: body.name.unwrap_or_default(),
+        days: body.expires_in_days,
+        scopes: body.scopes.unwrap_or_default(),
+        models: body.models.unwrap_or_default(),
+        day_usd: body.day_budget_usd,
+        all_usd: body.budget_usd,
+    };
+    let accounts = cx.app.accounts();
+    let (key, known) = accounts.create_key(&caller, wanted, &visit(&cx)).await?;
     let reply = Reply::json(&json!({"status": "success", "key": key, "api_key": shape(&known)}));
     Ok(private(reply.status(StatusCode::CREATED)))
 }
@@ -63,5 +66,8 @@ fn shape(key: &ApiKey) -> Value {
         "last_used_at": key.last_used,
         "expires_at": key.expires,
         "scopes": key.scopes,
+        "models": key.confines.models,
+        "day_budget_usd": key.confines.day_cost,
+        "budget_usd": key.confines.all_cost,
     })
 }

@@ -30,7 +30,7 @@ pub(super) enum Api {
 
 /// GET /v1/models
 pub async fn models(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let names = cx.app.completions().names(&caller.user).await?;
+    let names = cx.app.completions().names(&caller).await?;
     let started = cx.app.started.millis() / 1_000;
     let rows: Vec<Value> = names
         .iter()
@@ -46,7 +46,7 @@ pub async fn models(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 pub async fn model(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     // Some clients send the slash of an id as it is, others as %2F.
     let id = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
-    let name = cx.app.completions().name(&caller.user, &id).await?;
+    let name = cx.app.completions().name(&caller, &id).await?;
     let created = name.created.unwrap_or(cx.app.started).millis() / 1_000;
     Ok(Reply::json(&openai::model_row(
         &name.id,
@@ -80,10 +80,7 @@ pub async fn messages(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 pub async fn count_tokens(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
     let asked = anthropic::read(&body, false).map_err(refused)?;
-    cx.app
-        .completions()
-        .name(&caller.user, &asked.model)
-        .await?;
+    cx.app.completions().name(&caller, &asked.model).await?;
     Ok(Reply::json(&json!({ "input_tokens": count(&asked) })))
 }
 

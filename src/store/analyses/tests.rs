@@ -28,6 +28,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             passages: None,
             experiment: None,
             turns: Vec::new(),
+            key: None,
             tools: None,
             passed_on: false,
             reading: Default::default(),

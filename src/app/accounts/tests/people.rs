@@ -2,7 +2,16 @@
 
 use super::*;
 use crate::app::admin::UserChange;
+use crate::app::api_keys::NewKey;
 use crate::domain::user::Role;
+
+fn named(name: &str, days: Option<u32>) -> NewKey {
+    NewKey {
+        name: name.to_owned(),
+        days,
+        ..NewKey::default()
+    }
+}
 
 #[test]
 fn the_first_account_is_admin_and_addresses_are_unique() {
@@ -219,7 +228,7 @@ fn keys_are_for_programs_not_for_taking_over() {
         let one = signed_in(accounts, "a@b.co").await;
         let who = caller(accounts, &one.access, 0).await.expect("let in");
         let (text, key) = accounts
-            .create_key(&who, "ci", None, &visit(0))
+            .create_key(&who, named("ci", None), &visit(0))
             .await
             .expect("made");
         assert!(text.starts_with(&key.prefix) && key.prefix.len() < 15);
@@ -238,7 +247,11 @@ fn keys_are_for_programs_not_for_taking_over() {
             .await
             .expect("in");
         assert_eq!(
-            kind(accounts.create_key(&by_key, "x", None, &visit(1)).await),
+            kind(
+                accounts
+                    .create_key(&by_key, named("x", None), &visit(1))
+                    .await
+            ),
             Some(Kind::Forbidden)
         );
         let change = accounts
@@ -343,10 +356,14 @@ fn a_key_with_an_end_is_refused_from_then_on() {
         let one = signed_in(accounts, "a@b.co").await;
         let who = caller(accounts, &one.access, 0).await.expect("let in");
         for days in [0, 3_651] {
-            let made = accounts.create_key(&who, "ci", Some(days), &visit(0)).await;
+            let made = accounts
+                .create_key(&who, named("ci", Some(days)), &visit(0))
+                .await;
             assert_eq!(kind(made), Some(Kind::BadInput), "{days}");
         }
-        let made = accounts.create_key(&who, "ci", Some(1), &visit(0)).await;
+        let made = accounts
+            .create_key(&who, named("ci", Some(1)), &visit(0))
+            .await;
         let (text, key) = made.expect("made");
         assert_eq!(key.expires, Some(visit(86_400).now));
         for (second, let_in) in [(86_399, true), (86_410, false)] {

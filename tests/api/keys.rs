@@ -1,0 +1,177 @@
+//! API keys that are confined: to parts of the API, to models, to an amount.
+
+use serde_json::{Value, json};
+
+use crate::money::priced;
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{saying, server};
+use crate::support::{Client, Server};
+
+fn made(client: &mut Client, body: Value) -> String {
+    let made = client.post("/api/users/me/api-keys", body);
+    assert_eq!(made.status, 201, "{}", made.text());
+    made.json()["key"].as_str().unwrap().to_owned()
+}
+
+fn with(server: &Server, key: &str) -> Client {
+    Client::new(server.address).with("authorization", &format!("Bearer {key}"))
+}
+
+fn ask(model: &str) -> Value {
+    json!({ "model": model, "messages": [{ "role": "user", "content": "Is it thin?" }] })
+}
+
+#[test]
+fn a_key_opens_the_parts_that_it_is_for() {
+    let server = Server::start();
+    let mut owner = server.user("ada@example.com");
+    for (scopes, open, shut) in [
+        (
+            json!(["chat"]),
+            &["/v1/models"][..],
+            &["/api/documents", "/api/analyses", "/api/admin/users"][..],
+        ),
+        (
+            json!(["documents"]),
+            &["/api/documents"],
+            &["/v1/models", "/api/analyses"],
+        ),
+        (
+            json!(["analyze", "chat"]),
+            &["/api/analyses", "/v1/models"],
+            &["/api/documents", "/api/admin/users"],
+        ),
+        (json!(["admin"]), &["/api/admin/users"], &["/api/analyses"]),
+        (
+            json!([]),
+            &[
+                "/api/documents",
+                "/api/analyses",
+                "/v1/models",
+                "/api/admin/users",
+            ],
+            &[],
+        ),
+    ] {
+        let key = made(&mut owner, json!({ "name": "k", "scopes": scopes }));
+        let mut client = with(&server, &key);
+        for path in open {
+            assert_eq!(client.get(path).status, 200, "{scopes} {path}");
+        }
+        for path in shut {
+            let refused = client.get(path);
+            assert_eq!(refused.status, 403, "{scopes} {path}");
+            assert!(refused.text().contains("scope"), "{}", refused.text());
+        }
+    }
+    let wrong = owner.post(
+        "/api/users/me/api-keys",
+        json!({ "scopes": ["everything"] }),
+    );
+    assert_eq!(wrong.status, 422, "{}", wrong.text());
+}
+
+#[test]
+fn a_key_asks_the_models_that_it_may() {
+    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")));
+    let server = server(&provider, &[]);
+    let mut owner = server.user("ada@example.com");
+    let key = made(&mut owner, json!({ "models": ["demo/*", "p/cheap"] }));
+    let mut client = with(&server, &key);
+    let names = client.get("/v1/models").json();
+    let ids: Vec<&str> = names["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].as_str().unwrap())
+        .collect();
+    assert!(
+        ids.iter()
+            .all(|id| id.starts_with("demo/") || id.starts_with("quire/")),
+        "{ids:?}"
+    );
+    assert_eq!(
+        client.post("/v1/chat/completions", ask("p/cheap")).status,
+        200
+    );
+    let refused = client.post("/v1/chat/completions", ask("p/dear"));
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(refused.text().contains("p/dear"), "{}", refused.text());
+    // A panel that nobody has chosen is made of those.
+    let answer = client.post("/v1/chat/completions", ask("quire/gut"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let body =
+        json!({ "prompt": "Is it thin?", "models": ["p/dear"], "async": true });
+    assert_eq!(client.post("/api/analyze", body).status, 403);
+    let asked: Vec<String> = provider.asked().iter().map(Asked::model).collect();
+    assert!(asked.iter().all(|model| model == "cheap"), "{asked:?}");
+    let started = client.post("/api/experiments", json!({}));
+    assert!(started.status >= 400);
+}
+
+#[test]
+fn a_key_spends_what_it_may_and_no_more() {
+    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")));
+    let server = priced(&provider, &[]);
+    let mut owner = server.user("ada@example.com");
+    // An answer of 100 tokens at most takes about 0.001 USD, and is billed at 7 tokens.
+    let mut body = ask("openai/gpt-4o");
+    body["max_tokens"] = json!(100);
+    let key = made(
+        &mut owner,
+        json!({ "day_budget_usd": 0.0015, "budget_usd": 5 }),
+    );
+    let mut client = with(&server, &key);
+    let answer = client.post("/v1/chat/completions", body.clone());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let mut refused = None;
+    for _ in 0..30 {
+        let mut other = body.clone();
+        // Another question each time: what the cache gives costs nothing.
+        other["messages"][0]["content"] = json!(format!("Is it thin? {}", provider.asked().len()));
+        let answer = client.post("/v1/chat/completions", other);
+        if answer.status != 200 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("the amount ends");
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert!(refused.text().contains("API key"), "{}", refused.text());
+    assert!(provider.asked().len() > 1);
+    // Another key of the same person is not touched by it.
+    let free = made(&mut owner, json!({}));
+    assert_eq!(
+        with(&server, &free)
+            .post("/v1/chat/completions", body)
+            .status,
+        200
+    );
+    // Without a price no amount can be kept.
+    let refused = client.post("/v1/chat/completions", ask("p/unpriced"));
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    let shown = owner.get("/api/users/me/api-keys").json();
+    let rows = shown["api_keys"].as_array().unwrap();
+    assert!(
+        rows.iter()
+            .any(|row| row["day_budget_usd"] == json!(0.0015)),
+        "{shown}"
+    );
+}
+
+#[test]
+fn programs_are_told_how_often_they_may_ask_in_their_own_words() {
+    let server = Server::start();
+    let mut owner = server.user("ada@example.com");
+    let key = made(&mut owner, json!({}));
+    let answer = with(&server, &key).get("/v1/models");
+    let limit = answer.header("x-ratelimit-limit-requests").to_owned();
+    assert_eq!(limit, answer.header("anthropic-ratelimit-requests-limit"));
+    assert!(answer.header("x-ratelimit-reset-requests").ends_with('s'));
+    assert!(
+        answer
+            .header("anthropic-ratelimit-requests-reset")
+            .ends_with('Z')
+    );
+}
