@@ -28,7 +28,9 @@ use crate::engine::{Finished, Run, Terms};
 use crate::log;
 pub use crate::store::analyses::Summary;
 use crate::store::audit::{self, Entry};
-use crate::store::{StoreError, analyses, comparisons, events};
+use crate::store::calls;
+pub use crate::store::calls::Call;
+use crate::store::{self, Reader, StoreError, analyses, comparisons, events};
 
 pub use check::Wanted;
 pub use forecast::Forecast;
@@ -59,6 +61,8 @@ pub struct Report {
     pub single: Option<usize>,
     /// Its owner is asked to compare the panel with that draft.
     pub comparison_offered: bool,
+    /// Every call that was made, in the order of their start; old lines are thrown away.
+    pub calls: Vec<Call>,
 }
 
 fn cache_age(plan: &Plan) -> Option<Duration> {
@@ -90,10 +94,11 @@ impl Analyses<'_> {
                 }
                 _ => Asked::Never,
             };
-            Ok(Some((analysis, answers, asked)))
+            let calls = calls_of(db, &analysis)?;
+            Ok(Some((analysis, answers, calls, asked)))
         });
-        let (analysis, answers, asked) = found.await?.ok_or_else(Error::missing)?;
-        Ok(self.0.worth().report(analysis, answers, asked))
+        let (analysis, answers, calls, asked) = found.await?.ok_or_else(Error::missing)?;
+        Ok(self.0.worth().report(analysis, answers, calls, asked))
     }
 
     /// Newest first.
@@ -210,13 +215,16 @@ impl Analyses<'_> {
             .read(move |db| analyses::by_share(db, &hash))
             .await?
             .ok_or_else(Error::missing)?;
-        let id = analysis.id.clone();
-        let answers = self
+        let found = self.0.store.read(move |db| {
+            let answers = analyses::answers_of(db, &analysis.id)?;
+            let calls = calls_of(db, &analysis)?;
+            Ok((analysis, answers, calls))
+        });
+        let (analysis, answers, calls) = found.await?;
+        Ok(self
             .0
-            .store
-            .read(move |db| analyses::answers_of(db, &id))
-            .await?;
-        Ok(self.0.worth().report(analysis, answers, Asked::Never))
+            .worth()
+            .report(analysis, answers, calls, Asked::Never))
     }
 
     /// Keeps what a person thinks of the result; a later vote replaces an earlier one.
@@ -374,6 +382,14 @@ impl Report {
         };
         self.answers.iter().filter_map(reason).collect()
     }
+}
+
+fn calls_of(db: &Reader, analysis: &Analysis) -> store::Result<Vec<Call>> {
+    let end = analysis
+        .finished
+        .unwrap_or(Timestamp::from_millis(i64::MAX));
+    let span = (analysis.created, end);
+    calls::of_analysis(db, analysis.user.as_ref(), &analysis.id, span)
 }
 
 fn entry(at: Timestamp, actor: Option<&UserId>, action: &str, id: &AnalysisId) -> Entry {

@@ -10,6 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 use crate::domain::worth::pair::Pair;
 use crate::domain::worth::{Judgement, Preference, single};
+use crate::store::calls::Call;
 pub use crate::store::comparisons::{Comparison, Count, Scope};
 use crate::store::{StoreError, Writer, audit, comparisons};
 
@@ -73,6 +74,7 @@ impl Worth<'_> {
         &self,
         analysis: Analysis,
         answers: Vec<StageAnswer>,
+        calls: Vec<Call>,
         asked: Asked,
     ) -> Report {
         let known = |model: &str| self.0.llm.find(analysis.user.as_ref(), model);
@@ -84,6 +86,7 @@ impl Worth<'_> {
             comparison_offered: false,
             analysis,
             answers,
+            calls,
         };
         let every = match asked {
             Asked::Never => 0,

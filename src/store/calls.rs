@@ -1,7 +1,7 @@
 //! What every single call took: lines that are added, read and at last thrown away. The sums that stay are
 //! in `usage`.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -76,41 +76,59 @@ pub fn latest(
     db.all(
         "SELECT * FROM calls WHERE (?1 IS NULL OR user_id = ?1) AND id < ?2 ORDER BY id DESC LIMIT ?3",
         (user, before.unwrap_or(i64::MAX), limit),
-        |row| {
-            let known = |value: i64| (value >= 0).then_some(value);
-            let price = text(row, "price")?;
-            Ok(Call {
-                id: row.get("id")?,
-                analysis: row.get("analysis_id")?,
-                charge: Charge {
-                    call: CallId {
-                        stage: count(row, "stage")? as usize,
-                        member: count(row, "member")? as usize,
-                    },
-                    model: row.get("model")?,
-                    at: row.get("at")?,
-                    ended: Ended::parse(&row.get::<_, String>("outcome")?).unwrap_or(Ended::Failed),
-                    bill: Bill {
-                        usage: Usage {
-                            input: count(row, "input")?,
-                            output: count(row, "output")?,
-                            cached: count(row, "cached")?,
-                            reasoning: count(row, "reasoning")?,
-                            estimated: row.get("estimated")?,
-                            ..Usage::default()
-                        },
-                        tries: row.get("tries")?,
-                        latency_ms: count(row, "latency_ms")?,
-                        first_token_ms: known(row.get("first_token_ms")?).map(|ms| ms as u64),
-                        ..Bill::default()
-                    },
-                    price: price.and_then(|price| serde_json::from_str(&price).ok()),
-                    own_key: row.get("own_key")?,
-                },
-                cost: known(row.get("cost")?).map(MicroDollars),
-            })
-        },
+        read,
     )
+}
+
+/// The calls of one analysis that were started in this span, in the order of their start. The span keeps it
+/// to a piece of the index: lines are not ordered by analysis.
+pub fn of_analysis(
+    db: &Reader,
+    user: Option<&UserId>,
+    analysis: &AnalysisId,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Vec<Call>> {
+    db.all(
+        "SELECT * FROM calls WHERE user_id IS ?1 AND at BETWEEN ?2 AND ?3 AND analysis_id = ?4
+         ORDER BY at, id LIMIT 2000",
+        (user, from, to, analysis),
+        read,
+    )
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Call> {
+    let known = |value: i64| (value >= 0).then_some(value);
+    let price = text(row, "price")?;
+    Ok(Call {
+        id: row.get("id")?,
+        analysis: row.get("analysis_id")?,
+        charge: Charge {
+            call: CallId {
+                stage: count(row, "stage")? as usize,
+                member: count(row, "member")? as usize,
+            },
+            model: row.get("model")?,
+            at: row.get("at")?,
+            ended: Ended::parse(&row.get::<_, String>("outcome")?).unwrap_or(Ended::Failed),
+            bill: Bill {
+                usage: Usage {
+                    input: count(row, "input")?,
+                    output: count(row, "output")?,
+                    cached: count(row, "cached")?,
+                    reasoning: count(row, "reasoning")?,
+                    estimated: row.get("estimated")?,
+                    ..Usage::default()
+                },
+                tries: row.get("tries")?,
+                latency_ms: count(row, "latency_ms")?,
+                first_token_ms: known(row.get("first_token_ms")?).map(|ms| ms as u64),
+                ..Bill::default()
+            },
+            price: price.and_then(|price| serde_json::from_str(&price).ok()),
+            own_key: row.get("own_key")?,
+        },
+        cost: known(row.get("cost")?).map(MicroDollars),
+    })
 }
 
 /// Removes lines older than this.
@@ -165,6 +183,11 @@ mod tests {
             let two = charge(2, Ended::Cancelled, None);
             insert(db, Some(&user(1).id), &analysis, &one)?;
             insert(db, None, &analysis, &two)?;
+            let all_of = |user, span| of_analysis(db, user, &analysis, span);
+            let (own, span) = (user(1).id, (at(1), at(2)));
+            assert_eq!(all_of(Some(&own), span)?[0].charge, one);
+            assert_eq!(all_of(None, span)?.len(), 1, "somebody else's are not");
+            assert_eq!(all_of(Some(&own), (at(2), at(9)))?, []);
             let all = latest(db, None, 9, None)?;
             let found: Vec<_> = all
                 .iter()

@@ -46,6 +46,14 @@ fn a_result_says_where_the_members_differ_and_who_supports_what() {
             .as_str()
             .is_some_and(|note| note.contains("weak evidence"))
     );
+    let timeline = shown["timeline"].as_array().unwrap();
+    let first = &timeline[0];
+    assert_eq!((timeline.len(), &first["stage"]), (5, &json!("initial")));
+    assert_eq!(first["outcome"], "answered", "{first}");
+    let last = &timeline[4];
+    let written = (&last["stage"], &last["model"], &last["letter"]);
+    assert_eq!(written, (&json!("ultra"), &json!("p/lead"), &json!(null)));
+    assert!(last["offset_ms"].as_u64() >= first["offset_ms"].as_u64());
     assert!(shown["notes"].is_array() && shown["degraded"].is_null());
     let exported = client.get(&about(&id, "/export?format=markdown"));
     assert!(

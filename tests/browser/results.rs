@@ -119,3 +119,70 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
         assert_eq!(browser.complaints(), Vec::<String>::new());
     }
 }
+
+#[test]
+fn two_texts_are_laid_beside_each_other_and_every_call_is_drawn() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = quarrelling();
+    let mut id = String::new();
+    for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
+        let browser = Browser::open(width, height, dark);
+        match dark {
+            false => id = asked(&browser, &server),
+            true => sign_in(&browser, &server),
+        }
+        open(&browser, &server, &id);
+        browser.press("Differences");
+        browser.wait(".diff");
+        choose(&browser, 0, "First answers: B");
+        choose(&browser, 1, "First answers: C");
+        assert_eq!(browser.text(".diff del").trim(), "90");
+        let added = browser.value(
+            "[...document.querySelectorAll('.diff ins')].map((one) => one.textContent).join('|')",
+        );
+        let added = added.as_str().unwrap();
+        assert!(
+            added.starts_with("40 |") && added.contains("drained"),
+            "{added}"
+        );
+        let words = browser.text(".diff-words");
+        assert!(
+            words.contains("% alike") && words.contains("1 only in the first"),
+            "{words}"
+        );
+        judge(&browser, axe.as_deref(), "differences");
+        browser.prefer(dark, false);
+        browser.picture(&format!("differences-{width}"));
+        nothing_sticks_out(&browser, "differences");
+        browser.press("Swap");
+        assert_eq!(browser.text(".diff ins").trim(), "90");
+
+        browser.press("Cost and Time");
+        browser.wait(".costs .chart-picture .span");
+        // Three members in two stages and a synthesis.
+        assert_eq!(browser.count(".costs .span.waited"), 7);
+        browser.press("As a table");
+        browser.wait(".costs table");
+        let table = flat(&browser.text(".costs table"));
+        assert!(
+            table.contains("B · b First answers") && table.contains("900 90"),
+            "{table}"
+        );
+        judge(&browser, axe.as_deref(), "cost and time");
+        browser.prefer(dark, false);
+        browser.picture(&format!("costs-{width}"));
+        nothing_sticks_out(&browser, "cost and time");
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+    }
+}
+
+/// Takes the option that begins like this in the first or second choice of texts.
+fn choose(browser: &Browser, place: usize, name: &str) {
+    browser.run(
+        "const choice = document.querySelectorAll('.diff-choice select')[args[0]];
+         choice.value = [...choice.options].find((one) => one.text.startsWith(args[1])).value;
+         choice.dispatchEvent(new Event('change'));",
+        json!([place, name]),
+    );
+}

@@ -9,6 +9,8 @@ import { lastWords, panelStages, placeOf, synthesis } from "./run-model.js";
 import { SourceList } from "./sources.js";
 import { stageHelp, StagePath } from "./stages.js";
 import { isMappable } from "../results/claims.js";
+import { CostAndTime, isDrawable } from "../results/costs.js";
+import { Differences, isComparable } from "../results/differences.js";
 import { DisagreementMap } from "../results/map.js";
 import { reveal } from "../results/reveal.js";
 import { styled } from "../styles.js";
@@ -18,6 +20,7 @@ const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", ca
 
 /** The finished analysis. `models` and `patterns` give names; `exports` and `actions` are buttons. */
 export function AnalysisResults(run, { models = [], patterns = [], actions = [], exports = null }) {
+  styled("charts");
   styled("results");
   const context = { run, models, sought: null };
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
@@ -27,6 +30,8 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
     ["Combined", () => combined(context)],
     ["Ultra Analysis", () => ultra(context)],
     map,
+    isComparable(run) && ["Differences", () => Differences(run, models)],
+    isDrawable(run) && ["Cost and Time", () => CostAndTime(run, models)],
   ].filter(Boolean);
   const tabs = Tabs("Views of the result", panel, views, synthesis(run)?.text ? 2 : 0);
 

@@ -6,7 +6,7 @@ export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "",
   return {
     id, prompt, pattern, models, ultra, documents, createdAt,
     status: "queued", stages: [], sources: [], totals: null, problem: "", version: 0, single: null, offered: false,
-    notes: [], degraded: "", citations: null, findings: null,
+    notes: [], degraded: "", citations: null, findings: null, timeline: [],
   };
 }
 
@@ -207,6 +207,7 @@ export function fromStored(stored) {
   run.offered = Boolean(stored.comparison_offered);
   run.citations = stored.citations ?? null;
   run.findings = stored.findings ?? null;
+  run.timeline = stored.timeline ?? [];
   run.sources = stored.sources ?? results.sources ?? [];
   const stages = results.stages ?? [];
   stages.forEach((told) => {
@@ -253,7 +254,7 @@ function restore(member, answer) {
   Object.assign(member, {
     letter: answer.letter ?? member.letter, text: answer.text ?? "", reasoning: answer.reasoning ?? "",
     problem, note: note.filter(Boolean).join(" "), status: problem ? "failed" : "done", usage: answer.usage ?? null, cost: answer.cost_usd,
-    latency: answer.latency_ms ?? null, cached: Boolean(answer.cached), finish: answer.finish_reason,
+    latency: answer.latency_ms ?? null, firstToken: answer.time_to_first_token_ms, cached: Boolean(answer.cached), finish: answer.finish_reason,
     insteadOf: answer.fallback_for ?? "", dropped: answer.dropped_parameters ?? [], tries: answer.tries ?? 0,
   });
 }

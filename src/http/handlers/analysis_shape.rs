@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::app::analyses::{Report, Summary};
+use crate::app::analyses::{Call, Report, Summary};
 use crate::domain::analysis::{
     Analysis, Arrangement, Earlier, Member, NewAnalysis, Plan, StageAnswer, Status, Who,
 };
@@ -79,8 +79,28 @@ pub fn full(report: &Report) -> Value {
         let coverage = Coverage::of(&report.analysis.plan, &report.answers);
         whole.insert("coverage".into(), json!(coverage.map(covered)));
         whole.insert("failures".into(), json!(report.failures()));
+        whole.insert("timeline".into(), json!(timeline(report)));
     }
     whole
+}
+
+// When each call began, how long its first word took, and its last.
+fn timeline(report: &Report) -> Vec<Value> {
+    let analysis = &report.analysis;
+    let began = analysis.started.unwrap_or(analysis.created);
+    let call = |call: &Call| {
+        let (charge, bill) = (&call.charge, &call.charge.bill);
+        let stage = analysis.plan.stages.get(charge.call.stage);
+        let seat = stage.filter(|stage| stage.who == Who::Members);
+        json!({
+            "stage": stage.map(|stage| &stage.name), "letter": seat.map(|_| letter(charge.call.member)),
+            "model": charge.model, "outcome": charge.ended, "tries": bill.tries,
+            "started_at": charge.at, "offset_ms": charge.at.since(began).as_millis() as u64,
+            "latency_ms": bill.latency_ms, "time_to_first_token_ms": bill.first_token_ms,
+            "usage": bill.usage, "cost_usd": call.cost,
+        })
+    };
+    report.calls.iter().map(call).collect()
 }
 
 // Of documents that are read in parts only the places: all of the text would be too much.

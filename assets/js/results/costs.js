@@ -1,0 +1,123 @@
+// What each call took: when it began, when its first word came, its end, its tokens, its price. As kept by
+// the server; nothing is guessed where a figure is missing.
+import { Bars } from "../charts/bars.js";
+import { Waterfall } from "../charts/waterfall.js";
+import { el } from "../dom.js";
+import { count, duration, money, plural, tokens } from "../format.js";
+import { nameOf } from "../parts/member.js";
+import { stageName } from "../parts/stages.js";
+
+const ENDS = { answered: "answered", failed: "failed", cancelled: "stopped" };
+
+/** Whether there is a call to draw. */
+export function isDrawable(run) {
+  return callsOf(run).length > 0;
+}
+
+/** The pictures of a run. */
+export function CostAndTime(run, models) {
+  const calls = callsOf(run).map((call) => ({ ...call, name: nameOf(call.model, models).name }));
+  const cached = run.stages.reduce((sum, stage) => sum + stage.members.filter((member) => member.cached).length, 0);
+  return el("section", { class: "costs", "aria-label": "Cost and time" },
+    el("h2", { class: "visually-hidden" }, "Cost and time"),
+    cached > 0 && el("p", { class: "notice" }, `${plural(cached, "answer")} came from the cache: nobody was asked, and nothing was paid.`),
+    Times(run, calls),
+    Shares(calls));
+}
+
+// Where the server keeps no calls (any more), the answers say how long each took, but not when.
+function callsOf(run) {
+  if (run.timeline.length > 0) {
+    return run.timeline.map((call) => ({
+      stage: call.stage ?? "", letter: call.letter ?? "", model: call.model, ended: call.outcome, tries: call.tries,
+      from: call.offset_ms, first: call.time_to_first_token_ms, took: call.latency_ms, usage: call.usage, cost: call.cost_usd,
+    }));
+  }
+  return run.stages.flatMap((stage) => stage.members.filter((member) => member.latency > 0 && !member.cached).map((member) => ({
+    stage: stage.name, letter: stage.final ? "" : member.letter, model: member.model, ended: member.problem ? "failed" : "answered", tries: member.tries,
+    from: null, first: member.firstToken ?? null, took: member.latency, usage: member.usage, cost: member.cost,
+  })));
+}
+
+function Times(run, calls) {
+  const names = [...new Set(calls.map((call) => call.stage))];
+  const known = calls.every((call) => call.from !== null);
+  const lanes = names.map((name) => ({
+    label: stageName(name) || "Reading",
+    bars: calls.filter((call) => call.stage === name).sort((a, b) => a.letter.length - b.letter.length || (a.letter < b.letter ? -1 : 1)).map((call) => {
+      const from = call.from ?? 0;
+      return { label: label(call), from, first: call.first === null ? null : from + call.first, to: from + call.took, ended: call.ended, words: words(call) };
+    }),
+  }));
+  const ends = [["failed", ["beaten", "failed"]], ["cancelled", ["aside", "stopped"]]].filter(([end]) => calls.some((call) => call.ended === end)).map(([, sign]) => sign);
+  return Waterfall({
+    title: "When each call ran",
+    about: known
+      ? `${plural(calls.length, "call")} in ${plural(names.length, "stage")}${run.totals?.ms > 0 ? `, ${span(run.totals.ms)} in all` : ""}. Calls of one stage run side by side; a stage waits for the one before.`
+      : "When each call began is not kept for this analysis: every bar begins at nought and shows how long its call took.",
+    lanes, show: span, legend: [["waited", "until the first word"], ["wrote", "while it wrote"], ...ends],
+    hint: "Point at a bar, or move with the arrow keys.",
+    table: () => ({
+      heads: ["Member", "Stage", "Began after", "First word after", "Took", "Tokens read", "Tokens written", "Cost", "Ended"],
+      rows: calls.map((call) => [label(call), stageName(call.stage), call.from === null ? "not kept" : span(call.from), call.first === null ? "none" : span(call.first), span(call.took),
+        count(call.usage?.input), count(call.usage?.output), money(call.cost), ENDS[call.ended]]),
+    }),
+  });
+}
+
+// Who cost what. Where nothing was paid or prices are unknown, the tokens tell who worked how much.
+function Shares(calls) {
+  const members = new Map();
+  for (const call of calls) {
+    const key = `${call.letter} ${call.model}`;
+    const sum = members.get(key) ?? { label: label(call), cost: 0, unknown: 0, tokens: 0, calls: 0 };
+    sum.cost += call.cost ?? 0;
+    sum.unknown += call.cost === null || call.cost === undefined ? 1 : 0;
+    sum.tokens += (call.usage?.input ?? 0) + (call.usage?.output ?? 0);
+    sum.calls += 1;
+    members.set(key, sum);
+  }
+  const all = [...members.values()];
+  const total = (field) => all.reduce((sum, each) => sum + each[field], 0);
+  const [paid, used, unknown] = [total("cost"), total("tokens"), total("unknown")];
+  if (paid + used === 0) return null;
+  const field = paid > 0 ? "cost" : "tokens";
+  const whole = total(field);
+  const show = (amount) => (field === "cost" ? money(amount) : count(Math.round(amount)));
+  const priced = paid > 0 ? `${money(paid)} in all` : unknown > 0 ? "The prices are not known" : "Nothing was paid";
+  return Bars({
+    title: field === "cost" ? "Cost by member" : "Tokens by member",
+    about: `${priced}, ${plural(used, "token")}.${unknown > 0 && paid > 0 ? ` The price of ${plural(unknown, "call")} is not known and not in it.` : ""}`,
+    bars: all.sort((a, b) => b[field] - a[field]).map((each) => ({
+      label: each.label, part: each[field] / whole,
+      words: `${each.label}: ${each.unknown === each.calls ? "price unknown" : money(each.cost)}, ${tokens({ input: each.tokens })}, ${plural(each.calls, "call")}`,
+    })),
+    show: (part) => show(part * whole),
+    table: () => ({
+      heads: ["Member", "Calls", "Tokens", "Cost"],
+      rows: all.map((each) => [each.label, count(each.calls), count(each.tokens), each.unknown === each.calls ? "price unknown" : `${money(each.cost)}${each.unknown > 0 ? " at least" : ""}`]),
+    }),
+  });
+}
+
+// Quick models and cached prompts are a matter of milliseconds.
+function span(ms) {
+  return ms < 1000 ? `${count(Math.round(ms))} ms` : duration(ms);
+}
+
+function label(call) {
+  return `${call.letter ? `${call.letter} · ` : ""}${call.name ?? call.model}`;
+}
+
+function words(call) {
+  return [
+    `${label(call)}, ${stageName(call.stage)}`,
+    call.from !== null && `began after ${span(call.from)}`,
+    call.first !== null && `first word after ${span(call.first)}`,
+    `took ${span(call.took)}`,
+    tokens(call.usage),
+    call.cost !== undefined && money(call.cost),
+    call.tries > 1 && `asked ${call.tries} times`,
+    call.ended !== "answered" && ENDS[call.ended],
+  ].filter(Boolean).join(", ");
+}
