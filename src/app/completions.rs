@@ -243,16 +243,7 @@ fn failure(report: &Report) -> Error {
     let Some(error) = error else {
         return Error::new(Kind::Unavailable, why);
     };
-    let kind = match error.kind {
-        CallErrorKind::RateLimited => Kind::TooFast,
-        CallErrorKind::Rejected | CallErrorKind::TooLarge => Kind::BadRequest,
-        CallErrorKind::Connect
-        | CallErrorKind::Timeout
-        | CallErrorKind::Overloaded
-        | CallErrorKind::Unavailable
-        | CallErrorKind::Cancelled => Kind::Unavailable,
-        _ => Kind::UpstreamFailed,
-    };
+    let kind = kind_of(error.kind);
     let mut told = Error::new(kind, why);
     told.retry_after = error
         .retry_after_ms
@@ -262,4 +253,18 @@ fn failure(report: &Report) -> Error {
             _ => None,
         });
     told
+}
+
+/// What a call's failure is to a program that has a retry of its own.
+pub(super) fn kind_of(error: CallErrorKind) -> Kind {
+    match error {
+        CallErrorKind::RateLimited => Kind::TooFast,
+        CallErrorKind::Rejected | CallErrorKind::TooLarge => Kind::BadRequest,
+        CallErrorKind::Connect
+        | CallErrorKind::Timeout
+        | CallErrorKind::Overloaded
+        | CallErrorKind::Unavailable
+        | CallErrorKind::Cancelled => Kind::Unavailable,
+        _ => Kind::UpstreamFailed,
+    }
 }

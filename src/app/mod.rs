@@ -10,6 +10,7 @@ pub mod completions;
 mod confines;
 pub mod doctor;
 pub mod documents;
+pub mod embeddings;
 pub mod error;
 pub mod experiments;
 pub mod fallbacks;

@@ -82,6 +82,7 @@ fn compatible(path: &str) -> Option<String> {
     let known = [
         "/models",
         "/chat/completions",
+        "/embeddings",
         "/responses",
         "/messages",
         "/messages/count_tokens",

@@ -9,8 +9,8 @@ use super::cx::Cx;
 use super::error::ApiError;
 use super::error::Dialect::{self, Anthropic, OpenAi};
 use super::handlers::{
-    accounts, admin, analyses, api_keys, cache, compatible, documents, experiments, health, mcp,
-    models, pages, patterns, providers, recipes, search, usage, worth,
+    accounts, admin, analyses, api_keys, cache, compatible, documents, embeddings, experiments,
+    health, mcp, models, pages, patterns, providers, recipes, search, usage, worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -287,6 +287,7 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/v1/models/{name*}",                      h!(compatible::model)).speaks(OpenAi),
     user( Post,   "/v1/chat/completions",                    h!(compatible::chat)).large().speaks(OpenAi),
     user( Post,   "/v1/responses",                           h!(compatible::responses)).large().speaks(OpenAi),
+    user( Post,   "/v1/embeddings",                          h!(embeddings::create)).large().speaks(OpenAi),
     user( Post,   "/v1/messages",                            h!(compatible::messages)).large().speaks(Anthropic),
     user( Post,   "/v1/messages/count_tokens",               h!(compatible::count_tokens)).large().speaks(Anthropic),
     user( Post,   "/mcp",                                    h!(mcp::answer)).large(),

@@ -98,7 +98,7 @@ fn carries(body: &[u8], field: &str) -> bool {
         .any(|window| window == name.as_bytes())
 }
 
-fn unreached(error: ureq::Error) -> Failed {
+pub(super) fn unreached(error: ureq::Error) -> Failed {
     Failed {
         error: fault::before(&error),
         unwelcome: None,
@@ -106,14 +106,14 @@ fn unreached(error: ureq::Error) -> Failed {
     }
 }
 
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get(name)
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned)
 }
 
-fn refusal(status: u16, header: pace::Header, body: &str) -> Failed {
+pub(super) fn refusal(status: u16, header: pace::Header, body: &str) -> Failed {
     if (300..400).contains(&status) {
         return fault::elsewhere(status).into();
     }

@@ -7,6 +7,7 @@ mod call;
 mod catalogue;
 pub mod demo;
 mod discover;
+mod embed;
 mod exchange;
 mod fault;
 mod meter;

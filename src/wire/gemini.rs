@@ -12,13 +12,16 @@ use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Choice, Tool, Tools};
 
 pub(super) fn path(name: &str) -> String {
+    format!("models/{}:streamGenerateContent?alt=sse", safe(name))
+}
+
+/// A model's name as it stands in paths.
+pub(super) fn safe(name: &str) -> String {
     let name = name.strip_prefix("models/").unwrap_or(name);
     // A name goes into the path: nothing in it may leave its place.
-    let safe: String = name
-        .chars()
+    name.chars()
         .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'))
-        .collect();
-    format!("models/{safe}:streamGenerateContent?alt=sse")
+        .collect()
 }
 
 pub(super) fn body(request: &Request, taste: &Taste) -> Value {

@@ -101,8 +101,7 @@ fn a_key_asks_the_models_that_it_may() {
     // A panel that nobody has chosen is made of those.
     let answer = client.post("/v1/chat/completions", ask("quire/gut"));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let body =
-        json!({ "prompt": "Is it thin?", "models": ["p/dear"], "async": true });
+    let body = json!({ "prompt": "Is it thin?", "models": ["p/dear"], "async": true });
     assert_eq!(client.post("/api/analyze", body).status, 403);
     let asked: Vec<String> = provider.asked().iter().map(Asked::model).collect();
     assert!(asked.iter().all(|model| model == "cheap"), "{asked:?}");

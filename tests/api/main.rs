@@ -8,6 +8,8 @@ mod cancel;
 mod citations;
 mod compatible;
 mod documents;
+mod embeddings;
+
 mod durability;
 mod experiments;
 mod fallback;

@@ -220,6 +220,6 @@ fn id_of(api: Api, id: &AnalysisId) -> String {
     }
 }
 
-fn refused(fault: Fault) -> ApiError {
+pub(super) fn refused(fault: Fault) -> ApiError {
     Error::field(&[fault.param], "value_error", fault.why).into()
 }

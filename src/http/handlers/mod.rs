@@ -10,6 +10,7 @@ pub mod cache;
 pub mod compatible;
 mod compatible_stream;
 pub mod documents;
+pub mod embeddings;
 pub mod experiment_shape;
 pub mod experiments;
 pub mod health;

@@ -1,0 +1,151 @@
+//! Embeddings for programs: passed on to the one provider that is named, within every budget, and written
+//! down like any call.
+
+use super::completions::kind_of;
+use super::{App, Error, Kind, Result};
+use crate::clock;
+use crate::crypto;
+use crate::domain::chat::{Bill, CallError, Usage, estimate_tokens};
+use crate::domain::id::AnalysisId;
+use crate::domain::money::MicroDollars;
+use crate::domain::pattern::CallId;
+use crate::domain::time::Timestamp;
+use crate::domain::usage::{self, Amount, Charge, Ended, allow};
+use crate::domain::user::Caller;
+use crate::store::{api_keys, calls, usage as days};
+use crate::wire::embed::{Asked, Embedded};
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Vectors {
+    /// The vectors.
+    pub embedded: Embedded,
+    /// Tokens read.
+    pub tokens: u64,
+    /// What it cost, where the price is known.
+    pub cost: Option<MicroDollars>,
+}
+
+impl App {
+    /// Vectors for a caller's texts.
+    pub async fn embed(&self, caller: &Caller, asked: Asked) -> Result<Vectors> {
+        let (user, begun) = (&caller.user, clock::now());
+        let found = self.llm.find(Some(user), &asked.model);
+        let model = found.filter(|model| !model.mock).ok_or_else(|| {
+            let why = format!("{:?} is no model that makes embeddings here", asked.model);
+            Error::new(Kind::Missing, why)
+                .resolve("name it with its provider, as openai/text-embedding-3-small")
+        })?;
+        let confines = self.confines_of(caller).await?;
+        if !confines.allow(&model.id) {
+            let why = format!("this API key may not ask {}", model.id);
+            return Err(Error::new(Kind::Forbidden, why));
+        }
+        let guess: u64 = asked.texts.iter().map(|text| estimate_tokens(text)).sum();
+        let price = usage::price_of(&model);
+        let bill = |tokens: u64, estimated: bool| Bill {
+            usage: Usage {
+                input: tokens,
+                estimated,
+                ..Usage::default()
+            },
+            tries: 1,
+            ..Bill::default()
+        };
+        let expected = usage::cost(&bill(guess, true), price);
+        self.afford_vectors(caller, expected, guess, begun).await?;
+        let result = self.llm.embed(Some(user), &model.id, asked).await;
+        let bill = match &result {
+            Ok(embedded) => bill(embedded.tokens.unwrap_or(guess), embedded.tokens.is_none()),
+            // What is refused costs nothing.
+            Err(_) => bill(0, false),
+        };
+        let charge = Charge {
+            call: CallId {
+                stage: 0,
+                member: 0,
+            },
+            model: model.id.clone(),
+            at: begun,
+            ended: match result {
+                Ok(_) => Ended::Answered,
+                Err(_) => Ended::Failed,
+            },
+            bill: Bill {
+                latency_ms: clock::now().since(begun).as_millis() as u64,
+                ..bill
+            },
+            price,
+            own_key: self.llm.own_key(Some(user), &model.id),
+        };
+        let (tokens, cost) = (charge.bill.usage.input, charge.cost());
+        self.write_down(caller, charge).await?;
+        let embedded = result.map_err(told)?;
+        Ok(Vectors {
+            embedded,
+            tokens,
+            cost,
+        })
+    }
+
+    async fn afford_vectors(
+        &self,
+        caller: &Caller,
+        cost: Option<MicroDollars>,
+        tokens: u64,
+        now: Timestamp,
+    ) -> Result<()> {
+        let standing = self.usage().standing(&caller.user).await?;
+        let confines = self.confines_of(caller).await?;
+        let is_bound = confines.day_cost.is_some() || confines.all_cost.is_some();
+        if cost.is_none() && (is_bound || standing.limits.bound_cost()) {
+            let why = "the price of this model is not known, so a budget in dollars cannot be kept";
+            return Err(Error::new(Kind::BudgetExceeded, why)
+                .resolve("ask an administrator to set its price"));
+        }
+        let cost = cost.unwrap_or_default();
+        let wanted = Amount { cost, tokens };
+        let (limits, spent) = (&standing.limits, &standing.spent);
+        allow(limits, spent, standing.reserved, wanted, now)
+            .map_err(|over| Error::new(Kind::BudgetExceeded, over.to_string()))?;
+        let Some(key) = caller.key.as_ref().filter(|_| is_bound) else {
+            return Ok(());
+        };
+        let key = key.id.clone();
+        let read = self
+            .store
+            .read(move |db| api_keys::spent(db, &key, now.day()));
+        let (today, whole) = read.await?;
+        let exceeds = |spent: MicroDollars, limit: Option<MicroDollars>| {
+            limit.is_some_and(|limit| spent.plus(cost) > limit)
+        };
+        if exceeds(today, confines.day_cost) || exceeds(whole, confines.all_cost) {
+            let why = "what this API key may spend is spent";
+            return Err(Error::new(Kind::BudgetExceeded, why));
+        }
+        Ok(())
+    }
+
+    // No analysis has this id: the line stands for itself.
+    async fn write_down(&self, caller: &Caller, charge: Charge) -> Result<()> {
+        let id = AnalysisId::new(charge.at, crypto::random_number()?);
+        let user = caller.user.clone();
+        let key = caller.key.as_ref().map(|key| key.id.clone());
+        let written = self.store.write(move |db| {
+            calls::insert(db, Some(&user), &id, &charge)?;
+            days::add(db, &user, charge.at.day(), &charge)?;
+            match &key {
+                Some(key) => api_keys::add_usage(db, key, &charge),
+                None => Ok(()),
+            }
+        });
+        Ok(written.await?)
+    }
+}
+
+fn told(error: CallError) -> Error {
+    let wait = error.retry_after_ms.map(std::time::Duration::from_millis);
+    let mut told = Error::new(kind_of(error.kind), error.detail);
+    told.retry_after = wait;
+    told
+}

@@ -1,0 +1,47 @@
+//! `/v1/embeddings`: OpenAI's shape over `app::embeddings`.
+
+use base64::Engine as _;
+use hyper::header::HeaderName;
+use serde_json::{Value, json};
+
+use super::compatible::refused;
+use crate::domain::user::Caller;
+use crate::http::cx::Cx;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+use crate::wire::embed;
+
+/// POST /v1/embeddings
+pub async fn create(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: Value = cx.json().await?;
+    let asked = embed::read(&body).map_err(refused)?;
+    let (model, is_base64) = (asked.model.clone(), asked.is_base64);
+    let ignored = asked.ignored.join(", ");
+    let told = cx.app.embed(&caller, asked).await?;
+    let vectors = told.embedded.vectors.iter().enumerate();
+    let rows: Vec<Value> = vectors
+        .map(|(index, vector)| {
+            let vector = match is_base64 {
+                true => json!(in_base64(vector)),
+                false => json!(vector),
+            };
+            json!({ "object": "embedding", "index": index, "embedding": vector })
+        })
+        .collect();
+    let usage = json!({ "prompt_tokens": told.tokens, "total_tokens": told.tokens });
+    let mut reply =
+        Reply::json(&json!({ "object": "list", "data": rows, "model": model, "usage": usage }));
+    if let Some(cost) = told.cost {
+        let cost = format!("{:.6}", cost.dollars());
+        reply = reply.header(HeaderName::from_static("x-quire-cost-usd"), &cost);
+    }
+    if !ignored.is_empty() {
+        reply = reply.header(HeaderName::from_static("x-quire-ignored"), &ignored);
+    }
+    Ok(reply)
+}
+
+fn in_base64(vector: &[f32]) -> String {
+    let bytes: Vec<u8> = vector.iter().flat_map(|one| one.to_le_bytes()).collect();
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

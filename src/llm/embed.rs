@@ -1,0 +1,107 @@
+//! One call for embeddings. Tries nothing twice: who asks has a retry of its own.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::exchange::{Failed, header, refusal, unreached};
+use super::receive::{MAX_ANSWER, read_some, read_whole};
+use super::registry::{Entry, Held};
+use super::transport::CancelSlot;
+use super::{Inner, Llm, fault};
+use crate::clock;
+use crate::domain::chat::{CallError, CallErrorKind};
+use crate::domain::id::UserId;
+use crate::wire::embed::{self, Asked, Embedded};
+
+impl Llm {
+    /// Vectors for texts by a model of a provider. Dropping the future stops the call.
+    pub async fn embed(
+        &self,
+        user: Option<&UserId>,
+        model: &str,
+        asked: Asked,
+    ) -> Result<Embedded, CallError> {
+        let Some((entry, name)) = self.0.registry.resolve(user, model) else {
+            return Err(unable(model));
+        };
+        let (inner, name) = (self.0.clone(), name.to_owned());
+        let (done, is_done) = oneshot::channel();
+        let lane = entry.lane();
+        let running = self.0.threads.start(lane, move |slot| {
+            slot.enter();
+            let result = once(&inner, &entry, &name, &asked, slot);
+            CancelSlot::leave();
+            let now = clock::now();
+            match &result {
+                Ok(_) => entry.succeeded(&name),
+                Err(_) if slot.is_cancelled() => entry.failed(&name, &fault::cancelled(), now),
+                Err(failed) => entry.failed(&name, &failed.error, now),
+            }
+            let _ = done.send(result.map_err(|failed| failed.error));
+        });
+        let running = running.map_err(|_| fault::busy())?;
+        let result = is_done.await;
+        drop(running);
+        result.unwrap_or_else(|_| Err(fault::busy()))
+    }
+}
+
+fn unable(model: &str) -> CallError {
+    let why = format!("{model} makes no embeddings");
+    CallError::new(CallErrorKind::Rejected, why)
+}
+
+fn once(
+    inner: &Inner,
+    entry: &Entry,
+    name: &str,
+    asked: &Asked,
+    slot: &Arc<CancelSlot>,
+) -> Result<Embedded, Failed> {
+    let provider = &entry.provider;
+    let kind = provider.dialect();
+    let Some((path, body)) = embed::request(kind, name, asked) else {
+        return Err(unable(&format!("{}/{name}", provider.id)).into());
+    };
+    match entry.admit(name, clock::now()) {
+        Ok(()) => {}
+        Err(Held::Open(until)) => {
+            let now = clock::now();
+            return Err(fault::open(until.map(|until| until.since(now))).into());
+        }
+        Err(Held::Throttled(until)) => {
+            return Err(fault::throttled(until.since(clock::now())).into());
+        }
+    }
+    let limit = inner.settings.first_token;
+    slot.read_by(clock::instant() + limit);
+    let mut call = inner
+        .agent()
+        .post(provider.url(&path))
+        .header("content-type", "application/json");
+    for (name, value) in provider.headers() {
+        call = call.header(name, value);
+    }
+    let mut config = call.config().timeout_global(Some(limit));
+    if provider.public_only {
+        config = config.proxy(None);
+    }
+    let sent = config.build().send(body.to_string().as_bytes());
+    let (parts, body) = sent.map_err(unreached)?.into_parts();
+    let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();
+    if parts.status.as_u16() != 200 {
+        let header = |name: &str| header(&parts.headers, name);
+        return Err(refusal(
+            parts.status.as_u16(),
+            &header,
+            &read_some(&mut reader),
+        ));
+    }
+    let text = read_whole(&mut reader)?;
+    let value = serde_json::from_str(&text).unwrap_or_default();
+    embed::answer(kind, asked.texts.len(), &value).ok_or_else(|| {
+        let why = "the provider sent something that is no list of embeddings";
+        CallError::new(CallErrorKind::Malformed, why).into()
+    })
+}

@@ -1,0 +1,224 @@
+//! Embeddings: our own OpenAI-compatible body to texts, texts to each provider's request, its answer to vectors.
+
+use serde_json::{Value, json};
+
+use super::Kind;
+use super::serve_openai::{Fault, fault, model, unknown};
+
+/// Texts of one request.
+const MOST_TEXTS: usize = 2_048;
+/// Bytes of all texts together.
+const MOST_BYTES: usize = 2_000_000;
+
+/// What a client wants.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Asked {
+    /// A model's id.
+    pub model: String,
+    /// Texts, in order.
+    pub texts: Vec<String>,
+    /// Length of the vectors, where the model can choose.
+    pub dimensions: Option<u32>,
+    /// Vectors as base64 of 32-bit floats, little endian, as OpenAI's own client asks for them.
+    pub is_base64: bool,
+    /// Fields that were not understood.
+    pub ignored: Vec<String>,
+}
+
+/// A body of `/v1/embeddings`.
+pub fn read(body: &Value) -> Result<Asked, Fault> {
+    let Some(fields) = body.as_object() else {
+        return fault("body", "the body must be a JSON object");
+    };
+    let texts: Option<Vec<String>> = match fields.get("input") {
+        Some(Value::String(text)) => Some(vec![text.clone()]),
+        Some(Value::Array(list)) => {
+            let texts = list.iter().map(|text| text.as_str().map(str::to_owned));
+            texts.collect()
+        }
+        _ => None,
+    };
+    let Some(texts) = texts else {
+        return fault(
+            "input",
+            "input must be a text or a list of texts; tokens are not taken",
+        );
+    };
+    let bytes: usize = texts.iter().map(String::len).sum();
+    if texts.is_empty() || texts.len() > MOST_TEXTS || bytes > MOST_BYTES {
+        let why = format!("1 to {MOST_TEXTS} texts, {MOST_BYTES} bytes together at most");
+        return fault("input", why);
+    }
+    if texts.iter().any(String::is_empty) {
+        return fault("input", "a text is empty");
+    }
+    let is_base64 = match fields.get("encoding_format").and_then(Value::as_str) {
+        None | Some("float") => false,
+        Some("base64") => true,
+        Some(_) => return fault("encoding_format", "encoding_format must be float or base64"),
+    };
+    let dimensions = match fields.get("dimensions") {
+        None | Some(Value::Null) => None,
+        Some(given) => match given.as_u64().and_then(|given| u32::try_from(given).ok()) {
+            Some(given) if given > 0 => Some(given),
+            _ => return fault("dimensions", "dimensions must be a number above 0"),
+        },
+    };
+    const KNOWN: &[&str] = &["model", "input", "encoding_format", "dimensions", "user"];
+    Ok(Asked {
+        model: model(fields)?,
+        texts,
+        dimensions,
+        is_base64,
+        ignored: unknown(fields, KNOWN),
+    })
+}
+
+/// The request at a provider: the path behind its base URL, and the body. None where it has no such thing.
+pub fn request(kind: Kind, name: &str, asked: &Asked) -> Option<(String, Value)> {
+    let (texts, dimensions) = (&asked.texts, asked.dimensions);
+    let mut body = json!({ "model": name, "input": texts });
+    match kind {
+        Kind::OpenAi | Kind::Responses => {
+            body["encoding_format"] = json!("float");
+            if let Some(dimensions) = dimensions {
+                body["dimensions"] = json!(dimensions);
+            }
+            Some(("embeddings".to_owned(), body))
+        }
+        Kind::Ollama => {
+            // What does not fit is an error and not cut off without a word.
+            body["truncate"] = json!(false);
+            if let Some(dimensions) = dimensions {
+                body["dimensions"] = json!(dimensions);
+            }
+            Some(("api/embed".to_owned(), body))
+        }
+        Kind::Gemini => {
+            let path = super::gemini::safe(name);
+            let one = |text: &String| {
+                let mut one = json!({ "model": format!("models/{path}"), "content": { "parts": [{ "text": text }] } });
+                if let Some(dimensions) = dimensions {
+                    one["outputDimensionality"] = json!(dimensions);
+                }
+                one
+            };
+            let all: Vec<Value> = texts.iter().map(one).collect();
+            let path = format!("models/{path}:batchEmbedContents");
+            Some((path, json!({ "requests": all })))
+        }
+        Kind::Anthropic => None,
+    }
+}
+
+/// Vectors in the order of the texts, and tokens where the provider has counted them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// One a text.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens read.
+    pub tokens: Option<u64>,
+}
+
+/// A provider's answer. None where it is none, or not as many vectors as texts.
+pub fn answer(kind: Kind, texts: usize, body: &Value) -> Option<Embedded> {
+    let vector = |value: &Value| -> Option<Vec<f32>> {
+        let numbers = value.as_array().filter(|numbers| !numbers.is_empty())?;
+        numbers
+            .iter()
+            .map(|one| one.as_f64().map(|one| one as f32))
+            .collect()
+    };
+    let (vectors, tokens): (Option<Vec<_>>, _) = match kind {
+        Kind::Ollama => {
+            let all = body["embeddings"].as_array()?.iter();
+            (all.map(vector).collect(), &body["prompt_eval_count"])
+        }
+        Kind::Gemini => {
+            let all = body["embeddings"].as_array()?.iter();
+            (
+                all.map(|one| vector(&one["values"])).collect(),
+                &Value::Null,
+            )
+        }
+        _ => {
+            let mut rows: Vec<&Value> = body["data"].as_array()?.iter().collect();
+            rows.sort_by_key(|row| row["index"].as_u64().unwrap_or(u64::MAX));
+            let all = rows.into_iter().map(|row| vector(&row["embedding"]));
+            (all.collect(), &body["usage"]["prompt_tokens"])
+        }
+    };
+    let vectors = vectors.filter(|vectors| vectors.len() == texts)?;
+    let tokens = tokens.as_u64();
+    Some(Embedded { vectors, tokens })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies() {
+        let asked = read(
+            &json!({ "model": "m", "input": ["a", "b"], "encoding_format": "base64", "x": 1 }),
+        );
+        let asked = asked.expect("sound");
+        assert_eq!((asked.texts.len(), asked.is_base64), (2, true));
+        assert_eq!(asked.ignored, ["x"]);
+        for (body, param) in [
+            (json!({ "model": "m" }), "input"),
+            (json!({ "model": "m", "input": [] }), "input"),
+            (json!({ "model": "m", "input": [1, 2] }), "input"),
+            (json!({ "model": "m", "input": ["a", ""] }), "input"),
+            (
+                json!({ "model": "m", "input": "a", "encoding_format": "hex" }),
+                "encoding_format",
+            ),
+            (
+                json!({ "model": "m", "input": "a", "dimensions": 0 }),
+                "dimensions",
+            ),
+            (json!({ "input": "a" }), "model"),
+        ] {
+            assert_eq!(read(&body).expect_err("refused").param, param, "{body}");
+        }
+    }
+
+    #[test]
+    fn each_provider_s_way() {
+        let asked = Asked {
+            texts: vec!["a".into(), "b".into()],
+            dimensions: Some(2),
+            ..Asked::default()
+        };
+        for (kind, path, place, given) in [
+            (
+                Kind::OpenAi,
+                "embeddings",
+                "/dimensions",
+                json!({ "data": [{ "index": 1, "embedding": [3, 4] }, { "index": 0, "embedding": [1, 2] }], "usage": { "prompt_tokens": 5 } }),
+            ),
+            (
+                Kind::Ollama,
+                "api/embed",
+                "/dimensions",
+                json!({ "embeddings": [[1, 2], [3, 4]], "prompt_eval_count": 5 }),
+            ),
+            (
+                Kind::Gemini,
+                "models/m:batchEmbedContents",
+                "/requests/1/outputDimensionality",
+                json!({ "embeddings": [{ "values": [1, 2] }, { "values": [3, 4] }] }),
+            ),
+        ] {
+            let (at, body) = request(kind, "m", &asked).expect("it has embeddings");
+            assert_eq!((at.as_str(), body.pointer(place)), (path, Some(&json!(2))));
+            let told = answer(kind, 2, &given).expect("vectors");
+            assert_eq!(told.vectors, [[1.0, 2.0], [3.0, 4.0]]);
+            assert_eq!(told.tokens.is_some(), kind != Kind::Gemini);
+            assert_eq!(answer(kind, 3, &given), None, "one is missing");
+            assert_eq!(answer(kind, 2, &json!({ "error": "x" })), None);
+        }
+        assert_eq!(request(Kind::Anthropic, "m", &asked), None);
+    }
+}

@@ -1,0 +1,99 @@
+//! Embeddings, passed on to one provider.
+
+use serde_json::{Value, json};
+
+use crate::money::priced;
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::server;
+
+fn vectors() -> Provider {
+    Provider::answering(|asked: &Asked| match asked.body["model"].as_str() {
+        Some("busy") => on("")
+            .header("retry-after", "7")
+            .status(429, "application/json", "{}"),
+        Some("odd") => on("").status(200, "application/json", "{\"data\":[]}"),
+        _ => {
+            let texts = asked.body["input"].as_array().unwrap().len();
+            let rows: Vec<Value> = (0..texts)
+                .map(|at| json!({ "index": at, "embedding": [at as f64, 0.5] }))
+                .collect();
+            let body = json!({ "data": rows, "usage": { "prompt_tokens": 9 } });
+            on("").status(200, "application/json", &body.to_string())
+        }
+    })
+}
+
+#[test]
+fn vectors_are_passed_on_in_both_forms_and_written_down() {
+    let provider = vectors();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let answer = client.post(
+        "/v1/embeddings",
+        json!({ "model": "p/vec", "input": ["a", "b"], "dimensions": 2, "odd": 1 }),
+    );
+    assert_eq!(answer.header("x-quire-ignored"), "odd");
+    let answer = answer.json();
+    assert_eq!(
+        answer["data"][1],
+        json!({ "object": "embedding", "index": 1, "embedding": [1.0, 0.5] }),
+        "{answer}"
+    );
+    assert_eq!(answer["usage"]["prompt_tokens"], 9);
+    let sent = &provider.asked()[0].body;
+    assert_eq!(
+        (&sent["model"], &sent["dimensions"]),
+        (&json!("vec"), &json!(2))
+    );
+    // Two 32-bit floats, 0 and 0.5, as OpenAI's own client asks for them; without /v1 too.
+    let answer = client
+        .post(
+            "/embeddings",
+            json!({ "model": "p/vec", "input": "a", "encoding_format": "base64" }),
+        )
+        .json();
+    assert_eq!(answer["data"][0]["embedding"], "AAAAAAAAAD8=", "{answer}");
+    let used = client.get("/api/usage").text();
+    assert!(used.contains("p/vec"), "{used}");
+}
+
+#[test]
+fn what_cannot_be_had_is_said_as_clients_know_it() {
+    let provider = vectors();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for (body, status) in [
+        (json!({ "model": "p/busy", "input": "a" }), 429),
+        (json!({ "model": "p/odd", "input": "a" }), 502),
+        (json!({ "model": "p/vec", "input": [1, 2] }), 422),
+        (json!({ "model": "demo/merge", "input": "a" }), 404),
+        (json!({ "model": "nobody/x", "input": "a" }), 404),
+    ] {
+        let answer = client.post("/v1/embeddings", body.clone());
+        let status = if status == 422 { 400 } else { status };
+        assert_eq!(answer.status, status, "{body} {}", answer.text());
+        assert!(answer.json()["error"]["message"].is_string());
+        if status == 429 {
+            assert_eq!(answer.header("retry-after"), "7");
+        }
+    }
+}
+
+#[test]
+fn no_vectors_beyond_a_budget() {
+    let provider = vectors();
+    let server = priced(&provider, &[("BUDGET_DAY_TOKENS", "20")]);
+    let mut client = server.user("ada@example.com");
+    let body = json!({ "model": "p/vec", "input": "a" });
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(client.post("/v1/embeddings", body.clone()).status);
+    }
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 200).count(),
+        3,
+        "{statuses:?}"
+    );
+    assert_eq!(provider.asked().len(), 3);
+}
