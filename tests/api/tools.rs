@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::compatible::{data, key, lines};
 use crate::support::line::on;
 use crate::support::provider::{Asked, Line, Provider};
-use crate::support::script::{saying, server};
+use crate::support::script::{calling, saying, server};
 
 fn weather() -> Value {
     json!({ "type": "function", "function": {
@@ -25,31 +25,6 @@ fn acting() -> Provider {
         }
         on("").sse(&calling())
     })
-}
-
-fn calling() -> String {
-    let chunk = |delta: Value, finish: Value| {
-        let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
-        format!("data: {}\n\n", json!({ "choices": [choice] }))
-    };
-    let piece = |index: u32, id: Value, name: Value, arguments: &str| {
-        let function = json!({ "name": name, "arguments": arguments });
-        json!({ "tool_calls": [{ "index": index, "id": id, "type": "function", "function": function }] })
-    };
-    [
-        chunk(
-            piece(0, json!("c1"), json!("weather"), "{\"place\":"),
-            Value::Null,
-        ),
-        chunk(piece(0, Value::Null, Value::Null, "\"Rome\"}"), Value::Null),
-        chunk(
-            piece(1, json!("c2"), json!("weather"), "{\"place\":\"Oslo\"}"),
-            Value::Null,
-        ),
-        chunk(json!({}), json!("tool_calls")),
-        "data: [DONE]\n\n".to_owned(),
-    ]
-    .concat()
 }
 
 fn asked_with_tools(provider: &Provider) -> Vec<Asked> {

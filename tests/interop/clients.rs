@@ -12,7 +12,7 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::line::{Line, on};
 use crate::support::provider::{Asked, Provider};
-use crate::support::script::{beginning, saying};
+use crate::support::script::{beginning, calling, saying};
 use crate::support::server::Folder;
 
 /// A client: how it is run, and what it must have seen, by check.
@@ -52,6 +52,20 @@ fn provider() -> Provider {
                 let why = json!({ "error": { "message": "too hot" } });
                 on("").status(400, "application/json", &why.to_string())
             }
+            "tools" => {
+                let messages = asked.body["messages"].as_array().unwrap();
+                let has_result = messages.iter().any(|message| message["role"] == "tool");
+                on("").sse(&match has_result {
+                    true => saying("It is warm."),
+                    false => calling(),
+                })
+            }
+            "shaped" => on("").sse(&saying("{\"thin\": true}")),
+            "vectors" => {
+                let row = |at: u32| json!({ "index": at, "embedding": [at, 0.5] });
+                let body = json!({ "data": [row(0), row(1)], "usage": { "prompt_tokens": 2 } });
+                on("").status(200, "application/json", &body.to_string())
+            }
             slow if slow.starts_with("slow") => on("").stall(&beginning("It ")),
             _ => on("").sse(&saying("It is thin.")),
         }
@@ -70,6 +84,9 @@ fn tried(program: &Program) -> Option<Provider> {
             ("CACHE_TTL", "0"),
             ("RETRIES", "0"),
             ("RATE_LIMIT", "100000"),
+            // A model that is known to see.
+            ("OPENAI_API_KEY", "sk-test"),
+            ("OPENAI_BASE_URL", &provider.base_url()),
         ],
     );
     let mut client = Client::new(server.address).registered("ada@example.com");
@@ -101,6 +118,9 @@ fn tried(program: &Program) -> Option<Provider> {
     let out = command
         .env("QUIRE_URL", format!("http://{}", server.address))
         .env("QUIRE_KEY", made["key"].as_str().unwrap())
+        .env("QUIRE_PROGRAM", env!("CARGO_BIN_EXE_quire"))
+        .env("QUIRE_DATA", folder.path().join("other"))
+        .env("USE_MOCK", "true")
         .output()
         .unwrap();
     let (said, complaint) = (
@@ -128,7 +148,14 @@ fn tries(program: &Program, slow: &str) {
 #[test]
 fn openai_for_python() {
     let mut seen = OPENAI.to_vec();
-    seen.push(("responses stream", "It is thin. 18"));
+    seen.extend([
+        ("responses stream", "It is thin. 18"),
+        ("tools", "{\"place\":\"Rome\"} 2 It is warm."),
+        ("responses tools", "function_call weather"),
+        ("shape", "thin=True"),
+        ("picture", "It is thin."),
+        ("embeddings", "[1.0, 0.5]"),
+    ]);
     let program = Program {
         runs: "clients/bin/python",
         script: "openai_python.py",
@@ -165,6 +192,7 @@ fn anthropic_for_python() {
             ("provider busy", "RateLimitError 429 after 2"),
             ("provider down", "ServiceUnavailableError 503 after 2"),
             ("cut", "an error"),
+            ("tools", "tool_use Rome 2 It is warm."),
             ("left", "true"),
         ],
     };
@@ -240,3 +268,26 @@ fn llm_on_a_terminal() {
     };
     tried(&program);
 }
+
+#[test]
+fn the_official_mcp_client() {
+    let program = Program {
+        runs: "clients/bin/python",
+        script: "mcp_python.py",
+        seen: &[
+            ("http server", "quire"),
+            ("http tools", TOOLS),
+            ("http consult", "true"),
+            ("http patterns", "true"),
+            ("http unknown model", "true"),
+            ("stdio server", "quire"),
+            ("stdio tools", TOOLS),
+            ("stdio consult", "true"),
+            ("stdio patterns", "true"),
+            ("stdio unknown model", "true"),
+        ],
+    };
+    tried(&program);
+}
+
+const TOOLS: &str = "analysis_status consult list_patterns search_documents";

@@ -22,6 +22,32 @@ pub fn beginning(text: &str) -> String {
     text.split_inclusive(' ').map(piece).collect()
 }
 
+/// The stream of an answer that calls a tool twice, once in pieces.
+pub fn calling() -> String {
+    let chunk = |delta: Value, finish: Value| {
+        let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
+        format!("data: {}\n\n", json!({ "choices": [choice] }))
+    };
+    let piece = |index: u32, id: Value, name: Value, arguments: &str| {
+        let function = json!({ "name": name, "arguments": arguments });
+        json!({ "tool_calls": [{ "index": index, "id": id, "type": "function", "function": function }] })
+    };
+    [
+        chunk(
+            piece(0, json!("c1"), json!("weather"), "{\"place\":"),
+            Value::Null,
+        ),
+        chunk(piece(0, Value::Null, Value::Null, "\"Rome\"}"), Value::Null),
+        chunk(
+            piece(1, json!("c2"), json!("weather"), "{\"place\":\"Oslo\"}"),
+            Value::Null,
+        ),
+        chunk(json!({}), json!("tool_calls")),
+        "data: [DONE]\n\n".to_owned(),
+    ]
+    .concat()
+}
+
 /// Settings that make this provider known as `p`, with any model, beside the demo models.
 pub fn providers(provider: &Provider) -> String {
     json!([{"id": "p", "base_url": provider.base_url(), "api_key": "sk-test-key", "models": "*"}])

@@ -59,6 +59,15 @@ try:
 except anthropic.APIError as error:
     tell("cut", "an error")
 
+tools = [{"name": "weather", "input_schema": {"type": "object", "properties": {"place": {"type": "string"}}}}]
+with client.messages.stream(model="p/tools", tools=tools, **asks) as stream:
+    called = stream.get_final_message()
+uses = [block for block in called.content if block.type == "tool_use"]
+results = [{"type": "tool_result", "tool_use_id": use.id, "content": "21"} for use in uses]
+turns = [*asks["messages"], {"role": "assistant", "content": called.content}, {"role": "user", "content": results}]
+told = ask("p/tools", messages=turns, tools=tools)
+tell("tools", f"{called.stop_reason} {uses[0].input['place']} {len(uses)} {told.content[0].text}")
+
 with client.messages.stream(model="p/slow-anthropic", **asks) as stream:
     next(iter(stream.text_stream))
 tell("left", True)

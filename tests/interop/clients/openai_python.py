@@ -5,6 +5,7 @@ Told by the environment: QUIRE_URL (without a path) and QUIRE_KEY.
 
 import os
 import openai
+import pydantic
 
 sent = []
 http = openai.DefaultHttpxClient(event_hooks={"request": [lambda request: sent.append(request.url.path)]})
@@ -66,6 +67,31 @@ tell("responses", f"{response.output_text} {response.status}")
 with client.responses.stream(model="p/thin", input="Is it thin?") as stream:
     pieces = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
     tell("responses stream", f"{pieces} {stream.get_final_response().usage.total_tokens}")
+
+weather = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {"place": {"type": "string"}}}}}
+with client.chat.completions.stream(model="p/tools", messages=asks, tools=[weather]) as stream:
+    for _ in stream:
+        pass
+    called = stream.get_final_completion().choices[0].message
+results = [{"role": "tool", "tool_call_id": call.id, "content": "21"} for call in called.tool_calls]
+told = client.chat.completions.create(model="p/tools", messages=[*asks, called, *results], tools=[weather])
+tell("tools", f"{called.tool_calls[0].function.arguments} {len(called.tool_calls)} {told.choices[0].message.content}")
+flat = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
+response = client.responses.create(model="p/tools", input="Is it thin?", tools=[flat])
+tell("responses tools", f"{response.output[0].type} {response.output[0].name}")
+
+
+class Thickness(pydantic.BaseModel):
+    thin: bool
+
+
+parsed = client.chat.completions.parse(model="p/shaped", messages=asks, response_format=Thickness)
+tell("shape", f"{parsed.choices[0].message.parsed}")
+picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+seen = [{"role": "user", "content": [{"type": "text", "text": "Is it thin?"}, picture]}]
+tell("picture", client.chat.completions.create(model="openai/gpt-4o", messages=seen).choices[0].message.content)
+vector = client.embeddings.create(model="p/vectors", input=["a", "b"]).data[1].embedding
+tell("embeddings", f"{vector}")
 
 with chat("p/slow-openai", stream=True) as stream:
     next(chunk for chunk in stream if chunk.choices[0].delta.content)
