@@ -1,7 +1,13 @@
-//! An analysis as a file that other programs read: CSV and Markdown. (JSON is the API's own shape.)
+//! An analysis as a file: CSV and Markdown for other programs, HTML for people. (JSON is the API's own shape.)
+
+mod html;
+mod inline;
+mod prose;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+
+pub use html::html;
 
 use super::analysis::{Analysis, Plan, StageAnswer, Who};
 use super::citation::{self, Citations, State};
@@ -133,15 +139,7 @@ fn citations(out: &mut String, found: &Citations) {
     }
     out.push_str("## Citations\n\n");
     for item in of_answer() {
-        let said = match item.state {
-            State::Verified => "✓ the quoted words stand there",
-            State::Elsewhere => "the quoted words stand on another page",
-            State::NotFound => "? the quoted words were not found",
-            State::Supported => "the page has the sentence's words and figures",
-            State::Cited => "cited, nothing quoted",
-            State::Unknown => "✗ no such page was given",
-            State::Gone => "cannot be checked any more",
-        };
+        let said = meaning(item.state);
         let _ = match item.quote.is_empty() {
             true => writeln!(out, "- [{}] {said}", item.mark),
             false => writeln!(
@@ -153,6 +151,19 @@ fn citations(out: &mut String, found: &Citations) {
         };
     }
     out.push('\n');
+}
+
+// What came of checking a citation, in words.
+fn meaning(state: State) -> &'static str {
+    match state {
+        State::Verified => "✓ the quoted words stand there",
+        State::Elsewhere => "the quoted words stand on another page",
+        State::NotFound => "? the quoted words were not found",
+        State::Supported => "the page has the sentence's words and figures",
+        State::Cited => "cited, nothing quoted",
+        State::Unknown => "✗ no such page was given",
+        State::Gone => "cannot be checked any more",
+    }
 }
 
 fn findings(out: &mut String, found: &Findings) {

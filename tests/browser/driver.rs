@@ -310,7 +310,7 @@ impl Browser {
     fn shoot(&self, name: &str, how: Value) {
         // A passing message would cover what the picture is of.
         self.run(
-            "document.getElementById('toasts').replaceChildren();",
+            "document.getElementById('toasts')?.replaceChildren();",
             json!([]),
         );
         let shot = self.cdp("Page.captureScreenshot", how);

@@ -186,3 +186,59 @@ fn choose(browser: &Browser, place: usize, name: &str) {
         json!([place, name]),
     );
 }
+
+#[test]
+fn an_answer_is_readable_and_goes_along_as_a_page_that_prints() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = quarrelling();
+    let browser = Browser::open(1280, 900, false);
+    let id = asked(&browser, &server);
+    open(&browser, &server, &id);
+    browser.press("Side by Side");
+    browser.press("First answers");
+    browser.wait(".member-card .math");
+    assert_eq!(browser.text(".member-card .math"), "Q = \\frac{V}{t}");
+    let sideways = browser.value(
+        "[...document.querySelectorAll('.member-card p')].filter((p) => getComputedStyle(p).direction === 'rtl').length",
+    );
+    assert_eq!(sideways, json!(1), "the Arabic line is read from the right");
+    browser.run(
+        "navigator.clipboard.writeText = async (text) => { window.copied = text; };",
+        json!([]),
+    );
+    browser.click("button[aria-label='Copy the code']");
+    assert_eq!(browser.value("window.copied"), json!("print(40 * 60)"));
+
+    browser.press("Export as HTML");
+    let page = browser.downloaded("html");
+    for words in [
+        "How much does the pump deliver?",
+        "drained before frost",
+        "90 litres",
+        "id=\"source-1\"",
+        ARABIC,
+        "What it took",
+    ] {
+        assert!(page.contains(words), "no {words} in the page");
+    }
+    assert!(
+        !page.contains("<script") && !page.contains("src="),
+        "it needs nothing else"
+    );
+    let file = browser.downloads().join(format!("{id}.html"));
+    browser.go(&format!("file://{}", file.display()));
+    browser.wait("h1");
+    let linked = browser.value("[...document.querySelectorAll('.cite a')].every((one) => document.querySelector(one.getAttribute('href')))");
+    assert_eq!(linked, json!(true), "citations lead to their passages");
+    if let Some(axe) = axe.as_deref() {
+        let found = browser.run(&format!("{axe}; const told = await (window.axe ?? axe).run(); return told.violations.map((each) => each.id + ': ' + each.nodes[0].html);"), json!([]));
+        assert_eq!(found, json!([]), "axe in the exported page");
+    }
+    browser.picture("export");
+    browser.cdp("Emulation.setEmulatedMedia", json!({ "media": "print" }));
+    let printed = browser.cdp("Page.printToPDF", json!({}));
+    assert!(printed["data"].as_str().unwrap().len() > 10_000);
+    browser.picture("export-print");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}

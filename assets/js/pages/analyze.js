@@ -6,7 +6,7 @@ import { follow, startHere } from "../events.js";
 import { sentence } from "../format.js";
 import { recall, remember, user } from "../state.js";
 import { CompareButton, Offer, SingleButton } from "../parts/compare.js";
-import { ExportButtons, LocalExportButtons } from "../parts/exports.js";
+import { AnalysisExports, LocalExportButtons } from "../parts/exports.js";
 import { AnalysisResults } from "../parts/results.js";
 import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
 import { RunView } from "../parts/run.js";
@@ -227,7 +227,7 @@ function finish(run, data, context, show) {
     run.status !== "completed" && run.stages.length === 0 && Alert({ message: run.problem || `the analysis ended as ${run.status}` }),
     AnalysisResults(run, {
       models: data.models, patterns: data.patterns,
-      exports: user.get() ? ExportButtons(run.id) : LocalExportButtons(run),
+      exports: user.get() ? AnalysisExports(run.id) : LocalExportButtons(run),
       actions: [
         comparable && SingleButton(run, data.models), comparable && CompareButton(run, data.models),
         user.get() && ShareButton(run.id), again, another,

@@ -3,7 +3,7 @@ import { get, remove } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { duration, exactly, excerpt, money, plural, sentence, when } from "../format.js";
 import { confirm } from "../parts/dialog.js";
-import { ExportButtons } from "../parts/exports.js";
+import { AnalysisExports } from "../parts/exports.js";
 import { Field } from "../parts/field.js";
 import { Empty, Failure, Loading } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
@@ -93,7 +93,7 @@ function idOf(analysis) {
 
 function Row(analysis, drop) {
   const words = excerpt(analysis.prompt, 160);
-  const exporting = el("details", { class: "row-export" }, el("summary", null, "Export"), ExportButtons(analysis.analysis_id ?? analysis.id));
+  const exporting = el("details", { class: "row-export" }, el("summary", null, "Export"), AnalysisExports(analysis.analysis_id ?? analysis.id));
   const row = el("li", { class: "row", data: { status: analysis.status } },
     el("div", { class: "row-words" },
       link(`/analyze?id=${idOf(analysis)}`, words, { class: "row-title", dir: "auto" }),

@@ -1,5 +1,5 @@
 // Takes an analysis along as a file: the server's export, or, for somebody without an account, whose
-// analyses are not kept, the same three formats made here.
+// analyses are not kept, three of the formats made here.
 import { call } from "../api.js";
 import { button, el, icon } from "../dom.js";
 import { sentence } from "../format.js";
@@ -8,23 +8,34 @@ import { stageName } from "./stages.js";
 import { toast } from "./toast.js";
 
 const FORMATS = [["json", "JSON", "json"], ["csv", "CSV", "csv"], ["markdown", "Markdown", "md"]];
+// To read, send on and print; only analyses have it.
+const PAGE = ["html", "HTML", "html"];
 const WRITERS = { json: asJson, csv: asCsv, markdown: asMarkdown };
 
-/** The export buttons of a stored analysis, or of what else has such an export at `path`. */
-export function ExportButtons(id, path = `/api/analyses/${encodeURIComponent(id)}/export`) {
-  return Buttons(async (format, ending) => {
+/** The export buttons of a stored analysis. */
+export function AnalysisExports(id) {
+  return Buttons([...FORMATS, PAGE], fetched(id, `/api/analyses/${encodeURIComponent(id)}/export`));
+}
+
+/** The export buttons of what else has such an export at `path`. */
+export function ExportButtons(id, path) {
+  return Buttons(FORMATS, fetched(id, path));
+}
+
+function fetched(id, path) {
+  return async (format, ending) => {
     const response = await call("GET", path, { query: { format }, raw: true, accept: "*/*" });
     save(await response.blob(), `${id}.${ending}`);
-  });
+  };
 }
 
 /** The same for an analysis that only this page knows. */
 export function LocalExportButtons(run) {
-  return Buttons(async (format, ending) => save(new Blob([WRITERS[format](run)]), `analysis.${ending}`));
+  return Buttons(FORMATS, async (format, ending) => save(new Blob([WRITERS[format](run)]), `analysis.${ending}`));
 }
 
-function Buttons(take) {
-  return el("div", { class: "exports", role: "group", "aria-label": "Export" }, FORMATS.map(([format, name, ending]) =>
+function Buttons(formats, take) {
+  return el("div", { class: "exports", role: "group", "aria-label": "Export" }, formats.map(([format, name, ending]) =>
     button(`Export as ${name}`, { class: "export-button", on: { click: async () => {
       try {
         await take(format, ending);

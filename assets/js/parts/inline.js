@@ -32,9 +32,12 @@ export function inline(text, cite, depth = 0) {
 function token(text, at, cite, depth) {
   switch (text[at]) {
     case "\\":
+      if (text[at + 1] === "(") return formula(text, at, "\\(", "\\)");
       return /[!-/:-@[-`{-~]/.test(text[at + 1] ?? "") ? { nodes: [text[at + 1]], next: at + 2 } : null;
     case "`":
       return codeSpan(text, at);
+    case "$":
+      return dollars(text, at);
     case "!":
       return text[at + 1] === "[" ? bracket(text, at + 1, cite, depth, true) : null;
     case "[":
@@ -62,6 +65,19 @@ function codeSpan(text, at) {
   const end = text.indexOf(ticks, at + ticks.length);
   if (end < 0 || end > at + REACH) return { nodes: [ticks], next: at + ticks.length };
   return { nodes: [el("code", null, text.slice(at + ticks.length, end).trim())], next: end + ticks.length };
+}
+
+function formula(text, at, open, close) {
+  const end = text.indexOf(close, at + open.length);
+  if (end < 0 || end > at + REACH) return null;
+  return { nodes: [el("code", { class: "math" }, text.slice(at + open.length, end).trim())], next: end + close.length };
+}
+
+// A dollar is mostly money: it opens a formula only where what it encloses looks like one.
+function dollars(text, at) {
+  if (/[\p{L}\p{N}]/u.test(text[at - 1] ?? "")) return null;
+  if (text[at + 1] === "$") return formula(text, at, "$$", "$$");
+  return /^\$(?!\s)(?=[^$\n]*[\\^_={])[^$\n]*[^$\s]\$(?!\d)/.test(text.slice(at, at + REACH)) ? formula(text, at, "$", "$") : null;
 }
 
 function emphasis(text, at, cite, depth) {

@@ -1,6 +1,7 @@
 // Markdown to elements. Understands what models write: headings, paragraphs, lists, tables, quotes, code.
 // Makes no HTML strings, loads no image, follows no link by itself.
 import { el } from "../dom.js";
+import { CopyButton } from "./copy.js";
 import { inline } from "./inline.js";
 
 const DEEPEST = 6;
@@ -80,6 +81,9 @@ function block(lines, at, text, depth) {
   if (line.trim() === "") return [null, at + 1];
   const fence = /^\s*(`{3,}|~{3,})\s*([\w+#.-]*)/.exec(line);
   if (fence) return code(lines, at, fence);
+  // A bracket with a stroke before it opens a formula only where it stands alone: else it is just a bracket.
+  const formula = /^\s*(\$\$|\\\[(?=\s*$|.*\\\]\s*$))/.exec(line);
+  if (formula) return math(lines, at, formula[1]);
   const heading = HEADING.exec(line);
   // While a text streams, a heading may not have its words yet.
   if (heading) return [heading[2] ? title(heading, text) : null, at + 1];
@@ -93,7 +97,7 @@ function block(lines, at, text, depth) {
 function title(heading, text) {
   const level = Math.max(FIRST_LEVEL, FIRST_LEVEL + heading[1].length - text.top);
   text.last = Math.min(6, level, text.last + 1);
-  return el(`h${text.last}`, null, inline(heading[2], text.cite));
+  return el(`h${text.last}`, { dir: "auto" }, inline(heading[2], text.cite));
 }
 
 function code(lines, at, fence) {
@@ -101,7 +105,21 @@ function code(lines, at, fence) {
   let next = at + 1;
   while (next < lines.length && !lines[next].trimStart().startsWith(fence[1])) body.push(lines[next++]);
   const label = fence[2] ? `Code in ${fence[2]}` : "Code";
-  return [el("pre", { tabindex: "0", role: "group", "aria-label": label }, el("code", null, body.join("\n"))), next + 1];
+  const block = el("div", { class: "code-block" },
+    el("pre", { tabindex: "0", role: "group", "aria-label": label }, el("code", null, body.join("\n"))),
+    CopyButton("Copy the code", () => body.join("\n")));
+  return [block, next + 1];
+}
+
+// Formulas stay as they were written, in a type that keeps their signs apart.
+function math(lines, at, open) {
+  const close = open === "$$" ? "$$" : "\\]";
+  let text = lines[at].trim().slice(open.length);
+  let next = at + 1;
+  while (!text.includes(close) && next < lines.length && lines[next].trim() !== "") text += `\n${lines[next++]}`;
+  const [formula, ...rest] = text.split(close);
+  const more = rest.join(close).trim();
+  return [el("pre", { class: "math", tabindex: "0", role: "group", "aria-label": "Formula" }, formula.trim(), more && `\n${more}`), next];
 }
 
 function quote(lines, at, text, depth) {
@@ -127,7 +145,7 @@ function list(lines, at, text, depth) {
     const here = marker(lines[next]);
     if (!here || here.indent > first.indent + 3 || here.indent < first.indent || (here.number !== undefined) !== ordered) break;
     const [item, after] = listItem(lines, next, here, first.indent);
-    node.append(el("li", null, tight(blocks(item, text, depth + 1))));
+    node.append(el("li", { dir: "auto" }, tight(blocks(item, text, depth + 1))));
     next = after;
     // A blank line between items is still the same list.
     let peek = next;
@@ -171,6 +189,7 @@ function table(lines, at, text) {
   while (next < lines.length && lines[next].includes("|") && lines[next].trim() !== "") rows.push(cells(lines[next++]));
   const row = (tag, texts) => el("tr", null, head.map((_, column) => el(tag, {
     class: sides[column] || null,
+    dir: "auto",
     scope: tag === "th" ? "col" : null,
   }, inline(texts[column] ?? "", text.cite))));
   return [

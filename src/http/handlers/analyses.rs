@@ -390,11 +390,16 @@ pub async fn export(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
             "text/markdown; charset=utf-8",
             "md",
         ),
+        "html" => (
+            export::html(&report.analysis, &report.answers),
+            "text/html; charset=utf-8",
+            "html",
+        ),
         _ => {
             return Err(Error::field(
                 &["query", "format"],
                 "value_error",
-                "must be json, csv or markdown",
+                "must be json, csv, markdown or html",
             )
             .into());
         }

@@ -1,0 +1,331 @@
+//! An analysis as one HTML file that needs nothing else: to be read, sent on and printed. Holds no script,
+//! loads nothing, and its own policy forbids both.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use super::inline::{Cite, inline};
+use super::prose::{escape, prose};
+use super::{first_line, list, meaning};
+use crate::domain::analysis::{Analysis, Member, StageAnswer, Who};
+use crate::domain::citation;
+use crate::domain::findings::{Contradiction, Findings, Point};
+use crate::domain::money::MicroDollars;
+use crate::domain::prompt::letter;
+
+const STYLE: &str = include_str!("page.css");
+
+/// The whole result as a page of its own.
+pub fn html(analysis: &Analysis, answers: &[StageAnswer]) -> String {
+    let plan = &analysis.plan;
+    let cite = |mark: &str| {
+        let named = |number: u32, own: &str| own == mark || mark.parse() == Ok(number);
+        let source = plan
+            .sources
+            .iter()
+            .find(|source| named(source.number, &source.mark));
+        source.map(|source| format!("#source-{}", source.number))
+    };
+    let title = escape(&first_line(&plan.question));
+    let mut out = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
+    );
+    head(&mut out, analysis, answers, &title);
+    answer(&mut out, analysis, &cite);
+    if let Some(found) = &analysis.findings {
+        findings(&mut out, found, &cite);
+    }
+    drafts(&mut out, analysis, answers, &cite);
+    sources(&mut out, analysis);
+    costs(&mut out, analysis, answers);
+    out.push_str("</main>\n<footer><p>Exported from Quire. Agreement between models is a hint, not a proof: check what matters against the sources.</p></footer>\n</body>\n</html>\n");
+    out
+}
+
+// Writing to a text cannot fail: what `write!` says is passed over here and below.
+fn head(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], title: &str) {
+    let plan = &analysis.plan;
+    let names: Vec<String> = plan.members.iter().map(Member::name).collect();
+    let took = match (analysis.started, analysis.finished) {
+        (Some(from), Some(to)) => format!("{:.1} s", to.since(from).as_secs_f64()),
+        _ => String::new(),
+    };
+    let facts = [
+        ("Status", analysis.status.as_str().to_owned()),
+        ("Pattern", plan.pattern.clone()),
+        ("Panel", names.join(", ")),
+        ("Synthesis", plan.synthesiser.model.clone()),
+        ("Asked", analysis.created.to_string()),
+        ("Time", took),
+        ("Cost", total(analysis, answers)),
+    ];
+    let _ = writeln!(out, "<header>\n<h1 dir=\"auto\">{title}</h1>");
+    if first_line(&plan.question) != plan.question.trim() {
+        let _ = writeln!(
+            out,
+            "<p class=\"question\" dir=\"auto\">{}</p>",
+            escape(plan.question.trim())
+        );
+    }
+    out.push_str("<dl>\n");
+    for (name, text) in facts.iter().filter(|(_, text)| !text.is_empty()) {
+        let _ = writeln!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(text));
+    }
+    out.push_str("</dl>\n</header>\n");
+}
+
+fn answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
+    match &analysis.synthesis {
+        Some(text) => {
+            let checked = match &analysis.citations {
+                Some(found) => citation::struck(text, found),
+                None => text.clone(),
+            };
+            let _ = writeln!(
+                out,
+                "<h2>The panel's answer</h2>\n{}",
+                prose(&checked, 3, cite)
+            );
+        }
+        None => {
+            let why = analysis.error.as_deref().unwrap_or("There is none yet.");
+            let _ = writeln!(out, "<h2>No answer</h2>\n<p>{}</p>", escape(why));
+        }
+    }
+    let Some(found) = &analysis.citations else {
+        return;
+    };
+    let of_answer: Vec<_> = found
+        .items
+        .iter()
+        .filter(|item| item.member.is_none())
+        .collect();
+    if of_answer.is_empty() {
+        return;
+    }
+    out.push_str("<section>\n<h2>Citations, checked</h2>\n<ul>\n");
+    for item in of_answer {
+        let mark = inline(&format!("[{}]", item.mark), cite);
+        let quote = match item.quote.is_empty() {
+            true => String::new(),
+            false => format!(" “{}”:", escape(&first_line(&item.quote))),
+        };
+        let _ = writeln!(
+            out,
+            "<li dir=\"auto\">{mark}{quote} {}</li>",
+            meaning(item.state)
+        );
+    }
+    out.push_str("</ul>\n</section>\n");
+}
+
+fn findings(out: &mut String, found: &Findings, cite: Cite<'_>) {
+    let _ = writeln!(
+        out,
+        "<section>\n<h2>Who says what</h2>\n<p class=\"note\">{} The first answers differ {:.2} of 1.</p>",
+        escape(&found.note),
+        found.disagreement.score
+    );
+    points(
+        out,
+        "Contradictions",
+        found
+            .contradictions
+            .iter()
+            .map(|one| contradiction(one, cite)),
+    );
+    let unique = found.unique.iter().map(|one| {
+        let who: BTreeSet<char> = one.letter.into_iter().collect();
+        claim(&who, &one.point, cite)
+    });
+    points(out, "Said by one alone", unique);
+    let told = |one: &Point| claim(&one.letters, &one.point, cite);
+    points(out, "Said by several", found.consensus.iter().map(told));
+    let open = |one: &Point| inline(&one.point, cite);
+    points(out, "Covered by nobody", found.blind_spots.iter().map(open));
+    if !found.support.is_empty() {
+        out.push_str("<h3>Who supports each sentence of the answer</h3>\n<table><thead><tr><th>Sentence</th><th>Members</th><th>Level</th></tr></thead><tbody>\n");
+    }
+    for one in &found.support {
+        let (words, level) = (inline(&one.sentence, cite), one.level.as_str());
+        let _ = writeln!(
+            out,
+            "<tr><td dir=\"auto\">{words}</td><td>{}</td><td>{level}</td></tr>",
+            list(&one.letters)
+        );
+    }
+    if !found.support.is_empty() {
+        out.push_str("</tbody></table>\n");
+    }
+    let notes = found.degraded.iter().chain(&found.notes);
+    points(
+        out,
+        "How this answer came about",
+        notes.map(|note| escape(note)),
+    );
+    out.push_str("</section>\n");
+}
+
+fn claim(letters: &BTreeSet<char>, point: &str, cite: Cite<'_>) -> String {
+    format!("<b>{}</b>: {}", list(letters), inline(point, cite))
+}
+
+fn contradiction(one: &Contradiction, cite: Cite<'_>) -> String {
+    let sides = one.sides.iter();
+    let sides = sides.map(|side| {
+        format!(
+            "<li dir=\"auto\">{}</li>",
+            claim(&side.letters, &side.says, cite)
+        )
+    });
+    let sides: String = sides.collect();
+    let settled = one.settled_by.as_deref();
+    let settled = settled.map(|by| format!("<small>Settled by: {}</small>", inline(by, cite)));
+    let sides = if sides.is_empty() {
+        sides
+    } else {
+        format!("<ul>{sides}</ul>")
+    };
+    format!(
+        "{}{sides}{}",
+        inline(&one.point, cite),
+        settled.unwrap_or_default()
+    )
+}
+
+fn points(out: &mut String, title: &str, all: impl Iterator<Item = String>) {
+    let items: String = all
+        .map(|one| format!("<li dir=\"auto\">{one}</li>\n"))
+        .collect();
+    if !items.is_empty() {
+        let _ = writeln!(out, "<h3>{title}</h3>\n<ul>\n{items}</ul>");
+    }
+}
+
+fn drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], cite: Cite<'_>) {
+    let stages = analysis.plan.stages.iter().enumerate();
+    for (index, stage) in stages.filter(|(_, stage)| stage.who == Who::Members) {
+        let of_stage: Vec<_> = answers
+            .iter()
+            .filter(|answer| answer.stage == index)
+            .collect();
+        if of_stage.is_empty() {
+            continue;
+        }
+        let _ = writeln!(
+            out,
+            "<section class=\"stage\">\n<h2>{}</h2>",
+            escape(title(&stage.name))
+        );
+        for answer in of_stage {
+            let text = match &answer.error {
+                None => prose(&answer.text, 4, cite),
+                Some(error) => format!(
+                    "<p class=\"failed\">No answer: {}</p>\n",
+                    escape(&error.detail)
+                ),
+            };
+            let (letter, model) = (letter(answer.member), escape(&answer.model));
+            let _ = writeln!(
+                out,
+                "<article>\n<h3>{letter} · {model}</h3>\n{text}</article>"
+            );
+        }
+        out.push_str("</section>\n");
+    }
+}
+
+// What the usual stages are called; patterns of one's own have names of their own.
+fn title(stage: &str) -> &str {
+    match stage {
+        "initial" => "First answers",
+        "meta" => "Review",
+        "hyper" => "Revision",
+        "ultra" => "Synthesis",
+        other => other,
+    }
+}
+
+fn sources(out: &mut String, analysis: &Analysis) {
+    let sources = &analysis.plan.sources;
+    if sources.is_empty() {
+        return;
+    }
+    out.push_str("<section class=\"stage\">\n<h2>Sources</h2>\n<ol class=\"sources\">\n");
+    for source in sources {
+        let mark = match source.mark.is_empty() {
+            true => source.number.to_string(),
+            false => source.mark.clone(),
+        };
+        let _ = writeln!(
+            out,
+            "<li id=\"source-{}\"><b>[{}]</b> {}, page {}<blockquote dir=\"auto\">{}</blockquote></li>",
+            source.number,
+            escape(&mark),
+            escape(&source.document),
+            source.page,
+            escape(source.text.trim())
+        );
+    }
+    out.push_str("</ol>\n</section>\n");
+}
+
+fn costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
+    let longest = answers
+        .iter()
+        .map(|answer| answer.latency_ms)
+        .max()
+        .unwrap_or(0)
+        .max(1);
+    out.push_str("<section>\n<h2>What it took</h2>\n<table class=\"costs\"><thead><tr><th>Stage</th><th>Member</th><th>Read</th><th>Written</th><th>Cost</th><th>Time</th></tr></thead><tbody>\n");
+    for answer in answers {
+        let stage = analysis.plan.stages.get(answer.stage);
+        let seated = stage.is_some_and(|stage| stage.who == Who::Members);
+        let seat = if seated {
+            format!("{} · ", letter(answer.member))
+        } else {
+            String::new()
+        };
+        let ended = match (answer.cached, answer.error.is_some()) {
+            (true, _) => "from the cache".to_owned(),
+            (_, true) => "failed".to_owned(),
+            _ => format!(
+                "{:.1} s<span class=\"bar\" style=\"width:{}%\"></span>",
+                answer.latency_ms as f64 / 1000.0,
+                answer.latency_ms * 100 / longest
+            ),
+        };
+        let _ = writeln!(
+            out,
+            "<tr><td>{}</td><td>{seat}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{ended}</td></tr>",
+            escape(stage.map_or("", |stage| title(&stage.name))),
+            escape(&answer.model),
+            answer.usage.input,
+            answer.usage.output,
+            answer.cost.map_or("unknown".into(), dollars)
+        );
+    }
+    let usage = &analysis.usage;
+    let about = if usage.estimated { " (estimated)" } else { "" };
+    let _ = writeln!(
+        out,
+        "</tbody><tfoot><tr><th colspan=\"2\">In all{about}</th><td>{}</td><td>{}</td><td>{}</td><td></td></tr></tfoot></table>\n</section>",
+        usage.input,
+        usage.output,
+        total(analysis, answers)
+    );
+}
+
+fn total(analysis: &Analysis, answers: &[StageAnswer]) -> String {
+    let unknown = |answer: &StageAnswer| answer.answered() && answer.cost.is_none();
+    match answers.iter().any(unknown) {
+        true if analysis.cost == MicroDollars(0) => "unknown".to_owned(),
+        true => format!("at least {}", dollars(analysis.cost)),
+        false => dollars(analysis.cost),
+    }
+}
+
+fn dollars(cost: MicroDollars) -> String {
+    format!("${:.6}", cost.dollars())
+}
