@@ -22,6 +22,7 @@ pub mod patterns;
 mod plan;
 pub mod providers;
 pub mod recipes;
+pub mod remote;
 pub mod repeats;
 mod upkeep;
 pub mod usage;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::args::Call;
 use super::home::Home;
+use super::remote;
 use super::screen::Screen;
 use super::{Failure, Outcome, block_on, failed, print, usage};
 use crate::app;
@@ -30,6 +31,9 @@ pub(super) fn run(call: &Call) -> Outcome {
         Some(word) if word != "-" => word.to_owned(),
         word => from_stdin(call, word.is_some())?,
     };
+    if let Some(server) = call.value("server") {
+        return remote::run(call, server, &question);
+    }
     let config = call.config()?;
     log::configure(log::Level::Error, config.log_json);
     block_on(async {

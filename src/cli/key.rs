@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::args::Call;
-use super::{Outcome, block_on, print, usage};
+use super::{Failure, Outcome, block_on, print, usage};
 use crate::app::accounts::{Accounts, Visit};
 use crate::app::api_keys::NewKey;
 use crate::clock;
@@ -52,7 +52,11 @@ async fn perform(call: &Call, accounts: &Accounts, words: (&str, &str, &str)) ->
         "add" => {
             let wanted = NewKey {
                 name: call.value("name").unwrap_or_default().to_owned(),
-                ..NewKey::default()
+                days: number(call, "expires")?,
+                scopes: listed(call, "scope"),
+                models: listed(call, "model"),
+                day_usd: number(call, "day-budget")?,
+                all_usd: number(call, "budget")?,
             };
             let (key, known) = accounts.make_key(&caller.user, wanted, &visit).await?;
             if call.has("json") {
@@ -84,9 +88,26 @@ async fn perform(call: &Call, accounts: &Accounts, words: (&str, &str, &str)) ->
     }
 }
 
+fn listed(call: &Call, option: &str) -> Vec<String> {
+    let values = call.values(option).into_iter();
+    values.map(str::to_owned).collect()
+}
+
+fn number<T: std::str::FromStr>(call: &Call, option: &str) -> Result<Option<T>, Failure> {
+    let Some(text) = call.value(option) else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => usage(format!("--{option} must be a number, not \"{text}\"")),
+    }
+}
+
 fn shape(key: &ApiKey) -> serde_json::Value {
     json!({
         "id": key.id, "name": key.name, "prefix": key.prefix,
-        "created_at": key.created, "last_used_at": key.last_used,
+        "created_at": key.created, "last_used_at": key.last_used, "expires_at": key.expires,
+        "scopes": key.scopes, "models": key.confines.models,
+        "day_budget_usd": key.confines.day_cost, "budget_usd": key.confines.all_cost,
     })
 }

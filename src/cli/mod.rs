@@ -18,6 +18,7 @@ mod mcp;
 mod models;
 mod patterns;
 mod provider;
+mod remote;
 mod screen;
 mod serve;
 mod spending;
@@ -96,6 +97,7 @@ pub static COMMANDS: &[Command] = &[
             choice("depth", "WORD", "quick: one model; standard: one round of critique (default); full: every stage"),
             choice("synthesiser", "MODEL", "who writes the answer; default: the strongest that is not a member"),
             choice("as", "EMAIL", "whose account runs it"),
+            choice("server", "URL", "ask a running server instead, with the API key in QUIRE_API_KEY"),
             choice("json", "", "print the whole result as JSON"),
             choice("quiet", "", "say nothing on stderr but why there is no answer"),
         ],
@@ -130,6 +132,11 @@ pub static COMMANDS: &[Command] = &[
         details: key::DETAILS,
         options: &[
             choice("name", "NAME", "for add: what it is for"),
+            choice("expires", "DAYS", "for add: it is refused after so many days"),
+            choice("scope", "WORD", "for add: a part of the API that it opens (chat, analyze, documents, admin); may be repeated; default: all"),
+            choice("model", "ID", "for add: a model that it may ask, or the beginning of ids and a *; may be repeated; default: any"),
+            choice("day-budget", "USD", "for add: what its calls may cost a day"),
+            choice("budget", "USD", "for add: what they may cost in all"),
             choice("json", "", "for list and add: print it as JSON"),
         ],
         run: key::run,
@@ -293,7 +300,7 @@ fn url(address: SocketAddr) -> String {
 }
 
 /// Runs a script of the app's asynchronous functions to its end.
-fn block_on<F: Future<Output = Outcome>>(script: F) -> Outcome {
+fn block_on<T>(script: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     runtime()?.block_on(script)
 }
 

@@ -17,6 +17,7 @@ mod pace;
 mod provider;
 mod receive;
 mod registry;
+mod remote;
 mod retry;
 mod threads;
 mod transport;
@@ -41,6 +42,7 @@ use outlet::Outlet;
 pub use provider::{Provider, WellKnown, is_local, known_base_url, known_kind, known_providers};
 use registry::{Entry, Registry};
 pub use registry::{LastFailure, Source};
+pub use remote::{Fault, Remote};
 pub use threads::Running;
 use threads::{Lane, Refused, Threads};
 

@@ -22,6 +22,35 @@ fn keys_are_made_shown_once_and_deleted() {
     );
     place.run(&["key", "delete", "a@b.co", id]).refused(1);
     place.run(&["key", "delete", "a@b.co"]).refused(2);
+    let words = [
+        "key",
+        "add",
+        "a@b.co",
+        "--scope",
+        "chat",
+        "--model",
+        "openai/*",
+        "--model",
+        "demo/*",
+        "--budget",
+        "2.5",
+        "--expires",
+        "30",
+    ];
+    place.run(&words).well();
+    let listed = place.run(&["key", "list", "a@b.co", "--json"]).well();
+    assert!(
+        listed.contains(r#""scopes":["chat"]"#)
+            && listed.contains(r#""models":["openai/*","demo/*"]"#),
+        "{listed}"
+    );
+    assert!(listed.contains(r#""budget_usd":2.5"#), "{listed}");
+    place
+        .run(&["key", "add", "a@b.co", "--budget", "much"])
+        .refused(2);
+    place
+        .run(&["key", "add", "a@b.co", "--scope", "all"])
+        .refused(1);
     place.run(&["key", "add"]).refused(2);
     place.run(&["key", "add", "b@b.co"]).refused(1);
 }

@@ -7,6 +7,7 @@ mod keep;
 mod mcp;
 mod patterns;
 mod providers;
+mod remote;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -1,0 +1,3 @@
+//! Another Quire, as the command line asks it.
+
+pub use crate::llm::{Fault, Remote};

@@ -1,0 +1,246 @@
+//! `quire ask --server`: the same question, asked of a running server. Needs no data folder; the key comes from
+//! the environment, where it stands in no list of processes.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::args::Call;
+use super::ask::progress;
+use super::screen::Screen;
+use super::{Failure, Outcome, block_on, failed, print, usage};
+use crate::app::remote::{Fault, Remote};
+
+/// Where the key is looked for.
+const KEY: &str = "QUIRE_API_KEY";
+/// Events on their way to the screen.
+const WAITING: usize = 64;
+/// How often a broken stream is taken up again.
+const TRIES: u32 = 5;
+
+/// What the server tells while it works.
+enum Told {
+    Begun(String),
+    Event(String, Value),
+    Over(Result<Value, Failure>),
+}
+
+/// Runs the analysis that the words describe on the server at this address.
+pub(super) fn run(call: &Call, server: &str, question: &str) -> Outcome {
+    if call.value("as").is_some() {
+        return usage("--as is for the own data folder: a server knows you by your key");
+    }
+    let key = std::env::var(KEY).unwrap_or_default();
+    let config = call.config()?;
+    let remote = Remote::new(server, key.trim(), config.authorities);
+    let wanted = Wanted {
+        body: body(call, question),
+        files: call
+            .values("file")
+            .iter()
+            .map(|file| (*file).to_owned())
+            .collect(),
+        is_quiet: call.has("quiet"),
+    };
+    let is_json = call.has("json");
+    let mut screen = Screen::new(wanted.is_quiet, !is_json);
+    let report = block_on(follow(remote, wanted, &mut screen))?;
+    if is_json {
+        print(&report)?;
+    }
+    conclude(&report, is_json, &mut screen)
+}
+
+struct Wanted {
+    body: Value,
+    files: Vec<String>,
+    is_quiet: bool,
+}
+
+fn body(call: &Call, question: &str) -> Value {
+    let mut body = json!({ "prompt": question, "async": true });
+    let names = call.value("panel").or_else(|| call.value("models"));
+    let names: Vec<&str> = names
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect();
+    if !names.is_empty() {
+        body["models"] = json!(names);
+    }
+    for (option, field) in [
+        ("pattern", "pattern"),
+        ("depth", "depth"),
+        ("synthesiser", "ultra_model"),
+    ] {
+        if let Some(value) = call.value(option) {
+            body[field] = json!(value);
+        }
+    }
+    body
+}
+
+// The calls block, so they have a thread of their own; Ctrl-C stops the run on the server, too.
+async fn follow(remote: Remote, wanted: Wanted, screen: &mut Screen) -> Result<Value, Failure> {
+    let remote = std::sync::Arc::new(remote);
+    let (tell, mut told) = mpsc::channel(WAITING);
+    let worker = remote.clone();
+    std::thread::spawn(move || {
+        let outcome = work(&worker, wanted, &tell);
+        let _ = tell.blocking_send(Told::Over(outcome));
+    });
+    let mut begun = None;
+    let mut is_stopped = false;
+    loop {
+        tokio::select! {
+            next = told.recv() => match next {
+                Some(Told::Begun(id)) => begun = Some(id),
+                Some(Told::Event(kind, data)) => screen.show(&[(kind, data)]),
+                Some(Told::Over(outcome)) => {
+                    screen.erase();
+                    return match outcome {
+                        Ok(_) if is_stopped => Err(Failure::Stopped("stopped".to_owned())),
+                        outcome => outcome,
+                    };
+                }
+                None => return failed("the work ended without a result"),
+            },
+            _ = tokio::signal::ctrl_c() => {
+                let Some(id) = begun.take().filter(|_| !is_stopped) else {
+                    return Err(Failure::Stopped("stopped".to_owned()));
+                };
+                is_stopped = true;
+                let path = format!("/api/analyses/{id}/cancel");
+                remote.post(&path, &json!({})).map_err(failure)?;
+            }
+        }
+    }
+}
+
+fn work(remote: &Remote, wanted: Wanted, tell: &mpsc::Sender<Told>) -> Result<Value, Failure> {
+    let Wanted {
+        mut body,
+        files,
+        is_quiet,
+    } = wanted;
+    let mut documents = Vec::new();
+    for file in &files {
+        documents.push(give(remote, file, is_quiet)?);
+    }
+    if !documents.is_empty() {
+        body["document_ids"] = json!(documents);
+    }
+    let started = remote.post("/api/analyze", &body).map_err(failure)?;
+    let Some(id) = started["analysis_id"].as_str() else {
+        return failed("the server did not say which analysis it began: is it another version?");
+    };
+    let _ = tell.blocking_send(Told::Begun(id.to_owned()));
+    let (mut last, mut tries) = (0, 0);
+    loop {
+        let mut is_over = false;
+        let followed = remote.events(
+            &format!("/api/analyses/{id}/events"),
+            last,
+            |number, kind, data| {
+                last = last.max(number);
+                tries = 0;
+                is_over = matches!(
+                    kind.as_str(),
+                    "analysis.completed" | "analysis.failed" | "analysis.cancelled"
+                );
+                // Nobody is left to tell where the channel is closed.
+                tell.blocking_send(Told::Event(kind, data)).is_ok() && !is_over
+            },
+        );
+        match followed {
+            _ if is_over => break,
+            Err(fault @ Fault::Refused(..)) => return Err(failure(fault)),
+            Err(fault) if tries == TRIES => return Err(failure(fault)),
+            _ if tries == TRIES => break,
+            _ => {
+                tries += 1;
+                std::thread::sleep(Duration::from_secs(u64::from(tries)));
+            }
+        }
+    }
+    remote.get(&format!("/api/analyses/{id}")).map_err(failure)
+}
+
+// Uploads a file, and waits until it has been read.
+fn give(remote: &Remote, name: &str, is_quiet: bool) -> Result<String, Failure> {
+    let unreadable =
+        |error: std::io::Error| Failure::Failed(format!("cannot read {name}: {error}"));
+    let (file, shown): (Box<dyn Read>, _) = match name {
+        "-" => (Box::new(std::io::stdin()), "stdin.txt".to_owned()),
+        _ => {
+            let path = Path::new(name);
+            let shown = path.file_name().unwrap_or_default().to_string_lossy();
+            (
+                Box::new(File::open(path).map_err(unreadable)?),
+                shown.into_owned(),
+            )
+        }
+    };
+    let mut told = remote
+        .upload("/api/upload-document", &shown, file)
+        .map_err(failure)?;
+    let id = ["document_id", "id"]
+        .iter()
+        .find_map(|field| told[*field].as_str());
+    let Some(id) = id.map(str::to_owned) else {
+        return failed(format!("the server did not keep {shown}"));
+    };
+    loop {
+        let document = if told["document"].is_object() {
+            &told["document"]
+        } else {
+            &told
+        };
+        match document["status"].as_str() {
+            Some("failed") => {
+                let why = document["message"].as_str().unwrap_or("it cannot be read");
+                return failed(format!("{shown}: {why}"));
+            }
+            Some("processing" | "pending") => {}
+            _ => break,
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        told = remote
+            .get(&format!("/api/documents/{id}"))
+            .map_err(failure)?;
+    }
+    if !is_quiet {
+        progress(&format!("{shown}: read by the server"));
+    }
+    Ok(id)
+}
+
+fn conclude(report: &Value, shown: bool, screen: &mut Screen) -> Outcome {
+    let text = ["ultra_response", "synthesis"]
+        .iter()
+        .find_map(|field| report[*field].as_str());
+    match (report["status"].as_str(), text) {
+        (Some("completed"), Some(_)) if shown => Ok(()),
+        (Some("completed"), Some(text)) => screen.conclude(text),
+        (status, _) => {
+            let why = report["error"].as_str().unwrap_or("no answer was written");
+            failed(format!(
+                "the analysis is {}: {why}",
+                status.unwrap_or("gone")
+            ))
+        }
+    }
+}
+
+fn failure(fault: Fault) -> Failure {
+    Failure::Failed(match fault {
+        Fault::Away(why) => format!("the server cannot be reached: {why}"),
+        Fault::Refused(401, why) => format!("the server refused the key in {KEY}: {why}"),
+        Fault::Refused(_, why) => format!("the server refused: {why}"),
+    })
+}

@@ -1,0 +1,183 @@
+//! Another Quire, asked over HTTP by the command line: requests with JSON, an upload, a stream of events.
+//! Blocks; tries nothing twice.
+
+use std::io::{BufReader, Cursor, Read};
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::http::{Response, StatusCode};
+use ureq::{Body, SendBody};
+
+use super::{Settings, transport};
+use crate::wire::sse;
+
+/// Bytes of an answer that is read whole.
+const MOST: u64 = 64 << 20;
+/// Bytes of one event.
+const MOST_EVENT: usize = 8 << 20;
+/// To the first byte of an answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two pieces of a stream: the server sends a sign of life every few seconds.
+const SILENCE: Duration = Duration::from_secs(90);
+/// What stands between the parts of an upload: long, and in no file by chance.
+const BOUNDARY: &str = "quire-upload-9c1f5e0d7a3b48628f";
+
+/// A server, and the key that opens it.
+pub struct Remote {
+    base: String,
+    key: String,
+    agent: ureq::Agent,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing like Quire answered there, in words.
+    Away(String),
+    /// The server refused: status and its own words.
+    Refused(u16, String),
+}
+
+impl Remote {
+    /// A server at this address, with or without a path. `authorities` are PEM texts in the place of those
+    /// built in.
+    pub fn new(base: &str, key: &str, authorities: Option<String>) -> Self {
+        let settings = Settings {
+            first_token: PATIENCE,
+            idle: SILENCE,
+            authorities,
+            ..Settings::default()
+        };
+        let base = base.trim().trim_end_matches('/');
+        let base = match base.contains("://") {
+            true => base.to_owned(),
+            false => format!("http://{base}"),
+        };
+        Self {
+            base,
+            key: key.to_owned(),
+            agent: transport::agent(&settings),
+        }
+    }
+
+    /// GET.
+    pub fn get(&self, path: &str) -> Result<Value, Fault> {
+        let request = self.agent.get(format!("{}{path}", self.base));
+        whole(request.header("authorization", self.bearer()).call())
+    }
+
+    /// POST of a JSON body.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        let request = self.agent.post(format!("{}{path}", self.base));
+        let request = request
+            .header("authorization", self.bearer())
+            .header("content-type", "application/json");
+        whole(request.send(body.to_string().as_bytes()))
+    }
+
+    /// Uploads a file as a browser's form does, piece by piece.
+    pub fn upload(&self, path: &str, name: &str, file: impl Read) -> Result<Value, Fault> {
+        // A name must not end its own quotation.
+        let name: String = name
+            .chars()
+            .map(|c| {
+                if c == '"' || c == '\\' || c.is_control() {
+                    '_'
+                } else {
+                    c
+                }
+            })
+            .collect();
+        let head = format!(
+            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             content-type: application/octet-stream\r\n\r\n"
+        );
+        let tail = format!("\r\n--{BOUNDARY}--\r\n");
+        let mut body = Cursor::new(head).chain(file).chain(Cursor::new(tail));
+        let request = self.agent.post(format!("{}{path}", self.base));
+        let request = request.header("authorization", self.bearer()).header(
+            "content-type",
+            format!("multipart/form-data; boundary={BOUNDARY}"),
+        );
+        whole(request.send(SendBody::from_reader(&mut body)))
+    }
+
+    /// Follows a stream of events behind a number until it ends, or `take` has had enough: it is given each
+    /// event's number, kind and data.
+    pub fn events(
+        &self,
+        path: &str,
+        after: u64,
+        mut take: impl FnMut(u64, String, Value) -> bool,
+    ) -> Result<(), Fault> {
+        let request = self.agent.get(format!("{}{path}", self.base));
+        let mut request = request
+            .header("authorization", self.bearer())
+            .header("accept", "text/event-stream");
+        if after > 0 {
+            request = request.header("last-event-id", after.to_string());
+        }
+        let response = request.call().map_err(away)?;
+        let mut reader = match response.status() {
+            StatusCode::OK => BufReader::new(response.into_body().into_reader()),
+            _ => return whole(Ok(response)).map(drop),
+        };
+        let mut decoder = sse::Decoder::new(MOST_EVENT);
+        let mut buffer = [0; 8 * 1024];
+        loop {
+            let read = match reader.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => read,
+                Err(error) => return Err(Fault::Away(format!("the connection broke: {error}"))),
+            };
+            decoder.push(&buffer[..read]);
+            while let Ok(Some(event)) = decoder.next_event() {
+                let data = serde_json::from_str(&event.data).unwrap_or_default();
+                let number = event.id.as_deref().and_then(|id| id.parse().ok());
+                if !take(number.unwrap_or_default(), event.event, data) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.key)
+    }
+}
+
+fn away(error: ureq::Error) -> Fault {
+    Fault::Away(error.to_string())
+}
+
+fn whole(response: Result<Response<Body>, ureq::Error>) -> Result<Value, Fault> {
+    let (parts, body) = response.map_err(away)?.into_parts();
+    let mut text = String::new();
+    let mut reader = body.into_with_config().limit(MOST).reader();
+    let read = reader.read_to_string(&mut text);
+    read.map_err(|error| Fault::Away(format!("the connection broke: {error}")))?;
+    let value: Value = serde_json::from_str(&text).unwrap_or_default();
+    if parts.status.is_success() && !value.is_null() {
+        return Ok(value);
+    }
+    let words = ["message", "error", "detail"];
+    let told = words.iter().find_map(|name| value[*name].as_str());
+    match (told, parts.status.is_redirection()) {
+        (Some(told), _) => Err(Fault::Refused(parts.status.as_u16(), told.to_owned())),
+        (None, true) => {
+            let to = parts
+                .headers
+                .get("location")
+                .and_then(|to| to.to_str().ok());
+            let why = format!("it sends elsewhere: {}", to.unwrap_or_default());
+            Err(Fault::Away(why))
+        }
+        (None, false) => {
+            let why = format!(
+                "what answers there is no Quire (status {})",
+                parts.status.as_u16()
+            );
+            Err(Fault::Away(why))
+        }
+    }
+}

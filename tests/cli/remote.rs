@@ -1,0 +1,112 @@
+//! `quire ask --server`: the same command against a running server.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::{Place, Running, Said};
+
+/// A server with an account, and its key.
+fn served(place: &Place) -> (Running, String) {
+    let mut command = place.quire(&["serve"]);
+    command.env("PORT", "0").env("USE_MOCK", "true");
+    let server = Running::start(command);
+    let added = place.run(&["user", "add", "ada@example.com", "--admin"]);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let key = place.run(&["key", "add", "ada@example.com"]).well();
+    (server, key.trim().to_owned())
+}
+
+fn ask(other: &Place, server: &Running, key: &str, words: &[&str]) -> std::process::Command {
+    let url = format!("http://{}", server.address);
+    let mut all = vec!["ask", "--server", &url, "--panel", "demo/extract"];
+    all.extend_from_slice(words);
+    let mut command = other.quire(&all);
+    command.env("QUIRE_API_KEY", key);
+    command
+}
+
+#[test]
+fn a_running_server_answers_and_keeps_it() {
+    let (place, other) = (Place::new(), Place::new());
+    let (server, key) = served(&place);
+    std::fs::write(
+        other.0.join("lease.txt"),
+        "The lease of the mill ends in 2031.\n",
+    )
+    .unwrap();
+    let words = [
+        "When does the lease end?",
+        "--file",
+        "lease.txt",
+        "--quiet",
+        "--json",
+    ];
+    let answer = Said::of(ask(&other, &server, &key, &words).output().unwrap()).well();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["status"], "completed");
+    assert!(
+        answer["synthesis"].as_str().unwrap().contains("2031"),
+        "{answer}"
+    );
+    // Nothing is left behind where the question was asked.
+    assert!(!other.data().exists());
+    let words = ["When does the lease end?", "--depth", "quick"];
+    let said = Said::of(ask(&other, &server, &key, &words).output().unwrap());
+    assert_eq!(said.code, Some(0));
+    assert!(said.err.contains("demo/extract answered"), "{}", said.err);
+    assert!(!said.out.trim().is_empty());
+}
+
+#[test]
+fn what_keeps_it_from_answering_is_said() {
+    let (place, other) = (Place::new(), Place::new());
+    let (server, key) = served(&place);
+    let refused = |key: &str, words: &[&str]| {
+        Said::of(ask(&other, &server, key, words).output().unwrap()).refused(1)
+    };
+    let why = refused("quire_wrong", &["Why?"]);
+    assert!(why.contains("QUIRE_API_KEY"), "{why}");
+    let why = refused(&key, &["Why?", "--pattern", "nonsense"]);
+    assert!(why.contains("must be one of"), "{why}");
+    let why = refused(&key, &["Why?", "--file", "missing.txt"]);
+    assert!(why.contains("missing.txt"), "{why}");
+    let mut nowhere = other.quire(&["ask", "Why?", "--server", "http://127.0.0.1:1"]);
+    let why = Said::of(nowhere.output().unwrap()).refused(1);
+    assert!(why.contains("cannot be reached"), "{why}");
+    other
+        .run(&["ask", "Why?", "--server", "x", "--as", "a@b.example"])
+        .refused(2);
+}
+
+#[test]
+fn ctrl_c_stops_the_run_on_the_server() {
+    let (place, other) = (Place::new(), Place::new());
+    let (server, key) = served(&place);
+    let question = "Is it thin? ".repeat(400);
+    let mut command = ask(
+        &other,
+        &server,
+        &key,
+        &[
+            &question,
+            "--panel",
+            "demo/extract,demo/merge",
+            "--depth",
+            "full",
+        ],
+    );
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let id = child.id().to_string();
+    std::process::Command::new("kill")
+        .args(["-INT", &id])
+        .status()
+        .unwrap();
+    let said = Said::of(child.wait_with_output().unwrap());
+    // Stopped, unless it had been over before the signal came.
+    assert!(said.code == Some(130) || said.code == Some(0), "{said:?}");
+}
