@@ -11,7 +11,7 @@ const analyze = () => import("./pages/analyze.js");
 const TABLE = [
   ["/", "Quire", "anyone", analyze],
   ["/analyze", "Analyze", "anyone", analyze],
-  ["/orchestrator", "Analyze", "anyone", analyze],
+  ["/orchestrator", "Patterns and recipes", "anyone", () => import("./pages/orchestrator.js")],
   ["/modelrunner", "Analyze", "anyone", analyze],
   ["/documents", "Documents", "user", () => import("./pages/documents.js")],
   ["/history", "History", "user", () => import("./pages/history.js")],
@@ -43,7 +43,7 @@ export function go(address, { replace = false } = {}) {
 // Changes the address without leaving the page: for state that a reload or a link should find again.
 function note(address) {
   history.replaceState(null, "", address);
-  shown = location.pathname;
+  shown = location.pathname + location.search;
 }
 
 function followLink(event) {
@@ -108,10 +108,13 @@ function arrive(main, title) {
     if (new URL(anchor.href).pathname === location.pathname) anchor.setAttribute("aria-current", "page");
     else anchor.removeAttribute("aria-current");
   }
-  if (shown && shown !== location.pathname) {
+  const here = location.pathname + location.search;
+  if (shown && shown !== here) {
     main.focus({ preventScroll: true });
     window.scrollTo(0, 0);
     announce(title);
   }
-  shown = location.pathname;
+  // A page that was drawn anew has taken the element with it that was in focus.
+  else if (shown && document.activeElement === document.body) main.focus({ preventScroll: true });
+  shown = here;
 }

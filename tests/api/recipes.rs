@@ -89,7 +89,9 @@ fn every_save_is_a_version_and_old_ones_stay() {
         ada.post("/api/recipes", brief("summarize")).json()["recipe"]["version"],
         2
     );
-    let changed = ada.put(&path, json!({ "pattern": "analyze" })).json();
+    let change = json!({ "pattern": "analyze", "depth": null });
+    let changed = ada.put(&path, change).json();
+    assert_eq!(changed["recipe"]["depth"], json!(null), "null takes away");
     assert_eq!(changed["recipe"]["version"], 3);
     assert_eq!(
         changed["recipe"]["models"],

@@ -10,6 +10,7 @@ mod driver;
 mod experiments;
 mod pages;
 mod providers;
+mod rest;
 mod results;
 mod server;
 mod suggestions;

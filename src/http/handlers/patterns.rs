@@ -9,6 +9,7 @@ use crate::app::error::Field;
 use crate::app::patterns::folder::{self, Read, Told};
 use crate::domain::pattern::kept::{Kept, Origin};
 use crate::domain::pattern::{Pattern, file, suggest};
+use crate::domain::prompt;
 use crate::domain::user::Caller;
 use crate::http::cx::Cx;
 use crate::http::error::ApiError;
@@ -32,6 +33,7 @@ fn whole(kept: &Kept) -> Value {
         shown["stages"][at]["prompt"] = json!(stage.prompt);
     }
     shown["source"] = json!(*kept.pattern);
+    shown["rules"] = json!(prompt::system_message(&[], "", "").text);
     shown
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::accounts::{done, private, visit};
@@ -31,12 +31,17 @@ struct RecipeBody {
     parameters: Option<Parameters>,
     model_parameters: Option<BTreeMap<String, Parameters>>,
     preset: Option<String>,
-    depth: Option<Depth>,
-    stop_when_agreed: Option<f64>,
-    samples: Option<u32>,
-    budget_usd: Option<f64>,
+    #[serde(default, deserialize_with = "given")]
+    depth: Option<Option<Depth>>,
+    #[serde(default, deserialize_with = "given")]
+    stop_when_agreed: Option<Option<f64>>,
+    #[serde(default, deserialize_with = "given")]
+    samples: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "given")]
+    budget_usd: Option<Option<f64>>,
     prompt: Option<String>,
-    passages: Option<u32>,
+    #[serde(default, deserialize_with = "given")]
+    passages: Option<Option<u32>>,
 }
 
 #[derive(Deserialize)]
@@ -45,8 +50,16 @@ struct DefaultBody {
     recipe: Option<String>,
 }
 
+/// Tells null, which takes away, from what is not there.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    value: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(value).map(Some)
+}
+
 impl RecipeBody {
-    /// What the recipe will say when this is laid over what it says now. An empty text or list takes away.
+    /// What the recipe will say when this is laid over what it says now. An empty text or list takes away, and
+    /// so does null where there is no emptiness; what is not named stays.
     fn over(self, known: Body) -> Change {
         let text = |new: Option<String>, old: Option<String>| match new {
             Some(new) => Some(new).filter(|new| !new.is_empty()),
@@ -62,12 +75,12 @@ impl RecipeBody {
                 parameters: self.parameters.unwrap_or(known.parameters),
                 model_parameters: self.model_parameters.unwrap_or(known.model_parameters),
                 preset: text(self.preset, known.preset),
-                depth: self.depth.or(known.depth),
-                stop_when_agreed: self.stop_when_agreed.or(known.stop_when_agreed),
-                samples: self.samples.or(known.samples),
-                budget_usd: self.budget_usd.or(known.budget_usd),
+                depth: self.depth.unwrap_or(known.depth),
+                stop_when_agreed: self.stop_when_agreed.unwrap_or(known.stop_when_agreed),
+                samples: self.samples.unwrap_or(known.samples),
+                budget_usd: self.budget_usd.unwrap_or(known.budget_usd),
                 prompt: text(self.prompt, known.prompt),
-                passages: self.passages.or(known.passages),
+                passages: self.passages.unwrap_or(known.passages),
             }),
         }
     }

@@ -1,0 +1,80 @@
+// A dry run: what each member would be sent and what it would cost, without asking anybody.
+import { post } from "../api.js";
+import { button, el, fill, icon } from "../dom.js";
+import { count, money, plural, sentence } from "../format.js";
+import { Choice, Field } from "../parts/field.js";
+import { stageName } from "../parts/stages.js";
+import { Alert, Loading } from "../parts/states.js";
+import { Template } from "./template.js";
+
+const DEPTHS = [["full", "Full: every stage"], ["standard", "Standard: one round of review"], ["quick", "Quick: one model"]];
+
+/** The part of a page. `recipe`: its name, then panel and settings are the recipe's. */
+export function DryRun({ pattern, models, panel, recipe, signal }) {
+  const usable = models.filter((one) => one.available);
+  const chosen = new Set(panel);
+  const question = Field("Question", { rows: 2, maxLength: 20_000, placeholder: "What would you ask?" });
+  const depth = Choice("Depth", { value: "full" }, DEPTHS);
+  const out = el("div", { class: "dry-out", role: "status" });
+  const members = el("details", { class: "more" }, el("summary", null, "The panel"),
+    el("ul", { class: "model-choice" }, usable.map((one) => el("li", null, el("label", { class: "check" },
+      el("input", { type: "checkbox", "aria-label": one.name || one.id, checked: chosen.has(one.id), on: { change: (event) => (event.target.checked ? chosen.add(one.id) : chosen.delete(one.id)) } }),
+      el("span", null, one.name || one.id))))));
+  const form = el("form", { class: "dry-form", "aria-label": "Dry run", on: { submit: run } },
+    question.node, !recipe && el("div", { class: "pair" }, depth.node), !recipe && usable.length > 1 && members,
+    button("Show what would happen", { type: "submit", class: "secondary" }));
+
+  async function run(event) {
+    event.preventDefault();
+    const prompt = question.input.value.trim();
+    if (!prompt) {
+      question.input.focus();
+      return fill(out, el("p", { class: "error-message", role: "alert" }, "Write a question first."));
+    }
+    fill(out, Loading("Reckoning"));
+    const body = recipe ? { prompt, recipe } : { prompt, pattern: pattern.id, depth: depth.input.value, models: [...chosen] };
+    try {
+      const told = await post("/api/estimate", body, { signal });
+      fill(out, Result(told, pattern, prompt, models));
+    } catch (problem) {
+      if (!signal.aborted) fill(out, Alert(problem));
+    }
+  }
+
+  return el("section", { class: "card dry-run", "aria-label": "Dry run" },
+    el("h2", null, "Dry run"),
+    el("p", null, "See who would be sent what, and what it would cost. Nobody is asked and nothing is spent."),
+    form, out);
+}
+
+function Result(told, pattern, prompt, models) {
+  const stages = [...new Set(told.calls.map((call) => call.stage))];
+  const nameOf = (id) => models.find((one) => one.id === id)?.name || id;
+  const most = told.upper_bound_usd > told.total.cost_usd ? `, at most ${money(told.upper_bound_usd)}` : "";
+  return [
+    el("p", { class: "dry-sum" }, `About ${plural(told.total.input_tokens + told.total.output_tokens, "token")} in ${plural(told.calls.length, "call")}: ${money(told.total.cost_usd)}${most}.`),
+    told.allowed === false && el("p", { class: "notice suspicious" }, icon("warning"), el("span", null, sentence(told.refusal))),
+    stages.map((name) => {
+      const calls = told.calls.filter((call) => call.stage === name);
+      const stage = pattern?.stages.find((each) => each.name === name);
+      return el("section", { class: "dry-stage", "aria-label": stageName(name) },
+        el("h3", null, stageName(name)),
+        Calls(calls, nameOf, stageName(name)),
+        stage && el("details", { class: "more" }, el("summary", null, `What ${calls.length === 1 ? "it is" : "each is"} sent`),
+          pattern.rules && el("p", { class: "fine" }, "Before it stand the rules that every call begins with:"),
+          pattern.rules && el("p", { class: "template", dir: "auto" }, pattern.rules),
+          Template(stage.prompt, { question: prompt, members: String(told.models.length) })));
+    }),
+    el("p", { class: "fine" }, "Tokens are estimated from the texts; a question with documents takes their passages besides."),
+  ];
+}
+
+function Calls(calls, nameOf, label) {
+  return el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": `Calls of ${label}` },
+    el("table", { class: "dry-table" },
+      el("thead", null, el("tr", null, [["Member"], ["Tokens read", "right"], ["Tokens written", "right"], ["Cost", "right"]].map(([head, look]) => el("th", { scope: "col", class: look }, head)))),
+      el("tbody", null, calls.map((call) => el("tr", null,
+        el("th", { scope: "row" }, nameOf(call.model)),
+        el("td", { class: "right" }, count(call.input_tokens)), el("td", { class: "right" }, count(call.output_tokens)),
+        el("td", { class: "right" }, money(call.cost_usd)))))));
+}

@@ -1,0 +1,128 @@
+// Writes a pattern as the text of a file. The server reads it while it is being written; what is wrong is
+// said with its line, and the picture shows what is there already.
+import { post, put } from "../api.js";
+import { button, el, fill, icon, link, uid } from "../dom.js";
+import { plural, sentence } from "../format.js";
+import { user } from "../state.js";
+import { Alert } from "../parts/states.js";
+import { toast } from "../parts/toast.js";
+import { Flow } from "./flow.js";
+import { BEGINNING, toToml } from "./toml.js";
+
+const PATIENCE_MS = 400;
+
+/** A new pattern, a copy, or one's own to be changed. */
+export function PatternEditor({ params, pattern }, { signal, go }) {
+  const changing = pattern && "edit" in params;
+  const source = !pattern ? BEGINNING : changing ? pattern.source
+    : { ...pattern.source, id: `my_${pattern.id}`.slice(0, 40), name: `${pattern.name} (copy)`.slice(0, 80), category: "" };
+  const back = pattern ? `/orchestrator?pattern=${encodeURIComponent(pattern.id)}` : "/orchestrator";
+  const told = uid("faults");
+  const text = el("textarea", { class: "code pattern-text", rows: 26, value: toToml(source), spellcheck: false, autocapitalize: "off", wrap: "off", "aria-label": "Text of the pattern", "aria-describedby": told, on: { input: later, keydown: indent } });
+  const side = el("div", { class: "editor-side", id: told });
+  const team = el("input", { type: "checkbox", "aria-label": "For everybody on this server" });
+  const message = el("div", { class: "step-message" });
+  const save = button(changing ? "Save" : "Add the pattern", { type: "submit", class: "primary" });
+  let timer = 0;
+  let asked = new AbortController();
+  check();
+
+  function later() {
+    clearTimeout(timer);
+    timer = setTimeout(check, PATIENCE_MS);
+  }
+
+  async function check() {
+    asked.abort();
+    asked = new AbortController();
+    const mine = AbortSignal.any([signal, asked.signal]);
+    try {
+      const answer = await post("/api/patterns/check", { text: text.value }, { signal: mine });
+      if (!mine.aborted) fill(side, Told(answer, jump));
+    } catch (problem) {
+      if (!mine.aborted) fill(side, Alert(problem));
+    }
+  }
+
+  // Puts the cursor on a line.
+  function jump(line) {
+    const lines = text.value.split("\n");
+    const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+    text.focus();
+    text.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
+    text.scrollTop = Math.max(0, (line - 4) * parseFloat(getComputedStyle(text).lineHeight));
+  }
+
+  // Tab leaves the field, as everywhere; Ctrl and Enter saves.
+  function indent(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) text.form.requestSubmit();
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    fill(message);
+    save.disabled = true;
+    try {
+      const body = { text: text.value };
+      const kept = changing
+        ? await put(`/api/patterns/${encodeURIComponent(pattern.id)}`, body, { signal })
+        : await post("/api/patterns", team.checked ? { ...(await parsed()), team: true } : body, { signal });
+      toast(changing ? "The pattern is saved." : "The pattern is added.");
+      go(`/orchestrator?pattern=${encodeURIComponent(kept.pattern.id)}`, { replace: true });
+    } catch (problem) {
+      if (!signal.aborted) fill(message, Alert(problem));
+    } finally {
+      save.disabled = false;
+    }
+  }
+
+  // A pattern for everybody is sent as its fields: a text stands alone.
+  async function parsed() {
+    const answer = await post("/api/patterns/check", { text: text.value }, { signal });
+    if (!answer.valid) throw new Error("the text has faults still: they are named beside it");
+    return answer.pattern;
+  }
+
+  return el("section", { class: "page pattern-editor" },
+    link(back, changing ? "Back without saving" : "Back", { class: "back-link" }),
+    el("header", { class: "page-head" }, el("h1", null, changing ? `Edit ${pattern.name}` : "A pattern of your own"),
+      el("p", { class: "lead" }, "Name the stages and write what each is to ask. The words in braces are filled in when it is asked.")),
+    el("form", { class: "editor", on: { submit } },
+      el("div", { class: "editor-text" }, text,
+        el("details", { class: "more" }, el("summary", null, "What the words in braces stand for"), Legend())),
+      side,
+      el("div", { class: "editor-below" },
+        !changing && user.get()?.role === "admin" && el("label", { class: "check" }, team, "For everybody on this server"),
+        message, el("div", { class: "actions" }, save, link(back, "Cancel", { class: "button quiet" })))));
+}
+
+function Told({ valid, faults, warnings, pattern }, jump) {
+  const row = (fault, look) => el("li", { class: look },
+    fault.line ? button(`Go to line ${fault.line}`, { class: "link-button", on: { click: () => jump(fault.line) } }, `Line ${fault.line}`) : null,
+    el("span", null, sentence(`${fault.place && !fault.line ? `${fault.place}: ` : ""}${fault.message}`)));
+  return [
+    el("p", { class: valid ? "check-word good" : "check-word bad", role: "status" }, valid ? icon("check") : icon("warning"),
+      valid ? (warnings.length > 0 ? `It can be run, with ${plural(warnings.length, "remark")}.` : "It can be run as it stands.") : `${plural(faults.length, "fault")} to mend.`),
+    valid && el("div", { class: "flow-figure" }, Flow(shown(pattern))),
+    (faults.length > 0 || warnings.length > 0) && el("ul", { class: "fault-list" }, faults.map((fault) => row(fault, "fault")), warnings.map((fault) => row(fault, "remark"))),
+  ];
+}
+
+// What was read has the names of a file; pictures have those of the list.
+function shown(pattern) {
+  return { ...pattern, recommended_panel: { from: pattern.panel[0], to: pattern.panel[1] } };
+}
+
+const LEGEND = [
+  ["{question}", "the question; the first stage must have it"],
+  ["{sources}", "a line that says which passages of documents there are"],
+  ["{peers}", "the others’ texts of the stage before, under letters; the synthesis must have it"],
+  ["{own}", "the member’s own text of the stage before"],
+  ["{own_initial}", "the member’s own first answer"],
+  ["{reviews}", "what the others wrote about it"],
+  ["{members}", "how many members there are"],
+];
+
+function Legend() {
+  return el("dl", { class: "hole-list" }, LEGEND.map(([hole, words]) => el("div", null, el("dt", null, el("code", null, hole)), el("dd", null, words))));
+}

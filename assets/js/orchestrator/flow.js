@@ -1,0 +1,83 @@
+// A pattern as a picture: who is asked in each stage, and whose texts each reads. Drawn from what the server
+// says of the pattern; knows no pattern by name.
+import { svg } from "../charts/svg.js";
+import { stageName } from "../parts/stages.js";
+
+const GAP = 26;
+const DOT = 6;
+
+/** The picture. `small`: without words, for a list. */
+export function Flow(pattern, { small = false } = {}) {
+  const columns = columnsOf(pattern);
+  const rows = Math.max(...columns.map((column) => column.seats));
+  const across = small ? 64 : 150;
+  const top = small ? 8 : 34;
+  const width = columns.length * across;
+  const height = top + rows * GAP - (GAP - 2 * DOT) + 8;
+  const at = (place, seat) => ({
+    x: place * across + across / 2,
+    y: top + DOT + ((rows - columns[place].seats) / 2 + seat) * GAP,
+  });
+  const nodes = [];
+  columns.forEach((column, place) => {
+    for (const [from, to, kind] of place > 0 ? linesInto(columns, place) : []) {
+      const a = at(place - 1, from);
+      const b = at(place, to);
+      const bend = (b.x - a.x) / 2;
+      nodes.push(svg("path", { class: `flow-line ${kind}`, d: `M${a.x + DOT} ${a.y}C${a.x + bend} ${a.y} ${b.x - bend} ${b.y} ${b.x - DOT} ${b.y}` }));
+    }
+  });
+  columns.forEach((column, place) => {
+    for (let seat = 0; seat < column.seats; seat += 1) {
+      const { x, y } = at(place, seat);
+      nodes.push(column.final
+        ? svg("rect", { class: "flow-seat final", x: x - DOT - 1, y: y - DOT - 1, width: 2 * DOT + 2, height: 2 * DOT + 2, rx: 2 })
+        : svg("circle", { class: `flow-seat tint-${seat % 6}`, cx: x, cy: y, r: DOT }));
+    }
+    if (!small) nodes.push(svg("text", { class: "flow-name", x: at(place, 0).x, y: 14, "text-anchor": "middle" }, column.name));
+  });
+  return svg("svg", {
+    class: `flow ${small ? "small" : ""}`, viewBox: `0 0 ${width} ${height}`, width, height,
+    ...(small ? { "aria-hidden": "true", focusable: "false" } : { role: "img", "aria-label": inWords(pattern) }),
+  }, nodes);
+}
+
+/** What the picture says. */
+export function inWords(pattern) {
+  const [from, to] = [pattern.recommended_panel.from, pattern.recommended_panel.to];
+  const who = from === to ? (from === 1 ? "One model" : `${from} models`) : `${from} to ${to} models`;
+  const steps = pattern.stages.map((stage) => `${stageName(stage.name)}: ${stage.help || fallback(stage)}`);
+  return [`${who}.`, ...steps, AFTER[pattern.arrangement] ?? ""].filter(Boolean).join(" ");
+}
+
+const AFTER = {
+  vote: "The program counts the answers.",
+  cascade: "Where the drafts agree, the better one is the answer and nobody writes another.",
+};
+
+function fallback({ who, task }) {
+  if (who === "synthesiser") return "one model writes the answer.";
+  return { answer: "every model answers alone.", review: "each reads the others.", revise: "each mends its own answer." }[task] ?? "";
+}
+
+function columnsOf(pattern) {
+  const seats = Math.min(Math.max(pattern.recommended_panel.from, pattern.arrangement === "single" ? 1 : 2), 5);
+  const columns = pattern.stages.map((stage) => ({
+    name: stageName(stage.name), task: stage.task, final: stage.who === "synthesiser", seats: stage.who === "synthesiser" ? 1 : seats,
+  }));
+  if (pattern.arrangement === "vote") columns.push({ name: "Counted", task: "count", final: true, seats: 1 });
+  return columns;
+}
+
+// Who reads whom between two stages: everybody the others, oneself with a line of its own.
+function linesInto(columns, place) {
+  const { seats, final } = columns[place];
+  const before = columns[place - 1].seats;
+  const lines = [];
+  for (let from = 0; from < before; from += 1) {
+    for (let to = 0; to < seats; to += 1) {
+      lines.push([from, to, final ? "to-final" : from === to ? "own" : "others"]);
+    }
+  }
+  return lines;
+}

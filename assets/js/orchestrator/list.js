@@ -1,0 +1,74 @@
+// All patterns, by what they are for, each with its picture; and the recipes.
+import { el, fill, link } from "../dom.js";
+import { plural, when } from "../format.js";
+import { user } from "../state.js";
+import { Field } from "../parts/field.js";
+import { Flow } from "./flow.js";
+
+export const EFFORT = { low: "little effort", medium: "some effort", high: "much effort" };
+const ORIGINS = { own: "yours", team: "the team’s", folder: "from this server’s folder" };
+
+/** How many models a pattern is made for. */
+export function panelWords({ from, to }) {
+  return from === to ? plural(from, "model") : `${from} to ${to} models`;
+}
+
+/** The overview. */
+export function List({ patterns, recipes, standard }) {
+  const found = el("div", { class: "pattern-groups" });
+  const search = Field("Find a pattern", { type: "search", autocomplete: "off", on: { input: draw } });
+  const count = el("p", { class: "fine", role: "status" });
+  draw();
+
+  function draw() {
+    const words = search.input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const fits = patterns.filter((one) => {
+      const text = [one.name, one.description, one.category, ...one.use_cases].join(" ").toLowerCase();
+      return words.every((word) => text.includes(word));
+    });
+    const own = fits.filter((one) => one.origin === "own");
+    const house = fits.filter((one) => one.origin !== "own").sort((a, b) => a.category.localeCompare(b.category));
+    count.textContent = fits.length === patterns.length ? plural(fits.length, "pattern") : `${fits.length} of ${plural(patterns.length, "pattern")}`;
+    fill(found,
+      own.length > 0 && el("section", { "aria-label": "Your own" }, el("p", { class: "group-name" }, "Your own"), el("ul", { class: "pattern-cards" }, own.map(Card))),
+      house.length > 0 && el("section", { "aria-label": "For everybody" }, own.length > 0 && el("p", { class: "group-name" }, "For everybody"), el("ul", { class: "pattern-cards" }, house.map(Card))),
+      fits.length === 0 && el("p", null, "No pattern has these words."));
+  }
+
+  return el("section", { class: "page orchestrator-page" },
+    el("header", { class: "page-head" },
+      el("h1", null, "Patterns and recipes"),
+      el("p", { class: "lead" }, "A pattern says who is asked what, and who reads whom. A recipe keeps a pattern with a panel and settings under a name.")),
+    el("section", { class: "recipes-part", "aria-label": "Recipes" },
+      el("div", { class: "page-head-row" }, el("h2", null, "Recipes"),
+        user.get() && link("/orchestrator?recipe=new", "New recipe", { class: "button secondary" })),
+      Recipes(recipes, standard, patterns)),
+    el("section", { class: "patterns-part", "aria-label": "Patterns" },
+      el("div", { class: "page-head-row" }, el("h2", null, "Patterns"),
+        user.get() && link("/orchestrator?pattern=new", "New pattern", { class: "button secondary" })),
+      el("div", { class: "pattern-find" }, search.node, count), found));
+}
+
+function Card(pattern) {
+  return el("li", { class: "pattern-card" },
+    Flow(pattern, { small: true }),
+    el("p", { class: "pattern-kind" }, [pattern.category, ORIGINS[pattern.origin]].filter(Boolean).join(" · ")),
+    el("h3", null, link(`/orchestrator?pattern=${encodeURIComponent(pattern.id)}`, pattern.name)),
+    el("p", { class: "pattern-about" }, pattern.description),
+    el("p", { class: "fine" }, [panelWords(pattern.recommended_panel), EFFORT[pattern.complexity] ?? pattern.complexity].filter(Boolean).join(" · ")));
+}
+
+function Recipes(recipes, standard, patterns) {
+  if (!user.get()) return el("p", null, link("/login?next=/orchestrator", "Sign in"), " to keep recipes and patterns of your own.");
+  if (recipes.length === 0) return el("p", { class: "fine" }, "None yet. A recipe saves choosing the same panel and settings again and again, and programs can ask for it by name.");
+  return el("ul", { class: "rows" }, recipes.map((one) => el("li", { class: "row" },
+    el("div", { class: "row-words" },
+      link(`/orchestrator?recipe=${encodeURIComponent(one.id)}`, one.name, { class: "row-title", dir: "auto" }),
+      el("p", { class: "fine" }, [
+        patterns.find((each) => each.id === one.pattern)?.name ?? one.pattern ?? "the usual pattern",
+        one.models.length > 0 ? plural(one.models.length, "model") : "the usual panel",
+        `version ${one.version}, saved ${when(one.saved_at)}`,
+      ].join(" · "))),
+    one.id === standard && el("span", { class: "badge default-badge" }, "default"),
+    one.shared && el("span", { class: "badge shared-badge" }, one.own ? "shared" : "a colleague’s"))));
+}

@@ -1,0 +1,69 @@
+// One pattern: its picture, what it is for, what each stage asks, and what a question would cost with it.
+import { remove } from "../api.js";
+import { button, el, icon, link } from "../dom.js";
+import { sentence, when } from "../format.js";
+import { recall, remember, user } from "../state.js";
+import { stageName } from "../parts/stages.js";
+import { toast } from "../parts/toast.js";
+import { confirm } from "../parts/dialog.js";
+import { DryRun } from "./dry-run.js";
+import { Flow } from "./flow.js";
+import { EFFORT, panelWords } from "./list.js";
+import { Template } from "./template.js";
+
+const TASKS = { answer: "answers", review: "reviews the others", revise: "revises its own", synthesise: "writes the one answer" };
+const FROM = { embedded: "comes with Quire", folder: "from this server’s folder of patterns", team: "the team’s", own: "yours" };
+
+/** The page. */
+export function PatternPage({ pattern, models, panel }, context) {
+  const { go, signal } = context;
+  const address = `/orchestrator?pattern=${encodeURIComponent(pattern.id)}`;
+  const mine = pattern.origin === "own" || (pattern.origin === "team" && user.get()?.role === "admin");
+  return el("section", { class: "page pattern-page" },
+    link("/orchestrator", "All patterns and recipes", { class: "back-link" }),
+    el("header", { class: "page-head" },
+      el("h1", null, pattern.name),
+      el("p", { class: "lead" }, pattern.description),
+      el("p", { class: "fine" }, [panelWords(pattern.recommended_panel), EFFORT[pattern.complexity], FROM[pattern.origin], pattern.changed_at && `changed ${when(pattern.changed_at)}`].filter(Boolean).join(" · ")),
+      el("div", { class: "actions" },
+        button("Ask with it", { class: "primary", on: { click: () => ask(pattern, go) } }, "Ask with it", icon("arrow")),
+        user.get() && mine && link(`${address}&edit`, "Edit", { class: "button secondary" }),
+        user.get() && link(`${address}&copy`, "Copy and edit", { class: "button secondary" }),
+        user.get() && link(`/orchestrator?recipe=new&from=${encodeURIComponent(pattern.id)}`, "Make a recipe of it", { class: "button secondary" }),
+        user.get() && mine && button(`Delete the pattern ${pattern.name}`, { class: "quiet", on: { click: () => drop(pattern, context) } }, icon("trash"), "Delete"))),
+    el("figure", { class: "flow-figure", tabindex: "0", role: "group", "aria-label": "Who reads whom" }, Flow(pattern)),
+    el("ol", { class: "stage-cards" }, pattern.stages.map((stage, place) => Stage(stage, place))),
+    el("div", { class: "for-and-against" },
+      pattern.use_cases.length > 0 && Words("Good for", pattern.use_cases),
+      pattern.limitations.length > 0 && Words("Bear in mind", pattern.limitations)),
+    DryRun({ pattern, models, panel, signal }));
+}
+
+function Words(title, list) {
+  return el("section", { "aria-label": title }, el("h2", null, title), el("ul", { class: "notes" }, list.map((each) => el("li", null, each))));
+}
+
+function Stage(stage, place) {
+  return el("li", { class: "stage-card" },
+    el("h2", null, el("span", { class: "part-number", "aria-hidden": "true" }, String(place + 1)), stageName(stage.name)),
+    el("p", null, stage.help || sentence(`${stage.who === "synthesiser" ? "one model" : "each member"} ${TASKS[stage.task] ?? stage.task}`)),
+    el("details", { class: "more" }, el("summary", null, "What it asks"), Template(stage.prompt)));
+}
+
+// The draft of the workbench: what was typed there stays.
+function ask(pattern, go) {
+  remember("draft", { ...recall("draft", sessionStorage), pattern: pattern.id }, sessionStorage);
+  go(`/analyze?pattern=${encodeURIComponent(pattern.id)}`);
+}
+
+async function drop(pattern, { go, signal }) {
+  const sure = await confirm(`Delete ${pattern.name}?`, "Analyses that used it keep what they need of it; recipes that name it can no longer be run.", "Delete");
+  if (!sure) return;
+  try {
+    await remove(`/api/patterns/${encodeURIComponent(pattern.id)}`, { signal });
+    toast(`${pattern.name} is deleted.`);
+    go("/orchestrator", { replace: true });
+  } catch (problem) {
+    toast(sentence(problem.message), "failed");
+  }
+}

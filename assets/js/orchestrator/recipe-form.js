@@ -1,0 +1,68 @@
+// The form of a recipe: new, a copy, or one's own to be changed, which makes a new version.
+import { get, post, put } from "../api.js";
+import { button, el, fill, link } from "../dom.js";
+import { short } from "../format.js";
+import { Choice, Field } from "../parts/field.js";
+import { Alert } from "../parts/states.js";
+import { toast } from "../parts/toast.js";
+
+/** The page. */
+export function RecipeForm({ params, recipe, recipes, patterns, models }, { signal, go }) {
+  const changing = Boolean(recipe);
+  const copied = recipes.find((one) => one.id === params.copy);
+  const from = recipe ?? (copied ? { ...copied, name: `${copied.name} (copy)` } : { name: "", pattern: params.from ?? "", models: [], parameters: {} });
+  const chosen = new Set(from.models);
+  const known = models.filter((one) => one.available || chosen.has(one.id));
+  const name = Field("Name", { value: from.name, required: true, maxLength: 60, autocomplete: "off" }, "Short: programs ask for it by this name.");
+  const pattern = Choice("Pattern", { value: from.pattern ?? "" }, [["", "The usual one"], ...patterns.map((one) => [one.id, one.name])]);
+  const writer = Choice("Synthesis by", { value: from.ultra_model ?? "" }, [["", "Quire chooses"], ...known.map((one) => [one.id, one.name || one.id])]);
+  const depth = Choice("Depth", { value: from.depth ?? "" }, [["", "As it is asked"], ["quick", "Quick: one model"], ["standard", "Standard: one round of review"], ["full", "Full: every stage"]]);
+  const preset = Choice("Preset", { value: from.preset ?? "" }, [["", "None"]], "How freely the models write.");
+  const budget = Field("Spends at most, in dollars", { type: "number", min: 0, step: "any", value: from.budget_usd ?? "", placeholder: "no limit" });
+  const passages = Field("Passages of documents at most", { type: "number", min: 1, step: 1, value: from.passages ?? "", placeholder: "as usual" });
+  const prompt = Field("Prompt", { rows: 4, value: from.prompt ?? "", maxLength: 20_000, placeholder: "{{question}}" }, "With {{question}} where the question goes. Leave it empty to ask the question as it is.");
+  const members = el("fieldset", { class: "radios" }, el("legend", null, "Panel"),
+    el("ul", { class: "model-choice" }, known.map((one) => el("li", null, el("label", { class: "check" },
+      el("input", { type: "checkbox", "aria-label": one.name || one.id, checked: chosen.has(one.id), on: { change: (event) => (event.target.checked ? chosen.add(one.id) : chosen.delete(one.id)) } }),
+      el("span", null, one.name || one.id, one.context_window > 0 && el("span", { class: "fine" }, ` context ${short(one.context_window)}`)))))),
+    el("p", { class: "hint" }, "Nobody chosen: the usual panel."));
+  const message = el("div", { class: "step-message" });
+  const save = button(changing ? "Save as a new version" : "Save the recipe", { type: "submit", class: "primary" });
+  const back = recipe ? `/orchestrator?recipe=${encodeURIComponent(recipe.id)}` : "/orchestrator";
+  presets();
+
+  async function presets() {
+    const told = await get("/api/parameters", { signal }).catch(() => ({ presets: [] }));
+    preset.input.append(...told.presets.map((one) => el("option", { value: one.name, selected: one.name === from.preset }, `${one.name}: ${one.meaning}`)));
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    fill(message);
+    save.disabled = true;
+    const number = ({ input }) => (input.value === "" ? null : Number(input.value));
+    const body = {
+      name: name.input.value.trim(), pattern: pattern.input.value, models: [...chosen], ultra_model: writer.input.value,
+      preset: preset.input.value, prompt: prompt.input.value.trim(), parameters: from.parameters ?? {}, model_parameters: from.model_parameters ?? {},
+      depth: depth.input.value || null, budget_usd: number(budget), passages: number(passages),
+    };
+    try {
+      const kept = changing ? await put(`/api/recipes/${recipe.id}`, body, { signal }) : await post("/api/recipes", body, { signal });
+      toast(changing ? `Version ${kept.recipe.version} is saved.` : "The recipe is saved.");
+      go(`/orchestrator?recipe=${encodeURIComponent(kept.recipe.id)}`, { replace: true });
+    } catch (problem) {
+      if (!signal.aborted) fill(message, Alert(problem));
+    } finally {
+      save.disabled = false;
+    }
+  }
+
+  return el("section", { class: "page recipe-form" },
+    link(back, changing ? "Back without saving" : "All patterns and recipes", { class: "back-link" }),
+    el("header", { class: "page-head" }, el("h1", null, changing ? `Edit ${recipe.name}` : "A new recipe"),
+      el("p", { class: "lead" }, "What is left open here is chosen when it is asked.")),
+    el("form", { class: "card", on: { submit } }, el("div", { class: "recipe-fields" },
+      name.node, el("div", { class: "pair" }, pattern.node, depth.node), members,
+      el("div", { class: "pair" }, writer.node, preset.node), el("div", { class: "pair" }, budget.node, passages.node), prompt.node),
+    message, el("div", { class: "actions" }, save, link(back, "Cancel", { class: "button quiet" }))));
+}

@@ -1,0 +1,96 @@
+// One recipe: what it fills in, its versions, who may use it, whether it is the one that is used when nothing
+// is said, and a dry run.
+import { get, put, remove } from "../api.js";
+import { button, el, fill, icon, link } from "../dom.js";
+import { exactly, money, sentence, when } from "../format.js";
+import { CopyButton } from "../parts/copy.js";
+import { confirm } from "../parts/dialog.js";
+import { toast } from "../parts/toast.js";
+import { DryRun } from "./dry-run.js";
+
+/** The page. */
+export function RecipePage({ recipe, versions, patterns, models, standard, panel }, { signal, go }) {
+  const address = `/orchestrator?recipe=${encodeURIComponent(recipe.id)}`;
+  const isDefault = standard === recipe.id;
+  const act = async (promise, words, next = address) => {
+    try {
+      await promise;
+      toast(words);
+      go(next, { replace: true });
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  };
+  const place = el("div", { class: "dry-place" });
+  dry();
+
+  // What a stage asks is the pattern's; it is fetched with its texts.
+  async function dry() {
+    const pattern = recipe.pattern ? await get(`/api/patterns/${encodeURIComponent(recipe.pattern)}`, { signal }).catch(() => null) : null;
+    if (!signal.aborted) fill(place, DryRun({ pattern, models, panel, recipe: recipe.id, signal }));
+  }
+
+  return el("section", { class: "page recipe-page" },
+    link("/orchestrator", "All patterns and recipes", { class: "back-link" }),
+    el("header", { class: "page-head" },
+      el("h1", { dir: "auto" }, recipe.name),
+      el("p", { class: "fine" }, [`version ${recipe.version}, saved ${when(recipe.saved_at)}`, recipe.own ? (recipe.shared ? "everybody with an account here may use it" : "only you can use it") : "a colleague’s", isDefault && "your default"].filter(Boolean).join(" · ")),
+      el("div", { class: "actions" },
+        recipe.own && link(`${address}&edit`, "Edit", { class: "button primary" }),
+        link(`/orchestrator?recipe=new&copy=${encodeURIComponent(recipe.id)}`, "Copy", { class: "button secondary" }),
+        recipe.own && button(recipe.shared ? "Stop sharing" : "Share with everybody here", { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, { shared: !recipe.shared }, { signal }), recipe.shared ? "It is yours alone again." : "Everybody with an account here may use it now.") } }),
+        button(isDefault ? "No longer my default" : "Make my default", { class: "secondary", on: { click: () => act(put("/api/users/me/recipe", { recipe: isDefault ? null : recipe.id }, { signal }), isDefault ? "You have no default recipe now." : "Questions that say nothing else use it from now on.") } }),
+        recipe.own && button(`Delete the recipe ${recipe.name}`, { class: "quiet", on: { click: drop } }, icon("trash"), "Delete"))),
+    el("section", { class: "card", "aria-label": "What it fills in" }, el("h2", null, "What it fills in"), Facts(factsOf(recipe, patterns, models)),
+      el("p", { class: "call-by" }, el("span", null, "Programs ask for it as ", el("code", null, `quire/${recipe.name}`), " or by ", el("code", null, `"recipe": "${recipe.name}"`), "."), CopyButton("Copy the recipe's name", () => recipe.name))),
+    place,
+    versions.length > 1 && Versions(versions, patterns, models, recipe, act, signal));
+
+  async function drop() {
+    const text = recipe.shared ? "Colleagues who use it can no longer ask with it. Analyses that were made with it stay as they are." : "Analyses that were made with it stay as they are.";
+    if (await confirm(`Delete ${recipe.name}?`, text, "Delete")) await act(remove(`/api/recipes/${recipe.id}`, { signal }), `${recipe.name} is deleted.`, "/orchestrator");
+  }
+}
+
+function factsOf(recipe, patterns, models) {
+  const nameOf = (id) => models.find((one) => one.id === id)?.name || id;
+  const settings = (values) => Object.entries(values ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${Array.isArray(value) ? value.join(", ") : value}`).join(", ");
+  return [
+    ["Pattern", recipe.pattern ? link(`/orchestrator?pattern=${encodeURIComponent(recipe.pattern)}`, patterns.find((one) => one.id === recipe.pattern)?.name ?? recipe.pattern) : null],
+    ["Panel", recipe.models.length > 0 && recipe.models.map(nameOf).join(", ")],
+    ["Synthesis by", recipe.ultra_model && nameOf(recipe.ultra_model)],
+    ["Depth", recipe.depth],
+    ["Preset", recipe.preset],
+    ["Settings", settings(recipe.parameters)],
+    ...Object.entries(recipe.model_parameters ?? {}).map(([id, values]) => [`Settings of ${nameOf(id)}`, settings(values)]),
+    ["Stops when agreed", recipe.stop_when_agreed && `at ${Math.round(recipe.stop_when_agreed * 100)} %`],
+    ["Asks one model", recipe.samples && `${recipe.samples} times`],
+    ["Spends at most", recipe.budget_usd && money(recipe.budget_usd)],
+    ["Passages", recipe.passages && `${recipe.passages} at most`],
+    ["Prompt", recipe.prompt && el("span", { class: "recipe-prompt", dir: "auto" }, recipe.prompt)],
+  ].filter(([, value]) => value);
+}
+
+function Facts(rows) {
+  if (rows.length === 0) return el("p", { class: "fine" }, "Nothing yet: it stands for the usual pattern and panel.");
+  return el("dl", { class: "fact-list" }, rows.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, value))));
+}
+
+function Versions(versions, patterns, models, recipe, act, signal) {
+  return el("section", { class: "card", "aria-label": "Versions" }, el("h2", null, "Versions"),
+    el("p", { class: "fine" }, "Every save is a version. A request can name one: ", el("code", null, `${recipe.name}@${versions.at(-1).version}`), "."),
+    el("ol", { class: "version-list" }, versions.map((one) => el("li", null,
+      el("details", { class: "more" },
+        el("summary", null, `Version ${one.version}`, el("time", { class: "fine", datetime: one.saved_at, title: exactly(one.saved_at) }, ` ${when(one.saved_at)}`)),
+        Facts(factsOf(one, patterns, models)),
+        recipe.own && one.version !== recipe.version && button(`Go back to version ${one.version}`, { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, bodyOf(one), { signal }), `Version ${one.version} is in force again, as a new version.`) } }))))));
+}
+
+/** What a version says, to be sent again: what it leaves open is taken away. */
+export function bodyOf({ pattern, models, ultra_model: writer, parameters, model_parameters: own, preset, prompt, ...rest }) {
+  const { depth, stop_when_agreed: agreed, samples, budget_usd: budget, passages } = rest;
+  return {
+    pattern: pattern ?? "", models, ultra_model: writer ?? "", parameters, model_parameters: own, preset: preset ?? "", prompt: prompt ?? "",
+    depth, stop_when_agreed: agreed, samples, budget_usd: budget, passages,
+  };
+}

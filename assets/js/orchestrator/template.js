@@ -1,0 +1,19 @@
+// The text a stage asks with. What is put in when it is asked stands there in words.
+import { el } from "../dom.js";
+
+const HOLES = {
+  question: "the question", sources: "which passages of the documents there are", own: "its own text of the stage before",
+  own_initial: "its own first answer", peers: "the others’ texts, under letters", reviews: "what the others wrote about them", members: "how many members there are",
+};
+
+/** The template; `filled` puts texts into holes that are known already. */
+export function Template(prompt, filled = {}) {
+  const parts = prompt.trim().split(/\{(question|sources|own|own_initial|peers|reviews|members)\}/);
+  return el("div", { class: "template", tabindex: "0", role: "group", "aria-label": "Text of the request", dir: "auto" }, parts.map((part, place) => {
+    if (place % 2 === 0) return part;
+    const known = filled[part];
+    return known === undefined
+      ? el("span", { class: "hole" }, HOLES[part])
+      : el("span", { class: "filled" }, known);
+  }));
+}

@@ -1,0 +1,141 @@
+//! The pages beside the analysis: patterns and recipes, models, usage, the account, administration.
+
+use serde_json::json;
+
+use crate::driver::{Browser, until};
+use crate::pages::{axe, judge, sign_up};
+use crate::server::Server;
+use crate::turn;
+
+/// Writes into the field of this label, in the place of what stands there.
+const WRITE: &str = "
+    const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
+    const input = label ? document.getElementById(label.htmlFor) : document.querySelector(args[0]);
+    input.value = args[1];
+    input.dispatchEvent(new Event('input', { bubbles: true }));
+    input.dispatchEvent(new Event('change', { bubbles: true }));";
+
+fn write(browser: &Browser, field: &str, text: &str) {
+    browser.run(WRITE, json!([field, text]));
+}
+
+/// What stands behind the header cannot be clicked.
+fn to_top(browser: &Browser) {
+    browser.run("scrollTo(0, 0);", json!([]));
+}
+
+fn nothing_sticks_out(browser: &Browser, page: &str) {
+    let over = browser
+        .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    assert_eq!(over, json!(0), "{page} is wider than the phone");
+}
+
+#[test]
+fn a_pattern_is_read_copied_mended_tried_and_deleted() {
+    let Some(_turn) = turn() else { return };
+    let (server, axe) = (Server::start(), axe());
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/orchestrator"));
+    browser.wait(".pattern-card");
+    assert!(browser.count(".pattern-card .flow") > 20);
+    write(&browser, "Find a pattern", "opponent");
+    until("one pattern", || {
+        (browser.count(".pattern-card") == 1).then_some(())
+    });
+    judge(&browser, axe.as_deref(), "patterns");
+    browser.press("Critique Analysis");
+    browser.wait_text("h1", "Critique Analysis");
+    browser.press("What it asks");
+    browser.wait_text(".template", "the question");
+    write(&browser, "Question", "May a licence be taken back?");
+    browser.press("Show what would happen");
+    browser.wait_text(".dry-sum", "10 calls");
+    browser.click(".dry-stage summary");
+    browser.wait_text(".dry-stage .filled", "May a licence be taken back?");
+    to_top(&browser);
+    judge(&browser, axe.as_deref(), "a pattern with a dry run");
+    browser.picture("orchestrator-pattern");
+
+    to_top(&browser);
+    browser.press("Copy and edit");
+    browser.wait_text(".check-word", "It can be run");
+    let text = browser.value("document.querySelector('.pattern-text').value");
+    let text = text.as_str().unwrap().replace("my_critique", "house_rules");
+    let broken = text.replacen("{peers}", "{pears}", 1);
+    write(&browser, ".pattern-text", &broken);
+    browser.wait_text(".fault-list", "Unknown hole {pears}");
+    browser.press("Line ");
+    let chosen = browser.value("(() => { const area = document.querySelector('.pattern-text'); return area === document.activeElement && area.selectionEnd > area.selectionStart; })()");
+    assert_eq!(chosen, json!(true), "the cursor stands on the fault's line");
+    judge(&browser, axe.as_deref(), "a pattern with a fault");
+    browser.picture("orchestrator-editor");
+    write(&browser, ".pattern-text", &text);
+    browser.wait_text(".check-word", "It can be run");
+    browser.press("Add the pattern");
+    browser.wait_text("h1", "Critique Analysis (copy)");
+    browser.press("Edit");
+    browser.wait_text("h1", "Edit");
+    browser.wait_text(".check-word", "It can be run");
+    write(
+        &browser,
+        ".pattern-text",
+        &text.replace("Critique Analysis (copy)", "House rules"),
+    );
+    browser.press("Save");
+    browser.wait_text("h1", "House rules");
+    browser.press("Delete");
+    browser.wait("dialog");
+    browser.click("dialog .danger");
+    browser.wait(".pattern-card");
+    assert!(!browser.text("main").contains("House rules"));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn a_recipe_has_versions_and_can_be_the_default_on_a_phone_in_the_dark() {
+    let Some(_turn) = turn() else { return };
+    let (server, axe) = (Server::start(), axe());
+    let phone = Browser::open(375, 800, true);
+    sign_up(&phone, &server);
+    phone.go(&server.address("/orchestrator?pattern=summarize"));
+    phone.wait(".flow-figure");
+    nothing_sticks_out(&phone, "a pattern");
+    phone.press("Make a recipe of it");
+    phone.wait_text("h1", "A new recipe");
+    write(&phone, "Name", "Short brief");
+    phone.click(".model-choice input");
+    nothing_sticks_out(&phone, "the form of a recipe");
+    phone.press("Save the recipe");
+    phone.wait_text("h1", "Short brief");
+    phone.wait_text(".fact-list", "Summary");
+    phone.press("Edit");
+    phone.wait_text("h1", "Edit Short brief");
+    write(&phone, "Depth", "quick");
+    phone.press("Save as a new version");
+    phone.wait_text(".page-head", "version 2");
+    phone.press("Version 1");
+    phone.press("Go back to version 1");
+    phone.wait_text(".page-head", "version 3");
+    to_top(&phone);
+    phone.press("Make my default");
+    phone.wait_text(".page-head", "your default");
+    phone.press("Share with everybody here");
+    phone.wait_text(".page-head", "everybody with an account");
+    write(&phone, "Question", "What is it about?");
+    phone.press("Show what would happen");
+    phone.wait(".dry-sum");
+    nothing_sticks_out(&phone, "a recipe");
+    to_top(&phone);
+    judge(&phone, axe.as_deref(), "a recipe");
+    phone.prefer(true, false);
+    phone.picture("recipe-375-dark");
+    to_top(&phone);
+    phone.press("Delete");
+    phone.wait("dialog");
+    phone.click("dialog .danger");
+    phone.wait_text(".recipes-part", "None yet");
+    nothing_sticks_out(&phone, "the patterns");
+    judge(&phone, axe.as_deref(), "patterns on a phone");
+    assert_eq!(phone.complaints(), Vec::<String>::new());
+}
