@@ -36,6 +36,7 @@ pub use check::Wanted;
 pub use forecast::Forecast;
 pub(super) use material::Material;
 pub(super) use provision::Panel;
+pub use rerun::Repetition;
 
 /// Use cases around analyses.
 pub struct Analyses<'a>(pub(super) &'a App);

@@ -113,6 +113,14 @@ impl Request {
         let messages: u64 = self.messages.iter().map(Message::tokens).sum();
         messages + self.tools.as_deref().map_or(0, Tools::tokens)
     }
+
+    /// Whether an answer to the one is an answer to the other. Compared whole: what differs in anything that
+    /// is sent is another call.
+    pub fn is_same_question(&self, other: &Request) -> bool {
+        (&self.model, &self.messages, &self.parameters)
+            == (&other.model, &other.messages, &other.parameters)
+            && (&self.format, self.sample) == (&other.format, other.sample)
+    }
 }
 
 /// What a model is asked to do at this point of a pattern.

@@ -159,6 +159,35 @@ fn only_what_depends_on_a_change_is_asked_again() {
     let (cached, shown) = again(json!({}));
     assert_eq!(cached, [true, true, true]);
     assert_eq!(shown["synthesis"], first["synthesis"]);
+    // It can be told beforehand, and nobody is asked for that: the script has no answer left.
+    let mut foreseen = |changes: Value| {
+        let told = client.post(&about(&id, "/rerun"), changes).json();
+        let models = |list: &Value| -> Vec<String> {
+            let models = list.as_array().unwrap().iter();
+            models
+                .map(|one| one["model"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        (models(&told["taken_over"]), models(&told["calls"]))
+    };
+    let (taken, asked) = foreseen(json!({ "dry_run": true, "ultra_model": "p/v" }));
+    assert_eq!(
+        (taken.join(" "), asked.join(" ")),
+        ("p/a p/b".into(), "p/v".into())
+    );
+    let (taken, asked) = foreseen(json!({ "dry_run": true, "models": ["p/b", "p/a"] }));
+    assert_eq!(
+        (taken.len(), asked.join(" ")),
+        (2, "p/w".into()),
+        "{taken:?}"
+    );
+    let (taken, asked) = foreseen(json!({ "dry_run": true, "cache": "refresh" }));
+    assert_eq!((taken.len(), asked.len()), (0, 3));
+    let (taken, asked) = foreseen(json!({ "dry_run": true, "prompt": "Something else?" }));
+    assert_eq!((taken.len(), asked.len()), (0, 3));
+    client
+        .post(&about(&id, "/rerun"), json!({ "dry_run": "perhaps" }))
+        .refused(422, "VALIDATION_ERROR");
     client
         .post(&about(&id, "/rerun"), json!({ "colour": "green" }))
         .refused(422, "VALIDATION_ERROR");

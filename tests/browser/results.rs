@@ -242,3 +242,56 @@ fn an_answer_is_readable_and_goes_along_as_a_page_that_prints() {
     browser.picture("export-print");
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
+
+#[test]
+fn it_runs_again_with_one_change_and_says_first_what_that_takes() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = quarrelling();
+    for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
+        let browser = Browser::open(width, height, dark);
+        let id = match dark {
+            false => asked(&browser, &server),
+            true => {
+                sign_in(&browser, &server);
+                let id = browser.run(ASK, json!([]));
+                id.as_str().unwrap().to_owned()
+            }
+        };
+        open(&browser, &server, &id);
+        browser.press("Run again");
+        browser.wait_text(".rerun-plan", "Asked again: 1 call");
+        let plan = flat(&browser.text(".rerun-plan"));
+        assert!(
+            plan.contains("Taken over: 6 answers") && plan.contains("First answers: a, b, c"),
+            "{plan}"
+        );
+        judge(&browser, axe.as_deref(), "run again");
+        browser.prefer(dark, false);
+        browser.picture_of_window(&format!("rerun-{width}"));
+        // Of another panel nothing is known but the first answers of those who stay.
+        choose_change(&browser, "models");
+        browser.wait_text(".rerun-plan", "Add somebody");
+        assert!(browser.value("document.querySelector('.rerun .primary').disabled") == json!(true));
+        browser.click(".rerun-panel input[value='p/c']");
+        browser.wait_text(".rerun-plan", "Taken over: 2 answers");
+        choose_change(&browser, "ultra_model");
+        browser.wait_text(".rerun-plan", "Asked again: 1 call");
+        browser.press("Start");
+        browser.wait_text(".facts", "Critique");
+        browser.wait(".results-container");
+        assert!(!browser.url().contains(&id), "{}", browser.url());
+        browser.press("Cost and Time");
+        // The second time the new synthesis is known as well.
+        let known = if dark { "7 answers" } else { "6 answers" };
+        browser.wait_text(".costs", &format!("{known} came from the cache"));
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+    }
+}
+
+fn choose_change(browser: &Browser, kind: &str) {
+    browser.run(
+        "const choice = document.querySelector('.rerun select'); choice.value = args[0]; choice.dispatchEvent(new Event('change'));",
+        json!([kind]),
+    );
+}

@@ -8,6 +8,7 @@ import { recall, remember, user } from "../state.js";
 import { CompareButton, Offer, SingleButton } from "../parts/compare.js";
 import { AnalysisExports, LocalExportButtons } from "../parts/exports.js";
 import { AnalysisResults } from "../parts/results.js";
+import { RunAgainButton } from "../results/rerun.js";
 import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
 import { RunView } from "../parts/run.js";
 import { defaultPanel } from "../parts/model-selector.js";
@@ -230,7 +231,9 @@ function finish(run, data, context, show) {
       exports: user.get() ? AnalysisExports(run.id) : LocalExportButtons(run),
       actions: [
         comparable && SingleButton(run, data.models), comparable && CompareButton(run, data.models),
-        user.get() && ShareButton(run.id), again, another,
+        user.get() && ShareButton(run.id),
+        user.get() ? RunAgainButton(run, { ...data, onStarted: (id) => context.go(`/analyze?id=${encodeURIComponent(id)}`) }) : again,
+        another,
       ],
     }));
 }

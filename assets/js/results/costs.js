@@ -9,20 +9,24 @@ import { stageName } from "../parts/stages.js";
 
 const ENDS = { answered: "answered", failed: "failed", cancelled: "stopped" };
 
-/** Whether there is a call to draw. */
+/** Whether there is a call to draw, or a reason why there is none. */
 export function isDrawable(run) {
-  return callsOf(run).length > 0;
+  return callsOf(run).length > 0 || fromCache(run) > 0;
 }
 
 /** The pictures of a run. */
 export function CostAndTime(run, models) {
   const calls = callsOf(run).map((call) => ({ ...call, name: nameOf(call.model, models).name }));
-  const cached = run.stages.reduce((sum, stage) => sum + stage.members.filter((member) => member.cached).length, 0);
+  const cached = fromCache(run);
   return el("section", { class: "costs", "aria-label": "Cost and time" },
     el("h2", { class: "visually-hidden" }, "Cost and time"),
-    cached > 0 && el("p", { class: "notice" }, `${plural(cached, "answer")} came from the cache: nobody was asked, and nothing was paid.`),
-    Times(run, calls),
+    cached > 0 && el("p", { class: "notice" }, `${plural(cached, "answer")} came from the cache or an earlier run: nobody was asked for them, and nothing was paid.`),
+    calls.length > 0 && Times(run, calls),
     Shares(calls));
+}
+
+function fromCache(run) {
+  return run.stages.reduce((sum, stage) => sum + stage.members.filter((member) => member.cached).length, 0);
 }
 
 // Where the server keeps no calls (any more), the answers say how long each took, but not when.

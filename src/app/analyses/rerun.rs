@@ -1,11 +1,12 @@
 //! An analysis again with one thing changed: what does not depend on the change is taken from the earlier
 //! run and not asked again. And one that is told to come to its end.
 
-use super::{Analyses, Begun, Wanted};
+use super::{Analyses, Begun, Forecast, Wanted};
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::{CacheUse, Plan, StageAnswer, Status};
 use crate::domain::chat::{Answer, Request};
 use crate::domain::id::AnalysisId;
+use crate::domain::pattern::estimate::CallEstimate;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
@@ -33,6 +34,30 @@ impl Analyses<'_> {
         self.begin(user, new, Some(earlier), now).await
     }
 
+    /// What that would take over and what it would ask, before anything is spent.
+    pub async fn foresee_rerun(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+        wanted: Wanted,
+    ) -> Result<Repetition> {
+        let old = self.show(caller, id).await?;
+        let mut forecast = self.forecast(Some(caller), wanted).await?;
+        let earlier = Earlier {
+            plan: old.analysis.plan,
+            answers: old.answers,
+        };
+        let taken = earlier.spared(&forecast.plan);
+        for answer in &taken {
+            let stage = &forecast.plan.stages[answer.stage].name;
+            let is_it = |call: &CallEstimate| (&call.stage, &call.model) == (stage, &answer.model);
+            if let Some(at) = forecast.calls.iter().position(is_it) {
+                forecast.calls.remove(at);
+            }
+        }
+        Ok(Repetition { forecast, taken })
+    }
+
     /// Has the answer written now, of what is ready.
     pub async fn hurry(&self, caller: &Caller, id: &AnalysisId) -> Result<Status> {
         let report = self.show(caller, id).await?;
@@ -51,6 +76,14 @@ impl Analyses<'_> {
     }
 }
 
+/// A repetition that has not begun.
+pub struct Repetition {
+    /// What it would take; its calls are those that would be made.
+    pub forecast: Forecast,
+    /// What would be taken over, in its new places.
+    pub taken: Vec<StageAnswer>,
+}
+
 /// A run that is over, or came as far as this.
 pub(super) struct Earlier {
     plan: Plan,
@@ -60,10 +93,21 @@ pub(super) struct Earlier {
 impl Earlier {
     /// What need not be asked again in this plan: calls are compared whole when they are made.
     pub fn known(&self, plan: &Plan) -> Vec<(Request, Answer)> {
-        // Pictures are not in the requests that are compared.
-        if plan.cache == CacheUse::Refresh || self.plan.pictures != plan.pictures {
-            return Vec::new();
+        match self.serves(plan) {
+            true => Staged::asked(&self.plan, &self.answers),
+            false => Vec::new(),
         }
-        Staged::asked(&self.plan, &self.answers)
+    }
+
+    fn spared(&self, plan: &Plan) -> Vec<StageAnswer> {
+        match self.serves(plan) {
+            true => Staged::taken_over(plan, &self.plan, &self.answers),
+            false => Vec::new(),
+        }
+    }
+
+    // Pictures are not in the requests that are compared.
+    fn serves(&self, plan: &Plan) -> bool {
+        plan.cache != CacheUse::Refresh && self.plan.pictures == plan.pictures
     }
 }

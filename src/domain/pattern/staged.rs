@@ -9,6 +9,7 @@ mod clockwork;
 mod conclude;
 mod fallback;
 mod report;
+mod takeover;
 mod warm;
 
 use board::Board;

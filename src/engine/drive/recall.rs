@@ -119,14 +119,9 @@ impl Driver {
         self.machine.handle(clock::now(), input);
     }
 
-    // Compared whole: what differs in anything that is sent is another call.
     fn take_known(&mut self, request: &Request) -> Option<Answer> {
-        let is_same = |known: &Request| {
-            (&known.model, &known.messages, &known.parameters)
-                == (&request.model, &request.messages, &request.parameters)
-                && (&known.format, known.sample) == (&request.format, request.sample)
-        };
-        let at = self.known.iter().position(|(known, _)| is_same(known))?;
+        let mut known = self.known.iter();
+        let at = known.position(|(known, _)| known.is_same_question(request))?;
         Some(self.known.swap_remove(at).1)
     }
 

@@ -341,8 +341,17 @@ pub async fn synthesize(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/analyses/{id}/rerun: the fields of a new analysis; those that are not given are the old one's.
+/// With `dry_run` it only tells what would be asked.
 pub async fn rerun(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let changes: Map<String, Value> = cx.json().await?;
+    let mut changes: Map<String, Value> = cx.json().await?;
+    let foreseen = match changes.remove("dry_run") {
+        None => false,
+        Some(Value::Bool(wish)) => wish,
+        Some(_) => {
+            let message = "must be true or false";
+            return Err(Error::field(&["body", "dry_run"], "bool_type", message).into());
+        }
+    };
     let id = id(&cx)?;
     let old = cx.app.analyses().show(&caller, &id).await?.analysis.request;
     let mut body = shape::request(&old);
@@ -355,6 +364,10 @@ pub async fn rerun(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
         ..body.wanted()
     };
     let analyses = cx.app.analyses();
+    if foreseen {
+        let told = analyses.foresee_rerun(&caller, &id, wanted).await?;
+        return Ok(Reply::json(&shape::repetition(&told)));
+    }
     let begun = analyses.rerun(&caller, &id, wanted, clock::now()).await?;
     Ok(accepted(&begun.id))
 }

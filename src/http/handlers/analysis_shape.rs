@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::app::analyses::{Call, Report, Summary};
+use crate::app::analyses::{Call, Repetition, Report, Summary};
 use crate::domain::analysis::{
     Analysis, Arrangement, Earlier, Member, NewAnalysis, Plan, StageAnswer, Status, Who,
 };
 use crate::domain::chat::Source;
 use crate::domain::citation::Item;
+use crate::domain::pattern::estimate;
 use crate::domain::pattern::reading::Coverage;
 use crate::domain::prompt::letter;
 use crate::domain::schema;
@@ -198,6 +199,24 @@ fn best_single(report: &Report) -> Option<Value> {
         "model": draft.model, "letter": letter(draft.member), "text": draft.text, "cost_usd": draft.cost,
         "rule": single::RULE,
     }))
+}
+
+/// What a repetition would take over and what it would ask.
+pub fn repetition(told: &Repetition) -> Value {
+    let (plan, calls) = (&told.forecast.plan, &told.forecast.calls);
+    let place = |answer: &StageAnswer| {
+        let stage = &plan.stages[answer.stage];
+        json!({ "stage": stage.name, "model": answer.model })
+    };
+    let total = estimate::total(calls);
+    json!({
+        "status": "success", "pattern": plan.pattern, "ultra_model": plan.synthesiser.model,
+        "models": plan.members.iter().map(Member::name).collect::<Vec<_>>(),
+        "taken_over": told.taken.iter().map(place).collect::<Vec<_>>(), "calls": calls, "total": total,
+        "cost_usd": total.cost_usd, "upper_bound_usd": estimate::upper_bound(calls),
+        "allowed": told.forecast.refused.is_none(),
+        "refusal": told.forecast.refused.as_ref().map(|refused| &refused.public),
+    })
 }
 
 /// How far it is, by stage.

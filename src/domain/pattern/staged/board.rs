@@ -396,6 +396,12 @@ impl Board {
             .collect()
     }
 
+    /// The call of this member in a stage, with what is known by now.
+    pub fn would_ask(&mut self, stage: usize, member: usize) -> Request {
+        self.stage = stage;
+        self.request(member, Duration::ZERO)
+    }
+
     /// What is announced first.
     pub fn announcement(&self, analysis_id: AnalysisId, estimate: Estimate) -> Event {
         let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();

@@ -36,7 +36,7 @@ impl Staged {
         asked.filter_map(given).collect()
     }
 
-    fn answered(plan: &Plan, results: &[StageAnswer]) -> Vec<(StageAnswer, Request)> {
+    pub(super) fn answered(plan: &Plan, results: &[StageAnswer]) -> Vec<(StageAnswer, Request)> {
         let id = AnalysisId::new(Timestamp::default(), 0);
         let mut run = Self::new(id, plan.clone(), Estimate::default());
         run.board.restore(results.to_vec());

@@ -1,0 +1,46 @@
+//! Which answers of an earlier run a plan takes over, found without asking anybody. A call whose text hangs on
+//! an answer that is not known yet counts as asked.
+
+use super::Staged;
+use crate::domain::analysis::{Plan, StageAnswer, Who};
+use crate::domain::event::Estimate;
+use crate::domain::id::AnalysisId;
+use crate::domain::time::Timestamp;
+
+impl Staged {
+    /// The answers that need not be asked for again, in their new places.
+    pub fn taken_over(plan: &Plan, earlier: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
+        let mut known = Self::answered(earlier, answers);
+        let id = AnalysisId::new(Timestamp::default(), 0);
+        let mut run = Self::new(id, plan.clone(), Estimate::default());
+        let mut spared = Vec::new();
+        for (stage, of) in plan.stages.iter().enumerate() {
+            let seats = match of.who {
+                Who::Readers => plan.parts.len(),
+                Who::Members => plan.members.len(),
+                Who::Synthesiser => 1,
+            };
+            let mut found = Vec::new();
+            for member in 0..seats {
+                let request = run.board.would_ask(stage, member);
+                let same = known
+                    .iter()
+                    .position(|(_, asked)| asked.is_same_question(&request));
+                let Some(at) = same else { continue };
+                let (answer, _) = known.swap_remove(at);
+                found.push(StageAnswer {
+                    stage,
+                    member,
+                    ..answer
+                });
+            }
+            let complete = found.len() == seats;
+            run.board.restore(found.clone());
+            spared.extend(found);
+            if !complete {
+                break;
+            }
+        }
+        spared
+    }
+}
