@@ -12,7 +12,7 @@ const TABLE = [
   ["/", "Quire", "anyone", analyze],
   ["/analyze", "Analyze", "anyone", analyze],
   ["/orchestrator", "Patterns and recipes", "anyone", () => import("./pages/orchestrator.js")],
-  ["/modelrunner", "Analyze", "anyone", analyze],
+  ["/modelrunner", "Models", "anyone", () => import("./pages/modelrunner.js")],
   ["/documents", "Documents", "user", () => import("./pages/documents.js")],
   ["/history", "History", "user", () => import("./pages/history.js")],
   ["/history/:id", "Analysis", "user", analyze],

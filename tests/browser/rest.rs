@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::driver::{Browser, until};
 use crate::pages::{axe, judge, sign_up};
-use crate::server::Server;
+use crate::server::{Server, provider};
 use crate::turn;
 
 /// Writes into the field of this label, in the place of what stands there.
@@ -137,5 +137,56 @@ fn a_recipe_has_versions_and_can_be_the_default_on_a_phone_in_the_dark() {
     phone.wait_text(".recipes-part", "None yet");
     nothing_sticks_out(&phone, "the patterns");
     judge(&phone, axe.as_deref(), "patterns on a phone");
+    assert_eq!(phone.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn models_say_how_they_are_and_can_be_tried() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let address = provider(&["swift", "slow"], |_| {
+        let body = r#"{"error":{"message":"the model is overloaded"}}"#;
+        ("400 Bad Request", "application/json", body.into())
+    });
+    let far = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": "*" }]);
+    let server = Server::start_with(vec![
+        ("USE_MOCK", "true".into()),
+        ("DISCOVER_LOCAL", "false".into()),
+        ("QUIRE_PROVIDERS", far.to_string()),
+    ]);
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/modelrunner"));
+    browser.wait_text("[data-provider=far]", "far/swift");
+    browser.wait_text("[data-provider=demo]", "Sceptic (demo)");
+    judge(&browser, axe.as_deref(), "models");
+    browser.picture("models");
+    browser.click("button[aria-label='Try Sceptic (demo)']");
+    browser.wait("dialog .try-form");
+    browser.press("Send");
+    browser.wait_text(".try-facts", "First words after");
+    browser.wait_text(".try-answer", "not a language model");
+    judge(&browser, axe.as_deref(), "a model that was tried");
+    browser.click("dialog [aria-label=Close]");
+    browser.click("[data-provider=far] tbody tr:last-child button");
+    browser.wait("dialog .try-form");
+    browser.press("Send");
+    browser.wait_text("dialog .error-alert", "Error:");
+    browser.click("dialog [aria-label=Close]");
+    browser.press("Look again");
+    browser.wait_text(".local-found", "No model server was found");
+    write(&browser, "Find a model", "sceptic");
+    until("one model", || {
+        (browser.count(".model-table tbody tr") == 1).then_some(())
+    });
+    let complaints = browser.complaints();
+    let expected = |one: &String| one.contains("/v1/chat/completions");
+    assert!(complaints.iter().all(expected), "{complaints:?}");
+
+    let phone = Browser::open(375, 800, true);
+    phone.go(&server.address("/modelrunner"));
+    phone.wait(".local-servers");
+    nothing_sticks_out(&phone, "the models");
+    phone.picture("models-375-dark");
     assert_eq!(phone.complaints(), Vec::<String>::new());
 }

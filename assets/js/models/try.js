@@ -1,0 +1,88 @@
+// Tries one model: a short prompt, the answer as it comes, and how quick it was, as seen from this browser.
+import { call } from "../api.js";
+import { announce, button, el, fill } from "../dom.js";
+import { count, duration, plural } from "../format.js";
+import { openDialog } from "../parts/dialog.js";
+import { Field } from "../parts/field.js";
+import { markdown } from "../parts/markdown.js";
+import { Alert } from "../parts/states.js";
+
+const PROMPT = "Explain in three sentences why the sky is blue.";
+const MOST_TOKENS = 400;
+
+/** Opens the dialog. Closing it stops the answer. */
+export async function tryModel(model) {
+  const stop = new AbortController();
+  const prompt = Field("Prompt", { rows: 2, value: PROMPT, maxLength: 2000 });
+  const answer = el("div", { class: "try-answer prose", dir: "auto" });
+  const facts = el("dl", { class: "facts try-facts" });
+  const problem = el("div", { class: "step-message" });
+  const send = button("Send", { type: "submit", class: "primary" });
+  const form = el("form", { class: "try-form", on: { submit } }, prompt.node,
+    el("div", { class: "actions" }, send, el("span", { class: "fine" }, model.mock || model.price === null ? "" : `At most ${MOST_TOKENS} tokens are written.`)),
+    problem, answer, facts);
+
+  async function submit(event) {
+    event.preventDefault();
+    fill(problem);
+    fill(answer);
+    fill(facts);
+    send.disabled = true;
+    try {
+      const told = await ask(model.id, prompt.input.value.trim(), stop.signal, (piece) => answer.append(piece));
+      fill(answer, markdown(told.text));
+      fill(facts, Fact("First words after", duration(told.first)), Fact("All of it after", duration(told.whole)),
+        told.tokens > 0 && Fact("Written", plural(told.tokens, "token")),
+        told.rate && Fact("Speed", `${count(Math.round(told.rate))} tokens a second`));
+      announce(`Answered after ${duration(told.whole)}.`);
+    } catch (fault) {
+      if (!stop.signal.aborted) fill(problem, Alert(fault));
+    } finally {
+      send.disabled = false;
+    }
+  }
+
+  await openDialog(`Try ${model.name || model.id}`, form, { kind: "wide" });
+  stop.abort();
+}
+
+async function ask(model, prompt, signal, onPiece) {
+  const began = performance.now();
+  const response = await call("POST", "/v1/chat/completions", {
+    body: { model, stream: true, stream_options: { include_usage: true }, max_tokens: MOST_TOKENS, messages: [{ role: "user", content: prompt }] },
+    accept: "text/event-stream", raw: true, signal,
+  });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let first = null;
+  let text = "";
+  let tokens = 0;
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    rest += value;
+    const lines = rest.split("\n");
+    rest = lines.pop();
+    for (const line of lines) {
+      if (!line.startsWith("data: ") || line === "data: [DONE]") continue;
+      const told = JSON.parse(line.slice(6));
+      if (told.error) throw new Error(told.error.message);
+      const piece = told.choices?.[0]?.delta?.content;
+      if (piece) {
+        text += piece;
+        first ??= performance.now() - began;
+        onPiece(piece);
+      }
+      tokens = told.usage?.completion_tokens ?? tokens;
+    }
+  }
+  if (first === null) throw new Error("the model gave no text");
+  const whole = performance.now() - began;
+  // What comes in one piece has no speed.
+  const writing = whole - first;
+  return { text, first, whole, tokens, rate: tokens > 1 && writing > 50 ? (tokens * 1000) / writing : null };
+}
+
+function Fact(name, value) {
+  return el("div", null, el("dt", null, name), el("dd", null, value));
+}

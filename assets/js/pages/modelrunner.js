@@ -1,0 +1,86 @@
+// The models there are: by provider, with what each can do and costs, whether it answers now, and a short try.
+import { get, post } from "../api.js";
+import { announce, button, el, fill, link } from "../dom.js";
+import { plural, sentence } from "../format.js";
+import { user } from "../state.js";
+import { styled } from "../styles.js";
+import { ProviderPart } from "../models/provider.js";
+import { LOCAL } from "../models/words.js";
+import { CopyButton } from "../parts/copy.js";
+import { Field } from "../parts/field.js";
+import { Empty } from "../parts/states.js";
+import { toast } from "../parts/toast.js";
+
+export async function load(_params, signal) {
+  const [listed, status] = await Promise.all([get("/api/models", { signal }), get("/api/llm/status", { signal }), styled("models")]);
+  return { models: listed.models, providers: status.providers };
+}
+
+export function view(data, { signal }) {
+  const isAdmin = user.get()?.role === "admin";
+  let { models, providers } = data;
+  const parts = el("div", { class: "provider-parts" });
+  const tally = el("p", { class: "fine", role: "status" });
+  const search = Field("Find a model", { type: "search", autocomplete: "off", on: { input: draw } });
+  const local = el("div", { class: "local-found", role: "status" });
+  draw();
+
+  function draw() {
+    const words = search.input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const fits = models.filter((one) => words.every((word) => `${one.id} ${one.name} ${one.family ?? ""} ${one.tags.join(" ")}`.toLowerCase().includes(word)));
+    const names = [...new Set([...Object.keys(providers), ...models.map((one) => one.provider)])]
+      .sort((a, b) => Boolean(providers[a]?.mock) - Boolean(providers[b]?.mock) || a.localeCompare(b));
+    tally.textContent = words.length > 0 ? `${fits.length} of ${plural(models.length, "model")}` : `${plural(models.length, "model")}, ${models.filter((one) => one.available).length} ready`;
+    fill(parts, names.map((name) => {
+      const its = fits.filter((one) => one.provider === name);
+      if (words.length > 0 && its.length === 0) return null;
+      return ProviderPart(name, providers[name] ?? { status: "unknown", source: "" }, its, { searching: words.length > 0 });
+    }), words.length > 0 && fits.length === 0 && el("p", null, "No model has these words."));
+  }
+
+  async function look(event) {
+    const pressed = event.currentTarget;
+    pressed.disabled = true;
+    fill(local, el("p", { class: "fine" }, "Asking every provider, and looking on this machine…"));
+    try {
+      providers = (await post("/api/llm/health-check", {}, { signal })).providers;
+      models = (await get("/api/models", { signal })).models;
+      draw();
+      const found = Object.entries(providers).filter(([, state]) => state.source === "found on this machine");
+      const words = found.length > 0 ? `Found on this machine: ${found.map(([name, state]) => `${name} (${state.reachable ? plural(state.models, "model") : "it does not tell its models"})`).join(", ")}.` : "No model server was found on this machine.";
+      fill(local, el("p", { class: "notice" }, words));
+      announce(words);
+    } catch (problem) {
+      if (signal.aborted) return;
+      fill(local);
+      toast(sentence(problem.message), "failed");
+    } finally {
+      pressed.disabled = false;
+    }
+  }
+
+  return el("section", { class: "page models-page" },
+    el("header", { class: "page-head page-head-row" },
+      el("div", null, el("h1", null, "Models"), el("p", { class: "lead" }, "Who can be asked, what each can do and costs, and whether it answers now.")),
+      el("div", { class: "actions" },
+        isAdmin && button("Look again", { class: "secondary", title: "Asks every provider, and looks for servers on this machine", on: { click: look } }),
+        user.get() && link(isAdmin ? "/admin" : "/settings", "Add a provider", { class: "button secondary" }))),
+    local,
+    models.length === 0 && Empty("No model yet", "Add a provider with its key, or begin a model server on this machine."),
+    models.length > 0 && el("div", { class: "model-find" }, search.node, tally),
+    parts,
+    !user.get() && el("p", { class: "notice" }, link("/login?next=/modelrunner", "Sign in"), " to try one."),
+    Local(isAdmin));
+}
+
+function Local(isAdmin) {
+  return el("section", { class: "card local-servers", "aria-label": "Models on your own machine" },
+    el("h2", null, "Models on your own machine"),
+    el("p", null, `Quire looks for these at their usual ports of the machine it runs on${isAdmin ? ": begin one, then press “Look again”" : ""}. Nothing they are asked leaves the machine.`),
+    el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Local servers" },
+      el("table", null,
+        el("thead", null, el("tr", null, ["Server", "Port", "Begun by"].map((head) => el("th", { scope: "col" }, head)))),
+        el("tbody", null, LOCAL.map(([name, port, how]) => el("tr", null,
+          el("th", { scope: "row" }, name), el("td", null, String(port)),
+          el("td", null, how.includes(",") ? how : [el("code", null, how), " ", CopyButton(`Copy: ${how}`, () => how)])))))));
+}
