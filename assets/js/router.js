@@ -17,6 +17,7 @@ const TABLE = [
   ["/history", "History", "user", () => import("./pages/history.js")],
   ["/history/:id", "Analysis", "user", analyze],
   ["/experiments", "Experiments", "anyone", () => import("./pages/experiments.js")],
+  ["/usage", "Usage", "user", () => import("./pages/usage.js")],
   ["/settings", "Settings", "user", () => import("./pages/settings.js")],
   ["/admin", "Administration", "user", () => import("./pages/admin.js")],
   ["/login", "Sign in", "anyone", () => import("./pages/login.js")],

@@ -40,6 +40,15 @@ impl Usage<'_> {
         Ok(found.await?)
     }
 
+    /// What everybody together used in a time, newest day first, by model.
+    pub async fn days_of_all(&self, from: i64, to: i64) -> Result<Vec<Day>> {
+        let found = self
+            .0
+            .store
+            .read(move |db| usage::days_of_all(db, from, to));
+        Ok(found.await?)
+    }
+
     /// A person's calls, newest first, older than a line.
     pub async fn calls(&self, user: &UserId, limit: u32, before: Option<i64>) -> Result<Vec<Call>> {
         let user = user.clone();

@@ -118,6 +118,20 @@ pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<Person>> {
     )
 }
 
+/// Days from one to another, newest first, by model, of everybody together.
+pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<Day>> {
+    db.all(
+        "SELECT day, model, sum(calls) AS calls, sum(input) AS input, sum(output) AS output,
+             sum(cost) AS cost, sum(failed) AS failed, sum(cached) AS cached,
+             sum(reasoning) AS reasoning, sum(unpriced) AS unpriced, sum(estimated) AS estimated,
+             sum(own_key) AS own_key
+         FROM usage WHERE day BETWEEN ?1 AND ?2
+         GROUP BY day, model ORDER BY day DESC, model LIMIT 20000",
+        (from_day, to_day),
+        from_row,
+    )
+}
+
 /// What counts towards a person's budgets on a day: the house's money, and all tokens.
 pub fn spent(db: &Reader, user: &UserId, today: i64) -> Result<Spent> {
     let since = |from: i64| {

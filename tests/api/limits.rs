@@ -402,6 +402,7 @@ fn every_page_is_a_whole_document() {
         "/history",
         "/history/analysis_1",
         "/experiments",
+        "/usage",
         "/settings",
         "/admin",
         "/login",

@@ -160,6 +160,8 @@ fn a_run_beyond_a_budget_is_refused_and_told_why() {
         .get(&format!("/api/usage?user={me}"))
         .refused(403, "FORBIDDEN");
     assert_eq!(client.get("/api/usage?user=all").json()["users"], json!([]));
+    let together = client.get("/api/usage?user=all&group=day").json();
+    assert_eq!(together["usage"], json!([]));
     assert!(provider.asked().is_empty());
 }
 

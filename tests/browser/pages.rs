@@ -11,13 +11,16 @@ pub const EMAIL: &str = "ada@example.org";
 pub const PASSWORD: &str = "Tr4verse-Orchid";
 pub const QUESTION: &str =
     "Which obligations does the licence put on someone who passes on a changed program?";
-pub const EVERY_PAGE: [&str; 6] = [
+pub const EVERY_PAGE: [&str; 9] = [
     "/analyze",
     "/documents",
     "/history",
     "/settings",
     "/admin",
     "/experiments",
+    "/orchestrator",
+    "/modelrunner",
+    "/usage",
 ];
 
 /// Uploads `args[1]` as a file named `args[0]`.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, until};
-use crate::pages::{axe, judge, sign_up};
+use crate::pages::{axe, judge, sign_in, sign_up};
 use crate::server::{Server, provider};
 use crate::turn;
 
@@ -188,5 +188,49 @@ fn models_say_how_they_are_and_can_be_tried() {
     phone.wait(".local-servers");
     nothing_sticks_out(&phone, "the models");
     phone.picture("models-375-dark");
+    assert_eq!(phone.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn usage_is_drawn_by_day_and_model_and_person_and_taken_along() {
+    let Some(_turn) = turn() else { return };
+    let (server, axe) = (Server::start(), axe());
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/usage"));
+    browser.wait_text(".empty", "Nothing was asked");
+    judge(&browser, axe.as_deref(), "no usage");
+    browser.run(
+        "const send = (method, path, body) => fetch(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }).then((response) => response.json());
+         await send('POST', '/api/analyze', { prompt: 'What is a quire?', pattern: 'summarize' });
+         await send('POST', '/api/admin/users', { email: 'bob@example.org' });
+         const me = await (await fetch('/api/users/me')).json();
+         await send('PUT', `/api/admin/users/${me.id}/budget`, { day_tokens: 100000, month_usd: 5 });",
+        json!([]),
+    );
+    browser.reload();
+    browser.wait(".chart-picture .bar");
+    browser.wait_text(".budget-part", "of 100,000");
+    browser.press("Single calls");
+    browser.wait_text(".call-table", "stage 1 of an analysis");
+    judge(&browser, axe.as_deref(), "usage");
+    write(&browser, "Whose", "all");
+    browser.wait_text("main", "By person");
+    browser.wait_text("main", "ada@example.org");
+    to_top(&browser);
+    judge(&browser, axe.as_deref(), "everybody's usage");
+    browser.picture("usage");
+    browser.press("By day as CSV");
+    let told = browser.downloaded("csv");
+    assert!(told.starts_with("day,model,calls"), "{told}");
+    assert!(told.lines().count() == 2, "a line for today: {told}");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+
+    let phone = Browser::open(375, 800, true);
+    sign_in(&phone, &server);
+    phone.go(&server.address("/usage?span=90"));
+    phone.wait(".chart-picture .bar");
+    nothing_sticks_out(&phone, "usage");
+    phone.picture("usage-375-dark");
     assert_eq!(phone.complaints(), Vec::<String>::new());
 }

@@ -41,21 +41,12 @@ pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let usage = cx.app.usage();
     let days = usage.days(&user, from, to).await?;
     let totals = sum(days.iter());
-    let rows = match cx.query("group").as_deref() {
-        None | Some("") => days,
-        Some("day") => grouped(days, |row| (row.day, String::new())),
-        Some("model") => grouped(days, |row| (0, row.model.clone())),
-        Some(_) => {
-            let message = "must be day or model; left out: both";
-            return Err(Error::field(&["query", "group"], "value_error", message).into());
-        }
+    let rows = match group(&cx)? {
+        Some(by) => by.of(days),
+        None => days,
     };
     if wants_csv(&cx)? {
-        let lines = rows.iter().map(|row| (shown_day(row), &*row.model, row));
-        return Ok(csv(
-            "day,model",
-            lines.map(|(day, model, row)| (format!("{day},{}", cell(model)), row)),
-        ));
+        return Ok(csv_of(&rows));
     }
     let standing = usage.standing(&user).await?;
     let saved = cx.app.cache().saved(Some(&user), from, to).await?;
@@ -73,6 +64,9 @@ pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 async fn everybody(cx: &Cx, from: i64, to: i64) -> Result<Reply, ApiError> {
+    if let Some(by) = group(cx)? {
+        return everybody_together(cx, from, to, by).await;
+    }
     let people = cx.app.usage().people(from, to).await?;
     if wants_csv(cx)? {
         let lines = people.iter().map(|one| (one.user.to_string(), &one.sum));
@@ -90,6 +84,24 @@ async fn everybody(cx: &Cx, from: i64, to: i64) -> Result<Reply, ApiError> {
         "to": day_text(to),
         "users": shown.collect::<Vec<Value>>(),
         "totals": shape(&totals),
+    }))))
+}
+
+async fn everybody_together(cx: &Cx, from: i64, to: i64, by: Group) -> Result<Reply, ApiError> {
+    let days = cx.app.usage().days_of_all(from, to).await?;
+    let totals = sum(days.iter());
+    let rows = by.of(days);
+    if wants_csv(cx)? {
+        return Ok(csv_of(&rows));
+    }
+    let saved = cx.app.cache().saved(None, from, to).await?;
+    Ok(private(Reply::json(&json!({
+        "status": "success",
+        "from": day_text(from),
+        "to": day_text(to),
+        "usage": rows.iter().map(shape).collect::<Vec<Value>>(),
+        "totals": shape(&totals),
+        "saved": cache::saved(&saved),
     }))))
 }
 
@@ -236,6 +248,33 @@ fn sum<'a>(rows: impl Iterator<Item = &'a Day>) -> Day {
     sum
 }
 
+/// What rows are added up by.
+enum Group {
+    Day,
+    Model,
+}
+
+impl Group {
+    fn of(&self, days: Vec<Day>) -> Vec<Day> {
+        match self {
+            Group::Day => grouped(days, |row| (row.day, String::new())),
+            Group::Model => grouped(days, |row| (0, row.model.clone())),
+        }
+    }
+}
+
+fn group(cx: &Cx) -> Result<Option<Group>, ApiError> {
+    match cx.query("group").as_deref() {
+        None | Some("") => Ok(None),
+        Some("day") => Ok(Some(Group::Day)),
+        Some("model") => Ok(Some(Group::Model)),
+        Some(_) => {
+            let message = "must be day or model; left out: both";
+            Err(Error::field(&["query", "group"], "value_error", message).into())
+        }
+    }
+}
+
 /// Rows of the same key added up; newest day first, then by model.
 fn grouped(rows: Vec<Day>, key: impl Fn(&Day) -> (i64, String)) -> Vec<Day> {
     let mut sums: BTreeMap<(i64, String), Day> = BTreeMap::new();
@@ -298,6 +337,11 @@ fn call(call: &Call) -> Value {
         "latency_ms": bill.latency_ms,
         "time_to_first_token_ms": bill.first_token_ms,
     })
+}
+
+fn csv_of(rows: &[Day]) -> Reply {
+    let line = |row: &Day| format!("{},{}", shown_day(row), cell(&row.model));
+    csv("day,model", rows.iter().map(|row| (line(row), row)))
 }
 
 fn csv<'a>(key: &str, rows: impl Iterator<Item = (String, &'a Day)>) -> Reply {

@@ -1,0 +1,30 @@
+// A budget drawn: what is spent and set aside of each limit, and when it begins anew.
+import { el } from "../dom.js";
+import { count, money, plural, when } from "../format.js";
+
+/** Takes `budget` as /api/usage tells it. */
+export function Budget(budget) {
+  const lines = [
+    Line("Today", "day", budget), Line("This month", "month", budget),
+    Line("Tokens today", "day", budget, true), Line("Tokens this month", "month", budget, true),
+  ].filter(Boolean);
+  const { reserved } = budget;
+  return el("section", { class: "card budget-part", "aria-label": "Budget" }, el("h2", null, "Budget"),
+    lines.length > 0 ? el("ul", { class: "budget-lines" }, lines) : el("p", null, "There is no limit. An administrator can set one for an account, or for all of them."),
+    el("p", { class: "fine" }, [
+      reserved.tokens > 0 && `${reserved.cost_usd > 0 ? money(reserved.cost_usd) : plural(reserved.tokens, "token")} set aside for what runs now.`,
+      lines.length > 0 && `A new day begins ${when(budget.day_resets_at)}, a new month ${when(budget.month_resets_at)}.`,
+    ].filter(Boolean).join(" ")));
+}
+
+function Line(name, span, { spent, limits }, inTokens = false) {
+  const limit = limits[`${span}_${inTokens ? "tokens" : "usd"}`];
+  if (limit === null || limit === undefined) return null;
+  const used = Number(inTokens ? spent[span].tokens : spent[span].cost_usd);
+  const show = inTokens ? count : (usd) => (Number(usd) === 0 ? "$0" : money(usd));
+  const part = Number(limit) > 0 ? used / Number(limit) : 1;
+  const words = part >= 1 ? "used up" : `${Math.round(part * 100)} %`;
+  return el("li", { class: part >= 1 ? "spent" : part >= 0.8 ? "nearly" : "" },
+    el("p", null, el("strong", null, name), ` ${show(used)} of ${show(limit)}`, el("span", { class: "budget-part-words" }, words)),
+    el("progress", { max: 1, value: Math.min(part, 1), "aria-label": `${name}: ${words}` }));
+}
