@@ -26,7 +26,7 @@ use crate::domain::user::Caller;
 pub use crate::engine::{CancelOnDrop, Watch};
 use crate::engine::{Finished, Run, Terms};
 use crate::log;
-pub use crate::store::analyses::Summary;
+pub use crate::store::analyses::{Filter, Summary};
 use crate::store::audit::{self, Entry};
 use crate::store::calls;
 pub use crate::store::calls::Call;
@@ -108,16 +108,11 @@ impl Analyses<'_> {
         let Query {
             limit,
             cursor,
-            search,
-            status,
+            filter,
         } = query;
-        Ok(self
-            .0
-            .store
-            .read(move |db| {
-                analyses::list_of(db, &user, limit, cursor.as_ref(), search.as_deref(), status)
-            })
-            .await?)
+        let found =
+            move |db: &Reader| analyses::list_of(db, &user, limit, cursor.as_ref(), &filter);
+        Ok(self.0.store.read(found).await?)
     }
 
     /// The events after a number, stored ones first; ends after the last.
@@ -366,10 +361,8 @@ pub struct Query {
     pub limit: u32,
     /// Only older than this one.
     pub cursor: Option<AnalysisId>,
-    /// Only questions with this text in them.
-    pub search: Option<String>,
-    /// Only in this state.
-    pub status: Option<Status>,
+    /// Only these.
+    pub filter: Filter,
 }
 
 impl Report {

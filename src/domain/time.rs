@@ -11,6 +11,12 @@ use serde::{Serialize, Serializer};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// A moment as RFC 3339 writes it, in UTC.
+    pub fn parse(text: &str) -> Option<Self> {
+        let moment = humantime::parse_rfc3339(text).ok()?;
+        let since = moment.duration_since(UNIX_EPOCH).ok()?;
+        Some(Self::from_millis(i64::try_from(since.as_millis()).ok()?))
+    }
     /// From milliseconds since 1970.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)

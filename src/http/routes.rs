@@ -10,7 +10,7 @@ use super::error::ApiError;
 use super::error::Dialect::{self, Anthropic, OpenAi};
 use super::handlers::{
     accounts, admin, analyses, api_keys, cache, compatible, documents, embeddings, experiments,
-    health, mcp, models, pages, patterns, providers, recipes, search, usage, worth,
+    health, history, mcp, models, pages, patterns, providers, recipes, search, usage, worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -316,8 +316,8 @@ pub static ROUTES: &[Route] = &[
     maybe(Post,   "/api/orchestrator/analyze",               h!(analyses::orchestrate)),
     maybe(Post,   "/api/estimate",                           h!(analyses::forecast)),
     maybe(Post,   "/api/estimate-tokens",                    h!(analyses::forecast)),
-    user( Get,    "/api/analyze",                            h!(analyses::list)),
-    user( Get,    "/api/analyses",                           h!(analyses::list)),
+    user( Get,    "/api/analyze",                            h!(history::list)),
+    user( Get,    "/api/analyses",                           h!(history::list)),
     user( Get,    "/api/analyses/{id}",                      h!(analyses::show)),
     user( Get,    "/analyze/results/{id}",                   h!(analyses::show)),
     user( Get,    "/api/analyze/{id}/results",               h!(analyses::show)),

@@ -144,15 +144,30 @@ pub fn status_of(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<
     )
 }
 
-/// The history of this person, newest first, older than the cursor; those whose question holds the text
-/// and that are this far, where that is asked for.
+/// Which analyses are looked for; nothing said is every one.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only questions with this text in them.
+    pub search: Option<String>,
+    /// Only those that are this far.
+    pub status: Option<Status>,
+    /// Only of this pattern.
+    pub pattern: Option<String>,
+    /// Only with this model on the panel, or as the one that was to write.
+    pub model: Option<String>,
+    /// Only from this moment on.
+    pub from: Option<Timestamp>,
+    /// Only before this moment.
+    pub to: Option<Timestamp>,
+}
+
+/// The history of this person, newest first, older than the cursor.
 pub fn list_of(
     db: &Reader,
     user: &UserId,
     limit: u32,
     cursor: Option<&AnalysisId>,
-    search: Option<&str>,
-    status: Option<Status>,
+    filter: &Filter,
 ) -> Result<Vec<Summary>> {
     // `~` sorts after every id, so that no cursor means from the newest on.
     db.all(
@@ -162,14 +177,22 @@ pub fn list_of(
          WHERE user_id = ?1 AND id < ?2 AND origin = ''
            AND (?3 = '' OR status = ?3)
            AND (?4 = '' OR lower(question) LIKE lower(?4) ESCAPE '\\')
-         ORDER BY id DESC LIMIT ?5",
-        (
+           AND (?5 = '' OR json_extract(request, '$.pattern') = ?5)
+           AND (?6 = '' OR json_extract(request, '$.ultra_model') = ?6
+                OR EXISTS (SELECT 1 FROM json_each(request, '$.models') WHERE value = ?6))
+           AND created >= ?7 AND created < ?8
+         ORDER BY id DESC LIMIT ?9",
+        params![
             user,
             cursor.map_or("~", AnalysisId::as_str),
-            status.map_or("", Status::as_str),
-            search.map(containing).unwrap_or_default(),
+            filter.status.map_or("", Status::as_str),
+            filter.search.as_deref().map(containing).unwrap_or_default(),
+            filter.pattern.as_deref().unwrap_or_default(),
+            filter.model.as_deref().unwrap_or_default(),
+            filter.from.unwrap_or_default(),
+            filter.to.unwrap_or(Timestamp::from_millis(i64::MAX)),
             limit,
-        ),
+        ],
         summary,
     )
 }

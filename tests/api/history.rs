@@ -67,6 +67,13 @@ fn the_list_is_paged_searched_and_filtered() {
         ("q='", vec![]),
         ("q=why&status=completed", vec![2, 3]),
         ("status=running", vec![]),
+        ("q=why&status=completed&pattern=no-such", vec![]),
+        ("q=why&model=demo%2Fno-such", vec![]),
+        (
+            "q=why&status=completed&from=2020-01-01T00:00:00Z",
+            vec![2, 3],
+        ),
+        ("to=2020-01-01T00:00:00Z", vec![]),
     ] {
         let list = client.get(&format!("/api/analyses?{query}")).json();
         let expected: Vec<&String> = found.into_iter().map(|index: usize| &made[index]).collect();
@@ -77,7 +84,15 @@ fn the_list_is_paged_searched_and_filtered() {
         pages.concat()[..1]
     );
     assert_eq!(ids(&client.get("/api/analyze").json()), pages.concat());
-    for query in ["status=done", "cursor=x", "limit=0", "limit=201", "limit=x"] {
+    for query in [
+        "status=done",
+        "cursor=x",
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "from=today",
+        "to=1",
+    ] {
         client
             .get(&format!("/api/analyses?{query}"))
             .refused(422, "VALIDATION_ERROR");

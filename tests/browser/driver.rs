@@ -21,6 +21,7 @@ pub mod keys {
     pub const ESCAPE: &str = "\u{e00c}";
     pub const LEFT: &str = "\u{e012}";
     pub const RIGHT: &str = "\u{e014}";
+    pub const DELETE: &str = "\u{e017}";
     pub const CONTROL: &str = "\u{e009}";
 }
 

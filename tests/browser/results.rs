@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::Browser;
+use crate::driver::{Browser, keys, until};
 use crate::pages::*;
 use crate::server::{Answer, Server, provider};
 use crate::turn;
@@ -293,5 +293,107 @@ fn choose_change(browser: &Browser, kind: &str) {
     browser.run(
         "const choice = document.querySelector('.rerun select'); choice.value = args[0]; choice.dispatchEvent(new Event('change'));",
         json!([kind]),
+    );
+}
+
+/// Asks three more questions in ways that differ, each answered at once.
+const ASK_MORE: &str = "
+    const ask = async (prompt, pattern, models) => {
+      const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ prompt, pattern, models, ultra_model: 'p/lead' }) });
+      if (!response.ok) throw new Error(await response.text());
+    };
+    await ask('Where was the valve made?', 'summarize', ['p/a', 'p/b']);
+    await ask('When is it drained?', 'summarize', ['p/b', 'p/c']);
+    await ask('من صنع الصمام؟', 'critique', ['p/a', 'p/c']);";
+
+#[test]
+fn the_history_is_narrowed_grouped_walked_by_keyboard_and_forgiving() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = quarrelling();
+    for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
+        let browser = Browser::open(width, height, dark);
+        match dark {
+            false => {
+                asked(&browser, &server);
+                browser.run(ASK_MORE, json!([]));
+            }
+            true => sign_in(&browser, &server),
+        }
+        browser.go(&server.address("/history"));
+        browser.wait_text(".history-group h2", "Today");
+        assert_eq!(browser.count(".row"), 4);
+        judge(&browser, axe.as_deref(), "the history");
+        browser.prefer(dark, false);
+        browser.picture(&format!("history-{width}"));
+        nothing_sticks_out(&browser, "the history");
+        browser.press("Filter");
+        narrow(&browser, "Pattern", "critique");
+        until("two of this pattern", || {
+            (browser.count(".row") == 2).then_some(())
+        });
+        narrow(&browser, "Model", "p/b");
+        until("one of this model", || {
+            (browser.count(".row") == 1).then_some(())
+        });
+        assert!(
+            browser.url().contains("pattern=critique&model=p%2Fb"),
+            "{}",
+            browser.url()
+        );
+        judge(&browser, axe.as_deref(), "a narrowed history");
+        browser.prefer(dark, false);
+        browser.picture(&format!("history-narrow-{width}"));
+        browser.reload();
+        browser.wait_text(".filters summary", "Narrowed by 2 filters");
+        assert_eq!(browser.count(".row"), 1, "the address keeps the filter");
+        narrow(&browser, "Until", "2020-01-01");
+        browser.wait_text(".state.empty", "Nothing found");
+        judge(&browser, axe.as_deref(), "a history with nothing found");
+        browser.press("Show all");
+        until("all again", || (browser.count(".row") == 4).then_some(()));
+        browser.run("const way = document.querySelector('.history-head select'); way.value = 'pattern'; way.dispatchEvent(new Event('change'));", json!([]));
+        assert_eq!(browser.count(".history-group"), 2);
+
+        browser.run("document.activeElement.blur();", json!([]));
+        browser.keys(&[], "jjk");
+        let first = browser.value("document.activeElement === document.querySelector('.row a')");
+        assert_eq!(first, json!(true), "{}", focused(&browser));
+        browser.keys(&[], keys::DELETE);
+        browser.wait_text(".row-leaving", "is deleted");
+        assert!(focused(&browser).starts_with("Undo"));
+        judge(&browser, axe.as_deref(), "a deletion that can be undone");
+        browser.keys(&[], keys::ENTER);
+        until("the row to be back", || {
+            (browser.count(".row-leaving") == 0).then_some(())
+        });
+        assert_eq!(browser.count(".row"), 4);
+        browser.keys(&[], keys::ENTER);
+        browser.wait(".results-container");
+        // What is deleted stays so when the page is left at once.
+        if dark {
+            browser.go(&server.address("/history"));
+            browser.wait(".row");
+            browser.click(".row-delete");
+            browser.wait(".row-leaving");
+            browser.press("Quire");
+            until("the server to know", || {
+                let left = browser.run(
+                    "return (await (await fetch('/api/analyses')).json()).analyses.length;",
+                    json!([]),
+                );
+                (left == json!(3)).then_some(())
+            });
+        }
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+    }
+}
+
+fn narrow(browser: &Browser, label: &str, value: &str) {
+    browser.run(
+        "const label = [...document.querySelectorAll('.filter-fields label')].find((one) => one.textContent === args[0]);
+         const field = document.getElementById(label.getAttribute('for'));
+         field.value = args[1]; field.dispatchEvent(new Event('change'));",
+        json!([label, value]),
     );
 }

@@ -1,117 +1,120 @@
 // Earlier analyses: find one, open it, take it along, delete it.
 import { get, remove } from "../api.js";
-import { button, el, fill, icon, link } from "../dom.js";
-import { duration, exactly, excerpt, money, plural, sentence, when } from "../format.js";
-import { confirm } from "../parts/dialog.js";
-import { AnalysisExports } from "../parts/exports.js";
-import { Field } from "../parts/field.js";
+import { announce, button, el, fill, link } from "../dom.js";
+import { excerpt, plural, sentence } from "../format.js";
+import { addressOf, filterOf, Filters, isNarrow, queryOf } from "../history/filters.js";
+import { Groups, WAYS } from "../history/groups.js";
+import { listenForKeys } from "../history/keys.js";
+import { Leaving } from "../history/leaving.js";
+import { idOf, Row } from "../history/row.js";
+import { Choice } from "../parts/field.js";
 import { Empty, Failure, Loading } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
+import { recall, remember } from "../state.js";
+import { styled } from "../styles.js";
 
 const PAGE = 30;
-const TYPING_MS = 250;
 
 export async function load(params, signal) {
-  const q = params.q ?? "";
-  return { q, ...(await fetchPage({ q }, signal)) };
+  const filter = filterOf(params);
+  const [told, patterns, models] = await Promise.all([
+    fetchPage(filter, "", signal),
+    get("/api/orchestrator/patterns", { signal }),
+    get("/api/available-models", { signal }),
+    styled("results"),
+  ]);
+  return { filter, told, patterns, models };
 }
 
-function fetchPage({ q, cursor }, signal) {
-  return get("/api/analyses", { query: { q, cursor, limit: PAGE }, signal });
+function fetchPage(filter, cursor, signal) {
+  return get("/api/analyses", { query: { ...queryOf(filter), cursor, limit: PAGE }, signal });
 }
 
-export function view(data, { signal, note }) {
-  const list = el("ul", { class: "rows" });
+export function view({ filter, told, patterns, models }, { signal, note }) {
   const below = el("div", { class: "rows-below" });
+  const place = el("div", null);
+  const { leave, flush } = Leaving(signal);
+  const known = [];
+  let groups;
   let asked = new AbortController();
-  let timer = 0;
-  const search = Field("Search your questions", { type: "search", value: data.q, autocomplete: "off", maxLength: 200, on: { input: () => {
-    clearTimeout(timer);
-    timer = setTimeout(find, TYPING_MS);
-  } } });
-  show(data, search.input.value);
+  signal.addEventListener("abort", () => asked.abort(), { once: true });
+  const filters = Filters({ filter, patterns, models, onChange: find });
+  const grouping = Choice("Grouped", { value: recall("history-groups") ?? "day", on: { change: () => {
+    remember("history-groups", grouping.input.value);
+    regroup();
+  } } }, WAYS);
+  regroup();
+  show(told);
+  listenForKeys({ rows: () => groups.rows(), remove: (row) => row.querySelector(".row-delete")?.click(), signal });
+
+  function regroup() {
+    groups = Groups({ way: grouping.input.value, patterns });
+    groups.add(known, row);
+    fill(place, groups.node);
+  }
+
+  function row(analysis) {
+    return Row(analysis, { patterns, drop });
+  }
 
   async function find() {
     asked.abort();
     asked = new AbortController();
-    signal.addEventListener("abort", () => asked.abort(), { once: true });
     const mine = asked.signal;
-    const q = search.input.value.trim();
-    note(q ? `/history?q=${encodeURIComponent(q)}` : "/history");
-    fill(list);
+    note(addressOf(filter));
+    known.length = 0;
+    groups.clear();
     fill(below, Loading("Searching"));
     try {
-      show(await fetchPage({ q }, mine), q);
+      await flush();
+      show(await fetchPage(filter, "", mine));
+      announce(known.length > 0 ? `${plural(known.length, "analysis", "analyses")} found.` : "Nothing found.");
     } catch (problem) {
       if (!mine.aborted) fill(below, Failure(problem, find));
     }
   }
 
-  function show(told, q) {
-    list.append(...told.analyses.map((each) => Row(each, drop)));
+  function show(page) {
+    known.push(...page.analyses);
+    groups.add(page.analyses, row);
     fill(below);
-    if (told.next_cursor) fill(below, button("Show earlier ones", { class: "secondary", on: { click: () => more(told.next_cursor, q) } }));
-    else if (list.children.length === 0) fill(below, q
-      ? Empty("Nothing found", `No question of yours has “${q}” in it.`)
-      : Empty("No analyses yet", "Every question you ask is kept here with all its answers, until you delete it.", link("/analyze", "Ask the first one", { class: "button primary" })));
+    if (page.next_cursor) fill(below, button("Show earlier ones", { class: "secondary", on: { click: () => more(page.next_cursor) } }));
+    else if (groups.rows().length === 0) fill(below, Nothing());
   }
 
-  async function more(cursor, q) {
+  function Nothing() {
+    if (!isNarrow(filter)) return Empty("No analyses yet", "Every question you ask is kept here with all its answers, until you delete it.", link("/analyze", "Ask the first one", { class: "button primary" }));
+    const words = filter.q ? `No question of yours has “${filter.q}” in it${isNarrow({ ...filter, q: "" }) ? " and fits the filters" : ""}.` : "None of your analyses fits these filters.";
+    return Empty("Nothing found", words, button("Show all", { class: "secondary", on: { click: filters.clear } }));
+  }
+
+  async function more(cursor) {
     fill(below, Loading("Fetching"));
     try {
-      show(await fetchPage({ q, cursor }, signal), q);
+      show(await fetchPage(filter, cursor, asked.signal));
     } catch (problem) {
-      if (!signal.aborted) fill(below, Failure(problem, () => more(cursor, q)));
+      if (!asked.signal.aborted) fill(below, Failure(problem, () => more(cursor)));
     }
   }
 
-  async function drop(analysis, row) {
-    if (!(await confirm("Delete this analysis?", `“${excerpt(analysis.prompt, 120)}” and all its answers are deleted for good.`, "Delete"))) return;
-    try {
-      await remove(`/api/analyses/${idOf(analysis)}`, { signal });
-      row.remove();
-      if (list.children.length === 0) find();
-      toast("The analysis is deleted.");
-    } catch (problem) {
-      toast(sentence(problem.message), "failed");
-    }
+  function drop(analysis, node) {
+    const at = known.indexOf(analysis);
+    known.splice(at, 1);
+    leave(node, `“${excerpt(analysis.prompt, 80)}”`, {
+      send: (how) => remove(`/api/analyses/${encodeURIComponent(idOf(analysis))}`, how),
+      gone() {
+        groups.tidy();
+        if (known.length === 0 && !signal.aborted) find();
+      },
+      kept(problem) {
+        known.splice(at, 0, analysis);
+        if (problem) toast(sentence(problem.message), "failed");
+      },
+    });
   }
 
   return el("section", { class: "page history-page" },
-    el("header", { class: "page-head" }, el("h1", null, "History")),
-    el("form", { class: "search-form", role: "search", on: { submit: (event) => {
-      event.preventDefault();
-      find();
-    } } }, search.node), list, below);
-}
-
-const STATUS = { queued: "Queued", running: "Running", completed: "Complete", failed: "Failed", cancelled: "Cancelled" };
-
-function idOf(analysis) {
-  return encodeURIComponent(analysis.analysis_id ?? analysis.id);
-}
-
-function Row(analysis, drop) {
-  const words = excerpt(analysis.prompt, 160);
-  const exporting = el("details", { class: "row-export" }, el("summary", null, "Export"), AnalysisExports(analysis.analysis_id ?? analysis.id));
-  const row = el("li", { class: "row", data: { status: analysis.status } },
-    el("div", { class: "row-words" },
-      link(`/analyze?id=${idOf(analysis)}`, words, { class: "row-title", dir: "auto" }),
-      el("p", { class: "fine" },
-        el("span", { class: `status-word ${analysis.status}` }, STATUS[analysis.status] ?? analysis.status),
-        ` · ${facts(analysis)}`,
-        el("time", { datetime: analysis.created_at, title: exactly(analysis.created_at) }, ` · ${when(analysis.created_at)}`))),
-    el("div", { class: "row-actions" }, exporting,
-      button(`Delete the analysis “${excerpt(analysis.prompt, 60)}”`, { class: "quiet icon-only", title: "Delete", on: { click: () => drop(analysis, row) } }, icon("trash"))));
-  return row;
-}
-
-function facts(analysis) {
-  const took = Date.parse(analysis.finished_at) - Date.parse(analysis.started_at);
-  return [
-    analysis.pattern,
-    plural(analysis.models?.length ?? 0, "model"),
-    took > 0 && duration(took),
-    analysis.cost_usd > 0 && money(analysis.cost_usd),
-  ].filter(Boolean).join(" · ");
+    el("header", { class: "page-head history-head" }, el("h1", null, "History"), grouping.node),
+    filters.node, place, below,
+    el("p", { class: "fine history-keys" }, el("kbd", null, "j"), " and ", el("kbd", null, "k"), " go from one to the next, ", el("kbd", null, "Enter"), " opens, ", el("kbd", null, "Delete"), " deletes."));
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::analysis_shape::{self as shape, Form};
 use super::usage;
-use crate::app::analyses::{Begun, CancelOnDrop, Query, Report, Wanted, Watch};
+use crate::app::analyses::{Begun, CancelOnDrop, Report, Wanted, Watch};
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::analysis::{CacheUse, Depth, Plan, Status};
@@ -235,48 +235,6 @@ fn seats(plan: &Plan) -> Vec<Value> {
         }})
     };
     plan.fits.iter().map(seat).collect()
-}
-
-/// GET /api/analyses, /api/analyze
-pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let (limit, cursor) = cx.page()?;
-    let cursor = cursor.as_deref().map(|text| {
-        AnalysisId::parse(text).ok_or_else(|| {
-            Error::field(
-                &["query", "cursor"],
-                "value_error",
-                "not a cursor of this list",
-            )
-        })
-    });
-    let status = cx.query("status").map(|text| {
-        Status::parse(&text).ok_or_else(|| {
-            Error::field(
-                &["query", "status"],
-                "value_error",
-                "must be queued, running, completed, failed or cancelled",
-            )
-        })
-    });
-    let search = cx.query("q").filter(|text| !text.is_empty());
-    // One more than asked for tells whether there is a next page.
-    let query = Query {
-        limit: limit + 1,
-        cursor: cursor.transpose()?,
-        search,
-        status: status.transpose()?,
-    };
-    let mut found = cx.app.analyses().list(&caller, query).await?;
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next = found
-        .last()
-        .filter(|_| more)
-        .map(|analysis| analysis.id.clone());
-    let items: Vec<Value> = found.iter().map(shape::listed).collect();
-    Ok(Reply::json(
-        &json!({ "analyses": items, "next_cursor": next }),
-    ))
 }
 
 /// GET /api/analyses/{id} and its aliases

@@ -14,6 +14,7 @@ pub mod embeddings;
 pub mod experiment_shape;
 pub mod experiments;
 pub mod health;
+pub mod history;
 pub mod mcp;
 pub mod models;
 pub mod pages;

@@ -195,7 +195,7 @@ fn nobody_reaches_what_is_somebody_else_s() {
             assert_eq!(by_id(db, who, id)?.is_some(), sees, "{who:?} {id}");
             assert_eq!(status_of(db, who, id)?.is_some(), sees, "{who:?} {id}");
         }
-        assert_eq!(list_of(db, &two, 9, None, None, None), Ok(vec![]));
+        assert_eq!(list_of(db, &two, 9, None, &Filter::default()), Ok(vec![]));
         assert_eq!(delete(db, Some(&two), &mine.id), Ok(false));
         assert_eq!(delete(db, None, &mine.id), Ok(false));
         let missing = Err(StoreError::Missing);
@@ -217,7 +217,7 @@ fn a_share_link_shows_one_analysis_until_it_is_taken_away() {
             by_share(db, &[7; 32])?.map(|it| it.shared),
             Some(Some([7; 32]))
         );
-        assert!(list_of(db, &user(1).id, 9, None, None, None)?[0].shared);
+        assert!(list_of(db, &user(1).id, 9, None, &Filter::default())?[0].shared);
         set_share(db, &user(1).id, &it.id, None)?;
         assert_eq!(by_share(db, &[7; 32]), Ok(None));
         Ok(())
@@ -241,14 +241,22 @@ fn history_is_searched_as_it_is_written() {
             findings: None,
         };
         finish(db, &analysis(2, None, "").id, &cancelled, at(9))?;
-        let found = |search, status| {
-            let lines = list_of(db, &user(1).id, 9, None, search, status)?;
+        let with = |filter: Filter| {
+            let lines = list_of(db, &user(1).id, 9, None, &filter)?;
             Ok::<_, StoreError>(
                 lines
                     .into_iter()
                     .map(|line| line.request.prompt)
                     .collect::<Vec<_>>(),
             )
+        };
+        let found = |search: Option<&str>, status| {
+            let search = search.map(str::to_owned);
+            with(Filter {
+                search,
+                status,
+                ..Filter::default()
+            })
         };
         assert_eq!(found(None, None)?.len(), 4);
         assert_eq!(found(Some("100%"), None)?, ["100% sure?"]);
@@ -258,15 +266,34 @@ fn history_is_searched_as_it_is_written() {
         assert_eq!(found(None, Some(Status::Cancelled))?, ["100 times"]);
         assert_eq!(found(Some("sure"), Some(Status::Cancelled))?, [""; 0]);
 
-        let first = list_of(db, &user(1).id, 3, None, None, None)?;
-        let rest = list_of(
-            db,
-            &user(1).id,
-            3,
-            first.last().map(|line| &line.id),
-            None,
-            None,
-        )?;
+        let of_pattern = |pattern: &str| {
+            with(Filter {
+                pattern: Some(pattern.into()),
+                ..Filter::default()
+            })
+        };
+        let of_model = |model: &str| {
+            with(Filter {
+                model: Some(model.into()),
+                ..Filter::default()
+            })
+        };
+        let request = analysis(1, None, "").request;
+        assert_eq!(of_pattern(&request.pattern)?.len(), 4);
+        assert_eq!(of_pattern("another")?, [""; 0]);
+        assert_eq!(of_model(&request.models[0])?.len(), 4);
+        assert_eq!(of_model("another")?, [""; 0]);
+        let span = Filter {
+            from: Some(at(2)),
+            to: Some(at(4)),
+            ..Filter::default()
+        };
+        assert_eq!(with(span)?, ["under_score", "100 times"]);
+
+        let all = Filter::default();
+        let first = list_of(db, &user(1).id, 3, None, &all)?;
+        let last = first.last().map(|line| &line.id);
+        let rest = list_of(db, &user(1).id, 3, last, &all)?;
         assert_eq!((first.len(), rest.len()), (3, 1));
         assert_eq!(rest[0].request, analysis(1, None, "100% sure?").request);
         Ok(())
