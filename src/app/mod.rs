@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod admin;
 pub mod analyses;
 pub mod api_keys;
+pub mod archive;
 pub mod backup;
 pub mod cache;
 pub mod completions;

@@ -1,6 +1,7 @@
 //! The command line: a table of commands, one file each. Turns words into calls of the app and results
 //! into text and exit codes. Knows nothing of how anything is done.
 
+mod archive;
 mod args;
 mod ask;
 mod backup;
@@ -200,6 +201,24 @@ pub static COMMANDS: &[Command] = &[
         details: "The copy is read through first. What was there stays beside it as quire.db.before-restore. Not while\na server runs. Uploaded files are not in a backup: put the folder documents back as well.",
         options: &[choice("replace", "", "also where there is a database")],
         run: backup::restore,
+    },
+    Command {
+        name: "export", usage: "--user EMAIL FILE", summary: "write everything a person owns into one archive, also while the server runs",
+        details: "A gzip-compressed tar: a manifest, a file of JSON lines a table, and the uploaded documents. It holds no\npassword, no API key and no share link. FILE must not exist yet.",
+        options: &[
+            choice("user", "EMAIL", "whose things"),
+            choice("json", "", "print the counts as JSON"),
+        ],
+        run: archive::export,
+    },
+    Command {
+        name: "import", usage: "--user EMAIL FILE", summary: "take an archive, or conversations from elsewhere, into a person's account",
+        details: "FILE is an archive of quire export; JSON lines with messages, as OpenAI's tools take them; or an export\nof Quire's predecessor. What is there already is left, so the same file twice changes nothing. What was\nspent elsewhere counts nowhere here.",
+        options: &[
+            choice("user", "EMAIL", "into whose account"),
+            choice("json", "", "print the counts as JSON"),
+        ],
+        run: archive::import,
     },
     Command {
         name: "mcp", usage: "", summary: "serve Quire's tools to a program over stdin and stdout (Model Context Protocol)",

@@ -9,8 +9,9 @@ use super::cx::Cx;
 use super::error::ApiError;
 use super::error::Dialect::{self, Anthropic, OpenAi};
 use super::handlers::{
-    accounts, admin, analyses, api_keys, cache, compatible, documents, embeddings, experiments,
-    health, history, mcp, models, pages, patterns, providers, recipes, search, usage, worth,
+    accounts, admin, analyses, api_keys, archive, cache, compatible, documents, embeddings,
+    experiments, health, history, mcp, models, pages, patterns, providers, recipes, search, usage,
+    worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -198,6 +199,8 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/users/me/api-keys",                  h!(api_keys::list)),
     user( Post,   "/api/users/me/api-keys",                  h!(api_keys::create)).small(),
     user( Delete, "/api/users/me/api-keys/{id}",             h!(api_keys::delete)),
+    user( Get,    "/api/users/me/export",                    h!(archive::export)),
+    user( Post,   "/api/users/me/import",                    h!(archive::import)).upload(),
     user( Put,    "/api/users/me/recipe",                    h!(recipes::set_default)).small(),
     user( Get,    "/api/users/me/providers",                 h!(providers::list_own)),
     user( Post,   "/api/users/me/providers",                 h!(providers::add_own)).small(),

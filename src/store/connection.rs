@@ -81,6 +81,25 @@ impl Reader {
         self.note(answer)
     }
 
+    /// Row after row, until `take` gives false. Nothing is collected.
+    pub(super) fn each(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<bool>,
+    ) -> Result<()> {
+        let answer = self.connection.prepare_cached(sql).and_then(|mut query| {
+            let mut rows = query.query(params)?;
+            while let Some(row) = rows.next()? {
+                if !take(row)? {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        self.note(answer)
+    }
+
     /// Transaction control, for the threads.
     pub(super) fn control(&self, sql: &'static str) -> Result<()> {
         let answer = self

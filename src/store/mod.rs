@@ -8,6 +8,7 @@
 pub mod analyses;
 pub mod answers;
 pub mod api_keys;
+pub mod archive;
 pub mod audit;
 mod backup;
 pub mod budgets;

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod analyses;
+mod archive;
 mod cache;
 mod cancel;
 mod citations;

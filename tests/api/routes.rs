@@ -257,6 +257,10 @@ fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
         }
         let answer = owner.client.get(&path);
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        // An archive says when it was made.
+        if path.ends_with("/export") && path.contains("/users/") {
+            continue;
+        }
         seen.push((path, json!(answer.text())));
     }
     seen

@@ -1,6 +1,7 @@
 //! The real executable: exit codes, what goes to stdout and what to stderr, signals.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod archive;
 mod ask;
 mod experiments;
 mod keep;

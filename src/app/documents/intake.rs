@@ -33,15 +33,23 @@ pub struct Received {
     pub(super) size: u64,
 }
 
+impl Received {
+    /// Where it is.
+    pub(in crate::app) fn path(&self) -> &Path {
+        self.path.path()
+    }
+}
+
 /// A file that is removed with this value, unless it was moved away before.
-pub(super) struct Temporary(PathBuf);
+pub struct Temporary(PathBuf);
 
 impl Temporary {
     /// Takes charge of a file that exists already or soon will.
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(in crate::app) fn new(path: PathBuf) -> Self {
         Self(path)
     }
-    pub(super) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.0
     }
     /// The file stays.
@@ -109,7 +117,7 @@ impl Incoming {
 }
 
 /// A new private file; an existing one is a fault.
-pub(super) fn open_new(path: &Path) -> io::Result<std::fs::File> {
+pub(in crate::app) fn open_new(path: &Path) -> io::Result<std::fs::File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -118,7 +126,7 @@ pub(super) fn open_new(path: &Path) -> io::Result<std::fs::File> {
 }
 
 /// A folder that nobody else can look into, with those above it.
-pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+pub(in crate::app) fn private_folder(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -30,12 +30,12 @@ use crate::store::{Store, documents};
 use super::{Error, Kind, Result};
 use child::Running;
 use desk::Desk;
-use intake::Temporary;
 use readers::{Readers, Settled};
 
 pub use crate::extract::{KINDS, Kind as ReadableKind};
 pub use child::Room;
-pub use intake::{Incoming, Received, too_large};
+pub use intake::{Incoming, Received, Temporary, too_large};
+pub(in crate::app) use intake::{open_new, private_folder};
 pub use looking::{Shown, Use};
 pub use names::clean as clean_name;
 pub use search::Asked;

@@ -46,23 +46,26 @@ const LONGEST_FIELD: usize = 1_024;
 
 /// POST /api/upload-document
 pub async fn upload(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let mut form = cx.multipart().await?;
-    let mut file = None;
-    while let Some(field) = form.next_field().await? {
-        if field.name() == Some("file") && file.is_none() {
-            let name = field.file_name().unwrap_or_default().to_owned();
-            file = Some((name, take(&cx, field).await?));
-        }
-    }
-    let Some((name, received)) = file else {
-        return Err(no_field("file"));
-    };
+    let (name, received) = uploaded(&mut cx).await?;
     let document = cx
         .app
         .documents()
         .upload(&caller.user, &name, received, cx.now)
         .await?;
     Ok(Reply::json(&shape(&document)))
+}
+
+/// The file of a form, and its name.
+pub(super) async fn uploaded(cx: &mut Cx) -> Result<(String, Received), ApiError> {
+    let mut form = cx.multipart().await?;
+    let mut file = None;
+    while let Some(field) = form.next_field().await? {
+        if field.name() == Some("file") && file.is_none() {
+            let name = field.file_name().unwrap_or_default().to_owned();
+            file = Some((name, take(cx, field).await?));
+        }
+    }
+    file.ok_or_else(|| no_field("file"))
 }
 
 /// GET /api/documents

@@ -6,6 +6,7 @@ pub mod admin;
 pub mod analyses;
 pub mod analysis_shape;
 pub mod api_keys;
+pub mod archive;
 pub mod cache;
 pub mod compatible;
 mod compatible_stream;

@@ -1,0 +1,481 @@
+//! What other programs have written, as analyses of the history: conversations in the JSON lines that OpenAI's
+//! tools take, and the exports of this product's predecessor. Nothing is guessed: a model that is not named is
+//! called `imported/unknown`, and costs are not known.
+
+use serde_json::{Value, json};
+
+use super::{Count, Counts, Place, Progress, unreadable};
+use crate::app::{Error, Result};
+use crate::clock;
+use crate::crypto::{random_number, sha256};
+use crate::domain::analysis::{
+    Arrangement, CacheUse, Depth, Member, NewAnalysis, Plan, Stage, StageAnswer, Times, Who,
+};
+use crate::domain::chat::{Finish, Message, Role, Task, Usage, estimate_tokens};
+use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::parameters::Parameters;
+use crate::domain::time::Timestamp;
+use crate::store::archive::{self, Table};
+
+/// Bytes of a file.
+pub(super) const MOST: u64 = 256 << 20;
+/// Characters of a model's name.
+const LONGEST_NAME: usize = 100;
+/// Whose answers stand beside each other at most.
+const MOST_MODELS: usize = 64;
+
+/// One thing of the history.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Past {
+    pub question: String,
+    pub turns: Vec<Message>,
+    /// Model and text.
+    pub drafts: Vec<(String, String)>,
+    pub writer: String,
+    pub answer: String,
+    pub made: Option<Timestamp>,
+}
+
+/// All that can be read in a text: JSON lines, one object, or a list of them; and how much could not.
+pub(super) fn read(text: &str) -> (Vec<Past>, u64) {
+    let values: Vec<Option<Value>> = match serde_json::from_str::<Value>(text) {
+        Ok(Value::Array(list)) => list.into_iter().map(Some).collect(),
+        Ok(value) => vec![Some(value)],
+        Err(_) => {
+            let lines = text.lines().filter(|line| !line.trim().is_empty());
+            lines.map(|line| serde_json::from_str(line).ok()).collect()
+        }
+    };
+    let mut refused = 0;
+    let mut found = Vec::new();
+    for value in values {
+        match value.as_ref().and_then(past) {
+            Some(one) => found.push(one),
+            None => refused += 1,
+        }
+    }
+    (found, refused)
+}
+
+fn past(value: &Value) -> Option<Past> {
+    let one = match value["messages"].is_array() {
+        true => conversation(value)?,
+        false => predecessor(value)?,
+    };
+    let is_whole = !one.question.trim().is_empty() && !one.answer.trim().is_empty();
+    is_whole.then_some(one)
+}
+
+fn text(value: &Value, names: &[&str]) -> Option<String> {
+    let mut found = names.iter().filter_map(|name| spoken(&value[*name]));
+    found.find(|text| !text.trim().is_empty())
+}
+
+// A text, parts of a text, or an object that holds one.
+fn spoken(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => {
+            let parts = parts.iter().filter_map(|part| part["text"].as_str());
+            Some(parts.collect::<Vec<_>>().join("\n\n"))
+        }
+        Value::Object(_) => text(
+            value,
+            &["content", "text", "generated_text", "response", "synthesis"],
+        ),
+        _ => None,
+    }
+}
+
+fn model(name: Option<&str>) -> String {
+    let name: String = name
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_control() && !c.is_whitespace())
+        .take(LONGEST_NAME)
+        .collect();
+    match name {
+        name if name.is_empty() => "imported/unknown".to_owned(),
+        name if name.contains('/') => name,
+        name => format!("imported/{name}"),
+    }
+}
+
+fn made(value: &Value) -> Option<Timestamp> {
+    let names = ["created", "created_at", "timestamp", "create_time"];
+    names.iter().find_map(|name| match &value[*name] {
+        // Some leave out the Z of UTC.
+        Value::String(text) => {
+            Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}Z")))
+        }
+        Value::Number(number) => {
+            let seconds = number
+                .as_f64()
+                .filter(|seconds| (0.0..4e9).contains(seconds))?;
+            Some(Timestamp::from_millis((seconds * 1_000.0) as i64))
+        }
+        _ => None,
+    })
+}
+
+fn conversation(value: &Value) -> Option<Past> {
+    let mut turns = Vec::new();
+    for message in value["messages"].as_array()? {
+        let role = match message["role"].as_str()? {
+            "system" | "developer" => Role::System,
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            // What tools were called with and gave is no part of what was said.
+            _ => continue,
+        };
+        let text = spoken(&message["content"]).unwrap_or_default();
+        if !text.is_empty() {
+            turns.push(Message::new(role, text));
+        }
+    }
+    let last = turns
+        .iter()
+        .rposition(|turn| turn.role == Role::Assistant)?;
+    let answer = turns[last].text.clone();
+    turns.truncate(last);
+    let question = turns.iter().rposition(|turn| turn.role == Role::User)?;
+    turns.truncate(question + 1);
+    let question = turns[question].text.clone();
+    let writer = model(value["model"].as_str());
+    Some(Past {
+        question,
+        // A question alone needs no conversation around it.
+        turns: if turns.len() > 1 { turns } else { Vec::new() },
+        drafts: Vec::new(),
+        writer,
+        answer,
+        made: made(value),
+    })
+}
+
+fn predecessor(value: &Value) -> Option<Past> {
+    let inner = if value["results"]["ultra_synthesis"].is_null() && value["data"].is_object() {
+        &value["data"]
+    } else {
+        value
+    };
+    let question = text(inner, &["prompt", "query", "question"])?;
+    let answers = [
+        "model_responses",
+        "initial_responses",
+        "responses",
+        "results",
+    ];
+    let answers = answers.iter().map(|name| &inner[*name]);
+    let mut drafts: Vec<(String, String)> = Vec::new();
+    for given in answers {
+        let rows: Vec<(Option<&str>, &Value)> = match given {
+            Value::Object(map) => map
+                .iter()
+                .map(|(name, said)| (Some(name.as_str()), said))
+                .collect(),
+            Value::Array(list) => list
+                .iter()
+                .map(|said| (said["model"].as_str().or(said["model_name"].as_str()), said))
+                .collect(),
+            _ => continue,
+        };
+        for (name, said) in rows {
+            if let Some(text) = spoken(said).filter(|text| !text.trim().is_empty()) {
+                drafts.push((model(name), text));
+            }
+        }
+        if !drafts.is_empty() {
+            break;
+        }
+    }
+    drafts.truncate(MOST_MODELS);
+    let answer = text(
+        inner,
+        &[
+            "ultra_response",
+            "ultra_synthesis",
+            "synthesis",
+            "ultra",
+            "final_response",
+        ],
+    );
+    let answer = answer.or_else(|| drafts.first().map(|(_, text)| text.clone()))?;
+    let writer = ["ultra_model", "lead_model", "synthesizer"];
+    let writer = writer.iter().find_map(|name| inner[*name].as_str());
+    let writer = writer.or(inner["metadata"]["ultra_model"].as_str());
+    Some(Past {
+        question,
+        turns: Vec::new(),
+        writer: model(writer.or(drafts.first().map(|(model, _)| model.as_str()))),
+        drafts,
+        answer,
+        made: made(inner).or_else(|| made(&inner["metadata"])),
+    })
+}
+
+/// Puts all of it into a person's history. What is there already, word for word, is left.
+pub(super) fn keep(
+    place: &Place,
+    user: &UserId,
+    text: &str,
+    progress: Progress<'_>,
+) -> Result<Counts> {
+    let (found, refused) = read(text);
+    if found.is_empty() {
+        return Err(unreadable(
+            "there is no archive, conversation or export in it",
+        ));
+    }
+    let table = |name: &str| archive::TABLES.iter().find(|table| table.name == name);
+    let (Some(analyses), Some(answers)) = (table("analyses"), table("stage_answers")) else {
+        return Err(unreadable("this version keeps no history"));
+    };
+    let mut count = Count {
+        refused,
+        ..Count::default()
+    };
+    for one in &found {
+        match keep_one(place, user, one, (analyses, answers))? {
+            true => count.added += 1,
+            false => count.present += 1,
+        }
+        progress("analyses", count.added);
+    }
+    Ok(vec![("analyses".to_owned(), count)])
+}
+
+fn keep_one(
+    place: &Place,
+    user: &UserId,
+    one: &Past,
+    (analyses, answers): (&'static Table, &'static Table),
+) -> Result<bool> {
+    let made = one.made.unwrap_or_else(clock::now);
+    let id = AnalysisId::new(made, random_number()?);
+    let (plan, given) = planned(one);
+    let request = requested(one, &plan);
+    let row = json!({
+        "id": id, "status": "completed", "pattern": plan.pattern, "question": one.question,
+        "request": serde_json::to_string(&request).map_err(Error::internal)?,
+        "plan": serde_json::to_string(&plan).map_err(Error::internal)?,
+        "synthesis": one.answer, "created": made.millis(), "started": made.millis(), "finished": made.millis(),
+        "topic": "imported",
+    });
+    let mut rows = Vec::new();
+    for answer in given {
+        let text = serde_json::to_string(&answer).map_err(Error::internal)?;
+        rows.push(json!({
+            "analysis_id": id, "stage": answer.stage, "member": answer.member, "model": answer.model, "answer": text,
+        }));
+    }
+    let (user, question, said) = (user.clone(), one.question.clone(), one.answer.clone());
+    let added = place.store.write_now(move |db| {
+        if archive::has_analysis(db, &user, &question, &said)? {
+            return Ok(false);
+        }
+        for (table, row) in
+            std::iter::once((analyses, row)).chain(rows.into_iter().map(|row| (answers, row)))
+        {
+            if let Value::Object(row) = row {
+                archive::put(db, table, &user, &row)?;
+            }
+        }
+        Ok(true)
+    });
+    Ok(added?)
+}
+
+fn planned(one: &Past) -> (Plan, Vec<StageAnswer>) {
+    let seat = |model: &str| Member {
+        model: model.to_owned(),
+        parameters: Parameters::default(),
+        price: None,
+        fallbacks: Vec::new(),
+        sample: 0,
+        reads: 0,
+    };
+    let stage = |name: &str, who, task| Stage {
+        name: name.to_owned(),
+        who,
+        task,
+        prompt: "{question}".to_owned(),
+    };
+    let is_panel = !one.drafts.is_empty();
+    let mut stages = Vec::new();
+    if is_panel {
+        stages.push(stage("initial", Who::Members, Task::Answer));
+    }
+    stages.push(stage("ultra", Who::Synthesiser, Task::Synthesise));
+    let last = stages.len() - 1;
+    let mut given: Vec<StageAnswer> = one
+        .drafts
+        .iter()
+        .enumerate()
+        .map(|(member, (model, text))| given(0, member, model, text))
+        .collect();
+    given.push(self::given(last, 0, &one.writer, &one.answer));
+    let members = match is_panel {
+        true => one.drafts.iter().map(|(model, _)| seat(model)).collect(),
+        false => vec![seat(&one.writer)],
+    };
+    let hash = sha256::hash(one.answer.as_bytes());
+    let plan = Plan {
+        pattern: if is_panel { "imported" } else { "plain" }.to_owned(),
+        question: one.question.clone(),
+        members,
+        synthesiser: seat(&one.writer),
+        stages,
+        sources: Vec::new(),
+        readings: Vec::new(),
+        parts: Vec::new(),
+        fits: Vec::new(),
+        readers: Vec::new(),
+        nonce: crate::crypto::hex(&hash[..8]),
+        seed: 0,
+        cache: CacheUse::Off,
+        cache_max_age_s: None,
+        budget: None,
+        pictures: Vec::new(),
+        times: Times::default(),
+        format: None,
+        arrangement: if is_panel {
+            Arrangement::Staged
+        } else {
+            Arrangement::Single
+        },
+        agreement: None,
+        canary: String::new(),
+        notes: vec!["imported: costs and times are not known".to_owned()],
+        turns: one.turns.clone(),
+        tools: None,
+        bare: !one.turns.is_empty(),
+    };
+    (plan, given)
+}
+
+fn given(stage: usize, member: usize, model: &str, text: &str) -> StageAnswer {
+    StageAnswer {
+        stage,
+        member,
+        model: model.to_owned(),
+        text: text.to_owned(),
+        reasoning: String::new(),
+        usage: Usage {
+            output: estimate_tokens(text),
+            estimated: true,
+            ..Usage::default()
+        },
+        cost: None,
+        latency_ms: 0,
+        first_token_ms: None,
+        finish: Some(Finish::Stop),
+        error: None,
+        cached: false,
+        tries: 0,
+        dropped: Vec::new(),
+        fallback_for: None,
+        earlier: Vec::new(),
+        calls: Vec::new(),
+    }
+}
+
+fn requested(one: &Past, plan: &Plan) -> NewAnalysis {
+    NewAnalysis {
+        prompt: one.question.clone(),
+        models: plan
+            .members
+            .iter()
+            .map(|member| member.model.clone())
+            .collect(),
+        pattern: plan.pattern.clone(),
+        ultra_model: Some(one.writer.clone()),
+        documents: Vec::new(),
+        reading: Default::default(),
+        parameters: Parameters::default(),
+        model_parameters: Default::default(),
+        budget: None,
+        cache: CacheUse::Off,
+        detached: true,
+        format: None,
+        topic: "imported".to_owned(),
+        depth: Depth::Full,
+        agreement: None,
+        samples: None,
+        cache_max_age_s: None,
+        parent: None,
+        recipe: None,
+        passages: None,
+        experiment: None,
+        turns: one.turns.clone(),
+        tools: None,
+        key: None,
+        passed_on: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conversations_and_the_predecessor_s_exports() {
+        let lines = r#"{"model":"gpt-4o","created":1700000000,"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Why?"},{"role":"assistant","content":[{"type":"text","text":"So."}]}]}
+
+not json
+{"messages":[{"role":"user","content":"Alone"}]}
+{"prompt":"Which?","model_responses":{"gpt-4":"One.","claude":{"text":"Two."}},"ultra_response":"Both.","timestamp":"2024-05-01T10:00:00Z","ultra_model":"gpt-4"}"#;
+        let (found, refused) = read(lines);
+        assert_eq!((found.len(), refused), (2, 2));
+        let one = &found[0];
+        assert_eq!(
+            (
+                one.question.as_str(),
+                one.answer.as_str(),
+                one.writer.as_str()
+            ),
+            ("Why?", "So.", "imported/gpt-4o")
+        );
+        assert_eq!(
+            (one.turns.len(), one.made.map(Timestamp::millis)),
+            (2, Some(1_700_000_000_000))
+        );
+        let other = &found[1];
+        assert_eq!(other.drafts.len(), 2);
+        assert_eq!(
+            (other.answer.as_str(), other.writer.as_str()),
+            ("Both.", "imported/gpt-4")
+        );
+        assert!(other.made.is_some());
+        // A list of objects is as good as lines.
+        let list = format!("[{}]", lines.lines().last().expect("one"));
+        assert_eq!(read(&list).0.first(), Some(other));
+        for nothing in [
+            "",
+            "7",
+            "{}",
+            "[[]]",
+            "{\"messages\":7}",
+            "{\"prompt\":\"a\"}",
+        ] {
+            assert_eq!(read(nothing).0, [], "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_plan_holds_what_was_said() {
+        let one = Past {
+            question: "Why?".into(),
+            drafts: vec![("a/b".into(), "One.".into()), ("c/d".into(), "Two.".into())],
+            writer: "a/b".into(),
+            answer: "Both.".into(),
+            ..Past::default()
+        };
+        let (plan, given) = planned(&one);
+        assert_eq!(
+            (plan.stages.len(), plan.members.len(), given.len()),
+            (2, 2, 3)
+        );
+        assert_eq!(given[2].text, "Both.");
+    }
+}

@@ -1,0 +1,172 @@
+//! Writes an archive. Rows go through files of their own, because a tar says how long a file is before it.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tar::{Builder, Header};
+
+use super::{Count, Counts, MANIFEST, ORIGINALS, Place, Progress, TABLES, manifest};
+use crate::app::documents::open_new;
+use crate::app::{Error, Result};
+use crate::clock;
+use crate::crypto::{hex, random};
+use crate::domain::id::UserId;
+use crate::store::archive::{self, Table};
+use crate::store::{self, users};
+
+type Tar = Builder<GzEncoder<BufWriter<File>>>;
+
+pub(super) fn pack(
+    place: &Place,
+    user: &UserId,
+    to: &Path,
+    progress: Progress<'_>,
+) -> Result<Counts> {
+    let wanted = user.clone();
+    let found = place.store.read_now(move |db| users::by_id(db, &wanted))?;
+    let email = found.map_or_else(String::new, |user| user.email.to_string());
+    let file = BufWriter::new(open_new(to).map_err(|error| unwritten(to, &error))?);
+    let mut tar = Builder::new(GzEncoder::new(file, Compression::default()));
+    let written = fill(place, user, &email, &mut tar, progress);
+    let closed = written.and_then(|counts| {
+        let file = tar.into_inner().and_then(GzEncoder::finish);
+        let file = file.and_then(|file| file.into_inner().map_err(|error| error.into_error()));
+        file.and_then(|file| file.sync_all())
+            .map_err(|error| unwritten(to, &error))?;
+        Ok(counts)
+    });
+    if closed.is_err() {
+        // Half an archive is none.
+        let _ = std::fs::remove_file(to);
+    }
+    closed
+}
+
+fn fill(
+    place: &Place,
+    user: &UserId,
+    email: &str,
+    tar: &mut Tar,
+    progress: Progress<'_>,
+) -> Result<Counts> {
+    let first = serde_json::to_vec_pretty(&manifest(email)).map_err(Error::internal)?;
+    append(tar, MANIFEST, first.len() as u64, &first[..])?;
+    let mut counts = Counts::new();
+    for table in archive::TABLES {
+        let added = rows(place, user, table, tar, progress)?;
+        counts.push((
+            table.name.to_owned(),
+            Count {
+                added,
+                ..Count::default()
+            },
+        ));
+    }
+    let mut added = 0;
+    for id in documents(place, user)? {
+        // One whose file is lost is still known by its text.
+        let Ok(file) = File::open(place.documents.join(&id)) else {
+            continue;
+        };
+        let length = file.metadata().map_err(Error::internal)?.len();
+        append(tar, &format!("{ORIGINALS}{id}"), length, file)?;
+        added += 1;
+        progress("original documents", added);
+    }
+    counts.push((
+        "original documents".to_owned(),
+        Count {
+            added,
+            ..Count::default()
+        },
+    ));
+    Ok(counts)
+}
+
+fn rows(
+    place: &Place,
+    user: &UserId,
+    table: &'static Table,
+    tar: &mut Tar,
+    progress: Progress<'_>,
+) -> Result<u64> {
+    let name = hex(&random::<16>()?);
+    let path = place.scratch.join(format!("export-{name}"));
+    let file = scratch(&path).map_err(Error::internal)?;
+    // Without a name it is gone whatever happens.
+    let _ = std::fs::remove_file(&path);
+    // Read and written by one closure, so that the table is of one moment.
+    let (reader, user) = (file.try_clone().map_err(Error::internal)?, user.clone());
+    let work = move |db: &store::Reader| {
+        let mut out = BufWriter::new(reader);
+        let (mut count, mut failed) = (0u64, None);
+        archive::each(db, table, &user, |row| {
+            let line = serde_json::Value::Object(row);
+            if let Err(error) = writeln!(out, "{line}") {
+                failed = Some(error);
+                return false;
+            }
+            count += 1;
+            true
+        })?;
+        let flushed = out.flush();
+        Ok(match failed.map_or(flushed, Err) {
+            Ok(()) => Ok(count),
+            Err(error) => Err(error),
+        })
+    };
+    let count = place.store.read_now(work)?.map_err(Error::internal)?;
+    progress(table.name, count);
+    let mut file = file;
+    let length = file.stream_position().map_err(Error::internal)?;
+    file.seek(SeekFrom::Start(0)).map_err(Error::internal)?;
+    let path = format!("{TABLES}{}.jsonl", table.name);
+    append(tar, &path, length, file.take(length))?;
+    Ok(count)
+}
+
+fn scratch(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn documents(place: &Place, user: &UserId) -> Result<Vec<String>> {
+    let user = user.clone();
+    let Some(table) = archive::TABLES.first() else {
+        return Ok(Vec::new());
+    };
+    let read = place.store.read_now(move |db| {
+        let mut ids = Vec::new();
+        archive::each(db, table, &user, |row| {
+            ids.extend(row.get("id").and_then(|id| id.as_str()).map(str::to_owned));
+            true
+        })?;
+        Ok(ids)
+    });
+    Ok(read?)
+}
+
+fn append(tar: &mut Tar, path: &str, length: u64, data: impl Read) -> Result<()> {
+    let mut header = Header::new_gnu();
+    header.set_size(length);
+    header.set_mode(0o600);
+    header.set_mtime((clock::now().millis() / 1_000).max(0) as u64);
+    let appended = tar.append_data(&mut header, path, data.take(length));
+    appended.map_err(Error::internal)
+}
+
+fn unwritten(to: &Path, error: &std::io::Error) -> Error {
+    let why = format!("cannot write {}: {error}", to.display());
+    match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Error::new(crate::app::Kind::Conflict, why).resolve("choose another name")
+        }
+        _ => Error::new(crate::app::Kind::Internal, why),
+    }
+}

@@ -1,0 +1,244 @@
+//! Archives that mean harm.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+use tar::{Builder, Header};
+
+use super::*;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Role, User};
+use crate::store::{Settings, users};
+
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let name = format!("quire-archive-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn place(scratch: &Scratch) -> Place {
+    let store = Store::open(&Settings {
+        path: scratch.0.join("quire.db"),
+    });
+    for folder in ["documents", "tmp"] {
+        std::fs::create_dir_all(scratch.0.join(folder)).expect("a folder");
+    }
+    Place {
+        store: store.expect("a database"),
+        documents: scratch.0.join("documents"),
+        scratch: scratch.0.join("tmp"),
+        limit: 1 << 20,
+    }
+}
+
+fn person(place: &Place, n: u128) -> UserId {
+    let user = User {
+        id: UserId::new(Timestamp::from_millis(1), n),
+        email: format!("p{n}@example.com"),
+        name: String::new(),
+        role: Role::User,
+        disabled: false,
+        created: Timestamp::from_millis(1),
+        last_login: None,
+        password_hash: String::new(),
+    };
+    let id = user.id.clone();
+    let added = place.store.write_now(move |db| users::insert(db, &user));
+    added.expect("an account");
+    id
+}
+
+fn archive(scratch: &Scratch, schema: u32, files: &[(&str, Vec<u8>)]) -> PathBuf {
+    let path = scratch.0.join("hostile.tar.gz");
+    let file = File::create(&path).expect("a file");
+    let mut tar = Builder::new(GzEncoder::new(file, Compression::fast()));
+    let mut first = manifest("x@example.com");
+    first.schema = schema;
+    let first = serde_json::to_vec(&first).expect("JSON");
+    let first = std::iter::once((MANIFEST, first));
+    for (name, bytes) in first.chain(files.iter().cloned()) {
+        let mut header = Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        // Written past the crate's own checks, as somebody with other tools would.
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        tar.append(&header, &bytes[..]).expect("an entry");
+    }
+    let mut file = tar
+        .into_inner()
+        .and_then(GzEncoder::finish)
+        .expect("a file");
+    file.flush().expect("a file");
+    path
+}
+
+fn lines(rows: &[Value]) -> Vec<u8> {
+    let rows = rows.iter().map(|row| format!("{row}\n"));
+    rows.collect::<String>().into_bytes()
+}
+
+fn import(place: &Place, user: &UserId, path: &Path) -> Result<Counts> {
+    place.import(user, path, &mut |_, _| ())
+}
+
+fn count(counts: &Counts, name: &str) -> Count {
+    let found = counts.iter().find(|(known, _)| known == name);
+    found.map(|(_, count)| *count).unwrap_or_default()
+}
+
+#[test]
+fn rows_hang_on_nothing_of_somebody_else_s() {
+    let scratch = Scratch::new("others");
+    let place = place(&scratch);
+    let (ada, bob) = (person(&place, 1), person(&place, 2));
+    let lines_of = "{\"messages\":[{\"role\":\"user\",\"content\":\"Why?\"},{\"role\":\"assistant\",\"content\":\"So.\"}]}";
+    let old = scratch.0.join("old.jsonl");
+    std::fs::write(&old, lines_of).expect("a file");
+    assert_eq!(
+        count(&import(&place, &ada, &old).expect("taken"), "analyses").added,
+        1
+    );
+    let theirs = place.store.read_now(|db| {
+        let mut ids = Vec::new();
+        let table = &crate::store::archive::TABLES[6];
+        assert_eq!(table.name, "analyses");
+        crate::store::archive::each(
+            db,
+            table,
+            &UserId::new(Timestamp::from_millis(1), 1),
+            |row| {
+                ids.push(row["id"].as_str().unwrap_or_default().to_owned());
+                true
+            },
+        )?;
+        Ok(ids)
+    });
+    let theirs = theirs.expect("read").remove(0);
+    let answer =
+        json!({ "analysis_id": theirs, "stage": 7, "member": 7, "model": "m", "answer": "{}" });
+    let vote = json!({ "analysis_id": theirs, "user_id": ada, "choice": "x", "created": 1 });
+    let path = archive(
+        &scratch,
+        SCHEMA,
+        &[
+            ("tables/stage_answers.jsonl", lines(&[answer])),
+            ("tables/votes.jsonl", lines(&[vote])),
+        ],
+    );
+    let counts = import(&place, &bob, &path).expect("taken");
+    for table in ["stage_answers", "votes"] {
+        let count = count(&counts, table);
+        assert_eq!((count.added, count.refused), (0, 1), "{table}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_afterwards_is_taken_back() {
+    let scratch = Scratch::new("broken");
+    let place = place(&scratch);
+    let user = person(&place, 1);
+    let id = |n: u128| crate::domain::id::AnalysisId::new(Timestamp::from_millis(9), n).to_string();
+    let row = |id: &str, plan: &str| {
+        json!({
+            "id": id, "status": "completed", "request": "{}", "plan": plan, "created": 1, "finished": 1,
+            "share_hash": "AAAA", "lease_owner": "me", "user_id": "user_else", "no_such_column": 7,
+        })
+    };
+    let recipe = crate::domain::id::RecipeId::new(Timestamp::from_millis(9), 3).to_string();
+    let path = archive(
+        &scratch,
+        SCHEMA,
+        &[
+            (
+                "tables/recipes.jsonl",
+                lines(&[json!({ "id": recipe, "name": "r", "created": 1 })]),
+            ),
+            (
+                "tables/recipe_versions.jsonl",
+                lines(&[
+                    json!({ "recipe_id": recipe, "version": 1, "body": "nonsense", "created": 1 }),
+                ]),
+            ),
+            (
+                "tables/analyses.jsonl",
+                lines(&[
+                    row(&id(1), "nonsense"),
+                    row("no id at all", "{}"),
+                    row(&id(2), "{}"),
+                ]),
+            ),
+            (
+                "tables/patterns.jsonl",
+                lines(&[json!({ "id": "../x", "body": "{}", "created": 1, "changed": 1 })]),
+            ),
+            (
+                "tables/users.jsonl",
+                lines(&[json!({ "id": "user_x", "role": "admin" })]),
+            ),
+            ("tables/sessions.jsonl", lines(&[json!({ "id": "x" })])),
+            ("../../outside", b"x".to_vec()),
+            ("documents/../../outside", b"x".to_vec()),
+        ],
+    );
+    let counts = import(&place, &user, &path).expect("taken");
+    for table in ["analyses", "recipes", "patterns"] {
+        let count = count(&counts, table);
+        assert_eq!(count.added, 0, "{table}: {counts:?}");
+        assert!(count.refused > 0, "{table}: {counts:?}");
+    }
+    assert!(
+        !counts
+            .iter()
+            .any(|(name, _)| name == "users" || name == "sessions")
+    );
+    assert!(!scratch.0.join("outside").exists());
+    let left = std::fs::read_dir(scratch.0.join("documents"))
+        .expect("a folder")
+        .count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn what_is_damaged_or_newer_changes_nothing() {
+    let scratch = Scratch::new("newer");
+    let place = place(&scratch);
+    let user = person(&place, 1);
+    let newer = archive(&scratch, SCHEMA + 1, &[]);
+    let refused = import(&place, &user, &newer).expect_err("refused");
+    assert_eq!(refused.kind, Kind::Conflict);
+    for bytes in [&b"[]\n"[..], b"{\n", b"{}{}\n", b"\xff\n"] {
+        let path = archive(
+            &scratch,
+            SCHEMA,
+            &[("tables/analyses.jsonl", bytes.to_vec())],
+        );
+        let refused = import(&place, &user, &path).expect_err("refused");
+        assert_eq!(refused.kind, Kind::BadRequest, "{bytes:?}");
+    }
+    // Cut anywhere it is refused, or what was whole of it is taken: never a panic.
+    let whole = archive(
+        &scratch,
+        SCHEMA,
+        &[("tables/analyses.jsonl", lines(&[json!({ "id": "x" })]))],
+    );
+    let bytes = std::fs::read(&whole).expect("a file");
+    for length in (0..bytes.len()).step_by(7) {
+        let cut = scratch.0.join("cut.tar.gz");
+        std::fs::write(&cut, &bytes[..length]).expect("a file");
+        let _ = import(&place, &user, &cut);
+    }
+}

@@ -1,0 +1,430 @@
+//! Takes an archive in. Nothing in it is believed: sizes are bounded, names are looked up and never used as
+//! paths, every row becomes the person's own, and what cannot be read afterwards is taken back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write as _};
+use std::path::Path;
+
+use flate2::read::GzDecoder;
+use serde_json::{Map, Value};
+use tar::{Archive, Entry};
+
+use super::{
+    Count, Counts, FORMAT, MANIFEST, Manifest, ORIGINALS, Place, Progress, TABLES, unreadable,
+};
+use crate::app::documents::open_new;
+use crate::app::{Error, Kind, Result};
+use crate::clock;
+use crate::crypto::{hex, random_number, sha256};
+use crate::domain::id::{UserId, ulid};
+use crate::store::archive::{self, SCHEMA, Table};
+
+/// Bytes of one row.
+const MOST_ROW: u64 = 64 << 20;
+/// Bytes of all rows together.
+const MOST_BYTES: u64 = 16 << 30;
+/// Rows that have an id of their own.
+const MOST_IDS: usize = 500_000;
+/// Rows in one transaction.
+const BATCH: usize = 100;
+
+type Tar = Archive<GzDecoder<BufReader<File>>>;
+
+/// What is known of the archive's ids once it was read through.
+#[derive(Default)]
+struct Ids {
+    /// Those that mean something else here, and what they become.
+    renamed: BTreeMap<String, String>,
+    /// Those that are there already.
+    present: BTreeSet<String>,
+    /// Those that were put by this import.
+    put: BTreeMap<&'static str, BTreeSet<String>>,
+}
+
+pub(super) fn unpack(
+    place: &Place,
+    user: &UserId,
+    from: &Path,
+    progress: Progress<'_>,
+) -> Result<Counts> {
+    let mut ids = look_through(place, user, from)?;
+    let mut counts: BTreeMap<String, Count> = BTreeMap::new();
+    let mut order = Vec::new();
+    let mut tar = opened(from)?;
+    for entry in tar.entries().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = name_of(&entry)?;
+        if let Some(table) = table_of(&name).filter(|table| table.is_taken) {
+            let count = rows(place, user, table, entry, &mut ids, progress)?;
+            order.push(table.name.to_owned());
+            counts.insert(table.name.to_owned(), count);
+        } else if let Some(id) = name.strip_prefix(ORIGINALS) {
+            let label = "original documents";
+            if !counts.contains_key(label) {
+                order.push(label.to_owned());
+            }
+            let count = counts.entry(label.to_owned()).or_default();
+            match original(place, user, id, entry, &ids)? {
+                Some(true) => count.added += 1,
+                Some(false) => count.refused += 1,
+                None => count.present += 1,
+            }
+            progress(label, count.added);
+        }
+    }
+    take_back(place, user, &mut ids, &mut counts)?;
+    let counts = order.into_iter().map(|name| {
+        let count = counts.get(&name).copied().unwrap_or_default();
+        (name, count)
+    });
+    Ok(counts.collect())
+}
+
+fn opened(from: &Path) -> Result<Tar> {
+    let file = File::open(from).map_err(unreadable)?;
+    Ok(Archive::new(GzDecoder::new(BufReader::new(file))))
+}
+
+fn name_of(entry: &Entry<'_, impl Read>) -> Result<String> {
+    let path = entry.path_bytes();
+    let name = std::str::from_utf8(&path).map_err(unreadable)?;
+    Ok(name.to_owned())
+}
+
+fn table_of(name: &str) -> Option<&'static Table> {
+    let name = name.strip_prefix(TABLES)?.strip_suffix(".jsonl")?;
+    archive::TABLES.iter().find(|table| table.name == name)
+}
+
+// Before anything is changed: whether it is an archive, and which of its ids are taken here.
+fn look_through(place: &Place, user: &UserId, from: &Path) -> Result<Ids> {
+    let mut tar = opened(from)?;
+    let mut entries = tar.entries().map_err(unreadable)?;
+    let first = entries.next().ok_or_else(|| unreadable("it is empty"))?;
+    let first = first.map_err(unreadable)?;
+    if name_of(&first)? != MANIFEST {
+        return Err(unreadable("it is no archive of Quire's"));
+    }
+    let manifest: Manifest = serde_json::from_reader(first.take(1 << 16))
+        .map_err(|_| unreadable("its manifest is damaged"))?;
+    if manifest.format != FORMAT {
+        return Err(unreadable("it is no archive of Quire's"));
+    }
+    if manifest.schema > SCHEMA {
+        let why = format!("the archive is of a newer Quire ({})", manifest.quire);
+        return Err(
+            Error::new(Kind::Conflict, why).resolve("take it in with that version or a newer one")
+        );
+    }
+    let (mut ids, mut bytes, mut number) = (Ids::default(), 0, 0);
+    for entry in entries {
+        let entry = entry.map_err(unreadable)?;
+        let Some(table) = table_of(&name_of(&entry)?) else {
+            continue;
+        };
+        if !table.has_id || !table.is_taken {
+            continue;
+        }
+        let mut lines = Lines::of(entry);
+        while let Some((row, length)) = lines.next()? {
+            bytes += length;
+            number += 1;
+            if bytes > MOST_BYTES || number > MOST_IDS {
+                return Err(unreadable("it is larger than any archive may be"));
+            }
+            settle(place, user, table, &row, &mut ids)?;
+        }
+    }
+    Ok(ids)
+}
+
+// What becomes of an id: itself, something that is there, or a new one.
+fn settle(
+    place: &Place,
+    user: &UserId,
+    table: &'static Table,
+    row: &Map<String, Value>,
+    ids: &mut Ids,
+) -> Result<()> {
+    let text = |name: &str| {
+        row.get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let (id, hash) = (text("id"), text("sha256"));
+    let (wanted, whose) = (id.clone(), user.clone());
+    let read = place.store.read_now(move |db| {
+        let owner = archive::owner_of(db, table, &wanted)?;
+        let same = match table.name {
+            "documents" => crate::store::documents::by_sha(db, &whose, &hash)?,
+            _ => None,
+        };
+        Ok((owner, same.map(|document| document.id.to_string())))
+    });
+    match read? {
+        (Some(owner), _) if owner == user.as_str() => _ = ids.present.insert(id),
+        // The same bytes under another id.
+        (_, Some(same)) => {
+            ids.present.insert(id.clone());
+            ids.renamed.insert(id, same);
+        }
+        // A pattern's id is its name: whoever has it here keeps it.
+        (Some(_), None) if table.name == "patterns" => _ = ids.present.insert(id),
+        (Some(_), None) => {
+            let kind = id.split_once('_').map_or("x", |(kind, _)| kind);
+            let new = format!("{kind}_{}", ulid(clock::now(), random_number()?));
+            ids.renamed.insert(id, new);
+        }
+        (None, None) => {}
+    }
+    Ok(())
+}
+
+fn rows(
+    place: &Place,
+    user: &UserId,
+    table: &'static Table,
+    entry: Entry<'_, impl Read>,
+    ids: &mut Ids,
+    progress: Progress<'_>,
+) -> Result<Count> {
+    let mut count = Count::default();
+    let mut lines = Lines::of(entry);
+    loop {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH {
+            let Some((mut row, _)) = lines.next()? else {
+                break;
+            };
+            match fate(table, &row, ids) {
+                Fate::Put => {
+                    renamed(&mut row, ids);
+                    batch.push(row);
+                }
+                Fate::Present => count.present += 1,
+                Fate::Refused => count.refused += 1,
+            }
+        }
+        if batch.is_empty() {
+            return Ok(count);
+        }
+        put(place, user, table, batch, ids, &mut count)?;
+        progress(table.name, count.added);
+    }
+}
+
+enum Fate {
+    Put,
+    Present,
+    Refused,
+}
+
+fn fate(table: &Table, row: &Map<String, Value>, ids: &Ids) -> Fate {
+    let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
+    let Some(parent) = table.parent else {
+        return match ids.present.contains(text("id")) {
+            true => Fate::Present,
+            false => Fate::Put,
+        };
+    };
+    let id = text(parent);
+    if ids.present.contains(id) {
+        return Fate::Present;
+    }
+    let new = ids.renamed.get(id).map_or(id, String::as_str);
+    match ids.put.values().any(|put| put.contains(new)) {
+        true => Fate::Put,
+        // It would hang on something of somebody else's, or on nothing.
+        false => Fate::Refused,
+    }
+}
+
+fn put(
+    place: &Place,
+    user: &UserId,
+    table: &'static Table,
+    batch: Vec<Map<String, Value>>,
+    ids: &mut Ids,
+    count: &mut Count,
+) -> Result<()> {
+    let (whose, wanted) = (user.clone(), batch.len() as u64);
+    let put = place.store.write_now(move |db| {
+        let mut put = Vec::new();
+        for mut row in batch {
+            let id = row.get("id").and_then(Value::as_str).map(str::to_owned);
+            if table.name == "recipes" {
+                free_name(db, &whose, &mut row)?;
+            }
+            if !archive::put(db, table, &whose, &row)? {
+                continue;
+            }
+            match id.filter(|_| table.has_id) {
+                Some(id) if !archive::is_sound(db, table, &whose, &id) => {
+                    archive::remove(db, table, &whose, &id)?;
+                }
+                id => put.push(id),
+            }
+        }
+        Ok(put)
+    })?;
+    count.added += put.len() as u64;
+    count.refused += wanted - put.len() as u64;
+    let known = ids.put.entry(table.name).or_default();
+    known.extend(put.into_iter().flatten());
+    Ok(())
+}
+
+// A recipe of this name may be there: both are kept.
+fn free_name(
+    db: &crate::store::Writer,
+    user: &UserId,
+    row: &mut Map<String, Value>,
+) -> crate::store::Result<()> {
+    let name = row.get("name").and_then(Value::as_str).unwrap_or_default();
+    let name: String = name
+        .chars()
+        .take(crate::domain::recipe::MAX_NAME - 4)
+        .collect();
+    for number in 2..100 {
+        let taken = row.get("name").and_then(Value::as_str).unwrap_or_default();
+        if !archive::has_recipe(db, user, taken)? {
+            break;
+        }
+        row.insert("name".to_owned(), Value::from(format!("{name} {number}")));
+    }
+    Ok(())
+}
+
+// Ids stand in texts and in JSON within texts: wherever something looks like one that is renamed.
+fn renamed(row: &mut Map<String, Value>, ids: &Ids) {
+    if ids.renamed.is_empty() {
+        return;
+    }
+    for value in row.values_mut() {
+        if let Value::String(text) = value
+            && let Some(changed) = replaced(text, &ids.renamed)
+        {
+            *text = changed;
+        }
+    }
+}
+
+/// Characters behind an id's underscore.
+const ULID: usize = 26;
+
+fn replaced(text: &str, renamed: &BTreeMap<String, String>) -> Option<String> {
+    let (mut out, mut done) = (String::new(), 0);
+    for (at, _) in text.match_indices('_') {
+        let kind = text[..at]
+            .bytes()
+            .rev()
+            .take_while(u8::is_ascii_lowercase)
+            .count();
+        let (start, end) = (at - kind, at + 1 + ULID);
+        let found = text.get(start..end).and_then(|id| renamed.get(id));
+        if let Some(new) = found.filter(|_| start >= done) {
+            out.push_str(&text[done..start]);
+            out.push_str(new);
+            done = end;
+        }
+    }
+    (done > 0).then(|| out + &text[done..])
+}
+
+// Kept if its document was put by this import and is what its row says. None: there already, or unknown.
+fn original(
+    place: &Place,
+    user: &UserId,
+    id: &str,
+    entry: Entry<'_, impl Read>,
+    ids: &Ids,
+) -> Result<Option<bool>> {
+    let new = ids.renamed.get(id).map_or(id, String::as_str);
+    let is_new = ids
+        .put
+        .get("documents")
+        .is_some_and(|put| put.contains(new));
+    let Some(document) = crate::domain::id::DocumentId::parse(new).filter(|_| is_new) else {
+        return Ok(None);
+    };
+    let whose = user.clone();
+    let wanted = document.clone();
+    let found = place
+        .store
+        .read_now(move |db| crate::store::documents::by_id(db, &whose, &wanted))?;
+    let Some(row) = found else { return Ok(None) };
+    let path = place.documents.join(document.as_str());
+    let mut file = open_new(&path).map_err(Error::internal)?;
+    let mut hasher = sha256::Hasher::new();
+    let mut source = entry.take(place.limit);
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let read = source.read(&mut buffer).map_err(unreadable)?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&buffer[..read]);
+        file.write_all(&buffer[..read]).map_err(Error::internal)?;
+    }
+    file.sync_all().map_err(Error::internal)?;
+    let is_it = hex(&hasher.finish()) == row.sha256;
+    if !is_it {
+        let _ = std::fs::remove_file(&path);
+    }
+    Ok(Some(is_it))
+}
+
+// What cannot be read with all that belongs to it would be a thorn in every list.
+fn take_back(
+    place: &Place,
+    user: &UserId,
+    ids: &mut Ids,
+    counts: &mut BTreeMap<String, Count>,
+) -> Result<()> {
+    for table in archive::TABLES.iter().filter(|table| table.has_id) {
+        let Some(put) = ids.put.remove(table.name) else {
+            continue;
+        };
+        let whose = user.clone();
+        let removed = place.store.write_now(move |db| {
+            let mut removed = 0;
+            for id in put {
+                if !archive::are_children_sound(db, table, &id) {
+                    archive::remove(db, table, &whose, &id)?;
+                    removed += 1;
+                }
+            }
+            Ok(removed)
+        })?;
+        if let Some(count) = counts.get_mut(table.name) {
+            count.added = count.added.saturating_sub(removed);
+            count.refused += removed;
+        }
+    }
+    Ok(())
+}
+
+/// The rows of a table's file.
+struct Lines<R: Read>(BufReader<R>);
+
+impl<R: Read> Lines<R> {
+    fn of(source: R) -> Self {
+        Self(BufReader::new(source))
+    }
+
+    /// The next row, and how long it is. What is no row ends it all: the file is damaged.
+    fn next(&mut self) -> Result<Option<(Map<String, Value>, u64)>> {
+        let mut line = Vec::new();
+        let mut bounded = (&mut self.0).take(MOST_ROW);
+        let read = bounded.read_until(b'\n', &mut line).map_err(unreadable)? as u64;
+        if read == 0 {
+            return Ok(None);
+        }
+        match serde_json::from_slice(&line) {
+            Ok(Value::Object(row)) => Ok(Some((row, read))),
+            _ => Err(unreadable("a line in it is no row")),
+        }
+    }
+}

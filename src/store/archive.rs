@@ -1,0 +1,266 @@
+//! Rows of a person's tables as they stand, for an archive that another installation takes in: out as JSON
+//! objects, in through a list of the columns there are. Knows no archive's format.
+
+use rusqlite::types::{Value as Cell, ValueRef};
+use rusqlite::{Row, params_from_iter};
+use serde_json::{Map, Number, Value};
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::migrate::VERSION;
+use super::{analyses, documents, experiments, patterns, recipes};
+use crate::domain::id::{AnalysisId, DocumentId, ExperimentId, RecipeId, UserId};
+use crate::domain::pattern::file::is_id;
+
+/// The schema that rows are of.
+pub const SCHEMA: u32 = VERSION;
+
+/// A table that belongs to people.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name here and in the archive.
+    pub name: &'static str,
+    /// The rows of the person ?1 that are finished.
+    rows: &'static str,
+    /// Columns that stay here: numbers that mean something in one file only, and what would open a door.
+    left: &'static [&'static str],
+    /// The column that names the row it belongs to.
+    pub parent: Option<&'static str>,
+    /// Rows have an id of their own, under which others belong to them.
+    pub has_id: bool,
+    /// Taken in again. What was spent elsewhere is shown in the archive and counts nowhere else.
+    pub is_taken: bool,
+}
+
+const fn table(name: &'static str, rows: &'static str) -> Table {
+    Table {
+        name,
+        rows,
+        left: &["user_id"],
+        parent: None,
+        has_id: true,
+        is_taken: true,
+    }
+}
+
+const fn child(name: &'static str, rows: &'static str, parent: &'static str) -> Table {
+    Table {
+        parent: Some(parent),
+        has_id: false,
+        ..table(name, rows)
+    }
+}
+
+/// Those that belong to others stand behind them.
+pub const TABLES: &[Table] = &[
+    table("documents", "SELECT * FROM documents WHERE user_id = ?1 AND status <> 'processing' ORDER BY id"),
+    child(
+        "document_pages",
+        "SELECT p.* FROM document_pages p JOIN documents d ON d.id = p.document_id
+         WHERE d.user_id = ?1 AND d.status <> 'processing' ORDER BY p.document_id, p.page",
+        "document_id",
+    ),
+    Table {
+        left: &["id", "user_id"],
+        ..child(
+            "passages",
+            "SELECT p.* FROM passages p JOIN documents d ON d.id = p.document_id
+             WHERE d.user_id = ?1 AND d.status <> 'processing' ORDER BY p.document_id, p.ordinal",
+            "document_id",
+        )
+    },
+    table("patterns", "SELECT * FROM patterns WHERE user_id = ?1 ORDER BY id"),
+    Table {
+        left: &["user_id", "shared"],
+        ..table("recipes", "SELECT * FROM recipes WHERE user_id = ?1 ORDER BY id")
+    },
+    child(
+        "recipe_versions",
+        "SELECT v.* FROM recipe_versions v JOIN recipes r ON r.id = v.recipe_id
+         WHERE r.user_id = ?1 ORDER BY v.recipe_id, v.version",
+        "recipe_id",
+    ),
+    Table {
+        left: &["user_id", "share_hash", "lease_owner", "lease_until"],
+        ..table(
+            "analyses",
+            "SELECT * FROM analyses WHERE user_id = ?1 AND finished > 0 AND origin <> 'call' ORDER BY id",
+        )
+    },
+    child(
+        "stage_answers",
+        "SELECT s.* FROM stage_answers s JOIN analyses a ON a.id = s.analysis_id
+         WHERE a.user_id = ?1 AND a.finished > 0 AND a.origin <> 'call'
+         ORDER BY s.analysis_id, s.stage, s.member",
+        "analysis_id",
+    ),
+    child("votes", "SELECT * FROM votes WHERE user_id = ?1 ORDER BY analysis_id", "analysis_id"),
+    child("comparisons", "SELECT * FROM comparisons WHERE user_id = ?1 ORDER BY analysis_id", "analysis_id"),
+    table("experiments", "SELECT * FROM experiments WHERE user_id = ?1 AND finished > 0 ORDER BY id"),
+    child(
+        "experiment_cases",
+        "SELECT c.* FROM experiment_cases c JOIN experiments e ON e.id = c.experiment_id
+         WHERE e.user_id = ?1 AND e.finished > 0 ORDER BY c.experiment_id, c.place",
+        "experiment_id",
+    ),
+    child(
+        "experiment_results",
+        "SELECT r.* FROM experiment_results r JOIN experiments e ON e.id = r.experiment_id
+         WHERE e.user_id = ?1 AND e.finished > 0 ORDER BY r.experiment_id, r.arm, r.place",
+        "experiment_id",
+    ),
+    child(
+        "experiment_judgments",
+        "SELECT j.* FROM experiment_judgments j JOIN experiments e ON e.id = j.experiment_id
+         WHERE e.user_id = ?1 AND e.finished > 0 ORDER BY j.experiment_id, j.place, j.first, j.second, j.judge",
+        "experiment_id",
+    ),
+    Table {
+        is_taken: false,
+        ..child("usage", "SELECT * FROM usage WHERE user_id = ?1 ORDER BY day, model", "")
+    },
+    Table {
+        is_taken: false,
+        left: &["id", "user_id"],
+        ..child("calls", "SELECT * FROM calls WHERE user_id = ?1 ORDER BY id", "")
+    },
+];
+
+/// Gives every row of a person's in a table, until `take` says that it has had enough.
+pub fn each(
+    db: &Reader,
+    table: &Table,
+    user: &UserId,
+    mut take: impl FnMut(Map<String, Value>) -> bool,
+) -> Result<()> {
+    db.each(table.rows, [user], |row| Ok(take(object(row, table)?)))
+}
+
+fn object(row: &Row<'_>, table: &Table) -> rusqlite::Result<Map<String, Value>> {
+    let names = row.as_ref().column_names();
+    let mut object = Map::new();
+    for (place, name) in names.into_iter().enumerate() {
+        if table.left.contains(&name) {
+            continue;
+        }
+        let value = match row.get_ref(place)? {
+            ValueRef::Integer(number) => Value::from(number),
+            ValueRef::Real(number) => Number::from_f64(number).map_or(Value::Null, Value::Number),
+            ValueRef::Text(text) => Value::from(String::from_utf8_lossy(text).into_owned()),
+            ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+        };
+        object.insert(name.to_owned(), value);
+    }
+    Ok(object)
+}
+
+/// Whose row this is; none where there is none with this id.
+pub fn owner_of(db: &Reader, table: &Table, id: &str) -> Result<Option<String>> {
+    // The name is one of ours, never from an archive.
+    let sql = format!(
+        "SELECT coalesce(user_id, '') FROM {} WHERE id = ?1",
+        table.name
+    );
+    db.maybe(&sql, [id], |row| row.get(0))
+}
+
+/// Adds a row for a person. False where it is there already, or does not fit.
+pub fn put(db: &Writer, table: &Table, user: &UserId, row: &Map<String, Value>) -> Result<bool> {
+    let known = db.all(
+        "SELECT name FROM pragma_table_info(?1) ORDER BY cid",
+        [table.name],
+        |row| row.get::<_, String>(0),
+    )?;
+    let (mut names, mut cells) = (Vec::new(), Vec::new());
+    for name in known {
+        let cell = match row.get(&name) {
+            _ if name == "user_id" => Cell::Text(user.as_str().to_owned()),
+            Some(value) if !table.left.contains(&name.as_str()) => cell(value),
+            _ => continue,
+        };
+        names.push(name);
+        cells.push(cell);
+    }
+    let marks: Vec<String> = (1..=names.len()).map(|n| format!("?{n}")).collect();
+    let sql = format!(
+        "INSERT OR IGNORE INTO {} ({}) VALUES ({})",
+        table.name,
+        names.join(", "),
+        marks.join(", ")
+    );
+    // What does not fit a column is the archive's fault, and no reason to stop.
+    Ok(db
+        .run(&sql, params_from_iter(cells))
+        .is_ok_and(|added| added > 0))
+}
+
+fn cell(value: &Value) -> Cell {
+    match value {
+        Value::String(text) => Cell::Text(text.clone()),
+        Value::Bool(flag) => Cell::Integer(i64::from(*flag)),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => Cell::Integer(number),
+            None => number.as_f64().map_or(Cell::Null, Cell::Real),
+        },
+        _ => Cell::Null,
+    }
+}
+
+/// Whether a row that was put can be read as what it is: what an archive says is checked where it is used.
+pub fn is_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -> bool {
+    match table.name {
+        "analyses" => AnalysisId::parse(id)
+            .is_some_and(|id| matches!(analyses::by_id(db, Some(user), &id), Ok(Some(_)))),
+        "documents" => DocumentId::parse(id)
+            .is_some_and(|id| matches!(documents::by_id(db, user, &id), Ok(Some(_)))),
+        "patterns" => matches!(
+            patterns::by_id(db, user, id),
+            Ok(Some(kept)) if kept.id() == id && is_id(id) && kept.pattern.check().is_ok()
+        ),
+        "experiments" => ExperimentId::parse(id)
+            .is_some_and(|id| matches!(experiments::by_id(db, user, &id), Ok(Some(_)))),
+        _ => true,
+    }
+}
+
+/// The same for what belongs to rows that were put: their parents go with what cannot be read.
+pub fn are_children_sound(db: &Reader, table: &Table, id: &str) -> bool {
+    match table.name {
+        "analyses" => AnalysisId::parse(id).is_some_and(|id| analyses::answers_of(db, &id).is_ok()),
+        "experiments" => ExperimentId::parse(id).is_some_and(|id| {
+            experiments::cases_of(db, &id).is_ok()
+                && experiments::evaluations_of(db, &id).is_ok()
+                && experiments::judgments_of(db, &id).is_ok()
+        }),
+        "recipes" => RecipeId::parse(id).is_some_and(
+            |id| matches!(recipes::versions(db, &id, 1_000), Ok(versions) if !versions.is_empty()),
+        ),
+        _ => true,
+    }
+}
+
+/// Takes a row back, with what belongs to it.
+pub fn remove(db: &Writer, table: &Table, user: &UserId, id: &str) -> Result<()> {
+    let sql = format!("DELETE FROM {} WHERE id = ?1 AND user_id = ?2", table.name);
+    db.run(&sql, [id, user.as_str()]).map(drop)
+}
+
+/// Whether the person has asked just this and got just this.
+pub fn has_analysis(db: &Reader, user: &UserId, question: &str, answer: &str) -> Result<bool> {
+    let found = db.maybe(
+        "SELECT 1 FROM analyses WHERE user_id = ?1 AND question = ?2 AND synthesis = ?3",
+        (user, question, answer),
+        |_| Ok(()),
+    );
+    Ok(found?.is_some())
+}
+
+/// Whether the person has a recipe of this name already.
+pub fn has_recipe(db: &Reader, user: &UserId, name: &str) -> Result<bool> {
+    let found = db.maybe(
+        "SELECT 1 FROM recipes WHERE user_id = ?1 AND name = ?2",
+        (user, name),
+        |_| Ok(()),
+    );
+    Ok(found?.is_some())
+}
