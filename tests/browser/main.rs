@@ -15,6 +15,7 @@ mod results;
 mod server;
 mod suggestions;
 mod troubles;
+mod workbench;
 
 use std::sync::{Mutex, MutexGuard};
 

@@ -3,28 +3,31 @@
 import { get, post } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";
 import { follow, startHere } from "../events.js";
-import { sentence } from "../format.js";
-import { recall, remember, user } from "../state.js";
+import { plural, sentence } from "../format.js";
+import { remember, user } from "../state.js";
+import { styled } from "../styles.js";
 import { CompareButton, Offer, SingleButton } from "../parts/compare.js";
 import { AnalysisExports, LocalExportButtons } from "../parts/exports.js";
 import { AnalysisResults } from "../parts/results.js";
 import { RunAgainButton } from "../results/rerun.js";
 import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
 import { RunView } from "../parts/run.js";
-import { defaultPanel } from "../parts/model-selector.js";
 import { ShareButton } from "../parts/share-link.js";
 import { Alert, Failure } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 import { INTRO, MODELS, PROMPT, Step } from "../parts/steps.js";
+import { chooseLayout, clearDraft, layout, loadDraft, ONE, requestOf, saveDraft } from "../workbench/draft.js";
 
 export async function load(params, signal) {
-  const [models, patterns, documents, stored] = await Promise.all([
+  const [models, patterns, documents, stored, bench] = await Promise.all([
     get("/api/available-models", { signal }),
     get("/api/orchestrator/patterns", { signal }),
     user.get() ? get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents) : null,
     params.id ? get(`/api/analyses/${encodeURIComponent(params.id)}`, { signal }) : null,
+    layout() === ONE && !params.id ? import("../workbench/bench.js") : null,
+    styled("workbench"),
   ]);
-  return { models, patterns, documents, stored };
+  return { models, patterns, documents, stored, pattern: params.pattern, Bench: bench?.Bench };
 }
 
 export function view(data, context) {
@@ -35,51 +38,31 @@ export function view(data, context) {
   return page;
 }
 
-// The draft outlives signing in and a reload, but not the browser window.
-function loadDraft({ models, patterns }) {
-  const kept = recall("draft", sessionStorage) ?? {};
-  const usable = new Set(models.filter((model) => model.available).map((model) => model.id));
-  const panel = (kept.models ?? recall("panel") ?? []).filter((id) => usable.has(id));
-  const pattern = patterns.some((each) => each.id === kept.pattern) ? kept.pattern : patterns.find((each) => each.id === "confidence")?.id ?? patterns[0]?.id;
-  return {
-    step: kept.prompt ? kept.step ?? PROMPT : INTRO,
-    prompt: kept.prompt ?? "",
-    models: new Set(panel.length > 0 ? panel : defaultPanel(models)),
-    documents: new Set(kept.documents ?? []),
-    pattern,
-    ultra: usable.has(kept.ultra) ? kept.ultra : "",
-    depth: kept.depth ?? "standard",
-    reading: kept.reading ?? "auto",
-  };
-}
-
-function saveDraft(draft) {
-  remember("draft", { ...draft, models: [...draft.models], documents: [...draft.documents] }, sessionStorage);
-}
-
-function requestOf(draft, withDocuments) {
-  const documents = withDocuments ? [...draft.documents] : [];
-  return {
-    prompt: draft.prompt.trim(), models: [...draft.models], pattern: draft.pattern, depth: draft.depth,
-    ...(draft.ultra ? { ultra_model: draft.ultra } : {}),
-    ...(documents.length > 0 ? { document_ids: documents, reading: draft.reading } : {}),
-  };
-}
-
 function guide(data, context, show) {
-  const draft = loadDraft(data);
-  to(draft.step, false);
+  const draft = loadDraft(data, data.pattern);
+  const common = {
+    draft, data, signal: context.signal, changed: () => saveDraft(draft), begin, request: () => requestOf(draft),
+    arrange(name) {
+      chooseLayout(name);
+      draft.step = draft.step || PROMPT;
+      saveDraft(draft);
+      context.go("/analyze", { replace: true });
+    },
+  };
+  keepDropped(data, context.signal);
+  if (data.Bench) show(data.Bench(common));
+  else to(draft.step || (draft.prompt ? PROMPT : INTRO), false);
 
   function to(step, moved = true) {
     draft.step = step;
     saveDraft(draft);
-    const node = Step(step, { draft, data, signal: context.signal, to, changed: () => saveDraft(draft), begin, request: () => requestOf(draft, true) });
+    const node = Step(step, { ...common, to });
     show(node);
     if (moved) (node.querySelector("[data-first]") ?? node.querySelector("h1"))?.focus();
   }
 
   async function begin({ withDocuments }) {
-    const request = requestOf(draft, withDocuments);
+    const request = requestOf(draft, withDocuments ?? true);
     const documents = request.document_ids ?? [];
     const run = newRun({ id: "", prompt: request.prompt, pattern: request.pattern, models: request.models, ultra: draft.ultra, documents });
     try {
@@ -87,7 +70,7 @@ function guide(data, context, show) {
       const started = await post("/api/analyze", { ...request, async: true }, { signal: context.signal });
       run.id = started.analysis_id;
       remember("panel", request.models);
-      remember("draft", null, sessionStorage);
+      clearDraft();
       context.note(`/analyze?id=${encodeURIComponent(started.analysis_id)}`);
       watch(run, data, context, show, Date.now());
       announce("The analysis has started.");
@@ -105,6 +88,22 @@ function guide(data, context, show) {
     watchHere(run, data, context, show, await startHere(request, stop.signal), stop);
     return null;
   }
+}
+
+// Files may be dropped in any step; those of an early one wait for the documents' turn.
+function keepDropped(data, signal) {
+  data.dropped = [];
+  const heard = (type, act) => window.addEventListener(type, (event) => {
+    if (document.querySelector(".drop-zone") || ![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
+    event.preventDefault();
+    act?.(event);
+  }, { signal });
+  heard("dragover");
+  heard("drop", (event) => {
+    if (!user.get()) return toast("Sign in to ask about your own documents.", "failed");
+    data.dropped.push(...event.dataTransfer.files);
+    toast(`${plural(data.dropped.length, "file is", "files are")} kept for the last step.`);
+  });
 }
 
 function reopen(data, context, show) {
@@ -219,7 +218,7 @@ function finish(run, data, context, show) {
     context.go("/analyze");
   } } });
   const another = button("New question", { class: "secondary", on: { click: () => {
-    remember("draft", null, sessionStorage);
+    clearDraft();
     context.go("/analyze");
   } } });
   const comparable = user.get() && run.single && run.status === "completed" && run.stages.length > 1;

@@ -5,8 +5,9 @@ import { openDocument } from "./document-view.js";
 import { describe, follow, idOf, nameOf } from "./reading.js";
 import { DocumentUpload } from "./upload.js";
 
-/** `{node}`; `chosen` is a Set of ids that it changes. `documents` null: nobody is signed in. */
-export function DocumentPicker({ documents, chosen, onChange, signal }) {
+/** `{node}`; `chosen` is a Set of ids that it changes. `documents` null: nobody is signed in.
+ * `files` were dropped before it was there. */
+export function DocumentPicker({ documents, chosen, onChange, signal, files }) {
   const label = uid("documents");
   if (!documents) {
     return { node: el("p", { class: "notice", id: label }, link("/login?next=/analyze", "Sign in"), " to ask about your own documents. Without them the models answer from what they know.") };
@@ -14,19 +15,28 @@ export function DocumentPicker({ documents, chosen, onChange, signal }) {
   const list = el("ul", { class: "document-choice" });
   const node = el("div", { class: "document-picker", role: "group", "aria-labelledby": label },
     el("p", { id: label, class: "group-label" }, "Which documents shall they read?"), list,
-    DocumentUpload({ signal, onDone: (stored) => {
+    DocumentUpload({ signal, files, onDone: (stored) => {
       [...list.children].find((row) => row.dataset.id === idOf(stored))?.remove();
       // What is still being read is chosen already: it is to be asked about as soon as it can be.
       if (stored.status !== "failed") chosen.add(idOf(stored));
+      keep(stored);
       list.prepend(row(stored));
       onChange();
     } }));
   for (const stored of documents) list.append(row(stored));
 
+  // Whoever comes back to this step finds them again.
+  function keep(stored) {
+    const place = documents.findIndex((each) => idOf(each) === idOf(stored));
+    if (place < 0) documents.unshift(stored);
+    else documents[place] = stored;
+  }
+
   function row(stored) {
     let shown = choice(stored, chosen, onChange);
     follow(stored, { signal, onNews: (now) => {
       if (now.status === "failed") chosen.delete(idOf(now));
+      keep(now);
       const fresh = choice(now, chosen, onChange);
       shown.replaceWith(fresh);
       shown = fresh;

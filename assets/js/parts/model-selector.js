@@ -1,10 +1,12 @@
-// The panel: which models take part, and whether each can be asked now.
-import { el, fill, uid } from "../dom.js";
-import { money, plural, short } from "../format.js";
-import { Field } from "./field.js";
+// The panel: which models take part, what each costs, takes and can do, and whether it can be asked now.
+import { button, el, fill, uid } from "../dom.js";
+import { count, money, plural, short } from "../format.js";
+import { Choice, Field } from "./field.js";
 import { nameOf } from "./member.js";
 
 const MANY = 9;
+// A provider may list hundreds; they are found by their name.
+const AT_ONCE = 40;
 
 const STATUS = {
   ready: "Ready",
@@ -13,6 +15,14 @@ const STATUS = {
   unavailable: "Not reachable",
   circuit_open: "Paused after failures",
 };
+
+const priceOf = (model) => (model.price ? model.price.input + model.price.output : Infinity);
+const ORDERS = [
+  ["", "Ready ones first", () => 0],
+  ["price", "Lowest price", (a, b) => priceOf(a) - priceOf(b)],
+  ["speed", "Quickest with you", (a, b, known) => (known.get(b.id)?.perSecond ?? 0) - (known.get(a.id)?.perSecond ?? 0)],
+  ["context", "Largest context", (a, b) => (b.context_window ?? 0) - (a.context_window ?? 0)],
+];
 
 /** Those that can be asked first; language models before demo algorithms. */
 export function inOrder(models) {
@@ -25,26 +35,53 @@ export function defaultPanel(models) {
   return inOrder(models).filter((model) => model.available).slice(0, 3).map((model) => model.id);
 }
 
-/** `{node}`; `chosen` is a Set that it changes, `onChange` is called after each change. */
-export function ModelSelector({ models, chosen, onChange }) {
+/**
+ * `{node, draw()}`; `chosen` is a Set that it changes, `onChange` is called after each change. `speeds` promises what
+ * is known of the models' speed.
+ */
+export function ModelSelector({ models, chosen, onChange, speeds }) {
   const legend = uid("models");
   const list = el("ul", { class: "model-list" });
+  const more = el("div", { class: "model-more" });
   const summary = el("p", { class: "hint", role: "status" });
   const all = inOrder(models);
-  const search = Field("Find a model", { type: "search", autocomplete: "off", on: { input: draw } });
-  search.node.hidden = all.length < MANY;
+  let known = new Map();
+  let whole = false;
+  const search = Field("Find a model", { type: "search", autocomplete: "off", placeholder: "name, provider, images, effort…", on: { input: draw } });
+  const order = Choice("In order of", { value: "", on: { change: draw } }, ORDERS.map(([id, name]) => [id, name]));
+  const find = el("div", { class: "model-find", hidden: all.length < MANY }, search.node, order.node);
   const node = el("div", { class: "model-selector", role: "group", "aria-labelledby": legend, data: { component: "ModelSelector" } },
-    el("p", { id: legend, class: "group-label" }, "Who shall answer?"), search.node, list, summary);
+    el("p", { id: legend, class: "group-label" }, "Who shall answer?"), find, list, more, summary);
   draw();
-  sum();
+  speeds?.then((found) => {
+    known = found;
+    if (known.size > 0) learn();
+  });
 
   function draw() {
-    const wanted = search.input.value.trim().toLowerCase();
-    const matching = all.filter((model) => `${model.id} ${model.name}`.toLowerCase().includes(wanted) || chosen.has(model.id));
-    fill(list, matching.map((model) => item(model, chosen, () => {
+    const wanted = search.input.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const compare = ORDERS.find(([id]) => id === order.input.value)[2];
+    const matching = all.filter((model) => wanted.every((word) => describing(model).includes(word)) || chosen.has(model.id))
+      .sort((a, b) => compare(a, b, known));
+    // Who is chosen is never out of sight.
+    const first = matching.filter((model, place) => whole || place < AT_ONCE || chosen.has(model.id));
+    fill(list, first.map((model) => Item(model, chosen, known, () => {
       sum();
       onChange();
     })));
+    fill(more, matching.length > first.length && button(`Show all ${count(matching.length)} models`, { class: "link-button", on: { click: () => {
+      whole = true;
+      draw();
+    } } }), matching.length === 0 && el("p", { class: "fine" }, "No model is called that."));
+    sum();
+  }
+
+  // Only the words change: whoever stands on a model keeps their place.
+  function learn() {
+    for (const item of list.children) {
+      const model = all.find((each) => each.id === item.dataset.model);
+      item.querySelector(".model-about").textContent = facts(model, known);
+    }
   }
 
   function sum() {
@@ -52,10 +89,10 @@ export function ModelSelector({ models, chosen, onChange }) {
     summary.textContent = `${plural(chosen.size, "model")} chosen.${advice}`;
   }
 
-  return { node };
+  return { node, draw };
 }
 
-function item(model, chosen, changed) {
+function Item(model, chosen, known, changed) {
   const name = uid("model");
   const about = uid("about");
   const box = el("input", {
@@ -67,19 +104,39 @@ function item(model, chosen, changed) {
       changed();
     } },
   });
-  return el("li", { class: "model-item", data: { status: model.status } },
+  return el("li", { class: "model-item", data: { status: model.status, model: model.id } },
     el("label", { for: box.id },
       box,
       el("span", { class: "model-words" },
         el("span", { class: "model-name", id: name }, nameOf(model.id, [model]).name),
-        el("span", { class: "model-about fine", id: about }, facts(model)),
-        model.mock && el("span", { class: "badge" }, "Demo algorithm")),
+        el("span", { class: "model-about fine", id: about }, facts(model, known)),
+        el("span", { class: "model-takes" }, model.mock && el("span", { class: "badge" }, "Demo algorithm"), takes(model).map((what) => el("span", { class: "tag" }, what)))),
       el("span", { class: `availability-indicator ${model.available ? "is-ready" : "is-off"}` }, STATUS[model.status] ?? model.status)));
 }
 
-function facts(model) {
+function facts(model, known) {
   const price = model.price && (model.price.input > 0 || model.price.output > 0)
     ? `${money(model.price.input)} in, ${money(model.price.output)} out per 1M tokens`
     : model.price ? "no cost" : "price unknown";
-  return [model.id, model.context_window ? `${short(model.context_window)} tokens` : "", price].filter(Boolean).join(" · ");
+  const speed = known.get(model.id);
+  return [
+    model.id, model.context_window ? `${short(model.context_window)} tokens` : "", price,
+    speed && `${count(Math.max(1, Math.round(speed.perSecond)))} tokens a second lately`,
+  ].filter(Boolean).join(" · ");
+}
+
+// Documents go to every model as text; what is named is what not all of them take.
+function takes({ vision, efforts, parameters, structured, tags }) {
+  return [
+    vision && "Images",
+    efforts?.length > 0 && (efforts.length > 1 ? `Effort ${efforts[0]} to ${efforts.at(-1)}` : `Effort ${efforts[0]}`),
+    structured && structured !== "prompt" && "Strict JSON",
+    parameters?.includes("temperature") && "Temperature",
+    parameters?.includes("seed") && "Seed",
+    tags?.includes("local") && "Local",
+  ].filter(Boolean);
+}
+
+function describing(model) {
+  return [model.id, model.name, model.provider, ...takes(model), ...(model.tags ?? [])].join(" ").toLowerCase();
 }

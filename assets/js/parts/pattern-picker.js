@@ -1,11 +1,12 @@
-// How the panel works together: the pattern, with what each of its stages does.
-import { el, fill, uid } from "../dom.js";
+// How the panel works together: the pattern, a picture of who reads whom, and what each of its stages does.
+import { el, fill, link, uid } from "../dom.js";
 import { Choice } from "./field.js";
 import { stageHelp, stageName } from "./stages.js";
 
-/** `{node, choose(id)}`; `onChange(id)` when another pattern is chosen. */
-export function PatternPicker({ patterns, chosen, onChange }) {
+/** `{node, choose(id), show(id)}`; `onChange(id)` when another pattern is chosen. `brief`: the stages only on wish. */
+export function PatternPicker({ patterns, chosen, onChange, brief }) {
   const help = el("div", { class: "pattern-help", id: uid("pattern"), role: "status" });
+  const picture = el("div", { class: "pattern-picture" });
   const { node, input } = Choice("How shall they work together?", {
     class: "pattern-selector", value: chosen,
     on: { change: () => {
@@ -14,24 +15,42 @@ export function PatternPicker({ patterns, chosen, onChange }) {
     } },
   }, patterns.map((pattern) => [pattern.id, pattern.name]));
   input.setAttribute("aria-describedby", help.id);
-  node.append(help);
+  node.append(picture, help);
   explain(input.value);
 
   function explain(id) {
     const pattern = patterns.find((each) => each.id === id);
     if (!pattern) return fill(help);
-    fill(help,
-      el("p", null, pattern.description),
-      el("ol", { class: "pattern-stages" }, (pattern.stages ?? []).map((stage) => {
-        const name = typeof stage === "string" ? stage : stage.name;
-        return el("li", null, el("strong", null, stageName(name)), ` ${stage.help ?? stageHelp(name)}`);
-      })),
-      pattern.limitations?.length > 0 && el("p", { class: "fine" }, `Bear in mind: ${pattern.limitations.join("; ")}.`));
+    draw(pattern, picture, input);
+    const stages = el("ol", { class: "pattern-stages" }, (pattern.stages ?? []).map((stage) => {
+      const name = typeof stage === "string" ? stage : stage.name;
+      return el("li", null, el("strong", null, stageName(name)), ` ${stage.help || stageHelp(name)}`);
+    }));
+    fill(help, el("p", null, pattern.description), !brief && stages,
+      el("details", { class: "more" }, el("summary", null, brief ? "What happens, and when to take it" : "When to take it, and when not"), brief && stages,
+        pattern.use_cases?.length > 0 && el("p", { class: "group-label" }, "Good for"),
+        pattern.use_cases?.length > 0 && el("ul", { class: "notes" }, pattern.use_cases.map((each) => el("li", null, each))),
+        pattern.limitations?.length > 0 && el("p", { class: "fine" }, `Bear in mind: ${pattern.limitations.join("; ")}.`),
+        link(`/orchestrator?pattern=${encodeURIComponent(id)}`, "What each stage is asked")));
   }
+
   function choose(id) {
     input.value = id;
     explain(id);
     onChange(id);
   }
-  return { node, choose };
+
+  /** Shows another choice that was made elsewhere. */
+  function show(id) {
+    input.value = id;
+    explain(id);
+  }
+  return { node, choose, show };
+}
+
+// Drawing is not needed to choose: it comes when it is there.
+async function draw(pattern, place, input) {
+  if (!pattern.recommended_panel) return fill(place);
+  const { Flow } = await import("../orchestrator/flow.js");
+  if (input.value === pattern.id) fill(place, Flow(pattern));
 }

@@ -2,7 +2,8 @@
 // cost. Asked of the server anew whenever the choice changes.
 import { post } from "../api.js";
 import { el, fill, icon } from "../dom.js";
-import { count, money, plural, sentence } from "../format.js";
+import { count, duration, money, plural, sentence } from "../format.js";
+import { timeOf } from "../workbench/speed.js";
 import { nameOf } from "./member.js";
 
 const PATIENCE_MS = 350;
@@ -15,8 +16,11 @@ const FITS = {
   cannot: () => "Cannot take them: it is not asked",
 };
 
-/** `{node, update()}`; `request()` gives the body of the analysis as it would be started. */
-export function PlanView({ request, models, signal }) {
+/**
+ * `{node, summary, body, update()}`, the two standing in the first; `request()` gives the body of the analysis as it would be started, `speeds` promises what is
+ * known of the models' speed.
+ */
+export function PlanView({ request, models, signal, speeds }) {
   const body = el("div", { class: "plan-body" });
   const summary = el("p", { class: "plan-summary", role: "status" }, "Estimating…");
   const node = el("section", { class: "plan", "aria-label": "What it will take" },
@@ -35,10 +39,12 @@ export function PlanView({ request, models, signal }) {
     asked = new AbortController();
     const mine = AbortSignal.any([signal, asked.signal]);
     const wanted = request();
+    if (!wanted.prompt) return wait("What it will take stands here once there is a question.");
+    if (wanted.models.length === 0) return wait("Nobody is on the panel yet.");
     try {
-      const told = await post("/api/estimate", wanted, { signal: mine });
+      const [told, known] = await Promise.all([post("/api/estimate", wanted, { signal: mine }), speeds ?? new Map()]);
       if (mine.aborted) return;
-      summary.textContent = words(told);
+      summary.textContent = words(told, known);
       fill(body, Warnings(told, models), wanted.document_ids && Members(told, models));
     } catch (problem) {
       if (mine.aborted) return;
@@ -49,13 +55,20 @@ export function PlanView({ request, models, signal }) {
     body.removeAttribute("aria-busy");
   }
 
-  return { node, update };
+  function wait(words) {
+    summary.textContent = words;
+    fill(body);
+    body.removeAttribute("aria-busy");
+  }
+
+  return { node, summary, body, update };
 }
 
-function words({ total, calls, upper_bound_usd: most }) {
+function words({ total, calls, upper_bound_usd: most }, known) {
+  const ms = timeOf(calls, known);
   const sum = (total.input_tokens ?? 0) + (total.output_tokens ?? 0);
   const bound = most > total.cost_usd ? ` (at most ${money(most)})` : "";
-  return `About ${plural(sum, "token")} in ${plural(calls.length, "call")}, ${money(total.cost_usd)}${bound}.`;
+  return `About ${plural(sum, "token")} in ${plural(calls.length, "call")}, ${money(total.cost_usd)}${bound}.${ms ? ` It takes about ${duration(Math.max(1000, ms))}, by how quick they were lately.` : ""}`;
 }
 
 function Warnings({ members = [], allowed, refusal, context_too_small: small = [] }, models) {

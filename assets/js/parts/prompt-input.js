@@ -4,8 +4,8 @@ import { count } from "../format.js";
 
 const LONGEST = 50_000;
 
-/** `{node, input}`; `onInput(text)` at every change, `onSubmit` for Ctrl+Enter. */
-export function PromptInput({ text, onInput, onSubmit }) {
+/** `{node, input}`; `onInput(text)` at every change, `onSubmit` for Ctrl+Enter, `hint` goes on below. */
+export function PromptInput({ text, onInput, onSubmit, hint: where }) {
   const label = uid("prompt");
   const hint = uid("prompt-hint");
   const length = el("span", { class: "fine" });
@@ -33,6 +33,6 @@ export function PromptInput({ text, onInput, onSubmit }) {
   const node = el("div", { class: "field prompt-field", data: { component: "PromptInput" } },
     el("label", { id: label, for: (input.id = uid("prompt-text")) }, "Your question"),
     input,
-    el("p", { class: "hint", id: hint }, "Say what you want to know and what the answer is for. You can add documents in a later step. ", length));
+    el("p", { class: "hint", id: hint }, `Say what you want to know and what the answer is for. ${where} `, length));
   return { node, input };
 }

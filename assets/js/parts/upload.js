@@ -7,8 +7,8 @@ import { LARGE, sendInParts } from "./chunked.js";
 
 const AT_ONCE = 3;
 
-/** The drop zone. `onDone(document)` for every stored file. */
-export function DocumentUpload({ onDone, signal }) {
+/** The drop zone. `onDone(document)` for every stored file; `files` were dropped before it was there. */
+export function DocumentUpload({ onDone, signal, files = [] }) {
   const label = uid("upload");
   const list = el("ul", { class: "upload-list", "aria-label": "Uploads" });
   const waiting = [];
@@ -20,26 +20,23 @@ export function DocumentUpload({ onDone, signal }) {
       input.value = "";
     } },
   });
-  const zone = el("label", {
-    class: "drop-zone", for: input.id,
-    on: {
-      dragover: (event) => {
-        event.preventDefault();
-        zone.classList.add("over");
-      },
-      dragleave: () => zone.classList.remove("over"),
-      drop: (event) => {
-        event.preventDefault();
-        zone.classList.remove("over");
-        take(event.dataTransfer.files);
-      },
-    },
-  },
+  const zone = el("label", { class: "drop-zone", for: input.id },
   icon("upload"),
   el("span", { id: label, class: "drop-title" }, "Choose files, or drop them here"),
   el("span", { class: "fine" }, "PDF, Word, slides, sheets, e-books, web pages, mails, text, tables, source code, or a zip of these. They stay on this server and are yours alone."));
-  // A file that is dropped beside the zone would otherwise take the place of the page.
-  for (const type of ["dragover", "drop"]) window.addEventListener(type, (event) => event.preventDefault(), { signal });
+  // The whole page is the zone: a file that is dropped beside it would otherwise take the place of the page.
+  const heard = (type, act) => window.addEventListener(type, (event) => {
+    if (!zone.isConnected || ![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
+    event.preventDefault();
+    act(event);
+  }, { signal });
+  heard("dragover", () => zone.classList.add("over"));
+  heard("dragleave", (event) => event.relatedTarget || zone.classList.remove("over"));
+  heard("drop", (event) => {
+    zone.classList.remove("over");
+    take(event.dataTransfer.files);
+  });
+  take(files);
 
   function take(files) {
     for (const file of files) waiting.push(Upload(file, list, onDone, signal));

@@ -1,0 +1,87 @@
+// A question that is being prepared: what is chosen for it, and where that is kept until it is sent. Knows no
+// element. The window has its own draft; an account's last one waits for it in this browser.
+import { recall, remember, user } from "../state.js";
+import { defaultPanel } from "../parts/model-selector.js";
+
+/** The words of the two layouts, as they are remembered. */
+export const STEPS = "steps";
+export const ONE = "one";
+
+/** Which of them was used last. */
+export function layout() {
+  return recall("layout") === ONE ? ONE : STEPS;
+}
+
+export function chooseLayout(name) {
+  remember("layout", name);
+}
+
+// Only for whoever is signed in, under their name: another person at this browser does not see it.
+const account = () => (user.get() ? `draft.${user.get().id ?? user.get().user_id}` : null);
+
+function kept() {
+  return recall("draft", sessionStorage) ?? (account() && recall(account())) ?? {};
+}
+
+/** What was prepared, with nothing in it that is no longer there. */
+export function loadDraft({ models, patterns }, wantedPattern) {
+  const old = kept();
+  const usable = new Set(models.filter((model) => model.available).map((model) => model.id));
+  const panel = (old.models ?? recall("panel") ?? []).filter((id) => usable.has(id));
+  const known = (id) => patterns.some((each) => each.id === id);
+  return {
+    step: old.prompt ? old.step ?? "" : "",
+    prompt: old.prompt ?? "",
+    models: new Set(panel.length > 0 ? panel : defaultPanel(models)),
+    documents: new Set(old.documents ?? []),
+    pattern: [wantedPattern, old.pattern, "confidence", patterns[0]?.id].find(known),
+    ultra: usable.has(old.ultra) ? old.ultra : "",
+    depth: old.depth ?? "standard",
+    reading: old.reading ?? "auto",
+    recipe: user.get() ? old.recipe ?? "" : "",
+    preset: old.preset ?? "",
+    parameters: old.parameters ?? {},
+    budget: old.budget ?? null,
+  };
+}
+
+export function saveDraft(draft) {
+  const plain = { ...draft, models: [...draft.models], documents: [...draft.documents] };
+  remember("draft", plain, sessionStorage);
+  if (account()) remember(account(), draft.prompt.trim() ? plain : null);
+}
+
+/** What is sent is no draft any more. */
+export function clearDraft() {
+  remember("draft", null, sessionStorage);
+  if (account()) remember(account(), null);
+}
+
+/** The body of a request for it. */
+export function requestOf(draft, withDocuments = true) {
+  const documents = withDocuments ? [...draft.documents] : [];
+  return {
+    prompt: draft.prompt.trim(), models: [...draft.models], pattern: draft.pattern, depth: draft.depth,
+    ...(draft.recipe ? { recipe: draft.recipe } : {}),
+    ...(draft.ultra ? { ultra_model: draft.ultra } : {}),
+    ...(documents.length > 0 ? { document_ids: documents, reading: draft.reading } : {}),
+    ...(draft.preset ? { preset: draft.preset } : {}),
+    ...(Object.keys(draft.parameters).length > 0 ? { parameters: draft.parameters } : {}),
+    ...(draft.budget !== null ? { budget_usd: draft.budget } : {}),
+  };
+}
+
+/** Lays a recipe over the draft: what the recipe leaves open stays. */
+export function takeRecipe(draft, recipe, models) {
+  const usable = new Set(models.filter((model) => model.available).map((model) => model.id));
+  const panel = recipe.models.filter((id) => usable.has(id));
+  draft.recipe = recipe.id;
+  if (panel.length > 0) draft.models = new Set(panel);
+  draft.pattern = recipe.pattern ?? draft.pattern;
+  draft.ultra = usable.has(recipe.ultra_model) ? recipe.ultra_model : draft.ultra;
+  draft.depth = recipe.depth ?? draft.depth;
+  draft.preset = recipe.preset ?? "";
+  draft.parameters = { ...recipe.parameters };
+  draft.budget = recipe.budget_usd ?? null;
+  return recipe.models.filter((id) => !usable.has(id));
+}

@@ -1,0 +1,89 @@
+// The choices of a question, each bound to the draft. Both layouts, step by step and all on one screen, are made
+// of these.
+import { Choice } from "../parts/field.js";
+import { DocumentPicker } from "../parts/document-picker.js";
+import { ModelSelector } from "../parts/model-selector.js";
+import { PatternPicker } from "../parts/pattern-picker.js";
+import { PlanView } from "../parts/plan.js";
+import { PromptInput } from "../parts/prompt-input.js";
+import { RecipeChoice } from "./recipes.js";
+import { Settings } from "./settings.js";
+import { speeds } from "./speed.js";
+
+const DEPTHS = [["quick", "Quick: one model answers"], ["standard", "Standard: first answers, one round of critique, synthesis"], ["full", "Full: every stage of the pattern"]];
+const READINGS = [["auto", "Automatically: whole while they are short, else the passages that matter"], ["whole", "Whole, wherever they fit"], ["passages", "Only the passages that matter"], ["parts", "In parts: every page is read, notes go to all"]];
+
+/** Where the question is written; `onSubmit` for Ctrl+Enter, `hint` says where documents are added. */
+export function Question({ draft, changed }, onSubmit, hint) {
+  return PromptInput({
+    text: draft.prompt, onSubmit, hint,
+    onInput: (text) => {
+      draft.prompt = text;
+      changed();
+    },
+  });
+}
+
+/** The panel. */
+export function Panel({ draft, data, signal, changed }) {
+  return ModelSelector({ models: data.models, chosen: draft.models, onChange: changed, speeds: known(data, signal) });
+}
+
+/** The documents with how they are read; `onChange` after each change. */
+export function Documents({ draft, data, signal, changed }, onChange) {
+  for (const id of draft.documents) {
+    if (!(data.documents ?? []).some((each) => (each.document_id ?? each.id) === id)) draft.documents.delete(id);
+  }
+  const reading = choice("reading", "How shall the documents be read?", "reading-selector", READINGS, draft, changed, "Parts cost most and leave nothing out; passages cost least.");
+  const picker = DocumentPicker({ documents: data.documents, chosen: draft.documents, signal, files: data.dropped?.splice(0), onChange: () => {
+    changed();
+    told();
+  } });
+  const told = () => {
+    reading.node.hidden = draft.documents.size === 0;
+    onChange?.();
+  };
+  told();
+  return [picker.node, reading.node];
+}
+
+/** The pattern; `brief` where there is little room. */
+export function Pattern({ draft, data, changed }, brief = false) {
+  return PatternPicker({ brief, patterns: data.patterns, chosen: draft.pattern, onChange: (id) => {
+    draft.pattern = id;
+    changed();
+  } });
+}
+
+/** How many of its stages. */
+export function Depth({ draft, changed }) {
+  return choice("depth", "How deep shall they go?", "depth-selector", DEPTHS, draft, changed, "Each stage more costs another call of every member.");
+}
+
+/** Who writes the answer. */
+export function Writer({ draft, data, changed }) {
+  const models = data.models.filter((model) => model.available).map((model) => [model.id, model.name || model.id]);
+  return choice("ultra", "Who shall write the synthesis?", "ultra-selector", [["", "Quire chooses"], ...models], draft, changed,
+    "The strongest model that is not on the panel is a good choice; Quire takes it if there is one.");
+}
+
+/** What it will take; asks anew whenever `update` is called. */
+export function Plan({ data, signal, request }) {
+  return PlanView({ request, models: data.models, signal, speeds: known(data, signal) });
+}
+
+export { RecipeChoice, Settings };
+
+// Asked once a visit, and only when somebody looks at it.
+function known(data, signal) {
+  data.speeds ??= speeds(signal);
+  return data.speeds;
+}
+
+function choice(name, label, look, options, draft, changed, hint) {
+  const field = Choice(label, { class: look, value: draft[name], on: { change: () => {
+    draft[name] = field.input.value;
+    changed();
+  } } }, options, hint);
+  return field;
+}

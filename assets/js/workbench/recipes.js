@@ -1,0 +1,73 @@
+// Panels that are kept: a recipe fills in the whole choice at once, and the present choice can be kept as one.
+import { get, post } from "../api.js";
+import { announce, button, el, fill, link } from "../dom.js";
+import { sentence } from "../format.js";
+import { user } from "../state.js";
+import { openDialog } from "../parts/dialog.js";
+import { Choice, Field } from "../parts/field.js";
+import { Alert } from "../parts/states.js";
+import { toast } from "../parts/toast.js";
+import { requestOf, takeRecipe } from "./draft.js";
+
+/** `{node}`; `onTake()` after a recipe has filled the draft. Nothing without an account. */
+export function RecipeChoice({ draft, data, signal, changed, onTake }) {
+  const node = el("div", { class: "recipe-choice" });
+  if (user.get()) load();
+
+  async function load() {
+    const told = await get("/api/recipes", { signal }).catch(() => null);
+    if (!told || signal.aborted) return;
+    draw(told.recipes);
+  }
+
+  function draw(recipes) {
+    const lost = el("p", { class: "hint warn", role: "status" });
+    const { node: field, input } = Choice("Saved panel or recipe", {
+      class: "recipe-selector", value: draft.recipe,
+      on: { change: () => {
+        const recipe = recipes.find((each) => each.id === input.value);
+        if (!recipe) draft.recipe = "";
+        const missing = recipe ? takeRecipe(draft, recipe, data.models) : [];
+        changed();
+        onTake();
+        lost.textContent = missing.length > 0 ? `Cannot be asked now: ${missing.join(", ")}.` : "";
+        announce(recipe ? `${recipe.name} is laid over your choice.` : "No recipe.");
+      } },
+    }, [["", "None: I choose below"], ...recipes.map((each) => [each.id, each.own ? each.name : `${each.name} (a colleague’s)`])]);
+    if (!recipes.some((each) => each.id === draft.recipe)) draft.recipe = "";
+    fill(node, recipes.length > 0 && field, recipes.length > 0 && lost, el("p", { class: "fine recipe-links" },
+      button(recipes.length > 0 ? "Save the present choice" : "Save this panel and its settings for the next time", { class: "link-button", on: { click: () => save(recipes) } }),
+      recipes.length > 0 && link("/orchestrator", "Manage them")));
+  }
+
+  async function save(recipes) {
+    const kept = await askForName(draft, signal);
+    if (!kept) return;
+    draft.recipe = kept.id;
+    changed();
+    draw([...recipes.filter((each) => each.id !== kept.id), kept]);
+  }
+  return { node };
+}
+
+async function askForName(draft, signal) {
+  const name = Field("Name", { required: true, maxLength: 60, autocomplete: "off" }, "Under a name that you have used already it becomes a new version of that.");
+  const message = el("div", { class: "step-message" });
+  let kept = null;
+  const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
+    event.preventDefault();
+    const { prompt: _question, document_ids: _documents, reading: _reading, recipe: _recipe, ...choice } = requestOf(draft);
+    try {
+      const told = await post("/api/recipes", { name: name.input.value.trim(), ...choice }, { signal });
+      kept = told.recipe ?? told;
+      toast(`${kept.name} is saved.`);
+      form.closest("dialog").close("saved");
+    } catch (problem) {
+      if (!signal.aborted) fill(message, Alert({ message: sentence(problem.message) }));
+    }
+  } } },
+  el("p", null, "Panel, pattern, depth, synthesiser, settings and budget are kept; the question and the documents are not."),
+  name.node, message, button("Save", { type: "submit", class: "primary" }));
+  await openDialog("Save this choice", form);
+  return kept;
+}

@@ -1,0 +1,106 @@
+// How the models write and what a run may spend: a preset, single parameters with what each means beside it,
+// a budget. All of it may be left alone.
+import { get } from "../api.js";
+import { el, fill } from "../dom.js";
+import { plural, sentence } from "../format.js";
+import { Choice, Field } from "../parts/field.js";
+
+// Larger bounds than these are those of the number's type: they say nothing to a person.
+const SAYS_NOTHING = 1e9;
+const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/** `{node, draw()}`: a closed block; `draw` after the panel or the draft has changed. */
+export function Settings({ draft, data, signal, changed }) {
+  const body = el("div", { class: "settings-body" });
+  const state = el("span", { class: "fine" });
+  const node = el("details", { class: "more run-settings", on: { toggle: () => node.open && draw() } },
+    el("summary", null, "Settings and budget ", state), body);
+  let glossary = null;
+  sum();
+
+  async function draw() {
+    sum();
+    if (!node.open) return;
+    data.glossary ??= get("/api/parameters", { signal });
+    try {
+      glossary = await data.glossary;
+    } catch (problem) {
+      data.glossary = null;
+      if (!signal.aborted) fill(body, el("p", { class: "error-alert", role: "alert" }, `Error: ${sentence(problem.message)}`));
+      return;
+    }
+    if (!signal.aborted) show();
+  }
+
+  function sum() {
+    const own = Object.keys(draft.parameters).length;
+    state.textContent = [
+      draft.preset, own > 0 && plural(own, "parameter"), draft.budget !== null && `at most $${draft.budget}`,
+    ].filter(Boolean).join(" · ") || "as usual";
+  }
+
+  function show() {
+    const preset = Choice("How freely shall they write?", { class: "preset-selector", value: draft.preset, on: { change: () => {
+      draft.preset = preset.input.value;
+      told();
+    } } }, [["", "As each model usually does"], ...glossary.presets.map((each) => [each.name, `${each.name}: ${each.meaning}`])]);
+    const budget = Field("Spends at most, in dollars", {
+      type: "number", class: "budget-input", min: 0, step: "any", inputMode: "decimal", value: draft.budget ?? "", placeholder: "no limit of its own",
+      on: { input: () => {
+        draft.budget = budget.input.value === "" || !(budget.input.valueAsNumber >= 0) ? null : budget.input.valueAsNumber;
+        told();
+      } },
+    }, "What would cost more is not begun; your account’s budget holds besides.");
+    fill(body, el("div", { class: "pair" }, preset.node, budget.node),
+      el("details", { class: "more", open: Object.keys(draft.parameters).length > 0 },
+        el("summary", null, "Single parameters, with what they mean"),
+        el("div", { class: "parameter-grid" }, glossary.parameters.map(Parameter))));
+  }
+
+  function Parameter(entry) {
+    const takers = data.models.filter((model) => draft.models.has(model.id) && model.parameters?.includes(entry.name)).length;
+    // How long a call may take is Quire's own affair.
+    const asks = entry.name !== "timeout_s";
+    const hint = [sentence(entry.meaning), rangeOf(entry), !asks ? "" : takers === 0 ? "No model of this panel takes it." : takers < draft.models.size ? `${takers} of ${draft.models.size} on this panel take it.` : ""].filter(Boolean).join(" ");
+    const name = entry.name.replaceAll("_", " ");
+    const value = draft.parameters[entry.name];
+    if (entry.name === "reasoning_effort") {
+      const { node: field, input } = Choice(name, { value: value ?? "", on: { change: () => set(entry.name, input.value || undefined) } }, [["", "as usual"], ...EFFORTS.map((each) => [each, each])], hint);
+      return field;
+    }
+    const isList = entry.type === "array";
+    const { node: field, input } = Field(name, {
+      ...(isList ? { rows: 2 } : { type: "number", step: entry.type === "integer" ? 1 : "any", ...bounds(entry) }),
+      value: isList ? (value ?? []).join("\n") : value ?? "", placeholder: isList ? "one a line" : entry.default,
+      on: { input: () => set(entry.name, isList ? lines(input.value) : input.value === "" || Number.isNaN(input.valueAsNumber) ? undefined : input.valueAsNumber) },
+    }, hint);
+    return field;
+  }
+
+  function set(name, value) {
+    if (value === undefined) delete draft.parameters[name];
+    else draft.parameters[name] = value;
+    told();
+  }
+
+  function told() {
+    sum();
+    changed();
+  }
+  return { node, draw };
+}
+
+function lines(text) {
+  const found = text.split("\n").filter((line) => line !== "");
+  return found.length > 0 ? found : undefined;
+}
+
+function bounds({ minimum, maximum }) {
+  const said = (number) => (Math.abs(number ?? Infinity) < SAYS_NOTHING ? number : null);
+  return { min: said(minimum), max: said(maximum) };
+}
+
+function rangeOf(entry) {
+  const { min, max } = bounds(entry);
+  return min !== null && max !== null ? `From ${min} to ${max}.` : "";
+}

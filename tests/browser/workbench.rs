@@ -1,0 +1,163 @@
+//! The workbench: everything on one screen, choices kept as a panel, drafts that outlive the window, files
+//! dropped in any step.
+
+use serde_json::json;
+
+use crate::driver::{Browser, keys, until};
+use crate::pages::{QUESTION, axe, judge, sign_up};
+use crate::server::Server;
+use crate::turn;
+
+/// Drops a file of this name and text on the middle of the page.
+const DROP: &str = "
+    const data = new DataTransfer();
+    data.items.add(new File([args[1]], args[0]));
+    const target = document.querySelector('main');
+    for (const type of ['dragover', 'drop']) target.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));";
+
+fn on_one_screen(width: u32, dark: bool) -> (Server, Browser) {
+    let server = Server::start();
+    let browser = Browser::open(width, 900, dark);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/analyze"));
+    browser.wait(".intro-step");
+    browser.press("Everything on one screen");
+    browser.wait(".bench");
+    (server, browser)
+}
+
+/// As a person scrolls: the bar at the bottom covers what lies behind it.
+fn to_the_middle(browser: &Browser, css: &str) {
+    browser.wait(css);
+    browser.run(
+        "document.querySelector(args[0]).scrollIntoView({ block: 'center' });",
+        json!([css]),
+    );
+}
+
+#[test]
+fn everything_on_one_screen() {
+    let Some(_turn) = turn() else { return };
+    let (server, browser) = on_one_screen(1280, false);
+    browser.wait_text(".plan-summary", "once there is a question");
+    browser.wait(".pattern-picture svg");
+    judge(&browser, axe().as_deref(), "one screen");
+    browser.press("Run");
+    browser.wait_text(".error-message", "write a question");
+
+    browser.fill(".prompt-input", QUESTION);
+    browser.wait_text(".plan-summary", "About");
+    to_the_middle(&browser, ".run-settings");
+    browser.press("Settings and budget");
+    browser.wait(".preset-selector");
+    to_the_middle(&browser, ".preset-selector");
+    browser.press("Single parameters");
+    browser.wait_text(".parameter-grid", "No model of this panel takes it");
+    to_the_middle(&browser, ".budget-input");
+    browser.fill(".budget-input", "0.5");
+    browser.wait_text(".run-settings summary", "at most $0.5");
+    judge(&browser, axe().as_deref(), "settings");
+    browser.picture("bench");
+
+    to_the_middle(&browser, ".model-checkbox[value='demo/merge']");
+    browser.click(".model-checkbox[value='demo/merge']");
+    to_the_middle(&browser, ".recipe-links");
+    browser.press("Save this panel");
+    browser.fill(".save-recipe input", "everybody");
+    browser.press("Save");
+    browser.wait(".recipe-selector");
+    let kept = browser.value("document.querySelector('.recipe-selector').selectedOptions[0].text");
+    assert_eq!(kept, json!("everybody"));
+
+    // The window is closed and another one opened: what was written is still there.
+    browser.run("sessionStorage.clear();", json!([]));
+    browser.reload();
+    browser.wait(".bench");
+    assert_eq!(
+        browser.value("document.querySelector('.prompt-input').value"),
+        json!(QUESTION)
+    );
+    assert_eq!(browser.count(".model-checkbox:checked"), 4);
+    browser.run(
+        "document.querySelector('.prompt-input').focus();",
+        json!([]),
+    );
+    browser.keys(&[keys::CONTROL], keys::ENTER);
+    browser.wait(".members");
+    browser.wait(".results-container");
+    browser.go(&server.address("/analyze"));
+    browser.wait(".bench");
+    assert_eq!(
+        browser.value("document.querySelector('.prompt-input').value"),
+        json!(""),
+        "what was sent is no draft any more"
+    );
+    browser.wait_text(".model-about", "tokens a second lately");
+    browser.fill(".prompt-input", QUESTION);
+    browser.wait_text(".plan-summary", "It takes about");
+    browser.press("Step by step");
+    browser.wait(".step-options, .step-prompt");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn one_screen_on_a_phone() {
+    let Some(_turn) = turn() else { return };
+    let (_server, browser) = on_one_screen(375, true);
+    browser.wait(".pattern-picture svg");
+    let over = browser
+        .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    assert_eq!(over, json!(0), "wider than the phone");
+    browser.picture("bench-phone");
+    judge(&browser, axe().as_deref(), "one screen on a phone");
+    browser.fill(".prompt-input", QUESTION);
+    browser.wait_text(".plan-summary", "About");
+    browser.press("Run");
+    browser.wait(".members");
+    browser.wait(".results-container");
+}
+
+#[test]
+fn a_file_dropped_in_any_step() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/analyze"));
+    browser.wait(".intro-step");
+    browser.press("Start");
+    browser.fill(".prompt-input", "How much does the pump deliver?");
+    browser.run(
+        DROP,
+        json!([
+            "pump.md",
+            "# Pump\n\nThe pump delivers 40 litres a minute.\n"
+        ]),
+    );
+    browser.wait_text("#toasts", "1 file is kept");
+    browser.press("Next");
+    browser.wait(".model-selector");
+    browser.picture("panel");
+    browser.press("Next");
+    browser.wait_text(".document-choice", "pump.md");
+    browser.run(
+        DROP,
+        json!(["tank.md", "# Tank\n\nThe tank holds 900 litres.\n"]),
+    );
+    until("both are chosen", || {
+        (browser.count(".document-checkbox:checked") == 2).then_some(())
+    });
+    browser.press("Back");
+    browser.wait(".model-selector");
+    browser.press("Next");
+    browser.wait(".pattern-selector");
+    assert_eq!(browser.count(".document-checkbox:checked"), 2);
+    browser.press("Look");
+    browser.wait_text(".page-text", "900 litres");
+    browser.keys(&[], keys::ESCAPE);
+    browser.wait(".pattern-picture svg");
+    browser.picture("options");
+    browser.press("Run with 2 documents");
+    browser.wait(".results-container");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
