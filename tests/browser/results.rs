@@ -397,3 +397,54 @@ fn narrow(browser: &Browser, label: &str, value: &str) {
         json!([label, value]),
     );
 }
+
+#[test]
+fn a_shared_result_is_read_without_an_account_until_the_link_is_taken_back() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = quarrelling();
+    let owner = Browser::open(1280, 900, false);
+    let id = asked(&owner, &server);
+    open(&owner, &server, &id);
+    owner.press("Share");
+    owner.wait(".share-body code");
+    let first = owner.text(".share-body code");
+    judge(&owner, axe.as_deref(), "a share link");
+    owner.prefer(false, false);
+    owner.picture_of_window("share");
+    owner.press("Done");
+
+    let reader = Browser::open(375, 780, true);
+    reader.go(&first);
+    reader.wait(".results-container");
+    assert!(reader.text(".sheet").contains("40 litres"));
+    for view in ["Disagreement Map", "Differences", "Cost and Time"] {
+        reader.press(view);
+    }
+    reader.wait(".costs .chart-picture .span");
+    reader.press("Export as Markdown");
+    assert!(reader.downloaded("md").contains("90 litres"));
+    judge(&reader, axe.as_deref(), "a shared result");
+    reader.prefer(true, false);
+    nothing_sticks_out(&reader, "a shared result");
+    reader.picture("shared-375");
+
+    // Looking again does not break the link; a new one does.
+    owner.reload();
+    owner.wait(".results-container");
+    owner.press("Shared");
+    owner.wait_text(".share-body", "already");
+    reader.reload();
+    reader.wait(".results-container");
+    owner.press("Make a new link");
+    owner.wait(".share-body code");
+    assert_ne!(owner.text(".share-body code"), first);
+    reader.reload();
+    reader.wait_text("h1", "This link no longer works");
+    judge(&reader, axe.as_deref(), "a link that was taken back");
+    reader.prefer(true, false);
+    reader.picture_of_window("share-gone");
+    owner.press("Stop sharing");
+    owner.wait_text("#toasts", "Nobody can read it");
+    assert_eq!(owner.complaints(), Vec::<String>::new());
+}

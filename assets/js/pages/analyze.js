@@ -230,7 +230,7 @@ function finish(run, data, context, show) {
       exports: user.get() ? AnalysisExports(run.id) : LocalExportButtons(run),
       actions: [
         comparable && SingleButton(run, data.models), comparable && CompareButton(run, data.models),
-        user.get() && ShareButton(run.id),
+        user.get() && ShareButton(run.id, run.shared),
         user.get() ? RunAgainButton(run, { ...data, onStarted: (id) => context.go(`/analyze?id=${encodeURIComponent(id)}`) }) : again,
         another,
       ],

@@ -1,29 +1,70 @@
-// Shows a result to people without an account, by a link that can be taken back.
+// Shows a result to people without an account, by a link that can be taken back. The server keeps only a
+// trace of the link: one that was made earlier cannot be shown again, but replaced.
 import { post, remove } from "../api.js";
-import { button, el } from "../dom.js";
+import { button, el, fill } from "../dom.js";
 import { sentence } from "../format.js";
 import { CopyButton } from "./copy.js";
 import { openDialog } from "./dialog.js";
 import { toast } from "./toast.js";
 
-/** A button that makes the link of this analysis. */
-export function ShareButton(id) {
-  return button("Share", { class: "secondary", on: { click: () => share(id) } });
+/** A button that shares this analysis, or shows that it is shared; `shared` is whether there is a link already. */
+export function ShareButton(id, shared = false) {
+  const path = `/api/analyses/${encodeURIComponent(id)}/share`;
+  const node = button("Share", { class: "secondary", on: { click: open } });
+  draw(shared);
+  return node;
+
+  function draw(now) {
+    shared = now;
+    node.textContent = shared ? "Shared" : "Share";
+    node.setAttribute("aria-label", shared ? "Shared by link: change" : "Share");
+  }
+
+  async function open() {
+    const body = el("div", { class: "share-body" });
+    const done = openDialog("Share this result", body);
+    if (shared) known(body);
+    else await make(body);
+    await done;
+  }
+
+  function known(body) {
+    fill(body,
+      el("p", null, "There is a link to this result already. It was shown once, when it was made; a new link can take its place, and the earlier one stops working."),
+      el("div", { class: "actions" }, Stop(body), button("Make a new link", { class: "primary", on: { click: () => make(body) } })));
+  }
+
+  async function make(body) {
+    try {
+      const { url } = await post(path);
+      draw(true);
+      const address = new URL(url, location.origin).href;
+      const copy = CopyButton("Copy the link", () => address);
+      fill(body,
+        el("p", null, "Whoever has this link can read the question, the answers and the quoted passages, without an account, until you stop sharing."),
+        el("p", { class: "key-line" }, el("code", null, address), copy),
+        el("p", { class: "fine" }, "Copy it now: it is not shown again."),
+        el("div", { class: "actions" }, Stop(body), button("Done", { class: "primary", on: { click: () => close(body) } })));
+      copy.focus();
+    } catch (problem) {
+      fill(body, el("p", { class: "error-message" }, sentence(problem.message)));
+    }
+  }
+
+  function Stop(body) {
+    return button("Stop sharing", { class: "secondary", on: { click: async () => {
+      try {
+        await remove(path);
+        draw(false);
+        close(body);
+        toast("Nobody can read it by link any more.");
+      } catch (problem) {
+        toast(sentence(problem.message), "failed");
+      }
+    } } });
+  }
 }
 
-async function share(id) {
-  const path = `/api/analyses/${encodeURIComponent(id)}/share`;
-  try {
-    const { url } = await post(path);
-    const address = new URL(url, location.origin).href;
-    const answer = await openDialog("Share this result", [
-      el("p", null, "Whoever has this link can read the question, the answers and the quoted passages, without an account, until you stop sharing. A link made earlier no longer works."),
-      el("p", { class: "key-line" }, el("code", null, address), CopyButton("Copy the link", () => address)),
-    ], { actions: [["stop", "Stop sharing", "secondary"], ["", "Done", "primary"]] });
-    if (answer !== "stop") return;
-    await remove(path);
-    toast("Nobody can read it by link any more.");
-  } catch (problem) {
-    toast(sentence(problem.message), "failed");
-  }
+function close(body) {
+  body.closest("dialog").close("");
 }
