@@ -2,6 +2,7 @@
 //! log; nothing here knows of HTTP, cookies or headers.
 
 mod entry;
+mod open;
 mod passwords;
 mod profile;
 mod registration;

@@ -10,8 +10,8 @@ use super::error::ApiError;
 use super::error::Dialect::{self, Anthropic, OpenAi};
 use super::handlers::{
     accounts, admin, analyses, api_keys, archive, cache, compatible, documents, embeddings,
-    experiments, health, history, mcp, models, pages, patterns, providers, recipes, search, usage,
-    worth,
+    experiments, health, history, mcp, models, pages, patterns, providers, recipes, search,
+    sessions, usage, worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -201,6 +201,9 @@ pub static ROUTES: &[Route] = &[
     user( Delete, "/api/users/me/api-keys/{id}",             h!(api_keys::delete)),
     user( Get,    "/api/users/me/export",                    h!(archive::export)),
     user( Post,   "/api/users/me/import",                    h!(archive::import)).upload(),
+    user( Get,    "/api/users/me/sessions",                  h!(sessions::list)),
+    user( Delete, "/api/users/me/sessions",                  h!(sessions::end_others)),
+    user( Delete, "/api/users/me/sessions/{id}",             h!(sessions::end)),
     user( Put,    "/api/users/me/recipe",                    h!(recipes::set_default)).small(),
     user( Get,    "/api/users/me/providers",                 h!(providers::list_own)),
     user( Post,   "/api/users/me/providers",                 h!(providers::add_own)).small(),

@@ -759,3 +759,42 @@ fn the_configuration_is_told_without_values() {
     );
     assert!(!answer.text().contains("very-secret"));
 }
+
+#[test]
+fn sessions_are_told_and_ended_from_elsewhere() {
+    let server = Server::start();
+    let here = signed_in(&server, "ada@example.org");
+    let mut there = server.client().with("user-agent", "A browser elsewhere");
+    let elsewhere = login(&mut there, "ada@example.org", PASSWORD).json();
+    let mut stranger = bearer(
+        &server,
+        &signed_in(&server, "bob@example.org")["access_token"],
+    );
+    let mut ada = bearer(&server, &here["access_token"]);
+    let told = ada.get("/api/users/me/sessions").json();
+    let sessions = told["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2, "{told}");
+    let other = sessions.iter().find(|one| one["current"] == false).unwrap();
+    assert_eq!(other["client"], "A browser elsewhere");
+    let path = format!("/api/users/me/sessions/{}", other["id"].as_str().unwrap());
+
+    stranger.delete(&path).refused(404, "NOT_FOUND");
+    assert_eq!(ada.delete(&path).status, 200);
+    ada.delete(&path).refused(404, "NOT_FOUND");
+    bearer(&server, &elsewhere["access_token"])
+        .get("/api/users/me")
+        .refused(401, "UNAUTHENTICATED");
+
+    let again = login(&mut there, "ada@example.org", PASSWORD).json();
+    assert_eq!(ada.delete("/api/users/me/sessions").json()["ended"], 1);
+    bearer(&server, &again["access_token"])
+        .get("/api/users/me")
+        .refused(401, "UNAUTHENTICATED");
+    assert_eq!(ada.get("/api/users/me").status, 200, "this one stays");
+
+    let key = ada.post("/api/users/me/api-keys", json!({"name": "script"}));
+    let mut program = bearer(&server, &key.json()["key"]);
+    program
+        .get("/api/users/me/sessions")
+        .refused(403, "FORBIDDEN");
+}

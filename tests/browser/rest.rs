@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, until};
-use crate::pages::{axe, judge, sign_in, sign_up};
+use crate::pages::{PASSWORD, axe, judge, sign_in, sign_up};
 use crate::server::{Server, provider};
 use crate::turn;
 
@@ -233,4 +233,95 @@ fn usage_is_drawn_by_day_and_model_and_person_and_taken_along() {
     nothing_sticks_out(&phone, "usage");
     phone.picture("usage-375-dark");
     assert_eq!(phone.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
+    let Some(_turn) = turn() else { return };
+    let (server, axe) = (Server::start(), axe());
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    let elsewhere = Browser::open(375, 800, true);
+    sign_in(&elsewhere, &server);
+    browser.go(&server.address("/settings"));
+    browser.wait("section[aria-label=Sessions]");
+    let keys = "section[aria-label='Keys for programs']";
+    write(&browser, "Name of the key", "A script");
+    browser.press("What it may do");
+    browser.click(&format!("{keys} input[value=chat]"));
+    write(&browser, "Models it may ask", "demo/*");
+    browser.press("Make a key");
+    browser.wait_text(".new-key", "shown this once");
+    let told = browser.text(keys);
+    for words in ["ends ", "opens chat", "asks demo/*"] {
+        assert!(told.contains(words), "no {words} in {told}");
+    }
+    let address = format!("{}/v1", server.base);
+    browser.wait_text(".snippets", &address);
+    browser.press("curl");
+    browser.wait_text(".snippets", "Authorization: Bearer quire_");
+    judge(&browser, axe.as_deref(), "settings with a new key");
+    browser.picture("settings-key");
+
+    elsewhere.go(&server.address("/settings"));
+    elsewhere.wait("section[aria-label=Sessions]");
+    nothing_sticks_out(&elsewhere, "settings");
+    elsewhere.picture("settings-375-dark");
+    browser.press("Sign out everywhere else");
+    browser.wait_text("body", "You are signed out everywhere else.");
+    elsewhere.reload();
+    elsewhere.wait_text("h1", "Sign in");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
+    let Some(_turn) = turn() else { return };
+    let (server, axe) = (Server::start(), axe());
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.run(
+        "const send = (path, body) => fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+         await send('/api/auth/register', { email: 'bob@example.org', password: args[0] });
+         await send('/api/auth/request-password-reset', { email: 'bob@example.org' });",
+        json!([PASSWORD]),
+    );
+    browser.go(&server.address("/admin"));
+    browser.wait_text("section[aria-label=State]", "All is well");
+    browser.wait_text("section[aria-label='Audit log']", "session started");
+    judge(&browser, axe.as_deref(), "administration");
+    browser.press("Make a link");
+    browser.wait_text("section[aria-label='Forgotten passwords']", "/login?token=");
+    browser.click("[aria-label='More about bob@example.org']");
+    browser.wait("dialog");
+    judge(&browser, axe.as_deref(), "more about an account");
+    browser.press("Lock");
+    browser.wait_text(".people-table", "locked");
+    browser.run(
+        "const role = document.querySelector(\"[aria-label='Role of bob@example.org']\"); role.value = 'admin'; role.dispatchEvent(new Event('change'));",
+        json!([]),
+    );
+    browser.wait_text("body", "is an administrator now");
+    browser.press("Make an invitation");
+    browser.wait_text("section[aria-label=Invitation]", "/login?invite=");
+    write(
+        &browser,
+        "section[aria-label='New account'] input[type=email]",
+        "carol@example.org",
+    );
+    browser.press("Make the account");
+    browser.wait_text("section[aria-label='New account']", "shown this once");
+    browser.wait_text(".people-table", "carol@example.org");
+    to_top(&browser);
+    browser.picture("administration");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+
+    let phone = Browser::open(375, 800, true);
+    sign_in(&phone, &server);
+    phone.go(&server.address("/admin"));
+    phone.wait("section[aria-label=State]");
+    nothing_sticks_out(&phone, "administration");
+    judge(&phone, axe.as_deref(), "administration on a phone");
+    phone.prefer(true, false);
+    phone.picture("administration-375-dark");
 }

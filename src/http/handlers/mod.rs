@@ -23,5 +23,6 @@ pub mod patterns;
 pub mod providers;
 pub mod recipes;
 pub mod search;
+pub mod sessions;
 pub mod usage;
 pub mod worth;

@@ -1,0 +1,108 @@
+// Keys for programs: made with an end and limits, shown once, with what a program needs to use them.
+import { post, remove } from "../api.js";
+import { button, el, fill, icon } from "../dom.js";
+import { money, plural, sentence, when } from "../format.js";
+import { CopyButton } from "../parts/copy.js";
+import { confirm } from "../parts/dialog.js";
+import { Choice, Field } from "../parts/field.js";
+import { Tabs } from "../parts/tabs.js";
+import { toast } from "../parts/toast.js";
+import { form, section } from "./parts.js";
+
+const ENDS = [["", "Never, until it is deleted"], ["30", "In 30 days"], ["90", "In 90 days"], ["365", "In a year"]];
+const SCOPES = [
+  ["chat", "Chat", "what clients of OpenAI and Anthropic speak, and tools for programs"],
+  ["analyze", "Analyses", "analyses, experiments, patterns, recipes"],
+  ["documents", "Documents", "uploading, reading, searching, deleting"],
+  ["admin", "Administration", "where you are an administrator"],
+];
+
+/** The section. `keys` is changed. */
+export function Keys(keys, { isAdmin, signal }) {
+  const list = el("ul", { class: "rows" });
+  const shown = el("div", { class: "new-key" });
+  const name = Field("Name of the key", { required: true, maxLength: 80, autocomplete: "off" }, "So that you know later which program uses it.");
+  const end = Choice("It ends", { value: "90" }, ENDS);
+  const scopes = SCOPES.filter(([id]) => isAdmin || id !== "admin").map(([id, words, help]) => {
+    const box = el("input", { type: "checkbox", "aria-label": `${words}: ${help}`, value: id });
+    return { box, node: el("label", { class: "check" }, box, el("span", null, el("strong", null, words), el("span", { class: "fine" }, ` ${help}`))) };
+  });
+  const models = Field("Models it may ask", { autocomplete: "off", placeholder: "all" }, "With commas between: openai/*, local/llama3.2");
+  const day = Field("Dollars a day at most", { type: "number", min: 0, step: "any", placeholder: "no limit" });
+  const all = Field("Dollars in all at most", { type: "number", min: 0, step: "any", placeholder: "no limit" });
+  draw();
+
+  function draw() {
+    fill(list, keys.length === 0 ? el("li", { class: "fine" }, "No keys yet.") : keys.map(row));
+  }
+
+  function row(key) {
+    return el("li", { class: "row" },
+      el("div", { class: "row-words" },
+        el("p", { class: "row-title" }, key.name),
+        el("p", { class: "fine" }, el("code", null, `${key.prefix}…`), ` · made ${when(key.created_at)} · ${key.last_used_at ? `last used ${when(key.last_used_at)}` : "never used"}`),
+        el("p", { class: "fine" }, limitsOf(key).join(" · "))),
+      el("div", { class: "row-actions" }, button(`Delete the key ${key.name}`, { class: "quiet icon-only", title: "Delete", on: { click: () => drop(key) } }, icon("trash"))));
+  }
+
+  async function drop(key) {
+    if (!(await confirm(`Delete the key ${key.name}?`, "Programs that use it are refused from this moment on.", "Delete"))) return;
+    try {
+      await remove(`/api/users/me/api-keys/${key.id}`, { signal });
+      keys.splice(keys.indexOf(key), 1);
+      draw();
+      toast("The key is deleted.");
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  }
+
+  const make = form([
+    name, end,
+    el("details", { class: "more" }, el("summary", null, "What it may do"),
+      el("div", { class: "key-limits" },
+        el("fieldset", { class: "radios" }, el("legend", null, "Parts it opens"), el("p", { class: "hint" }, "None chosen: all that you may, apart from managing the account."), scopes.map((one) => one.node)),
+        models.node, el("div", { class: "pair" }, day.node, all.node))),
+  ], "Make a key", async (element) => {
+    const number = ({ input }, as) => (input.value === "" ? {} : { [as]: Number(input.value) });
+    const listed = models.input.value.split(",").map((each) => each.trim()).filter(Boolean);
+    const chosen = scopes.filter(({ box }) => box.checked).map(({ box }) => box.value);
+    const made = await post("/api/users/me/api-keys", {
+      name: name.input.value.trim(), ...number(end, "expires_in_days"), ...(chosen.length > 0 ? { scopes: chosen } : {}),
+      ...(listed.length > 0 ? { models: listed } : {}), ...number(day, "day_budget_usd"), ...number(all, "budget_usd"),
+    });
+    keys.unshift(made.api_key);
+    element.reset();
+    end.input.value = "90";
+    draw();
+    fill(shown, el("div", { class: "notice", role: "status" },
+      el("p", null, el("strong", null, "Copy the key now: it is shown this once.")),
+      el("p", { class: "key-line" }, el("code", null, made.key), CopyButton("Copy the key", () => made.key))), Snippets(made.key));
+  });
+  return section("Keys for programs", "A program that sends a key acts in your name. Anything that speaks to OpenAI or Anthropic can use one.", list, shown, make);
+}
+
+function limitsOf(key) {
+  return [
+    key.expires_at ? (Date.parse(key.expires_at) < Date.now() ? "has ended" : `ends ${when(key.expires_at)}`) : "does not end",
+    key.scopes?.length > 0 && `opens ${key.scopes.join(", ")}`,
+    key.models?.length > 0 && (key.models.length < 3 ? `asks ${key.models.join(", ")}` : `asks ${plural(key.models.length, "model")}`),
+    typeof key.day_budget_usd === "number" && `${money(key.day_budget_usd)} a day`,
+    typeof key.budget_usd === "number" && `${money(key.budget_usd)} in all`,
+  ].filter(Boolean);
+}
+
+// The address is the one this page was fetched from: it works from wherever this browser is.
+function Snippets(key) {
+  const base = `${location.origin}/v1`;
+  const panel = el("div", { class: "snippet-panel" });
+  const texts = [
+    ["Python", `from openai import OpenAI\n\nclient = OpenAI(base_url="${base}", api_key="${key}")\nanswer = client.chat.completions.create(\n    model="quire/critique",\n    messages=[{"role": "user", "content": "Which is the better offer, and why?"}],\n)\nprint(answer.choices[0].message.content)`],
+    ["JavaScript", `import OpenAI from "openai";\n\nconst client = new OpenAI({ baseURL: "${base}", apiKey: "${key}" });\nconst answer = await client.chat.completions.create({\n  model: "quire/critique",\n  messages: [{ role: "user", content: "Which is the better offer, and why?" }],\n});\nconsole.log(answer.choices[0].message.content);`],
+    ["curl", `curl ${base}/chat/completions \\\n  -H "Authorization: Bearer ${key}" \\\n  -H "Content-Type: application/json" \\\n  -d '{"model": "quire/critique", "messages": [{"role": "user", "content": "Which is the better offer, and why?"}]}'`],
+  ];
+  const tabs = Tabs("How programs use it", panel, texts.map(([name, text]) => [name, () => [
+    CopyButton(`Copy the ${name} text`, () => text), el("pre", { tabindex: "0", role: "group", "aria-label": `${name} text` }, el("code", null, text)),
+  ]]));
+  return el("div", { class: "snippets" }, tabs.node, panel);
+}

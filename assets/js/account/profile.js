@@ -1,0 +1,57 @@
+// One's name, the look of the pages, the password.
+import { post, put } from "../api.js";
+import { el } from "../dom.js";
+import { chooseTheme, theme, user } from "../state.js";
+import { Choice, Field } from "../parts/field.js";
+import { toast } from "../parts/toast.js";
+import { form, section } from "./parts.js";
+
+/** Name and role. */
+export function Profile(me) {
+  const name = Field("Name", { value: me.name ?? "", autocomplete: "name", maxLength: 100 });
+  return section("Profile", null,
+    el("p", { class: "fine" }, `${me.email} · ${me.role === "admin" ? "administrator" : "member"}`),
+    form([name], "Save the name", async () => {
+      await put("/api/users/me", { name: name.input.value.trim() });
+      user.set({ ...user.get(), name: name.input.value.trim() });
+      toast("Saved.");
+    }));
+}
+
+/** Light, dark or as the device has it. */
+export function Look() {
+  const choice = Choice("Theme", { value: theme(), on: { change: (event) => chooseTheme(event.target.value) } },
+    [["system", "As this device has it"], ["light", "Light"], ["dark", "Dark"]], "Kept in this browser.");
+  return section("Look", null, choice.node);
+}
+
+/** What is used when a question says nothing else. */
+export function Standard(recipes, standard) {
+  const choice = Choice("Recipe", { value: standard ?? "", on: { change: async (event) => {
+    try {
+      await put("/api/users/me/recipe", { recipe: event.target.value || null });
+      toast("Saved.");
+    } catch (problem) {
+      toast(problem.message, "failed");
+    }
+  } } }, [["", "None: the usual panel and pattern"], ...recipes.map((one) => [one.id, one.name])],
+  "Its pattern, panel and settings are used where a question names none, by programs too.");
+  return section("Panel and recipe", null, choice.node,
+    el("p", null, el("a", { href: "/orchestrator" }, recipes.length > 0 ? "See and edit recipes" : "Make a recipe")));
+}
+
+/** Changing it ends all other sessions. */
+export function Password(me) {
+  // Hidden, so that password keepers know whose password changes.
+  const account = el("input", { type: "email", value: me.email, autocomplete: "username", hidden: true, readOnly: true, "aria-label": "Account" });
+  const old = Field("Present password", { type: "password", autocomplete: "current-password", required: true });
+  const fresh = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 },
+    "At least 8 characters, with three of: small letters, capitals, digits, other signs.");
+  const node = form([old, fresh], "Change the password", async (element) => {
+    await post("/api/users/me/change-password", { current_password: old.input.value, new_password: fresh.input.value });
+    element.reset();
+    toast("The password is changed. All other sessions are ended.");
+  });
+  node.prepend(account);
+  return section("Password", null, node);
+}

@@ -1,0 +1,56 @@
+// Where one is signed in, and signing out there.
+import { get, remove } from "../api.js";
+import { button, el, fill } from "../dom.js";
+import { sentence, when } from "../format.js";
+import { toast } from "../parts/toast.js";
+import { section } from "./parts.js";
+
+const BROWSERS = [["Edg/", "Edge"], ["OPR/", "Opera"], ["Firefox/", "Firefox"], ["Chrome/", "Chrome"], ["Safari/", "Safari"]];
+const SYSTEMS = [["Android", "Android"], ["iPhone", "iPhone"], ["iPad", "iPad"], ["Windows", "Windows"], ["Mac OS", "macOS"], ["Linux", "Linux"]];
+
+const FIRST = 5;
+
+/** The section. */
+export function Sessions(sessions, signal) {
+  const list = el("ul", { class: "rows" });
+  const others = button("Sign out everywhere else", { class: "secondary", on: { click: () => end("/api/users/me/sessions", "You are signed out everywhere else.") } });
+  const rest = el("div");
+  let shown = FIRST;
+  draw(sessions);
+
+  function draw(all) {
+    fill(list, all.slice(0, shown).map(row));
+    others.hidden = all.length < 2;
+    fill(rest, all.length > shown && button(`Show all ${all.length}`, { class: "quiet", on: { click: () => {
+      shown = all.length;
+      draw(all);
+    } } }));
+  }
+
+  function row(one) {
+    const name = deviceOf(one.client);
+    return el("li", { class: "row" },
+      el("div", { class: "row-words" },
+        el("p", { class: "row-title", title: one.client }, name, one.current && el("span", { class: "fine" }, " this one")),
+        el("p", { class: "fine" }, `signed in ${when(one.created_at)} · last used ${when(one.last_used_at)}`)),
+      !one.current && el("div", { class: "row-actions" }, button(`Sign out ${name}`, { class: "secondary", on: { click: () => end(`/api/users/me/sessions/${one.id}`, `${name} is signed out.`) } }, "Sign out")));
+  }
+
+  async function end(path, words) {
+    try {
+      await remove(path, { signal });
+      draw((await get("/api/users/me/sessions", { signal })).sessions);
+      toast(words);
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  }
+  return section("Sessions", "Where you are signed in. A session nobody uses ends after seven days.", list, el("div", { class: "actions" }, others, rest));
+}
+
+// A name people know, where the program says one; else what it says.
+function deviceOf(client) {
+  const find = (table) => table.find(([sign]) => client.includes(sign))?.[1];
+  const [browser, system] = [find(BROWSERS), find(SYSTEMS)];
+  return browser && system ? `${browser} on ${system}` : client.slice(0, 60) || "A program that gives no name";
+}

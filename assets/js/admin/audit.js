@@ -1,0 +1,43 @@
+// Who did what and when: the audit log, newest first.
+import { get } from "../api.js";
+import { button, el, fill } from "../dom.js";
+import { exactly, when } from "../format.js";
+import { section } from "../account/parts.js";
+import { Failure, Loading } from "../parts/states.js";
+
+const PAGE = 30;
+
+/** The section. `people` give names to ids. */
+export function Audit(people, signal) {
+  const names = new Map(people.map((each) => [each.id, each.email]));
+  const rows = el("tbody");
+  const below = el("div", { class: "rows-below" });
+  const named = (id) => names.get(id) ?? id ?? "";
+  more("");
+
+  async function more(cursor) {
+    fill(below, Loading("Fetching"));
+    try {
+      const told = await get("/api/admin/audit", { query: { limit: PAGE, cursor }, signal });
+      rows.append(...told.audit.map(Row));
+      fill(below, told.next_cursor && button("Show earlier entries", { class: "secondary", on: { click: () => more(told.next_cursor) } }));
+    } catch (problem) {
+      if (!signal.aborted) fill(below, Failure(problem, () => more(cursor)));
+    }
+  }
+
+  function Row(line) {
+    return el("tr", null,
+      el("td", null, el("time", { datetime: line.at, title: exactly(line.at) }, when(line.at))),
+      el("td", null, line.actor ? named(line.actor) : "nobody signed in"),
+      el("td", null, line.action.replaceAll(/[._]/g, " ")),
+      el("td", null, named(line.target), line.detail && el("span", { class: "fine" }, ` ${line.detail}`)),
+      el("td", null, line.address));
+  }
+
+  return section("Audit log", "What people and programs did that matters for safety. It cannot be changed.",
+    el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Audit log" },
+      el("table", { class: "audit-table" },
+        el("thead", null, el("tr", null, ["When", "Who", "What", "To what", "From"].map((head) => el("th", { scope: "col" }, head)))), rows)),
+    below);
+}

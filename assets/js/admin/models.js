@@ -1,0 +1,46 @@
+// Where everyone's models come from: asking all of them, letting failed ones be asked again, who stands in.
+import { post, put } from "../api.js";
+import { button, el, fill } from "../dom.js";
+import { sentence } from "../format.js";
+import { Field } from "../parts/field.js";
+import { Alert } from "../parts/states.js";
+import { toast } from "../parts/toast.js";
+
+/** Below the list of providers. */
+export function Checks(refresh, signal) {
+  const run = async (path, said) => {
+    try {
+      const told = await post(path, {}, { signal });
+      await refresh(said ?? told.message);
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  };
+  return el("div", { class: "row-actions" },
+    button("Ask all providers now", { class: "secondary", on: { click: () => run("/api/llm/health-check", "all providers were asked") } }),
+    button("Reset circuits", { class: "secondary", title: "Models that were left alone after failures are asked again", on: { click: () => run("/api/admin/breakers/reset") } }));
+}
+
+/** Who is asked in whose place. */
+export function Fallbacks(chains) {
+  const lines = Object.entries(chains).map(([model, others]) => `${model} > ${others.join(" > ")}`);
+  const text = Field("One chain a line", { rows: 4, value: lines.join("\n"), spellcheck: false, placeholder: "openai/gpt-5.1 > anthropic/claude-sonnet-4.5" },
+    "When the first model fails, the next one is asked in its place, at its own price. Every such change is shown. Without a chain nobody takes a model's place.");
+  const message = el("div", { class: "step-message", role: "status" });
+  return el("section", { class: "card", "aria-label": "Fallbacks" },
+    el("h2", null, "Fallbacks"),
+    el("form", { on: { submit: async (event) => {
+      event.preventDefault();
+      const fallbacks = {};
+      for (const line of text.input.value.split("\n")) {
+        const [model, ...others] = line.split(">").map((part) => part.trim()).filter(Boolean);
+        if (model) fallbacks[model] = others;
+      }
+      try {
+        await put("/api/admin/fallbacks", { fallbacks });
+        fill(message, el("p", { class: "notice" }, "Saved. It holds for analyses that begin from now on."));
+      } catch (problem) {
+        fill(message, Alert(problem));
+      }
+    } } }, text.node, message, button("Save the chains", { type: "submit", class: "secondary" })));
+}

@@ -1,0 +1,153 @@
+// Who has an account: role, lock, budget, a link for a new password, an end; new accounts and invitations.
+import { get, post, put, remove } from "../api.js";
+import { button, el, fill, icon } from "../dom.js";
+import { plural, sentence, when } from "../format.js";
+import { user } from "../state.js";
+import { form, section } from "../account/parts.js";
+import { CopyButton } from "../parts/copy.js";
+import { confirm, openDialog } from "../parts/dialog.js";
+import { Choice, Field } from "../parts/field.js";
+import { toast } from "../parts/toast.js";
+import { budgetOf } from "./budget.js";
+
+const HEADS = ["Account", "Role", "State", "Last seen", ""];
+
+/** The section of accounts. */
+export function People(first, signal) {
+  let people = first.users;
+  let cursor = first.next_cursor;
+  const rows = el("tbody");
+  const below = el("div", { class: "rows-below" });
+  draw();
+
+  function draw() {
+    fill(rows, people.map(Row));
+    fill(below, cursor && button("Show more accounts", { class: "secondary", on: { click: more } }));
+  }
+
+  async function more() {
+    const told = await get("/api/admin/users", { query: { limit: 200, cursor }, signal });
+    people = [...people, ...told.users];
+    cursor = told.next_cursor;
+    draw();
+  }
+
+  async function act(work, words) {
+    try {
+      await work();
+      const told = await get("/api/admin/users", { query: { limit: 200 }, signal });
+      people = told.users;
+      cursor = told.next_cursor;
+      draw();
+      toast(words);
+    } catch (problem) {
+      draw();
+      toast(sentence(problem.message), "failed");
+    }
+  }
+
+  function Row(each) {
+    const path = `/api/admin/users/${each.id}`;
+    const self = each.id === user.get()?.id;
+    const role = el("select", { "aria-label": `Role of ${each.email}`, disabled: self, on: { change: () => act(() => put(path, { role: role.value }, { signal }), `${each.email} is ${role.value === "admin" ? "an administrator" : "a member"} now.`) } },
+      [["user", "member"], ["admin", "administrator"]].map(([value, words]) => el("option", { value, selected: value === each.role }, words)));
+    return el("tr", null,
+      el("th", { scope: "row" }, each.email, el("span", { class: "fine person-name" }, [each.name, `since ${when(each.created_at)}`].filter(Boolean).join(" · "))),
+      el("td", null, role),
+      el("td", null, each.disabled ? "locked" : "active"),
+      el("td", null, each.last_login_at ? when(each.last_login_at) : "never"),
+      el("td", null, el("div", { class: "actions" },
+        button(`Budget of ${each.email}`, { class: "quiet", on: { click: () => budgetOf(each) } }, "Budget"),
+        button(`More about ${each.email}`, { class: "quiet", on: { click: () => More(each, path, self) } }, "More"))));
+  }
+
+  function More(each, path, self) {
+    const out = el("div", { class: "step-message", role: "status" });
+    const done = (work, words) => {
+      out.closest("dialog").close("");
+      return act(work, words);
+    };
+    const link = async () => {
+      try {
+        const told = await post(`${path}/reset-link`, {}, { signal });
+        fill(out, Handed("Hand this link over: whoever opens it chooses a new password.", told));
+      } catch (problem) {
+        toast(sentence(problem.message), "failed");
+      }
+    };
+    return openDialog(each.email, [
+      el("div", { class: "actions" },
+        button("Link for a new password", { class: "secondary", on: { click: link } }),
+        !self && button(each.disabled ? "Unlock" : "Lock", { class: "secondary", on: { click: () => done(() => put(path, { disabled: !each.disabled }, { signal }), each.disabled ? `${each.email} may sign in again.` : `${each.email} is locked: sessions and keys are refused.`) } }),
+        !self && button("Delete the account", { class: "quiet", on: { click: () => drop(each, path, done) } }, icon("trash"), "Delete the account")),
+      self && el("p", { class: "fine" }, "This is your own account: another administrator can lock or delete it."),
+      out,
+    ]);
+  }
+
+  async function drop(each, path, done) {
+    const sure = await confirm(`Delete ${each.email}?`, "Its documents, analyses, keys and sessions go with it. This cannot be taken back.", "Delete");
+    if (sure) await done(() => remove(path, { signal }), `${each.email} is deleted.`);
+  }
+
+  return [
+    section("Accounts", `${plural(people.length, "account")}${cursor ? " and more" : ""} on this server.`,
+      el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Accounts" },
+        el("table", { class: "people-table" },
+          el("thead", null, el("tr", null, HEADS.map((title) => (title ? el("th", { scope: "col" }, title) : el("td", { class: "head" }))))), rows)), below),
+    NewAccount(act, signal), Invite(signal),
+  ];
+}
+
+// A link is shown whole where the server knows its address, else as seen from here.
+function Handed(words, told) {
+  const address = told.url ?? `${location.origin}${told.path}`;
+  return el("div", { class: "notice" }, el("p", null, words),
+    el("p", { class: "key-line" }, el("code", null, address), CopyButton("Copy the link", () => address)),
+    el("p", { class: "fine" }, `Holds until ${when(told.expires_at)}, for one use.`));
+}
+
+function NewAccount(act, signal) {
+  const email = Field("E-mail", { type: "email", required: true, maxLength: 254, autocomplete: "off" });
+  const name = Field("Name", { maxLength: 100, autocomplete: "off" }, "Can be left empty.");
+  const role = Choice("Role", { value: "user" }, [["user", "member"], ["admin", "administrator"]]);
+  const out = el("div", { class: "step-message", role: "status" });
+  return section("New account", "With a password made up here, which you hand over; its owner can change it.",
+    form([email, name, role], "Make the account", async (element) => {
+      const made = await post("/api/admin/users", { email: email.input.value.trim(), role: role.input.value, ...(name.input.value.trim() ? { name: name.input.value.trim() } : {}) });
+      element.reset();
+      fill(out, el("div", { class: "notice" }, el("p", null, el("strong", null, `The password of ${made.user.email}, shown this once:`)),
+        el("p", { class: "key-line" }, el("code", null, made.password), CopyButton("Copy the password", () => made.password))));
+      await act(() => null, `${made.user.email} has an account.`);
+    }), out);
+}
+
+function Invite(signal) {
+  const email = Field("For", { type: "email", maxLength: 254, autocomplete: "off", placeholder: "anybody who has the link" }, "With an address here, the link makes an account for this address only.");
+  const out = el("div", { class: "step-message", role: "status" });
+  return section("Invitation", "A link by which somebody makes an account, also where registration is closed to others.",
+    form([email], "Make an invitation", async (element) => {
+      const told = await post("/api/admin/invites", email.input.value.trim() ? { email: email.input.value.trim() } : {}, { signal });
+      element.reset();
+      fill(out, Handed("Hand this link over.", told));
+    }), out);
+}
+
+/** Who asked for a new password and waits for a link. */
+export function Waiting({ password_resets: waiting }, signal) {
+  if (waiting.length === 0) return null;
+  return section("Forgotten passwords", "These people asked for a new password. This server sends no mail: hand each a link.",
+    el("ul", { class: "rows" }, waiting.map((one) => {
+      const out = el("div");
+      return el("li", { class: "row" }, el("div", { class: "row-words" },
+        el("p", { class: "row-title" }, one.email),
+        el("p", { class: "fine" }, [`asked ${when(one.requested_at)}`, one.link_expires_at && `a link holds until ${when(one.link_expires_at)}`].filter(Boolean).join(" · ")), out),
+      el("div", { class: "row-actions" }, button(`Make a link for ${one.email}`, { class: "secondary", on: { click: async () => {
+        try {
+          fill(out, Handed("Hand this link over.", await post(`/api/admin/users/${one.user_id}/reset-link`, {}, { signal })));
+        } catch (problem) {
+          toast(sentence(problem.message), "failed");
+        }
+      } } }, "Make a link")));
+    })));
+}

@@ -1,0 +1,76 @@
+// How the server does: what health says, the stored answers, where its settings come from.
+import { get, post } from "../api.js";
+import { button, el, fill } from "../dom.js";
+import { bytes, count, duration, money, plural, sentence } from "../format.js";
+import { section } from "../account/parts.js";
+import { confirm } from "../parts/dialog.js";
+import { toast } from "../parts/toast.js";
+
+const NEWS_MS = 15_000;
+const LOOK = { ok: "good", warning: "warn" };
+
+/** Health, looked at again while the page is open. */
+export function State(health, signal) {
+  const body = el("div", { class: "state-body" });
+  draw(health);
+  const timer = setInterval(async () => {
+    if (document.hidden) return;
+    const told = await get("/api/health", { signal }).catch(() => null);
+    if (told && !signal.aborted) draw(told);
+  }, NEWS_MS);
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+
+  function draw(told) {
+    const { resources = {} } = told;
+    fill(body,
+      el("p", { class: `state-word ${LOOK[told.status] ?? "bad"}` }, told.status === "ok" ? "All is well" : sentence(told.message ?? told.status)),
+      Facts([
+        ["Version", told.version], ["Up for", duration(told.uptime_seconds * 1000)],
+        ["Memory", typeof resources.rss_mb === "number" && `${resources.rss_mb} MB`], ["Threads", resources.threads], ["Open files", resources.open_files],
+        ["Database", told.database?.status === "ok" ? told.database.engine : told.database?.status], ["Surroundings", told.environment],
+      ]));
+  }
+  return section("State", null, body);
+}
+
+function Facts(rows) {
+  return el("dl", { class: "sums" }, rows.filter(([, value]) => value || value === 0).map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, String(value)))));
+}
+
+/** The stored answers. */
+export function Cache(first, signal) {
+  const body = el("div");
+  draw(first);
+
+  function draw(told) {
+    const { saved } = told;
+    fill(body, told.status === "disabled" ? el("p", null, "Answers are not stored: CACHE_TTL is 0.") : Facts([
+      ["Answers", count(told.entries)], ["Room", `${bytes(told.bytes)} of ${bytes(told.limit_bytes)}`], ["Kept for", duration(told.ttl_seconds * 1000)],
+      ["Spared so far", saved.hits > 0 ? `${Number(saved.cost_usd) > 0 ? money(saved.cost_usd) : plural(saved.tokens, "token")} in ${plural(saved.hits, "answer")}` : "nothing yet"],
+      ["Shared by all", told.sharing === "team" ? "yes" : "no"],
+    ]));
+  }
+
+  async function clear() {
+    if (!(await confirm("Throw the stored answers away?", "The same questions are then asked and paid for again. Analyses and their results stay.", "Throw away"))) return;
+    try {
+      toast(sentence((await post("/api/cache/clear", {}, { signal })).message));
+      draw(await get("/api/cache/stats", { signal }));
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  }
+  return section("Stored answers", "The same call with the same settings is answered from here, at no cost.", body,
+    first.entries > 0 && el("div", { class: "actions" }, button("Throw them away", { class: "secondary", on: { click: clear } })));
+}
+
+/** Names and where each comes from; values are not told. */
+export function Settings({ settings, warnings }) {
+  const changed = settings.filter((one) => one.source !== "default");
+  return section("Settings of the server", "Set where the server is started; each is explained by quire help settings. Values are not shown here.",
+    warnings.map((text) => el("p", { class: "notice suspicious" }, sentence(typeof text === "string" ? text : text.message ?? ""))),
+    changed.length > 0
+      ? el("dl", { class: "config-list" }, changed.map((one) => el("div", null, el("dt", null, el("code", null, one.name)), el("dd", null, `from the ${one.source}`))))
+      : el("p", { class: "fine" }, "All of them are as they come."),
+    el("p", { class: "fine" }, `${plural(settings.length - changed.length, "setting")} as ${settings.length - changed.length === 1 ? "it comes" : "they come"}.`));
+}

@@ -1,0 +1,58 @@
+//! The sessions a person has open, on which devices, and ending them from elsewhere. Shows no token.
+
+use super::{Accounts, Visit, needs_session};
+use crate::app::{Error, Result};
+use crate::domain::id::SessionId;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Caller, Session};
+use crate::store::{audit, sessions};
+
+impl Accounts {
+    /// The caller's sessions that are in force, newest first.
+    pub async fn open_sessions(&self, caller: &Caller, now: Timestamp) -> Result<Vec<Session>> {
+        needs_session(caller, "see the sessions")?;
+        let user = caller.user.clone();
+        let found = self.store.read(move |db| sessions::list_of(db, &user, now));
+        Ok(found.await?)
+    }
+
+    /// Ends one of the caller's sessions at once. Somebody else's is not there.
+    pub async fn end_one(&self, caller: &Caller, id: &str, visit: &Visit) -> Result<()> {
+        needs_session(caller, "end a session")?;
+        let id = SessionId::parse(id).ok_or_else(Error::missing)?;
+        let entry = visit.entry(Some(&caller.user), "session.ended", id.as_str());
+        let (user, now) = (caller.user.clone(), visit.now);
+        let ended = self.store.write(move |db| {
+            let own = sessions::by_id(db, &id)?.is_some_and(|session| session.user == user);
+            if !own || !sessions::revoke(db, &id, now)? {
+                return Ok(false);
+            }
+            audit::append(db, &entry)?;
+            Ok(true)
+        });
+        if !ended.await? {
+            return Err(Error::missing());
+        }
+        self.seen.forget();
+        Ok(())
+    }
+
+    /// Ends all of the caller's sessions but this one. Says how many.
+    pub async fn end_others(&self, caller: &Caller, visit: &Visit) -> Result<usize> {
+        needs_session(caller, "end the other sessions")?;
+        let entry = visit.entry(
+            Some(&caller.user),
+            "session.others_ended",
+            caller.user.as_str(),
+        );
+        let (caller, now) = (caller.clone(), visit.now);
+        let ended = self.store.write(move |db| {
+            let ended = sessions::revoke_all_of(db, &caller.user, now, caller.session.as_ref())?;
+            audit::append(db, &entry)?;
+            Ok(ended)
+        });
+        let ended = ended.await?;
+        self.seen.forget();
+        Ok(ended)
+    }
+}
