@@ -9,7 +9,7 @@ import { styled } from "../styles.js";
 import { CompareButton, Offer, SingleButton } from "../parts/compare.js";
 import { AnalysisExports, LocalExportButtons } from "../parts/exports.js";
 import { AnalysisResults } from "../parts/results.js";
-import { RunAgainButton } from "../results/rerun.js";
+import { RunAgainButton } from "../parts/run-again.js";
 import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
 import { RunView } from "../parts/run.js";
 import { ShareButton } from "../parts/share-link.js";

@@ -8,11 +8,7 @@ import { factsOf, Letter, MemberCard, nameOf, remarksOf } from "./member.js";
 import { lastWords, panelStages, placeOf, synthesis } from "./run-model.js";
 import { SourceList } from "./sources.js";
 import { stageHelp, StagePath } from "./stages.js";
-import { isMappable } from "../results/claims.js";
-import { CostAndTime, isDrawable } from "../results/costs.js";
-import { Differences, isComparable } from "../results/differences.js";
-import { DisagreementMap } from "../results/map.js";
-import { reveal } from "../results/reveal.js";
+import { Failure, Loading } from "./states.js";
 import { styled } from "../styles.js";
 import { Tabs } from "./tabs.js";
 
@@ -20,26 +16,36 @@ const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", ca
 
 /** The finished analysis. `models` and `patterns` give names; `exports` and `actions` are buttons. */
 export function AnalysisResults(run, { models = [], patterns = [], actions = [], exports = null }) {
-  styled("charts");
   styled("results");
   const context = { run, models, sought: null };
+  let shown = null;
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
-  const map = isMappable(run) && ["Disagreement Map", () => DisagreementMap(run, { models, onDraft: seek })];
+  const map = isMappable(run) && ["Disagreement Map", later(() => import("../results/map.js"), (it) => it.DisagreementMap(run, { models, onDraft: seek }))];
   const views = [
     ["Side by Side", () => sideBySide(context)],
     ["Combined", () => combined(context)],
     ["Ultra Analysis", () => ultra(context)],
     map,
-    isComparable(run) && ["Differences", () => Differences(run, models)],
-    isDrawable(run) && ["Cost and Time", () => CostAndTime(run, models)],
+    isComparable(run) && ["Differences", later(() => import("../results/differences.js"), (it) => it.Differences(run, models))],
+    isDrawable(run) && ["Cost and Time", later(() => import("../results/costs.js"), (it) => it.CostAndTime(run, models))],
   ].filter(Boolean);
   const tabs = Tabs("Views of the result", panel, views, synthesis(run)?.text ? 2 : 0);
+
+  // A view whose code is fetched when somebody wants it: most only read the answer.
+  function later(load, build) {
+    return () => {
+      const place = el("div", null, Loading("Fetching the view"));
+      shown = load().then((module) => place.replaceWith(build(module)), (problem) => fill(place, Failure(problem)));
+      return place;
+    };
+  }
 
   // From a sign on the map to the words in the draft, and back to the same sign.
   function seek(draft, from) {
     const place = signs().indexOf(from);
-    context.sought = { ...draft, back: () => {
+    context.sought = { ...draft, back: async () => {
       tabs.choose(views.indexOf(map));
+      await shown;
       (signs()[place] ?? panel).focus();
     } };
     tabs.choose(0);
@@ -65,6 +71,20 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
       el("div", { class: "results-bar" }, tabs.node),
       panel,
       SourceList(run.sources)));
+}
+
+// Whether there is anything to map: two voices at least, and a finding.
+function isMappable({ findings, models }) {
+  const lists = [findings?.contradictions, findings?.unique, findings?.consensus, findings?.support, findings?.blind_spots];
+  return models.length > 1 && lists.some((list) => list?.length > 0);
+}
+
+function isComparable({ stages }) {
+  return stages.flatMap((stage) => stage.members).filter((member) => member.text).length > 1;
+}
+
+function isDrawable({ timeline, stages }) {
+  return timeline.length > 0 || stages.some((stage) => stage.members.some((member) => member.latency > 0 || member.cached));
 }
 
 // A long question would push its answer off the screen.
@@ -142,7 +162,7 @@ function sideBySide({ run, models, sought }) {
     const stage = stages.stages.find((each) => each.name === sought.stage);
     const card = grid.children[stage.members.findIndex((member) => member.letter === sought.letter && member.text)];
     // The cards are not on the page before the tab has taken them.
-    requestAnimationFrame(() => {
+    import("../results/reveal.js").then(({ reveal }) => {
       if (!reveal(card.querySelector(".member-body"), sought.says)) note.firstChild.textContent = "It says so in other words: this is the whole answer.";
     });
   }

@@ -13,11 +13,6 @@ export const KINDS = [
 
 const LEVELS = { very_high: "very high", high: "high", medium: "medium", low: "low", none: "none" };
 
-/** Whether there is anything to map: at least two voices and a finding. */
-export function isMappable(run) {
-  return Boolean(run.findings) && run.models.length > 1 && claimsOf(run).length > 0;
-}
-
 /**
  * Rows `{kind, text, remark, sides, cells}`. A side is `{letters, says}`; a cell of a letter is
  * `{side, says, stage}`, where `stage` may be unknown.

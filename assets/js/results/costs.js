@@ -6,16 +6,13 @@ import { el } from "../dom.js";
 import { count, duration, money, plural, tokens } from "../format.js";
 import { nameOf } from "../parts/member.js";
 import { stageName } from "../parts/stages.js";
+import { styled } from "../styles.js";
 
 const ENDS = { answered: "answered", failed: "failed", cancelled: "stopped" };
 
-/** Whether there is a call to draw, or a reason why there is none. */
-export function isDrawable(run) {
-  return callsOf(run).length > 0 || fromCache(run) > 0;
-}
-
 /** The pictures of a run. */
 export function CostAndTime(run, models) {
+  styled("charts");
   const calls = callsOf(run).map((call) => ({ ...call, name: nameOf(call.model, models).name }));
   const cached = fromCache(run);
   return el("section", { class: "costs", "aria-label": "Cost and time" },

@@ -10,11 +10,6 @@ import { diff, sentences, tally } from "./diff.js";
 // A longer stretch that is the same is folded, but for its ends.
 const FOLD = 3;
 
-/** Whether there are two texts to lay beside each other. */
-export function isComparable(run) {
-  return textsOf(run).length > 1;
-}
-
 /** The view: two choices, how much is alike, and the text with what differs marked in it. */
 export function Differences(run, models) {
   const texts = textsOf(run);

@@ -12,12 +12,8 @@ import { stageName } from "../parts/stages.js";
 const TYPING_MS = 300;
 const DEPTHS = [["quick", "Quick: one model answers"], ["standard", "Standard: first answers, one round of critique, synthesis"], ["full", "Full: every stage of the pattern"]];
 
-/** A button that asks what shall be different and starts it; `onStarted(id)` when the new analysis runs. */
-export function RunAgainButton(run, { models, patterns, onStarted }) {
-  return button("Run again", { class: "secondary", title: "The same with one change: what does not depend on it is not asked again", on: { click: () => runAgain(run, models, patterns, onStarted) } });
-}
-
-async function runAgain(run, models, patterns, onStarted) {
+/** Asks what shall be different and starts it; `onStarted(id)` when the new analysis runs. */
+export async function runAgain(run, { models, patterns, onStarted }) {
   const changes = ways(run, models, patterns);
   const kinds = changes.map(([kind, name]) => [kind, name]);
   const what = Choice("What shall be different?", { value: kinds[0][0], on: { change: show } }, kinds);

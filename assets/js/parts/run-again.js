@@ -1,0 +1,16 @@
+// The way to ask again with one thing changed; the dialog is fetched when it is wanted.
+import { button } from "../dom.js";
+import { sentence } from "../format.js";
+import { toast } from "./toast.js";
+
+/** A button that opens it; `onStarted(id)` when the new analysis runs. */
+export function RunAgainButton(run, context) {
+  return button("Run again", { class: "secondary", title: "The same with one change: what does not depend on it is not asked again", on: { click: async () => {
+    try {
+      const { runAgain } = await import("../results/rerun.js");
+      await runAgain(run, context);
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  } } });
+}
