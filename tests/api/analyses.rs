@@ -578,7 +578,7 @@ fn a_run_waits_for_its_turn_and_too_many_are_turned_away() {
         .map(|_| begin(&mut client, &["demo/extract"]))
         .collect();
     let full = client.post("/api/analyze", short(&["demo/extract"]));
-    full.refused(503, "SERVICE_UNAVAILABLE");
+    full.refused(429, "RATE_LIMITED");
     assert!(full.header("retry-after").parse::<u32>().unwrap() > 0);
     let other = begin(&mut server.user("bob@example.com"), &["demo/extract"]);
     assert!(!waiting.contains(&other));

@@ -167,14 +167,18 @@ fn not_started(fault: NotStarted) -> Error {
         NotStarted::Store(fault) => return fault.into(),
         NotStarted::Refused(refused) => refused,
     };
-    let text = match refused {
-        Refused::TooMany => {
-            "as many of your analyses are running and waiting as one person may have"
-        }
-        Refused::Full => "as many analyses are running and waiting as this server takes",
-        Refused::Closing => "the server is shutting down",
+    let (kind, text) = match refused {
+        Refused::TooMany => (
+            Kind::TooFast,
+            "as many of your analyses are running and waiting as one person may have",
+        ),
+        Refused::Full => (
+            Kind::Unavailable,
+            "as many analyses are running and waiting as this server takes",
+        ),
+        Refused::Closing => (Kind::Unavailable, "the server is shutting down"),
     };
-    let mut error = Error::new(Kind::Unavailable, text).resolve("try again in a minute");
+    let mut error = Error::new(kind, text).resolve("try again in a minute");
     error.retry_after = Some(std::time::Duration::from_secs(30));
     error
 }
