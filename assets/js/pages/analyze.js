@@ -124,10 +124,10 @@ function watch(run, data, context, show, began) {
   follow(run.id, {
     signal: stop.signal,
     onEvent(name, told) {
-      apply(run, name, told);
+      const member = apply(run, name, told);
       if (name === "analysis.started") learnSources(run, stop.signal);
       if (isOver(run)) conclude();
-      else running.changed();
+      else running.changed(member);
     },
     onLine: running.line,
     onGone(problem) {
@@ -163,9 +163,9 @@ function watchHere(run, data, context, show, attach, stop) {
   attach({
     onEvent(name, told) {
       if (stop.signal.aborted) return;
-      apply(run, name, told);
+      const member = apply(run, name, told);
       if (isOver(run)) end();
-      else running.changed();
+      else running.changed(member);
     },
     onGone: (problem) => conclude("analysis.failed", { error: problem.message }),
   });

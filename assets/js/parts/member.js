@@ -1,5 +1,5 @@
 // One member of the panel in one stage: its text as it grows, its state, what it took.
-import { el, icon } from "../dom.js";
+import { button, el, icon } from "../dom.js";
 import { cost, count, duration, plural, sentence, tokens } from "../format.js";
 import { CopyButton } from "./copy.js";
 import { GrowingText } from "./markdown.js";
@@ -18,42 +18,53 @@ export function Letter(letter) {
   return el("span", { class: `letter tint-${tint}`, title: `Member ${letter}` }, letter);
 }
 
-/** `{node, draw()}`: draws the member again if it has changed. */
-export function MemberCard(member, { models, cite }) {
+/**
+ * `{node, name, member, draw()}`: draws the member again if it has changed, and gives what is to be done once the page
+ * is laid out, or null. `onStop(member)` gives up on it while it runs.
+ */
+export function MemberCard(member, { models, cite, onStop }) {
   const { name, demo } = nameOf(member.model, models);
   const state = el("p", { class: "member-state" });
   const text = GrowingText(cite);
-  const body = el("div", { class: "member-body", tabindex: "0", role: "group", "aria-label": `Answer of ${name}` }, text.node);
+  const body = el("div", { class: "member-body", tabindex: "0", role: "group", "aria-label": `Answer of ${name}`, on: { scroll: () => {
+    // Follow the end only for a reader who is at the end.
+    following = body.scrollHeight - body.scrollTop - body.clientHeight < 40;
+  } } }, text.node);
   const facts = el("p", { class: "member-facts" });
+  const stop = onStop && button(`Stop ${name}`, { class: "quiet icon-only member-stop", title: "The others go on without it", hidden: true, on: { click: () => {
+    stop.disabled = true;
+    onStop(member).finally(() => {
+      stop.disabled = false;
+    });
+  } } }, icon("stop"));
   const node = el("article", { class: "member-card", "aria-label": name },
     el("header", { class: "member-head" },
       Letter(member.letter),
       el("div", { class: "member-title" },
         el("h2", null, name),
         el("p", { class: "fine" }, member.model, demo && el("span", { class: "badge" }, "Demo algorithm"))),
-      CopyButton(`Copy the answer of ${name}`, () => member.text)),
+      stop, CopyButton(`Copy the answer of ${name}`, () => member.text)),
     state, body, facts);
   let drawn = -1;
+  let following = true;
   return {
-    node,
+    node, name, member,
     draw() {
-      if (drawn === member.version) return;
+      if (drawn === member.version) return null;
       drawn = member.version;
       node.dataset.status = member.status;
       drawState(state, member);
-      drawText(body, text, member);
+      const isRunning = member.status === "running";
+      if (isRunning) text.set(member.text);
+      else text.finish(member.text);
+      body.hidden = member.text === "";
+      if (stop) stop.hidden = !isRunning;
       facts.textContent = factsOf(member);
+      return isRunning && following ? () => {
+        body.scrollTop = body.scrollHeight;
+      } : null;
     },
   };
-}
-
-function drawText(body, text, member) {
-  // Follow the end only for a reader who is at the end.
-  const atEnd = body.scrollHeight - body.scrollTop - body.clientHeight < 40;
-  if (member.status === "running") text.set(member.text);
-  else text.finish(member.text);
-  if (atEnd && member.status === "running") body.scrollTop = body.scrollHeight;
-  body.hidden = member.text === "";
 }
 
 function drawState(node, member) {
@@ -90,7 +101,7 @@ export function remarksOf(member) {
 
 /** What a member took, in one line. */
 export function factsOf(member) {
-  if (member.status !== "done") return member.text ? plural(member.text.split(/\s+/).filter(Boolean).length, "word") : "";
+  if (member.status !== "done") return member.text ? plural(member.text.length, "character") : "";
   return [
     duration(member.latency),
     tokens(member.usage),

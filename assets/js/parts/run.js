@@ -1,23 +1,31 @@
 // An analysis while it runs: the path of stages, the members side by side, the synthesis, the time.
-import { announce, button, el, icon } from "../dom.js";
-import { count, duration, excerpt } from "../format.js";
+import { announce, button, el, fill, icon } from "../dom.js";
+import { cost, count, duration, excerpt, plural } from "../format.js";
+import { Frames } from "../workbench/frames.js";
 import { Citer } from "./citations.js";
-import { MemberCard, nameOf } from "./member.js";
+import { Letter, MemberCard, nameOf } from "./member.js";
 import { isOver, panelStages, placeOf, synthesis } from "./run-model.js";
 import { stageHelp, stageName, StagePath } from "./stages.js";
 
-const FRAME_MS = 80;
+// What is out of sight is kept up to date as well, but seldom.
+const UNSEEN_MS = 1500;
+const NEAR = "300px";
 
-/** `{node, changed(), line(connected)}`. `onCancel` stops the run, `onHurry` has the answer written now; `began` is its start on this clock. */
-export function RunView(run, { models, onCancel, onHurry, began, signal }) {
+/**
+ * `{node, changed(member), line(connected)}`. `onCancel` stops the run, `onStop(member)` one member, `onHurry` has the
+ * answer written now; `began` is its start on this clock.
+ */
+export function RunView(run, { models, onCancel, onStop, onHurry, began, signal }) {
+  const frames = Frames(signal);
   const path = StagePath((name) => choose(name));
   const grid = el("div", { class: "members" });
+  const seats = el("nav", { class: "member-seats", "aria-label": "Members" });
   const final = FinalSheet(run, models);
   const clock = el("span", { class: "run-clock" });
-  const written = el("span");
+  const written = el("span", { class: "run-spent" });
   const doing = el("span", { class: "run-doing" }, "Starting");
   const line = el("p", { class: "notice", hidden: true }, "The line to the server is interrupted. The analysis goes on there; this page picks it up again by itself.");
-  const jump = el("button", { type: "button", class: "synthesis-jump", "aria-label": "Go to the synthesis", hidden: true,
+  const jump = el("button", { type: "button", class: "synthesis-jump", "aria-label": "Go to the synthesis: it is being written", hidden: true,
     on: { click: () => final.node.scrollIntoView({ block: "start" }) } }, "Synthesis is being written");
   const hurry = onHurry && button("Write the answer now", {
     class: "secondary", hidden: true, title: "Who has not answered yet is left out", on: { click: onHurry },
@@ -27,16 +35,34 @@ export function RunView(run, { models, onCancel, onHurry, began, signal }) {
       el("div", { class: "run-status" }, el("span", { class: "loading-spinner", "aria-hidden": "true" }), doing, clock, written),
       el("div", { class: "actions" }, hurry, button("Cancel", { class: "secondary", on: { click: onCancel } }, icon("stop"), "Cancel"))),
     el("h1", { class: "run-question", dir: "auto" }, excerpt(run.prompt, 300)),
-    line, path.node, grid, final.node, jump);
+    line, path.node, seats, grid, final.node, jump);
 
   let chosen = null;
   let shownStage = null;
   let cards = [];
   let followed = "";
-  let due = false;
+  let atSynthesis = false;
 
   const ticker = setInterval(tick, 1000);
-  signal.addEventListener("abort", () => clearInterval(ticker), { once: true });
+  const watcher = new IntersectionObserver(([seen]) => {
+    atSynthesis = seen.isIntersecting;
+    frames.soon(jump, drawJump);
+  });
+  watcher.observe(final.node);
+  const seen = new Set();
+  const sight = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) seen.add(target);
+      else seen.delete(target);
+      const card = isIntersecting && cards.find((each) => each.node === target);
+      if (card) frames.soon(card, card.draw, 0);
+    }
+  }, { rootMargin: NEAR });
+  signal.addEventListener("abort", () => {
+    clearInterval(ticker);
+    watcher.disconnect();
+    sight.disconnect();
+  }, { once: true });
   tick();
   draw();
 
@@ -47,11 +73,11 @@ export function RunView(run, { models, onCancel, onHurry, began, signal }) {
 
   function choose(name) {
     chosen = name;
-    draw();
+    frames.soon(node, draw);
   }
 
+  // Everything but the texts, each of which is drawn for itself.
   function draw() {
-    due = false;
     const current = [...run.stages].reverse().find((stage) => stage.status !== "waiting") ?? run.stages[0];
     if (current && current.name !== followed) {
       followed = current.name;
@@ -60,18 +86,34 @@ export function RunView(run, { models, onCancel, onHurry, began, signal }) {
     const stages = panelStages(run).filter((stage) => stage.status !== "waiting");
     const stage = stages.find((each) => each.name === chosen) ?? stages.at(-1) ?? panelStages(run)[0];
     path.draw(run, current?.final && !chosen ? current.name : stage?.name);
-    if (stage && (stage.name !== shownStage || cards.length !== stage.members.length)) {
-      shownStage = stage.name;
-      cards = stage.members.map((member) => MemberCard(member, { models, cite: Citer(run, placeOf(stage, member)) }));
-      grid.replaceChildren(...cards.map((card) => card.node));
-      grid.dataset.count = String(cards.length);
-    }
-    for (const card of cards) card.draw();
-    final.draw();
-    jump.hidden = !synthesis(run)?.text;
+    if (stage && (stage.name !== shownStage || cards.length !== stage.members.length)) seat(stage);
+    for (const card of cards) drawSoon(card);
+    frames.soon(final, final.draw);
+    drawJump();
     if (hurry) hurry.hidden = !canHurry();
-    const words = run.stages.flatMap((each) => each.members).reduce((sum, member) => sum + member.text.length, 0);
-    written.textContent = words > 0 ? `${count(words)} characters` : "";
+    const words = spent(run);
+    if (written.textContent !== words) written.textContent = words;
+  }
+
+  function drawSoon(card) {
+    frames.soon(card, card.draw, seen.has(card.node) ? undefined : UNSEEN_MS);
+  }
+
+  function seat(stage) {
+    shownStage = stage.name;
+    sight.disconnect();
+    seen.clear();
+    cards = stage.members.map((member) => MemberCard(member, { models, cite: Citer(run, placeOf(stage, member)), onStop }));
+    fill(grid, cards.map((card) => card.node));
+    for (const card of cards) sight.observe(card.node);
+    grid.dataset.count = String(cards.length);
+    fill(seats, cards.map((card) => button(`Show ${[card.member.letter, card.name].filter(Boolean).join(", ")}`, { class: "member-seat", on: { click: () => {
+      card.node.scrollIntoView({ block: "nearest", inline: "start" });
+    } } }, Letter(card.member.letter) ?? card.name)));
+  }
+
+  function drawJump() {
+    jump.hidden = atSynthesis || !synthesis(run)?.text;
   }
 
   // Somebody has answered, and the answer is not being written yet.
@@ -89,16 +131,31 @@ export function RunView(run, { models, onCancel, onHurry, began, signal }) {
 
   return {
     node,
-    /** Draws soon; many changes are one drawing. */
-    changed() {
-      if (due) return;
-      due = true;
-      setTimeout(() => signal.aborted || draw(), FRAME_MS);
+    /** Draws soon: the member whose text grew, and what depends on it. */
+    changed(member) {
+      const card = member && cards.find((each) => each.member === member);
+      if (card) drawSoon(card);
+      frames.soon(node, draw);
     },
     line(connected) {
       line.hidden = connected;
     },
   };
+}
+
+// What is written and, of the calls that are over, what they took.
+function spent(run) {
+  const members = run.stages.flatMap((stage) => stage.members);
+  const over = members.filter((member) => member.usage);
+  const words = members.reduce((sum, member) => sum + member.text.length, 0);
+  const used = over.reduce((sum, { usage }) => sum + (usage.input ?? 0) + (usage.output ?? 0), 0);
+  const priced = over.every((member) => typeof member.cost === "number");
+  const sum = over.reduce((all, member) => all + (member.cost ?? 0), 0);
+  return [
+    words > 0 && `${count(words)} characters`,
+    used > 0 && `${over.some(({ usage }) => usage.estimated) ? "about " : ""}${plural(used, "token")}`,
+    used > 0 && (priced ? `${cost(sum, { estimated: over.some(({ usage }) => usage.estimated) })} so far` : "price not known"),
+  ].filter(Boolean).join(" · ");
 }
 
 // Whole seconds: a clock that jumps between tenths is restless.
@@ -116,7 +173,7 @@ function FinalSheet(run, models) {
     node,
     draw() {
       const member = synthesis(run);
-      if (!member || member.status === "waiting") return;
+      if (!member || member.status === "waiting") return null;
       if (of !== member.model) {
         of = member.model;
         card = MemberCard(member, { models, cite: Citer(run, null) });
@@ -125,7 +182,7 @@ function FinalSheet(run, models) {
         node.replaceChildren(card.node);
         node.hidden = false;
       }
-      card.draw();
+      return card.draw();
     },
   };
 }

@@ -22,9 +22,13 @@ export function stageHelp(name) {
 /** `{node, draw(run, chosen)}`; `onChoose(name)` when a stage is picked. */
 export function StagePath(onChoose) {
   const node = el("ol", { class: "stage-path", "aria-label": "Stages" });
+  let drawn = "";
   return {
     node,
     draw(run, chosen) {
+      const now = JSON.stringify([chosen, run.stages.map((stage) => [stage.name, stage.status, stateOf(stage)])]);
+      if (now === drawn) return;
+      drawn = now;
       const items = run.stages.map((stage, index) => step(stage, index, chosen, onChoose));
       // Rebuilding would lose the focus of whoever stands on a stage.
       const focused = [...node.children].findIndex((item) => item.contains(document.activeElement));
@@ -56,7 +60,7 @@ function stateOf(stage) {
   const failed = stage.members.filter((member) => member.status === "failed").length;
   const done = stage.members.filter((member) => member.status === "done").length;
   if (stage.status === "running") {
-    return stage.final ? "being written" : `${done} of ${stage.members.length} ready`;
+    return stage.final ? "being written" : `${done} of ${stage.members.length} ready${failed > 0 ? `, ${failed} failed` : ""}`;
   }
   if (stage.final) return done > 0 ? "written" : "none";
   return failed > 0 ? `${plural(done, "answer")}, ${failed} failed` : plural(done, "answer");

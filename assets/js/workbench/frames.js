@@ -1,0 +1,51 @@
+// Draws what has changed, in the browser's own frames and only for a part of each: however fast texts come,
+// typing, scrolling and clicking get their turn. A hidden page draws nothing.
+
+// Of the 16 ms that a frame has, so that the browser's own layout and paint fit in as well.
+const SHARE_MS = 6;
+// Nobody reads faster than this; who takes long to draw waits longer.
+const PAUSE_MS = 80;
+const REST = 6;
+
+/**
+ * `soon(key, draw, pause)`: `draw` is called once, however often it is asked for until then, and not before `pause`
+ * milliseconds have gone since it was called last. It may give a function that is called when all drawing of the
+ * frame is done: what asks for sizes belongs there.
+ */
+export function Frames(signal) {
+  const waiting = new Map();
+  const drawn = new Map();
+  let asked = 0;
+  signal.addEventListener("abort", () => cancelAnimationFrame(asked), { once: true });
+
+  function ask() {
+    asked ||= requestAnimationFrame(work);
+  }
+
+  function work() {
+    asked = 0;
+    const start = performance.now();
+    const after = [];
+    for (const [key, { draw, pause }] of waiting) {
+      const before = drawn.get(key);
+      const now = performance.now();
+      if (before && before.at + Math.max(pause, before.took * REST) > now) continue;
+      if (now - start > SHARE_MS) break;
+      waiting.delete(key);
+      const later = draw();
+      if (later) after.push(later);
+      drawn.set(key, { at: now, took: performance.now() - now });
+    }
+    for (const later of after) later();
+    if (waiting.size > 0) ask();
+  }
+
+  return {
+    soon(key, draw, pause = PAUSE_MS) {
+      if (signal.aborted) return;
+      // Set again and not moved: it keeps its place in the row.
+      waiting.set(key, { draw, pause });
+      ask();
+    },
+  };
+}

@@ -1,0 +1,209 @@
+//! A provider that writes as a language model does, piece after piece: as quick, slow, stuck or cut off as the
+//! model's name says. And what a run looks like while such models write.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::driver::Browser;
+use crate::pages::{axe, judge, sign_up};
+use crate::server::Server;
+use crate::turn;
+
+const WORDS: [&str; 12] = [
+    "the ",
+    "pump ",
+    "delivers ",
+    "forty ",
+    "litres ",
+    "a ",
+    "minute ",
+    "and ",
+    "**may** ",
+    "fail ",
+    "below ",
+    "five.\n\n",
+];
+
+/// How a model of this name writes: pieces a second, how many, and whether the line is then cut.
+fn manner(model: &str) -> (f64, usize, bool) {
+    match model.split('-').next().unwrap_or_default() {
+        "slow" => (8.0, 400, false),
+        "cut" => (100.0, 60, true),
+        "quick" => (200.0, 1200, false),
+        _ => (200.0, 40, false),
+    }
+}
+
+fn streaming_provider(models: &[String]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let listed: Vec<Value> = models.iter().map(|id| json!({ "id": id })).collect();
+    let list = json!({ "object": "list", "data": listed }).to_string();
+    std::thread::spawn(move || {
+        for line in listener.incoming().flatten() {
+            let list = list.clone();
+            std::thread::spawn(move || drop(serve(line, &list)));
+        }
+    });
+    address
+}
+
+fn serve(mut line: TcpStream, list: &str) -> std::io::Result<()> {
+    let mut reader = BufReader::new(line.try_clone()?);
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let start = head.len();
+        reader.read_line(&mut head)?;
+        let field = head[start..].trim().to_lowercase();
+        if let Some(number) = field.strip_prefix("content-length:") {
+            length = number.trim().parse().unwrap_or(0);
+        }
+        if field.is_empty() {
+            break;
+        }
+    }
+    let mut body = Vec::new();
+    reader.take(length).read_to_end(&mut body)?;
+    if head.starts_with("GET") {
+        return write!(
+            line,
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{list}",
+            list.len()
+        );
+    }
+    let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let model = asked["model"].as_str().unwrap_or_default();
+    if model.starts_with("broken") {
+        let body = r#"{"error":{"message":"it broke down"}}"#;
+        return write!(
+            line,
+            "HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+    }
+    line.write_all(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n",
+    )?;
+    write_pieces(&mut line, manner(model))
+}
+
+fn write_pieces(
+    line: &mut TcpStream,
+    (rate, count, cut): (f64, usize, bool),
+) -> std::io::Result<()> {
+    let began = Instant::now();
+    for number in 0..count {
+        let due = began + Duration::from_secs_f64(number as f64 / rate);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let piece = json!({ "choices": [{ "index": 0, "delta": { "content": WORDS[number % WORDS.len()] } }] });
+        write!(line, "data: {piece}\n\n")?;
+    }
+    if cut {
+        return Ok(());
+    }
+    let end = json!({ "choices": [{ "delta": {}, "finish_reason": "stop" }], "usage": { "prompt_tokens": 11, "completion_tokens": count } });
+    write!(line, "data: {end}\n\ndata: [DONE]\n\n")
+}
+
+fn server_with(models: &[String]) -> Server {
+    let address = streaming_provider(models);
+    let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": models, "concurrency": 32 }]);
+    Server::start_with(vec![("QUIRE_PROVIDERS", providers.to_string())])
+}
+
+const ASK: &str = "
+    const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(args[0]) });
+    if (!response.ok) throw new Error(await response.text());
+    return (await response.json()).analysis_id;";
+
+/// Starts a run of these models and opens its page.
+fn watch(browser: &Browser, server: &Server, models: &[String], depth: &str) -> String {
+    let panel: Vec<String> = models.iter().map(|model| format!("far/{model}")).collect();
+    let id = browser.run(
+        ASK,
+        json!([{ "prompt": "How much does the pump deliver?", "pattern": "summarize", "depth": depth, "models": panel, "ultra_model": "far/steady", "async": true }]),
+    );
+    let id = id.as_str().unwrap().to_owned();
+    browser.go(&server.address(&format!("/analyze?id={id}")));
+    browser.wait(".members .member-body");
+    id
+}
+
+/// How long the page's frames take while it is watched: from one to the next, in milliseconds, sorted.
+const FRAMES: &str = "
+    const taken = [];
+    const end = performance.now() + args[0];
+    await new Promise((done) => {
+      let last = performance.now();
+      const next = (now) => { taken.push(now - last); last = now; now < end ? requestAnimationFrame(next) : done(); };
+      requestAnimationFrame(next);
+    });
+    const letters = [...document.querySelectorAll('.member-body')].reduce((sum, body) => sum + body.textContent.length, 0);
+    return { taken: taken.slice(1).sort((a, b) => a - b), letters };";
+
+/// Watches for a while and says what it saw: the letters shown, and the 95th percentile of the frames.
+fn frames(browser: &Browser, what: &str) -> (u64, f64) {
+    let told = browser.run(FRAMES, json!([2500]));
+    let taken = told["taken"].as_array().unwrap();
+    let taken: Vec<f64> = taken.iter().filter_map(Value::as_f64).collect();
+    let at = |part: f64| taken[((taken.len() - 1) as f64 * part) as usize];
+    println!(
+        "{what}: {} frames in 2.5 s, median {:.1} ms, 95th percentile {:.1} ms, longest {:.1} ms; {} letters shown",
+        taken.len(),
+        at(0.5),
+        at(0.95),
+        at(1.0),
+        told["letters"],
+    );
+    (told["letters"].as_u64().unwrap(), at(0.95))
+}
+
+#[test]
+fn sixteen_members_that_write_at_once_leave_the_page_free() {
+    let Some(_turn) = turn() else { return };
+    let mut models: Vec<String> = (0..16).map(|number| format!("quick-{number}")).collect();
+    models.push("steady".into());
+    let server = server_with(&models);
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    watch(&browser, &server, &models[..16], "standard");
+    let (letters, late) = frames(&browser, "16 members at 200 pieces a second");
+    browser.cdp("Emulation.setCPUThrottlingRate", json!({ "rate": 4 }));
+    frames(&browser, "the same on a device four times slower");
+    browser.cdp("Emulation.setCPUThrottlingRate", json!({ "rate": 1 }));
+    assert!(letters > 10_000, "they write: {letters}");
+    // Another program on this machine may take its time; an order of magnitude may not pass.
+    assert!(late < 250.0, "the page does not get its turn");
+    browser.picture("sixteen");
+}
+
+#[test]
+fn slow_failing_and_cut_off_members() {
+    let Some(_turn) = turn() else { return };
+    let models: Vec<String> = ["slow-1", "broken-1", "cut-1", "steady"]
+        .map(String::from)
+        .to_vec();
+    let server = server_with(&models);
+    let browser = Browser::open(375, 812, false);
+    sign_up(&browser, &server);
+    let id = watch(&browser, &server, &models, "standard");
+    browser.wait(".member-card[data-status=failed]");
+    browser.wait(".member-card[data-status=done]");
+    judge(&browser, axe().as_deref(), "members that fail");
+    browser.picture("troubled-phone");
+    browser.wait_text(".members", "No answer");
+    assert_eq!(browser.count(".member-seat"), 4);
+    browser.click(".member-seat:last-child");
+
+    // Away and back: not a letter is missing.
+    browser.go(&server.address("/history"));
+    browser.wait("main h1");
+    browser.go(&server.address(&format!("/analyze?id={id}")));
+    browser.wait(".members .member-body p");
+    browser.press("Write the answer now");
+    browser.wait(".results-container");
+    browser.wait_text(".results-headline", "Analysis complete");
+}
