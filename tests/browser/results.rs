@@ -120,6 +120,30 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
     }
 }
 
+/// Lays random texts beside each other: what is the same and new must be the second text to the letter, what
+/// is the same and gone the first but for space. Then two long ones that have nothing in common.
+const DIFF_HOLDS: &str = "
+    const { diff } = await import(performance.getEntriesByType('resource').map((one) => one.name).find((name) => name.endsWith('/results/diff.js')));
+    const wrong = [];
+    let seed = 7;
+    const chance = (most) => (seed = (seed * 48271) % 2147483647) % most;
+    const some = ['pump', 'valve', '40', 'litres.', 'a', 'Österreich', 'ضخ', '水泵', '\\n', '\\n\\n', 'is,', '(so)', '\u{1F600}'];
+    const text = (length) => Array.from({ length }, () => some[chance(some.length)]).join(' ');
+    const bare = (words) => words.replace(/\\s+/g, '');
+    const check = (before, after) => {
+      const pieces = diff(before, after);
+      const of = (...kinds) => pieces.filter((one) => kinds.includes(one.kind)).map((one) => one.text).join('');
+      if (of('same', 'new') !== after || bare(of('same', 'gone')) !== bare(before)) wrong.push([before.slice(0, 200), after.slice(0, 200)]);
+    };
+    for (let n = 0; n < 300; n += 1) {
+      const before = text(chance(60));
+      const after = chance(2) ? text(chance(60)) : before.split(' ').filter(() => chance(6) > 0).join(' ');
+      check(before, after);
+    }
+    const long = (first) => Array.from({ length: 20000 }, (_, at) => `${first}${at % 977}${at % 12 ? '' : '.'}`).join(' ');
+    check(long('x'), long('y'));
+    return wrong;";
+
 #[test]
 fn two_texts_are_laid_beside_each_other_and_every_call_is_drawn() {
     let Some(_turn) = turn() else { return };
@@ -155,6 +179,9 @@ fn two_texts_are_laid_beside_each_other_and_every_call_is_drawn() {
         browser.prefer(dark, false);
         browser.picture(&format!("differences-{width}"));
         nothing_sticks_out(&browser, "differences");
+        if !dark {
+            assert_eq!(browser.run(DIFF_HOLDS, json!([])), json!([]));
+        }
         browser.press("Swap");
         assert_eq!(browser.text(".diff ins").trim(), "90");
 

@@ -83,8 +83,13 @@ impl Reader {
             }
         }
         let (lead, rest) = inline_heading(&block.text);
-        if let Some(known) = lead.and_then(about) {
-            self.enter(Some(known), self.level.max(1));
+        // What a critique lists as missing is missing from the one answer it speaks of.
+        let of_one = |lead: &&str| {
+            matches!(block.kind, Kind::Item(_)) && lead.eq_ignore_ascii_case("missing")
+        };
+        if let Some(known) = lead.filter(|lead| !of_one(lead)).and_then(about) {
+            // Any heading ends what a label has begun; a line in bold does not.
+            self.enter(Some(known), 6);
             let rest = Block {
                 kind: Kind::Paragraph,
                 text: rest.to_owned(),
@@ -392,6 +397,14 @@ mod tests {
         ] {
             assert_eq!(Sections::of(&text), usual, "{text}");
         }
+    }
+
+    #[test]
+    fn a_critique_speaks_of_one_answer_at_a_time() {
+        let found = Sections::of(
+            "## On answer B\n1. claim: thin\n2. missing: what it weighs\n\n## On answer C\n3. claim: grey\n\n## Missing from all\n- the price\n\n**Gaps:** the date\n\n## Else\n- more",
+        );
+        assert_eq!(found.blind_spots, ["the price", "the date"]);
     }
 
     #[test]
