@@ -150,7 +150,7 @@ fn frames(browser: &Browser, what: &str) -> (u64, f64) {
     let taken = told["taken"].as_array().unwrap();
     let taken: Vec<f64> = taken.iter().filter_map(Value::as_f64).collect();
     let at = |part: f64| taken[((taken.len() - 1) as f64 * part) as usize];
-    println!(
+    eprintln!(
         "{what}: {} frames in 2.5 s, median {:.1} ms, 95th percentile {:.1} ms, longest {:.1} ms; {} letters shown",
         taken.len(),
         at(0.5),
