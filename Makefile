@@ -11,7 +11,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-.PHONY: run test check fmt lint unit browser interop conformance tools release footprint bench compare-optimizers mutations fuzz dev help
+.PHONY: run test check fmt lint unit browser interop conformance tools release footprint bench bench-gateway compare-optimizers mutations fuzz dev help
 
 run: release  ## build, start, print the URL; works offline and without keys
 	@$(BINARY) serve
@@ -64,6 +64,9 @@ bench: release  ## what Quire adds to a provider's streams; requests a second ag
 	cargo bench --bench load -- $(BINARY) target/$(TARGET)/release/examples/hello
 	cargo bench --bench parsers
 	cargo bench --bench documents -- $(BINARY)
+
+bench-gateway: release  ## passing a chat completion on, beside gateways by others that are under target/peers
+	cargo bench --bench gateway -- $(BINARY)
 
 compare-optimizers:  ## the race of experiments against Optuna (PyPI) on simulated ones whose truth is known
 	cargo bench --bench optimize -- $(CURDIR)/target/experiments.json
