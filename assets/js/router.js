@@ -9,7 +9,7 @@ const analyze = () => import("./pages/analyze.js");
 
 // path, title, who may see it, module. A last segment that starts with a colon is a parameter.
 const TABLE = [
-  ["/", "Quire", "anyone", analyze],
+  ["/", "Quire", "anyone", () => (user.get() ? analyze() : import("./pages/landing.js"))],
   ["/analyze", "Analyze", "anyone", analyze],
   ["/orchestrator", "Patterns and recipes", "anyone", () => import("./pages/orchestrator.js")],
   ["/modelrunner", "Models", "anyone", () => import("./pages/modelrunner.js")],
@@ -20,6 +20,7 @@ const TABLE = [
   ["/usage", "Usage", "user", () => import("./pages/usage.js")],
   ["/settings", "Settings", "user", () => import("./pages/settings.js")],
   ["/admin", "Administration", "user", () => import("./pages/admin.js")],
+  ["/welcome", "Welcome", "user", () => import("./pages/first-run.js")],
   ["/login", "Sign in", "anyone", () => import("./pages/login.js")],
   ["/share/:token", "Shared analysis", "anyone", () => import("./pages/share.js")],
 ];

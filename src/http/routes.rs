@@ -355,6 +355,7 @@ pub static ROUTES: &[Route] = &[
     open( Get,    "/history",                                o!(pages::page)).uncounted(),
     open( Get,    "/history/{id}",                           o!(pages::page)).uncounted(),
     open( Get,    "/experiments",                            o!(pages::page)).uncounted(),
+    open( Get,    "/welcome",                                o!(pages::page)).uncounted(),
     open( Get,    "/usage",                                  o!(pages::page)).uncounted(),
     open( Get,    "/settings",                               o!(pages::page)).uncounted(),
     open( Get,    "/admin",                                  o!(pages::page)).uncounted(),

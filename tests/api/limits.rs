@@ -403,6 +403,7 @@ fn every_page_is_a_whole_document() {
         "/history/analysis_1",
         "/experiments",
         "/usage",
+        "/welcome",
         "/settings",
         "/admin",
         "/login",

@@ -49,12 +49,14 @@ fn from_the_first_account_to_the_exported_answer() {
     browser.go(&server.address("/"));
     browser.wait(".intro-step");
     assert!(browser.shows("nav") && !browser.shows(".mobile-menu"));
-    browser.press("Sign in or create an account");
+    browser.press("Create the first account");
     browser.wait_text("h1", "Create the first account");
     browser.fill("input[name=name]", "Ada");
     browser.fill("input[name=email]", EMAIL);
     browser.fill("input[name=password]", PASSWORD);
     browser.press("Create account");
+    browser.wait_text("h1", "Welcome, Ada");
+    browser.press("Ask your first question");
     browser.wait(".intro-step");
     browser.wait_text("#account", "Administration");
 

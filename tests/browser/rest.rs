@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, until};
-use crate::pages::{PASSWORD, axe, judge, sign_in, sign_up};
+use crate::pages::{EMAIL, PASSWORD, axe, judge, sign_in, sign_up};
 use crate::server::{Server, provider};
 use crate::turn;
 
@@ -263,6 +263,18 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
     judge(&browser, axe.as_deref(), "settings with a new key");
     browser.picture("settings-key");
 
+    let archive = browser.run(
+        "const told = await fetch('/api/users/me/export');
+         const files = new DataTransfer();
+         files.items.add(new File([await told.blob()], 'quire-archive.tar.gz'));
+         document.querySelector(\"section[aria-label='Your data'] input\").files = files.files;
+         return document.querySelector(\"section[aria-label='Your data'] a\").pathname;",
+        json!([]),
+    );
+    assert_eq!(archive, "/api/users/me/export");
+    browser.press("Take it in");
+    browser.wait(&format!("{} .notice", "section[aria-label='Your data']"));
+
     elsewhere.go(&server.address("/settings"));
     elsewhere.wait("section[aria-label=Sessions]");
     nothing_sticks_out(&elsewhere, "settings");
@@ -324,4 +336,46 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
     judge(&phone, axe.as_deref(), "administration on a phone");
     phone.prefer(true, false);
     phone.picture("administration-375-dark");
+}
+
+#[test]
+fn the_way_in_for_who_comes_first_who_only_looks_and_who_forgot() {
+    let Some(_turn) = turn() else { return };
+    let (server, axe) = (Server::start(), axe());
+    let phone = Browser::open(375, 800, true);
+    phone.go(&server.address("/"));
+    phone.wait_text(".landing-hero", "Nobody has an account");
+    phone.wait(".panel-picture");
+    nothing_sticks_out(&phone, "the start page");
+    judge(&phone, axe.as_deref(), "the first start page");
+    phone.prefer(true, false);
+    phone.picture("landing-375-dark");
+    phone.press("Create the first account");
+    phone.wait_text("h1", "Create the first account");
+    phone.fill("input[name=email]", EMAIL);
+    phone.fill("input[name=password]", PASSWORD);
+    phone.press("Create account");
+    phone.wait_text("h1", "Welcome");
+    phone.wait_text(".welcome-steps", "So far there are only demo algorithms");
+    nothing_sticks_out(&phone, "the welcome");
+    judge(&phone, axe.as_deref(), "the welcome");
+    phone.prefer(true, false);
+    phone.picture("welcome-375-dark");
+    assert_eq!(phone.complaints(), Vec::<String>::new());
+
+    let browser = Browser::open(1280, 900, false);
+    browser.go(&server.address("/"));
+    browser.wait_text(".landing-hero", "Sign in or create an account");
+    judge(&browser, axe.as_deref(), "the start page");
+    browser.picture("landing");
+    browser.press("Start");
+    browser.wait(".prompt-input");
+    browser.go(&server.address("/login?forgotten"));
+    browser.wait_text("h1", "Forgotten password");
+    browser.wait_text("main", "quire user reset-link");
+    browser.fill("input[name=email]", EMAIL);
+    browser.press("Ask for a link");
+    browser.wait_text(".login-card .notice", "an administrator has the link");
+    judge(&browser, axe.as_deref(), "a forgotten password");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }

@@ -127,7 +127,7 @@ fn a_stand_in_is_named_while_it_runs() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
-    browser.go(&server.address("/"));
+    browser.go(&server.address("/analyze"));
     browser.wait(".intro-step");
     let seen = browser.run(FROM_EVENTS, json!([]));
     let instead =

@@ -2,7 +2,7 @@
 import { remove } from "../api.js";
 import { button, el, icon, link } from "../dom.js";
 import { sentence, when } from "../format.js";
-import { recall, remember, user } from "../state.js";
+import { user } from "../state.js";
 import { stageName } from "../parts/stages.js";
 import { toast } from "../parts/toast.js";
 import { confirm } from "../parts/dialog.js";
@@ -16,7 +16,7 @@ const FROM = { embedded: "comes with Quire", folder: "from this server’s folde
 
 /** The page. */
 export function PatternPage({ pattern, models, panel }, context) {
-  const { go, signal } = context;
+  const { signal } = context;
   const address = `/orchestrator?pattern=${encodeURIComponent(pattern.id)}`;
   const mine = pattern.origin === "own" || (pattern.origin === "team" && user.get()?.role === "admin");
   return el("section", { class: "page pattern-page" },
@@ -26,7 +26,7 @@ export function PatternPage({ pattern, models, panel }, context) {
       el("p", { class: "lead" }, pattern.description),
       el("p", { class: "fine" }, [panelWords(pattern.recommended_panel), EFFORT[pattern.complexity], FROM[pattern.origin], pattern.changed_at && `changed ${when(pattern.changed_at)}`].filter(Boolean).join(" · ")),
       el("div", { class: "actions" },
-        button("Ask with it", { class: "primary", on: { click: () => ask(pattern, go) } }, "Ask with it", icon("arrow")),
+        link(`/analyze?pattern=${encodeURIComponent(pattern.id)}`, "Ask with it", { class: "button primary" }),
         user.get() && mine && link(`${address}&edit`, "Edit", { class: "button secondary" }),
         user.get() && link(`${address}&copy`, "Copy and edit", { class: "button secondary" }),
         user.get() && link(`/orchestrator?recipe=new&from=${encodeURIComponent(pattern.id)}`, "Make a recipe of it", { class: "button secondary" }),
@@ -48,12 +48,6 @@ function Stage(stage, place) {
     el("h2", null, el("span", { class: "part-number", "aria-hidden": "true" }, String(place + 1)), stageName(stage.name)),
     el("p", null, stage.help || sentence(`${stage.who === "synthesiser" ? "one model" : "each member"} ${TASKS[stage.task] ?? stage.task}`)),
     el("details", { class: "more" }, el("summary", null, "What it asks"), Template(stage.prompt)));
-}
-
-// The draft of the workbench: what was typed there stays.
-function ask(pattern, go) {
-  remember("draft", { ...recall("draft", sessionStorage), pattern: pattern.id }, sessionStorage);
-  go(`/analyze?pattern=${encodeURIComponent(pattern.id)}`);
 }
 
 async function drop(pattern, { go, signal }) {

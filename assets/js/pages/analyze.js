@@ -27,7 +27,7 @@ export async function load(params, signal) {
     layout() === ONE && !params.id ? import("../workbench/bench.js") : null,
     styled("workbench"),
   ]);
-  return { models, patterns, documents, stored, pattern: params.pattern, Bench: bench?.Bench };
+  return { models, patterns, documents, stored, pattern: params.pattern, begin: "begin" in params, Bench: bench?.Bench };
 }
 
 export function view(data, context) {
@@ -51,7 +51,7 @@ function guide(data, context, show) {
   };
   keepDropped(data, context.signal);
   if (data.Bench) show(data.Bench(common));
-  else to(draft.step || (draft.prompt ? PROMPT : INTRO), false);
+  else to(draft.step || (draft.prompt || data.begin ? PROMPT : INTRO), false);
 
   function to(step, moved = true) {
     draft.step = step;

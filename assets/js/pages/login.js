@@ -10,7 +10,7 @@ import { toast } from "../parts/toast.js";
 export async function load(params, signal) {
   // The index tells whether anybody has an account yet. An older server does not say; then both ways are offered alike.
   const index = await get("/", { signal }).catch(() => ({}));
-  return { next: safe(params.next), token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
+  return { next: safe(params.next), asked: Boolean(params.next), forgot: "forgotten" in params, token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
 }
 
 // Only addresses of this application: a link must not send anybody elsewhere after signing in.
@@ -25,7 +25,7 @@ export function view(data, context) {
     fill(page, form);
     form.querySelector("input")?.focus();
   };
-  fill(page, data.token ? reset(data, context, show) : data.first || data.invite ? register(data, context, show) : enter(data, context, show));
+  fill(page, data.token ? reset(data, context, show) : data.first || data.invite ? register(data, context, show) : data.forgot ? forgotten(data, context, show) : enter(data, context, show));
   return page;
 }
 
@@ -81,18 +81,18 @@ function register(data, { go }, show) {
     await post("/api/auth/register", { email: address.input.value.trim(), password: password.input.value, ...(known ? { name: known } : {}), ...(data.invite ? { invite: data.invite } : {}) });
     await signIn(address.input.value.trim(), password.input.value);
     toast(`Welcome${known ? `, ${known}` : ""}.${user.get()?.role === "admin" ? " You are the administrator of this server." : ""}`);
-    await go(data.next, { replace: true });
+    await go(data.first && !data.asked ? "/welcome" : data.next, { replace: true });
   },
   !data.first && button("I have an account already", { class: "link-button", on: { click: () => show("enter") } }));
 }
 
 function forgotten(data, _context, show) {
   const address = email();
-  return card("Forgotten password", "Say which account it is. You get a link by which you can choose a new password, by mail where this server sends mail, otherwise from its administrator.", [address], "Ask for a link", async (message) => {
+  return card("Forgotten password", "This server sends no mail. Say which account it is: its administrator sees that you asked, and hands you a link by which you choose a new password.", [address], "Ask for a link", async (message) => {
     const told = await post("/api/auth/request-password-reset", { email: address.input.value.trim() });
     fill(message, el("p", { class: "notice", role: "status" }, sentence(told.message)));
   },
-  el("p", { class: "fine" }, "Whoever can log in on the server itself can also run ", el("code", null, "quire user reset-link E-MAIL"), " there."),
+  el("p", { class: "fine" }, "Nobody else to ask? Whoever can log in on the server itself makes the link there: ", el("code", null, "quire user reset-link E-MAIL")),
   button("Back to signing in", { class: "link-button", on: { click: () => show("enter") } }));
 }
 

@@ -3,6 +3,7 @@ import { get } from "../api.js";
 import { el, link } from "../dom.js";
 import { user } from "../state.js";
 import { styled } from "../styles.js";
+import { Archive } from "../account/archive.js";
 import { Keys } from "../account/keys.js";
 import { section } from "../account/parts.js";
 import { Look, Password, Profile, Standard } from "../account/profile.js";
@@ -36,6 +37,6 @@ export function view({ me, keys, providers, states, usage, worth, recipes, sessi
         path: "/api/users/me/providers", told: providers, states, signal, title: "Your providers",
         lead: "With a key of your own, its models are asked on your account and count against nobody else's budget.",
       }),
-      Keys(keys, { isAdmin: me.role === "admin", signal }), Sessions(sessions, signal), Password(me),
+      Keys(keys, { isAdmin: me.role === "admin", signal }), Sessions(sessions, signal), Password(me), Archive(),
     ]));
 }

@@ -1,0 +1,40 @@
+// The start page for somebody who is not signed in: what this is, in a few sentences and a picture, and the
+// ways in.
+import { get } from "../api.js";
+import { button, el, icon, link } from "../dom.js";
+import { styled } from "../styles.js";
+import { PanelPicture } from "../account/panel.js";
+
+export async function load(_params, signal) {
+  const [index, models] = await Promise.all([
+    get("/", { signal }).catch(() => ({})), get("/api/available-models", { signal }).catch(() => []), styled("landing"),
+  ]);
+  return { first: index.first_run === true, open: index.registration !== "closed" && index.registration !== "invite", demoOnly: models.every((model) => model.mock || !model.available) };
+}
+
+export function view({ first, open, demoOnly }, { go }) {
+  const start = button("Start", { class: first ? "secondary large" : "primary large", on: { click: () => go("/analyze?begin") } }, "Start", icon("arrow"));
+  return el("div", { class: "landing-page" },
+    el("section", { class: "intro-step landing-hero", "aria-labelledby": "landing-title" },
+      el("div", { class: "intro-words" },
+        el("h1", { id: "landing-title", tabindex: "-1" }, "One question, several models, one answer you can check"),
+        el("p", { class: "lead" }, "Quire puts your question, with your documents, to a panel of language models. They answer alone, then read and correct one another. One of them writes the answer: where they agree, where they do not, and which passage each claim rests on."),
+        first && el("p", { class: "notice" }, "Nobody has an account on this server yet. The first one becomes its administrator."),
+        el("div", { class: "actions" },
+          first && link("/login", "Create the first account", { class: "button primary large" }),
+          start,
+          !first && link("/login", open ? "Sign in or create an account" : "Sign in", { class: "button secondary large" })),
+        el("p", { class: "fine" }, demoOnly
+          ? "Without an account you can try it with built-in demo algorithms, which say that they are no language models. Documents and history need an account."
+          : "Without an account you can try the demo algorithms. Documents, history and the real models need one.")),
+      el("figure", { class: "landing-figure" }, PanelPicture())),
+    el("ul", { class: "landing-facts" },
+      fact("Checked, not only said", "A quotation is looked up in your document. What is not there is marked as such."),
+      fact("The price before it is spent", "Calls, tokens and dollars are estimated for each member, and budgets hold."),
+      fact("On this server", "Documents and results are kept here. Only what a question needs goes to the models you choose, and nothing is tracked."),
+      fact("For programs too", "Whatever speaks to OpenAI or Anthropic can ask a panel instead of a model.")));
+}
+
+function fact(title, text) {
+  return el("li", null, el("h2", null, title), el("p", null, text));
+}
