@@ -64,6 +64,8 @@ pub struct Report {
     pub comparison_offered: bool,
     /// Every call that was made, in the order of their start; old lines are thrown away.
     pub calls: Vec<Call>,
+    /// What its owner said of it, as `vote` takes it.
+    pub vote: Option<String>,
 }
 
 fn cache_age(plan: &Plan) -> Option<Duration> {
@@ -96,10 +98,13 @@ impl Analyses<'_> {
                 _ => Asked::Never,
             };
             let calls = calls_of(db, &analysis)?;
-            Ok(Some((analysis, answers, calls, asked)))
+            let vote = user.as_ref().map(|user| analyses::vote_of(db, user, &id));
+            let vote = vote.transpose()?.flatten();
+            Ok(Some((analysis, answers, calls, asked, vote)))
         });
-        let (analysis, answers, calls, asked) = found.await?.ok_or_else(Error::missing)?;
-        Ok(self.0.worth().report(analysis, answers, calls, asked))
+        let (analysis, answers, calls, asked, vote) = found.await?.ok_or_else(Error::missing)?;
+        let report = self.0.worth().report(analysis, answers, calls, asked);
+        Ok(Report { vote, ..report })
     }
 
     /// Newest first.

@@ -87,6 +87,7 @@ impl Worth<'_> {
             analysis,
             answers,
             calls,
+            vote: None,
         };
         let every = match asked {
             Asked::Never => 0,

@@ -237,6 +237,16 @@ fn an_answer_is_readable_and_goes_along_as_a_page_that_prints() {
     browser.click("button[aria-label='Copy the code']");
     assert_eq!(browser.value("window.copied"), json!("print(40 * 60)"));
 
+    browser.press("Ultra Analysis");
+    browser.click(".helpful button:nth-of-type(2)");
+    browser.wait(".helpful button:nth-of-type(2)[aria-pressed=true]");
+    browser.reload();
+    browser.wait(".helpful button:nth-of-type(2)[aria-pressed=true]");
+    assert_eq!(browser.count(".helpful [aria-pressed=true]"), 1);
+    judge(&browser, axe.as_deref(), "an answer that was judged");
+    browser.prefer(false, false);
+    browser.picture("helpful");
+
     browser.press("Export as HTML");
     let page = browser.downloaded("html");
     for words in [

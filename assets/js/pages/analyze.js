@@ -226,7 +226,7 @@ function finish(run, data, context, show) {
     comparable && run.offered && Offer(run, data.models),
     run.status !== "completed" && run.stages.length === 0 && Alert({ message: run.problem || `the analysis ended as ${run.status}` }),
     AnalysisResults(run, {
-      models: data.models, patterns: data.patterns,
+      models: data.models, patterns: data.patterns, own: Boolean(user.get()),
       exports: user.get() ? AnalysisExports(run.id) : LocalExportButtons(run),
       actions: [
         comparable && SingleButton(run, data.models), comparable && CompareButton(run, data.models),

@@ -3,6 +3,7 @@ import { button, el, fill } from "../dom.js";
 import { cost, count, duration, plural, sentence, tokens, when } from "../format.js";
 import { CitationCount, Citer } from "./citations.js";
 import { CopyButton } from "./copy.js";
+import { Helpful } from "./helpful.js";
 import { markdown } from "./markdown.js";
 import { factsOf, Letter, MemberCard, nameOf, remarksOf } from "./member.js";
 import { lastWords, panelStages, placeOf, synthesis } from "./run-model.js";
@@ -14,10 +15,10 @@ import { Tabs } from "./tabs.js";
 
 const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", cancelled: "Analysis cancelled" };
 
-/** The finished analysis. `models` and `patterns` give names; `exports` and `actions` are buttons. */
-export function AnalysisResults(run, { models = [], patterns = [], actions = [], exports = null }) {
+/** The finished analysis. `models` and `patterns` give names; `exports` and `actions` are buttons; `own` is whether the reader asked it. */
+export function AnalysisResults(run, { models = [], patterns = [], actions = [], exports = null, own = false }) {
   styled("results");
-  const context = { run, models, sought: null };
+  const context = { run, models, own, sought: null };
   let shown = null;
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
   const map = isMappable(run) && ["Disagreement Map", later(() => import("../results/map.js"), (it) => it.DisagreementMap(run, { models, onDraft: seek }))];
@@ -202,7 +203,7 @@ function ultra(context) {
       el("p", { class: "fine" }, "Letters in the text name these members. Agreement between models is a hint, not a proof: check what matters against the sources.")));
 }
 
-function sheet({ run, models }) {
+function sheet({ run, models, own }) {
   const member = synthesis(run);
   if (!member?.text) {
     return el("p", { class: "notice" }, run.status === "completed"
@@ -216,5 +217,6 @@ function sheet({ run, models }) {
         el("p", { class: "fine" }, `Written by ${nameOf(member.model, models).name} · ${[factsOf(member), `${count(member.text.length)} characters`].filter(Boolean).join(" · ")}`)),
       CopyButton("Copy the synthesis", () => member.text)),
     Remarks(member),
-    el("div", { class: "prose reading" }, markdown(member.text, Citer(run, null))));
+    el("div", { class: "prose reading" }, markdown(member.text, Citer(run, null))),
+    own && Helpful(run));
 }

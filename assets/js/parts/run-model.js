@@ -6,7 +6,7 @@ export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "",
   return {
     id, prompt, pattern, models, ultra, documents, createdAt,
     status: "queued", stages: [], sources: [], totals: null, problem: "", version: 0, single: null, offered: false,
-    notes: [], degraded: "", citations: null, findings: null, timeline: [], shared: false,
+    notes: [], degraded: "", citations: null, findings: null, timeline: [], shared: false, vote: null,
   };
 }
 
@@ -209,6 +209,7 @@ export function fromStored(stored) {
   run.findings = stored.findings ?? null;
   run.timeline = stored.timeline ?? [];
   run.shared = Boolean(stored.shared);
+  run.vote = stored.vote ?? null;
   run.sources = stored.sources ?? results.sources ?? [];
   const stages = results.stages ?? [];
   stages.forEach((told) => {

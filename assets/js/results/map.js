@@ -93,11 +93,11 @@ function unchecked(run) {
 function Cell(claim, member, { run, models, onDraft }) {
   const cell = claim.cells.get(member.letter);
   if (!cell) return el("td", { class: "map-cell" }, el("span", { class: "silent", "aria-hidden": "true" }), el("span", { class: "visually-hidden" }, "silent"));
-  const draft = draftOf(run, member.letter, cell);
+  const written = run.stages.some((stage) => !stage.final && stage.members.some((one) => one.letter === member.letter && one.text));
   const side = claim.sides.length > 0 ? `takes ${SIDES[Math.min(cell.side, 3)]}: ${excerpt(cell.says, 80)}` : "says so";
   const words = `${member.letter}, ${nameOf(member.model, models).name}, ${side}`;
-  if (!draft) return el("td", { class: "map-cell" }, Sign(cell.side), el("span", { class: "visually-hidden" }, words));
-  return el("td", { class: "map-cell" }, button(`${words}. Show it in the draft`, { class: "map-sign", title: `${words}: show it in the draft`, on: { click: (event) => onDraft(draft, event.currentTarget) } }, Sign(cell.side)));
+  if (!written) return el("td", { class: "map-cell" }, Sign(cell.side), el("span", { class: "visually-hidden" }, words));
+  return el("td", { class: "map-cell" }, button(`${words}. Show it in the draft`, { class: "map-sign", title: `${words}: show it in the draft`, on: { click: (event) => onDraft(draftOf(run, member.letter, cell), event.currentTarget) } }, Sign(cell.side)));
 }
 
 function Sign(side) {

@@ -80,6 +80,7 @@ pub fn full(report: &Report) -> Value {
         let coverage = Coverage::of(&report.analysis.plan, &report.answers);
         whole.insert("coverage".into(), json!(coverage.map(covered)));
         whole.insert("failures".into(), json!(report.failures()));
+        whole.insert("vote".into(), json!(report.vote));
         whole.insert("timeline".into(), json!(timeline(report)));
     }
     whole
