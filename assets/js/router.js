@@ -79,7 +79,7 @@ async function show() {
   if (!route) return fill(main, EmptyPage("There is no such page", "The address may be mistyped, or from another version.", link("/", "To the start page", { class: "button primary" })));
   const query = Object.fromEntries(new URLSearchParams(location.search));
   // What loads within a blink should not flicker.
-  const patience = setTimeout(() => fill(main, Loading("Loading")), 150);
+  const patience = setTimeout(() => signal.aborted || fill(main, Loading("Loading")), 150);
   try {
     if (!user.get() && (route.access === "user" || signedInBefore())) await whoAmI(signal);
     if (route.access === "user" && !user.get()) return askToSignIn();
