@@ -184,7 +184,7 @@ impl Growing {
         let usage = self
             .usage
             .filter(is_plausible)
-            .unwrap_or_else(|| estimated(request, &self.text, &self.reasoning));
+            .unwrap_or_else(|| estimated(request, &self.text, &self.reasoning, &calls));
         Ok(Answer {
             text: self.text,
             reasoning: self.reasoning,
@@ -244,11 +244,15 @@ fn emptiness(finish: Finish) -> &'static str {
     }
 }
 
-fn estimated(request: &Request, text: &str, reasoning: &str) -> Usage {
+fn estimated(request: &Request, text: &str, reasoning: &str, calls: &[ToolCall]) -> Usage {
+    let calls: u64 = calls
+        .iter()
+        .map(|call| estimate_tokens(&call.name) + estimate_tokens(&call.arguments))
+        .sum();
     let input = request.tokens();
     Usage {
         input,
-        output: estimate_tokens(text) + estimate_tokens(reasoning),
+        output: estimate_tokens(text) + estimate_tokens(reasoning) + calls,
         reasoning: estimate_tokens(reasoning),
         estimated: true,
         ..Usage::default()

@@ -16,6 +16,7 @@ mod experiments;
 mod fallback;
 mod fanout;
 mod findings;
+mod golden;
 mod history;
 mod keys;
 mod limits;

@@ -270,6 +270,25 @@ fn llm_on_a_terminal() {
 }
 
 #[test]
+fn aichat_on_a_terminal() {
+    let program = Program {
+        runs: "aichat/bin/aichat",
+        script: "aichat.sh",
+        seen: &[
+            ("whole", "It is thin."),
+            ("stream", "It is thin."),
+            ("panel", "true"),
+            ("panel stream", "true"),
+            ("unknown model", "does not exist (exit 1)"),
+            ("provider refuses", "refused the request (exit 1)"),
+            // It shows what came, and takes no notice of the error behind it.
+            ("cut", "exit 0"),
+        ],
+    };
+    tried(&program);
+}
+
+#[test]
 fn the_official_mcp_client() {
     let program = Program {
         runs: "clients/bin/python",

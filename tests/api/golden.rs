@@ -1,0 +1,179 @@
+//! Streams as they were when they were last looked at: what changes in them is seen before a client sees it.
+//! `UPDATE_GOLDEN=1 cargo test --test api golden` writes them anew.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::compatible::{key, lines};
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{beginning, calling, saying, server};
+
+// Ids and times are of the moment.
+fn masked(line: &str) -> String {
+    let Some(data) = line.strip_prefix("data: ") else {
+        return line.to_owned();
+    };
+    match serde_json::from_str::<Value>(data) {
+        Ok(mut value) => {
+            mask(&mut value);
+            format!("data: {value}")
+        }
+        Err(_) => line.to_owned(),
+    }
+}
+
+fn mask(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match (name.as_str(), &*value) {
+                    ("created" | "created_at", Value::Number(_)) => *value = json!(0),
+                    ("request_id", _) => *value = json!("*"),
+                    ("id" | "item_id", Value::String(text))
+                        if !text.starts_with('c') || text.starts_with("chatcmpl") =>
+                    {
+                        let kind = text.split(['-', '_']).next().unwrap_or_default();
+                        *value = json!(format!("{kind}*"));
+                    }
+                    _ => mask(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        _ => {}
+    }
+}
+
+#[test]
+fn streams_are_what_they_were() {
+    let provider = Provider::answering(|asked: &Asked| match asked.model().as_str() {
+        "tools" => on("").sse(&calling()),
+        "broken" => on("").cut(&beginning("It is ")),
+        _ => on("").sse(&saying("It is thin.")),
+    });
+    let server = server(&provider, &[("RETRIES", "0")]);
+    let mut client = server.user("ada@example.com");
+    let key = key(&mut client);
+    let user = json!([{ "role": "user", "content": "Is it thin?" }]);
+    let nested = json!([{ "type": "function", "function": { "name": "weather" } }]);
+    let flat = json!([{ "type": "function", "name": "weather" }]);
+    let own = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
+    for (name, path, body) in [
+        (
+            "chat",
+            "/v1/chat/completions",
+            json!({ "model": "p/any", "messages": user, "stream_options": { "include_usage": true } }),
+        ),
+        (
+            "chat-tools",
+            "/v1/chat/completions",
+            json!({ "model": "p/tools", "messages": user, "tools": nested }),
+        ),
+        (
+            "chat-broken",
+            "/v1/chat/completions",
+            json!({ "model": "p/broken", "messages": user }),
+        ),
+        (
+            "responses",
+            "/v1/responses",
+            json!({ "model": "p/any", "input": "Is it thin?" }),
+        ),
+        (
+            "responses-tools",
+            "/v1/responses",
+            json!({ "model": "p/tools", "input": "Is it thin?", "tools": flat }),
+        ),
+        (
+            "responses-broken",
+            "/v1/responses",
+            json!({ "model": "p/broken", "input": "Is it thin?" }),
+        ),
+        (
+            "messages",
+            "/v1/messages",
+            json!({ "model": "p/any", "max_tokens": 99, "messages": user }),
+        ),
+        (
+            "messages-tools",
+            "/v1/messages",
+            json!({ "model": "p/tools", "max_tokens": 99, "messages": user, "tools": own }),
+        ),
+        (
+            "messages-broken",
+            "/v1/messages",
+            json!({ "model": "p/broken", "max_tokens": 99, "messages": user }),
+        ),
+    ] {
+        let mut body = body;
+        body["stream"] = json!(true);
+        let (_, told) = lines(&server, &key, path, &body);
+        // How the text is cut into pieces is chance.
+        let told: Vec<String> = told.iter().map(|line| masked(line)).collect();
+        let told = joined(told).join("\n") + "\n";
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/golden/{name}.sse"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&file, &told).unwrap();
+        }
+        let kept = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(told, kept, "{name}: look at it, then UPDATE_GOLDEN=1");
+    }
+}
+
+// Pieces of text that follow one another count as one, and what is numbered behind them is not compared.
+fn joined(told: Vec<String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut open: Option<Value> = None;
+    let mut close = |open: &mut Option<Value>, out: &mut Vec<String>| {
+        if let Some(value) = open.take() {
+            out.push(format!("data: {value}"));
+        }
+    };
+    for line in told {
+        if line.starts_with("event: ") && open.is_some() && out.last() == Some(&line) {
+            continue;
+        }
+        let mut value: Value = line
+            .strip_prefix("data: ")
+            .and_then(|data| serde_json::from_str(data).ok())
+            .unwrap_or_default();
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove("sequence_number");
+        }
+        let place = ["/choices/0/delta/content", "/delta/text", "/delta"];
+        let place = place.into_iter().find(|place| {
+            value
+                .pointer(place)
+                .is_some_and(|text| text.as_str().is_some_and(|text| !text.is_empty()))
+        });
+        match (place, &mut open) {
+            (Some(place), Some(before)) if before.pointer(place).is_some_and(Value::is_string) => {
+                let more = value
+                    .pointer(place)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned();
+                if let Some(text) = before.pointer_mut(place) {
+                    *text = json!(format!("{}{more}", text.as_str().unwrap_or_default()));
+                }
+            }
+            (Some(_), _) => {
+                close(&mut open, &mut out);
+                open = Some(value);
+            }
+            (None, _) => {
+                close(&mut open, &mut out);
+                out.push(if value.is_object() {
+                    format!("data: {value}")
+                } else {
+                    line
+                });
+            }
+        }
+    }
+    close(&mut open, &mut out);
+    out
+}
