@@ -1,5 +1,9 @@
-//! What is well with an installation and what is not: folder, room, secret, database, patterns, providers.
-//! Repairs nothing; opening the database may make or migrate it, as a start would.
+//! What is well with an installation and what is not: folder, room, secret, database, machine, network,
+//! patterns, providers. Repairs nothing; opening the database may make or migrate it, as a start would.
+
+pub mod health;
+mod machine;
+mod network;
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -7,11 +11,13 @@ use std::path::Path;
 use super::folder as data_folder;
 use super::models;
 use super::patterns;
+use crate::clock;
 use crate::config::Config;
 use crate::crypto::secret;
 use crate::domain::pattern::kept::Origin;
+use crate::domain::time::Timestamp;
 use crate::llm::Llm;
-use crate::store::{self, Settings, Store};
+use crate::store::{self, Settings, Store, audit};
 
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +67,10 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
         return findings;
     }
     findings.push(the_secret(config));
-    findings.extend(database(config).await);
+    let (found, newest) = database(config).await;
+    findings.extend(found);
+    findings.extend(machine::examine(config, clock::now(), newest));
+    findings.extend(the_network(config).await);
     findings.extend(own_patterns(config));
     findings.extend(providers(config).await);
     findings
@@ -127,13 +136,24 @@ fn the_secret(config: &Config) -> Finding {
     }
 }
 
-async fn database(config: &Config) -> Vec<Finding> {
+/// It blocks, and nothing else waits for it here.
+async fn the_network(config: &Config) -> Vec<Finding> {
+    let config = config.clone();
+    let looked = tokio::task::spawn_blocking(move || network::examine(&config)).await;
+    looked.unwrap_or_default()
+}
+
+/// What is to say of it, and when the newest entry of its audit log was written.
+async fn database(config: &Config) -> (Vec<Finding>, Option<Timestamp>) {
     let settings = Settings {
         path: data_folder::database(&config.data_dir),
     };
     let store = match Store::open(&settings) {
         Ok(store) => store,
-        Err(error) => return vec![finding("database", State::Broken, error.to_string())],
+        Err(error) => {
+            let found = finding("database", State::Broken, error.to_string());
+            return (vec![found], None);
+        }
     };
     let mut findings = Vec::new();
     if let Some(saved) = store.saved_before_migrating() {
@@ -147,6 +167,10 @@ async fn database(config: &Config) -> Vec<Finding> {
         Ok(()) => finding("database", State::Well, "it answers and takes changes"),
         Err(error) => finding("database", State::Broken, error.to_string()),
     });
+    let newest = store.read(|db| audit::recent(db, 1, None)).await;
+    let newest = newest
+        .ok()
+        .and_then(|all| all.first().map(|(_, entry)| entry.at));
     // After closing, all of it is in the one file that is read through.
     store.close().await;
     findings.push(match store::verify(&settings.path) {
@@ -160,7 +184,7 @@ async fn database(config: &Config) -> Vec<Finding> {
         ),
         Err(error) => finding("database", State::Broken, error.to_string()),
     });
-    findings
+    (findings, newest)
 }
 
 /// Those in the folder; the program's own are tested when it is built.

@@ -2,12 +2,19 @@
 
 use super::args::Call;
 use super::{Outcome, block_on, failed, print};
-use crate::app::doctor::{self, State};
+use crate::app::doctor::{self, State, health};
 
 /// Examines and reports.
 pub(super) fn run(call: &Call) -> Outcome {
     call.at_most(0)?;
     let config = call.config()?;
+    if call.has("health") {
+        return match health::ask(&config) {
+            Ok(answer) if answer.serves() => print(answer.status),
+            Ok(answer) => failed(answer.message),
+            Err(why) => failed(why),
+        };
+    }
     block_on(async {
         let findings = doctor::examine(&config).await;
         for finding in &findings {

@@ -228,8 +228,9 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "doctor", usage: "", summary: "check the installation and say what is wrong with it",
-        details: "Ends with exit code 1 when something is broken; warnings alone are no failure.",
-        options: &[], run: doctor::run,
+        details: "Looks at the folder, the secret, the database, the clock, limits of the system, ports, names, certificates,\nthe way through PUBLIC_URL (while the server runs: do events arrive as they are sent), patterns and providers,\nand says how to mend what is wrong. Ends with exit code 1 when something is broken; warnings alone are no\nfailure.",
+        options: &[choice("health", "", "only ask the running server on its port, for containers: 0 where it serves, else 1")],
+        run: doctor::run,
     },
     Command {
         name: "completions", usage: "bash|zsh|fish", summary: "print what a shell needs to complete commands and options",

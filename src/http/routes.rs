@@ -182,6 +182,7 @@ pub static ROUTES: &[Route] = &[
     quick(Get,    "/api/health",                             health::show),
     open( Get,    "/api/metrics",                            o!(health::metrics)),
     open( Get,    "/api/internal/resources",                 o!(health::resources)),
+    open( Get,    "/api/internal/ticks",                     o!(health::ticks)),
     maybe(Get,    "/metrics",                                h!(health::prometheus)),
     open( Get,    "/api/openapi.json",                       o!(pages::openapi)),
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ureq::http::{Response, StatusCode};
-use ureq::{Body, SendBody};
+use ureq::{Body, RequestBuilder, SendBody};
 
 use super::{Settings, transport};
 use crate::wire::sse;
@@ -63,14 +63,14 @@ impl Remote {
     /// GET.
     pub fn get(&self, path: &str) -> Result<Value, Fault> {
         let request = self.agent.get(format!("{}{path}", self.base));
-        whole(request.header("authorization", self.bearer()).call())
+        whole(self.signed(request).call())
     }
 
     /// POST of a JSON body.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
         let request = self.agent.post(format!("{}{path}", self.base));
-        let request = request
-            .header("authorization", self.bearer())
+        let request = self
+            .signed(request)
             .header("content-type", "application/json");
         whole(request.send(body.to_string().as_bytes()))
     }
@@ -95,7 +95,7 @@ impl Remote {
         let tail = format!("\r\n--{BOUNDARY}--\r\n");
         let mut body = Cursor::new(head).chain(file).chain(Cursor::new(tail));
         let request = self.agent.post(format!("{}{path}", self.base));
-        let request = request.header("authorization", self.bearer()).header(
+        let request = self.signed(request).header(
             "content-type",
             format!("multipart/form-data; boundary={BOUNDARY}"),
         );
@@ -111,9 +111,7 @@ impl Remote {
         mut take: impl FnMut(u64, String, Value) -> bool,
     ) -> Result<(), Fault> {
         let request = self.agent.get(format!("{}{path}", self.base));
-        let mut request = request
-            .header("authorization", self.bearer())
-            .header("accept", "text/event-stream");
+        let mut request = self.signed(request).header("accept", "text/event-stream");
         if after > 0 {
             request = request.header("last-event-id", after.to_string());
         }
@@ -141,8 +139,12 @@ impl Remote {
         }
     }
 
-    fn bearer(&self) -> String {
-        format!("Bearer {}", self.key)
+    /// Without a key the request says nothing of who asks.
+    fn signed<Any>(&self, request: RequestBuilder<Any>) -> RequestBuilder<Any> {
+        match self.key.as_str() {
+            "" => request,
+            key => request.header("authorization", format!("Bearer {key}")),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod archive;
 mod ask;
+mod doctor;
 mod experiments;
 mod keep;
 mod mcp;
@@ -372,7 +373,7 @@ fn a_newer_database_is_refused() {
 #[test]
 fn the_doctor_says_what_is_wrong() {
     let place = Place::new();
-    let said = place.run(&["doctor"]).well();
+    let said = place.run(&["doctor", "--port", "0"]).well();
     for line in [
         "ok       data folder",
         "ok       secret",
@@ -382,7 +383,7 @@ fn the_doctor_says_what_is_wrong() {
         assert!(said.contains(line), "{line} in {said}");
     }
     set_mode(&place.data().join("secret"), 0o644);
-    let said = place.run(&["doctor"]);
+    let said = place.run(&["doctor", "--port", "0"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(
         said.out.contains("broken   secret") && said.err.contains("one thing is broken"),
@@ -390,7 +391,7 @@ fn the_doctor_says_what_is_wrong() {
     );
     set_mode(&place.data().join("secret"), 0o600);
     std::fs::write(place.data().join("quire.db"), "this is not a database").unwrap();
-    let said = place.run(&["doctor"]);
+    let said = place.run(&["doctor", "--port", "0"]);
     assert!(
         said.code == Some(1) && said.out.contains("broken   database"),
         "{said:?}"

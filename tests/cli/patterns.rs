@@ -107,7 +107,7 @@ fn the_doctor_says_which_patterns_are_left_out() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("mine.toml"), SOUND).unwrap();
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
-    let said = place.run(&["doctor"]);
+    let said = place.run(&["doctor", "--port", "0"]);
     let text = format!("{}{}", said.out, said.err);
     assert!(text.contains("one is read from the folder"), "{text}");
     assert!(text.contains("bad.toml: line 1"), "{text}");

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::domain::user::{Caller, Role};
 use crate::http::header::CACHE_CONTROL;
 use crate::http::server::Server;
-use crate::http::{ApiError, Cx, Reply, StatusCode, who};
+use crate::http::{ApiError, Cx, Reply, StatusCode, sse, who};
 
 /// The health answer, kept for a second, and what the last real question to the database gave.
 #[derive(Default)]
@@ -228,6 +228,29 @@ pub async fn resources(cx: Cx) -> Result<Reply, ApiError> {
         "connections": cx.server.stats.open.load(Relaxed),
         "threads": process.threads,
     })))
+}
+
+/// Events of the self-test, and the pause between them.
+const TICKS: u8 = 4;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// `GET /api/internal/ticks`: a few events with pauses between them. Whoever asks through a proxy sees whether
+/// it holds answers back (`quire doctor` does).
+pub async fn ticks(cx: Cx) -> Result<Reply, ApiError> {
+    Ok(sse::stream(&cx, 0, |sent: u8| async move {
+        if sent == TICKS {
+            return None;
+        }
+        if sent > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        let tick = sse::Event {
+            id: None,
+            name: "tick".into(),
+            data: sent.to_string(),
+        };
+        Some((vec![tick], sent + 1))
+    }))
 }
 
 struct Facts {

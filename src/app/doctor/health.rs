@@ -1,0 +1,115 @@
+//! Asks the server that runs on this machine how it is: what a container's health check calls every few seconds.
+//! Needs no library, opens nothing, writes nothing, and gives up after five seconds.
+
+use std::io::{Read, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::config::Config;
+
+/// To connect, and between two pieces of the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of an answer that are read.
+const MOST: u64 = 64 << 10;
+
+/// What a server said of itself, or why nothing like Quire answered.
+pub type Said = Result<Answer, String>;
+
+/// A Quire's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// `ok`, `warning` or `error`.
+    pub status: String,
+    /// Why, where it is not `ok`.
+    pub message: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl Answer {
+    /// Whether it can be sent requests.
+    pub fn serves(&self) -> bool {
+        self.status != "error"
+    }
+}
+
+/// Asks the server of these settings.
+pub fn ask(config: &Config) -> Said {
+    if config.port == 0 {
+        return Err("the port is 0, so nobody can know where the server is; set PORT".to_owned());
+    }
+    ask_at(SocketAddr::new(
+        from_here(config.host),
+        config.ui_port.unwrap_or(config.port),
+    ))
+}
+
+/// "Every address" cannot be connected to; this machine's own can.
+pub(super) fn from_here(host: IpAddr) -> IpAddr {
+    match host {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}
+
+pub(super) fn ask_at(address: SocketAddr) -> Said {
+    let unheard = |error: std::io::Error| format!("no answer from {address}: {error}");
+    let mut socket = TcpStream::connect_timeout(&address, PATIENCE).map_err(unheard)?;
+    socket.set_read_timeout(Some(PATIENCE)).map_err(unheard)?;
+    socket.set_write_timeout(Some(PATIENCE)).map_err(unheard)?;
+    let request = format!("GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).map_err(unheard)?;
+    let mut bytes = Vec::new();
+    let read = socket.take(MOST).read_to_end(&mut bytes);
+    read.map_err(unheard)?;
+    understood(&String::from_utf8_lossy(&bytes))
+        .ok_or_else(|| format!("what answers at {address} is no Quire"))
+}
+
+fn understood(text: &str) -> Option<Answer> {
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    head.starts_with("HTTP/1.").then_some(())?;
+    let value: Value = serde_json::from_str(body).ok()?;
+    let word = |name: &str| value[name].as_str().map(str::to_owned);
+    // Other programs have a /health with a status, too.
+    value["database"]["engine"].as_str()?;
+    Some(Answer {
+        status: word("status")?,
+        message: word("message").unwrap_or_default(),
+        version: word("version")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers() {
+        let quire =
+            r#"{"status":"error","version":"1","database":{"engine":"SQLite 3"},"message":"m"}"#;
+        let answer = understood(&format!("HTTP/1.1 503 x\r\na: b\r\n\r\n{quire}"));
+        let answer = answer.expect("a Quire's");
+        assert_eq!((answer.message.as_str(), answer.serves()), ("m", false));
+        for other in [
+            "",
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"ok\",\"version\":\"2\"}",
+            "SSH-2.0-x\r\n\r\n{}",
+        ] {
+            assert_eq!(understood(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_there() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = free.local_addr().expect("its address");
+        drop(free);
+        let said = ask_at(address).expect_err("nobody");
+        assert!(said.contains("no answer from 127.0.0.1"), "{said}");
+    }
+}

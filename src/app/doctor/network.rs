@@ -1,0 +1,258 @@
+//! The way in and the way out: ports, names, certificates, and what stands between people and the server.
+//! Listens for a moment where nobody does; asks the public address only where one is set.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use super::health::{self, Said};
+use super::{Finding, State, finding};
+use crate::clock;
+use crate::config::Config;
+use crate::llm::{Fault, Remote};
+
+/// Where the server sends some events with pauses between them, so that one can see whether they arrive so.
+const TICKS: &str = "/api/internal/ticks";
+/// Events that come closer together than this on average were held back: they are sent four times slower.
+const APART: Duration = Duration::from_millis(60);
+
+/// All of it. Blocks, for some seconds where somebody does not answer.
+pub(super) fn examine(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut is_serving = false;
+    for (name, port) in [("PORT", Some(config.port)), ("UI_PORT", config.ui_port)] {
+        let Some(port) = port.filter(|port| *port != 0) else {
+            continue;
+        };
+        let address = SocketAddr::new(config.host, port);
+        let bound = TcpListener::bind(address)
+            .map(drop)
+            .map_err(|error| error.kind());
+        let there = SocketAddr::new(health::from_here(config.host), port);
+        let found = the_port(name, address, bound, || health::ask_at(there));
+        is_serving |= found.1;
+        findings.push(found.0);
+    }
+    findings.extend(names(config));
+    findings.push(certificates(config));
+    if let Some(url) = &config.public_url {
+        findings.extend(public(url, config, is_serving));
+    }
+    findings
+}
+
+/// The finding, and whether a Quire serves there.
+fn the_port(
+    name: &str,
+    address: SocketAddr,
+    bound: Result<(), ErrorKind>,
+    ask: impl FnOnce() -> Said,
+) -> (Finding, bool) {
+    let (state, text, is_serving) = match bound {
+        Ok(()) => (State::Well, format!("{address} is free"), false),
+        Err(ErrorKind::AddrInUse) => match ask() {
+            Ok(answer) if answer.serves() => {
+                let text = format!("a Quire {} serves at {address}", answer.version);
+                (State::Well, text, true)
+            }
+            Ok(answer) => {
+                let text = format!("the Quire at {address} is not well: {}", answer.message);
+                (State::Broken, text, true)
+            }
+            Err(_) => {
+                let text = format!(
+                    "{address} is taken by another program: stop it (ss -ltnp shows which), or set {name} to another port"
+                );
+                (State::Broken, text, false)
+            }
+        },
+        Err(ErrorKind::PermissionDenied) => {
+            let text = format!(
+                "{address} is not open to this user: take a port above 1023, or give the program the right (setcap cap_net_bind_service=+ep)"
+            );
+            (State::Broken, text, false)
+        }
+        Err(ErrorKind::AddrNotAvailable) => {
+            let text = format!(
+                "this machine has no address {}: set HOST to one that it has, or to 0.0.0.0",
+                address.ip()
+            );
+            (State::Broken, text, false)
+        }
+        Err(other) => (
+            State::Broken,
+            format!("{address} cannot be listened on: {other}"),
+            false,
+        ),
+    };
+    (finding("port", state, text), is_serving)
+}
+
+/// The hosts of addresses that are set; those of well-known providers are tried when they are asked.
+fn names(config: &Config) -> Vec<Finding> {
+    let own = config
+        .providers
+        .iter()
+        .filter_map(|provider| provider.base_url.as_deref());
+    let mut hosts: Vec<&str> = own
+        .chain(config.public_url.as_deref())
+        .filter_map(host)
+        .collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    let unknown = |host: &&str| {
+        (*host, 0)
+            .to_socket_addrs()
+            .map_or(true, |mut all| all.next().is_none())
+    };
+    let (unknown, known): (Vec<&str>, Vec<&str>) = hosts.into_iter().partition(unknown);
+    let mut findings = Vec::new();
+    if !unknown.is_empty() {
+        let text = format!(
+            "{} cannot be resolved: look at the spelling, and at /etc/resolv.conf (in a container: its --dns)",
+            unknown.join(", ")
+        );
+        findings.push(finding("names", State::Broken, text));
+    }
+    if !known.is_empty() {
+        findings.push(finding(
+            "names",
+            State::Well,
+            format!("{} can be resolved", known.join(", ")),
+        ));
+    }
+    findings
+}
+
+/// The name in an address; none where it holds a number, which needs no resolving.
+fn host(url: &str) -> Option<&str> {
+    let rest = url.split_once("://")?.1;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let authority = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let host = match authority.starts_with('[') {
+        true => return None,
+        false => authority.split(':').next()?,
+    };
+    (!host.is_empty() && host.parse::<IpAddr>().is_err()).then_some(host)
+}
+
+fn certificates(config: &Config) -> Finding {
+    let text = match &config.authorities {
+        None => "the authorities built in are trusted, whatever this machine has".to_owned(),
+        Some(pem) => {
+            let count = pem.matches("-----BEGIN CERTIFICATE-----").count();
+            format!("the {count} in QUIRE_CA_FILE are trusted, and no others")
+        }
+    };
+    finding("authorities", State::Well, text)
+}
+
+/// Through everything that stands in front: does it lead here, and do events arrive as they are sent.
+fn public(url: &str, config: &Config, is_serving: bool) -> Vec<Finding> {
+    if !is_serving {
+        let text =
+            format!("{url} is looked at only while the server runs: start it, and ask again");
+        return vec![finding("public address", State::Doubtful, text)];
+    }
+    let remote = Remote::new(url, "", config.authorities.clone());
+    match remote.get("/api/health") {
+        Ok(value) if value["database"]["engine"].is_string() => {}
+        Ok(_) => return vec![broken(url, "what answers there is no Quire")],
+        Err(Fault::Away(why) | Fault::Refused(_, why)) => return vec![broken(url, &why)],
+    }
+    let reached = finding(
+        "public address",
+        State::Well,
+        format!("{url} leads to a Quire"),
+    );
+    let mut arrived: Vec<Instant> = Vec::new();
+    let followed = remote.events(TICKS, 0, |_, _, _| {
+        arrived.push(clock::instant());
+        true
+    });
+    let streamed = match followed {
+        Err(Fault::Away(why) | Fault::Refused(_, why)) => broken(url, &why),
+        Ok(()) => streaming(&arrived),
+    };
+    vec![reached, streamed]
+}
+
+fn broken(url: &str, why: &str) -> Finding {
+    let text = format!("{url}: {why}; look at what stands in front of Quire, and at PUBLIC_URL");
+    finding("public address", State::Broken, text)
+}
+
+fn streaming(arrived: &[Instant]) -> Finding {
+    let first_to_last = match (arrived.first(), arrived.last()) {
+        (Some(first), Some(last)) => last.saturating_duration_since(*first),
+        _ => Duration::ZERO,
+    };
+    let gaps = arrived.len().saturating_sub(1) as u32;
+    if gaps > 0 && first_to_last >= APART * gaps {
+        return finding("streaming", State::Well, "events arrive as they are sent");
+    }
+    let text = "events arrive all at once: something in front holds answers back; nginx: proxy_buffering off; Cloudflare and other caches: do not cache or transform text/event-stream";
+    finding("streaming", State::Broken, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for (url, expected) in [
+            ("https://api.example.com/v1", Some("api.example.com")),
+            ("http://u:p@lab:8000", Some("lab")),
+            ("http://127.0.0.1:80/", None),
+            ("http://[::1]:80/", None),
+            ("nothing", None),
+        ] {
+            assert_eq!(host(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn ports() {
+        let address: SocketAddr = "0.0.0.0:80".parse().expect("an address");
+        let quire = |status: &str| {
+            let status = status.to_owned();
+            move || {
+                Ok(health::Answer {
+                    status,
+                    message: "m".to_owned(),
+                    version: "1".to_owned(),
+                })
+            }
+        };
+        let see = |bound, said: &dyn Fn() -> Said| {
+            let (finding, is_serving) = the_port("PORT", address, bound, said);
+            (finding.state, is_serving)
+        };
+        let (well, ill) = (quire("warning"), quire("error"));
+        let taken = Err(ErrorKind::AddrInUse);
+        assert_eq!(see(Ok(()), &|| Err(String::new())), (State::Well, false));
+        assert_eq!(see(taken, &|| well.clone()()), (State::Well, true));
+        assert_eq!(see(taken, &|| ill.clone()()), (State::Broken, true));
+        assert_eq!(see(taken, &|| Err(String::new())), (State::Broken, false));
+        let denied = Err(ErrorKind::PermissionDenied);
+        assert_eq!(see(denied, &|| well.clone()()), (State::Broken, false));
+    }
+
+    #[test]
+    fn events_that_were_held_back() {
+        let start = clock::instant();
+        let after = |millis: &[u64]| -> Vec<Instant> {
+            millis
+                .iter()
+                .map(|ms| start + Duration::from_millis(*ms))
+                .collect()
+        };
+        assert_eq!(streaming(&after(&[0, 250, 500, 750])).state, State::Well);
+        assert_eq!(streaming(&after(&[0, 1, 2, 3])).state, State::Broken);
+        assert_eq!(streaming(&after(&[750])).state, State::Broken);
+        assert_eq!(streaming(&[]).state, State::Broken);
+    }
+}
