@@ -127,7 +127,7 @@ fn streams_are_what_they_were() {
 fn joined(told: Vec<String>) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut open: Option<Value> = None;
-    let mut close = |open: &mut Option<Value>, out: &mut Vec<String>| {
+    let close = |open: &mut Option<Value>, out: &mut Vec<String>| {
         if let Some(value) = open.take() {
             out.push(format!("data: {value}"));
         }
