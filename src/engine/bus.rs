@@ -13,6 +13,8 @@ use crate::store::{Store, StoreError};
 
 /// Bytes of event data that a hub keeps; who lags further re-reads the store.
 const KEPT_BYTES: usize = 64 * 1024;
+/// Members that may wait to be left out.
+const LEAVING: usize = 64;
 /// Events read from the store at a time.
 const PAGE: u32 = 200;
 
@@ -31,6 +33,8 @@ struct State {
     last: u64,
     over: bool,
     wish: Option<Wish>,
+    /// Whom somebody wants left out; at most as many as anybody could mean.
+    leaving: Vec<String>,
 }
 
 /// What somebody wants of a run under way.
@@ -38,6 +42,8 @@ struct State {
 pub(super) enum Wish {
     /// Write the answer now, of what is ready.
     Hurry,
+    /// Go on without this model.
+    Leave(String),
     /// Stop for good; the text says why.
     Cancel(String),
     /// Store what there is and leave; it is resumed at the next start.
@@ -52,6 +58,7 @@ impl Hub {
             last,
             over: false,
             wish: None,
+            leaving: Vec::new(),
         };
         Self {
             state: Mutex::new(state),
@@ -96,6 +103,16 @@ impl Hub {
         self.wish(Wish::Hurry);
     }
 
+    pub fn leave(&self, model: &str) {
+        let mut state = self.state();
+        let known = state.leaving.iter().any(|other| other == model);
+        if !known && state.leaving.len() < LEAVING {
+            state.leaving.push(model.to_owned());
+        }
+        drop(state);
+        self.wanted.notify_one();
+    }
+
     pub fn checkpoint(&self) {
         self.wish(Wish::Checkpoint);
     }
@@ -122,12 +139,14 @@ impl Hub {
 
     fn wish_now(&self) -> Option<Wish> {
         let mut state = self.state();
-        let wish = state.wish.clone();
+        let Some(wish) = state.wish.clone() else {
+            return state.leaving.pop().map(Wish::Leave);
+        };
         // A run goes on after this one, and may be told more.
-        if wish == Some(Wish::Hurry) {
+        if wish == Wish::Hurry {
             state.wish = None;
         }
-        wish
+        Some(wish)
     }
 
     // Events after a number as far as memory reaches back; none when it does not.

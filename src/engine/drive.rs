@@ -54,6 +54,8 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
                 // Driven without a turn: it will make no call.
                 Wish::Cancel(_) => break None,
                 Wish::Hurry => hurried = true,
+                // Nobody has been asked yet.
+                Wish::Leave(_) => {}
             },
         }
     };
@@ -156,6 +158,7 @@ impl Driver {
                 event = self.inbox.recv() => if let Some((number, event)) = event { self.take_in(number, event) },
                 wish = self.hub.wanted() => match wish {
                     Wish::Hurry => self.machine.handle(clock::now(), Input::Hurry),
+                    Wish::Leave(model) => self.machine.handle(clock::now(), Input::Leave(model)),
                     Wish::Cancel(reason) => self.machine.handle(clock::now(), Input::Cancelled(reason)),
                     Wish::Checkpoint => {
                         self.settle().await;

@@ -253,6 +253,12 @@ impl Engine {
         found.map(|run| run.hub.hurry()).is_some()
     }
 
+    /// Asks a run to go on without this model. False when it is not running here.
+    pub fn leave(&self, id: &AnalysisId, model: &str) -> bool {
+        let found = self.shared.running().get(id).cloned();
+        found.map(|run| run.hub.leave(model)).is_some()
+    }
+
     /// Asks all runs of an account to stop.
     pub fn cancel_all_of(&self, user: &UserId, reason: &str) {
         let running = self.shared.running();

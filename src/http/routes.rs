@@ -337,6 +337,7 @@ pub static ROUTES: &[Route] = &[
     user( Post,   "/api/analyses/{id}/retry",                h!(analyses::retry)).small(),
     user( Post,   "/api/analyses/{id}/rerun",                h!(analyses::rerun)),
     user( Post,   "/api/analyses/{id}/synthesize",           h!(analyses::synthesize)).small(),
+    user( Post,   "/api/analyses/{id}/leave-out",            h!(analyses::leave_out)).small(),
     user( Post,   "/api/analyses/{id}/share",                h!(analyses::share)).small(),
     user( Delete, "/api/analyses/{id}/share",                h!(analyses::unshare)),
     user( Post,   "/api/analyses/{id}/vote",                 h!(analyses::vote)).small(),

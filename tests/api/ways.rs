@@ -124,6 +124,38 @@ fn a_person_may_have_the_answer_now() {
 }
 
 #[test]
+fn one_member_is_stopped_and_the_others_go_on() {
+    let provider = Provider::script([
+        on("a").times(2).sse(&saying("It is thin.")),
+        on("slow").hang(),
+    ]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = short_with(
+        &["p/a", "p/slow"],
+        json!({ "async": true, "ultra_model": "p/a" }),
+    );
+    let id = id_of(&client.post("/api/analyze", body));
+    provider.wait_hanging(1);
+    let leave = about(&id, "/leave-out");
+    let mut bob = server.client().registered("bob@example.com");
+    bob.post(&leave, json!({ "model": "p/slow" }))
+        .refused(404, "NOT_FOUND");
+    let wrong = client.post(&leave, json!({ "model": "p/other" }));
+    assert_eq!(wrong.status, 422, "{}", wrong.text());
+    let told = client.post(&leave, json!({ "model": "p/slow" }));
+    assert_eq!(told.status, 200, "{}", told.text());
+    let shown = ended(&mut client, &id);
+    assert_eq!(shown["status"], "completed");
+    provider.wait_idle();
+    let answers = shown["results"]["stages"][0]["answers"].to_string();
+    assert!(answers.contains("stopped by you"), "{answers}");
+    // Once it is over there is nobody to stop.
+    let told = client.post(&leave, json!({ "model": "p/slow" })).json();
+    assert_eq!(told["status"], "completed");
+}
+
+#[test]
 fn only_what_depends_on_a_change_is_asked_again() {
     let provider = Provider::script([
         on("a").times(2).sse(&saying("It is thin.")),

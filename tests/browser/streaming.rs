@@ -203,7 +203,9 @@ fn slow_failing_and_cut_off_members() {
     browser.wait("main h1");
     browser.go(&server.address(&format!("/analyze?id={id}")));
     browser.wait(".members .member-body p");
-    browser.press("Write the answer now");
+    browser.click("[aria-label='Stop slow-1']");
     browser.wait(".results-container");
     browser.wait_text(".results-headline", "Analysis complete");
+    browser.press("Side by Side");
+    browser.wait_text(".members", "Stopped by you");
 }

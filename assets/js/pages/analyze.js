@@ -119,7 +119,7 @@ function reopen(data, context, show) {
 function watch(run, data, context, show, began) {
   const stop = new AbortController();
   context.signal.addEventListener("abort", () => stop.abort(), { once: true });
-  const running = RunView(run, { models: data.models, began, signal: stop.signal, onCancel: () => cancel(run), onHurry: () => hurry(run) });
+  const running = RunView(run, { models: data.models, began, signal: stop.signal, onCancel: () => cancel(run), onHurry: () => hurry(run), onStop: (member) => leaveOut(run, member) });
   show(running.node);
   follow(run.id, {
     signal: stop.signal,
@@ -195,6 +195,14 @@ async function hurry(run) {
   try {
     await post(`/api/analyses/${encodeURIComponent(run.id)}/synthesize`);
     toast("The answer is written from what is ready.");
+  } catch (problem) {
+    toast(sentence(problem.message), "failed");
+  }
+}
+
+async function leaveOut(run, { model }) {
+  try {
+    await post(`/api/analyses/${encodeURIComponent(run.id)}/leave-out`, { model });
   } catch (problem) {
     toast(sentence(problem.message), "failed");
   }

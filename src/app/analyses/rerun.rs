@@ -74,6 +74,24 @@ impl Analyses<'_> {
         }
         Ok(report.analysis.status)
     }
+
+    /// Has it go on without the answer of one model.
+    pub async fn leave_out(&self, caller: &Caller, id: &AnalysisId, model: &str) -> Result<Status> {
+        let report = self.show(caller, id).await?;
+        let analysis = report.analysis;
+        let mut panel = analysis.plan.members.iter().chain(&analysis.plan.readers);
+        if !panel.any(|member| {
+            member.name() == model || member.fallbacks.iter().any(|other| other.model == model)
+        }) {
+            let why = "is not on the panel of this analysis";
+            return Err(Error::field(&["body", "model"], "value_error", why));
+        }
+        if !analysis.status.is_over() && !self.0.engine.leave(id, model) {
+            let why = "this analysis is not running here";
+            return Err(Error::new(Kind::Conflict, why));
+        }
+        Ok(analysis.status)
+    }
 }
 
 /// A repetition that has not begun.

@@ -168,6 +168,8 @@ pub enum Input {
     Denied(String),
     /// Somebody wants the synthesis now, of what is ready.
     Hurry,
+    /// Somebody wants no answer of this model any more, in the stage that runs.
+    Leave(String),
     /// Somebody wants it to stop; the text says who or why.
     Cancelled(String),
 }

@@ -165,6 +165,7 @@ impl Staged {
             Input::Granted => self.granted(now),
             Input::Denied(reason) => self.denied(now, reason),
             Input::Hurry => self.synthesise_now(now),
+            Input::Leave(model) => self.leave_out(now, &model),
             Input::Cancelled(reason) => {
                 self.stop_open();
                 self.finish(now, Status::Cancelled, None, Some(reason));

@@ -298,6 +298,22 @@ pub async fn synthesize(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
+/// Which member is meant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeaveBody {
+    model: String,
+}
+
+/// POST /api/analyses/{id}/leave-out: goes on without one model.
+pub async fn leave_out(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: LeaveBody = cx.json().await?;
+    let id = id(&cx)?;
+    let analyses = cx.app.analyses();
+    let status = analyses.leave_out(&caller, &id, &body.model).await?;
+    Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
+}
+
 /// POST /api/analyses/{id}/rerun: the fields of a new analysis; those that are not given are the old one's.
 /// With `dry_run` it only tells what would be asked.
 pub async fn rerun(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {

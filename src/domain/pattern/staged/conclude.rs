@@ -119,6 +119,23 @@ impl Staged {
         }
     }
 
+    /// Goes on without this model's answer. Whoever writes the synthesis is not left out: it would be none.
+    pub(super) fn leave_out(&mut self, now: Timestamp, model: &str) {
+        if self.board.is_last() {
+            return;
+        }
+        let open: Vec<usize> = self.open.keys().copied().collect();
+        let of_model = |&member: &usize| self.board.member(member).name() == model;
+        let Some(member) = open.into_iter().find(of_model) else {
+            return;
+        };
+        let stage = self.board.stage;
+        let call = CallId { stage, member };
+        self.out.push_back(Output::Stop(call));
+        let error = CallError::new(CallErrorKind::Cancelled, "stopped by you");
+        self.settle(now, call, Err(error), Took::default());
+    }
+
     fn leave_out_open(&mut self, now: Timestamp) {
         self.held.clear();
         let stage = self.board.stage;

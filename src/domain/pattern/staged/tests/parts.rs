@@ -170,6 +170,29 @@ fn a_hurry_waits_for_the_first_answers() {
 }
 
 #[test]
+fn one_member_is_left_out_at_the_persons_wish() {
+    let mut machine = machine(four());
+    machine.handle(at(0), Input::Started);
+    drain(&mut machine);
+    told(&mut machine, 1, answered(0, 0, "A"));
+    assert_eq!(
+        told(&mut machine, 2, Input::Leave("nobody".into())),
+        [""; 0]
+    );
+    assert_eq!(
+        told(&mut machine, 2, Input::Leave("b".into())),
+        ["stop 0 1", "failed b then None"]
+    );
+    assert_eq!(
+        told(&mut machine, 3, Input::Leave("b".into())),
+        [""; 0],
+        "once is enough"
+    );
+    let next = told(&mut machine, 4, answered(0, 2, "C"));
+    assert_eq!(next[0], "-initial 2/1");
+}
+
+#[test]
 fn one_model_alone_reads_and_answers() {
     let plan = plan(&["a"], "a", &[("initial", Who::Synthesiser, Task::Answer)]);
     let mut machine = machine(in_parts(
