@@ -20,6 +20,7 @@ mod golden;
 mod history;
 mod keys;
 mod limits;
+mod mcp;
 mod models;
 mod money;
 mod patterns;

@@ -1,0 +1,71 @@
+//! The Model Context Protocol over HTTP: what it costs and how long it takes stays bounded, and what nobody waits
+//! for is stopped.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::compatible::key;
+use crate::money::priced;
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{beginning, saying, server};
+
+fn consult(arguments: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": "consult", "arguments": arguments } })
+}
+
+fn slow() -> Provider {
+    Provider::answering(|asked: &Asked| match asked.model().as_str() {
+        "slow" => on("").stall(&beginning("It is ")),
+        _ => on("").sse(&saying("It is thin.")),
+    })
+}
+
+#[test]
+fn a_deadline_and_a_closed_line_stop_the_calls() {
+    let provider = slow();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = consult(
+        json!({ "question": "Is it thin?", "models": ["p/slow"], "depth": "quick", "deadline_s": 1 }),
+    );
+    let answer = client.post("/mcp", body).json();
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert!(
+        answer["result"]["content"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("1 seconds"),
+        "{answer}"
+    );
+    provider.wait_left("slow");
+
+    let key = key(&mut client);
+    let body =
+        consult(json!({ "question": "Is it thick?", "models": ["p/slow"], "depth": "quick" }))
+            .to_string();
+    let mut socket = server.connect();
+    write!(socket, "POST /mcp HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    provider.wait_asked(2);
+    drop(socket);
+    provider.wait_all_left(2);
+}
+
+#[test]
+fn a_budget_is_kept() {
+    let provider = slow();
+    let server = priced(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let ask = |budget: f64| {
+        consult(
+            json!({ "question": "Is it thin?", "models": ["openai/gpt-4o"], "depth": "quick", "budget_usd": budget }),
+        )
+    };
+    let answer = client.post("/mcp", ask(0.000_001)).json();
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert!(provider.asked().is_empty());
+    let answer = client.post("/mcp", ask(1.0)).json();
+    assert_eq!(answer["result"]["isError"], false, "{answer}");
+}
