@@ -18,7 +18,7 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
     : { ...pattern.source, id: `my_${pattern.id}`.slice(0, 40), name: `${pattern.name} (copy)`.slice(0, 80), category: "" };
   const back = pattern ? `/orchestrator?pattern=${encodeURIComponent(pattern.id)}` : "/orchestrator";
   const told = uid("faults");
-  const text = el("textarea", { class: "code pattern-text", rows: 26, value: toToml(source), spellcheck: false, autocapitalize: "off", wrap: "off", "aria-label": "Text of the pattern", "aria-describedby": told, on: { input: later, keydown: indent } });
+  const text = el("textarea", { class: "code pattern-text", rows: 26, value: toToml(source), spellcheck: false, autocapitalize: "off", "aria-label": "Text of the pattern", "aria-describedby": told, on: { input: later, keydown: indent } });
   const side = el("div", { class: "editor-side", id: told });
   const team = el("input", { type: "checkbox", "aria-label": "For everybody on this server" });
   const message = el("div", { class: "step-message" });
@@ -48,9 +48,11 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
   function jump(line) {
     const lines = text.value.split("\n");
     const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+    // Coming into focus scrolls to the cursor, however the lines are broken.
+    text.blur();
+    text.setSelectionRange(start, start);
     text.focus();
     text.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
-    text.scrollTop = Math.max(0, (line - 4) * parseFloat(getComputedStyle(text).lineHeight));
   }
 
   // Tab leaves the field, as everywhere; Ctrl and Enter saves.

@@ -3,6 +3,7 @@ import { el, fill, link } from "../dom.js";
 import { plural, when } from "../format.js";
 import { user } from "../state.js";
 import { Field } from "../parts/field.js";
+import { isGoing } from "../parts/undo.js";
 import { Flow } from "./flow.js";
 
 export const EFFORT = { low: "little effort", medium: "some effort", high: "much effort" };
@@ -14,7 +15,9 @@ export function panelWords({ from, to }) {
 }
 
 /** The overview. */
-export function List({ patterns, recipes, standard }) {
+export function List({ patterns: known, recipes: kept, standard }) {
+  const patterns = known.filter((one) => !isGoing(`/api/patterns/${encodeURIComponent(one.id)}`));
+  const recipes = kept.filter((one) => !isGoing(`/api/recipes/${one.id}`));
   const found = el("div", { class: "pattern-groups" });
   const search = Field("Find a pattern", { type: "search", autocomplete: "off", on: { input: draw } });
   const count = el("p", { class: "fine", role: "status" });

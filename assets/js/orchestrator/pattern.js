@@ -1,11 +1,9 @@
 // One pattern: its picture, what it is for, what each stage asks, and what a question would cost with it.
-import { remove } from "../api.js";
 import { button, el, icon, link } from "../dom.js";
 import { sentence, when } from "../format.js";
 import { user } from "../state.js";
 import { stageName } from "../parts/stages.js";
-import { toast } from "../parts/toast.js";
-import { confirm } from "../parts/dialog.js";
+import { removeWithUndo } from "../parts/undo.js";
 import { DryRun } from "./dry-run.js";
 import { Flow } from "./flow.js";
 import { EFFORT, panelWords } from "./list.js";
@@ -15,9 +13,8 @@ const TASKS = { answer: "answers", review: "reviews the others", revise: "revise
 const FROM = { embedded: "comes with Quire", folder: "from this server’s folder of patterns", team: "the team’s", own: "yours" };
 
 /** The page. */
-export function PatternPage({ pattern, models, panel }, context) {
-  const { signal } = context;
-  const address = `/orchestrator?pattern=${encodeURIComponent(pattern.id)}`;
+export function PatternPage({ pattern, models, panel }, { go, signal }) {
+    const address = `/orchestrator?pattern=${encodeURIComponent(pattern.id)}`;
   const mine = pattern.origin === "own" || (pattern.origin === "team" && user.get()?.role === "admin");
   return el("section", { class: "page pattern-page" },
     link("/orchestrator", "All patterns and recipes", { class: "back-link" }),
@@ -30,7 +27,7 @@ export function PatternPage({ pattern, models, panel }, context) {
         user.get() && mine && link(`${address}&edit`, "Edit", { class: "button secondary" }),
         user.get() && link(`${address}&copy`, "Copy and edit", { class: "button secondary" }),
         user.get() && link(`/orchestrator?recipe=new&from=${encodeURIComponent(pattern.id)}`, "Make a recipe of it", { class: "button secondary" }),
-        user.get() && mine && button(`Delete the pattern ${pattern.name}`, { class: "quiet", on: { click: () => drop(pattern, context) } }, icon("trash"), "Delete"))),
+        user.get() && mine && button(`Delete the pattern ${pattern.name}`, { class: "quiet", on: { click: () => drop(pattern, go) } }, icon("trash"), "Delete"))),
     el("figure", { class: "flow-figure", tabindex: "0", role: "group", "aria-label": "Who reads whom" }, Flow(pattern)),
     el("ol", { class: "stage-cards" }, pattern.stages.map((stage, place) => Stage(stage, place))),
     el("div", { class: "for-and-against" },
@@ -50,14 +47,9 @@ function Stage(stage, place) {
     el("details", { class: "more" }, el("summary", null, "What it asks"), Template(stage.prompt)));
 }
 
-async function drop(pattern, { go, signal }) {
-  const sure = await confirm(`Delete ${pattern.name}?`, "Analyses that used it keep what they need of it; recipes that name it can no longer be run.", "Delete");
-  if (!sure) return;
-  try {
-    await remove(`/api/patterns/${encodeURIComponent(pattern.id)}`, { signal });
-    toast(`${pattern.name} is deleted.`);
-    go("/orchestrator", { replace: true });
-  } catch (problem) {
-    toast(sentence(problem.message), "failed");
-  }
+// Analyses that used it keep what they need of it.
+function drop(pattern, go) {
+  const back = () => location.pathname === "/orchestrator" && go("/orchestrator", { replace: true });
+  removeWithUndo(`/api/patterns/${encodeURIComponent(pattern.id)}`, `${pattern.name} is deleted.`, back);
+  go("/orchestrator", { replace: true });
 }

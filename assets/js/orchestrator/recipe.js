@@ -1,11 +1,11 @@
 // One recipe: what it fills in, its versions, who may use it, whether it is the one that is used when nothing
 // is said, and a dry run.
-import { get, put, remove } from "../api.js";
+import { get, put } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { exactly, money, sentence, when } from "../format.js";
 import { CopyButton } from "../parts/copy.js";
-import { confirm } from "../parts/dialog.js";
 import { toast } from "../parts/toast.js";
+import { removeWithUndo } from "../parts/undo.js";
 import { DryRun } from "./dry-run.js";
 
 /** The page. */
@@ -46,9 +46,11 @@ export function RecipePage({ recipe, versions, patterns, models, standard, panel
     place,
     versions.length > 1 && Versions(versions, patterns, models, recipe, act, signal));
 
-  async function drop() {
-    const text = recipe.shared ? "Colleagues who use it can no longer ask with it. Analyses that were made with it stay as they are." : "Analyses that were made with it stay as they are.";
-    if (await confirm(`Delete ${recipe.name}?`, text, "Delete")) await act(remove(`/api/recipes/${recipe.id}`, { signal }), `${recipe.name} is deleted.`, "/orchestrator");
+  // Analyses that were made with it stay as they are.
+  function drop() {
+    const back = () => location.pathname === "/orchestrator" && go("/orchestrator", { replace: true });
+    removeWithUndo(`/api/recipes/${recipe.id}`, `${recipe.name} is deleted.`, back);
+    go("/orchestrator", { replace: true });
   }
 }
 
