@@ -73,15 +73,10 @@ fn whoever_stood_in_is_named_everywhere() {
     browser.wait(".results-container");
     named(&browser);
 
-    browser.go(&server.address("/settings"));
-    browser.wait("[aria-label='Usage by day this month'] tbody tr");
-    let used = browser.text("section[aria-label='Usage and budget']");
-    for words in [
-        "far/spare",
-        "far/broken",
-        "partly estimated",
-        "unknown price",
-    ] {
+    browser.go(&server.address("/usage"));
+    browser.wait_text("main", "spare");
+    let used = browser.text("main");
+    for words in ["broken", "price unknown"] {
         assert!(used.contains(words), "no {words} in {used}");
     }
     assert_eq!(browser.complaints(), Vec::<String>::new());
