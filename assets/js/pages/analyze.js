@@ -1,21 +1,16 @@
 // The guided analysis: question, panel, documents and pattern, then the run and its result. With an `id`
 // in the address it shows that analysis, whether it still runs or not.
 import { get, post } from "../api.js";
-import { announce, button, el, fill } from "../dom.js";
+import { announce, el, fill } from "../dom.js";
 import { follow, startHere } from "../events.js";
 import { plural, sentence } from "../format.js";
 import { remember, user } from "../state.js";
 import { styled } from "../styles.js";
-import { CompareButton, Offer, SingleButton } from "../parts/compare.js";
-import { AnalysisExports, LocalExportButtons } from "../parts/exports.js";
-import { AnalysisResults } from "../parts/results.js";
-import { RunAgainButton } from "../parts/run-again.js";
 import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
 import { RunView } from "../parts/run.js";
-import { ShareButton } from "../parts/share-link.js";
-import { Alert, Failure } from "../parts/states.js";
+import { Failure } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
-import { INTRO, MODELS, PROMPT, Step } from "../parts/steps.js";
+import { INTRO, PROMPT, Step } from "../parts/steps.js";
 import { chooseLayout, clearDraft, layout, loadDraft, ONE, requestOf, saveDraft } from "../workbench/draft.js";
 
 export async function load(params, signal) {
@@ -26,6 +21,7 @@ export async function load(params, signal) {
     params.id ? get(`/api/analyses/${encodeURIComponent(params.id)}`, { signal }) : null,
     layout() === ONE && !params.id ? import("../workbench/bench.js") : null,
     styled("workbench"),
+    params.id ? ending() : null,
   ]);
   return { models, patterns, documents, stored, pattern: params.pattern, begin: "begin" in params, Bench: bench?.Bench };
 }
@@ -117,6 +113,7 @@ function reopen(data, context, show) {
 }
 
 function watch(run, data, context, show, began) {
+  prepare();
   const stop = new AbortController();
   context.signal.addEventListener("abort", () => stop.abort(), { once: true });
   const running = RunView(run, { models: data.models, began, signal: stop.signal, onCancel: () => cancel(run), onHurry: () => hurry(run), onStop: (member) => leaveOut(run, member) });
@@ -154,6 +151,7 @@ function watch(run, data, context, show, began) {
 
 // Without an account: nothing is stored, so the events are all there is.
 function watchHere(run, data, context, show, attach, stop) {
+  prepare();
   const running = RunView(run, {
     models: data.models, began: Date.now(), signal: stop.signal,
     onCancel: () => conclude("analysis.cancelled", { reason: "you stopped it" }),
@@ -216,32 +214,22 @@ async function cancel(run) {
   }
 }
 
-function finish(run, data, context, show) {
-  const again = button("Ask again", { class: "secondary", title: "The same question with another panel or pattern", on: { click: () => {
-    const known = new Set((data.documents ?? []).map((each) => each.document_id ?? each.id));
-    remember("draft", {
-      step: MODELS, prompt: run.prompt, models: run.models, pattern: run.pattern,
-      documents: run.documents.filter((id) => known.has(id)), ultra: "",
-    }, sessionStorage);
-    context.go("/analyze");
-  } } });
-  const another = button("New question", { class: "secondary", on: { click: () => {
-    clearDraft();
-    context.go("/analyze");
-  } } });
-  const comparable = user.get() && run.single && run.status === "completed" && run.stages.length > 1;
-  show(
-    comparable && run.offered && Offer(run, data.models),
-    run.status !== "completed" && run.stages.length === 0 && Alert({ message: run.problem || `the analysis ended as ${run.status}` }),
-    AnalysisResults(run, {
-      models: data.models, patterns: data.patterns, own: Boolean(user.get()),
-      exports: user.get() ? AnalysisExports(run.id) : LocalExportButtons(run),
-      actions: [
-        comparable && SingleButton(run, data.models), comparable && CompareButton(run, data.models),
-        user.get() && ShareButton(run.id, run.shared),
-        user.get() ? RunAgainButton(run, { ...data, onStarted: (id) => context.go(`/analyze?id=${encodeURIComponent(id)}`) }) : again,
-        another,
-      ],
-    }));
+// What is shown of an answer is fetched while it is being written: who only asks does not wait for it.
+async function finish(run, data, context, show) {
+  try {
+    const { finish: end } = await ending();
+    if (!context.signal.aborted) end(run, data, context, show);
+  } catch (problem) {
+    if (!context.signal.aborted) show(Failure(problem, () => finish(run, data, context, show)));
+  }
+}
+
+function ending() {
+  return import("../results/finish.js");
+}
+
+// Should it fail now, it is tried again at the end.
+function prepare() {
+  ending().catch(() => null);
 }
 
