@@ -108,7 +108,8 @@ fn write_pieces(
     write!(line, "data: {end}\n\ndata: [DONE]\n\n")
 }
 
-fn server_with(models: &[String]) -> Server {
+/// A server whose panel is this provider.
+pub fn server_with(models: &[String]) -> Server {
     let address = streaming_provider(models);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": models, "concurrency": 32 }]);
     Server::start_with(vec![("QUIRE_PROVIDERS", providers.to_string())])

@@ -4,8 +4,9 @@
 use serde_json::json;
 
 use crate::driver::{Browser, keys, until};
-use crate::pages::{QUESTION, axe, judge, sign_up};
+use crate::pages::{QUESTION, axe, judge, sign_up, tab_to};
 use crate::server::Server;
+use crate::streaming::server_with;
 use crate::turn;
 
 /// Drops a file of this name and text on the middle of the page.
@@ -159,5 +160,53 @@ fn a_file_dropped_in_any_step() {
     browser.picture("options");
     browser.press("Run with 2 documents");
     browser.wait(".results-container");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn a_panel_out_of_many_and_by_keyboard_alone() {
+    let Some(_turn) = turn() else { return };
+    let models: Vec<String> = (0..60).map(|number| format!("plain-{number:02}")).collect();
+    let server = server_with(&models);
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.run(
+        "localStorage.setItem('quire.layout', '\"one\"');",
+        json!([]),
+    );
+    browser.go(&server.address("/analyze"));
+    browser.wait(".bench .model-find");
+    assert_eq!(
+        browser.count(".model-item"),
+        40,
+        "no more than one can read"
+    );
+    browser.fill(".model-find input", "plain 57");
+    until("what was looked for, and who is chosen", || {
+        (browser.count(".model-item") == 4).then_some(())
+    });
+    judge(&browser, axe().as_deref(), "a panel out of many");
+    browser.picture_of_window("many-models");
+
+    // From the question to the answer without a pointer.
+    browser.reload();
+    browser.wait(".bench");
+    tab_to(&browser, "Your question");
+    browser.keys(&[], QUESTION);
+    tab_to(&browser, "Find a model");
+    browser.keys(&[], "57");
+    until("it is found", || {
+        (browser.count(".model-item") == 4).then_some(())
+    });
+    tab_to(&browser, "plain-57");
+    browser.keys(&[], keys::SPACE);
+    assert_eq!(browser.count(".model-checkbox:checked"), 4);
+    tab_to(&browser, "How shall they work together?");
+    browser.keys(&[], "Summ");
+    browser.wait_text(".plan-summary", "About");
+    tab_to(&browser, "Run");
+    browser.keys(&[], keys::ENTER);
+    browser.wait(".results-container");
+    assert!(browser.text(".facts").contains("Summ"));
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
