@@ -60,6 +60,17 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     to_top(&browser);
     browser.press("Copy and edit");
     browser.wait_text(".check-word", "It can be run");
+    write(&browser, "Id", "Not An Id");
+    browser.wait_text(".field-fault:not([hidden])", "An id has 2 to 40");
+    to_top(&browser);
+    judge(&browser, axe.as_deref(), "the form of a pattern");
+    browser.picture("orchestrator-form");
+    write(&browser, "Id", "my_critique");
+    browser.click("[aria-label='Move stage 2 back']");
+    browser.click("[aria-label='Move stage 3 forward']");
+    browser.wait_text(".check-word", "It can be run");
+    to_top(&browser);
+    browser.press("Text");
     let text = browser.value("document.querySelector('.pattern-text').value");
     let text = text.as_str().unwrap().replace("my_critique", "house_rules");
     let broken = text.replacen("{peers}", "{pears}", 1);
@@ -77,6 +88,7 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     browser.press("Edit");
     browser.wait_text("h1", "Edit");
     browser.wait_text(".check-word", "It can be run");
+    browser.press("Text");
     write(
         &browser,
         ".pattern-text",

@@ -1,12 +1,14 @@
-// Writes a pattern as the text of a file. The server reads it while it is being written; what is wrong is
-// said with its line, and the picture shows what is there already.
+// Writes a pattern, in a form or as the text of a file. The server reads it while it is being written; what is
+// wrong is said at its field or line, and the picture shows what is there already.
 import { post, put } from "../api.js";
 import { button, el, fill, icon, link, uid } from "../dom.js";
 import { plural, sentence } from "../format.js";
 import { user } from "../state.js";
 import { Alert } from "../parts/states.js";
+import { Tabs } from "../parts/tabs.js";
 import { toast } from "../parts/toast.js";
 import { Flow } from "./flow.js";
+import { PatternForm } from "./form.js";
 import { BEGINNING, toToml } from "./toml.js";
 
 const PATIENCE_MS = 400;
@@ -23,9 +25,28 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
   const team = el("input", { type: "checkbox", "aria-label": "For everybody on this server" });
   const message = el("div", { class: "step-message" });
   const save = button(changing ? "Save" : "Add the pattern", { type: "submit", class: "primary" });
+  // What the text says, as far as it could be read; the form begins with it.
+  let read = source;
+  let form = null;
+  const panel = el("div", { class: "editor-panel" });
+  const tabs = Tabs("How to write it", panel, [["Form", Form], ["Text", Text]]);
   let timer = 0;
   let asked = new AbortController();
   check();
+
+  function Form() {
+    if (!read) return el("p", { class: "notice" }, "The text has faults still: the form can show it once they are mended.");
+    form = PatternForm(read, { fixed: changing, onChange(changed) {
+      text.value = toToml(changed);
+      later();
+    } });
+    return [form.node, Braces()];
+  }
+
+  function Text() {
+    form = null;
+    return [text, Braces()];
+  }
 
   function later() {
     clearTimeout(timer);
@@ -38,7 +59,10 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
     const mine = AbortSignal.any([signal, asked.signal]);
     try {
       const answer = await post("/api/patterns/check", { text: text.value }, { signal: mine });
-      if (!mine.aborted) fill(side, Told(answer, jump));
+      if (mine.aborted) return;
+      fill(side, Told(answer, jump));
+      form?.tell(answer.faults);
+      read = answer.pattern;
     } catch (problem) {
       if (!mine.aborted) fill(side, Alert(problem));
     }
@@ -46,6 +70,7 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
 
   // Puts the cursor on a line.
   function jump(line) {
+    if (!text.isConnected) tabs.choose(1);
     const lines = text.value.split("\n");
     const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
     // Coming into focus scrolls to the cursor, however the lines are broken.
@@ -90,8 +115,7 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
     el("header", { class: "page-head" }, el("h1", null, changing ? `Edit ${pattern.name}` : "A pattern of your own"),
       el("p", { class: "lead" }, "Name the stages and write what each is to ask. The words in braces are filled in when it is asked.")),
     el("form", { class: "editor", on: { submit } },
-      el("div", { class: "editor-text" }, text,
-        el("details", { class: "more" }, el("summary", null, "What the words in braces stand for"), Legend())),
+      el("div", { class: "editor-text" }, tabs.node, panel),
       side,
       el("div", { class: "editor-below" },
         !changing && user.get()?.role === "admin" && el("label", { class: "check" }, team, "For everybody on this server"),
@@ -125,6 +149,7 @@ const LEGEND = [
   ["{members}", "how many members there are"],
 ];
 
-function Legend() {
-  return el("dl", { class: "hole-list" }, LEGEND.map(([hole, words]) => el("div", null, el("dt", null, el("code", null, hole)), el("dd", null, words))));
+function Braces() {
+  return el("details", { class: "more" }, el("summary", null, "What the words in braces stand for"),
+    el("dl", { class: "hole-list" }, LEGEND.map(([hole, words]) => el("div", null, el("dt", null, el("code", null, hole)), el("dd", null, words)))));
 }
