@@ -106,7 +106,8 @@ fn hash(files: &[(String, Vec<u8>)]) -> String {
 
 /// Pages name assets under the hash of the tree, so that those can be cached for ever.
 fn finished(name: &str, bytes: &[u8], tree: &str) -> Outcome<Vec<u8>> {
-    if !name.ends_with(".html") {
+    let is_named = name.ends_with(".html") || name.ends_with(".webmanifest") || name == "sw.js";
+    if !is_named {
         return Ok(bytes.to_vec());
     }
     Ok(std::str::from_utf8(bytes)?

@@ -4,6 +4,7 @@ import { button, el, fill, link } from "./dom.js";
 import { go, start } from "./router.js";
 import { online, user } from "./state.js";
 import { toast } from "./parts/toast.js";
+import { listen } from "./shell/keys.js";
 
 const menu = document.querySelector(".mobile-menu");
 const nav = document.getElementById("site-nav");
@@ -54,4 +55,7 @@ online.watch((connected) => {
   document.querySelector(".site-header").after(banner);
 });
 
-start();
+listen(go);
+await start();
+// Nothing waits for this, so it comes last.
+import("./shell/offline.js").then(({ keepShell }) => keepShell());

@@ -363,6 +363,8 @@ pub static ROUTES: &[Route] = &[
     open( Get,    "/admin",                                  o!(pages::page)).uncounted(),
     open( Get,    "/login",                                  o!(pages::page)).uncounted(),
     link( Get,    "/share/{token}",                          h!(pages::shared)).uncounted(),
+    open( Get,    "/sw.js",                                  o!(pages::worker)).uncounted(),
+    open( Get,    "/manifest.webmanifest",                   o!(pages::manifest)).uncounted(),
     open( Get,    "/assets/index.js",                        o!(pages::entry)).uncounted(),
     open( Get,    "/assets/{tree}/{path*}",                  o!(pages::asset)).uncounted(),
 ];

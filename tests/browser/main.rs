@@ -13,6 +13,7 @@ mod providers;
 mod rest;
 mod results;
 mod server;
+mod shell;
 mod streaming;
 mod suggestions;
 mod troubles;

@@ -35,6 +35,16 @@ pub async fn entry(cx: Cx) -> Result<Reply, ApiError> {
     assets::reply("index.js", Keep::Ask, &cx.request.headers)
 }
 
+/// `GET /sw.js`: keeps the shell of the pages; it stands at the root, whose pages it serves.
+pub async fn worker(cx: Cx) -> Result<Reply, ApiError> {
+    assets::reply("sw.js", Keep::Ask, &cx.request.headers)
+}
+
+/// `GET /manifest.webmanifest`
+pub async fn manifest(cx: Cx) -> Result<Reply, ApiError> {
+    assets::reply("manifest.webmanifest", Keep::Ask, &cx.request.headers)
+}
+
 /// `GET /assets/{tree}/{path*}`. A page from before an update still finds its files, but cannot keep them.
 pub async fn asset(cx: Cx) -> Result<Reply, ApiError> {
     let keep = match cx.param("tree") == assets::TREE {

@@ -1,0 +1,63 @@
+// Keyboard shortcuts for the whole application: letters outside of fields, Ctrl or Cmd and K anywhere. What
+// they open is loaded when first wanted.
+
+/** Where "g" and a letter lead. */
+export const PLACES = [
+  ["a", "/analyze", "New question"],
+  ["d", "/documents", "Documents"],
+  ["h", "/history", "History"],
+  ["p", "/orchestrator", "Patterns and recipes"],
+  ["m", "/modelrunner", "Models"],
+  ["e", "/experiments", "Experiments"],
+  ["u", "/usage", "Usage"],
+  ["s", "/settings", "Settings"],
+];
+
+const PATIENCE = 1500;
+let leader = 0;
+
+/** Listens. `go` is the router's. */
+export function listen(go) {
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      return openPalette(go);
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
+    if (Date.now() - leader < PATIENCE) {
+      leader = 0;
+      const place = PLACES.find(([key]) => key === event.key);
+      if (place) {
+        event.preventDefault();
+        return go(place[1]);
+      }
+    }
+    if (event.key === "g") leader = Date.now();
+    else if (event.key === "?") openHelp();
+    else if (event.key === "/") focusSearch(event);
+  });
+}
+
+/** The list of commands. */
+export async function openPalette(go) {
+  const { palette } = await import("./palette.js");
+  palette(go);
+}
+
+/** The list of shortcuts. */
+export async function openHelp() {
+  const { help } = await import("./help.js");
+  help();
+}
+
+function isTyping(target) {
+  return target.closest?.("input, textarea, select, [contenteditable=true], dialog, [role=listbox], [role=tablist]") !== null;
+}
+
+// The page's own search, else the question.
+function focusSearch(event) {
+  const field = document.querySelector("main input[type=search], main textarea");
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+}

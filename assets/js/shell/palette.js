@@ -1,0 +1,122 @@
+// The command palette: one field that finds pages, recent analyses and acts. A combobox with a list, as
+// WAI-ARIA describes it: the focus stays in the field, the arrows move the choice.
+import { get, signOut } from "../api.js";
+import { announce, el, fill, uid } from "../dom.js";
+import { user } from "../state.js";
+import { styled } from "../styles.js";
+import { openDialog } from "../parts/dialog.js";
+import { PLACES, openHelp } from "./keys.js";
+
+const MOST = 12;
+const PAUSE = 200;
+
+/** Opens it. `go` is the router's. */
+export async function palette(go) {
+  await styled("shell");
+  if (document.querySelector("dialog.palette")) return;
+  const list = el("ul", { id: uid("commands"), role: "listbox", class: "palette-list", "aria-label": "Commands" });
+  const field = el("input", {
+    type: "text", role: "combobox", class: "palette-field", placeholder: "Where to, or what to do?", autocomplete: "off",
+    "aria-label": "Where to, or what to do?", "aria-expanded": "true", "aria-controls": list.id, "aria-autocomplete": "list",
+    spellcheck: false,
+  });
+  const state = { shown: [], at: 0, found: [], timer: 0 };
+  const done = openDialog("Go to", el("div", null, field, list), { kind: "palette" });
+  const dialog = field.closest("dialog");
+  const pick = (command) => {
+    dialog.close("");
+    command?.act();
+  };
+  const draw = () => {
+    const words = field.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const fits = (command) => words.every((word) => command.name.toLowerCase().includes(word));
+    state.shown = [...commands(go).filter(fits), ...state.found].slice(0, MOST);
+    state.at = Math.min(state.at, Math.max(state.shown.length - 1, 0));
+    fill(list, state.shown.length === 0 && el("li", { role: "option", "aria-disabled": "true", class: "palette-none" }, "Nothing is called so"),
+      state.shown.map((command, at) => el("li", {
+        id: `${list.id}-${at}`, role: "option", "aria-selected": String(at === state.at),
+        on: { click: () => pick(command), mousemove: () => choose(at) },
+      }, el("span", null, command.name), el("span", { class: "palette-kind" }, command.kind))));
+    point();
+  };
+  const choose = (at) => {
+    if (at === state.at || !state.shown[at]) return;
+    state.at = at;
+    point();
+  };
+  const point = () => {
+    [...list.children].forEach((option, at) => option.setAttribute("aria-selected", String(at === state.at && state.shown.length > 0)));
+    if (state.shown.length) field.setAttribute("aria-activedescendant", `${list.id}-${state.at}`);
+    else field.removeAttribute("aria-activedescendant");
+    list.children[state.at]?.scrollIntoView({ block: "nearest" });
+  };
+  field.addEventListener("input", () => {
+    state.at = 0;
+    draw();
+    clearTimeout(state.timer);
+    state.timer = setTimeout(() => past(field.value.trim(), go).then((found) => {
+      if (!dialog.open) return;
+      state.found = found;
+      draw();
+    }), PAUSE);
+  });
+  field.addEventListener("keydown", (event) => {
+    const last = state.shown.length - 1;
+    const moves = { ArrowDown: state.at >= last ? 0 : state.at + 1, ArrowUp: state.at <= 0 ? last : state.at - 1, Home: 0, End: last };
+    if (event.key === "Enter") {
+      event.preventDefault();
+      pick(state.shown[state.at]);
+    } else if (event.key in moves && !(field.value && (event.key === "Home" || event.key === "End"))) {
+      event.preventDefault();
+      choose(moves[event.key]);
+    }
+  });
+  done.then(() => clearTimeout(state.timer));
+  draw();
+  field.focus();
+  past("", go).then((found) => {
+    state.found = found;
+    if (dialog.open) draw();
+  });
+}
+
+function commands(go) {
+  const person = user.get();
+  const pages = PLACES.map(([, address, name]) => ({ name, kind: "Page", act: () => go(address) }));
+  const acts = [
+    person?.role === "admin" && { name: "Administration", kind: "Page", act: () => go("/admin") },
+    { name: "Light colours", kind: "Theme", act: () => paint("light") },
+    { name: "Dark colours", kind: "Theme", act: () => paint("dark") },
+    { name: "Colours as the system has them", kind: "Theme", act: () => paint("") },
+    { name: "Keyboard shortcuts", kind: "Help", act: openHelp },
+    person && { name: "Sign out", kind: "Account", act: () => signOut().finally(() => go("/login")) },
+    !person && { name: "Sign in", kind: "Account", act: () => go("/login") },
+  ];
+  return [...pages, ...acts.filter(Boolean)];
+}
+
+// What was asked before: none for who is not signed in, and none while the line is down.
+async function past(words, go) {
+  if (!user.get()) return [];
+  try {
+    const query = new URLSearchParams({ limit: "6", ...(words && { q: words }) });
+    const { analyses = [] } = await get(`/api/analyses?${query}`);
+    return analyses.map((one) => ({
+      name: one.question ?? one.prompt ?? one.id, kind: "Analysis", act: () => go(`/history/${one.analysis_id ?? one.id}`),
+    }));
+  } catch {
+    return [];
+  }
+}
+
+function paint(theme) {
+  if (theme) document.documentElement.dataset.theme = theme;
+  else delete document.documentElement.dataset.theme;
+  try {
+    if (theme) localStorage.setItem("quire.theme", theme);
+    else localStorage.removeItem("quire.theme");
+  } catch {
+    // Where storage is forbidden it holds for this visit.
+  }
+  announce(theme ? `${theme} colours` : "colours as the system has them");
+}

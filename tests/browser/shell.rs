@@ -1,0 +1,76 @@
+//! The command palette, the keyboard's shortcuts, and the shell without a line.
+
+use serde_json::json;
+
+use crate::driver::{Browser, keys};
+use crate::pages::sign_up;
+use crate::server::Server;
+
+#[test]
+fn anything_is_reached_from_the_keyboard() {
+    let Some(_turn) = crate::turn() else { return };
+    for (width, dark) in [(1280, false), (375, true)] {
+        let server = Server::start();
+        let browser = Browser::open(width, 800, dark);
+        sign_up(&browser, &server);
+        browser.go(&server.address("/documents"));
+        browser.wait("main h1");
+        browser.keys(&[keys::CONTROL], "k");
+        browser.wait("dialog.palette [role=option]");
+        assert_eq!(
+            browser.value("document.activeElement.getAttribute('role')"),
+            json!("combobox")
+        );
+        browser.picture_of_window(&format!("palette-{width}"));
+        browser.fill(".palette-field", "hist");
+        browser.wait_text("[role=option][aria-selected=true]", "History");
+        browser.keys(&[], keys::ENTER);
+        browser.wait_text("main h1", "History");
+        assert_eq!(browser.count("dialog"), 0);
+        // Letters outside of fields.
+        browser.keys(&[], "?");
+        browser.wait_text("dialog h2", "Keyboard shortcuts");
+        browser.picture_of_window(&format!("shortcuts-{width}"));
+        browser.keys(&[], keys::ESCAPE);
+        browser.keys(&[], "g");
+        browser.keys(&[], "u");
+        browser.wait_text("main h1", "Usage");
+        browser.keys(&[keys::CONTROL], "k");
+        browser.wait("dialog.palette");
+        browser.fill(".palette-field", "no such thing at all");
+        browser.wait_text(".palette-list", "Nothing is called so");
+        browser.keys(&[], keys::ESCAPE);
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_shell_opens_without_a_line() {
+    let Some(_turn) = crate::turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1280, 800, false);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/analyze"));
+    browser.wait("main h1");
+    let kept = "const names = await caches.keys();
+        let count = 0;
+        for (const name of names) count += (await (await caches.open(name)).keys()).length;
+        return count > 8;";
+    crate::driver::until("the shell to be kept", || {
+        (browser.run(kept, json!([])) == json!(true)).then_some(())
+    });
+    let personal = "const names = await caches.keys();
+        const paths = [];
+        for (const name of names) for (const request of await (await caches.open(name)).keys()) paths.push(new URL(request.url).pathname);
+        return paths.filter((path) => !path.startsWith('/assets/') && path !== '/login');";
+    assert_eq!(browser.run(personal, json!([])), json!([]));
+    browser.cdp("Network.enable", json!({}));
+    browser.cdp(
+        "Network.emulateNetworkConditions",
+        json!({ "offline": true, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0 }),
+    );
+    browser.reload();
+    browser.wait(".site-header");
+    browser.wait("main h1");
+    browser.picture_of_window("offline");
+}
