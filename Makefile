@@ -1,6 +1,7 @@
 # README's two commands are `make run` and `make test`; `make help` lists the rest.
 
-TARGET   := x86_64-unknown-linux-gnu
+# Of this machine: the same on a Raspberry Pi (aarch64).
+TARGET   := $(shell uname -m)-unknown-linux-gnu
 BINARY   := target/$(TARGET)/release/quire
 # Static: name resolution and everything else is inside. The target must be named, or build scripts break.
 # Relative relocations packed: 0.3 MB less, and nothing is slower.
@@ -11,7 +12,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-.PHONY: run test check fmt lint unit browser interop conformance tools release footprint bench bench-gateway compare-optimizers mutations fuzz dev help
+.PHONY: run test check fmt lint unit browser interop conformance tools release image footprint bench bench-gateway compare-optimizers mutations fuzz dev help
 
 run: release  ## build, start, print the URL; works offline and without keys
 	@$(BINARY) serve
@@ -52,6 +53,9 @@ release:  ## the static binary
 	$(STATIC) cargo build --release --locked --target $(TARGET)
 	@ldd $(BINARY) 2>&1 | grep -q "not a dynamic executable\|statically linked" || { echo "$(BINARY) is not static"; exit 1; }
 	@ls -l $(BINARY) | awk '{ printf "%s: %.2f MB, static\n", $$NF, $$5 / 1048576 }'
+
+image: release  ## what the Dockerfile makes, run in an empty read-only root, without Docker (needs root)
+	@sh .ci/image $(BINARY)
 
 footprint: release  ## start time, idle memory, size, memory of an event stream; against a bare-hyper hello
 	$(STATIC) cargo build --release --locked --target $(TARGET) --example hello
