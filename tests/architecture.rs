@@ -18,7 +18,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("log",     &["clock"]),
     ("system",  &[]),
     ("worker",  &["extract", "system"]),
-    ("store",   &["domain"]),
+    // clock for one thing: how long commits take.
+    ("store",   &["domain", "clock"]),
     ("llm",     &["domain", "wire", "clock"]),
     // crypto for one thing: the hash that is a cached answer's key.
     ("engine",  &["domain", "store", "llm", "crypto", "clock", "log"]),

@@ -1,9 +1,14 @@
 //! How the program is: its database, its cache, the process. Reads, never repairs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{App, Result, folder};
-use crate::store::{self, answers};
+use crate::llm::Circuit;
+pub use crate::store::times::{BOUNDS_MS, Taken};
+pub use crate::store::usage::Day as Sum;
+use crate::store::usage::Day;
+use crate::store::{self, answers, usage};
 
 /// What the database says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +32,55 @@ pub struct Process {
     pub threads: u64,
 }
 
+/// What is under way, and what was used since the first start. Nobody's texts, nobody's names.
+#[derive(Debug, Clone, Default)]
+pub struct Work {
+    /// Analyses under way or waiting.
+    pub runs: usize,
+    /// Calls to providers under way.
+    pub calls: usize,
+    /// Calls that wait for their turn.
+    pub calls_waiting: usize,
+    /// Changes that wait for the database.
+    pub changes_waiting: usize,
+    /// How long commits took.
+    pub commits: Taken,
+    /// What was used of each model, all days together.
+    pub models: Vec<Day>,
+    /// Models that are not asked as usual because they failed: 2 not at all, 1 one call at a time.
+    pub circuits: Vec<(String, u8)>,
+}
+
 impl App {
+    /// What is under way and what was used.
+    pub async fn work(&self) -> Result<Work> {
+        let days = self
+            .store
+            .read(|db| usage::days_of_all(db, 0, i64::MAX))
+            .await?;
+        let (commits, changes_waiting) = self.store.commits();
+        let (calls, calls_waiting) = self.llm.counts();
+        let mut circuits = Vec::new();
+        for provider in self.models().providers(None) {
+            for (model, circuit, _) in provider.held {
+                let state = match circuit {
+                    Circuit::Closed => continue,
+                    Circuit::HalfOpen => 1,
+                    Circuit::Open(_) => 2,
+                };
+                circuits.push((format!("{}/{model}", provider.id), state));
+            }
+        }
+        Ok(Work {
+            runs: self.engine.count(),
+            calls,
+            calls_waiting,
+            changes_waiting,
+            commits,
+            models: by_model(days),
+            circuits,
+        })
+    }
     /// How the last read and the last commit went. Costs nothing.
     pub fn database(&self) -> Database {
         Database {
@@ -52,7 +105,29 @@ impl App {
     }
 }
 
+/// One row a model, in the order of their names.
+fn by_model(days: Vec<Day>) -> Vec<Day> {
+    let mut models: BTreeMap<String, Day> = BTreeMap::new();
+    for day in days {
+        let sum = models.entry(day.model.clone()).or_default();
+        sum.calls += day.calls;
+        sum.failed += day.failed;
+        sum.input += day.input;
+        sum.output += day.output;
+        sum.cost = sum.cost.plus(day.cost);
+    }
+    let named = models.into_iter().map(|(model, sum)| Day { model, ..sum });
+    named.collect()
+}
+
 impl Process {
+    /// Memory of its own with its share of what processes have in common, in kibibytes: the system counts page
+    /// by page, so this takes longer than all the rest.
+    pub fn own_kib() -> u64 {
+        let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+        line(&rollup, "Pss:")
+    }
+
     /// As it is now. What cannot be read is zero.
     pub fn now() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -88,7 +88,7 @@ pub static SETTINGS: &[Setting] = &[
     row("LOG_LEVEL", &[], Kind::Choice(&["error", "warn", "info", "debug"]), "info", "how much is logged"),
     row("LOG_FORMAT", &[], Kind::Choice(&["text", "json"]), "text", "how a log line is written"),
     row("CORS_ORIGINS", &["ALLOWED_ORIGINS"], Kind::Origins, "", "origins of other pages that may call the API, separated by commas"),
-    row("PUBLIC_URL", &[], Kind::Url, "", "the address people use, for links in messages"),
+    row("PUBLIC_URL", &["RENDER_EXTERNAL_URL"], Kind::Url, "", "the address people use, for links in messages"),
     row("TRUSTED_PROXIES", &[], Kind::Networks, "", "addresses or networks whose X-Forwarded headers are believed"),
     row("REGISTRATION", &[], Kind::Choice(&["open", "invite", "closed"]), "open", "who may make an account"),
     row("ALLOW_ANONYMOUS", &[], Kind::Switch, "", "analyses without an account, on demo models only; default: only where nothing but demo models is there"),

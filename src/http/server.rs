@@ -22,7 +22,7 @@ use super::limit::Limiter;
 use super::reply::Reply;
 use super::router::{Found, Router};
 use super::routes::{How, Route};
-use super::stats::Stats;
+use super::stats::{self, Stats};
 use super::who::{self, Admin, LinkToken};
 use crate::app::{App, Error, Kind};
 use crate::clock;
@@ -100,7 +100,8 @@ impl Server {
             Found::Route(route, _) if let How::Quick(handler) = route.how => {
                 let mut reply = handler(self, started);
                 arrival.common.add(&mut reply, &arrival.id);
-                self.stats.answered(reply.code(), started);
+                let area = stats::area(request.uri().path());
+                self.stats.answered(area, reply.code(), started);
                 Answering::Done(reply)
             }
             // Boxed, so that a connection that only waits does not keep the room of an answer in the making.
@@ -116,6 +117,7 @@ impl Server {
     ) -> Reply {
         let (started, id) = (arrival.started, arrival.id);
         let (parts, body) = request.into_parts();
+        let area = stats::area(parts.uri.path());
         let logged = log::enabled(log::Level::Info);
         // The token of a share link opens what it leads to: it has no business in a log.
         let path = match &found {
@@ -165,7 +167,7 @@ impl Server {
         let patience = self.app.config.limits.body_timeout;
         body.discard(is_awaited, patience).await;
         arrival.common.add(&mut reply, &id);
-        self.stats.answered(reply.code(), started);
+        self.stats.answered(area, reply.code(), started);
         if let Some((method, path)) = line {
             note(&method, &path, &reply, started, &id, said.as_deref());
         }

@@ -240,6 +240,11 @@ impl Llm {
         }
     }
 
+    /// Calls under way, and calls that wait for their turn.
+    pub fn counts(&self) -> (usize, usize) {
+        self.0.threads.counts()
+    }
+
     /// Asks a model again that is not asked because it failed, or all of a provider, or all there are when
     /// nothing is named. Says how many were held back.
     pub fn reset(&self, name: Option<&str>) -> usize {

@@ -128,6 +128,12 @@ impl Threads {
         })
     }
 
+    /// Calls under way, and calls that wait for their turn.
+    pub fn counts(&self) -> (usize, usize) {
+        let line = self.line();
+        (line.busy, line.waiting.len())
+    }
+
     fn line(&self) -> MutexGuard<'_, Line> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -32,6 +32,7 @@ pub mod recipes;
 pub mod savings;
 pub mod sessions;
 pub mod settings;
+pub mod times;
 pub mod uploads;
 pub mod usage;
 pub mod users;
@@ -74,6 +75,7 @@ struct Inner {
     done: watch::Receiver<bool>,
     reads_well: Arc<AtomicBool>,
     writes_well: Arc<AtomicBool>,
+    times: Arc<times::Times>,
 }
 
 impl Drop for Inner {
@@ -102,12 +104,14 @@ impl Store {
             Arc::new(AtomicBool::new(true)),
         );
         let (end, done) = watch::channel(false);
+        let times = Arc::new(times::Times::default());
+        let taken = Arc::clone(&times);
         let (queue, healthy, file) = (Arc::clone(&changes), Arc::clone(&writes_well), path.clone());
         std::thread::Builder::new()
             .name("quire-writer".into())
             .stack_size(512 * 1024)
             .spawn(move || {
-                writer::live(db, &queue, &healthy, || Ok(Writer::open(&file)?));
+                writer::live(db, &queue, &healthy, &taken, || Ok(Writer::open(&file)?));
                 end.send_replace(true);
             })
             .map_err(|error| OpenError::Failed(format!("no thread: {error}")))?;
@@ -120,6 +124,7 @@ impl Store {
             done,
             reads_well,
             writes_well,
+            times,
         })))
     }
 
@@ -197,6 +202,11 @@ impl Store {
             (false, _) => Err(StoreError::Failed("the last read failed".into())),
             (_, false) => Err(StoreError::Failed("the last commit failed".into())),
         }
+    }
+
+    /// How long the commits took so far, and how many changes wait for one.
+    pub fn commits(&self) -> (times::Taken, usize) {
+        (self.0.times.taken(), self.0.changes.length())
     }
 
     /// Really asks both sides, and so refreshes what `check` says. The write changes nothing.

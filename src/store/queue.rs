@@ -101,6 +101,11 @@ impl<J> Queue<J> {
         self.ready.notify_all();
     }
 
+    /// Jobs that nobody has taken yet.
+    pub(super) fn length(&self) -> usize {
+        self.lock().jobs.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<J>> {
         // No code of others runs under this lock, so a poisoned one still holds sound state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::connection::Writer;
 use super::error::{Result, StoreError};
 use super::queue::Queue;
+use super::times::Times;
+use crate::clock;
 
 /// Jobs that share a commit. More would make the first one wait longer for no gain.
 const GROUP: usize = 128;
@@ -48,14 +50,16 @@ pub(super) fn work<T: Send + 'static>(
     }))
 }
 
-/// The thread's life: until the queue is closed and empty. `healthy` tells how the last commit went.
+/// The thread's life: until the queue is closed and empty. `healthy` tells how the last commit went, `times` how
+/// long all of them took.
 pub(super) fn live(
     db: Writer,
     queue: &Queue<Job>,
     healthy: &AtomicBool,
+    times: &Times,
     reopen: impl Fn() -> Result<Writer>,
 ) {
-    let end = catch_unwind(AssertUnwindSafe(|| run(db, queue, healthy, reopen)));
+    let end = catch_unwind(AssertUnwindSafe(|| run(db, queue, healthy, times, reopen)));
     // Should this thread ever end early, nobody may wait for it: dropping a job answers its caller.
     healthy.store(end.is_ok(), Ordering::Relaxed);
     queue.close();
@@ -66,6 +70,7 @@ fn run(
     mut db: Writer,
     queue: &Queue<Job>,
     healthy: &AtomicBool,
+    times: &Times,
     reopen: impl Fn() -> Result<Writer>,
 ) {
     while let Some(jobs) = queue.take(GROUP) {
@@ -81,12 +86,12 @@ fn run(
                 Job::Work(work) => group.push(work),
                 Job::Checkpoint(answer) => {
                     // What was asked before the checkpoint is in it.
-                    commit_group(&db, std::mem::take(&mut group), healthy);
+                    commit_group(&db, std::mem::take(&mut group), healthy, times);
                     answer(checkpoint(&db));
                 }
             }
         }
-        commit_group(&db, group, healthy);
+        commit_group(&db, group, healthy, times);
     }
     // Nobody is left to tell; the log is replayed at the next start if this fails.
     let _ = db.batch("PRAGMA optimize;");
@@ -100,10 +105,12 @@ fn checkpoint(db: &Writer) -> Result<()> {
     if busy { Err(StoreError::Busy) } else { Ok(()) }
 }
 
-fn commit_group(db: &Writer, group: Vec<Work>, healthy: &AtomicBool) {
+fn commit_group(db: &Writer, group: Vec<Work>, healthy: &AtomicBool, times: &Times) {
     let mut waiting = group.into_iter();
     while waiting.len() > 0 {
+        let begun = clock::instant();
         let (verdicts, commit) = one_transaction(db, &mut waiting);
+        times.add(clock::instant().saturating_duration_since(begun));
         healthy.store(commit.is_ok(), Ordering::Relaxed);
         for verdict in verdicts {
             (verdict.answer)(commit.clone());

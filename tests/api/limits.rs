@@ -657,7 +657,8 @@ fn metrics_for_people_and_programs() {
     }
     let text = server.client().get("/metrics");
     assert!(
-        text.text().contains("quire_requests_total{class=\"2xx\"} "),
+        text.text()
+            .contains("quire_requests_total{area=\"health\",class=\"2xx\"} "),
         "{}",
         text.text()
     );

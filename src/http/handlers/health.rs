@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
+use super::metrics as prometheus_text;
 use crate::app::health::{Database, Process};
 use crate::app::{App, Kind};
 use crate::clock;
@@ -209,7 +210,8 @@ pub async fn prometheus(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiErro
         });
     }
     let facts = Facts::gather(&cx).await?;
-    let text = facts.exposition(cx.server.stats.classes());
+    let classes = cx.server.stats.classes();
+    let text = prometheus_text::text(&classes, &facts.plain(), &cx.app.work().await?);
     Ok(Reply::bytes(
         text,
         "text/plain; version=0.0.4; charset=utf-8",
@@ -277,17 +279,9 @@ impl Facts {
         })
     }
 
-    fn exposition(&self, classes: [u64; 5]) -> String {
-        let mut text = String::from(
-            "# HELP quire_requests_total Requests answered.\n# TYPE quire_requests_total counter\n",
-        );
-        for (class, count) in classes.iter().enumerate() {
-            let class = class + 1;
-            text.push_str(&format!(
-                "quire_requests_total{{class=\"{class}xx\"}} {count}\n"
-            ));
-        }
-        for (name, kind, help, value) in [
+    /// The figures that have one value.
+    fn plain(&self) -> [prometheus_text::Plain; 10] {
+        [
             (
                 "quire_request_seconds_total",
                 "counter",
@@ -342,12 +336,13 @@ impl Facts {
                 "Time since the start.",
                 self.uptime as f64,
             ),
-        ] {
-            text.push_str(&format!(
-                "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
-            ));
-        }
-        text
+            (
+                "quire_process_memory_bytes",
+                "gauge",
+                "Memory of its own, with its share of what processes have in common.",
+                Process::own_kib() as f64 * 1024.0,
+            ),
+        ]
     }
 }
 

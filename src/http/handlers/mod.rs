@@ -17,6 +17,7 @@ pub mod experiments;
 pub mod health;
 pub mod history;
 pub mod mcp;
+pub mod metrics;
 pub mod models;
 pub mod pages;
 pub mod patterns;

@@ -1,0 +1,203 @@
+//! `/metrics` in the text format of Prometheus: counters and gauges. Names models, never people, and nothing that
+//! anybody wrote.
+
+use std::fmt::Write as _;
+
+use crate::app::health::{BOUNDS_MS, Sum, Taken, Work};
+use crate::http::stats::AREAS;
+
+/// A figure without labels: name, kind, help, value.
+pub type Plain = (&'static str, &'static str, &'static str, f64);
+
+/// A figure of each model: name, help, value.
+type Column = (&'static str, &'static str, fn(&Sum) -> f64);
+
+/// All of them as text.
+pub fn text(classes: &[[u64; 5]; AREAS.len()], plain: &[Plain], work: &Work) -> String {
+    let mut text = String::with_capacity(8 << 10);
+    let name = "quire_requests_total";
+    head(&mut text, name, "counter", "Requests answered.");
+    for (area, counts) in AREAS.iter().zip(classes) {
+        for (class, count) in counts.iter().enumerate() {
+            let class = class + 1;
+            line(
+                &mut text,
+                name,
+                &[("area", area), ("class", &format!("{class}xx"))],
+                *count as f64,
+            );
+        }
+    }
+    for (name, kind, help, value) in plain.iter().chain(&under_way(work)) {
+        head(&mut text, name, kind, help);
+        line(&mut text, name, &[], *value);
+    }
+    models(&mut text, work);
+    let name = "quire_model_circuit";
+    head(
+        &mut text,
+        name,
+        "gauge",
+        "2: not asked, because it failed; 1: tried again; others are not listed.",
+    );
+    for (model, state) in &work.circuits {
+        line(&mut text, name, &[("model", model)], f64::from(*state));
+    }
+    commits(&mut text, &work.commits);
+    text
+}
+
+fn under_way(work: &Work) -> [Plain; 4] {
+    [
+        (
+            "quire_analyses",
+            "gauge",
+            "Analyses under way or waiting.",
+            work.runs as f64,
+        ),
+        (
+            "quire_calls",
+            "gauge",
+            "Calls to providers under way.",
+            work.calls as f64,
+        ),
+        (
+            "quire_calls_waiting",
+            "gauge",
+            "Calls that wait for their turn.",
+            work.calls_waiting as f64,
+        ),
+        (
+            "quire_changes_waiting",
+            "gauge",
+            "Changes that wait for the database.",
+            work.changes_waiting as f64,
+        ),
+    ]
+}
+
+fn models(text: &mut String, work: &Work) {
+    let columns: [Column; 3] = [
+        (
+            "quire_model_calls_total",
+            "Calls that left, since the first start.",
+            |sum| sum.calls as f64,
+        ),
+        (
+            "quire_model_calls_failed_total",
+            "Of these, without an answer.",
+            |sum| sum.failed as f64,
+        ),
+        (
+            "quire_model_cost_usd_total",
+            "Known costs in dollars.",
+            |sum| sum.cost.dollars(),
+        ),
+    ];
+    for (name, help, value) in columns {
+        head(text, name, "counter", help);
+        for sum in &work.models {
+            line(text, name, &[("model", &sum.model)], value(sum));
+        }
+    }
+    let name = "quire_model_tokens_total";
+    head(
+        text,
+        name,
+        "counter",
+        "Tokens read (input) and written (output).",
+    );
+    for sum in &work.models {
+        for (direction, tokens) in [("input", sum.input), ("output", sum.output)] {
+            let labels = [("model", sum.model.as_str()), ("direction", direction)];
+            line(text, name, &labels, tokens as f64);
+        }
+    }
+}
+
+fn commits(text: &mut String, taken: &Taken) {
+    let name = "quire_commit_seconds";
+    head(
+        text,
+        name,
+        "histogram",
+        "How long the database took to keep changes.",
+    );
+    let mut sum = 0;
+    for (bound, count) in BOUNDS_MS.iter().zip(taken.buckets) {
+        sum += count;
+        let bound = (*bound as f64 / 1000.0).to_string();
+        line(
+            text,
+            "quire_commit_seconds_bucket",
+            &[("le", &bound)],
+            sum as f64,
+        );
+    }
+    line(
+        text,
+        "quire_commit_seconds_bucket",
+        &[("le", "+Inf")],
+        taken.count as f64,
+    );
+    line(
+        text,
+        "quire_commit_seconds_sum",
+        &[],
+        taken.micros as f64 / 1e6,
+    );
+    line(text, "quire_commit_seconds_count", &[], taken.count as f64);
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+// A model's name is the provider's, so it may hold anything.
+fn line(text: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+    text.push_str(name);
+    for (at, (label, said)) in labels.iter().enumerate() {
+        let said = said
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n");
+        let _ = write!(
+            text,
+            "{}{label}=\"{said}\"",
+            if at == 0 { '{' } else { ',' }
+        );
+    }
+    let _ = writeln!(text, "{} {value}", if labels.is_empty() { "" } else { "}" });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format() {
+        let mut classes = [[0; 5]; AREAS.len()];
+        classes[1][3] = 7;
+        let mut work = Work {
+            circuits: vec![("lab/a\"b\\c\nd".to_owned(), 2)],
+            ..Work::default()
+        };
+        work.commits.buckets[0] = 2;
+        work.commits.buckets[2] = 1;
+        (work.commits.count, work.commits.micros) = (4, 3_500_000);
+        let said = text(&classes, &[("quire_x", "gauge", "X.", 1.5)], &work);
+        for line in [
+            "# TYPE quire_requests_total counter",
+            "quire_requests_total{area=\"api\",class=\"4xx\"} 7",
+            "# HELP quire_x X.\n# TYPE quire_x gauge\nquire_x 1.5",
+            "quire_model_circuit{model=\"lab/a\\\"b\\\\c\\nd\"} 2",
+            "quire_commit_seconds_bucket{le=\"0.001\"} 2",
+            "quire_commit_seconds_bucket{le=\"0.005\"} 3",
+            "quire_commit_seconds_bucket{le=\"2.5\"} 3",
+            "quire_commit_seconds_bucket{le=\"+Inf\"} 4",
+            "quire_commit_seconds_sum 3.5\nquire_commit_seconds_count 4",
+        ] {
+            assert!(said.contains(&format!("{line}\n")), "{line} in {said}");
+        }
+    }
+}

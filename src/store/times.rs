@@ -1,0 +1,62 @@
+//! How long commits take: counts in buckets that only grow, an atomic addition each. Knows nothing of what was
+//! committed.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Upper bounds of the buckets in milliseconds; what takes longer is in none of them, only in `count`.
+pub const BOUNDS_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 2500];
+
+/// The counters.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    buckets: [AtomicU64; BOUNDS_MS.len()],
+    count: AtomicU64,
+    micros: AtomicU64,
+}
+
+/// The counters at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// Commits that took at most as long as the bound at the same place, and not as little as the one before.
+    pub buckets: [u64; BOUNDS_MS.len()],
+    /// All commits.
+    pub count: u64,
+    /// Microseconds they took together.
+    pub micros: u64,
+}
+
+impl Times {
+    pub fn add(&self, took: Duration) {
+        let fits = |bound: &u64| took <= Duration::from_millis(*bound);
+        if let Some(at) = BOUNDS_MS.iter().position(fits) {
+            self.buckets[at].fetch_add(1, Relaxed);
+        }
+        self.count.fetch_add(1, Relaxed);
+        self.micros.fetch_add(took.as_micros() as u64, Relaxed);
+    }
+
+    pub fn taken(&self) -> Taken {
+        Taken {
+            buckets: std::array::from_fn(|at| self.buckets[at].load(Relaxed)),
+            count: self.count.load(Relaxed),
+            micros: self.micros.load(Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets() {
+        let times = Times::default();
+        for micros in [0, 1000, 1001, 9000, 3_000_000] {
+            times.add(Duration::from_micros(micros));
+        }
+        let taken = times.taken();
+        assert_eq!(taken.buckets, [2, 1, 0, 1, 0, 0, 0, 0, 0]);
+        assert_eq!((taken.count, taken.micros), (5, 3_011_001));
+    }
+}
