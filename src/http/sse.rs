@@ -40,8 +40,28 @@ where
     F: FnMut(S) -> Fut + Send + 'static,
     Fut: Future<Output = Option<(Vec<Event>, S)>> + Send + 'static,
 {
+    open(cx, state, next, JOIN)
+}
+
+/// The same for a source that joins events itself: each is written as soon as it is there.
+pub fn at_once<S, F, Fut>(cx: &Cx, state: S, next: F) -> Reply
+where
+    S: Send + 'static,
+    F: FnMut(S) -> Fut + Send + 'static,
+    Fut: Future<Output = Option<(Vec<Event>, S)>> + Send + 'static,
+{
+    open(cx, state, next, Duration::ZERO)
+}
+
+fn open<S, F, Fut>(cx: &Cx, state: S, next: F, join: Duration) -> Reply
+where
+    S: Send + 'static,
+    F: FnMut(S) -> Fut + Send + 'static,
+    Fut: Future<Output = Option<(Vec<Event>, S)>> + Send + 'static,
+{
     let events = Events {
         next,
+        join,
         source: Source::Ready(state),
         // Due at once: the first bytes tell the client, and every proxy, that the stream is open.
         alarm: Box::pin(sleep(Duration::ZERO)),
@@ -60,6 +80,7 @@ const JOIN: Duration = Duration::from_millis(40);
 
 struct Events<S, F, Fut> {
     next: F,
+    join: Duration,
     source: Source<S, Fut>,
     alarm: Pin<Box<Sleep>>,
     server: Arc<Server>,
@@ -115,8 +136,15 @@ where
                 Source::Waiting(mut asked) => match asked.as_mut().poll(context) {
                     Poll::Ready(None) => return Poll::Ready(None),
                     Poll::Ready(Some((events, state))) => {
-                        this.source = Source::Resting(state);
-                        this.rest(JOIN);
+                        this.source = match this.join.is_zero() {
+                            true => Source::Ready(state),
+                            false => Source::Resting(state),
+                        };
+                        this.rest(if this.join.is_zero() {
+                            ALIVE
+                        } else {
+                            this.join
+                        });
                         if !events.is_empty() {
                             return Poll::Ready(Some(Ok(Frame::data(written(&events)))));
                         }

@@ -182,7 +182,8 @@ impl Following {
 
     /// The stream as an answer.
     pub fn reply(self, cx: &Cx) -> Reply {
-        sse::stream(cx, self, |mut following| async move {
+        // The journal of a run joins what comes within a blink.
+        sse::at_once(cx, self, |mut following| async move {
             let events = following.next().await?;
             Some((events, following))
         })
