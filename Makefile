@@ -12,7 +12,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-.PHONY: run test check fmt lint unit browser interop conformance tools release image proxy footprint bench bench-gateway compare-optimizers mutations fuzz dev help
+.PHONY: run test check fmt lint unit browser screenshots lighthouse interop conformance tools release image proxy footprint bench bench-gateway compare-optimizers mutations fuzz dev help
 
 run: release  ## build, start, print the URL; works offline and without keys
 	@$(BINARY) serve
@@ -35,6 +35,11 @@ unit:  ## all tests but the browser's
 
 browser: tools  ## the browser's tests alone; pictures end in target/screenshots
 	BROWSER=1 cargo test --test browser
+
+screenshots: browser  ## pictures of the pages and their states, wide and narrow, light and dark, in target/screenshots
+
+lighthouse:  ## what Lighthouse says of each page that needs no account
+	sh .ci/lighthouse
 
 tools:  ## install what the tests need and the machine does not have (Debian: Chromium and its driver)
 	@sh .ci/tools
