@@ -4,10 +4,14 @@
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::accounts::Visit;
+use super::documents::Temporary;
 use super::folder;
-use super::{Error, Kind, Result};
+use super::{App, Error, Kind, Result};
 use crate::config::Config;
-use crate::store::{BackupError, OpenError, Settings, Store, Verified, verify};
+use crate::crypto;
+use crate::domain::id::UserId;
+use crate::store::{BackupError, OpenError, Settings, Store, Verified, audit, verify};
 
 /// Writes a verified copy. Blocks for as long as it takes; works beside a running server.
 pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
@@ -25,6 +29,31 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
         .resolve("choose another name, or add --replace"),
         other => Error::new(Kind::Internal, other.to_string()),
     })
+}
+
+impl App {
+    /// A verified copy in a file that is gone with what is returned, for the administrator who asks.
+    pub async fn copy(&self, by: &UserId, visit: &Visit) -> Result<Temporary> {
+        let name = crypto::hex(&crypto::random::<16>()?);
+        let path = self
+            .config
+            .data_dir
+            .join("tmp")
+            .join(format!("backup-{name}"));
+        let (store, entry) = (
+            self.store.clone(),
+            visit.entry(Some(by), "backup.downloaded", ""),
+        );
+        let work = move || {
+            let file = Temporary::new(path);
+            store.backup(file.path(), false).map_err(Error::internal)?;
+            store.write_now(move |db| audit::append(db, &entry))?;
+            Ok(file)
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(Error::internal)?
+    }
 }
 
 /// Puts a copy in the place of the database, once it has been read through. What was there stays beside it under

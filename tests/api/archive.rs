@@ -81,3 +81,20 @@ fn conversations_from_elsewhere_can_be_looked_at_and_run_again() {
             .refused(400, "BAD_REQUEST");
     }
 }
+
+#[test]
+fn an_administrator_takes_a_copy_of_the_database() {
+    let server = Server::start();
+    let mut admin = server.user("ada@example.com");
+    let copy = admin.get("/api/admin/backup");
+    assert_eq!(copy.status, 200, "{}", copy.text());
+    assert!(copy.bytes.starts_with(b"SQLite format 3\0"));
+    assert!(
+        admin
+            .get("/api/admin/audit")
+            .text()
+            .contains("backup.downloaded")
+    );
+    let mut other = server.user("bob@example.com");
+    other.get("/api/admin/backup").refused(403, "FORBIDDEN");
+}

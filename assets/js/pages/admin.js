@@ -7,7 +7,7 @@ import { styled } from "../styles.js";
 import { Audit } from "../admin/audit.js";
 import { Checks, Fallbacks } from "../admin/models.js";
 import { People, Waiting } from "../admin/people.js";
-import { Cache, Settings, State } from "../admin/state.js";
+import { Backup, Cache, Settings, State } from "../admin/state.js";
 import { WithContents } from "../parts/contents.js";
 import { Providers } from "../parts/providers.js";
 import { EmptyPage } from "../parts/states.js";
@@ -39,6 +39,6 @@ export function view(data, { signal }) {
         lead: "Where everyone's models come from. Keys are stored sealed and never shown again.",
         actions: (refresh) => Checks(refresh, signal),
       }),
-      Fallbacks(data.chains), Cache(data.cache, signal), Audit(data.people.users, signal), Settings(data.config),
+      Fallbacks(data.chains), Cache(data.cache, signal), Backup(), Audit(data.people.users, signal), Settings(data.config),
     ]));
 }
