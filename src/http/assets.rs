@@ -18,7 +18,7 @@ use crate::app::{Error, Kind};
 // Made by the build script. Debug builds read it from disk.
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/assets"]
-struct Embedded;
+pub(super) struct Embedded;
 
 /// The hash of all assets together, part of their addresses.
 pub const TREE: &str = env!("QUIRE_TREE");

@@ -14,6 +14,8 @@ pub mod reply;
 mod router;
 pub mod routes;
 mod server;
+#[cfg(test)]
+mod sizes;
 pub mod sse;
 mod stats;
 pub mod who;
