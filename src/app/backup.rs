@@ -61,7 +61,8 @@ impl App {
 pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<Verified> {
     let folder = &config.data_dir;
     let Some(_lock) = folder::lock(folder)? else {
-        let text = format!("a server is using {}", folder.display());
+        let who = folder::holder(folder).map_or_else(String::new, |who| format!(" ({who})"));
+        let text = format!("a server is using {}{who}", folder.display());
         return Err(Error::new(Kind::Conflict, text).resolve("stop it first"));
     };
     let path = folder::database(folder);

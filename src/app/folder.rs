@@ -2,12 +2,15 @@
 //! it the database and the secret are.
 
 use std::fs::{DirBuilder, File, TryLockError};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::{Error, Kind, Result};
+use crate::clock;
 use crate::config::Config;
 use crate::crypto::secret;
+use crate::domain::time::Timestamp;
 use crate::store::{Settings, Store};
 
 /// What lies in an opened folder.
@@ -70,16 +73,36 @@ pub fn lock(folder: &Path) -> Result<Option<Lock>> {
         .mode(0o700)
         .create(folder)
         .map_err(unusable)?;
-    let file = File::options()
+    let mut file = File::options()
         .create(true)
         .append(true)
         .open(folder.join("lock"))
         .map_err(unusable)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(Lock(file))),
+        Ok(()) => {
+            // For whoever is refused. The lock holds without it, so a full disk stops nobody here.
+            let line = format!("{} {}\n", std::process::id(), clock::now());
+            let _ = file
+                .set_len(0)
+                .and_then(|()| file.write_all(line.as_bytes()));
+            Ok(Some(Lock(file)))
+        }
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
+}
+
+/// Who holds a folder, as its lock says it: "process 12, since 2026-11-23T12:00:00.000Z". None where it
+/// says nothing that can be understood. Only means something after [`lock`] gave none.
+pub fn holder(folder: &Path) -> Option<String> {
+    const LONGEST: u64 = 80;
+    let mut line = String::new();
+    let file = File::open(folder.join("lock")).ok()?;
+    file.take(LONGEST).read_to_string(&mut line).ok()?;
+    let (process, since) = line.trim_end().split_once(' ')?;
+    let process: u32 = process.parse().ok()?;
+    let since = Timestamp::parse(since)?;
+    Some(format!("process {process}, since {since}"))
 }
 
 #[cfg(test)]
@@ -92,9 +115,19 @@ mod tests {
         let first = lock(&folder).expect("a folder");
         assert!(first.is_some());
         assert!(lock(&folder).expect("a folder").is_none());
+        let who = format!("process {}, since 2", std::process::id());
+        let said = holder(&folder).expect("who");
+        assert!(said.starts_with(&who), "{said}");
         drop(first);
         assert!(lock(&folder).expect("a folder").is_some());
+        // Written once more, not added to.
+        assert!(holder(&folder).is_some());
+        for unclear in ["", "12", "x 2026-11-23T12:00:00.000Z", "12 today", "\u{0}"] {
+            std::fs::write(folder.join("lock"), unclear).expect("written");
+            assert_eq!(holder(&folder), None, "{unclear}");
+        }
         std::fs::remove_dir_all(&folder).expect("removed");
+        assert_eq!(holder(&folder), None);
         assert!(lock(Path::new("/proc/nowhere")).is_err());
     }
 }

@@ -35,8 +35,10 @@ async fn serve(config: Config) -> Outcome {
     }
     let Some(_lock) = folder::lock(&config.data_dir)? else {
         let shown = config.data_dir.display();
+        let who =
+            folder::holder(&config.data_dir).map_or_else(String::new, |who| format!(" ({who})"));
         return failed(format!(
-            "another quire is serving from {shown}\nstop it first, or set QUIRE_DATA to another folder"
+            "another quire is serving from {shown}{who}\nstop it first, or set QUIRE_DATA to another folder"
         ));
     };
     if let Some(why) = doctor::ephemeral(&config.data_dir) {

@@ -86,6 +86,12 @@ pub fn verify(path: &Path) -> Result<Verified, BackupError> {
         return Err(BackupError::Unsound("it is not a quire database".into()));
     }
     let version = number("PRAGMA user_version")?;
+    if version > i64::from(VERSION) {
+        let why = format!(
+            "it was written by a newer quire (its version is {version}, this program knows {VERSION})"
+        );
+        return Err(BackupError::Unsound(why));
+    }
     let version = u32::try_from(version)
         .ok()
         .filter(|version| (1..=VERSION).contains(version))

@@ -98,6 +98,15 @@ fn a_backup_is_put_back_and_what_was_there_is_kept() {
     );
     std::fs::write(place.0.join("junk.db"), "no database").unwrap();
     place.run(&["restore", "junk.db", "--replace"]).refused(1);
+    // SQLite keeps `user_version` in bytes 60 to 63 of the file.
+    let mut newer = std::fs::read(place.0.join("copy.db")).unwrap();
+    newer[60..64].copy_from_slice(&9_000_u32.to_be_bytes());
+    std::fs::write(place.0.join("newer.db"), newer).unwrap();
+    let said = place.run(&["restore", "newer.db", "--replace"]).refused(1);
+    assert!(
+        said.contains("written by a newer quire (its version is 9000"),
+        "{said}"
+    );
     assert!(place.run(&["user", "list"]).well().contains("later@b.co"));
     place.run(&["restore", "copy.db", "--replace"]).well();
     let people = place.run(&["user", "list"]).well();

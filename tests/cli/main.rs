@@ -414,6 +414,10 @@ fn the_server_says_where_it_is_and_stops_in_order() {
         assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
         let second = place.run(&["--port", "0"]).refused(1);
         assert!(second.contains("another quire is serving"), "{second}");
+        let who = format!("(process {}, since 2", server.child.id());
+        assert!(second.contains(&who), "{second}");
+        let restored = place.run(&["restore", "copy.db", "--replace"]).refused(1);
+        assert!(restored.contains(&who), "{restored}");
         // The command line works beside it.
         place.run(&["user", "list"]).well();
         server.signal(signal);
