@@ -74,3 +74,46 @@ fn the_shell_opens_without_a_line() {
     browser.wait("main h1");
     browser.picture_of_window("offline");
 }
+
+#[test]
+fn code_is_coloured_and_answers_are_read_in_sentences() {
+    let Some(_turn) = crate::turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1280, 800, true);
+    browser.go(&server.address("/login"));
+    browser.wait("main h1");
+    let script = "const base = document.querySelector('link[rel=modulepreload]').href.replace(/\\/js\\/.*$/, '/js/');
+        const { markdown } = await import(base + 'parts/markdown.js');
+        const { highlighted } = await import(base + 'parts/highlight.js');
+        const { Speaker } = await import(base + 'workbench/speaker.js');
+        const main = document.getElementById('main');
+        main.querySelector('form')?.remove();
+        main.append(...markdown('# Code\\n\\n```rust\\nfn thin<\\'a>(x: &\\'a str) -> u8 { 7 } // thin\\n```\\n\\n```\\nplain 1\\n```\\n'));
+        await new Promise((done) => setTimeout(done, 300));
+        let time = 0;
+        const said = [];
+        const live = document.getElementById('live');
+        const speaker = Speaker(() => time);
+        for (const [at, text] of [[6000, 'It is th'], [12000, 'It is thin. And'], [13000, 'It is thin. And so on. Then'], [20000, 'It is thin. And so on. Then']]) {
+          time = at;
+          speaker.hear(text);
+          said.push(live.textContent.trim());
+        }
+        return {
+          kinds: [...main.querySelectorAll('pre span')].map((span) => span.className + ' ' + span.textContent),
+          whole: highlighted('a \"b', 'js').map((node) => node.textContent ?? node).join(''),
+          said,
+        };";
+    let told = browser.run(script, json!([]));
+    assert_eq!(
+        told["kinds"],
+        json!(["code-word fn", "code-number 7", "code-comment // thin"])
+    );
+    assert_eq!(told["whole"], "a \"b");
+    assert_eq!(
+        told["said"],
+        json!(["", "It is thin.", "It is thin.", "And so on."])
+    );
+    browser.picture_of_window("code-dark");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}

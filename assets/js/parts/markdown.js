@@ -105,8 +105,11 @@ function code(lines, at, fence) {
   let next = at + 1;
   while (next < lines.length && !lines[next].trimStart().startsWith(fence[1])) body.push(lines[next++]);
   const label = fence[2] ? `Code in ${fence[2]}` : "Code";
+  const shown = el("code", null, body.join("\n"));
+  // Before it is painted, where the colours are there already; a blink later where they are not.
+  if (fence[2]) import("./highlight.js").then(({ paint }) => paint(shown, fence[2]), () => {});
   const block = el("div", { class: "code-block" },
-    el("pre", { tabindex: "0", role: "group", "aria-label": label }, el("code", null, body.join("\n"))),
+    el("pre", { tabindex: "0", role: "group", "aria-label": label }, shown),
     CopyButton("Copy the code", () => body.join("\n")));
   return [block, next + 1];
 }

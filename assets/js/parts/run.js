@@ -2,6 +2,7 @@
 import { announce, button, el, fill, icon } from "../dom.js";
 import { cost, count, duration, excerpt, plural } from "../format.js";
 import { Frames } from "../workbench/frames.js";
+import { Speaker } from "../workbench/speaker.js";
 import { Citer } from "./citations.js";
 import { Letter, MemberCard, nameOf } from "./member.js";
 import { isOver, panelStages, placeOf, synthesis } from "./run-model.js";
@@ -17,6 +18,7 @@ const NEAR = "300px";
  */
 export function RunView(run, { models, onCancel, onStop, onHurry, began, signal }) {
   const frames = Frames(signal);
+  const speaker = Speaker();
   const path = StagePath((name) => choose(name));
   const grid = el("div", { class: "members" });
   const seats = el("nav", { class: "member-seats", "aria-label": "Members" });
@@ -89,6 +91,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
     if (stage && (stage.name !== shownStage || cards.length !== stage.members.length)) seat(stage);
     for (const card of cards) drawSoon(card);
     frames.soon(final, final.draw);
+    speaker.hear(synthesis(run)?.text ?? "");
     drawJump();
     if (hurry) hurry.hidden = !canHurry();
     const words = spent(run);
