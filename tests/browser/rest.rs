@@ -105,7 +105,10 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     browser.wait_text("h1", "House rules");
     browser.press("Delete");
     browser.wait(".pattern-card");
-    // It is deleted when the page is left; the next one may be there first.
+    // Second thoughts have their time; then it is deleted, which the next page may be there before.
+    crate::driver::until("the time for second thoughts to be over", || {
+        (browser.count(".toast-action") == 0).then_some(())
+    });
     crate::driver::until("the pattern to be gone", || {
         browser.reload();
         browser.wait(".pattern-card");
