@@ -57,5 +57,6 @@ online.watch((connected) => {
 
 listen(go);
 await start();
-// Nothing waits for this, so it comes last.
+// Nothing waits for these, so they come last.
 import("./shell/offline.js").then(({ keepShell }) => keepShell());
+import("./parts/owed.js").then(({ payAll }) => user.watch((person) => person && payAll()));

@@ -53,13 +53,10 @@ impl Browser {
         let profile =
             std::env::temp_dir().join(format!("quire-browser-{}-{number}", std::process::id()));
         std::fs::create_dir_all(profile.join("downloads")).unwrap();
-        let mut driver = Command::new(chromedriver().unwrap())
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let port = announced_port(&mut driver);
+        // It takes a port that is free for one protocol and gives up if it is not for the other.
+        let (driver, port) = (0..5)
+            .find_map(|_| started())
+            .expect("chromedriver says its port");
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE * 2))
@@ -385,14 +382,29 @@ impl Drop for Browser {
     }
 }
 
-fn announced_port(driver: &mut Child) -> u16 {
+fn started() -> Option<(Child, u16)> {
+    let mut driver = Command::new(chromedriver().unwrap())
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let port = announced_port(&mut driver);
+    if port.is_none() {
+        let _ = driver.kill();
+        let _ = driver.wait();
+    }
+    Some((driver, port?))
+}
+
+fn announced_port(driver: &mut Child) -> Option<u16> {
     let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     for line in lines.map_while(Result::ok) {
         if let Some(rest) = line.split("started successfully on port ").nth(1) {
-            return rest.trim_end_matches('.').parse().unwrap();
+            return rest.trim_end_matches('.').parse().ok();
         }
     }
-    panic!("chromedriver did not say its port");
+    None
 }
 
 /// Asks again and again until there is an answer.

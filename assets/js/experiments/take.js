@@ -7,7 +7,7 @@ import { ExportButtons } from "../parts/exports.js";
 import { Choice, Field } from "../parts/field.js";
 import { Alert } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
-import { removeWithUndo } from "./remove.js";
+import { removeWithUndo } from "../parts/undo.js";
 
 /**
  * Props: `told` (the experiment), `settings` (those that were tried, the best first), `words`, `go`; `again` puts
@@ -64,7 +64,7 @@ export function Taking({ told, settings, words, again, go, signal }) {
 
   function drop() {
     const here = location.pathname + location.search;
-    removeWithUndo(told, () => go(here));
+    removeWithUndo(`/api/experiments/${encodeURIComponent(told.id)}`, `“${told.name}” is deleted with its cases and answers.`, () => go(here));
     go("/experiments");
   }
 

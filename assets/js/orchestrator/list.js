@@ -3,7 +3,7 @@ import { el, fill, link } from "../dom.js";
 import { plural, when } from "../format.js";
 import { user } from "../state.js";
 import { Field } from "../parts/field.js";
-import { isGoing } from "../parts/undo.js";
+import { isGoing } from "../parts/owed.js";
 import { Flow } from "./flow.js";
 
 export const EFFORT = { low: "little effort", medium: "some effort", high: "much effort" };

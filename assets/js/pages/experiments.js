@@ -5,7 +5,8 @@ import { exactly, money, plural, sentence, when } from "../format.js";
 import { user } from "../state.js";
 import { styled } from "../styles.js";
 import { Empty, EmptyPage, Failure, Loading } from "../parts/states.js";
-import { isGoing, removeWithUndo } from "../experiments/remove.js";
+import { isGoing } from "../parts/owed.js";
+import { removeWithUndo } from "../parts/undo.js";
 import { STATES, finding } from "../experiments/words.js";
 
 const PAGE = 30;
@@ -29,6 +30,8 @@ export function view({ page, data, list }, context) {
   return List(list, context);
 }
 
+const addressOf = ({ id }) => `/api/experiments/${encodeURIComponent(id)}`;
+
 function List(told, { signal, go }) {
   const rows = el("ul", { class: "rows" });
   const below = el("div", { class: "rows-below" });
@@ -37,7 +40,7 @@ function List(told, { signal, go }) {
   signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 
   function show({ experiments, next_cursor: cursor }) {
-    rows.append(...experiments.filter((one) => !isGoing(one.id)).map((one) => Row(one, drop)));
+    rows.append(...experiments.filter((one) => !isGoing(addressOf(one))).map((one) => Row(one, drop)));
     rows.hidden = rows.children.length === 0;
     fill(below, cursor && button("Show earlier ones", { class: "secondary", on: { click: () => more(cursor) } }),
       rows.hidden && Empty("No experiment yet", ABOUT, link("/experiments?new=1", "Begin one", { class: "button primary" })));
@@ -62,7 +65,7 @@ function List(told, { signal, go }) {
     row.remove();
     next?.querySelector("a")?.focus();
     rows.hidden = rows.children.length === 0;
-    removeWithUndo(one, () => go("/experiments", { replace: true }));
+    removeWithUndo(addressOf(one), `“${one.name}” is deleted with its cases and answers.`, () => go("/experiments", { replace: true }));
   }
 
   async function more(cursor) {

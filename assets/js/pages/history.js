@@ -1,5 +1,5 @@
 // Earlier analyses: find one, open it, take it along, delete it.
-import { get, remove } from "../api.js";
+import { get } from "../api.js";
 import { announce, button, el, fill, link } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";
 import { addressOf, filterOf, Filters, isNarrow, queryOf } from "../history/filters.js";
@@ -8,6 +8,7 @@ import { listenForKeys } from "../history/keys.js";
 import { Leaving } from "../history/leaving.js";
 import { idOf, Row } from "../history/row.js";
 import { Choice } from "../parts/field.js";
+import { isGoing } from "../parts/owed.js";
 import { Empty, Failure, Loading } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 import { recall, remember } from "../state.js";
@@ -29,6 +30,8 @@ export async function load(params, signal) {
 function fetchPage(filter, cursor, signal) {
   return get("/api/analyses", { query: { ...queryOf(filter), cursor, limit: PAGE }, signal });
 }
+
+const pathOf = (analysis) => `/api/analyses/${encodeURIComponent(idOf(analysis))}`;
 
 export function view({ filter, told, patterns, models }, { signal, note }) {
   const below = el("div", { class: "rows-below" });
@@ -75,8 +78,9 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
   }
 
   function show(page) {
-    known.push(...page.analyses);
-    groups.add(page.analyses, row);
+    const there = page.analyses.filter((one) => !isGoing(pathOf(one)));
+    known.push(...there);
+    groups.add(there, row);
     fill(below);
     if (page.next_cursor) fill(below, button("Show earlier ones", { class: "secondary", on: { click: () => more(page.next_cursor) } }));
     else if (groups.rows().length === 0) fill(below, Nothing());
@@ -101,7 +105,7 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
     const at = known.indexOf(analysis);
     known.splice(at, 1);
     leave(node, `“${excerpt(analysis.prompt, 80)}”`, {
-      send: (how) => remove(`/api/analyses/${encodeURIComponent(idOf(analysis))}`, how),
+      path: pathOf(analysis),
       gone() {
         groups.tidy();
         if (known.length === 0 && !signal.aborted) find();
