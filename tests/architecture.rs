@@ -21,9 +21,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     // clock for one thing: how long commits take.
     ("store",   &["domain", "clock"]),
     ("llm",     &["domain", "wire", "clock"]),
+    // What the store's log says goes elsewhere: a file or a bucket.
+    ("replica", &["domain", "crypto", "store", "clock", "log"]),
     // crypto for one thing: the hash that is a cached answer's key.
     ("engine",  &["domain", "store", "llm", "crypto", "clock", "log"]),
-    ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "engine", "clock", "log"]),
+    ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "replica", "engine", "clock", "log"]),
     ("http",    &["app", "domain", "wire", "clock", "log"]),
     ("cli",     &["app", "http", "config", "domain", "log", "clock", "system"]),
     ("main",    &["cli", "extract", "system", "worker"]),
@@ -35,11 +37,11 @@ const LAYERS: &[(&str, &[&str])] = &[
 #[rustfmt::skip]
 const OWNED: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]), ("r2d2", &["store"]), ("scheduled_thread_pool", &["store"]),
-    ("ureq", &["llm"]),
+    ("ureq", &["llm", "replica"]),
     ("hyper", &["http"]), ("hyper_util", &["http"]), ("http_body_util", &["http"]),
     ("multer", &["http"]), ("rust_embed", &["http"]),
     ("ring", &["crypto"]),
-    ("lol_html", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
+    ("lol_html", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
     ("regex_lite", &["domain"]),
     ("lexopt", &["cli"]), ("libc", &["system"]), ("toml", &["build"]),

@@ -1,0 +1,176 @@
+//! A replica in a folder: another disk, a network share, a mounted bucket. Refuses names that lead out of it.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind, Read, Seek as _, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::target::{Entry, Fault, Result, Target};
+
+/// What is on its way in has this at its end, and is nothing yet.
+const PART: &str = ".part";
+
+/// The folder of a `file://` address.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes the folder where it is missing.
+    pub fn open(path: &Path) -> Result<Self> {
+        make(path)?;
+        Ok(Self(path.to_owned()))
+    }
+
+    fn path(&self, name: &str) -> Result<PathBuf> {
+        let plain = |part: &str| !part.is_empty() && !part.starts_with('.');
+        if !name.split('/').all(plain) {
+            return Err(Fault::Refused(format!("{name:?} is not a name")));
+        }
+        Ok(self.0.join(name))
+    }
+
+    fn walk(&self, folder: &Path, beginning: &str, names: &mut Vec<Entry>) -> io::Result<()> {
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let path = entry.path();
+            let Some(name) = path.strip_prefix(&self.0).ok().and_then(Path::to_str) else {
+                continue;
+            };
+            if entry.file_type()?.is_dir() {
+                let inside = format!("{name}/");
+                if inside.starts_with(beginning) || beginning.starts_with(&inside) {
+                    self.walk(&path, beginning, names)?;
+                }
+            } else if name.starts_with(beginning) && !name.ends_with(PART) {
+                let bytes = entry.metadata()?.len();
+                let name = name.to_owned();
+                names.push(Entry { name, bytes });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Target for Folder {
+    fn put(&self, name: &str, file: &File, only_new: bool) -> Result<()> {
+        let path = self.path(name)?;
+        let parent = path.parent().unwrap_or(&self.0);
+        make(parent)?;
+        let part = PathBuf::from(format!("{}{PART}", path.display()));
+        let mut source = file;
+        source.seek(SeekFrom::Start(0)).map_err(failed)?;
+        let write = || {
+            let mut options = File::options();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            let mut to = options.open(&part)?;
+            io::copy(&mut source, &mut to)?;
+            to.sync_all()?;
+            if only_new {
+                // Fails where a rename would replace.
+                fs::hard_link(&part, &path)?;
+            } else {
+                fs::rename(&part, &path)?;
+            }
+            File::open(parent)?.sync_all()
+        };
+        let written = write();
+        let _ = fs::remove_file(&part);
+        written.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => Fault::Taken,
+            _ => failed(error),
+        })
+    }
+
+    fn get(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+        match File::open(self.path(name)?) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(Fault::Missing),
+            Err(error) => Err(failed(error)),
+            Ok(file) => Ok(Box::new(file)),
+        }
+    }
+
+    fn list(&self, beginning: &str, each: &mut dyn FnMut(Entry)) -> Result<()> {
+        let mut names = Vec::new();
+        self.walk(&self.0, beginning, &mut names).map_err(failed)?;
+        names.sort_by(|a, b| a.name.cmp(&b.name));
+        names.into_iter().for_each(each);
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        match fs::remove_file(self.path(name)?) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn make(folder: &Path) -> Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder
+        .create(folder)
+        .map_err(|error| Fault::Failed(format!("{}: {error}", folder.display())))
+}
+
+fn failed(error: io::Error) -> Fault {
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            Fault::Refused(error.to_string())
+        }
+        _ => Fault::Failed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn files_are_whole_or_not_there() {
+        let base = std::env::temp_dir().join(format!("quire-target-{}", std::process::id()));
+        let target = Folder::open(&base.join("replica")).expect("a folder");
+        let put = |name: &str, text: &str, only_new| {
+            let path = base.join("source");
+            File::create(&path)
+                .and_then(|mut file| file.write_all(text.as_bytes()))
+                .expect("written");
+            target.put(name, &File::open(path).expect("a file"), only_new)
+        };
+        let names = |beginning: &str| {
+            let mut found = Vec::new();
+            let list = target.list(beginning, &mut |entry| {
+                found.push(format!("{} {}", entry.name, entry.bytes))
+            });
+            assert_eq!(list, Ok(()));
+            found
+        };
+        assert_eq!(names(""), Vec::<String>::new());
+        assert_eq!(put("ltx/0/b", "two", true), Ok(()));
+        assert_eq!(put("ltx/0/b", "three", true), Err(Fault::Taken));
+        assert_eq!(put("ltx/0/a", "1", true), Ok(()));
+        assert_eq!(put("ltx/9/a", "nine", false), Ok(()));
+        assert_eq!(put("ltx/9/a", "nine!", false), Ok(()));
+        assert_eq!(names("ltx/"), ["ltx/0/a 1", "ltx/0/b 3", "ltx/9/a 5"]);
+        assert_eq!(names("ltx/0/"), ["ltx/0/a 1", "ltx/0/b 3"]);
+        let mut text = String::new();
+        let mut reader = target.get("ltx/0/b").expect("it is there");
+        reader.read_to_string(&mut text).expect("read");
+        assert_eq!(text, "two");
+        // What was cut off while it was written is nothing.
+        fs::write(base.join("replica/ltx/0/c.part"), "half").expect("written");
+        assert_eq!(names("ltx/0/").len(), 2);
+        assert_eq!(target.remove("ltx/0/b"), Ok(()));
+        assert_eq!(target.remove("ltx/0/b"), Ok(()));
+        assert_eq!(target.get("ltx/0/b").err(), Some(Fault::Missing));
+        for out in ["../x", "/etc/passwd", "a//b", "a/../../x", "", "."] {
+            assert!(matches!(target.get(out), Err(Fault::Refused(_))), "{out}");
+        }
+        fs::remove_dir_all(base).expect("removed");
+    }
+}
