@@ -60,9 +60,9 @@ impl Target for Folder {
         let parent = path.parent().unwrap_or(&self.0);
         make(parent)?;
         let part = PathBuf::from(format!("{}{PART}", path.display()));
-        let mut source = file;
+        let mut source: &File = file;
         source.seek(SeekFrom::Start(0)).map_err(failed)?;
-        let write = || {
+        let mut write = || {
             let mut options = File::options();
             options.write(true).create(true).truncate(true).mode(0o600);
             let mut to = options.open(&part)?;
