@@ -10,8 +10,8 @@ use super::assets::Embedded;
 
 /// Compressed, with everything that the page needs to be usable.
 const FIRST_PAGE: usize = 60_000;
-/// The same for the workbench. 60,000 is the goal and is not met yet; this keeps it from growing until then.
-const WORKBENCH: usize = 80_000;
+/// The same for the workbench, in steps or on one screen. What shows a run, a result or a document comes later.
+const WORKBENCH: usize = 56_000;
 /// As embedded, without the two tables that the server itself reads.
 const ALL: usize = 400_000;
 const TABLES: [&str; 2] = ["openapi.json", "models.json"];
@@ -79,14 +79,21 @@ fn the_first_page_is_small() {
         .filter(|name| name.starts_with("css/") && page.contains(&format!("/{name}\"")))
         .collect();
     assert!(styles.len() > 3, "{styles:?}");
-    for (first, most) in [
-        ("js/pages/landing.js", FIRST_PAGE),
-        ("js/pages/analyze.js", WORKBENCH),
+    for (first, later, most) in [
+        ("js/pages/landing.js", None, FIRST_PAGE),
+        ("js/pages/analyze.js", None, WORKBENCH),
+        (
+            "js/pages/analyze.js",
+            Some("js/workbench/bench.js"),
+            WORKBENCH,
+        ),
     ] {
         let mut files = styles.clone();
         files.extend(["index.html", "js/theme.js"].map(String::from));
         closure("js/index.js", &mut files);
-        closure(first, &mut files);
+        for module in [first].into_iter().chain(later) {
+            closure(module, &mut files);
+        }
         // The sheets that the page waits for by itself.
         for name in named(&content(first), "styled(\"") {
             files.insert(format!("css/{name}.css"));

@@ -210,3 +210,56 @@ fn a_panel_out_of_many_and_by_keyboard_alone() {
     assert!(browser.text(".facts").contains("Summ"));
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
+
+/// A slow line: every answer takes this much longer.
+fn slow(browser: &Browser, ms: u32) {
+    browser.cdp(
+        "Network.emulateNetworkConditions",
+        json!({ "offline": false, "latency": ms, "downloadThroughput": -1, "uploadThroughput": -1 }),
+    );
+}
+
+/// What shows a document or a run is fetched when somebody asks for it: the press is not lost until then.
+#[test]
+fn a_press_waits_for_the_part_that_it_needs() {
+    let Some(_turn) = turn() else { return };
+    let (server, browser) = on_one_screen(1280, false);
+    browser.run(DROP, json!(["pump.txt", "It delivers forty litres."]));
+    browser.wait(".document-choice .document-checkbox:checked");
+    browser.cdp("Network.enable", json!({}));
+    // The worker's own line is neither blocked nor slow.
+    browser.cdp("Network.setBypassServiceWorker", json!({ "bypass": true }));
+    let block = |parts: &[&str]| browser.cdp("Network.setBlockedURLs", json!({ "urls": parts }));
+    block(&["*/document-view.js"]);
+    browser.press("Look");
+    browser.wait_text("dialog .error-alert", "could not be fetched");
+    browser.keys(&[], keys::ESCAPE);
+    block(&[]);
+    slow(&browser, 1500);
+    browser.press("Look");
+    browser.wait_text("dialog .loading", "Fetching the text");
+    slow(&browser, 0);
+    browser.wait_text("dialog .page-text", "forty litres");
+    browser.keys(&[], keys::ESCAPE);
+
+    block(&["*/parts/run.js"]);
+    browser.reload();
+    browser.wait(".bench");
+    browser.fill(".prompt-input", QUESTION);
+    browser.press("Run");
+    browser.wait_text(".step-message .error-alert", "could not be fetched");
+    block(&[]);
+    slow(&browser, 1500);
+    browser.press("Run");
+    browser.wait_text(".step-message .loading", "Starting");
+    slow(&browser, 0);
+    browser.wait(".members");
+    browser.wait(".results-container");
+    browser.go(&server.address("/history"));
+    browser.wait(".row-title");
+    assert_eq!(
+        browser.count(".row-title"),
+        1,
+        "what was pressed twice ran once"
+    );
+}

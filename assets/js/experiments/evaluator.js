@@ -2,7 +2,7 @@
 import { el, fill, uid } from "../dom.js";
 import { Choice, Field } from "../parts/field.js";
 import { inOrder } from "../parts/model-selector.js";
-import { nameOf } from "../parts/member.js";
+import { nameOf } from "../parts/model-name.js";
 
 const GROUPS = [
   ["A rule: anybody who repeats it gets the same score", [

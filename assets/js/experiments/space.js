@@ -4,7 +4,7 @@ import { button, el, fill, icon, uid } from "../dom.js";
 import { plural } from "../format.js";
 import { Field } from "../parts/field.js";
 import { inOrder } from "../parts/model-selector.js";
-import { nameOf } from "../parts/member.js";
+import { nameOf } from "../parts/model-name.js";
 import { countSettings, holds, same } from "./draft.js";
 import { DIALS } from "./words.js";
 

@@ -3,7 +3,7 @@
 import { button, el } from "../dom.js";
 import { plural } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
-import { nameOf } from "../parts/member.js";
+import { nameOf } from "../parts/model-name.js";
 
 const TYPING_MS = 250;
 const NAMES = ["q", "status", "pattern", "model", "from", "to"];

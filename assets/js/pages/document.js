@@ -2,7 +2,8 @@
 import { get } from "../api.js";
 import { el, fill, link } from "../dom.js";
 import { exactly, when } from "../format.js";
-import { addressOf, DocumentView } from "../parts/document-view.js";
+import { addressOf } from "../parts/document-link.js";
+import { DocumentView } from "../parts/document-view.js";
 import { ReadAgain } from "../parts/read-again.js";
 import { describe, follow, idOf, nameOf } from "../parts/reading.js";
 

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { exactly, plural, sentence, when } from "../format.js";
-import { addressOf } from "../parts/document-view.js";
+import { addressOf } from "../parts/document-link.js";
 import { SearchAll } from "../parts/search-all.js";
 import { deleteDocument } from "../parts/document-delete.js";
 import { describe, follow, idOf, nameOf } from "../parts/reading.js";

@@ -5,7 +5,7 @@ import { button, el } from "../dom.js";
 import { money, sentence } from "../format.js";
 import { openDialog } from "./dialog.js";
 import { markdown } from "./markdown.js";
-import { nameOf } from "./member.js";
+import { nameOf } from "./model-name.js";
 import { toast } from "./toast.js";
 
 const SIDES = { left: "the first text", right: "the second text" };

@@ -1,7 +1,7 @@
 // Chooses documents for a question: those that are there, and new ones.
 import { button, el, link, uid } from "../dom.js";
 import { plural } from "../format.js";
-import { openDocument } from "./document-view.js";
+import { openDocument } from "./document-link.js";
 import { describe, follow, idOf, nameOf } from "./reading.js";
 import { DocumentUpload } from "./upload.js";
 

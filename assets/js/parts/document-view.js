@@ -1,26 +1,11 @@
 // A document as the models see it: what it is, what is wrong with it, search inside it, and its pages.
 import { get } from "../api.js";
-import { button, el, fill, icon, link } from "../dom.js";
+import { button, el, fill, icon } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";
-import { openDialog } from "./dialog.js";
 import { Field } from "./field.js";
 import { PageReader } from "./page-reader.js";
-import { describe, idOf, nameOf } from "./reading.js";
+import { describe, idOf } from "./reading.js";
 import { snippet } from "./spans.js";
-
-/** The address of a place in a document; `span` is `{start, end}` in bytes of the page's text. */
-export function addressOf(id, page = 1, span = null) {
-  const place = page > 1 || span ? `&page=${page}` : "";
-  return `/documents?id=${encodeURIComponent(id)}${place}${span ? `&from=${span.start}&to=${span.end}` : ""}`;
-}
-
-/** Opens the text of a document over the page. */
-export function openDocument(stored) {
-  const stop = new AbortController();
-  const shown = DocumentView(stored, { signal: stop.signal, level: 3 });
-  openDialog(nameOf(stored), [shown.node, link(addressOf(idOf(stored)), "Open on a page of its own", { target: "_blank" })], { kind: "wide" })
-    .then(() => stop.abort());
-}
 
 /** `{node, go(page, span)}`: everything about a document that has been read. */
 export function DocumentView(stored, { page = 1, span = null, signal, onTurn, level = 2 }) {

@@ -3,13 +3,7 @@ import { button, el, icon } from "../dom.js";
 import { cost, count, duration, plural, sentence, tokens } from "../format.js";
 import { CopyButton } from "./copy.js";
 import { GrowingText } from "./markdown.js";
-
-/** A model's name for people, and whether it is a demo algorithm. */
-export function nameOf(model, models) {
-  const known = models?.find((each) => each.id === model);
-  // The badge says already that it is one.
-  return { name: (known?.name ?? model).replace(/ \(demo\)$/, ""), demo: known?.mock ?? model.startsWith("demo/") };
-}
+import { nameOf } from "./model-name.js";
 
 /** The letter under which the other members know this one. */
 export function Letter(letter) {

@@ -2,7 +2,7 @@
 import { button, el, fill, uid } from "../dom.js";
 import { count, money, plural, short } from "../format.js";
 import { Choice, Field } from "./field.js";
-import { nameOf } from "./member.js";
+import { nameOf } from "./model-name.js";
 
 const MANY = 9;
 // A provider may list hundreds; they are found by their name.

@@ -4,7 +4,7 @@ import { post } from "../api.js";
 import { el, fill, icon } from "../dom.js";
 import { count, duration, money, plural, sentence } from "../format.js";
 import { timeOf } from "../workbench/speed.js";
-import { nameOf } from "./member.js";
+import { nameOf } from "./model-name.js";
 
 const PATIENCE_MS = 350;
 

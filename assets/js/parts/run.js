@@ -4,7 +4,8 @@ import { cost, count, duration, excerpt, plural } from "../format.js";
 import { Frames } from "../workbench/frames.js";
 import { Speaker } from "../workbench/speaker.js";
 import { Citer } from "./citations.js";
-import { Letter, MemberCard, nameOf } from "./member.js";
+import { Letter, MemberCard } from "./member.js";
+import { nameOf } from "./model-name.js";
 import { isOver, panelStages, placeOf, synthesis } from "./run-model.js";
 import { stageHelp, stageName, StagePath } from "./stages.js";
 

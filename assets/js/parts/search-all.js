@@ -2,7 +2,7 @@
 import { get } from "../api.js";
 import { button, el, fill, link } from "../dom.js";
 import { plural } from "../format.js";
-import { addressOf } from "./document-view.js";
+import { addressOf } from "./document-link.js";
 import { Field } from "./field.js";
 import { snippet } from "./spans.js";
 import { Failure, Loading } from "./states.js";

@@ -4,7 +4,7 @@ import { button, el, fill, icon, link } from "../dom.js";
 import { excerpt } from "../format.js";
 import { user } from "../state.js";
 import { openDialog } from "./dialog.js";
-import { addressOf } from "./document-view.js";
+import { addressOf } from "./document-link.js";
 import { PageReader } from "./page-reader.js";
 import { nameOf } from "./reading.js";
 import { Loading } from "./states.js";

@@ -1,10 +1,19 @@
 // The states every page has besides the good one: loading, empty, failed.
-import { button, el, icon } from "../dom.js";
+import { button, el, fill, icon } from "../dom.js";
 import { sentence } from "../format.js";
 
 /** Something is on its way. */
 export function Loading(text) {
   return el("p", { class: "state loading", role: "status" }, el("span", { class: "loading-spinner", "aria-hidden": "true" }), `${text}…`);
+}
+
+/** Says so in `place` unless it is there within a blink; gives what ends it. */
+export function Waiting(place, text) {
+  const patience = setTimeout(() => fill(place, Loading(text)), 150);
+  return () => {
+    clearTimeout(patience);
+    fill(place);
+  };
 }
 
 /** There is nothing yet, and what to do about it. */
@@ -24,8 +33,7 @@ export function Failure(problem, retry) {
     { class: "state failure", role: "alert" },
     icon("warning"),
     el("div", null,
-      el("p", { class: "failure-text" }, sentence(problem.message)),
-      problem.resolution && el("p", null, sentence(problem.resolution)),
+      wordsOf(problem).map((words, place) => el("p", place === 0 && { class: "failure-text" }, words)),
       problem.requestId && el("p", { class: "fine" }, "Request ", el("code", null, problem.requestId)),
       retry && button("Try again", { class: "secondary", on: { click: retry } })),
   );
@@ -33,11 +41,17 @@ export function Failure(problem, retry) {
 
 /** The contract's alert beside a form or an action: says "Error: …". */
 export function Alert(problem) {
-  const words = [sentence(problem.message), sentence(problem.resolution)].filter(Boolean).join(" ");
-  return el("p", { class: "error-alert", role: "alert" }, `Error: ${words}`);
+  return el("p", { class: "error-alert", role: "alert" }, `Error: ${wordsOf(problem).join(" ")}`);
 }
 
 /** A short hint that something in the form is missing. */
 export function Missing(text, id) {
   return el("p", { class: "error-message", role: "alert", id }, text);
+}
+
+// What happened and what helps. Each browser has its own words for a script that does not come, none for people.
+function wordsOf({ message, resolution }) {
+  const [what, help] = /imported module|importing a module/i.test(message)
+    ? ["a part of this page could not be fetched", "it is tried again with the next press"] : [message, resolution];
+  return [sentence(what), sentence(help)].filter(Boolean);
 }

@@ -5,7 +5,7 @@ import { plural } from "../format.js";
 import { user } from "../state.js";
 import { Depth, Documents, Panel, Pattern, Plan, Question, RecipeChoice, Settings, Writer } from "../workbench/fields.js";
 import { ONE } from "../workbench/draft.js";
-import { Alert, Missing } from "./states.js";
+import { Alert, Missing, Waiting } from "./states.js";
 import { Suggestions } from "./suggestions.js";
 
 export const INTRO = "intro";
@@ -123,7 +123,9 @@ function options(context) {
 
   async function run(message, _target, withDocuments = true) {
     for (const each of form.querySelectorAll(".step-actions button")) each.disabled = true;
+    const done = Waiting(message, "Starting");
     const problem = await context.begin({ withDocuments });
+    done();
     for (const each of form.querySelectorAll(".step-actions button")) each.disabled = false;
     if (problem) fill(message, Alert(problem));
   }

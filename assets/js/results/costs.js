@@ -4,7 +4,7 @@ import { Bars } from "../charts/bars.js";
 import { Waterfall } from "../charts/waterfall.js";
 import { el } from "../dom.js";
 import { count, duration, money, plural, tokens } from "../format.js";
-import { nameOf } from "../parts/member.js";
+import { nameOf } from "../parts/model-name.js";
 import { stageName } from "../parts/stages.js";
 import { styled } from "../styles.js";
 

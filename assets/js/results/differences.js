@@ -3,7 +3,7 @@
 import { button, el, fill } from "../dom.js";
 import { plural } from "../format.js";
 import { Choice } from "../parts/field.js";
-import { nameOf } from "../parts/member.js";
+import { nameOf } from "../parts/model-name.js";
 import { stageName } from "../parts/stages.js";
 import { diff, sentences, tally } from "./diff.js";
 

@@ -5,7 +5,8 @@ import { svg } from "../charts/svg.js";
 import { count, excerpt, plural, sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { inline } from "../parts/inline.js";
-import { Letter, nameOf } from "../parts/member.js";
+import { Letter } from "../parts/member.js";
+import { nameOf } from "../parts/model-name.js";
 import { lastWords } from "../parts/run-model.js";
 import { claimsOf, draftOf, KINDS } from "./claims.js";
 

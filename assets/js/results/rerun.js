@@ -5,7 +5,7 @@ import { button, el, fill } from "../dom.js";
 import { money, plural, sentence } from "../format.js";
 import { openDialog } from "../parts/dialog.js";
 import { Choice, Field } from "../parts/field.js";
-import { nameOf } from "../parts/member.js";
+import { nameOf } from "../parts/model-name.js";
 import { synthesis } from "../parts/run-model.js";
 import { stageName } from "../parts/stages.js";
 

@@ -3,7 +3,7 @@
 import { button, el, fill, icon } from "../dom.js";
 import { plural } from "../format.js";
 import { user } from "../state.js";
-import { Alert, Missing } from "../parts/states.js";
+import { Alert, Missing, Waiting } from "../parts/states.js";
 import { Suggestions } from "../parts/suggestions.js";
 import { STEPS } from "./draft.js";
 import { Depth, Documents, Panel, Pattern, Plan, Question, RecipeChoice, Settings, Writer } from "./fields.js";
@@ -93,7 +93,9 @@ export function Bench(context) {
       return miss("Please select at least one model", panel.node.querySelector("input:not(:disabled)"));
     }
     run.disabled = true;
+    const done = Waiting(message, "Starting");
     const problem = await context.begin({ withDocuments: true });
+    done();
     run.disabled = false;
     if (problem) fill(message, Alert(problem));
   }

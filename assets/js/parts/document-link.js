@@ -1,0 +1,33 @@
+// Where the text of a document can be read: its address, or a dialog over the page, whose reader is fetched when
+// somebody opens it.
+import { el, fill, link } from "../dom.js";
+import { openDialog } from "./dialog.js";
+import { idOf, nameOf } from "./reading.js";
+import { Alert, Waiting } from "./states.js";
+
+/** The address of a place in a document; `span` is `{start, end}` in bytes of the page's text. */
+export function addressOf(id, page = 1, span = null) {
+  const place = page > 1 || span ? `&page=${page}` : "";
+  return `/documents?id=${encodeURIComponent(id)}${place}${span ? `&from=${span.start}&to=${span.end}` : ""}`;
+}
+
+/** Opens the text of a document over the page. */
+export function openDocument(stored) {
+  const stop = new AbortController();
+  const place = el("div");
+  openDialog(nameOf(stored), [place, link(addressOf(idOf(stored)), "Open on a page of its own", { target: "_blank" })], { kind: "wide" })
+    .then(() => stop.abort());
+  show(stored, place, stop.signal);
+}
+
+async function show(stored, place, signal) {
+  const done = Waiting(place, "Fetching the text");
+  try {
+    const { DocumentView } = await import("./document-view.js");
+    done();
+    if (!signal.aborted) fill(place, DocumentView(stored, { signal, level: 3 }).node);
+  } catch (problem) {
+    done();
+    fill(place, Alert(problem));
+  }
+}

@@ -1,0 +1,171 @@
+// A run from its start, or from where it stands when somebody comes back to it, to its result. `place` says where:
+// `{data, context, show}` of the page.
+import { get, post } from "../api.js";
+import { announce } from "../dom.js";
+import { follow, startHere } from "../events.js";
+import { sentence } from "../format.js";
+import { remember } from "../state.js";
+import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
+import { RunView } from "../parts/run.js";
+import { Failure } from "../parts/states.js";
+import { toast } from "../parts/toast.js";
+import { clearDraft } from "./draft.js";
+
+/** Starts it; the server keeps it, and every page of its owner finds it again. */
+export async function begin(request, place) {
+  const { context } = place;
+  const started = await post("/api/analyze", { ...request, async: true }, { signal: context.signal });
+  remember("panel", request.models);
+  clearDraft();
+  context.note(`/analyze?id=${encodeURIComponent(started.analysis_id)}`);
+  watch(planned(request, started.analysis_id), place, Date.now());
+  announce("The analysis has started.");
+}
+
+/** Starts it for somebody without an account: the line is the run. */
+export async function beginHere(request, place) {
+  const stop = new AbortController();
+  place.context.signal.addEventListener("abort", () => stop.abort(), { once: true });
+  watchHere(planned(request, ""), place, await startHere(request, stop.signal), stop);
+}
+
+/** Shows a stored analysis, whether it is over or not. */
+export function reopen(place) {
+  const run = fromStored(place.data.stored);
+  if (isOver(run)) return finish(run, place);
+  const began = Date.parse(run.createdAt) || Date.now();
+  // Events are told from the first one again: what is stored so far would be doubled by them.
+  const fresh = newRun(run);
+  fresh.sources = run.sources;
+  watch(fresh, place, Math.min(began, Date.now()));
+}
+
+function planned(request, id) {
+  const { prompt, pattern, models, ultra_model: ultra = "", document_ids: documents = [] } = request;
+  return newRun({ id, prompt, pattern, models, ultra, documents });
+}
+
+function watch(run, place, began) {
+  const { data, context, show } = place;
+  prepare();
+  const stop = new AbortController();
+  context.signal.addEventListener("abort", () => stop.abort(), { once: true });
+  const running = RunView(run, { models: data.models, began, signal: stop.signal, onCancel: () => cancel(run), onHurry: () => hurry(run), onStop: (member) => leaveOut(run, member) });
+  show(running.node);
+  follow(run.id, {
+    signal: stop.signal,
+    onEvent(name, told) {
+      const member = apply(run, name, told);
+      if (name === "analysis.started") learnSources(run, stop.signal);
+      if (isOver(run)) conclude();
+      else running.changed(member);
+    },
+    onLine: running.line,
+    onGone(problem) {
+      stop.abort();
+      show(Failure(problem));
+    },
+  });
+
+  // The stored result has what no event tells: letters as the models saw them, sources, costs as billed.
+  async function conclude() {
+    stop.abort();
+    let final = run;
+    try {
+      final = fromStored(await get(`/api/analyses/${encodeURIComponent(run.id)}`, { signal: context.signal }));
+      final.totals = run.totals ?? final.totals;
+    } catch (problem) {
+      if (context.signal.aborted) return;
+      toast(`The stored result could not be read yet: ${sentence(problem.message)}`, "failed");
+    }
+    finish(final, place);
+    announce(final.status === "completed" ? "Analysis complete." : `Analysis ${final.status}.`);
+  }
+}
+
+// Without an account: nothing is stored, so the events are all there is.
+function watchHere(run, place, attach, stop) {
+  const { data, show } = place;
+  prepare();
+  const running = RunView(run, {
+    models: data.models, began: Date.now(), signal: stop.signal,
+    onCancel: () => conclude("analysis.cancelled", { reason: "you stopped it" }),
+  });
+  show(running.node);
+  announce("The analysis has started.");
+  attach({
+    onEvent(name, told) {
+      if (stop.signal.aborted) return;
+      const member = apply(run, name, told);
+      if (isOver(run)) end();
+      else running.changed(member);
+    },
+    onGone: (problem) => conclude("analysis.failed", { error: problem.message }),
+  });
+
+  function conclude(name, told) {
+    apply(run, name, told);
+    run.totals = null;
+    end();
+  }
+
+  function end() {
+    stop.abort();
+    finish(run, place);
+    announce(run.status === "completed" ? "Analysis complete." : `Analysis ${run.status}.`);
+  }
+}
+
+async function learnSources(run, signal) {
+  try {
+    run.sources = (await get(`/api/analyses/${encodeURIComponent(run.id)}`, { signal })).sources ?? [];
+  } catch {
+    // The result brings them in any case.
+  }
+}
+
+async function hurry(run) {
+  try {
+    await post(`/api/analyses/${encodeURIComponent(run.id)}/synthesize`);
+    toast("The answer is written from what is ready.");
+  } catch (problem) {
+    toast(sentence(problem.message), "failed");
+  }
+}
+
+async function leaveOut(run, { model }) {
+  try {
+    await post(`/api/analyses/${encodeURIComponent(run.id)}/leave-out`, { model });
+  } catch (problem) {
+    toast(sentence(problem.message), "failed");
+  }
+}
+
+async function cancel(run) {
+  try {
+    await post(`/api/analyses/${encodeURIComponent(run.id)}/cancel`);
+  } catch (problem) {
+    toast(sentence(problem.message), "failed");
+  }
+}
+
+// What is shown of an answer is fetched while it is being written: who only asks does not wait for it.
+async function finish(run, place) {
+  const { data, context, show } = place;
+  try {
+    const { finish: end } = await ending();
+    if (!context.signal.aborted) end(run, data, context, show);
+  } catch (problem) {
+    if (!context.signal.aborted) show(Failure(problem, () => finish(run, place)));
+  }
+}
+
+function ending() {
+  return import("../results/finish.js");
+}
+
+// Should it fail now, it is tried again at the end.
+function prepare() {
+  ending().catch(() => null);
+}
+
