@@ -32,7 +32,7 @@ fn manner(model: &str) -> (f64, usize, bool) {
     match model.split('-').next().unwrap_or_default() {
         "slow" => (8.0, 400, false),
         "cut" => (100.0, 60, true),
-        "quick" => (200.0, 1200, false),
+        "quick" => (200.0, 2400, false),
         _ => (200.0, 40, false),
     }
 }
@@ -148,7 +148,9 @@ const FRAMES: &str = "
 /// Watches for a while, says what it saw, and gives the letters shown. The times are printed and not judged: they
 /// are the machine's as well, and others work on it.
 fn frames(browser: &Browser, what: &str) -> u64 {
+    let before = spent(browser);
     let told = browser.run(FRAMES, json!([2500]));
+    let after = spent(browser);
     let taken = told["taken"].as_array().unwrap();
     let taken: Vec<f64> = taken.iter().filter_map(Value::as_f64).collect();
     let at = |part: f64| taken[((taken.len() - 1) as f64 * part) as usize];
@@ -160,7 +162,27 @@ fn frames(browser: &Browser, what: &str) -> u64 {
         at(1.0),
         told["letters"],
     );
+    let count = taken.len() as f64;
+    let each = |name: &str| (after(name) - before(name)) * 1000.0 / count;
+    eprintln!(
+        "  of each frame the main thread worked {:.1} ms: scripts {:.1}, styles {:.1}, layout {:.1}",
+        each("TaskDuration"),
+        each("ScriptDuration"),
+        each("RecalcStyleDuration"),
+        each("LayoutDuration"),
+    );
     told["letters"].as_u64().unwrap()
+}
+
+/// Seconds that the page's main thread has worked so far, by kind.
+fn spent(browser: &Browser) -> impl Fn(&str) -> f64 + use<> {
+    browser.cdp("Performance.enable", json!({ "timeDomain": "threadTicks" }));
+    let told = browser.cdp("Performance.getMetrics", json!({}))["metrics"].clone();
+    move |name| {
+        let metrics = told.as_array().into_iter().flatten();
+        let found = metrics.filter(|metric| metric["name"] == name);
+        found.filter_map(|metric| metric["value"].as_f64()).sum()
+    }
 }
 
 #[test]

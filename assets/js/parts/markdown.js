@@ -5,6 +5,8 @@ import { CopyButton } from "./copy.js";
 import { inline } from "./inline.js";
 
 const DEEPEST = 6;
+// Blocks on a sheet of a growing text.
+const SHEET = 16;
 // What stands above a text on the page is at most a second-level heading.
 const FIRST_LEVEL = 3;
 const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
@@ -19,22 +21,36 @@ export function markdown(text, cite) {
 
 /**
  * A container for a text that grows. Finished blocks are built once, only the last is built again, so the
- * cost of a new piece does not depend on the length of what is there already.
+ * cost of a new piece does not depend on the length of what is there already. They stand on sheets: what is
+ * written below does not have those above laid out again.
  */
 export function GrowingText(cite) {
-  const settled = el("div", { class: "prose" });
   const tail = el("div", { class: "prose" });
+  const node = el("div", { class: "growing" }, tail);
+  let sheet = null;
   let done = 0;
+
+  function settle(blocks) {
+    for (const block of blocks) {
+      if (!sheet || sheet.childElementCount >= SHEET) tail.before(sheet = el("div", { class: "prose settled" }));
+      sheet.append(block);
+    }
+  }
+
+  function clear() {
+    sheet = null;
+    node.replaceChildren(tail);
+  }
   return {
-    node: el("div", { class: "growing" }, settled, tail),
+    node,
     set(text) {
       if (text.length < done) {
         done = 0;
-        settled.replaceChildren();
+        clear();
       }
       const safe = lastBoundary(text, done);
       if (safe > done) {
-        settled.append(...markdown(text.slice(done, safe), cite));
+        settle(markdown(text.slice(done, safe), cite));
         done = safe;
       }
       tail.replaceChildren(...markdown(text.slice(done), cite));
@@ -42,8 +58,8 @@ export function GrowingText(cite) {
     /** Builds everything afresh: blocks that a blank line had split (loose lists) come together. */
     finish(text) {
       done = text.length;
-      settled.replaceChildren(...markdown(text, cite));
-      tail.replaceChildren();
+      tail.replaceChildren(...markdown(text, cite));
+      clear();
     },
   };
 }

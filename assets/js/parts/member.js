@@ -41,6 +41,13 @@ export function MemberCard(member, { models, cite, onStop }) {
     state, body, facts);
   let drawn = -1;
   let following = true;
+
+  // Once it is as high as a card may be, what is written in it no longer moves anything around it.
+  function toTheEnd() {
+    const height = body.scrollHeight;
+    if (height > body.clientHeight + 1) node.classList.add("full");
+    body.scrollTop = height;
+  }
   return {
     node, name, member,
     draw() {
@@ -54,9 +61,7 @@ export function MemberCard(member, { models, cite, onStop }) {
       body.hidden = member.text === "";
       if (stop) stop.hidden = !isRunning;
       facts.textContent = factsOf(member);
-      return isRunning && following ? () => {
-        body.scrollTop = body.scrollHeight;
-      } : null;
+      return isRunning && following ? toTheEnd : null;
     },
   };
 }

@@ -100,7 +100,9 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
   }
 
   function drawSoon(card) {
-    frames.soon(card, card.draw, seen.has(card.node) ? undefined : UNSEEN_MS);
+    if (seen.has(card.node)) frames.soon(card, card.draw);
+    // Nobody sees where it is scrolled to.
+    else frames.soon(card, () => void card.draw(), UNSEEN_MS);
   }
 
   function seat(stage) {

@@ -3,6 +3,10 @@
 
 // Of the 16 ms that a frame has, so that the browser's own layout and paint fit in as well.
 const SHARE_MS = 6;
+// What those take shows in the frames that follow: where they come late, fewer are drawn in one, and the others later.
+const LATE_MS = 34;
+const GOOD_MS = 20;
+const MOST = 24;
 // Nobody reads faster than this; who takes long to draw waits longer.
 const PAUSE_MS = 80;
 const REST = 6;
@@ -16,21 +20,27 @@ export function Frames(signal) {
   const waiting = new Map();
   const drawn = new Map();
   let asked = 0;
+  let allowed = MOST;
+  let last = 0;
   signal.addEventListener("abort", () => cancelAnimationFrame(asked), { once: true });
 
   function ask() {
     asked ||= requestAnimationFrame(work);
   }
 
-  function work() {
+  function work(frame) {
     asked = 0;
+    allowed = next(allowed, frame - last);
+    last = frame;
     const start = performance.now();
     const after = [];
+    let count = 0;
     for (const [key, { draw, pause }] of waiting) {
       const before = drawn.get(key);
       const now = performance.now();
       if (before && before.at + Math.max(pause, before.took * REST) > now) continue;
-      if (now - start > SHARE_MS) break;
+      if (now - start > SHARE_MS || count >= allowed) break;
+      count += 1;
       waiting.delete(key);
       const later = draw();
       if (later) after.push(later);
@@ -48,4 +58,9 @@ export function Frames(signal) {
       ask();
     },
   };
+}
+
+function next(allowed, took) {
+  if (took > LATE_MS) return Math.max(1, allowed >> 1);
+  return took < GOOD_MS ? Math.min(MOST, allowed + 1) : allowed;
 }
