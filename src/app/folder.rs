@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Kind, Result};
+use super::{Error, Kind, Result, replica};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto::secret;
@@ -19,6 +19,8 @@ pub struct Opened {
     pub store: Store,
     /// Signs tokens, seals keys, marks fences.
     pub secret: String,
+    /// What keeps the replica up, in a server that has one.
+    pub(super) prepared: Option<replica::Prepared>,
 }
 
 /// Where the database of a data folder is.
@@ -28,6 +30,30 @@ pub fn database(folder: &Path) -> PathBuf {
 
 /// Makes what is missing, and opens. Blocks. Faults are said in full: they are for whoever starts this.
 pub fn open(config: &Config) -> Result<Opened> {
+    open_with(config, |config| {
+        if let Some(settings) = &config.replica
+            && !database(&config.data_dir).exists()
+        {
+            replica::fetch(config, settings, &*replica::target(settings)?)?;
+        }
+        Ok(None)
+    })
+}
+
+/// The same for a server, which keeps the replica up where one is set.
+pub(super) fn open_to_serve(config: &Config) -> Result<Opened> {
+    open_with(config, |config| {
+        let settings = config.replica.as_ref();
+        settings
+            .map(|settings| replica::prepare(config, settings))
+            .transpose()
+    })
+}
+
+fn open_with(
+    config: &Config,
+    prepare: impl FnOnce(&Config) -> Result<Option<replica::Prepared>>,
+) -> Result<Opened> {
     let folder = &config.data_dir;
     let unusable = |error| {
         let text = format!(
@@ -46,10 +72,16 @@ pub fn open(config: &Config) -> Result<Opened> {
         Some(secret) => secret.expose().to_owned(),
         None => secret::of_folder(folder).map_err(unusable)?,
     };
+    let prepared = prepare(config)?;
+    let follower = prepared.as_ref().map(replica::Prepared::follower);
     let path = database(folder);
-    let store = Store::open(&Settings { path })
+    let store = Store::open_followed(&Settings { path }, follower)
         .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    Ok(Opened { store, secret })
+    Ok(Opened {
+        store,
+        secret,
+        prepared,
+    })
 }
 
 /// Held by the process that serves from a folder. Given back when it is dropped, and by the system when

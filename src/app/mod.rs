@@ -25,6 +25,7 @@ pub mod providers;
 pub mod recipes;
 pub mod remote;
 pub mod repeats;
+pub mod replica;
 mod upkeep;
 pub mod usage;
 pub mod worth;
@@ -40,6 +41,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::{self, Engine};
 use crate::llm::Llm;
 use crate::log;
+use crate::replica::ship::Shipper;
 use crate::store::{self, Store};
 
 pub use error::{Error, Kind, Result};
@@ -70,12 +72,28 @@ pub struct App {
     underway: repeats::Underway,
     // Since when the server is stopping.
     stopping: OnceLock<Instant>,
+    replica: Option<Shipper>,
 }
 
 impl App {
     /// Opens the store, making or migrating it. Must be called within a tokio runtime.
     pub fn open(config: Config) -> Result<Arc<Self>> {
-        let folder::Opened { store, secret } = folder::open(&config)?;
+        let opened = folder::open(&config)?;
+        Self::of(config, opened)
+    }
+
+    /// The same for a server: the replica is kept up where one is set. Blocks while the replica is fetched.
+    pub fn open_to_serve(config: Config) -> Result<Arc<Self>> {
+        let opened = folder::open_to_serve(&config)?;
+        Self::of(config, opened)
+    }
+
+    fn of(config: Config, opened: folder::Opened) -> Result<Arc<Self>> {
+        let folder::Opened {
+            store,
+            secret,
+            prepared,
+        } = opened;
         let patterns = patterns::open(&config)?;
         let settings = accounts::Settings::of(&config, &secret);
         let accounts = accounts::Accounts::new(store.clone(), &settings);
@@ -92,6 +110,9 @@ impl App {
             limits: config.budgets,
         };
         let engine = Engine::new(store.clone(), llm.clone(), settings);
+        let replica = prepared
+            .map(|prepared| prepared.start(store.clone()))
+            .transpose()?;
         Ok(Arc::new(Self {
             config,
             store,
@@ -107,6 +128,7 @@ impl App {
             providers_mark: Mutex::default(),
             underway: repeats::Underway::default(),
             stopping: OnceLock::new(),
+            replica,
         }))
     }
 
@@ -219,23 +241,30 @@ impl App {
     }
 
     /// Takes no new runs, waits for those under way, leaves the rest for the next start, closes the store.
-    pub async fn close(&self) {
+    pub async fn close(self: &Arc<Self>) {
         let since = *self.stopping.get_or_init(clock::instant);
         let used = clock::instant().saturating_duration_since(since);
         let limit = self.config.limits.shutdown_timeout.saturating_sub(used);
         self.engine.drain(limit).await;
+        self.finish_replica(since + self.config.limits.shutdown_timeout)
+            .await;
         self.store.close().await;
     }
 }
 
 impl From<store::StoreError> for Error {
     fn from(fault: store::StoreError) -> Self {
-        use store::StoreError::{Busy, Conflict, Failed, Missing};
+        use store::StoreError::{Busy, Closed, Conflict, Failed, Missing};
         match fault {
             Missing => Error::missing(),
             Conflict(what) => Error::new(Kind::Conflict, format!("{what} already exists")),
             Busy => Error::new(Kind::Unavailable, "the database is busy")
                 .resolve("try again in a moment"),
+            Closed => Error::new(
+                Kind::Unavailable,
+                "this server stores nothing more: it is stopping, or a newer one has taken over",
+            )
+            .resolve("try again in a moment"),
             Failed(private) => Error::internal(private),
         }
     }

@@ -101,7 +101,7 @@ pub struct Desk {
 impl Desk {
     /// Opens the store of the data folder.
     pub fn open(config: &Config) -> Result<Self> {
-        let folder::Opened { store, secret } = folder::open(config)?;
+        let folder::Opened { store, secret, .. } = folder::open(config)?;
         let llm = Llm::new(models::settings(config));
         Ok(Self { store, llm, secret })
     }

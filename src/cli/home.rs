@@ -79,6 +79,7 @@ impl Home {
             config.patterns = Some(patterns);
         }
         config.data_dir = path;
+        config.replica = None;
         // Nobody ever signs in with it.
         config.password_rounds = 1;
         let app = App::open(config)?;

@@ -45,7 +45,7 @@ async fn serve(config: Config) -> Outcome {
         log::warn("what is stored may not outlive a restart", &[("why", &why)]);
     }
     let (doors, lines) = doors(&config).await?;
-    let app = App::open(config)?;
+    let app = App::open_to_serve(config)?;
     app.resume().await;
     for line in lines {
         print(line)?;

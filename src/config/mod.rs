@@ -38,6 +38,8 @@ pub struct Config {
     pub patterns: Option<PathBuf>,
     /// Signs and seals. `None`: the one kept in the data folder.
     pub secret: Option<Secret>,
+    /// Where a copy of everything is kept up, and from where it comes back.
+    pub replica: Option<Replica>,
     /// What this installation is for.
     pub environment: Environment,
     /// `error`, `warn`, `info` or `debug`.
@@ -94,6 +96,19 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// Each setting's name and where its value comes from, in the table's order. No values.
     pub sources: Vec<(&'static str, Source)>,
+}
+
+/// A copy elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replica {
+    /// `file:///folder` or `s3://bucket/prefix`.
+    pub address: String,
+    /// How long something that was acknowledged may be on this machine only.
+    pub window: Duration,
+    /// Whole copies that are kept there.
+    pub keep: usize,
+    /// What is here counts, even where the replica knows more.
+    pub overwrite: bool,
 }
 
 /// Bounds of every kind.
@@ -320,6 +335,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         reader: None,
         patterns: checker.given("QUIRE_PATTERNS").map(PathBuf::from),
         secret: secret(checker),
+        replica: replica(checker),
         environment,
         log_level: checker.choice("LOG_LEVEL"),
         log_json: checker.choice("LOG_FORMAT") == "json",
@@ -433,6 +449,15 @@ fn secret(checker: &mut Checker) -> Option<Secret> {
         );
     }
     Some(Secret::new(text))
+}
+
+fn replica(checker: &mut Checker) -> Option<Replica> {
+    Some(Replica {
+        address: checker.given("QUIRE_REPLICA")?,
+        window: checker.seconds("QUIRE_REPLICA_WINDOW"),
+        keep: usize::try_from(checker.number("QUIRE_REPLICA_KEEP")).unwrap_or(usize::MAX),
+        overwrite: checker.switch("QUIRE_REPLICA_OVERWRITE").unwrap_or(false),
+    })
 }
 
 const LEAST_ROUNDS: u64 = 600_000;

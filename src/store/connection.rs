@@ -151,7 +151,7 @@ impl Reader {
 
 impl Writer {
     /// The one connection that changes things.
-    pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
+    pub(super) fn open(path: &Path, followed: bool) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let connection = connect(path, flags)?;
         // WAL: readers never wait for the writer. FULL: what was acknowledged survives a power cut; group
@@ -160,6 +160,10 @@ impl Writer {
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
              PRAGMA secure_delete = ON; PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304;",
         )?;
+        if followed {
+            // The log is emptied only after it was looked at.
+            connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
+        }
         Ok(Self(Reader::new(connection)))
     }
 

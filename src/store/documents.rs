@@ -246,6 +246,12 @@ pub fn ids(db: &Reader) -> Result<Vec<DocumentId>> {
     db.all("SELECT id FROM documents ORDER BY id", [], |row| row.get(0))
 }
 
+/// Changes whenever a document has come or gone.
+pub fn mark(db: &Reader) -> Result<(i64, i64, String)> {
+    let sql = "SELECT count(*), coalesce(max(rowid), 0), coalesce(max(id), '') FROM documents";
+    db.one(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+}
+
 /// Deletes a document with its text and what search knows of it. False when there is none.
 pub fn delete(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
     let gone = db.run(

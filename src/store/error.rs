@@ -11,6 +11,8 @@ pub enum StoreError {
     Conflict(&'static str),
     /// Another process held the database for longer than we wait.
     Busy,
+    /// Nothing is stored here any more: the server stops, or another one has taken over.
+    Closed,
     /// Anything else. The text is for the log.
     Failed(String),
 }
@@ -24,6 +26,7 @@ impl fmt::Display for StoreError {
             Self::Missing => f.write_str("not there"),
             Self::Conflict(what) => write!(f, "{what} is there already"),
             Self::Busy => f.write_str("the database is busy"),
+            Self::Closed => f.write_str("the store is closed"),
             Self::Failed(why) => write!(f, "the database failed: {why}"),
         }
     }

@@ -19,6 +19,7 @@ pub mod documents;
 mod error;
 pub mod events;
 pub mod experiments;
+mod follow;
 pub mod idempotency;
 pub mod invites;
 mod migrate;
@@ -49,6 +50,7 @@ use tokio::sync::{oneshot, watch};
 pub use backup::{BackupError, Verified, verify};
 pub use connection::{Reader, Writer};
 pub use error::{OpenError, Result, StoreError};
+pub use follow::{Follower, Held};
 pub use migrate::{APPLICATION_ID, VERSION};
 
 /// Where the database lies.
@@ -88,6 +90,15 @@ impl Drop for Inner {
 impl Store {
     /// Opens the database, made new or brought to the current schema first. Blocks.
     pub fn open(settings: &Settings) -> std::result::Result<Self, OpenError> {
+        Self::open_followed(settings, None)
+    }
+
+    /// The same, with somebody who follows the log from its beginning.
+    pub fn open_followed(
+        settings: &Settings,
+        follower: Option<Box<dyn Follower>>,
+    ) -> std::result::Result<Self, OpenError> {
+        let followed = follower.is_some();
         let path = settings.path.clone();
         // Made by us, so that the log and its index get the mode of the database.
         if let Err(error) = backup::private_file(&path)
@@ -95,9 +106,10 @@ impl Store {
         {
             return Err(OpenError::Failed(format!("{}: {error}", path.display())));
         }
-        let mut db = Writer::open(&path)?;
+        let mut db = Writer::open(&path, followed)?;
         let saved = migrate::bring_up(db.connection(), &path)?;
 
+        let log = follow::Log::new(&path, &db, follower);
         let changes = Arc::new(queue::Queue::new());
         let (reads_well, writes_well) = (
             Arc::new(AtomicBool::new(true)),
@@ -111,7 +123,8 @@ impl Store {
             .name("quire-writer".into())
             .stack_size(512 * 1024)
             .spawn(move || {
-                writer::live(db, &queue, &healthy, &taken, || Ok(Writer::open(&file)?));
+                let reopen = || Ok(Writer::open(&file, followed)?);
+                writer::live(db, log, &queue, &healthy, &taken, reopen);
                 end.send_replace(true);
             })
             .map_err(|error| OpenError::Failed(format!("no thread: {error}")))?;
@@ -225,9 +238,40 @@ impl Store {
         answered.await.unwrap_or_else(|_| Err(gone()))
     }
 
+    /// Shows the log to who follows it. Blocks.
+    pub fn look_now(&self) -> Result<()> {
+        self.on_log(writer::Job::Look)
+    }
+
+    /// Empties the log and keeps the database's file as it then is, for as long as what is given is kept: the log
+    /// grows meanwhile. [`StoreError::Busy`] while somebody reads from the log. Blocks.
+    pub fn hold_now(&self) -> Result<Held> {
+        self.on_log(writer::Job::Hold)
+    }
+
+    fn on_log<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(Box<dyn FnOnce(Result<T>) + Send>) -> writer::Job,
+    ) -> Result<T> {
+        let (answer, answered) = sync_channel(1);
+        let job = job(Box::new(move |result| {
+            let _ = answer.send(result);
+        }));
+        self.0.changes.put_now(job).map_err(closed)?;
+        answered.recv().unwrap_or_else(|_| Err(gone()))
+    }
+
     /// A verified copy of the database, made while it is in use. Blocks for as long as it takes.
     pub fn backup(&self, to: &Path, replace: bool) -> std::result::Result<Verified, BackupError> {
         backup::copy(&self.0.path, to, replace)
+    }
+
+    /// Takes no more changes: those that were queued are made, the log is shown and emptied. Questions go on. Blocks.
+    pub fn close_to_changes(&self) {
+        self.0.changes.close();
+        while !*self.0.done.borrow() && self.0.done.has_changed().is_ok() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 
     /// Takes no more, does what was queued, empties the log. Any clone may call it, once or more.
@@ -241,7 +285,7 @@ impl Store {
 }
 
 fn closed(_: queue::Closed) -> StoreError {
-    StoreError::Failed("the store is closed".into())
+    StoreError::Closed
 }
 
 /// The answer's sender was dropped: the closure panicked, or its thread ended.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::connection::Writer;
 use super::error::{Result, StoreError};
+use super::follow::{Held, Log};
 use super::queue::Queue;
 use super::times::Times;
 use crate::clock;
@@ -29,6 +30,21 @@ pub(super) enum Job {
     Work(Work),
     /// Moves the whole log into the database and empties it.
     Checkpoint(Box<dyn FnOnce(Result<()>) + Send>),
+    /// Shows the log to who follows it.
+    Look(Box<dyn FnOnce(Result<()>) + Send>),
+    /// Empties the log and keeps the database as it then is.
+    Hold(Box<dyn FnOnce(Result<Held>) + Send>),
+}
+
+impl Job {
+    fn on_log(self, db: &Writer, log: &mut Log) {
+        match self {
+            Self::Work(_) => {}
+            Self::Checkpoint(answer) => answer(log.checkpoint(db)),
+            Self::Look(answer) => answer(log.look_and_tidy(db)),
+            Self::Hold(answer) => answer(log.hold(db)),
+        }
+    }
 }
 
 /// Wraps a closure and the way to answer its caller into a job.
@@ -54,12 +70,15 @@ pub(super) fn work<T: Send + 'static>(
 /// long all of them took.
 pub(super) fn live(
     db: Writer,
+    log: Log,
     queue: &Queue<Job>,
     healthy: &AtomicBool,
     times: &Times,
     reopen: impl Fn() -> Result<Writer>,
 ) {
-    let end = catch_unwind(AssertUnwindSafe(|| run(db, queue, healthy, times, reopen)));
+    let end = catch_unwind(AssertUnwindSafe(|| {
+        run(db, log, queue, healthy, times, reopen)
+    }));
     // Should this thread ever end early, nobody may wait for it: dropping a job answers its caller.
     healthy.store(end.is_ok(), Ordering::Relaxed);
     queue.close();
@@ -68,6 +87,7 @@ pub(super) fn live(
 
 fn run(
     mut db: Writer,
+    mut log: Log,
     queue: &Queue<Job>,
     healthy: &AtomicBool,
     times: &Times,
@@ -84,10 +104,10 @@ fn run(
         for job in jobs {
             match job {
                 Job::Work(work) => group.push(work),
-                Job::Checkpoint(answer) => {
-                    // What was asked before the checkpoint is in it.
+                // What was asked before is in it.
+                other => {
                     commit_group(&db, std::mem::take(&mut group), healthy, times);
-                    answer(checkpoint(&db));
+                    other.on_log(&db, &mut log);
                 }
             }
         }
@@ -95,14 +115,7 @@ fn run(
     }
     // Nobody is left to tell; the log is replayed at the next start if this fails.
     let _ = db.batch("PRAGMA optimize;");
-    let _ = checkpoint(&db);
-}
-
-fn checkpoint(db: &Writer) -> Result<()> {
-    let busy = db.one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-        row.get::<_, bool>(0)
-    })?;
-    if busy { Err(StoreError::Busy) } else { Ok(()) }
+    let _ = log.checkpoint(&db);
 }
 
 fn commit_group(db: &Writer, group: Vec<Work>, healthy: &AtomicBool, times: &Times) {

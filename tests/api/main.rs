@@ -29,6 +29,7 @@ mod provider_keys;
 mod providers;
 mod reading;
 mod recipes;
+mod replica;
 mod resilience;
 mod routes;
 mod soak;

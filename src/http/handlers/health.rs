@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::metrics as prometheus_text;
 use crate::app::health::{Database, Process};
+use crate::app::replica::Status;
 use crate::app::{App, Kind};
 use crate::clock;
 use crate::domain::user::{Caller, Role};
@@ -108,6 +109,9 @@ fn body(app: &App, broken: bool) -> (StatusCode, Bytes) {
         },
         "dependencies": dependencies(&database, works),
     });
+    if let Some(replica) = app.replica() {
+        body["replica"] = self::replica(&replica);
+    }
     if !works {
         body["error_code"] = "DEPENDENCY_MISSING".into();
         body["message"] = "the database does not answer".into();
@@ -120,6 +124,15 @@ fn body(app: &App, broken: bool) -> (StatusCode, Bytes) {
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
     (code, body.to_string().into())
+}
+
+/// Where it lies and what is wrong with it is for admins: here is only what anybody may rely on.
+fn replica(status: &Status) -> Value {
+    json!({
+        "status": if status.fault.is_some() { "error" } else { "ok" },
+        "window_seconds": status.window.as_secs(),
+        "whole_at": status.whole_at,
+    })
 }
 
 const HYPER: &str = concat!("hyper ", env!("QUIRE_HYPER"));

@@ -1,0 +1,213 @@
+//! The copy elsewhere: fetched where the data folder has no database, kept up while the server runs. Refuses to
+//! send an old folder over a newer replica.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{App, Error, Kind, Result, folder};
+use crate::clock;
+use crate::config::{Config, Replica};
+use crate::crypto;
+use crate::log;
+use crate::replica::folder::Folder;
+use crate::replica::holder::{self, Before, Holder};
+use crate::replica::names::Inventory;
+use crate::replica::restore::{Restored, restore};
+pub use crate::replica::ship::Status;
+use crate::replica::ship::{self, Shipper};
+use crate::replica::spool::{Shared, Spool};
+use crate::replica::target::{Fault, Target};
+use crate::store::{Follower, Store, verify};
+
+/// A predecessor that did not let go may still send so many changes; ours come after them.
+const PAST_OTHERS: u64 = 100_000;
+
+/// What is needed to keep a replica up, before there is a store.
+pub(super) struct Prepared {
+    settings: ship::Settings,
+    shared: Arc<Shared>,
+    holder: Holder,
+}
+
+/// The target of an address.
+pub(super) fn target(replica: &Replica) -> Result<Arc<dyn Target>> {
+    let unknown = || {
+        let text = format!(
+            "QUIRE_REPLICA is {}, which is no address of a replica",
+            replica.address
+        );
+        Error::new(Kind::Internal, text).resolve("s3://bucket/prefix or file:///path/to/a/folder")
+    };
+    match replica.address.strip_prefix("file://") {
+        Some(path) if path.starts_with('/') => {
+            let folder = Folder::open(Path::new(path)).map_err(|fault| faulty(replica, &fault))?;
+            Ok(Arc::new(folder))
+        }
+        _ => Err(unknown()),
+    }
+}
+
+fn faulty(replica: &Replica, fault: &Fault) -> Error {
+    let text = format!("the replica {} cannot be used: {fault}", replica.address);
+    Error::new(Kind::Internal, text)
+        .resolve("mend that, or take QUIRE_REPLICA away to start with what this machine has")
+}
+
+/// Fetches the database of a replica where the folder has none. None where there is nothing to fetch, or no need.
+pub(super) fn fetch(
+    config: &Config,
+    replica: &Replica,
+    target: &dyn Target,
+) -> Result<Option<Restored>> {
+    let path = folder::database(&config.data_dir);
+    if path.exists() {
+        return Ok(None);
+    }
+    let begun = clock::instant();
+    let part = path.with_extension("db.fetched");
+    let fetched = restore(target, &part).map_err(|fault| faulty(replica, &fault))?;
+    let Some(restored) = fetched else {
+        log::info(
+            "the replica holds no database yet",
+            &[("replica", &replica.address)],
+        );
+        return Ok(None);
+    };
+    let place = || {
+        verify(&part).map_err(|error| error.to_string())?;
+        // The log of a database that is gone must not be taken for this one's.
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
+        std::fs::rename(&part, &path).map_err(|error| error.to_string())?;
+        let folder = std::fs::File::open(&config.data_dir).map_err(|error| error.to_string())?;
+        folder.sync_all().map_err(|error| error.to_string())
+    };
+    place().map_err(|why| {
+        let _ = std::fs::remove_file(&part);
+        faulty(replica, &Fault::Refused(why))
+    })?;
+    for damage in &restored.damage {
+        log::error(
+            "something in the replica is damaged and was left out",
+            &[("what", damage)],
+        );
+    }
+    log::info(
+        "restored from the replica",
+        &[
+            ("replica", &replica.address),
+            ("bytes", &restored.bytes),
+            ("changes", &restored.changes),
+            ("ms", &(clock::instant() - begun).as_millis()),
+        ],
+    );
+    Ok(Some(restored))
+}
+
+/// Takes the replica over, and fetches from it what is missing here.
+pub(super) fn prepare(config: &Config, replica: &Replica) -> Result<Prepared> {
+    let faulty = |fault: Fault| faulty(replica, &fault);
+    let target = target(replica)?;
+    let data = &config.data_dir;
+    let has_database = folder::database(data).exists();
+    if has_database && !replica.overwrite && !holder::is_known(&*target, data).map_err(faulty)? {
+        let text = format!(
+            "another Quire has written to the replica {} since {} did",
+            replica.address,
+            data.display()
+        );
+        return Err(Error::new(Kind::Conflict, text).resolve(
+            "to go on with the replica, move quire.db (and quire.db-wal) out of the folder and start again; \
+             to go on with the folder, start once with QUIRE_REPLICA_OVERWRITE=true",
+        ));
+    }
+    let id = crypto::hex(&crypto::random::<16>()?);
+    let (holder, before) = Holder::claim(Arc::clone(&target), id, data).map_err(faulty)?;
+    if before == Before::Silent {
+        log::warn(
+            "who wrote to the replica before has not let go of it",
+            &[("replica", &replica.address)],
+        );
+    }
+    let fetched = fetch(config, replica, &*target)?;
+    let newest = Inventory::of(&*target).map_err(faulty)?.newest();
+    let whole = fetched
+        .as_ref()
+        .is_some_and(|restored| restored.damage.is_empty() && restored.position == newest);
+    let continues = whole && before == Before::Clean;
+    let newest = match before {
+        Before::Clean => newest,
+        Before::Silent => newest + PAST_OTHERS,
+    };
+    let restored_from = fetched.map_or(0, |restored| restored.changes);
+    let settings = ship::Settings {
+        target,
+        shown: replica.address.clone(),
+        window: replica.window,
+        keep: replica.keep,
+        data: data.clone(),
+        restored_from,
+    };
+    let shared = Shared::new(newest, !continues);
+    Ok(Prepared {
+        settings,
+        shared,
+        holder,
+    })
+}
+
+impl Prepared {
+    /// What is to follow the store's log.
+    pub(super) fn follower(&self) -> Box<dyn Follower> {
+        let folder = self.settings.data.join("tmp").join("replica");
+        Box::new(Spool::new(Arc::clone(&self.shared), folder))
+    }
+
+    /// Begins to send.
+    pub(super) fn start(self, store: Store) -> Result<Shipper> {
+        Shipper::start(self.settings, self.shared, store, self.holder).map_err(Error::internal)
+    }
+}
+
+impl App {
+    /// How the replica is; none where there is none.
+    pub fn replica(&self) -> Option<Status> {
+        self.replica.as_ref().map(Shipper::status)
+    }
+
+    /// Whether another process stores for us now: nothing can be changed here any more.
+    pub fn is_superseded(&self) -> bool {
+        self.replica
+            .as_ref()
+            .is_some_and(|shipper| shipper.status().superseded)
+    }
+
+    /// Sends what is not there yet, as long as there is time. Says so where that was not long enough.
+    pub(super) async fn finish_replica(self: &Arc<Self>, until: Instant) {
+        let app = Arc::clone(self);
+        let work = move || {
+            let Some(shipper) = &app.replica else { return };
+            app.store.close_to_changes();
+            let left = until
+                .saturating_duration_since(clock::instant())
+                .max(Duration::from_secs(2));
+            if !shipper.finish(left) {
+                let status = shipper.status();
+                let why = status
+                    .fault
+                    .unwrap_or_else(|| "there was no more time".into());
+                log::error(
+                    "not everything is in the replica: what is not is in the data folder only",
+                    &[
+                        ("replica", &status.shown),
+                        ("why", &why),
+                        ("changes", &status.waiting.0),
+                    ],
+                );
+            }
+        };
+        let _ = tokio::task::spawn_blocking(work).await;
+    }
+}

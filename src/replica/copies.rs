@@ -1,0 +1,54 @@
+//! Whole copies of a database as files, and files on their way to the target.
+
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use super::ltx::{self, Encoder, Header};
+use super::target::{Fault, Result, Target};
+use crate::clock;
+
+/// Writes every page of a database that does not change meanwhile. Gives the database's size.
+pub fn of(database: &File, page_size: u32, pages: u32, to: &Path, number: u64) -> io::Result<u64> {
+    let at = clock::now().millis();
+    let header = Header {
+        page_size,
+        commit: pages,
+        min: 1,
+        max: number,
+        at,
+    };
+    let mut encoder = Encoder::new(BufWriter::new(File::create(to)?), header)?;
+    let mut page = vec![0; page_size as usize];
+    for number in (1..=pages).filter(|&number| number != ltx::lock_page(page_size)) {
+        database.read_exact_at(&mut page, u64::from(number - 1) * u64::from(page_size))?;
+        encoder.page(number, &page)?;
+    }
+    encoder.finish()?;
+    Ok(u64::from(pages) * u64::from(page_size))
+}
+
+/// The same of a database that nobody has open, and whose log is empty.
+pub fn of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
+    let file = File::open(database)?;
+    let mut size = [0; 2];
+    file.read_exact_at(&mut size, 16)?;
+    // 1 stands for 65,536: sqlite.org/fileformat2.html, section 1.3.
+    let page_size = match u16::from_be_bytes(size) {
+        1 => 65_536,
+        size => u32::from(size).max(512),
+    };
+    let pages =
+        u32::try_from(file.metadata()?.len() / u64::from(page_size)).map_err(io::Error::other)?;
+    of(&file, page_size, pages, to, number)
+}
+
+/// Puts a file under a name that must be new. A file that is gone meanwhile is not needed any more.
+pub fn put(target: &dyn Target, name: &str, path: &Path) -> Result<()> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Fault::Failed(error.to_string())),
+        Ok(file) => target.put(name, &file, true),
+    }
+}

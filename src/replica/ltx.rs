@@ -1,0 +1,333 @@
+//! Files of changed pages in Litestream's format, LTX version 3 (github.com/superfly/ltx), so that its tools
+//! restore a replica too. Pages are compressed one by one; the whole is guarded by a checksum. Without the rolling
+//! checksum of the database that the format allows: Litestream leaves it out as well.
+
+use std::io::{self, BufRead, Read, Write};
+
+use crc::{CRC_64_GO_ISO, Crc, Digest, Table};
+use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
+
+const MAGIC: &[u8; 4] = b"LTX1";
+const HEADER: usize = 100;
+const PAGE_HEADER: usize = 6;
+const NO_ROLLING_CHECKSUM: u32 = 1 << 1;
+const SIZE_FOLLOWS: u16 = 1;
+const CHECKSUM_FLAG: u64 = 1 << 63;
+const LARGEST_PAGE: u32 = 65_536;
+// No page of SQLite's covers this byte: it is what locks are put on.
+const LOCK_BYTE: u64 = 0x4000_0000;
+
+static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO);
+
+/// What a file says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Size of a page, in bytes.
+    pub page_size: u32,
+    /// Size of the database after these changes, in pages.
+    pub commit: u32,
+    /// The first change in it. 1: it is a snapshot, and has every page.
+    pub min: u64,
+    /// The last change in it.
+    pub max: u64,
+    /// When it was made, in milliseconds of Unix time.
+    pub at: i64,
+}
+
+/// The page that is never written.
+pub fn lock_page(page_size: u32) -> u32 {
+    u32::try_from(LOCK_BYTE / u64::from(page_size) + 1).unwrap_or(u32::MAX)
+}
+
+fn faulty(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("an LTX file {why}"))
+}
+
+/// Writes a file. Pages come in the order of their numbers, a snapshot's without a gap.
+pub struct Encoder<W> {
+    to: W,
+    header: Header,
+    digest: Digest<'static, u64, Table<16>>,
+    written: u64,
+    last: u32,
+    index: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl<W: Write> Encoder<W> {
+    /// Writes the header.
+    pub fn new(to: W, header: Header) -> io::Result<Self> {
+        let mut encoder = Self {
+            to,
+            header,
+            digest: CRC.digest(),
+            written: 0,
+            last: 0,
+            index: Vec::new(),
+            packed: vec![0; get_maximum_output_size(header.page_size as usize)],
+        };
+        let mut bytes = [0; HEADER];
+        bytes[..4].copy_from_slice(MAGIC);
+        bytes[4..8].copy_from_slice(&NO_ROLLING_CHECKSUM.to_be_bytes());
+        bytes[8..12].copy_from_slice(&header.page_size.to_be_bytes());
+        bytes[12..16].copy_from_slice(&header.commit.to_be_bytes());
+        bytes[16..24].copy_from_slice(&header.min.to_be_bytes());
+        bytes[24..32].copy_from_slice(&header.max.to_be_bytes());
+        bytes[32..40].copy_from_slice(&header.at.to_be_bytes());
+        encoder.put(&bytes)?;
+        Ok(encoder)
+    }
+
+    /// Writes a page.
+    pub fn page(&mut self, number: u32, page: &[u8]) -> io::Result<()> {
+        let lock = lock_page(self.header.page_size);
+        let in_order = number > self.last && number <= self.header.commit && number != lock;
+        if !in_order || page.len() != self.header.page_size as usize {
+            return Err(faulty("cannot take this page here"));
+        }
+        let begin = self.written;
+        let length = compress_into(page, &mut self.packed).map_err(|_| faulty("is too small"))?;
+        self.put(&number.to_be_bytes())?;
+        self.put(&SIZE_FOLLOWS.to_be_bytes())?;
+        let size = u32::try_from(length).map_err(|_| faulty("has a page too large"))?;
+        self.put(&size.to_be_bytes())?;
+        // The checksum is of what was packed, not of the packing.
+        self.to.write_all(&self.packed[..length])?;
+        self.digest.update(page);
+        self.written += length as u64;
+        self.last = number;
+        for value in [u64::from(number), begin, self.written - begin] {
+            varint(&mut self.index, value);
+        }
+        Ok(())
+    }
+
+    /// Writes what comes after the pages. Gives how many bytes the file has.
+    pub fn finish(mut self) -> io::Result<u64> {
+        self.put(&[0; PAGE_HEADER])?;
+        let mut index = std::mem::take(&mut self.index);
+        varint(&mut index, 0);
+        self.put(&index)?;
+        self.put(&(index.len() as u64).to_be_bytes())?;
+        self.put(&[0; 8])?;
+        let sum = CHECKSUM_FLAG | self.digest.clone().finalize();
+        self.to.write_all(&sum.to_be_bytes())?;
+        self.to.flush()?;
+        Ok(self.written + 8)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.to.write_all(bytes)?;
+        self.digest.update(bytes);
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+fn varint(to: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        to.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    to.push(value as u8);
+}
+
+/// Reads a whole file: `page` gets every page with its number. What it was given counts only if this ends well:
+/// the checksum comes last.
+pub fn read(
+    from: impl Read,
+    mut page: impl FnMut(&Header, u32, &[u8]) -> io::Result<()>,
+) -> io::Result<Header> {
+    let mut from = Summed::new(io::BufReader::with_capacity(64 * 1024, from));
+    let header = header(&from.take::<HEADER>()?)?;
+    let mut packed = vec![0; get_maximum_output_size(header.page_size as usize)];
+    let mut plain = vec![0; header.page_size as usize];
+    let mut last = 0;
+    loop {
+        let [a, b, c, d, e, f] = from.take::<PAGE_HEADER>()?;
+        let (number, flags) = (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f]));
+        if number == 0 {
+            break;
+        }
+        if flags != SIZE_FOLLOWS || number <= last || number > header.commit {
+            return Err(faulty("has a page that cannot be"));
+        }
+        last = number;
+        let size = u32::from_be_bytes(from.take()?) as usize;
+        let packed = packed
+            .get_mut(..size)
+            .ok_or(faulty("has a page too large"))?;
+        from.inner.read_exact(packed)?;
+        match decompress_into(packed, &mut plain) {
+            Ok(length) if length == plain.len() => from.digest.update(&plain),
+            _ => return Err(faulty("has a page that does not unpack")),
+        }
+        page(&header, number, &plain)?;
+    }
+    let size = from.index()?;
+    if u64::from_be_bytes(from.take()?) != size {
+        return Err(faulty("has an index of another size"));
+    }
+    let _: [u8; 8] = from.take()?;
+    let sum = CHECKSUM_FLAG | from.digest.clone().finalize();
+    if u64::from_be_bytes(from.take()?) != sum {
+        return Err(faulty("has another checksum"));
+    }
+    match from.inner.fill_buf()?.is_empty() {
+        true => Ok(header),
+        false => Err(faulty("has something after its end")),
+    }
+}
+
+fn header(bytes: &[u8; HEADER]) -> io::Result<Header> {
+    let word =
+        |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let long = |at: usize| u64::from(word(at)) << 32 | u64::from(word(at + 4));
+    let header = Header {
+        page_size: word(8),
+        commit: word(12),
+        min: long(16),
+        max: long(24),
+        at: long(32).cast_signed(),
+    };
+    let size = header.page_size;
+    if &bytes[..4] != MAGIC {
+        return Err(faulty("does not begin as one"));
+    }
+    if !(size.is_power_of_two() && (512..=LARGEST_PAGE).contains(&size)) {
+        return Err(faulty("has pages of a size that cannot be"));
+    }
+    if header.min == 0 || header.min > header.max || word(4) & !NO_ROLLING_CHECKSUM != 0 {
+        return Err(faulty("has a header that cannot be"));
+    }
+    Ok(header)
+}
+
+struct Summed<R> {
+    inner: R,
+    digest: Digest<'static, u64, Table<16>>,
+}
+
+impl<R: BufRead> Summed<R> {
+    fn new(inner: R) -> Self {
+        let digest = CRC.digest();
+        Self { inner, digest }
+    }
+
+    fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.inner.read_exact(&mut bytes)?;
+        self.digest.update(&bytes);
+        Ok(bytes)
+    }
+
+    /// Reads over the index, whose end is a page of number 0. Gives its size.
+    fn index(&mut self) -> io::Result<u64> {
+        let mut size = 0;
+        let mut value = || -> io::Result<u64> {
+            let mut value = 0;
+            for shift in (0..63).step_by(7) {
+                let [byte] = self.take::<1>()?;
+                size += 1;
+                value |= u64::from(byte & 0x7f) << shift;
+                if byte < 0x80 {
+                    return Ok(value);
+                }
+            }
+            Err(faulty("has an index that cannot be read"))
+        };
+        while value()? != 0 {
+            value()?;
+            value()?;
+        }
+        Ok(size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(min: u64, commit: u32, pages: &[(u32, Vec<u8>)]) -> Vec<u8> {
+        let header = Header {
+            page_size: 512,
+            commit,
+            min,
+            max: min + 1,
+            at: 7,
+        };
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::new(&mut bytes, header).expect("a header");
+        for (number, page) in pages {
+            encoder.page(*number, page).expect("a page");
+        }
+        let length = encoder.finish().expect("an end");
+        assert_eq!(length, bytes.len() as u64);
+        bytes
+    }
+
+    type Pages = (Header, Vec<(u32, Vec<u8>)>);
+
+    fn pages(bytes: &[u8]) -> io::Result<Pages> {
+        let mut pages = Vec::new();
+        let header = read(bytes, |_, number, page| {
+            pages.push((number, page.to_vec()));
+            Ok(())
+        })?;
+        Ok((header, pages))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let noise: Vec<u8> = (0..512_u32).map(|n| ((n * n * 7919) >> 5) as u8).collect();
+        let some = vec![(2, vec![0; 512]), (3, noise), (900, vec![b'a'; 512])];
+        let (header, found) = pages(&file(5, 900, &some)).expect("a file");
+        assert_eq!(
+            (header.min, header.max, header.commit, header.at),
+            (5, 6, 900, 7)
+        );
+        assert_eq!(found, some);
+        assert_eq!(pages(&file(9, 1, &[])).expect("a file").1, []);
+    }
+
+    #[test]
+    fn pages_come_in_order_and_never_the_locked_one() {
+        let header = Header {
+            page_size: 65_536,
+            commit: 20_000,
+            min: 2,
+            max: 2,
+            at: 0,
+        };
+        let page = vec![0; 65_536];
+        let mut encoder = Encoder::new(Vec::new(), header).expect("a header");
+        assert_eq!(lock_page(65_536), 16_385);
+        assert_eq!(lock_page(4096), 262_145);
+        for (number, expected) in [
+            (3, true),
+            (3, false),
+            (2, false),
+            (16_384, true),
+            (16_385, false),
+            (20_001, false),
+        ] {
+            assert_eq!(encoder.page(number, &page).is_ok(), expected, "{number}");
+        }
+        assert!(encoder.page(16_386, &page[1..]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn damage_is_seen(at in 0_usize..700, bit in 0_u8..8, cut in 0_usize..700) {
+            let whole = file(5, 9, &[(1, vec![1; 512]), (4, (0..=255).chain(0..=255).collect())]);
+            let mut damaged = whole.clone();
+            let at = at % whole.len();
+            damaged[at] ^= 1 << bit;
+            // The same pages can be packed in more than one way.
+            prop_assert!(pages(&damaged).map_or(true, |found| found == pages(&whole).expect("a file")));
+            prop_assert!(pages(&whole[..cut % whole.len()]).is_err());
+        }
+    }
+}

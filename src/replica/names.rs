@@ -1,0 +1,152 @@
+//! What lies under which name in a replica, and which of it makes a database. The layout is Litestream's:
+//! whole copies in level 9, single changes in level 0.
+
+use super::target::{Result, Target};
+
+/// Where single changes lie.
+pub const CHANGES: &str = "ltx/0/";
+/// Where whole copies lie.
+pub const SNAPSHOTS: &str = "ltx/9/";
+/// Where the originals of documents lie.
+pub const DOCUMENTS: &str = "documents/";
+/// Who writes.
+pub const HOLDER: &str = "quire-holder";
+/// The installation's secret, in a sealed replica only.
+pub const SECRET: &str = "quire-secret";
+
+/// The name of one change.
+pub fn change(number: u64) -> String {
+    format!("{CHANGES}{number:016x}-{number:016x}.ltx")
+}
+
+/// The name of the whole copy that has every change up to this one.
+pub fn snapshot(number: u64) -> String {
+    format!("{SNAPSHOTS}{:016x}-{number:016x}.ltx", 1)
+}
+
+/// The last change in a file with this name.
+fn last(name: &str) -> Option<u64> {
+    let (_, range) = name.strip_suffix(".ltx")?.rsplit_once('/')?;
+    let (min, max) = range.split_once('-')?;
+    let number = |text: &str| {
+        u64::from_str_radix(text, 16)
+            .ok()
+            .filter(|_| text.len() == 16)
+    };
+    let (min, max) = (number(min)?, number(max)?);
+    // Levels between are other programs', which have their own tools.
+    (min <= max && (name.starts_with(SNAPSHOTS) || min == max)).then_some(max)
+}
+
+/// What there is of a database, by the number of the last change in each file, in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Whole copies.
+    pub snapshots: Vec<u64>,
+    /// Single changes.
+    pub changes: Vec<u64>,
+}
+
+impl Inventory {
+    /// Asks the target.
+    pub fn of(target: &dyn Target) -> Result<Self> {
+        let list = |beginning: &str| {
+            let mut found = Vec::new();
+            target.list(beginning, &mut |entry| found.extend(last(&entry.name)))?;
+            found.sort_unstable();
+            Ok(found)
+        };
+        Ok(Self {
+            snapshots: list(SNAPSHOTS)?,
+            changes: list(CHANGES)?,
+        })
+    }
+
+    /// The last change that is anywhere; 0 where there is none.
+    pub fn newest(&self) -> u64 {
+        let last = |numbers: &[u64]| numbers.last().copied().unwrap_or(0);
+        last(&self.snapshots).max(last(&self.changes))
+    }
+
+    /// A copy, and the changes that follow it without a gap: the newest copy first.
+    pub fn ways(&self) -> impl Iterator<Item = (u64, Vec<u64>)> + '_ {
+        self.snapshots.iter().rev().map(|&snapshot| {
+            let from = self.changes.partition_point(|&change| change <= snapshot);
+            let following = self.changes[from..].iter().zip(snapshot + 1..);
+            let unbroken = following.take_while(|(change, expected)| *change == expected);
+            (snapshot, unbroken.map(|(change, _)| *change).collect())
+        })
+    }
+
+    /// The names of what is not needed to keep this many whole copies with all that follows them.
+    pub fn dispensable(&self, keep: usize) -> Vec<String> {
+        let keep = keep.clamp(1, self.snapshots.len().max(1));
+        let (old, kept) = self
+            .snapshots
+            .split_at(self.snapshots.len().saturating_sub(keep));
+        let Some(oldest) = kept.first() else {
+            return Vec::new();
+        };
+        let changes = self.changes.iter().take_while(|&change| change <= oldest);
+        let old = old.iter().map(|&number| snapshot(number));
+        old.chain(changes.map(|&number| change(number))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        for (name, expected) in [
+            (change(27), Some(27)),
+            (snapshot(27), Some(27)),
+            ("ltx/0/000000000000000a-000000000000000c.ltx".into(), None),
+            (
+                "ltx/9/000000000000000a-000000000000000c.ltx".into(),
+                Some(12),
+            ),
+            ("ltx/0/a-a.ltx".into(), None),
+            (
+                "ltx/0/000000000000000a-000000000000000a.ltx.part".into(),
+                None,
+            ),
+            (HOLDER.into(), None),
+        ] {
+            assert_eq!(last(&name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn ways_to_a_database() {
+        let there = Inventory {
+            snapshots: vec![3, 8, 20],
+            changes: vec![2, 3, 4, 5, 6, 8, 9, 10, 12],
+        };
+        let ways: Vec<_> = there.ways().collect();
+        assert_eq!(ways, [(20, vec![]), (8, vec![9, 10]), (3, vec![4, 5, 6])]);
+        assert_eq!(there.newest(), 20);
+        assert_eq!(there.dispensable(5), [change(2), change(3)]);
+        let expected = [
+            snapshot(3),
+            change(2),
+            change(3),
+            change(4),
+            change(5),
+            change(6),
+            change(8),
+        ];
+        assert_eq!(there.dispensable(2), expected);
+        assert_eq!(there.dispensable(0).len(), 2 + 9);
+        let none = Inventory::default();
+        assert_eq!(
+            (
+                none.newest(),
+                none.ways().count(),
+                none.dispensable(2).len()
+            ),
+            (0, 0, 0)
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! Makes a database file of a replica: the newest whole copy, and every change after it. A damaged file never
+//! reaches the database; what comes after it is left out, and said.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use super::ltx;
+use super::names::{self, Inventory};
+use super::target::{Fault, Result, Target};
+
+/// What was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The last change in it.
+    pub position: u64,
+    /// The last change in the replica: larger where something could not be read.
+    pub newest: u64,
+    /// Changes that were applied to the whole copy.
+    pub changes: usize,
+    /// Size of the database.
+    pub bytes: u64,
+    /// What could not be read, in words.
+    pub damage: Vec<String>,
+}
+
+/// Writes the newest database of a replica into a new file. None where the replica has none. Leaves no file behind
+/// when it fails.
+pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<Restored>> {
+    let inventory = Inventory::of(target)?;
+    let newest = inventory.newest();
+    if newest == 0 {
+        return Ok(None);
+    }
+    let mut damage = Vec::new();
+    for (snapshot, changes) in inventory.ways() {
+        match one_way(target, to, snapshot, &changes, &mut damage) {
+            Ok(mut restored) => {
+                restored.newest = newest;
+                restored.damage = damage;
+                return Ok(Some(restored));
+            }
+            Err(Trouble::Damaged(why)) => {
+                damage.push(format!("{}: {why}", names::snapshot(snapshot)))
+            }
+            Err(Trouble::Fault(fault)) => {
+                let _ = std::fs::remove_file(to);
+                return Err(fault);
+            }
+        }
+    }
+    let _ = std::fs::remove_file(to);
+    if damage.is_empty() {
+        damage.push("no whole copy is there".into());
+    }
+    Err(Fault::Refused(format!(
+        "the replica holds no database that can be read: {}",
+        damage.join("; ")
+    )))
+}
+
+enum Trouble {
+    /// What lies there is not what was put there.
+    Damaged(String),
+    /// The target or this machine's disk.
+    Fault(Fault),
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            // Retention of another process may have been quicker than we.
+            Fault::Missing => Self::Damaged(fault.to_string()),
+            other => Self::Fault(other),
+        }
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::InvalidData => Self::Damaged(error.to_string()),
+            io::ErrorKind::UnexpectedEof => Self::Damaged("it ends too early".into()),
+            _ => Self::Fault(Fault::Failed(error.to_string())),
+        }
+    }
+}
+
+fn one_way(
+    target: &dyn Target,
+    to: &Path,
+    snapshot: u64,
+    changes: &[u64],
+    damage: &mut Vec<String>,
+) -> std::result::Result<Restored, Trouble> {
+    let database = new_file(to)?;
+    let from = target.get(&names::snapshot(snapshot))?;
+    let header = apply(&database, from)?;
+    if header.min != 1 || header.max != snapshot {
+        return Err(Trouble::Damaged("it is another file's".into()));
+    }
+    let mut done = Restored {
+        position: snapshot,
+        newest: 0,
+        changes: 0,
+        bytes: u64::from(header.commit) * u64::from(header.page_size),
+        damage: Vec::new(),
+    };
+    let part = to.with_extension("change");
+    for &number in changes {
+        match one_change(target, &part, number, header.page_size) {
+            Ok(file) => {
+                let applied = apply(&database, &file)?;
+                done.position = number;
+                done.changes += 1;
+                done.bytes = u64::from(applied.commit) * u64::from(applied.page_size);
+            }
+            Err(Trouble::Damaged(why)) => {
+                damage.push(format!("{}: {why}", names::change(number)));
+                break;
+            }
+            Err(fault) => {
+                let _ = std::fs::remove_file(&part);
+                return Err(fault);
+            }
+        }
+    }
+    let _ = std::fs::remove_file(&part);
+    database.set_len(done.bytes)?;
+    database.sync_all()?;
+    Ok(done)
+}
+
+/// Fetches a change and reads it through: its checksum comes last.
+fn one_change(
+    target: &dyn Target,
+    part: &Path,
+    number: u64,
+    page_size: u32,
+) -> std::result::Result<File, Trouble> {
+    let mut file = new_file(part)?;
+    io::copy(&mut target.get(&names::change(number))?, &mut file)?;
+    file.seek(SeekFrom::Start(0))?;
+    let header = ltx::read(&file, |_, _, _| Ok(()))?;
+    if (header.min, header.max, header.page_size) != (number, number, page_size) {
+        return Err(Trouble::Damaged("it is another file's".into()));
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+fn apply(database: &File, from: impl io::Read) -> io::Result<ltx::Header> {
+    ltx::read(from, |header, number, page| {
+        database.write_all_at(page, u64::from(number - 1) * u64::from(header.page_size))
+    })
+}
+
+fn new_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600);
+    options.open(path)
+}

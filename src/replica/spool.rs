@@ -1,0 +1,172 @@
+//! What follows the store's log: each look makes a file of the changed pages, which waits here until it has been
+//! sent. Loses track rather than guess: then a whole copy is made.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::ltx::{Encoder, Header};
+use super::wal::{self, News, Position};
+use crate::clock;
+use crate::store::Follower;
+
+/// Waiting files may be this large together; beyond, they are thrown away and a whole copy is made later.
+const ROOM: u64 = 256 * 1024 * 1024;
+
+/// A change that waits to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its number.
+    pub number: u64,
+    /// The size of its file.
+    pub bytes: u64,
+}
+
+/// Where the replica stands.
+#[derive(Debug, Default)]
+pub struct State {
+    /// The last number that was given away.
+    pub newest: u64,
+    /// Made and not sent, in order.
+    pub waiting: VecDeque<Waiting>,
+    /// Something was missed, or nothing is known: only a whole copy helps.
+    pub lost: bool,
+    /// Which change the whole copy that is being made has as its last.
+    pub held_at: u64,
+    /// Files and bytes since the last whole copy was begun.
+    pub since: (u32, u64),
+    /// Why a change could not be kept for sending.
+    pub fault: Option<String>,
+}
+
+/// The state, for the thread that follows and the one that sends.
+#[derive(Debug, Default)]
+pub struct Shared(Mutex<State>);
+
+impl Shared {
+    /// A replica whose last change is this one; `lost` where the database is not known to be the same.
+    pub fn new(newest: u64, lost: bool) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            newest,
+            lost,
+            ..State::default()
+        })))
+    }
+
+    /// The state, for a moment.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The file of a change that waits.
+pub fn file_of(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:016x}.ltx"))
+}
+
+/// Follows the log.
+pub struct Spool {
+    shared: Arc<Shared>,
+    folder: PathBuf,
+    position: Position,
+}
+
+impl Spool {
+    /// Puts its files into this folder.
+    pub fn new(shared: Arc<Shared>, folder: PathBuf) -> Self {
+        let position = Position::default();
+        Self {
+            shared,
+            folder,
+            position,
+        }
+    }
+
+    /// Whether everything that was in the log is known.
+    fn collect(&mut self, log: &Path, foreign: bool) -> io::Result<bool> {
+        // Another process may have written to a log that was fresh, and emptied it again.
+        if foreign && self.position.is_fresh() {
+            return Ok(false);
+        }
+        let log = match File::open(log) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            file => Some(file?),
+        };
+        let (pages, commit, page_size, next) = match wal::read(log.as_ref(), self.position)? {
+            News::None => return Ok(true),
+            News::Lost => return Ok(false),
+            News::Changes {
+                pages,
+                commit,
+                page_size,
+                next,
+            } => (pages, commit, page_size, next),
+        };
+        let Some(log) = log else { return Ok(true) };
+        let number = self.shared.lock().newest + 1;
+        let at = clock::now().millis();
+        let header = Header {
+            page_size,
+            commit,
+            min: number,
+            max: number,
+            at,
+        };
+        let path = file_of(&self.folder, number);
+        let mut encoder = Encoder::new(BufWriter::new(File::create(&path)?), header)?;
+        let mut page = vec![0; page_size as usize];
+        for (number, place) in pages {
+            log.read_exact_at(&mut page, place)?;
+            encoder.page(number, &page)?;
+        }
+        let bytes = encoder.finish()?;
+        self.position = next;
+        let mut state = self.shared.lock();
+        state.newest = number;
+        state.waiting.push_back(Waiting { number, bytes });
+        state.since = (state.since.0 + 1, state.since.1 + bytes);
+        Ok(state
+            .waiting
+            .iter()
+            .map(|waiting| waiting.bytes)
+            .sum::<u64>()
+            <= ROOM)
+    }
+}
+
+impl Follower for Spool {
+    fn look(&mut self, log: &Path, foreign: bool) {
+        if self.shared.lock().lost {
+            return;
+        }
+        let outcome = self.collect(log, foreign);
+        let mut state = self.shared.lock();
+        state.fault = outcome.as_ref().err().map(io::Error::to_string);
+        if !matches!(outcome, Ok(true)) {
+            state.lost = true;
+            let gone = state.newest + 1;
+            let all = state.waiting.drain(..).map(|waiting| waiting.number);
+            for number in all.chain([gone]) {
+                let _ = std::fs::remove_file(file_of(&self.folder, number));
+            }
+        }
+    }
+
+    fn emptied(&mut self, held: bool) {
+        self.position = Position::default();
+        if !held {
+            return;
+        }
+        let mut state = self.shared.lock();
+        if state.lost || state.newest == 0 {
+            // Nothing leads from what was sent to what is there now.
+            state.newest += 1;
+            state.lost = false;
+        }
+        state.held_at = state.newest;
+        state.since = (0, 0);
+    }
+}

@@ -1,0 +1,137 @@
+//! Lets a copy elsewhere follow the log. What the log holds is shown before it is emptied, on the writer's thread,
+//! so that nothing is ever missed; a whole copy is read from the file while a read transaction keeps it as it is.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::connection::{Reader, Writer};
+use super::error::{Result, StoreError};
+
+/// Above this the log is moved into the database once it was looked at, as SQLite does by itself where nobody
+/// follows.
+const LARGE_LOG: u64 = 4 * 1024 * 1024;
+
+/// Follows the log. Called between changes: the log stands still. Must be quick, for every change waits.
+pub trait Follower: Send {
+    /// Reads what came since the last time. `foreign`: another process has changed the database meanwhile.
+    fn look(&mut self, log: &Path, foreign: bool);
+    /// The log was emptied after a look. `held`: a whole copy of this moment is being made.
+    fn emptied(&mut self, held: bool);
+}
+
+/// The database as it was at a moment. While this is kept, its file does not change.
+pub struct Held {
+    // Ends with its connection.
+    _transaction: Reader,
+    file: Arc<File>,
+    /// Size of a page, in bytes.
+    pub page_size: u32,
+    /// Number of pages.
+    pub pages: u32,
+}
+
+impl Held {
+    /// The database's file, to be read at places. Do not open it anew: closing it would let go of SQLite's locks.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+/// The log, and who follows it.
+pub(super) struct Log {
+    database: PathBuf,
+    path: PathBuf,
+    follower: Option<Box<dyn Follower>>,
+    version: Option<i64>,
+    // Opened once and kept: POSIX lets go of all of a process's locks on a file whenever one handle is closed.
+    file: Option<Arc<File>>,
+}
+
+impl Log {
+    pub(super) fn new(database: &Path, db: &Writer, follower: Option<Box<dyn Follower>>) -> Self {
+        let path = PathBuf::from(format!("{}-wal", database.display()));
+        let version = version(db).ok();
+        let database = database.to_owned();
+        let file = None;
+        Self {
+            database,
+            path,
+            follower,
+            version,
+            file,
+        }
+    }
+
+    /// Shows the log.
+    pub(super) fn look(&mut self, db: &Writer) {
+        let Some(follower) = &mut self.follower else {
+            return;
+        };
+        let now = version(db).ok();
+        let foreign = now.is_none() || now != self.version;
+        self.version = now;
+        follower.look(&self.path, foreign);
+    }
+
+    /// The same, and empties a large one.
+    pub(super) fn look_and_tidy(&mut self, db: &Writer) -> Result<()> {
+        self.look(db);
+        let length = std::fs::metadata(&self.path).map_or(0, |data| data.len());
+        match length > LARGE_LOG {
+            true => self.empty(db, false),
+            false => Ok(()),
+        }
+    }
+
+    /// Moves the log into the database, whole.
+    pub(super) fn checkpoint(&mut self, db: &Writer) -> Result<()> {
+        self.look(db);
+        self.empty(db, false)
+    }
+
+    fn empty(&mut self, db: &Writer, held: bool) -> Result<()> {
+        if db.one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+            row.get::<_, bool>(0)
+        })? {
+            return Err(StoreError::Busy);
+        }
+        if let Some(follower) = &mut self.follower {
+            follower.emptied(held);
+        }
+        Ok(())
+    }
+
+    /// Empties the log and keeps the file as it then is.
+    pub(super) fn hold(&mut self, db: &Writer) -> Result<Held> {
+        self.look(db);
+        self.empty(db, true)?;
+        let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
+        let reader = Reader::open(&self.database)?;
+        reader.batch("BEGIN")?;
+        // With an empty log this reads from the file itself, which no checkpoint may then change.
+        let number = |sql| reader.one(sql, [], |row| row.get(0));
+        number("SELECT count(*) FROM sqlite_schema").map(|_: u32| ())?;
+        let (page_size, pages) = (number("PRAGMA page_size")?, number("PRAGMA page_count")?);
+        if std::fs::metadata(&self.path).is_ok_and(|data| data.len() > 0) {
+            // Another process was quicker.
+            return Err(StoreError::Busy);
+        }
+        let file = match &self.file {
+            Some(file) => Arc::clone(file),
+            None => Arc::new(File::open(&self.database).map_err(failed)?),
+        };
+        self.file = Some(Arc::clone(&file));
+        Ok(Held {
+            _transaction: reader,
+            file,
+            page_size,
+            pages,
+        })
+    }
+}
+
+/// Changes whenever another connection has changed the database.
+fn version(db: &Writer) -> Result<i64> {
+    db.one("PRAGMA data_version", [], |row| row.get(0))
+}

@@ -1,0 +1,216 @@
+//! A disk that vanishes: whatever the replica was told is there again, after a stop and after kill -9.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::Client;
+use crate::support::executable::Executable;
+use crate::support::server::Folder;
+
+fn start(folder: &Folder) -> Executable {
+    try_start(folder, &[])
+}
+
+fn try_start(folder: &Folder, more: &[(&str, &str)]) -> Executable {
+    let replica = format!("file://{}", folder.path().join("replica").display());
+    let mut settings = vec![
+        ("QUIRE_REPLICA", replica.as_str()),
+        ("QUIRE_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("USE_MOCK", "true"),
+        ("RATE_LIMIT", "1000000"),
+    ];
+    settings.extend_from_slice(more);
+    Executable::with(folder, &settings)
+}
+
+fn wipe(folder: &Folder) {
+    fs::remove_dir_all(folder.path().join("data")).unwrap();
+}
+
+/// When everything that was stored was in the replica too.
+fn whole_at(client: &mut Client) -> String {
+    let health = client.get("/health").json();
+    health["replica"]["whole_at"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Waits until everything that is stored now is in the replica.
+fn wait_whole(client: &mut Client) {
+    let mut last = whole_at(client);
+    let mut later = 0;
+    // Two rounds: the first may have begun before.
+    for _ in 0..600 {
+        std::thread::sleep(Duration::from_millis(50));
+        let at = whole_at(client);
+        if at > last {
+            (last, later) = (at, later + 1);
+        }
+        if later == 2 {
+            return;
+        }
+    }
+    panic!("nothing is sent: {}", client.get("/health").json());
+}
+
+fn name_of(client: &mut Client) -> Value {
+    client.get("/api/users/me").json()["name"].clone()
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .map(|entries| {
+            entries
+                .flatten()
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .collect()
+        })
+        .unwrap_or_default();
+    names.sort();
+    names
+}
+
+#[test]
+fn everything_is_back_after_a_stop_on_another_disk() {
+    let folder = Folder::new();
+    let first = start(&folder);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let told = client.upload(
+        "/api/upload-document",
+        "thin.txt",
+        b"Paper of eighty grams is thin.",
+    );
+    assert_eq!(told.status, 200, "{}", told.text());
+    let id = told.json()["document_id"]
+        .as_str()
+        .or(told.json()["id"].as_str())
+        .unwrap()
+        .to_owned();
+    first.signal("-TERM");
+    assert_eq!(first.code(), Some(0));
+    wipe(&folder);
+    let second = start(&folder);
+    let mut client = second.known(&client);
+    assert_eq!(
+        client.get("/api/users/me").json()["email"],
+        "ada@example.com"
+    );
+    let document = client.get(&format!("/api/documents/{id}"));
+    assert_eq!(document.status, 200, "{}", document.text());
+    let original = folder.path().join("data/documents").join(&id);
+    for _ in 0..200 {
+        if original.exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(
+        fs::read(original).unwrap(),
+        b"Paper of eighty grams is thin."
+    );
+    // What is deleted is gone there as well.
+    assert_eq!(client.delete(&format!("/api/documents/{id}")).status, 200);
+    wait_whole(&mut client);
+    assert_eq!(
+        files(&folder.path().join("replica/documents")),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn nothing_that_was_whole_is_lost_when_the_server_is_killed_and_the_disk_vanishes() {
+    let folder = Folder::new();
+    let mut server = start(&folder);
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    wait_whole(&mut client);
+    let mut number = 0_u64;
+    for round in 0..6_u64 {
+        let mut sure = number;
+        let mut before = whole_at(&mut client);
+        let mut pending = number;
+        // Some rounds end right after something became whole, others in the middle of writing.
+        for step in 0..40 + round * 13 {
+            number += 1;
+            let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            if step % 10 == 0 {
+                std::thread::sleep(Duration::from_millis(120));
+            }
+            let at = whole_at(&mut client);
+            if at > before {
+                // A round that ended after these were stored may have begun before them; the one after did not.
+                (sure, pending, before) = (pending, number, at);
+            }
+        }
+        server.kill();
+        wipe(&folder);
+        // Nobody has to wait for a machine that is known to be gone.
+        fs::remove_file(folder.path().join("replica/quire-holder")).unwrap();
+        server = start(&folder);
+        client = server.known(&client);
+        let back: u64 = match &name_of(&mut client) {
+            Value::String(text) if !text.is_empty() => text.parse().unwrap(),
+            _ => 0,
+        };
+        assert!(
+            (sure..=number).contains(&back),
+            "{back} is back of {number}, {sure} were sure"
+        );
+        number = back;
+    }
+}
+
+#[test]
+fn who_starts_takes_over_and_the_one_before_stores_nothing_more() {
+    let (one, other) = (Folder::new(), Folder::new());
+    let replica = format!("file://{}", one.path().join("replica").display());
+    let first = start(&one);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    assert_eq!(
+        client
+            .put("/api/users/me", json!({ "name": "Ada of the first" }))
+            .status,
+        200
+    );
+    let second = try_start(&other, &[("QUIRE_REPLICA", &replica)]);
+    // What was acknowledged before the second had everything is there.
+    let mut new = second.known(&client);
+    assert_eq!(name_of(&mut new), "Ada of the first");
+    let refused = client.put("/api/users/me", json!({ "name": "Lost" }));
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert_eq!(name_of(&mut client), "Ada of the first");
+    assert_eq!(client.get("/health").status, 503);
+    assert_eq!(
+        new.put("/api/users/me", json!({ "name": "Ada of the second" }))
+            .status,
+        200
+    );
+    first.signal("-TERM");
+    assert_eq!(first.code(), Some(0));
+    second.signal("-TERM");
+    assert_eq!(second.code(), Some(0));
+    // The first folder is older than the replica now, and says so rather than win.
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
+        .env_clear()
+        .envs([
+            ("ENVIRONMENT", "test"),
+            ("PORT", "0"),
+            ("USE_MOCK", "true"),
+            ("QUIRE_REPLICA", replica.as_str()),
+        ])
+        .env("QUIRE_DATA", one.path().join("data"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("has written to the replica"),
+        "{said}"
+    );
+    wipe(&one);
+    let third = start(&one);
+    assert_eq!(name_of(&mut third.known(&client)), "Ada of the second");
+}
