@@ -76,7 +76,10 @@ async function show() {
   const { signal } = leaving;
   const main = document.getElementById("main");
   const route = find(location.pathname);
-  if (!route) return fill(main, EmptyPage("There is no such page", "The address may be mistyped, or from another version.", link("/", "To the start page", { class: "button primary" })));
+  if (!route) {
+    document.title = "No such page · Quire";
+    return fill(main, EmptyPage("There is no such page", "The address may be mistyped, or from another version.", link("/", "To the start page", { class: "button primary" })));
+  }
   const query = Object.fromEntries(new URLSearchParams(location.search));
   // What loads within a blink should not flicker.
   const patience = setTimeout(() => signal.aborted || fill(main, Loading("Loading")), 150);

@@ -17,6 +17,7 @@ use hyper::{HeaderMap, Method, Request};
 use super::body::Unread;
 use super::cx::Cx;
 use super::error::{ApiError, Dialect};
+use super::handlers::pages::lost;
 use super::headers;
 use super::limit::Limiter;
 use super::reply::Reply;
@@ -158,11 +159,10 @@ impl Server {
                 headers::preflight(reply, preflight.then_some(&allow))
             }
             Found::Methods(allow) => refusal(&ApiError::wrong_method(allow), &id, Dialect::Ours),
-            Found::Nothing => refusal(
-                &ApiError::new(Kind::Missing, "there is nothing at this address"),
-                &id,
-                dialect_of(&parts.uri),
-            ),
+            Found::Nothing => lost(&parts).unwrap_or_else(|| {
+                let error = ApiError::new(Kind::Missing, "there is nothing at this address");
+                refusal(&error, &id, dialect_of(&parts.uri))
+            }),
         };
         let patience = self.app.config.limits.body_timeout;
         body.discard(is_awaited, patience).await;
@@ -218,10 +218,10 @@ impl Server {
                 let admin = Admin::check(caller.ok_or_else(who::missing)?)?;
                 handler(cx, admin)
             }
-            How::Link(handler) => {
-                let token = LinkToken::check(cx.param("token"))?;
-                handler(cx, token)
-            }
+            How::Link(handler) => match LinkToken::check(cx.param("token")) {
+                Ok(token) => handler(cx, token),
+                Err(error) => return lost(&cx.request).ok_or(error),
+            },
         };
         let mut reply = answer.await.map_err(|error| error.standing(standing))?;
         if let Some(standing) = standing {

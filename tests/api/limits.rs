@@ -45,6 +45,17 @@ fn unknown_paths_and_wrong_methods() {
         answer.refused(404, "NOT_FOUND");
         safe(&answer);
     }
+    // A person who follows such an address gets the page, which says so in words.
+    let mut browser = client.fresh().with("accept", "text/html,*/*;q=0.8");
+    for path in ["/nothing", "/share/short"] {
+        let answer = browser.get(path);
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.text().contains("<main id=\"main\""), "{path}");
+        safe(&answer);
+    }
+    for path in ["/api/nothing", "/v1/nothing", "/assets/x"] {
+        assert!(!browser.get(path).text().contains("<main"), "{path}");
+    }
     let answer = client.delete("/api/health");
     answer.refused(405, "METHOD_NOT_ALLOWED");
     assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");

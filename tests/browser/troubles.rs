@@ -67,6 +67,7 @@ fn whoever_stood_in_is_named_everywhere() {
     named(&browser);
     browser.picture("stood-in");
     judge(&browser, axe().as_deref(), "a stand-in");
+    drawn_where_it_failed(&browser);
 
     let token = browser.run(SHARE, json!([id]));
     browser.go(&server.address(&format!("/share/{}", token.as_str().unwrap())));
@@ -80,6 +81,17 @@ fn whoever_stood_in_is_named_everywhere() {
         assert!(used.contains(words), "no {words} in {used}");
     }
     assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// The call that broke down has a mark at its end, and a word in the table.
+fn drawn_where_it_failed(browser: &Browser) {
+    browser.press("Cost and Time");
+    browser.wait(".costs .chart-picture .span");
+    assert_eq!(browser.count(".costs .chart-picture .mark.beaten"), 1);
+    assert!(browser.text(".costs").contains("failed"), "the legend");
+    browser.press("As a table");
+    browser.wait_text(".costs table", "failed");
+    browser.picture("costs-failed");
 }
 
 fn named(browser: &Browser) {

@@ -1,7 +1,7 @@
 // The passages an answer rests on: the list, and the page of one of them opened at its place.
 import { get } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
-import { excerpt } from "../format.js";
+import { excerpt, plural } from "../format.js";
 import { user } from "../state.js";
 import { openDialog } from "./dialog.js";
 import { addressOf } from "./document-link.js";
@@ -55,7 +55,7 @@ function Kept(sources, why) {
 export function SourceList(sources) {
   if (sources.length === 0) return null;
   return el("details", { class: "source-list" },
-    el("summary", null, `Sources (${sources.length} passages from your documents)`),
+    el("summary", null, `Sources (${plural(sources.length, "passage")} from your documents)`),
     el("ol", null, sources.map((source) => el("li", { value: source.number },
       button(`Source ${source.number}: ${place(source)}`, { class: "link-button", on: { click: () => openSource(source) } }, place(source)),
       source.text && el("p", { class: "fine", dir: "auto" }, excerpt(source.text, 160))))));

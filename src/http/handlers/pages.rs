@@ -1,5 +1,7 @@
 //! The pages and their files. Every page is the same shell; which one it is, its script decides.
 
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 use serde_json::json;
 
 use crate::http::assets::{self, Keep};
@@ -28,6 +30,26 @@ pub async fn page(cx: Cx) -> Result<Reply, ApiError> {
 /// The page of a shared result. Whether the link holds, the page asks.
 pub async fn shared(cx: Cx, _: LinkToken) -> Result<Reply, ApiError> {
     page(cx).await
+}
+
+/// Who follows an address in a browser to where nothing is gets the page, which says so in words and leads on. None
+/// for programs, which get the refusal.
+pub fn lost(request: &Parts) -> Option<Reply> {
+    let headers = &request.headers;
+    let accepts = headers.get(ACCEPT)?.to_str().ok()?;
+    let path = request.uri.path();
+    let of_programs = ["/api", "/v1", "/assets"]
+        .iter()
+        .any(|place| path.starts_with(place));
+    if request.method != Method::GET || !accepts.contains("text/html") || of_programs {
+        return None;
+    }
+    let reply = assets::reply("index.html", Keep::Ask, headers).ok()?;
+    let reply = match reply.code() {
+        StatusCode::OK => reply.status(StatusCode::NOT_FOUND),
+        _ => reply,
+    };
+    Some(reply.header(CONTENT_SECURITY_POLICY, PAGE_POLICY))
 }
 
 /// `GET /assets/index.js`: the entry, under an address that stays.

@@ -1,0 +1,102 @@
+//! Every page with something on it, wide and narrow, light and dark: a picture of each to be looked at. Nothing is
+//! wider than the window, and the browser complains of nothing.
+
+use serde_json::{Value, json};
+
+use crate::driver::{Browser, until};
+use crate::pages::{QUESTION, UPLOAD, sign_in, sign_up};
+use crate::server::Server;
+use crate::turn;
+
+/// What is asked, shared and compared before the pictures are taken; gives the analysis and the link's word.
+const FILL: &str = "
+    const send = async (method, path, body) => {
+      const response = await fetch(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+      if (!response.ok) throw new Error(await response.text());
+      return response.json();
+    };
+    const documents = (await send('GET', '/api/documents')).documents.map((one) => one.document_id ?? one.id);
+    const ask = { prompt: args[0], pattern: 'critique', models: ['demo/extract', 'demo/sceptic', 'demo/merge'], document_ids: documents, depth: 'full' };
+    const models = (await send('GET', '/api/available-models')).map((one) => one.id);
+    ask.models = models.slice(0, 3);
+    const told = await send('POST', '/api/analyze', ask);
+    await send('POST', '/api/analyze', { ...ask, prompt: 'How much does the pump deliver?', pattern: 'summarize' });
+    await send('POST', '/api/recipes', { name: 'Everybody', models: ask.models, pattern: 'critique' });
+    const link = await send('POST', `/api/analyses/${told.analysis_id}/share`, {});
+    return { id: told.analysis_id, document: documents[0], link: link.token };";
+
+const NOTES: &str = "# Notes on the pump\n\nThe pump delivers 40 litres a minute. It may fail below 5 degrees.\n\n## Upkeep\n\nThe seal is changed once a year.\n";
+
+fn pages(known: &Value) -> Vec<(&'static str, String)> {
+    let of = |name: &str| known[name].as_str().unwrap_or_default().to_owned();
+    vec![
+        ("analyze", "/analyze".into()),
+        ("result", format!("/analyze?id={}", of("id"))),
+        ("documents", "/documents".into()),
+        ("document", format!("/documents?id={}", of("document"))),
+        ("history", "/history".into()),
+        ("orchestrator", "/orchestrator".into()),
+        ("pattern", "/orchestrator?pattern=critique".into()),
+        ("modelrunner", "/modelrunner".into()),
+        ("experiments", "/experiments".into()),
+        ("experiment-new", "/experiments?new=1".into()),
+        ("usage", "/usage".into()),
+        ("settings", "/settings".into()),
+        ("admin", "/admin".into()),
+        ("welcome", "/welcome".into()),
+        ("share", format!("/share/{}", of("link"))),
+        ("no-link", "/share/nobody".into()),
+        ("nowhere", "/no/such/page".into()),
+    ]
+}
+
+fn picture(browser: &Browser, name: &str, width: u32) {
+    browser.wait("main h1");
+    until(&format!("{name} is there"), || {
+        let loading = browser.count("main .loading, main [aria-busy=true]");
+        (loading == 0).then_some(())
+    });
+    for (dark, theme) in [(false, "light"), (true, "dark")] {
+        // Without movement, so that nothing is caught half way.
+        browser.prefer(dark, true);
+        browser.picture(&format!("page-{name}-{width}-{theme}"));
+    }
+    let over = browser
+        .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    assert_eq!(over, json!(0), "{name} is wider than {width}");
+}
+
+#[test]
+fn every_page_wide_and_narrow_light_and_dark() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let mut known = json!(null);
+    for (width, height) in [(1280, 900), (375, 780)] {
+        let browser = Browser::open(width, height, false);
+        browser.go(&server.address("/"));
+        picture(&browser, "landing", width);
+        browser.go(&server.address("/login"));
+        picture(&browser, "login", width);
+        if known.is_null() {
+            sign_up(&browser, &server);
+            browser.run(UPLOAD, json!(["notes.md", NOTES]));
+            known = browser.run(FILL, json!([QUESTION]));
+        } else {
+            sign_in(&browser, &server);
+        }
+        for (name, address) in pages(&known) {
+            browser.go(&server.address(&address));
+            picture(&browser, name, width);
+        }
+        browser.run(
+            "localStorage.setItem('quire.layout', '\"one\"');",
+            json!([]),
+        );
+        browser.go(&server.address("/analyze"));
+        browser.wait(".bench");
+        picture(&browser, "bench", width);
+        let faults = browser.complaints();
+        let told = |line: &String| line.contains("404");
+        assert!(faults.iter().all(told), "{faults:?}");
+    }
+}
