@@ -9,6 +9,8 @@ use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::migrate::VERSION;
 use super::{analyses, documents, experiments, patterns, recipes};
+use crate::domain::document::DocumentStatus;
+use crate::domain::experiment::record::State;
 use crate::domain::id::{AnalysisId, DocumentId, ExperimentId, RecipeId, UserId};
 use crate::domain::pattern::file::is_id;
 
@@ -206,19 +208,23 @@ fn cell(value: &Value) -> Cell {
     }
 }
 
-/// Whether a row that was put can be read as what it is: what an archive says is checked where it is used.
+/// Whether a row that was put can be read as what it is, and is over: what is under way elsewhere would be
+/// gone on with here. What else an archive says is checked where it is used.
 pub fn is_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id)
-            .is_some_and(|id| matches!(analyses::by_id(db, Some(user), &id), Ok(Some(_)))),
+            .and_then(|id| analyses::by_id(db, Some(user), &id).ok()?)
+            .is_some_and(|found| found.status.is_over() && found.finished.is_some()),
         "documents" => DocumentId::parse(id)
-            .is_some_and(|id| matches!(documents::by_id(db, user, &id), Ok(Some(_)))),
+            .and_then(|id| documents::by_id(db, user, &id).ok()?)
+            .is_some_and(|found| found.status != DocumentStatus::Processing),
         "patterns" => matches!(
             patterns::by_id(db, user, id),
             Ok(Some(kept)) if kept.id() == id && is_id(id) && kept.pattern.check().is_ok()
         ),
         "experiments" => ExperimentId::parse(id)
-            .is_some_and(|id| matches!(experiments::by_id(db, user, &id), Ok(Some(_)))),
+            .and_then(|id| experiments::by_id(db, user, &id).ok()?)
+            .is_some_and(|found| found.state != State::Running && found.finished.is_some()),
         _ => true,
     }
 }

@@ -1,8 +1,83 @@
 //! Everything a person owns, out and in again through the API.
 
-use serde_json::json;
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
 
 use crate::support::Server;
+
+/// The archive with every stored request changed.
+fn changed(archive: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
+    let mut from = tar::Archive::new(GzDecoder::new(archive));
+    let mut to = tar::Builder::new(GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    for entry in from.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let name = entry.path().unwrap().to_string_lossy().into_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        if name == "tables/analyses.jsonl" {
+            let mut row: Value = serde_json::from_slice(&bytes).unwrap();
+            let mut request: Value =
+                serde_json::from_str(row["request"].as_str().unwrap()).unwrap();
+            change(&mut request);
+            row["request"] = json!(request.to_string());
+            bytes = format!("{row}\n").into_bytes();
+        }
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        to.append_data(&mut header, &name, &bytes[..]).unwrap();
+    }
+    to.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn what_an_archive_says_is_checked_before_it_is_asked_again() {
+    let (here, there) = (Server::start(), Server::start());
+    let mut ada = here.user("ada@example.com");
+    let body = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "self" });
+    let done = ada.post("/api/analyze", body).json();
+    let again = format!(
+        "/api/analyses/{}/retry",
+        done["analysis_id"].as_str().unwrap()
+    );
+    let archive = ada.get("/api/users/me/export").bytes;
+    let not_mine = "document_01ARYZ6S410000000000000000";
+    for (n, field, value) in [
+        (0, "samples", json!(4_000_000)),
+        (1, "models", json!(vec!["demo/extract"; 17])),
+        (2, "parameters", json!({ "temperature": 9.0 })),
+        (3, "prompt", json!("x".repeat(200_001))),
+        (4, "documents", json!([not_mine])),
+        (
+            5,
+            "turns",
+            json!(vec![json!({ "role": "user", "text": "x" }); 2_001]),
+        ),
+    ] {
+        let mut bob = there.user(&format!("bob{n}@example.com"));
+        let hostile = changed(&archive, |request| request[field] = value.clone());
+        let took = bob.upload("/api/users/me/import", "a.tar.gz", &hostile);
+        assert_eq!(
+            took.json()["counts"]["analyses"]["added"],
+            1,
+            "{field}: {}",
+            took.text()
+        );
+        let listed = bob.get("/api/analyses").json();
+        let id = listed["analyses"][0]["id"]
+            .as_str()
+            .or(listed["analyses"][0]["analysis_id"].as_str());
+        let again = id.map_or(again.clone(), |id| format!("/api/analyses/{id}/retry"));
+        let refused = bob.post(&again, json!({}));
+        assert!(
+            [400, 422].contains(&refused.status),
+            "{field}: {}",
+            refused.text()
+        );
+    }
+}
 
 #[test]
 fn an_archive_goes_from_one_server_to_another() {

@@ -1,20 +1,27 @@
 //! Begins an analysis: checked, planned, found to be within every budget, then stored and driven, or neither.
 
+use serde_json::json;
+
 use super::rerun::Earlier;
 use super::{Analyses, Begun, Wanted, cache_age, entry};
 use crate::app::{Error, Kind, Result};
 use crate::clock;
 use crate::crypto;
 use crate::domain::analysis::{Analysis, NewAnalysis, Status};
-use crate::domain::chat::Usage;
-use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::chat::{Format, Usage};
+use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
+use crate::domain::tools;
 use crate::domain::user::Caller;
 use crate::engine::{CancelOnDrop, NotStarted, Refused, Run, Terms};
 use crate::store::{self, Writer, analyses, audit};
+
+/// Turns and bytes of a conversation that is asked again: what the API takes.
+const MOST_TURNS: usize = 2_000;
+const MOST_SAID: usize = 2_000_000;
 
 /// An analysis that could be begun.
 struct Ready {
@@ -52,13 +59,11 @@ impl Analyses<'_> {
 
     /// The same analysis again, as a new one.
     pub async fn retry(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<Begun> {
-        let old = self.show(caller, id).await?.analysis;
-        let new = NewAnalysis {
-            detached: true,
-            key: caller.key.as_ref().map(|key| key.id.clone()),
-            ..old.request
-        };
-        self.still_possible(Some(&caller.user), &new).await?;
+        let old = self.show(caller, id).await?.analysis.request;
+        let recipe = old.recipe.clone();
+        // Checked like a new one: what it names may be gone, and an archive may have brought it.
+        let new = self.check(Some(caller), again(old)?).await?;
+        let new = NewAnalysis { recipe, ..new };
         self.begin(Some(caller.user.clone()), new, None, now).await
     }
 
@@ -160,6 +165,48 @@ impl Analyses<'_> {
             guard,
         })
     }
+}
+
+// What a client would have sent for it.
+fn again(old: NewAnalysis) -> Result<Wanted> {
+    let said: usize = old.turns.iter().map(|turn| turn.text.len()).sum();
+    let offered = old.tools.as_ref().map_or(0, |tools| tools.list.len());
+    if old.turns.len() > MOST_TURNS || said > MOST_SAID || offered > tools::MOST {
+        let why = "the conversation of this analysis is longer than any that is taken";
+        return Err(Error::new(Kind::BadRequest, why));
+    }
+    let shape = |format: Format| {
+        let inner = json!({ "name": format.name, "schema": format.schema });
+        json!({ "type": "json_schema", "json_schema": inner })
+    };
+    Ok(Wanted {
+        prompt: old.prompt,
+        models: old.models,
+        pattern: Some(old.pattern),
+        ultra_model: old.ultra_model,
+        documents: old.documents.iter().map(DocumentId::to_string).collect(),
+        reading: old.reading,
+        parameters: old.parameters,
+        model_parameters: old.model_parameters,
+        preset: None,
+        budget_usd: old.budget.map(MicroDollars::dollars),
+        cache: old.cache,
+        cache_max_age_s: old.cache_max_age_s,
+        detached: true,
+        response_format: old.format.map(shape),
+        topic: Some(old.topic),
+        recipe: None,
+        depth: Some(old.depth),
+        agreement: old.agreement,
+        samples: old.samples,
+        parent: old.parent,
+        passages: old.passages,
+        // It is the person's own now, and counts in no race.
+        experiment: None,
+        turns: old.turns,
+        tools: old.tools,
+        passed_on: old.passed_on,
+    })
 }
 
 fn not_started(fault: NotStarted) -> Error {

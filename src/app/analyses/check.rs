@@ -185,24 +185,6 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    /// A stored request may name what is no longer there.
-    pub(super) async fn still_possible(
-        &self,
-        user: Option<&UserId>,
-        new: &NewAnalysis,
-    ) -> Result<()> {
-        let mut faults = Vec::new();
-        for name in new.models.iter().chain(&new.ultra_model) {
-            self.check_model(user, name, &["body", "models"], &mut faults);
-        }
-        self.check_pattern(user, &new.pattern, &mut faults).await?;
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::fields(faults))
-        }
-    }
-
     fn check_models(
         &self,
         user: Option<&UserId>,

@@ -213,6 +213,50 @@ fn what_cannot_be_read_afterwards_is_taken_back() {
 }
 
 #[test]
+fn what_is_under_way_elsewhere_is_not_gone_on_with_here() {
+    let scratch = Scratch::new("open");
+    let place = place(&scratch);
+    let user = person(&place, 1);
+    let old = "{\"messages\":[{\"role\":\"user\",\"content\":\"Why?\"},{\"role\":\"assistant\",\"content\":\"So.\"}]}";
+    let file = scratch.0.join("old.jsonl");
+    std::fs::write(&file, old).expect("a file");
+    import(&place, &user, &file).expect("taken");
+    let rows = place.store.read_now(|db| {
+        let mut rows = Vec::new();
+        let table = crate::store::archive::TABLES.iter();
+        let table = table.into_iter().find(|table| table.name == "analyses");
+        let user = UserId::new(Timestamp::from_millis(1), 1);
+        crate::store::archive::each(db, table.expect("a table"), &user, |row| {
+            rows.push(row);
+            true
+        })?;
+        Ok(rows)
+    });
+    let whole = rows.expect("read").remove(0);
+    for (n, status, finished, added) in [
+        (1, "running", 0, 0),
+        (2, "queued", 1, 0),
+        (3, "completed", 0, 0),
+        (4, "completed", 1, 1),
+    ] {
+        let mut row = whole.clone();
+        let id = crate::domain::id::AnalysisId::new(Timestamp::from_millis(9), n);
+        row.insert("id".to_owned(), json!(id));
+        row.insert("status".to_owned(), json!(status));
+        row.insert("finished".to_owned(), json!(finished));
+        let rows = lines(&[Value::Object(row)]);
+        let path = archive(&scratch, SCHEMA, &[("tables/analyses.jsonl", rows)]);
+        let counts = import(&place, &user, &path).expect("taken");
+        let count = count(&counts, "analyses");
+        assert_eq!(
+            (count.added, count.refused),
+            (added, 1 - added),
+            "{status} {finished}"
+        );
+    }
+}
+
+#[test]
 fn what_is_damaged_or_newer_changes_nothing() {
     let scratch = Scratch::new("newer");
     let place = place(&scratch);
