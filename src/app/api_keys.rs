@@ -106,6 +106,11 @@ impl Accounts {
     pub async fn delete_key(&self, caller: &Caller, id: &str, visit: &Visit) -> Result<()> {
         let missing = || Error::new(Kind::Missing, "there is no such key");
         let id = KeyId::parse(id).ok_or_else(missing)?;
+        let with = caller.key.as_ref().filter(|with| with.id != id);
+        if with.is_some_and(|with| !with.scopes.is_empty()) {
+            let why = "an API key that is for a part of the API deletes no key but itself";
+            return Err(Error::new(Kind::Forbidden, why));
+        }
         let entry = visit.entry(Some(&caller.user), "key.deleted", id.as_str());
         let user = caller.user.clone();
         let deleted = self.store.write(move |db| {

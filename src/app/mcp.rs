@@ -11,6 +11,7 @@ use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::domain::analysis::{Analysis, Depth, Status};
 use crate::domain::id::AnalysisId;
+use crate::domain::key::Scope;
 use crate::domain::user::Caller;
 use crate::wire::mcp::{self, Ask, Consult, Tool};
 pub use crate::wire::mcp::{Message, read};
@@ -57,13 +58,21 @@ impl Mcp<'_> {
             Tool::SearchDocuments { query, limit } => self.search(caller, &query, limit).await,
             Tool::AnalysisStatus(id) => {
                 let id = AnalysisId::parse(&id).ok_or_else(Error::missing)?;
-                let report = self.0.analyses().show(caller, &id).await?;
-                Ok(shown(&report.analysis))
+                let analysis = self.0.analyses().show(caller, &id).await?.analysis;
+                // What it has asked itself a key may look at, whatever it is for.
+                let with = caller.key.as_ref().map(|key| &key.id);
+                if analysis.request.key.as_ref() != with {
+                    opens(caller, Scope::Analyze)?;
+                }
+                Ok(shown(&analysis))
             }
         }
     }
 
     async fn consult(&self, caller: &Caller, consult: Consult) -> Result<Value> {
+        if !consult.documents.is_empty() {
+            opens(caller, Scope::Documents)?;
+        }
         let depth = match consult.depth.as_deref() {
             None => None,
             Some("quick") => Some(Depth::Quick),
@@ -131,6 +140,7 @@ impl Mcp<'_> {
     }
 
     async fn search(&self, caller: &Caller, query: &str, limit: usize) -> Result<Value> {
+        opens(caller, Scope::Documents)?;
         let mut hits = self.0.documents().search_all(&caller.user, query).await?;
         hits.truncate(limit);
         let rows: Vec<Value> = hits
@@ -156,6 +166,16 @@ impl Mcp<'_> {
         }
         Ok(mcp::found(&text.join("\n\n"), json!({ "passages": rows })))
     }
+}
+
+// The tools reach into other parts of the API than their own.
+fn opens(caller: &Caller, scope: Scope) -> Result<()> {
+    if caller.key.as_ref().is_none_or(|key| key.opens(scope)) {
+        return Ok(());
+    }
+    let why = format!("this API key is not for {}", scope.as_str());
+    let instead = format!("use a key with the scope {}", scope.as_str());
+    Err(Error::new(Kind::Forbidden, why).resolve(instead))
 }
 
 fn shown(analysis: &Analysis) -> Value {

@@ -30,6 +30,9 @@ const DOCUMENTS: &[&str] = &[
     "/api/finalize-document-upload",
 ];
 
+/// Addresses under which everything of a person's goes out or comes in.
+const EVERYTHING: &[&str] = &["/api/users/me/export", "/api/users/me/import"];
+
 impl Scope {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Chat, Self::Analyze, Self::Documents, Self::Admin];
@@ -49,21 +52,23 @@ impl Scope {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text)
     }
 
-    /// The part that a path belongs to.
-    pub fn of_path(path: &str) -> Self {
+    /// The parts that a path belongs to: a key must open all of them.
+    pub fn of_path(path: &str) -> &'static [Self] {
         let under = |root: &str| {
             let rest = path.strip_prefix(root);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         let any = |roots: &[&str]| roots.iter().any(|root| under(root));
         if any(&["/v1", "/mcp"]) {
-            Self::Chat
+            &[Self::Chat]
         } else if under("/api/admin") {
-            Self::Admin
+            &[Self::Admin]
         } else if any(DOCUMENTS) {
-            Self::Documents
+            &[Self::Documents]
+        } else if any(EVERYTHING) {
+            &[Self::Analyze, Self::Documents]
         } else {
-            Self::Analyze
+            &[Self::Analyze]
         }
     }
 }
@@ -120,13 +125,14 @@ mod tests {
     #[test]
     fn every_path_has_a_part() {
         for (path, scope) in [
-            ("/v1/models", Scope::Chat),
-            ("/v1x", Scope::Analyze),
-            ("/mcp", Scope::Chat),
-            ("/api/documents/search", Scope::Documents),
-            ("/api/documentsx", Scope::Analyze),
-            ("/api/admin/users", Scope::Admin),
-            ("/api/analyze", Scope::Analyze),
+            ("/v1/models", &[Scope::Chat][..]),
+            ("/v1x", &[Scope::Analyze]),
+            ("/mcp", &[Scope::Chat]),
+            ("/api/documents/search", &[Scope::Documents]),
+            ("/api/documentsx", &[Scope::Analyze]),
+            ("/api/admin/users", &[Scope::Admin]),
+            ("/api/analyze", &[Scope::Analyze]),
+            ("/api/users/me/export", &[Scope::Analyze, Scope::Documents]),
         ] {
             assert_eq!(Scope::of_path(path), scope, "{path}");
         }

@@ -42,7 +42,21 @@ fn a_key_opens_the_parts_that_it_is_for() {
             &["/api/analyses", "/v1/models"],
             &["/api/documents", "/api/admin/users"],
         ),
-        (json!(["admin"]), &["/api/admin/users"], &["/api/analyses"]),
+        (
+            json!(["admin"]),
+            &["/api/admin/users", "/api/cache/stats"],
+            &["/api/analyses"],
+        ),
+        (
+            json!(["analyze"]),
+            &["/api/usage"],
+            &["/api/users/me/export", "/api/cache/stats"],
+        ),
+        (
+            json!(["analyze", "documents"]),
+            &["/api/users/me/export"],
+            &["/api/admin/users"],
+        ),
         (
             json!([]),
             &[
@@ -70,6 +84,69 @@ fn a_key_opens_the_parts_that_it_is_for() {
         json!({ "scopes": ["everything"] }),
     );
     assert_eq!(wrong.status, 422, "{}", wrong.text());
+}
+
+#[test]
+fn tools_reach_no_further_than_their_key() {
+    let server = Server::start();
+    let mut owner = server.user("ada@example.com");
+    let text = b"The towers stand on a zebra.";
+    let document = owner.upload("/api/upload-document", "a.txt", text).json();
+    let id = document["document_id"].as_str().unwrap();
+    let asked = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "gut" });
+    let done = owner.post("/api/analyze", asked).json();
+    let chat = made(&mut owner, json!({ "scopes": ["chat"] }));
+    let reader = made(&mut owner, json!({ "scopes": ["chat", "documents"] }));
+    let whole = made(&mut owner, json!({}));
+    let consult = |more: Value| {
+        let mut said =
+            json!({ "question": "Is it thin?", "models": ["demo/extract"], "depth": "quick" });
+        said.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        ("consult", said)
+    };
+    let search = || ("search_documents", json!({ "query": "zebra" }));
+    let status = |id: &Value| ("analysis_status", json!({ "analysis_id": id }));
+    for (key, (tool, said), allowed) in [
+        (&chat, search(), false),
+        (&reader, search(), true),
+        (&whole, search(), true),
+        (&chat, consult(json!({})), true),
+        (&chat, consult(json!({ "documents": [id] })), false),
+        (&reader, consult(json!({ "documents": [id] })), true),
+        (&chat, status(&done["analysis_id"]), false),
+        (&whole, status(&done["analysis_id"]), true),
+    ] {
+        let call = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": { "name": tool, "arguments": said },
+        });
+        let answer = with(&server, key).post("/mcp", call).json();
+        let told = &answer["result"];
+        assert_eq!(told["isError"], !allowed, "{tool} {said}: {answer}");
+        if !allowed {
+            assert!(told.to_string().contains("is not for"), "{told}");
+        }
+        // What it has asked itself it may look at.
+        let own = &told["structuredContent"]["analysis_id"];
+        if tool == "consult" && allowed {
+            let (name, arguments) = status(own);
+            let call = json!({
+                "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                "params": { "name": name, "arguments": arguments },
+            });
+            let answer = with(&server, key).post("/mcp", call).json();
+            assert_eq!(answer["result"]["isError"], false, "{answer}");
+        }
+    }
+    // Nor does it take other keys away.
+    let keys = owner.get("/api/users/me/api-keys").json();
+    for key in keys["api_keys"].as_array().unwrap() {
+        let one = format!("/api/users/me/api-keys/{}", key["id"].as_str().unwrap());
+        let part = made(&mut owner, json!({ "scopes": ["analyze"] }));
+        with(&server, &part).delete(&one).refused(403, "FORBIDDEN");
+    }
 }
 
 #[test]

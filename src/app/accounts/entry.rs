@@ -7,9 +7,9 @@ use super::{Accounts, Credential, sign_in_again};
 use crate::app::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::SessionId;
-use crate::domain::key::Presented;
+use crate::domain::key::{Presented, Scope};
 use crate::domain::time::Timestamp;
-use crate::domain::user::Caller;
+use crate::domain::user::{Caller, Role};
 use crate::store::{api_keys, sessions};
 
 impl Accounts {
@@ -67,15 +67,20 @@ impl Accounts {
         let (key, user) = found
             .filter(|(key, user)| !user.disabled && key.expires.is_none_or(|end| end > now))
             .ok_or_else(bad_key)?;
+        let presented = Presented {
+            id: key.id.clone(),
+            scopes: key.scopes,
+            is_confined: key.confines.are_some(),
+        };
         let caller = Caller {
             user: user.id,
-            role: user.role,
+            // An administrator's key that is not for administration sees what anybody's would.
+            role: match presented.opens(Scope::Admin) {
+                true => user.role,
+                false => Role::User,
+            },
             session: None,
-            key: Some(Presented {
-                id: key.id.clone(),
-                scopes: key.scopes,
-                is_confined: key.confines.are_some(),
-            }),
+            key: Some(presented),
         };
         // To the minute: a write for every request would cost more than the request.
         let recent = key
