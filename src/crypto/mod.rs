@@ -6,6 +6,7 @@ pub mod password;
 pub mod refresh;
 pub mod secret;
 pub mod sha256;
+pub mod sigv4;
 pub mod token;
 pub mod vault;
 

@@ -8,6 +8,7 @@ pub mod holder;
 pub mod ltx;
 pub mod names;
 pub mod restore;
+pub mod s3;
 pub mod ship;
 pub mod spool;
 pub mod target;

@@ -5,6 +5,7 @@ pub mod client;
 pub mod executable;
 pub mod line;
 pub mod provider;
+pub mod s3;
 pub mod script;
 pub mod server;
 pub mod tls;

@@ -1,0 +1,309 @@
+//! Which bucket, and with which key: `s3://bucket/prefix` and the variables that every tool for S3 reads. Refuses
+//! what is missing or makes no sense, in a sentence that says what to set.
+
+use std::fmt;
+use std::time::Duration;
+
+use ureq::http::Uri;
+
+/// Everything that is known about a bucket before it is asked.
+#[derive(Clone)]
+pub struct Settings {
+    pub(super) secure: bool,
+    /// Host and port, as the `host` header has them.
+    pub(super) host: String,
+    /// Before the bucket's name or the key: with its slash at the beginning, none at the end.
+    pub(super) base: String,
+    pub(super) bucket: String,
+    /// With its slash at the end, or empty.
+    pub(super) prefix: String,
+    pub(super) region: String,
+    pub(super) key: String,
+    pub(super) secret: String,
+    pub(super) token: Option<String>,
+    /// PEM text of the authorities to trust in the place of those built in.
+    pub authorities: Option<String>,
+    pub(super) patience: Patience,
+}
+
+/// How long something may take, and when it is tried again.
+#[derive(Clone)]
+pub(super) struct Patience {
+    pub connect: Duration,
+    /// A piece, either way.
+    pub piece: Duration,
+    pub pauses: Vec<Duration>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            piece: Duration::from_secs(60),
+            pauses: [200, 800, 2000].map(Duration::from_millis).into(),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.secure { "https" } else { "http" };
+        write!(
+            f,
+            "s3://{}/{} at {scheme}://{}{} in {}",
+            self.bucket, self.prefix, self.host, self.base, self.region
+        )
+    }
+}
+
+/// The bucket of an address, with what the environment says.
+pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Settings, String> {
+    let given = |name: &str| {
+        let value = env(name)?.trim().to_owned();
+        (!value.is_empty()).then_some(value)
+    };
+    let (bucket, prefix) = place(text)?;
+    let (key, secret) = match (given("AWS_ACCESS_KEY_ID"), given("AWS_SECRET_ACCESS_KEY")) {
+        (Some(key), Some(secret)) => (key, secret),
+        (None, Some(_)) => return Err("AWS_ACCESS_KEY_ID is not set".into()),
+        (Some(_), None) => return Err("AWS_SECRET_ACCESS_KEY is not set".into()),
+        (None, None) => {
+            return Err("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set".into());
+        }
+    };
+    let token = given("AWS_SESSION_TOKEN");
+    let region = given("AWS_REGION").or_else(|| given("AWS_DEFAULT_REGION"));
+    let region = region.unwrap_or_else(|| "us-east-1".to_owned());
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if !region.chars().all(plain) {
+        return Err(format!("AWS_REGION is {region:?}, which is no region"));
+    }
+    // They become headers, whose library would show them where it refuses them.
+    for (name, value) in [
+        ("AWS_ACCESS_KEY_ID", Some(&key)),
+        ("AWS_SECRET_ACCESS_KEY", Some(&secret)),
+        ("AWS_SESSION_TOKEN", token.as_ref()),
+    ] {
+        if value.is_some_and(|value| !value.chars().all(|c| c.is_ascii_graphic())) {
+            return Err(format!("{name} has characters that no key has"));
+        }
+    }
+    let named = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
+        .into_iter()
+        .find_map(|name| Some((name, given(name)?)));
+    let (secure, host, base) = match named {
+        Some((name, url)) => {
+            let (secure, host, base) = endpoint(name, &url)?;
+            (secure, host, format!("{base}/{bucket}"))
+        }
+        None => {
+            let (host, base) = amazon(&bucket, &region);
+            (true, host, base)
+        }
+    };
+    Ok(Settings {
+        secure,
+        host,
+        base,
+        bucket,
+        prefix,
+        region,
+        key,
+        secret,
+        token,
+        authorities: None,
+        patience: Patience::default(),
+    })
+}
+
+fn place(text: &str) -> Result<(String, String), String> {
+    let rest = text
+        .strip_prefix("s3://")
+        .ok_or_else(|| format!("{text:?} does not begin with s3://"))?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(plain) || bucket.starts_with('.') {
+        return Err(format!(
+            "{text:?} names no bucket: s3://bucket/prefix, where a bucket's name has 3 to 63 letters, digits, \
+             dots and hyphens"
+        ));
+    }
+    if prefix.contains(['?', '#']) {
+        return Err(format!(
+            "{text:?} has parameters: they are given as AWS_ENDPOINT_URL, AWS_REGION and so on"
+        ));
+    }
+    let prefix = prefix.trim_matches('/');
+    if prefix.len() > 512 || prefix.chars().any(char::is_control) {
+        return Err("the prefix is longer than 512 bytes, or has characters of control".into());
+    }
+    if prefix.is_empty() {
+        return Ok((bucket.to_owned(), String::new()));
+    }
+    if prefix
+        .split('/')
+        .any(|part| matches!(part, "" | "." | ".."))
+    {
+        return Err(format!("{text:?} has an empty part, or one of dots only"));
+    }
+    Ok((bucket.to_owned(), format!("{prefix}/")))
+}
+
+fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
+    let wrong = || {
+        format!(
+            "{name} is {url:?}, which is no address: https://host, http://host:9000 or the like"
+        )
+    };
+    // Not shown: what stands before an @ is a password.
+    if url.contains('@') {
+        return Err(format!(
+            "{name} has an @ in it: the key is given as AWS_ACCESS_KEY_ID"
+        ));
+    }
+    let uri: Uri = url.parse().map_err(|_| wrong())?;
+    let secure = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => return Err(wrong()),
+    };
+    let host = uri
+        .host()
+        .filter(|host| !host.is_empty())
+        .ok_or_else(wrong)?;
+    if uri.query().is_some() {
+        return Err(wrong());
+    }
+    let usual = if secure { 443 } else { 80 };
+    let host = match uri.port_u16() {
+        Some(port) if port != usual => format!("{host}:{port}"),
+        _ => host.to_owned(),
+    };
+    let base = uri.path().trim_end_matches('/');
+    Ok((secure, host, base.to_owned()))
+}
+
+/// A bucket's own host; a name with dots is none that Amazon's certificates know.
+fn amazon(bucket: &str, region: &str) -> (String, String) {
+    let end = if region.starts_with("cn-") {
+        "amazonaws.com.cn"
+    } else {
+        "amazonaws.com"
+    };
+    if bucket
+        .chars()
+        .all(|c| c == '-' || c.is_ascii_lowercase() || c.is_ascii_digit())
+    {
+        (format!("{bucket}.s3.{region}.{end}"), String::new())
+    } else {
+        (format!("s3.{region}.{end}"), format!("/{bucket}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "AWS_ACCESS_KEY_ID=AKIA AWS_SECRET_ACCESS_KEY=hidden";
+
+    fn read(text: &str, variables: &str) -> Result<Settings, String> {
+        address(text, &|name| {
+            let mut pairs = variables.split(' ').filter_map(|pair| pair.split_once('='));
+            let (_, value) = pairs.find(|(found, _)| *found == name)?;
+            Some(value.to_owned())
+        })
+    }
+
+    #[test]
+    fn addresses() {
+        for (text, more, expected) in [
+            (
+                "s3://bucket",
+                "",
+                "s3://bucket/ at https://bucket.s3.us-east-1.amazonaws.com in us-east-1",
+            ),
+            (
+                "s3://bucket/a b/ü/",
+                "AWS_REGION=eu-central-1 AWS_DEFAULT_REGION=x",
+                "s3://bucket/a b/ü/ at https://bucket.s3.eu-central-1.amazonaws.com in eu-central-1",
+            ),
+            (
+                "s3://my.bucket/x",
+                "AWS_DEFAULT_REGION=cn-north-1",
+                "s3://my.bucket/x/ at https://s3.cn-north-1.amazonaws.com.cn/my.bucket in cn-north-1",
+            ),
+            (
+                "s3://bucket/x",
+                "AWS_ENDPOINT_URL=http://127.0.0.1:9000/",
+                "s3://bucket/x/ at http://127.0.0.1:9000/bucket in us-east-1",
+            ),
+            (
+                "s3://bucket/x",
+                "AWS_ENDPOINT_URL_S3=https://a.example:443/storage/v1/s3 AWS_ENDPOINT_URL=http://b.example AWS_REGION=auto",
+                "s3://bucket/x/ at https://a.example/storage/v1/s3/bucket in auto",
+            ),
+        ] {
+            let read = read(text, &format!("{KEY} {more}"));
+            assert_eq!(format!("{:?}", read.expect(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (text, variables, expected) in [
+            (
+                "s3://bucket",
+                "",
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set",
+            ),
+            (
+                "s3://bucket",
+                "AWS_ACCESS_KEY_ID=A",
+                "AWS_SECRET_ACCESS_KEY is not set",
+            ),
+            (
+                "s3://bucket",
+                "AWS_SECRET_ACCESS_KEY=A",
+                "AWS_ACCESS_KEY_ID is not set",
+            ),
+            ("https://bucket", KEY, "does not begin with s3://"),
+            ("s3://", KEY, "names no bucket"),
+            ("s3:///prefix", KEY, "names no bucket"),
+            ("s3://a,b,c/prefix", KEY, "names no bucket"),
+            ("s3://bucket/x?endpoint=y", KEY, "has parameters"),
+            ("s3://bucket/x//y", KEY, "an empty part"),
+            ("s3://bucket/../y", KEY, "an empty part"),
+            ("s3://bucket/a\nb", KEY, "characters of control"),
+            (
+                "s3://bucket",
+                "AWS_ENDPOINT_URL=localhost:9000",
+                "AWS_ENDPOINT_URL is",
+            ),
+            (
+                "s3://bucket",
+                "AWS_ENDPOINT_URL_S3=ftp://host",
+                "AWS_ENDPOINT_URL_S3 is",
+            ),
+            (
+                "s3://bucket",
+                "AWS_ENDPOINT_URL=https://a:hidden@host",
+                "has an @ in it",
+            ),
+            ("s3://bucket", "AWS_REGION=a/b", "AWS_REGION is"),
+            (
+                "s3://bucket",
+                "AWS_SESSION_TOKEN=hidden\u{e9}",
+                "AWS_SESSION_TOKEN has",
+            ),
+        ] {
+            let variables = match variables {
+                "" => String::new(),
+                one if one.starts_with("AWS_ACCESS") || one.starts_with("AWS_SECRET") => one.into(),
+                more => format!("{KEY} {more}"),
+            };
+            let why = read(text, &variables).expect_err(text);
+            assert!(why.contains(expected), "{why}");
+            assert!(!why.contains("hidden"), "{why}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Sends signed requests to a bucket. Decides nothing about what an answer means, and follows no answer elsewhere.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+use ureq::http::{Request, Response};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body, SendBody};
+
+use super::address::Settings;
+use crate::clock;
+use crate::crypto::{hex, sha256, sigv4};
+use crate::replica::target::Fault;
+
+/// A larger body waits until the store says that it wants it: a refusal comes before it then.
+const ASKED_FIRST: u64 = 1 << 20;
+const BUFFER: usize = 16 * 1024;
+
+/// A bucket that can be asked.
+pub(super) struct Client {
+    pub settings: Settings,
+    agent: Agent,
+}
+
+/// What is asked.
+#[derive(Default)]
+pub(super) struct Ask<'a> {
+    pub method: &'static str,
+    /// With the prefix; empty asks the bucket itself.
+    pub key: &'a str,
+    pub query: &'a [(&'a str, &'a str)],
+    pub headers: &'a [(&'a str, &'a str)],
+    pub body: Option<&'a Content<'a>>,
+}
+
+/// A file that is to be sent.
+pub(super) struct Content<'a> {
+    file: &'a File,
+    pub bytes: u64,
+    pub hash: String,
+}
+
+impl Client {
+    pub fn new(settings: Settings) -> Self {
+        let patience = &settings.patience;
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("quire/", env!("CARGO_PKG_VERSION")))
+            .timeout_resolve(Some(patience.connect))
+            .timeout_connect(Some(patience.connect))
+            .timeout_recv_response(Some(patience.piece))
+            .timeout_per_read(Some(patience.piece))
+            .timeout_per_write(Some(patience.piece))
+            .tls_config(tls(settings.authorities.as_deref()))
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
+            .max_response_header_size(32 * 1024)
+            // A change a second: a handshake for each would cost more than the change.
+            .max_idle_connections(1)
+            .max_idle_connections_per_host(1)
+            .max_idle_age(Duration::from_secs(10))
+            .build();
+        Self {
+            agent: config.new_agent(),
+            settings,
+        }
+    }
+
+    /// The answer, whatever it is.
+    pub fn ask(&self, ask: &Ask<'_>) -> Result<Response<Body>, Fault> {
+        let settings = &self.settings;
+        let key = sigv4::path(ask.key);
+        let path = match format!("{}/{key}", settings.base) {
+            bucket if ask.key.is_empty() && !settings.base.is_empty() => {
+                bucket.trim_end_matches('/').to_owned()
+            }
+            path => path,
+        };
+        let query = sigv4::query(ask.query);
+        let mut headers = vec![("host", settings.host.as_str())];
+        headers.extend_from_slice(ask.headers);
+        let request = sigv4::Request {
+            method: ask.method,
+            path: &path,
+            query: &query,
+            headers: &headers,
+            payload: ask.body.map_or(sigv4::EMPTY, |body| &body.hash),
+        };
+        let credentials = sigv4::Credentials {
+            key: &settings.key,
+            secret: &settings.secret,
+            token: settings.token.as_deref(),
+        };
+        let added = sigv4::sign(&request, &credentials, &settings.region, clock::now());
+        let scheme = if settings.secure { "https" } else { "http" };
+        let mark = if query.is_empty() { "" } else { "?" };
+        let uri = format!("{scheme}://{}{path}{mark}{query}", settings.host);
+        let mut request = Request::builder().method(ask.method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        for (name, value) in added {
+            request = request.header(name, value);
+        }
+        let answered = match ask.body {
+            None => request.body(()).map(|request| self.agent.run(request)),
+            Some(content) => {
+                request = request.header("content-length", content.bytes);
+                if content.bytes > ASKED_FIRST {
+                    request = request.header("expect", "100-continue");
+                }
+                let mut source = content.source();
+                let body = SendBody::from_reader(&mut source);
+                request.body(body).map(|request| self.agent.run(request))
+            }
+        };
+        match answered {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(Fault::Failed(format!("{}: {error}", settings.host))),
+            // The library's own words may hold a header.
+            Err(_) => Err(Fault::Refused("the request cannot be written".into())),
+        }
+    }
+}
+
+fn tls(authorities: Option<&str>) -> TlsConfig {
+    let Some(authorities) = authorities else {
+        return TlsConfig::default();
+    };
+    let found = parse_pem(authorities.as_bytes()).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    let roots = RootCerts::from(found);
+    TlsConfig::builder().root_certs(roots).build()
+}
+
+impl<'a> Content<'a> {
+    /// Reads all of it once, for its length and its hash.
+    pub fn of(file: &'a File) -> io::Result<Self> {
+        let mut hasher = sha256::Hasher::new();
+        let mut piece = vec![0; BUFFER];
+        let mut bytes = 0;
+        loop {
+            match file.read_at(&mut piece, bytes) {
+                Ok(0) => break,
+                Ok(read) => {
+                    hasher.update(&piece[..read]);
+                    bytes += read as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let hash = hex(&hasher.finish());
+        Ok(Self { file, bytes, hash })
+    }
+
+    fn source(&self) -> Source<'a> {
+        Source {
+            file: self.file,
+            at: 0,
+            bytes: self.bytes,
+        }
+    }
+}
+
+/// So many bytes of a file, whoever else reads it.
+struct Source<'a> {
+    file: &'a File,
+    at: u64,
+    bytes: u64,
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.bytes - self.at).unwrap_or(usize::MAX);
+        let most = left.min(buffer.len());
+        let read = self.file.read_at(&mut buffer[..most], self.at)?;
+        if read == 0 && most > 0 {
+            let why = "the file became shorter while it was sent";
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, why));
+        }
+        self.at += read as u64;
+        Ok(read)
+    }
+}

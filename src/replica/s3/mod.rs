@@ -1,0 +1,235 @@
+//! A replica in a bucket: Amazon's, or any store with the same interface. Tries again what may succeed later, and
+//! says of the rest what must be changed. Knows nothing of what is in the files.
+
+mod address;
+mod answer;
+mod client;
+mod download;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use ureq::http::StatusCode;
+
+pub use self::address::{Settings, address};
+use self::answer::{Page, Refusal};
+use self::client::{Ask, Client, Content};
+use self::download::Download;
+use super::target::{Entry, Fault, Result, Target};
+use crate::crypto::{hex, sha256};
+
+const ONLY_NEW: &[(&str, &str)] = &[("if-none-match", "*")];
+
+/// The bucket of an `s3://` address.
+pub struct S3 {
+    client: Arc<Client>,
+    /// The store keeps to a condition. Until it says that it cannot.
+    conditions: AtomicBool,
+}
+
+impl S3 {
+    /// Asks nothing yet.
+    pub fn open(settings: Settings) -> Self {
+        Self {
+            client: Arc::new(Client::new(settings)),
+            conditions: AtomicBool::new(true),
+        }
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.client.settings
+    }
+
+    fn key(&self, name: &str) -> Result<String> {
+        let plain = |part: &str| !part.is_empty() && !part.starts_with('.');
+        if !name.split('/').all(plain) {
+            return Err(Fault::Refused(format!("{name:?} is not a name")));
+        }
+        Ok(format!("{}{name}", self.settings().prefix))
+    }
+
+    /// Again, as long as it may help.
+    fn tried<T>(&self, mut once: impl FnMut() -> Result<T>) -> Result<T> {
+        for pause in &self.settings().patience.pauses {
+            match once() {
+                Err(Fault::Failed(_)) => thread::sleep(*pause),
+                done => return done,
+            }
+        }
+        once()
+    }
+
+    fn exists(&self, key: &str) -> Result<bool> {
+        let ask = Ask {
+            method: "HEAD",
+            key,
+            ..Ask::default()
+        };
+        let answer = self.client.ask(&ask)?;
+        if answer.status().is_success() {
+            return Ok(true);
+        }
+        match Refusal::read(answer).fault(self.settings()) {
+            Fault::Missing => Ok(false),
+            fault => Err(fault),
+        }
+    }
+
+    fn put_once(&self, key: &str, content: &Content<'_>, only_new: bool) -> Result<Sent> {
+        let conditional = only_new && self.conditions.load(Ordering::Relaxed);
+        if only_new && !conditional && self.exists(key)? {
+            return Err(Fault::Taken);
+        }
+        let answer = self.client.ask(&Ask {
+            method: "PUT",
+            key,
+            headers: if conditional { ONLY_NEW } else { &[] },
+            body: Some(content),
+            ..Ask::default()
+        })?;
+        if answer.status().is_success() {
+            answer::finish(answer);
+            return Ok(Sent::Whole);
+        }
+        let refusal = Refusal::read(answer);
+        if conditional && refusal.knows_no_conditions() {
+            self.conditions.store(false, Ordering::Relaxed);
+            return self.put_once(key, content, only_new);
+        }
+        match refusal.fault(self.settings()) {
+            Fault::Failed(why) if refusal.status == 409 => Ok(Sent::Contested(why)),
+            // There is nothing that could be missing: what answers is no bucket.
+            Fault::Missing => Err(Fault::Refused(NO_STORE.into())),
+            fault => Err(fault),
+        }
+    }
+
+    /// Whether what lies there is this.
+    fn holds(&self, key: &str, content: &Content<'_>) -> Result<bool> {
+        let mut there = Download::begin(&self.client, key)?;
+        let mut hasher = sha256::Hasher::new();
+        let mut piece = vec![0; 16 * 1024];
+        loop {
+            match there.read(&mut piece) {
+                Ok(0) => return Ok(hex(&hasher.finish()) == content.hash),
+                Ok(read) => hasher.update(&piece[..read]),
+                Err(error) => return Err(Fault::Failed(error.to_string())),
+            }
+        }
+    }
+
+    fn page(&self, beginning: &str, token: Option<&str>) -> Result<Page> {
+        let mut query = vec![("list-type", "2"), ("prefix", beginning)];
+        query.extend(token.map(|token| ("continuation-token", token)));
+        let mut answer = self.client.ask(&Ask {
+            method: "GET",
+            query: &query,
+            ..Ask::default()
+        })?;
+        if answer.status() == StatusCode::OK {
+            return answer::page(answer.body_mut());
+        }
+        match Refusal::read(answer).fault(self.settings()) {
+            Fault::Missing | Fault::Taken => Err(Fault::Refused(NO_STORE.into())),
+            fault => Err(fault),
+        }
+    }
+}
+
+const NO_STORE: &str = "what answers there is no store with the interface of S3";
+
+/// What became of a file that was sent.
+enum Sent {
+    Whole,
+    /// Somebody else is writing there too.
+    Contested(String),
+}
+
+impl Target for S3 {
+    fn put(&self, name: &str, file: &File, only_new: bool) -> Result<()> {
+        let key = self.key(name)?;
+        let read = |error| Fault::Failed(format!("{name} cannot be read: {error}"));
+        let content = Content::of(file).map_err(read)?;
+        let (mut doubtful, mut contested) = (false, false);
+        let put = self.tried(|| match self.put_once(&key, &content, only_new) {
+            Ok(Sent::Whole) => Ok(()),
+            Ok(Sent::Contested(why)) => {
+                contested = true;
+                Err(Fault::Failed(why))
+            }
+            // The one before this may have been stored, and only its answer lost.
+            Err(Fault::Taken) if doubtful && self.holds(&key, &content)? => Ok(()),
+            Err(fault) => {
+                doubtful |= matches!(fault, Fault::Failed(_));
+                Err(fault)
+            }
+        });
+        match put {
+            Err(Fault::Failed(_)) if contested && only_new => Err(Fault::Taken),
+            put => put,
+        }
+    }
+
+    fn get(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+        let key = self.key(name)?;
+        let download = self.tried(|| Download::begin(&self.client, &key))?;
+        Ok(Box::new(download))
+    }
+
+    fn list(&self, beginning: &str, each: &mut dyn FnMut(Entry)) -> Result<()> {
+        let prefix = &self.settings().prefix;
+        let beginning = format!("{prefix}{beginning}");
+        let mut last = String::new();
+        let mut token = None;
+        loop {
+            let page = self.tried(|| self.page(&beginning, token.as_deref()))?;
+            for Entry { name: key, bytes } in page.entries {
+                let name = match key.strip_prefix(prefix.as_str()) {
+                    Some(name) if key.starts_with(&beginning) => name,
+                    _ => return Err(Fault::Refused("the store lists what was not asked".into())),
+                };
+                if key <= last {
+                    let why = "the store lists its names in no order";
+                    return Err(Fault::Refused(why.into()));
+                }
+                // Consoles make such a thing for a folder.
+                if !name.is_empty() && !name.ends_with('/') {
+                    let name = name.to_owned();
+                    each(Entry { name, bytes });
+                }
+                last = key;
+            }
+            match page.next {
+                None => return Ok(()),
+                next if next == token => {
+                    return Err(Fault::Failed("the store's list has no end".into()));
+                }
+                next => token = next,
+            }
+        }
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        let key = self.key(name)?;
+        self.tried(|| {
+            let answer = self.client.ask(&Ask {
+                method: "DELETE",
+                key: &key,
+                ..Ask::default()
+            })?;
+            if answer.status().is_success() {
+                answer::finish(answer);
+                return Ok(());
+            }
+            match Refusal::read(answer).fault(self.settings()) {
+                Fault::Missing => Ok(()),
+                fault => Err(fault),
+            }
+        })
+    }
+}

@@ -1,0 +1,329 @@
+//! The client of a bucket against one on a real socket, that checks every signature and fails as buckets do.
+
+use std::fs;
+use std::io::Write as _;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use self::server::{BUCKET, Bucket, KEY, SECRET, Trouble};
+use super::address::Patience;
+use super::*;
+
+#[path = "../../../tests/api/support/s3.rs"]
+#[allow(dead_code, reason = "the tests of the whole server use the rest")]
+mod server;
+
+/// A target that does not wait long.
+fn target(bucket: &Bucket, address: &str, change: impl FnOnce(&mut Settings)) -> S3 {
+    let variables = bucket.variables();
+    let env = |name: &str| {
+        let found = variables.iter().find(|(found, _)| *found == name);
+        found.map(|(_, value)| value.clone())
+    };
+    let mut settings = super::address(address, &env).expect("an address");
+    settings.patience = Patience {
+        connect: Duration::from_secs(10),
+        piece: Duration::from_secs(10),
+        pauses: vec![Duration::ZERO; 3],
+    };
+    change(&mut settings);
+    S3::open(settings)
+}
+
+fn plain(bucket: &Bucket) -> S3 {
+    target(bucket, &format!("s3://{BUCKET}/p"), |_| {})
+}
+
+fn file(bytes: &[u8]) -> File {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("quire-s3-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let write = File::create(&path).and_then(|mut file| file.write_all(bytes));
+    write.expect("written");
+    let file = File::open(&path).expect("it is there");
+    fs::remove_file(path).expect("removed");
+    file
+}
+
+fn read(target: &S3, name: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut reader = target.get(name)?;
+    let read = reader.read_to_end(&mut bytes);
+    read.map_err(|error| Fault::Failed(error.to_string()))?;
+    Ok(bytes)
+}
+
+fn names(target: &S3, beginning: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    target.list(beginning, &mut |entry| {
+        found.push(format!("{} {}", entry.name, entry.bytes));
+    })?;
+    Ok(found)
+}
+
+#[test]
+fn files_are_whole_or_not_there() {
+    let bucket = Bucket::new();
+    bucket.page(2);
+    for prefix in ["", "/p", "/a b/ü & <c>+%41"] {
+        let target = target(&bucket, &format!("s3://{BUCKET}{prefix}"), |_| {});
+        bucket.plant(&format!("{}ltx/", &target.settings().prefix), b"");
+        assert_eq!(target.put("ltx/0/b", &file(b"two"), true), Ok(()));
+        assert_eq!(
+            target.put("ltx/0/b", &file(b"three"), true),
+            Err(Fault::Taken)
+        );
+        assert_eq!(target.put("ltx/9/a", &file(b"nine"), false), Ok(()));
+        assert_eq!(target.put("ltx/9/a", &file(b"nine!"), false), Ok(()));
+        assert_eq!(target.put("ltx/0/a", &file(b""), true), Ok(()));
+        let large: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+        assert_eq!(target.put("ltx/9/b c", &file(&large), true), Ok(()));
+        assert_eq!(
+            names(&target, "ltx/").expect("a list"),
+            ["ltx/0/a 0", "ltx/0/b 3", "ltx/9/a 5", "ltx/9/b c 3000000"]
+        );
+        assert_eq!(
+            names(&target, "ltx/0/").expect("a list"),
+            ["ltx/0/a 0", "ltx/0/b 3"]
+        );
+        assert_eq!(names(&target, "none/").expect("a list").len(), 0);
+        assert_eq!(read(&target, "ltx/0/b"), Ok(b"two".to_vec()));
+        assert_eq!(read(&target, "ltx/0/a"), Ok(Vec::new()));
+        assert_eq!(read(&target, "ltx/9/b c"), Ok(large));
+        assert_eq!(read(&target, "ltx/0/c"), Err(Fault::Missing));
+        assert_eq!(target.remove("ltx/0/b"), Ok(()));
+        assert_eq!(target.remove("ltx/0/b"), Ok(()));
+        assert_eq!(read(&target, "ltx/0/b"), Err(Fault::Missing));
+        for out in ["../x", "/x", "a//b", "a/../../x", "", "."] {
+            assert!(matches!(target.get(out), Err(Fault::Refused(_))), "{out}");
+        }
+    }
+}
+
+#[test]
+fn a_list_is_asked_for_page_by_page() {
+    let bucket = Bucket::new();
+    bucket.page(2);
+    for name in ["p/a", "p/b", "p/c", "p/d", "p/e", "q/f"] {
+        bucket.plant(name, b"1");
+    }
+    let found = names(&plain(&bucket), "").expect("a list");
+    assert_eq!(found, ["a 1", "b 1", "c 1", "d 1", "e 1"]);
+    assert_eq!(bucket.asked().len(), 3);
+}
+
+#[test]
+fn what_may_succeed_later_is_tried_again() {
+    let busy = Trouble::Says(503, "SlowDown", "Please reduce your request rate.");
+    let troubles = [
+        busy.clone(),
+        Trouble::Says(500, "InternalError", "We encountered an internal error."),
+        Trouble::Says(429, "TooManyRequests", "Later."),
+        Trouble::Says(400, "RequestTimeout", "Nothing came."),
+        Trouble::Half,
+        Trouble::Lost,
+    ];
+    let bucket = Bucket::new();
+    let target = plain(&bucket);
+    for trouble in troubles {
+        let twice = |method| {
+            bucket.trouble(method, trouble.clone());
+            bucket.trouble(method, busy.clone());
+        };
+        twice("PUT");
+        assert_eq!(target.put("a", &file(b"some bytes"), true), Ok(()));
+        twice("GET");
+        assert_eq!(read(&target, "a"), Ok(b"some bytes".to_vec()));
+        twice("DELETE");
+        assert_eq!(target.remove("a"), Ok(()));
+        assert_eq!(names(&target, ""), Ok(Vec::new()));
+    }
+    for _ in 0..4 {
+        bucket.trouble("PUT", busy.clone());
+    }
+    bucket.asked();
+    let why = "the store says SlowDown: Please reduce your request rate".to_owned();
+    let put = target.put("a", &file(b"some bytes"), false);
+    assert_eq!(put, Err(Fault::Failed(why)));
+    assert_eq!(bucket.asked().len(), 4);
+}
+
+#[test]
+fn what_somebody_must_change_is_said_once() {
+    let bucket = Bucket::new();
+    let target = plain(&bucket);
+    let says = Trouble::Says;
+    for (trouble, parts) in [
+        (
+            says(403, "AccessDenied", "Access Denied"),
+            ["AccessDenied: Access Denied;", "PutObject"],
+        ),
+        (
+            says(403, "InvalidAccessKeyId", "No."),
+            ["InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"],
+        ),
+        (
+            says(403, "QuotaExceeded", "Full."),
+            ["QuotaExceeded: Full;", "is full"],
+        ),
+        (
+            says(507, "XMinioStorageFull", "Full."),
+            ["XMinioStorageFull", "is full"],
+        ),
+        (
+            says(400, "EntityTooLarge", "5 GB."),
+            ["EntityTooLarge", "so large"],
+        ),
+        (
+            says(403, "RequestTimeTooSkewed", "Far."),
+            ["RequestTimeTooSkewed", "clock"],
+        ),
+        (says(400, "ExpiredToken", "Old."), ["ExpiredToken", "lent"]),
+        (
+            says(404, "NoSuchBucket", "None."),
+            ["NoSuchBucket", "make the bucket copies"],
+        ),
+        (
+            says(301, "PermanentRedirect", "There."),
+            ["PermanentRedirect", "AWS_REGION"],
+        ),
+        (
+            says(
+                400,
+                "AuthorizationHeaderMalformed",
+                "x</Message><Region>eu-west-9</Region><Message>",
+            ),
+            ["AuthorizationHeaderMalformed", "set AWS_REGION=eu-west-9"],
+        ),
+        (says(403, "Odd", SECRET), ["Odd: …;", "allowed"]),
+        (
+            Trouble::Page(404, "<html>no</html>"),
+            ["404", "may be no store"],
+        ),
+        (Trouble::Page(302, ""), ["302", "elsewhere"]),
+    ] {
+        type Call = (&'static str, fn(&S3) -> Result<()>);
+        let calls: [Call; 4] = [
+            ("PUT", |target| target.put("a", &file(b"bytes"), true)),
+            ("GET", |target| target.get("a").map(drop)),
+            ("GET", |target| target.list("", &mut |_| {})),
+            ("DELETE", |target| target.remove("a")),
+        ];
+        for (method, call) in calls {
+            bucket.trouble(method, trouble.clone());
+            bucket.asked();
+            let Err(Fault::Refused(why)) = call(&target) else {
+                panic!("{method} {parts:?} is refused")
+            };
+            assert!(
+                parts.iter().all(|part| why.contains(part)),
+                "{method}: {why}"
+            );
+            assert!(!why.contains(SECRET) && why.chars().count() < 400, "{why}");
+            assert_eq!(bucket.asked().len(), 1, "{why}");
+        }
+    }
+    assert_eq!(bucket.files().len(), 0);
+}
+
+#[test]
+fn a_large_file_is_refused_before_it_is_sent() {
+    let bucket = Bucket::new();
+    bucket.trouble("PUT", Trouble::Says(403, "AccessDenied", "Access Denied"));
+    let put = plain(&bucket).put("a", &file(&vec![7; 4 << 20]), true);
+    assert!(matches!(put, Err(Fault::Refused(_))), "{put:?}");
+}
+
+#[test]
+fn a_wrong_secret_is_found_out_and_not_shown() {
+    let bucket = Bucket::new();
+    let address = format!("s3://{BUCKET}/p");
+    let target = target(&bucket, &address, |settings| {
+        settings.secret = "another".into();
+        settings.token = Some("lent".into());
+    });
+    let put = target.put("a", &file(b"bytes"), true);
+    let Err(Fault::Refused(why)) = put else {
+        panic!("{put:?}")
+    };
+    assert!(
+        why.contains("AWS_SECRET_ACCESS_KEY is not the one"),
+        "{why}"
+    );
+    let shown = format!("{:?} {why}", target.settings());
+    for secret in [KEY, "another", "lent"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[test]
+fn a_broken_download_goes_on_where_it_broke_or_fails() {
+    let bucket = Bucket::new();
+    let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n % 249) as u8).collect();
+    bucket.plant("p/a", &bytes);
+    let target = plain(&bucket);
+    bucket.trouble("GET", Trouble::Half);
+    bucket.trouble("GET", Trouble::Half);
+    assert_eq!(read(&target, "a"), Ok(bytes.clone()));
+    assert_eq!(bucket.asked().len(), 3);
+    for _ in 0..4 {
+        bucket.trouble("GET", Trouble::Half);
+    }
+    let Err(Fault::Failed(why)) = read(&target, "a") else {
+        panic!("the end is missing")
+    };
+    assert!(
+        why.contains("93750 of 100000") || why.contains("isconnect"),
+        "{why}"
+    );
+    // What is there now is something else.
+    bucket.trouble("GET", Trouble::Half);
+    let mut reader = target.get("a").expect("it begins");
+    bucket.plant("p/a", &bytes[1..]);
+    let error = reader.read_to_end(&mut Vec::new()).expect_err("not mixed");
+    assert_eq!(error.to_string(), "it was replaced while it was read");
+}
+
+#[test]
+fn a_lost_answer_is_no_other_writer() {
+    let bucket = Bucket::new();
+    let target = plain(&bucket);
+    bucket.trouble("PUT", Trouble::Lost);
+    assert_eq!(target.put("a", &file(b"ours"), true), Ok(()));
+    bucket.trouble("PUT", Trouble::Says(500, "InternalError", ""));
+    assert_eq!(target.put("a", &file(b"theirs"), true), Err(Fault::Taken));
+    for _ in 0..4 {
+        let conflict = "ConditionalRequestConflict";
+        bucket.trouble("PUT", Trouble::Says(409, conflict, "Both."));
+    }
+    assert_eq!(target.put("b", &file(b"ours"), true), Err(Fault::Taken));
+}
+
+#[test]
+fn a_store_without_conditions_is_asked_before() {
+    let bucket = Bucket::new();
+    bucket.forget_conditions();
+    let target = plain(&bucket);
+    assert_eq!(target.put("a", &file(b"one"), true), Ok(()));
+    assert_eq!(target.put("a", &file(b"two"), true), Err(Fault::Taken));
+    assert_eq!(target.put("b", &file(b"two"), true), Ok(()));
+    let asked = ["PUT a", "HEAD a", "PUT a", "HEAD a", "HEAD b", "PUT b"];
+    let asked = asked.map(|line| line.replace(' ', &format!(" /{BUCKET}/p/")));
+    assert_eq!(bucket.asked(), asked);
+}
+
+#[test]
+fn silence_is_a_failure() {
+    let bucket = Bucket::new();
+    let target = target(&bucket, &format!("s3://{BUCKET}/p"), |settings| {
+        settings.patience.piece = Duration::from_millis(50);
+        settings.patience.pauses.truncate(1);
+    });
+    for _ in 0..2 {
+        bucket.trouble("GET", Trouble::Late(Duration::from_secs(2)));
+    }
+    assert!(matches!(read(&target, "a"), Err(Fault::Failed(_))));
+    drop(bucket);
+    assert!(matches!(read(&target, "a"), Err(Fault::Failed(_))));
+}
