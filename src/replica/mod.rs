@@ -13,3 +13,6 @@ pub mod ship;
 pub mod spool;
 pub mod target;
 pub mod wal;
+
+#[cfg(test)]
+mod tests;
