@@ -44,6 +44,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("rtf", rtf),
     ("mail", mail),
     ("archive", archive),
+    ("replica", replica),
     ("findings", findings),
     ("experiments", experiments),
 ];
@@ -205,6 +206,46 @@ pub fn archive(bytes: &[u8]) {
         &stored::archive(&[("a/b.txt", bytes), ("b", bytes)]),
         "a.zip",
     );
+}
+
+/// A file of a replica is refused, or read: then writing what was read and reading that gives the same.
+pub fn replica(bytes: &[u8]) {
+    use quire::replica::ltx::{Encoder, Header, read};
+    let pages = |bytes: &[u8]| {
+        let mut pages = Vec::new();
+        let header = read(bytes, |_, number, page| {
+            pages.push((number, page.to_vec()));
+            Ok(())
+        });
+        header.map(|header| (header, pages))
+    };
+    let written = |header: Header, list: &[(u32, Vec<u8>)]| {
+        let mut file = Vec::new();
+        let mut encoder = Encoder::new(&mut file, header).expect("memory takes everything");
+        for (number, page) in list {
+            encoder.page(*number, page).expect("pages in order");
+        }
+        encoder.finish().expect("memory takes everything");
+        file
+    };
+    if let Ok((header, list)) = pages(bytes) {
+        assert_eq!(pages(&written(header, &list)).ok(), Some((header, list)));
+    }
+    let header = Header {
+        page_size: 512,
+        commit: 2,
+        min: 1,
+        max: 1,
+        at: 0,
+    };
+    let mut page = bytes.to_vec();
+    page.resize(512, 0);
+    let file = written(header, &[(1, page.clone()), (2, page)]);
+    assert!(pages(&file).is_ok());
+    // Whatever follows the header, the pages or the index.
+    for keep in [100, 104, 110, file.len() / 2, file.len() - 20] {
+        let _ = pages(&[&file[..keep], bytes].concat());
+    }
 }
 
 /// The same of every kind of office file whose parts are these bytes.

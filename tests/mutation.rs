@@ -268,6 +268,11 @@ fn archive() {
 }
 
 #[test]
+fn replica() {
+    feed("replica");
+}
+
+#[test]
 fn findings() {
     feed("findings");
 }

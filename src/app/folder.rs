@@ -34,7 +34,7 @@ pub fn open(config: &Config) -> Result<Opened> {
         if let Some(settings) = &config.replica
             && !database(&config.data_dir).exists()
         {
-            replica::fetch(config, settings, &*replica::target(settings)?)?;
+            replica::fetch(config, settings, &*replica::target(config, settings)?)?;
         }
         Ok(None)
     })
@@ -68,11 +68,11 @@ fn open_with(
         .mode(0o700)
         .create(folder)
         .map_err(unusable)?;
+    let prepared = prepare(config)?;
     let secret = match &config.secret {
         Some(secret) => secret.expose().to_owned(),
         None => secret::of_folder(folder).map_err(unusable)?,
     };
-    let prepared = prepare(config)?;
     let follower = prepared.as_ref().map(replica::Prepared::follower);
     let path = database(folder);
     let store = Store::open_followed(&Settings { path }, follower)

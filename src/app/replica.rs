@@ -1,19 +1,22 @@
 //! The copy elsewhere: fetched where the data folder has no database, kept up while the server runs. Refuses to
 //! send an old folder over a newer replica.
 
-use std::path::Path;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{App, Error, Kind, Result, folder};
 use crate::clock;
 use crate::config::{Config, Replica};
-use crate::crypto;
+use crate::crypto::{self, stream::Sealer};
 use crate::log;
 use crate::replica::folder::Folder;
 use crate::replica::holder::{self, Before, Holder};
-use crate::replica::names::Inventory;
+use crate::replica::names::{Inventory, SECRET};
 use crate::replica::restore::{Restored, restore};
+use crate::replica::sealed::{self, Sealed};
 pub use crate::replica::ship::Status;
 use crate::replica::ship::{self, Shipper};
 use crate::replica::spool::{Shared, Spool};
@@ -28,10 +31,28 @@ pub(super) struct Prepared {
     settings: ship::Settings,
     shared: Arc<Shared>,
     holder: Holder,
+    // The folder's secret, where it is to go along.
+    secret: Option<PathBuf>,
 }
 
 /// The target of an address.
-pub(super) fn target(replica: &Replica) -> Result<Arc<dyn Target>> {
+pub(super) fn target(config: &Config, replica: &Replica) -> Result<Arc<dyn Target>> {
+    let inner = plain(replica)?;
+    let sealer = replica.key.as_ref().map(|key| {
+        Sealer::new(key.expose()).ok_or_else(|| {
+            Error::new(Kind::Internal, "QUIRE_REPLICA_KEY is not a key of 32 bytes")
+                .resolve("`openssl rand -base64 32` makes one; keep it where the replica is not")
+        })
+    });
+    let sealer = sealer.transpose()?;
+    sealed::check(&*inner, sealer.is_some()).map_err(|fault| faulty(replica, &fault))?;
+    Ok(match sealer {
+        Some(sealer) => Arc::new(Sealed::over(inner, sealer, config.data_dir.join("tmp"))),
+        None => Arc::from(inner),
+    })
+}
+
+fn plain(replica: &Replica) -> Result<Box<dyn Target>> {
     let unknown = || {
         let text = format!(
             "QUIRE_REPLICA is {}, which is no address of a replica",
@@ -42,10 +63,36 @@ pub(super) fn target(replica: &Replica) -> Result<Arc<dyn Target>> {
     match replica.address.strip_prefix("file://") {
         Some(path) if path.starts_with('/') => {
             let folder = Folder::open(Path::new(path)).map_err(|fault| faulty(replica, &fault))?;
-            Ok(Arc::new(folder))
+            Ok(Box::new(folder))
         }
         _ => Err(unknown()),
     }
+}
+
+/// The secret of the folder goes along where nobody but its owner can read it: with it come the sessions and the
+/// keys of providers.
+fn fetch_secret(config: &Config, replica: &Replica, target: &dyn Target) -> Result<()> {
+    let path = config.data_dir.join("secret");
+    if replica.key.is_none() || config.secret.is_some() || path.exists() {
+        return Ok(());
+    }
+    let mut text = String::new();
+    let fetched = match target.get(SECRET) {
+        Err(Fault::Missing) => return Ok(()),
+        Err(fault) => Err(fault),
+        Ok(from) => from
+            .take(1024)
+            .read_to_string(&mut text)
+            .map_err(|error| Fault::Failed(error.to_string())),
+    };
+    fetched.map_err(|fault| faulty(replica, &fault))?;
+    let mut options = std::fs::File::options();
+    options.write(true).create_new(true).mode(0o600);
+    let written = options.open(&path).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(Error::internal)
 }
 
 fn faulty(replica: &Replica, fault: &Fault) -> Error {
@@ -109,7 +156,7 @@ pub(super) fn fetch(
 /// Takes the replica over, and fetches from it what is missing here.
 pub(super) fn prepare(config: &Config, replica: &Replica) -> Result<Prepared> {
     let faulty = |fault: Fault| faulty(replica, &fault);
-    let target = target(replica)?;
+    let target = target(config, replica)?;
     let data = &config.data_dir;
     let has_database = folder::database(data).exists();
     if has_database && !replica.overwrite && !holder::is_known(&*target, data).map_err(faulty)? {
@@ -131,6 +178,7 @@ pub(super) fn prepare(config: &Config, replica: &Replica) -> Result<Prepared> {
             &[("replica", &replica.address)],
         );
     }
+    fetch_secret(config, replica, &*target)?;
     let fetched = fetch(config, replica, &*target)?;
     let newest = Inventory::of(&*target).map_err(faulty)?.newest();
     let whole = fetched
@@ -151,10 +199,13 @@ pub(super) fn prepare(config: &Config, replica: &Replica) -> Result<Prepared> {
         restored_from,
     };
     let shared = Shared::new(newest, !continues);
+    let goes_along = replica.key.is_some() && config.secret.is_none();
+    let secret = goes_along.then(|| data.join("secret"));
     Ok(Prepared {
         settings,
         shared,
         holder,
+        secret,
     })
 }
 
@@ -167,6 +218,17 @@ impl Prepared {
 
     /// Begins to send.
     pub(super) fn start(self, store: Store) -> Result<Shipper> {
+        if let Some(secret) = &self.secret
+            && let Ok(file) = std::fs::File::open(secret)
+        {
+            let put = self.settings.target.put(SECRET, &file, false);
+            put.map_err(|fault| {
+                Error::new(
+                    Kind::Internal,
+                    format!("the replica cannot be used: {fault}"),
+                )
+            })?;
+        }
         Shipper::start(self.settings, self.shared, store, self.holder).map_err(Error::internal)
     }
 }

@@ -107,6 +107,8 @@ pub struct Replica {
     pub window: Duration,
     /// Whole copies that are kept there.
     pub keep: usize,
+    /// Seals what lies there. `None`: it lies there as it is.
+    pub key: Option<Secret>,
     /// What is here counts, even where the replica knows more.
     pub overwrite: bool,
 }
@@ -456,6 +458,7 @@ fn replica(checker: &mut Checker) -> Option<Replica> {
         address: checker.given("QUIRE_REPLICA")?,
         window: checker.seconds("QUIRE_REPLICA_WINDOW"),
         keep: usize::try_from(checker.number("QUIRE_REPLICA_KEEP")).unwrap_or(usize::MAX),
+        key: checker.given("QUIRE_REPLICA_KEY").map(Secret::new),
         overwrite: checker.switch("QUIRE_REPLICA_OVERWRITE").unwrap_or(false),
     })
 }

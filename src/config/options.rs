@@ -87,6 +87,7 @@ pub static SETTINGS: &[Setting] = &[
     row("QUIRE_REPLICA", &[], Kind::Text, "", "where a copy of everything is kept up, and fetched from where the data folder is empty: s3://bucket/prefix or file:///folder"),
     row("QUIRE_REPLICA_WINDOW", &[], Kind::Seconds(1, 3600), "1", "seconds that something that was stored may be on this machine only, where nothing fails"),
     row("QUIRE_REPLICA_KEEP", &[], Kind::Number(1, 1000), "2", "whole copies of the database that are kept in the replica, with every change since the oldest"),
+    row("QUIRE_REPLICA_KEY", &[], Kind::Secret, "", "seals what lies in the replica, 32 bytes as `openssl rand -base64 32` prints them; without it nothing there can be read again"),
     row("QUIRE_REPLICA_OVERWRITE", &[], Kind::Switch, "false", "go on with the data folder where the replica has changes that it never had"),
     row("ENVIRONMENT", &["ENV"], Kind::Choice(&["development", "production", "test"]), "development", "what this installation is for"),
     row("LOG_LEVEL", &[], Kind::Choice(&["error", "warn", "info", "debug"]), "info", "how much is logged"),

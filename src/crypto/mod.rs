@@ -7,6 +7,7 @@ pub mod refresh;
 pub mod secret;
 pub mod sha256;
 pub mod sigv4;
+pub mod stream;
 pub mod token;
 pub mod vault;
 
@@ -29,6 +30,8 @@ impl std::fmt::Display for Error {
         })
     }
 }
+
+impl std::error::Error for Error {}
 
 /// Random bytes from the system.
 pub fn random<const N: usize>() -> Result<[u8; N], Error> {

@@ -9,6 +9,7 @@ pub mod ltx;
 pub mod names;
 pub mod restore;
 pub mod s3;
+pub mod sealed;
 pub mod ship;
 pub mod spool;
 pub mod target;

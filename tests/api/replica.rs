@@ -122,6 +122,75 @@ fn everything_is_back_after_a_stop_on_another_disk() {
 }
 
 #[test]
+fn a_sealed_replica_brings_the_secret_back_and_tells_nobody_else_anything() {
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let folder = Folder::new();
+    let replica = format!("file://{}", folder.path().join("replica").display());
+    let settings = [
+        ("QUIRE_REPLICA", replica.as_str()),
+        ("QUIRE_REPLICA_KEY", KEY),
+        ("USE_MOCK", "true"),
+    ];
+    let first = Executable::with(&folder, &settings);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let text = b"Paper of eighty grams is thin.";
+    assert_eq!(
+        client
+            .upload("/api/upload-document", "thin.txt", text)
+            .status,
+        200
+    );
+    first.signal("-TERM");
+    assert_eq!(first.code(), Some(0));
+    wipe(&folder);
+    let mut found = 0;
+    let mut folders = vec![folder.path().join("replica")];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap().flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let bytes = fs::read(entry.path()).unwrap();
+            let tells = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
+            assert!(
+                bytes.starts_with(b"QSEALED1") && !tells(b"SQLite format") && !tells(text),
+                "{entry:?}"
+            );
+            found += 1;
+        }
+    }
+    assert!(found >= 4, "{found}");
+    let refusal = |settings: &[(&str, &str)]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
+            .env_clear()
+            .envs([("ENVIRONMENT", "test"), ("PORT", "0"), ("USE_MOCK", "true")])
+            .envs(settings.iter().copied())
+            .env("QUIRE_DATA", folder.path().join("data"))
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = refusal(&[("QUIRE_REPLICA", &replica)]);
+    assert!(said.contains("set QUIRE_REPLICA_KEY"), "{said}");
+    let other = "BBECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let said = refusal(&[("QUIRE_REPLICA", &replica), ("QUIRE_REPLICA_KEY", other)]);
+    assert!(said.contains("sealed with another key"), "{said}");
+    let said = refusal(&[("QUIRE_REPLICA", &replica), ("QUIRE_REPLICA_KEY", "short")]);
+    assert!(
+        said.contains("openssl rand -base64 32") && !said.contains("short"),
+        "{said}"
+    );
+    let second = Executable::with(&folder, &settings);
+    // The token was signed with a secret that was only in the folder.
+    assert_eq!(
+        second.known(&client).get("/api/users/me").json()["email"],
+        "ada@example.com"
+    );
+}
+
+#[test]
 fn nothing_that_was_whole_is_lost_when_the_server_is_killed_and_the_disk_vanishes() {
     let folder = Folder::new();
     let mut server = start(&folder);

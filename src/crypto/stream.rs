@@ -1,0 +1,194 @@
+//! Seals files of any length: AES-256-GCM in pieces, each bound to its place in the file and the last one marked,
+//! after "STREAM" (Hoang, Reyhanitabar, Rogaway, Vizár: Online Authenticated-Encryption and its Nonce-Reuse
+//! Misuse-Resistance, 2015). Gives out no byte that was not checked.
+
+use std::io::{self, Read, Write};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::aead::{self, LessSafeKey};
+
+use super::{Error, derive, hex, random};
+
+const MAGIC: &[u8; 8] = b"QSEALED1";
+const PIECE: usize = 64 * 1024;
+const SALT: usize = 16;
+
+/// Seals and opens with one key.
+pub struct Sealer(String);
+
+impl Sealer {
+    /// From 32 bytes in base64 or hexadecimal, as `openssl rand -base64 32` prints them.
+    pub fn new(key: &str) -> Option<Self> {
+        let key = key.trim();
+        let digits = |text: &str| {
+            let pairs = text.as_bytes().chunks(2);
+            let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+            pairs.map(byte).collect::<Option<Vec<u8>>>()
+        };
+        let bytes = match key.len() {
+            64 => digits(key)?,
+            _ => STANDARD.decode(key).ok()?,
+        };
+        (bytes.len() == 32).then(|| Self(hex(&bytes)))
+    }
+
+    /// Every file has a key of its own, so that the pieces can be counted from 0.
+    fn key(&self, place: &str, salt: &[u8]) -> LessSafeKey {
+        let purpose = format!("sealed file\0{place}\0{}", hex(salt));
+        let key = aead::UnboundKey::new(&aead::AES_256_GCM, &derive(&self.0, &purpose))
+            .expect("the derived key has the 32 bytes AES-256 wants");
+        LessSafeKey::new(key)
+    }
+
+    /// Seals everything under the name of its place, so that it opens in no other.
+    pub fn seal(&self, place: &str, mut from: impl Read, mut to: impl Write) -> io::Result<()> {
+        let salt = random::<SALT>().map_err(io::Error::other)?;
+        to.write_all(MAGIC)?;
+        to.write_all(&salt)?;
+        let key = self.key(place, &salt);
+        let mut piece = full(&mut from, PIECE)?;
+        for number in 0.. {
+            let next = full(&mut from, PIECE)?;
+            let nonce = nonce(number, next.is_empty())?;
+            key.seal_in_place_append_tag(nonce, aead::Aad::empty(), &mut piece)
+                .map_err(|_| io::Error::other(Error::Refused))?;
+            to.write_all(&piece)?;
+            if next.is_empty() {
+                break;
+            }
+            piece = next;
+        }
+        to.flush()
+    }
+
+    /// Opens what was sealed under the same name. Reading fails with `InvalidData` where it was not.
+    pub fn open<R: Read>(&self, place: &str, mut from: R) -> io::Result<Opened<R>> {
+        let head = full(&mut from, MAGIC.len() + SALT)?;
+        let salt = head
+            .strip_prefix(MAGIC)
+            .filter(|salt| salt.len() == SALT)
+            .ok_or_else(refused)?;
+        let key = self.key(place, salt);
+        let next = full(&mut from, PIECE + aead::AES_256_GCM.tag_len())?;
+        Ok(Opened {
+            from,
+            key,
+            next,
+            plain: io::Cursor::default(),
+            number: 0,
+        })
+    }
+}
+
+/// Reads a sealed file.
+pub struct Opened<R> {
+    from: R,
+    key: LessSafeKey,
+    next: Vec<u8>,
+    plain: io::Cursor<Vec<u8>>,
+    number: u32,
+}
+
+impl<R: Read> Read for Opened<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = self.plain.read(buffer)?;
+            if count > 0 || buffer.is_empty() || (self.next.is_empty() && self.number > 0) {
+                return Ok(count);
+            }
+            let mut piece = std::mem::take(&mut self.next);
+            self.next = full(&mut self.from, PIECE + aead::AES_256_GCM.tag_len())?;
+            let nonce = nonce(self.number, self.next.is_empty())?;
+            let opened = self
+                .key
+                .open_in_place(nonce, aead::Aad::empty(), &mut piece);
+            let length = opened.map_err(|_| refused())?.len();
+            piece.truncate(length);
+            self.number += 1;
+            self.plain = io::Cursor::new(piece);
+        }
+    }
+}
+
+fn refused() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "it was sealed with another key, or was changed",
+    )
+}
+
+fn nonce(number: u32, is_last: bool) -> io::Result<aead::Nonce> {
+    let mut nonce = [0; aead::NONCE_LEN];
+    nonce[..4].copy_from_slice(&number.to_be_bytes());
+    nonce[4] = u8::from(is_last);
+    if number == u32::MAX {
+        return Err(io::Error::other("the file is too long to be sealed"));
+    }
+    Ok(aead::Nonce::assume_unique_for_key(nonce))
+}
+
+/// As many bytes as there are, up to this many.
+fn full(from: &mut impl Read, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(most);
+    from.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    fn sealed(bytes: &[u8]) -> Vec<u8> {
+        let mut to = Vec::new();
+        Sealer::new(KEY).unwrap().seal("a", bytes, &mut to).unwrap();
+        to
+    }
+
+    fn opened(key: &str, place: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut plain = Vec::new();
+        Sealer::new(key)
+            .unwrap()
+            .open(place, bytes)?
+            .read_to_end(&mut plain)?;
+        Ok(plain)
+    }
+
+    #[test]
+    fn keys() {
+        let hexadecimal = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+        assert_eq!(opened(hexadecimal, "a", &sealed(b"x")).unwrap(), b"x");
+        for bad in ["", "short", "AAECAwQ=", &"g".repeat(64), &"é".repeat(32)] {
+            assert!(Sealer::new(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_length_comes_back_and_no_change_goes_unseen() {
+        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 7] {
+            let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
+            let file = sealed(&bytes);
+            assert_eq!(opened(KEY, "a", &file).unwrap(), bytes, "{length}");
+            assert!(opened(KEY, "b", &file).is_err(), "{length}");
+            for cut in [0, 7, 24, 30, PIECE, PIECE + 40, PIECE + 41, file.len() - 1] {
+                if cut < file.len() {
+                    assert!(opened(KEY, "a", &file[..cut]).is_err(), "{length} {cut}");
+                }
+            }
+            for at in [3, 12, 24, file.len() - 1] {
+                let mut changed = file.clone();
+                changed[at] ^= 1;
+                assert!(opened(KEY, "a", &changed).is_err(), "{length} {at}");
+            }
+            assert!(
+                opened(KEY, "a", &[&file[..], b"x"].concat()).is_err(),
+                "{length}"
+            );
+        }
+        let other = "BBECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        assert!(opened(other, "a", &sealed(b"x")).is_err());
+        assert_ne!(sealed(b"x"), sealed(b"x"));
+    }
+}

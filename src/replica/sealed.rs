@@ -1,0 +1,88 @@
+//! A target whose files are sealed with a key that only its user has: names and sizes can be seen there, nothing
+//! else. A replica is sealed or it is not; the two are never mixed.
+
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read, Seek as _, SeekFrom};
+use std::path::PathBuf;
+
+use super::names::SNAPSHOTS;
+use super::target::{Entry, Fault, Result, Target};
+use crate::crypto::stream::Sealer;
+
+const END: &str = ".sealed";
+
+/// Seals what goes into another target.
+pub struct Sealed {
+    inner: Box<dyn Target>,
+    sealer: Sealer,
+    scratch: PathBuf,
+}
+
+impl Sealed {
+    /// Over a target; sealed files are made in `scratch` before they are sent.
+    pub fn over(inner: Box<dyn Target>, sealer: Sealer, scratch: PathBuf) -> Self {
+        Self {
+            inner,
+            sealer,
+            scratch,
+        }
+    }
+}
+
+/// Refuses a target that holds copies of the other kind: they would be taken for none.
+pub fn check(inner: &dyn Target, sealed: bool) -> Result<()> {
+    let mut others = false;
+    inner.list(SNAPSHOTS, &mut |entry| {
+        others |= entry.name.ends_with(END) != sealed
+    })?;
+    match (others, sealed) {
+        (false, _) => Ok(()),
+        (true, false) => Err(Fault::Refused("it is sealed: set QUIRE_REPLICA_KEY".into())),
+        (true, true) => {
+            let why = "what lies there is not sealed: take QUIRE_REPLICA_KEY away, or choose another prefix";
+            Err(Fault::Refused(why.into()))
+        }
+    }
+}
+
+impl Target for Sealed {
+    fn put(&self, name: &str, mut file: &File, only_new: bool) -> Result<()> {
+        let failed = |error: std::io::Error| Fault::Failed(error.to_string());
+        fs::create_dir_all(&self.scratch).map_err(failed)?;
+        let path = self.scratch.join("sealed");
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        let sealed = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path);
+        let sealed = sealed.map_err(failed)?;
+        let _ = fs::remove_file(&path);
+        self.sealer
+            .seal(name, BufReader::new(file), BufWriter::new(&sealed))
+            .map_err(failed)?;
+        self.inner.put(&format!("{name}{END}"), &sealed, only_new)
+    }
+
+    fn get(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+        let from = self.inner.get(&format!("{name}{END}"))?;
+        let opened = self.sealer.open(name, BufReader::new(from));
+        Ok(Box::new(
+            opened.map_err(|error| Fault::Refused(error.to_string()))?,
+        ))
+    }
+
+    fn list(&self, beginning: &str, each: &mut dyn FnMut(Entry)) -> Result<()> {
+        self.inner.list(beginning, &mut |mut entry| {
+            if let Some(name) = entry.name.strip_suffix(END) {
+                entry.name = name.to_owned();
+                each(entry);
+            }
+        })
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        self.inner.remove(&format!("{name}{END}"))
+    }
+}
