@@ -36,11 +36,21 @@ function append(node, children) {
   }
 }
 
-/** Replaces everything inside `node`. */
+/** Replaces everything inside `node`. Whoever was in there by keyboard goes on at the place around it. */
 export function fill(node, ...children) {
+  const within = node.contains(document.activeElement) && document.activeElement !== node;
   node.replaceChildren();
   append(node, children);
+  if (within) keepPlace(node);
   return node;
+}
+
+/** Where what had the focus is gone, the keyboard goes on at the dialog, section or page around `node`. */
+export function keepPlace(node = null) {
+  if (document.activeElement && document.activeElement !== document.body) return;
+  const place = node?.closest("dialog, section, main") ?? document.getElementById("main");
+  if (!place.hasAttribute("tabindex")) place.tabIndex = -1;
+  place.focus({ preventScroll: true });
 }
 
 /** A button that always has an accessible name; `label` is also its text unless children are given. */

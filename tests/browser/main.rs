@@ -8,6 +8,7 @@ mod compare;
 mod documents;
 mod driver;
 mod experiments;
+mod focus;
 mod gallery;
 mod pages;
 mod providers;

@@ -1,6 +1,6 @@
 // The steps before a run: introduction, question, panel, documents and pattern. Each is a form, so that
 // Enter goes on; none keeps anything: the draft belongs to the page.
-import { button, el, fill, icon, link } from "../dom.js";
+import { button, el, fill, icon, keepPlace, link } from "../dom.js";
 import { plural } from "../format.js";
 import { user } from "../state.js";
 import { Depth, Documents, Panel, Pattern, Plan, Question, RecipeChoice, Settings, Writer } from "../workbench/fields.js";
@@ -127,7 +127,9 @@ function options(context) {
     const problem = await context.begin({ withDocuments });
     done();
     for (const each of form.querySelectorAll(".step-actions button")) each.disabled = false;
-    if (problem) fill(message, Alert(problem));
+    if (!problem) return;
+    fill(message, Alert(problem));
+    keepPlace(form);
   }
   return form;
 }

@@ -1,6 +1,6 @@
 // Everything on one screen, for daily use: the question with its documents on one side, who answers and how on the
 // other, what it will take and the start always in sight.
-import { button, el, fill, icon } from "../dom.js";
+import { button, el, fill, icon, keepPlace } from "../dom.js";
 import { plural } from "../format.js";
 import { user } from "../state.js";
 import { Alert, Missing, Waiting } from "../parts/states.js";
@@ -97,7 +97,9 @@ export function Bench(context) {
     const problem = await context.begin({ withDocuments: true });
     done();
     run.disabled = false;
-    if (problem) fill(message, Alert(problem));
+    if (!problem) return;
+    fill(message, Alert(problem));
+    keepPlace(form);
   }
 
   function miss(words, where) {

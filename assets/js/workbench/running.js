@@ -1,7 +1,7 @@
 // A run from its start, or from where it stands when somebody comes back to it, to its result. `place` says where:
 // `{data, context, show}` of the page.
 import { get, post } from "../api.js";
-import { announce } from "../dom.js";
+import { announce, keepPlace } from "../dom.js";
 import { follow, startHere } from "../events.js";
 import { sentence } from "../format.js";
 import { remember } from "../state.js";
@@ -52,6 +52,7 @@ function watch(run, place, began) {
   context.signal.addEventListener("abort", () => stop.abort(), { once: true });
   const running = RunView(run, { models: data.models, began, signal: stop.signal, onCancel: () => cancel(run), onHurry: () => hurry(run), onStop: (member) => leaveOut(run, member) });
   show(running.node);
+  keepPlace();
   follow(run.id, {
     signal: stop.signal,
     onEvent(name, told) {
@@ -92,6 +93,7 @@ function watchHere(run, place, attach, stop) {
     onCancel: () => conclude("analysis.cancelled", { reason: "you stopped it" }),
   });
   show(running.node);
+  keepPlace();
   announce("The analysis has started.");
   attach({
     onEvent(name, told) {

@@ -1,0 +1,107 @@
+//! The keyboard's place on the page: given back by every dialog, kept where what had it is gone, never at the very
+//! beginning again. And nothing moves for whoever has asked for calm.
+
+use serde_json::{Value, json};
+
+use crate::driver::{Browser, keys, until};
+use crate::pages::{QUESTION, UPLOAD, focused, sign_up};
+use crate::server::Server;
+use crate::turn;
+
+/// As somebody at the keyboard: the focus on the element, then Enter.
+fn enter(browser: &Browser, css: &str) {
+    browser.wait(css);
+    browser.run(
+        "document.querySelector(args[0]).focus();
+         if (!document.querySelector(args[0]).matches(':focus')) throw new Error(`${args[0]} takes no focus`);",
+        json!([css]),
+    );
+    browser.keys(&[], keys::ENTER);
+}
+
+fn place(browser: &Browser) -> Value {
+    browser.value("(() => { const here = document.activeElement; return here === document.body ? 'lost' : here.tagName.toLowerCase(); })()")
+}
+
+/// Opens the dialog of this button and leaves it by Escape: the focus is on the button again.
+fn there_and_back(browser: &Browser, css: &str) {
+    enter(browser, css);
+    browser.wait("dialog");
+    assert_eq!(
+        browser.value("Boolean(document.activeElement.closest('dialog'))"),
+        json!(true),
+        "the dialog of {css} has the focus"
+    );
+    browser.keys(&[], keys::ESCAPE);
+    until("the dialog is closed", || {
+        (browser.count("dialog") == 0).then_some(())
+    });
+    let back = browser.run(
+        "return document.querySelector(args[0]) === document.activeElement;",
+        json!([css]),
+    );
+    assert_eq!(back, json!(true), "{css}; now at {}", focused(browser));
+}
+
+#[test]
+fn the_keyboard_never_loses_its_place() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.run(
+        UPLOAD,
+        json!(["notes.md", "The pump delivers forty litres."]),
+    );
+    browser.run(
+        "localStorage.setItem('quire.layout', '\"one\"');",
+        json!([]),
+    );
+    browser.go(&server.address("/analyze"));
+    browser.wait(".bench");
+    there_and_back(&browser, "[aria-label='Look at the text of notes.md']");
+    there_and_back(&browser, ".recipe-links button");
+
+    // What was pressed is gone when a run begins, and again when it ends.
+    browser.fill(".prompt-input", QUESTION);
+    enter(&browser, ".bench-run");
+    browser.wait(".members");
+    assert_ne!(place(&browser), "lost", "a run begins");
+    enter(&browser, ".run [aria-label=Cancel]");
+    browser.wait(".results-container");
+    assert_ne!(place(&browser), "lost", "a run ends");
+    there_and_back(&browser, "[aria-label='Run again']");
+
+    browser.go(&server.address("/settings"));
+    let keys = "section[aria-label='Keys for programs']";
+    browser.wait(keys);
+    browser.fill(&format!("{keys} input[required], {keys} input"), "A script");
+    enter(&browser, &format!("{keys} button[type=submit]"));
+    let drop = format!("{keys} .row button");
+    there_and_back(&browser, &drop);
+    enter(&browser, &drop);
+    browser.wait("dialog .danger");
+    browser.press("Delete");
+    browser.wait_text(keys, "No keys yet");
+    let around = browser.value("document.activeElement.getAttribute('aria-label')");
+    assert_eq!(around, "Keys for programs", "the key's button went with it");
+}
+
+#[test]
+fn nothing_moves_where_calm_is_wanted() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    for calm in [true, false] {
+        browser.prefer(false, calm);
+        browser.go(&server.address("/analyze"));
+        browser.wait(".intro-step");
+        let lasting = browser.value(
+            "(() => { const spinner = document.createElement('span'); spinner.className = 'loading-spinner'; document.body.append(spinner);
+              const seconds = (what) => Math.max(0, ...[...document.querySelectorAll('*')].flatMap((node) => getComputedStyle(node)[what].split(',').map(parseFloat)));
+              return [seconds('animationDuration'), seconds('transitionDuration')].map((time) => time > 0.001); })()",
+        );
+        assert_eq!(lasting, json!([!calm, !calm]), "calm: {calm}");
+    }
+}
