@@ -16,6 +16,7 @@ mod refusal;
 mod responses;
 pub mod serve_anthropic;
 pub mod serve_openai;
+pub mod serve_parameters;
 pub mod serve_responses;
 pub mod serve_tools;
 pub mod sse;

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::serve_openai::{
-    Asked, Fault, Frame, check_turns, content, fault, model, parameters, unknown,
-};
+use super::serve_openai::{Asked, Fault, Frame, check_turns, content, fault, model, unknown};
+use super::serve_parameters::{flag, parameters, whole};
 use super::serve_tools::{self, Shape};
 use crate::domain::chat::{Finish, Message, Role, Usage};
 use crate::domain::tools::ToolCall;
@@ -35,17 +34,13 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<Asked, Fault> {
     };
     let mut asked = Asked {
         model: model(fields)?,
-        stream: fields
-            .get("stream")
-            .is_some_and(|flag| flag == &json!(true)),
+        stream: flag(fields, "stream")?,
         usage: true,
         parameters: parameters(fields)?,
         ..Asked::default()
     };
-    asked.parameters.top_k = fields
-        .get("top_k")
-        .and_then(Value::as_u64)
-        .map(|k| k as u32);
+    let top_k = whole(fields.get("top_k"), "top_k")?;
+    asked.parameters.top_k = top_k.map(|k| u32::try_from(k).unwrap_or(u32::MAX));
     if let Some(effort) = fields
         .get("output_config")
         .and_then(|one| one["effort"].as_str())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::serve_parameters::{flag, parameters, whole};
 use super::serve_tools::{self, Offered, Shape};
 use crate::domain::chat::{Finish, Image, Message, Role, Usage};
 use crate::domain::parameters::Parameters;
@@ -73,15 +74,11 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
     }
     let mut asked = Asked {
         model: model(fields)?,
-        stream: fields
-            .get("stream")
-            .is_some_and(|flag| flag == &json!(true)),
+        stream: flag(fields, "stream")?,
         usage: fields
             .get("stream_options")
             .is_some_and(|options| options["include_usage"] == json!(true)),
-        progress: fields
-            .get("include_reasoning")
-            .is_some_and(|flag| flag == &json!(true)),
+        progress: flag(fields, "include_reasoning")?,
         parameters: parameters(fields)?,
         format: fields
             .get("response_format")
@@ -96,7 +93,7 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
         asked.turns.push(turn(message)?);
     }
     check_turns(&asked.turns)?;
-    if let Some(n) = fields.get("n").and_then(Value::as_u64).filter(|&n| n != 1) {
+    if let Some(n) = whole(fields.get("n"), "n")?.filter(|&n| n != 1) {
         return fault(
             "n",
             format!("n is {n}: one answer is given to each request"),
@@ -171,35 +168,6 @@ pub(super) fn check_turns(turns: &[Message]) -> Result<(), Fault> {
         ),
         None => fault("messages", "there is no message"),
     }
-}
-
-pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Fault> {
-    let number = |name: &str| fields.get(name).and_then(Value::as_f64);
-    let tokens = ["max_completion_tokens", "max_tokens", "max_output_tokens"];
-    let tokens = tokens.iter().find_map(|name| fields.get(*name)?.as_u64());
-    let effort =
-        (fields.get("reasoning_effort")).or_else(|| fields.get("reasoning")?.get("effort"));
-    let stop = match fields.get("stop").or_else(|| fields.get("stop_sequences")) {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(list)) => list
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
-        Some(_) => return fault("stop", "stop must be a text or a list of texts"),
-    };
-    Ok(Parameters {
-        temperature: number("temperature"),
-        top_p: number("top_p"),
-        max_tokens: tokens.map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
-        stop,
-        seed: fields.get("seed").and_then(Value::as_i64),
-        presence_penalty: number("presence_penalty").filter(|&value| value != 0.0),
-        frequency_penalty: number("frequency_penalty").filter(|&value| value != 0.0),
-        reasoning_effort: effort.and_then(Value::as_str).map(str::to_owned),
-        ..Parameters::default()
-    })
 }
 
 fn turn(message: &Value) -> Result<Message, Fault> {

@@ -3,9 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::serve_openai::{
-    Asked, Fault, Frame, check_turns, content, fault, model, parameters, unknown,
-};
+use super::serve_openai::{Asked, Fault, Frame, check_turns, content, fault, model, unknown};
+use super::serve_parameters::{flag, parameters};
 use super::serve_tools::{self, Shape};
 use crate::domain::chat::{Finish, Message, Role, Usage};
 use crate::domain::tools::ToolCall;
@@ -54,9 +53,7 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
     }
     let mut asked = Asked {
         model: model(fields)?,
-        stream: fields
-            .get("stream")
-            .is_some_and(|flag| flag == &json!(true)),
+        stream: flag(fields, "stream")?,
         usage: true,
         parameters: parameters(fields)?,
         format: format(&fields.get("text").cloned().unwrap_or_default()["format"]),
