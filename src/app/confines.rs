@@ -1,6 +1,9 @@
 //! What an API key is confined to: models and money. Asked before a run begins; what runs with it is counted
 //! in `store::api_keys`.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use super::{App, Error, Kind, Result};
 use crate::domain::analysis::Plan;
 use crate::domain::id::{KeyId, UserId};
@@ -41,7 +44,7 @@ impl App {
         models
     }
 
-    /// Refuses a run that its key does not allow.
+    /// Refuses a run that its key does not allow; what it may cost is set aside until the run is stored.
     pub(super) async fn within_confines(
         &self,
         user: &UserId,
@@ -49,16 +52,15 @@ impl App {
         plan: &Plan,
         calls: &[CallEstimate],
         now: Timestamp,
-    ) -> Result<()> {
+    ) -> Result<Option<Grant>> {
         let confines = self.confines(user, key).await?;
         if let Some(model) = beyond(&confines, plan) {
             let why = format!("this API key may not ask {model}");
             let may = confines.models.join(", ");
             return Err(Error::new(Kind::Forbidden, why).resolve(format!("it may ask {may}")));
         }
-        let limits = [confines.day_cost, confines.all_cost];
-        if limits == [None, None] {
-            return Ok(());
+        if [confines.day_cost, confines.all_cost] == [None, None] {
+            return Ok(None);
         }
         if let Some(call) = calls.iter().find(|call| call.cost_usd.is_none()) {
             let why = format!(
@@ -67,6 +69,21 @@ impl App {
             );
             return Err(Error::new(Kind::BudgetExceeded, why));
         }
+        let cost = estimate::known_cost(calls);
+        self.grant(&confines, key, cost, now).await.map(Some)
+    }
+
+    /// Sets aside what a key's calls are expected to cost, until they are on record.
+    pub(super) async fn grant(
+        &self,
+        confines: &Confines,
+        key: &KeyId,
+        cost: MicroDollars,
+        now: Timestamp,
+    ) -> Result<Grant> {
+        let _asking = self.grants.asking.lock().await;
+        // Looked at before the store: what is let go of meanwhile has been stored by then.
+        let held = self.grants.held(key);
         let wanted = key.clone();
         let read = self.store.read(move |db| {
             let spent = api_keys::spent(db, &wanted, now.day())?;
@@ -74,23 +91,74 @@ impl App {
         });
         let ((today, whole), open) = read.await?;
         // Those under way have no bill yet: each is taken for one like this.
-        let cost = estimate::known_cost(calls).times(open.saturating_add(1));
-        let exceeds = |spent: MicroDollars, limit: Option<MicroDollars>| {
-            limit.is_some_and(|limit| spent.plus(cost) > limit)
-        };
-        let (spent, limit, when) = match limits {
-            [day, _] if exceeds(today, day) => (today, day, "today"),
-            [_, all] if exceeds(whole, all) => (whole, all, "in all"),
-            _ => return Ok(()),
-        };
-        let why = format!(
-            "this would take about {:.4} USD; {:.4} of this API key's {:.4} {when} are spent",
-            cost.dollars(),
-            spent.dollars(),
-            limit.unwrap_or_default().dollars(),
-        );
-        Err(Error::new(Kind::BudgetExceeded, why)
-            .resolve("its owner may make a key with a larger budget"))
+        let aside = cost.times(open).plus(held);
+        let limits = [
+            (today, confines.day_cost, "today"),
+            (whole, confines.all_cost, "in all"),
+        ];
+        for (spent, limit, when) in limits {
+            let taken = spent.plus(aside);
+            let Some(limit) = limit.filter(|limit| taken.plus(cost) > *limit) else {
+                continue;
+            };
+            let why = format!(
+                "this would take about {:.4} USD; {:.4} of this API key's {:.4} {when} are spent or set aside",
+                cost.dollars(),
+                taken.dollars(),
+                limit.dollars(),
+            );
+            return Err(Error::new(Kind::BudgetExceeded, why)
+                .resolve("its owner may make a key with a larger budget"));
+        }
+        Ok(self.grants.hold(key, cost))
+    }
+}
+
+/// What keys may spend that is not on record yet: two requests must not be granted the same money.
+#[derive(Default)]
+pub(super) struct Grants {
+    held: Mutex<HashMap<KeyId, MicroDollars>>,
+    /// Held from the look at what is spent until more is set aside.
+    asking: tokio::sync::Mutex<()>,
+}
+
+/// Money that is set aside until this is dropped.
+pub(super) struct Grant {
+    grants: Arc<Grants>,
+    key: KeyId,
+    cost: MicroDollars,
+}
+
+impl Grants {
+    fn all(&self) -> MutexGuard<'_, HashMap<KeyId, MicroDollars>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held(&self, key: &KeyId) -> MicroDollars {
+        self.all().get(key).copied().unwrap_or_default()
+    }
+
+    fn hold(self: &Arc<Self>, key: &KeyId, cost: MicroDollars) -> Grant {
+        let mut all = self.all();
+        let sum = all.entry(key.clone()).or_default();
+        *sum = sum.plus(cost);
+        Grant {
+            grants: self.clone(),
+            key: key.clone(),
+            cost,
+        }
+    }
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        let mut all = self.grants.all();
+        if let Some(sum) = all.get_mut(&self.key) {
+            sum.0 -= self.cost.0;
+            if sum.0 <= 0 {
+                all.remove(&self.key);
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! down like any call.
 
 use super::completions::kind_of;
+use super::confines::Grant;
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::crypto;
@@ -10,8 +11,9 @@ use crate::domain::id::AnalysisId;
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{self, Amount, Charge, Ended, allow};
+use crate::domain::usage::{self, Amount, Charge, Ended};
 use crate::domain::user::Caller;
+use crate::engine::Aside;
 use crate::store::{api_keys, calls, usage as days};
 use crate::wire::embed::{Asked, Embedded};
 
@@ -53,7 +55,8 @@ impl App {
             ..Bill::default()
         };
         let expected = usage::cost(&bill(guess, true), price);
-        self.afford_vectors(caller, expected, guess, begun).await?;
+        // Let go of when the charge is written down: two requests must not be granted the same money.
+        let _granted = self.afford_vectors(caller, expected, guess, begun).await?;
         let result = self.llm.embed(Some(user), &model.id, asked).await;
         let bill = match &result {
             Ok(embedded) => bill(embedded.tokens.unwrap_or(guess), embedded.tokens.is_none()),
@@ -94,7 +97,7 @@ impl App {
         cost: Option<MicroDollars>,
         tokens: u64,
         now: Timestamp,
-    ) -> Result<()> {
+    ) -> Result<(Aside, Option<Grant>)> {
         let standing = self.usage().standing(&caller.user).await?;
         let confines = self.confines_of(caller).await?;
         let is_bound = confines.day_cost.is_some() || confines.all_cost.is_some();
@@ -104,26 +107,15 @@ impl App {
                 .resolve("ask an administrator to set its price"));
         }
         let cost = cost.unwrap_or_default();
-        let wanted = Amount { cost, tokens };
-        let (limits, spent) = (&standing.limits, &standing.spent);
-        allow(limits, spent, standing.reserved, wanted, now)
-            .map_err(|over| Error::new(Kind::BudgetExceeded, over.to_string()))?;
-        let Some(key) = caller.key.as_ref().filter(|_| is_bound) else {
-            return Ok(());
+        let aside = self.engine.set_aside(&caller.user, Amount { cost, tokens });
+        let aside = aside
+            .await
+            .map_err(|over| Error::new(Kind::BudgetExceeded, over))?;
+        let grant = match caller.key.as_ref().filter(|_| is_bound) {
+            Some(key) => Some(self.grant(&confines, &key.id, cost, now).await?),
+            None => None,
         };
-        let key = key.id.clone();
-        let read = self
-            .store
-            .read(move |db| api_keys::spent(db, &key, now.day()));
-        let (today, whole) = read.await?;
-        let exceeds = |spent: MicroDollars, limit: Option<MicroDollars>| {
-            limit.is_some_and(|limit| spent.plus(cost) > limit)
-        };
-        if exceeds(today, confines.day_cost) || exceeds(whole, confines.all_cost) {
-            let why = "what this API key may spend is spent";
-            return Err(Error::new(Kind::BudgetExceeded, why));
-        }
-        Ok(())
+        Ok((aside, grant))
     }
 
     // No analysis has this id: the line stands for itself.

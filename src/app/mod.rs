@@ -70,6 +70,8 @@ pub struct App {
     providers_mark: Mutex<(i64, i64)>,
     // Keys under which requests are being answered.
     underway: repeats::Underway,
+    // What API keys may spend that is not on record yet.
+    grants: Arc<confines::Grants>,
     // Since when the server is stopping.
     stopping: OnceLock<Instant>,
     replica: Option<Shipper>,
@@ -127,6 +129,7 @@ impl App {
             fallbacks: Mutex::default(),
             providers_mark: Mutex::default(),
             underway: repeats::Underway::default(),
+            grants: Arc::default(),
             stopping: OnceLock::new(),
             replica,
         }))

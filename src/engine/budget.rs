@@ -145,6 +145,30 @@ impl Book {
     }
 }
 
+/// What is set aside for something that is no run, until this is dropped.
+pub struct Aside {
+    book: Arc<Book>,
+    user: UserId,
+    amount: Amount,
+}
+
+impl Aside {
+    pub(super) async fn of(book: Arc<Book>, user: &UserId, amount: Amount) -> Result<Self, String> {
+        book.grant(user, amount, None).await?;
+        Ok(Self {
+            book,
+            user: user.clone(),
+            amount,
+        })
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.book.let_go(&self.user, self.amount);
+    }
+}
+
 /// What one run has set aside. Dropping it lets go of all.
 pub(super) struct Purse {
     book: Arc<Book>,

@@ -23,14 +23,14 @@ use crate::domain::id::{AnalysisId, KeyId, UserId};
 use crate::domain::pattern::Outcome;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::Limits;
+use crate::domain::usage::{Amount, Limits};
 use crate::llm::Llm;
 use crate::store::{Reader, Store, StoreError, Writer, answers as kept};
 
 use answers::{Cache, Fields};
 pub use answers::{Limits as CacheLimits, Miss};
 use budget::Book;
-pub use budget::{Standing, Terms};
+pub use budget::{Aside, Standing, Terms};
 use bus::Hub;
 pub use bus::Watch;
 
@@ -300,6 +300,11 @@ impl Engine {
     /// Where a person stands with their budgets, what is set aside for their runs included.
     pub async fn standing(&self, user: &UserId) -> Result<Standing, StoreError> {
         self.shared.book.standing(user).await
+    }
+
+    /// Sets aside what something may take that is no run, or says why not.
+    pub async fn set_aside(&self, user: &UserId, amount: Amount) -> Result<Aside, String> {
+        Aside::of(self.shared.book.clone(), user, amount).await
     }
 
     /// How many run or wait.

@@ -1,5 +1,7 @@
 //! API keys that are confined: to parts of the API, to models, to an amount.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::money::priced;
@@ -234,6 +236,39 @@ fn a_key_spends_what_it_may_and_no_more() {
             .any(|row| row["day_budget_usd"] == json!(0.0015)),
         "{shown}"
     );
+}
+
+#[test]
+fn many_at_once_are_not_granted_the_same_money() {
+    let provider = Provider::answering(|_: &Asked| {
+        on("")
+            .after(Duration::from_millis(300))
+            .sse(&saying("It is thin."))
+    });
+    let server = priced(&provider, &[]);
+    let mut owner = server.user("ada@example.com");
+    // An answer of 100 tokens at most takes about 0.001 USD: two have room, three have not.
+    let key = made(&mut owner, json!({ "budget_usd": 0.0025 }));
+    let ask = |n: usize| {
+        let mut body = ask("openai/gpt-4o");
+        body["max_tokens"] = json!(100);
+        body["messages"][0]["content"] = json!(format!("Is it thin? {n}"));
+        with(&server, &key)
+            .post("/v1/chat/completions", body)
+            .status
+    };
+    let answered = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..12)
+            .map(|n| {
+                let ask = &ask;
+                scope.spawn(move || ask(n))
+            })
+            .collect();
+        let statuses = asked.into_iter().map(|one| one.join().unwrap());
+        statuses.filter(|status| *status == 200).count()
+    });
+    assert!((1..=2).contains(&answered), "{answered}");
+    assert_eq!(provider.asked().len(), answered);
 }
 
 #[test]

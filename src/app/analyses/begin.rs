@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::rerun::Earlier;
 use super::{Analyses, Begun, Wanted, cache_age, entry};
+use crate::app::confines::Grant;
 use crate::app::{Error, Kind, Result};
 use crate::clock;
 use crate::crypto;
@@ -27,6 +28,7 @@ const MOST_SAID: usize = 2_000_000;
 struct Ready {
     analysis: Analysis,
     run: Run,
+    grant: Option<Grant>,
 }
 
 impl Analyses<'_> {
@@ -92,11 +94,13 @@ impl Analyses<'_> {
         let calls = estimate::calls(&plan);
         let usage = self.0.usage();
         usage.afford(user.as_ref(), &plan, &calls, now).await?;
-        if let (Some(user), Some(key)) = (&user, &new.key) {
-            self.0
-                .within_confines(user, key, &plan, &calls, now)
-                .await?;
-        }
+        let grant = match (&user, &new.key) {
+            (Some(user), Some(key)) => {
+                let app = self.0;
+                app.within_confines(user, key, &plan, &calls, now).await?
+            }
+            _ => None,
+        };
         let forecast = estimate::total(&calls);
         let id = AnalysisId::new(now, crypto::random_number()?);
         let analysis = Analysis {
@@ -133,13 +137,21 @@ impl Analyses<'_> {
             cache,
             last_event: 0,
         };
-        Ok(Ready { analysis, run })
+        Ok(Ready {
+            analysis,
+            run,
+            grant,
+        })
     }
 
     // Stored and driven, or neither.
     async fn launch(
         &self,
-        Ready { analysis, run }: Ready,
+        Ready {
+            analysis,
+            run,
+            grant,
+        }: Ready,
         with: impl FnOnce(&Writer, &AnalysisId) -> store::Result<()> + Send + 'static,
     ) -> Result<Begun> {
         let id = run.id.clone();
@@ -159,6 +171,8 @@ impl Analyses<'_> {
             .start(run, insert)
             .await
             .map_err(not_started)?;
+        // From here on it is counted among those under way.
+        drop(grant);
         Ok(Begun {
             id,
             finished,
