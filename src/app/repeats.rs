@@ -9,6 +9,7 @@ use super::{App, Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
+use crate::domain::user::Caller;
 use crate::store::idempotency::{self, Kept};
 
 /// For so long the same key gives the same answer.
@@ -45,7 +46,7 @@ impl App {
     /// Takes a key for a request, or finds what it was answered.
     pub async fn claim(
         &self,
-        user: &UserId,
+        caller: &Caller,
         key: &str,
         request: &str,
         now: Timestamp,
@@ -54,7 +55,12 @@ impl App {
             let why = "an idempotency key has 1 to 255 visible ASCII characters";
             return Err(Error::new(Kind::BadRequest, why));
         }
-        let claim = self.take(user, key, token::hash(request))?;
+        // What one API key was answered is no answer to another, which may be confined.
+        let name = match &caller.key {
+            Some(with) => format!("{} {key}", with.id),
+            None => key.to_owned(),
+        };
+        let claim = self.take(&caller.user, &name, token::hash(request))?;
         let (user, name) = claim.name.clone();
         let found = (self.store)
             .read(move |db| idempotency::find(db, &user, &name, now - KEPT))

@@ -1,8 +1,12 @@
 //! Embeddings, passed on to one provider.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use crate::compatible::key;
 use crate::money::priced;
+use crate::support::Client;
 use crate::support::line::on;
 use crate::support::provider::{Asked, Provider};
 use crate::support::script::server;
@@ -78,6 +82,56 @@ fn what_cannot_be_had_is_said_as_clients_know_it() {
             assert_eq!(answer.header("retry-after"), "7");
         }
     }
+}
+
+#[test]
+fn many_at_once_stay_within_a_budget() {
+    let provider = Provider::answering(|_: &Asked| {
+        let body = json!({ "data": [{ "index": 0, "embedding": [0.5] }], "usage": { "prompt_tokens": 16 } });
+        on("")
+            .after(Duration::from_millis(300))
+            .status(200, "application/json", &body.to_string())
+    });
+    let server = priced(&provider, &[("BUDGET_DAY_TOKENS", "20")]);
+    let key = key(&mut server.user("ada@example.com"));
+    // 16 tokens each: two have no room.
+    let body = json!({ "model": "p/vec", "input": "a".repeat(64) });
+    let ask = || {
+        let client = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
+        let mut client = client;
+        client.post("/v1/embeddings", body.clone()).status
+    };
+    let answered = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        let statuses = asked.into_iter().map(|one| one.join().unwrap());
+        statuses.filter(|status| *status == 200).count()
+    });
+    assert_eq!((answered, provider.asked().len()), (1, 1));
+}
+
+#[test]
+fn a_request_that_is_sent_again_under_its_key_is_passed_on_once() {
+    let provider = vectors();
+    let server = server(&provider, &[]);
+    let mut owner = server.user("ada@example.com");
+    let keys = [key(&mut owner), key(&mut owner)];
+    let ask = |n: usize, input: &str| {
+        let client = Client::new(server.address);
+        let client = client.with("authorization", &format!("Bearer {}", keys[n]));
+        let mut client = client.with("idempotency-key", "one");
+        client.post(
+            "/v1/embeddings",
+            json!({ "model": "p/vec", "input": input }),
+        )
+    };
+    let (first, again) = (ask(0, "a"), ask(0, "a"));
+    assert_eq!((first.status, first.text()), (200, again.text()));
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(ask(0, "b").status, 400);
+    assert_eq!(provider.asked().len(), 1);
+    // Another API key of the same person may be confined: it is told nothing.
+    assert_eq!(ask(1, "a").status, 200);
+    assert_eq!(provider.asked().len(), 2);
 }
 
 #[test]

@@ -84,7 +84,6 @@ pub async fn count_tokens(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError>
     Ok(Reply::json(&json!({ "input_tokens": count(&asked) })))
 }
 
-// A whole answer that was given under this key is given again; streams are not kept.
 async fn once(
     cx: Cx,
     caller: Caller,
@@ -92,12 +91,25 @@ async fn once(
     asked: Asked,
     api: Api,
 ) -> Result<Reply, ApiError> {
-    let key = cx.header(HeaderName::from_static("idempotency-key"));
-    let Some(key) = key.filter(|_| !asked.stream) else {
+    if asked.stream {
         return Ok(answer(&cx, caller, asked, api).await?.0);
+    }
+    let who = caller.clone();
+    let work = answer(&cx, caller, asked, api);
+    under_key(&cx, &who, || format!("{api:?} {body}"), work).await
+}
+
+/// A whole answer that was given under this key is given again; streams are not kept.
+pub(super) async fn under_key(
+    cx: &Cx,
+    caller: &Caller,
+    request: impl FnOnce() -> String,
+    work: impl Future<Output = Result<(Reply, String), ApiError>>,
+) -> Result<Reply, ApiError> {
+    let Some(key) = cx.header(HeaderName::from_static("idempotency-key")) else {
+        return Ok(work.await?.0);
     };
-    let request = format!("{api:?} {body}");
-    let claim = match cx.app.claim(&caller.user, key, &request, cx.now).await? {
+    let claim = match cx.app.claim(caller, key, &request(), cx.now).await? {
         Turn::First(claim) => claim,
         Turn::Again(headers, body) => {
             let reply = Reply::bytes(body, "application/json")
@@ -108,7 +120,7 @@ async fn once(
             return Ok(named.fold(reply, |reply, (name, value)| reply.header(name, value)));
         }
     };
-    let (reply, text) = answer(&cx, caller, asked, api).await?;
+    let (reply, text) = work.await?;
     let ours = reply.headers().iter().filter_map(|(name, value)| {
         let name = name.as_str();
         let value = value.to_str().ok()?;

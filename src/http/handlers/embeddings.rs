@@ -4,20 +4,25 @@ use base64::Engine as _;
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
-use super::compatible::refused;
+use super::compatible::{refused, under_key};
 use crate::domain::user::Caller;
 use crate::http::cx::Cx;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::wire::embed;
+use crate::wire::embed::{self, Asked};
 
 /// POST /v1/embeddings
 pub async fn create(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
     let asked = embed::read(&body).map_err(refused)?;
+    let request = || format!("Embeddings {body}");
+    under_key(&cx, &caller, request, answer(&cx, &caller, asked)).await
+}
+
+async fn answer(cx: &Cx, caller: &Caller, asked: Asked) -> Result<(Reply, String), ApiError> {
     let (model, is_base64) = (asked.model.clone(), asked.is_base64);
     let ignored = asked.ignored.join(", ");
-    let told = cx.app.embed(&caller, asked).await?;
+    let told = cx.app.embed(caller, asked).await?;
     let vectors = told.embedded.vectors.iter().enumerate();
     let rows: Vec<Value> = vectors
         .map(|(index, vector)| {
@@ -29,8 +34,9 @@ pub async fn create(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
         })
         .collect();
     let usage = json!({ "prompt_tokens": told.tokens, "total_tokens": told.tokens });
-    let mut reply =
-        Reply::json(&json!({ "object": "list", "data": rows, "model": model, "usage": usage }));
+    let text =
+        json!({ "object": "list", "data": rows, "model": model, "usage": usage }).to_string();
+    let mut reply = Reply::bytes(text.clone(), "application/json");
     if let Some(cost) = told.cost {
         let cost = format!("{:.6}", cost.dollars());
         reply = reply.header(HeaderName::from_static("x-quire-cost-usd"), &cost);
@@ -38,7 +44,7 @@ pub async fn create(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     if !ignored.is_empty() {
         reply = reply.header(HeaderName::from_static("x-quire-ignored"), &ignored);
     }
-    Ok(reply)
+    Ok((reply, text))
 }
 
 fn in_base64(vector: &[f32]) -> String {
