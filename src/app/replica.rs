@@ -16,6 +16,7 @@ use crate::replica::folder::Folder;
 use crate::replica::holder::{self, Before, Holder};
 use crate::replica::names::{Inventory, SECRET};
 use crate::replica::restore::{Restored, restore};
+use crate::replica::s3::{self, S3};
 use crate::replica::sealed::{self, Sealed};
 pub use crate::replica::ship::Status;
 use crate::replica::ship::{self, Shipper};
@@ -60,6 +61,12 @@ fn plain(replica: &Replica) -> Result<Box<dyn Target>> {
         );
         Error::new(Kind::Internal, text).resolve("s3://bucket/prefix or file:///path/to/a/folder")
     };
+    if replica.address.starts_with("s3://") {
+        let variable = |name: &str| std::env::var(name).ok();
+        let settings = s3::address(&replica.address, &variable)
+            .map_err(|why| faulty(replica, &Fault::Refused(why)))?;
+        return Ok(Box::new(S3::open(settings)));
+    }
     match replica.address.strip_prefix("file://") {
         Some(path) if path.starts_with('/') => {
             let folder = Folder::open(Path::new(path)).map_err(|fault| faulty(replica, &fault))?;
@@ -255,8 +262,9 @@ impl App {
             let left = until
                 .saturating_duration_since(clock::instant())
                 .max(Duration::from_secs(2));
-            if !shipper.finish(left) {
-                let status = shipper.status();
+            let done = shipper.finish(left);
+            let status = shipper.status();
+            if !done && !(status.superseded && status.waiting.0 == 0) {
                 let why = status
                     .fault
                     .unwrap_or_else(|| "there was no more time".into());

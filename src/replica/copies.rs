@@ -1,7 +1,7 @@
 //! Whole copies of a database as files, and files on their way to the target.
 
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -44,11 +44,35 @@ pub fn of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
     of(&file, page_size, pages, to, number)
 }
 
-/// Puts a file under a name that must be new. A file that is gone meanwhile is not needed any more.
+/// Puts a file under a name that must be new. A file that is gone meanwhile is not needed any more; one that was
+/// put before, and only the answer lost, is there.
 pub fn put(target: &dyn Target, name: &str, path: &Path) -> Result<()> {
-    match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Fault::Failed(error.to_string())),
-        Ok(file) => target.put(name, &file, true),
+    let failed = |error: io::Error| Fault::Failed(error.to_string());
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(failed)?,
+    };
+    match target.put(name, &file, true) {
+        Err(Fault::Taken) if is_same(target.get(name)?, path).map_err(failed)? => Ok(()),
+        put => put,
+    }
+}
+
+fn is_same(mut there: impl io::Read, here: &Path) -> io::Result<bool> {
+    const PIECE: u64 = 16 * 1024;
+    let mut here = File::open(here)?;
+    let (mut one, mut other) = (Vec::new(), Vec::new());
+    loop {
+        one.clear();
+        other.clear();
+        io::Read::by_ref(&mut there)
+            .take(PIECE)
+            .read_to_end(&mut one)?;
+        io::Read::by_ref(&mut here)
+            .take(PIECE)
+            .read_to_end(&mut other)?;
+        if one != other || one.is_empty() {
+            return Ok(one == other);
+        }
     }
 }

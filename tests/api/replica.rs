@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::Client;
 use crate::support::executable::Executable;
+use crate::support::s3::{Bucket, Trouble};
 use crate::support::server::Folder;
 
 fn start(folder: &Folder) -> Executable {
@@ -119,6 +120,45 @@ fn everything_is_back_after_a_stop_on_another_disk() {
         files(&folder.path().join("replica/documents")),
         Vec::<String>::new()
     );
+}
+
+#[test]
+fn a_bucket_that_fails_in_every_way_has_everything_in_the_end() {
+    let folder = Folder::new();
+    let bucket = Bucket::new();
+    let variables = bucket.variables();
+    let mut settings = vec![
+        ("QUIRE_REPLICA", "s3://copies/team one"),
+        ("QUIRE_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("USE_MOCK", "true"),
+    ];
+    settings.extend(
+        variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str())),
+    );
+    let first = Executable::with(&folder, &settings);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    wait_whole(&mut client);
+    let troubles = [
+        Trouble::Says(503, "SlowDown", "Please reduce your request rate."),
+        Trouble::Half,
+        Trouble::Lost,
+        Trouble::Says(507, "QuotaExceeded", "The bucket is full."),
+        Trouble::Says(403, "AccessDenied", "Access Denied"),
+        Trouble::Page(502, "<html>bad gateway</html>"),
+        Trouble::Late(Duration::from_millis(300)),
+    ];
+    for (number, trouble) in troubles.into_iter().enumerate() {
+        bucket.trouble("PUT", trouble);
+        let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        wait_whole(&mut client);
+    }
+    first.kill();
+    wipe(&folder);
+    let second = Executable::with(&folder, &settings);
+    assert_eq!(name_of(&mut second.known(&client)), "6");
 }
 
 #[test]
