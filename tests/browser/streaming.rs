@@ -215,6 +215,11 @@ fn slow_failing_and_cut_off_members() {
     browser.wait(".member-card[data-status=failed]");
     browser.wait(".member-card[data-status=done]");
     judge(&browser, axe().as_deref(), "members that fail");
+    // The page is no wider than the phone, with the second button of its head as well.
+    browser.wait_text(".run-head", "Write the answer now");
+    let over = browser
+        .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    assert_eq!(over, json!(0));
     browser.picture("troubled-phone");
     browser.wait_text(".members", "No answer");
     assert_eq!(browser.count(".member-seat"), 4);
