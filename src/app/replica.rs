@@ -38,7 +38,7 @@ pub(super) struct Prepared {
 
 /// The target of an address.
 pub(super) fn target(config: &Config, replica: &Replica) -> Result<Arc<dyn Target>> {
-    let inner = plain(replica)?;
+    let inner = plain(config, replica)?;
     let sealer = replica.key.as_ref().map(|key| {
         Sealer::new(key.expose()).ok_or_else(|| {
             Error::new(Kind::Internal, "QUIRE_REPLICA_KEY is not a key of 32 bytes")
@@ -53,7 +53,7 @@ pub(super) fn target(config: &Config, replica: &Replica) -> Result<Arc<dyn Targe
     })
 }
 
-fn plain(replica: &Replica) -> Result<Box<dyn Target>> {
+fn plain(config: &Config, replica: &Replica) -> Result<Box<dyn Target>> {
     let unknown = || {
         let text = format!(
             "QUIRE_REPLICA is {}, which is no address of a replica",
@@ -63,8 +63,9 @@ fn plain(replica: &Replica) -> Result<Box<dyn Target>> {
     };
     if replica.address.starts_with("s3://") {
         let variable = |name: &str| std::env::var(name).ok();
-        let settings = s3::address(&replica.address, &variable)
+        let mut settings = s3::address(&replica.address, &variable)
             .map_err(|why| faulty(replica, &Fault::Refused(why)))?;
+        settings.authorities.clone_from(&config.authorities);
         return Ok(Box::new(S3::open(settings)));
     }
     match replica.address.strip_prefix("file://") {

@@ -11,10 +11,11 @@ mod tests;
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 
-use ureq::http::StatusCode;
+use ureq::Body;
+use ureq::http::{Response, StatusCode};
 
 pub use self::address::{Settings, address};
 use self::answer::{Page, Refusal};
@@ -28,16 +29,23 @@ const ONLY_NEW: &[(&str, &str)] = &[("if-none-match", "*")];
 /// The bucket of an `s3://` address.
 pub struct S3 {
     client: Arc<Client>,
-    /// The store keeps to a condition. Until it says that it cannot.
-    conditions: AtomicBool,
+    /// Whether the store keeps to a condition: what follows.
+    conditions: AtomicU8,
 }
+
+/// Not known yet: some stores do not say that they know none.
+const UNTRIED: u8 = 0;
+const KEPT: u8 = 1;
+const NONE: u8 = 2;
+/// A larger file is not sent twice to find out.
+const MOST_TRIED: u64 = 1 << 20;
 
 impl S3 {
     /// Asks nothing yet.
     pub fn open(settings: Settings) -> Self {
         Self {
             client: Arc::new(Client::new(settings)),
-            conditions: AtomicBool::new(true),
+            conditions: AtomicU8::new(UNTRIED),
         }
     }
 
@@ -81,24 +89,28 @@ impl S3 {
     }
 
     fn put_once(&self, key: &str, content: &Content<'_>, only_new: bool) -> Result<Sent> {
-        let conditional = only_new && self.conditions.load(Ordering::Relaxed);
-        if only_new && !conditional && self.exists(key)? {
-            return Err(Fault::Taken);
+        let known = self.conditions.load(Ordering::Relaxed);
+        if only_new && known != KEPT {
+            match self.exists(key) {
+                Ok(false) => {}
+                Ok(true) => return Err(Fault::Taken),
+                // This answer has no words for why; the next one has.
+                Err(Fault::Refused(_)) if known == UNTRIED => {}
+                Err(fault) => return Err(fault),
+            }
         }
-        let answer = self.client.ask(&Ask {
-            method: "PUT",
-            key,
-            headers: if conditional { ONLY_NEW } else { &[] },
-            body: Some(content),
-            ..Ask::default()
-        })?;
+        let conditional = only_new && known != NONE;
+        let answer = self.send(key, content, conditional)?;
         if answer.status().is_success() {
             answer::finish(answer);
+            if conditional && known == UNTRIED {
+                self.try_condition(key, content);
+            }
             return Ok(Sent::Whole);
         }
         let refusal = Refusal::read(answer);
         if conditional && refusal.knows_no_conditions() {
-            self.conditions.store(false, Ordering::Relaxed);
+            self.conditions.store(NONE, Ordering::Relaxed);
             return self.put_once(key, content, only_new);
         }
         match refusal.fault(self.settings()) {
@@ -107,6 +119,33 @@ impl S3 {
             Fault::Missing => Err(Fault::Refused(NO_STORE.into())),
             fault => Err(fault),
         }
+    }
+
+    fn send(&self, key: &str, content: &Content<'_>, only_new: bool) -> Result<Response<Body>> {
+        self.client.ask(&Ask {
+            method: "PUT",
+            key,
+            headers: if only_new { ONLY_NEW } else { &[] },
+            body: Some(content),
+            ..Ask::default()
+        })
+    }
+
+    /// Sends what was just stored once more, which must be refused. What is stored stays the same either way.
+    fn try_condition(&self, key: &str, content: &Content<'_>) {
+        if content.bytes > MOST_TRIED {
+            return;
+        }
+        let Ok(answer) = self.send(key, content, true) else {
+            return;
+        };
+        let found = match answer.status() {
+            StatusCode::PRECONDITION_FAILED => KEPT,
+            status if status.is_success() => NONE,
+            _ => UNTRIED,
+        };
+        answer::finish(answer);
+        self.conditions.store(found, Ordering::Relaxed);
     }
 
     /// Whether what lies there is this.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use self::server::{BUCKET, Bucket, KEY, SECRET, Trouble};
+use self::server::{BUCKET, Bucket, Conditions, KEY, SECRET, Trouble};
 use super::address::Patience;
 use super::*;
 
@@ -90,7 +90,7 @@ fn files_are_whole_or_not_there() {
         assert_eq!(names(&target, "none/").expect("a list").len(), 0);
         assert_eq!(read(&target, "ltx/0/b"), Ok(b"two".to_vec()));
         assert_eq!(read(&target, "ltx/0/a"), Ok(Vec::new()));
-        assert_eq!(read(&target, "ltx/9/b c"), Ok(large));
+        assert!(read(&target, "ltx/9/b c") == Ok(large), "it comes back");
         assert_eq!(read(&target, "ltx/0/c"), Err(Fault::Missing));
         assert_eq!(target.remove("ltx/0/b"), Ok(()));
         assert_eq!(target.remove("ltx/0/b"), Ok(()));
@@ -153,6 +153,9 @@ fn what_may_succeed_later_is_tried_again() {
 fn what_somebody_must_change_is_said_once() {
     let bucket = Bucket::new();
     let target = plain(&bucket);
+    // From now on it is known to keep to conditions.
+    assert_eq!(target.put("known", &file(b"x"), true), Ok(()));
+    assert_eq!(target.remove("known"), Ok(()));
     let says = Trouble::Says;
     for (trouble, parts) in [
         (
@@ -302,15 +305,78 @@ fn a_lost_answer_is_no_other_writer() {
 
 #[test]
 fn a_store_without_conditions_is_asked_before() {
-    let bucket = Bucket::new();
-    bucket.forget_conditions();
-    let target = plain(&bucket);
-    assert_eq!(target.put("a", &file(b"one"), true), Ok(()));
-    assert_eq!(target.put("a", &file(b"two"), true), Err(Fault::Taken));
-    assert_eq!(target.put("b", &file(b"two"), true), Ok(()));
-    let asked = ["PUT a", "HEAD a", "PUT a", "HEAD a", "HEAD b", "PUT b"];
-    let asked = asked.map(|line| line.replace(' ', &format!(" /{BUCKET}/p/")));
-    assert_eq!(bucket.asked(), asked);
+    for (conditions, expected) in [
+        (
+            Conditions::Kept,
+            &["HEAD a", "PUT a", "PUT a", "PUT a", "PUT b"][..],
+        ),
+        (
+            Conditions::Refused,
+            &[
+                "HEAD a", "PUT a", "HEAD a", "PUT a", "HEAD a", "HEAD b", "PUT b",
+            ],
+        ),
+        (
+            Conditions::Ignored,
+            &["HEAD a", "PUT a", "PUT a", "HEAD a", "HEAD b", "PUT b"],
+        ),
+    ] {
+        let bucket = Bucket::new();
+        bucket.conditions(conditions);
+        let target = plain(&bucket);
+        assert_eq!(target.put("a", &file(b"one"), true), Ok(()));
+        assert_eq!(target.put("a", &file(b"two"), true), Err(Fault::Taken));
+        assert_eq!(target.put("b", &file(b"two"), true), Ok(()));
+        let whole = |line: &&str| line.replace(' ', &format!(" /{BUCKET}/p/"));
+        let expected: Vec<String> = expected.iter().map(whole).collect();
+        assert_eq!(bucket.asked(), expected);
+        assert_eq!(bucket.files()["p/a"], b"one");
+    }
+}
+
+/// A store by others, told by the variables that every tool for S3 reads: see `make replica`.
+#[test]
+fn a_store_by_others() {
+    let Ok(place) = std::env::var("REPLICA_STORE") else {
+        return;
+    };
+    let settings = super::address(&place, &|name| std::env::var(name).ok());
+    let settings = settings.expect("an address");
+    let forged = Settings {
+        secret: "another".into(),
+        ..settings.clone()
+    };
+    let (target, forged) = (S3::open(settings), S3::open(forged));
+    let large: Vec<u8> = (0..9_000_000_u32).map(|n| (n % 251) as u8).collect();
+    for n in 0..1002 {
+        let name = format!("many/{n:04}");
+        assert_eq!(target.put(&name, &file(name.as_bytes()), true), Ok(()));
+    }
+    assert_eq!(
+        target.put("many/0000", &file(b"x"), true),
+        Err(Fault::Taken)
+    );
+    assert_eq!(target.put("one/a b+ü", &file(&large), true), Ok(()));
+    assert_eq!(target.put("one/none", &file(b""), true), Ok(()));
+    assert_eq!(target.put("one/none", &file(b""), false), Ok(()));
+    assert_eq!(names(&target, "many/").expect("a list").len(), 1002);
+    let found = names(&target, "one/").expect("a list");
+    assert_eq!(found, ["one/a b+ü 9000000", "one/none 0"]);
+    assert!(read(&target, "one/a b+ü") == Ok(large), "it comes back");
+    assert_eq!(read(&target, "one/none"), Ok(Vec::new()));
+    assert_eq!(read(&target, "many/0007"), Ok(b"many/0007".to_vec()));
+    assert_eq!(read(&target, "many/x"), Err(Fault::Missing));
+    for n in 0..1002 {
+        assert_eq!(target.remove(&format!("many/{n:04}")), Ok(()));
+    }
+    assert_eq!(target.remove("many/0000"), Ok(()));
+    assert_eq!(names(&target, "many/"), Ok(Vec::new()));
+    let told = forged.put("one/x", &file(b"x"), false);
+    let conditions = ["not tried", "kept", "missing: asked before"];
+    let conditions = conditions[usize::from(target.conditions.load(Ordering::Relaxed))];
+    eprintln!(
+        "1004 files put, listed, read and removed; conditions: {conditions}; a wrong secret: {told:?}"
+    );
 }
 
 #[test]

@@ -42,7 +42,19 @@ struct State {
     asked: Vec<String>,
     /// So many names a page.
     page: usize,
-    knows_no_conditions: bool,
+    conditions: Conditions,
+}
+
+/// What the store does about a condition.
+#[derive(Default, Clone, Copy)]
+pub enum Conditions {
+    /// It keeps to it.
+    #[default]
+    Kept,
+    /// It says that it cannot.
+    Refused,
+    /// It does as if there were none.
+    Ignored,
 }
 
 /// The bucket.
@@ -100,8 +112,8 @@ impl Bucket {
     }
 
     /// A store of an older kind.
-    pub fn forget_conditions(&self) {
-        self.state.lock().unwrap().knows_no_conditions = true;
+    pub fn conditions(&self, conditions: Conditions) {
+        self.state.lock().unwrap().conditions = conditions;
     }
 
     /// What lies there.
@@ -336,12 +348,12 @@ fn done(request: &Request, body: Vec<u8>, state: &mut State) -> Answer {
 
 fn put(request: &Request, key: &str, body: Vec<u8>, state: &mut State) -> Answer {
     if !request.header("if-none-match").is_empty() {
-        if state.knows_no_conditions {
-            let why = "A header you provided implies functionality that is not implemented";
-            return error(501, "NotImplemented", why);
-        }
-        if state.files.contains_key(key) {
-            return error(412, "PreconditionFailed", "It is there.");
+        match state.conditions {
+            Conditions::Refused => return error(501, "NotImplemented", "No such header."),
+            Conditions::Kept if state.files.contains_key(key) => {
+                return error(412, "PreconditionFailed", "It is there.");
+            }
+            _ => {}
         }
     }
     if !request.header("transfer-encoding").is_empty() {
