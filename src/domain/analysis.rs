@@ -286,6 +286,16 @@ impl Plan {
         usize::from(reads)
     }
 
+    /// Whether a stage has a place of this number.
+    pub fn has_place(&self, stage: usize, member: usize) -> bool {
+        match self.stages.get(stage).map(|stage| stage.who) {
+            Some(Who::Readers) => member < self.readers.len(),
+            Some(Who::Synthesiser) if stage + 1 == self.stages.len() => true,
+            Some(Who::Members | Who::Synthesiser) => member < self.members.len(),
+            None => false,
+        }
+    }
+
     /// The passages that this member is given.
     pub fn sources_of(&self, member: &Member) -> &[Source] {
         let chosen = (member.reads as usize).checked_sub(1);

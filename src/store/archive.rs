@@ -9,6 +9,7 @@ use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::migrate::VERSION;
 use super::{analyses, documents, experiments, patterns, recipes};
+use crate::domain::analysis::StageAnswer;
 use crate::domain::document::DocumentStatus;
 use crate::domain::experiment::record::State;
 use crate::domain::id::{AnalysisId, DocumentId, ExperimentId, RecipeId, UserId};
@@ -230,9 +231,17 @@ pub fn is_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -> bool {
 }
 
 /// The same for what belongs to rows that were put: their parents go with what cannot be read.
-pub fn are_children_sound(db: &Reader, table: &Table, id: &str) -> bool {
+pub fn are_children_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -> bool {
     match table.name {
-        "analyses" => AnalysisId::parse(id).is_some_and(|id| analyses::answers_of(db, &id).is_ok()),
+        "analyses" => AnalysisId::parse(id).is_some_and(|id| {
+            let found = analyses::by_id(db, Some(user), &id).ok().flatten();
+            let (Some(found), Ok(answers)) = (found, analyses::answers_of(db, &id)) else {
+                return false;
+            };
+            let plan = &found.plan;
+            let seated = |answer: &StageAnswer| plan.has_place(answer.stage, answer.member);
+            !plan.members.is_empty() && !plan.stages.is_empty() && answers.iter().all(seated)
+        }),
         "experiments" => ExperimentId::parse(id).is_some_and(|id| {
             experiments::cases_of(db, &id).is_ok()
                 && experiments::evaluations_of(db, &id).is_ok()

@@ -114,6 +114,21 @@ fn an_archive_goes_from_one_server_to_another() {
     let mut eve = there.user("eve@example.com");
     eve.get(&format!("/api/analyses/{id}"))
         .refused(404, "NOT_FOUND");
+    // On the server that it came from another person gets it under ids of their own, and once.
+    let mut carl = here.user("carl@example.com");
+    for (added, present) in [(1, 0), (0, 1)] {
+        let took = carl.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
+        let counts = took.json()["counts"].clone();
+        for table in ["analyses", "recipes"] {
+            let (new, old) = (&counts[table]["added"], &counts[table]["present"]);
+            assert_eq!(
+                (new, old),
+                (&json!(added), &json!(present)),
+                "{table} {counts}"
+            );
+        }
+        assert_eq!(counts["stage_answers"]["refused"], 0, "{counts}");
+    }
     // What was spent elsewhere is not spent here.
     assert!(!bob.get("/api/usage").text().contains("demo/extract"));
 }

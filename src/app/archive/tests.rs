@@ -238,8 +238,16 @@ fn what_is_under_way_elsewhere_is_not_gone_on_with_here() {
         (2, "queued", 1, 0),
         (3, "completed", 0, 0),
         (4, "completed", 1, 1),
+        // A plan in which nobody sits.
+        (5, "completed", 2, 0),
     ] {
         let mut row = whole.clone();
+        if finished == 2 {
+            let plan = row["plan"].as_str().unwrap_or_default();
+            let mut plan: Value = serde_json::from_str(plan).expect("a plan");
+            plan["members"] = json!([]);
+            row.insert("plan".to_owned(), json!(plan.to_string()));
+        }
         let id = crate::domain::id::AnalysisId::new(Timestamp::from_millis(9), n);
         row.insert("id".to_owned(), json!(id));
         row.insert("status".to_owned(), json!(status));

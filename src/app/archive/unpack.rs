@@ -15,9 +15,9 @@ use super::{
 };
 use crate::app::documents::open_new;
 use crate::app::{Error, Kind, Result};
-use crate::clock;
-use crate::crypto::{hex, random_number, sha256};
+use crate::crypto::{hex, sha256};
 use crate::domain::id::{UserId, ulid};
+use crate::domain::time::Timestamp;
 use crate::store::archive::{self, SCHEMA, Table};
 
 /// Bytes of one row.
@@ -26,6 +26,8 @@ const MOST_ROW: u64 = 64 << 20;
 const MOST_BYTES: u64 = 16 << 30;
 /// Rows that have an id of their own.
 const MOST_IDS: usize = 500_000;
+/// Characters of an id that tell its time.
+const TIME: usize = 10;
 /// Rows in one transaction.
 const BATCH: usize = 100;
 
@@ -155,13 +157,22 @@ fn settle(
     };
     let (id, hash) = (text("id"), text("sha256"));
     let (wanted, whose) = (id.clone(), user.clone());
+    let other = moved(user, &id);
+    let new = other.clone();
     let read = place.store.read_now(move |db| {
         let owner = archive::owner_of(db, table, &wanted)?;
         let same = match table.name {
             "documents" => crate::store::documents::by_sha(db, &whose, &hash)?,
             _ => None,
         };
-        Ok((owner, same.map(|document| document.id.to_string())))
+        let same = match same {
+            Some(document) => Some(document.id.to_string()),
+            // Taken in before, under the id that it was given then.
+            None => archive::owner_of(db, table, &new)?
+                .filter(|owner| owner == whose.as_str())
+                .map(|_| new),
+        };
+        Ok((owner, same))
     });
     match read? {
         (Some(owner), _) if owner == user.as_str() => _ = ids.present.insert(id),
@@ -172,14 +183,25 @@ fn settle(
         }
         // A pattern's id is its name: whoever has it here keeps it.
         (Some(_), None) if table.name == "patterns" => _ = ids.present.insert(id),
-        (Some(_), None) => {
-            let kind = id.split_once('_').map_or("x", |(kind, _)| kind);
-            let new = format!("{kind}_{}", ulid(clock::now(), random_number()?));
-            ids.renamed.insert(id, new);
-        }
+        (Some(_), None) => _ = ids.renamed.insert(id, other),
         (None, None) => {}
     }
     Ok(())
+}
+
+// The id here of what somebody else has under this one: always the same, so that it is known again.
+fn moved(user: &UserId, id: &str) -> String {
+    let (kind, old) = id.split_once('_').unwrap_or(("x", id));
+    let hash = sha256::hash(format!("{user} {id}").as_bytes());
+    let number = hash[..10]
+        .iter()
+        .fold(0, |sum, byte| (sum << 8) | u128::from(*byte));
+    let new = ulid(Timestamp::from_millis(0), number);
+    // The time stays, by which lists are ordered.
+    let time = old
+        .get(..TIME)
+        .filter(|time| time.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    format!("{kind}_{}{}", time.unwrap_or(&new[..TIME]), &new[TIME..])
 }
 
 fn rows(
@@ -391,7 +413,7 @@ fn take_back(
         let removed = place.store.write_now(move |db| {
             let mut removed = 0;
             for id in put {
-                if !archive::are_children_sound(db, table, &id) {
+                if !archive::are_children_sound(db, table, &whose, &id) {
                     archive::remove(db, table, &whose, &id)?;
                     removed += 1;
                 }
