@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use super::accounts::Visit;
 use super::documents::Temporary;
 use super::folder;
+use super::swap::Swap;
 use super::{App, Error, Kind, Result};
+use crate::clock;
 use crate::config::Config;
 use crate::crypto;
 use crate::domain::id::UserId;
@@ -57,8 +59,8 @@ impl App {
 }
 
 /// Puts a copy in the place of the database, once it has been read through. What was there stays beside it under
-/// another name. Blocks; refuses while a server holds the folder.
-pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<Verified> {
+/// another name, which is given too. Blocks; refuses while a server holds the folder.
+pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<(Verified, Option<PathBuf>)> {
     let folder = &config.data_dir;
     let Some(_lock) = folder::lock(folder)? else {
         let who = folder::holder(folder).map_or_else(String::new, |who| format!(" ({who})"));
@@ -68,8 +70,7 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<Verified> 
     let path = folder::database(folder);
     if path.exists() && !replace {
         let text = format!("there is a database in {}", folder.display());
-        return Err(Error::new(Kind::Conflict, text)
-            .resolve("add --replace; it is kept beside it as quire.db.before-restore"));
+        return Err(Error::new(Kind::Conflict, text).resolve("add --replace; it is kept beside it"));
     }
     let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
     let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
@@ -91,19 +92,8 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<Verified> 
         .map_err(failed)
         .and_then(|()| verify(&part).map_err(unsound));
     let verified = verified.inspect_err(|_| drop(std::fs::remove_file(&part)))?;
-    // The log of what is not in the file yet goes with its database, never with the new one.
-    for end in ["-wal", "-shm", ""] {
-        let (old, kept) = (beside(end), beside(&format!(".before-restore{end}")));
-        match std::fs::rename(&old, &kept) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let _ = std::fs::remove_file(&kept);
-            }
-            Err(error) => return Err(failed(error)),
-            Ok(()) => {}
-        }
-    }
-    std::fs::rename(&part, &path).map_err(failed)?;
-    Ok(verified)
+    let kept = Swap::new(part, path, clock::now()).run().map_err(failed)?;
+    Ok((verified, kept))
 }
 
 /// Why the database cannot be opened is for whoever starts the server, so it is said in full.

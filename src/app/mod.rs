@@ -26,6 +26,7 @@ pub mod recipes;
 pub mod remote;
 pub mod repeats;
 pub mod replica;
+mod swap;
 mod upkeep;
 pub mod usage;
 pub mod worth;

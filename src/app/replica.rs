@@ -265,7 +265,8 @@ impl App {
                 .max(Duration::from_secs(2));
             let done = shipper.finish(left);
             let status = shipper.status();
-            if !done && !(status.superseded && status.waiting.0 == 0) {
+            let handed_over = status.superseded && status.waiting.0 == 0;
+            if !done && !handed_over {
                 let why = status
                     .fault
                     .unwrap_or_else(|| "there was no more time".into());

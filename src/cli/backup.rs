@@ -24,9 +24,12 @@ pub(super) fn restore(call: &Call) -> Outcome {
         return usage("restore needs the name of the file to read");
     };
     let config = call.config()?;
-    let copy = backup::restore(&config, Path::new(file), call.has("replace"))?;
+    let (copy, kept) = backup::restore(&config, Path::new(file), call.has("replace"))?;
+    let before = kept.map_or_else(String::new, |kept| {
+        format!("; what was there is {}", kept.display())
+    });
     print(format!(
-        "{file}: {} bytes, checked and in place",
+        "{file}: {} bytes, checked and in place{before}",
         copy.bytes
     ))
 }

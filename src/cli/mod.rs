@@ -198,7 +198,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "restore", usage: "FILE", summary: "put a backup in the place of the database",
-        details: "The copy is read through first. What was there stays beside it as quire.db.before-restore. Not while\na server runs. Uploaded files are not in a backup: put the folder documents back as well.",
+        details: "The copy is read through first. What was there stays beside it as quire.db.before-restore-TIME; the\nnewest three such are kept. Not while a server runs. Uploaded files are not in a backup: put the folder documents back as well.",
         options: &[choice("replace", "", "also where there is a database")],
         run: backup::restore,
     },

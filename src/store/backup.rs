@@ -73,6 +73,16 @@ pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, Ba
     Ok(verified)
 }
 
+/// Moves what is in a database's log into it, where nobody has it open: the log is gone after.
+pub fn fold_log(path: &Path) -> Result<(), BackupError> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let busy: bool = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    match busy {
+        true => Err(BackupError::Failed("somebody has the database open".into())),
+        false => db.close().map_err(|(_, error)| error.into()),
+    }
+}
+
 /// Reads a copy through: every page, every index, every reference.
 pub fn verify(path: &Path) -> Result<Verified, BackupError> {
     let bytes = fs::metadata(path)?.len();

@@ -47,7 +47,7 @@ use std::sync::mpsc::sync_channel;
 
 use tokio::sync::{oneshot, watch};
 
-pub use backup::{BackupError, Verified, verify};
+pub use backup::{BackupError, Verified, fold_log, verify};
 pub use connection::{Reader, Writer};
 pub use error::{OpenError, Result, StoreError};
 pub use follow::{Follower, Held};

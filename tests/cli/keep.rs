@@ -108,9 +108,14 @@ fn a_backup_is_put_back_and_what_was_there_is_kept() {
         "{said}"
     );
     assert!(place.run(&["user", "list"]).well().contains("later@b.co"));
-    place.run(&["restore", "copy.db", "--replace"]).well();
+    let said = place.run(&["restore", "copy.db", "--replace"]).well();
+    let kept = said
+        .split("what was there is ")
+        .nth(1)
+        .expect("where it is")
+        .trim();
+    assert!(std::path::Path::new(kept).exists(), "{said}");
     let people = place.run(&["user", "list"]).well();
     assert!(people.contains("a@b.co") && !people.contains("later@b.co"));
-    assert!(place.data().join("quire.db.before-restore").exists());
     place.run(&["restore"]).refused(2);
 }
