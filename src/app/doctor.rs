@@ -49,6 +49,32 @@ fn finding(what: &'static str, state: State, text: impl Into<String>) -> Finding
     }
 }
 
+/// Fetches the newest database into a file of its own and reads it through: a replica that was never restored is a
+/// hope.
+fn copy_elsewhere(config: &Config, replica: &crate::config::Replica) -> Finding {
+    let name = "replica";
+    match super::replica::rehearse(config, replica) {
+        Ok(None) => finding(
+            name,
+            State::Doubtful,
+            format!("{} holds no database yet", replica.address),
+        ),
+        Ok(Some(restored)) if restored.damage.is_empty() => {
+            let text = format!(
+                "{} gives back a sound database of {} bytes",
+                replica.address, restored.bytes
+            );
+            finding(name, State::Well, text)
+        }
+        Ok(Some(restored)) => finding(name, State::Broken, restored.damage.join("; ")),
+        Err(error) => finding(
+            name,
+            State::Broken,
+            format!("{}: {}", error.public, error.resolution),
+        ),
+    }
+}
+
 /// Looks at everything.
 pub async fn examine(config: &Config) -> Vec<Finding> {
     let mut findings: Vec<_> = config
@@ -57,7 +83,13 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
         .map(|warning| finding("settings", State::Doubtful, warning.clone()))
         .collect();
     findings.push(folder(&config.data_dir));
-    if let Some(why) = ephemeral(&config.data_dir) {
+    findings.extend(
+        config
+            .replica
+            .as_ref()
+            .map(|replica| copy_elsewhere(config, replica)),
+    );
+    if let Some(why) = ephemeral(&config.data_dir).filter(|_| config.replica.is_none()) {
         findings.push(finding("data folder", State::Doubtful, why));
     }
     if findings

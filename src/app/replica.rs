@@ -161,6 +161,24 @@ pub(super) fn fetch(
     Ok(Some(restored))
 }
 
+/// Restores into a file that is thrown away.
+pub(super) fn rehearse(config: &Config, replica: &Replica) -> Result<Option<Restored>> {
+    let folder = config.data_dir.join("tmp");
+    std::fs::create_dir_all(&folder).map_err(Error::internal)?;
+    let part = folder.join(format!("rehearsal-{}.db", std::process::id()));
+    let target = target(config, replica)?;
+    let restored = restore(&*target, &part).map_err(|fault| faulty(replica, &fault));
+    let sound = restored.and_then(|restored| {
+        let sound = restored
+            .as_ref()
+            .map_or(Ok(()), |_| verify(&part).map(drop));
+        sound.map_err(|error| faulty(replica, &Fault::Refused(error.to_string())))?;
+        Ok(restored)
+    });
+    let _ = std::fs::remove_file(part);
+    sound
+}
+
 /// Takes the replica over, and fetches from it what is missing here.
 pub(super) fn prepare(config: &Config, replica: &Replica) -> Result<Prepared> {
     let faulty = |fault: Fault| faulty(replica, &fault);

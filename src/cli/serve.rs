@@ -41,8 +41,15 @@ async fn serve(config: Config) -> Outcome {
             "another quire is serving from {shown}{who}\nstop it first, or set QUIRE_DATA to another folder"
         ));
     };
-    if let Some(why) = doctor::ephemeral(&config.data_dir) {
+    if let Some(why) = doctor::ephemeral(&config.data_dir).filter(|_| config.replica.is_none()) {
         log::warn("what is stored may not outlive a restart", &[("why", &why)]);
+        let disk = format!(
+            "a disk mounted at {} (docker run -v quire:/data, a `disk` in render.yaml)",
+            config.data_dir.display()
+        );
+        log::warn("one line mends it", &[("either", &disk)]);
+        let replica = "QUIRE_REPLICA=s3://bucket/prefix with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, outside Amazon, AWS_ENDPOINT_URL";
+        log::warn("one line mends it", &[("or", &replica)]);
     }
     let (doors, lines) = doors(&config).await?;
     let app = App::open_to_serve(config)?;

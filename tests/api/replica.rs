@@ -113,6 +113,24 @@ fn everything_is_back_after_a_stop_on_another_disk() {
         fs::read(original).unwrap(),
         b"Paper of eighty grams is thin."
     );
+    let doctor = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
+        .arg("doctor")
+        .env_clear()
+        .envs([
+            ("ENVIRONMENT", "test"),
+            ("PORT", "0"),
+            ("USE_MOCK", "true"),
+            ("DISCOVER_LOCAL", "false"),
+        ])
+        .env(
+            "QUIRE_REPLICA",
+            format!("file://{}", folder.path().join("replica").display()),
+        )
+        .env("QUIRE_DATA", folder.path().join("data"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout);
+    assert!(said.contains("gives back a sound database"), "{said}");
     // What is deleted is gone there as well.
     assert_eq!(client.delete(&format!("/api/documents/{id}")).status, 200);
     wait_whole(&mut client);
