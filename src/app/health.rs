@@ -32,6 +32,21 @@ pub struct Process {
     pub threads: u64,
 }
 
+/// What is under way, and how long commits took since the start. Costs nothing to know.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pulse {
+    /// Analyses under way or waiting.
+    pub runs: usize,
+    /// Calls to providers under way.
+    pub calls: usize,
+    /// Calls that wait for their turn.
+    pub calls_waiting: usize,
+    /// Changes that wait for the database.
+    pub changes_waiting: usize,
+    /// How long commits took.
+    pub commits: Taken,
+}
+
 /// What is under way, and what was used since the first start. Nobody's texts, nobody's names.
 #[derive(Debug, Clone, Default)]
 pub struct Work {
@@ -52,14 +67,33 @@ pub struct Work {
 }
 
 impl App {
+    /// What is under way.
+    pub fn pulse(&self) -> Pulse {
+        let (commits, changes_waiting) = self.store.commits();
+        let (calls, calls_waiting) = self.llm.counts();
+        let runs = self.engine.count();
+        Pulse {
+            runs,
+            calls,
+            calls_waiting,
+            changes_waiting,
+            commits,
+        }
+    }
+
     /// What is under way and what was used.
     pub async fn work(&self) -> Result<Work> {
         let days = self
             .store
             .read(|db| usage::days_of_all(db, 0, i64::MAX))
             .await?;
-        let (commits, changes_waiting) = self.store.commits();
-        let (calls, calls_waiting) = self.llm.counts();
+        let Pulse {
+            runs,
+            calls,
+            calls_waiting,
+            changes_waiting,
+            commits,
+        } = self.pulse();
         let mut circuits = Vec::new();
         for provider in self.models().providers(None) {
             for (model, circuit, _) in provider.held {
@@ -72,7 +106,7 @@ impl App {
             }
         }
         Ok(Work {
-            runs: self.engine.count(),
+            runs,
             calls,
             calls_waiting,
             changes_waiting,

@@ -141,18 +141,29 @@ mod tests {
         .unwrap()
     }
 
+    /// What is read there. From a copy: the file may have two names, and a store has it open for a moment longer.
     fn value(path: &Path) -> Option<String> {
-        verify(path).unwrap();
-        open(path)
+        let scratch = unused(path);
+        for end in ["", "-wal"] {
+            if beside(path, end).exists() {
+                fs::copy(beside(path, end), beside(&scratch, end)).unwrap();
+            }
+        }
+        verify(&scratch).unwrap();
+        open(&scratch)
             .read_now(|db| settings::get(db, "whose"))
             .unwrap()
     }
 
-    /// A database whose last commit is in the log only, as kill -9 leaves it.
-    fn killed(path: &Path, whose: &'static str) {
+    fn unused(path: &Path) -> PathBuf {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let scratch = beside(path, &format!(".scratch{number}"));
+        path.with_file_name(format!("scratch-{number}"))
+    }
+
+    /// A database whose last commit is in the log only, as kill -9 leaves it.
+    fn killed(path: &Path, whose: &'static str) {
+        let scratch = unused(path);
         let store = open(&scratch);
         store
             .write_now(move |db| settings::set(db, "whose", whose))

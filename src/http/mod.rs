@@ -8,6 +8,7 @@ pub mod cx;
 pub mod error;
 pub mod handlers;
 mod headers;
+mod hours;
 mod json;
 mod limit;
 pub mod reply;
@@ -75,6 +76,7 @@ pub async fn serve(app: Arc<App>, doors: Vec<Door>, shutdown: impl Future<Output
         .into_iter()
         .map(|door| tokio::spawn(accept(server.clone(), door, slots.clone(), order.clone())))
         .chain([tokio::spawn(watch(server.clone()))])
+        .chain([tokio::spawn(remember(server.clone()))])
         .collect::<Vec<_>>();
 
     shutdown.await;
@@ -100,6 +102,10 @@ pub async fn serve(app: Arc<App>, doors: Vec<Door>, shutdown: impl Future<Output
 
 async fn watch(server: Arc<Server>) {
     handlers::health::watch(&server).await;
+}
+
+async fn remember(server: Arc<Server>) {
+    hours::keep(&server).await;
 }
 
 /// Takes connections for as long as it is not aborted.

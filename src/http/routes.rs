@@ -213,6 +213,7 @@ pub static ROUTES: &[Route] = &[
     user( Post,   "/api/users/me/providers/{id}/test",       h!(providers::test_own)).small(),
 
     // Administration.
+    admin(Get,    "/api/admin/metrics",                      h!(health::hours)),
     admin(Get,    "/api/admin/backup",                       h!(admin::backup)),
     admin(Get,    "/api/admin/users",                        h!(admin::users)),
     admin(Post,   "/api/admin/users",                        h!(admin::create_user)).small(),

@@ -19,6 +19,7 @@ use super::cx::Cx;
 use super::error::{ApiError, Dialect};
 use super::handlers::pages::lost;
 use super::headers;
+use super::hours::Hours;
 use super::limit::Limiter;
 use super::reply::Reply;
 use super::router::{Found, Router};
@@ -34,6 +35,8 @@ use crate::log;
 pub struct Server {
     pub(super) app: Arc<App>,
     pub(super) stats: Stats,
+    /// The last day.
+    pub(super) hours: Hours,
     pub(super) limiter: Limiter,
     pub(super) router: Router,
     pub(super) health: super::handlers::health::Cache,
@@ -76,6 +79,7 @@ impl Server {
         Self {
             app,
             stats: Stats::new(),
+            hours: Hours::default(),
             limiter: Limiter::new(rate),
             router: Router::new(),
             health: Default::default(),

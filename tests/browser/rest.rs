@@ -326,6 +326,18 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
     browser.go(&server.address("/admin"));
     browser.wait_text("section[aria-label=State]", "All is well");
     browser.wait_text("section[aria-label='Audit log']", "session started");
+    browser.wait("section[aria-label='The last hours'] svg .point");
+    browser.run(
+        "const choose = document.querySelector(\"section[aria-label='The last hours'] select\"); choose.value = '1'; choose.dispatchEvent(new Event('change'));",
+        json!([]),
+    );
+    crate::driver::until("a column a minute", || {
+        (browser.count("section[aria-label='The last hours'] svg .point") >= 59).then_some(())
+    });
+    browser.wait_text(
+        "section[aria-label='The last hours']",
+        "the server did not run",
+    );
     judge(&browser, axe.as_deref(), "administration");
     browser.press("Make a link");
     browser.wait_text("section[aria-label='Forgotten passwords']", "/login?token=");

@@ -1,7 +1,7 @@
 // How the server does: what health says, the stored answers, where its settings come from.
 import { get, post } from "../api.js";
 import { button, el, fill } from "../dom.js";
-import { bytes, count, duration, money, plural, sentence } from "../format.js";
+import { bytes, count, duration, money, plural, sentence, when } from "../format.js";
 import { section } from "../account/parts.js";
 import { confirm } from "../parts/dialog.js";
 import { toast } from "../parts/toast.js";
@@ -28,6 +28,7 @@ export function State(health, signal) {
         ["Version", told.version], ["Up for", duration(told.uptime_seconds * 1000)],
         ["Memory", typeof resources.rss_mb === "number" && `${resources.rss_mb} MB`], ["Threads", resources.threads], ["Open files", resources.open_files],
         ["Database", told.database?.status === "ok" ? told.database.engine : told.database?.status], ["Surroundings", told.environment],
+        ["Copy elsewhere", told.replica && (told.replica.status === "ok" ? `up to ${told.replica.whole_at ? when(told.replica.whole_at) : "now, for the first time"}` : "behind: see quire doctor")],
       ]));
   }
   return section("State", null, body);

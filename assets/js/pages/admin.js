@@ -5,6 +5,7 @@ import { el, link } from "../dom.js";
 import { user } from "../state.js";
 import { styled } from "../styles.js";
 import { Audit } from "../admin/audit.js";
+import { Hours } from "../admin/hours.js";
 import { Checks, Fallbacks } from "../admin/models.js";
 import { People, Waiting } from "../admin/people.js";
 import { Backup, Cache, Settings, State } from "../admin/state.js";
@@ -16,13 +17,13 @@ const PROVIDERS = "/api/admin/providers";
 
 export async function load(_params, signal) {
   if (user.get()?.role !== "admin") return { refused: true };
-  const [people, providers, status, chains, health, cache, config, waiting] = await Promise.all([
+  const [people, providers, status, chains, health, cache, config, waiting, hours] = await Promise.all([
     get("/api/admin/users", { query: { limit: 200 }, signal }), get(PROVIDERS, { signal }),
     get("/api/llm/status", { signal }), get("/api/admin/fallbacks", { signal }), get("/api/health", { signal }),
     get("/api/cache/stats", { signal }), get("/api/admin/config", { signal }), get("/api/admin/password-resets", { signal }),
-    styled("account"),
+    get("/api/admin/metrics", { signal }), styled("account"), styled("charts"), styled("usage"),
   ]);
-  return { people, providers, states: status.providers, chains: chains.fallbacks, health, cache, config, waiting };
+  return { people, providers, states: status.providers, chains: chains.fallbacks, health, cache, config, waiting, hours };
 }
 
 export function view(data, { signal }) {
@@ -32,6 +33,7 @@ export function view(data, { signal }) {
       el("p", { class: "lead" }, "What everybody spent stands under ", link("/usage?user=all", "usage"), ".")),
     WithContents("On this page", [
       State(data.health, signal),
+      Hours(data.hours, signal),
       Waiting(data.waiting, signal),
       People(data.people, signal),
       Providers({

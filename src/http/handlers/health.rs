@@ -13,9 +13,12 @@ use crate::app::health::{Database, Process};
 use crate::app::replica::Status;
 use crate::app::{App, Kind};
 use crate::clock;
+use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
 use crate::http::header::CACHE_CONTROL;
+use crate::http::hours::Minute;
 use crate::http::server::Server;
+use crate::http::who::Admin;
 use crate::http::{ApiError, Cx, Reply, StatusCode, sse, who};
 
 /// The health answer, kept for a second, and what the last real question to the database gave.
@@ -229,6 +232,31 @@ pub async fn prometheus(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiErro
         text,
         "text/plain; version=0.0.4; charset=utf-8",
     ))
+}
+
+/// `GET /api/admin/metrics`: the last hours, minute by minute, a list for each figure.
+pub async fn hours(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+    let hours = cx.query_number("hours", 1, 24, 6)?;
+    let now = clock::now();
+    let minute = u32::try_from(now.seconds().div_euclid(60)).unwrap_or_default();
+    let from = minute.saturating_sub(hours as u32 * 60);
+    let minutes = cx.server.hours.since(from);
+    let list = |figure: fn(&Minute) -> f64| minutes.iter().map(figure).collect::<Vec<_>>();
+    let at: Vec<_> = minutes
+        .iter()
+        .map(|minute| Timestamp::from_millis(i64::from(minute.at) * 60_000))
+        .collect();
+    Ok(Reply::json(&json!({
+        "from": Timestamp::from_millis(i64::from(from) * 60_000),
+        "to": now,
+        "at": at,
+        "requests": list(|minute| minute.requests.into()),
+        "failed": list(|minute| minute.failed.into()),
+        "calls": list(|minute| minute.calls.into()),
+        "analyses": list(|minute| minute.runs.into()),
+        "memory_mb": list(|minute| megabytes(minute.memory_kib.into())),
+        "commit_ms": list(|minute| f64::from(minute.commit_us) / 1000.0),
+    })))
 }
 
 /// `GET /api/internal/resources`.

@@ -107,8 +107,13 @@ impl Client {
     /// Makes an account, signs in, and uses the bearer token from now on.
     pub fn registered(mut self, email: &str) -> Self {
         let account = json!({"email": email, "password": PASSWORD});
-        let answer = self.post("/api/auth/register", account.clone());
+        let answer = self.post("/api/auth/register", account);
         assert_eq!(answer.status, 200, "{}", answer.text());
+        self.signed_in(email)
+    }
+    /// Signs in to an account that was made, and uses the bearer token from now on.
+    pub fn signed_in(mut self, email: &str) -> Self {
+        let account = json!({"email": email, "password": PASSWORD});
         let answer = self.post("/api/auth/login", account);
         assert_eq!(answer.status, 200, "{}", answer.text());
         self.cookies.clear();
