@@ -16,7 +16,7 @@
 //!    (no I/O, no clock)          └─► domain ◄┘      what things mean
 //! ```
 //!
-//! Arrows are the only permitted imports; `tests/architecture.rs` holds them. `config`, `clock` and
+//! Arrows are the only permitted imports; `tests/architecture.rs` holds them. `config`, `clock`, `tls` and
 //! `log` are small leaves left out of the drawing. Start reading at `domain::analysis`, then
 //! `domain::pattern` (what a run is), `engine::drive` (how it happens), `http::routes` (every way in).
 
@@ -36,5 +36,6 @@ pub mod log;
 pub mod replica;
 pub mod store;
 pub mod system;
+pub mod tls;
 pub mod wire;
 pub mod worker;

@@ -16,6 +16,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config",  &["domain"]),
     ("clock",   &["domain"]),
     ("log",     &["clock"]),
+    // Where the files are is a setting; when they end is a moment.
+    ("tls",     &["config", "domain"]),
     ("system",  &[]),
     ("worker",  &["extract", "system"]),
     // clock for one thing: how long commits take.
@@ -25,9 +27,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("replica", &["domain", "crypto", "store", "clock", "log"]),
     // crypto for one thing: the hash that is a cached answer's key.
     ("engine",  &["domain", "store", "llm", "crypto", "clock", "log"]),
-    ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "replica", "engine", "clock", "log"]),
-    ("http",    &["app", "domain", "wire", "clock", "log"]),
-    ("cli",     &["app", "http", "config", "domain", "log", "clock", "system"]),
+    ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "replica", "engine", "tls", "clock", "log"]),
+    ("http",    &["app", "domain", "wire", "tls", "clock", "log"]),
+    ("cli",     &["app", "http", "config", "domain", "tls", "log", "clock", "system"]),
     ("main",    &["cli", "extract", "system", "worker"]),
     ("lib",     &[]),
     ("build",   &[]),
@@ -40,7 +42,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("ureq", &["llm", "replica"]),
     ("hyper", &["http"]), ("hyper_util", &["http"]), ("http_body_util", &["http"]),
     ("multer", &["http"]), ("rust_embed", &["http"]),
-    ("ring", &["crypto"]),
+    ("ring", &["crypto"]), ("rustls", &["tls"]), ("tokio_rustls", &["http"]),
     ("lol_html", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
     ("regex_lite", &["domain"]),

@@ -303,19 +303,27 @@ impl From<crate::app::Error> for Failure {
 /// The address people use.
 fn public_url(config: &Config) -> String {
     let shown = || {
-        url(SocketAddr::new(
-            config.host,
-            config.ui_port.unwrap_or(config.port),
-        ))
+        let port = config.ui_port.unwrap_or(config.port);
+        url(scheme(config), SocketAddr::new(config.host, port))
     };
     config.public_url.clone().unwrap_or_else(shown)
 }
 
+/// What the ports speak.
+fn scheme(config: &Config) -> &'static str {
+    match config.tls {
+        Some(_) => "https",
+        None => "http",
+    }
+}
+
 /// "Every address" cannot be opened in a browser; this machine's own can.
-fn url(address: SocketAddr) -> String {
+fn url(scheme: &str, address: SocketAddr) -> String {
     match address.ip() {
-        ip if ip.is_unspecified() => format!("http://{}:{}", Ipv4Addr::LOCALHOST, address.port()),
-        _ => format!("http://{address}"),
+        ip if ip.is_unspecified() => {
+            format!("{scheme}://{}:{}", Ipv4Addr::LOCALHOST, address.port())
+        }
+        _ => format!("{scheme}://{address}"),
     }
 }
 
@@ -366,7 +374,7 @@ mod tests {
             ("[::1]:83", "http://[::1]:83"),
             ("192.0.2.1:84", "http://192.0.2.1:84"),
         ] {
-            assert_eq!(url(address.parse().expect(address)), expected);
+            assert_eq!(url("http", address.parse().expect(address)), expected);
         }
     }
 }

@@ -10,10 +10,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::args::Call;
-use super::{Failure, Outcome, failed, print, runtime, url};
+use super::{Failure, Outcome, failed, print, runtime, scheme, url};
 use crate::app::{App, doctor, folder};
 use crate::config::Config;
 use crate::http::{self, Door};
+use crate::tls::Shown;
 use crate::{clock, log, system};
 
 /// Serves until it is told to stop.
@@ -33,6 +34,7 @@ async fn serve(config: Config) -> Outcome {
     for warning in &config.warnings {
         log::warn(warning, &[]);
     }
+    let tls = shown(&config)?;
     let Some(_lock) = folder::lock(&config.data_dir)? else {
         let shown = config.data_dir.display();
         let who =
@@ -51,7 +53,7 @@ async fn serve(config: Config) -> Outcome {
         let replica = "QUIRE_REPLICA=s3://bucket/prefix with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, outside Amazon, AWS_ENDPOINT_URL";
         log::warn("one line mends it", &[("or", &replica)]);
     }
-    let (doors, lines) = doors(&config).await?;
+    let (doors, lines) = doors(&config, tls.clone()).await?;
     let app = App::open_to_serve(config)?;
     app.resume().await;
     for line in lines {
@@ -69,24 +71,34 @@ async fn serve(config: Config) -> Outcome {
             std::process::exit(130);
         }
         () = upkeep(&app) => {}
+        () = renew(tls.as_deref()) => {}
     }
     log::info("stopped", &[]);
     Ok(())
 }
 
 /// Binds the ports, and says where people find them.
-async fn doors(config: &Config) -> Result<(Vec<Door>, Vec<String>), Failure> {
+async fn doors(
+    config: &Config,
+    tls: Option<Arc<Shown>>,
+) -> Result<(Vec<Door>, Vec<String>), Failure> {
     let (listener, address) = bind(config.host, config.port).await?;
     let index = config.ui_port.is_some();
-    let mut doors = vec![Door { listener, index }];
-    let mut lines = vec![format!("Quire is listening on {}", url(address))];
+    let scheme = scheme(config);
+    let mut lines = vec![format!("Quire is listening on {}", url(scheme, address))];
+    let mut doors = vec![Door {
+        listener,
+        index,
+        tls: tls.clone(),
+    }];
     if let Some(port) = config.ui_port {
         let (listener, address) = bind(config.host, port).await?;
         doors.push(Door {
             listener,
             index: false,
+            tls,
         });
-        lines.push(format!("Its pages are on {}", url(address)));
+        lines.push(format!("Its pages are on {}", url(scheme, address)));
     }
     Ok((doors, lines))
 }
@@ -130,6 +142,37 @@ impl Signals {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.int.recv() => {}
+        }
+    }
+}
+
+/// What TLS is spoken with, where it is.
+fn shown(config: &Config) -> Result<Option<Arc<Shown>>, Failure> {
+    let Some(files) = &config.tls else {
+        return Ok(None);
+    };
+    match Shown::open(files.clone(), clock::now()) {
+        Ok(shown) => Ok(Some(Arc::new(shown))),
+        Err(why) => failed(why),
+    }
+}
+
+/// Takes up a renewed certificate: when its files change, and when we are told to. Never ends.
+async fn renew(shown: Option<&Shown>) {
+    const PAUSE: Duration = Duration::from_secs(10);
+    // Without a certificate the signal means what it does to every program.
+    let (Some(shown), Ok(mut told)) = (shown, signal(SignalKind::hangup())) else {
+        return std::future::pending().await;
+    };
+    loop {
+        let is_told = tokio::select! {
+            _ = told.recv() => true,
+            () = tokio::time::sleep(PAUSE) => false,
+        };
+        match shown.refresh(is_told, clock::now()) {
+            Ok(None) => {}
+            Ok(Some(until)) => log::info("certificate read again", &[("until", &until)]),
+            Err(why) => log::error("the certificate from before is kept", &[("why", &why)]),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod options;
 mod providers;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ use crate::domain::usage;
 use check::Checker;
 pub use check::http_url;
 pub use load::{Layers, Source};
+pub use tls::TlsFiles;
 
 /// Everything Quire can be told, checked. Built once, at start.
 #[derive(Debug, Clone)]
@@ -30,6 +32,8 @@ pub struct Config {
     pub port: u16,
     /// Second port, for the pages.
     pub ui_port: Option<u16>,
+    /// What TLS is spoken with. `None`: something in front speaks it, or nobody does.
+    pub tls: Option<TlsFiles>,
     /// Folder for everything Quire stores.
     pub data_dir: PathBuf,
     /// The program that reads documents; itself unless a test says otherwise. No setting.
@@ -333,6 +337,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         host: checker.host(),
         port: checker.port("PORT").unwrap_or_default(),
         ui_port: ui_port(checker),
+        tls: tls::files(checker),
         data_dir: PathBuf::from(checker.text("QUIRE_DATA")),
         reader: None,
         patterns: checker.given("QUIRE_PATTERNS").map(PathBuf::from),

@@ -82,6 +82,8 @@ pub static SETTINGS: &[Setting] = &[
     row("HOST", &[], Kind::Host, "127.0.0.1", "address to listen on; 0.0.0.0 when PORT is set by the environment"),
     row("PORT", &[], Kind::Port, "8080", "port to listen on; 0 takes a free one"),
     row("UI_PORT", &[], Kind::Port, "", "second port for the pages; the main port then answers / with JSON"),
+    row("QUIRE_TLS_CERT", &[], Kind::Path, "", "certificate chain as PEM: the ports then speak https themselves; read again when the file changes, and on SIGHUP"),
+    row("QUIRE_TLS_KEY", &[], Kind::Path, "", "key of that certificate as PEM, not encrypted"),
     row("QUIRE_DATA", &["DATA_DIR"], Kind::Path, "./quire-data", "folder for everything Quire stores"),
     row("QUIRE_SECRET", &["SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY"], Kind::Secret, "", "signs tokens and seals keys, 16 characters or more; made at the first start and kept in the data folder when unset"),
     row("QUIRE_REPLICA", &[], Kind::Text, "", "where a copy of everything is kept up, and fetched from where the data folder is empty: s3://bucket/prefix or file:///folder"),

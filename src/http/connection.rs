@@ -2,7 +2,7 @@
 //! what we send. hyper's own header timeout makes a timer a request and closes idle connections as if
 //! they were slow; this costs two stores a request and one timer a connection.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use crate::clock;
 
@@ -97,22 +99,107 @@ impl Drop for Busy {
     }
 }
 
+/// What bytes come over. Boxed, so that plain connections do not keep the room of those with TLS.
+pub enum Socket {
+    /// As they are.
+    Plain(TcpStream),
+    /// Sealed.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    /// Writes as much as goes out without waiting, and says that nothing follows.
+    pub fn write_now(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.try_write(bytes).map(drop),
+            Self::Tls(stream) => {
+                let (socket, session) = stream.get_mut();
+                session.writer().write_all(bytes)?;
+                session.send_close_notify();
+                session.write_tls(&mut AtOnce(socket)).map(drop)
+            }
+        }
+    }
+}
+
+struct AtOnce<'a>(&'a TcpStream);
+
+impl io::Write for AtOnce<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(context, pieces),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+        }
+    }
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_flush(context),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
 /// A socket that tells its pulse when bytes come and go.
 pub struct Wire {
-    socket: TokioIo<TcpStream>,
+    socket: TokioIo<Socket>,
     pulse: Arc<Pulse>,
 }
 
 impl Wire {
     /// Wraps an accepted socket.
-    pub fn new(socket: TcpStream, pulse: Arc<Pulse>) -> Self {
+    pub fn new(socket: Socket, pulse: Arc<Pulse>) -> Self {
         Self {
             socket: TokioIo::new(socket),
             pulse,
         }
     }
     /// The socket itself, for a last word.
-    pub fn into_socket(self) -> TcpStream {
+    pub fn into_socket(self) -> Socket {
         self.socket.into_inner()
     }
     fn note(&self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

@@ -19,12 +19,12 @@ mod server;
 mod sizes;
 pub mod sse;
 mod stats;
+mod tls;
 pub mod who;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -39,7 +39,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::app::{App, Error, Kind};
 use crate::log;
-use connection::{Overdue, Patience, Pulse, Wire};
+use crate::tls::Shown;
+use connection::{Overdue, Patience, Pulse, Socket, Wire};
 pub use cx::Cx;
 pub use error::ApiError;
 pub use hyper::{StatusCode, header};
@@ -53,6 +54,8 @@ pub struct Door {
     pub listener: TcpListener,
     /// Whether `/` is the JSON index here, because another door serves the pages.
     pub index: bool,
+    /// What TLS is spoken with; `None` is plain HTTP.
+    pub tls: Option<Arc<Shown>>,
 }
 
 /// Headers beyond this are answered with 431.
@@ -131,12 +134,31 @@ async fn accept(
         pause = Duration::ZERO;
         let Ok(slot) = slots.clone().try_acquire_owned() else {
             server.stats.turned_away.fetch_add(1, Relaxed);
-            turn_away(&socket);
+            // Behind a handshake that there is no room for, nobody would understand it.
+            if door.tls.is_none() {
+                turn_away(&socket);
+            }
             continue;
         };
+        // Answers are written whole; waiting for more to send would only add a delay.
+        let _ = socket.set_nodelay(true);
         let place = Place::take(&server, slot);
         // Owned by `serve`, which waits until every slot is back.
-        tokio::spawn(connection(place, socket, peer, door.index, order.clone()));
+        let entry = Entry {
+            peer: peer.ip().to_canonical(),
+            index: door.index,
+            https: door.tls.is_some(),
+        };
+        match &door.tls {
+            None => {
+                let socket = Socket::Plain(socket);
+                tokio::spawn(connection(place, socket, entry, order.clone()))
+            }
+            Some(shown) => {
+                let config = shown.config();
+                tokio::spawn(tls::connection(place, socket, config, entry, order.clone()))
+            }
+        };
     }
 }
 
@@ -171,23 +193,11 @@ fn is_the_client_s(error: &io::Error) -> bool {
 }
 
 /// Serves one connection to its end.
-async fn connection(
-    place: Place,
-    socket: TcpStream,
-    peer: SocketAddr,
-    index: bool,
-    mut order: watch::Receiver<Order>,
-) {
-    // Answers are written whole; waiting for more to send would only add a delay.
-    let _ = socket.set_nodelay(true);
+async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch::Receiver<Order>) {
     let limits = &place.server.app.config.limits;
     let patience = Patience {
         headers: limits.header_timeout,
         idle: limits.idle_timeout,
-    };
-    let entry = Entry {
-        peer: peer.ip().to_canonical(),
-        index,
     };
     let pulse = Pulse::new();
     let (server, answering) = (place.server.clone(), pulse.clone());
@@ -232,8 +242,9 @@ async fn connection(
         }
     };
     if overdue == Overdue::Headers {
-        let socket = connection.into_parts().io.into_socket();
-        say(&socket, &ApiError::slow("the headers"));
+        let mut socket = connection.into_parts().io.into_socket();
+        let error = ApiError::slow("the headers");
+        let _ = socket.write_now(last_word(&error).as_bytes());
     }
 }
 
@@ -243,8 +254,13 @@ fn turn_away(socket: &TcpStream) {
     say(socket, &ApiError::from(error).closing());
 }
 
-/// A last word where hyper is not there to say it. Written at once or not at all.
+/// Written at once or not at all.
 fn say(socket: &TcpStream, error: &ApiError) {
+    let _ = socket.try_write(last_word(error).as_bytes());
+}
+
+/// An answer where hyper is not there to give it.
+fn last_word(error: &ApiError) -> String {
     let body = error.body("").to_string();
     let mut text = format!(
         "HTTP/1.1 {}\r\ncontent-length: {}\r\n",
@@ -259,5 +275,5 @@ fn say(socket: &TcpStream, error: &ApiError) {
             value.to_str().unwrap_or_default()
         ));
     }
-    let _ = socket.try_write(format!("{text}\r\n{body}").as_bytes());
+    format!("{text}\r\n{body}")
 }

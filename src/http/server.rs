@@ -53,6 +53,8 @@ pub struct Entry {
     pub peer: IpAddr,
     /// Whether `/` is the JSON index on this port, because another port serves the pages.
     pub index: bool,
+    /// Whether TLS is spoken here by ourselves.
+    pub https: bool,
 }
 
 /// An answer, at once or later.
@@ -93,7 +95,8 @@ impl Server {
     pub fn answer(self: &Arc<Self>, request: Request<Incoming>, entry: Entry) -> Answering {
         let started = clock::instant();
         let headers = request.headers();
-        let (peer, https) = who::origin_of(headers, entry.peer, &self.app);
+        let (peer, forwarded) = who::origin_of(headers, entry.peer, &self.app);
+        let https = entry.https || forwarded;
         let arrival = Arrival {
             started,
             id: self.request_id(headers),

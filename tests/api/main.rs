@@ -18,6 +18,7 @@ mod fanout;
 mod findings;
 mod golden;
 mod history;
+mod https;
 mod keys;
 mod limits;
 mod mcp;

@@ -5,6 +5,7 @@ mod archive;
 mod ask;
 mod doctor;
 mod experiments;
+mod https;
 mod keep;
 mod mcp;
 mod patterns;
@@ -127,7 +128,8 @@ impl Running {
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("Quire is listening on http://");
+        let address = line.trim().strip_prefix("Quire is listening on http");
+        let address = address.map(|rest| rest.trim_start_matches('s').trim_start_matches("://"));
         let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
         Self {
             child,

@@ -1,13 +1,14 @@
 //! Asks the server that runs on this machine how it is: what a container's health check calls every few seconds.
-//! Needs no library, opens nothing, writes nothing, and gives up after five seconds.
+//! Opens nothing, writes nothing, and gives up after five seconds.
 
-use std::io::{Read, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::tls::Ours;
 
 /// To connect, and between two pieces of the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,10 +41,11 @@ pub fn ask(config: &Config) -> Said {
     if config.port == 0 {
         return Err("the port is 0, so nobody can know where the server is; set PORT".to_owned());
     }
-    ask_at(SocketAddr::new(
-        from_here(config.host),
-        config.ui_port.unwrap_or(config.port),
-    ))
+    let port = config.ui_port.unwrap_or(config.port);
+    ask_at(
+        SocketAddr::new(from_here(config.host), port),
+        config.tls.is_some(),
+    )
 }
 
 /// "Every address" cannot be connected to; this machine's own can.
@@ -55,18 +57,25 @@ pub(super) fn from_here(host: IpAddr) -> IpAddr {
     }
 }
 
-pub(super) fn ask_at(address: SocketAddr) -> Said {
+pub(super) fn ask_at(address: SocketAddr, sealed: bool) -> Said {
     let unheard = |error: std::io::Error| format!("no answer from {address}: {error}");
-    let mut socket = TcpStream::connect_timeout(&address, PATIENCE).map_err(unheard)?;
+    let socket = TcpStream::connect_timeout(&address, PATIENCE).map_err(unheard)?;
     socket.set_read_timeout(Some(PATIENCE)).map_err(unheard)?;
     socket.set_write_timeout(Some(PATIENCE)).map_err(unheard)?;
-    let request = format!("GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    socket.write_all(request.as_bytes()).map_err(unheard)?;
-    let mut bytes = Vec::new();
-    let read = socket.take(MOST).read_to_end(&mut bytes);
-    read.map_err(unheard)?;
-    understood(&String::from_utf8_lossy(&bytes))
+    let bytes = match sealed {
+        true => Ours::over(socket, address.ip()).and_then(|socket| asked(socket, address)),
+        false => asked(socket, address),
+    };
+    understood(&String::from_utf8_lossy(&bytes.map_err(unheard)?))
         .ok_or_else(|| format!("what answers at {address} is no Quire"))
+}
+
+fn asked(mut socket: impl Read + Write, address: SocketAddr) -> io::Result<Vec<u8>> {
+    let request = format!("GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes())?;
+    let mut bytes = Vec::new();
+    socket.take(MOST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn understood(text: &str) -> Option<Answer> {
@@ -109,7 +118,7 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = free.local_addr().expect("its address");
         drop(free);
-        let said = ask_at(address).expect_err("nobody");
+        let said = ask_at(address, false).expect_err("nobody");
         assert!(said.contains("no answer from 127.0.0.1"), "{said}");
     }
 }

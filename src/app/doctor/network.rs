@@ -9,7 +9,9 @@ use super::health::{self, Said};
 use super::{Finding, State, finding};
 use crate::clock;
 use crate::config::Config;
+use crate::domain::time::Timestamp;
 use crate::llm::{Fault, Remote};
+use crate::tls::Files;
 
 /// Where the server sends some events with pauses between them, so that one can see whether they arrive so.
 const TICKS: &str = "/api/internal/ticks";
@@ -29,12 +31,20 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
             .map(drop)
             .map_err(|error| error.kind());
         let there = SocketAddr::new(health::from_here(config.host), port);
-        let found = the_port(name, address, bound, || health::ask_at(there));
+        let found = the_port(name, address, bound, || {
+            health::ask_at(there, config.tls.is_some())
+        });
         is_serving |= found.1;
         findings.push(found.0);
     }
     findings.extend(names(config));
     findings.push(certificates(config));
+    findings.extend(
+        config
+            .tls
+            .as_ref()
+            .map(|files| certificate(files, clock::now())),
+    );
     if let Some(url) = &config.public_url {
         findings.extend(public(url, config, is_serving));
     }
@@ -147,6 +157,35 @@ fn certificates(config: &Config) -> Finding {
         }
     };
     finding("authorities", State::Well, text)
+}
+
+/// Renewals come a month before the end; where two weeks are left, none has come.
+const SOON: Duration = Duration::from_secs(14 * 86_400);
+
+fn certificate(files: &Files, now: Timestamp) -> Finding {
+    let (state, text) = match files.until() {
+        Err(why) => (State::Broken, why),
+        Ok(until) => {
+            let shown = files.certificate.display();
+            let days = until.since(now).as_secs() / 86_400;
+            let mend = "renew it (certbot renew); a Quire that runs takes the new one up by itself";
+            match until {
+                _ if until < now => {
+                    let text = format!("the certificate in {shown} ended at {until}; {mend}");
+                    (State::Broken, text)
+                }
+                _ if until.since(now) < SOON => {
+                    let text = format!("the certificate in {shown} ends in {days} days; {mend}");
+                    (State::Doubtful, text)
+                }
+                _ => {
+                    let text = format!("the one in {shown} holds until {until}, {days} days");
+                    (State::Well, text)
+                }
+            }
+        }
+    };
+    finding("certificate", state, text)
 }
 
 /// Through everything that stands in front: does it lead here, and do events arrive as they are sent.

@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use ureq::config::ConfigBuilder;
 use ureq::http::{HeaderMap, Request};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 /// The password of every account that tests make.
@@ -36,6 +39,17 @@ impl Client {
             base: format!("http://{address}"),
             headers: Vec::new(),
             cookies: BTreeMap::new(),
+        }
+    }
+    /// Over TLS, trusting this authority and no other.
+    pub fn sealed(address: SocketAddr, authority: &str) -> Self {
+        let root = Certificate::from_pem(authority.as_bytes()).unwrap();
+        let roots = RootCerts::new_with_certs(&[root]);
+        let tls = TlsConfig::builder().root_certs(roots).build();
+        Self {
+            agent: settings().tls_config(tls).build().new_agent(),
+            base: format!("https://{address}"),
+            ..Self::new(address)
         }
     }
     /// The same person on connections of their own; this one's end with it.
@@ -133,12 +147,29 @@ impl Client {
         }
     }
 
+    /// The status, or why there was no answer.
+    pub fn try_status(&self, path: &str) -> Result<u16, String> {
+        let sent = self.sent("GET", path, None);
+        sent.map(|answer| answer.status().as_u16())
+            .map_err(|fault| fault.to_string())
+    }
+
     fn request(
         &mut self,
         method: &str,
         path: &str,
         body: Option<(&str, &[u8])>,
     ) -> ureq::http::Response<Body> {
+        let sent = self.sent(method, path, body);
+        sent.unwrap_or_else(|fault| panic!("{method} {path}: {fault}"))
+    }
+
+    fn sent(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<(&str, &[u8])>,
+    ) -> Result<ureq::http::Response<Body>, ureq::Error> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base));
@@ -152,25 +183,26 @@ impl Client {
                 .map(|(name, value)| format!("{name}={value}"));
             request = request.header("cookie", pairs.collect::<Vec<_>>().join("; "));
         }
-        let sent = match body {
+        match body {
             None => self.agent.run(request.body(()).unwrap()),
             Some((kind, bytes)) => {
                 let request = request.header("content-type", kind);
                 self.agent.run(request.body(bytes.to_vec()).unwrap())
             }
-        };
-        sent.unwrap_or_else(|fault| panic!("{method} {path}: {fault}"))
+        }
     }
 }
 
 fn agent() -> Agent {
+    settings().build().new_agent()
+}
+
+fn settings() -> ConfigBuilder<AgentScope> {
     Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .accept_encoding("identity")
         .timeout_global(Some(Duration::from_secs(60)))
-        .build()
-        .new_agent()
 }
 
 impl Answer {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use quire::app::App;
 use quire::config::{self, Layers};
 use quire::http::{Door, serve};
+use quire::tls::Shown;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -46,6 +47,8 @@ pub struct Server {
     pub app: Arc<App>,
     /// Its second door, where `UI_PORT` is among the settings.
     pub pages: Option<SocketAddr>,
+    /// What its doors show, where they speak TLS.
+    pub tls: Option<Arc<Shown>>,
     folder: Option<Folder>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -74,11 +77,12 @@ impl Server {
                 .unwrap();
             runtime.block_on(run(config, told, stopped));
         });
-        let (app, address, pages) = ready.recv().expect("the server starts");
+        let (app, address, pages, tls) = ready.recv().expect("the server starts");
         Self {
             address,
             app,
             pages,
+            tls,
             folder: Some(folder),
             stop: Some(stop),
             thread: Some(thread),
@@ -187,10 +191,13 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
     config
 }
 
-type Ready = (Arc<App>, SocketAddr, Option<SocketAddr>);
+type Ready = (Arc<App>, SocketAddr, Option<SocketAddr>, Option<Arc<Shown>>);
 
 async fn run(config: config::Config, told: mpsc::Sender<Ready>, stopped: oneshot::Receiver<()>) {
     let ui_port = config.ui_port;
+    let files = config.tls.clone();
+    let shown = |files| Shown::open(files, quire::clock::now()).expect("a certificate");
+    let tls = files.map(shown).map(Arc::new);
     let app = App::open(config).expect("the app opens");
     let bind = |port: u16| TcpListener::bind(("127.0.0.1", port));
     let listener = bind(0).await.unwrap();
@@ -198,6 +205,7 @@ async fn run(config: config::Config, told: mpsc::Sender<Ready>, stopped: oneshot
     let mut doors = vec![Door {
         listener,
         index: ui_port.is_some(),
+        tls: tls.clone(),
     }];
     let mut pages = None;
     if let Some(port) = ui_port {
@@ -206,10 +214,11 @@ async fn run(config: config::Config, told: mpsc::Sender<Ready>, stopped: oneshot
         doors.push(Door {
             listener,
             index: false,
+            tls: tls.clone(),
         });
     }
     app.resume().await;
-    told.send((app.clone(), address, pages)).unwrap();
+    told.send((app.clone(), address, pages, tls)).unwrap();
     serve(app.clone(), doors, async {
         let _ = stopped.await;
     })

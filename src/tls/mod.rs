@@ -1,0 +1,190 @@
+//! Our side of TLS, from certificate files: read, checked, read again when they change. Knows no sockets, makes
+//! no certificates, asks no authority. A file that does not hold never replaces one that does.
+
+mod ours;
+mod validity;
+
+pub use ours::Ours;
+pub use rustls::ServerConfig;
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use rustls::crypto::{CryptoProvider, ring as primitives};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
+
+pub use crate::config::TlsFiles as Files;
+use crate::domain::time::Timestamp;
+use validity::Validity;
+
+/// Larger files are refused: a chain is some kilobytes.
+const MOST_FILE_BYTES: u64 = 1 << 20;
+
+type Stamps = [Option<SystemTime>; 2];
+
+/// What is shown to whoever connects, kept as fresh as the files.
+pub struct Shown {
+    files: Files,
+    config: Arc<ServerConfig>,
+    current: Arc<Current>,
+    seen: Mutex<Stamps>,
+}
+
+impl Shown {
+    /// Reads the files. The error is a sentence that names the file and what to do.
+    pub fn open(files: Files, now: Timestamp) -> Result<Self, String> {
+        let seen = files.stamps();
+        let read = files.read()?;
+        read.holds(&files, now)?;
+        let current = Arc::new(Current(RwLock::new(read.certified)));
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("TLS cannot be set up: {error}"))?
+            .with_no_client_auth()
+            .with_cert_resolver(current.clone());
+        // Another protocol is refused in the handshake, not after it.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self {
+            files,
+            config: Arc::new(config),
+            current,
+            seen: Mutex::new(seen),
+        })
+    }
+
+    /// For a connection. The certificate is the one that is current when its handshake begins.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.config.clone()
+    }
+
+    /// Reads the files again where they have changed, or in any case: until when what is shown from now on holds.
+    /// `None` where nothing has changed. On an error what was shown before still is, and the same files are not
+    /// tried again by themselves.
+    pub fn refresh(&self, in_any_case: bool, now: Timestamp) -> Result<Option<Timestamp>, String> {
+        // Before they are read: what is written meanwhile is seen the next time.
+        let stamps = self.files.stamps();
+        {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if *seen == stamps && !in_any_case {
+                return Ok(None);
+            }
+            *seen = stamps;
+        }
+        let read = self.files.read()?;
+        read.holds(&self.files, now)?;
+        let until = read.validity.until;
+        let mut current = self.current.0.write();
+        *current
+            .as_deref_mut()
+            .unwrap_or_else(|poisoned| poisoned.get_mut()) = read.certified;
+        Ok(Some(until))
+    }
+}
+
+struct Current(RwLock<Arc<CertifiedKey>>);
+
+impl std::fmt::Debug for Current {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Current")
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Some(current.clone())
+    }
+}
+
+/// What the files hold.
+struct Read {
+    certified: Arc<CertifiedKey>,
+    validity: Validity,
+}
+
+impl Read {
+    fn holds(&self, files: &Files, now: Timestamp) -> Result<(), String> {
+        let (shown, until) = (files.certificate.display(), self.validity.until);
+        if until < now {
+            return Err(format!(
+                "the certificate in {shown} ended at {until}; renew it (certbot renew), or check this machine's clock, which says {now}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Files {
+    /// Until when the certificate holds, where the files can be used.
+    pub fn until(&self) -> Result<Timestamp, String> {
+        Ok(self.read()?.validity.until)
+    }
+
+    fn stamps(&self) -> Stamps {
+        let stamp = |path: &Path| fs::metadata(path).and_then(|about| about.modified()).ok();
+        [stamp(&self.certificate), stamp(&self.key)]
+    }
+
+    fn read(&self) -> Result<Read, String> {
+        let (chain_at, key_at) = (self.certificate.display(), self.key.display());
+        let pem = content(&self.certificate)?;
+        let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+        let chain = chain.map_err(|error| format!("{chain_at} is damaged: {error:?}"))?;
+        let Some(first) = chain.first() else {
+            return Err(format!(
+                "there is no PEM certificate in {chain_at}; QUIRE_TLS_CERT takes the chain (certbot's fullchain.pem)"
+            ));
+        };
+        let unreadable = || format!("the first certificate in {chain_at} is damaged");
+        let validity = Validity::of(first).ok_or_else(unreadable)?;
+        let pem = content(&self.key)?;
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+            format!(
+                "there is no PEM private key in {key_at} that is not encrypted; QUIRE_TLS_KEY takes certbot's privkey.pem, or what `openssl pkey` prints"
+            )
+        })?;
+        let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => format!(
+                "the key in {key_at} is not that of the first certificate in {chain_at}; give the two that were made together, with the server's own certificate first"
+            ),
+            error => format!("the key in {key_at} cannot be used with {chain_at}: {error}"),
+        })?;
+        Ok(Read {
+            certified: Arc::new(certified),
+            validity,
+        })
+    }
+}
+
+fn content(path: &Path) -> Result<Vec<u8>, String> {
+    let shown = path.display();
+    let unread = |error| {
+        format!(
+            "cannot read {shown}: {error}; it must be there, and readable for the user that quire runs as"
+        )
+    };
+    let mut bytes = Vec::new();
+    let mut file = File::open(path).map_err(unread)?.take(MOST_FILE_BYTES + 1);
+    file.read_to_end(&mut bytes).map_err(unread)?;
+    match bytes.len() as u64 > MOST_FILE_BYTES {
+        true => Err(format!(
+            "{shown} is larger than 1 MiB, so it is no certificate or key"
+        )),
+        false => Ok(bytes),
+    }
+}
+
+// Named, not left to the process: nothing else decides which one it is.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(primitives::default_provider())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! What is read of certificate files, what is refused, and what a renewal replaces.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+use super::*;
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("quire-tls-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+    fn files(&self) -> Files {
+        Files {
+            certificate: self.0.join("chain.pem"),
+            key: self.0.join("key.pem"),
+        }
+    }
+    fn put(&self, certificate: &str, key: &str) {
+        fs::write(self.files().certificate, certificate).unwrap();
+        fs::write(self.files().key, key).unwrap();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The certificate and its key, both as PEM, until the first day of a year.
+fn made(until: i32) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["quire.example".to_owned()]).unwrap();
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(until, 1, 1);
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-06-01T00:00:00Z").unwrap()
+}
+
+fn fault(folder: &Folder) -> String {
+    let opened = Shown::open(folder.files(), now());
+    opened.err().expect("it is refused")
+}
+
+#[test]
+fn says_until_when_a_certificate_holds() {
+    let folder = Folder::new("until");
+    for (year, expected) in [
+        (2030, "2030-01-01T00:00:00.000Z"),
+        (2060, "2060-01-01T00:00:00.000Z"),
+    ] {
+        let (certificate, key) = made(year);
+        folder.put(&certificate, &key);
+        assert_eq!(folder.files().until().unwrap().to_string(), expected);
+    }
+}
+
+#[test]
+fn what_cannot_be_used_is_said_with_its_file() {
+    let folder = Folder::new("faults");
+    let missing = fault(&folder);
+    assert!(missing.contains("chain.pem: No such file"), "{missing}");
+    let (certificate, key) = made(2030);
+    let (past, past_key) = made(2025);
+    let cut = &certificate[..certificate.len() / 2];
+    let large = "x".repeat(2 << 20);
+    let empty = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+    for (certificate, key, expected) in [
+        ("", key.as_str(), "no PEM certificate in"),
+        (cut, &key, "is damaged"),
+        (empty, &key, "is damaged"),
+        (&large, &key, "larger than 1 MiB"),
+        (&key, &key, "no PEM certificate in"),
+        (&certificate, "", "no PEM private key in"),
+        (&certificate, &certificate, "no PEM private key in"),
+        (
+            &certificate,
+            &past_key,
+            "is not that of the first certificate",
+        ),
+        (
+            &past,
+            &past_key,
+            "ended at 2025-01-01T00:00:00.000Z; renew it",
+        ),
+    ] {
+        folder.put(certificate, key);
+        let said = fault(&folder);
+        assert!(said.contains(expected), "{said}");
+        assert!(said.contains(".pem"), "{said}");
+    }
+}
+
+#[test]
+fn a_renewal_replaces_and_a_bad_one_does_not() {
+    let folder = Folder::new("renewal");
+    let touched = |later: u64| {
+        // Some file systems tell times apart by seconds only.
+        let file = fs::File::open(folder.files().certificate).unwrap();
+        let when = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + later);
+        file.set_modified(when).unwrap();
+    };
+    let (certificate, key) = made(2030);
+    folder.put(&certificate, &key);
+    touched(0);
+    let shown = Shown::open(folder.files(), now()).unwrap();
+    let first = || shown.current.0.read().unwrap().cert[0].clone();
+    let before = first();
+    assert_eq!(shown.refresh(false, now()), Ok(None), "nothing has changed");
+
+    let (newer, newer_key) = made(2031);
+    folder.put(&newer, &key);
+    touched(1);
+    let said = shown.refresh(false, now()).unwrap_err();
+    assert!(said.contains("is not that of"), "{said}");
+    assert_eq!(first(), before, "what held is still shown");
+    assert!(
+        shown.refresh(true, now()).is_err(),
+        "asked for, it is tried again"
+    );
+
+    folder.put(&newer, &newer_key);
+    touched(2);
+    let until = shown.refresh(false, now()).unwrap().expect("it is new");
+    assert_eq!(until.to_string(), "2031-01-01T00:00:00.000Z");
+    assert_ne!(first(), before);
+    assert_eq!(shown.refresh(false, now()), Ok(None));
+}

@@ -1,0 +1,124 @@
+//! From when and until when a certificate holds, read from its DER: the one thing we want of it that rustls does
+//! not tell. Reads only the way there, and believes no length.
+
+use crate::domain::time::Timestamp;
+
+/// When a certificate holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Validity {
+    /// Its last moment.
+    pub until: Timestamp,
+}
+
+const SEQUENCE: u8 = 0x30;
+const VERSION: u8 = 0xa0;
+const UTC_TIME: u8 = 0x17;
+const LONG_TIME: u8 = 0x18;
+
+impl Validity {
+    /// Of this certificate; `None` where it is none.
+    pub fn of(certificate: &[u8]) -> Option<Self> {
+        let (whole, _) = expect(certificate, SEQUENCE)?;
+        let (mut rest, _) = expect(whole, SEQUENCE)?;
+        if rest.first() == Some(&VERSION) {
+            rest = element(rest)?.2;
+        }
+        // The serial number, the signature's kind, the issuer.
+        for _ in 0..3 {
+            rest = element(rest)?.2;
+        }
+        let (validity, _) = expect(rest, SEQUENCE)?;
+        let (_, _, after) = element(validity)?;
+        let (kind, text, _) = element(after)?;
+        Some(Self {
+            until: moment(kind, text)?,
+        })
+    }
+}
+
+fn expect(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
+    let (found, content, rest) = element(bytes)?;
+    (found == kind).then_some((content, rest))
+}
+
+/// Its kind, what is in it, and what follows it.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&kind, rest) = bytes.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        // Four bytes of length are four gigabytes.
+        0x81..=0x84 => {
+            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            let fold = |sum: usize, digit: &u8| sum << 8 | usize::from(*digit);
+            (digits.iter().fold(0, fold), rest)
+        }
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((kind, content, rest))
+}
+
+/// `260102030405Z` or `20260102030405Z`; two digits of a year from 50 on are of the century before.
+fn moment(kind: u8, text: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(text)
+        .ok()
+        .filter(|text| text.is_ascii())?;
+    let long = match kind {
+        UTC_TIME if text.get(..2)? < "50" => format!("20{text}"),
+        UTC_TIME => format!("19{text}"),
+        LONG_TIME => text.to_owned(),
+        _ => return None,
+    };
+    if long.len() != 15 || !long.ends_with('Z') {
+        return None;
+    }
+    let part = |from: usize| &long[from..from + 2];
+    let (month, day, hour) = (part(4), part(6), part(8));
+    let (year, minute, second) = (&long[..4], part(10), part(12));
+    Timestamp::parse(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments() {
+        for (kind, text, expected) in [
+            (UTC_TIME, "260102030405Z", Some("2026-01-02T03:04:05.000Z")),
+            (UTC_TIME, "990102030405Z", Some("1999-01-02T03:04:05.000Z")),
+            (
+                LONG_TIME,
+                "20510102030405Z",
+                Some("2051-01-02T03:04:05.000Z"),
+            ),
+            (LONG_TIME, "20510102030405", None),
+            (LONG_TIME, "20511302030405Z", None),
+            (UTC_TIME, "2601020304Z", None),
+            (UTC_TIME, "", None),
+            (0x02, "260102030405Z", None),
+        ] {
+            let found = moment(kind, text.as_bytes()).map(|moment| moment.to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_prefix_of_a_certificate_is_one() {
+        let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
+        let der = made.cert.der().to_vec();
+        assert!(Validity::of(&der).is_some());
+        for length in 0..der.len() {
+            assert_eq!(Validity::of(&der[..length]), None, "{length}");
+        }
+        // Whatever the byte: an answer or none, and no panic.
+        for place in 0..der.len() {
+            for byte in [0, 0x30, 0x7f, 0x80, 0x84, 0xff] {
+                let mut damaged = der.clone();
+                damaged[place] = byte;
+                let _ = Validity::of(&damaged);
+            }
+        }
+    }
+}

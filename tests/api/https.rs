@@ -1,0 +1,117 @@
+//! TLS by the binary itself: requests, streams and cookies over it, peers that do not speak it, and a renewal under
+//! connections that are open.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use crate::support::server::{Folder, rest};
+use crate::support::{Client, Server};
+
+const TICKS: &str = "/api/internal/ticks";
+
+fn authority() -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
+/// Writes a certificate for this machine and what stands between it and an authority, which is given.
+fn put(folder: &Path) -> String {
+    let key = || KeyPair::generate().unwrap();
+    let root = CertifiedIssuer::self_signed(authority(), key()).unwrap();
+    let middle = CertifiedIssuer::signed_by(authority(), key(), &root).unwrap();
+    let own = key();
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let leaf = CertificateParams::new(names).unwrap();
+    let leaf = leaf.signed_by(&own, &middle).unwrap();
+    let chain = format!("{}{}", leaf.pem(), middle.pem());
+    std::fs::write(folder.join("chain.pem"), chain).unwrap();
+    std::fs::write(folder.join("key.pem"), own.serialize_pem()).unwrap();
+    root.pem()
+}
+
+fn start(settings: &[(&str, &str)]) -> (Server, String) {
+    let folder = Folder::new();
+    let root = put(folder.path());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (chain, key) = (path("chain.pem"), path("key.pem"));
+    let mut all = vec![
+        ("QUIRE_TLS_CERT", chain.as_str()),
+        ("QUIRE_TLS_KEY", key.as_str()),
+    ];
+    all.extend(settings);
+    (Server::in_folder(folder, &all), root)
+}
+
+#[test]
+fn people_sign_in_over_it_and_their_cookies_stay_on_it() {
+    let (server, root) = start(&[("UI_PORT", "0")]);
+    for address in [server.address, server.pages.unwrap()] {
+        let mut client = Client::sealed(address, &root);
+        let health = client.get("/health");
+        assert_eq!(
+            (health.status, &health.json()["status"] != "error"),
+            (200, true)
+        );
+        let age = health.header("strict-transport-security");
+        assert!(age.starts_with("max-age="), "{age}");
+    }
+    let mut client = Client::sealed(server.address, &root).registered("sealed@example.com");
+    let login = serde_json::json!({"email": "sealed@example.com", "password": crate::support::client::PASSWORD});
+    let answer = client.post("/api/auth/login", login);
+    let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
+    assert!(!cookies.is_empty());
+    for cookie in cookies {
+        assert!(cookie.to_str().unwrap().contains("; Secure"), "{cookie:?}");
+    }
+    // An upload is larger than what one record and one buffer hold.
+    let text = "All of this is sealed on its way. ".repeat(20_000);
+    let kept = client.upload("/api/upload-document", "long.txt", text.as_bytes());
+    assert!(kept.status < 300, "{}", kept.text());
+    let page = client.get("/");
+    assert_eq!(page.status, 200);
+}
+
+#[test]
+fn who_does_not_speak_it_is_told_and_does_not_keep_others_out() {
+    let (server, root) = start(&[("MAX_CONNECTIONS", "1"), ("HEADER_TIMEOUT", "1")]);
+    let plain = server.raw(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    assert!(plain.starts_with("HTTP/1.1 400 "), "{plain}");
+    assert!(plain.contains("https://"), "{plain}");
+
+    // The only place is given back when the time for a handshake is over.
+    for said in [&b""[..], b"\x16\x03\x01"] {
+        let mut silent = server.connect();
+        silent.write_all(said).unwrap();
+        assert_eq!(rest(&mut silent).len(), 0, "it is closed without a word");
+        let answered = (0..200).any(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            Client::sealed(server.address, &root).try_status("/health") == Ok(200)
+        });
+        assert!(answered, "its place is free again");
+    }
+}
+
+#[test]
+fn a_renewal_leaves_open_streams_alone() {
+    let (server, root) = start(&[]);
+    let mut client = Client::sealed(server.address, &root);
+    let mut stream = client.events(TICKS, None);
+    let first = stream.next();
+    assert!(first.is_some(), "the stream has begun");
+
+    let newer = put(server.folder());
+    let shown = server.tls.as_ref().unwrap();
+    let until = shown.refresh(true, quire::clock::now()).unwrap();
+    assert!(until.is_some());
+
+    let status = |root: &str| Client::sealed(server.address, root).try_status("/health");
+    assert_eq!(status(&newer), Ok(200));
+    let old = status(&root).expect_err("it is not shown any more");
+    assert!(old.contains("invalid peer certificate"), "{old}");
+    // The stream had begun under the old one.
+    assert!(stream.count() >= 3, "it goes on to its end");
+}

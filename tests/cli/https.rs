@@ -1,0 +1,98 @@
+//! `quire serve` with a certificate: the address it prints, the signal that has it read again, what the doctor says,
+//! and what is refused at the start.
+
+use std::fs;
+use std::io::BufRead;
+
+use rcgen::{CertificateParams, KeyPair};
+
+use super::{Place, Running};
+
+impl Place {
+    /// Writes a certificate that holds for so many days from now on, and its key.
+    fn certify(&self, days: u64) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["quire.example".to_owned()]).unwrap();
+        let now = std::time::SystemTime::now();
+        params.not_after = (now + std::time::Duration::from_secs(days * 86_400)).into();
+        let certificate = params.self_signed(&key).unwrap();
+        fs::write(self.0.join("chain.pem"), certificate.pem()).unwrap();
+        fs::write(self.0.join("key.pem"), key.serialize_pem()).unwrap();
+    }
+    fn sealed(&self, words: &[&str]) -> std::process::Command {
+        let mut command = self.quire(words);
+        command
+            .env("QUIRE_TLS_CERT", "chain.pem")
+            .env("QUIRE_TLS_KEY", "key.pem");
+        command
+    }
+}
+
+#[test]
+fn a_served_certificate_is_looked_at_and_read_again() {
+    let place = Place::new();
+    place.certify(60);
+    let mut server = Running::start({
+        let mut command = place.sealed(&["serve", "--port", "0"]);
+        command.env("USE_MOCK", "true");
+        command
+    });
+    let port = server.address.rsplit(':').next().unwrap().to_owned();
+    let mut log = server.errors().lines();
+    let mut logged = |mark: &str| {
+        let found = log.find(|line| line.as_ref().unwrap().contains(mark));
+        assert!(found.is_some(), "{mark}");
+    };
+    let ask = |words: &[&str]| {
+        let mut command = place.sealed(words);
+        super::Said::of(command.env("PORT", &port).output().unwrap())
+    };
+    assert_eq!(ask(&["doctor", "--health"]).well().trim(), "ok");
+    let said = ask(&["doctor"]).out;
+    assert!(
+        said.contains("ok       certificate: the one in chain.pem holds until"),
+        "{said}"
+    );
+    assert!(said.contains("a Quire "), "{said}");
+
+    place.certify(5);
+    server.signal("-HUP");
+    logged("certificate read again");
+    let said = ask(&["doctor"]).out;
+    assert!(
+        said.contains("warning  certificate: the certificate in chain.pem ends in"),
+        "{said}"
+    );
+    assert_eq!(ask(&["doctor", "--health"]).well().trim(), "ok");
+    fs::write(place.0.join("key.pem"), "no key").unwrap();
+    server.signal("-HUP");
+    logged("the certificate from before is kept");
+    let said = ask(&["doctor"]).out;
+    assert!(
+        said.contains("broken   certificate: there is no PEM private key"),
+        "{said}"
+    );
+    assert_eq!(
+        ask(&["doctor", "--health"]).well().trim(),
+        "ok",
+        "the one before is kept"
+    );
+}
+
+#[test]
+fn what_cannot_be_shown_is_refused_at_the_start() {
+    let place = Place::new();
+    let start = || super::Said::of(place.sealed(&["serve", "--port", "0"]).output().unwrap());
+    let said = start().refused(1);
+    assert!(said.contains("cannot read chain.pem"), "{said}");
+    place.certify(0);
+    let said = start().refused(1);
+    assert!(
+        said.contains("the certificate in chain.pem ended at"),
+        "{said}"
+    );
+    let mut half = place.quire(&["serve", "--port", "0"]);
+    half.env("QUIRE_TLS_CERT", "chain.pem");
+    let said = super::Said::of(half.output().unwrap()).err;
+    assert!(said.contains("set QUIRE_TLS_KEY"), "{said}");
+}
