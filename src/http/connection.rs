@@ -249,3 +249,13 @@ impl Write for Wire {
         Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_connection_keeps_no_room_for_tls() {
+        assert_eq!(size_of::<Socket>(), size_of::<TcpStream>());
+    }
+}
