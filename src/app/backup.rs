@@ -1,19 +1,20 @@
 //! Copies of the database: written while it is in use, read through before they get their name, and before they
 //! take the database's place.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::accounts::Visit;
 use super::documents::Temporary;
 use super::folder;
-use super::swap::Swap;
+use super::swap::{Swap, Swapped};
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto;
 use crate::domain::id::UserId;
-use crate::store::{BackupError, OpenError, Settings, Store, Verified, audit, verify};
+use crate::store::{BackupError, OpenError, Settings, Store, Verified, audit, fold_log, verify};
 
 /// Writes a verified copy. Blocks for as long as it takes; works beside a running server.
 pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
@@ -59,8 +60,8 @@ impl App {
 }
 
 /// Puts a copy in the place of the database, once it has been read through. What was there stays beside it under
-/// another name, which is given too. Blocks; refuses while a server holds the folder.
-pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<(Verified, Option<PathBuf>)> {
+/// another name. Blocks; refuses while a server holds the folder.
+pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<(Verified, Swapped)> {
     let folder = &config.data_dir;
     let Some(_lock) = folder::lock(folder)? else {
         let who = folder::holder(folder).map_or_else(String::new, |who| format!(" ({who})"));
@@ -72,28 +73,52 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<(Verified,
         let text = format!("there is a database in {}", folder.display());
         return Err(Error::new(Kind::Conflict, text).resolve("add --replace; it is kept beside it"));
     }
+    let part = beside(&path, ".restored");
     let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
-    let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
-    let part = beside(".restored");
-    match std::fs::remove_file(&part) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    let open = || {
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600).open(&part)
-    };
-    let copied = open().and_then(|mut file| {
-        std::io::copy(&mut std::fs::File::open(from)?, &mut file)?;
-        file.sync_all()
+    let swapped = brought(from, &part).and_then(|verified| {
+        let swap = Swap::new(part.clone(), path, clock::now());
+        Ok((verified, swap.run().map_err(failed)?))
     });
+    // After the swap there is nothing left to remove.
+    let _ = cleared(&part);
+    swapped
+}
+
+/// Copies a database and what is in its log only into one file, and reads that through.
+fn brought(from: &Path, part: &Path) -> Result<Verified> {
+    let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
+    cleared(part).map_err(failed)?;
+    let copied = |end: &str| {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let mut from = std::fs::File::open(beside(from, end))?;
+        let mut file = options.open(beside(part, end))?;
+        std::io::copy(&mut from, &mut file)?;
+        file.sync_all()
+    };
+    copied("").map_err(failed)?;
     let unsound = |error: BackupError| Error::new(Kind::Internal, error.to_string());
-    let verified = copied
-        .map_err(failed)
-        .and_then(|()| verify(&part).map_err(unsound));
-    let verified = verified.inspect_err(|_| drop(std::fs::remove_file(&part)))?;
-    let kept = Swap::new(part, path, clock::now()).run().map_err(failed)?;
-    Ok((verified, kept))
+    match copied("-wal") {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+        Ok(()) => fold_log(part).map_err(unsound)?,
+    }
+    verify(part).map_err(unsound)
+}
+
+/// Removes what an earlier restore left there.
+fn cleared(part: &Path) -> std::io::Result<()> {
+    for end in ["", "-wal", "-shm"] {
+        match std::fs::remove_file(beside(part, end)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    PathBuf::from(format!("{}{end}", path.display()))
 }
 
 /// Why the database cannot be opened is for whoever starts the server, so it is said in full.

@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Kind, Result, replica};
+use super::{Error, Kind, Result, replica, swap};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto::secret;
@@ -42,6 +42,7 @@ pub fn open(config: &Config) -> Result<Opened> {
 
 /// The same for a server, which keeps the replica up where one is set.
 pub(super) fn open_to_serve(config: &Config) -> Result<Opened> {
+    swap::clear_cut_short(&database(&config.data_dir)).map_err(Error::internal)?;
     open_with(config, |config| {
         let settings = config.replica.as_ref();
         settings

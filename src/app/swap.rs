@@ -3,10 +3,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::domain::time::Timestamp;
-use crate::store::fold_log;
+use crate::store::{BackupError, fold_log};
 
 /// So many of the databases that were replaced are kept.
 const KEPT: usize = 3;
@@ -19,16 +20,19 @@ pub(super) struct Swap {
     kept: PathBuf,
 }
 
+/// What became of those that were there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Swapped {
+    /// Where the one that was replaced is, if there was one.
+    pub kept: Option<PathBuf>,
+    /// Replaced earlier, and removed now.
+    pub forgotten: Vec<PathBuf>,
+}
+
 type Step = fn(&Swap) -> io::Result<()>;
 
 /// In this order. Each leaves everything as whole as it was.
-const STEPS: &[Step] = &[
-    Swap::keep,
-    Swap::fold,
-    Swap::drop_log,
-    Swap::replace,
-    Swap::forget_oldest,
-];
+const STEPS: &[Step] = &[Swap::keep, Swap::fold, Swap::drop_log, Swap::replace];
 
 impl Swap {
     /// `new` is a whole database beside the place.
@@ -38,19 +42,17 @@ impl Swap {
         Self { new, place, kept }
     }
 
-    /// Does it. Gives where the one that was replaced is, if there was one.
-    pub(super) fn run(self) -> io::Result<Option<PathBuf>> {
-        STEPS.iter().try_for_each(|step| step(&self))?;
-        Ok(Some(self.kept).filter(|kept| kept.exists()))
-    }
-
-    /// What is in the log only goes into the database, under both its names. With a damaged one this may throw the
-    /// log away: it is kept by then.
-    fn fold(&self) -> io::Result<()> {
-        if self.place.exists() {
-            let _ = fold_log(&self.place);
+    /// Does it. Where it fails, what was there is there under its one name.
+    pub(super) fn run(self) -> io::Result<Swapped> {
+        clear_cut_short(&self.place)?;
+        if let Err(error) = STEPS.iter().try_for_each(|step| step(&self)) {
+            let _ = clear_cut_short(&self.place);
+            return Err(error);
         }
-        Ok(())
+        Ok(Swapped {
+            forgotten: forget_oldest(&self.place),
+            kept: Some(self.kept).filter(|kept| kept.exists()),
+        })
     }
 
     /// Under a second name the old one outlives the loss of its first. The log comes first: a database without the
@@ -61,6 +63,8 @@ impl Swap {
             match fs::hard_link(&old, &kept) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
+                // Never over one that is kept already.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
                 // Not every file system has links.
                 Err(_) => {
                     let part = beside(&kept, ".part");
@@ -71,6 +75,31 @@ impl Swap {
             }
         }
         self.settle()
+    }
+
+    /// What is in the log only goes into the database, under both its names. With a damaged one this may throw the
+    /// log away: it is kept by then. Of a sound one nothing may be lost: it is not replaced while its log cannot be
+    /// folded, because somebody has it open or the disk is full.
+    fn fold(&self) -> io::Result<()> {
+        if !self.place.exists() {
+            return Ok(());
+        }
+        match fold_log(&self.place) {
+            Ok(()) | Err(BackupError::Unsound(_)) => {}
+            Err(error) => {
+                let text = format!(
+                    "the log of {} cannot be brought into it: {error}",
+                    self.place.display()
+                );
+                return Err(io::Error::other(text));
+            }
+        }
+        // The second name of a log that is empty now.
+        let log = beside(&self.kept, "-wal");
+        if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
+            fs::remove_file(log)?;
+        }
+        Ok(())
     }
 
     /// The new one must never be read with the old one's log.
@@ -89,17 +118,6 @@ impl Swap {
         self.settle()
     }
 
-    fn forget_oldest(&self) -> io::Result<()> {
-        let mut kept = kept(&self.place)?;
-        kept.sort();
-        let many = kept.len().saturating_sub(KEPT);
-        for old in kept.into_iter().take(many) {
-            fs::remove_file(&old)?;
-            let _ = fs::remove_file(beside(&old, "-wal"));
-        }
-        Ok(())
-    }
-
     /// Names themselves must survive a power cut.
     fn settle(&self) -> io::Result<()> {
         let folder = self.place.parent().unwrap_or(Path::new("."));
@@ -107,20 +125,72 @@ impl Swap {
     }
 }
 
-/// The databases that were replaced.
-fn kept(place: &Path) -> io::Result<Vec<PathBuf>> {
-    let folder = place.parent().unwrap_or(Path::new("."));
-    let stem = format!(
-        "{}{MARK}",
-        place.file_name().unwrap_or_default().to_string_lossy()
-    );
-    let named = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(&stem) && !name.ends_with("-wal") && !name.ends_with(".part")
+/// Clears away what a restore that was cut short left: the second name of the database that is still in use, and
+/// what has no database. Whoever opened the database by that name would give it a second log, and ruin it. Only for
+/// who has locked the folder.
+pub(super) fn clear_cut_short(place: &Path) -> io::Result<()> {
+    let Ok(used) = fs::metadata(place) else {
+        return Ok(());
     };
-    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
-    let paths: io::Result<Vec<PathBuf>> = entries.collect();
-    Ok(paths?.into_iter().filter(named).collect())
+    let used_too = |path: &Path| {
+        fs::metadata(path).is_ok_and(|it| (it.dev(), it.ino()) == (used.dev(), used.ino()))
+    };
+    for path in marked(place)? {
+        let name = path.display().to_string();
+        let database = ["-wal", "-shm"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end))
+            .unwrap_or(&name);
+        let database = Path::new(database);
+        if name.ends_with(".part") || !database.exists() || used_too(database) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives which were removed. That one cannot be is no reason to call a restore failed.
+fn forget_oldest(place: &Path) -> Vec<PathBuf> {
+    let mut kept = kept(place).unwrap_or_default();
+    let many = kept.len().saturating_sub(KEPT);
+    kept.truncate(many);
+    kept.retain(|old| {
+        let gone = fs::remove_file(old).is_ok();
+        for end in ["-wal", "-shm"] {
+            let _ = fs::remove_file(beside(old, end));
+        }
+        gone
+    });
+    kept
+}
+
+/// The databases that were replaced, oldest first.
+fn kept(place: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut kept = marked(place)?;
+    kept.retain(|path| {
+        let name = path.to_string_lossy();
+        !["-wal", "-shm", ".part"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    });
+    Ok(kept)
+}
+
+/// Everything with a name of those, in the order of their names: a log comes after its database.
+fn marked(place: &Path) -> io::Result<Vec<PathBuf>> {
+    let folder = place.parent().unwrap_or(Path::new("."));
+    let own = place.file_name().unwrap_or_default().to_string_lossy();
+    let stem = format!("{own}{MARK}");
+    let mut marked = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(&stem) {
+            marked.push(path);
+        }
+    }
+    marked.sort();
+    Ok(marked)
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {
@@ -195,8 +265,44 @@ mod tests {
             if steps >= 1 {
                 assert_eq!(value(&swap.kept).as_deref(), Some("old"), "{steps}");
             }
+            clear_cut_short(&place).unwrap();
+            let one_name = fs::metadata(&place).unwrap().nlink() == 1;
+            assert!(one_name, "{steps}");
+            assert_eq!(swap.kept.exists(), steps == 4, "{steps}");
+            assert_eq!(value(&place).as_deref(), Some(expected), "{steps}");
             fs::remove_dir_all(folder).unwrap();
         }
+    }
+
+    /// A reader of old keeps a log from being folded: what came after it is in the log only.
+    #[test]
+    fn one_that_somebody_reads_is_not_replaced_and_loses_nothing() {
+        let folder = std::env::temp_dir().join(format!("quire-swap-{}-read", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (place, new) = (folder.join("quire.db"), folder.join("new.db"));
+        killed(&new, "new");
+        fold_log(&new).unwrap();
+        let store = open(&place);
+        let (changed, at, from) = (store.clone(), place.clone(), new.clone());
+        let tried = store.read_now(move |db| {
+            settings::get(db, "whose")?;
+            changed.write_now(|db| settings::set(db, "whose", "old"))?;
+            let swap = || Swap::new(from.clone(), at.clone(), Timestamp::from_millis(0));
+            // As if killed before the new one gets its name.
+            let cut_short = STEPS.iter().take(3).try_for_each(|step| step(&swap()));
+            let left = value(&at);
+            clear_cut_short(&at).unwrap();
+            Ok((cut_short.is_err(), left, swap().run()))
+        });
+        let (refused, left, whole) = tried.unwrap();
+        assert_eq!(left.as_deref(), Some("old"));
+        assert!(refused);
+        let text = whole.unwrap_err().to_string();
+        assert!(text.contains("somebody has it open"), "{text}");
+        assert_eq!(kept(&place).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(value(&place).as_deref(), Some("old"));
+        drop(store);
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
@@ -211,10 +317,9 @@ mod tests {
             killed(&new, "new");
             fold_log(&new).unwrap();
             let at = Timestamp::from_millis(minute * 60_000);
-            let before = Swap::new(new, place.clone(), at)
-                .run()
-                .unwrap()
-                .expect("one was there");
+            let swapped = Swap::new(new, place.clone(), at).run().unwrap();
+            let before = swapped.kept.expect("one was there");
+            assert_eq!(swapped.forgotten.len(), usize::from(minute > 2), "{minute}");
             if minute == 0 {
                 assert_eq!(fs::read(&before).unwrap(), b"no database");
                 assert_eq!(fs::read(beside(&before, "-wal")).unwrap(), b"its log");
@@ -227,7 +332,7 @@ mod tests {
         killed(&new, "new");
         fold_log(&new).unwrap();
         let swap = Swap::new(new, nothing.clone(), Timestamp::from_millis(0));
-        assert_eq!(swap.run().unwrap(), None);
+        assert_eq!(swap.run().unwrap().kept, None);
         assert_eq!(value(&nothing).as_deref(), Some("new"));
         fs::remove_dir_all(folder).unwrap();
     }

@@ -24,12 +24,16 @@ pub(super) fn restore(call: &Call) -> Outcome {
         return usage("restore needs the name of the file to read");
     };
     let config = call.config()?;
-    let (copy, kept) = backup::restore(&config, Path::new(file), call.has("replace"))?;
-    let before = kept.map_or_else(String::new, |kept| {
+    let (copy, swapped) = backup::restore(&config, Path::new(file), call.has("replace"))?;
+    let before = swapped.kept.map_or_else(String::new, |kept| {
         format!("; what was there is {}", kept.display())
     });
     print(format!(
         "{file}: {} bytes, checked and in place{before}",
         copy.bytes
-    ))
+    ))?;
+    for old in swapped.forgotten {
+        print(format!("removed, of those kept earlier: {}", old.display()))?;
+    }
+    Ok(())
 }

@@ -73,13 +73,22 @@ pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, Ba
     Ok(verified)
 }
 
-/// Moves what is in a database's log into it, where nobody has it open: the log is gone after.
+/// Moves what is in a database's log into it, where nobody has it open: the log is gone after. Only of a damaged
+/// database it says that it is unsound.
 pub fn fold_log(path: &Path) -> Result<(), BackupError> {
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let busy: bool = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    let told = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => BackupError::Unsound(error.to_string()),
+        _ => error.into(),
+    };
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(told)?;
+    db.busy_timeout(std::time::Duration::from_secs(1))?;
+    let busy: bool = db
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .map_err(told)?;
     match busy {
-        true => Err(BackupError::Failed("somebody has the database open".into())),
-        false => db.close().map_err(|(_, error)| error.into()),
+        true => Err(BackupError::Failed("somebody has it open".into())),
+        false => db.close().map_err(|(_, error)| told(error)),
     }
 }
 

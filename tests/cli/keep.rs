@@ -119,3 +119,43 @@ fn a_backup_is_put_back_and_what_was_there_is_kept() {
     assert!(people.contains("a@b.co") && !people.contains("later@b.co"));
     place.run(&["restore"]).refused(2);
 }
+
+/// A database that was copied with its log, as after kill -9, has commits in the log only.
+#[test]
+fn a_copy_comes_with_its_log_and_a_later_restore_says_what_it_removes() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).well();
+    place.run(&["backup", "copy.db"]).well();
+    let data = place.data();
+    let reader = rusqlite::Connection::open(data.join("quire.db")).unwrap();
+    // While somebody has it open, the log is not folded at the end of a command.
+    let count = |db: &rusqlite::Connection| {
+        db.query_row("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    assert_eq!(count(&reader), 1);
+    place.run(&["user", "add", "later@b.co"]).well();
+    for end in ["", "-wal"] {
+        let from = data.join(format!("quire.db{end}"));
+        std::fs::copy(from, place.0.join(format!("killed.db{end}"))).unwrap();
+    }
+    drop(reader);
+    for round in 0..5 {
+        let file = if round % 2 == 0 {
+            "killed.db"
+        } else {
+            "copy.db"
+        };
+        let said = place.run(&["restore", file, "--replace"]).well();
+        let people = place.run(&["user", "list"]).well();
+        assert_eq!(people.contains("later@b.co"), round % 2 == 0, "{round}");
+        assert_eq!(said.contains("removed, of those kept earlier"), round > 2);
+    }
+    let names = std::fs::read_dir(data).unwrap();
+    let names: Vec<_> = names
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("restore"))
+        .collect();
+    // The three that are kept, without empty logs; nothing half done.
+    assert_eq!(names.len(), 3, "{names:?}");
+}
