@@ -241,7 +241,12 @@ fn failure(report: &Report) -> Error {
         (true, None) => "no answer was written".to_owned(),
     };
     let Some(error) = error else {
-        return Error::new(Kind::Unavailable, why);
+        // Nobody was asked and nobody has failed: there was no money for the first call.
+        return match report.answers.is_empty() && report.analysis.status == Status::Failed {
+            true => Error::new(Kind::BudgetExceeded, why)
+                .resolve("ask less, or wait until the budget begins anew"),
+            false => Error::new(Kind::Unavailable, why),
+        };
     };
     let kind = kind_of(error.kind);
     let mut told = Error::new(kind, why);

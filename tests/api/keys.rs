@@ -246,29 +246,43 @@ fn many_at_once_are_not_granted_the_same_money() {
             .sse(&saying("It is thin."))
     });
     let server = priced(&provider, &[]);
-    let mut owner = server.user("ada@example.com");
     // An answer of 100 tokens at most takes about 0.001 USD: two have room, three have not.
-    let key = made(&mut owner, json!({ "budget_usd": 0.0025 }));
+    let mut ada = server.user("ada@example.com");
+    let of_the_key = made(&mut ada, json!({ "budget_usd": 0.0025 }));
+    let mut bob = server.user("bob@example.com");
+    let of_the_person = made(&mut bob, json!({}));
+    let bob = bob.get("/api/users/me").json()["id"].to_string();
+    let budget = format!("/api/admin/users/{}/budget", bob.trim_matches('"'));
+    assert_eq!(ada.put(&budget, json!({ "day_usd": 0.0025 })).status, 200);
+    for key in [of_the_key, of_the_person] {
+        let before = provider.asked().len();
+        let statuses = asked_at_once(&server, &key);
+        let answered = statuses.iter().filter(|status| **status == 200).count();
+        assert!((1..=2).contains(&answered), "{statuses:?}");
+        // What no waiting mends is no 503, or a program would ask again and again.
+        let refused = statuses.iter().filter(|status| **status == 429).count();
+        assert_eq!(answered + refused, statuses.len(), "{statuses:?}");
+        assert_eq!(provider.asked().len() - before, answered);
+    }
+}
+
+/// Twelve programs with one key, and what each is told.
+fn asked_at_once(server: &Server, key: &str) -> Vec<u16> {
     let ask = |n: usize| {
         let mut body = ask("openai/gpt-4o");
         body["max_tokens"] = json!(100);
         body["messages"][0]["content"] = json!(format!("Is it thin? {n}"));
-        with(&server, &key)
-            .post("/v1/chat/completions", body)
-            .status
+        with(server, key).post("/v1/chat/completions", body).status
     };
-    let answered = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let asked: Vec<_> = (0..12)
             .map(|n| {
                 let ask = &ask;
                 scope.spawn(move || ask(n))
             })
             .collect();
-        let statuses = asked.into_iter().map(|one| one.join().unwrap());
-        statuses.filter(|status| *status == 200).count()
-    });
-    assert!((1..=2).contains(&answered), "{answered}");
-    assert_eq!(provider.asked().len(), answered);
+        asked.into_iter().map(|one| one.join().unwrap()).collect()
+    })
 }
 
 #[test]

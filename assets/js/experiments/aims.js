@@ -28,6 +28,12 @@ export function ObjectivePicker({ draft, changed }) {
     fill(extra, draft.objective.kind === "weighted" && [
       weight("Points for a dollar", "dollar", 1, "1 means: an answer that costs a dollar more must be better from bottom to top."),
       weight("Points for a second", "second", 0.005, "0.005 means: 20 seconds of waiting weigh as much as a tenth of the score."),
+      Field("Questions it will answer", { type: "number", min: 1, step: 1, value: draft.objective.uses ?? "", placeholder: "not known", on: { input: ({ target }) => {
+        const uses = Math.trunc(Number(target.value));
+        if (uses > 0) draft.objective.uses = uses;
+        else delete draft.objective.uses;
+        changed();
+      } } }, "With this, it also ends when going on would cost more than a better setting could bring.").node,
     ]);
   }
 

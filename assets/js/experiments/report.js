@@ -13,6 +13,7 @@ const LISTED = 300;
 const SIGNS = [["leader", "the leader"], ["current", "what is used now"]];
 
 const STOPS = {
+  not_worth: "It ended because going on would have cost more than a better setting could bring.",
   one_left: "It ended when one setting was left.", close_enough: "It ended when the leader was as good as any that was left.",
   cases: "It ended when the cases were used up.", budget: "It ended when the budget was spent.",
 };

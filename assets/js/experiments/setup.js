@@ -20,7 +20,7 @@ export function Setup(told, words) {
       told.space.map(({ dial, values }) => line(DIALS[dial] ?? dial, el("ol", null, values.map((value) => el("li", null, full(dial, value, words)))))),
       told.base.prompt && line("Prompt for all", full("prompt", told.base.prompt, words)),
       line("Scored by", `${WAYS[evaluator.kind] ?? evaluator.kind}${evaluator.model ? `: ${evaluator.model}` : ""}${evaluator.pattern ? `: ${evaluator.pattern}` : ""}`),
-      line("Goal", `${GOALS[objective.kind] ?? objective.kind}${objective.kind === "weighted" ? `: ${objective.dollar} points for a dollar, ${objective.second} for a second` : ""}`),
+      line("Goal", `${GOALS[objective.kind] ?? objective.kind}${objective.kind === "weighted" ? `: ${objective.dollar} points for a dollar, ${objective.second} for a second${objective.uses ? `, ${count(objective.uses)} questions to answer` : ""}` : ""}`),
       line("Limits", limits.filter(Boolean).join(", ") || "none"),
       line("Counts as equal", `closer than ${score(told.indifference)}`)));
 }

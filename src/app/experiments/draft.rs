@@ -373,15 +373,23 @@ fn within(given: Option<f64>, usual: f64, range: (f64, f64), name: &str) -> Resu
 }
 
 fn check_objective(objective: &Objective) -> Result<()> {
-    if let Objective::Weighted { dollar, second } = objective
-        && ![dollar, second]
-            .iter()
-            .all(|&&weight| weight.is_finite() && weight >= 0.0)
-    {
-        let why = "weights must be numbers of at least 0";
-        return Err(Error::field(&["body", "objective"], "value_error", why));
-    }
-    Ok(())
+    let Objective::Weighted {
+        dollar,
+        second,
+        uses,
+    } = objective
+    else {
+        return Ok(());
+    };
+    let is_weight = |weight: &f64| weight.is_finite() && *weight >= 0.0;
+    let why = if !is_weight(dollar) || !is_weight(second) {
+        "weights must be numbers of at least 0"
+    } else if uses.is_some() && *dollar == 0.0 {
+        "uses says what points are worth together with their price: give dollar more than 0"
+    } else {
+        return Ok(());
+    };
+    Err(Error::field(&["body", "objective"], "value_error", why))
 }
 
 // Something must bound it. Where nothing costs money that is the number of evaluations.
@@ -453,10 +461,18 @@ fn forecast(spec: Spec, design: Design, cases: Vec<Case>, loads: &[Load]) -> For
 }
 
 fn stopping(spec: &Spec, held_back: usize) -> String {
+    let not_worth = match spec.objective {
+        Objective::Weighted {
+            uses: Some(uses), ..
+        } => format!(
+            "when going on would cost more than a better setting could bring over {uses} questions, "
+        ),
+        _ => String::new(),
+    };
     format!(
         "Settings meet the same cases in the same order; those that are behind are set aside as the budget \
          needs it, and those shown to be worse leave for good. It stops when one setting is left, when the leader \
-         is within {} of the best of the others in {:.0} of 100 redraws of the cases, when the cases are used up, \
+         is within {} of the best of the others in {:.0} of 100 redraws of the cases, {not_worth}when the cases are used up, \
          or when the budget is spent. A fifth of the budget is kept to compare the leader with what you use now \
          on {held_back} cases that the race has not seen; only that comparison is reported. {AT_ONCE} evaluations \
          run at once, and those of people come first.",

@@ -60,6 +60,8 @@ pub enum Stop {
     OneLeft,
     /// The leader is as good as any that is left, within the indifference.
     CloseEnough,
+    /// Going on would cost more than a better one could bring.
+    NotWorth,
     /// The cases are used up.
     Cases,
     /// The budget is.

@@ -78,28 +78,37 @@ pub(super) fn stand(race: &Race, arms: &[usize], cases: usize, comparisons: usiz
     }
 }
 
-/// Whether the first of these is the best, or within the indifference of it, with the wanted probability:
-/// how often that holds when cases are drawn anew.
-pub(super) fn close_enough(race: &Race, ranking: &[usize], cases: usize) -> bool {
+/// What drawing the cases anew says of the first of these.
+pub(super) struct Outlook {
+    /// Whether it is the best, or within the indifference of it, with the wanted probability.
+    pub close_enough: bool,
+    /// By how much the best of them beats it on average: what knowing all would bring, and so the most that
+    /// going on can (the expected value of perfect information, Raiffa and Schlaifer 1961).
+    pub gain: f64,
+}
+
+/// Nothing with too few cases.
+pub(super) fn outlook(race: &Race, ranking: &[usize], cases: usize) -> Option<Outlook> {
     if cases < LEAST_CASES {
-        return false;
+        return None;
     }
     let design = race.design();
     let values: Vec<Vec<f64>> = ranking.iter().map(|&arm| race.values(arm, cases)).collect();
     let mut chance = Chance::new(design.seed ^ cases as u64);
-    let mut held = 0;
+    let (mut held, mut gain) = (0, 0.0);
     for _ in 0..DRAWS {
         let drawn: Vec<usize> = (0..cases).map(|_| chance.below(cases)).collect();
         let mean =
             |values: &Vec<f64>| drawn.iter().map(|&case| values[case]).sum::<f64>() / cases as f64;
         let leader = mean(&values[0]);
-        held += usize::from(
-            values[1..]
-                .iter()
-                .all(|other| mean(other) <= leader + design.indifference),
-        );
+        let best = values[1..].iter().map(mean).fold(leader, f64::max);
+        held += usize::from(best <= leader + design.indifference);
+        gain += best - leader;
     }
-    held as f64 >= (1.0 - design.wrong) * DRAWS as f64
+    Some(Outlook {
+        close_enough: held as f64 >= (1.0 - design.wrong) * DRAWS as f64,
+        gain: gain / DRAWS as f64,
+    })
 }
 
 /// What pairs of leader and current setting on cases held back show.

@@ -71,6 +71,10 @@ pub enum Objective {
         dollar: f64,
         /// Points lost by a second a case.
         second: f64,
+        /// How many questions the winner will answer. With a price for points that bounds what finding a
+        /// better one can bring, and the race ends when going on would cost more. Without it, it never does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uses: Option<u64>,
     },
     /// No single best: every setting that no other beats in all of quality, cost and time. The race is
     /// then by the score.
@@ -78,11 +82,21 @@ pub enum Objective {
 }
 
 impl Objective {
+    /// What so many points of value are worth over all questions that the winner will answer; none where
+    /// nobody has said.
+    pub fn worth(&self, points: f64) -> Option<MicroDollars> {
+        match self {
+            Self::Weighted { dollar, uses, .. } if *dollar > 0.0 => {
+                MicroDollars::from_dollars(points / dollar * (*uses)? as f64)
+            }
+            _ => None,
+        }
+    }
     /// The value of a result, from 0 to 1: what the race compares.
     pub fn value(&self, outcome: &Outcome) -> f64 {
         let paid = match self {
             Self::Quality | Self::Pareto => 0.0,
-            Self::Weighted { dollar, second } => {
+            Self::Weighted { dollar, second, .. } => {
                 dollar * outcome.cost.dollars() + second * outcome.latency_ms as f64 / 1e3
             }
         };

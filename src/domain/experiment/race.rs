@@ -283,18 +283,7 @@ impl Race {
         let mut left = standing.ranking;
         left.retain(|&arm| self.fates[arm] == Fate::Racing);
         let leader = left[0];
-        let stop = if left.len() == 1 {
-            Some(Stop::OneLeft)
-        } else if cut_short {
-            Some(Stop::Budget)
-        } else if depth == self.order.len() {
-            Some(Stop::Cases)
-        } else if judge::close_enough(self, &left, depth) {
-            Some(Stop::CloseEnough)
-        } else {
-            None
-        };
-        if let Some(stop) = stop {
+        if let Some(stop) = self.reason_to_stop(&left, depth, cut_short) {
             self.confirm(leader, stop);
             return;
         }
@@ -312,6 +301,24 @@ impl Race {
             to: (depth + (depth / PACE).max(1)).min(self.order.len()),
         };
         self.met = 0;
+    }
+    fn reason_to_stop(&self, left: &[usize], depth: usize, cut_short: bool) -> Option<Stop> {
+        if left.len() == 1 {
+            return Some(Stop::OneLeft);
+        } else if cut_short {
+            return Some(Stop::Budget);
+        } else if depth == self.order.len() {
+            return Some(Stop::Cases);
+        }
+        let outlook = judge::outlook(self, left, depth)?;
+        if outlook.close_enough {
+            return Some(Stop::CloseEnough);
+        }
+        let open = left.len() * (self.order.len() - depth);
+        let usual = self.spent.whole_cost().dollars() / self.results.len().max(1) as f64;
+        let price = usual * open.min(self.evaluations_left()) as f64;
+        let worth = self.design.objective.worth(outlook.gain)?;
+        (worth.dollars() < price).then_some(Stop::NotWorth)
     }
     fn confirm(&mut self, leader: usize, stop: Stop) {
         self.met = 0;

@@ -7,7 +7,7 @@ mod truth;
 
 use std::collections::BTreeMap;
 
-use super::design::{Design, Fate, Finding, Step, Verdict};
+use super::design::{Design, Fate, Finding, Step, Stop, Verdict};
 use super::race::Race;
 use super::{Arm, Budget, Cell, Objective, Outcome};
 use crate::domain::money::MicroDollars;
@@ -65,6 +65,40 @@ fn run(race: &mut Race, truth: &Truth) -> Verdict {
             }
         }
     }
+}
+
+/// The race goes on for as long as what it may find is worth its price, and not for a cent more.
+#[test]
+fn it_ends_when_going_on_costs_more_than_it_can_bring() {
+    let arms = grid(&[6]);
+    let mut chance = Chance::new(8);
+    let truth = truth::draw(&arms, 200, USUAL, &mut || chance.normal());
+    let end = |uses: Option<u64>| {
+        let mut design = design(&arms, 200, 2_000, 1);
+        design.indifference = 0.0;
+        design.objective = Objective::Weighted {
+            dollar: 1.0,
+            second: 0.0,
+            uses,
+        };
+        let mut race = Race::new(design);
+        loop {
+            match race.next() {
+                Step::Done(verdict) => return (verdict.stop, race.spent().cost.0),
+                Step::Evaluate(cells) => {
+                    for cell in cells {
+                        let outcome = paid(truth.scores[cell.arm][cell.case], 1_000);
+                        assert!(race.record(cell, outcome));
+                    }
+                }
+            }
+        }
+    };
+    let (without, few, many) = (end(None), end(Some(3)), end(Some(100_000_000)));
+    assert_eq!(few.0, Stop::NotWorth);
+    assert!(few.1 < without.1, "{few:?} {without:?}");
+    assert_eq!(many, without);
+    assert_ne!(without.0, Stop::NotWorth);
 }
 
 /// Taking the setting with the best mean after settings were tried on cases at random.
