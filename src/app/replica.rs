@@ -132,9 +132,8 @@ pub(super) fn fetch(
     let place = || {
         verify(&part).map_err(|error| error.to_string())?;
         // The log of a database that is gone must not be taken for this one's.
-        for end in ["-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
-        }
+        drop_log(&path);
+        drop_log(&part);
         std::fs::rename(&part, &path).map_err(|error| error.to_string())?;
         let folder = std::fs::File::open(&config.data_dir).map_err(|error| error.to_string())?;
         folder.sync_all().map_err(|error| error.to_string())
@@ -175,8 +174,16 @@ pub(super) fn rehearse(config: &Config, replica: &Replica) -> Result<Option<Rest
         sound.map_err(|error| faulty(replica, &Fault::Refused(error.to_string())))?;
         Ok(restored)
     });
+    drop_log(&part);
     let _ = std::fs::remove_file(part);
     sound
+}
+
+// Reading a database to the end leaves an empty log beside it.
+fn drop_log(database: &Path) {
+    for end in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", database.display()));
+    }
 }
 
 /// Takes the replica over, and fetches from it what is missing here.
