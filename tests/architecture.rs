@@ -46,7 +46,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("lol_html", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
     ("regex_lite", &["domain"]),
-    ("lexopt", &["cli"]), ("libc", &["system"]), ("toml", &["build"]),
+    ("lexopt", &["cli"]), ("rustix", &["cli"]), ("listenfd", &["cli"]), ("libc", &["system"]), ("toml", &["build"]),
     ("tokio", &["store", "llm", "engine", "app", "http", "cli"]),
 ];
 

@@ -31,8 +31,9 @@ mod upkeep;
 pub mod usage;
 pub mod worth;
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::config::{Config, Environment};
@@ -73,6 +74,8 @@ pub struct App {
     underway: repeats::Underway,
     // What API keys may spend that is not on record yet.
     grants: Arc<confines::Grants>,
+    // Connections are asked to close, one after another: another process takes over.
+    leaving: AtomicBool,
     // Since when the server is stopping.
     stopping: OnceLock<Instant>,
     replica: Option<Shipper>,
@@ -131,6 +134,7 @@ impl App {
             providers_mark: Mutex::default(),
             underway: repeats::Underway::default(),
             grants: Arc::default(),
+            leaving: AtomicBool::new(false),
             stopping: OnceLock::new(),
             replica,
         }))
@@ -236,6 +240,27 @@ impl App {
     /// Documents: take in, read, search, delete.
     pub fn documents(&self) -> &documents::Documents {
         &self.documents
+    }
+
+    /// Waits for a good moment to stop, while everything goes on: until clients have been told that their
+    /// connections end, and nobody waits for an answer; half the time that a stop may take at most. For when
+    /// somebody else is there for the connections that come.
+    pub async fn leave(&self) {
+        /// Within this, a client that is busy has asked again and been told.
+        const TELL: Duration = Duration::from_secs(1);
+        const LOOK: Duration = Duration::from_millis(50);
+        self.leaving.store(true, Relaxed);
+        let limit = self.config.limits.shutdown_timeout / 2;
+        let begun = clock::instant();
+        tokio::time::sleep(TELL.min(limit)).await;
+        while !self.engine.is_quiet() && begun.elapsed() < limit {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Whether answers tell clients that their connection ends.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Relaxed) || self.stopping.get().is_some()
     }
 
     /// The server has been told to stop: no new runs, and the time for those under way begins.

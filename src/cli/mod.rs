@@ -9,6 +9,7 @@ mod completions;
 mod doctor;
 mod documents;
 mod experiment;
+mod handover;
 mod help;
 mod home;
 mod key;
@@ -84,8 +85,9 @@ const fn choice(name: &'static str, value: &'static str, help: &'static str) -> 
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "serve", usage: "", summary: "start the server (this is what happens without a command)",
-        details: "Prints its address once it is ready. Stops at SIGTERM or SIGINT: running requests and\nanalyses get SHUTDOWN_TIMEOUT seconds; a second signal ends it at once.",
-        options: &[], run: serve::run,
+        details: "Prints its address once it is ready. Stops at SIGTERM or SIGINT: running requests and\nanalyses get SHUTDOWN_TIMEOUT seconds; a second signal ends it at once. With --take-over it replaces the server\nof the same folder, which hands its ports over: nobody who connects is turned away.",
+        options: &[choice("take-over", "", "replace the server that runs on the same folder, where one does")],
+        run: serve::run,
     },
     Command {
         name: "ask", usage: "[QUESTION]", summary: "put a question to a panel of models and print the answer",

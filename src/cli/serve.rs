@@ -1,7 +1,8 @@
 //! `quire serve`: opens the app, binds the ports, serves until a signal, closes in order.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::args::Call;
-use super::{Failure, Outcome, failed, print, runtime, scheme, url};
+use super::{Failure, Outcome, failed, handover, print, runtime, scheme, url};
 use crate::app::{App, doctor, folder};
 use crate::config::Config;
 use crate::http::{self, Door};
@@ -25,24 +26,141 @@ pub(super) fn run(call: &Call) -> Outcome {
         log::Level::parse(config.log_level).unwrap_or(log::Level::Info),
         config.log_json,
     );
-    runtime()?.block_on(serve(config))
+    runtime()?.block_on(serve(config, call.has("take-over")))
 }
 
-async fn serve(config: Config) -> Outcome {
+async fn serve(config: Config, takes_over: bool) -> Outcome {
     // Before anything is opened: a signal during the start must not be lost.
     let mut signals = Signals::new()?;
     for warning in &config.warnings {
         log::warn(warning, &[]);
     }
     let tls = shown(&config)?;
-    let Some(_lock) = folder::lock(&config.data_dir)? else {
-        let shown = config.data_dir.display();
-        let who =
-            folder::holder(&config.data_dir).map_or_else(String::new, |who| format!(" ({who})"));
-        return failed(format!(
-            "another quire is serving from {shown}{who}\nstop it first, or set QUIRE_DATA to another folder"
-        ));
+    let given = handover::given().or_else(|error| failed(format!("LISTEN_FDS: {error}")))?;
+    let is_activated = !given.is_empty();
+    let (_lock, doors, lines) = match folder::lock(&config.data_dir)? {
+        Some(lock) => {
+            let open = given.into_iter().map(Some).collect();
+            let (doors, lines) = doors(&config, tls.clone(), open).await?;
+            (lock, doors, lines)
+        }
+        None if takes_over => take_over(&config, tls.clone(), given).await?,
+        None => return failed(held(&config)),
     };
+    warn_of_loss(&config);
+    let will = will(&config, &doors);
+    let app = App::open_to_serve(config)?;
+    app.resume().await;
+    for line in lines {
+        print(line)?;
+    }
+    let (stop, stopped) = (Notify::new(), Notify::new());
+    let work = async {
+        let told = async {
+            stop.notified().await;
+            stopped.notify_one();
+        };
+        http::serve(app.clone(), doors, told).await;
+        app.close().await;
+    };
+    let slowly = is_activated.then_some(&*app);
+    tokio::select! {
+        () = work => {}
+        () = signals.obey(&stop, slowly) => {
+            log::warn("stopped at once by a second signal", &[]);
+            std::process::exit(130);
+        }
+        () = relieved(will, &app, (&stop, &stopped)) => {}
+        () = upkeep(&app) => {}
+        () = renew(tls.as_deref()) => {}
+    }
+    log::info("stopped", &[]);
+    Ok(())
+}
+
+/// Why there cannot be a second one, and who the first one is.
+fn held(config: &Config) -> String {
+    let shown = config.data_dir.display();
+    let who = folder::holder(&config.data_dir).map_or_else(String::new, |who| format!(" ({who})"));
+    format!(
+        "another quire is serving from {shown}{who}\nstop it first, set QUIRE_DATA to another folder, or start with \
+         --take-over to replace it without losing a connection"
+    )
+}
+
+/// Takes the place of the process that holds the folder. It is told to go when nothing is left that can be wrong
+/// with our own settings.
+async fn take_over(
+    config: &Config,
+    tls: Option<Arc<Shown>>,
+    given: Vec<StdListener>,
+) -> Result<(folder::Lock, Vec<Door>, Vec<String>), Failure> {
+    const LOOK: Duration = Duration::from_millis(10);
+    let mut before = handover::Predecessor::meet(&config.data_dir).or_else(|error| {
+        let held = held(config);
+        failed(format!("{held}\nit does not hand over: {error}"))
+    })?;
+    let wanted = [Some(config.port), config.ui_port].into_iter().flatten();
+    let wanted = wanted.map(|port| SocketAddr::new(config.host, port));
+    // The next one may listen elsewhere.
+    let fits = |socket: &StdListener, wanted: SocketAddr| {
+        let is = socket.local_addr().unwrap_or(wanted);
+        is.ip() == wanted.ip() && (wanted.port() == 0 || is.port() == wanted.port())
+    };
+    let open = match given.is_empty() {
+        true => std::mem::take(&mut before.sockets)
+            .into_iter()
+            .zip(wanted)
+            .map(|(socket, wanted)| fits(&socket, wanted).then_some(socket))
+            .collect(),
+        false => given.into_iter().map(Some).collect(),
+    };
+    let (doors, lines) = doors(config, tls, open).await?;
+    let told = before.relieve();
+    told.or_else(|error| failed(format!("the one before cannot be told to go: {error}")))?;
+    // It may take its own time to stop, which may be longer than ours.
+    let patience = config.limits.shutdown_timeout * 2 + Duration::from_secs(60);
+    let begun = clock::instant();
+    while begun.elapsed() < patience {
+        if let Some(lock) = folder::lock(&config.data_dir)? {
+            return Ok((lock, doors, lines));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    failed(held(config))
+}
+
+/// What the next process is left. Without it nothing is lost but the hand-over.
+fn will(config: &Config, doors: &[Door]) -> Option<handover::Will> {
+    let sockets = doors
+        .iter()
+        .map(|door| door.listener.as_fd().try_clone_to_owned());
+    let will = sockets
+        .collect::<Result<_, _>>()
+        .and_then(|sockets| handover::Will::of(&config.data_dir, sockets));
+    will.inspect_err(|error| log::warn("a next process cannot take over", &[("why", error)]))
+        .ok()
+}
+
+/// Stops once somebody else has taken over. Never ends.
+async fn relieved(will: Option<handover::Will>, app: &App, (stop, stopped): (&Notify, &Notify)) {
+    if let Some(will) = will {
+        let taken_over = async {
+            will.done().await;
+            app.leave().await;
+            stop.notify_one();
+        };
+        tokio::select! {
+            () = taken_over => {}
+            () = stopped.notified() => {}
+        }
+    }
+    // The will's sockets are closed by now: where nobody has taken them over, nobody shall wait at them.
+    std::future::pending().await
+}
+
+/// Says loudly that what is stored may not last, where that is so.
+fn warn_of_loss(config: &Config) {
     if let Some(why) = doctor::ephemeral(&config.data_dir).filter(|_| config.replica.is_none()) {
         log::warn("what is stored may not outlive a restart", &[("why", &why)]);
         let disk = format!(
@@ -53,36 +171,16 @@ async fn serve(config: Config) -> Outcome {
         let replica = "QUIRE_REPLICA=s3://bucket/prefix with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, outside Amazon, AWS_ENDPOINT_URL";
         log::warn("one line mends it", &[("or", &replica)]);
     }
-    let (doors, lines) = doors(&config, tls.clone()).await?;
-    let app = App::open_to_serve(config)?;
-    app.resume().await;
-    for line in lines {
-        print(line)?;
-    }
-    let stop = Notify::new();
-    let work = async {
-        http::serve(app.clone(), doors, stop.notified()).await;
-        app.close().await;
-    };
-    tokio::select! {
-        () = work => {}
-        () = signals.obey(&stop) => {
-            log::warn("stopped at once by a second signal", &[]);
-            std::process::exit(130);
-        }
-        () = upkeep(&app) => {}
-        () = renew(tls.as_deref()) => {}
-    }
-    log::info("stopped", &[]);
-    Ok(())
 }
 
-/// Binds the ports, and says where people find them.
+/// Takes the sockets that were opened for us, binds the ports that are missing, and says where people find them.
 async fn doors(
     config: &Config,
     tls: Option<Arc<Shown>>,
+    open: Vec<Option<StdListener>>,
 ) -> Result<(Vec<Door>, Vec<String>), Failure> {
-    let (listener, address) = bind(config.host, config.port).await?;
+    let mut open = open.into_iter();
+    let (listener, address) = bind(config.host, config.port, open.next().flatten()).await?;
     let index = config.ui_port.is_some();
     let scheme = scheme(config);
     let mut lines = vec![format!("Quire is listening on {}", url(scheme, address))];
@@ -92,7 +190,7 @@ async fn doors(
         tls: tls.clone(),
     }];
     if let Some(port) = config.ui_port {
-        let (listener, address) = bind(config.host, port).await?;
+        let (listener, address) = bind(config.host, port, open.next().flatten()).await?;
         doors.push(Door {
             listener,
             index: false,
@@ -103,10 +201,20 @@ async fn doors(
     Ok((doors, lines))
 }
 
-async fn bind(host: IpAddr, port: u16) -> Result<(TcpListener, SocketAddr), Failure> {
+async fn bind(
+    host: IpAddr,
+    port: u16,
+    open: Option<StdListener>,
+) -> Result<(TcpListener, SocketAddr), Failure> {
     let wanted = SocketAddr::new(host, port);
     let bound = async {
-        let listener = TcpListener::bind(wanted).await?;
+        let listener = match open {
+            Some(socket) => {
+                socket.set_nonblocking(true)?;
+                TcpListener::from_std(socket)?
+            }
+            None => TcpListener::bind(wanted).await?,
+        };
         let address = listener.local_addr()?;
         Ok::<_, std::io::Error>((listener, address))
     };
@@ -131,10 +239,17 @@ impl Signals {
             int: listen(SignalKind::interrupt())?,
         })
     }
-    /// The first signal asks to stop in order; the second one ends the wait.
-    async fn obey(&mut self, stop: &Notify) {
+    /// The first signal asks to stop in order, at a good moment where somebody else keeps the sockets; the second
+    /// one ends the wait.
+    async fn obey(&mut self, stop: &Notify, slowly: Option<&App>) {
         self.next().await;
         log::info("stopping", &[]);
+        if let Some(app) = slowly {
+            tokio::select! {
+                () = app.leave() => {}
+                () = self.next() => return,
+            }
+        }
         stop.notify_one();
         self.next().await;
     }

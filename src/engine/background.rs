@@ -48,6 +48,11 @@ impl Engine {
         }
     }
 
+    /// Whether nobody waits for an answer. Jobs in the background are nobody.
+    pub fn is_quiet(&self) -> bool {
+        self.shared.running().values().all(|run| run.background)
+    }
+
     /// Whether the engine takes no more runs.
     pub fn is_closing(&self) -> bool {
         self.shared.turns.is_closed()

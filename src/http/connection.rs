@@ -5,7 +5,7 @@
 use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,7 @@ pub struct Pulse {
     state: AtomicU8,
     since: AtomicU64,
     start: Instant,
+    fresh: AtomicBool,
 }
 
 impl Pulse {
@@ -54,12 +55,18 @@ impl Pulse {
             state: AtomicU8::new(IDLE),
             since: AtomicU64::new(0),
             start: clock::instant(),
+            fresh: AtomicBool::new(true),
         })
     }
     /// A request is being answered until the returned value is dropped.
     pub fn busy(self: &Arc<Self>) -> Busy {
         self.state.store(ANSWERING, Relaxed);
+        self.fresh.store(false, Relaxed);
         Busy(self.clone())
+    }
+    /// Whether nothing has been asked yet. Whoever connects is about to.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh.load(Relaxed)
     }
     /// What has lasted longer than it may.
     pub fn overdue(&self, patience: Patience) -> Option<Overdue> {

@@ -61,6 +61,9 @@ pub struct Door {
 /// Headers beyond this are answered with 431.
 const MOST_HEADER_BYTES: usize = 16 << 10;
 
+/// How long a connection on which nothing has been asked waits for its first request when the server stops.
+const FIRST_WORD: Duration = Duration::from_millis(500);
+
 /// What a connection is told, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
@@ -204,11 +207,15 @@ async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch
     let service = service_fn(move |request| {
         let busy = answering.busy();
         let answering = server.answer(request, entry);
+        let app = server.app.clone();
         async move {
-            let reply = match answering {
+            let mut reply = match answering {
                 Answering::Done(reply) => reply,
                 Answering::Coming(reply) => reply.await,
             };
+            if app.is_leaving() {
+                reply = reply.header(header::CONNECTION, "close");
+            }
             Ok::<_, Infallible>(reply.into_response(busy))
         }
     });
@@ -221,6 +228,7 @@ async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch
 
     let tick = patience.headers.min(patience.idle) / 2;
     let mut alarm = pin!(sleep(tick));
+    let mut is_last = false;
     let overdue = loop {
         tokio::select! {
             // In this order: most wake-ups are the connection's.
@@ -228,6 +236,7 @@ async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch
             // A failure is the client's: it left, or sent no HTTP, and has been told.
             _ = &mut connection => return,
             _ = &mut alarm => match pulse.overdue(patience) {
+                _ if is_last && pulse.is_fresh() => return,
                 Some(overdue) => break overdue,
                 None => {
                     let next = alarm.deadline() + tick;
@@ -236,6 +245,11 @@ async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch
             },
             Ok(()) = order.changed() => match *order.borrow_and_update() {
                 Order::Serve => {}
+                // The answer to its first request will end it.
+                Order::Finish if pulse.is_fresh() => {
+                    is_last = true;
+                    alarm.set(sleep(FIRST_WORD));
+                }
                 Order::Finish => std::pin::Pin::new(&mut connection).graceful_shutdown(),
                 Order::Drop => return,
             },

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::Socket;
 use super::server::Entry;
-use super::{ApiError, Order, Place, last_word};
+use super::{ApiError, FIRST_WORD, Order, Place, last_word};
 use crate::app::{Error, Kind};
 use crate::tls::ServerConfig;
 
@@ -32,9 +32,13 @@ pub(super) async fn connection(
     mut order: watch::Receiver<Order>,
 ) {
     let patience = PATIENCE.min(place.server.app.config.limits.header_timeout);
+    // Whoever is about to ask is answered once, and then told that this was all.
+    let stopped = async {
+        let _ = order.wait_for(|order| *order != Order::Serve).await;
+        sleep(FIRST_WORD).await;
+    };
     let opened = tokio::select! {
-        // Nothing has been asked on it yet.
-        _ = order.wait_for(|order| *order != Order::Serve) => None,
+        () = stopped => None,
         opened = timeout(patience, open(socket, config)) => opened.ok().flatten(),
     };
     if let Some(socket) = opened {

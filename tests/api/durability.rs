@@ -23,7 +23,7 @@ fn asked_for_models(starts: usize) -> Line {
 
 /// A run of two members: one has answered, the other hangs in the middle of its answer. Gives the id and
 /// the events that somebody has seen.
-fn interrupted(client: &mut Client) -> (String, Vec<Event>) {
+pub fn interrupted(client: &mut Client) -> (String, Vec<Event>) {
     let id = begin(client, &["p/quick", "p/slow"]);
     let mut seen = Vec::new();
     for event in client.events(&about(&id, "/events"), None) {
@@ -39,7 +39,7 @@ fn interrupted(client: &mut Client) -> (String, Vec<Event>) {
     panic!("the run is over already: {seen:?}");
 }
 
-fn half_then_whole() -> Vec<Line> {
+pub fn half_then_whole() -> Vec<Line> {
     vec![
         on("quick").sse(&saying("Eighty grams.")),
         on("slow").stall(&beginning("It is ")),
@@ -50,7 +50,7 @@ fn half_then_whole() -> Vec<Line> {
 
 /// Checks that a run has gone on after a restart, from the last event on, without asking again what had
 /// been answered.
-fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event]) {
+pub fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event]) {
     let shown = ended(client, id);
     assert_eq!(shown["status"], "completed", "{shown}");
     let answers = &shown["model_responses"];

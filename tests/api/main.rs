@@ -17,6 +17,7 @@ mod fallback;
 mod fanout;
 mod findings;
 mod golden;
+mod handover;
 mod history;
 mod https;
 mod keys;

@@ -6,6 +6,7 @@ mod court;
 mod draft;
 mod duel;
 mod files;
+mod forecast;
 mod progress;
 mod result;
 mod runner;

@@ -24,7 +24,12 @@ impl Executable {
     }
     /// With these settings over those that suit tests.
     pub fn with(folder: &Folder, settings: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_quire"))
+        let command = Command::new(env!("CARGO_BIN_EXE_quire"));
+        Self::by(command, folder, settings)
+    }
+    /// Started by this command.
+    pub fn by(mut command: Command, folder: &Folder, settings: &[(&str, &str)]) -> Self {
+        let mut child = command
             .env_clear()
             .env("ENVIRONMENT", "test")
             .env("PASSWORD_ROUNDS", "1000")

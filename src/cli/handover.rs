@@ -1,0 +1,164 @@
+//! One process after another without a connection lost: the listening sockets themselves go from the old one to
+//! the new one (SCM_RIGHTS over a socket in the data folder), or stay with systemd. Who connects meanwhile waits
+//! in the kernel's queue, which both share. Refuses processes of other users.
+//!
+//! Why not SO_REUSEPORT: there each process has a queue of its own, and what the old one has not accepted when
+//! it closes is reset.
+
+use std::fs;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::cmsg_space;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use tokio::io::{AsyncReadExt as _, Interest};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
+
+use crate::log;
+
+/// Doors that are handed over at most.
+const MOST: usize = 4;
+/// How long either waits for the other's next word.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What comes with the sockets; another would be another protocol.
+const HELLO: [u8; 1] = [1];
+/// The new process has all it needs: the old one may go.
+const GO: [u8; 1] = [2];
+
+/// Sockets that systemd has opened for this process (LISTEN_FDS), in its order.
+pub(super) fn given() -> io::Result<Vec<TcpListener>> {
+    let mut passed = listenfd::ListenFd::from_env();
+    let mut sockets = Vec::new();
+    for place in 0..passed.len() {
+        if let Some(socket) = passed.take_tcp_listener(place)? {
+            // The copy does not go on to the processes that read files.
+            sockets.push(TcpListener::from(socket.as_fd().try_clone_to_owned()?));
+        }
+    }
+    Ok(sockets)
+}
+
+/// What the process that serves now leaves to the one that asks for it.
+pub(super) struct Will {
+    asked: UnixListener,
+    path: PathBuf,
+    sockets: Vec<OwnedFd>,
+}
+
+impl Will {
+    /// Only the holder of the folder may make it.
+    pub(super) fn of(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
+        let path = path(folder);
+        // Of a process that was killed.
+        let _ = fs::remove_file(&path);
+        let asked = UnixListener::bind(&path)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        Ok(Self {
+            asked,
+            path,
+            sockets,
+        })
+    }
+
+    /// Until a process has got the sockets and says that it goes on.
+    pub(super) async fn done(&self) {
+        loop {
+            let Ok((heir, _)) = self.asked.accept().await else {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            };
+            match timeout(PATIENCE, self.hand_over(heir)).await {
+                Ok(Ok(process)) => return log::info("handing over", &[("process", &process)]),
+                Ok(Err(error)) => log::warn("not handed over", &[("why", &error)]),
+                Err(_) => log::warn("not handed over", &[("why", &"it said nothing more")]),
+            }
+        }
+    }
+
+    async fn hand_over(&self, mut heir: UnixStream) -> io::Result<i32> {
+        let who = heir.peer_cred()?;
+        // The folder is its owner's alone, but a folder's rights can be changed.
+        let owner = fs::metadata(&self.path)?.uid();
+        if who.uid() != owner && who.uid() != 0 {
+            return Err(io::Error::new(ErrorKind::PermissionDenied, "another user"));
+        }
+        heir.writable().await?;
+        heir.try_io(Interest::WRITABLE, || self.send(heir.as_fd()))?;
+        let mut word = [0];
+        heir.read_exact(&mut word).await?;
+        match word == GO {
+            true => Ok(who.pid().unwrap_or_default()),
+            false => Err(ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn send(&self, to: BorrowedFd<'_>) -> io::Result<()> {
+        let sockets: Vec<_> = self.sockets.iter().map(AsFd::as_fd).take(MOST).collect();
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        rights.push(SendAncillaryMessage::ScmRights(&sockets));
+        sendmsg(
+            to,
+            &[IoSlice::new(&HELLO)],
+            &mut rights,
+            SendFlags::NOSIGNAL,
+        )?;
+        Ok(())
+    }
+}
+
+impl Drop for Will {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The process that serves from a folder, as the next one meets it. It goes on serving until it is relieved.
+pub(super) struct Predecessor {
+    line: BlockingStream,
+    /// What it listens on, in the order of its doors.
+    pub(super) sockets: Vec<TcpListener>,
+}
+
+impl Predecessor {
+    /// Asks for its sockets. Blocks.
+    pub(super) fn meet(folder: &Path) -> io::Result<Self> {
+        let mut line = BlockingStream::connect(path(folder))?;
+        line.set_read_timeout(Some(PATIENCE))?;
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST))];
+        let mut rights = RecvAncillaryBuffer::new(&mut space);
+        let mut word = [0];
+        let into = &mut [IoSliceMut::new(&mut word)];
+        recvmsg(&line, into, &mut rights, RecvFlags::CMSG_CLOEXEC)?;
+        let messages = rights.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(sockets) => Some(sockets),
+            _ => None,
+        });
+        let sockets: Vec<_> = messages.flatten().map(TcpListener::from).collect();
+        if word != HELLO || sockets.is_empty() {
+            // It has closed the line, or is something else.
+            let _ = line.read(&mut word);
+            return Err(ErrorKind::InvalidData.into());
+        }
+        Ok(Self { line, sockets })
+    }
+
+    /// From here on it stops, and lets go of the folder.
+    pub(super) fn relieve(mut self) -> io::Result<()> {
+        self.line.write_all(&GO)
+    }
+}
+
+fn path(folder: &Path) -> PathBuf {
+    folder.join("handover")
+}

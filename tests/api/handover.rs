@@ -1,0 +1,175 @@
+//! One process after another at the same address: nobody who asks meanwhile is turned away.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::durability::{half_then_whole, interrupted, went_on};
+use crate::support::Client;
+use crate::support::executable::Executable;
+use crate::support::provider::Provider;
+use crate::support::script::providers;
+use crate::support::server::Folder;
+
+const SETTINGS: &[(&str, &str)] = &[("USE_MOCK", "true"), ("RATE_LIMIT", "100000000")];
+
+/// In the place of the one that serves from this folder.
+fn next(folder: &Folder, settings: &[(&str, &str)]) -> Executable {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
+    command.args(["serve", "--take-over"]);
+    Executable::by(command, folder, settings)
+}
+
+/// With a socket that is open already, as systemd starts it.
+fn activated(folder: &Folder, socket: &TcpListener, settings: &[(&str, &str)]) -> Executable {
+    let mut command = Command::new("/bin/sh");
+    let line = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve 3<&0 </dev/null";
+    command.args(["-c", line, env!("CARGO_BIN_EXE_quire")]);
+    command.stdin(OwnedFd::from(socket.try_clone().unwrap()));
+    Executable::by(command, folder, settings)
+}
+
+/// Lets people write and read until `change` is over, each on connections of two kinds. A request that is refused,
+/// cut off or answered with anything but 200 fails the test, and so does a write that is not there afterwards.
+fn under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
+    let (over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let people: Vec<Client> = (0..20)
+        .map(|n| Client::new(address).registered(&format!("p{n}@example.com")))
+        .collect();
+    let left = std::thread::scope(|scope| {
+        for (n, person) in people.into_iter().enumerate() {
+            let (over, answered) = (&over, &answered);
+            scope.spawn(move || {
+                let mut person = person;
+                for turn in 0_u64.. {
+                    if n % 2 == 0 {
+                        // On a connection of its own.
+                        person = person.fresh();
+                    }
+                    let name = format!("{n} of {turn}");
+                    let answer = person.put("/api/users/me", json!({ "name": name }));
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                    let answer = person.get("/api/users/me");
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                    assert_eq!(answer.json()["name"], json!(name));
+                    answered.fetch_add(1, Relaxed);
+                    if over.load(Relaxed) {
+                        return;
+                    }
+                }
+            });
+        }
+        let left = change();
+        over.store(true, Relaxed);
+        left
+    });
+    assert!(answered.load(Relaxed) >= 20);
+    left
+}
+
+#[test]
+fn an_upgrade_under_load_fails_no_request() {
+    let folder = Folder::new();
+    let replica = format!("file://{}", folder.path().join("replica").display());
+    let mut settings = SETTINGS.to_vec();
+    settings.push(("QUIRE_REPLICA", &replica));
+    let first = Executable::with(&folder, &settings);
+    let address = first.address;
+    let mut server = first;
+    under_load(address, || {
+        for _ in 0..3 {
+            let old = std::mem::replace(&mut server, next(&folder, &settings));
+            assert_eq!(old.code(), Some(0));
+            assert_eq!(server.address, address);
+            // In use for a while before it has to go too.
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    });
+    server.signal("-TERM");
+    assert_eq!(server.code(), Some(0));
+    assert!(!folder.path().join("data/handover").exists());
+}
+
+#[test]
+fn a_restart_under_load_fails_no_request_where_the_socket_is_somebody_else_s() {
+    let folder = Folder::new();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut server = activated(&folder, &socket, SETTINGS);
+    assert_eq!(server.address, socket.local_addr().unwrap());
+    let last = under_load(server.address, || {
+        for _ in 0..3 {
+            server.signal("-TERM");
+            assert_eq!(server.code(), Some(0));
+            server = activated(&folder, &socket, SETTINGS);
+        }
+        server
+    });
+    last.signal("-TERM");
+    assert_eq!(last.code(), Some(0));
+}
+
+#[test]
+fn a_run_goes_on_in_the_next_process() {
+    let provider = Provider::script(half_then_whole());
+    let folder = Folder::new();
+    let known = providers(&provider);
+    let settings = [
+        ("QUIRE_PROVIDERS", known.as_str()),
+        ("SHUTDOWN_TIMEOUT", "1"),
+        ("USE_MOCK", "true"),
+    ];
+    let first = Executable::with(&folder, &settings);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let (id, seen) = interrupted(&mut client);
+    let second = next(&folder, &settings);
+    assert_eq!(first.code(), Some(0));
+    went_on(&mut second.known(&client).fresh(), &provider, &id, &seen);
+}
+
+#[test]
+fn there_is_nobody_to_replace_or_the_wrong_one() {
+    let folder = Folder::new();
+    // Nobody is there: it starts as always.
+    let first = next(&folder, SETTINGS);
+    let socket = folder.path().join("data/handover");
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // One that cannot use its own settings leaves the other where it is.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let refused = |more: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
+        command.args(["serve", "--take-over"]).env_clear();
+        command.envs([
+            ("ENVIRONMENT", "test"),
+            ("HOST", "127.0.0.1"),
+            ("PORT", "0"),
+        ]);
+        command.env("QUIRE_DATA", folder.path().join("data"));
+        let output = command.envs(more.iter().copied()).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = refused(&[("PORT", &port)]);
+    assert!(said.contains("cannot listen on 127.0.0.1"), "{said}");
+    let mut client = Client::new(first.address);
+    assert_eq!(client.get("/health").status, 200);
+    // Whoever speaks to it without an end keeps nobody else from it.
+    let mute = UnixStream::connect(&socket).unwrap();
+    drop(mute);
+    let second = next(&folder, &[("PORT", "0"), ("USE_MOCK", "true")]);
+    assert_eq!(first.code(), Some(0));
+    assert_eq!(second.known(&client).get("/health").status, 200);
+    // One of an older version has no such socket.
+    std::fs::remove_file(&socket).unwrap();
+    let said = refused(&[]);
+    assert!(said.contains("does not hand over"), "{said}");
+    assert!(said.contains(&format!("process {}", second.id())), "{said}");
+    assert_eq!(second.known(&client).get("/health").status, 200);
+}
