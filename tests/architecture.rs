@@ -20,8 +20,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tls",     &["config", "domain"]),
     ("system",  &[]),
     ("worker",  &["extract", "system"]),
-    // clock for one thing: how long commits take.
-    ("store",   &["domain", "clock"]),
+    // clock for one thing: how long commits take. system for another: the room that is left for a copy.
+    ("store",   &["domain", "clock", "system"]),
     ("llm",     &["domain", "wire", "clock"]),
     // What the store's log says goes elsewhere: a file or a bucket.
     ("replica", &["domain", "crypto", "store", "clock", "log"]),

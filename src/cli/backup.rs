@@ -1,6 +1,8 @@
-//! `quire backup FILE` and `quire restore FILE`: a verified copy of the database, and back again.
+//! `quire backup FILE|FOLDER` and `quire restore FILE`: a verified copy of the database, and back again.
 
 use std::path::Path;
+
+use serde_json::{Map, Value, json};
 
 use super::args::Call;
 use super::{Outcome, print, usage};
@@ -9,12 +11,28 @@ use crate::app::backup;
 /// Writes the copy.
 pub(super) fn run(call: &Call) -> Outcome {
     call.at_most(1)?;
-    let Some(file) = call.words.first() else {
-        return usage("backup needs the name of the file to write");
+    let Some(to) = call.words.first() else {
+        return usage("backup needs the name of the file to write, or of a folder");
     };
     let config = call.config()?;
-    let copy = backup::write(&config, Path::new(file), call.has("replace"))?;
-    print(format!("{file}: {} bytes, checked", copy.bytes))
+    let (file, copy) = backup::write(&config, Path::new(to), call.has("replace"))?;
+    let file = file.display();
+    if call.has("json") {
+        let rows = |(name, rows): &(String, u64)| (name.clone(), Value::from(*rows));
+        let tables: Map<_, _> = copy.tables.iter().map(rows).collect();
+        return print(json!({
+            "file": file.to_string(), "bytes": copy.bytes, "version": copy.version, "tables": tables,
+        }));
+    }
+    let widest = copy.tables.iter().map(|(name, _)| name.len()).max();
+    for (name, rows) in &copy.tables {
+        print(format!("{name:<0$}  {rows}", widest.unwrap_or_default()))?;
+    }
+    print(format!(
+        "{file}: {} bytes, checked, with every row: {}",
+        copy.bytes,
+        copy.rows()
+    ))
 }
 
 /// Puts the copy in the database's place.

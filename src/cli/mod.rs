@@ -193,9 +193,12 @@ pub static COMMANDS: &[Command] = &[
         run: spending::run,
     },
     Command {
-        name: "backup", usage: "FILE", summary: "write a verified copy of the database, also while the server runs",
-        details: "The copy holds accounts, analyses and the text of documents. The uploaded files themselves lie\nin the folder documents of the data folder; copy that as well to keep the originals.",
-        options: &[choice("replace", "", "write over FILE where it exists")],
+        name: "backup", usage: "FILE|FOLDER", summary: "write a verified copy of the database, also while the server runs",
+        details: "The copy holds accounts, analyses and the text of documents. The uploaded files themselves lie\nin the folder documents of the data folder; copy that as well to keep the originals.\nIn a FOLDER it is called quire-TIME.db. Checked: every page and index is read, and each table has the rows that the\ndatabase had at that moment; they are printed.",
+        options: &[
+            choice("replace", "", "write over FILE where it exists"),
+            choice("json", "", "print the counts as JSON"),
+        ],
         run: backup::run,
     },
     Command {

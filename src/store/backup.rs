@@ -5,15 +5,22 @@ use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::migrate::{APPLICATION_ID, VERSION};
+use crate::system;
+
+/// Pages that are copied between two looks at what became of them.
+const AT_ONCE: i32 = 1024;
 
 /// Why there is no backup, or why one is not sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupError {
     /// Something has the name already.
     Exists(PathBuf),
+    /// The disk has no room for it; the sentence says how much it needs.
+    NoRoom(String),
     /// The copy is not a sound database of ours.
     Unsound(String),
     /// Reading or writing failed.
@@ -25,7 +32,7 @@ impl fmt::Display for BackupError {
         match self {
             Self::Exists(path) => write!(f, "{} is there already", path.display()),
             Self::Unsound(why) => write!(f, "the copy is not sound: {why}"),
-            Self::Failed(why) => f.write_str(why),
+            Self::NoRoom(why) | Self::Failed(why) => f.write_str(why),
         }
     }
 }
@@ -40,37 +47,117 @@ impl From<rusqlite::Error> for BackupError {
 
 impl From<io::Error> for BackupError {
     fn from(error: io::Error) -> Self {
-        Self::Failed(error.to_string())
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::NoRoom(format!("there is no room for the copy: {error}"))
+            }
+            _ => Self::Failed(error.to_string()),
+        }
     }
 }
 
 /// What a sound copy holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// Its schema's version.
     pub version: u32,
     /// Its size.
     pub bytes: u64,
+    /// Its tables by name, and how many rows each has.
+    pub tables: Vec<(String, u64)>,
 }
 
-/// Copies the database in one step, from a connection of its own: writers go on meanwhile.
+impl Verified {
+    /// The rows of all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|(_, rows)| rows).sum()
+    }
+}
+
+/// Copies the database as it is at one moment, from a connection of its own: writers go on meanwhile. The rows of the
+/// copy are counted and held against those of that moment.
 pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, BackupError> {
     if !replace && to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
-    let part = Unfinished::beside(to)?;
     let source = Connection::open_with_flags(from, read_only())?;
     source.busy_timeout(std::time::Duration::from_secs(5))?;
-    let name = part
-        .0
-        .to_str()
-        .ok_or_else(|| BackupError::Failed("the name of the copy is not unicode".into()))?;
-    source.execute("VACUUM INTO ?1", [name])?;
+    // What is counted and what is copied is then one state of the database, whoever writes meanwhile.
+    source.execute_batch("BEGIN")?;
+    let tables = tables(&source)?;
+    let needed = number(&source, "PRAGMA page_count")? * number(&source, "PRAGMA page_size")?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let free = system::room(&File::open(folder.unwrap_or(Path::new(".")))?);
+    if let Some(free) = free.filter(|&free| free < needed) {
+        return Err(BackupError::NoRoom(format!(
+            "there is no room for the copy: it needs {needed} bytes and {free} are free"
+        )));
+    }
+    let part = Unfinished::beside(to)?;
+    pages(&source, &part.0).map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => BackupError::NoRoom(format!(
+            "the disk was full before the copy was whole: it needs {needed} bytes"
+        )),
+        _ => error.into(),
+    })?;
     drop(source);
     let verified = verify(&part.0)?;
+    if let Some(why) = difference(&tables, &verified.tables) {
+        return Err(BackupError::Unsound(why));
+    }
     File::open(&part.0)?.sync_all()?;
     part.becomes(to, replace)?;
     Ok(verified)
+}
+
+/// Copies page by page what the source's transaction sees, into one file that needs no log beside it.
+fn pages(source: &Connection, to: &Path) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut copy = Connection::open_with_flags(to, flags)?;
+    // Until it is whole the copy is worth nothing, and is removed: it needs no journal of its own.
+    copy.execute_batch(
+        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -512;",
+    )?;
+    let backup = Backup::new(source, &mut copy)?;
+    while backup.step(AT_ONCE)? != StepResult::Done {}
+    drop(backup);
+    drop(copy);
+    let copy = Connection::open_with_flags(to, flags)?;
+    copy.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))
+}
+
+/// The tables that hold what people stored, and their rows. What the search keeps beside them is read through by the
+/// check of integrity.
+fn tables(db: &Connection) -> rusqlite::Result<Vec<(String, u64)>> {
+    let mut query = db.prepare(
+        "SELECT name FROM pragma_table_list
+         WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*' ORDER BY name",
+    )?;
+    let names = query.query_map([], |row| row.get::<_, String>(0))?;
+    let count = |name: String| {
+        let quoted = name.replace('"', "\"\"");
+        let sql = format!("SELECT count(*) FROM main.\"{quoted}\"");
+        Ok((name, number(db, &sql)?))
+    };
+    names.map(|name| name.and_then(count)).collect()
+}
+
+fn number(db: &Connection, sql: &str) -> rusqlite::Result<u64> {
+    db.query_row(sql, [], |row| row.get::<_, i64>(0))
+        .map(i64::unsigned_abs)
+}
+
+/// Where two counts differ, if they do.
+fn difference(source: &[(String, u64)], copy: &[(String, u64)]) -> Option<String> {
+    if source.len() != copy.len() {
+        return Some(format!("it has {} tables of {}", copy.len(), source.len()));
+    }
+    let mut pairs = source.iter().zip(copy);
+    let (left, right) = pairs.find(|(left, right)| left != right)?;
+    Some(format!(
+        "its table {} has {} rows, and {} had {}",
+        right.0, right.1, left.0, left.1
+    ))
 }
 
 /// Moves what is in a database's log into it, where nobody has it open: the log is gone after. Only of a damaged
@@ -122,7 +209,11 @@ pub fn verify(path: &Path) -> Result<Verified, BackupError> {
         return Err(BackupError::Unsound(fault));
     }
     match number("SELECT count(*) FROM pragma_foreign_key_check")? {
-        0 => Ok(Verified { version, bytes }),
+        0 => Ok(Verified {
+            version,
+            bytes,
+            tables: tables(&db).map_err(unsound)?,
+        }),
         strays => Err(BackupError::Unsound(format!(
             "{strays} rows belong to nothing"
         ))),
@@ -143,7 +234,7 @@ impl Unfinished {
         if part.exists() {
             fs::remove_file(&part)?;
         }
-        // Made by us first, so that nobody else may read it; VACUUM INTO accepts an empty file.
+        // Made by us first, so that nobody else may read it.
         private_file(&part)?;
         Ok(Self(part))
     }
@@ -172,7 +263,9 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         // After a rename there is nothing left to remove.
-        let _ = fs::remove_file(&self.0);
+        for end in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{end}", self.0.display()));
+        }
     }
 }
 

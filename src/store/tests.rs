@@ -316,6 +316,34 @@ fn a_backup_is_whole_while_writes_go_on_and_replaces_nothing_unasked() {
 }
 
 #[test]
+fn every_copy_has_the_rows_of_one_moment_of_a_busy_database() {
+    let folder = Folder::new();
+    let store = folder.open();
+    store.write_now(add(1)).expect("an insert");
+    let (busy, done) = (store.clone(), Arc::new(AtomicBool::new(false)));
+    let seen = Arc::clone(&done);
+    let busy = std::thread::spawn(move || {
+        let mut made = 1;
+        while !seen.load(Ordering::Relaxed) {
+            made += 1;
+            busy.write_now(add(made)).expect("a write beside the copy");
+        }
+        made
+    });
+    let mut before = 0;
+    for _ in 0..25 {
+        let copy = store.backup(&folder.path().join("copy.db"), true);
+        let copy = copy.expect("a copy whose rows are those of its source");
+        let people = copy.tables.iter().find(|(name, _)| name == "users");
+        let people = people.expect("the table of accounts").1;
+        assert!(people >= before && copy.rows() >= people);
+        before = people;
+    }
+    done.store(true, Ordering::Relaxed);
+    assert!(u64::from(busy.join().expect("no panic")) >= before && before > 0);
+}
+
+#[test]
 fn a_damaged_or_foreign_backup_is_not_called_sound() {
     let folder = Folder::new();
     let store = folder.open();

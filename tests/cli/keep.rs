@@ -85,6 +85,38 @@ fn models_and_documents_are_listed() {
 }
 
 #[test]
+fn a_backup_in_a_folder_has_a_name_of_its_own_and_says_what_it_holds() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).well();
+    place.run(&["user", "add", "b@b.co"]).well();
+    std::fs::create_dir(place.0.join("copies")).unwrap();
+    let said = place.run(&["backup", "copies", "--json"]).well();
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["tables"]["users"], 2, "{said}");
+    let file = place.0.join(said["file"].as_str().unwrap());
+    assert!(
+        said["file"]
+            .as_str()
+            .unwrap()
+            .starts_with("copies/quire-20")
+    );
+    assert_eq!(said["bytes"], std::fs::metadata(&file).unwrap().len());
+    let counted = rusqlite::Connection::open(&file).unwrap();
+    for (table, rows) in said["tables"].as_object().unwrap() {
+        let sql = format!("SELECT count(*) FROM {table}");
+        let found: i64 = counted.query_row(&sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, found, "{table}");
+    }
+    let said = place.run(&["backup", "copies"]).well();
+    let users = said.lines().find(|line| line.starts_with("users "));
+    assert!(users.is_some_and(|line| line.ends_with("  2")), "{said}");
+    // Nothing beside the two copies: no part, no log.
+    let names = std::fs::read_dir(place.0.join("copies")).unwrap();
+    assert_eq!(names.count(), 2);
+    place.run(&["backup", "nowhere/copy.db"]).refused(1);
+}
+
+#[test]
 fn a_backup_is_put_back_and_what_was_there_is_kept() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).well();
