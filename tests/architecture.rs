@@ -20,8 +20,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tls",     &["config", "domain"]),
     ("system",  &[]),
     ("worker",  &["extract", "system"]),
-    // clock for one thing: how long commits take. system for another: the room that is left for a copy.
-    ("store",   &["domain", "clock", "system"]),
+    // clock for one thing: how long commits take.
+    ("store",   &["domain", "clock"]),
     ("llm",     &["domain", "wire", "clock"]),
     // What the store's log says goes elsewhere: a file or a bucket.
     ("replica", &["domain", "crypto", "store", "clock", "log"]),
@@ -46,7 +46,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("lol_html", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
     ("regex_lite", &["domain"]),
-    ("lexopt", &["cli"]), ("rustix", &["cli"]), ("listenfd", &["cli"]), ("libc", &["system"]), ("toml", &["build"]),
+    ("lexopt", &["cli"]), ("rustix", &["cli", "store"]), ("listenfd", &["cli"]), ("libc", &["system"]), ("toml", &["build"]),
     ("tokio", &["store", "llm", "engine", "app", "http", "cli"]),
 ];
 

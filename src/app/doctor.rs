@@ -89,6 +89,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
             .as_ref()
             .map(|replica| copy_elsewhere(config, replica)),
     );
+    findings.extend(config.backups.as_ref().map(backups));
     if let Some(why) = ephemeral(&config.data_dir).filter(|_| config.replica.is_none()) {
         findings.push(finding("data folder", State::Doubtful, why));
     }
@@ -106,6 +107,38 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     findings.extend(own_patterns(config));
     findings.extend(providers(config).await);
     findings
+}
+
+/// The copies that the server makes by itself: how old the newest is, and whether it can be read.
+fn backups(wanted: &crate::config::Backups) -> Finding {
+    let (name, shown) = ("backups", wanted.folder.display());
+    let found = match super::backups::copies(&wanted.folder) {
+        Ok(found) => found,
+        Err(error) => return finding(name, State::Broken, format!("{shown}: {error}")),
+    };
+    if let Err(error) = try_room(&wanted.folder) {
+        return finding(
+            name,
+            State::Broken,
+            format!("{shown} cannot be used: {error}"),
+        );
+    }
+    let Some(newest) = found.first() else {
+        let text = format!("there is no copy in {shown} yet; the server makes one when it runs");
+        return finding(name, State::Doubtful, text);
+    };
+    if let Err(error) = store::verify(&wanted.folder.join(&newest.name)) {
+        return finding(name, State::Broken, format!("{}: {error}", newest.name));
+    }
+    let hours = clock::now().since(newest.at).as_secs() / 3600;
+    let state = match hours > 2 * wanted.every.as_secs() / 3600 {
+        true => State::Doubtful,
+        false => State::Well,
+    };
+    let (name_of, count) = (&newest.name, found.len());
+    let text =
+        format!("{shown} has {count}; the newest, {name_of}, is {hours} hours old and sound");
+    finding(name, state, text)
 }
 
 /// As much as a small upload and the database's log need.

@@ -6,6 +6,7 @@ pub mod analyses;
 pub mod api_keys;
 pub mod archive;
 pub mod backup;
+pub mod backups;
 pub mod cache;
 pub mod completions;
 mod confines;
@@ -79,6 +80,7 @@ pub struct App {
     // Since when the server is stopping.
     stopping: OnceLock<Instant>,
     replica: Option<Shipper>,
+    backups: backups::Desk,
 }
 
 impl App {
@@ -137,6 +139,7 @@ impl App {
             leaving: AtomicBool::new(false),
             stopping: OnceLock::new(),
             replica,
+            backups: backups::Desk::default(),
         }))
     }
 
@@ -283,12 +286,17 @@ impl App {
 
 impl From<store::StoreError> for Error {
     fn from(fault: store::StoreError) -> Self {
-        use store::StoreError::{Busy, Closed, Conflict, Failed, Missing};
+        use store::StoreError::{Busy, Closed, Conflict, Failed, Full, Missing};
         match fault {
             Missing => Error::missing(),
             Conflict(what) => Error::new(Kind::Conflict, format!("{what} already exists")),
             Busy => Error::new(Kind::Unavailable, "the database is busy")
                 .resolve("try again in a moment"),
+            Full => {
+                let why = "the server's disk is full: nothing was stored";
+                Error::new(Kind::Unavailable, why)
+                    .resolve("an administrator has to make room on it; then try again")
+            }
             Closed => Error::new(
                 Kind::Unavailable,
                 "this server stores nothing more: it is stopping, or a newer one has taken over",

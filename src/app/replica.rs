@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::accounts::Visit;
 use super::{App, Error, Kind, Result, folder};
 use crate::clock;
 use crate::config::{Config, Replica};
 use crate::crypto::{self, stream::Sealer};
+use crate::domain::id::UserId;
 use crate::log;
 use crate::replica::folder::Folder;
 use crate::replica::holder::{self, Before, Holder};
@@ -22,7 +24,7 @@ pub use crate::replica::ship::Status;
 use crate::replica::ship::{self, Shipper};
 use crate::replica::spool::{Shared, Spool};
 use crate::replica::target::{Fault, Target};
-use crate::store::{Follower, Store, verify};
+use crate::store::{Follower, Store, audit, verify};
 
 /// A predecessor that did not let go may still send so many changes; ours come after them.
 const PAST_OTHERS: u64 = 100_000;
@@ -270,6 +272,20 @@ impl App {
     /// How the replica is; none where there is none.
     pub fn replica(&self) -> Option<Status> {
         self.replica.as_ref().map(Shipper::status)
+    }
+
+    /// Has a whole copy of the database made and sent, for the administrator who asks.
+    pub async fn copy_to_replica(&self, by: &UserId, visit: &Visit) -> Result<()> {
+        let Some(replica) = &self.replica else {
+            return Err(Error::new(Kind::Conflict, "no replica is set")
+                .resolve("set QUIRE_REPLICA, or download a copy"));
+        };
+        let entry = visit.entry(Some(by), "backup.made", "replica");
+        self.store
+            .write(move |db| audit::append(db, &entry).map(drop))
+            .await?;
+        replica.copy_soon();
+        Ok(())
     }
 
     /// Whether another process stores for us now: nothing can be changed here any more.

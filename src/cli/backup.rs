@@ -2,36 +2,33 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::args::Call;
 use super::{Outcome, print, usage};
-use crate::app::backup;
+use crate::app::{backup, backups};
+use crate::clock;
 
 /// Writes the copy.
 pub(super) fn run(call: &Call) -> Outcome {
     call.at_most(1)?;
-    let Some(to) = call.words.first() else {
-        return usage("backup needs the name of the file to write, or of a folder");
+    let Some(file) = call.words.first() else {
+        return usage("backup needs the name of the file to write, or a folder");
     };
     let config = call.config()?;
-    let (file, copy) = backup::write(&config, Path::new(to), call.has("replace"))?;
-    let file = file.display();
+    let file = backups::place(Path::new(file), clock::now());
+    let copy = backup::write(&config, &file, call.has("replace"))?;
     if call.has("json") {
-        let rows = |(name, rows): &(String, u64)| (name.clone(), Value::from(*rows));
-        let tables: Map<_, _> = copy.tables.iter().map(rows).collect();
         return print(json!({
-            "file": file.to_string(), "bytes": copy.bytes, "version": copy.version, "tables": tables,
+            "file": file, "bytes": copy.bytes, "schema_version": copy.version, "rows": copy.rows,
         }));
     }
-    let widest = copy.tables.iter().map(|(name, _)| name.len()).max();
-    for (name, rows) in &copy.tables {
-        print(format!("{name:<0$}  {rows}", widest.unwrap_or_default()))?;
-    }
     print(format!(
-        "{file}: {} bytes, checked, with every row: {}",
+        "{}: {} bytes, checked; {} rows in {} tables, as many as in the database",
+        file.display(),
         copy.bytes,
-        copy.rows()
+        copy.all_rows(),
+        copy.rows.len()
     ))
 }
 
@@ -47,8 +44,9 @@ pub(super) fn restore(call: &Call) -> Outcome {
         format!("; what was there is {}", kept.display())
     });
     print(format!(
-        "{file}: {} bytes, checked and in place{before}",
-        copy.bytes
+        "{file}: {} bytes with {} rows, checked and in place{before}",
+        copy.bytes,
+        copy.all_rows()
     ))?;
     for old in swapped.forgotten {
         print(format!("removed, of those kept earlier: {}", old.display()))?;

@@ -194,10 +194,10 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "backup", usage: "FILE|FOLDER", summary: "write a verified copy of the database, also while the server runs",
-        details: "The copy holds accounts, analyses and the text of documents. The uploaded files themselves lie\nin the folder documents of the data folder; copy that as well to keep the originals.\nIn a FOLDER it is called quire-TIME.db. Checked: every page and index is read, and each table has the rows that the\ndatabase had at that moment; they are printed.",
+        details: "The copy holds accounts, analyses and the text of documents. The uploaded files themselves lie\nin the folder documents of the data folder; copy that as well to keep the originals. In a FOLDER it is named by the time.\nThe copy is of one moment; it is read through, and has as many rows in each table as the database had then.\nThe server makes such copies by itself where QUIRE_BACKUP_DIR is set.",
         options: &[
             choice("replace", "", "write over FILE where it exists"),
-            choice("json", "", "print the counts as JSON"),
+            choice("json", "", "print it as JSON, with the rows of each table"),
         ],
         run: backup::run,
     },

@@ -307,6 +307,7 @@ async fn upkeep(app: &Arc<App>) {
         round = round.wrapping_add(1);
         // The command line may have changed them.
         report(app.notice_providers()).await;
+        app.back_up_when_due(clock::now()).await;
         app.models().probe_new().await;
         if round % TIDY_EVERY == 1 {
             report(app.tidy(clock::now())).await;

@@ -2,6 +2,7 @@
 //! reported together. Decides nothing that needs a running server.
 
 mod check;
+mod copies;
 mod file;
 mod load;
 pub mod options;
@@ -20,6 +21,7 @@ pub use crate::domain::network::Network;
 use crate::domain::usage;
 use check::Checker;
 pub use check::http_url;
+pub use copies::{Backups, Replica};
 pub use load::{Layers, Source};
 pub use tls::TlsFiles;
 
@@ -44,6 +46,8 @@ pub struct Config {
     pub secret: Option<Secret>,
     /// Where a copy of everything is kept up, and from where it comes back.
     pub replica: Option<Replica>,
+    /// Copies in a folder; `None` makes none.
+    pub backups: Option<Backups>,
     /// What this installation is for.
     pub environment: Environment,
     /// `error`, `warn`, `info` or `debug`.
@@ -100,21 +104,6 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// Each setting's name and where its value comes from, in the table's order. No values.
     pub sources: Vec<(&'static str, Source)>,
-}
-
-/// A copy elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replica {
-    /// `file:///folder` or `s3://bucket/prefix`.
-    pub address: String,
-    /// How long something that was acknowledged may be on this machine only.
-    pub window: Duration,
-    /// Whole copies that are kept there.
-    pub keep: usize,
-    /// Seals what lies there. `None`: it lies there as it is.
-    pub key: Option<Secret>,
-    /// What is here counts, even where the replica knows more.
-    pub overwrite: bool,
 }
 
 /// Bounds of every kind.
@@ -342,7 +331,8 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         reader: None,
         patterns: checker.given("QUIRE_PATTERNS").map(PathBuf::from),
         secret: secret(checker),
-        replica: replica(checker),
+        replica: copies::replica(checker),
+        backups: copies::backups(checker),
         environment,
         log_level: checker.choice("LOG_LEVEL"),
         log_json: checker.choice("LOG_FORMAT") == "json",
@@ -456,16 +446,6 @@ fn secret(checker: &mut Checker) -> Option<Secret> {
         );
     }
     Some(Secret::new(text))
-}
-
-fn replica(checker: &mut Checker) -> Option<Replica> {
-    Some(Replica {
-        address: checker.given("QUIRE_REPLICA")?,
-        window: checker.seconds("QUIRE_REPLICA_WINDOW"),
-        keep: usize::try_from(checker.number("QUIRE_REPLICA_KEEP")).unwrap_or(usize::MAX),
-        key: checker.given("QUIRE_REPLICA_KEY").map(Secret::new),
-        overwrite: checker.switch("QUIRE_REPLICA_OVERWRITE").unwrap_or(false),
-    })
 }
 
 const LEAST_ROUNDS: u64 = 600_000;

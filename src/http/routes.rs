@@ -9,9 +9,9 @@ use super::cx::Cx;
 use super::error::ApiError;
 use super::error::Dialect::{self, Anthropic, OpenAi};
 use super::handlers::{
-    accounts, admin, analyses, api_keys, archive, cache, compatible, documents, embeddings,
-    experiments, health, history, mcp, models, pages, patterns, providers, recipes, search,
-    sessions, usage, worth,
+    accounts, admin, analyses, api_keys, archive, backups, cache, compatible, documents,
+    embeddings, experiments, health, history, mcp, models, pages, patterns, providers, recipes,
+    search, sessions, usage, worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -214,7 +214,9 @@ pub static ROUTES: &[Route] = &[
 
     // Administration.
     admin(Get,    "/api/admin/metrics",                      h!(health::hours)),
-    admin(Get,    "/api/admin/backup",                       h!(admin::backup)),
+    admin(Get,    "/api/admin/backup",                       h!(backups::download)),
+    admin(Post,   "/api/admin/backup",                       h!(backups::make)).small(),
+    admin(Get,    "/api/admin/backups",                      h!(backups::list)),
     admin(Get,    "/api/admin/users",                        h!(admin::users)),
     admin(Post,   "/api/admin/users",                        h!(admin::create_user)).small(),
     admin(Put,    "/api/admin/users/{id}",                   h!(admin::change_user)).small(),

@@ -69,6 +69,8 @@ pub struct Status {
 #[derive(Default)]
 struct Signal {
     stop_by: Option<Instant>,
+    // Somebody wants a whole copy.
+    copy: bool,
     is_done: bool,
 }
 
@@ -131,6 +133,13 @@ impl Shipper {
         status.waiting = (state.waiting.len(), bytes);
         status.fault = status.fault.or_else(|| state.fault.clone());
         status
+    }
+
+    /// Makes a whole copy as soon as it can; the status says when it is there.
+    pub fn copy_soon(&self) {
+        let (signal, wake) = &*self.signal;
+        locked(signal).copy = true;
+        wake.notify_all();
     }
 
     /// Sends what is left, for so long at most. The store must be closed. Blocks; true if everything is there.
@@ -203,13 +212,16 @@ impl Worker {
     }
 
     /// Waits; gives by when to be done, once it is to stop.
-    fn wait(&self, pause: Duration) -> Option<Instant> {
-        let (signal, wake) = &*self.signal;
+    fn wait(&mut self, pause: Duration) -> Option<Instant> {
+        let signal = Arc::clone(&self.signal);
+        let (signal, wake) = &*signal;
         let until = clock::instant() + pause;
         let mut signal = locked(signal);
         loop {
             let left = until.saturating_duration_since(clock::instant());
-            if left.is_zero() || (signal.stop_by.is_some() && !self.has_fault()) {
+            let is_asked = std::mem::take(&mut signal.copy);
+            self.copy_due |= is_asked;
+            if is_asked || left.is_zero() || (signal.stop_by.is_some() && !self.has_fault()) {
                 return signal.stop_by;
             }
             signal = wake

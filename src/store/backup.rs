@@ -1,26 +1,23 @@
 //! A copy of the database while it is in use, checked before it gets its name. Never leaves half a
 //! copy under the name that was asked for, and never replaces a file unless told to.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use super::migrate::{APPLICATION_ID, VERSION};
-use crate::system;
-
-/// Pages that are copied between two looks at what became of them.
-const AT_ONCE: i32 = 1024;
 
 /// Why there is no backup, or why one is not sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupError {
     /// Something has the name already.
     Exists(PathBuf),
-    /// The disk has no room for it; the sentence says how much it needs.
-    NoRoom(String),
+    /// The disk has not enough room: bytes that are free, and bytes that are needed meanwhile.
+    NoRoom(u64, u64),
     /// The copy is not a sound database of ours.
     Unsound(String),
     /// Reading or writing failed.
@@ -31,8 +28,14 @@ impl fmt::Display for BackupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exists(path) => write!(f, "{} is there already", path.display()),
+            Self::NoRoom(free, needed) => write!(
+                f,
+                "the disk has {} MB free, and the copy needs {} MB while it is made",
+                free / 1_000_000,
+                needed.div_ceil(1_000_000)
+            ),
             Self::Unsound(why) => write!(f, "the copy is not sound: {why}"),
-            Self::NoRoom(why) | Self::Failed(why) => f.write_str(why),
+            Self::Failed(why) => f.write_str(why),
         }
     }
 }
@@ -47,12 +50,7 @@ impl From<rusqlite::Error> for BackupError {
 
 impl From<io::Error> for BackupError {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::NoRoom(format!("there is no room for the copy: {error}"))
-            }
-            _ => Self::Failed(error.to_string()),
-        }
+        Self::Failed(error.to_string())
     }
 }
 
@@ -63,101 +61,94 @@ pub struct Verified {
     pub version: u32,
     /// Its size.
     pub bytes: u64,
-    /// Its tables by name, and how many rows each has.
-    pub tables: Vec<(String, u64)>,
+    /// How many rows each table has.
+    pub rows: BTreeMap<String, u64>,
 }
 
 impl Verified {
-    /// The rows of all tables.
-    pub fn rows(&self) -> u64 {
-        self.tables.iter().map(|(_, rows)| rows).sum()
+    /// Rows of all tables.
+    pub fn all_rows(&self) -> u64 {
+        self.rows.values().sum()
     }
 }
 
-/// Copies the database as it is at one moment, from a connection of its own: writers go on meanwhile. The rows of the
-/// copy are counted and held against those of that moment.
+/// Copies the database as it is at one moment, from a connection of its own: writers go on meanwhile. The copy
+/// has as many rows in each table as the database had then, or it is an error.
 pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, BackupError> {
     if !replace && to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
+    let part = Unfinished::beside(to)?;
+    let pages = Unfinished::beside(&part.0)?;
     let source = Connection::open_with_flags(from, read_only())?;
     source.busy_timeout(std::time::Duration::from_secs(5))?;
-    // What is counted and what is copied is then one state of the database, whoever writes meanwhile.
+    has_room(&source, &part.0)?;
+    let name = part
+        .0
+        .to_str()
+        .ok_or_else(|| BackupError::Failed("the name of the copy is not unicode".into()))?;
+    // Counted and copied in one transaction of one connection: what others write meanwhile is in neither.
     source.execute_batch("BEGIN")?;
-    let tables = tables(&source)?;
-    let needed = number(&source, "PRAGMA page_count")? * number(&source, "PRAGMA page_size")?;
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let free = system::room(&File::open(folder.unwrap_or(Path::new(".")))?);
-    if let Some(free) = free.filter(|&free| free < needed) {
-        return Err(BackupError::NoRoom(format!(
-            "there is no room for the copy: it needs {needed} bytes and {free} are free"
-        )));
+    let rows = counted(&source)?;
+    let mut whole = Connection::open(&pages.0)?;
+    // It is gone in a moment; only the copy of it must outlive a power cut.
+    whole.execute_batch("PRAGMA synchronous = OFF")?;
+    if Backup::new(&source, &mut whole)?.step(-1)? != StepResult::Done {
+        return Err(BackupError::Failed("the database is busy".into()));
     }
-    let part = Unfinished::beside(to)?;
-    pages(&source, &part.0).map_err(|error| match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => BackupError::NoRoom(format!(
-            "the disk was full before the copy was whole: it needs {needed} bytes"
-        )),
-        _ => error.into(),
-    })?;
     drop(source);
+    // Without the pages that are free, and what was deleted from them.
+    whole.execute("VACUUM INTO ?1", [name])?;
+    drop(whole);
+    drop(pages);
     let verified = verify(&part.0)?;
-    if let Some(why) = difference(&tables, &verified.tables) {
-        return Err(BackupError::Unsound(why));
-    }
+    alike(&rows, &verified.rows)?;
     File::open(&part.0)?.sync_all()?;
     part.becomes(to, replace)?;
     Ok(verified)
 }
 
-/// Copies page by page what the source's transaction sees, into one file that needs no log beside it.
-fn pages(source: &Connection, to: &Path) -> rusqlite::Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut copy = Connection::open_with_flags(to, flags)?;
-    // Until it is whole the copy is worth nothing, and is removed: it needs no journal of its own.
-    copy.execute_batch(
-        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -512;",
-    )?;
-    let backup = Backup::new(source, &mut copy)?;
-    while backup.step(AT_ONCE)? != StepResult::Done {}
-    drop(backup);
-    drop(copy);
-    let copy = Connection::open_with_flags(to, flags)?;
-    copy.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))
-}
-
-/// The tables that hold what people stored, and their rows. What the search keeps beside them is read through by the
-/// check of integrity.
-fn tables(db: &Connection) -> rusqlite::Result<Vec<(String, u64)>> {
-    let mut query = db.prepare(
-        "SELECT name FROM pragma_table_list
-         WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*' ORDER BY name",
-    )?;
-    let names = query.query_map([], |row| row.get::<_, String>(0))?;
-    let count = |name: String| {
-        let quoted = name.replace('"', "\"\"");
-        let sql = format!("SELECT count(*) FROM main.\"{quoted}\"");
-        Ok((name, number(db, &sql)?))
-    };
-    names.map(|name| name.and_then(count)).collect()
-}
-
-fn number(db: &Connection, sql: &str) -> rusqlite::Result<u64> {
-    db.query_row(sql, [], |row| row.get::<_, i64>(0))
-        .map(i64::unsigned_abs)
-}
-
-/// Where two counts differ, if they do.
-fn difference(source: &[(String, u64)], copy: &[(String, u64)]) -> Option<String> {
-    if source.len() != copy.len() {
-        return Some(format!("it has {} tables of {}", copy.len(), source.len()));
+/// A copy takes twice its size for a moment.
+fn has_room(source: &Connection, to: &Path) -> Result<(), BackupError> {
+    let number = |sql: &str| source.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+    let needed = bytes.unsigned_abs().saturating_mul(2);
+    let disk = rustix::fs::statvfs(to).map_err(io::Error::from)?;
+    match disk.f_bavail.saturating_mul(disk.f_frsize) {
+        free if free < needed => Err(BackupError::NoRoom(free, needed)),
+        _ => Ok(()),
     }
-    let mut pairs = source.iter().zip(copy);
-    let (left, right) = pairs.find(|(left, right)| left != right)?;
-    Some(format!(
-        "its table {} has {} rows, and {} had {}",
-        right.0, right.1, left.0, left.1
-    ))
+}
+
+/// The rows of each table that is stored as one.
+fn counted(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
+    let names = "SELECT name FROM pragma_table_list
+        WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let mut names = db.prepare(names)?;
+    let names = names.query_map([], |row| row.get::<_, String>(0))?;
+    names
+        .map(|name| {
+            let name = name?;
+            let count = format!("SELECT count(*) FROM \"{}\"", name.replace('"', "\"\""));
+            let rows: i64 = db.query_row(&count, [], |row| row.get(0))?;
+            Ok((name, rows.unsigned_abs()))
+        })
+        .collect()
+}
+
+fn alike(wanted: &BTreeMap<String, u64>, found: &BTreeMap<String, u64>) -> Result<(), BackupError> {
+    let different = wanted
+        .iter()
+        .find(|(name, rows)| found.get(*name) != Some(rows));
+    match different {
+        None if wanted.len() == found.len() => Ok(()),
+        None => Err(BackupError::Unsound("it has other tables".into())),
+        Some((name, rows)) => {
+            let found = found.get(name).copied().unwrap_or_default();
+            let why = format!("{name} has {found} rows in it, and {rows} in the database");
+            Err(BackupError::Unsound(why))
+        }
+    }
 }
 
 /// Moves what is in a database's log into it, where nobody has it open: the log is gone after. Only of a damaged
@@ -212,7 +203,7 @@ pub fn verify(path: &Path) -> Result<Verified, BackupError> {
         0 => Ok(Verified {
             version,
             bytes,
-            tables: tables(&db).map_err(unsound)?,
+            rows: counted(&db).map_err(unsound)?,
         }),
         strays => Err(BackupError::Unsound(format!(
             "{strays} rows belong to nothing"
@@ -234,7 +225,7 @@ impl Unfinished {
         if part.exists() {
             fs::remove_file(&part)?;
         }
-        // Made by us first, so that nobody else may read it.
+        // Made by us first, so that nobody else may read it; VACUUM INTO accepts an empty file.
         private_file(&part)?;
         Ok(Self(part))
     }
@@ -262,8 +253,8 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // After a rename there is nothing left to remove.
-        for end in ["", "-wal", "-shm"] {
+        // After a rename there is nothing left to remove. Reading can leave an empty log.
+        for end in ["", "-wal", "-shm", "-journal"] {
             let _ = fs::remove_file(format!("{}{end}", self.0.display()));
         }
     }

@@ -11,6 +11,8 @@ pub enum StoreError {
     Conflict(&'static str),
     /// Another process held the database for longer than we wait.
     Busy,
+    /// The disk is full.
+    Full,
     /// Nothing is stored here any more: the server stops, or another one has taken over.
     Closed,
     /// Anything else. The text is for the log.
@@ -26,6 +28,7 @@ impl fmt::Display for StoreError {
             Self::Missing => f.write_str("not there"),
             Self::Conflict(what) => write!(f, "{what} is there already"),
             Self::Busy => f.write_str("the database is busy"),
+            Self::Full => f.write_str("the disk is full"),
             Self::Closed => f.write_str("the store is closed"),
             Self::Failed(why) => write!(f, "the database failed: {why}"),
         }
@@ -36,7 +39,7 @@ impl std::error::Error for StoreError {}
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
         use rusqlite::ffi;
         let Some(cause) = error.sqlite_error() else {
             return match error {
@@ -46,6 +49,8 @@ impl From<rusqlite::Error> for StoreError {
         };
         match (cause.code, cause.extended_code) {
             (DatabaseBusy | DatabaseLocked, _) => Self::Busy,
+            // The second is what growing the index of the log says.
+            (DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             // What the row belongs to has gone: deleted while somebody was still working for it.
             (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Missing,
             (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {

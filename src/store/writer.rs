@@ -16,8 +16,8 @@ const GROUP: usize = 128;
 
 /// What was done, told to the caller once it is known whether the commit held.
 pub(super) struct Verdict {
-    /// Keep the changes; otherwise they are taken back.
-    pub(super) keep: bool,
+    /// How it went; after an error the changes are taken back.
+    pub(super) went: Result<()>,
     /// Tells the caller.
     pub(super) answer: Box<dyn FnOnce(Result<()>) + Send>,
 }
@@ -55,7 +55,7 @@ pub(super) fn work<T: Send + 'static>(
     Job::Work(Box::new(move |db| {
         let result = db.and_then(change);
         Verdict {
-            keep: result.is_ok(),
+            went: result.as_ref().map(drop).map_err(Clone::clone),
             answer: Box::new(move |commit| {
                 answer(match (result, commit) {
                     (Ok(_), Err(error)) => Err(error),
@@ -155,19 +155,22 @@ fn one_job(db: &Writer, job: Work, verdicts: &mut Vec<Verdict>) -> Result<()> {
         return Err(error);
     }
     // A panic drops the way to answer, which the caller takes for a failure.
-    let keep = match catch_unwind(AssertUnwindSafe(|| job(Ok(db)))) {
+    let went = match catch_unwind(AssertUnwindSafe(|| job(Ok(db)))) {
         Ok(verdict) => {
-            let keep = verdict.keep;
+            let went = verdict.went.clone();
             verdicts.push(verdict);
-            keep
+            went
         }
-        Err(_) => false,
+        Err(_) => Err(StoreError::Failed("the closure panicked".into())),
     };
     // A full disk or an I/O error may have rolled everything back already.
     if !db.in_transaction() {
-        return Err(StoreError::Failed("the transaction was lost".into()));
+        return Err(match went {
+            Err(StoreError::Full) => StoreError::Full,
+            _ => StoreError::Failed("the transaction was lost".into()),
+        });
     }
-    if !keep {
+    if went.is_err() {
         db.control("ROLLBACK TO job")?;
     }
     db.control("RELEASE job")

@@ -4,6 +4,7 @@
 mod accounts;
 mod analyses;
 mod archive;
+mod backups;
 mod cache;
 mod cancel;
 mod citations;
@@ -16,6 +17,7 @@ mod experiments;
 mod fallback;
 mod fanout;
 mod findings;
+mod full;
 mod golden;
 mod handover;
 mod history;

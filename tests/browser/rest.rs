@@ -317,7 +317,10 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
 #[test]
 fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
     let Some(_turn) = turn() else { return };
-    let (server, axe) = (Server::start(), axe());
+    let copies = std::env::temp_dir().join(format!("quire-copies-{}", std::process::id()));
+    let shown = copies.display().to_string();
+    let server = Server::start_with(vec![("QUIRE_BACKUP_DIR", shown)]);
+    let axe = axe();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.run(
@@ -341,6 +344,14 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
         "section[aria-label='The last hours']",
         "the server did not run",
     );
+    browser.wait_text("section[aria-label=Backup]", "There is no copy yet");
+    browser.press("Back up now");
+    browser.wait_text("body", "Backed up: ");
+    browser.wait_text(".backup-list", "quire-2");
+    assert_eq!(std::fs::read_dir(&copies).unwrap().count(), 1);
+    std::fs::remove_dir_all(&copies).unwrap();
+    browser.picture("administration-backup");
+    to_top(&browser);
     judge(&browser, axe.as_deref(), "administration");
     browser.press("Make a link");
     browser.wait_text("section[aria-label='Forgotten passwords']", "/login?token=");

@@ -85,38 +85,6 @@ fn models_and_documents_are_listed() {
 }
 
 #[test]
-fn a_backup_in_a_folder_has_a_name_of_its_own_and_says_what_it_holds() {
-    let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).well();
-    place.run(&["user", "add", "b@b.co"]).well();
-    std::fs::create_dir(place.0.join("copies")).unwrap();
-    let said = place.run(&["backup", "copies", "--json"]).well();
-    let said: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(said["tables"]["users"], 2, "{said}");
-    let file = place.0.join(said["file"].as_str().unwrap());
-    assert!(
-        said["file"]
-            .as_str()
-            .unwrap()
-            .starts_with("copies/quire-20")
-    );
-    assert_eq!(said["bytes"], std::fs::metadata(&file).unwrap().len());
-    let counted = rusqlite::Connection::open(&file).unwrap();
-    for (table, rows) in said["tables"].as_object().unwrap() {
-        let sql = format!("SELECT count(*) FROM {table}");
-        let found: i64 = counted.query_row(&sql, [], |row| row.get(0)).unwrap();
-        assert_eq!(rows, found, "{table}");
-    }
-    let said = place.run(&["backup", "copies"]).well();
-    let users = said.lines().find(|line| line.starts_with("users "));
-    assert!(users.is_some_and(|line| line.ends_with("  2")), "{said}");
-    // Nothing beside the two copies: no part, no log.
-    let names = std::fs::read_dir(place.0.join("copies")).unwrap();
-    assert_eq!(names.count(), 2);
-    place.run(&["backup", "nowhere/copy.db"]).refused(1);
-}
-
-#[test]
 fn a_backup_is_put_back_and_what_was_there_is_kept() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).well();
@@ -150,6 +118,50 @@ fn a_backup_is_put_back_and_what_was_there_is_kept() {
     let people = place.run(&["user", "list"]).well();
     assert!(people.contains("a@b.co") && !people.contains("later@b.co"));
     place.run(&["restore"]).refused(2);
+}
+
+#[test]
+fn a_backup_into_a_folder_is_named_by_its_time_and_counted() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).well();
+    std::fs::create_dir(place.0.join("copies")).unwrap();
+    let said = place.run(&["backup", "copies"]).well();
+    assert!(said.contains("as many as in the database"), "{said}");
+    let said = place.run(&["backup", "copies", "--json"]).well();
+    let told: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(told["rows"]["users"], 1, "{told}");
+    let file = told["file"].as_str().unwrap();
+    assert!(
+        file.starts_with("copies/quire-2") && file.ends_with("Z.db"),
+        "{file}"
+    );
+    let copies = std::fs::read_dir(place.0.join("copies")).unwrap().flatten();
+    assert_eq!(copies.count(), 2);
+}
+
+#[test]
+fn a_copy_of_an_older_version_is_put_back_and_brought_up_to_date() {
+    for version in 1..=5 {
+        let place = Place::new();
+        let text = format!("{}/tests/data/v{version}.sql", env!("CARGO_MANIFEST_DIR"));
+        let old = rusqlite::Connection::open(place.0.join("old.db")).unwrap();
+        old.execute_batch(&std::fs::read_to_string(text).unwrap())
+            .unwrap();
+        let people: u32 = old
+            .query_row("SELECT count(*) FROM users", [], |row| row.get(0))
+            .unwrap();
+        drop(old);
+        place.run(&["restore", "old.db"]).well();
+        let listed = place.run(&["user", "list"]).well();
+        assert_eq!(
+            listed.lines().count(),
+            people as usize,
+            "{version}: {listed}"
+        );
+        let told = place.run(&["backup", "new.db", "--json"]).well();
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["schema_version"], 6, "{told}");
+    }
 }
 
 /// A database that was copied with its log, as after kill -9, has commits in the log only.

@@ -38,12 +38,6 @@ function Facts(rows) {
   return el("dl", { class: "sums" }, rows.filter(([, value]) => value || value === 0).map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, String(value)))));
 }
 
-/** A copy of the database to take away. */
-export function Backup() {
-  return section("Backup", "A copy of the database as it is now, read through before it is sent: accounts, analyses, the text of documents. The uploaded files lie beside it in the folder documents. It is put back with quire restore.",
-    el("p", null, el("a", { href: "/api/admin/backup", class: "button secondary", download: "" }, "Download a backup")));
-}
-
 /** The stored answers. */
 export function Cache(first, signal) {
   const body = el("div");

@@ -5,10 +5,11 @@ import { el, link } from "../dom.js";
 import { user } from "../state.js";
 import { styled } from "../styles.js";
 import { Audit } from "../admin/audit.js";
+import { Backups } from "../admin/backups.js";
 import { Hours } from "../admin/hours.js";
 import { Checks, Fallbacks } from "../admin/models.js";
 import { People, Waiting } from "../admin/people.js";
-import { Backup, Cache, Settings, State } from "../admin/state.js";
+import { Cache, Settings, State } from "../admin/state.js";
 import { WithContents } from "../parts/contents.js";
 import { Providers } from "../parts/providers.js";
 import { EmptyPage } from "../parts/states.js";
@@ -17,13 +18,13 @@ const PROVIDERS = "/api/admin/providers";
 
 export async function load(_params, signal) {
   if (user.get()?.role !== "admin") return { refused: true };
-  const [people, providers, status, chains, health, cache, config, waiting, hours] = await Promise.all([
+  const [people, providers, status, chains, health, cache, config, waiting, hours, backups] = await Promise.all([
     get("/api/admin/users", { query: { limit: 200 }, signal }), get(PROVIDERS, { signal }),
     get("/api/llm/status", { signal }), get("/api/admin/fallbacks", { signal }), get("/api/health", { signal }),
     get("/api/cache/stats", { signal }), get("/api/admin/config", { signal }), get("/api/admin/password-resets", { signal }),
-    get("/api/admin/metrics", { signal }), styled("account"), styled("charts"), styled("usage"),
+    get("/api/admin/metrics", { signal }), get("/api/admin/backups", { signal }), styled("account"), styled("charts"), styled("usage"),
   ]);
-  return { people, providers, states: status.providers, chains: chains.fallbacks, health, cache, config, waiting, hours };
+  return { people, providers, states: status.providers, chains: chains.fallbacks, health, cache, config, waiting, hours, backups };
 }
 
 export function view(data, { signal }) {
@@ -41,6 +42,6 @@ export function view(data, { signal }) {
         lead: "Where everyone's models come from. Keys are stored sealed and never shown again.",
         actions: (refresh) => Checks(refresh, signal),
       }),
-      Fallbacks(data.chains), Cache(data.cache, signal), Backup(), Audit(data.people.users, signal), Settings(data.config),
+      Fallbacks(data.chains), Cache(data.cache, signal), Backups(data.backups, signal), Audit(data.people.users, signal), Settings(data.config),
     ]));
 }

@@ -1,7 +1,6 @@
 //! Administration over HTTP: accounts, invitations, reset links, the audit log, where settings come from.
 
 use hyper::StatusCode;
-use hyper::header::CONTENT_DISPOSITION;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -122,15 +121,6 @@ pub async fn reset_link(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
         .await?;
     let path = format!("/login?token={}", made.token);
     Ok(private(Reply::json(&link(&cx, &made, &path))))
-}
-
-/// GET /api/admin/backup: the database as it is now, read through before it is sent.
-pub async fn backup(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
-    let copy = cx.app.copy(&admin.caller().user, &visit(&cx)).await?;
-    // The open file outlives its name.
-    let reply = Reply::file(copy.path(), "application/vnd.sqlite3").await?;
-    let name = format!("attachment; filename=\"quire-{}.db\"", cx.now.seconds());
-    Ok(private(reply.header(CONTENT_DISPOSITION, &name)))
 }
 
 /// GET /api/admin/password-resets

@@ -7,6 +7,7 @@ pub mod analyses;
 pub mod analysis_shape;
 pub mod api_keys;
 pub mod archive;
+pub mod backups;
 pub mod cache;
 pub mod compatible;
 mod compatible_stream;

@@ -1,8 +1,6 @@
 //! Copies of the database: written while it is in use, read through before they get their name, and before they
 //! take the database's place.
 
-pub mod shelf;
-
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,45 +9,31 @@ use super::accounts::Visit;
 use super::documents::Temporary;
 use super::folder;
 use super::swap::{Swap, Swapped};
-use super::{App, Error, Kind, Result};
+use super::{App, Error, Kind, Result, backups};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto;
 use crate::domain::id::UserId;
 use crate::store::{BackupError, OpenError, Settings, Store, Verified, audit, fold_log, verify};
 
-/// Writes a verified copy, in a folder under a name that says when. Blocks for as long as it takes; works beside a
-/// running server.
-pub fn write(config: &Config, to: &Path, replace: bool) -> Result<(PathBuf, Verified)> {
+/// Writes a verified copy. Blocks for as long as it takes; works beside a running server.
+pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
     let path = folder::database(&config.data_dir);
     if !path.exists() {
         let text = format!("there is no database in {}", config.data_dir.display());
         return Err(Error::new(Kind::Missing, text));
     }
-    let to = match to.is_dir() {
-        true => to.join(shelf::name(clock::now())),
-        false => to.to_owned(),
-    };
     let store = Store::open(&Settings { path }).map_err(unopened)?;
-    let copy = store.backup(&to, replace).map_err(|error| match error {
-        BackupError::Failed(why) => Error::new(Kind::Internal, why),
-        other => told(other),
-    })?;
-    Ok((to, copy))
-}
-
-/// What is in the way of a copy, for administrators.
-fn told(error: BackupError) -> Error {
-    let text = error.to_string();
-    match error {
-        BackupError::Exists(_) => {
-            Error::new(Kind::Conflict, text).resolve("choose another name, or add --replace")
-        }
-        BackupError::NoRoom(_) => Error::new(Kind::Unavailable, text)
-            .resolve("make room there, or choose another place for it"),
-        BackupError::Unsound(_) => Error::new(Kind::Internal, text),
-        BackupError::Failed(_) => Error::internal(text),
-    }
+    store.backup(to, replace).map_err(|error| match error {
+        BackupError::NoRoom(..) => Error::new(Kind::Unavailable, error.to_string())
+            .resolve("make room, or write it to another disk"),
+        BackupError::Exists(path) => Error::new(
+            Kind::Conflict,
+            format!("{} is there already", path.display()),
+        )
+        .resolve("choose another name, or add --replace"),
+        other => Error::new(Kind::Internal, other.to_string()),
+    })
 }
 
 impl App {
@@ -67,7 +51,7 @@ impl App {
         );
         let work = move || {
             let file = Temporary::new(path);
-            store.backup(file.path(), false).map_err(told)?;
+            store.backup(file.path(), false).map_err(backups::unwell)?;
             store.write_now(move |db| audit::append(db, &entry))?;
             Ok(file)
         };

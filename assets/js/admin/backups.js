@@ -1,0 +1,70 @@
+// Copies of the database: one to take away, those in the server's folder, a whole one for the replica.
+import { get, post } from "../api.js";
+import { button, el, fill } from "../dom.js";
+import { bytes, count, plural, sentence, when } from "../format.js";
+import { section } from "../account/parts.js";
+import { toast } from "../parts/toast.js";
+
+const LOOK_MS = 1_000;
+const LOOKS = 120;
+
+export function Backups(first, signal) {
+  const body = el("div", { class: "backups" });
+  const now = (label, to) => button(label, { class: "secondary", on: { click: ({ currentTarget }) => make(currentTarget, to) } });
+  draw(first);
+
+  function draw(told) {
+    const { folder, replica } = told;
+    fill(body,
+      folder && Folder(folder),
+      replica && el("p", null, replica.copied_at ? `The newest whole copy in the replica is of ${when(replica.copied_at)}.` : "There is no whole copy in the replica since the start; what was there before still is."),
+      !folder && !replica && el("p", { class: "fine" }, "The server makes copies by itself where QUIRE_BACKUP_DIR names a folder."),
+      el("div", { class: "actions" },
+        folder && now("Back up now", "folder"),
+        replica && now(folder ? "Copy to the replica now" : "Back up now", "replica"),
+        el("a", { href: "/api/admin/backup", class: "button secondary", download: "" }, "Download a backup")));
+  }
+
+  async function make(pressed, to) {
+    pressed.disabled = true;
+    pressed.setAttribute("aria-busy", "true");
+    pressed.textContent = "Copying and checking";
+    try {
+      let told = await post("/api/admin/backup", { to }, { signal });
+      if (to === "replica") told = await arrived(told);
+      draw(told);
+      const rows = Object.values(told.folder?.last?.rows ?? {}).reduce((sum, one) => sum + one, 0);
+      toast(to === "folder" ? `Backed up: ${plural(rows, "row")}, ${bytes(told.folder.copies[0].bytes)}, checked` : "A whole copy is in the replica");
+    } catch (problem) {
+      if (signal.aborted) return;
+      toast(sentence(problem.message), "failed");
+      draw(await get("/api/admin/backups", { signal }).catch(() => first));
+    }
+    body.querySelector("button")?.focus();
+  }
+
+  // It is made beside everything else, and said to be there when it is.
+  async function arrived(told) {
+    const before = told.replica.copied_at;
+    for (let look = 0; look < LOOKS; look += 1) {
+      await new Promise((done) => setTimeout(done, LOOK_MS));
+      const later = await get("/api/admin/backups", { signal });
+      if (later.replica.copied_at !== before) return later;
+    }
+    throw new Error("the copy is not in the replica yet; the state of the server says what is in the way");
+  }
+
+  return section("Backup", "A copy of the database as it is at one moment, read through, with as many rows in each table: accounts, analyses, the text of documents. The uploaded files lie beside it in the folder documents. It is put back with quire restore.", body);
+}
+
+function Folder({ path, every_hours, keep, copies, last, error }) {
+  return [
+    el("p", null, "Every ", every_hours === 24 ? "day" : plural(every_hours, "hour"), " into ", el("code", null, path), `; the newest ${count(keep)} are kept.`),
+    error && el("p", { class: "notice suspicious", role: "alert" }, `The folder cannot be read: ${sentence(error)}`),
+    last?.error && el("p", { class: "notice suspicious", role: "alert" }, `The last attempt (${when(last.at)}) failed: ${sentence(last.error)}`),
+    copies.length > 0 ? el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Copies in the folder" }, el("table", { class: "backup-list" },
+      el("thead", null, el("tr", null, el("th", { scope: "col" }, "Made"), el("th", { scope: "col" }, "File"), el("th", { scope: "col" }, "Size"))),
+      el("tbody", null, copies.map((copy) => el("tr", null, el("td", null, when(copy.at)), el("td", null, el("code", null, copy.name)), el("td", null, bytes(copy.bytes)))))))
+      : el("p", { class: "fine" }, "There is no copy yet."),
+  ];
+}

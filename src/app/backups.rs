@@ -1,0 +1,243 @@
+//! Copies in a folder of the administrator's: one is made when it is due or asked for, read through, and the newest
+//! are kept. Touches no file whose name is not of its own making.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::accounts::Visit;
+use super::{App, Error, Kind, Result};
+use crate::config::Backups as Wanted;
+use crate::domain::id::UserId;
+use crate::domain::time::Timestamp;
+use crate::log;
+use crate::store::{BackupError, Store, Verified, audit};
+
+/// After a failure it is tried again, and told again.
+const AGAIN: Duration = Duration::from_secs(3600);
+
+/// A copy in the folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    /// The file's name.
+    pub name: String,
+    /// When it was begun.
+    pub at: Timestamp,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// How the last attempt of this process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// When.
+    pub at: Timestamp,
+    /// The rows of each table, or what went wrong.
+    pub rows: std::result::Result<BTreeMap<String, u64>, String>,
+}
+
+/// The folder as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shelf {
+    /// The newest first.
+    pub copies: Vec<Copy>,
+    /// The last attempt; none since the start.
+    pub last: Option<Attempt>,
+    /// Why the folder cannot be looked at.
+    pub fault: Option<String>,
+}
+
+/// What the server keeps in mind of its copies.
+#[derive(Default)]
+pub(super) struct Desk {
+    underway: AtomicBool,
+    last: Mutex<Option<Attempt>>,
+    // Unknown until the folder was looked at.
+    due: Mutex<Option<Timestamp>>,
+}
+
+/// The name of a copy made then, in the folder or as a person's own.
+pub fn name_of(now: Timestamp) -> String {
+    format!("quire-{}.db", now.to_string().replace([':', '.'], "-"))
+}
+
+/// When a copy of this name was made; none of files that are not ours.
+fn time_of(name: &str) -> Option<Timestamp> {
+    let stamp = name.strip_prefix("quire-")?.strip_suffix(".db")?;
+    let (day, time) = stamp.split_once('T')?;
+    let [hour, minute, second, rest] = *time.split('-').collect::<Vec<_>>() else {
+        return None;
+    };
+    let at = Timestamp::parse(&format!("{day}T{hour}:{minute}:{second}.{rest}"))?;
+    // What reads like one of ours and is spelled otherwise is somebody else's.
+    (name_of(at) == name).then_some(at)
+}
+
+/// The copies in a folder, the newest first. A folder that is not there has none.
+pub fn copies(folder: &Path) -> io::Result<Vec<Copy>> {
+    let files = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        files => files?,
+    };
+    let mut found = Vec::new();
+    for file in files {
+        let file = file?;
+        let name = file.file_name().to_string_lossy().into_owned();
+        if let Some(at) = time_of(&name) {
+            let bytes = file.metadata()?.len();
+            found.push(Copy { name, at, bytes });
+        }
+    }
+    found.sort_by_key(|copy| std::cmp::Reverse(copy.at));
+    Ok(found)
+}
+
+/// Makes one, and removes the oldest beyond those to keep. Blocks.
+fn make(store: &Store, wanted: &Wanted, now: Timestamp) -> std::result::Result<Verified, String> {
+    let folder = &wanted.folder;
+    let failed = |error: io::Error| format!("{}: {error}", folder.display());
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(folder).map_err(failed)?;
+    let made = store.backup(&folder.join(name_of(now)), false);
+    let verified = made.map_err(|error: BackupError| format!("{}: {error}", folder.display()))?;
+    for old in copies(folder)
+        .map_err(failed)?
+        .into_iter()
+        .skip(wanted.keep)
+    {
+        fs::remove_file(folder.join(old.name)).map_err(failed)?;
+    }
+    Ok(verified)
+}
+
+impl App {
+    /// Makes a copy in the folder now, for the administrator who asks.
+    pub async fn back_up(&self, by: &UserId, visit: &Visit, now: Timestamp) -> Result<Shelf> {
+        self.backed_up(now).await?;
+        let entry = visit.entry(Some(by), "backup.made", "");
+        self.store
+            .write(move |db| audit::append(db, &entry).map(drop))
+            .await?;
+        self.shelf().await
+    }
+
+    /// The copies in the folder, and how the last attempt ended.
+    pub async fn shelf(&self) -> Result<Shelf> {
+        let folder = self.backup_folder()?.folder.clone();
+        let listed = tokio::task::spawn_blocking(move || copies(&folder));
+        let copies = listed.await.map_err(Error::internal)?;
+        let last = self.backups.last.lock().unwrap_or_else(|e| e.into_inner());
+        Ok(Shelf {
+            fault: copies.as_ref().err().map(ToString::to_string),
+            copies: copies.unwrap_or_default(),
+            last: last.clone(),
+        })
+    }
+
+    /// Makes a copy where the newest is old enough. Cheap where it is not; nothing where no folder is set.
+    pub async fn back_up_when_due(&self, now: Timestamp) {
+        let Some(wanted) = &self.config.backups else {
+            return;
+        };
+        let due = *self.due();
+        let due = match due {
+            Some(due) => due,
+            None => {
+                let newest = copies(&wanted.folder)
+                    .ok()
+                    .and_then(|all| Some(all.first()?.at));
+                let due = newest.map_or(now, |newest| newest + wanted.every);
+                *self.due() = Some(due);
+                due
+            }
+        };
+        if now < due {
+            return;
+        }
+        match self.backed_up(now).await {
+            Ok(verified) => log::info(
+                "backup made",
+                &[("bytes", &verified.bytes), ("rows", &verified.all_rows())],
+            ),
+            Err(error) => {
+                *self.due() = Some(now + AGAIN);
+                log::error("no backup could be made", &[("why", &error.public)]);
+            }
+        }
+    }
+
+    async fn backed_up(&self, now: Timestamp) -> Result<Verified> {
+        let wanted = self.backup_folder()?.clone();
+        if self.backups.underway.swap(true, Relaxed) {
+            let error = Error::new(Kind::Conflict, "a backup is being made already");
+            return Err(error.resolve("wait until it is done"));
+        }
+        let (store, every) = (self.store.clone(), wanted.every);
+        let made = tokio::task::spawn_blocking(move || make(&store, &wanted, now)).await;
+        self.backups.underway.store(false, Relaxed);
+        let made = made.map_err(Error::internal)?;
+        let mut last = self.backups.last.lock().unwrap_or_else(|e| e.into_inner());
+        *last = Some(Attempt {
+            at: now,
+            rows: made.clone().map(|verified| verified.rows),
+        });
+        let verified = made.map_err(unwell)?;
+        *self.due() = Some(now + every);
+        Ok(verified)
+    }
+
+    fn due(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
+        self.backups.due.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn backup_folder(&self) -> Result<&Wanted> {
+        self.config.backups.as_ref().ok_or_else(|| {
+            Error::new(Kind::Conflict, "no folder for backups is set")
+                .resolve("set QUIRE_BACKUP_DIR, or download a copy")
+        })
+    }
+}
+
+/// In full: only administrators see it, and it is theirs to mend.
+pub(super) fn unwell(why: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Unavailable, format!("the backup failed: {why}"))
+        .resolve("mend what it says; what is stored is untouched, and so are older copies")
+}
+
+/// For the command line: a copy under a name of its own where a folder is meant.
+pub fn place(to: &Path, now: Timestamp) -> PathBuf {
+    match to.is_dir() {
+        true => to.join(name_of(now)),
+        false => to.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_our_own_are_copies() {
+        let at = Timestamp::parse("2026-11-23T19:15:00.123Z").expect("a time");
+        let name = name_of(at);
+        assert_eq!(name, "quire-2026-11-23T19-15-00-123Z.db");
+        assert_eq!(time_of(&name), Some(at));
+        for other in [
+            "quire.db",
+            "quire-2026-11-23.db",
+            "quire-2026-11-23T19-15-00-123Z.db.part",
+            "quire-2026-11-23T19-15-00Z.db",
+            "quire-2026-11-23T19-15-00-1230Z.db",
+            "my-quire-2026-11-23T19-15-00-123Z.db",
+            "quire-2026-13-23T19-15-00-123Z.db",
+        ] {
+            assert_eq!(time_of(other), None, "{other}");
+        }
+    }
+}

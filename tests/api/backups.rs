@@ -1,0 +1,119 @@
+//! Copies that the server makes by itself and on request, and what remains of them.
+
+use std::fs;
+use std::time::Duration;
+
+use quire::domain::time::Timestamp;
+use serde_json::json;
+
+use crate::support::server::{Folder, Server};
+
+/// Lets the server look whether a copy is due, as it does all the time.
+fn look(server: &Server, now: Timestamp) {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    runtime.block_on(server.app.back_up_when_due(now));
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let files = fs::read_dir(folder).unwrap().flatten();
+    let mut names: Vec<_> = files
+        .map(|file| file.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn copies_are_made_when_due_and_the_newest_kept() {
+    let place = Folder::new();
+    let folder = place.path().join("copies");
+    let shown = folder.display().to_string();
+    let settings = [
+        ("QUIRE_BACKUP_DIR", shown.as_str()),
+        ("QUIRE_BACKUP_EVERY", "24"),
+        ("QUIRE_BACKUP_KEEP", "2"),
+    ];
+    let server = Server::with(&settings);
+    let mut admin = server.user("ada@example.com");
+    let told = admin.get("/api/admin/backups").json();
+    assert_eq!(told["folder"]["copies"], json!([]), "{told}");
+    fs::create_dir_all(&folder).unwrap();
+    for other in ["quire.db", "quire-2020.db", "notes.txt"] {
+        fs::write(folder.join(other), "mine").unwrap();
+    }
+    let hour = Duration::from_secs(3600);
+    let start = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
+    look(&server, start);
+    look(&server, start + hour);
+    assert_eq!(names(&folder).len(), 4);
+    look(&server, start + 25 * hour);
+    look(&server, start + 50 * hour);
+    // The oldest of three is gone, and nobody else's file.
+    let left = names(&folder);
+    let wanted = [
+        "notes.txt",
+        "quire-2020.db",
+        "quire-2026-11-24T13-00-00-000Z.db",
+        "quire-2026-11-25T14-00-00-000Z.db",
+        "quire.db",
+    ];
+    assert_eq!(left, wanted);
+    let copy = rusqlite::Connection::open(folder.join(&left[3])).unwrap();
+    let people: u32 = copy
+        .query_row("SELECT count(*) FROM users", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(people, 1);
+    drop(copy);
+
+    // A server that starts again does not begin with a copy.
+    let data = server.stop();
+    let server = Server::in_folder(data, &settings);
+    look(&server, start + 51 * hour);
+    assert!(names(&folder).contains(&left[2]));
+
+    let made = admin_of(&server).post("/api/admin/backup", json!({}));
+    assert_eq!(made.status, 201, "{}", made.text());
+    let made = made.json();
+    assert_eq!(made["folder"]["last"]["rows"]["users"], 1, "{made}");
+    assert_eq!(made["folder"]["copies"].as_array().unwrap().len(), 2);
+    let mut admin = admin_of(&server);
+    let audit = admin.get("/api/admin/audit").text();
+    assert!(audit.contains("backup.made"));
+    let refused = admin.post("/api/admin/backup", json!({"to": "replica"}));
+    assert!(
+        refused.refused(409, "CONFLICT")["resolution"]
+            .to_string()
+            .contains("QUIRE_REPLICA")
+    );
+    let mut other = server.user("bob@example.com");
+    other.get("/api/admin/backups").refused(403, "FORBIDDEN");
+    other
+        .post("/api/admin/backup", json!({}))
+        .refused(403, "FORBIDDEN");
+
+    // A folder that cannot be used is said, and kept in mind.
+    fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, "a file").unwrap();
+    let refused = admin.post("/api/admin/backup", json!({}));
+    let said = refused.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
+    assert!(said.contains("the backup failed: "), "{said}");
+    let told = admin.get("/api/admin/backups").json();
+    assert!(told["folder"]["last"]["error"].is_string(), "{told}");
+    assert!(told["folder"]["error"].is_string(), "{told}");
+}
+
+fn admin_of(server: &Server) -> crate::support::Client {
+    server.client().signed_in("ada@example.com")
+}
+
+#[test]
+fn without_a_folder_it_says_what_to_set() {
+    let server = Server::start();
+    let mut admin = server.user("ada@example.com");
+    let told = admin.get("/api/admin/backups").json();
+    assert_eq!(told, json!({ "folder": null, "replica": null }));
+    let refused = admin.post("/api/admin/backup", json!({}));
+    let said = refused.refused(409, "CONFLICT")["resolution"].to_string();
+    assert!(said.contains("QUIRE_BACKUP_DIR"), "{said}");
+}
