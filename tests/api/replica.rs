@@ -357,3 +357,89 @@ fn who_starts_takes_over_and_the_one_before_stores_nothing_more() {
     let third = start(&one);
     assert_eq!(name_of(&mut third.known(&client)), "Ada of the second");
 }
+
+/// Files under a folder, and their bytes.
+fn size(folder: &Path) -> (usize, u64) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.fold((0, 0), |(files, bytes), entry| {
+        let about = entry.metadata().unwrap();
+        let (more, larger) = match about.is_dir() {
+            true => size(&entry.path()),
+            false => (1, about.len()),
+        };
+        (files + more, bytes + larger)
+    })
+}
+
+/// A host whose disk vanishes whenever it sleeps. Half of the sleeps are a stop, half a kill after the window.
+#[test]
+fn nothing_is_lost_over_many_sleeps_and_the_replica_does_not_grow_without_end() {
+    let folder = Folder::new();
+    // `make week` wakes a hundred and sixty-eight times, as somebody who looks in every hour.
+    let wakes = std::env::var("WAKES").ok();
+    let wakes: usize = wakes.and_then(|text| text.parse().ok()).unwrap_or(6);
+    let (mut server, mut slowest) = (start(&folder), Duration::ZERO);
+    Client::new(server.address).registered("ada@example.com");
+    for wake in 0..wakes {
+        let mut client = Client::new(server.address).signed_in("ada@example.com");
+        let documents = client.get("/api/documents?limit=200").json();
+        let kept = documents["documents"].as_array().map_or(0, Vec::len);
+        assert_eq!(kept, wake, "{documents}");
+        let history = client.get("/api/analyses?limit=1").json();
+        let newest = &history["analyses"][0];
+        if wake > 0 {
+            assert_eq!(
+                newest["prompt"],
+                json!(format!("What was on day {wake}?")),
+                "{history}"
+            );
+        }
+        let text = format!(
+            "Day {}: {}",
+            wake + 1,
+            "the lock was repaired. ".repeat(200)
+        );
+        let taken = client.upload(
+            "/api/upload-document",
+            &format!("{wake}.txt"),
+            text.as_bytes(),
+        );
+        assert_eq!(taken.status, 200, "{}", taken.text());
+        let ask = json!({
+            "prompt": format!("What was on day {}?", wake + 1), "models": ["demo/extract"], "cache": "off",
+        });
+        let answer = client.post("/api/analyze", ask);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        if wake % 2 == 0 {
+            server.signal("-TERM");
+            assert_eq!(server.code(), Some(0));
+        } else {
+            wait_whole(&mut client);
+            server.kill();
+            fs::remove_file(folder.path().join("replica/quire-holder")).unwrap();
+        }
+        wipe(&folder);
+        let begun = std::time::Instant::now();
+        server = start(&folder);
+        slowest = slowest.max(begun.elapsed());
+    }
+    let (files, bytes) = size(&folder.path().join("replica"));
+    let database = fs::metadata(folder.path().join("data/quire.db"))
+        .unwrap()
+        .len();
+    let originals = files_of(&folder);
+    println!(
+        "{wakes} wakes: {} files and {} KB in the replica beside {originals} originals, the database {} KB; \
+         the slowest start {} ms",
+        files - originals,
+        bytes / 1024,
+        database / 1024,
+        slowest.as_millis()
+    );
+    // Two whole copies and the changes since the first of them: never one for each wake that ever was.
+    assert!(files - originals < 200, "{files} files");
+}
+
+fn files_of(folder: &Folder) -> usize {
+    files(&folder.path().join("replica/documents")).len()
+}
