@@ -74,9 +74,12 @@ week:  ## a week on a host that sleeps and forgets its disk: woken every hour, s
 proxy: release  ## do streams pass a real nginx as they come (needs Debian's nginx-light)
 	@sh .ci/nginx $(BINARY)
 
-footprint: release  ## start time, idle memory, size, memory of an event stream; against a bare-hyper hello
+footprint: release  ## start, memory, threads, files, size by crate, under 0.1 CPU; beside a bare-hyper hello; fails over budget
 	$(STATIC) cargo build --release --locked --target $(TARGET) --example hello
 	cargo bench --bench footprint -- $(BINARY) target/$(TARGET)/release/examples/hello
+	@# The same program again with its symbols, for the table by crate; `make release` strips them.
+	$(STATIC) CARGO_TARGET_DIR=target/symbols cargo rustc --release --locked --target $(TARGET) --bin quire -- -C strip=none
+	@sh .ci/sizes target/symbols/$(TARGET)/release/quire
 
 bench: release  ## what Quire adds to a provider's streams; requests a second against the same hello; speed of the parsers
 	$(STATIC) cargo build --release --locked --target $(TARGET) --example hello

@@ -1,6 +1,12 @@
 //! What both whole-program benches need: start a program, wait for its first 200, read its /proc.
-#![allow(dead_code, reason = "each bench uses a part")]
+#![allow(
+    dead_code,
+    clippy::print_stdout,
+    reason = "each bench uses a part, and prints"
+)]
 
+pub mod budget;
+pub mod limits;
 pub mod upstream;
 
 use std::io::{Read, Write};
@@ -48,7 +54,7 @@ impl Program {
             reason = "a program that never answers ends the bench"
         )]
         let child = command.spawn().expect("the program starts");
-        while begun.elapsed() < Duration::from_secs(20) {
+        while begun.elapsed() < Duration::from_secs(60) {
             if ask(
                 address,
                 &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
@@ -94,6 +100,10 @@ impl Program {
         field(11) + field(12)
     }
 
+    pub fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
+    }
+
     pub fn threads(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/task", self.child.id())).map_or(0, Iterator::count)
     }
@@ -110,7 +120,7 @@ impl Drop for Program {
 pub fn ask(address: SocketAddr, request: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
+        .set_read_timeout(Some(Duration::from_secs(60)))
         .ok()?;
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();

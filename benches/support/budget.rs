@@ -1,0 +1,98 @@
+//! A table of figures, each beside the floor of the same run, what it may be, and what it ought to be.
+
+/// What a figure may be before the run fails, and what the goal is.
+pub struct Budget {
+    pub name: &'static str,
+    pub unit: &'static str,
+    /// Held against the ratio to the floor instead of the figure: times differ from machine to machine.
+    pub is_ratio: bool,
+    pub most: f64,
+    pub goal: Option<f64>,
+}
+
+/// A budget held against the figure itself.
+pub const fn most(name: &'static str, unit: &'static str, most: f64, goal: Option<f64>) -> Budget {
+    Budget {
+        name,
+        unit,
+        is_ratio: false,
+        most,
+        goal,
+    }
+}
+
+/// A budget held against the ratio to the floor.
+pub const fn times(name: &'static str, unit: &'static str, most: f64, goal: Option<f64>) -> Budget {
+    Budget {
+        name,
+        unit,
+        is_ratio: true,
+        most,
+        goal,
+    }
+}
+
+/// Prints rows as they come and remembers those over budget.
+pub struct Report {
+    budgets: &'static [Budget],
+    over: Vec<String>,
+}
+
+impl Report {
+    pub fn new(budgets: &'static [Budget]) -> Self {
+        println!(
+            "{:<38} {:>9} {:>9} {:>8}   {:>9} {:>8}",
+            "", "Quire", "floor", "ratio", "budget", "goal"
+        );
+        Self {
+            budgets,
+            over: Vec::new(),
+        }
+    }
+
+    pub fn row(&mut self, name: &str, ours: f64, floor: Option<f64>) {
+        let budget = (self.budgets.iter().find(|budget| budget.name == name))
+            .unwrap_or_else(|| panic!("no budget for {name}"));
+        let ratio = floor.map(|floor| ours / floor);
+        let held = if budget.is_ratio {
+            ratio.unwrap_or(f64::INFINITY)
+        } else {
+            ours
+        };
+        let is_over = held > budget.most;
+        if is_over {
+            self.over.push(name.to_owned());
+        }
+        let number = |value: f64| {
+            let digits = usize::from(value.fract() != 0.0) * 2;
+            format!("{value:.digits$}")
+        };
+        let sign = if budget.is_ratio { " x" } else { "" };
+        let show = |value: Option<f64>| value.map_or("-".to_owned(), number);
+        println!(
+            "{:<38} {:>9} {:>9} {:>8}   {:>9} {:>8}{}",
+            format!("{name}, {}", budget.unit),
+            number(ours),
+            show(floor),
+            show(ratio),
+            format!("{}{sign}", number(budget.most)),
+            budget
+                .goal
+                .map_or("-".to_owned(), |goal| format!("{}{sign}", number(goal))),
+            if is_over { "   OVER BUDGET" } else { "" }
+        );
+    }
+
+    /// Why a figure is missing stands where the figure would.
+    pub fn unmeasured(&self, name: &str, why: &str) {
+        println!("{name:<38} not measured: {why}");
+    }
+
+    /// Ends the program with a fault where something was over.
+    pub fn end(self) {
+        if !self.over.is_empty() {
+            println!("over budget: {}", self.over.join("; "));
+            std::process::exit(1);
+        }
+    }
+}

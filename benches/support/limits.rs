@@ -1,0 +1,78 @@
+//! A tenth of a processor and 512 MB, as a free host gives them: a control group of either kind (needs root).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Removed when dropped; what ran in it has to have ended.
+pub struct Limits {
+    groups: Vec<PathBuf>,
+    /// What starts a program inside.
+    pub starter: PathBuf,
+}
+
+const MEMORY: &str = "536870912";
+
+impl Limits {
+    /// None where this machine does not let us.
+    pub fn new(folder: &Path, binary: &Path) -> Option<Self> {
+        let name = format!("quire-bench-{}", std::process::id());
+        let root = Path::new("/sys/fs/cgroup");
+        let wanted: Vec<(PathBuf, Vec<(&str, &str)>)> = if root.join("cgroup.controllers").exists()
+        {
+            vec![(
+                root.join(&name),
+                vec![("cpu.max", "10000 100000"), ("memory.max", MEMORY)],
+            )]
+        } else {
+            vec![
+                (
+                    root.join("cpu").join(&name),
+                    vec![
+                        ("cpu.cfs_period_us", "100000"),
+                        ("cpu.cfs_quota_us", "10000"),
+                    ],
+                ),
+                (
+                    root.join("memory").join(&name),
+                    vec![("memory.limit_in_bytes", MEMORY)],
+                ),
+            ]
+        };
+        let mut limits = Self {
+            groups: Vec::new(),
+            starter: folder.join("limited"),
+        };
+        let mut script = "#!/bin/sh\n".to_owned();
+        for (group, settings) in wanted {
+            fs::create_dir(&group).ok()?;
+            limits.groups.push(group.clone());
+            for (file, value) in settings {
+                fs::write(group.join(file), value).ok()?;
+            }
+            script += &format!("echo $$ > {}/cgroup.procs || exit 1\n", group.display());
+        }
+        let binary = std::path::absolute(binary).ok()?;
+        script += &format!("exec '{}' \"$@\"\n", binary.display());
+        fs::write(&limits.starter, script).ok()?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&limits.starter, mode).ok()?;
+        Some(limits)
+    }
+
+    /// The most memory that was charged to it, the cache of its files included, in MB.
+    pub fn peak_mb(&self) -> Option<f64> {
+        let files = ["memory.peak", "memory.max_usage_in_bytes"];
+        let mut found = (self.groups.iter())
+            .flat_map(|group| files.map(|file| group.join(file)))
+            .filter_map(|file| fs::read_to_string(file).ok()?.trim().parse::<f64>().ok());
+        found.next().map(|bytes| bytes / 1_048_576.0)
+    }
+}
+
+impl Drop for Limits {
+    fn drop(&mut self) {
+        for group in &self.groups {
+            let _ = fs::remove_dir(group);
+        }
+    }
+}
