@@ -428,7 +428,7 @@ fn nothing_is_lost_over_many_sleeps_and_the_replica_does_not_grow_without_end() 
         .unwrap()
         .len();
     let originals = files_of(&folder);
-    println!(
+    eprintln!(
         "{wakes} wakes: {} files and {} KB in the replica beside {originals} originals, the database {} KB; \
          the slowest start {} ms",
         files - originals,
