@@ -12,7 +12,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-.PHONY: run test check fmt lint unit browser screenshots lighthouse interop conformance replica tools release image proxy vanish week footprint bench bench-gateway compare-optimizers mutations fuzz dev help
+.PHONY: run test check fmt lint unit browser screenshots lighthouse interop conformance replica tools release image proxy vanish week footprint bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help
 
 run: release  ## build, start, print the URL; works offline and without keys
 	@$(BINARY) serve
@@ -90,6 +90,11 @@ bench: release  ## what Quire adds to a provider's streams; requests a second ag
 	cargo bench --bench documents -- $(BINARY)
 
 bench-gateway: release  ## passing a chat completion on, beside gateways by others that are under target/peers
+	cargo bench --bench gateway -- $(BINARY)
+
+bench-peers: release  ## beside what a user would run instead, installed from PyPI, npm and crates.io under target/peers
+	sh .ci/peers
+	cargo bench --bench peers -- $(BINARY)
 	cargo bench --bench gateway -- $(BINARY)
 
 compare-optimizers:  ## the race of experiments against Optuna (PyPI) on simulated ones whose truth is known

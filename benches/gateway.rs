@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use support::family::{pss_of_family, ticks_of_family};
 use support::upstream::Upstream;
 use support::{Folder, Program, binary, field, median, post, runtime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -211,11 +212,11 @@ fn litellm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
 
 /// Measures and prints; gives the median in milliseconds.
 fn row(target: &Target, connections: usize, floor: f64) -> f64 {
-    let before = target.process.map(ticks);
+    let before = target.process.map(ticks_of_family);
     let begun = Instant::now();
     let (took, failed) = drive(target, connections);
     let seconds = begun.elapsed().as_secs_f64();
-    let cpu = (target.process.map(ticks).zip(before))
+    let cpu = (target.process.map(ticks_of_family).zip(before))
         .map_or(0.0, |(after, before)| (after - before) as f64 * 10.0);
     let all = took.len().max(1) as f64;
     let middle = if took.is_empty() {
@@ -223,7 +224,7 @@ fn row(target: &Target, connections: usize, floor: f64) -> f64 {
     } else {
         median(took)
     };
-    let memory = target.process.map_or(0.0, pss_mb);
+    let memory = target.process.map_or(0.0, pss_of_family);
     println!(
         "{:<22} {connections:>5} {:>11.0} {middle:>10.1} {:>10.1} {:>9.2} {memory:>8.1}{}",
         target.name,
@@ -291,40 +292,4 @@ async fn once(address: SocketAddr, request: &str) -> bool {
     let read = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut text));
     let is_read = matches!(read.await, Ok(Ok(_)));
     is_read && text.windows(6).any(|six| six == b"[DONE]")
-}
-
-// CPU time of a process and those it has started, in clock ticks of 10 ms.
-fn ticks(process: u32) -> u64 {
-    let of = |process: u32| {
-        let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        let fields: Vec<&str> = text.rsplit(") ").next().unwrap_or("").split(' ').collect();
-        let field = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
-        field(11).unwrap_or(0) + field(12).unwrap_or(0)
-    };
-    family(process).into_iter().map(of).sum()
-}
-
-fn pss_mb(process: u32) -> f64 {
-    let of = |process: u32| {
-        let text =
-            std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
-        let line = text
-            .lines()
-            .find(|line| line.starts_with("Pss:"))
-            .unwrap_or_default();
-        line.split_whitespace()
-            .nth(1)
-            .and_then(|kb| kb.parse::<f64>().ok())
-            .unwrap_or(0.0)
-    };
-    family(process).into_iter().map(of).sum::<f64>() / 1_024.0
-}
-
-fn family(process: u32) -> Vec<u32> {
-    let path = format!("/proc/{process}/task/{process}/children");
-    let children = std::fs::read_to_string(path).unwrap_or_default();
-    let children = children
-        .split_whitespace()
-        .filter_map(|child| child.parse().ok());
-    std::iter::once(process).chain(children).collect()
 }

@@ -6,7 +6,9 @@
 )]
 
 pub mod budget;
+pub mod family;
 pub mod limits;
+pub mod pressure;
 pub mod upstream;
 
 use std::io::{Read, Write};
