@@ -17,6 +17,7 @@ mod experiments;
 mod fallback;
 mod fanout;
 mod findings;
+mod footprint;
 mod full;
 mod golden;
 mod handover;

@@ -59,6 +59,12 @@ impl Client {
             ..self.clone()
         }
     }
+    /// What it says of itself, for requests that are written by hand.
+    pub fn authorization(&self) -> &str {
+        let mut headers = self.headers.iter();
+        let found = headers.find(|(name, _)| name == "authorization");
+        found.map_or("", |(_, value)| value)
+    }
     /// Sends this header with every request from now on.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));

@@ -1,0 +1,72 @@
+//! What a server holds of its machine, in every test run: threads, open files, memory for each event stream. The
+//! release binary's start, memory and size are `make footprint`'s; this build is larger and its budgets are its own.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::json;
+
+use crate::support::Client;
+use crate::support::executable::Executable;
+use crate::support::provider::{Provider, on};
+use crate::support::script::{about, begin};
+use crate::support::server::Folder;
+
+const STREAMS: usize = 200;
+
+/// Memory of a process that is its own and not shared, in KB.
+fn own_kb(process: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
+    let of = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
+    of("Private_Dirty:")
+}
+
+#[test]
+fn a_server_holds_little_and_a_stream_costs_little() {
+    let models = on("GET models").optional();
+    let models = models.status(200, "application/json", "{\"data\":[]}");
+    let provider = Provider::script([on("slow").hang(), models]);
+    let folder = Folder::new();
+    let server = Executable::start(&folder, &provider, &[("RATE_LIMIT", "100000")]);
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    let id = begin(&mut client, &["p/slow"]);
+    provider.wait_hanging(1);
+    let held = server.holds();
+    // One for the call that hangs among them.
+    assert!(held.threads.len() <= 10, "{:?}", held.threads);
+    assert!(held.files.len() <= 32, "{:?}", held.files);
+
+    let events = about(&id, "/events");
+    let line = client.authorization();
+    let before = own_kb(server.id());
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        write!(
+            stream,
+            "GET {events} HTTP/1.1\r\nhost: x\r\nauthorization: {line}\r\n\r\n"
+        )
+        .unwrap();
+        let mut first = [0; 512];
+        let read = stream.read(&mut first).unwrap();
+        assert!(first[..read].starts_with(b"HTTP/1.1 200"));
+        streams.push(stream);
+    }
+    let each = (own_kb(server.id()) - before) / STREAMS as u64;
+    assert!(each <= 24, "{each} KB a stream");
+    eprintln!(
+        "{} threads, {} files, {each} KB a stream",
+        held.threads.len(),
+        held.files.len()
+    );
+    drop(streams);
+    client.post(&about(&id, "/cancel"), json!({}));
+}
