@@ -133,6 +133,16 @@ fn everything_is_back_after_a_stop_on_another_disk() {
         .unwrap();
     let said = String::from_utf8_lossy(&doctor.stdout);
     assert!(said.contains("gives back a sound database"), "{said}");
+    // An administrator wants a whole copy there now.
+    let asked = client.post("/api/admin/backup", json!({}));
+    assert_eq!(asked.status, 202, "{}", asked.text());
+    let before = asked.json()["replica"]["copied_at"].clone();
+    let copied = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let told = client.get("/api/admin/backups").json();
+        told["folder"].is_null() && told["replica"]["copied_at"] != before
+    });
+    assert!(copied, "{}", client.get("/health").text());
     // What is deleted is gone there as well.
     assert_eq!(client.delete(&format!("/api/documents/{id}")).status, 200);
     wait_whole(&mut client);
