@@ -33,6 +33,14 @@ CREATE INDEX sessions_user ON sessions (user_id);
 CREATE INDEX sessions_previous ON sessions (previous_hash) WHERE previous_hash IS NOT NULL;
 CREATE INDEX sessions_expires ON sessions (expires);
 
+-- Networks from which a person has signed in, the newest few: others' failed attempts do not block them.
+CREATE TABLE sign_in_networks (
+    user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    network TEXT    NOT NULL,
+    last    INTEGER NOT NULL,
+    PRIMARY KEY (user_id, network)
+) STRICT, WITHOUT ROWID;
+
 -- One row a person: the request, and once an admin has made the link, its token's hash.
 CREATE TABLE password_resets (
     user_id   TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,

@@ -19,6 +19,7 @@ const OLD: &[(u32, &str)] = &[
     (3, include_str!("data/v3.sql")),
     (4, include_str!("data/v4.sql")),
     (5, include_str!("data/v5.sql")),
+    (6, include_str!("data/v6.sql")),
 ];
 
 struct Folder(PathBuf);

@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     panels,
     documents,
     experiments,
+    sign_in_networks,
 ];
 
 /// The version this program writes.
@@ -268,6 +269,17 @@ fn experiments(db: &Transaction<'_>) -> rusqlite::Result<()> {
              preferred     TEXT    NOT NULL,
              created       INTEGER NOT NULL,
              PRIMARY KEY (experiment_id, place, first, second, judge)
+         ) STRICT, WITHOUT ROWID;",
+    )
+}
+
+fn sign_in_networks(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "CREATE TABLE sign_in_networks (
+             user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+             network TEXT    NOT NULL,
+             last    INTEGER NOT NULL,
+             PRIMARY KEY (user_id, network)
          ) STRICT, WITHOUT ROWID;",
     )
 }

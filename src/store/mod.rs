@@ -33,6 +33,7 @@ pub mod recipes;
 pub mod savings;
 pub mod sessions;
 pub mod settings;
+pub mod sign_in_networks;
 pub mod times;
 pub mod uploads;
 pub mod usage;

@@ -1,0 +1,82 @@
+//! Networks from which a person has signed in. Bounded for each person; the ones unused longest go first.
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use crate::domain::id::UserId;
+use crate::domain::time::Timestamp;
+
+/// Networks remembered for one person.
+const MAX_PER_USER: u32 = 32;
+
+/// Records a successful sign-in from this network.
+///
+/// # Errors
+/// When the row cannot be written.
+pub fn remember(db: &Writer, user: &UserId, network: &str, now: Timestamp) -> Result<()> {
+    db.run(
+        "INSERT INTO sign_in_networks (user_id, network, last) VALUES (?1, ?2, ?3)
+         ON CONFLICT (user_id, network) DO UPDATE SET last = excluded.last",
+        (user, network, now),
+    )?;
+    db.run(
+        "DELETE FROM sign_in_networks WHERE user_id = ?1 AND network NOT IN (
+             SELECT network FROM sign_in_networks WHERE user_id = ?1
+             ORDER BY last DESC, network LIMIT ?2)",
+        (user, MAX_PER_USER),
+    )
+    .map(drop)
+}
+
+/// Whether the account with this address has signed in from this network before.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_known(db: &Reader, email: &str, network: &str) -> Result<bool> {
+    let found = db.maybe(
+        "SELECT 1 FROM users u JOIN sign_in_networks n ON n.user_id = u.id
+         WHERE u.email = ?1 AND n.network = ?2",
+        (email, network),
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Forgets all networks of a person, because somebody else may have signed in from one of them.
+///
+/// # Errors
+/// When the rows cannot be deleted.
+pub fn forget_all(db: &Writer, user: &UserId) -> Result<()> {
+    db.run("DELETE FROM sign_in_networks WHERE user_id = ?1", [user])
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, user, with_writer};
+    use super::super::users;
+    use super::*;
+
+    #[test]
+    fn the_newest_networks_of_each_person_are_remembered() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            users::insert(db, &user(2))?;
+            let (one, two) = (user(1), user(2));
+            remember(db, &two.id, "10.0.0.0", at(1))?;
+            for n in 0..100 {
+                remember(db, &one.id, &format!("10.0.0.{n}"), at(n))?;
+            }
+            let known = |email: &str, n: i64| is_known(db, email, &format!("10.0.0.{n}"));
+            let kept: Result<Vec<bool>> = (0..100).map(|n| known(&one.email, n)).collect();
+            let first_kept = 100 - i64::from(MAX_PER_USER);
+            let expected: Vec<bool> = (0..100).map(|n| n >= first_kept).collect();
+            assert_eq!(kept, Ok(expected));
+            assert_eq!(known(&two.email, 0), Ok(true));
+            forget_all(db, &one.id)?;
+            assert_eq!(known(&one.email, 99), Ok(false));
+            users::delete(db, &two.id)?;
+            assert_eq!(known(&two.email, 0), Ok(false));
+            Ok(())
+        });
+    }
+}
