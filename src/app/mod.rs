@@ -67,6 +67,8 @@ pub struct App {
     patterns: Vec<Kept>,
     accounts: accounts::Accounts,
     documents: documents::Documents,
+    // Archives are imported one at a time.
+    imports: Arc<tokio::sync::Semaphore>,
     experiments_desk: experiments::Desk,
     fallbacks: Mutex<fallbacks::Chains>,
     // What the stored providers looked like when they were last read.
@@ -131,6 +133,7 @@ impl App {
             patterns,
             accounts,
             documents,
+            imports: Arc::new(tokio::sync::Semaphore::new(1)),
             experiments_desk: experiments::Desk::default(),
             fallbacks: Mutex::default(),
             providers_mark: Mutex::default(),

@@ -16,6 +16,7 @@ pub mod findings;
 pub mod fit;
 pub mod id;
 pub mod injection;
+pub mod json;
 pub mod key;
 pub mod model;
 pub mod money;

@@ -242,7 +242,7 @@ fn children(
 pub fn find(text: &str) -> Option<Value> {
     let text = text.trim();
     let object = |text: &str| {
-        serde_json::from_str::<Value>(text.trim())
+        super::json::parse(text.trim())
             .ok()
             .filter(Value::is_object)
     };
@@ -253,8 +253,11 @@ pub fn find(text: &str) -> Option<Value> {
     };
     // The first object and nothing behind it: words may follow.
     let embedded = || {
-        let start = text.find('{')?;
-        let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
+        let rest = &text[text.find('{')?..];
+        if !super::json::is_affordable(rest.as_bytes()) {
+            return None;
+        }
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
         values.next()?.ok().filter(Value::is_object)
     };
     object(text).or_else(fenced).or_else(embedded)

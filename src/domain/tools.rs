@@ -82,7 +82,7 @@ pub struct ToolCall {
 impl ToolCall {
     /// The arguments as a value; an empty object where they are none.
     pub fn input(&self) -> Value {
-        let value: Value = serde_json::from_str(&self.arguments).unwrap_or_default();
+        let value: Value = super::json::parse(&self.arguments).unwrap_or_default();
         match value.is_object() {
             true => value,
             false => Value::Object(serde_json::Map::new()),

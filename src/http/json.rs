@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::app::error::Field;
 use crate::app::{Error, Kind};
+use crate::domain::json;
 
 /// Whether a content type means JSON.
 pub fn is_json(content_type: &str) -> bool {
@@ -24,6 +25,9 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
         let text = format!("the body is not valid UTF-8 at byte {place}");
         Error::new(Kind::BadRequest, text).resolve("send JSON in UTF-8")
     })?;
+    if !json::is_affordable(text.as_bytes()) {
+        return Err(Error::new(Kind::TooLarge, "the body holds too many values"));
+    }
     serde_json::from_str(text).map_err(|error| {
         // The shape is only worth talking about where the whole text is JSON.
         match serde_json::from_str::<serde::de::IgnoredAny>(text) {
@@ -253,6 +257,18 @@ mod tests {
                 .kind,
             Kind::BadRequest
         );
+    }
+
+    #[test]
+    fn a_body_that_multiplies_is_refused_before_it_is_parsed() {
+        let body = format!(
+            "{{\"name\":\"a\",\"list\":[{}0]}}",
+            "{\"\":0},".repeat(1 << 18)
+        );
+        let kind = read::<serde_json::Value>(body.as_bytes()).map_err(|error| error.kind);
+        assert_eq!(kind, Err(Kind::TooLarge));
+        let error = read::<Outer>(body.as_bytes()).expect_err("large");
+        assert_eq!(error.kind, Kind::TooLarge);
     }
 
     #[test]

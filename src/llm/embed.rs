@@ -99,7 +99,7 @@ fn once(
         ));
     }
     let text = read_whole(&mut reader)?;
-    let value = serde_json::from_str(&text).unwrap_or_default();
+    let value = crate::domain::json::parse(&text).unwrap_or_default();
     embed::answer(kind, asked.texts.len(), &value).ok_or_else(|| {
         let why = "the provider sent something that is no list of embeddings";
         CallError::new(CallErrorKind::Malformed, why).into()

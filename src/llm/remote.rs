@@ -129,8 +129,8 @@ impl Remote {
                 Err(error) => return Err(Fault::Away(format!("the connection broke: {error}"))),
             };
             decoder.push(&buffer[..read]);
-            while let Ok(Some(event)) = decoder.next_event() {
-                let data = serde_json::from_str(&event.data).unwrap_or_default();
+            while let Some(event) = decoder.next_event().map_err(unbounded)? {
+                let data = crate::domain::json::parse(&event.data).unwrap_or_default();
                 let number = event.id.as_deref().and_then(|id| id.parse().ok());
                 if !take(number.unwrap_or_default(), event.event, data) {
                     return Ok(());
@@ -148,6 +148,11 @@ impl Remote {
     }
 }
 
+fn unbounded(_: sse::Malformed) -> Fault {
+    let most = MOST_EVENT >> 20;
+    Fault::Away(format!("it sends an event longer than {most} MiB"))
+}
+
 fn away(error: ureq::Error) -> Fault {
     Fault::Away(error.to_string())
 }
@@ -158,7 +163,7 @@ fn whole(response: Result<Response<Body>, ureq::Error>) -> Result<Value, Fault> 
     let mut reader = body.into_with_config().limit(MOST).reader();
     let read = reader.read_to_string(&mut text);
     read.map_err(|error| Fault::Away(format!("the connection broke: {error}")))?;
-    let value: Value = serde_json::from_str(&text).unwrap_or_default();
+    let value: Value = crate::domain::json::parse(&text).unwrap_or_default();
     if parts.status.is_success() && !value.is_null() {
         return Ok(value);
     }

@@ -33,7 +33,17 @@ pub struct Table {
     pub has_id: bool,
     /// Taken in again. What was spent elsewhere is shown in the archive and counts nowhere else.
     pub is_taken: bool,
+    /// Columns that hold JSON and are parsed when the row is used.
+    pub json: &'static [&'static str],
+    /// Bytes of one row as a line of JSON, at most.
+    pub max_row: u64,
 }
+
+/// Bytes of a row. The longest text in most tables is a page of a document, 1 MiB and several times that with
+/// its escapes.
+const ROW: u64 = 8 << 20;
+/// Bytes of a row with a model's answer, of 8 MiB at most, or with a plan and all the text that it sends.
+const LONG_ROW: u64 = 32 << 20;
 
 const fn table(name: &'static str, rows: &'static str) -> Table {
     Table {
@@ -43,6 +53,8 @@ const fn table(name: &'static str, rows: &'static str) -> Table {
         parent: None,
         has_id: true,
         is_taken: true,
+        json: &[],
+        max_row: ROW,
     }
 }
 
@@ -56,7 +68,10 @@ const fn child(name: &'static str, rows: &'static str, parent: &'static str) -> 
 
 /// Those that belong to others stand behind them.
 pub const TABLES: &[Table] = &[
-    table("documents", "SELECT * FROM documents WHERE user_id = ?1 AND status <> 'processing' ORDER BY id"),
+    Table {
+        json: &["gaps", "flags"],
+        ..table("documents", "SELECT * FROM documents WHERE user_id = ?1 AND status <> 'processing' ORDER BY id")
+    },
     child(
         "document_pages",
         "SELECT p.* FROM document_pages p JOIN documents d ON d.id = p.document_id
@@ -72,40 +87,58 @@ pub const TABLES: &[Table] = &[
             "document_id",
         )
     },
-    table("patterns", "SELECT * FROM patterns WHERE user_id = ?1 ORDER BY id"),
+    Table {
+        json: &["body"],
+        ..table("patterns", "SELECT * FROM patterns WHERE user_id = ?1 ORDER BY id")
+    },
     Table {
         left: &["user_id", "shared"],
         ..table("recipes", "SELECT * FROM recipes WHERE user_id = ?1 ORDER BY id")
     },
-    child(
-        "recipe_versions",
-        "SELECT v.* FROM recipe_versions v JOIN recipes r ON r.id = v.recipe_id
-         WHERE r.user_id = ?1 ORDER BY v.recipe_id, v.version",
-        "recipe_id",
-    ),
+    Table {
+        json: &["body"],
+        ..child(
+            "recipe_versions",
+            "SELECT v.* FROM recipe_versions v JOIN recipes r ON r.id = v.recipe_id
+             WHERE r.user_id = ?1 ORDER BY v.recipe_id, v.version",
+            "recipe_id",
+        )
+    },
     Table {
         left: &["user_id", "share_hash", "lease_owner", "lease_until"],
+        json: &["request", "plan", "usage", "findings", "citations"],
+        max_row: LONG_ROW,
         ..table(
             "analyses",
             "SELECT * FROM analyses WHERE user_id = ?1 AND finished > 0 AND origin <> 'call' ORDER BY id",
         )
     },
-    child(
-        "stage_answers",
-        "SELECT s.* FROM stage_answers s JOIN analyses a ON a.id = s.analysis_id
-         WHERE a.user_id = ?1 AND a.finished > 0 AND a.origin <> 'call'
-         ORDER BY s.analysis_id, s.stage, s.member",
-        "analysis_id",
-    ),
+    Table {
+        json: &["answer"],
+        max_row: LONG_ROW,
+        ..child(
+            "stage_answers",
+            "SELECT s.* FROM stage_answers s JOIN analyses a ON a.id = s.analysis_id
+             WHERE a.user_id = ?1 AND a.finished > 0 AND a.origin <> 'call'
+             ORDER BY s.analysis_id, s.stage, s.member",
+            "analysis_id",
+        )
+    },
     child("votes", "SELECT * FROM votes WHERE user_id = ?1 ORDER BY analysis_id", "analysis_id"),
     child("comparisons", "SELECT * FROM comparisons WHERE user_id = ?1 ORDER BY analysis_id", "analysis_id"),
-    table("experiments", "SELECT * FROM experiments WHERE user_id = ?1 AND finished > 0 ORDER BY id"),
-    child(
-        "experiment_cases",
-        "SELECT c.* FROM experiment_cases c JOIN experiments e ON e.id = c.experiment_id
-         WHERE e.user_id = ?1 AND e.finished > 0 ORDER BY c.experiment_id, c.place",
-        "experiment_id",
-    ),
+    Table {
+        json: &["body", "design", "verdict", "applied", "judging"],
+        ..table("experiments", "SELECT * FROM experiments WHERE user_id = ?1 AND finished > 0 ORDER BY id")
+    },
+    Table {
+        json: &["body"],
+        ..child(
+            "experiment_cases",
+            "SELECT c.* FROM experiment_cases c JOIN experiments e ON e.id = c.experiment_id
+             WHERE e.user_id = ?1 AND e.finished > 0 ORDER BY c.experiment_id, c.place",
+            "experiment_id",
+        )
+    },
     child(
         "experiment_results",
         "SELECT r.* FROM experiment_results r JOIN experiments e ON e.id = r.experiment_id
@@ -167,19 +200,31 @@ pub fn owner_of(db: &Reader, table: &Table, id: &str) -> Result<Option<String>> 
     db.maybe(&sql, [id], |row| row.get(0))
 }
 
-/// Adds a row for a person. False where it is there already, or does not fit.
-pub fn put(db: &Writer, table: &Table, user: &UserId, row: &Map<String, Value>) -> Result<bool> {
-    let known = db.all(
+/// The columns of a table that an archive may fill.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn columns(db: &Reader, table: &Table) -> Result<Vec<String>> {
+    let mut names = db.all(
         "SELECT name FROM pragma_table_info(?1) ORDER BY cid",
         [table.name],
         |row| row.get::<_, String>(0),
     )?;
+    names.retain(|name| name == "user_id" || !table.left.contains(&name.as_str()));
+    Ok(names)
+}
+
+/// Adds a row for a person. False when it is there already, or does not fit.
+///
+/// # Errors
+/// When the table's columns cannot be read.
+pub fn put(db: &Writer, table: &Table, user: &UserId, mut row: Map<String, Value>) -> Result<bool> {
     let (mut names, mut cells) = (Vec::new(), Vec::new());
-    for name in known {
-        let cell = match row.get(&name) {
+    for name in columns(db, table)? {
+        let cell = match row.remove(&name) {
             _ if name == "user_id" => Cell::Text(user.as_str().to_owned()),
-            Some(value) if !table.left.contains(&name.as_str()) => cell(value),
-            _ => continue,
+            Some(value) => cell(value),
+            None => continue,
         };
         names.push(name);
         cells.push(cell);
@@ -191,16 +236,16 @@ pub fn put(db: &Writer, table: &Table, user: &UserId, row: &Map<String, Value>) 
         names.join(", "),
         marks.join(", ")
     );
-    // What does not fit a column is the archive's fault, and no reason to stop.
+    // A value that does not fit its column is the archive's fault, and no reason to stop.
     Ok(db
         .run(&sql, params_from_iter(cells))
         .is_ok_and(|added| added > 0))
 }
 
-fn cell(value: &Value) -> Cell {
+fn cell(value: Value) -> Cell {
     match value {
-        Value::String(text) => Cell::Text(text.clone()),
-        Value::Bool(flag) => Cell::Integer(i64::from(*flag)),
+        Value::String(text) => Cell::Text(text),
+        Value::Bool(flag) => Cell::Integer(i64::from(flag)),
         Value::Number(number) => match number.as_i64() {
             Some(number) => Cell::Integer(number),
             None => number.as_f64().map_or(Cell::Null, Cell::Real),
@@ -226,6 +271,7 @@ pub fn is_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -> bool {
         "experiments" => ExperimentId::parse(id)
             .and_then(|id| experiments::by_id(db, user, &id).ok()?)
             .is_some_and(|found| found.state != State::Running && found.finished.is_some()),
+        "recipes" => RecipeId::parse(id).is_some(),
         _ => true,
     }
 }

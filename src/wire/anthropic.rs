@@ -210,7 +210,7 @@ fn sample(body: &mut Map<String, Value>, request: &Request, taste: &Taste, think
 }
 
 pub(super) fn read(growing: &mut Growing, event: &Event) {
-    let Ok(data) = serde_json::from_str::<Value>(&event.data) else {
+    let Ok(data) = crate::domain::json::parse(&event.data) else {
         return growing.malformed("Anthropic message");
     };
     let place = data["index"].as_u64().unwrap_or(0);

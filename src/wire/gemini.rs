@@ -184,7 +184,7 @@ fn thinking(request: &Request, taste: &Taste) -> Option<Value> {
 }
 
 pub(super) fn read(growing: &mut Growing, event: &Event) {
-    match serde_json::from_str::<Value>(&event.data) {
+    match crate::domain::json::parse(&event.data) {
         Ok(frame) => take(growing, &frame),
         Err(_) => growing.malformed("Gemini answer"),
     }

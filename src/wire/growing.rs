@@ -208,7 +208,7 @@ fn called(
         if call.arguments.trim().is_empty() {
             "{}".clone_into(&mut call.arguments);
         }
-        let value: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
+        let value: Value = crate::domain::json::parse(&call.arguments).unwrap_or_default();
         if call.name.is_empty() || !value.is_object() {
             if finish == Some(Finish::Length) {
                 continue;

@@ -25,7 +25,7 @@ pub struct Listed {
 
 /// The models in a provider's answer, at most a thousand.
 pub fn models(kind: Kind, body: &str) -> Option<Vec<Listed>> {
-    let value: Value = serde_json::from_str(body).ok()?;
+    let value: Value = crate::domain::json::parse(body).ok()?;
     let list = [&value["data"], &value["models"], &value]
         .into_iter()
         .find_map(Value::as_array)?;

@@ -99,7 +99,7 @@ pub fn read(text: &str) -> Result<Message, Fault> {
         code,
         text: text.to_owned(),
     };
-    let message: Value = serde_json::from_str(text)
+    let message: Value = crate::domain::json::parse(text)
         .map_err(|why| fault(&Value::Null, -32700, &format!("this is no JSON: {why}")))?;
     let id = message.get("id").cloned().unwrap_or(Value::Null);
     let is_answer = message.get("result").is_some() || message.get("error").is_some();

@@ -216,7 +216,7 @@ impl Stream {
     /// A server that does not stream answers with one JSON object.
     pub fn push_whole(&mut self, body: &str) -> Vec<Delta> {
         let growing = &mut self.growing;
-        let value = serde_json::from_str(body).unwrap_or_default();
+        let value = crate::domain::json::parse(body).unwrap_or_default();
         match self.kind {
             Kind::OpenAi => openai::whole(growing, &value),
             Kind::Responses => responses::whole(growing, &value),

@@ -122,7 +122,7 @@ fn options(request: &Request, taste: &Taste) -> Map<String, Value> {
 }
 
 pub(super) fn read(growing: &mut Growing, event: &Event) {
-    match serde_json::from_str::<Value>(&event.data) {
+    match crate::domain::json::parse(&event.data) {
         Ok(line) => whole(growing, &line),
         Err(_) => growing.malformed("Ollama answer"),
     }

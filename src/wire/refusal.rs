@@ -6,7 +6,7 @@ use crate::domain::chat::{CallError, CallErrorKind};
 
 /// What an answer with an error status means. `headers` gives a header by its lower-case name.
 pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) -> CallError {
-    let parsed: Value = serde_json::from_str(body).unwrap_or_default();
+    let parsed: Value = crate::domain::json::parse(body).unwrap_or_default();
     let mut error = meaning(inner(&parsed), Some(status));
     let number = |name: &str| {
         let value = headers(name)?.trim().parse::<f64>().ok()?;
@@ -104,7 +104,7 @@ const UNWELCOME: &[&str] = &[
 
 /// The parameter that a provider refuses to take, by its name on the wire.
 pub fn unwelcome(body: &str) -> Option<String> {
-    let parsed: Value = serde_json::from_str(body).ok()?;
+    let parsed: Value = crate::domain::json::parse(body).ok()?;
     let error = inner(&parsed);
     let code = error["code"].as_str().unwrap_or_default();
     let refused = matches!(

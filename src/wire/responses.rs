@@ -138,7 +138,7 @@ pub(super) fn read(growing: &mut Growing, event: &Event) {
     if event.data.trim() == "[DONE]" {
         return growing.end();
     }
-    let Ok(data) = serde_json::from_str::<Value>(&event.data) else {
+    let Ok(data) = crate::domain::json::parse(&event.data) else {
         return growing.malformed("response");
     };
     let piece = data["delta"].as_str().unwrap_or_default();

@@ -6,7 +6,9 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::support::Server;
+use crate::support::executable::Executable;
+use crate::support::server::Folder;
+use crate::support::{Client, Server};
 
 /// The archive with every stored request changed.
 fn changed(archive: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
@@ -187,4 +189,139 @@ fn an_administrator_takes_a_copy_of_the_database() {
     );
     let mut other = server.user("bob@example.com");
     other.get("/api/admin/backup").refused(403, "FORBIDDEN");
+}
+
+/// Bytes of memory that an import may take, whatever is in the file.
+const MEMORY: u64 = 256 << 20;
+
+/// A line of /proc/PID/status in bytes.
+fn status(process: u32, name: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    let kb = line.split_whitespace().nth(1).unwrap();
+    kb.parse::<u64>().unwrap() << 10
+}
+
+/// An archive's first file, as this version writes it.
+fn manifest(client: &mut Client) -> Vec<u8> {
+    let archive = client.get("/api/users/me/export").bytes;
+    let mut archive = tar::Archive::new(GzDecoder::new(&archive[..]));
+    let mut first = archive.entries().unwrap().next().unwrap().unwrap();
+    let mut bytes = Vec::new();
+    first.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// A compressed archive of a manifest and one more entry, whose content is `begin` and then `piece` until it
+/// has so many bytes.
+fn bomb(
+    manifest: &[u8],
+    kind: tar::EntryType,
+    name: &str,
+    begin: &str,
+    piece: &str,
+    size: u64,
+) -> Vec<u8> {
+    let mut to = tar::Builder::new(GzEncoder::new(Vec::new(), flate2::Compression::best()));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(manifest.len() as u64);
+    to.append_data(&mut header, "manifest.json", manifest)
+        .unwrap();
+    let mut header = tar::Header::new_gnu();
+    header.set_size(size);
+    header.set_entry_type(kind);
+    header.set_path(name).unwrap();
+    header.set_cksum();
+    let many = piece.repeat((1 << 20) / piece.len());
+    let more = std::iter::repeat_with(|| many.as_bytes()).take((size as usize >> 19) + 1);
+    let more = more.fold(begin.as_bytes().to_vec(), |mut all, piece| {
+        if all.len() < size as usize {
+            all.extend_from_slice(piece);
+        }
+        all
+    });
+    to.append(&header, &more[..size as usize]).unwrap();
+    to.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn a_bomb_takes_no_more_memory_than_an_import_may() {
+    let folder = Folder::new();
+    let server = Executable::with(&folder, &[("USE_MOCK", "true")]);
+    let mut ada = Client::new(server.address).registered("ada@example.com");
+    let first = manifest(&mut ada);
+    let before = status(server.id(), "VmRSS:");
+    let path = "/api/users/me/import";
+    let file = tar::EntryType::Regular;
+    let row = "{\"id\":\"document_01ARYZ6S410000000000000000\",\"name\":[";
+    for (name, table, begin, size, refused) in [
+        ("a long row", "tables/documents.jsonl", row, 62 << 20, true),
+        (
+            "a long row of another's child",
+            "tables/passages.jsonl",
+            row,
+            62 << 20,
+            true,
+        ),
+        (
+            "a row that is just not too long",
+            "tables/documents.jsonl",
+            row,
+            7 << 20,
+            false,
+        ),
+        (
+            "the same where answers are",
+            "tables/analyses.jsonl",
+            row,
+            31 << 20,
+            false,
+        ),
+    ] {
+        let archive = bomb(&first, file, table, begin, "{\"\":0},", size);
+        assert!(archive.len() < 1 << 20, "{name}: {} bytes", archive.len());
+        let took = ada.upload(path, "bomb.tar.gz", &archive);
+        let (code, word) = match refused {
+            true => (413, "PAYLOAD_TOO_LARGE"),
+            false => (400, "BAD_REQUEST"),
+        };
+        took.refused(code, word);
+        let peak = status(server.id(), "VmHWM:");
+        assert!(
+            peak - before <= MEMORY,
+            "{name}: {} MiB",
+            (peak - before) >> 20
+        );
+    }
+    // A name in an extension of the format is not read.
+    let archive = bomb(
+        &first,
+        tar::EntryType::GNULongName,
+        "././@LongLink",
+        "",
+        "x",
+        300 << 20,
+    );
+    assert_eq!(ada.upload(path, "bomb.tar.gz", &archive).status, 200);
+    // Conversations of other programs: many values in few bytes, one long line, and one long list that is sound.
+    let many = format!("{{\"messages\":[{}0]}}\n", "{\"\":0},".repeat(2 << 20));
+    ada.upload(path, "many.jsonl", many.as_bytes())
+        .refused(413, "PAYLOAD_TOO_LARGE");
+    let long = format!("{{\"messages\":\"{}\"}}\n", "x".repeat(40 << 20));
+    ada.upload(path, "long.jsonl", long.as_bytes())
+        .refused(413, "PAYLOAD_TOO_LARGE");
+    let other = json!({"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}],
+        "more": [7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]});
+    let list = format!("[{}{other}]", format!("{other},").repeat(2_000));
+    let took = ada.upload(path, "list.json", list.as_bytes());
+    let counts = &took.json()["counts"]["analyses"];
+    assert_eq!(
+        (took.status, &counts["added"]),
+        (200, &json!(1)),
+        "{}",
+        took.text()
+    );
+    let peak = status(server.id(), "VmHWM:");
+    eprintln!("an import took at most {} MiB", (peak - before) >> 20);
+    assert!(peak - before <= MEMORY, "{} MiB", (peak - before) >> 20);
 }

@@ -2,9 +2,11 @@
 //! tools take, and the exports of this product's predecessor. Nothing is guessed: a model that is not named is
 //! called `imported/unknown`, and costs are not known.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
-use super::{Count, Counts, Place, Progress, unreadable};
+use super::{Count, Counts, Place, Progress, pieces, too_large, unreadable};
 use crate::app::{Error, Result};
 use crate::clock;
 use crate::crypto::{random_number, sha256};
@@ -13,12 +15,11 @@ use crate::domain::analysis::{
 };
 use crate::domain::chat::{Finish, Message, Role, Task, Usage, estimate_tokens};
 use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::json;
 use crate::domain::parameters::Parameters;
 use crate::domain::time::Timestamp;
 use crate::store::archive::{self, Table};
 
-/// Bytes of a file.
-pub(super) const MOST: u64 = 256 << 20;
 /// Characters of a model's name.
 const LONGEST_NAME: usize = 100;
 /// Whose answers stand beside each other at most.
@@ -36,25 +37,9 @@ pub(super) struct Past {
     pub made: Option<Timestamp>,
 }
 
-/// All that can be read in a text: JSON lines, one object, or a list of them; and how much could not.
-pub(super) fn read(text: &str) -> (Vec<Past>, u64) {
-    let values: Vec<Option<Value>> = match serde_json::from_str::<Value>(text) {
-        Ok(Value::Array(list)) => list.into_iter().map(Some).collect(),
-        Ok(value) => vec![Some(value)],
-        Err(_) => {
-            let lines = text.lines().filter(|line| !line.trim().is_empty());
-            lines.map(|line| serde_json::from_str(line).ok()).collect()
-        }
-    };
-    let mut refused = 0;
-    let mut found = Vec::new();
-    for value in values {
-        match value.as_ref().and_then(past) {
-            Some(one) => found.push(one),
-            None => refused += 1,
-        }
-    }
-    (found, refused)
+// One piece of a file; none where there is no conversation in it.
+fn read(piece: &[u8]) -> Option<Past> {
+    past(&serde_json::from_slice(piece).ok()?)
 }
 
 fn past(value: &Value) -> Option<Past> {
@@ -215,32 +200,40 @@ fn predecessor(value: &Value) -> Option<Past> {
 }
 
 /// Puts all of it into a person's history. What is there already, word for word, is left.
+///
+/// # Errors
+/// `TooLarge` when the file or a conversation in it exceeds its limit, before anything is changed;
+/// `BadRequest` when there is nothing in it.
 pub(super) fn keep(
     place: &Place,
     user: &UserId,
-    text: &str,
+    from: &Path,
     progress: Progress<'_>,
 ) -> Result<Counts> {
-    let (found, refused) = read(text);
-    if found.is_empty() {
-        return Err(unreadable(
-            "there is no archive, conversation or export in it",
-        ));
-    }
     let table = |name: &str| archive::TABLES.iter().find(|table| table.name == name);
     let (Some(analyses), Some(answers)) = (table("analyses"), table("stage_answers")) else {
         return Err(unreadable("this version keeps no history"));
     };
-    let mut count = Count {
-        refused,
-        ..Count::default()
-    };
-    for one in &found {
-        match keep_one(place, user, one, (analyses, answers))? {
-            true => count.added += 1,
-            false => count.present += 1,
+    pieces::each(from, &mut |piece| match json::is_affordable(piece) {
+        true => Ok(()),
+        false => Err(too_large("a conversation in it holds too many values")),
+    })?;
+    let mut count = Count::default();
+    pieces::each(from, &mut |piece| {
+        match read(piece) {
+            None => count.refused += 1,
+            Some(one) => match keep_one(place, user, &one, (analyses, answers))? {
+                true => count.added += 1,
+                false => count.present += 1,
+            },
         }
         progress("analyses", count.added);
+        Ok(())
+    })?;
+    if count.added + count.present == 0 {
+        return Err(unreadable(
+            "there is no archive, conversation or export in it",
+        ));
     }
     Ok(vec![("analyses".to_owned(), count)])
 }
@@ -278,7 +271,7 @@ fn keep_one(
             std::iter::once((analyses, row)).chain(rows.into_iter().map(|row| (answers, row)))
         {
             if let Value::Object(row) = row {
-                archive::put(db, table, &user, &row)?;
+                archive::put(db, table, &user, row)?;
             }
         }
         Ok(true)
@@ -425,8 +418,11 @@ mod tests {
 not json
 {"messages":[{"role":"user","content":"Alone"}]}
 {"prompt":"Which?","model_responses":{"gpt-4":"One.","claude":{"text":"Two."}},"ultra_response":"Both.","timestamp":"2024-05-01T10:00:00Z","ultra_model":"gpt-4"}"#;
-        let (found, refused) = read(lines);
-        assert_eq!((found.len(), refused), (2, 2));
+        let found: Vec<Option<Past>> = lines.lines().map(|line| read(line.as_bytes())).collect();
+        let refused = found.iter().filter(|one| one.is_none()).count();
+        let found: Vec<Past> = found.into_iter().flatten().collect();
+        // One of them is blank.
+        assert_eq!((found.len(), refused), (2, 3));
         let one = &found[0];
         assert_eq!(
             (
@@ -447,9 +443,6 @@ not json
             ("Both.", "imported/gpt-4")
         );
         assert!(other.made.is_some());
-        // A list of objects is as good as lines.
-        let list = format!("[{}]", lines.lines().last().expect("one"));
-        assert_eq!(read(&list).0.first(), Some(other));
         for nothing in [
             "",
             "7",
@@ -458,7 +451,7 @@ not json
             "{\"messages\":7}",
             "{\"prompt\":\"a\"}",
         ] {
-            assert_eq!(read(nothing).0, [], "{nothing}");
+            assert_eq!(read(nothing.as_bytes()), None, "{nothing}");
         }
     }
 

@@ -4,6 +4,8 @@
 
 mod foreign;
 mod pack;
+mod pieces;
+mod rows;
 mod unpack;
 
 use std::fs::File;
@@ -110,7 +112,13 @@ impl App {
     /// Takes in what has been uploaded. Done whole, even if the caller leaves.
     pub async fn import(&self, user: &UserId, received: Received) -> Result<Counts> {
         let (place, user) = (of(self.store.clone(), &self.config), user.clone());
-        let work = move || place.import(&user, received.path(), &mut |_, _| ());
+        // One at a time: each may take the memory that an import may take.
+        let turn = self.imports.clone().acquire_owned().await;
+        let turn = turn.map_err(Error::internal)?;
+        let work = move || {
+            let _turn = turn;
+            place.import(&user, received.path(), &mut |_, _| ())
+        };
         tokio::task::spawn_blocking(work)
             .await
             .map_err(Error::internal)?
@@ -124,7 +132,11 @@ impl Place {
     }
 
     /// Takes a file in for a person: an archive, or what other programs have written of conversations. Taking
-    /// the same one in twice changes nothing. Blocks.
+    /// the same one in twice changes nothing. Takes at most 256 MiB of memory, whatever is in the file. Blocks.
+    ///
+    /// # Errors
+    /// `BadRequest` when it is not such a file; `TooLarge` when it, or one row or conversation in it, exceeds
+    /// a limit. Limits on length are checked before anything is changed.
     pub fn import(&self, user: &UserId, from: &Path, progress: Progress<'_>) -> Result<Counts> {
         let mut file = File::open(from).map_err(unreadable)?;
         let mut first = [0; 2];
@@ -132,11 +144,7 @@ impl Place {
         if first[..length] == GZIP {
             return unpack::unpack(self, user, from, progress);
         }
-        let mut bytes = first[..length].to_vec();
-        let read = file.take(foreign::MOST).read_to_end(&mut bytes);
-        read.map_err(unreadable)?;
-        let text = String::from_utf8(bytes).map_err(unreadable)?;
-        foreign::keep(self, user, &text, progress)
+        foreign::keep(self, user, from, progress)
     }
 }
 
@@ -156,6 +164,11 @@ fn unreadable(error: impl std::fmt::Display) -> Error {
         format!("the archive cannot be read: {error}"),
     )
     .resolve("choose a file that quire export has written")
+}
+
+fn too_large(why: impl std::fmt::Display) -> Error {
+    Error::new(Kind::TooLarge, format!("the archive cannot be read: {why}"))
+        .resolve("choose a file that quire export has written, or split it")
 }
 
 #[cfg(test)]

@@ -3,15 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write as _};
+use std::io::{BufReader, Read, Write as _};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
 use serde_json::{Map, Value};
 use tar::{Archive, Entry};
 
+use super::rows::{Lines, Sizes};
 use super::{
-    Count, Counts, FORMAT, MANIFEST, Manifest, ORIGINALS, Place, Progress, TABLES, unreadable,
+    Count, Counts, FORMAT, MANIFEST, Manifest, ORIGINALS, Place, Progress, TABLES, too_large,
+    unreadable,
 };
 use crate::app::documents::open_new;
 use crate::app::{Error, Kind, Result};
@@ -20,16 +22,17 @@ use crate::domain::id::{UserId, ulid};
 use crate::domain::time::Timestamp;
 use crate::store::archive::{self, SCHEMA, Table};
 
-/// Bytes of one row.
-const MOST_ROW: u64 = 64 << 20;
-/// Bytes of all rows together.
+/// Bytes of everything in an archive together.
 const MOST_BYTES: u64 = 16 << 30;
 /// Rows that have an id of their own.
 const MOST_IDS: usize = 500_000;
+/// Files in an archive: a table each, and the original documents.
+const MOST_FILES: usize = 500_000;
 /// Characters of an id that tell its time.
 const TIME: usize = 10;
-/// Rows in one transaction.
+/// Rows in one transaction, and bytes after which no more are added to it.
 const BATCH: usize = 100;
+const BATCH_BYTES: u64 = 1 << 20;
 
 type Tar = Archive<GzDecoder<BufReader<File>>>;
 
@@ -54,7 +57,7 @@ pub(super) fn unpack(
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
     let mut order = Vec::new();
     let mut tar = opened(from)?;
-    for entry in tar.entries().map_err(unreadable)? {
+    for entry in tar.entries().map_err(unreadable)?.raw(true) {
         let entry = entry.map_err(unreadable)?;
         let name = name_of(&entry)?;
         if let Some(table) = table_of(&name).filter(|table| table.is_taken) {
@@ -99,10 +102,12 @@ fn table_of(name: &str) -> Option<&'static Table> {
     archive::TABLES.iter().find(|table| table.name == name)
 }
 
-// Before anything is changed: whether it is an archive, and which of its ids are taken here.
+// Before anything is changed: whether it is an archive within all limits, and which of its ids are taken here.
+// Entries are read raw: the tar crate would read a name in an extension of any length into memory, and no name
+// of an archive needs one.
 fn look_through(place: &Place, user: &UserId, from: &Path) -> Result<Ids> {
     let mut tar = opened(from)?;
-    let mut entries = tar.entries().map_err(unreadable)?;
+    let mut entries = tar.entries().map_err(unreadable)?.raw(true);
     let first = entries.next().ok_or_else(|| unreadable("it is empty"))?;
     let first = first.map_err(unreadable)?;
     if name_of(&first)? != MANIFEST {
@@ -119,21 +124,27 @@ fn look_through(place: &Place, user: &UserId, from: &Path) -> Result<Ids> {
             Error::new(Kind::Conflict, why).resolve("take it in with that version or a newer one")
         );
     }
-    let (mut ids, mut bytes, mut number) = (Ids::default(), 0, 0);
+    let mut ids = Ids::default();
+    let (mut bytes, mut files, mut number) = (0u64, 0, 0);
     for entry in entries {
         let entry = entry.map_err(unreadable)?;
-        let Some(table) = table_of(&name_of(&entry)?) else {
+        bytes = bytes.saturating_add(entry.size());
+        files += 1;
+        if bytes > MOST_BYTES || files > MOST_FILES {
+            return Err(too_large("it is larger than any archive may be"));
+        }
+        let Some(table) = table_of(&name_of(&entry)?).filter(|table| table.is_taken) else {
             continue;
         };
-        if !table.has_id || !table.is_taken {
+        let mut lines = Lines::new(entry, table);
+        if !table.has_id {
+            while lines.next_line()?.is_some() {}
             continue;
         }
-        let mut lines = Lines::of(entry);
-        while let Some((row, length)) = lines.next()? {
-            bytes += length;
+        while let Some((row, _)) = lines.next_row(&["id", "sha256"])? {
             number += 1;
-            if bytes > MOST_BYTES || number > MOST_IDS {
-                return Err(unreadable("it is larger than any archive may be"));
+            if number > MOST_IDS {
+                return Err(too_large("it is larger than any archive may be"));
             }
             settle(place, user, table, &row, &mut ids)?;
         }
@@ -212,21 +223,24 @@ fn rows(
     ids: &mut Ids,
     progress: Progress<'_>,
 ) -> Result<Count> {
-    let mut count = Count::default();
-    let mut lines = Lines::of(entry);
+    let columns = place.store.read_now(|db| archive::columns(db, table))?;
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let (mut count, mut sizes) = (Count::default(), Sizes::default());
+    let mut lines = Lines::new(entry, table);
     loop {
-        let mut batch = Vec::new();
-        while batch.len() < BATCH {
-            let Some((mut row, _)) = lines.next()? else {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < BATCH && bytes < BATCH_BYTES {
+            let Some((mut row, length)) = lines.next_row(&columns)? else {
                 break;
             };
             match fate(table, &row, ids) {
-                Fate::Put => {
+                Fate::Put if sizes.admit(table, &row) => {
                     renamed(&mut row, ids);
+                    bytes += length;
                     batch.push(row);
                 }
                 Fate::Present => count.present += 1,
-                Fate::Refused => count.refused += 1,
+                Fate::Put | Fate::Refused => count.refused += 1,
             }
         }
         if batch.is_empty() {
@@ -279,7 +293,7 @@ fn put(
             if table.name == "recipes" {
                 free_name(db, &whose, &mut row)?;
             }
-            if !archive::put(db, table, &whose, &row)? {
+            if !archive::put(db, table, &whose, row)? {
                 continue;
             }
             match id.filter(|_| table.has_id) {
@@ -426,27 +440,4 @@ fn take_back(
         }
     }
     Ok(())
-}
-
-/// The rows of a table's file.
-struct Lines<R: Read>(BufReader<R>);
-
-impl<R: Read> Lines<R> {
-    fn of(source: R) -> Self {
-        Self(BufReader::new(source))
-    }
-
-    /// The next row, and how long it is. What is no row ends it all: the file is damaged.
-    fn next(&mut self) -> Result<Option<(Map<String, Value>, u64)>> {
-        let mut line = Vec::new();
-        let mut bounded = (&mut self.0).take(MOST_ROW);
-        let read = bounded.read_until(b'\n', &mut line).map_err(unreadable)? as u64;
-        if read == 0 {
-            return Ok(None);
-        }
-        match serde_json::from_slice(&line) {
-            Ok(Value::Object(row)) => Ok(Some((row, read))),
-            _ => Err(unreadable("a line in it is no row")),
-        }
-    }
 }

@@ -30,7 +30,7 @@ impl Experiments<'_> {
         let fault =
             |line: usize, why: String| Error::new(Kind::BadRequest, format!("line {line}: {why}"));
         if text.trim_start().starts_with('{') {
-            return serde_json::from_str(text)
+            return crate::domain::json::parse(text)
                 .map_err(|error| fault(error.line(), format!("not JSON: {error}")));
         }
         let document = toml_text::read(text).map_err(|error| fault(error.line, error.message))?;

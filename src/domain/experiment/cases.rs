@@ -104,7 +104,7 @@ pub fn of_json(text: &str) -> Result<Read, Fault> {
     let mut read = Read::default();
     let trimmed = text.trim_start_matches('\u{feff}').trim();
     if trimmed.starts_with('[') || is_one(trimmed) {
-        let all: Value = serde_json::from_str(trimmed).map_err(|fault| Fault {
+        let all: Value = crate::domain::json::parse(trimmed).map_err(|fault| Fault {
             line: Some(fault.line()),
             why: format!("not JSON: {fault}"),
         })?;
@@ -132,8 +132,8 @@ pub fn of_json(text: &str) -> Result<Read, Fault> {
             line: line_number,
             why,
         };
-        let value: Value =
-            serde_json::from_str(line).map_err(|error| fault(format!("not JSON: {error}")))?;
+        let value: Value = crate::domain::json::parse(line)
+            .map_err(|error| fault(format!("not JSON: {error}")))?;
         add(&mut read, of_value(&value).map_err(fault)?, line_number)?;
     }
     finished(read)
@@ -145,7 +145,7 @@ fn is_one(text: &str) -> bool {
         && text
             .lines()
             .next()
-            .is_some_and(|line| serde_json::from_str::<Value>(line).is_err())
+            .is_some_and(|line| serde_json::from_str::<serde::de::IgnoredAny>(line).is_err())
 }
 
 fn of_value(value: &Value) -> Result<Case, String> {

@@ -289,7 +289,7 @@ fn from_json(review: &str) -> Vec<Critique> {
     });
     let mut found = Vec::new();
     for text in fenced.chain([review.trim()]) {
-        if let Ok(value) = serde_json::from_str::<Value>(text.trim()) {
+        if let Ok(value) = crate::domain::json::parse(text.trim()) {
             walk(&value, None, &mut found);
         }
         if !found.is_empty() {

@@ -13,7 +13,7 @@ pub(in crate::wire) fn read(growing: &mut Growing, event: &Event) {
     if data == "[DONE]" {
         return growing.end();
     }
-    let Ok(chunk) = serde_json::from_str::<Value>(data) else {
+    let Ok(chunk) = crate::domain::json::parse(data) else {
         if event.event == "error" {
             return growing.fail(in_band(&Value::String(clean(data))));
         }

@@ -1,0 +1,256 @@
+//! Splits a file of JSON into the things in it without holding the file: the elements of a list, lines of JSON,
+//! or one object. Parses nothing.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek as _, SeekFrom};
+use std::path::Path;
+
+use serde::de::IgnoredAny;
+
+use super::{too_large, unreadable};
+use crate::app::Result;
+
+/// Bytes of a file.
+const MAX_FILE: u64 = 256 << 20;
+/// Bytes of one thing in it.
+const MAX_PIECE: u64 = 16 << 20;
+
+/// Gives every piece of a file to `take`: text that should be one JSON value. A broken piece is given as it is.
+///
+/// # Errors
+/// `TooLarge` when the file or a piece exceeds its limit; `BadRequest` when the file cannot be read; the error
+/// of `take`.
+pub(super) fn each(from: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut file = File::open(from).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    if length > MAX_FILE {
+        let most = MAX_FILE >> 20;
+        return Err(too_large(format!("it is larger than {most} MiB")));
+    }
+    if length <= MAX_PIECE {
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(unreadable)?;
+        let text = text.strip_prefix(BOM).unwrap_or(&text);
+        let is_list = text.trim_ascii_start().starts_with(b"[");
+        if !is_list && serde_json::from_slice::<IgnoredAny>(text).is_ok() {
+            return take(text);
+        }
+        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    }
+    let mut source = BufReader::with_capacity(64 << 10, file);
+    if source.fill_buf().map_err(unreadable)?.starts_with(BOM) {
+        source.consume(BOM.len());
+    }
+    match first(&mut source)? {
+        Some(b'[') => elements(&mut source, take),
+        _ => lines(&mut source, take),
+    }
+}
+
+const BOM: &[u8] = "\u{feff}".as_bytes();
+
+// The first byte that is not white space; it is not consumed.
+fn first(source: &mut impl BufRead) -> Result<Option<u8>> {
+    loop {
+        let text = source.fill_buf().map_err(unreadable)?;
+        let space = text.iter().take_while(|byte| byte.is_ascii_whitespace());
+        let (space, end) = (space.count(), text.len());
+        let found = text.get(space).copied();
+        if found.is_some() || end == 0 {
+            source.consume(space);
+            return Ok(found);
+        }
+        source.consume(end);
+    }
+}
+
+fn lines(source: &mut impl BufRead, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut bounded = source.take(MAX_PIECE + 1);
+        let read = bounded.read_until(b'\n', &mut line).map_err(unreadable)?;
+        if read == 0 {
+            return Ok(());
+        }
+        if read as u64 > MAX_PIECE {
+            return Err(too_long());
+        }
+        if !line.trim_ascii().is_empty() {
+            take(&line)?;
+        }
+    }
+}
+
+fn elements(source: &mut impl BufRead, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut piece = Vec::new();
+    let mut scan = Scan::default();
+    loop {
+        let text = source.fill_buf().map_err(unreadable)?;
+        let read = text.len();
+        if read == 0 {
+            break;
+        }
+        for byte in text {
+            match scan.next(*byte) {
+                Step::Outside => {}
+                Step::Inside => piece.push(*byte),
+                Step::Between => {
+                    take(&piece)?;
+                    piece.clear();
+                }
+            }
+            if piece.len() as u64 > MAX_PIECE {
+                return Err(too_long());
+            }
+        }
+        source.consume(read);
+    }
+    match (scan.depth, piece.trim_ascii().is_empty()) {
+        (0, true) => Ok(()),
+        // It was cut off, or goes on after its end.
+        _ => take(&piece),
+    }
+}
+
+/// Where in a list of values the reader is.
+#[derive(Default)]
+struct Scan {
+    depth: u64,
+    in_string: bool,
+    is_escaped: bool,
+    has_value: bool,
+}
+
+enum Step {
+    Outside,
+    Inside,
+    /// A value has ended.
+    Between,
+}
+
+impl Scan {
+    fn next(&mut self, byte: u8) -> Step {
+        if self.in_string {
+            match byte {
+                _ if self.is_escaped => self.is_escaped = false,
+                b'\\' => self.is_escaped = true,
+                b'"' => self.in_string = false,
+                _ => {}
+            }
+            return Step::Inside;
+        }
+        let level = self.depth;
+        match byte {
+            b'[' | b'{' => self.depth += 1,
+            b']' | b'}' => self.depth = self.depth.saturating_sub(1),
+            b'"' => self.in_string = true,
+            _ => {}
+        }
+        let ends = level == 1 && matches!(byte, b',' | b']');
+        match byte {
+            // The list's own bracket.
+            b'[' if level == 0 && !self.has_value => Step::Outside,
+            _ if ends && self.has_value => {
+                self.has_value = false;
+                Step::Between
+            }
+            b']' if ends => Step::Outside,
+            _ if byte.is_ascii_whitespace() && !self.has_value => Step::Outside,
+            _ => {
+                self.has_value = true;
+                Step::Inside
+            }
+        }
+    }
+}
+
+fn too_long() -> crate::app::Error {
+    let most = MAX_PIECE >> 20;
+    too_large(format!("a conversation in it is longer than {most} MiB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::app::Kind;
+
+    struct Scratch(std::path::PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, text: &[u8]) -> Self {
+            let name = format!("quire-pieces-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::write(&path, text).expect("a file");
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    fn pieces(name: &str, text: &str) -> Vec<String> {
+        let file = Scratch::new(name, text.as_bytes());
+        let mut found = Vec::new();
+        let read = each(&file.0, &mut |piece| {
+            found.push(String::from_utf8_lossy(piece).trim().to_owned());
+            Ok(())
+        });
+        read.expect("a file that can be read");
+        found
+    }
+
+    #[test]
+    fn a_file_falls_into_the_things_in_it() {
+        for (text, expected) in [
+            ("", vec![]),
+            (" \n ", vec![]),
+            ("[]", vec![]),
+            ("[ ]\n", vec![]),
+            ("7", vec!["7"]),
+            (
+                "\u{feff}[7, {\"a\":[1,2]} ,\"],[\\\"\"]",
+                vec!["7", "{\"a\":[1,2]}", "\"],[\\\"\""],
+            ),
+            ("[[],[1]]", vec!["[]", "[1]"]),
+            ("{\"a\":\n1}", vec!["{\"a\":\n1}"]),
+            (
+                "{\"a\":1}\n\n{\"a\":2}\nnot",
+                vec!["{\"a\":1}", "{\"a\":2}", "not"],
+            ),
+            // Cut off, and with something behind it.
+            ("[{\"a\":1},{\"a\"", vec!["{\"a\":1}", "{\"a\""]),
+            ("[1] 2", vec!["1", "2"]),
+        ] {
+            assert_eq!(pieces("all", text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_piece_is_refused() {
+        let long = "x".repeat(MAX_PIECE as usize + 1);
+        for (name, text) in [("line", long.clone()), ("list", format!("[\"{long}\"]"))] {
+            let file = Scratch::new(name, text.as_bytes());
+            let kind = each(&file.0, &mut |_| Ok(())).map_err(|error| error.kind);
+            assert_eq!(kind, Err(Kind::TooLarge), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn elements_of_a_list_come_one_by_one(values in prop::collection::vec("[\\[\\]{},\"\\\\ a]{0,12}", 0..8)) {
+            let values: Vec<_> = values.iter().map(|text| serde_json::json!({"a": [text]})).collect();
+            let text = serde_json::to_string_pretty(&values).expect("JSON");
+            let found: Vec<serde_json::Value> = pieces("property", &text)
+                .iter()
+                .map(|piece| serde_json::from_str(piece).expect("JSON"))
+                .collect();
+            prop_assert_eq!(found, values);
+        }
+    }
+}

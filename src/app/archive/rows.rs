@@ -1,0 +1,265 @@
+//! Reads a table's rows from an archive, one line of JSON each. A row is flat: nothing nested, no column that
+//! the table does not have, no line longer than the table can need. So a row takes about as much memory as its
+//! text, whatever the text is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{BufRead, BufReader, Read};
+
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::{Map, Value};
+
+use super::{too_large, unreadable};
+use crate::app;
+use crate::domain::json;
+use crate::store::archive::Table;
+
+/// Bytes of memory that a row, or all rows with the same parent, may take when they are used: they are read
+/// together.
+const MAX_MEMORY: u64 = 64 << 20;
+/// The same for tables without JSON: the text of one document.
+const MAX_TEXT: u64 = 256 << 20;
+/// Bytes of an id.
+const MAX_ID: usize = 64;
+
+/// The lines of a table's file.
+pub(super) struct Lines<R: Read> {
+    source: BufReader<R>,
+    table: &'static Table,
+    line: Vec<u8>,
+}
+
+impl<R: Read> Lines<R> {
+    pub(super) fn new(source: R, table: &'static Table) -> Self {
+        Self {
+            source: BufReader::with_capacity(64 << 10, source),
+            table,
+            line: Vec::new(),
+        }
+    }
+
+    /// The next line, not parsed.
+    ///
+    /// # Errors
+    /// `TooLarge` for a line longer than any row of the table; nothing beyond the limit is held.
+    pub(super) fn next_line(&mut self) -> app::Result<Option<&[u8]>> {
+        self.line.clear();
+        let mut bounded = (&mut self.source).take(self.table.max_row + 1);
+        let read = bounded.read_until(b'\n', &mut self.line);
+        let read = read.map_err(unreadable)? as u64;
+        if read > self.table.max_row {
+            let (name, most) = (self.table.name, self.table.max_row >> 20);
+            return Err(too_large(format!(
+                "a row of {name} in it is longer than {most} MiB"
+            )));
+        }
+        Ok((read > 0).then_some(&self.line))
+    }
+
+    /// The next row, with these columns only, and its length.
+    ///
+    /// # Errors
+    /// As `next_line`; also when the line is not a JSON object.
+    pub(super) fn next_row(
+        &mut self,
+        columns: &[&str],
+    ) -> app::Result<Option<(Map<String, Value>, u64)>> {
+        let Some(line) = self.next_line()? else {
+            return Ok(None);
+        };
+        let mut text = serde_json::Deserializer::from_slice(line);
+        let row = Row(columns).deserialize(&mut text);
+        let row = row.and_then(|row| text.end().map(|()| row));
+        let length = line.len() as u64;
+        // A long line's buffer is not kept for the short ones that follow.
+        if self.line.capacity() > 1 << 20 {
+            self.line = Vec::new();
+        }
+        let row = row.map_err(|_| unreadable("a line in it is not a row"))?;
+        Ok(Some((row, length)))
+    }
+}
+
+/// Tells the rows that can be used from those that would take too much memory.
+#[derive(Default)]
+pub(super) struct Sizes(BTreeMap<String, u64>);
+
+impl Sizes {
+    /// Whether the row, together with those of the same parent that came before, stays within bounds.
+    pub(super) fn admit(&mut self, table: &Table, row: &Map<String, Value>) -> bool {
+        let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
+        if table.has_id && text("id").len() > MAX_ID {
+            return false;
+        }
+        let size: usize = row
+            .iter()
+            .map(|(name, value)| size(table, name, value))
+            .sum();
+        let most = match table.json {
+            [] => MAX_TEXT,
+            _ => MAX_MEMORY,
+        };
+        let Some(parent) = table.parent else {
+            return size as u64 <= most;
+        };
+        let parent = text(parent);
+        if parent.len() > MAX_ID {
+            return false;
+        }
+        let all = self.0.entry(parent.to_owned()).or_default();
+        *all = all.saturating_add(size as u64);
+        *all <= most
+    }
+}
+
+fn size(table: &Table, name: &str, value: &Value) -> usize {
+    const CELL: usize = 64;
+    let text = value.as_str().unwrap_or_default();
+    CELL + match table.json.contains(&name) {
+        true => json::memory(text.as_bytes()),
+        false => text.len(),
+    }
+}
+
+/// Reads an object and keeps these columns.
+struct Row<'a>(&'a [&'a str]);
+
+impl<'de> DeserializeSeed<'de> for Row<'_> {
+    type Value = Map<String, Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, text: D) -> Result<Self::Value, D::Error> {
+        text.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Row<'_> {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut row = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            match self.0.contains(&name.as_str()) {
+                true => _ = row.insert(name, map.next_value::<Cell>()?.0),
+                false => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(row)
+    }
+}
+
+/// A value of a column. No column holds anything nested: that is null.
+struct Cell(Value);
+
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
+        text.deserialize_any(Scalar)
+    }
+}
+
+struct Scalar;
+
+impl<'de> Visitor<'de> for Scalar {
+    type Value = Cell;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_unit<E>(self) -> Result<Cell, E> {
+        Ok(Cell(Value::Null))
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<Cell, E> {
+        Ok(Cell(value.into()))
+    }
+    fn visit_i64<E>(self, value: i64) -> Result<Cell, E> {
+        Ok(Cell(value.into()))
+    }
+    fn visit_u64<E>(self, value: u64) -> Result<Cell, E> {
+        Ok(Cell(value.into()))
+    }
+    fn visit_f64<E>(self, value: f64) -> Result<Cell, E> {
+        Ok(Cell(value.into()))
+    }
+    fn visit_str<E>(self, value: &str) -> Result<Cell, E> {
+        Ok(Cell(value.into()))
+    }
+    fn visit_string<E>(self, value: String) -> Result<Cell, E> {
+        Ok(Cell(value.into()))
+    }
+    fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Cell, S::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Cell(Value::Null))
+    }
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Cell, M::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Cell(Value::Null))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::app::Kind;
+    use crate::store::archive::TABLES;
+
+    fn table(name: &str) -> &'static Table {
+        let found = TABLES.iter().find(|table| table.name == name);
+        found.expect("a table")
+    }
+
+    fn rows(text: &str, columns: &[&str]) -> app::Result<Vec<Value>> {
+        let mut lines = Lines::new(text.as_bytes(), table("passages"));
+        let mut rows = Vec::new();
+        while let Some((row, _)) = lines.next_row(columns)? {
+            rows.push(Value::Object(row));
+        }
+        Ok(rows)
+    }
+
+    #[test]
+    fn a_row_keeps_its_columns_and_nothing_nested() {
+        let text = "{\"a\":1,\"b\":\"x\",\"c\":[[{}],1],\"d\":{\"a\":[]},\"e\":null,\"f\":-1.5,\"g\":true,\"z\":[7]}\n{\"a\":2}";
+        let columns = ["a", "b", "c", "d", "e", "f", "g"];
+        let expected = [
+            json!({"a": 1, "b": "x", "c": null, "d": null, "e": null, "f": -1.5, "g": true}),
+            json!({"a": 2}),
+        ];
+        assert_eq!(rows(text, &columns).expect("rows"), expected);
+        for bad in ["[]", "7", "{\"a\":1} {}", "{\"a\":", "\n"] {
+            let kind = rows(bad, &columns).map_err(|error| error.kind);
+            assert_eq!(kind, Err(Kind::BadRequest), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_not_held() {
+        let endless = std::io::repeat(b'x');
+        let mut lines = Lines::new(endless, table("passages"));
+        let kind = lines.next_line().map(|_| ()).map_err(|error| error.kind);
+        assert_eq!(kind, Err(Kind::TooLarge));
+        assert!(lines.line.len() as u64 <= table("passages").max_row + 1);
+    }
+
+    #[test]
+    fn what_is_used_together_is_bounded_together() {
+        let mut sizes = Sizes::default();
+        let bomb = "[{\"\":0},".repeat(50_000);
+        let row = |parent: &str| json!({"recipe_id": parent, "body": bomb});
+        let table = table("recipe_versions");
+        let mut admit = |parent: &str| {
+            let row = row(parent);
+            sizes.admit(table, row.as_object().expect("a row"))
+        };
+        assert!(admit("a"));
+        assert!(!admit("a"), "two of one recipe");
+        assert!(admit("b"));
+        assert!(!admit(&"x".repeat(MAX_ID + 1)));
+    }
+}

@@ -1,0 +1,138 @@
+//! How much memory a JSON text takes once it is parsed, estimated from the text itself. A few bytes of text can
+//! become a hundred times as many bytes of values (`[{"":0},{"":0},…]`), so a limit on the text alone bounds
+//! nothing. Every text from outside is checked here before it is parsed into a whole value.
+
+use serde_json::Value;
+
+/// Bytes of memory that one parsed text may take.
+pub const MAX_MEMORY: usize = 64 << 20;
+/// Texts up to this many bytes stay below `MAX_MEMORY` whatever they hold, so they are not scanned.
+const SMALL: usize = 256 << 10;
+
+/// Bytes of a value in its array or object, with its share of the container's spare room.
+const VALUE: usize = 64;
+/// Bytes that an array with anything in it takes at least.
+const ARRAY: usize = 128;
+/// Bytes that an object with anything in it takes at least: a tree node with room for eleven entries.
+const OBJECT: usize = 700;
+
+/// An upper bound for the bytes of memory that a JSON text takes as a `serde_json::Value`. One pass, no
+/// allocation; for text that is not JSON the result means nothing.
+pub fn memory(text: &[u8]) -> usize {
+    // What stands in strings is copied as it is.
+    let mut bytes = text.len().saturating_add(VALUE);
+    let mut rest = text.iter();
+    while let Some(byte) = rest.next() {
+        let more = match byte {
+            b'"' => {
+                while let Some(byte) = rest.next() {
+                    match byte {
+                        b'\\' => drop(rest.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+                continue;
+            }
+            b',' | b':' => VALUE,
+            b'[' => ARRAY,
+            b'{' => OBJECT,
+            _ => continue,
+        };
+        bytes = bytes.saturating_add(more);
+    }
+    bytes
+}
+
+/// Whether a JSON text takes at most `MAX_MEMORY` bytes once it is parsed.
+pub fn is_affordable(text: &[u8]) -> bool {
+    text.len() <= SMALL || memory(text) <= MAX_MEMORY
+}
+
+/// Parses a text from outside.
+///
+/// # Errors
+/// When it is not JSON, or would take more than `MAX_MEMORY` bytes.
+pub fn parse(text: &str) -> serde_json::Result<Value> {
+    if !is_affordable(text.as_bytes()) {
+        return Err(serde::de::Error::custom(
+            "it holds too many values to be read",
+        ));
+    }
+    serde_json::from_str(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a value holds outside itself, as the standard library allocates it.
+    fn held(value: &Value) -> usize {
+        const ENTRY: usize = size_of::<String>() + size_of::<Value>();
+        match value {
+            Value::String(text) => text.capacity(),
+            Value::Array(list) => {
+                list.capacity() * size_of::<Value>() + list.iter().map(held).sum::<usize>()
+            }
+            Value::Object(map) => {
+                // A tree node has room for 11 entries and is filled at least to 5, but for the root.
+                let nodes = map.len().div_ceil(5);
+                let entries = map.iter().map(|(key, value)| key.capacity() + held(value));
+                nodes * (11 * ENTRY + 120) + entries.sum::<usize>()
+            }
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn small_texts_are_affordable_whatever_they_hold() {
+        for piece in ["[{\"\":0},", "{\"\":", "[", "0,", "[[],"] {
+            let text = piece.repeat(SMALL / piece.len());
+            assert!(memory(text.as_bytes()) <= MAX_MEMORY, "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_multiplies_is_refused_before_it_is_parsed() {
+        let bomb = format!("[{}0]", "{\"\":0},".repeat(1 << 20));
+        assert!(memory(bomb.as_bytes()) > 80 * bomb.len());
+        assert!(parse(&bomb).is_err());
+        // As long, and one string.
+        let text = format!("[\"{}\"]", "{\\\"\\\":0},".repeat(1 << 20));
+        assert!(parse(&text).is_ok());
+        // A large list of embeddings.
+        let numbers = format!("[{}0]", "0.0123456,".repeat(800_000));
+        assert!(parse(&numbers).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn the_estimate_is_never_below_what_a_value_takes(text in arbitrary()) {
+            let value: Value = serde_json::from_str(&text).expect("JSON");
+            prop_assert!(held(&value) <= memory(text.as_bytes()), "{} {}", held(&value), text);
+        }
+
+        #[test]
+        fn any_text_can_be_estimated(text in ".{0,200}") {
+            prop_assert!(memory(text.as_bytes()) >= text.len());
+        }
+    }
+
+    fn arbitrary() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            ".{0,20}".prop_map(Value::from),
+        ];
+        let value = leaf.prop_recursive(5, 200, 20, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..20).prop_map(Value::from),
+                prop::collection::btree_map(".{0,5}", inner, 0..20)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        });
+        value.prop_map(|value| value.to_string())
+    }
+}
