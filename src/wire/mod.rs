@@ -17,6 +17,7 @@ mod responses;
 pub mod serve_anthropic;
 pub mod serve_openai;
 pub mod serve_parameters;
+mod serve_settings;
 pub mod serve_responses;
 pub mod serve_tools;
 pub mod sse;

@@ -123,17 +123,21 @@ pub fn message(
 ) -> Value {
     let mut content = Vec::new();
     if calls.is_empty() || !text.is_empty() {
-        content.push(json!({ "type": "text", "text": text }));
+        content.push(json!({ "type": "text", "text": text, "citations": null }));
     }
     content.extend(calls.iter().map(|call| block(call, call.input())));
     json!({
         "id": frame.id, "type": "message", "role": "assistant", "model": frame.model, "content": content,
-        "stop_reason": reason(finish), "stop_sequence": null, "usage": tokens(usage),
+        "stop_reason": reason(finish), "stop_sequence": null, "stop_details": null, "container": null,
+        "usage": usage_of(usage),
     })
 }
 
 fn block(call: &ToolCall, input: Value) -> Value {
-    json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input })
+    // Called by the model itself, not by code that a vendor runs.
+    json!({
+        "type": "tool_use", "id": call.id, "name": call.name, "input": input, "caller": { "type": "direct" },
+    })
 }
 
 /// The events of a stream.
@@ -150,12 +154,12 @@ impl Events {
         Self { frame, speaks }
     }
 
-    /// What comes before anything. What was read is told at the end, when it is known.
+    /// The `message_start` event. The input tokens follow in `message_delta`, once the vendor has counted.
     pub fn opening(&self) -> (&'static str, Value) {
         let begun = json!({
             "id": self.frame.id, "type": "message", "role": "assistant", "model": self.frame.model,
-            "content": [], "stop_reason": null, "stop_sequence": null,
-            "usage": { "input_tokens": 0, "output_tokens": 0 },
+            "content": [], "stop_reason": null, "stop_sequence": null, "stop_details": null, "container": null,
+            "usage": usage_of(&Usage::default()),
         });
         (
             "message_start",
@@ -168,7 +172,7 @@ impl Events {
         let mut events = Vec::new();
         if !self.speaks {
             self.speaks = true;
-            events.push(start(0, json!({ "type": "text", "text": "" })));
+            events.push(start(0, json!({ "type": "text", "text": "", "citations": null })));
         }
         events.push(delta(0, json!({ "type": "text_delta", "text": text })));
         events
@@ -191,7 +195,9 @@ impl Events {
             events.push(delta(index, piece));
             events.push(stop(index));
         }
-        let delta = json!({ "stop_reason": reason(finish), "stop_sequence": null });
+        let delta = json!({
+            "stop_reason": reason(finish), "stop_sequence": null, "stop_details": null, "container": null,
+        });
         events.push((
             "message_delta",
             json!({ "type": "message_delta", "delta": delta, "usage": tokens(usage) }),
@@ -231,12 +237,23 @@ fn reason(finish: Finish) -> &'static str {
     }
 }
 
-// Here what came from a cache is not in what was read.
+// Anthropic counts cached tokens beside `input_tokens`, not within it.
 fn tokens(usage: &Usage) -> Value {
     json!({
         "input_tokens": usage.input.saturating_sub(usage.cached), "output_tokens": usage.output,
         "cache_read_input_tokens": usage.cached, "cache_creation_input_tokens": usage.stored,
+        "output_tokens_details": { "thinking_tokens": usage.reasoning }, "server_tool_use": null,
     })
+}
+
+// The usage of a whole message has more fields than that of its last event.
+fn usage_of(usage: &Usage) -> Value {
+    let mut told = tokens(usage);
+    told["cache_creation"] =
+        json!({ "ephemeral_5m_input_tokens": usage.stored, "ephemeral_1h_input_tokens": 0 });
+    told["inference_geo"] = Value::Null;
+    told["service_tier"] = json!("standard");
+    told
 }
 
 #[cfg(test)]
@@ -298,6 +315,7 @@ mod tests {
             id: "m".into(),
             model: "m".into(),
             created: 7,
+            ..Frame::default()
         });
         assert_eq!(
             events.ending(&[], Finish::Length, &usage)[0].1["delta"]["stop_reason"],

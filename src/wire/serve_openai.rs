@@ -34,6 +34,8 @@ pub struct Asked {
     pub progress: bool,
     /// Fields that were not understood.
     pub ignored: Vec<String>,
+    /// Request settings that a Responses object repeats.
+    pub settings: Map<String, Value>,
 }
 
 impl Asked {
@@ -279,7 +281,7 @@ fn image(media_type: &str, base64: &str) -> Result<Image, Fault> {
 }
 
 /// What stays the same over all chunks of an answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Frame {
     /// Of the answer.
     pub id: String,
@@ -287,6 +289,10 @@ pub struct Frame {
     pub model: String,
     /// Seconds since 1970.
     pub created: i64,
+    /// When the answer was complete, in seconds since 1970.
+    pub completed: Option<i64>,
+    /// Request settings that a Responses object repeats.
+    pub settings: Map<String, Value>,
 }
 
 /// A whole answer.
@@ -460,6 +466,7 @@ mod tests {
             id: "chatcmpl-1".into(),
             model: "m".into(),
             created: 7,
+            ..Frame::default()
         };
         assert_eq!(opening(&frame)["choices"][0]["delta"]["role"], "assistant");
         assert_eq!(

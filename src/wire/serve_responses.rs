@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::serve_openai::{Asked, Fault, Frame, check_turns, content, fault, model, unknown};
 use super::serve_parameters::{flag, parameters};
+use super::serve_settings::settings;
 use super::serve_tools::{self, Shape};
 use crate::domain::chat::{Finish, Message, Role, Usage};
 use crate::domain::tools::ToolCall;
@@ -72,7 +73,9 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
         _ => return fault("input", "input must be a text or a list of items"),
     }
     check_turns(&asked.turns)?;
-    asked.offer(serve_tools::read(fields, Shape::Flat)?);
+    let offered = serve_tools::read(fields, Shape::Flat)?;
+    asked.settings = settings(fields, &offered);
+    asked.offer(offered);
     asked.ignored.extend(unknown(fields, KNOWN));
     Ok(asked)
 }
@@ -163,14 +166,17 @@ pub fn response(
             "total_tokens": usage.input.saturating_add(usage.output),
         })
     });
-    json!({
+    let mut response = json!({
         "id": frame.id, "object": "response", "created_at": frame.created, "model": frame.model,
+        "completed_at": frame.completed.filter(|_| state == "completed"),
         "status": if cut { "incomplete" } else { state },
         "error": null, "incomplete_details": cut.then(|| json!({ "reason": "max_output_tokens" })),
-        "instructions": null, "metadata": {}, "output": output, "parallel_tool_calls": false,
-        "temperature": null, "tool_choice": "none", "tools": [], "top_p": null, "store": false,
-        "usage": usage,
-    })
+        "output": output, "usage": usage,
+    });
+    for (name, value) in &frame.settings {
+        response[name] = value.clone();
+    }
+    response
 }
 
 fn item(frame: &Frame, state: &str, text: Option<&str>) -> Value {
@@ -215,7 +221,12 @@ impl Events {
             speaks: false,
         }
     }
-    /// What comes before anything.
+    /// Notes when the answer was complete, in seconds since 1970.
+    pub fn complete_at(&mut self, seconds: i64) {
+        self.frame.completed = Some(seconds);
+    }
+
+    /// The `response.created` and `response.in_progress` events.
     pub fn opening(&mut self) -> Vec<(&'static str, Value)> {
         let begun = response(&self.frame, "in_progress", (None, &[]), None);
         vec![
@@ -357,6 +368,7 @@ mod tests {
             id: "resp_1".into(),
             model: "m".into(),
             created: 7,
+            ..Frame::default()
         };
         let mut events = Events::new(frame);
         let mut all = events.opening();

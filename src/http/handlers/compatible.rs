@@ -141,13 +141,16 @@ async fn answer(
     let ignored = asked.ignored.join(", ");
     let (model, stream) = (asked.model.clone(), asked.stream);
     let (usage, progress) = (asked.usage, asked.progress);
+    let settings = asked.settings.clone();
     let completions = cx.app.completions();
     let started = completions.start(&caller, asked, clock::now()).await?;
     let Started { begun, is_panel } = started;
-    let frame = Frame {
+    let mut frame = Frame {
         id: id_of(api, &begun.id),
         created: cx.now.millis() / 1_000,
         model,
+        completed: None,
+        settings,
     };
     let named = |reply: Reply| {
         let reply = reply.header(
@@ -182,6 +185,7 @@ async fn answer(
             .into());
     };
     let done = completions.result(&caller, &begun.id).await?;
+    frame.completed = Some(clock::now().millis() / 1_000);
     let text = whole(api, &frame, &done).to_string();
     let reply = Reply::bytes(text.clone(), "application/json");
     Ok((named(told(reply, cx, &done)), text))

@@ -9,6 +9,7 @@ use super::compatible::Api;
 use crate::app::analyses::{CancelOnDrop, Watch};
 use crate::app::completions::Completion;
 use crate::app::{App, Error, Kind};
+use crate::clock;
 use crate::domain::id::AnalysisId;
 use crate::domain::user::Caller;
 use crate::http::cx::Cx;
@@ -88,7 +89,10 @@ impl Tongue {
                 });
                 events
             }
-            Self::Responses(events) => named(events.ending(&done.calls, done.finish, &done.usage)),
+            Self::Responses(events) => {
+                events.complete_at(clock::now().millis() / 1_000);
+                named(events.ending(&done.calls, done.finish, &done.usage))
+            }
             Self::Messages(events) => named(events.ending(&done.calls, done.finish, &done.usage)),
         }
     }
@@ -278,6 +282,7 @@ mod tests {
             id: "x".into(),
             model: "m".into(),
             created: 1,
+            ..Frame::default()
         };
         let error: ApiError = Error::new(Kind::TooFast, "slow down").into();
         for (api, name, words) in [

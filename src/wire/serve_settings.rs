@@ -1,0 +1,99 @@
+//! The settings of a Responses request as its response objects repeat them. Every field that OpenAI's published
+//! schema requires is present; what the client left out has the documented default.
+
+use serde_json::{Map, Value, json};
+
+use super::serve_tools::Offered;
+use crate::domain::tools::Tool;
+
+/// Fields that are repeated as they were sent, with the value that stands for an absent one.
+fn defaults() -> Value {
+    json!({
+        "instructions": null, "metadata": {}, "temperature": 1.0, "top_p": 1.0, "presence_penalty": 0,
+        "frequency_penalty": 0, "top_logprobs": 0, "max_output_tokens": null, "max_tool_calls": null,
+        "parallel_tool_calls": true, "truncation": "disabled", "safety_identifier": null,
+        "prompt_cache_key": null, "user": null,
+    })
+}
+
+/// The settings of a request whose tools have been read.
+pub(super) fn settings(fields: &Map<String, Value>, offered: &Offered) -> Map<String, Value> {
+    let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
+    let mut settings = Map::new();
+    if let Value::Object(defaults) = defaults() {
+        for (name, absent) in defaults {
+            let value = given(&name).cloned().unwrap_or(absent);
+            settings.insert(name, value);
+        }
+    }
+    let mut text = given("text").cloned().unwrap_or_else(|| json!({}));
+    if text["format"].is_null() {
+        text["format"] = json!({ "type": "text" });
+    }
+    let reasoning = |name: &str| given("reasoning").map_or(Value::Null, |it| it[name].clone());
+    let tools = offered.tools.as_deref();
+    let tools: Vec<Value> = tools.map_or(&[][..], |tools| &tools.list).iter().map(tool).collect();
+    let choice = match tools.is_empty() {
+        true => json!("auto"),
+        false => given("tool_choice").cloned().unwrap_or(json!("auto")),
+    };
+    let rest = [
+        ("text", text),
+        (
+            "reasoning",
+            json!({ "effort": reasoning("effort"), "summary": reasoning("summary") }),
+        ),
+        ("tools", Value::Array(tools)),
+        ("tool_choice", choice),
+        // Responses are not kept, run in the foreground, and belong to no tier.
+        ("store", json!(false)),
+        ("background", json!(false)),
+        ("service_tier", json!("default")),
+        ("previous_response_id", Value::Null),
+    ];
+    settings.extend(rest.map(|(name, value)| (name.to_owned(), value)));
+    settings
+}
+
+fn tool(tool: &Tool) -> Value {
+    let description = Some(&tool.description).filter(|text| !text.is_empty());
+    json!({
+        "type": "function", "name": tool.name, "description": description,
+        "parameters": tool.parameters, "strict": tool.strict,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::serve_tools::{self, Shape};
+
+    fn of(body: &Value) -> Map<String, Value> {
+        let fields = body.as_object().unwrap();
+        settings(fields, &serve_tools::read(fields, Shape::Flat).unwrap())
+    }
+
+    #[test]
+    fn what_was_sent_is_repeated_and_the_rest_has_its_default() {
+        let found = of(&json!({
+            "temperature": 0.2, "top_p": null, "metadata": { "a": "b" }, "reasoning": { "effort": "low" },
+            "text": { "verbosity": "low" }, "store": true, "tool_choice": "required",
+            "tools": [{ "type": "function", "name": "f" }, { "type": "web_search" }],
+        }));
+        for (name, value) in [
+            ("temperature", json!(0.2)),
+            ("top_p", json!(1.0)),
+            ("metadata", json!({ "a": "b" })),
+            ("reasoning", json!({ "effort": "low", "summary": null })),
+            ("text", json!({ "verbosity": "low", "format": { "type": "text" } })),
+            ("store", json!(false)),
+            ("tool_choice", json!("required")),
+            ("max_output_tokens", Value::Null),
+        ] {
+            assert_eq!(found[name], value, "{name}");
+        }
+        let tools = found["tools"].as_array().unwrap();
+        assert_eq!(tools.len(), 1);
+        assert_eq!(tools[0]["parameters"], Value::Null);
+    }
+}
