@@ -121,7 +121,7 @@ impl Completions<'_> {
         let mut said = turns.filter(|turn| turn.role == Role::User && !turn.text.trim().is_empty());
         let question = said.next().map(|turn| turn.text.clone());
         let mut wanted = Wanted {
-            prompt: question.unwrap_or_else(|| "(a tool's result)".to_owned()),
+            prompt: question.unwrap_or_else(|| "(no question in words)".to_owned()),
             parameters: asked.parameters,
             response_format: asked.format,
             turns: asked.turns,
@@ -142,6 +142,7 @@ impl Completions<'_> {
             wanted.passed_on = true;
             return Ok((wanted, false));
         };
+        end_with_question(&mut wanted);
         let (pattern, recipe) = match name.split_once(':') {
             Some((pattern, recipe)) => (Some(pattern), Some(recipe)),
             None if self.is_pattern(&caller.user, name).await? => (Some(name), None),
@@ -208,6 +209,34 @@ impl Completions<'_> {
                 .collect(),
         })
     }
+}
+
+/// A panel answers the last turn. An answer that the client has begun itself (a prefill) becomes part of the question.
+fn end_with_question(wanted: &mut Wanted) {
+    let mut begun = Vec::new();
+    while let Some(turn) =
+        (wanted.turns).pop_if(|turn| turn.role == Role::Assistant && turn.calls.is_empty())
+    {
+        begun.push(turn.text);
+    }
+    if begun.is_empty() {
+        return;
+    }
+    begun.reverse();
+    let begun = begun.join("\n\n");
+    let Some(last) = wanted
+        .turns
+        .last_mut()
+        .filter(|turn| turn.result_of.is_none())
+    else {
+        wanted.prompt.clone_from(&begun);
+        wanted.turns.push(Message::new(Role::User, begun));
+        return;
+    };
+    let asked = &last.text;
+    last.text =
+        format!("{asked}\n\nThe answer has begun. Continue it from exactly this point:\n{begun}");
+    wanted.prompt.clone_from(&last.text);
 }
 
 /// About how many tokens a conversation has.

@@ -5,15 +5,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::header::{CONTENT_TYPE, HeaderName, USER_AGENT};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, USER_AGENT};
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::body::{self, Inbound, Unread};
 use super::error::ApiError;
-use super::json;
 use super::routes::Limit;
 use super::server::Server;
+use super::{json, packed};
 use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
 
@@ -121,19 +121,27 @@ impl Cx {
     pub async fn bytes(&mut self) -> Result<Vec<u8>, ApiError> {
         let whole = self.app.config.limits.body_timeout;
         let body = self.body()?;
-        body::collect(body, whole).await
+        let bytes = body::collect(body, whole).await?;
+        Ok(packed::unpack(
+            bytes,
+            self.header(CONTENT_ENCODING),
+            self.most(),
+        )?)
     }
     /// The body in pieces, within the row's limit. A client that sends nothing for too long is cut off.
     pub fn body(&mut self) -> Result<Inbound, ApiError> {
-        let limits = &self.app.config.limits;
-        let most = match self.limit {
-            Limit::Bytes(most) => most,
-            // Room for the other parts of a form and its boundaries.
-            Limit::Upload => limits.max_upload + (64 << 10),
-        };
         let incoming = self.body.take();
         let incoming = incoming.ok_or_else(|| Error::internal("a handler read the body twice"))?;
-        Ok(Inbound::new(incoming, most, limits.body_timeout))
+        let patience = self.app.config.limits.body_timeout;
+        Ok(Inbound::new(incoming, self.most(), patience))
+    }
+    /// Bytes that the body may have.
+    fn most(&self) -> u64 {
+        match self.limit {
+            Limit::Bytes(most) => most,
+            // Room for the other parts of a form and its boundaries.
+            Limit::Upload => self.app.config.limits.max_upload + (64 << 10),
+        }
     }
     /// The body as a form with files, in pieces.
     pub async fn multipart(&mut self) -> Result<multer::Multipart<'static>, ApiError> {

@@ -1,14 +1,15 @@
 //! Error bodies: the only place that gives a kind its status and code, and the only one that writes
 //! an error body. Private texts end in the log, never in a body.
 
-use hyper::StatusCode;
 use hyper::header::{
     ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
+use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::limit::Standing;
 use super::reply::Reply;
+use super::router;
 use crate::app::{Error, Kind};
 
 /// Why a request was refused: what the app says, or one of the two reasons that only HTTP knows.
@@ -16,6 +17,8 @@ use crate::app::{Error, Kind};
 pub enum Cause {
     /// From the app's closed list.
     App(Kind),
+    /// The path is unknown.
+    WrongAddress,
     /// The path is known, the method is not.
     WrongMethod,
     /// The client took too long to send.
@@ -32,6 +35,7 @@ pub static KINDS: &[(Cause, u16, &str, &str, &str)] = &[
     (App(Kind::SignInNeeded),    401, "UNAUTHENTICATED",        "authentication_error",  "sign in, or send a bearer token or an API key"),
     (App(Kind::Forbidden),       403, "FORBIDDEN",              "permission_error",      "ask an administrator"),
     (App(Kind::Missing),         404, "NOT_FOUND",              "not_found_error",       "check the address"),
+    (Cause::WrongAddress,        404, "NOT_FOUND",              "not_found_error",       "check the address"),
     (Cause::WrongMethod,         405, "METHOD_NOT_ALLOWED",     "invalid_request_error", "use a method that the Allow header lists"),
     (Cause::Slow,                408, "REQUEST_TIMEOUT",        "invalid_request_error", "send the request again, faster"),
     (App(Kind::Conflict),        409, "CONFLICT",               "invalid_request_error", "read it again and decide"),
@@ -85,6 +89,26 @@ impl ApiError {
         let mut refusal = Self::of(Cause::WrongMethod, Error::new(Kind::BadRequest, text));
         refusal.0.allow = Some(allow);
         refusal
+    }
+    /// There is no such path. Names the right one where a client's base URL is wrong.
+    pub(super) fn wrong_address(method: &Method, path: &str) -> Self {
+        let shown: String = path.chars().filter(|c| !c.is_control()).take(120).collect();
+        let right = router::meant(path);
+        let advice = match &right {
+            Some(right) => format!("use {right}: the client's base URL is wrong"),
+            None if path.starts_with("/v1") => "Quire answers /v1/models, /v1/chat/completions, \
+                /v1/completions, /v1/responses, /v1/embeddings and /v1/messages"
+                .to_owned(),
+            None => String::new(),
+        };
+        let why = match right.is_some() || path.starts_with("/v1") {
+            true => format!("there is nothing at {method} {shown}"),
+            false => "there is nothing at this address".to_owned(),
+        };
+        Self::of(
+            Cause::WrongAddress,
+            Error::new(Kind::Missing, why).resolve(advice),
+        )
     }
     /// The client took too long.
     pub fn slow(what: &str) -> Self {
@@ -191,7 +215,7 @@ impl ApiError {
         let (_, _, _, kind, _) = self.row();
         if dialect == Dialect::Anthropic {
             let kind = match self.0.cause {
-                App(Kind::Missing) => "not_found_error",
+                App(Kind::Missing) | Cause::WrongAddress => "not_found_error",
                 App(Kind::TooLarge) => "request_too_large",
                 App(Kind::TooFast | Kind::BudgetExceeded) => "rate_limit_error",
                 App(Kind::Unavailable) => "overloaded_error",
@@ -203,13 +227,14 @@ impl ApiError {
         }
         let code = match self.0.cause {
             App(Kind::Missing) => Some("model_not_found"),
+            Cause::WrongAddress => Some("unknown_url"),
             App(Kind::SignInNeeded) => Some("invalid_api_key"),
             App(Kind::TooFast) => Some("rate_limit_exceeded"),
             App(Kind::BudgetExceeded) => Some("insufficient_quota"),
             _ => None,
         };
         let kind = match self.0.cause {
-            App(Kind::Missing) => "invalid_request_error",
+            App(Kind::Missing) | Cause::WrongAddress => "invalid_request_error",
             _ => kind,
         };
         let param = error.fields.first().and_then(|field| field.place.last());
@@ -243,7 +268,12 @@ mod tests {
     fn codes_are_unique_and_every_kind_has_one() {
         let mut codes = BTreeSet::new();
         for row in KINDS {
-            assert!(codes.insert(row.2), "{} twice", row.2);
+            // An address that does not exist and a thing that does not exist are one code to a client.
+            assert!(
+                row.0 == Cause::WrongAddress || codes.insert(row.2),
+                "{} twice",
+                row.2
+            );
             assert!(row.1 >= 400 && StatusCode::from_u16(row.1).is_ok());
             assert!(row.1 >= 500 || !row.4.contains("internal"));
         }

@@ -14,8 +14,12 @@ pub fn is_json(content_type: &str) -> bool {
     name == "application/json" || (name.starts_with("application/") && name.ends_with("+json"))
 }
 
+/// What Windows programs put before UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Reads a body. Malformed text is a `BadRequest` that says where; a wrong shape is `BadInput`.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if text.iter().all(u8::is_ascii_whitespace) {
         let error = Error::new(Kind::BadRequest, "the body is empty where JSON is expected");
         return Err(error.resolve("send a JSON object"));

@@ -11,6 +11,7 @@ mod headers;
 mod hours;
 mod json;
 mod limit;
+mod packed;
 pub mod reply;
 mod router;
 pub mod routes;

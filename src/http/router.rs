@@ -1,11 +1,13 @@
 //! Finds the row of a request. Paths without holes are looked up, the others compared segment by segment:
 //! a few dozen rows need no trie.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use hyper::Method;
 
 use super::cx::decode;
+use super::error::Dialect;
 use super::routes::{ROUTES, Route, Verb};
 
 /// What was found for a method and a path.
@@ -13,7 +15,7 @@ pub enum Found {
     /// A row, and the parts of the path that have names.
     Route(&'static Route, Vec<(&'static str, String)>),
     /// The path exists, for these methods.
-    Methods(String),
+    Methods(String, Dialect),
     /// No such path.
     Nothing,
 }
@@ -73,22 +75,53 @@ impl Router {
     }
 }
 
-/// The usual form of an address of the APIs by others: base URLs are written with and without `/v1`, and some
-/// clients end every address with a slash.
+/// The addresses of the APIs by others, without `/v1`.
+const COMPATIBLE: &[&str] = &[
+    "/models",
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/responses",
+    "/messages",
+    "/messages/count_tokens",
+];
+
+/// The usual form of an address of the APIs by others: base URLs are written with and without `/v1` and with a
+/// slash too many, and some clients end every address with one.
 fn compatible(path: &str) -> Option<String> {
-    let bare = path.strip_suffix('/').unwrap_or(path);
+    let single = single_slashes(path);
+    let bare = single.strip_suffix('/').unwrap_or(&single);
     let named = (bare.strip_prefix("/v1")).filter(|rest| rest.starts_with('/'));
     let bare = named.unwrap_or(bare);
-    let known = [
-        "/models",
-        "/chat/completions",
-        "/embeddings",
-        "/responses",
-        "/messages",
-        "/messages/count_tokens",
-    ];
-    let is_known = known.contains(&bare) || bare.starts_with("/models/");
+    let is_known = COMPATIBLE.contains(&bare) || bare.starts_with("/models/");
     is_known.then(|| format!("/v1{bare}"))
+}
+
+/// The address that a client of the APIs by others meant whose base URL is wrong, such as `/v1/v1/messages` or
+/// `/api/v1/models`.
+pub fn meant(path: &str) -> Option<String> {
+    let single = single_slashes(path);
+    let bare = single.strip_suffix('/').unwrap_or(&single);
+    // The longest one: `/chat/completions` before `/completions`.
+    let is_ours = bare.starts_with("/api/") && !bare.starts_with("/api/v1/");
+    let ends = COMPATIBLE
+        .iter()
+        .filter(|known| !is_ours && bare.ends_with(*known));
+    let known = ends.max_by_key(|known| known.len())?;
+    Some(format!("/v1{known}"))
+}
+
+fn single_slashes(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut single = String::with_capacity(path.len());
+    for c in path.chars() {
+        if c != '/' || !single.ends_with('/') {
+            single.push(c);
+        }
+    }
+    Cow::Owned(single)
 }
 
 fn split(path: &'static str) -> Vec<Segment> {
@@ -109,8 +142,12 @@ fn pick(method: &Method, rows: &[&'static Route], params: Vec<(&'static str, Str
     };
     match rows.iter().find(|row| row.verb.as_str() == wanted) {
         Some(row) => Found::Route(row, params),
-        None => Found::Methods(allow(rows)),
+        None => Found::Methods(allow(rows), dialect_of(rows)),
     }
+}
+
+fn dialect_of(rows: &[&'static Route]) -> Dialect {
+    rows.first().map_or(Dialect::Ours, |row| row.dialect)
 }
 
 fn allow(rows: &[&'static Route]) -> String {
@@ -202,6 +239,9 @@ mod tests {
                 "/v1/messages/count_tokens/",
                 Some("/v1/messages/count_tokens"),
             ),
+            ("//v1/chat/completions", Some("/v1/chat/completions")),
+            ("/v1//models//", Some("/v1/models")),
+            ("/v1/v1/messages", None),
             ("/v1models", None),
             ("/v1/nowhere", None),
             ("/api/models/", None),
@@ -211,6 +251,20 @@ mod tests {
             let found = Router::new().find(&Method::OPTIONS, path);
             let exists = !matches!(found, Found::Nothing);
             assert!(exists || usual.is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_base_url_is_recognized() {
+        for (path, right) in [
+            ("/v1/v1/chat/completions", Some("/v1/chat/completions")),
+            ("/api/v1/completions", Some("/v1/completions")),
+            ("/openai//v1/models/", Some("/v1/models")),
+            ("/v1/moderations", None),
+            ("/api/nothing/models", None),
+            ("/v1", None),
+        ] {
+            assert_eq!(meant(path).as_deref(), right, "{path}");
         }
     }
 

@@ -11,7 +11,8 @@ use std::task::Poll;
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW, AUTHORIZATION, EXPECT};
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW, EXPECT};
+use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request};
 
 use super::body::Unread;
@@ -22,7 +23,7 @@ use super::headers;
 use super::hours::Hours;
 use super::limit::Limiter;
 use super::reply::Reply;
-use super::router::{Found, Router};
+use super::router::{self, Found, Router};
 use super::routes::{How, Route};
 use super::stats::{self, Stats};
 use super::who::{self, Admin, LinkToken};
@@ -160,15 +161,15 @@ impl Server {
                     }
                 }
             }
-            Found::Methods(allow) if parts.method == Method::OPTIONS => {
+            Found::Methods(allow, _) if parts.method == Method::OPTIONS => {
                 let reply = Reply::empty().header(ALLOW, &allow);
                 let preflight = parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
                 headers::preflight(reply, preflight.then_some(&allow))
             }
-            Found::Methods(allow) => refusal(&ApiError::wrong_method(allow), &id, Dialect::Ours),
+            Found::Methods(allow, dialect) => refusal(&ApiError::wrong_method(allow), &id, dialect),
             Found::Nothing => lost(&parts).unwrap_or_else(|| {
-                let error = ApiError::new(Kind::Missing, "there is nothing at this address");
-                refusal(&error, &id, dialect_of(&parts.uri))
+                let error = ApiError::wrong_address(&parts.method, parts.uri.path());
+                refusal(&error, &id, dialect_of(&parts))
             }),
         };
         let patience = self.app.config.limits.body_timeout;
@@ -294,8 +295,11 @@ fn unsafe_method(method: &Method) -> bool {
 }
 
 // Where nothing is, a program of another API still reads why.
-fn dialect_of(address: &hyper::Uri) -> Dialect {
-    match address.path().starts_with("/v1/") {
+fn dialect_of(request: &Parts) -> Dialect {
+    let path = request.uri.path();
+    let is_compatible = path == "/v1" || path.starts_with("/v1/") || router::meant(path).is_some();
+    match is_compatible {
+        true if request.headers.contains_key("anthropic-version") => Dialect::Anthropic,
         true => Dialect::OpenAi,
         false => Dialect::Ours,
     }
@@ -326,7 +330,7 @@ fn opened_by(key: &Presented, route: &Route) -> Result<(), ApiError> {
 /// Whether a row for anyone refuses a credential that does not hold: one sent on purpose, so no cookie, and
 /// not where a program goes whose token has run out.
 fn checks_credential(route: &Route, headers: &HeaderMap) -> bool {
-    let sent = headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key");
+    let sent = who::is_explicit(headers);
     let open = matches!(route.how, How::Open(_));
     sent && open && route.path.starts_with("/api/") && !route.path.starts_with("/api/auth/")
 }

@@ -15,6 +15,15 @@ use crate::domain::user::{Caller, Role};
 /// The cookie that holds the access token.
 pub const ACCESS_COOKIE: &str = "quire_access";
 
+/// Headers that carry an API key beside `Authorization`: ours and Anthropic's, Azure's, Google's.
+const KEY_HEADERS: &[&str] = &["x-api-key", "api-key", "x-goog-api-key"];
+
+/// Whether the request presents a credential on purpose, in a header that no browser adds on its own.
+pub fn is_explicit(headers: &HeaderMap) -> bool {
+    headers.contains_key(AUTHORIZATION)
+        || KEY_HEADERS.iter().any(|name| headers.contains_key(*name))
+}
+
 /// An administrator. Only the router makes one.
 pub struct Admin(Caller);
 
@@ -68,11 +77,13 @@ pub fn credential(headers: &HeaderMap) -> Result<Option<Credential>, ApiError> {
             _ => Err(refused("the Authorization header holds no bearer token")),
         };
     }
-    if let Some(value) = headers.get("x-api-key") {
-        return match value.to_str() {
-            Ok(key) if !key.is_empty() => Ok(Some(Credential::ApiKey(key.to_owned()))),
-            _ => Err(refused("the X-API-Key header holds no key")),
-        };
+    for name in KEY_HEADERS {
+        if let Some(value) = headers.get(*name) {
+            return match value.to_str() {
+                Ok(key) if !key.is_empty() => Ok(Some(Credential::ApiKey(key.to_owned()))),
+                _ => Err(refused(&format!("the {name} header holds no key"))),
+            };
+        }
     }
     let token = cookie(headers, ACCESS_COOKIE).filter(|token| !token.is_empty());
     Ok(token.map(|token| Credential::Cookie(token.to_owned())))
@@ -115,7 +126,7 @@ pub fn is_foreign(headers: &HeaderMap, app: &App) -> bool {
         .get_all(COOKIE)
         .iter()
         .any(|line| line.as_bytes().windows(6).any(|six| six == b"quire_"));
-    if !carries || headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key") {
+    if !carries || is_explicit(headers) {
         return false;
     }
     if let Some(origin) = headers.get(ORIGIN) {

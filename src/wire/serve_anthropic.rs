@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::serve_openai::{Asked, Fault, Frame, check_turns, content, fault, model, unknown};
+use super::serve_content::content;
+use super::serve_openai::{Asked, Fault, Frame, check_turns, fault, model, unknown};
 use super::serve_parameters::{flag, parameters, whole};
 use super::serve_tools::{self, Shape};
 use crate::domain::chat::{Finish, Message, Role, Usage};
@@ -57,6 +58,9 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<Asked, Fault> {
     let Some(messages) = fields.get("messages").and_then(Value::as_array) else {
         return fault("messages", "messages must be a list");
     };
+    if messages.is_empty() {
+        return fault("messages", "at least one message is required");
+    }
     for message in messages {
         let role = match message["role"].as_str() {
             Some("user") => Role::User,
@@ -172,7 +176,10 @@ impl Events {
         let mut events = Vec::new();
         if !self.speaks {
             self.speaks = true;
-            events.push(start(0, json!({ "type": "text", "text": "", "citations": null })));
+            events.push(start(
+                0,
+                json!({ "type": "text", "text": "", "citations": null }),
+            ));
         }
         events.push(delta(0, json!({ "type": "text_delta", "text": text })));
         events

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::serve_content::content;
+use super::serve_functions;
 use super::serve_parameters::{flag, parameters, whole};
 use super::serve_tools::{self, Offered, Shape};
-use crate::domain::chat::{Finish, Image, Message, Role, Usage};
+use crate::domain::chat::{Finish, Message, Role, Usage};
 use crate::domain::parameters::Parameters;
 use crate::domain::tools::{ToolCall, Tools};
 
@@ -36,6 +38,8 @@ pub struct Asked {
     pub ignored: Vec<String>,
     /// Request settings that a Responses object repeats.
     pub settings: Map<String, Value>,
+    /// Tools came as legacy `functions`, and calls go back in that form.
+    pub is_legacy: bool,
 }
 
 impl Asked {
@@ -92,7 +96,8 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
         return fault("messages", "messages must be a list");
     };
     for message in messages {
-        asked.turns.push(turn(message)?);
+        let turn = turn(message, &asked.turns)?;
+        asked.turns.push(turn);
     }
     check_turns(&asked.turns)?;
     if let Some(n) = whole(fields.get("n"), "n")?.filter(|&n| n != 1) {
@@ -101,6 +106,7 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
             format!("n is {n}: one answer is given to each request"),
         );
     }
+    asked.is_legacy = serve_functions::is_legacy(fields);
     asked.offer(serve_tools::read(fields, Shape::Nested)?);
     asked.ignored.extend(unknown(fields, KNOWN));
     Ok(asked)
@@ -133,12 +139,13 @@ const KNOWN: &[&str] = &[
     "parallel_tool_calls",
     "store",
     "functions",
+    "function_call",
 ];
 
 pub(super) fn unknown(fields: &Map<String, Value>, known: &[&str]) -> Vec<String> {
-    let mut names: Vec<String> = (fields.keys())
-        .filter(|name| !known.contains(&name.as_str()))
-        .map(|name| {
+    let mut names: Vec<String> = (fields.iter())
+        .filter(|(name, value)| !known.contains(&name.as_str()) && !value.is_null())
+        .map(|(name, _)| {
             name.chars()
                 .filter(char::is_ascii_graphic)
                 .take(40)
@@ -161,23 +168,23 @@ pub(super) fn check_turns(turns: &[Message]) -> Result<(), Fault> {
     if turns.len() > MOST_TURNS || characters > MOST_TEXT {
         return fault("messages", "the conversation is too long");
     }
-    match turns.last() {
-        Some(last) if last.result_of.is_some() => Ok(()),
-        Some(last) if last.role == Role::User && !last.text.trim().is_empty() => Ok(()),
-        Some(_) => fault(
-            "messages",
-            "the last message must be the user's, with text in it, or a tool's result",
-        ),
-        None => fault("messages", "there is no message"),
+    // Vendors take a conversation that ends with the model's own turn (a prefill), or with instructions alone.
+    let says = |turn: &Message| {
+        !turn.text.trim().is_empty() || !turn.images.is_empty() || turn.result_of.is_some()
+    };
+    match turns.is_empty() {
+        true => fault("messages", "there is no message"),
+        false if turns.iter().any(says) => Ok(()),
+        false => fault("messages", "the messages hold neither text nor pictures"),
     }
 }
 
-fn turn(message: &Value) -> Result<Message, Fault> {
+fn turn(message: &Value, earlier: &[Message]) -> Result<Message, Fault> {
     let role = match message["role"].as_str() {
         Some("system" | "developer") => Role::System,
         Some("user") => Role::User,
         Some("assistant") => Role::Assistant,
-        Some("tool") => Role::User,
+        Some("tool" | "function") => Role::User,
         _ => {
             return fault(
                 "messages",
@@ -191,92 +198,19 @@ fn turn(message: &Value) -> Result<Message, Fault> {
             Some(id) => Some(id.to_owned()),
             None => return fault("messages", "a tool's result needs its tool_call_id"),
         },
+        Some("function") => Some(serve_functions::result_of(message, earlier)?),
         _ => None,
     };
-    let calls = match role {
-        Role::Assistant => serve_tools::calls(message)?,
-        _ => Vec::new(),
-    };
+    let mut calls = Vec::new();
+    if role == Role::Assistant {
+        calls = serve_tools::calls(message)?;
+        calls.extend(serve_functions::call(message, earlier.len())?);
+    }
     Ok(Message {
         images,
         calls,
         result_of,
         ..Message::new(role, text)
-    })
-}
-
-/// A text, or a list of parts: text and pictures.
-pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), Fault> {
-    let parts = match content {
-        Value::String(text) => return Ok((text.clone(), Vec::new())),
-        Value::Null => return Ok((String::new(), Vec::new())),
-        Value::Array(parts) => parts,
-        _ => return fault("messages", "content must be a text or a list of parts"),
-    };
-    let (mut texts, mut images) = (Vec::new(), Vec::new());
-    for part in parts {
-        match part["type"].as_str() {
-            Some("text" | "input_text" | "output_text") => {
-                texts.push(part["text"].as_str().unwrap_or_default());
-            }
-            Some("refusal") => texts.push(part["refusal"].as_str().unwrap_or_default()),
-            Some("image_url" | "input_image") => {
-                let url = part["image_url"]["url"]
-                    .as_str()
-                    .or(part["image_url"].as_str());
-                images.push(picture(url.unwrap_or_default())?);
-            }
-            Some("image") => images.push(anthropic_picture(&part["source"])?),
-            Some("thinking" | "redacted_thinking") => {}
-            other => {
-                let what = other.unwrap_or("a part without a type");
-                return fault(
-                    "messages",
-                    format!("{what} is not taken here: send text or pictures"),
-                );
-            }
-        }
-    }
-    Ok((texts.join("\n\n"), images))
-}
-
-fn picture(url: &str) -> Result<Image, Fault> {
-    let data = url
-        .strip_prefix("data:")
-        .and_then(|rest| rest.split_once(";base64,"));
-    let Some((media_type, base64)) = data else {
-        return fault(
-            "messages",
-            "pictures must come as data: URLs with base64: this server fetches nothing from elsewhere",
-        );
-    };
-    image(media_type, base64)
-}
-
-fn anthropic_picture(source: &Value) -> Result<Image, Fault> {
-    match source["type"].as_str() {
-        Some("base64") => image(
-            source["media_type"].as_str().unwrap_or_default(),
-            source["data"].as_str().unwrap_or_default(),
-        ),
-        _ => fault(
-            "messages",
-            "pictures must come as base64: this server fetches nothing from elsewhere",
-        ),
-    }
-}
-
-fn image(media_type: &str, base64: &str) -> Result<Image, Fault> {
-    if !["image/png", "image/jpeg", "image/webp", "image/gif"].contains(&media_type) {
-        return fault("messages", "pictures must be PNG, JPEG, WebP or GIF");
-    }
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-    if base64.is_empty() || !base64.bytes().all(sound) {
-        return fault("messages", "a picture is not base64");
-    }
-    Ok(Image {
-        media_type: media_type.to_owned(),
-        base64: base64.into(),
     })
 }
 
@@ -293,6 +227,8 @@ pub struct Frame {
     pub completed: Option<i64>,
     /// Request settings that a Responses object repeats.
     pub settings: Map<String, Value>,
+    /// Calls are written as legacy `function_call`.
+    pub is_legacy: bool,
 }
 
 /// A whole answer.
@@ -304,8 +240,11 @@ pub fn completion(
 ) -> Value {
     let mut message =
         json!({ "role": "assistant", "content": text, "refusal": null, "annotations": [] });
-    if !calls.is_empty() {
-        message["tool_calls"] = serve_tools::told(calls, false);
+    if let Some(call) = calls.first() {
+        match frame.is_legacy {
+            true => message["function_call"] = serve_functions::told(call),
+            false => message["tool_calls"] = serve_tools::told(calls, false),
+        }
         if text.is_empty() {
             message["content"] = Value::Null;
         }
@@ -313,7 +252,7 @@ pub fn completion(
     json!({
         "id": frame.id, "object": "chat.completion", "created": frame.created, "model": frame.model,
         "choices": [{
-            "index": 0, "finish_reason": reason(finish), "logprobs": null,
+            "index": 0, "finish_reason": reason(frame, finish), "logprobs": null,
             "message": message,
         }],
         "usage": tokens(usage),
@@ -337,16 +276,16 @@ pub fn thought(frame: &Frame, text: &str) -> Value {
 
 /// The calls of tools, whole.
 pub fn called(frame: &Frame, calls: &[ToolCall]) -> Value {
-    chunk(
-        frame,
-        json!({ "tool_calls": serve_tools::told(calls, true) }),
-        None,
-    )
+    let delta = match calls.first().filter(|_| frame.is_legacy) {
+        Some(call) => json!({ "function_call": serve_functions::told(call) }),
+        None => json!({ "tool_calls": serve_tools::told(calls, true) }),
+    };
+    chunk(frame, delta, None)
 }
 
 /// The one chunk that says why it ended.
 pub fn ending(frame: &Frame, finish: Finish) -> Value {
-    chunk(frame, json!({}), Some(reason(finish)))
+    chunk(frame, json!({}), Some(reason(frame, finish)))
 }
 
 /// The chunk behind it, for who has asked for it.
@@ -364,8 +303,9 @@ fn chunk(frame: &Frame, delta: Value, finish: Option<&str>) -> Value {
     })
 }
 
-fn reason(finish: Finish) -> &'static str {
+fn reason(frame: &Frame, finish: Finish) -> &'static str {
     match finish {
+        Finish::ToolCalls if frame.is_legacy => "function_call",
         Finish::Stop => "stop",
         Finish::ToolCalls => "tool_calls",
         Finish::Length => "length",

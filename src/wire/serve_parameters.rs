@@ -18,7 +18,7 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Faul
     };
     let mut max_tokens = None;
     for name in ["max_completion_tokens", "max_tokens", "max_output_tokens"] {
-        let count = whole(given(name), name)?;
+        let count = whole(given(name).filter(|count| !is_unlimited(count)), name)?;
         max_tokens = max_tokens.or(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)));
     }
     let seed = match given("seed") {
@@ -45,6 +45,12 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Faul
         reasoning_effort: effort,
         ..Parameters::default()
     })
+}
+
+/// -1 is how the servers of local models write "no limit" (llama.cpp, Ollama, LM Studio), and their clients send it
+/// to everybody.
+fn is_unlimited(count: &Value) -> bool {
+    count.as_f64() == Some(-1.0)
 }
 
 /// A count, where there is one. Some languages know no whole numbers and send 100.0.
@@ -100,7 +106,7 @@ mod tests {
         for (body, param) in [
             (json!({ "temperature": "hot" }), "temperature"),
             (json!({ "top_p": [] }), "top_p"),
-            (json!({ "max_tokens": -1 }), "max_tokens"),
+            (json!({ "max_tokens": -2 }), "max_tokens"),
             (json!({ "max_tokens": 1.5 }), "max_tokens"),
             (json!({ "max_tokens": "100" }), "max_tokens"),
             (json!({ "max_tokens": 1e30 }), "max_tokens"),
@@ -128,6 +134,10 @@ mod tests {
         for (body, tokens) in [
             (
                 json!({ "max_tokens": null, "temperature": null, "stop": null }),
+                None,
+            ),
+            (
+                json!({ "max_tokens": -1, "max_completion_tokens": -1.0 }),
                 None,
             ),
             (json!({ "max_tokens": 100.0 }), Some(100)),

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::serve_openai::{Asked, Fault, Frame, check_turns, content, fault, model, unknown};
+use super::serve_content::content;
+use super::serve_openai::{Asked, Fault, Frame, check_turns, fault, model, unknown};
 use super::serve_parameters::{flag, parameters};
 use super::serve_settings::settings;
 use super::serve_tools::{self, Shape};

@@ -32,7 +32,11 @@ pub(super) fn settings(fields: &Map<String, Value>, offered: &Offered) -> Map<St
     }
     let reasoning = |name: &str| given("reasoning").map_or(Value::Null, |it| it[name].clone());
     let tools = offered.tools.as_deref();
-    let tools: Vec<Value> = tools.map_or(&[][..], |tools| &tools.list).iter().map(tool).collect();
+    let tools: Vec<Value> = tools
+        .map_or(&[][..], |tools| &tools.list)
+        .iter()
+        .map(tool)
+        .collect();
     let choice = match tools.is_empty() {
         true => json!("auto"),
         false => given("tool_choice").cloned().unwrap_or(json!("auto")),
@@ -85,7 +89,10 @@ mod tests {
             ("top_p", json!(1.0)),
             ("metadata", json!({ "a": "b" })),
             ("reasoning", json!({ "effort": "low", "summary": null })),
-            ("text", json!({ "verbosity": "low", "format": { "type": "text" } })),
+            (
+                "text",
+                json!({ "verbosity": "low", "format": { "type": "text" } }),
+            ),
             ("store", json!(false)),
             ("tool_choice", json!("required")),
             ("max_output_tokens", Value::Null),

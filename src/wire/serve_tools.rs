@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::serve_functions;
 use super::serve_openai::{Fault, fault};
 use crate::domain::tools::{Choice, MOST, Tool, ToolCall, Tools};
 
@@ -33,12 +34,8 @@ pub enum Shape {
 
 /// The tools of a body.
 pub fn read(fields: &Map<String, Value>, shape: Shape) -> Result<Offered, Fault> {
-    let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
-    if shape == Shape::Nested && is_given("functions") {
-        return fault(
-            "functions",
-            "functions have been replaced by tools: send tools",
-        );
+    if shape == Shape::Nested && serve_functions::is_legacy(fields) {
+        return read(&serve_functions::as_tools(fields), shape);
     }
     let list = match fields.get("tools") {
         None | Some(Value::Null) => return Ok(Offered::default()),
@@ -234,7 +231,7 @@ mod tests {
             (json!({ "tools": {} }), "tools"),
             (json!({ "tools": named("") }), "tools"),
             (json!({ "tools": named("a b") }), "tools"),
-            (json!({ "functions": [] }), "functions"),
+            (json!({ "functions": [{ "name": "" }] }), "tools"),
             (
                 json!({ "tools": [{ "type": "function", "function": { "name": "a", "parameters": 7 } }] }),
                 "tools",
@@ -255,8 +252,21 @@ mod tests {
             let refused = offered(body.clone(), Shape::Nested).expect_err("refused");
             assert_eq!(refused.param, param, "{body}");
         }
-        let none = offered(json!({ "tools": [] }), Shape::Nested);
-        assert_eq!(none, Ok(Offered::default()));
+        for none in [
+            json!({ "tools": [] }),
+            json!({ "functions": [], "function_call": "none" }),
+        ] {
+            assert_eq!(offered(none, Shape::Nested), Ok(Offered::default()));
+        }
+    }
+
+    #[test]
+    fn legacy_functions_are_tools() {
+        let schema = json!({ "type": "object" });
+        let legacy = json!({ "functions": [{ "name": "weather", "parameters": schema }], "function_call": { "name": "weather" } });
+        let tools = offered(legacy, Shape::Nested).unwrap().tools.unwrap();
+        assert_eq!(tools.choice, Choice::Named("weather".into()));
+        assert_eq!((tools.list.len(), tools.parallel), (1, Some(false)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod backups;
 mod cache;
 mod cancel;
 mod citations;
+mod clients;
 mod compatible;
 mod documents;
 mod embeddings;

@@ -141,7 +141,7 @@ async fn answer(
     let ignored = asked.ignored.join(", ");
     let (model, stream) = (asked.model.clone(), asked.stream);
     let (usage, progress) = (asked.usage, asked.progress);
-    let settings = asked.settings.clone();
+    let (settings, is_legacy) = (asked.settings.clone(), asked.is_legacy);
     let completions = cx.app.completions();
     let started = completions.start(&caller, asked, clock::now()).await?;
     let Started { begun, is_panel } = started;
@@ -151,6 +151,7 @@ async fn answer(
         model,
         completed: None,
         settings,
+        is_legacy,
     };
     let named = |reply: Reply| {
         let reply = reply.header(

@@ -1,0 +1,84 @@
+//! The content of a message in our own APIs: a text, or a list of parts of the kinds that the three APIs have.
+
+use serde_json::Value;
+
+use super::serve_openai::{Fault, fault};
+use crate::domain::chat::Image;
+
+/// A text, or a list of parts: text and pictures.
+pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), Fault> {
+    let parts = match content {
+        Value::String(text) => return Ok((text.clone(), Vec::new())),
+        Value::Null => return Ok((String::new(), Vec::new())),
+        Value::Array(parts) => parts,
+        _ => return fault("messages", "content must be a text or a list of parts"),
+    };
+    let (mut texts, mut images) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part["type"].as_str() {
+            Some("text" | "input_text" | "output_text") => {
+                let Some(text) = part["text"].as_str() else {
+                    return fault("messages", "a text part needs its text");
+                };
+                texts.push(text);
+            }
+            Some("refusal") => texts.push(part["refusal"].as_str().unwrap_or_default()),
+            Some("image_url" | "input_image") => {
+                let url = part["image_url"]["url"]
+                    .as_str()
+                    .or(part["image_url"].as_str());
+                images.push(picture(url.unwrap_or_default())?);
+            }
+            Some("image") => images.push(anthropic_picture(&part["source"])?),
+            Some("thinking" | "redacted_thinking") => {}
+            other => {
+                let what = other.unwrap_or("a part without a type");
+                return fault(
+                    "messages",
+                    format!("{what} is not taken here: send text or pictures"),
+                );
+            }
+        }
+    }
+    Ok((texts.join("\n\n"), images))
+}
+
+fn picture(url: &str) -> Result<Image, Fault> {
+    let data = url
+        .strip_prefix("data:")
+        .and_then(|rest| rest.split_once(";base64,"));
+    let Some((media_type, base64)) = data else {
+        return fault(
+            "messages",
+            "pictures must come as data: URLs with base64: this server fetches nothing from elsewhere",
+        );
+    };
+    image(media_type, base64)
+}
+
+fn anthropic_picture(source: &Value) -> Result<Image, Fault> {
+    match source["type"].as_str() {
+        Some("base64") => image(
+            source["media_type"].as_str().unwrap_or_default(),
+            source["data"].as_str().unwrap_or_default(),
+        ),
+        _ => fault(
+            "messages",
+            "pictures must come as base64: this server fetches nothing from elsewhere",
+        ),
+    }
+}
+
+fn image(media_type: &str, base64: &str) -> Result<Image, Fault> {
+    if !["image/png", "image/jpeg", "image/webp", "image/gif"].contains(&media_type) {
+        return fault("messages", "pictures must be PNG, JPEG, WebP or GIF");
+    }
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    if base64.is_empty() || !base64.bytes().all(sound) {
+        return fault("messages", "a picture is not base64");
+    }
+    Ok(Image {
+        media_type: media_type.to_owned(),
+        base64: base64.into(),
+    })
+}

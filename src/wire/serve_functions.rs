@@ -1,0 +1,76 @@
+//! OpenAI's legacy `functions`: the form of tools before November 2023, which older clients still send. Read as
+//! tools; the answer is written back in the legacy form.
+
+use serde_json::{Map, Value, json};
+
+use super::serve_openai::{Fault, fault};
+use super::serve_tools;
+use crate::domain::chat::Message;
+use crate::domain::tools::ToolCall;
+
+/// Whether a body uses the legacy form.
+pub(super) fn is_legacy(fields: &Map<String, Value>) -> bool {
+    let is_filled = |name: &str| {
+        fields
+            .get(name)
+            .and_then(Value::as_array)
+            .is_some_and(|list| !list.is_empty())
+    };
+    is_filled("functions") && !is_filled("tools")
+}
+
+/// The same body with `tools` and `tool_choice`; one call at a time, as the legacy form has no room for more.
+pub(super) fn as_tools(fields: &Map<String, Value>) -> Map<String, Value> {
+    let functions = fields.get("functions").and_then(Value::as_array);
+    let tools: Vec<Value> = functions
+        .into_iter()
+        .flatten()
+        .map(|function| json!({ "type": "function", "function": function }))
+        .collect();
+    let mut fields = fields.clone();
+    match fields.get("function_call").cloned() {
+        Some(word @ Value::String(_)) => fields.insert("tool_choice".into(), word),
+        Some(Value::Object(named)) => {
+            let named = json!({ "type": "function", "function": named });
+            fields.insert("tool_choice".into(), named)
+        }
+        _ => None,
+    };
+    fields.insert("tools".into(), Value::Array(tools));
+    fields.insert("parallel_tool_calls".into(), json!(false));
+    fields
+}
+
+/// The call of a message that a client gives back. The legacy form has no ids: one is made of its position.
+///
+/// # Errors
+/// When the call has no name.
+pub(super) fn call(message: &Value, position: usize) -> Result<Option<ToolCall>, Fault> {
+    let given = &message["function_call"];
+    if given.is_null() {
+        return Ok(None);
+    }
+    let id = json!(format!("call_{position}"));
+    serve_tools::call(&id, &given["name"], &given["arguments"]).map(Some)
+}
+
+/// The id of the call whose result a message of the role `function` is: the last one of that name.
+///
+/// # Errors
+/// When no function of that name was called.
+pub(super) fn result_of(message: &Value, turns: &[Message]) -> Result<String, Fault> {
+    let name = message["name"].as_str().unwrap_or_default();
+    let calls = turns.iter().rev().flat_map(|turn| turn.calls.iter().rev());
+    match calls.into_iter().find(|call| call.name == name) {
+        Some(call) => Ok(call.id.clone()),
+        None => fault(
+            "messages",
+            "a function's result needs the name of a function that was called before it",
+        ),
+    }
+}
+
+/// A call as the legacy form tells it.
+pub(super) fn told(call: &ToolCall) -> Value {
+    json!({ "name": call.name, "arguments": call.arguments })
+}

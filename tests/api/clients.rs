@@ -1,0 +1,374 @@
+//! Odd requests that public clients really send to a compatible server, and what a vendor makes of each.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use crate::compatible::{data, key, lines};
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{saying, server};
+
+/// A model that answers anything; what it was asked is looked up at the provider.
+fn plain() -> Provider {
+    Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")))
+}
+
+fn user() -> Value {
+    json!([{ "role": "user", "content": "Is it thin?" }])
+}
+
+fn chat(more: Value) -> Value {
+    merged(json!({ "model": "p/any", "messages": user() }), more)
+}
+
+fn merged(mut body: Value, more: Value) -> Value {
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+fn last_sent(provider: &Provider) -> Value {
+    provider.asked().last().unwrap().body.clone()
+}
+
+#[test]
+fn fields_that_say_nothing_are_taken_for_nothing() {
+    let provider = plain();
+    let server = server(&provider, &[("CACHE_TTL", "0")]);
+    let mut client = server.user("ada@example.com");
+    for (more, sent) in [
+        (json!({ "max_tokens": -1 }), Value::Null),
+        (
+            json!({ "max_tokens": -1.0, "max_completion_tokens": null }),
+            Value::Null,
+        ),
+        (json!({ "max_tokens": 256.0 }), json!(256)),
+        (
+            json!({ "functions": [], "function_call": null, "tools": [], "stop": [] }),
+            Value::Null,
+        ),
+        (
+            json!({ "temperature": null, "n": null, "stream": null, "user": null, "x": null }),
+            Value::Null,
+        ),
+    ] {
+        let answer = client.post("/v1/chat/completions", chat(more.clone()));
+        assert_eq!(answer.status, 200, "{more}: {}", answer.text());
+        assert!(!answer.headers.contains_key("x-quire-ignored"), "{more}");
+        let body = last_sent(&provider);
+        assert_eq!(body["max_tokens"], sent, "{more}: {body}");
+        assert!(body["tools"].is_null(), "{more}: {body}");
+    }
+    let messages = json!({ "model": "p/any", "max_tokens": -1, "messages": user() });
+    let answer = client.post("/v1/messages", messages);
+    assert_eq!(
+        answer.status,
+        400,
+        "Anthropic needs a limit: {}",
+        answer.text()
+    );
+}
+
+#[test]
+fn conversations_end_as_vendors_let_them_end() {
+    let provider = plain();
+    let server = server(&provider, &[("CACHE_TTL", "0")]);
+    let mut client = server.user("ada@example.com");
+    let said = |role: &str, content: Value| json!({ "role": role, "content": content });
+    let picture = json!([{ "type": "text", "text": "" }]);
+    for (messages, roles) in [
+        (
+            json!([
+                said("user", json!("a")),
+                said("assistant", json!("The answer is"))
+            ]),
+            vec!["user", "assistant"],
+        ),
+        (json!([said("system", json!("You greet."))]), vec!["system"]),
+        (
+            json!([
+                said("user", json!("a")),
+                said("assistant", Value::Null),
+                said("user", json!("b"))
+            ]),
+            vec!["user", "assistant", "user"],
+        ),
+    ] {
+        let answer = client.post(
+            "/v1/chat/completions",
+            chat(json!({ "messages": messages })),
+        );
+        assert_eq!(answer.status, 200, "{messages}: {}", answer.text());
+        let body = last_sent(&provider);
+        let sent: Vec<_> = body["messages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["role"].clone())
+            .collect();
+        assert_eq!(sent, roles);
+    }
+    for messages in [
+        json!([]),
+        json!([said("user", json!(""))]),
+        json!([said("user", picture)]),
+        json!([said("user", json!([{ "type": "text", "text": null }]))]),
+    ] {
+        let answer = client.post(
+            "/v1/chat/completions",
+            chat(json!({ "messages": messages })),
+        );
+        assert_eq!(
+            (answer.status, answer.json()["error"]["param"].clone()),
+            (400, json!("messages")),
+            "{messages}"
+        );
+    }
+    // A panel has a question to answer: the beginning is part of it.
+    let body = json!({ "model": "quire/gut", "messages": [said("user", json!("What is it?")), said("assistant", json!("It is a"))] });
+    let answer = client.post("/v1/chat/completions", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[test]
+fn a_body_may_be_marked_or_packed() {
+    let provider = plain();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let text = chat(json!({})).to_string();
+    let marked = [b"\xef\xbb\xbf", text.as_bytes()].concat();
+    let answer = client.send(
+        "POST",
+        "/v1/chat/completions",
+        Some(("application/json", &marked)),
+    );
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    for (encoding, bytes, status) in [
+        ("gzip", packed.as_slice(), 200),
+        ("identity", text.as_bytes(), 200),
+        ("gzip", text.as_bytes(), 400),
+        ("br", text.as_bytes(), 415),
+    ] {
+        let mut client = client.clone().with("content-encoding", encoding);
+        let answer = client.send(
+            "POST",
+            "/v1/chat/completions",
+            Some(("application/json", bytes)),
+        );
+        assert_eq!(answer.status, status, "{encoding}: {}", answer.text());
+    }
+}
+
+#[test]
+fn addresses_and_keys_as_clients_write_them() {
+    let provider = plain();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for path in [
+        "/v1/chat/completions/",
+        "//v1/chat/completions",
+        "/v1//chat/completions",
+        "/chat/completions",
+    ] {
+        let answer = client.post(path, chat(json!({})));
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    }
+    for (path, right) in [
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/api/v1/chat/completions", "/v1/chat/completions"),
+        ("/openai/v1/responses", "/v1/responses"),
+        ("/v1/moderations", "/v1/embeddings"),
+        ("/v1/audio/transcriptions", "/v1/embeddings"),
+    ] {
+        let answer = client.post(path, json!({}));
+        let error = &answer.json()["error"];
+        assert_eq!(
+            (answer.status, &error["code"]),
+            (404, &json!("unknown_url")),
+            "{path}: {}",
+            answer.text()
+        );
+        let why = error["message"].as_str().unwrap();
+        assert!(why.contains(path) && why.contains(right), "{why}");
+    }
+    let mut anthropic = client.clone().with("anthropic-version", "2023-06-01");
+    let answer = anthropic.post("/v1/v1/messages", json!({}));
+    assert_eq!(
+        answer.json()["error"]["type"],
+        "not_found_error",
+        "{}",
+        answer.text()
+    );
+    let answer = client.get("/v1/chat/completions");
+    assert_eq!(
+        (answer.status, answer.header("allow")),
+        (405, "POST, OPTIONS")
+    );
+    assert!(
+        answer.json()["error"]["message"].is_string(),
+        "{}",
+        answer.text()
+    );
+    let made = key(&mut client);
+    for name in ["x-api-key", "api-key", "x-goog-api-key"] {
+        assert_eq!(
+            server.client().with(name, &made).get("/v1/models").status,
+            200,
+            "{name}"
+        );
+        assert_eq!(
+            server
+                .client()
+                .with(name, "quire_wrong")
+                .get("/v1/models")
+                .status,
+            401,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn legacy_functions_are_called_and_answered_in_their_own_form() {
+    let provider = Provider::answering(|asked: &Asked| {
+        let messages = asked.body["messages"].as_array().unwrap();
+        match messages.iter().any(|message| message["role"] == "tool") {
+            true => on("").sse(&saying("It is warm.")),
+            false => on("").sse(&crate::support::script::calling()),
+        }
+    });
+    let server = server(&provider, &[("CACHE_TTL", "0")]);
+    let mut client = server.user("ada@example.com");
+    let functions = json!([{ "name": "weather", "parameters": { "type": "object" } }]);
+    let mut body = chat(json!({ "functions": functions, "function_call": "auto" }));
+    let answer = client.post("/v1/chat/completions", body.clone());
+    assert_eq!(
+        last_sent(&provider)["tools"][0]["function"]["name"],
+        "weather"
+    );
+    let choice = &answer.json()["choices"][0];
+    assert_eq!(
+        choice["finish_reason"],
+        "function_call",
+        "{}",
+        answer.text()
+    );
+    let message = choice["message"].clone();
+    assert_eq!(
+        message["function_call"]["arguments"],
+        "{\"place\":\"Rome\"}"
+    );
+    assert!(message["tool_calls"].is_null());
+    let turns = body["messages"].as_array_mut().unwrap();
+    turns.push(message);
+    turns.push(json!({ "role": "function", "name": "weather", "content": "21" }));
+    let answer = client.post("/v1/chat/completions", body.clone());
+    assert_eq!(
+        answer.json()["choices"][0]["message"]["content"],
+        "It is warm.",
+        "{}",
+        answer.text()
+    );
+    let sent = &last_sent(&provider)["messages"];
+    assert_eq!(sent[1]["tool_calls"][0]["id"], sent[2]["tool_call_id"]);
+    body["messages"] = json!([{ "role": "function", "name": "other", "content": "21" }]);
+    assert_eq!(client.post("/v1/chat/completions", body).status, 400);
+}
+
+#[test]
+fn a_response_object_repeats_its_request() {
+    let provider = plain();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = json!({
+        "model": "p/any", "input": "Is it thin?", "instructions": "Be brief.", "temperature": 0.5,
+        "metadata": { "a": "b" }, "tools": [{ "type": "function", "name": "f", "parameters": {} }],
+    });
+    let whole = client.post("/v1/responses", body.clone()).json();
+    let key = key(&mut client);
+    let (_, events) = lines(
+        &server,
+        &key,
+        "/v1/responses",
+        &merged(body, json!({ "stream": true })),
+    );
+    let events = data(&events);
+    let (first, last) = (&events[0]["response"], &events.last().unwrap()["response"]);
+    for response in [&whole, first, last] {
+        for (name, value) in [
+            ("instructions", json!("Be brief.")),
+            ("temperature", json!(0.5)),
+            ("top_p", json!(1.0)),
+            ("metadata", json!({ "a": "b" })),
+            ("tool_choice", json!("auto")),
+            ("text", json!({ "format": { "type": "text" } })),
+            ("truncation", json!("disabled")),
+            ("previous_response_id", Value::Null),
+        ] {
+            assert_eq!(response[name], value, "{name}: {response}");
+        }
+        assert_eq!(response["tools"][0]["name"], "f");
+    }
+    assert!(first["completed_at"].is_null());
+    for response in [&whole, last] {
+        assert!(
+            response["completed_at"].as_i64() >= response["created_at"].as_i64(),
+            "{response}"
+        );
+    }
+}
+
+#[test]
+fn a_message_has_every_field_of_its_schema() {
+    let provider = plain();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = json!({ "model": "p/any", "max_tokens": 50, "messages": user() });
+    let whole = client.post("/v1/messages", body.clone()).json();
+    let has = |value: &Value, names: &[&str]| {
+        let missing: Vec<_> = names
+            .iter()
+            .filter(|name| value.get(**name).is_none())
+            .collect();
+        assert!(missing.is_empty(), "{missing:?} are missing in {value}");
+    };
+    has(&whole, &["stop_details", "container", "stop_sequence"]);
+    has(&whole["content"][0], &["citations"]);
+    let usage = [
+        "cache_creation",
+        "inference_geo",
+        "output_tokens_details",
+        "server_tool_use",
+        "service_tier",
+    ];
+    has(&whole["usage"], &usage);
+    let key = key(&mut client);
+    let (_, events) = lines(
+        &server,
+        &key,
+        "/v1/messages",
+        &merged(body, json!({ "stream": true })),
+    );
+    let events = data(&events);
+    has(&events[0]["message"]["usage"], &usage);
+    let delta = events
+        .iter()
+        .find(|event| event["type"] == "message_delta")
+        .unwrap();
+    has(
+        &delta["usage"],
+        &[
+            "output_tokens_details",
+            "cache_read_input_tokens",
+            "input_tokens",
+        ],
+    );
+    has(&delta["delta"], &["stop_details", "container"]);
+}
