@@ -210,12 +210,30 @@ CREATE TABLE analyses (
     topic       TEXT    NOT NULL DEFAULT '',
     parent      TEXT    NOT NULL DEFAULT '',
     citations   TEXT    NOT NULL DEFAULT '',
-    origin      TEXT    NOT NULL DEFAULT ''
+    origin      TEXT    NOT NULL DEFAULT '',
+    -- Without regard to case in any script (domain::case); the engine folds ASCII only.
+    question_folded TEXT NOT NULL DEFAULT '',
+    topic_folded    TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX analyses_user ON analyses (user_id, id);
 CREATE INDEX analyses_origin ON analyses (origin, id) WHERE origin <> '';
 CREATE INDEX analyses_open ON analyses (id) WHERE finished = 0;
 CREATE UNIQUE INDEX analyses_share ON analyses (share_hash) WHERE share_hash IS NOT NULL;
+
+-- The models and documents of an analysis, for lists that filter by them.
+CREATE TABLE analysis_models (
+    analysis_id TEXT NOT NULL REFERENCES analyses (id) ON DELETE CASCADE,
+    model       TEXT NOT NULL,
+    PRIMARY KEY (analysis_id, model)
+) STRICT, WITHOUT ROWID;
+
+-- A document may be deleted before the analyses that used it.
+CREATE TABLE analysis_documents (
+    document_id TEXT NOT NULL,
+    analysis_id TEXT NOT NULL REFERENCES analyses (id) ON DELETE CASCADE,
+    PRIMARY KEY (document_id, analysis_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX analysis_documents_analysis ON analysis_documents (analysis_id);
 
 CREATE TABLE stage_answers (
     analysis_id TEXT    NOT NULL REFERENCES analyses (id) ON DELETE CASCADE,
@@ -259,7 +277,8 @@ CREATE TABLE comparisons (
     single_cost INTEGER NOT NULL DEFAULT -1,
     created     INTEGER NOT NULL,
     choice      TEXT    NOT NULL DEFAULT '',
-    decided     INTEGER NOT NULL DEFAULT 0
+    decided     INTEGER NOT NULL DEFAULT 0,
+    topic_folded TEXT   NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX comparisons_user ON comparisons (user_id, decided);
 

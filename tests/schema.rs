@@ -20,6 +20,7 @@ const OLD: &[(u32, &str)] = &[
     (4, include_str!("data/v4.sql")),
     (5, include_str!("data/v5.sql")),
     (6, include_str!("data/v6.sql")),
+    (7, include_str!("data/v7.sql")),
 ];
 
 struct Folder(PathBuf);
@@ -172,7 +173,14 @@ fn check_rows(store: &Store) {
         );
         assert_eq!(store::documents::pages_of(db, &ada, &document)?.len(), 1);
         assert_eq!(
-            store::passages::search(db, &ada, Some(&[document]), "ubertragung", 9)?.len(),
+            store::passages::search(
+                db,
+                &ada,
+                Some(std::slice::from_ref(&document)),
+                "ubertragung",
+                9
+            )?
+            .len(),
             1
         );
         assert_eq!(store::uploads::parts_of(db, &bob, &upload)?.len(), 1);
@@ -182,6 +190,16 @@ fn check_rows(store: &Store) {
             (Some("In 2031."), 1500)
         );
         assert_eq!(store::analyses::answers_of(db, &analysis)?[0].text, "2031");
+        let filter = store::analyses::Filter {
+            search: Some("THE RIGHTS".into()),
+            model: Some("demo/a".into()),
+            ..Default::default()
+        };
+        assert_eq!(
+            store::analyses::list_of(db, &ada, 9, None, &filter)?.len(),
+            1
+        );
+        assert_eq!(store::analyses::count_given(db, &ada, &document)?, 1);
         assert_eq!(store::analyses::vote_of(db, &ada, &analysis)?, None);
         assert_eq!(store::events::last_seq(db, &analysis)?, 2);
         assert_eq!(store::usage::of_user(db, &ada, 0, i64::MAX)?[0].calls, 1);

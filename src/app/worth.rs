@@ -5,6 +5,7 @@ use super::analyses::Report;
 use super::{App, Error, Kind, Result};
 use crate::crypto;
 use crate::domain::analysis::{Analysis, StageAnswer};
+use crate::domain::case::fold_case;
 use crate::domain::id::AnalysisId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
@@ -263,8 +264,8 @@ impl Row {
 fn joined(blind: Vec<Count>, helped: Vec<Count>) -> Vec<Count> {
     let mut all = blind;
     for one in helped {
-        let topic = one.topic.to_ascii_lowercase();
-        let same = |known: &&mut Count| known.topic.to_ascii_lowercase() == topic;
+        let topic = fold_case(&one.topic);
+        let same = |known: &&mut Count| fold_case(&known.topic) == topic;
         match all.iter_mut().find(same) {
             Some(known) => {
                 (known.helpful, known.not_helpful) = (one.helpful, one.not_helpful);

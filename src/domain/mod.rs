@@ -4,6 +4,7 @@
 pub mod analysis;
 pub mod ballot;
 pub mod bucket;
+pub mod case;
 pub mod catalogue;
 pub mod chat;
 pub mod chunk;

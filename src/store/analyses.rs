@@ -1,12 +1,15 @@
 //! Analyses, the answers of their stages, and which answer people preferred. Where a person is asked
 //! for, none means somebody who was not signed in: those analyses belong to nobody who has an account.
 
+pub(super) mod index;
+
 use rusqlite::{Row, params};
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::values::{count, json, moment, text, to_json};
 use crate::domain::analysis::{Analysis, NewAnalysis, StageAnswer, Status};
+use crate::domain::case::fold_case;
 use crate::domain::chat::Usage;
 use crate::domain::citation::Citations;
 use crate::domain::findings::Findings;
@@ -81,20 +84,30 @@ impl<'a> End<'a> {
 /// Stands for an experiment's id where a question was passed on to a single model.
 const PASSED_ON: &str = "call";
 
-/// A new analysis.
+/// Stores a new analysis.
+///
+/// # Errors
+/// When its id is taken or SQLite fails.
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
+    let request = to_json(&analysis.request)?;
+    let origin = match (&analysis.request.experiment, analysis.request.passed_on) {
+        (Some(id), _) => id.as_str(),
+        (None, true) => PASSED_ON,
+        (None, false) => "",
+    };
     db.run(
         "INSERT INTO analyses (id, user_id, status, pattern, question, request, plan, synthesis, error,
                                usage, cost, created, started, finished, share_hash, topic, parent,
-                               origin)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                               origin, question_folded, topic_folded)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+                 ?20)",
         params![
             &analysis.id,
             &analysis.user,
             analysis.status,
             &analysis.request.pattern,
             &analysis.request.prompt,
-            to_json(&analysis.request)?,
+            &request,
             to_json(&analysis.plan)?,
             analysis.synthesis.as_deref().unwrap_or_default(),
             analysis.error.as_deref().unwrap_or_default(),
@@ -106,14 +119,12 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
             analysis.shared,
             &analysis.request.topic,
             (analysis.request.parent.as_ref()).map_or("", AnalysisId::as_str),
-            match (&analysis.request.experiment, analysis.request.passed_on) {
-                (Some(id), _) => id.as_str(),
-                (None, true) => PASSED_ON,
-                (None, false) => "",
-            },
+            origin,
+            fold_case(&analysis.request.prompt),
+            fold_case(&analysis.request.topic),
         ],
-    )
-    .map(drop)
+    )?;
+    db.with(|db| index::link(db, analysis.id.as_str(), &request, origin.is_empty()))
 }
 
 /// The analysis of this person.
@@ -176,17 +187,18 @@ pub fn list_of(
          FROM analyses
          WHERE user_id = ?1 AND id < ?2 AND origin = ''
            AND (?3 = '' OR status = ?3)
-           AND (?4 = '' OR lower(question) LIKE lower(?4) ESCAPE '\\')
-           AND (?5 = '' OR json_extract(request, '$.pattern') = ?5)
-           AND (?6 = '' OR json_extract(request, '$.ultra_model') = ?6
-                OR EXISTS (SELECT 1 FROM json_each(request, '$.models') WHERE value = ?6))
+           AND (?4 = '' OR instr(question_folded, ?4) > 0)
+           AND (?5 = '' OR pattern = ?5)
+           AND (?6 = '' OR EXISTS (
+               SELECT 1 FROM analysis_models m WHERE m.analysis_id = analyses.id AND m.model = ?6
+           ))
            AND created >= ?7 AND created < ?8
          ORDER BY id DESC LIMIT ?9",
         params![
             user,
             cursor.map_or("~", AnalysisId::as_str),
             filter.status.map_or("", Status::as_str),
-            filter.search.as_deref().map(containing).unwrap_or_default(),
+            filter.search.as_deref().map(fold_case).unwrap_or_default(),
             filter.pattern.as_deref().unwrap_or_default(),
             filter.model.as_deref().unwrap_or_default(),
             filter.from.unwrap_or_default(),
@@ -195,18 +207,6 @@ pub fn list_of(
         ],
         summary,
     )
-}
-
-/// A LIKE pattern for texts that hold this one, whatever characters are in it.
-fn containing(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern + "%"
 }
 
 /// The first call goes out. An analysis that is taken up again keeps its beginning.
@@ -246,10 +246,9 @@ pub fn given(
     limit: u32,
 ) -> Result<Vec<(AnalysisId, String, Timestamp)>> {
     db.all(
-        "SELECT id, question, created FROM analyses
-         WHERE user_id = ?1 AND EXISTS (
-             SELECT 1 FROM json_each(request, '$.documents') WHERE value = ?2
-         ) ORDER BY id DESC LIMIT ?3",
+        "SELECT a.id, a.question, a.created
+         FROM analysis_documents d JOIN analyses a ON a.id = d.analysis_id
+         WHERE d.document_id = ?2 AND a.user_id = ?1 ORDER BY d.analysis_id DESC LIMIT ?3",
         (user, document, limit),
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )
@@ -258,10 +257,9 @@ pub fn given(
 /// How many of them there are.
 pub fn count_given(db: &Reader, user: &UserId, document: &DocumentId) -> Result<u64> {
     let found = db.maybe(
-        "SELECT count(*) AS count FROM analyses
-         WHERE user_id = ?1 AND EXISTS (
-             SELECT 1 FROM json_each(request, '$.documents') WHERE value = ?2
-         )",
+        "SELECT count(*) AS count
+         FROM analysis_documents d JOIN analyses a ON a.id = d.analysis_id
+         WHERE d.document_id = ?2 AND a.user_id = ?1",
         (user, document),
         |row| count(row, "count"),
     )?;

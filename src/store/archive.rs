@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::migrate::VERSION;
-use super::{analyses, documents, experiments, patterns, recipes};
+use super::{analyses, comparisons, documents, experiments, patterns, recipes};
 use crate::domain::analysis::StageAnswer;
 use crate::domain::document::DocumentStatus;
 use crate::domain::experiment::record::State;
@@ -105,7 +105,7 @@ pub const TABLES: &[Table] = &[
         )
     },
     Table {
-        left: &["user_id", "share_hash", "lease_owner", "lease_until"],
+        left: &["user_id", "share_hash", "lease_owner", "lease_until", "question_folded", "topic_folded"],
         json: &["request", "plan", "usage", "findings", "citations"],
         max_row: LONG_ROW,
         ..table(
@@ -125,7 +125,10 @@ pub const TABLES: &[Table] = &[
         )
     },
     child("votes", "SELECT * FROM votes WHERE user_id = ?1 ORDER BY analysis_id", "analysis_id"),
-    child("comparisons", "SELECT * FROM comparisons WHERE user_id = ?1 ORDER BY analysis_id", "analysis_id"),
+    Table {
+        left: &["user_id", "topic_folded"],
+        ..child("comparisons", "SELECT * FROM comparisons WHERE user_id = ?1 ORDER BY analysis_id", "analysis_id")
+    },
     Table {
         json: &["body", "design", "verdict", "applied", "judging"],
         ..table("experiments", "SELECT * FROM experiments WHERE user_id = ?1 AND finished > 0 ORDER BY id")
@@ -219,6 +222,8 @@ pub fn columns(db: &Reader, table: &Table) -> Result<Vec<String>> {
 /// # Errors
 /// When the table's columns cannot be read.
 pub fn put(db: &Writer, table: &Table, user: &UserId, mut row: Map<String, Value>) -> Result<bool> {
+    let id = row.get(table.parent.unwrap_or("id"));
+    let id = id.and_then(Value::as_str).unwrap_or_default().to_owned();
     let (mut names, mut cells) = (Vec::new(), Vec::new());
     for name in columns(db, table)? {
         let cell = match row.remove(&name) {
@@ -237,9 +242,19 @@ pub fn put(db: &Writer, table: &Table, user: &UserId, mut row: Map<String, Value
         marks.join(", ")
     );
     // A value that does not fit its column is the archive's fault, and no reason to stop.
-    Ok(db
+    let added = db
         .run(&sql, params_from_iter(cells))
-        .is_ok_and(|added| added > 0))
+        .is_ok_and(|added| added > 0);
+    Ok(added && index(db, table, &id).is_ok())
+}
+
+// What this program derives from a row and an archive does not carry. A row without it cannot be read either.
+fn index(db: &Writer, table: &Table, id: &str) -> Result<()> {
+    match table.name {
+        "analyses" => db.with(|db| analyses::index::write(db, id)),
+        "comparisons" => db.with(|db| comparisons::fold_topic(db, id)),
+        _ => Ok(()),
+    }
 }
 
 fn cell(value: Value) -> Cell {

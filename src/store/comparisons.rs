@@ -1,12 +1,13 @@
 //! Blind comparisons of a panel's answer with a single draft, and how people voted. The texts lie with
 //! their analysis; here is only which ones they were and in what order they were shown.
 
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
 use super::settings;
 use super::values::{count, moment};
+use crate::domain::case::fold_case;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
@@ -78,8 +79,8 @@ pub fn insert(db: &Writer, new: &Comparison) -> Result<()> {
     let cost = |cost: Option<MicroDollars>| cost.unwrap_or(MicroDollars(-1));
     db.run(
         "INSERT INTO comparisons (analysis_id, user_id, topic, pattern, model, stage, member, panel_first,
-                                  panel_cost, single_cost, created)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                                  panel_cost, single_cost, created, topic_folded)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (analysis_id) DO NOTHING",
         params![
             new.analysis,
@@ -93,9 +94,19 @@ pub fn insert(db: &Writer, new: &Comparison) -> Result<()> {
             cost(new.panel_cost),
             cost(new.single_cost),
             new.created,
+            fold_case(&new.topic),
         ],
     )
     .map(drop)
+}
+
+/// Writes the folded topic of a comparison that an archive or an older database brought.
+pub(super) fn fold_topic(db: &Connection, analysis: &str) -> rusqlite::Result<()> {
+    let mut query = db.prepare_cached("SELECT topic FROM comparisons WHERE analysis_id = ?1")?;
+    let topic: String = query.query_row([analysis], |row| row.get(0))?;
+    db.prepare_cached("UPDATE comparisons SET topic_folded = ?2 WHERE analysis_id = ?1")?
+        .execute([analysis, &fold_case(&topic)])
+        .map(drop)
 }
 
 /// The comparison of this person's analysis.
@@ -159,17 +170,18 @@ pub fn decide(
 /// The blind votes by topic, those with most votes first; all together where topics are not asked for.
 pub fn blind(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
     db.all(
-        "SELECT CASE WHEN ?5 THEN topic ELSE '' END AS of_topic,
+        "SELECT CASE WHEN ?5 THEN min(topic) ELSE '' END AS of_topic,
                 coalesce(sum(choice = 'panel'), 0) AS wins, coalesce(sum(choice = 'tie'), 0) AS ties,
                 coalesce(sum(choice = 'single'), 0) AS losses,
                 count(CASE WHEN panel_cost >= 0 AND single_cost > 0 THEN 1 END) AS priced,
                 coalesce(sum(CASE WHEN panel_cost >= 0 AND single_cost > 0 THEN panel_cost END), 0) AS panel,
                 coalesce(sum(CASE WHEN panel_cost >= 0 AND single_cost > 0 THEN single_cost END), 0) AS single
          FROM comparisons
-         WHERE choice <> '' AND (?1 IS NULL OR user_id = ?1) AND (?2 = '' OR topic = ?2 COLLATE NOCASE)
+         WHERE choice <> '' AND (?1 IS NULL OR user_id = ?1) AND (?2 = '' OR topic_folded = ?2)
            AND (?3 = '' OR pattern = ?3) AND decided >= ?4
-         GROUP BY of_topic COLLATE NOCASE ORDER BY count(*) DESC, of_topic LIMIT 500",
-        params![scope.user, scope.topic, scope.pattern, scope.since, by_topic],
+         GROUP BY CASE WHEN ?5 THEN topic_folded ELSE '' END
+         ORDER BY count(*) DESC, of_topic LIMIT 500",
+        params![scope.user, fold_case(&scope.topic), scope.pattern, scope.since, by_topic],
         |row| {
             Ok(Count {
                 topic: row.get("of_topic")?,
@@ -190,13 +202,20 @@ pub fn blind(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
 /// Who was helped and who was not, by topic or all together: no blind votes, and counted apart.
 pub fn helped(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
     db.all(
-        "SELECT CASE WHEN ?5 THEN a.topic ELSE '' END AS of_topic,
+        "SELECT CASE WHEN ?5 THEN min(a.topic) ELSE '' END AS of_topic,
                 sum(v.choice = 'helpful') AS helpful, sum(v.choice = 'not_helpful') AS not_helpful
          FROM votes v JOIN analyses a ON a.id = v.analysis_id
          WHERE v.choice IN ('helpful', 'not_helpful') AND (?1 IS NULL OR v.user_id = ?1)
-           AND (?2 = '' OR a.topic = ?2 COLLATE NOCASE) AND (?3 = '' OR a.pattern = ?3) AND v.created >= ?4
-         GROUP BY of_topic COLLATE NOCASE ORDER BY count(*) DESC, of_topic LIMIT 500",
-        params![scope.user, scope.topic, scope.pattern, scope.since, by_topic],
+           AND (?2 = '' OR a.topic_folded = ?2) AND (?3 = '' OR a.pattern = ?3) AND v.created >= ?4
+         GROUP BY CASE WHEN ?5 THEN a.topic_folded ELSE '' END
+         ORDER BY count(*) DESC, of_topic LIMIT 500",
+        params![
+            scope.user,
+            fold_case(&scope.topic),
+            scope.pattern,
+            scope.since,
+            by_topic
+        ],
         |row| {
             Ok(Count {
                 topic: row.get("of_topic")?,

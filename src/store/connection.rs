@@ -176,6 +176,15 @@ impl Writer {
         self.note(answer)
     }
 
+    /// Runs several statements that belong together; all of them are part of the current transaction.
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let answer = work(&self.connection);
+        self.note(answer)
+    }
+
     /// Changes the one row that is meant, which must be there.
     pub(super) fn run_one(&self, sql: &str, params: impl Params) -> Result<()> {
         match self.run(sql, params)? {

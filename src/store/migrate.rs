@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::backup;
 use super::error::OpenError;
+use super::{analyses, backup, comparisons};
 
 /// The whole current schema.
 pub(super) const SCHEMA: &str = include_str!("../../schema.sql");
@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     documents,
     experiments,
     sign_in_networks,
+    folded_text_and_links,
 ];
 
 /// The version this program writes.
@@ -282,6 +283,36 @@ fn sign_in_networks(db: &Transaction<'_>) -> rusqlite::Result<()> {
              PRIMARY KEY (user_id, network)
          ) STRICT, WITHOUT ROWID;",
     )
+}
+
+fn folded_text_and_links(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "ALTER TABLE analyses ADD COLUMN question_folded TEXT NOT NULL DEFAULT '';
+         ALTER TABLE analyses ADD COLUMN topic_folded TEXT NOT NULL DEFAULT '';
+         ALTER TABLE comparisons ADD COLUMN topic_folded TEXT NOT NULL DEFAULT '';
+         CREATE TABLE analysis_models (
+             analysis_id TEXT NOT NULL REFERENCES analyses (id) ON DELETE CASCADE,
+             model       TEXT NOT NULL,
+             PRIMARY KEY (analysis_id, model)
+         ) STRICT, WITHOUT ROWID;
+         CREATE TABLE analysis_documents (
+             document_id TEXT NOT NULL,
+             analysis_id TEXT NOT NULL REFERENCES analyses (id) ON DELETE CASCADE,
+             PRIMARY KEY (document_id, analysis_id)
+         ) STRICT, WITHOUT ROWID;
+         CREATE INDEX analysis_documents_analysis ON analysis_documents (analysis_id);",
+    )?;
+    let column = |sql: &str| -> rusqlite::Result<Vec<String>> {
+        let mut query = db.prepare(sql)?;
+        query.query_map([], |row| row.get(0))?.collect()
+    };
+    for id in column("SELECT id FROM analyses")? {
+        analyses::index::write(db, &id)?;
+    }
+    for id in column("SELECT analysis_id FROM comparisons")? {
+        comparisons::fold_topic(db, &id)?;
+    }
+    Ok(())
 }
 
 /// What is in the file.

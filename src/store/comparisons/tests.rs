@@ -14,8 +14,8 @@ fn stored(db: &Writer, n: u32, owner: u32, topic: &str) -> Result<()> {
         "INSERT INTO analyses (id, user_id, request, plan, created, topic, pattern)
          VALUES (?1, ?2, '{}', '{}', ?3, ?4, 'gut')",
         (id(n), user(owner).id, at(1), topic),
-    )
-    .map(drop)
+    )?;
+    db.with(|db| analyses::index::write(db, id(n).as_str()))
 }
 
 fn comparison(n: u32, owner: u32, topic: &str, costs: (i64, i64)) -> Comparison {
