@@ -156,6 +156,50 @@ fn one_member_is_stopped_and_the_others_go_on() {
 }
 
 #[test]
+fn a_rerun_keeps_the_conversation_its_question_ends() {
+    let provider = Provider::answering(|asked| on(&asked.model()).sse(&saying("At noon.")));
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let save = json!({ "name": "ferry", "pattern": "gut", "models": ["p/a"], "ultra_model": "p/w", "depth": "full" });
+    assert_eq!(client.post("/api/recipes", save).status, 201);
+    let asked = client.post(
+        "/v1/chat/completions",
+        json!({ "model": "quire/gut:ferry", "messages": [
+            { "role": "system", "content": "Answer in one line." },
+            { "role": "user", "content": "Which ferries go to Texel?" },
+            { "role": "assistant", "content": "The one from Den Helder." },
+            { "role": "user", "content": "When does it leave?" },
+        ]}),
+    );
+    assert_eq!(asked.status, 200, "{}", asked.text());
+    let list = client.get("/api/analyses").json();
+    let id = list["analyses"][0]["id"].as_str().unwrap().to_owned();
+    for (changes, question) in [
+        (json!({ "cache": "refresh" }), "When does it leave?"),
+        (
+            json!({ "prompt": "And back?", "cache": "refresh" }),
+            "And back?",
+        ),
+    ] {
+        let before = provider.asked().len();
+        let begun = client.post(&about(&id, "/rerun"), changes);
+        assert_eq!(begun.status, 202, "{}", begun.text());
+        ended(&mut client, &id_of(&begun));
+        for request in &provider.asked()[before..] {
+            let body = request.body.to_string();
+            for part in [
+                "Which ferries go to Texel?",
+                "The one from Den Helder.",
+                question,
+            ] {
+                assert!(body.contains(part), "{part} is not in {body}");
+            }
+        }
+        assert!(provider.asked().len() > before);
+    }
+}
+
+#[test]
 fn only_what_depends_on_a_change_is_asked_again() {
     let provider = Provider::script([
         on("a").times(2).sse(&saying("It is thin.")),

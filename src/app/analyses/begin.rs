@@ -181,14 +181,23 @@ impl Analyses<'_> {
     }
 }
 
-// What a client would have sent for it.
-fn again(old: NewAnalysis) -> Result<Wanted> {
+/// Refuses to repeat a conversation that no client could have sent: an archive may have brought it.
+///
+/// # Errors
+/// When it has more turns, text, or tools than the API accepts.
+pub(super) fn check_conversation(old: &NewAnalysis) -> Result<()> {
     let said: usize = old.turns.iter().map(|turn| turn.text.len()).sum();
     let offered = old.tools.as_ref().map_or(0, |tools| tools.list.len());
     if old.turns.len() > MOST_TURNS || said > MOST_SAID || offered > tools::MOST {
-        let why = "the conversation of this analysis is longer than any that is taken";
+        let why = "the conversation of this analysis is too long to repeat";
         return Err(Error::new(Kind::BadRequest, why));
     }
+    Ok(())
+}
+
+// What a client would have sent for it.
+fn again(old: NewAnalysis) -> Result<Wanted> {
+    check_conversation(&old)?;
     let shape = |format: Format| {
         let inner = json!({ "name": format.name, "schema": format.schema });
         json!({ "type": "json_schema", "json_schema": inner })

@@ -1,10 +1,11 @@
 //! An analysis again with one thing changed: what does not depend on the change is taken from the earlier
 //! run and not asked again. And one that is told to come to its end.
 
+use super::begin::check_conversation;
 use super::{Analyses, Begun, Forecast, Wanted};
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::{CacheUse, Plan, StageAnswer, Status};
-use crate::domain::chat::{Answer, Request};
+use crate::domain::analysis::{CacheUse, NewAnalysis, Plan, StageAnswer, Status};
+use crate::domain::chat::{Answer, Request, Role};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::estimate::CallEstimate;
 use crate::domain::pattern::staged::Staged;
@@ -23,7 +24,7 @@ impl Analyses<'_> {
         let old = self.show(caller, id).await?;
         let wanted = Wanted {
             parent: Some(id.clone()),
-            ..wanted
+            ..with_conversation(wanted, &old.analysis.request)?
         };
         let new = self.check(Some(caller), wanted).await?;
         let earlier = Earlier {
@@ -42,6 +43,7 @@ impl Analyses<'_> {
         wanted: Wanted,
     ) -> Result<Repetition> {
         let old = self.show(caller, id).await?;
+        let wanted = with_conversation(wanted, &old.analysis.request)?;
         let mut forecast = self.forecast(Some(caller), wanted).await?;
         let earlier = Earlier {
             plan: old.analysis.plan,
@@ -92,6 +94,25 @@ impl Analyses<'_> {
         }
         Ok(analysis.status)
     }
+}
+
+// The changes are fields of an analysis request, which has none for the conversation that its question ends.
+// A changed question takes the place of the old one in it.
+fn with_conversation(wanted: Wanted, old: &NewAnalysis) -> Result<Wanted> {
+    check_conversation(old)?;
+    let mut turns = old.turns.clone();
+    let mut questions = turns
+        .iter_mut()
+        .rev()
+        .filter(|turn| turn.role == Role::User);
+    if let Some(last) = questions.find(|turn| turn.text == old.prompt) {
+        last.text.clone_from(&wanted.prompt);
+    }
+    Ok(Wanted {
+        turns,
+        tools: old.tools.clone(),
+        ..wanted
+    })
 }
 
 /// A repetition that has not begun.
