@@ -155,12 +155,23 @@ impl Settings {
 
 impl Accounts {
     /// Accounts alone, for the command line: opens the data folder and nothing else.
+    ///
+    /// # Errors
+    /// As [`folder::open`].
     pub fn open(config: &Config) -> Result<Self> {
-        let opened = folder::open(config)?;
-        Ok(Self::new(
-            opened.store,
-            &Settings::of(config, &opened.secret),
-        ))
+        Ok(Self::of(config, folder::open(config)?))
+    }
+
+    /// The same for an installation that is there.
+    ///
+    /// # Errors
+    /// As [`folder::open_existing`].
+    pub fn open_existing(config: &Config) -> Result<Self> {
+        Ok(Self::of(config, folder::open_existing(config)?))
+    }
+
+    fn of(config: &Config, opened: folder::Opened) -> Self {
+        Self::new(opened.store, &Settings::of(config, &opened.secret))
     }
 
     /// Starts nothing yet; the password thread begins with the first password.

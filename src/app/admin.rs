@@ -1,17 +1,19 @@
 //! What admins, and whoever operates the machine, do with other people's accounts. Who may call these is
 //! decided by the routes and the command line; each act is in the audit log with its actor.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::accounts::{Accounts, NewAccount, Visit};
+use super::documents::deletion;
 use super::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Email, Role, User};
-use crate::log;
 use crate::store::{
-    self, Reader, StoreError, audit, documents, invites, password_resets, sessions, users,
+    self, Reader, Store, StoreError, audit, documents, invites, password_resets, sessions, uploads,
+    users,
 };
 
 /// How long a reset link holds.
@@ -99,7 +101,10 @@ impl Accounts {
         user
     }
 
-    /// Deletes an account with everything that is its own, files included.
+    /// Deletes an account with everything that belongs to it, files included. Completes even if the caller leaves.
+    ///
+    /// # Errors
+    /// `Missing` where there is no such account, `Conflict` where it is the last administrator.
     pub async fn delete_user(
         &self,
         actor: Option<&UserId>,
@@ -107,26 +112,11 @@ impl Accounts {
         visit: &Visit,
     ) -> Result<()> {
         let entry = visit.entry(actor, "account.deleted", id.as_str());
-        let id = id.clone();
-        let deleted = self.store.write(move |db| {
-            let documents = documents_of(db, &id)?;
-            let deleted = users::delete(db, &id)?;
-            audit::append(db, &entry)?;
-            deleted.then_some(documents).ok_or(StoreError::Missing)
-        });
-        let deleted = deleted.await.map_err(about_account);
+        let (store, data, id) = (self.store.clone(), self.data_dir.clone(), id.clone());
+        let work = move || delete_with_files(&store, &data, &id, entry);
+        let deleted = tokio::task::spawn_blocking(work).await;
         self.seen.forget();
-        for document in deleted? {
-            let path = self.data_dir.join("documents").join(document.as_str());
-            // What stays because of this is found by the next sweep: its row is gone.
-            if let Err(error) = std::fs::remove_file(path) {
-                log::warn(
-                    "a deleted document's file stays for now",
-                    &[("why", &error)],
-                );
-            }
-        }
-        Ok(())
+        deleted.map_err(Error::internal)?
     }
 
     /// Sets somebody's password. All their sessions end.
@@ -214,6 +204,36 @@ impl Accounts {
             .read(move |db| audit::recent(db, limit, cursor))
             .await?)
     }
+}
+
+fn delete_with_files(store: &Store, data: &Path, id: &UserId, entry: Entry) -> Result<()> {
+    let (originals, parts) = (data.join("documents"), data.join("uploads"));
+    let whose = id.clone();
+    let (marked, uploads) =
+        store.read_now(move |db| Ok((documents_of(db, &whose)?, uploads::ids_of(db, &whose)?)))?;
+    deletion::mark(&originals, &marked);
+    for upload in &uploads {
+        deletion::mark_upload(&parts.join(upload.as_str()));
+    }
+    let whose = id.clone();
+    let deleted = store.write_now(move |db| {
+        let files = (documents_of(db, &whose)?, uploads::ids_of(db, &whose)?);
+        let deleted = users::delete(db, &whose)?;
+        audit::append(db, &entry)?;
+        deleted.then_some(files).ok_or(StoreError::Missing)
+    });
+    let (documents, uploads) = deleted.map_err(|error| {
+        deletion::unmark(&originals, &marked);
+        for upload in &uploads {
+            deletion::unmark_upload(&parts.join(upload.as_str()));
+        }
+        about_account(error)
+    })?;
+    deletion::finish(&originals, &documents);
+    for upload in &uploads {
+        deletion::finish_upload(&parts.join(upload.as_str()));
+    }
+    Ok(())
 }
 
 fn documents_of(db: &Reader, user: &UserId) -> store::Result<Vec<DocumentId>> {

@@ -6,19 +6,23 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::accounts::Visit;
-use super::documents::Temporary;
-use super::folder;
+use super::documents::{Temporary, orphans};
+use super::folder::{self, soundness};
 use super::swap::{Swap, Swapped};
 use super::{App, Error, Kind, Result, backups};
 use crate::clock;
 use crate::config::Config;
-use crate::crypto;
+use crate::crypto::{self, secret};
 use crate::domain::id::UserId;
 use crate::store::{BackupError, OpenError, Settings, Store, Verified, audit, fold_log, verify};
 
 /// Writes a verified copy. Blocks for as long as it takes; works beside a running server.
+///
+/// # Errors
+/// `Missing` where there is no database, `Conflict` where the folder has lost it or the copy's name is taken.
 pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
     let path = folder::database(&config.data_dir);
+    soundness::check(config, false)?;
     if !path.exists() {
         let text = format!("there is no database in {}", config.data_dir.display());
         return Err(Error::new(Kind::Missing, text));
@@ -61,14 +65,29 @@ impl App {
     }
 }
 
+/// What a restore did.
+#[derive(Debug)]
+pub struct Restored {
+    /// The copy that is in place now.
+    pub copy: Verified,
+    /// What became of the database that was there.
+    pub swapped: Swapped,
+    /// Where logs are whose database was missing.
+    pub logs: Vec<PathBuf>,
+    /// The folder had no secret, and has a new one.
+    pub has_new_secret: bool,
+}
+
 /// Puts a copy in the place of the database, once it has been read through. What was there stays beside it under
-/// another name. Blocks; refuses while a server holds the folder.
-pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<(Verified, Swapped)> {
+/// another name. Blocks.
+///
+/// # Errors
+/// `Conflict` while a server holds the folder, and where there is a database and `replace` is not set; `Internal`
+/// where the copy is not sound or cannot be put there. The folder is as it was then.
+pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<Restored> {
     let folder = &config.data_dir;
     let Some(_lock) = folder::lock(folder)? else {
-        let who = folder::holder(folder).map_or_else(String::new, |who| format!(" ({who})"));
-        let text = format!("a server is using {}{who}", folder.display());
-        return Err(Error::new(Kind::Conflict, text).resolve("stop it first"));
+        return Err(folder::in_use(folder).resolve("stop it first"));
     };
     let path = folder::database(folder);
     if path.exists() && !replace {
@@ -77,13 +96,30 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<(Verified,
     }
     let part = beside(&path, ".restored");
     let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
-    let swapped = brought(from, &part).and_then(|verified| {
-        let swap = Swap::new(part.clone(), path, clock::now());
-        Ok((verified, swap.run().map_err(failed)?))
+    let restored = brought(from, &part).and_then(|copy| {
+        let now = clock::now();
+        let mut logs = Vec::new();
+        if !path.exists() {
+            for log in soundness::logs(folder) {
+                logs.push(orphans::move_log_aside(folder, &log, now).map_err(failed)?);
+            }
+        }
+        let swap = Swap::new(part.clone(), path, now);
+        let swapped = swap.run().map_err(failed)?;
+        let has_new_secret = config.secret.is_none() && !secret::path(folder).exists();
+        if has_new_secret {
+            secret::of_folder(folder).map_err(failed)?;
+        }
+        Ok(Restored {
+            copy,
+            swapped,
+            logs,
+            has_new_secret,
+        })
     });
     // After the swap there is nothing left to remove.
     let _ = cleared(&part);
-    swapped
+    restored
 }
 
 /// Copies a database and what is in its log only into one file, and reads that through.

@@ -1,9 +1,10 @@
 //! What is well with an installation and what is not: folder, room, secret, database, machine, network,
-//! patterns, providers. Repairs nothing; opening the database may make or migrate it, as a start would.
+//! patterns, providers. Repairs and makes nothing; opening the database may migrate it, as a start would.
 
 pub mod health;
 mod machine;
 mod network;
+mod originals;
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -83,6 +84,10 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
         .map(|warning| finding("settings", State::Doubtful, warning.clone()))
         .collect();
     findings.push(folder(&config.data_dir));
+    if let Err(error) = data_folder::check(config) {
+        let text = format!("{}. {}", error.public, error.resolution);
+        findings.push(finding("database", State::Broken, text));
+    }
     findings.extend(
         config
             .replica
@@ -99,9 +104,16 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     {
         return findings;
     }
-    findings.push(the_secret(config));
-    let (found, newest) = database(config).await;
-    findings.extend(found);
+    let mut newest = None;
+    if data_folder::database(&config.data_dir).exists() {
+        findings.push(the_secret(config));
+        let (found, at) = database(config).await;
+        findings.extend(found);
+        newest = at;
+    } else {
+        let text = "there is none yet; the first start makes it";
+        findings.push(finding("database", State::Doubtful, text));
+    }
     findings.extend(machine::examine(config, clock::now(), newest));
     findings.extend(the_network(config).await);
     findings.extend(own_patterns(config));
@@ -146,6 +158,10 @@ const ROOM: usize = 16 << 20;
 
 fn folder(folder: &Path) -> Finding {
     let shown = folder.display();
+    if matches!(folder.try_exists(), Ok(false)) {
+        let text = format!("{shown} is not there yet; the first start makes it");
+        return finding("data folder", State::Doubtful, text);
+    }
     match try_room(folder) {
         Ok(()) => finding(
             "data folder",
@@ -162,7 +178,6 @@ fn folder(folder: &Path) -> Finding {
 
 /// Room is tried, not asked for: quotas and reserved blocks make the answer to a question worth little.
 fn try_room(folder: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(folder)?;
     let path = folder.join(format!(".doctor-{}", std::process::id()));
     let written = write_zeros(&path);
     std::fs::remove_file(&path)?;
@@ -181,6 +196,11 @@ fn write_zeros(path: &Path) -> io::Result<()> {
 fn the_secret(config: &Config) -> Finding {
     if config.secret.is_some() {
         return finding("secret", State::Well, "it comes from the settings");
+    }
+    if !secret::path(&config.data_dir).exists() {
+        let text = "the file secret in the data folder is missing: put it back from a copy, or run quire secret new \
+                    (everybody signs in again, and stored provider keys must be entered again)";
+        return finding("secret", State::Broken, text);
     }
     match secret::of_folder(&config.data_dir).and_then(|_| secret::is_exposed(&config.data_dir)) {
         Ok(false) => finding(
@@ -232,6 +252,7 @@ async fn database(config: &Config) -> (Vec<Finding>, Option<Timestamp>) {
         Ok(()) => finding("database", State::Well, "it answers and takes changes"),
         Err(error) => finding("database", State::Broken, error.to_string()),
     });
+    findings.extend(originals::examine(&store, config).await);
     let newest = store.read(|db| audit::recent(db, 1, None)).await;
     let newest = newest
         .ok()
@@ -368,8 +389,11 @@ mod tests {
 
     #[test]
     fn a_folder_that_cannot_be_used() {
-        assert_eq!(folder(Path::new("/proc/nowhere")).state, State::Broken);
+        assert_eq!(folder(Path::new("/proc")).state, State::Broken);
         let own = std::env::temp_dir().join(format!("quire-doctor-{}", std::process::id()));
+        assert_eq!(folder(&own).state, State::Doubtful);
+        assert!(!own.exists(), "looking makes nothing");
+        std::fs::create_dir(&own).expect("made");
         assert_eq!(folder(&own).state, State::Well);
         assert_eq!(std::fs::read_dir(&own).expect("made").count(), 0);
         std::fs::remove_dir_all(&own).expect("removed");

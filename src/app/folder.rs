@@ -1,17 +1,22 @@
 //! The data folder: made for its owner only, locked by the one process that serves from it, and where in
-//! it the database and the secret are.
+//! it the database and the secret are. Refuses a folder that has lost one of the two.
+
+pub(super) mod soundness;
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::documents::orphans::{self, Orphan};
 use super::{Error, Kind, Result, replica, swap};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Replica};
 use crate::crypto::secret;
 use crate::domain::time::Timestamp;
-use crate::store::{Settings, Store};
+use crate::log;
+use crate::replica::names::Inventory;
+use crate::store::{Settings, Store, providers, users};
 
 /// What lies in an opened folder.
 pub struct Opened {
@@ -28,33 +33,91 @@ pub fn database(folder: &Path) -> PathBuf {
     folder.join("quire.db")
 }
 
-/// Makes what is missing, and opens. Blocks. Faults are said in full: they are for whoever starts this.
+/// Makes what is missing, and opens. Blocks.
+///
+/// # Errors
+/// `Conflict` where the folder has lost its database or its secret; `Internal` where it cannot be used. The text is
+/// for whoever starts this program, so it says everything.
 pub fn open(config: &Config) -> Result<Opened> {
     open_with(config, |config| {
         if let Some(settings) = &config.replica
             && !database(&config.data_dir).exists()
         {
+            may_fetch(config, settings)?;
             replica::fetch(config, settings, &*replica::target(config, settings)?)?;
         }
         Ok(None)
     })
 }
 
+/// The same for what needs an installation that is there: makes none.
+///
+/// # Errors
+/// As [`open`]; `Missing` where there is no installation yet.
+pub fn open_existing(config: &Config) -> Result<Opened> {
+    exists(config)?;
+    open(config)
+}
+
+/// Whether there is an installation, or a replica to fetch it from. Opens and makes nothing.
+///
+/// # Errors
+/// `Missing` where there is none; `Conflict` where the folder has lost its database.
+pub fn exists(config: &Config) -> Result<()> {
+    soundness::check(config, config.replica.is_some())?;
+    if config.replica.is_some() || database(&config.data_dir).exists() {
+        return Ok(());
+    }
+    let text = format!("there is no database in {} yet", config.data_dir.display());
+    Err(Error::new(Kind::Missing, text).resolve(
+        "`quire serve` and `quire user add` make one; QUIRE_DATA names the folder of another installation",
+    ))
+}
+
+/// Whether the folder may be opened: it has a database that can be sound, or nothing of value. Only reads.
+///
+/// # Errors
+/// `Conflict`, with what was found and what to do.
+pub fn check(config: &Config) -> Result<()> {
+    soundness::check(config, config.replica.is_some())
+}
+
 /// The same for a server, which keeps the replica up where one is set.
 pub(super) fn open_to_serve(config: &Config) -> Result<Opened> {
-    swap::clear_cut_short(&database(&config.data_dir)).map_err(Error::internal)?;
     open_with(config, |config| {
+        swap::clear_cut_short(&database(&config.data_dir)).map_err(Error::internal)?;
         let settings = config.replica.as_ref();
         settings
-            .map(|settings| replica::prepare(config, settings))
+            .map(|settings| {
+                may_fetch(config, settings)?;
+                replica::prepare(config, settings)
+            })
             .transpose()
     })
+}
+
+/// Refuses a folder that has lost its database where the replica has none to put there: before the replica is told
+/// who writes to it from now on. What lies in the folder stays where a database is fetched.
+fn may_fetch(config: &Config, settings: &Replica) -> Result<()> {
+    let Err(refusal) = soundness::check(config, false) else {
+        return Ok(());
+    };
+    let target = replica::target(config, settings)?;
+    let inventory = Inventory::of(&*target).map_err(|fault| {
+        let text = format!("the replica {} cannot be read: {fault}", settings.address);
+        Error::new(Kind::Internal, text)
+    })?;
+    match inventory.newest() {
+        0 => Err(refusal),
+        _ => Ok(()),
+    }
 }
 
 fn open_with(
     config: &Config,
     prepare: impl FnOnce(&Config) -> Result<Option<replica::Prepared>>,
 ) -> Result<Opened> {
+    soundness::check(config, config.replica.is_some())?;
     let folder = &config.data_dir;
     let unusable = |error| {
         let text = format!(
@@ -69,20 +132,112 @@ fn open_with(
         .mode(0o700)
         .create(folder)
         .map_err(unusable)?;
+    let was_there = database(folder).exists();
     let prepared = prepare(config)?;
-    let secret = match &config.secret {
-        Some(secret) => secret.expose().to_owned(),
-        None => secret::of_folder(folder).map_err(unusable)?,
-    };
+    let is_fetched = !was_there && database(folder).exists();
     let follower = prepared.as_ref().map(replica::Prepared::follower);
     let path = database(folder);
     let store = Store::open_followed(&Settings { path }, follower)
         .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    let secret = match &config.secret {
+        Some(secret) => secret.expose().to_owned(),
+        None => {
+            may_make_secret(folder, &store, is_fetched)?;
+            secret::of_folder(folder).map_err(unusable)?
+        }
+    };
     Ok(Opened {
         store,
         secret,
         prepared,
     })
+}
+
+/// Refuses a folder whose database is in use and whose secret is gone. A replica keeps no secret without
+/// QUIRE_REPLICA_KEY: for what was fetched from one, a new secret is made, and the log says so.
+fn may_make_secret(folder: &Path, store: &Store, is_fetched: bool) -> Result<()> {
+    if secret::path(folder).exists() {
+        return Ok(());
+    }
+    let is_used =
+        store.read_now(|db| Ok(users::count(db)? > 0 || !providers::all(db)?.is_empty()))?;
+    match is_used {
+        false => Ok(()),
+        true if is_fetched => {
+            let lost = "everybody signs in again, and stored provider keys must be entered again";
+            log::warn(
+                "the replica keeps no secret: a new one is made",
+                &[("so", &lost)],
+            );
+            Ok(())
+        }
+        true => Err(lost_secret(folder)),
+    }
+}
+
+fn lost_secret(folder: &Path) -> Error {
+    let text = format!(
+        "{} has a database, but its file secret is missing: with another secret everybody is signed out, and the \
+         provider keys that are stored cannot be read",
+        folder.display()
+    );
+    Error::new(Kind::Conflict, text).resolve(
+        "Put the file secret back from a copy of the folder, or set QUIRE_SECRET to what it was. To go on without \
+         it: quire secret new",
+    )
+}
+
+/// Makes a new secret for an installation that has lost its own, for whoever operates the machine. Gives its path.
+///
+/// # Errors
+/// `Conflict` where there is a secret, or a server holds the folder; `Missing` where there is no installation.
+pub fn new_secret(config: &Config) -> Result<PathBuf> {
+    exists(config)?;
+    let folder = &config.data_dir;
+    let path = secret::path(folder);
+    if config.secret.is_some() {
+        let text = "QUIRE_SECRET is set, so the file is not used";
+        return Err(Error::new(Kind::Conflict, text));
+    }
+    if path.exists() {
+        let text = format!("{} is there already", path.display());
+        return Err(Error::new(Kind::Conflict, text)
+            .resolve("move it away first if everybody should sign in again"));
+    }
+    let Some(_lock) = lock(folder)? else {
+        return Err(in_use(folder).resolve("stop it first"));
+    };
+    secret::of_folder(folder).map_err(Error::internal)?;
+    Ok(path)
+}
+
+/// The files that were moved aside because no row names them.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn orphans(config: &Config) -> Result<Vec<Orphan>> {
+    orphans::list(&config.data_dir).map_err(Error::internal)
+}
+
+/// Deletes files that were moved aside, for good, and gives which. `early`: also those that are young. Blocks.
+///
+/// # Errors
+/// `Missing` where a name is not among them, `Conflict` where one has to be kept; nothing is deleted then.
+pub fn delete_orphans(
+    config: &Config,
+    names: &[&str],
+    early: bool,
+    now: Timestamp,
+) -> Result<Vec<Orphan>> {
+    let store = open_existing(config)?.store;
+    orphans::delete(&store, &config.data_dir, (names, early), now)
+}
+
+/// The refusal of something that a running server's folder does not allow.
+pub fn in_use(folder: &Path) -> Error {
+    let who = holder(folder).map_or_else(String::new, |who| format!(" ({who})"));
+    let text = format!("a server is using {}{who}", folder.display());
+    Error::new(Kind::Conflict, text)
 }
 
 /// Held by the process that serves from a folder. Given back when it is dropped, and by the system when

@@ -89,16 +89,25 @@ impl App {
     /// Opens the store, making or migrating it. Must be called within a tokio runtime.
     pub fn open(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open(&config)?;
-        Self::of(config, opened)
+        Self::of(config, opened, true)
+    }
+
+    /// The same for reading and deleting while a server may be using the folder: its temporary files stay.
+    ///
+    /// # Errors
+    /// As [`folder::open_existing`].
+    pub fn open_beside(config: Config) -> Result<Arc<Self>> {
+        let opened = folder::open_existing(&config)?;
+        Self::of(config, opened, false)
     }
 
     /// The same for a server: the replica is kept up where one is set. Blocks while the replica is fetched.
     pub fn open_to_serve(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open_to_serve(&config)?;
-        Self::of(config, opened)
+        Self::of(config, opened, true)
     }
 
-    fn of(config: Config, opened: folder::Opened) -> Result<Arc<Self>> {
+    fn of(config: Config, opened: folder::Opened, is_alone: bool) -> Result<Arc<Self>> {
         let folder::Opened {
             store,
             secret,
@@ -108,6 +117,9 @@ impl App {
         let settings = accounts::Settings::of(&config, &secret);
         let accounts = accounts::Accounts::new(store.clone(), &settings);
         let settings = documents::settings(&config)?;
+        if is_alone {
+            documents::clear_temporary(&config.data_dir);
+        }
         let documents = documents::Documents::open(&config.data_dir, store.clone(), settings)?;
         let llm = Llm::new(models::settings(&config));
         let settings = engine::Settings {
@@ -154,9 +166,9 @@ impl App {
         if let Err(fault) = self.load_fallbacks().await {
             log::error("stored fallbacks could not be read", &[("fault", &fault)]);
         }
-        if let Err(fault) = self.documents.sweep(clock::now()).await {
+        if let Err(fault) = self.documents.tidy(clock::now()).await {
             log::error(
-                "files without a document could not be thrown away",
+                "files and rows of documents could not be compared",
                 &[("fault", &fault)],
             );
         }

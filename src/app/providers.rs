@@ -99,9 +99,16 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Opens the store of the data folder.
-    pub fn open(config: &Config) -> Result<Self> {
-        let folder::Opened { store, secret, .. } = folder::open(config)?;
+    /// Opens the store of the data folder. `makes`: also where there is none yet.
+    ///
+    /// # Errors
+    /// As [`folder::open`] and [`folder::open_existing`].
+    pub fn open(config: &Config, makes: bool) -> Result<Self> {
+        let opened = match makes {
+            true => folder::open(config)?,
+            false => folder::open_existing(config)?,
+        };
+        let folder::Opened { store, secret, .. } = opened;
         let llm = Llm::new(models::settings(config));
         Ok(Self { store, llm, secret })
     }

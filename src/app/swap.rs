@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::folder::soundness;
 use crate::domain::time::Timestamp;
 use crate::store::{BackupError, fold_log};
 
@@ -58,7 +59,7 @@ impl Swap {
     /// Under a second name the old one outlives the loss of its first. The log comes first: a database without the
     /// log that belongs to it would be less than whole.
     fn keep(&self) -> io::Result<()> {
-        for end in ["-wal", ""] {
+        for end in ["-wal", "-journal", ""] {
             let (old, kept) = (beside(&self.place, end), beside(&self.kept, end));
             match fs::hard_link(&old, &kept) {
                 Ok(()) => {}
@@ -77,11 +78,11 @@ impl Swap {
         self.settle()
     }
 
-    /// What is in the log only goes into the database, under both its names. With a damaged one this may throw the
-    /// log away: it is kept by then. Of a sound one nothing may be lost: it is not replaced while its log cannot be
-    /// folded, because somebody has it open or the disk is full.
+    /// Moves what is only in the log into the database, under both its names. A damaged one keeps its log as it is:
+    /// SQLite would delete it, or write it over what is left. A sound one is not replaced while its log cannot be
+    /// folded, because another program has it open or the disk is full.
     fn fold(&self) -> io::Result<()> {
-        if !self.place.exists() {
+        if soundness::damage(&self.place)?.is_some() {
             return Ok(());
         }
         match fold_log(&self.place) {
@@ -94,17 +95,20 @@ impl Swap {
                 return Err(io::Error::other(text));
             }
         }
-        // The second name of a log that is empty now.
+        // The second name of a log that is empty now, and of a journal that was rolled back.
         let log = beside(&self.kept, "-wal");
         if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
             fs::remove_file(log)?;
         }
-        Ok(())
+        match fs::remove_file(beside(&self.kept, "-journal")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The new one must never be read with the old one's log.
     fn drop_log(&self) -> io::Result<()> {
-        for end in ["-wal", "-shm"] {
+        for end in ["-wal", "-shm", "-journal"] {
             match fs::remove_file(beside(&self.place, end)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -125,24 +129,25 @@ impl Swap {
     }
 }
 
-/// Clears away what a restore that was cut short left: the second name of the database that is still in use, and
-/// what has no database. Whoever opened the database by that name would give it a second log, and ruin it. Only for
-/// who has locked the folder.
+/// Clears away what a restore that was cut short left: second names of the files that are still in use, empty logs
+/// without a database, and half a copy. Opening the database by its second name would give it a second log, and ruin
+/// it. A log with something in it stays. Requires the folder's lock.
 pub(super) fn clear_cut_short(place: &Path) -> io::Result<()> {
-    let Ok(used) = fs::metadata(place) else {
+    if !place.exists() {
         return Ok(());
-    };
-    let used_too = |path: &Path| {
-        fs::metadata(path).is_ok_and(|it| (it.dev(), it.ino()) == (used.dev(), used.ino()))
-    };
+    }
+    let inode = |path: &Path| fs::metadata(path).map(|it| (it.dev(), it.ino()));
+    let used = ["", "-wal", "-journal"].map(|end| inode(&beside(place, end)).ok());
+    let is_used = |path: &Path| inode(path).is_ok_and(|it| used.contains(&Some(it)));
     for path in marked(place)? {
         let name = path.display().to_string();
-        let database = ["-wal", "-shm"]
+        let of_none = ["-wal", "-shm", "-journal"]
             .iter()
             .find_map(|end| name.strip_suffix(end))
-            .unwrap_or(&name);
-        let database = Path::new(database);
-        if name.ends_with(".part") || !database.exists() || used_too(database) {
+            .is_some_and(|database| !Path::new(database).exists());
+        let is_empty = fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0);
+        let is_index = name.ends_with("-shm");
+        if name.ends_with(".part") || is_used(&path) || of_none && (is_empty || is_index) {
             fs::remove_file(&path)?;
         }
     }
@@ -156,7 +161,7 @@ fn forget_oldest(place: &Path) -> Vec<PathBuf> {
     kept.truncate(many);
     kept.retain(|old| {
         let gone = fs::remove_file(old).is_ok();
-        for end in ["-wal", "-shm"] {
+        for end in ["-wal", "-shm", "-journal"] {
             let _ = fs::remove_file(beside(old, end));
         }
         gone
@@ -169,7 +174,7 @@ fn kept(place: &Path) -> io::Result<Vec<PathBuf>> {
     let mut kept = marked(place)?;
     kept.retain(|path| {
         let name = path.to_string_lossy();
-        !["-wal", "-shm", ".part"]
+        !["-wal", "-shm", "-journal", ".part"]
             .iter()
             .any(|end| name.ends_with(end))
     });

@@ -1,4 +1,4 @@
-//! Clears away what has run out: sessions, links, uploads, files without a document, stored answers.
+//! Clears away what has run out: sessions, links, uploads, stored answers. Files without a row are moved aside.
 //! Says nothing to anybody; what it removes could not be reached any more.
 
 use std::time::Duration;
@@ -18,7 +18,8 @@ impl App {
     /// One round. Cheap where nothing has run out; the server does it every hour.
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         self.accounts().tidy(now).await?;
-        self.documents().sweep(now).await?;
+        self.documents().expire_uploads(now).await?;
+        self.documents().tidy(now).await?;
         let most = self.config.cache_bytes;
         let gone = self
             .store

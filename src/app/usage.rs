@@ -159,7 +159,7 @@ pub struct Sheet(Store);
 impl Sheet {
     /// Opens the installation's store, also while the server runs.
     pub fn open(config: &Config) -> Result<Self> {
-        Ok(Self(folder::open(config)?.store))
+        Ok(Self(folder::open_existing(config)?.store))
     }
 
     /// One person's days, newest first, each with the day and the model.

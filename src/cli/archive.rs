@@ -43,7 +43,7 @@ fn whose(call: &Call) -> Result<UserId, Failure> {
     };
     let config = call.config()?;
     block_on(async {
-        let accounts = Accounts::open(&config)?;
+        let accounts = Accounts::open_existing(&config)?;
         let found = accounts.user_by_email(email).await;
         accounts.close().await;
         Ok(found?.id)

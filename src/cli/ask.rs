@@ -1,6 +1,6 @@
 //! `quire ask`: one analysis from the command line. Progress to stderr, the answer to stdout, how: screen.rs. Does by itself
-//! what the server does, with the same app; where a server holds the data folder, or nobody has an account
-//! yet, it works in a folder that is thrown away.
+//! what the server does, with the same app; where there is no account yet, it works in a folder that is deleted
+//! afterwards. Refuses while a server is using the data folder: that one can be asked with --server.
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Read, Write as _};
@@ -12,7 +12,7 @@ use super::args::Call;
 use super::home::Home;
 use super::remote;
 use super::screen::Screen;
-use super::{Failure, Outcome, block_on, failed, print, usage};
+use super::{Failure, Outcome, block_on, failed, print, public_url, usage};
 use crate::app;
 use crate::app::analyses::Wanted;
 use crate::domain::analysis::{Analysis, Depth, Status};
@@ -37,7 +37,12 @@ pub(super) fn run(call: &Call) -> Outcome {
     let config = call.config()?;
     log::configure(log::Level::Error, config.log_json);
     block_on(async {
-        let home = Home::open(config, call.value("as"), call.has("quiet")).await?;
+        let instead = format!(
+            "ask it: quire ask --server {}, with an API key (quire key add EMAIL) in QUIRE_API_KEY",
+            public_url(&config)
+        );
+        let (account, is_quiet) = (call.value("as"), call.has("quiet"));
+        let home = Home::to_run(config, account, is_quiet, &instead).await?;
         let outcome = ask(call, &question, &home).await;
         home.app.close().await;
         outcome

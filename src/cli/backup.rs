@@ -39,7 +39,8 @@ pub(super) fn restore(call: &Call) -> Outcome {
         return usage("restore needs the name of the file to read");
     };
     let config = call.config()?;
-    let (copy, swapped) = backup::restore(&config, Path::new(file), call.has("replace"))?;
+    let restored = backup::restore(&config, Path::new(file), call.has("replace"))?;
+    let (copy, swapped) = (restored.copy, restored.swapped);
     let before = swapped.kept.map_or_else(String::new, |kept| {
         format!("; what was there is {}", kept.display())
     });
@@ -48,6 +49,18 @@ pub(super) fn restore(call: &Call) -> Outcome {
         copy.bytes,
         copy.all_rows()
     ))?;
+    for log in restored.logs {
+        print(format!(
+            "moved aside, a log whose database was missing: {}",
+            log.display()
+        ))?;
+    }
+    if restored.has_new_secret {
+        print(
+            "the folder had no secret, and has a new one: everybody signs in again, and stored provider keys must \
+             be entered again",
+        )?;
+    }
     for old in swapped.forgotten {
         print(format!("removed, of those kept earlier: {}", old.display()))?;
     }

@@ -1,12 +1,11 @@
-//! `quire documents …`: what a person has uploaded, listed, searched, deleted. Not while a server holds the
-//! data folder: that one has the documents in its hands, and an API for the same.
+//! `quire documents …`: lists, searches, and deletes what a person has uploaded, also while the server runs.
 
 use serde_json::{Value, json};
 
 use super::args::Call;
 use super::home::Home;
 use super::markdown::clean;
-use super::{Outcome, block_on, failed, print, usage};
+use super::{Outcome, block_on, print, usage};
 use crate::app::Error;
 use crate::domain::id::DocumentId;
 use crate::log;
@@ -34,13 +33,8 @@ pub(super) fn run(call: &Call) -> Outcome {
     let config = call.config()?;
     log::configure(log::Level::Error, config.log_json);
     block_on(async {
-        let home = Home::open(config, call.value("as"), true).await?;
-        let outcome = match home.is_scrap {
-            true => {
-                failed("there is no account yet, or a server is using the data folder: ask its API")
-            }
-            false => perform(call, &home, act, &rest.join(" ")).await,
-        };
+        let home = Home::to_read(config, call.value("as")).await?;
+        let outcome = perform(call, &home, act, &rest.join(" ")).await;
         home.app.close().await;
         outcome
     })

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::args::Call;
 use super::ask::progress;
 use super::home::Home;
-use super::{Failure, Outcome, block_on, failed, print, usage};
+use super::{Failure, Outcome, block_on, failed, print, public_url, usage};
 use crate::app::accounts::Visit;
 use crate::app::experiments::{Forecast, Progress, Shown};
 use crate::domain::experiment::record::State;
@@ -39,8 +39,19 @@ pub(super) fn run(call: &Call) -> Outcome {
     if !matches!(word, Some("run" | "list" | "show" | "resume")) {
         return usage("experiment needs run FILE, list, show ID or resume ID");
     }
+    if let (Some("show" | "resume"), Some(id)) = (word, call.words.get(1)) {
+        id_of(id)?;
+    }
     block_on(async {
-        let home = Home::open(config, call.value("as"), false).await?;
+        let instead = format!(
+            "run it there: on {0}/experiments, or with POST {0}/api/experiments and an API key",
+            public_url(&config)
+        );
+        let account = call.value("as");
+        let home = match word {
+            Some("list" | "show") => Home::to_read(config, account).await?,
+            _ => Home::to_run(config, account, false, &instead).await?,
+        };
         let outcome = act(call, &home, word.unwrap_or_default()).await;
         home.app.close().await;
         outcome

@@ -1,5 +1,5 @@
-//! Where a command that runs analyses by itself does so, and as whom: the data folder and its operator, or a
-//! folder that is thrown away where a server holds the first or nobody has an account yet.
+//! Where a command does its work, and as whom: in the data folder as its operator; for a run without any account, in
+//! a folder that is deleted afterwards. Beside a server, commands that read use its database; those that run refuse.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use crate::app::{App, folder};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::user::{Caller, Role, User};
+
+const NOBODY: &str = "there is no account yet";
 
 /// Where the run lives, and as whom.
 pub(super) struct Home {
@@ -35,38 +37,55 @@ impl Drop for Scrap {
 }
 
 impl Home {
-    /// The data folder as this account, or the operator; a folder that is thrown away where that cannot be.
-    pub(super) async fn open(
+    /// For a command that runs something: the data folder as this account, or as its operator. Where there is no
+    /// account at all, a folder that is deleted afterwards. `instead`: what to do while a server is using the folder.
+    pub(super) async fn to_run(
         config: Config,
         account: Option<&str>,
         is_quiet: bool,
+        instead: &str,
     ) -> Result<Self, Failure> {
-        let why = if !folder::database(&config.data_dir).exists() {
-            "there is no account yet"
-        } else if let Some(lock) = folder::lock(&config.data_dir)? {
-            let app = App::open(config.clone())?;
-            let user = match account {
-                Some(email) => Some(app.accounts().user_by_email(email).await?),
-                None => operator(&app).await?,
+        folder::check(&config)?;
+        if folder::database(&config.data_dir).exists() {
+            let Some(lock) = folder::lock(&config.data_dir)? else {
+                return Err(folder::in_use(&config.data_dir).resolve(instead).into());
             };
-            match user {
-                Some(user) if user.disabled => {
-                    return failed(format!("the account {} is locked", user.email));
-                }
+            let app = App::open(config.clone())?;
+            match person(&app, account).await? {
                 Some(user) => return Ok(Self::of(app, user, Some(lock), None)),
                 None => app.close().await,
             }
-            "there is no account yet"
-        } else {
-            "a server is using the data folder"
-        };
+        }
         if account.is_some() {
-            return failed(format!("--as is not possible now: {why}"));
+            return failed(format!("--as is not possible: {NOBODY}"));
         }
         if !is_quiet {
-            progress(&format!("{why}, so this run is not kept"));
+            progress(&format!("{NOBODY}, so this run is not kept"));
         }
         Self::in_scrap(config).await
+    }
+
+    /// For a command that only reads or deletes: the installation that is there, also while a server is using it.
+    pub(super) async fn to_read(config: Config, account: Option<&str>) -> Result<Self, Failure> {
+        folder::exists(&config)?;
+        let app = App::open_beside(config)?;
+        match person(&app, account).await? {
+            Some(user) => Ok(Self::of(app, user, None, None)),
+            None => {
+                app.close().await;
+                failed(format!("{NOBODY}: quire user add EMAIL --admin makes one"))
+            }
+        }
+    }
+
+    /// The same, with nothing in it where there is no installation yet.
+    pub(super) async fn to_look(config: Config, account: Option<&str>) -> Result<Self, Failure> {
+        folder::check(&config)?;
+        let is_there = folder::database(&config.data_dir).exists();
+        match is_there || account.is_some() {
+            true => Self::to_read(config, account).await,
+            false => Self::in_scrap(config).await,
+        }
     }
 
     async fn in_scrap(mut config: Config) -> Result<Self, Failure> {
@@ -111,6 +130,18 @@ impl Home {
             _lock: lock,
             _scrap: scrap,
         }
+    }
+}
+
+/// Whose account it is: the one that is named, or the operator's. None where nobody is named and there is none.
+async fn person(app: &App, account: Option<&str>) -> Result<Option<User>, Failure> {
+    let user = match account {
+        Some(email) => Some(app.accounts().user_by_email(email).await?),
+        None => operator(app).await?,
+    };
+    match user {
+        Some(user) if user.disabled => failed(format!("the account {} is locked", user.email)),
+        user => Ok(user),
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     };
     let config = call.config()?;
     block_on(async {
-        let accounts = Accounts::open(&config)?;
+        let accounts = Accounts::open_existing(&config)?;
         let outcome = perform(call, &accounts, (act, email, id)).await;
         accounts.close().await;
         outcome

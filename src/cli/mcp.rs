@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::args::Call;
 use super::home::Home;
-use super::{Outcome, block_on, print};
+use super::{Outcome, block_on, print, public_url};
 use crate::app::mcp::{MOST_BYTES, Message, read};
 use crate::log;
 
@@ -28,7 +28,11 @@ pub(super) fn run(call: &Call) -> Outcome {
     let config = call.config()?;
     log::configure(log::Level::Error, config.log_json);
     block_on(async {
-        let home = Home::open(config, call.value("as"), false).await?;
+        let instead = format!(
+            "it offers the same tools to programs at {}/mcp, with an API key (quire key add EMAIL)",
+            public_url(&config)
+        );
+        let home = Home::to_run(config, call.value("as"), false, &instead).await?;
         home.app.models().probe().await;
         let outcome = serve(&home).await;
         home.app.close().await;

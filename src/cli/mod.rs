@@ -18,10 +18,12 @@ mod manual;
 mod markdown;
 mod mcp;
 mod models;
+mod orphans;
 mod patterns;
 mod provider;
 mod remote;
 mod screen;
+mod secret;
 mod serve;
 mod spending;
 mod user;
@@ -203,9 +205,23 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "restore", usage: "FILE", summary: "put a backup in the place of the database",
-        details: "The copy is read through first. What was there stays beside it as quire.db.before-restore-TIME; the\nnewest three such are kept. Not while a server runs. Uploaded files are not in a backup: put the folder documents back as well.",
+        details: "The copy is read through first. What was there stays beside it as quire.db.before-restore-TIME; the\nnewest three such are kept. Not while a server runs. Uploaded files are not in a backup: put the folder documents back as well.\nFiles of documents that the backup does not know are moved aside at the next start, and come back when the\ndatabase that was kept is restored: quire orphans list.",
         options: &[choice("replace", "", "also where there is a database")],
         run: backup::restore,
+    },
+    Command {
+        name: "orphans", usage: "list|delete [NAME …]", summary: "list files that no row of the database names, and delete them by name",
+        details: orphans::DETAILS,
+        options: &[
+            choice("early", "", "for delete: also files that were moved aside less than 30 days ago"),
+            choice("json", "", "for list: print it as JSON"),
+        ],
+        run: orphans::run,
+    },
+    Command {
+        name: "secret", usage: "new", summary: "make a new secret for a data folder that has lost its own",
+        details: secret::DETAILS,
+        options: &[], run: secret::run,
     },
     Command {
         name: "export", usage: "--user EMAIL FILE", summary: "write everything a person owns into one archive, also while the server runs",

@@ -14,8 +14,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     let config = call.config()?;
     log::configure(log::Level::Error, config.log_json);
     block_on(async {
-        // Nothing is run, so there is nothing to be said about what is kept.
-        let home = Home::open(config, call.value("as"), true).await?;
+        let home = Home::to_look(config, call.value("as")).await?;
         home.app.models().probe().await;
         let models = home.app.models().list(Some(&home.caller.user));
         let outcome = list(call, &models);

@@ -41,7 +41,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     };
     let config = call.config()?;
     block_on(async {
-        let desk = Desk::open(&config)?;
+        let desk = Desk::open(&config, act == "add")?;
         let outcome = perform(&desk.providers(), act, name, wanted).await;
         desk.close().await;
         outcome

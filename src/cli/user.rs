@@ -59,7 +59,10 @@ pub(super) fn run(call: &Call) -> Outcome {
     };
     let config = call.config()?;
     block_on(async {
-        let accounts = Accounts::open(&config)?;
+        let accounts = match act {
+            Act::Add(_) => Accounts::open(&config)?,
+            _ => Accounts::open_existing(&config)?,
+        };
         let outcome = perform(call, &config, &accounts, act).await;
         accounts.close().await;
         outcome

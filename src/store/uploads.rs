@@ -119,6 +119,15 @@ pub fn expired(db: &Reader, now: Timestamp) -> Result<Vec<Upload>> {
     )
 }
 
+/// Ids of this person's uploads.
+pub fn ids_of(db: &Reader, user: &UserId) -> Result<Vec<UploadId>> {
+    db.all(
+        "SELECT id FROM uploads WHERE user_id = ?1 ORDER BY id",
+        [user],
+        |row| row.get(0),
+    )
+}
+
 /// Ids of all uploads, of everybody: what in the data folder is not named here is an orphan.
 pub fn ids(db: &Reader) -> Result<Vec<UploadId>> {
     db.all("SELECT id FROM uploads ORDER BY id", [], |row| row.get(0))

@@ -1,6 +1,7 @@
 //! Whole-server tests: the real server on a real socket. One crate, so that it is linked once.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod accidents;
 mod accounts;
 mod analyses;
 mod archive;

@@ -3,6 +3,7 @@
 
 mod archive;
 mod ask;
+mod beside;
 mod doctor;
 mod experiments;
 mod https;
@@ -353,6 +354,9 @@ fn a_backup_is_a_database_that_opens() {
     let other = Place::new();
     std::fs::create_dir(other.data()).unwrap();
     std::fs::copy(place.0.join("copy.db"), other.data().join("quire.db")).unwrap();
+    // Without the secret that belongs to it, only on purpose.
+    assert!(other.run(&["user", "list"]).refused(1).contains("secret"));
+    other.run(&["secret", "new"]).well();
     assert!(other.run(&["user", "list"]).well().starts_with("a@b.co"));
 }
 
@@ -375,6 +379,10 @@ fn a_newer_database_is_refused() {
 #[test]
 fn the_doctor_says_what_is_wrong() {
     let place = Place::new();
+    let said = place.run(&["doctor", "--port", "0"]).well();
+    assert!(said.contains("is not there yet"), "{said}");
+    assert!(!place.data().exists(), "looking makes nothing");
+    place.run(&["user", "add", "a@b.co"]).well();
     let said = place.run(&["doctor", "--port", "0"]).well();
     for line in [
         "ok       data folder",

@@ -77,7 +77,7 @@ pub struct Place {
 /// Where the things of the installation that the settings describe are, for whoever operates the machine: also
 /// while a server runs. Blocks.
 pub fn open(config: &Config) -> Result<Place> {
-    let store = folder::open(config)?.store;
+    let store = folder::open_existing(config)?.store;
     let place = of(store, config);
     for path in [&place.documents, &place.scratch] {
         documents::private_folder(path).map_err(Error::internal)?;

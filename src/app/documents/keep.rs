@@ -1,8 +1,7 @@
 //! Puts a file that has come in away: bytes in the data folder and a row in the store, both or neither. Runs on
 //! the document thread, so it may block.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::app::{Error, Result};
 use crate::crypto;
@@ -77,28 +76,4 @@ fn describe(job: &Job) -> Result<Document> {
         flags: Vec::new(),
         created: job.now,
     })
-}
-
-/// Removes files in `folder` that no document names. Says how many.
-pub(super) fn sweep(store: &Store, folder: &Path) -> Result<usize> {
-    let known: std::collections::BTreeSet<String> = store
-        .read_now(documents::ids)?
-        .into_iter()
-        .map(String::from)
-        .collect();
-    let mut gone = 0;
-    for entry in std::fs::read_dir(folder).map_err(fault)?.flatten() {
-        // Only what has the form of our names: a file that somebody else put there is not ours to remove.
-        let name = entry.file_name();
-        let ours = name.to_str().and_then(DocumentId::parse).is_some();
-        if ours && !known.contains(&text(&name)) {
-            drop(Temporary::new(entry.path()));
-            gone += 1;
-        }
-    }
-    Ok(gone)
-}
-
-fn text(name: &OsStr) -> String {
-    name.to_string_lossy().into_owned()
 }

@@ -2,11 +2,13 @@
 //! The bytes lie in the data folder under the document's id, the text in the store.
 
 mod child;
+pub(in crate::app) mod deletion;
 mod desk;
 mod intake;
 mod keep;
 mod looking;
 mod names;
+pub mod orphans;
 mod parts;
 mod readers;
 mod search;
@@ -96,27 +98,38 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Where the bytes are.
 #[derive(Clone)]
 struct Folders {
+    /// The data folder, which holds the others.
+    data: PathBuf,
     /// One file a document, by id.
     kept: PathBuf,
-    /// Files on their way in; emptied at start.
+    /// Files on their way in; a start empties it.
     incoming: PathBuf,
     /// One folder an upload in parts, by id.
     parts: PathBuf,
 }
 
+/// Removes what was on its way in when the last process ended: nobody was told that it had arrived. Only for the
+/// process that holds the folder.
+pub(in crate::app) fn clear_temporary(data_dir: &Path) {
+    let left = std::fs::read_dir(data_dir.join("tmp"))
+        .into_iter()
+        .flatten();
+    left.flatten()
+        .for_each(|entry| drop(Temporary::new(entry.path())));
+}
+
 impl Documents {
-    /// Makes the folders in `data_dir` where they are missing and throws away what was on its way in
-    /// when the last process ended. Blocks.
+    /// Makes the folders in `data_dir` where they are missing. Blocks.
+    ///
+    /// # Errors
+    /// Where a folder cannot be made.
     pub fn open(data_dir: &Path, store: Store, settings: Settings) -> Result<Self> {
         let folders = Folders {
+            data: data_dir.to_owned(),
             kept: data_dir.join("documents"),
             incoming: data_dir.join("tmp"),
             parts: data_dir.join("uploads"),
         };
-        if let Ok(left) = std::fs::read_dir(&folders.incoming) {
-            left.flatten()
-                .for_each(|entry| drop(Temporary::new(entry.path())));
-        }
         for folder in [&folders.kept, &folders.incoming, &folders.parts] {
             intake::private_folder(folder).map_err(intake::fault)?;
         }
@@ -235,15 +248,22 @@ impl Documents {
         Ok((document, path))
     }
 
-    /// Deletes rows, index and bytes. Done whole, even if the caller leaves.
+    /// Deletes rows, index, and bytes at once. Completes even if the caller leaves.
+    ///
+    /// # Errors
+    /// `Missing` where the person has no such document.
     pub async fn delete(&self, user: &UserId, id: &DocumentId) -> Result<()> {
+        self.show(user, id).await?;
         let (store, user, id) = (self.store.clone(), user.clone(), id.clone());
-        let blob = self.folders.kept.join(id.as_str());
+        let folder = self.folders.kept.clone();
         let work = move || {
+            let ids = [id.clone()];
+            deletion::mark(&folder, &ids);
             if !store.write_now(move |db| documents::delete(db, &user, &id))? {
+                deletion::unmark(&folder, &ids);
                 return Err(missing());
             }
-            drop(Temporary::new(blob));
+            deletion::finish(&folder, &ids);
             Ok(())
         };
         tokio::task::spawn_blocking(work)
@@ -319,20 +339,27 @@ impl Documents {
         }
     }
 
-    /// Throws away bytes whose document or upload is gone: left by a crash, or by a deleted account.
-    /// Runs on the thread that keeps files, so it cannot meet one that is half kept.
-    pub async fn sweep(&self, now: Timestamp) -> Result<()> {
-        let (store, folders) = (self.store.clone(), self.folders.clone());
-        self.desk
-            .hand(move || {
-                let gone = keep::sweep(&store, &folders.kept)?
-                    + uploads::sweep(&store, &folders.parts, now)?;
-                if gone > 0 {
-                    log::info("files without a document thrown away", &[("count", &gone)]);
-                }
-                Ok(())
-            })
-            .await
+    /// Moves files aside that no row names, and puts those back that a row names again. Deletes nothing that was
+    /// not deleted by its owner. Runs on the thread that keeps files, so it cannot meet one that is half kept.
+    ///
+    /// # Errors
+    /// Where the store or the folders cannot be read.
+    pub async fn tidy(&self, now: Timestamp) -> Result<()> {
+        let (store, data) = (self.store.clone(), self.folders.data.clone());
+        let work = move || {
+            let (aside, back) = orphans::tidy(&store, &data, now)?;
+            if aside > 0 {
+                let to = data.join(orphans::FOLDER);
+                let what =
+                    "files without a row in the database moved aside: see quire orphans list";
+                log::warn(what, &[("count", &aside), ("to", &to.display())]);
+            }
+            if back > 0 {
+                log::info("files that were moved aside put back", &[("count", &back)]);
+            }
+            Ok(())
+        };
+        self.desk.hand(work).await
     }
 }
 

@@ -328,7 +328,7 @@ fn parts_in_any_order_resumed_by_another_process() {
     drop(first);
     let second = house.documents();
     house.runtime.block_on(async {
-        second.sweep(now()).await.expect("swept");
+        second.tidy(now()).await.expect("tidied");
         for number in [1, 0] {
             let received = part(&second, number).await;
             second
@@ -391,18 +391,19 @@ fn announcements_are_checked_bounded_and_expire() {
 }
 
 #[test]
-fn orphans_go_and_nothing_else() {
+fn orphans_are_moved_aside_and_nothing_else() {
     let house = House::new();
     drop(house.documents());
     let orphan = DocumentId::new(now(), 77);
     std::fs::write(house.path.join("documents").join(orphan.as_str()), b"x").expect("written");
     std::fs::write(house.path.join("documents/README"), b"x").expect("written");
     std::fs::write(house.path.join("tmp/half"), b"x").expect("written");
-    let documents = house.documents();
+    super::clear_temporary(&house.path);
     assert_eq!(house.files("tmp"), 0);
+    let documents = house.documents();
     house.runtime.block_on(async {
         let kept = send(&documents, 1, "a.txt", b"words").await.expect("kept");
-        documents.sweep(now()).await.expect("swept");
+        documents.tidy(now()).await.expect("tidied");
         assert!(
             documents
                 .content(&user(1).id, &kept.id)
@@ -413,4 +414,7 @@ fn orphans_go_and_nothing_else() {
         );
     });
     assert_eq!(house.files("documents"), 2);
+    let aside = super::orphans::list(&house.path).expect("listed");
+    let names: Vec<_> = aside.iter().map(|orphan| orphan.name.as_str()).collect();
+    assert_eq!(names, [orphan.as_str()]);
 }

@@ -11,12 +11,12 @@ use crate::domain::document::Document;
 use crate::domain::id::{UploadId, UserId};
 use crate::domain::time::Timestamp;
 use crate::store::uploads::{Part, Upload};
-use crate::store::{Store, uploads};
+use crate::store::{Store, StoreError, uploads};
 
 use super::intake::{self, Received, Temporary, fault, too_large};
-use super::{Documents, names};
+use super::{Documents, deletion, names};
 
-/// What is not finished by then is thrown away.
+/// An upload that is not finished by then is deleted.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Uploads that one person may have under way.
 const MOST_UNDER_WAY: u64 = 8;
@@ -60,7 +60,7 @@ impl Documents {
         now: Timestamp,
     ) -> Result<Progress> {
         check(&announced, self.limit)?;
-        self.sweep_uploads(now).await?;
+        self.expire_uploads(now).await?;
         let upload = Upload {
             id: UploadId::new(now, crypto::random_number()?),
             user: user.clone(),
@@ -133,9 +133,14 @@ impl Documents {
                 number,
                 size: expected,
             };
-            store
-                .write_now(move |db| uploads::note_part(db, &user, &id, part))
-                .map_err(Error::from)
+            match store.write_now(move |db| uploads::note_part(db, &user, &id, part)) {
+                // Finished, or its account deleted, meanwhile.
+                Err(StoreError::Missing) => {
+                    remove(&folder)?;
+                    Err(StoreError::Missing.into())
+                }
+                other => other.map_err(Error::from),
+            }
         };
         tokio::task::spawn_blocking(work)
             .await
@@ -179,6 +184,7 @@ impl Documents {
     async fn forget(&self, user: &UserId, id: &UploadId, folder: PathBuf) -> Result<()> {
         let (store, user, id) = (self.store.clone(), user.clone(), id.clone());
         let work = move || {
+            deletion::mark_upload(&folder);
             store.write_now(move |db| uploads::delete(db, &user, &id))?;
             remove(&folder)
         };
@@ -211,9 +217,13 @@ impl Documents {
         }
     }
 
-    async fn sweep_uploads(&self, now: Timestamp) -> Result<()> {
+    /// Deletes uploads that were not finished in time.
+    ///
+    /// # Errors
+    /// Where the store or their folder cannot be changed.
+    pub async fn expire_uploads(&self, now: Timestamp) -> Result<()> {
         let (store, parts) = (self.store.clone(), self.folders.parts.clone());
-        let work = move || sweep(&store, &parts, now).map(drop);
+        let work = move || expire(&store, &parts, now);
         tokio::task::spawn_blocking(work)
             .await
             .map_err(Error::internal)?
@@ -299,29 +309,14 @@ fn join(folder: &Path, parts: u32, size: u64, whole: Temporary) -> Result<Receiv
     })
 }
 
-/// Forgets uploads whose time is over and removes folders that no upload names. Says how many.
-pub(super) fn sweep(store: &Store, parts: &Path, now: Timestamp) -> Result<usize> {
-    let over = store.read_now(move |db| uploads::expired(db, now))?;
-    for upload in over {
+fn expire(store: &Store, parts: &Path, now: Timestamp) -> Result<()> {
+    for upload in store.read_now(move |db| uploads::expired(db, now))? {
+        let folder = parts.join(upload.id.as_str());
+        deletion::mark_upload(&folder);
         store.write_now(move |db| uploads::delete(db, &upload.user, &upload.id))?;
+        remove(&folder)?;
     }
-    // Listed before the rows are read: a folder is made after its row, so one that is listed and has no row
-    // never gets one.
-    let folders: Vec<_> = std::fs::read_dir(parts).map_err(fault)?.flatten().collect();
-    let known: std::collections::BTreeSet<String> = store
-        .read_now(uploads::ids)?
-        .into_iter()
-        .map(String::from)
-        .collect();
-    let mut gone = 0;
-    for entry in folders {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if UploadId::parse(&name).is_some() && !known.contains(&name) {
-            remove(&entry.path())?;
-            gone += 1;
-        }
-    }
-    Ok(gone)
+    Ok(())
 }
 
 fn remove(folder: &Path) -> Result<()> {

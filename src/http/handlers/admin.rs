@@ -106,8 +106,6 @@ pub async fn delete_user(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
         .await?;
     // What it had under way would go on asking providers.
     cx.app.analyses().stop_all_of(&id);
-    // The rows of its documents went with it; this takes their bytes from the disk.
-    cx.app.documents().sweep(cx.now).await?;
     done("the account is deleted with all that was its own")
 }
 

@@ -1,0 +1,76 @@
+//! Compares the rows of documents with the files beside the database, and lists the files that were moved aside.
+
+use super::{Finding, State, finding};
+use crate::app::documents::orphans::{self, Compared, KEPT_DAYS, Orphan};
+use crate::config::Config;
+use crate::store::Store;
+
+/// So many names are in one finding.
+const MOST: usize = 20;
+
+/// What is to say. Reading the folders blocks, so it happens on a thread of its own.
+pub(super) async fn examine(store: &Store, config: &Config) -> Vec<Finding> {
+    let (store, data) = (store.clone(), config.data_dir.clone());
+    let compared = tokio::task::spawn_blocking(move || orphans::compare(&store, &data)).await;
+    match compared {
+        Ok(Ok(compared)) => told(&compared, config.replica.is_some()),
+        Ok(Err(error)) => {
+            let why = error.private.unwrap_or(error.public);
+            let text = format!("files and rows cannot be compared: {why}");
+            vec![finding("originals", State::Broken, text)]
+        }
+        Err(error) => vec![finding("originals", State::Broken, error.to_string())],
+    }
+}
+
+fn told(compared: &Compared, has_replica: bool) -> Vec<Finding> {
+    let name = "originals";
+    let mut findings = Vec::new();
+    let names = listed(&compared.missing);
+    findings.push(match (compared.missing.len(), has_replica) {
+        (0, _) => finding(name, State::Well, "every document has its file"),
+        (count, true) => {
+            let text = format!(
+                "{count} documents have no file here yet; the server fetches them from the replica: {names}"
+            );
+            finding(name, State::Doubtful, text)
+        }
+        (count, false) => {
+            let text = format!(
+                "{count} documents have lost their file; put the folder documents back from a copy: {names}"
+            );
+            finding(name, State::Broken, text)
+        }
+    });
+    if !compared.loose.is_empty() {
+        let text = format!(
+            "{} files belong to no document or upload; the next start moves them aside: {}",
+            compared.loose.len(),
+            listed(&compared.loose)
+        );
+        findings.push(finding(name, State::Doubtful, text));
+    }
+    if !compared.aside.is_empty() {
+        let names: Vec<String> = compared.aside.iter().map(shown).collect();
+        let text = format!(
+            "{} files were moved aside, and come back when the database refers to them again; each is kept for \
+             {KEPT_DAYS} days at least, and then until it is deleted with quire orphans delete NAME: {}",
+            compared.aside.len(),
+            listed(&names)
+        );
+        findings.push(finding(name, State::Doubtful, text));
+    }
+    findings
+}
+
+fn shown(orphan: &Orphan) -> String {
+    format!("{} (since {})", orphan.name, orphan.since)
+}
+
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(MOST).cloned().collect::<Vec<_>>();
+    match names.len().saturating_sub(MOST) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

@@ -1,0 +1,341 @@
+//! Files that no row of the database names: moved aside, listed, put back when the row is there again, and deleted
+//! only when a person names them. An older backup, a wrong mount, or a crash leaves such files; the database at hand
+//! is no proof that nobody wants them.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirEntry, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::deletion;
+use super::intake::{self, fault};
+use crate::app::{Error, Kind, Result};
+use crate::domain::id::{DocumentId, UploadId};
+use crate::domain::time::Timestamp;
+use crate::log;
+use crate::store::{Store, documents, uploads};
+
+/// The folder in the data folder, with a folder in it for each day on which something was moved.
+pub const FOLDER: &str = "orphans";
+/// Days for which they are kept in any case; afterwards they stay until somebody deletes them.
+pub const KEPT_DAYS: u64 = 30;
+/// What changed within this time is left alone: another process may be about to store its row.
+const YOUNG: Duration = Duration::from_secs(600);
+
+/// What a file or folder was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kin {
+    /// The original of a document: a file.
+    Document,
+    /// The parts of an unfinished upload: a folder.
+    Upload,
+    /// A log whose database was missing when another took its place.
+    Log,
+}
+
+impl Kin {
+    /// Its folder, here and in the data folder.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Document => "documents",
+            Self::Upload => "uploads",
+            Self::Log => "logs",
+        }
+    }
+    fn owns(self, name: &str) -> bool {
+        match self {
+            Self::Document => DocumentId::parse(name).is_some(),
+            Self::Upload => UploadId::parse(name).is_some(),
+            Self::Log => name.starts_with("quire.db-"),
+        }
+    }
+}
+
+/// One that was moved aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// The id that it is stored under.
+    pub name: String,
+    /// What it was.
+    pub kin: Kin,
+    /// The day on which it was moved, as `2026-11-29`.
+    pub since: String,
+    /// Bytes of it.
+    pub bytes: u64,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+impl Orphan {
+    /// When it has been kept for [`KEPT_DAYS`].
+    pub fn kept_until(&self) -> Option<Timestamp> {
+        let since = Timestamp::parse(&format!("{}T00:00:00Z", self.since))?;
+        Some(since + Duration::from_secs((KEPT_DAYS + 1) * 86_400))
+    }
+}
+
+/// How the rows of the database and the files beside it compare.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Documents whose file is neither in its place nor moved aside.
+    pub missing: Vec<String>,
+    /// Files and folders of uploads that no row names, still in their place.
+    pub loose: Vec<String>,
+    /// Those that were moved aside.
+    pub aside: Vec<Orphan>,
+}
+
+/// Those that were moved aside, oldest first.
+///
+/// # Errors
+/// Where a folder cannot be read.
+pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
+    let mut found = Vec::new();
+    for day in entries(&data.join(FOLDER))? {
+        let since = text(&day);
+        for kin in [Kin::Document, Kin::Upload, Kin::Log] {
+            for entry in entries(&day.path().join(kin.folder()))? {
+                let name = text(&entry);
+                if kin.owns(&name) {
+                    found.push(Orphan {
+                        bytes: size(&entry.path()),
+                        path: entry.path(),
+                        since: since.clone(),
+                        name,
+                        kin,
+                    });
+                }
+            }
+        }
+    }
+    found.sort_by(|a, b| (&a.since, &a.name).cmp(&(&b.since, &b.name)));
+    Ok(found)
+}
+
+/// Compares rows and files. Changes nothing. Blocks.
+///
+/// # Errors
+/// Where the store or a folder cannot be read.
+pub fn compare(store: &Store, data: &Path) -> Result<Compared> {
+    let aside = list(data).map_err(fault)?;
+    let known = Known::read(store, data)?;
+    let moved = |id: &String| {
+        let is = |orphan: &Orphan| orphan.kin == Kin::Document && orphan.name == *id;
+        aside.iter().any(is)
+    };
+    let lacks = |id: &&String| !data.join("documents").join(id).exists() && !moved(id);
+    Ok(Compared {
+        missing: known.documents.iter().filter(lacks).cloned().collect(),
+        loose: known.orphans().map(|(_, entry)| text(entry)).collect(),
+        aside,
+    })
+}
+
+/// Puts back what a row names again, and moves aside what none names. Gives how many of each. Blocks.
+///
+/// # Errors
+/// Where the store or a folder cannot be read. A single file that cannot be moved stays and is only logged.
+pub(super) fn tidy(store: &Store, data: &Path, now: Timestamp) -> Result<(usize, usize)> {
+    let known = Known::read(store, data)?;
+    let back = put_back(&known, data).map_err(fault)?;
+    deletion::finish_cut_short(&data.join("documents"), &known.documents).map_err(fault)?;
+    let mut aside = 0;
+    for (kin, entry) in known.orphans() {
+        let path = entry.path();
+        if kin == Kin::Upload && deletion::is_marked(&path) {
+            fs::remove_dir_all(&path).map_err(fault)?;
+        } else if path.exists() && !is_young(&path, now) {
+            aside += usize::from(noted(move_aside(data, kin, &path, now), &path));
+        }
+    }
+    Ok((aside, back))
+}
+
+/// Moves a log aside whose database is missing, before another database takes its place. Gives where it is.
+///
+/// # Errors
+/// Where it cannot be moved.
+pub(in crate::app) fn move_log_aside(
+    data: &Path,
+    log: &Path,
+    now: Timestamp,
+) -> io::Result<PathBuf> {
+    move_aside(data, Kin::Log, log, now)
+}
+
+/// Deletes these for good. `early`: also those that have not been kept for [`KEPT_DAYS`]. Deletes none where one of
+/// them must stay. Blocks.
+///
+/// # Errors
+/// `Missing` where a name is not among those that were moved aside, `Conflict` where one must be kept.
+pub(in crate::app) fn delete(
+    store: &Store,
+    data: &Path,
+    (names, early): (&[&str], bool),
+    now: Timestamp,
+) -> Result<Vec<Orphan>> {
+    let all = list(data).map_err(fault)?;
+    let known = Known::read(store, data)?;
+    let mut doomed = Vec::new();
+    for name in names {
+        let same = all.iter().filter(|orphan| orphan.name == *name);
+        let before = doomed.len();
+        doomed.extend(same.cloned());
+        if doomed.len() == before {
+            let text = format!("{name} is not among the files that were moved aside");
+            return Err(Error::new(Kind::Missing, text).resolve("quire orphans list shows them"));
+        }
+        if known.documents.contains(*name) || known.uploads.contains(*name) {
+            let text = format!("{name} is in the database again: it is put back at the next start");
+            return Err(Error::new(Kind::Conflict, text));
+        }
+    }
+    if let Some(young) = doomed
+        .iter()
+        .find(|orphan| !early && orphan.kept_until().is_none_or(|until| now < until))
+    {
+        let (name, since) = (&young.name, &young.since);
+        let text = format!("{name} was moved aside on {since}, and is kept for {KEPT_DAYS} days");
+        return Err(Error::new(Kind::Conflict, text)
+            .resolve("add --early to delete it now: nothing can bring it back"));
+    }
+    for orphan in &doomed {
+        match orphan.path.is_dir() {
+            true => fs::remove_dir_all(&orphan.path),
+            false => fs::remove_file(&orphan.path),
+        }
+        .map_err(fault)?;
+        drop_if_empty(&orphan.path);
+    }
+    Ok(doomed)
+}
+
+/// What the database names, and what lies in the folders.
+struct Known {
+    documents: BTreeSet<String>,
+    uploads: BTreeSet<String>,
+    entries: Vec<(Kin, DirEntry)>,
+}
+
+impl Known {
+    fn read(store: &Store, data: &Path) -> Result<Self> {
+        // Listed before the rows are read: what is stored meanwhile is not in the list.
+        let mut listed = Vec::new();
+        for kin in [Kin::Document, Kin::Upload] {
+            let all = entries(&data.join(kin.folder())).map_err(fault)?;
+            listed.extend(all.into_iter().map(|entry| (kin, entry)));
+        }
+        // Only what has the form of our names: what somebody else put there is not ours to move.
+        listed.retain(|(kin, entry)| kin.owns(&text(entry)));
+        let ids = store.read_now(documents::ids)?;
+        let sessions = store.read_now(uploads::ids)?;
+        Ok(Self {
+            documents: ids.into_iter().map(String::from).collect(),
+            uploads: sessions.into_iter().map(String::from).collect(),
+            entries: listed,
+        })
+    }
+
+    fn names(&self, kin: Kin, name: &str) -> bool {
+        match kin {
+            Kin::Document => self.documents.contains(name),
+            Kin::Upload => self.uploads.contains(name),
+            Kin::Log => false,
+        }
+    }
+
+    fn orphans(&self) -> impl Iterator<Item = (Kin, &DirEntry)> {
+        let all = self.entries.iter().map(|(kin, entry)| (*kin, entry));
+        all.filter(|(kin, entry)| !self.names(*kin, &text(entry)))
+    }
+}
+
+fn put_back(known: &Known, data: &Path) -> io::Result<usize> {
+    let mut back = 0;
+    for orphan in list(data)? {
+        let home = data.join(orphan.kin.folder());
+        let place = home.join(&orphan.name);
+        // Never over something that is there.
+        if known.names(orphan.kin, &orphan.name) && !place.exists() {
+            let moved = fs::rename(&orphan.path, &place).and_then(|()| settle(&home));
+            back += usize::from(noted(moved, &orphan.path));
+            drop_if_empty(&orphan.path);
+        }
+    }
+    Ok(back)
+}
+
+fn move_aside(data: &Path, kin: Kin, from: &Path, now: Timestamp) -> io::Result<PathBuf> {
+    let day: String = now.to_string().chars().take(10).collect();
+    let folder = data.join(FOLDER).join(day).join(kin.folder());
+    intake::private_folder(&folder)?;
+    let name = from.file_name().unwrap_or_default().to_string_lossy();
+    // Never over something that is there. Ids are unique, names of logs are not.
+    let most = if kin == Kin::Log { 1000 } else { 1 };
+    let free = (1..=most)
+        .map(|number| match number {
+            1 => folder.join(&*name),
+            _ => folder.join(format!("{name}.{number}")),
+        })
+        .find(|place| !place.exists());
+    let place = free.ok_or(ErrorKind::AlreadyExists)?;
+    fs::rename(from, &place)?;
+    settle(&folder)?;
+    settle(from.parent().unwrap_or(data))?;
+    Ok(place)
+}
+
+/// A file that cannot be moved is where it was, which harms nobody.
+fn noted<T>(moved: io::Result<T>, path: &Path) -> bool {
+    moved
+        .inspect_err(|error| {
+            let shown = path.display();
+            log::warn(
+                "a file could not be moved",
+                &[("file", &shown), ("why", error)],
+            );
+        })
+        .is_ok()
+}
+
+/// Names themselves must survive a power cut.
+fn settle(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Removes the folders above a file that has gone, as far as nothing else is in them.
+fn drop_if_empty(path: &Path) {
+    for folder in path.ancestors().skip(1).take(3) {
+        if fs::remove_dir(folder).is_err() {
+            return;
+        }
+    }
+}
+
+fn is_young(path: &Path, now: Timestamp) -> bool {
+    let changed = fs::metadata(path).and_then(|metadata| metadata.modified());
+    let now = UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs());
+    changed.is_ok_and(|changed| now.duration_since(changed).is_ok_and(|age| age < YOUNG))
+}
+
+/// What is in a folder; nothing where there is none.
+fn entries(folder: &Path) -> io::Result<Vec<DirEntry>> {
+    match fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(Vec::new())
+        }
+        entries => entries?.collect(),
+    }
+}
+
+fn size(path: &Path) -> u64 {
+    match entries(path) {
+        Ok(parts) if path.is_dir() => parts.iter().map(|part| size(&part.path())).sum(),
+        _ => fs::metadata(path).map_or(0, |metadata| metadata.len()),
+    }
+}
+
+fn text(entry: &DirEntry) -> String {
+    entry.file_name().to_string_lossy().into_owned()
+}

@@ -1,0 +1,349 @@
+//! Inspects a data folder before anything in it is opened: a database that is missing, empty, or cut off beside
+//! things that people stored is an accident (a wrong mount, a full disk, a copy that stopped half-way), and starting
+//! anyway would hide it. Only reads.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use crate::app::documents::orphans;
+use crate::app::{Error, Kind, Result};
+use crate::config::Config;
+
+/// What every SQLite database begins with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Bytes of a database's header.
+const HEADER: usize = 100;
+/// Bytes of a log's header, and of what precedes each page in it.
+const LOG_HEADER: u64 = 32;
+const FRAME_HEADER: u64 = 24;
+
+/// Why a file cannot be the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::app) enum Damage {
+    /// No file.
+    Missing,
+    /// A file of 0 bytes.
+    Empty,
+    /// Fewer bytes than its header and its log account for.
+    CutOff {
+        /// Its size.
+        bytes: u64,
+        /// The size it should have.
+        expected: u64,
+    },
+    /// Something else.
+    NotSqlite,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("is missing"),
+            Self::Empty => f.write_str("is empty"),
+            Self::CutOff { bytes, expected } => {
+                write!(f, "is cut off: it has {bytes} of {expected} bytes")
+            }
+            Self::NotSqlite => f.write_str("is not an SQLite database"),
+        }
+    }
+}
+
+/// Refuses a data folder that holds something of value and no database that could be sound. `replicated`: a missing
+/// database is about to be fetched from the replica.
+///
+/// # Errors
+/// `Conflict`, with what was found and what to do; `Internal` where the folder cannot be read.
+pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
+    let folder = &config.data_dir;
+    let Some(damage) = damage(&super::database(folder)).map_err(Error::internal)? else {
+        return Ok(());
+    };
+    let logs = logs(folder);
+    let found = found(folder);
+    let is_new = match damage {
+        Damage::Missing => logs.is_empty() && (replicated || found.is_empty()),
+        // A first start that was killed leaves this, and no folder of documents yet.
+        Damage::Empty => {
+            let is_log = |path: &PathBuf| path.to_string_lossy().ends_with("-wal");
+            let started = folder.join("documents").exists();
+            !logs.iter().any(is_log) && found.is_empty() && !started
+        }
+        _ => false,
+    };
+    match is_new {
+        true => Ok(()),
+        false => Err(refusal(folder, damage, &found, &logs)),
+    }
+}
+
+fn refusal(folder: &Path, damage: Damage, found: &[String], logs: &[PathBuf]) -> Error {
+    let shown = folder.display();
+    let mut text = match damage {
+        Damage::Missing => format!("{shown} has no database: quire.db is missing"),
+        damage => format!("{shown}/quire.db {damage}"),
+    };
+    let sizes = logs.iter().map(|path| {
+        let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        format!("{name} ({bytes} bytes of changes that belong to that database)")
+    });
+    let all: Vec<String> = found.iter().cloned().chain(sizes).collect();
+    if !all.is_empty() {
+        text = format!("{text}, but the folder holds {}", all.join(", "));
+    }
+    let replace = match damage {
+        Damage::Missing => "",
+        _ => " --replace",
+    };
+    Error::new(Kind::Conflict, text).resolve(format!(
+        "Nothing was changed. Copy the folder before you try anything. Check that the right disk is mounted there, \
+         and put quire.db back{}. Or restore a backup: quire restore FILE{replace} (everything that is there is kept). \
+         To begin with an empty installation instead, set QUIRE_DATA to another folder.",
+        match logs {
+            [] => "",
+            _ => " beside its log",
+        },
+    ))
+}
+
+/// What is in the folder that a new installation would not have, in words.
+fn found(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, what) in [("documents", "documents"), ("uploads", "uploads in parts")] {
+        let entries = fs::read_dir(folder.join(name)).into_iter().flatten();
+        match entries.flatten().count() {
+            0 => {}
+            1 => found.push(format!("a file in {name}")),
+            count => found.push(format!("{count} {what}")),
+        }
+    }
+    if orphans::list(folder).is_ok_and(|all| !all.is_empty()) {
+        found.push(format!("files in {}", orphans::FOLDER));
+    }
+    if crate::crypto::secret::path(folder).exists() {
+        found.push("the file secret".to_owned());
+    }
+    let older = fs::read_dir(folder).into_iter().flatten().flatten();
+    let older = older.filter(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name.starts_with("quire.db.before-restore-") || name.starts_with("quire.db.v")
+    });
+    if older.count() > 0 {
+        found.push("older databases".to_owned());
+    }
+    found
+}
+
+/// Logs that are not empty: of the database's last changes.
+pub(in crate::app) fn logs(folder: &Path) -> Vec<PathBuf> {
+    let log = |end: &str| PathBuf::from(format!("{}{end}", super::database(folder).display()));
+    let mut logs = vec![log("-wal"), log("-journal")];
+    logs.retain(|path| fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0));
+    logs
+}
+
+/// What is wrong with the file of a database, as far as its header and its size tell.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<Damage>> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(Damage::Missing)),
+        file => file?,
+    };
+    let bytes = file.metadata()?.len();
+    let mut header = Vec::with_capacity(HEADER);
+    file.by_ref().take(HEADER as u64).read_to_end(&mut header)?;
+    if header.is_empty() {
+        return Ok(Some(Damage::Empty));
+    }
+    let begins = header.len().min(MAGIC.len());
+    if header[..begins] != MAGIC[..begins] {
+        return Ok(Some(Damage::NotSqlite));
+    }
+    let Some(header) = Header::of(&header) else {
+        let expected = HEADER as u64;
+        return Ok(Some(match bytes < expected {
+            true => Damage::CutOff { bytes, expected },
+            false => Damage::NotSqlite,
+        }));
+    };
+    let expected = u64::from(header.pages) * u64::from(header.page_size);
+    if bytes >= expected {
+        return Ok(None);
+    }
+    // Changes are moved from the log into the file in the order of pages, so a kill meanwhile leaves it short: what
+    // is missing must then all be in the log.
+    let log = PathBuf::from(format!("{}-wal", path.display()));
+    let first_missing = u32::try_from(bytes / u64::from(header.page_size)).unwrap_or(u32::MAX) + 1;
+    match log_covers(&log, header.page_size, first_missing)? {
+        true => Ok(None),
+        false => Ok(Some(Damage::CutOff { bytes, expected })),
+    }
+}
+
+/// What a database says of its size.
+struct Header {
+    page_size: u32,
+    /// 0 where it does not say.
+    pages: u32,
+}
+
+impl Header {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() < HEADER {
+            return None;
+        }
+        let number = |at: usize| number(&bytes[at..at + 4]);
+        let page_size = match u32::from(bytes[16]) << 8 | u32::from(bytes[17]) {
+            1 => 65_536,
+            size if size.is_power_of_two() && size >= 512 => size,
+            _ => return None,
+        };
+        // Valid only where both counters agree; older programs did not keep it.
+        let pages = match number(24) == number(92) {
+            true => number(28),
+            false => 0,
+        };
+        Some(Self {
+            page_size,
+            pages: pages.max(1),
+        })
+    }
+}
+
+fn number(bytes: &[u8]) -> u32 {
+    bytes
+        .iter()
+        .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
+}
+
+/// Whether the committed part of a log holds every page from `first` to the database's end.
+fn log_covers(log: &Path, page_size: u32, first: u32) -> io::Result<bool> {
+    let mut file = match File::open(log) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    let frames =
+        file.metadata()?.len().saturating_sub(LOG_HEADER) / (FRAME_HEADER + u64::from(page_size));
+    let mut header = [0; LOG_HEADER as usize];
+    if file.read_exact(&mut header).is_err() || number(&header[8..12]) != page_size {
+        return Ok(false);
+    }
+    let (mut seen, mut waiting) = (BTreeSet::new(), BTreeSet::new());
+    let mut end = 0;
+    for frame in 0..frames {
+        let mut head = [0; FRAME_HEADER as usize];
+        let at = LOG_HEADER + frame * (FRAME_HEADER + u64::from(page_size));
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(&mut head)?;
+        // Frames of an earlier round have other salts.
+        if head[8..16] != header[16..24] {
+            break;
+        }
+        if number(&head[..4]) >= first {
+            waiting.insert(number(&head[..4]));
+        }
+        let pages = number(&head[4..8]);
+        if pages > 0 {
+            seen.append(&mut waiting);
+            end = pages;
+        }
+    }
+    Ok(end > 0 && (first..=end).all(|page| seen.contains(&page)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Settings, Store, settings};
+
+    fn folder(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("quire-sound-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn files_that_cannot_be_a_database() {
+        let folder = folder("files");
+        let path = folder.join("quire.db");
+        assert_eq!(damage(&path).unwrap(), Some(Damage::Missing));
+        let store = Store::open(&Settings { path: path.clone() }).unwrap();
+        store.close_to_changes();
+        let copy = folder.join("copy.db");
+        fs::copy(&path, &copy).unwrap();
+        let whole = fs::read(&copy).unwrap();
+        assert_eq!(damage(&copy).unwrap(), None);
+        let size = whole.len() as u64;
+        for (length, expected) in [
+            (0, Some(Damage::Empty)),
+            (
+                10,
+                Some(Damage::CutOff {
+                    bytes: 10,
+                    expected: 100,
+                }),
+            ),
+            (
+                4096,
+                Some(Damage::CutOff {
+                    bytes: 4096,
+                    expected: size,
+                }),
+            ),
+            (
+                whole.len() - 1,
+                Some(Damage::CutOff {
+                    bytes: size - 1,
+                    expected: size,
+                }),
+            ),
+            (whole.len(), None),
+        ] {
+            fs::write(&copy, &whole[..length]).unwrap();
+            assert_eq!(damage(&copy).unwrap(), expected, "{length}");
+        }
+        fs::write(&copy, "a text").unwrap();
+        assert_eq!(damage(&copy).unwrap(), Some(Damage::NotSqlite));
+        fs::write(&copy, [0; 8192]).unwrap();
+        assert_eq!(damage(&copy).unwrap(), Some(Damage::NotSqlite));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// A kill while changes are moved from the log into the file leaves a short file and a whole log.
+    #[test]
+    fn a_short_file_whose_log_has_the_rest_is_sound() {
+        let folder = folder("short");
+        let (path, copy) = (folder.join("quire.db"), folder.join("copy.db"));
+        let store = Store::open(&Settings { path: path.clone() }).unwrap();
+        let text = "x".repeat(100_000);
+        store
+            .write_now(move |db| settings::set(db, "long", &text))
+            .unwrap();
+        let log = PathBuf::from(format!("{}-wal", path.display()));
+        let (short, whole_log) = (fs::read(&path).unwrap(), fs::read(&log).unwrap());
+        store.close_to_changes();
+        let folded = fs::read(&path).unwrap();
+        assert!(short.len() < folded.len(), "the log had more pages");
+        // The first page says the new size, and the others are not there yet.
+        let mut moved = short;
+        moved[..4096].copy_from_slice(&folded[..4096]);
+        fs::write(&copy, &moved).unwrap();
+        assert!(matches!(
+            damage(&copy).unwrap(),
+            Some(Damage::CutOff { .. })
+        ));
+        let copied_log = PathBuf::from(format!("{}-wal", copy.display()));
+        fs::write(&copied_log, &whole_log).unwrap();
+        assert_eq!(damage(&copy).unwrap(), None);
+        // Without its last commit it lacks pages.
+        fs::write(&copied_log, &whole_log[..whole_log.len() / 2]).unwrap();
+        assert!(damage(&copy).unwrap().is_some());
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,74 @@
+//! `quire orphans`: files that no row of the database names, which the server has moved aside. Works while the server
+//! runs.
+
+use serde_json::{Value, json};
+
+use super::args::Call;
+use super::{Outcome, print, usage};
+use crate::app::documents::orphans::{self, Kin, Orphan};
+use crate::app::folder;
+use crate::clock;
+
+pub(super) const DETAILS: &str = "  list                list the files that were moved aside
+  delete NAME …       delete these for good
+The server moves files aside that no document or upload in its database refers to, as after restoring an older
+backup. It puts them back when the database refers to them again, and never deletes them.";
+
+/// Runs the action that the first word names.
+pub(super) fn run(call: &Call) -> Outcome {
+    let names: Vec<&str> = call.words.iter().skip(1).map(String::as_str).collect();
+    match call.words.first().map(String::as_str) {
+        None => list(call),
+        Some("list") if names.is_empty() => list(call),
+        Some("delete") if !names.is_empty() => {
+            let config = call.config()?;
+            let gone = folder::delete_orphans(&config, &names, call.has("early"), clock::now())?;
+            for orphan in &gone {
+                print(format!("{} is deleted", orphan.name))?;
+            }
+            Ok(())
+        }
+        _ => usage(format!("orphans needs one of these:\n{DETAILS}")),
+    }
+}
+
+fn list(call: &Call) -> Outcome {
+    let config = call.config()?;
+    let all = folder::orphans(&config)?;
+    if call.has("json") {
+        let rows: Vec<Value> = all.iter().map(shape).collect();
+        return print(json!({ "orphans": rows }));
+    }
+    if all.is_empty() {
+        return print("no file was moved aside");
+    }
+    for orphan in &all {
+        print(format!(
+            "{}  {:<8}  {:>11} bytes  since {}  {}",
+            orphan.name,
+            word(orphan.kin),
+            orphan.bytes,
+            orphan.since,
+            orphan.path.display()
+        ))?;
+    }
+    print(format!(
+        "Each is kept for {} days at least, and then until you delete it: quire orphans delete NAME",
+        orphans::KEPT_DAYS
+    ))
+}
+
+fn word(kin: Kin) -> &'static str {
+    match kin {
+        Kin::Document => "document",
+        Kin::Upload => "upload",
+        Kin::Log => "log",
+    }
+}
+
+fn shape(orphan: &Orphan) -> Value {
+    json!({
+        "name": orphan.name, "kind": word(orphan.kin), "bytes": orphan.bytes, "since": orphan.since,
+        "path": orphan.path, "kept_until": orphan.kept_until(),
+    })
+}

@@ -1,0 +1,538 @@
+//! Accidents with the data folder: a database that is older, missing, empty, or cut off. Whatever happens, nothing
+//! that a person gave the server is deleted, and putting things right brings everything back.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::support::Client;
+use crate::support::executable::Executable;
+use crate::support::server::Folder;
+
+const SETTINGS: &[(&str, &str)] = &[("USE_MOCK", "true"), ("RATE_LIMIT", "1000000")];
+
+fn start(folder: &Folder) -> Executable {
+    Executable::with(folder, SETTINGS)
+}
+
+fn stop(server: Executable) {
+    server.signal("-TERM");
+    assert_eq!(server.code(), Some(0));
+}
+
+fn data(folder: &Folder) -> PathBuf {
+    folder.path().join("data")
+}
+
+fn command(folder: &Folder, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
+    command
+        .args(words)
+        .env_clear()
+        .env("ENVIRONMENT", "test")
+        .env("PASSWORD_ROUNDS", "1000")
+        .env("LOG_LEVEL", "error")
+        .env("PORT", "0")
+        .env("HOST", "127.0.0.1")
+        .env("DISCOVER_LOCAL", "false")
+        .env("QUIRE_DATA", data(folder))
+        .current_dir(folder.path());
+    command
+}
+
+/// What a command that succeeds prints.
+fn quire(folder: &Folder, words: &[&str]) -> String {
+    let said = command(folder, words).output().unwrap();
+    let text = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.status.success(), "{words:?}: {text}");
+    String::from_utf8(said.stdout).unwrap()
+}
+
+/// What a command that must fail says: a server that starts all the same is a failure of the test.
+fn refused(mut command: Command) -> String {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let out = child.stdout.take().unwrap();
+    BufReader::new(out).read_line(&mut line).unwrap();
+    if !line.is_empty() {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        panic!("it was not refused: {line}");
+    }
+    let mut text = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{text}");
+    text
+}
+
+fn text_of(number: usize) -> String {
+    format!("Paper number {number} weighs eighty grams.")
+}
+
+fn upload(client: &mut Client, number: usize) -> String {
+    let text = text_of(number);
+    let name = format!("{number}.txt");
+    let answer = client.upload("/api/upload-document", &name, text.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let told = answer.json();
+    let id = &told["id"];
+    id.as_str().unwrap_or_else(|| panic!("{told}")).to_owned()
+}
+
+/// Each of these documents has the bytes that were uploaded.
+fn all_there(client: &mut Client, ids: &[String]) {
+    for (number, id) in ids.iter().enumerate() {
+        let answer = client.get(&format!("/api/documents/{id}/content"));
+        assert_eq!(answer.status, 200, "{number}: {}", answer.text());
+        assert_eq!(answer.text(), text_of(number));
+    }
+}
+
+/// Files in a folder and the folders in it, by name. Empty where there is none.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = fs::read_dir(folder) else {
+        return found;
+    };
+    for entry in entries.flatten() {
+        match entry.path().is_dir() {
+            true => found.extend(files(&entry.path())),
+            false => found.push(entry.path()),
+        }
+    }
+    found.sort();
+    found
+}
+
+/// As if they had been uploaded yesterday: what has just come in is left alone.
+fn age(folder: &Folder) {
+    let yesterday = SystemTime::now() - Duration::from_secs(86_400);
+    for part in ["documents", "uploads"] {
+        let part = data(folder).join(part);
+        let folders = fs::read_dir(&part).unwrap().flatten();
+        let mut all: Vec<_> = folders.map(|entry| entry.path()).collect();
+        all.extend(files(&part));
+        for path in all {
+            File::open(path).unwrap().set_modified(yesterday).unwrap();
+        }
+    }
+}
+
+fn settle(folder: &Folder) {
+    age(folder);
+    stop(start(folder));
+}
+
+/// A server with an account and these documents, stopped.
+fn house(folder: &Folder, documents: usize) -> (Client, Vec<String>) {
+    let server = start(folder);
+    let mut ada = Client::new(server.address).registered("ada@example.com");
+    let ids = (0..documents).map(|n| upload(&mut ada, n)).collect();
+    stop(server);
+    (ada, ids)
+}
+
+fn kept(said: &str) -> String {
+    let kept = said.split("what was there is ").nth(1);
+    let kept = kept.unwrap_or_else(|| panic!("{said}"));
+    kept.lines().next().unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_restored_older_copy_costs_no_original_and_no_upload() {
+    let folder = Folder::new();
+    let (ada, mut ids) = house(&folder, 1);
+    quire(&folder, &["backup", "copy.db"]);
+    let server = start(&folder);
+    let mut ada = server.known(&ada);
+    ids.extend((1..4).map(|n| upload(&mut ada, n)));
+    let announced = json!({"fileName": "a.txt", "fileSize": 6, "chunkSize": 3, "totalChunks": 2});
+    let session = ada.post("/api/create-document-session", announced).json();
+    let session = session["sessionId"].as_str().unwrap().to_owned();
+    let part = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"sessionId\"\r\n\r\n{session}\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"chunkIndex\"\r\n\r\n1\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"chunk\"; filename=\"x\"\r\n\r\nabc\r\n--b--\r\n"
+    );
+    let form = "multipart/form-data; boundary=b";
+    let sent = ada.send(
+        "POST",
+        "/api/upload-document-chunk",
+        Some((form, part.as_bytes())),
+    );
+    assert_eq!(sent.status, 200, "{}", sent.text());
+    stop(server);
+    let said = quire(&folder, &["restore", "copy.db", "--replace"]);
+    settle(&folder);
+    let aside = files(&data(&folder).join("orphans"));
+    assert_eq!(aside.len(), 4, "three documents and one part: {aside:?}");
+    let server = start(&folder);
+    all_there(&mut server.known(&ada), &ids[..1]);
+    stop(server);
+    quire(&folder, &["restore", &kept(&said), "--replace"]);
+    let server = start(&folder);
+    let mut ada = server.known(&ada);
+    all_there(&mut ada, &ids);
+    let progress = ada.get(&format!("/api/document-sessions/{session}"));
+    assert_eq!(
+        progress.json()["receivedChunks"],
+        json!([1]),
+        "{}",
+        progress.text()
+    );
+    assert_eq!(files(&data(&folder).join("orphans")), Vec::<PathBuf>::new());
+    assert_eq!(files(&data(&folder).join("uploads")).len(), 1);
+}
+
+/// Refused by everything that would open the folder; nothing in it changes.
+fn refused_by_all(folder: &Folder, why: &str) {
+    let before = contents(folder);
+    for words in [
+        &["serve"][..],
+        &["user", "list"],
+        &["user", "add", "eve@example.com", "--admin"],
+        &["documents", "list"],
+        &["experiment", "list"],
+        &["provider", "list"],
+        &["usage"],
+        &["models"],
+        &["backup", "other.db"],
+        &["ask", "Who?", "--quiet"],
+    ] {
+        let said = refused(command(folder, words));
+        assert!(said.contains(why), "{words:?}: {said}");
+        assert_eq!(contents(folder), before, "{words:?}");
+    }
+    let mut replicated = command(folder, &["serve"]);
+    let replica = folder.path().join("replica");
+    replicated.env("QUIRE_REPLICA", format!("file://{}", replica.display()));
+    let said = refused(replicated);
+    assert!(said.contains(why), "{said}");
+    assert_eq!(contents(folder), before, "with a replica");
+    let mut doctor = command(folder, &["doctor"]);
+    let said = doctor.output().unwrap();
+    assert_eq!(said.status.code(), Some(1));
+    let text = String::from_utf8(said.stdout).unwrap();
+    assert!(
+        text.contains("broken   database") && text.contains(why),
+        "{text}"
+    );
+    assert_eq!(contents(folder), before, "doctor");
+}
+
+/// Every file with its bytes, but for the lock, which says who looked.
+fn contents(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
+    let names = files(&data(folder)).into_iter();
+    names
+        .filter(|path| path.is_file() && !path.ends_with("lock"))
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_database_that_is_missing_is_refused_and_nothing_is_deleted() {
+    let folder = Folder::new();
+    let (ada, ids) = house(&folder, 3);
+    age(&folder);
+    let (there, away) = (
+        data(&folder).join("quire.db"),
+        folder.path().join("away.db"),
+    );
+    fs::rename(&there, &away).unwrap();
+    refused_by_all(&folder, "has no database");
+    fs::rename(&away, &there).unwrap();
+    let server = start(&folder);
+    all_there(&mut server.known(&ada), &ids);
+    let healed = quire(&folder, &["doctor", "--port", "0"]);
+    assert!(healed.contains("every document has its file"), "{healed}");
+}
+
+#[test]
+fn a_database_that_is_empty_or_cut_off_or_something_else_is_refused() {
+    let folder = Folder::new();
+    let (ada, ids) = house(&folder, 2);
+    age(&folder);
+    let there = data(&folder).join("quire.db");
+    let whole = fs::read(&there).unwrap();
+    for (bytes, why) in [
+        (&[][..], "is empty"),
+        (&whole[..4096], "is cut off"),
+        (&whole[..whole.len() - 4096], "is cut off"),
+        (&whole[..50], "is cut off"),
+        (
+            &b"this is not a database, it is a text"[..],
+            "is not an SQLite database",
+        ),
+    ] {
+        fs::write(&there, bytes).unwrap();
+        refused_by_all(&folder, why);
+    }
+    // A backup is the way out, and keeps what was there.
+    fs::write(&there, &whole).unwrap();
+    quire(&folder, &["backup", "copy.db"]);
+    fs::write(&there, b"").unwrap();
+    let said = quire(&folder, &["restore", "copy.db", "--replace"]);
+    assert!(Path::new(&kept(&said)).exists(), "{said}");
+    let server = start(&folder);
+    all_there(&mut server.known(&ada), &ids);
+}
+
+#[test]
+fn a_log_without_its_database_is_refused_and_kept() {
+    let folder = Folder::new();
+    let server = start(&folder);
+    let mut ada = Client::new(server.address).registered("ada@example.com");
+    let ids: Vec<_> = (0..2).map(|n| upload(&mut ada, n)).collect();
+    server.kill();
+    let (there, away) = (
+        data(&folder).join("quire.db"),
+        folder.path().join("away.db"),
+    );
+    let log = data(&folder).join("quire.db-wal");
+    let committed = fs::read(&log).unwrap();
+    assert!(!committed.is_empty());
+    fs::rename(&there, &away).unwrap();
+    refused_by_all(&folder, "quire.db-wal");
+    // An empty file in its place would make SQLite delete the log.
+    fs::write(&there, b"").unwrap();
+    refused_by_all(&folder, "quire.db-wal");
+    fs::remove_file(&there).unwrap();
+    assert_eq!(fs::read(&log).unwrap(), committed);
+    fs::rename(&away, &there).unwrap();
+    let server = start(&folder);
+    all_there(&mut server.known(&ada), &ids);
+}
+
+#[test]
+fn a_restore_beside_a_log_without_its_database_keeps_the_log() {
+    let folder = Folder::new();
+    house(&folder, 1);
+    quire(&folder, &["backup", "copy.db"]);
+    let server = start(&folder);
+    Client::new(server.address).registered("bob@example.com");
+    server.kill();
+    let log = data(&folder).join("quire.db-wal");
+    let committed = fs::read(&log).unwrap();
+    fs::remove_file(data(&folder).join("quire.db")).unwrap();
+    let said = quire(&folder, &["restore", "copy.db"]);
+    settle(&folder);
+    let logs = files(&data(&folder).join("orphans"));
+    assert!(
+        logs.iter().any(|path| fs::read(path).unwrap() == committed),
+        "{said} {logs:?}"
+    );
+}
+
+#[test]
+fn a_database_whose_log_holds_what_its_file_lacks_is_sound() {
+    let folder = Folder::new();
+    let server = start(&folder);
+    let ada = Client::new(server.address).registered("ada@example.com");
+    // Killed before anything was moved from the log into the file.
+    server.kill();
+    let server = start(&folder);
+    assert_eq!(server.known(&ada).get("/api/users/me").status, 200);
+}
+
+#[test]
+fn a_missing_secret_is_refused_until_a_new_one_is_made_on_purpose() {
+    let folder = Folder::new();
+    let (mut ada, ids) = house(&folder, 1);
+    let secret = data(&folder).join("secret");
+    let old = fs::read(&secret).unwrap();
+    fs::remove_file(&secret).unwrap();
+    for words in [&["serve"][..], &["provider", "list"], &["user", "list"]] {
+        let said = refused(command(&folder, words));
+        assert!(
+            said.contains("secret")
+                && said.contains("signed out")
+                && said.contains("quire secret new"),
+            "{said}"
+        );
+        assert!(!secret.exists());
+    }
+    let said = command(&folder, &["doctor"]).output().unwrap();
+    let text = String::from_utf8(said.stdout).unwrap();
+    assert!(text.contains("broken   secret"), "{text}");
+    assert!(!secret.exists());
+    quire(&folder, &["secret", "new"]);
+    let new = fs::read(&secret).unwrap();
+    assert_ne!(old, new);
+    let said = refused(command(&folder, &["secret", "new"]));
+    assert!(said.contains("is there already"), "{said}");
+    assert_eq!(fs::read(&secret).unwrap(), new);
+    let server = start(&folder);
+    ada = server.known(&ada);
+    assert_eq!(ada.get("/api/users/me").status, 401);
+    all_there(
+        &mut Client::new(server.address).signed_in("ada@example.com"),
+        &ids,
+    );
+}
+
+#[test]
+fn a_kill_in_the_middle_of_moving_loses_and_doubles_nothing() {
+    const MANY: usize = 300;
+    let folder = Folder::new();
+    house(&folder, 0);
+    let documents = data(&folder).join("documents");
+    // Ids as the server makes them, and rows for none of them.
+    let name = |n: usize| format!("document_01ARZ3NDEKTSV4RRFFQ69G{:04}", n);
+    for n in 0..MANY {
+        fs::write(documents.join(name(n)), text_of(n)).unwrap();
+    }
+    age(&folder);
+    let orphans = data(&folder).join("orphans");
+    for step in 1..=6 {
+        let mut child = command(&folder, &["serve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Killed once a further share is moved, or when there is no more to do.
+        while files(&orphans).len() < step * MANY / 7 && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let mut all = files(&documents);
+        all.extend(files(&orphans));
+        let mut names: Vec<_> = all
+            .iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        assert_eq!(names, (0..MANY).map(name).collect::<Vec<_>>(), "{step}");
+    }
+    stop(start(&folder));
+    assert_eq!((files(&documents).len(), files(&orphans).len()), (0, MANY));
+    for path in files(&orphans) {
+        let text = fs::read_to_string(&path).unwrap();
+        let number: usize = path
+            .to_string_lossy()
+            .split("G")
+            .last()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert_eq!(text, text_of(number));
+    }
+}
+
+#[test]
+fn what_its_owner_deletes_is_gone_at_once() {
+    let folder = Folder::new();
+    let server = start(&folder);
+    let mut ada = Client::new(server.address).registered("ada@example.com");
+    let mut bob = Client::new(server.address).registered("bob@example.com");
+    let first = upload(&mut ada, 0);
+    upload(&mut bob, 1);
+    assert_eq!(ada.delete(&format!("/api/documents/{first}")).status, 200);
+    let left = files(&data(&folder).join("documents"));
+    assert_eq!(left.len(), 1, "{left:?}");
+    let announced = json!({"fileName": "a.txt", "fileSize": 3, "chunkSize": 3, "totalChunks": 1});
+    let session = bob.post("/api/create-document-session", announced).json();
+    let session = session["sessionId"].as_str().unwrap().to_owned();
+    let part = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"sessionId\"\r\n\r\n{session}\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"chunkIndex\"\r\n\r\n0\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"chunk\"; filename=\"x\"\r\n\r\nabc\r\n--b--\r\n"
+    );
+    let form = "multipart/form-data; boundary=b";
+    bob.send(
+        "POST",
+        "/api/upload-document-chunk",
+        Some((form, part.as_bytes())),
+    );
+    assert_eq!(files(&data(&folder).join("uploads")).len(), 1);
+    quire(&folder, &["user", "delete", "bob@example.com", "--yes"]);
+    for part in ["documents", "uploads", "orphans"] {
+        let left = files(&data(&folder).join(part));
+        assert!(left.is_empty(), "{part}: {left:?}");
+    }
+}
+
+#[test]
+fn the_doctor_lists_rows_without_files_and_files_without_rows() {
+    let folder = Folder::new();
+    let (_, ids) = house(&folder, 3);
+    let documents = data(&folder).join("documents");
+    fs::remove_file(documents.join(&ids[0])).unwrap();
+    let stray = "document_01ARZ3NDEKTSV4RRFFQ69G0000";
+    fs::write(documents.join(stray), "stray").unwrap();
+    let doctor = || {
+        let said = command(&folder, &["doctor", "--port", "0"])
+            .output()
+            .unwrap();
+        (said.status.code(), String::from_utf8(said.stdout).unwrap())
+    };
+    let (code, text) = doctor();
+    assert_eq!(code, Some(1), "{text}");
+    let line = |what: &str| {
+        let found = text.lines().find(|line| line.contains(what));
+        found
+            .unwrap_or_else(|| panic!("{what} in {text}"))
+            .to_owned()
+    };
+    assert!(line(&ids[0]).starts_with("broken   originals"), "{text}");
+    assert!(line(stray).starts_with("warning  originals"), "{text}");
+    assert!(!text.contains(&ids[1]));
+    settle(&folder);
+    let (_, text) = doctor();
+    let aside = text.lines().find(|line| line.contains(stray)).unwrap();
+    assert!(aside.contains("quire orphans delete"), "{text}");
+    // Listed, and deleted only by name, and only early when that is said.
+    let listed = quire(&folder, &["orphans", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["orphans"][0]["name"], stray, "{listed}");
+    let early = refused(command(&folder, &["orphans", "delete", stray]));
+    assert!(early.contains("30 days"), "{early}");
+    refused(command(
+        &folder,
+        &[
+            "orphans",
+            "delete",
+            "document_01ARZ3NDEKTSV4RRFFQ69G0001",
+            "--early",
+        ],
+    ));
+    quire(&folder, &["orphans", "delete", stray, "--early"]);
+    assert_eq!(files(&data(&folder).join("orphans")), Vec::<PathBuf>::new());
+    let kept: Vec<_> = ids[1..].iter().map(|id| documents.join(id)).collect();
+    assert!(kept.iter().all(|path| path.exists()));
+}
+
+/// The documented way out: the database comes from the replica, and what the folder still has stays.
+#[test]
+fn a_replica_brings_a_lost_database_back_beside_its_originals() {
+    let folder = Folder::new();
+    let replica = format!("file://{}", folder.path().join("replica").display());
+    let mut settings = SETTINGS.to_vec();
+    settings.push(("QUIRE_REPLICA", &replica));
+    let server = Executable::with(&folder, &settings);
+    let mut ada = Client::new(server.address).registered("ada@example.com");
+    let ids: Vec<_> = (0..2).map(|n| upload(&mut ada, n)).collect();
+    stop(server);
+    let stray = data(&folder).join("documents/document_01ARZ3NDEKTSV4RRFFQ69G0000");
+    fs::write(&stray, "of an older database").unwrap();
+    age(&folder);
+    fs::remove_file(data(&folder).join("quire.db")).unwrap();
+    let server = Executable::with(&folder, &settings);
+    all_there(&mut server.known(&ada), &ids);
+    stop(server);
+    let aside = files(&data(&folder).join("orphans"));
+    assert_eq!(fs::read(&aside[0]).unwrap(), b"of an older database");
+}
