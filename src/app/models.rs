@@ -4,6 +4,7 @@ use super::{App, Error, Kind, Result};
 use crate::config::{self, Config};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
+use crate::domain::network::Reach;
 use crate::llm;
 pub use crate::llm::{Circuit, ProviderState, Source};
 use crate::log;
@@ -100,7 +101,7 @@ pub(super) fn settings(config: &Config) -> llm::Settings {
         concurrency: provider.concurrency,
         kind: provider.kind.as_deref().and_then(wire::Kind::parse),
         owner: None,
-        public_only: false,
+        reach: Reach::Anywhere,
     };
     llm::Settings {
         providers: config.providers.iter().map(provider).collect(),

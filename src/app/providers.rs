@@ -5,12 +5,13 @@ use super::accounts::{Visit, chance, needs_session};
 use super::{App, Error, Kind, Result, folder, models};
 use crate::config::Config;
 use crate::crypto::vault::Vault;
-use crate::domain::chat::{CallError, CallErrorKind};
+use crate::domain::chat::CallErrorKind;
 use crate::domain::id::{ProviderId, UserId};
+use crate::domain::network::Reach;
 use crate::domain::provider::{StoredProvider, is_name, key_end};
 use crate::domain::user::Caller;
 pub use crate::llm::WellKnown;
-use crate::llm::{self, Llm, Source};
+use crate::llm::{self, Llm, Source, TestError};
 use crate::log;
 use crate::store::{Store, audit, providers};
 use crate::wire::{self, Listed};
@@ -272,7 +273,7 @@ impl Providers<'_> {
         let stored = self.find(scope, id).await?;
         let asked = self.llm.test(self.opened(&stored)).await;
         let count = asked.map(|listed| listed.len());
-        count.map(counted).map_err(|error| refused(&error))
+        count.map(counted).map_err(|failed| refused(&failed))
     }
 
     async fn find(&self, scope: &Scope, id: &str) -> Result<StoredProvider> {
@@ -304,11 +305,15 @@ impl Providers<'_> {
                 listed: Some(listed),
             },
             // Some have no list, which is no reason not to ask them.
-            Err(error) if error.kind == CallErrorKind::Rejected && error.status == Some(404) => {
+            Err(TestError { error, .. })
+                if error.kind == CallErrorKind::Rejected && error.status == Some(404) =>
+            {
                 Tried::untried("kept; it has no list of models to try the key with".to_owned())
             }
-            Err(error) if wanted.force => Tried::untried(format!("kept untried: {}", error.detail)),
-            Err(error) => return Err(refused(&error)),
+            Err(TestError { error, may_keep }) if wanted.force && may_keep => {
+                Tried::untried(format!("kept untried: {}", error.detail))
+            }
+            Err(failed) => return Err(refused(&failed)),
         };
         Ok((provider, tried))
     }
@@ -395,7 +400,10 @@ impl Providers<'_> {
             models: stored.models.clone(),
             concurrency: stored.concurrency,
             owner: stored.user.clone(),
-            public_only: stored.user.is_some(),
+            reach: match stored.user {
+                Some(_) => Reach::Public,
+                None => Reach::Anywhere,
+            },
         }
     }
 }
@@ -445,12 +453,16 @@ fn counted(models: usize) -> String {
     }
 }
 
-fn refused(error: &CallError) -> Error {
-    let place = match error.kind {
+fn refused(failed: &TestError) -> Error {
+    let place = match failed.error.kind {
         CallErrorKind::Auth => "api_key",
         _ => "base_url",
     };
-    fault(place, &error.detail).resolve("correct it, or force it to be kept untried")
+    let advice = match failed.may_keep {
+        true => "correct it, or force it to be kept untried",
+        false => "use a public address, or ask an administrator to add the provider",
+    };
+    fault(place, &failed.error.detail).resolve(advice)
 }
 
 fn fault(field: &str, why: &str) -> Error {

@@ -1,7 +1,7 @@
-//! Addresses and networks: which belong to which, and which anybody on the internet may have.
+//! Addresses and networks: which belong to which, which are public, and where connections may go.
 
 // The types alone: nothing here opens a connection.
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address, or all addresses that share its first bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +37,19 @@ impl Network {
     }
 }
 
-/// Networks that are nobody's on the internet: this machine, private and link-local ones, those for tests
-/// and documentation, multicast (IANA's special-purpose registries, RFC 6890 and its updates). Also the
-/// ranges that carry an IPv4 address inside an IPv6 one and would lead around the others.
-const SPECIAL: &[&str] = &[
+/// Where connections may go. Without a decision: only to the public internet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// Public addresses, and the networks that `OUTBOUND_ALLOW` adds. For addresses that users choose.
+    #[default]
+    Public,
+    /// Any address, also this machine's. For addresses that the operator or an administrator chooses.
+    Anywhere,
+}
+
+/// IPv4 networks that no server on the internet has: this machine, private and link-local networks, carrier-grade
+/// NAT, tests and documentation, multicast, reserved (IANA special-purpose registry, RFC 6890 and its updates).
+const SPECIAL_V4: &[&str] = &[
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -55,24 +64,76 @@ const SPECIAL: &[&str] = &[
     "198.51.100.0/24",
     "203.0.113.0/24",
     "224.0.0.0/3",
-    "::/96",
-    "64:ff9b::/96",
-    "64:ff9b:1::/48",
-    "100::/64",
-    "2001::/23",
-    "2001:db8::/32",
-    "2002::/16",
-    "3fff::/20",
-    "5f00::/16",
-    "fc00::/7",
-    "fe80::/9",
-    "ff00::/8",
 ];
 
-/// Whether a server on the internet may have this address.
+/// The only IPv6 range from which public addresses are allocated (RFC 4291, section 2.4).
+const GLOBAL_UNICAST: &str = "2000::/3";
+
+/// Parts of the global unicast range that no server on the internet has.
+const SPECIAL_V6: &[&str] = &["2001::/23", "2001:db8::/32", "3fff::/20"];
+
+/// Whether a server on the internet may have this address. An address that carries an IPv4 address (IPv4-mapped,
+/// NAT64, 6to4) is as public as the one it carries.
 pub fn is_public(address: IpAddr) -> bool {
-    let special = SPECIAL.iter().filter_map(|text| Network::parse(text));
-    !special.into_iter().any(|network| network.contains(address))
+    let within = |text: &&str| Network::parse(text).is_some_and(|one| one.contains(address));
+    match address.to_canonical() {
+        IpAddr::V4(_) => !SPECIAL_V4.iter().any(|text| within(text)),
+        IpAddr::V6(v6) => match carried(v6) {
+            Some(v4) => is_public(IpAddr::V4(v4)),
+            None => within(&GLOBAL_UNICAST) && !SPECIAL_V6.iter().any(|text| within(text)),
+        },
+    }
+}
+
+/// The address that a host of a URL spells, without a name server: IPv6 in brackets, IPv4 in the forms that
+/// `inet_aton` reads (1 to 4 parts, decimal, octal or hexadecimal, also with a final dot), and `localhost`
+/// (RFC 6761, section 6.3). None for every other name.
+pub fn literal(host: &str) -> Option<IpAddr> {
+    if let Some(inner) = host.strip_prefix('[') {
+        return inner.strip_suffix(']')?.parse().map(IpAddr::V6).ok();
+    }
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let top = host.rsplit('.').next().unwrap_or(host);
+    if top.eq_ignore_ascii_case("localhost") {
+        return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    let parts: Vec<u32> = host.split('.').map(number).collect::<Option<_>>()?;
+    let (last, before) = parts.split_last()?;
+    // The last part fills all bytes that the ones before it leave.
+    let room = 32_u32.checked_sub(8 * u32::try_from(before.len()).ok()?)?;
+    if room == 0 || before.iter().any(|part| *part > 255) || u64::from(*last) >> room != 0 {
+        return None;
+    }
+    let high = before
+        .iter()
+        .fold(0_u64, |bits, part| bits << 8 | u64::from(*part));
+    let bits = high << room | u64::from(*last);
+    u32::try_from(bits)
+        .ok()
+        .map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)))
+}
+
+/// A part of an IPv4 address as C writes integers.
+fn number(text: &str) -> Option<u32> {
+    let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let (digits, radix) = match (hex, text.strip_prefix('0')) {
+        (Some(digits), _) => (digits, 16),
+        (None, Some(digits)) if !digits.is_empty() => (digits, 8),
+        _ => (text, 10),
+    };
+    // `from_str_radix` would take a sign.
+    let plain = digits.chars().all(|digit| digit.is_digit(radix));
+    u32::from_str_radix(digits, radix).ok().filter(|_| plain)
+}
+
+/// The IPv4 address to which a NAT64 gateway (64:ff9b::/96, RFC 6052) or a 6to4 relay (2002::/16, RFC 3056)
+/// forwards. Local-use NAT64 (64:ff9b:1::/48) may lead anywhere and is not public at all.
+fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let bits = address.to_bits();
+    if bits >> 32 == 0x0064_ff9b << 64 {
+        return Some(Ipv4Addr::from_bits(bits as u32));
+    }
+    (bits >> 112 == 0x2002).then(|| Ipv4Addr::from_bits((bits >> 80) as u32))
 }
 
 #[cfg(test)]
@@ -107,14 +168,59 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_on_the_internet() {
-        assert!(SPECIAL.iter().all(|text| Network::parse(text).is_some()));
+    fn hosts_that_spell_an_address() {
+        for (host, expected) in [
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("127.0.0.1.", Some("127.0.0.1")),
+            ("127.1", Some("127.0.0.1")),
+            ("127.0.256", Some("127.0.1.0")),
+            ("2130706433", Some("127.0.0.1")),
+            ("0x7f000001", Some("127.0.0.1")),
+            ("0X7F.0x1", Some("127.0.0.1")),
+            ("017700000001", Some("127.0.0.1")),
+            ("0177.0x0.00.1", Some("127.0.0.1")),
+            ("0", Some("0.0.0.0")),
+            ("4294967295", Some("255.255.255.255")),
+            ("[::1]", Some("::1")),
+            ("[::ffff:127.0.0.1]", Some("::ffff:127.0.0.1")),
+            ("localhost", Some("127.0.0.1")),
+            ("LocalHost.", Some("127.0.0.1")),
+            ("models.localhost", Some("127.0.0.1")),
+            ("localhost.example", None),
+            ("4294967296", None),
+            ("256.0.0.1", None),
+            ("1.2.3.256", None),
+            ("1.2.3.4.5", None),
+            ("127.0.0.1..", None),
+            ("+127.0.0.1", None),
+            ("08.0.0.1", None),
+            ("0x", None),
+            ("", None),
+            (".", None),
+            ("::1", None),
+            ("[127.0.0.1]", None),
+            ("api.openai.com", None),
+        ] {
+            let found = literal(host).map(|address| address.to_string());
+            assert_eq!(found.as_deref(), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_server_on_the_internet_may_have_is_public() {
+        let listed = SPECIAL_V4.iter().chain(SPECIAL_V6).chain([&GLOBAL_UNICAST]);
+        for text in listed {
+            assert!(Network::parse(text).is_some(), "{text}");
+        }
         for address in [
             "8.8.8.8",
             "1.1.1.1",
             "172.32.0.1",
             "2606:4700::1111",
+            "2a00:1450:4001::1",
             "::ffff:8.8.8.8",
+            "64:ff9b::8.8.8.8",
+            "2002:808:808::1",
         ] {
             assert!(is_public(address.parse().expect(address)), "{address}");
         }
@@ -128,18 +234,35 @@ mod tests {
             "192.168.1.1",
             "169.254.169.254",
             "100.64.0.1",
+            "100.127.255.255",
+            "192.0.0.170",
+            "198.18.0.1",
             "224.0.0.1",
+            "240.0.0.1",
             "255.255.255.255",
             "::1",
             "::",
             "fe80::1",
+            "fec0::1",
             "fd00::1",
             "ff02::1",
+            "4000::1",
+            "5f00::1",
+            "100::1",
+            "2001:db8::1",
+            "2001::1",
+            "3fff::1",
             "::ffff:127.0.0.1",
             "::ffff:169.254.169.254",
+            "::ffff:0:127.0.0.1",
             "::7f00:1",
             "64:ff9b::7f00:1",
+            "64:ff9b::10.0.0.1",
+            "64:ff9b:1::8.8.8.8",
+            "64:ff9b:1:ffff::7f00:1",
             "2002:7f00:1::",
+            "2002:a9fe:a9fe::1",
+            "2002:c0a8:101::1",
         ] {
             assert!(!is_public(address.parse().expect(address)), "{address}");
         }

@@ -41,9 +41,6 @@ impl Asking<'_> {
 
 /// Asks until there is an answer or no hope of one. An answer that is not of the wanted shape is mended once.
 pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
-    if asking.provider.public_only {
-        asking.slot.stay_public();
-    }
     let answer = ask_until(asking, meter)?;
     let Some(format) = &asking.request.format else {
         return Ok(answer);
@@ -236,27 +233,24 @@ fn left_out(parameters: &Parameters, taste: &Taste) -> Vec<String> {
         .collect()
 }
 
-/// The names of a provider's models, by its own list.
+/// The models that a provider lists. Retries what may pass.
 pub(super) fn models(
     inner: &Inner,
     provider: &Provider,
     slot: &Arc<CancelSlot>,
-) -> Result<Vec<Listed>, CallError> {
-    if provider.public_only {
-        slot.stay_public();
-    }
+) -> Result<Vec<Listed>, Failed> {
     slot.enter();
     let begun = clock::instant();
     let mut tries = 0;
     let result = loop {
         let failed = match guarded_once(inner, provider) {
             Ok(listed) => break Ok(listed),
-            Err(failed) if failed.lasting => break Err(failed.error),
-            Err(failed) => failed.error,
+            Err(failed) if failed.lasting => break Err(failed),
+            Err(failed) => failed,
         };
         let gone = clock::instant().saturating_duration_since(begun);
         let failure = Failure {
-            error: &failed,
+            error: &failed.error,
             tries,
             retries: inner.settings.retries,
             pause: inner.settings.retry_pause,

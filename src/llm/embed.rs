@@ -77,16 +77,13 @@ fn once(
     let limit = inner.settings.first_token;
     slot.read_by(clock::instant() + limit);
     let mut call = inner
-        .agent()
+        .agent(provider.reach)
         .post(provider.url(&path))
         .header("content-type", "application/json");
     for (name, value) in provider.headers() {
         call = call.header(name, value);
     }
-    let mut config = call.config().timeout_global(Some(limit));
-    if provider.public_only {
-        config = config.proxy(None);
-    }
+    let config = call.config().timeout_global(Some(limit));
     let sent = config.build().send(body.to_string().as_bytes());
     let (parts, body) = sent.map_err(unreached)?.into_parts();
     let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();

@@ -5,7 +5,7 @@ use ureq::http::HeaderMap;
 
 use super::attempt::{Asking, patience};
 use super::receive::{MAX_ANSWER, read_some, read_whole, receive};
-use super::{Inner, Provider, fault, pace};
+use super::{Inner, Provider, fault, guard, pace};
 use crate::clock;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta};
 use crate::wire::{self, Listed, Stream, Taste};
@@ -17,6 +17,8 @@ pub(super) struct Failed {
     pub unwelcome: Option<String>,
     /// It will not pass, whatever its kind.
     pub lasting: bool,
+    /// The guard refused the address: see `guard`.
+    pub not_public: bool,
 }
 
 impl From<CallError> for Failed {
@@ -25,6 +27,7 @@ impl From<CallError> for Failed {
             error,
             unwelcome: None,
             lasting: false,
+            not_public: false,
         }
     }
 }
@@ -44,18 +47,14 @@ pub(super) fn ask_once(
     let outgoing = wire::request(kind, asking.name, request, taste, provider.quirks());
     let mut call = asking
         .inner
-        .agent()
+        .agent(provider.reach)
         .post(provider.url(&outgoing.path))
         .header("content-type", "application/json")
         .header("accept", "text/event-stream, application/json");
     for (name, value) in provider.headers() {
         call = call.header(name, value);
     }
-    let mut config = call.config().timeout_global(Some(left));
-    if provider.public_only {
-        // A proxy would look names up for itself.
-        config = config.proxy(None);
-    }
+    let config = call.config().timeout_global(Some(left));
     let response = config.build().send(&outgoing.body[..]);
     let response = response.map_err(unreached)?;
     let status = response.status().as_u16();
@@ -103,6 +102,7 @@ pub(super) fn unreached(error: ureq::Error) -> Failed {
         error: fault::before(&error),
         unwelcome: None,
         lasting: !fault::may_pass(&error),
+        not_public: guard::refused(&error),
     }
 }
 
@@ -126,20 +126,20 @@ pub(super) fn refusal(status: u16, header: pace::Header, body: &str) -> Failed {
         error,
         unwelcome,
         lasting: false,
+        not_public: false,
     }
 }
 
 /// A provider's models, by its own list.
 pub(super) fn models_once(inner: &Inner, provider: &Provider) -> Result<Vec<Listed>, Failed> {
     let kind = provider.dialect();
-    let mut call = inner.agent().get(provider.url(kind.models_path()));
+    let mut call = inner
+        .agent(provider.reach)
+        .get(provider.url(kind.models_path()));
     for (name, value) in provider.headers() {
         call = call.header(name, value);
     }
-    let mut config = call.config().timeout_global(Some(patience(inner)));
-    if provider.public_only {
-        config = config.proxy(None);
-    }
+    let config = call.config().timeout_global(Some(patience(inner)));
     let response = config.build().call().map_err(unreached)?;
     let status = response.status().as_u16();
     let (parts, body) = response.into_parts();

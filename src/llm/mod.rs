@@ -10,6 +10,7 @@ mod discover;
 mod embed;
 mod exchange;
 mod fault;
+mod guard;
 mod meter;
 mod offer;
 mod outlet;
@@ -22,7 +23,7 @@ mod retry;
 mod threads;
 mod transport;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -31,7 +32,7 @@ use crate::clock;
 use crate::domain::catalogue::Sheet;
 use crate::domain::chat::{Answer, Bill, CallError, Delta, Request};
 use crate::domain::id::UserId;
-use crate::domain::network::Network;
+use crate::domain::network::{Network, Reach};
 use crate::wire::{Listed, Taste};
 pub use breaker::Circuit;
 use call::Wanted;
@@ -45,6 +46,7 @@ pub use registry::{LastFailure, Source};
 pub use remote::{Fault, Remote};
 pub use threads::Running;
 use threads::{Lane, Refused, Threads};
+use transport::Client;
 
 /// Limits, times and who may be asked.
 #[derive(Clone)]
@@ -109,14 +111,22 @@ pub enum CallEvent {
     },
 }
 
+/// A failed test of a provider.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TestError {
+    /// Why it failed.
+    pub error: CallError,
+    /// Whether the provider may be saved all the same. False where its address is not allowed.
+    pub may_keep: bool,
+}
+
 /// The door. Cheap to clone.
 #[derive(Clone)]
 pub struct Llm(Arc<Inner>);
 
 pub(crate) struct Inner {
     settings: Settings,
-    // Made at the first call: TLS roots cost memory that a demo never needs.
-    agent: OnceLock<ureq::Agent>,
+    client: Client,
     threads: Threads,
     registry: Registry,
     known: Known,
@@ -137,7 +147,7 @@ impl Llm {
         let known = Known::new(settings.models.clone());
         Self(Arc::new(Inner {
             settings,
-            agent: OnceLock::new(),
+            client: Client::default(),
             threads,
             registry,
             known,
@@ -202,7 +212,7 @@ impl Llm {
             let running = self.0.threads.start(entry.lane(), move |slot| {
                 let found = attempt::models(&inner, &entry.provider, slot);
                 if !slot.is_cancelled() {
-                    entry.learn(found);
+                    entry.learn(found.map_err(|failed| failed.error));
                 }
                 let _ = done.send(());
             });
@@ -214,8 +224,11 @@ impl Llm {
         }
     }
 
-    /// Really asks a provider, which need not be among ours, for its models.
-    pub async fn test(&self, provider: Provider) -> Result<Vec<Listed>, CallError> {
+    /// Asks a provider, which need not be among ours, for its models.
+    ///
+    /// # Errors
+    /// When the provider cannot be reached, refuses, or there is no room for another call.
+    pub async fn test(&self, provider: Provider) -> Result<Vec<Listed>, TestError> {
         let (inner, (done, is_done)) = (self.0.clone(), oneshot::channel());
         let lane = Lane {
             id: u64::MAX - 1,
@@ -226,7 +239,18 @@ impl Llm {
         });
         let found = is_done.await;
         drop(running);
-        found.unwrap_or_else(|_| Err(fault::busy()))
+        match found {
+            Ok(Ok(listed)) => Ok(listed),
+            Ok(Err(failed)) => Err(TestError {
+                may_keep: !failed.not_public,
+                error: failed.error,
+            }),
+            // Nothing was tried: whether the guard allows the address is not known.
+            Err(_) => Err(TestError {
+                may_keep: false,
+                error: fault::busy(),
+            }),
+        }
     }
 
     /// What a test has found out of a provider that is among ours by now.
@@ -284,7 +308,7 @@ impl Inner {
         }
     }
 
-    fn agent(&self) -> &ureq::Agent {
-        self.agent.get_or_init(|| transport::agent(&self.settings))
+    fn agent(&self, reach: Reach) -> &ureq::Agent {
+        self.client.agent(&self.settings, reach)
     }
 }

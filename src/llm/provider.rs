@@ -2,6 +2,7 @@
 
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
+use crate::domain::network::Reach;
 use crate::wire::Kind;
 use crate::wire::openai::{PLAIN, Quirks};
 
@@ -22,8 +23,8 @@ pub struct Provider {
     pub concurrency: Option<usize>,
     /// The one person who may ask it; everyone when absent.
     pub owner: Option<UserId>,
-    /// Asked at public addresses only, because its address was not given by an admin.
-    pub public_only: bool,
+    /// Where its address may lead. Only what the operator or an administrator added may be in a private network.
+    pub reach: Reach,
 }
 
 /// How a key is sent: always a header, never part of an address, which would end in logs.

@@ -9,6 +9,7 @@ use ureq::http::{Response, StatusCode};
 use ureq::{Body, RequestBuilder, SendBody};
 
 use super::{Settings, transport};
+use crate::domain::network::Reach;
 use crate::wire::sse;
 
 /// Bytes of an answer that is read whole.
@@ -56,7 +57,8 @@ impl Remote {
         Self {
             base,
             key: key.to_owned(),
-            agent: transport::agent(&settings),
+            // The person at the command line chose the server.
+            agent: transport::agent(&settings, Reach::Anywhere),
         }
     }
 

@@ -4,10 +4,9 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use ureq::config::Config;
@@ -19,15 +18,15 @@ use ureq::unversioned::transport::{
 };
 
 use super::Settings;
+use super::guard::Guard;
 use crate::clock;
-use crate::domain::network::{Network, is_public};
+use crate::domain::network::{Reach, literal};
 
-/// Where a call's socket can be found by whoever wants to stop it, and what holds for that socket.
+/// Where a call's socket can be found by whoever wants to stop it, and how long its next read may take.
 #[derive(Default)]
 pub(super) struct CancelSlot {
     cancelled: AtomicBool,
     begun: AtomicBool,
-    public_only: AtomicBool,
     read_by: Mutex<Option<Instant>>,
     socket: Mutex<Option<Weak<dyn ShutdownHandle>>>,
     woken: Condvar,
@@ -55,11 +54,6 @@ impl CancelSlot {
 
     pub fn has_begun(&self) -> bool {
         self.begun.load(Ordering::SeqCst)
-    }
-
-    /// From now on only public addresses are connected to.
-    pub fn stay_public(&self) {
-        self.public_only.store(true, Ordering::SeqCst);
     }
 
     /// Something of the answer must have come by then, however much else comes.
@@ -120,7 +114,10 @@ fn arm(handle: &Weak<dyn ShutdownHandle>) -> Result<(), ureq::Error> {
     })
 }
 
-struct Cancellable(DefaultConnector);
+struct Cancellable {
+    inner: DefaultConnector,
+    guard: Guard,
+}
 
 impl fmt::Debug for Cancellable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,6 +133,7 @@ impl Connector for Cancellable {
         details: &ConnectionDetails,
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
+        self.guard.check(details)?;
         let register = details.register_shutdown.clone();
         let details = ConnectionDetails {
             uri: details.uri,
@@ -153,7 +151,7 @@ impl Connector for Cancellable {
                 register(handle)
             }),
         };
-        let opened = self.0.connect(&details, chained)?;
+        let opened = self.inner.connect(&details, chained)?;
         Ok(opened.map(|transport| Timed(transport.boxed())))
     }
 }
@@ -192,13 +190,10 @@ impl Transport for Timed {
     }
 }
 
-/// Knows `localhost` without asking: an image without /etc/hosts has nobody to ask. What it finds is what is
-/// connected to, once; where a call must stay public, nothing else is found.
+/// Reads addresses and `localhost` itself, whatever the system makes of their spelling: an image without
+/// /etc/hosts has nothing to ask.
 #[derive(Debug, Default)]
-struct Names {
-    system: DefaultResolver,
-    allowed: Vec<Network>,
-}
+struct Names(DefaultResolver);
 
 impl Resolver for Names {
     fn resolve(
@@ -207,39 +202,12 @@ impl Resolver for Names {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = match local(uri) {
-            Some(address) => {
-                let mut found = self.empty();
-                found.push(address);
-                found
-            }
-            None => self.system.resolve(uri, config, timeout)?,
+        let Some(address) = local(uri) else {
+            return self.0.resolve(uri, config, timeout);
         };
-        let stays_public = CURRENT.with(|current| {
-            let current = current.borrow();
-            let slot = current.as_ref();
-            slot.is_some_and(|slot| slot.public_only.load(Ordering::SeqCst))
-        });
-        if stays_public {
-            return self.public(&found);
-        }
+        let mut found = self.empty();
+        found.push(address);
         Ok(found)
-    }
-}
-
-impl Names {
-    // One private address among public ones is a trick or a mistake: nothing is connected to.
-    fn public(&self, found: &[SocketAddr]) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let mut kept = self.empty();
-        for address in found {
-            let ip = address.ip();
-            if !is_public(ip) && !self.allowed.iter().any(|network| network.contains(ip)) {
-                let fault = io::Error::new(io::ErrorKind::PermissionDenied, "not public");
-                return Err(ureq::Error::Io(fault));
-            }
-            kept.push(*address);
-        }
-        Ok(kept)
     }
 }
 
@@ -249,20 +217,34 @@ fn local(uri: &Uri) -> Option<SocketAddr> {
     } else {
         80
     };
-    let host = uri.host()?;
-    let address = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(address) => address,
-        Err(_) if host.eq_ignore_ascii_case("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Err(_) => return None,
-    };
+    let address = literal(uri.host()?)?;
     Some(SocketAddr::new(address, uri.port_u16().unwrap_or(default)))
 }
 
-/// The one client. Small buffers: the defaults cost 599 KB a TLS stream. No redirects: a provider that
+/// The HTTP clients, one for each reach: whoever opens a connection states where it may lead. Created at
+/// first use, because TLS roots cost memory that a demo never needs.
+#[derive(Default)]
+pub(super) struct Client {
+    public: OnceLock<ureq::Agent>,
+    anywhere: OnceLock<ureq::Agent>,
+}
+
+impl Client {
+    /// The client for this reach.
+    pub fn agent(&self, settings: &Settings, reach: Reach) -> &ureq::Agent {
+        let agent = match reach {
+            Reach::Public => &self.public,
+            Reach::Anywhere => &self.anywhere,
+        };
+        agent.get_or_init(|| self::agent(settings, reach))
+    }
+}
+
+/// A client. Small buffers: the defaults cost 599 KB a TLS stream. No redirects: a provider that
 /// sends us elsewhere would also send the key there. No pool: a stream is left before its last byte, so
 /// its connection could not serve again, and one that the provider has closed meanwhile looks like a
 /// failed call; beside a model's seconds a handshake is nothing.
-pub(super) fn agent(settings: &Settings) -> ureq::Agent {
+pub(super) fn agent(settings: &Settings, reach: Reach) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -279,16 +261,17 @@ pub(super) fn agent(settings: &Settings) -> ureq::Agent {
         .output_buffer_size(4 * 1024)
         .max_response_header_size(32 * 1024)
         .max_idle_connections(0)
-        .max_idle_connections_per_host(0)
-        .build();
-    ureq::Agent::with_parts(
-        config,
-        Cancellable(DefaultConnector::new()),
-        Names {
-            allowed: settings.allowed.clone(),
-            ..Names::default()
-        },
-    )
+        .max_idle_connections_per_host(0);
+    let config = match reach {
+        // A proxy resolves names itself, out of the guard's sight.
+        Reach::Public => config.proxy(None),
+        Reach::Anywhere => config,
+    };
+    let connector = Cancellable {
+        inner: DefaultConnector::new(),
+        guard: Guard::new(reach, &settings.allowed),
+    };
+    ureq::Agent::with_parts(config.build(), connector, Names::default())
 }
 
 fn tls(settings: &Settings) -> TlsConfig {

@@ -30,6 +30,7 @@ mod limits;
 mod mcp;
 mod models;
 mod money;
+mod outbound;
 mod patterns;
 mod planted;
 mod provider_keys;

@@ -7,6 +7,7 @@ use quire::domain::chat::{
     Source, Task,
 };
 use quire::domain::model::Availability;
+use quire::domain::network::Reach;
 use quire::domain::parameters::Parameters;
 use quire::llm::{self, CallEvent, Llm, Running, Settings};
 use tokio::sync::mpsc;
@@ -23,6 +24,7 @@ pub fn settings(provider: &Provider) -> Settings {
             id: "p".into(),
             base_url: Some(provider.base_url()),
             api_key: Some(KEY.into()),
+            reach: Reach::Anywhere,
             ..llm::Provider::default()
         }],
         demo: true,

@@ -238,7 +238,6 @@ fn an_address_that_a_user_gave_must_be_public() {
         id: "own".into(),
         base_url: Some(base_url),
         owner: Some(user.clone()),
-        public_only: true,
         ..llm::Provider::default()
     };
     let asks = |llm: &Llm| {

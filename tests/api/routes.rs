@@ -39,7 +39,7 @@ fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
 }
 
 /// The same, with the question that some rows need.
-fn asked(route: &Route, values: &BTreeMap<&str, String>) -> String {
+pub fn asked(route: &Route, values: &BTreeMap<&str, String>) -> String {
     let question = match route.path {
         "/api/documents/{id}/search" | "/api/search" => "?q=towers",
         "/api/patterns/suggest" => "?prompt=check+the+facts",
@@ -48,14 +48,14 @@ fn asked(route: &Route, values: &BTreeMap<&str, String>) -> String {
     filled(route.path, values) + question
 }
 
-fn call(client: &mut Client, route: &Route, path: &str) -> Answer {
+pub fn call(client: &mut Client, route: &Route, path: &str) -> Answer {
     match route.verb {
         Verb::Get | Verb::Delete => client.send(route.verb.as_str(), path, None),
         _ => client.json(route.verb.as_str(), path, &json!({})),
     }
 }
 
-fn nobodys() -> BTreeMap<&'static str, String> {
+pub fn nobodys() -> BTreeMap<&'static str, String> {
     let id = |kind: &'static str| (kind, format!("{kind}_01ARYZ6S410000000000000000"));
     let mut values = BTreeMap::from(
         [

@@ -1,0 +1,69 @@
+//! The guard against private addresses. The connector calls it with the resolved addresses, right before it opens
+//! a connection, so that no caller and no name can lead around it.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+
+use ureq::unversioned::transport::ConnectionDetails;
+
+use crate::domain::network::{Network, Reach, is_public};
+
+/// Decides which addresses a client may connect to.
+pub(super) struct Guard {
+    reach: Reach,
+    /// Private networks that are allowed in spite of `Reach::Public`.
+    allowed: Vec<Network>,
+}
+
+/// Why a connection was not opened.
+#[derive(Debug)]
+struct NotPublic;
+
+impl fmt::Display for NotPublic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("address is not public")
+    }
+}
+
+impl Error for NotPublic {}
+
+impl Guard {
+    pub fn new(reach: Reach, allowed: &[Network]) -> Self {
+        Self {
+            reach,
+            allowed: allowed.to_vec(),
+        }
+    }
+
+    /// Checks every address that a connection may be opened to. One private address among public ones is a trick or
+    /// a mistake: nothing is connected to.
+    ///
+    /// # Errors
+    /// When this client may not connect to one of them, or would connect through a proxy, which resolves names
+    /// itself.
+    pub fn check(&self, details: &ConnectionDetails) -> Result<(), ureq::Error> {
+        if self.reach == Reach::Anywhere {
+            return Ok(());
+        }
+        let is_direct = details.config.proxy().is_none();
+        if is_direct && details.addrs.iter().all(|one| self.allows(one.ip())) {
+            return Ok(());
+        }
+        let error = io::Error::new(io::ErrorKind::PermissionDenied, NotPublic);
+        Err(ureq::Error::Io(error))
+    }
+
+    fn allows(&self, address: IpAddr) -> bool {
+        is_public(address) || self.allowed.iter().any(|one| one.contains(address))
+    }
+}
+
+/// Whether this is the guard's refusal.
+pub(super) fn refused(error: &ureq::Error) -> bool {
+    let ureq::Error::Io(error) = error else {
+        return false;
+    };
+    error.get_ref().is_some_and(|inner| inner.is::<NotPublic>())
+}

@@ -1,0 +1,407 @@
+//! Where the server connects to on behalf of a user: every route that can make it call out, with every spelling of
+//! a private address, against a listener that must hear nothing.
+
+use std::io::Read;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::thread::JoinHandle;
+
+use quire::http::routes::ROUTES;
+use serde_json::{Value, json};
+
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{about, id_of, providers, saying, short};
+use crate::support::{Answer, Client, Server};
+
+/// Routes that make the server connect to a provider.
+#[rustfmt::skip]
+const CALLING: &[&str] = &[
+    "POST /api/users/me/providers", "PUT /api/users/me/providers/{id}", "POST /api/users/me/providers/{id}/test",
+    "POST /api/admin/providers", "PUT /api/admin/providers/{id}", "POST /api/admin/providers/{id}/test",
+    "POST /api/llm/health-check",
+    "POST /v1/chat/completions", "POST /v1/responses", "POST /v1/messages", "POST /v1/embeddings", "POST /mcp",
+    "POST /analyze", "POST /api/analyze", "POST /api/orchestrator/analyze",
+    "POST /api/analyses/{id}/retry", "POST /api/analyses/{id}/rerun",
+    "POST /api/experiments", "POST /api/experiments/{id}/resume",
+];
+
+/// Routes that steer a run which one of those has started; its calls are that run's.
+#[rustfmt::skip]
+const STEERING: &[&str] = &[
+    "POST /api/analyses/{id}/synthesize", "POST /api/analyses/{id}/leave-out", "POST /api/analyses/{id}/cancel",
+    "POST /api/experiments/{id}/cancel",
+];
+
+/// Routes with a body that never call out. A GET or DELETE that does belongs in `CALLING`, which the last test
+/// proves.
+#[rustfmt::skip]
+const QUIET: &[&str] = &[
+    "POST /api/auth/register", "POST /api/auth/login", "POST /api/auth/refresh", "POST /api/auth/logout",
+    "POST /api/auth/request-password-reset", "POST /api/auth/reset-password-request", "POST /api/auth/reset-password",
+    "PUT /api/users/me", "POST /api/users/me/change-password", "POST /api/users/me/api-keys",
+    "POST /api/users/me/import", "PUT /api/users/me/recipe",
+    "POST /api/admin/backup", "POST /api/admin/users", "PUT /api/admin/users/{id}",
+    "POST /api/admin/users/{id}/reset-link", "POST /api/admin/invites", "PUT /api/admin/fallbacks",
+    "POST /api/admin/breakers/reset", "POST /api/cache/clear", "PUT /api/admin/users/{id}/budget",
+    "POST /api/upload-document", "POST /api/documents/{id}/read", "POST /api/create-document-session",
+    "POST /api/upload-document-chunk", "POST /api/finalize-document-upload",
+    "POST /api/patterns", "POST /api/patterns/check", "PUT /api/patterns/{id}",
+    "POST /api/recipes", "PUT /api/recipes/{id}", "POST /v1/messages/count_tokens",
+    "POST /api/experiments/estimate", "POST /api/experiments/cases", "POST /api/experiments/{id}/apply",
+    "POST /api/experiments/{id}/revert", "POST /api/experiments/{id}/duel",
+    "POST /api/estimate", "POST /api/estimate-tokens",
+    "POST /api/analyses/{id}/share", "POST /api/analyses/{id}/vote", "POST /api/analyses/{id}/comparison",
+    "POST /api/analyses/{id}/comparison/vote", "PUT /api/worth",
+];
+
+/// Hosts that lead to this machine, in every way they can be written.
+const LOOPBACK: &[&str] = &[
+    "127.0.0.1",
+    "127.1",
+    "127.0.1",
+    "127.0.0.2",
+    "127.255.255.254",
+    "127.0.0.1.",
+    "2130706433",
+    "017700000001",
+    "0x7f000001",
+    "0x7f.0.0.1",
+    "0x7f.1",
+    "0X7F.0x0.0x0.0x1",
+    "0177.0.0.1",
+    "0177.1",
+    "0177.0x0.0.01",
+    "0",
+    "0.0.0.0",
+    "localhost",
+    "LOCALHOST",
+    "LocalHost.",
+    "localhost.localdomain",
+    "ip6-localhost",
+    "models.localhost",
+    "[::1]",
+    "[::]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[0:0:0:0:0:ffff:7f00:0001]",
+    "[::127.0.0.1]",
+    "[::ffff:0:127.0.0.1]",
+    "[64:ff9b::127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[64:ff9b:1::7f00:1]",
+    "[2002:7f00:1::]",
+];
+
+/// Hosts in other networks that no user's provider may be in.
+const PRIVATE: &[&str] = &[
+    "10.0.0.1",
+    "172.16.0.1",
+    "192.168.0.1",
+    "100.64.0.1",
+    "169.254.169.254",
+    "0xa9fea9fe",
+    "[fe80::1]",
+    "[fd00::1]",
+    "[::ffff:10.0.0.1]",
+    "[64:ff9b::169.254.169.254]",
+    "[2002:a9fe:a9fe::1]",
+];
+
+/// A listener on every address of this machine that counts its callers.
+struct Canary {
+    port: u16,
+    heard: JoinHandle<usize>,
+}
+
+impl Canary {
+    fn new() -> Self {
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let listener = TcpListener::bind(any)
+            .or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)))
+            .unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let heard = std::thread::spawn(move || {
+            let mut heard = 0;
+            loop {
+                let (mut socket, _) = listener.accept().unwrap();
+                let mut first = [0; 4];
+                if socket.read_exact(&mut first).is_ok() && &first == b"DONE" {
+                    return heard;
+                }
+                heard += 1;
+            }
+        });
+        Self { port, heard }
+    }
+
+    /// Callers so far. Connections are accepted in order, so that none of theirs comes after ours.
+    fn heard(self) -> usize {
+        use std::io::Write;
+        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        socket.write_all(b"DONE").unwrap();
+        self.heard.join().unwrap()
+    }
+}
+
+/// A provider that answers whatever it is asked.
+fn house() -> Provider {
+    Provider::answering(|asked: &Asked| {
+        if asked.head.starts_with("GET") {
+            return on("").status(200, "application/json", "{\"data\":[{\"id\":\"m\"}]}");
+        }
+        match asked.head.contains("/embeddings") {
+            true => {
+                let body = json!({ "data": [{ "index": 0, "embedding": [0.5] }] });
+                on("").status(200, "application/json", &body.to_string())
+            }
+            false if asked.model().contains("fails") => on("").status(401, "text/plain", "no"),
+            false => on("").sse(&saying("It is 4.")),
+        }
+    })
+}
+
+fn experiment(model: &str) -> Value {
+    let cases: Vec<Value> = (0..16)
+        .map(|n| json!({ "prompt": format!("{n} and 2?"), "expected": "4" }))
+        .collect();
+    json!({ "name": "Sums", "seed": 7, "evaluator": { "kind": "number" },
+        "cases": cases, "space": [{ "dial": "model", "values": [model, "demo/extract"] }], "budget": { "evaluations": 200 } })
+}
+
+fn ended(client: &mut Client, path: &str) {
+    client
+        .events(&format!("{path}/events"), None)
+        .for_each(drop);
+}
+
+/// Makes one request to a route that calls a model, in the name of this client, and waits for what it started.
+/// `before` is called right before the request.
+fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce()) -> Answer {
+    let (verb, path) = route.split_once(' ').unwrap();
+    let chat = json!({ "model": model, "max_tokens": 9, "messages": [{ "role": "user", "content": "2 and 2?" }] });
+    let alone = |models: &[&str]| {
+        let mut body = short(models);
+        body["cache"] = json!("off");
+        body["pattern"] = json!("gut");
+        body
+    };
+    let run = |client: &mut Client, model: &str| {
+        let mut body = alone(&[model]);
+        body["async"] = json!(true);
+        let id = id_of(&client.post("/api/analyze", body));
+        ended(client, &about(&id, ""));
+        id
+    };
+    let (path, body) = match path {
+        "/v1/chat/completions" | "/v1/messages" => (path.to_owned(), chat),
+        "/v1/responses" => (
+            path.to_owned(),
+            json!({ "model": model, "input": "2 and 2?" }),
+        ),
+        "/v1/embeddings" => (
+            path.to_owned(),
+            json!({ "model": model, "input": "2 and 2?" }),
+        ),
+        "/mcp" => (
+            path.to_owned(),
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "consult",
+                "arguments": { "question": "2 and 2?", "models": [model], "depth": "quick" } } }),
+        ),
+        "/analyze" | "/api/analyze" => (path.to_owned(), alone(&[model])),
+        "/api/orchestrator/analyze" => {
+            let body = json!({ "prompt": "2 and 2?", "selected_models": [model], "ultra_model": "demo/merge", "pattern": "gut" });
+            (path.to_owned(), body)
+        }
+        "/api/analyses/{id}/retry" => {
+            let id = run(client, &format!("{model}-fails"));
+            (path.replace("{id}", &id), json!({}))
+        }
+        "/api/analyses/{id}/rerun" => {
+            let id = run(client, "demo/extract");
+            (
+                path.replace("{id}", &id),
+                json!({ "models": [model], "cache": "off" }),
+            )
+        }
+        "/api/experiments" => (path.to_owned(), experiment(model)),
+        "/api/experiments/{id}/resume" => {
+            let begun = client.post("/api/experiments", experiment(&format!("{model}-fails")));
+            let id = begun.json()["experiment_id"].as_str().unwrap().to_owned();
+            ended(client, &format!("/api/experiments/{id}"));
+            client.post("/api/admin/breakers/reset", json!({}));
+            (path.replace("{id}", &id), json!({}))
+        }
+        other => panic!("no request is written down for {other}"),
+    };
+    before();
+    let answer = client.json(verb, &path, &body);
+    let told: Value = serde_json::from_slice(&answer.bytes).unwrap_or_default();
+    let started = |name: &str| told[name].as_str().map(str::to_owned);
+    if let Some(id) = started("experiment_id") {
+        ended(client, &format!("/api/experiments/{id}"));
+    } else if let Some(id) = started("analysis_id") {
+        ended(client, &about(&id, ""));
+    }
+    answer
+}
+
+fn asks_a_model(route: &&&str) -> bool {
+    !route.contains("/providers") && !route.contains("health-check")
+}
+
+#[test]
+fn every_route_is_known_to_call_out_or_not_to() {
+    let listed: Vec<&str> = [CALLING, STEERING, QUIET].concat();
+    let mut left = listed.clone();
+    for route in ROUTES {
+        let shown = format!("{} {}", route.verb.as_str(), route.path);
+        let is_known = listed.contains(&shown.as_str());
+        left.retain(|known| *known != shown);
+        let is_plain = shown.starts_with("GET ") || shown.starts_with("DELETE ");
+        assert!(
+            is_known || is_plain,
+            "{shown} is new: can it make the server call out? Say so in tests/api/outbound.rs."
+        );
+    }
+    assert!(left.is_empty(), "no such routes: {left:?}");
+}
+
+#[test]
+fn what_is_listed_as_calling_out_does_and_nothing_else() {
+    let provider = house();
+    let known = providers(&provider);
+    let server = Server::with(&[("QUIRE_PROVIDERS", &known), ("USE_MOCK", "true")]);
+    let mut admin = server.user("root@example.org");
+    for (number, route) in CALLING.iter().filter(asks_a_model).enumerate() {
+        let mut asked = 0;
+        let model = format!("p/m{number}");
+        let answer = provoke(&mut admin, route, &model, || asked = provider.asked().len());
+        assert!(answer.status < 300, "{route}: {}", answer.text());
+        assert!(provider.asked().len() > asked, "{route}: {}", answer.text());
+    }
+    // An administrator's provider may be on this machine.
+    let own = json!({ "name": "box", "base_url": provider.base_url() });
+    let added = admin.post("/api/admin/providers", own);
+    assert_eq!(added.status, 201, "{}", added.text());
+    let asked = provider.asked().len();
+    let values = crate::routes::nobodys();
+    for route in ROUTES {
+        let shown = format!("{} {}", route.verb.as_str(), route.path);
+        if !CALLING.contains(&shown.as_str()) && !shown.ends_with("/logout") {
+            let path = crate::routes::asked(route, &values);
+            crate::routes::call(&mut admin, route, &path);
+        }
+    }
+    assert_eq!(provider.asked().len(), asked);
+}
+
+/// A server whose user has a provider under each of these addresses, put there by another way than the API: a name
+/// that led elsewhere when it was saved, a row of an older version.
+fn smuggled(urls: &[String]) -> (Server, Client, Client) {
+    let settings = [("ALLOW_USER_BASE_URLS", "true"), ("USE_MOCK", "true")];
+    let server = Server::with(&settings);
+    server.user("root@example.org");
+    let mut user = server.user("ada@example.org");
+    let id = user.get("/api/users/me").json()["user_id"].clone();
+    let folder = server.stop();
+    let db = rusqlite::Connection::open(folder.path().join("quire.db")).unwrap();
+    for (number, url) in urls.iter().enumerate() {
+        db.execute(
+            "INSERT INTO providers (id, user_id, name, kind, base_url, created, changed)
+             VALUES (?1, ?2, ?3, 'openai', ?4, 1, 1)",
+            (
+                format!("provider_01ARYZ6S4100000000000{number:05}"),
+                id.as_str().unwrap(),
+                format!("s{number}"),
+                url,
+            ),
+        )
+        .unwrap();
+    }
+    drop(db);
+    let server = Server::in_folder(folder, &settings);
+    let (admin, user) = (
+        server.client().signed_in("root@example.org"),
+        server.client().signed_in("ada@example.org"),
+    );
+    (server, admin, user)
+}
+
+fn urls(port: u16) -> Vec<String> {
+    let hosts = LOOPBACK.iter().chain(PRIVATE);
+    hosts
+        .map(|host| format!("http://{host}:{port}/v1"))
+        .collect()
+}
+
+#[test]
+fn no_route_reaches_a_private_address_of_a_user_s_provider() {
+    let canary = Canary::new();
+    let urls = urls(canary.port);
+    let (_server, mut admin, user) = smuggled(&urls);
+    let walk = |mut user: Client, number: usize, url: &str| {
+        for (at, route) in CALLING.iter().filter(asks_a_model).enumerate() {
+            // An experiment waits between failures: one stands for all.
+            if route.contains("/experiments") && number > 0 {
+                continue;
+            }
+            // A model of its own for each: a circuit that is open would hide a call.
+            let model = format!("s{number}/m{at}");
+            let answer = provoke(&mut user, route, &model, || ());
+            assert_ne!(answer.status, 500, "{route} {url}: {}", answer.text());
+        }
+        let id = format!("provider_01ARYZ6S4100000000000{number:05}");
+        let path = format!("/api/users/me/providers/{id}");
+        let tested = user.post(&format!("{path}/test"), json!({}));
+        tested.refused(422, "VALIDATION_ERROR");
+    };
+    let walk = &walk;
+    let at_once = 8;
+    std::thread::scope(|scope| {
+        for first in 0..at_once {
+            let (user, urls) = (user.fresh(), &urls);
+            scope.spawn(move || {
+                for (number, url) in urls.iter().enumerate().skip(first).step_by(at_once) {
+                    walk(user.fresh(), number, url);
+                }
+            });
+        }
+    });
+    assert_eq!(admin.post("/api/llm/health-check", json!({})).status, 200);
+    assert_eq!(canary.heard(), 0);
+}
+
+#[test]
+fn force_keeps_no_address_that_the_guard_refuses() {
+    let canary = Canary::new();
+    let server = Server::with(&[("ALLOW_USER_BASE_URLS", "true")]);
+    server.user("root@example.org");
+    let mut user = server.user("ada@example.org");
+    let own = "/api/users/me/providers";
+    let kept = json!({ "name": "kept", "base_url": "http://192.0.2.7.invalid/v1", "force": true });
+    let kept = user.post(own, kept);
+    assert_eq!(kept.status, 201, "{}", kept.text());
+    let id = kept.json()["provider"]["id"].as_str().unwrap().to_owned();
+    // Names that this machine does not know cannot be tried, and may be kept.
+    let is_known = |url: &String| {
+        let host = url.trim_start_matches("http://").trim_end_matches("/v1");
+        !host.starts_with("ip6-") && !host.contains("localdomain") || host.to_socket_addrs().is_ok()
+    };
+    for url in urls(canary.port).into_iter().filter(is_known) {
+        let said = user
+            .post(own, json!({ "name": "x", "base_url": url, "force": true }))
+            .refused(422, "VALIDATION_ERROR")
+            .to_string();
+        assert!(!said.contains("force it"), "{url}: {said}");
+        user.put(
+            &format!("{own}/{id}"),
+            json!({ "base_url": url, "force": true }),
+        )
+        .refused(422, "VALIDATION_ERROR");
+    }
+    let listed = user.get(own).json()["providers"].clone();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(listed[0]["base_url"], "http://192.0.2.7.invalid/v1");
+    assert_eq!(canary.heard(), 0);
+}
