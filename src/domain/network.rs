@@ -77,10 +77,10 @@ const SPECIAL_V6: &[&str] = &["2001::/23", "2001:db8::/32", "3fff::/20"];
 pub fn is_public(address: IpAddr) -> bool {
     let within = |text: &&str| Network::parse(text).is_some_and(|one| one.contains(address));
     match address.to_canonical() {
-        IpAddr::V4(_) => !SPECIAL_V4.iter().any(|text| within(text)),
+        IpAddr::V4(_) => !SPECIAL_V4.iter().any(within),
         IpAddr::V6(v6) => match carried(v6) {
             Some(v4) => is_public(IpAddr::V4(v4)),
-            None => within(&GLOBAL_UNICAST) && !SPECIAL_V6.iter().any(|text| within(text)),
+            None => within(&GLOBAL_UNICAST) && !SPECIAL_V6.iter().any(within),
         },
     }
 }
