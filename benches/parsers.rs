@@ -10,7 +10,7 @@ use quire::domain::chat::{Brief, Request};
 use quire::domain::chunk::Page;
 use quire::domain::chunk::passages;
 use quire::domain::parameters::Parameters;
-use quire::domain::search::match_expression;
+use quire::domain::search::Query;
 use quire::extract::{Input, Limits, extract};
 use quire::wire::sse::{Decoder, encode};
 use quire::wire::{Kind, Stream};
@@ -50,7 +50,7 @@ fn main() {
     });
     let question = "What does the licence say about source code that is conveyed over a network?";
     report("a question for the index", question.len(), 1, || {
-        black_box(match_expression(question));
+        black_box(Query::of(question));
     });
 }
 

@@ -17,7 +17,7 @@ use quire::domain::experiment::{cases, jury, spec::Spec};
 use quire::domain::findings::Findings;
 use quire::domain::parameters::Parameters;
 use quire::domain::schema;
-use quire::domain::search::{Query, index_terms, match_expression};
+use quire::domain::search::{Query, index_terms};
 use quire::domain::time::Timestamp;
 use quire::extract::{self, Input, Limits};
 use quire::llm::demo;
@@ -375,23 +375,19 @@ pub fn findings(bytes: &[u8]) {
 /// A question is never syntax of the index.
 pub fn search(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let Some(expression) = match_expression(&text) else {
-        return;
-    };
     let query = Query::of(&text);
-    assert!(!query.parts.is_empty());
     index_terms(&text);
     for found in query.found_in(&text) {
         assert!(text.get(found.start..found.end).is_some());
     }
-    assert!(!expression.contains('\0'));
-    for term in expression.split(" OR ") {
+    for part in &query.parts {
+        let term = part.expression();
         let inner = term.strip_suffix('*').unwrap_or(term);
         let inner = inner
             .strip_prefix('"')
             .and_then(|inner| inner.strip_suffix('"'));
         let inner = inner.expect("every term is quoted");
-        assert!(!inner.is_empty() && !inner.contains('"'), "{expression}");
+        assert!(!inner.is_empty() && !inner.contains(['"', '\0']), "{term}");
     }
 }
 

@@ -173,14 +173,12 @@ fn check_rows(store: &Store) {
         );
         assert_eq!(store::documents::pages_of(db, &ada, &document)?.len(), 1);
         assert_eq!(
-            store::passages::search(
+            store::passages::frequency(
                 db,
-                &ada,
-                Some(std::slice::from_ref(&document)),
+                &store::passages::Scope::of(db, &ada, Some(std::slice::from_ref(&document)))?,
                 "ubertragung",
                 9
-            )?
-            .len(),
+            )?,
             1
         );
         assert_eq!(store::uploads::parts_of(db, &bob, &upload)?.len(), 1);

@@ -75,8 +75,7 @@ pub fn speed() {
     for question in questions.step_by(5) {
         let (owner, question) = (owner.id.clone(), question.clone());
         let begun = Instant::now();
-        let ask =
-            move |db: &quire::store::Reader| Asked::new(db, &question)?.hits(db, &owner, None, 50);
+        let ask = move |db: &quire::store::Reader| Asked::new(&question).hits(db, &owner, None, 50);
         let hits = store.read_now(ask).unwrap();
         times.push(begun.elapsed().as_secs_f64() * 1e3);
         assert!(!hits.is_empty());

@@ -414,9 +414,8 @@ pub(super) mod tests {
             assert_eq!(pages_of(db, &owner, &read.id), Ok(vec![(1, "new".into())]));
             assert_eq!(unread(db, &[]), Ok(None));
             for (word, hits) in [("oldword", 0), ("newword", 1)] {
-                let found =
-                    passages::search(db, &owner, Some(std::slice::from_ref(&read.id)), word, 9)?;
-                assert_eq!(found.len(), hits, "{word}");
+                let scope = passages::Scope::of(db, &owner, Some(std::slice::from_ref(&read.id)))?;
+                assert_eq!(passages::frequency(db, &scope, word, 9)?, hits, "{word}");
             }
             Ok(())
         });

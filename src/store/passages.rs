@@ -4,7 +4,7 @@ use rusqlite::Row;
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::{count, to_json};
+use super::values::to_json;
 use crate::domain::document::{Hit, Passage};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::search::index_terms;
@@ -34,48 +34,155 @@ pub(super) fn insert(
     .map(drop)
 }
 
-/// The best passages of these documents of this person, or of all, best first. `match_expr` is FTS5's
-/// language, made by `domain::search` from what a person typed.
-pub fn search(
-    db: &Reader,
-    user: &UserId,
-    documents: Option<&[DocumentId]>,
-    match_expr: &str,
-    limit: u32,
-) -> Result<Vec<Hit>> {
-    let documents = documents.map(|ids| to_json(&ids)).transpose()?;
-    // A word in the heading says less than one in the text. bm25() is smaller for better. CROSS JOIN keeps
-    // the order: the index is asked once, not once for each passage of the person. Texts are read for the
-    // best alone: sorting them all with their texts took four times as long.
-    db.all(
-        "SELECT d.name, p.*, best.score FROM (
-             SELECT p.id, -bm25(passages_fts, 0.6, 1.0, 0.8) AS score
-             FROM passages_fts CROSS JOIN passages p ON p.id = passages_fts.rowid
-             WHERE passages_fts MATCH ?2 AND p.user_id = ?1
-               AND (?3 IS NULL OR p.document_id IN (SELECT value FROM json_each(?3)))
-             ORDER BY score DESC, p.id LIMIT ?4
-         ) best
-         CROSS JOIN passages p ON p.id = best.id
-         CROSS JOIN documents d ON d.id = p.document_id
-         ORDER BY best.score DESC, p.id",
-        (user, match_expr, documents, limit),
-        from_row,
-    )
+/// Row ranges asked of the index for one part of a query. A person's passages lie in runs; runs that are close are
+/// asked for together, and rows between them are left out afterwards.
+const MAX_RANGES: usize = 32;
+
+/// The passages that a search runs over: those of some documents of a person, or of all.
+pub struct Scope {
+    /// First and last row of each run, ascending, without a gap inside a run.
+    runs: Vec<(i64, i64)>,
+    /// The same with the smallest gaps closed, so that there are at most [`MAX_RANGES`].
+    ranges: Vec<(i64, i64)>,
 }
 
-/// In how many passages of everybody these parts of a query stand, counted up to `most`.
-pub fn frequencies(db: &Reader, parts: &[String], most: u32) -> Result<Vec<u64>> {
-    let count = |part: &String| {
-        let found = db.maybe(
-            "SELECT count(*) AS found FROM (
-                 SELECT rowid FROM passages_fts WHERE passages_fts MATCH ?1 LIMIT ?2
-             )",
-            (part, most),
-            |row| count(row, "found"),
-        )?;
-        Ok(found.unwrap_or(0))
-    };
-    parts.iter().map(count).collect()
+impl Scope {
+    /// Finds the rows of these documents of this person, or of all.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn of(db: &Reader, user: &UserId, documents: Option<&[DocumentId]>) -> Result<Self> {
+        let mut ids = Runs::default();
+        match documents {
+            // The index of a column keeps the rows of each value in order.
+            None => db.each(
+                "SELECT id FROM passages WHERE user_id = ?1 ORDER BY id",
+                [user],
+                |row| ids.add(row.get(0)?),
+            )?,
+            Some(documents) => db.each(
+                "SELECT id FROM passages
+                 WHERE document_id IN (SELECT value FROM json_each(?2)) AND user_id = ?1 ORDER BY id",
+                (user, to_json(&documents)?),
+                |row| ids.add(row.get(0)?),
+            )?,
+        }
+        let runs = ids.0;
+        Ok(Self {
+            ranges: joined(&runs),
+            runs,
+        })
+    }
+
+    /// Number of passages.
+    pub fn len(&self) -> u64 {
+        self.runs
+            .iter()
+            .map(|(first, last)| last.abs_diff(*first) + 1)
+            .sum()
+    }
+
+    /// Whether there is no passage.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    fn has(&self, id: i64) -> bool {
+        let after = self.runs.partition_point(|(first, _)| *first <= id);
+        after > 0 && id <= self.runs[after - 1].1
+    }
+}
+
+#[derive(Default)]
+struct Runs(Vec<(i64, i64)>);
+
+impl Runs {
+    // Takes ascending numbers.
+    fn add(&mut self, id: i64) -> rusqlite::Result<bool> {
+        match self.0.last_mut() {
+            Some((_, last)) if *last + 1 == id => *last = id,
+            _ => self.0.push((id, id)),
+        }
+        Ok(true)
+    }
+}
+
+fn joined(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let mut gaps: Vec<i64> = runs.windows(2).map(|pair| pair[1].0 - pair[0].1).collect();
+    gaps.sort_unstable_by(|a, b| b.cmp(a));
+    let closed = gaps.get(MAX_RANGES - 1).copied().unwrap_or(0);
+    let mut ranges: Vec<(i64, i64)> = Vec::new();
+    for &(first, last) in runs {
+        match ranges.last_mut() {
+            Some(range) if first - range.1 <= closed => range.1 = last,
+            _ => ranges.push((first, last)),
+        }
+    }
+    ranges
+}
+
+/// Counts the passages of the scope that contain a part of a query, up to `most`. `part` is FTS5's language, made by
+/// `domain::search` from what a person typed.
+///
+/// # Errors
+/// When the part is no expression or the database cannot be read.
+pub fn frequency(db: &Reader, scope: &Scope, part: &str, most: u64) -> Result<u64> {
+    let mut found = 0;
+    let sql =
+        "SELECT rowid FROM passages_fts WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
+    for &(first, last) in &scope.ranges {
+        if found < most {
+            db.each(sql, (part, first, last), |row| {
+                found += u64::from(scope.has(row.get(0)?));
+                Ok(found < most)
+            })?;
+        }
+    }
+    Ok(found)
+}
+
+/// The passages of the scope that contain a part, by row, up to `most`: how well each matches it, 0 to 1. The best
+/// match has 1, so that what the index holds besides does not count.
+///
+/// # Errors
+/// When the part is no expression or the database cannot be read.
+pub fn matches(db: &Reader, scope: &Scope, part: &str, most: usize) -> Result<Vec<(i64, f64)>> {
+    let mut found: Vec<(i64, f64)> = Vec::new();
+    // A word in the heading says less than one in the text. bm25() is smaller for better.
+    let sql = "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8) FROM passages_fts
+               WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
+    for &(first, last) in &scope.ranges {
+        if found.len() < most {
+            db.each(sql, (part, first, last), |row| {
+                let id = row.get(0)?;
+                if scope.has(id) {
+                    found.push((id, row.get(1)?));
+                }
+                Ok(found.len() < most)
+            })?;
+        }
+    }
+    let best = found
+        .iter()
+        .map(|(_, score)| *score)
+        .fold(f64::MIN_POSITIVE, f64::max);
+    for (_, score) in &mut found {
+        *score /= best;
+    }
+    Ok(found)
+}
+
+/// One passage of this person, by its row.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<Hit>> {
+    db.maybe(
+        "SELECT d.name, p.*, 0.0 AS score FROM passages p JOIN documents d ON d.id = p.document_id
+         WHERE p.id = ?2 AND p.user_id = ?1",
+        (user, row),
+        from_row,
+    )
 }
 
 /// The passages of these documents of this person from their beginning on: documents in the order of
@@ -168,13 +275,17 @@ mod tests {
             let both = [first.clone(), second];
             let all = [first.clone(), foreign];
             let found = |documents: &[DocumentId], words: &str| -> Result<Vec<String>> {
-                let hits = search(db, &user(1).id, Some(documents), words, 9)?;
-                assert!(hits.iter().all(|hit| hit.score > 0.0), "{words}");
-                assert!(
-                    hits.windows(2).all(|pair| pair[0].score >= pair[1].score),
+                let scope = Scope::of(db, &user(1).id, Some(documents))?;
+                let rows = matches(db, &scope, words, 9)?;
+                assert_eq!(
+                    frequency(db, &scope, words, 9)?,
+                    rows.len() as u64,
                     "{words}"
                 );
-                Ok(hits.into_iter().map(|hit| hit.passage.text).collect())
+                assert!(rows.iter().all(|(_, score)| *score > 0.0 && *score <= 1.0));
+                let hits = rows.iter().map(|(row, _)| by_row(db, &user(1).id, *row));
+                hits.map(|hit| Ok(hit?.expect("a passage").passage.text))
+                    .collect()
             };
             assert_eq!(found(&both, "ubertragung")?.len(), 3);
             assert_eq!(found(&all, "ubertragung")?.len(), 2);
@@ -182,10 +293,24 @@ mod tests {
             assert_eq!(found(&both, "cafe OR \"tee\"")?, ["Café und Tee"]);
             assert_eq!(found(&both, "kaffee")?, [""; 0]);
             assert_eq!(found(&both, "uebertragung")?.len(), 2, "written out");
-            assert_eq!(search(db, &user(2).id, None, "ubertragung", 9)?.len(), 1);
-            let parts = ["ubertragung", "tee", "kaffee"].map(str::to_owned);
-            assert_eq!(frequencies(db, &parts, 3)?, [3, 1, 0]);
-            assert!(search(db, &user(1).id, Some(&both), "\"open", 9).is_err());
+            let (mine, theirs) = (
+                Scope::of(db, &user(1).id, None)?,
+                Scope::of(db, &user(2).id, None)?,
+            );
+            assert_eq!((mine.len(), theirs.len()), (4, 1));
+            for (scope, word, most, expected) in [
+                (&mine, "ubertragung", 9, 3),
+                (&mine, "ubertragung", 2, 2),
+                (&mine, "tee", 9, 1),
+                (&mine, "kaffee", 9, 0),
+                (&theirs, "ubertragung", 9, 1),
+                (&theirs, "tee", 9, 0),
+            ] {
+                assert_eq!(frequency(db, scope, word, most)?, expected, "{word}");
+            }
+            assert!(matches(db, &mine, "\"open", 9).is_err());
+            let row = matches(db, &theirs, "ubertragung", 9)?[0].0;
+            assert_eq!(by_row(db, &user(1).id, row), Ok(None), "another person's");
 
             assert_eq!(
                 delete_some(db, &user(2).id, &first, 9),
@@ -205,5 +330,25 @@ mod tests {
             assert_eq!(found(&both, "ubertragung")?, ["Ubertragung"]);
             Ok(())
         });
+    }
+
+    #[test]
+    fn runs_are_joined_over_the_smallest_gaps() {
+        let mut runs = Runs::default();
+        for id in [1, 2, 3, 7, 8, 20] {
+            runs.add(id).expect("no row is read");
+        }
+        assert_eq!(runs.0, [(1, 3), (7, 8), (20, 20)]);
+        assert_eq!(joined(&runs.0), runs.0);
+        let many: Vec<(i64, i64)> = (0..100).map(|n| (n * n, n * n)).collect();
+        let few = joined(&many);
+        assert!(few.len() <= MAX_RANGES, "{}", few.len());
+        assert_eq!((few[0].0, few.last().expect("one").1), (0, 99 * 99));
+        assert!(few.windows(2).all(|pair| pair[0].1 < pair[1].0));
+        assert_eq!(
+            few.last(),
+            Some(&(99 * 99, 99 * 99)),
+            "the largest gaps stay"
+        );
     }
 }

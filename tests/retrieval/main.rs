@@ -30,3 +30,30 @@ fn questions_find_their_page() {
     assert!(ours.recall_at_5() >= 0.97 && ours.mrr() >= 0.92);
     assert!(ours.recall_at_5() > plain.recall_at_5() && ours.mrr() > plain.mrr());
 }
+
+/// What else is in the index, the person's own documents or another's, does not change what a search within one
+/// document finds.
+#[test]
+fn other_documents_do_not_change_a_search_within_one() {
+    let folder = std::env::temp_dir().join(format!("quire-scope-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let shelf = set::Shelf::new(&folder);
+    let articles = set::articles("en");
+    let report = set::Article::joined("Report", &articles);
+    let id = shelf.put(0, 1, &report);
+    let questions: Vec<&String> = articles.iter().flat_map(set::Article::questions).collect();
+    let ask = |shelf: &set::Shelf| -> Vec<Vec<(u32, f64)>> {
+        let asked = questions.iter().step_by(20);
+        asked.map(|question| shelf.ask(0, &id, question)).collect()
+    };
+    let alone = ask(&shelf);
+    assert!(alone.iter().all(|hits| !hits.is_empty()));
+    // 200 more: half of them the person's own, in the same words.
+    for number in 0..200 {
+        let article = &articles[number % articles.len()];
+        shelf.put(number as u32 % 2, number as u32 + 2, article);
+    }
+    assert_eq!(ask(&shelf), alone);
+    drop(shelf);
+    std::fs::remove_dir_all(&folder).unwrap();
+}

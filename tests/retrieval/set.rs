@@ -35,6 +35,31 @@ impl Article {
     }
 }
 
+impl Article {
+    /// One long document of all these.
+    #[allow(dead_code, reason = "the bench has its own")]
+    pub fn joined(title: &str, articles: &[Self]) -> Self {
+        let paragraphs = articles
+            .iter()
+            .flat_map(|one| one.paragraphs.iter().cloned());
+        Self {
+            title: title.to_owned(),
+            paragraphs: paragraphs.collect(),
+            questions: Vec::new(),
+        }
+    }
+
+    fn passages(&self) -> Vec<Passage> {
+        let mut cutter = Cutter::new();
+        let pages = (1..).zip(&self.paragraphs).map(|(number, text)| Page {
+            number,
+            title: String::new(),
+            text: text.clone(),
+        });
+        pages.flat_map(|page| cutter.page(&page)).collect()
+    }
+}
+
 /// The articles of one language.
 pub fn articles(language: &str) -> Vec<Article> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -174,17 +199,7 @@ impl Library {
     }
 
     fn put(&self, language: &str, owner: &User, number: u32, article: &Article) {
-        let mut cutter = Cutter::new();
-        let passages: Vec<Passage> = (1..)
-            .zip(&article.paragraphs)
-            .flat_map(|(number, text)| {
-                cutter.page(&Page {
-                    number,
-                    title: String::new(),
-                    text: text.clone(),
-                })
-            })
-            .collect();
+        let passages = article.passages();
         let mut insert = self
             .plain
             .prepare_cached(&format!("INSERT INTO {language} VALUES (?1, ?2, ?3)"))
@@ -223,7 +238,7 @@ impl Library {
 
     fn ours(&self, owner: &User, question: &str) -> Vec<(String, u32)> {
         let (owner, question) = (owner.id.clone(), question.to_owned());
-        let ask = move |db: &store::Reader| Asked::new(db, &question)?.hits(db, &owner, None, 50);
+        let ask = move |db: &store::Reader| Asked::new(&question).hits(db, &owner, None, 50);
         let hits = self.store.read_now(ask).unwrap();
         hits.into_iter()
             .map(|hit| (hit.name, hit.passage.page))
@@ -248,5 +263,45 @@ impl Library {
             .unwrap()
             .map(Result::unwrap)
             .collect()
+    }
+}
+
+/// Documents of two people in one store.
+#[allow(dead_code, reason = "the bench has its own")]
+pub struct Shelf {
+    store: Store,
+    people: [User; 2],
+}
+
+#[allow(dead_code, reason = "the bench has its own")]
+impl Shelf {
+    pub fn new(folder: &Path) -> Self {
+        let path: PathBuf = folder.join("quire.db");
+        let store = Store::open(&Settings { path }).unwrap();
+        let people = [person(0), person(1)];
+        for row in people.clone() {
+            store.write_now(move |db| users::insert(db, &row)).unwrap();
+        }
+        Self { store, people }
+    }
+
+    pub fn put(&self, person: u32, number: u32, article: &Article) -> DocumentId {
+        let document = document(&self.people[person as usize], number, &article.title);
+        let (id, passages) = (document.id.clone(), article.passages());
+        self.store
+            .write_now(move |db| documents::insert(db, &document, &[], &passages))
+            .unwrap();
+        id
+    }
+
+    /// Pages and scores of the passages of one document, best first.
+    pub fn ask(&self, person: u32, document: &DocumentId, question: &str) -> Vec<(u32, f64)> {
+        let owner = self.people[person as usize].id.clone();
+        let (document, question) = ([document.clone()], question.to_owned());
+        let ask =
+            move |db: &store::Reader| Asked::new(&question).hits(db, &owner, Some(&document), 50);
+        let hits = self.store.read_now(ask).unwrap();
+        let told = hits.into_iter().map(|hit| (hit.passage.page, hit.score));
+        told.collect()
     }
 }

@@ -316,7 +316,7 @@ impl Documents {
         let candidates = self
             .store
             .read(move |db| {
-                let asked = search::Asked::new(db, &question)?;
+                let asked = search::Asked::new(&question);
                 let mut candidates: Vec<Candidate> = Vec::new();
                 for (index, id) in ids.iter().enumerate() {
                     if ids[..index].contains(id) {

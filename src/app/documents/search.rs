@@ -1,5 +1,7 @@
-//! Finds passages by a person's words: in one document, in some, in all of theirs. Asks the index, which
-//! `domain::search` and `domain::retrieval` know how to ask and how to weigh.
+//! Finds passages by a person's words: in one document, in some, or in all of theirs. Queries the full-text index;
+//! how to query and how to rank is in `domain::search`.
+
+use std::collections::HashMap;
 
 use super::Documents;
 use crate::app::Result;
@@ -7,8 +9,10 @@ use crate::domain::chunk::is_ideograph;
 use crate::domain::document::{Document, Hit};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::retrieval::{self, Candidate};
-use crate::domain::search::{Query, rank_by_pairs};
-use crate::store::{self, Reader, passages};
+use crate::domain::search::weigh::{self, Found, Statistics};
+use crate::domain::search::{Part, Query, rank_by_pairs};
+use crate::store::passages::{self, Scope};
+use crate::store::{self, Reader};
 
 /// Hits that a search shows.
 const MOST_HITS: u32 = 50;
@@ -16,10 +20,10 @@ const MOST_HITS: u32 = 50;
 const MOST_WEIGHED: u32 = 100;
 /// Passages of one document that are looked at one by one.
 const MOST_LOOKED_AT: u32 = 4_096;
-/// Counting a part's passages further says nothing more: it is everywhere.
-const EVERYWHERE: u32 = 6_000;
-/// With fewer hits, words that are everywhere are searched for too.
-const FEW: usize = 5;
+/// A part that occurs in this many passages occurs everywhere; counting further changes no weight that matters.
+const EVERYWHERE: u64 = 6_000;
+/// Passages that are read to be ranked, at least.
+const MIN_RANKED: usize = 100;
 
 impl Documents {
     /// The passages of one document that a person's words find, best first.
@@ -28,7 +32,7 @@ impl Documents {
         let words = words.to_owned();
         let found = self
             .store
-            .read(move |db| Asked::new(db, &words)?.in_one(db, &document, MOST_HITS));
+            .read(move |db| Asked::new(&words).in_one(db, &document, MOST_HITS));
         Ok(found.await?)
     }
 
@@ -37,34 +41,22 @@ impl Documents {
         let (user, words) = (user.clone(), words.to_owned());
         let found = self
             .store
-            .read(move |db| Asked::new(db, &words)?.hits(db, &user, None, MOST_HITS));
+            .read(move |db| Asked::new(&words).hits(db, &user, None, MOST_HITS));
         Ok(found.await?)
     }
 }
 
-/// A question and how the index is asked for it.
+/// A question, as it is put to the passages of one document, of some, or of all of a person's.
 pub struct Asked<'a> {
     words: &'a str,
     query: Query,
-    /// The telling parts, then all parts where that is more.
-    expressions: Vec<String>,
 }
 
 impl<'a> Asked<'a> {
-    /// Reads a question with what the index knows of its words.
-    pub fn new(db: &Reader, words: &'a str) -> store::Result<Self> {
+    /// Reads a question.
+    pub fn new(words: &'a str) -> Self {
         let query = Query::of(words);
-        let parts: Vec<String> = query.parts.iter().map(|part| part.expression()).collect();
-        let frequencies = passages::frequencies(db, &parts, EVERYWHERE)?;
-        let telling = query.expression(&frequencies);
-        let all = query
-            .expression(&[])
-            .filter(|all| Some(all) != telling.as_ref());
-        Ok(Self {
-            words,
-            expressions: telling.into_iter().chain(all).collect(),
-            query,
-        })
+        Self { words, query }
     }
 
     /// What is known of a document before choosing from it.
@@ -107,7 +99,11 @@ impl<'a> Asked<'a> {
             .collect())
     }
 
-    /// The passages of these documents, or of all the person's, best first.
+    /// The passages of these documents, or of all the person's, best first. Words are weighed by how often they
+    /// occur in these passages alone.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub fn hits(
         &self,
         db: &Reader,
@@ -115,14 +111,35 @@ impl<'a> Asked<'a> {
         documents: Option<&[DocumentId]>,
         most: u32,
     ) -> store::Result<Vec<Hit>> {
-        let mut found = Vec::new();
-        for expression in &self.expressions {
-            found = passages::search(db, user, documents, expression, most)?;
-            if found.len() >= FEW {
-                break;
+        let scope = Scope::of(db, user, documents)?;
+        let parts: Vec<String> = self.query.parts.iter().map(Part::expression).collect();
+        let statistics = Statistics {
+            passages: scope.len(),
+            frequencies: parts
+                .iter()
+                .map(|part| passages::frequency(db, &scope, part, EVERYWHERE))
+                .collect::<store::Result<_>>()?,
+        };
+        // By row: a first score, and which parts of the query are in it.
+        let mut rows: HashMap<i64, (f64, u64)> = HashMap::new();
+        for part in statistics.selected(&self.query) {
+            let weight = statistics.weight(part);
+            for (row, share) in passages::matches(db, &scope, &parts[part], EVERYWHERE as usize)? {
+                let (score, found) = rows.entry(row).or_default();
+                *score += weight * share;
+                *found |= 1 << part;
             }
         }
-        retrieval::rank(&mut found, &self.query);
-        Ok(found)
+        let mut rows: Vec<(i64, (f64, u64))> = rows.into_iter().collect();
+        rows.sort_by(|(a, (one, _)), (b, (other, _))| other.total_cmp(one).then(a.cmp(b)));
+        rows.truncate((most as usize).max(MIN_RANKED));
+        let mut found = Vec::new();
+        for (row, (_, parts)) in rows {
+            let hit = passages::by_row(db, user, row)?;
+            found.extend(hit.map(|hit| Found { hit, parts }));
+        }
+        let mut hits = weigh::rank(found, &self.query, &statistics);
+        hits.truncate(most as usize);
+        Ok(hits)
     }
 }

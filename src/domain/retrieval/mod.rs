@@ -6,7 +6,6 @@ mod alike;
 use super::chat::Source;
 use super::document::{Hit, Passage};
 use super::id::DocumentId;
-use super::search::Query;
 use alike::Shingles;
 
 /// A document with what is known of it before choosing.
@@ -28,39 +27,6 @@ pub const FRAME: usize = 80;
 
 /// Neighbours are joined up to this many characters: a longer source says too little about where.
 const LONGEST_JOINED: usize = 3_600;
-
-/// Puts the passages that hold most of what was asked for first: the index weighs words one by one, and
-/// only the rare ones of a long question.
-pub fn rank(hits: &mut [Hit], query: &Query) {
-    for hit in hits.iter_mut() {
-        let passage = &hit.passage;
-        let mut seen = vec![false; query.parts.len()];
-        for found in query
-            .found_in(&passage.text)
-            .iter()
-            .chain(&query.found_in(&passage.heading))
-        {
-            seen[found.part] = true;
-        }
-        let share = seen.iter().filter(|&&seen| seen).count() as f64 / seen.len().max(1) as f64;
-        let quoted = query
-            .parts
-            .iter()
-            .zip(&seen)
-            .any(|(part, &seen)| part.quoted && seen);
-        hit.score *= 1.0 + COVERAGE * share + if quoted { QUOTED } else { 0.0 };
-    }
-    hits.sort_by(|a, b| {
-        b.score
-            .total_cmp(&a.score)
-            .then(a.passage.ordinal.cmp(&b.passage.ordinal))
-    });
-}
-
-/// What it adds to a passage's weight to hold everything that was asked for.
-const COVERAGE: f64 = 0.5;
-/// What it adds to hold a phrase that the person put into quotation marks.
-const QUOTED: f64 = 1.0;
 
 /// The chosen passages, numbered from 1, documents in the order given and passages in theirs, neighbours
 /// joined. Never over `budget` characters, unless nothing at all would fit: then the first passage, cut.

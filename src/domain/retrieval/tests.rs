@@ -159,26 +159,3 @@ fn documents_in_which_nothing_was_found_leave_their_room_to_the_others() {
     let nothing = candidate("b", 50, &[]);
     check(&[found, nothing], 6_000, "1a0 2a7 3a8 4a9 5b0");
 }
-
-#[test]
-fn passages_with_more_of_the_question_come_first() {
-    let query = Query::of("landlord \"notice period\"");
-    let mut hits: Vec<Hit> = [
-        "the landlord",
-        "a notice, a period, a landlord",
-        "the notice period of a landlord",
-    ]
-    .iter()
-    .zip(0..)
-    .map(|(text, ordinal)| Hit {
-        document: DocumentId::new(Timestamp::from_millis(0), 0),
-        name: String::new(),
-        passage: sized(ordinal, 0, text),
-        score: 1.0,
-    })
-    .collect();
-    rank(&mut hits, &query);
-    let order: Vec<u32> = hits.iter().map(|hit| hit.passage.ordinal).collect();
-    assert_eq!(order, [2, 1, 0]);
-    assert!(hits[0].score > hits[1].score);
-}

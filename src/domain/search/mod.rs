@@ -4,6 +4,7 @@
 mod letters;
 mod stop;
 mod terms;
+pub mod weigh;
 
 use std::collections::BTreeSet;
 
@@ -14,10 +15,6 @@ pub use terms::index_terms;
 
 /// A part costs time, so a long question is searched by its first and most telling ones.
 const MOST_PARTS: usize = 48;
-/// Of these the rarest are searched for.
-const MOST_SEARCHED: usize = 24;
-/// Passages that may be weighed for one search. Past it, words that are everywhere are left out.
-const MOST_WEIGHED: u64 = 3_000;
 /// From this length on a word is searched without its ending.
 const PREFIX_FROM: usize = 5;
 const LONGEST_TERM: usize = 64;
@@ -76,30 +73,6 @@ impl Query {
             query.add_token(token, &small);
         }
         query
-    }
-
-    /// The FTS5 expression: parts joined by OR, so that operators, quotes and brackets in the text are
-    /// never syntax. Of parts that stand in many passages (one number for each, or none known) only as
-    /// many as can be weighed in little time. None when nothing is left to search for.
-    pub fn expression(&self, frequencies: &[u64]) -> Option<String> {
-        let frequency = |index: usize| frequencies.get(index).copied().unwrap_or(0);
-        let mut order: Vec<usize> = (0..self.parts.len()).collect();
-        order.sort_by_key(|&index| (!self.parts[index].quoted, frequency(index)));
-        let mut weighed = 0;
-        let mut kept: Vec<usize> = Vec::new();
-        for index in order.into_iter().take(MOST_SEARCHED) {
-            weighed += frequency(index);
-            if weighed > MOST_WEIGHED && kept.iter().any(|&known| frequency(known) > 0) {
-                break;
-            }
-            kept.push(index);
-        }
-        kept.sort_unstable();
-        let parts: Vec<String> = kept
-            .iter()
-            .map(|&index| self.parts[index].expression())
-            .collect();
-        (!parts.is_empty()).then(|| parts.join(" OR "))
     }
 
     /// Where its parts stand in a text, in the order of the text.
@@ -271,11 +244,6 @@ impl Query {
             self.parts.push(part);
         }
     }
-}
-
-/// The FTS5 expression for `text` where nothing is known of how frequent its words are.
-pub fn match_expression(text: &str) -> Option<String> {
-    Query::of(text).expression(&[])
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

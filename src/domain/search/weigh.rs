@@ -1,0 +1,227 @@
+//! Ranks passages by BM25 counted over the passages that are searched, and over nothing else. What other
+//! documents or other people's libraries contain has no influence on a result.
+//!
+//! BM25 as in S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework" (2009), section 3.4, with the
+//! document frequency of the Lucene variant, which never turns negative.
+
+use super::Query;
+use crate::domain::document::Hit;
+
+/// `k1`: how soon further occurrences of a word stop adding weight.
+const SATURATION: f64 = 1.2;
+/// `b`: how much a long passage is discounted, 0 to 1.
+const LENGTH: f64 = 0.75;
+/// What a word in the heading counts, next to 1 in the text.
+const HEADING: f64 = 0.6;
+/// What a word counts that the index knows only in another form: a spelled-out umlaut, a joined name.
+const OTHER_FORM: f64 = 0.8;
+/// Added for a passage that has every part of the query, as a share of its score.
+const COVERAGE: f64 = 0.5;
+/// Added for a passage that has a phrase the person quoted, as a share of its score.
+const QUOTED: f64 = 1.0;
+
+/// Parts searched for even when they are frequent, so that a question of common words still finds something.
+const HANDFUL: usize = 6;
+/// Passages scored for one search, summed over its parts; beyond it only the [`HANDFUL`] rarest parts count.
+const MAX_SCORED: u64 = 6_000;
+
+/// How often the parts of a query occur in the passages that are searched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statistics {
+    /// Number of passages searched.
+    pub passages: u64,
+    /// For each part of the query, the number of these passages that contain it.
+    pub frequencies: Vec<u64>,
+}
+
+impl Statistics {
+    /// The parts to search for: those that occur, quoted ones first, then the rarest, as many as can be scored in
+    /// little time but at least a handful.
+    pub fn selected(&self, query: &Query) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..query.parts.len())
+            .filter(|&part| self.frequency(part) > 0)
+            .collect();
+        order.sort_by_key(|&part| (!query.parts[part].quoted, self.frequency(part)));
+        let mut scored = 0;
+        let mut kept = Vec::new();
+        for part in order {
+            scored += self.frequency(part);
+            if scored > MAX_SCORED && kept.len() >= HANDFUL {
+                break;
+            }
+            kept.push(part);
+        }
+        kept
+    }
+
+    /// Inverse document frequency of a part: larger for rarer ones, always positive.
+    pub fn weight(&self, part: usize) -> f64 {
+        let (all, with) = (self.passages as f64, self.frequency(part) as f64);
+        (1.0 + (all - with).max(0.0) / (with + 0.5)).ln()
+    }
+
+    fn frequency(&self, part: usize) -> u64 {
+        self.frequencies.get(part).copied().unwrap_or(0)
+    }
+}
+
+/// A passage that the index returned, with the parts of the query it was found by.
+pub struct Found {
+    /// The passage; its score is replaced.
+    pub hit: Hit,
+    /// Bit n is set when the index has part n in it.
+    pub parts: u64,
+}
+
+/// Orders passages by score, best first, and by their place in the text where scores are equal.
+pub fn rank(found: Vec<Found>, query: &Query, statistics: &Statistics) -> Vec<Hit> {
+    let lengths = found.iter().map(|one| one.hit.passage.text.len());
+    let average = lengths.sum::<usize>() as f64 / found.len().max(1) as f64;
+    let mut hits: Vec<Hit> = found
+        .into_iter()
+        .map(|Found { mut hit, parts }| {
+            hit.score = score(&hit, parts, query, statistics, average);
+            hit
+        })
+        .collect();
+    hits.sort_by(|a, b| {
+        b.score
+            .total_cmp(&a.score)
+            .then_with(|| a.document.cmp(&b.document))
+            .then(a.passage.ordinal.cmp(&b.passage.ordinal))
+    });
+    hits
+}
+
+fn score(hit: &Hit, indexed: u64, query: &Query, statistics: &Statistics, average: f64) -> f64 {
+    let mut counts = vec![0.0; query.parts.len()];
+    for found in query.found_in(&hit.passage.text) {
+        counts[found.part] += 1.0;
+    }
+    for found in query.found_in(&hit.passage.heading) {
+        counts[found.part] += HEADING;
+    }
+    let length = hit.passage.text.len() as f64 / average.max(1.0);
+    let discount = SATURATION * (1.0 - LENGTH + LENGTH * length);
+    let (mut sum, mut present, mut has_quoted) = (0.0, 0, false);
+    for (part, count) in counts.into_iter().enumerate() {
+        let is_indexed = part < 64 && indexed & (1 << part) != 0;
+        let count = if is_indexed {
+            f64::max(count, OTHER_FORM)
+        } else {
+            count
+        };
+        if count > 0.0 {
+            sum += statistics.weight(part) * count * (SATURATION + 1.0) / (count + discount);
+            present += 1;
+            has_quoted |= query.parts[part].quoted;
+        }
+    }
+    let share = f64::from(present) / query.parts.len().max(1) as f64;
+    sum * (1.0 + COVERAGE * share + if has_quoted { QUOTED } else { 0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::document::Passage;
+    use crate::domain::id::DocumentId;
+    use crate::domain::time::Timestamp;
+
+    fn hit(ordinal: u32, text: &str) -> Found {
+        Found {
+            hit: Hit {
+                document: DocumentId::new(Timestamp::from_millis(0), 0),
+                name: String::new(),
+                passage: Passage {
+                    ordinal,
+                    page: 1,
+                    start: 0,
+                    end: text.len() as u32,
+                    heading: String::new(),
+                    text: text.to_owned(),
+                },
+                score: 0.0,
+            },
+            parts: 0,
+        }
+    }
+
+    fn order(question: &str, frequencies: &[u64], texts: &[&str]) -> Vec<u32> {
+        let query = Query::of(question);
+        let statistics = Statistics {
+            passages: 100,
+            frequencies: frequencies.to_vec(),
+        };
+        let found = (0..).zip(texts).map(|(n, text)| hit(n, text)).collect();
+        let ranked = rank(found, &query, &statistics);
+        assert!(
+            ranked
+                .iter()
+                .all(|hit| hit.score.is_finite() && hit.score >= 0.0)
+        );
+        ranked.iter().map(|hit| hit.passage.ordinal).collect()
+    }
+
+    #[test]
+    fn rare_words_short_passages_whole_matches_and_quotations_come_first() {
+        // "tax" is everywhere, "levy" rare.
+        assert_eq!(order("tax levy", &[90, 2], &["a tax", "a levy"]), [1, 0]);
+        assert_eq!(
+            order("tax", &[9], &["tax and much else besides", "tax"]),
+            [1, 0]
+        );
+        assert_eq!(
+            order("tax", &[9], &["tax once here", "tax tax tax"]),
+            [1, 0]
+        );
+        let both = [
+            "tax on tea is due",
+            "the levy of tax is due",
+            "levy levy levy due",
+        ];
+        assert_eq!(order("tax levy", &[9, 9], &both)[0], 1);
+        let quoted = ["sky blue sky blue", "the sky is blue"];
+        assert_eq!(order(r#""sky is blue""#, &[1, 9, 9], &quoted)[0], 1);
+        // Equal scores keep the order of the text.
+        assert_eq!(order("tax", &[9], &["no match", "nothing"]), [0, 1]);
+    }
+
+    #[test]
+    fn frequent_words_are_searched_while_rare_ones_are_few() {
+        let query = Query::of("alpha beta gamma delta epsilon zeta etas thetas");
+        let of = |frequencies: &[u64]| {
+            let statistics = Statistics {
+                passages: 50_000,
+                frequencies: frequencies.to_vec(),
+            };
+            statistics.selected(&query)
+        };
+        assert_eq!(of(&[5_000; 8]).len(), HANDFUL);
+        assert_eq!(of(&[10; 8]).len(), 8);
+        assert_eq!(
+            of(&[0, 0, 7, 0, 0, 0, 0, 0]),
+            [2],
+            "what occurs nowhere is not searched"
+        );
+        assert_eq!(of(&[5_000, 1, 5_000, 2, 0, 0, 0, 0]), [1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn a_weight_falls_with_frequency_and_stays_positive() {
+        let statistics = Statistics {
+            passages: 1_000,
+            frequencies: vec![0, 1, 10, 500, 1_000, 2_000],
+        };
+        let weights: Vec<f64> = (0..6).map(|part| statistics.weight(part)).collect();
+        assert!(
+            weights.windows(2).all(|pair| pair[0] >= pair[1]),
+            "{weights:?}"
+        );
+        assert!(
+            weights
+                .iter()
+                .all(|weight| weight.is_finite() && *weight >= 0.0)
+        );
+    }
+}
