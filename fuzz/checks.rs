@@ -382,7 +382,7 @@ pub fn search(bytes: &[u8]) {
     }
     for part in &query.parts {
         let term = part.expression();
-        let inner = term.strip_suffix('*').unwrap_or(term);
+        let inner = term.strip_suffix('*').unwrap_or(&term);
         let inner = inner
             .strip_prefix('"')
             .and_then(|inner| inner.strip_suffix('"'));
