@@ -97,6 +97,7 @@ fn complete(body: &str) {
         deadline: LENGTH,
         format: None,
         tools: None,
+        passthrough: None,
         sample: 0,
         is_reread: false,
     };

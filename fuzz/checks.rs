@@ -97,6 +97,7 @@ fn request(text: &str) -> Request {
         deadline: Duration::from_secs(1),
         format: None,
         tools: None,
+        passthrough: None,
         sample: 0,
         is_reread: false,
     }

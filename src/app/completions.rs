@@ -1,6 +1,7 @@
 //! What programs ask that speak to single models: a model's id means that model, `quire/` and a pattern's or a
 //! recipe's name a whole panel. Both are analyses, bounded, priced and cancelled like any other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::analyses::{Begun, Report, Wanted};
@@ -13,10 +14,13 @@ use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 use crate::domain::tools::{ToolCall, Tools};
 use crate::domain::user::Caller;
-use crate::wire::serve_openai::Asked;
+use crate::wire::passthrough;
+use crate::wire::serve_openai::{Asked, shown};
 
 /// What stands before the name of a pattern or recipe.
 pub const PREFIX: &str = "quire/";
+/// Names of ignored fields that are told.
+const MAX_IGNORED: usize = 20;
 /// The pattern that asks one model just what was written.
 const PLAIN: &str = "plain";
 
@@ -38,6 +42,8 @@ pub struct Name {
 pub struct Started {
     /// The run.
     pub begun: Begun,
+    /// Fields of the request that reach nobody.
+    pub ignored: Vec<String>,
     /// A panel answers, not one model.
     pub is_panel: bool,
 }
@@ -59,6 +65,8 @@ pub struct Completion {
     pub cached: bool,
     /// Who was asked.
     pub panel: Vec<String>,
+    /// Fields that the model refused and that were left out.
+    pub dropped: Vec<String>,
 }
 
 impl Completions<'_> {
@@ -111,9 +119,29 @@ impl Completions<'_> {
 
     /// Begins one. The run ends with the connection: its guard says so.
     pub async fn start(&self, caller: &Caller, asked: Asked, now: Timestamp) -> Result<Started> {
+        let mut ignored = asked.ignored.clone();
+        ignored.extend(self.unread(caller, &asked));
+        ignored.truncate(MAX_IGNORED);
         let (wanted, is_panel) = self.wanted(caller, asked).await?;
         let begun = self.0.analyses().start(Some(caller), wanted, now).await?;
-        Ok(Started { begun, is_panel })
+        Ok(Started {
+            begun,
+            ignored,
+            is_panel,
+        })
+    }
+
+    // Fields that no provider is given: a panel has several, and not every provider speaks the client's API.
+    fn unread(&self, caller: &Caller, asked: &Asked) -> Vec<String> {
+        let kind = self.0.llm.kind_of(Some(&caller.user), &asked.model);
+        let reaches = |name: &str| {
+            kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name))
+        };
+        let names = asked.passthrough.fields.keys();
+        names
+            .filter(|name| !reaches(name))
+            .map(|name| shown(name))
+            .collect()
     }
 
     async fn wanted(&self, caller: &Caller, asked: Asked) -> Result<(Wanted, bool)> {
@@ -133,10 +161,12 @@ impl Completions<'_> {
             let model = self.0.llm.find(Some(user), &asked.model);
             let model = model.ok_or_else(|| unknown(&asked.model))?;
             let shows = wanted.turns.iter().any(|turn| !turn.images.is_empty());
-            if shows && !model.vision {
+            if shows && model.is_blind() {
                 let why = format!("{} does not see pictures", model.id);
                 return Err(Error::new(Kind::BadRequest, why).resolve("choose a model that sees"));
             }
+            wanted.passthrough =
+                Some(Arc::new(asked.passthrough)).filter(|given| !given.fields.is_empty());
             wanted.models = vec![model.id];
             wanted.pattern = Some(PLAIN.to_owned());
             wanted.passed_on = true;
@@ -204,6 +234,9 @@ impl Completions<'_> {
             usage: analysis.usage,
             cost: analysis.cost,
             cached: !last.is_empty() && last.iter().all(|answer| answer.cached),
+            dropped: last
+                .last()
+                .map_or_else(Vec::new, |answer| answer.dropped.clone()),
             panel: (analysis.plan.members.iter())
                 .map(|member| member.model.clone())
                 .collect(),

@@ -91,6 +91,7 @@ impl App {
             bare: pattern.id == PLAIN && !new.turns.is_empty() && new.documents.is_empty(),
             turns: new.turns.clone(),
             tools: new.tools.clone(),
+            passthrough: new.passthrough.clone(),
         })
     }
 

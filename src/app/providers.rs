@@ -2,19 +2,25 @@
 //! before they are kept, kept sealed, and never shown again.
 
 use super::accounts::{Visit, chance, needs_session};
+mod secrets;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
 use super::{App, Error, Kind, Result, folder, models};
 use crate::config::Config;
 use crate::crypto::vault::Vault;
 use crate::domain::chat::CallErrorKind;
 use crate::domain::id::{ProviderId, UserId};
 use crate::domain::network::Reach;
-use crate::domain::provider::{StoredProvider, is_name, key_end};
+use crate::domain::provider::{Additions, Extras, StoredProvider, is_name, key_end};
 use crate::domain::user::Caller;
 pub use crate::llm::WellKnown;
 use crate::llm::{self, Llm, Source, TestError};
-use crate::log;
 use crate::store::{Store, audit, providers};
 use crate::wire::{self, Listed};
+use secrets::Secrets;
 
 /// Providers of the house, and of one person.
 const MOST: (usize, usize) = (64, 16);
@@ -67,6 +73,12 @@ pub struct Wanted {
     pub models: Option<Vec<String>>,
     /// Calls at once; 0 for no limit of its own.
     pub concurrency: Option<usize>,
+    /// Headers that are added to its requests; empty for none.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Body fields that are added to its requests; empty for none.
+    pub body: Option<Map<String, Value>>,
+    /// The same for single models.
+    pub model_settings: Option<BTreeMap<String, Additions>>,
     /// Keep it even if it could not be tried.
     pub force: bool,
 }
@@ -196,7 +208,8 @@ impl Providers<'_> {
             created: visit.now,
             changed: visit.now,
         };
-        let (provider, tried) = self.tried(scope, blank, wanted).await?;
+        let none = Secrets::default();
+        let (provider, tried) = self.tried(scope, blank, none, wanted).await?;
         let entry = visit.entry(scope.actor(), "provider.added", provider.id.as_str());
         let row = provider.clone();
         let insert = move |db: &crate::store::Writer| {
@@ -225,11 +238,19 @@ impl Providers<'_> {
             let why = "a new address needs the key again: it must not be sent where its owner did not mean it";
             return Err(fault("api_key", why));
         }
+        let secrets = self.secrets(&old);
+        let repeats =
+            wanted.headers.is_some() && wanted.body.is_some() && wanted.model_settings.is_some();
+        if moves && !secrets.extras.is_empty() && !repeats {
+            let why =
+                "a new address needs headers, body and model_settings again: they may hold secrets";
+            return Err(fault("headers", why));
+        }
         let changed = StoredProvider {
             changed: visit.now,
             ..old
         };
-        let (provider, tried) = self.tried(scope, changed, wanted).await?;
+        let (provider, tried) = self.tried(scope, changed, secrets, wanted).await?;
         let entry = visit.entry(scope.actor(), "provider.changed", provider.id.as_str());
         let row = provider.clone();
         let update = move |db: &crate::store::Writer| {
@@ -287,17 +308,28 @@ impl Providers<'_> {
         &self,
         scope: &Scope,
         mut provider: StoredProvider,
+        old: Secrets,
         wanted: Wanted,
     ) -> Result<(StoredProvider, Tried)> {
         self.take_over(scope, &mut provider, &wanted)?;
         let key = match wanted.api_key {
             Some(key) => checked_key(key)?,
-            None => self.opened(&provider).api_key.unwrap_or_default(),
+            None => old.key,
         };
         provider.key_end = key_end(&key);
-        provider.sealed_key = match key.is_empty() {
+        let extras = Extras {
+            headers: wanted.headers.unwrap_or(old.extras.headers),
+            body: wanted.body.unwrap_or(old.extras.body),
+            model_settings: wanted.model_settings.unwrap_or(old.extras.model_settings),
+        };
+        let may_sign = scope.owner().is_none();
+        let extras = extras
+            .checked(may_sign)
+            .map_err(|why| fault("headers", &why))?;
+        let secrets = Secrets { key, extras }.packed();
+        provider.sealed_key = match secrets.is_empty() {
             true => String::new(),
-            false => self.vault.seal(&provider.place(), &key)?,
+            false => self.vault.seal(&provider.place(), &secrets)?,
         };
         let tried = match self.llm.test(self.opened(&provider)).await {
             Ok(listed) => Tried {
@@ -382,21 +414,13 @@ impl Providers<'_> {
     }
 
     fn opened(&self, stored: &StoredProvider) -> llm::Provider {
-        let api_key = match stored.sealed_key.as_str() {
-            "" => None,
-            sealed => self.vault.open(&stored.place(), sealed).ok(),
-        };
-        if api_key.is_none() && !stored.sealed_key.is_empty() {
-            log::error(
-                "a provider's key does not open: the installation's secret is another one",
-                &[("provider", &stored.name)],
-            );
-        }
+        let Secrets { key, extras } = self.secrets(stored);
         llm::Provider {
             id: stored.name.clone(),
             kind: wire::Kind::parse(&stored.kind),
             base_url: stored.base_url.clone(),
-            api_key,
+            api_key: Some(key).filter(|key| !key.is_empty()),
+            extras,
             models: stored.models.clone(),
             concurrency: stored.concurrency,
             owner: stored.user.clone(),

@@ -66,6 +66,7 @@ fn wanted(call: &Call) -> Result<Wanted, Failure> {
         models,
         concurrency,
         force: call.has("force"),
+        ..Wanted::default()
     })
 }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::domain::catalogue::Sheet;
 pub use crate::domain::network::Network;
+use crate::domain::provider::Extras;
 use crate::domain::usage;
 use check::Checker;
 pub use check::http_url;
@@ -210,6 +211,8 @@ pub struct ProviderConfig {
     pub models: Models,
     /// Calls to it at once; `None` has no bound of its own.
     pub concurrency: Option<usize>,
+    /// Headers and body fields that are added to its requests.
+    pub extras: Extras,
 }
 
 /// The models of a provider.

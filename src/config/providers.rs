@@ -1,9 +1,14 @@
 //! Which providers are configured: by a key or an address in the settings, or by QUIRE_PROVIDERS.
 //! Knows the names of dialects, not the dialects.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::check::{Checker, http_url};
+use crate::domain::provider::{Additions, Extras};
+
 use super::{Models, ProviderConfig, Secret, options};
 
 /// An entry of QUIRE_PROVIDERS as it is written.
@@ -17,6 +22,12 @@ struct Entry {
     api_key_env: Option<String>,
     models: Option<serde_json::Value>,
     concurrency: Option<usize>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    body: Map<String, Value>,
+    #[serde(default)]
+    model_settings: BTreeMap<String, Additions>,
     /// Accepted so that lists written for later versions can be read; not used yet.
     #[serde(rename = "price")]
     _price: Option<serde_json::Value>,
@@ -46,6 +57,7 @@ pub(super) fn providers(
                 api_key,
                 models: Models::Any,
                 concurrency: None,
+                extras: Extras::default(),
             });
         }
     }
@@ -135,7 +147,16 @@ fn provider(
         ))?),
         (key, None) => key,
     };
+    let extras = Extras {
+        headers: entry.headers,
+        body: entry.body,
+        model_settings: entry.model_settings,
+    };
+    let extras = extras
+        .checked(true)
+        .map_err(|why| format!("provider \"{id}\": {why}"))?;
     Ok(ProviderConfig {
+        extras,
         models: models(&id, entry.models)?,
         kind: entry.kind,
         base_url,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::chat::{CallError, Finish, Format, Message, Source, Task, Usage};
+use super::chat::{CallError, Finish, Format, Message, Passthrough, Source, Task, Usage};
 use super::citation::Citations;
 use super::findings::Findings;
 use super::fit::{Fitting, Reading};
@@ -138,6 +138,9 @@ pub struct NewAnalysis {
     /// The API key that it was asked with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
+    /// Fields of the client's that go to the one model unread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passthrough: Option<Arc<Passthrough>>,
     /// A program has passed it on to a single model: it is no work of the person's, and not in the history.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub passed_on: bool,
@@ -218,6 +221,9 @@ pub struct Plan {
     /// What the one who writes the answer may call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Arc<Tools>>,
+    /// Fields of the client's that go to the one model unread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passthrough: Option<Arc<Passthrough>>,
     /// The conversation is all that is said: no rules and no words of ours.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bare: bool,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::id::DocumentId;
 use super::money::MicroDollars;
@@ -75,12 +75,27 @@ pub struct Image {
 }
 
 /// The shape an answer must have.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Format {
     /// Letters, digits, `_` and `-`; some vendors want a name.
     pub name: String,
     /// A JSON schema whose top is an object.
     pub schema: Value,
+    /// Whether the vendor is to hold the model to the schema strictly, where the client has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+    /// Any JSON object will do: the client has named no schema.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any: bool,
+}
+
+/// Fields of a client's request that Quire does not interpret, for the one model that the client names.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Passthrough {
+    /// The API format of the request, by its name in settings: `openai`, `responses`, `anthropic`.
+    pub format: String,
+    /// The fields as they came.
+    pub fields: Map<String, Value>,
 }
 
 /// One call to one model. `messages` is what goes over the wire; `brief` is what they were rendered
@@ -101,6 +116,8 @@ pub struct Request {
     pub format: Option<Format>,
     /// What the model may call, shared between the calls of a run; none for most.
     pub tools: Option<Arc<Tools>>,
+    /// Fields of the client's that go to the provider unread; none for most.
+    pub passthrough: Option<Arc<Passthrough>>,
     /// The model will read the beginning of this call again in this run: worth keeping in a vendor's cache.
     pub is_reread: bool,
     /// Which sample this is where one model is asked the same several times: each is a call of its own.
@@ -119,7 +136,8 @@ impl Request {
     pub fn is_same_question(&self, other: &Request) -> bool {
         (&self.model, &self.messages, &self.parameters)
             == (&other.model, &other.messages, &other.parameters)
-            && (&self.format, self.sample) == (&other.format, other.sample)
+            && (&self.format, self.sample, &self.passthrough)
+                == (&other.format, other.sample, &other.passthrough)
     }
 }
 

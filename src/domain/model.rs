@@ -27,9 +27,9 @@ pub struct Model {
     /// Who made it: `gpt`, `claude`, `gemini`, `llama` … A judge should not be of its author's family.
     #[serde(default)]
     pub family: String,
-    /// It reads pictures.
+    /// Whether it reads pictures; none where that is not known.
     #[serde(default)]
-    pub vision: bool,
+    pub vision: Option<bool>,
     /// How it can be held to a JSON schema.
     #[serde(default)]
     pub structured: Structured,
@@ -57,6 +57,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether it is known not to read pictures. What is not known is tried.
+    pub fn is_blind(&self) -> bool {
+        self.vision == Some(false)
+    }
+
     /// Whether this is one of its other names.
     pub fn answers_to(&self, name: &str) -> bool {
         let mut aliases = self.aliases.iter();
@@ -89,12 +94,13 @@ pub enum Thinking {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Structured {
-    /// The vendor enforces a schema.
+    /// The vendor enforces a schema. Also tried where nothing is known of a model: one that refuses the
+    /// field is asked in words from then on.
+    #[default]
     Native,
     /// By a tool that it is forced to call.
     Tool,
-    /// By asking; the answer is checked and mended once.
-    #[default]
+    /// By asking; the answer is checked and repaired once.
     Prompt,
 }
 

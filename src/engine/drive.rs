@@ -222,7 +222,7 @@ impl Driver {
             return;
         }
         let model = self.shared.llm.find(self.user.as_ref(), &request.model);
-        if model.is_some_and(|model| model.vision)
+        if model.is_some_and(|model| !model.is_blind())
             && let Some(question) = request.messages.last_mut()
         {
             question.images.extend(self.pictures.iter().cloned());

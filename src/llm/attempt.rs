@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::call::{Wanted, guarded};
 use super::exchange::{Failed, ask_once, models_once};
 use super::meter::Meter;
-use super::registry::{Entry, Held};
+use super::registry::{Entry, Held, PICTURES};
 use super::retry::{self, Failure, Next};
 use super::transport::CancelSlot;
 use super::{Inner, Provider, fault};
@@ -16,10 +16,10 @@ use crate::clock;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Message, Request, Role};
 use crate::domain::parameters::Parameters;
 use crate::domain::schema;
-use crate::wire::{Listed, Taste};
+use crate::wire::{self, Listed, Taste, passthrough};
 
 /// Fields that a model may refuse one after the other before the call is given up.
-const MOST_REFUSALS: usize = 4;
+const MOST_REFUSALS: usize = 8;
 
 /// A call at its provider.
 pub(super) struct Asking<'a> {
@@ -87,7 +87,11 @@ fn ask_until(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
     loop {
         take_turn(asking)?;
         meter.begin();
-        meter.dropped(left_out(parameters, &taste));
+        let mut dropped = left_out(parameters, &taste);
+        let kind = asking.provider.dialect();
+        let sent = passthrough::names(kind, asking.request, &taste);
+        dropped.extend(sent.into_iter().filter(|name| taste.refused.contains(name)));
+        meter.dropped(dropped);
         let settings = &asking.inner.settings;
         asking.slot.read_by(clock::instant() + settings.first_token);
         let mut take = |delta: Delta| {
@@ -110,6 +114,10 @@ fn ask_until(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
             return Err(failed.error);
         }
         meter.failed(&failed.error);
+        let shows = |message: &Message| !message.images.is_empty();
+        if wire::shows_no_pictures(&failed.error) && asking.request.messages.iter().any(shows) {
+            asking.entry.remember_refusal(asking.name, PICTURES);
+        }
         asking.entry.failed(asking.name, &failed.error, now);
         if let Some(field) = &failed.unwelcome
             && refusals < MOST_REFUSALS

@@ -39,7 +39,7 @@ impl Known {
             listed.map(|model| (model.name.as_str(), model)).collect();
         let known = |name: &&str| {
             let listed = listed.get(name).copied();
-            self.known(provider, name, listed, state.checked)
+            self.known(provider, name, listed, state)
         };
         names.iter().map(known).collect()
     }
@@ -79,7 +79,7 @@ impl Known {
     /// A model of a provider: what is known of it, if only its name.
     pub fn describe(&self, provider: &Provider, name: &str, state: &State) -> Model {
         let listed = state.listed.iter().find(|model| model.name == name);
-        self.known(provider, name, listed, state.checked)
+        self.known(provider, name, listed, state)
     }
 
     fn known(
@@ -87,11 +87,16 @@ impl Known {
         provider: &Provider,
         name: &str,
         listed: Option<&Listed>,
-        checked: Option<Timestamp>,
+        state: &State,
     ) -> Model {
-        let seen = listed.map(|listed| seen(listed, checked));
-        self.catalogue()
-            .describe(&provider.id, name, seen.unwrap_or_default())
+        let seen = listed.map(|listed| seen(listed, state.checked));
+        let catalogue = self.catalogue();
+        let model = catalogue.describe(&provider.id, name, seen.unwrap_or_default());
+        let blind = state.is_blind(name).then_some(false);
+        Model {
+            vision: model.vision.or(blind),
+            ..model
+        }
     }
 }
 
@@ -185,7 +190,7 @@ mod tests {
                 price,
                 model.price_of,
                 model.context_window,
-                model.vision,
+                model.vision == Some(true),
                 takes,
             )
         };

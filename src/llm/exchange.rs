@@ -8,7 +8,7 @@ use super::receive::{MAX_ANSWER, read_some, read_whole, receive};
 use super::{Inner, Provider, fault, guard, pace};
 use crate::clock;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta};
-use crate::wire::{self, Listed, Stream, Taste};
+use crate::wire::{self, Listed, Stream, Taste, passthrough};
 
 /// A call that came to nothing.
 pub(super) struct Failed {
@@ -51,7 +51,7 @@ pub(super) fn ask_once(
         .post(provider.url(&outgoing.path))
         .header("content-type", "application/json")
         .header("accept", "text/event-stream, application/json");
-    for (name, value) in provider.headers() {
+    for (name, value) in &provider.headers(asking.name) {
         call = call.header(name, value);
     }
     let config = call.config().timeout_global(Some(left));
@@ -65,10 +65,14 @@ pub(super) fn ask_once(
         .reader();
     let header = |name: &str| header(&parts.headers, name);
     if !(200..300).contains(&status) {
-        let mut failed = refusal(status, &header, &read_some(&mut reader));
+        let said = read_some(&mut reader);
+        let mut failed = refusal(status, &header, &said);
+        let names = passthrough::names(kind, request, taste);
+        let further = || wire::unwelcome_among(&said, &names);
         failed.unwelcome = failed
             .unwelcome
-            .filter(|field| carries(&outgoing.body, field));
+            .filter(|field| carries(&outgoing.body, field))
+            .or_else(|| further().filter(|_| matches!(status, 400 | 422)));
         return Err(failed);
     }
     if let Some(wait) = pace::after_answer(&header, clock::now()) {
@@ -136,7 +140,7 @@ pub(super) fn models_once(inner: &Inner, provider: &Provider) -> Result<Vec<List
     let mut call = inner
         .agent(provider.reach)
         .get(provider.url(kind.models_path()));
-    for (name, value) in provider.headers() {
+    for (name, value) in &provider.headers("") {
         call = call.header(name, value);
     }
     let config = call.config().timeout_global(Some(patience(inner)));

@@ -305,6 +305,7 @@ impl Inner {
             efforts: model.efforts,
             context_window: model.context_window,
             max_output: model.max_output,
+            body: entry.provider.extras.body_of(name),
         }
     }
 

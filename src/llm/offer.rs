@@ -10,6 +10,7 @@ use crate::clock;
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::time::Timestamp;
+use crate::wire::Kind;
 
 /// A provider as last seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,6 +113,13 @@ impl Llm {
             Some((entry, _)) => entry.provider.base().to_owned(),
             None => "local".to_owned(),
         }
+    }
+
+    /// The API format of a model's provider; none for demo models.
+    pub fn kind_of(&self, user: Option<&UserId>, name: &str) -> Option<Kind> {
+        let id = self.find(user, name)?.id;
+        let (entry, _) = self.0.registry.resolve(user, &id)?;
+        Some(entry.provider.dialect())
     }
 
     /// Whether somebody has configured or added a provider for everyone. What was found by itself does not count.

@@ -1,8 +1,11 @@
 //! Providers: a table of those we know, and what a configured one offers.
 
+use std::collections::BTreeMap;
+
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
 use crate::domain::network::Reach;
+use crate::domain::provider::Extras;
 use crate::wire::Kind;
 use crate::wire::openai::{PLAIN, Quirks};
 
@@ -25,6 +28,8 @@ pub struct Provider {
     pub owner: Option<UserId>,
     /// Where its address may lead. Only what the operator or an administrator added may be in a private network.
     pub reach: Reach,
+    /// Headers and fields that settings add to its requests.
+    pub extras: Extras,
 }
 
 /// How a key is sent: always a header, never part of an address, which would end in logs.
@@ -232,22 +237,25 @@ impl Provider {
         }
     }
 
-    /// Headers of every request, the key's among them.
-    pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
+    /// Headers of every request of a model, or of the provider where none is named: the key's, and what
+    /// settings add, which wins.
+    pub(super) fn headers(&self, model: &str) -> BTreeMap<String, String> {
         let dialect = self.dialect();
         let fixed = dialect.headers().iter();
-        let mut headers: Vec<(&'static str, String)> = fixed
-            .map(|(name, value)| (*name, (*value).to_owned()))
+        let mut headers: BTreeMap<String, String> = fixed
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         if self.id == "openrouter" && self.is_at_home() {
-            headers.push(("x-title", "Quire".to_owned()));
+            headers.insert("x-title".to_owned(), "Quire".to_owned());
         }
         if let Some(key) = &self.api_key {
-            headers.push(match self.auth(dialect) {
+            let (name, value) = match self.auth(dialect) {
                 Auth::Bearer => ("authorization", format!("Bearer {key}")),
                 Auth::Header(name) => (name, key.clone()),
-            });
+            };
+            headers.insert(name.to_owned(), value);
         }
+        headers.extend(self.extras.headers_of(model));
         headers
     }
 
@@ -368,7 +376,7 @@ mod tests {
             ),
         ] {
             let found: Vec<String> = provider
-                .headers()
+                .headers("m")
                 .iter()
                 .map(|(name, value)| format!("{name}: {value}"))
                 .collect();

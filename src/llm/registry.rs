@@ -26,6 +26,12 @@ pub enum Source {
     Stored,
 }
 
+/// What stands among the refused fields of a model that does not read pictures.
+pub(super) const PICTURES: &str = "pictures";
+
+/// Fields of one model that are remembered as refused.
+const MOST_REFUSED: usize = 64;
+
 /// Models of one provider whose course is remembered. Beyond that it starts anew.
 const MOST_REMEMBERED: usize = 256;
 
@@ -139,7 +145,7 @@ impl Entry {
     pub fn remember_refusal(&self, model: &str, field: &str) {
         let mut state = self.state();
         let refused = &mut state.course(model).refused;
-        if !refused.iter().any(|known| known == field) {
+        if refused.len() < MOST_REFUSED && !refused.iter().any(|known| known == field) {
             refused.push(field.to_owned());
         }
     }
@@ -189,6 +195,12 @@ fn told(error: &CallError) -> String {
 }
 
 impl State {
+    /// Whether a model has refused pictures.
+    pub fn is_blind(&self, model: &str) -> bool {
+        let course = self.models.get(model);
+        course.is_some_and(|course| course.refused.iter().any(|field| field == PICTURES))
+    }
+
     fn course(&mut self, model: &str) -> &mut Course {
         if self.models.len() >= MOST_REMEMBERED && !self.models.contains_key(model) {
             self.models.clear();

@@ -10,6 +10,7 @@ mod listed;
 pub mod mcp;
 mod ollama;
 pub mod openai;
+pub mod passthrough;
 pub mod places;
 mod prompt;
 mod refusal;
@@ -26,12 +27,14 @@ pub mod sse;
 mod think;
 pub mod toml_text;
 
+use serde_json::{Map, Value};
+
 use crate::domain::chat::{Answer, CallError, Delta, Request};
 use crate::domain::model::{Structured, Thinking};
 use growing::Growing;
 pub use listed::{Listed, models};
 pub use openai::Quirks;
-pub use refusal::{clean, error, unwelcome};
+pub use refusal::{clean, error, shows_no_pictures, unwelcome, unwelcome_among};
 
 /// A dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -116,6 +119,8 @@ pub struct Taste {
     pub context_window: u64,
     /// Tokens it writes at most; 0 where not known.
     pub max_output: u64,
+    /// Fields that settings add to every request for it.
+    pub body: Map<String, Value>,
 }
 
 impl Taste {
@@ -160,7 +165,7 @@ pub fn request(
     taste: &Taste,
     quirks: Quirks,
 ) -> Outgoing {
-    let (path, body) = match kind {
+    let (path, mut body) = match kind {
         Kind::OpenAi => (
             "chat/completions".to_owned(),
             openai::body(name, request, taste, quirks),
@@ -173,6 +178,7 @@ pub fn request(
         Kind::Gemini => (gemini::path(name), gemini::body(request, taste)),
         Kind::Ollama => ("api/chat".to_owned(), ollama::body(name, request, taste)),
     };
+    passthrough::add(kind, &mut body, request, taste);
     Outgoing {
         path,
         body: body.to_string().into_bytes(),

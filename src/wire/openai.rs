@@ -53,6 +53,9 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste, quirks: Quirks)
     sample(&mut body, request, taste, quirks);
     think(&mut body, request, taste, quirks);
     match (&request.format, shape) {
+        (Some(format), Structured::Native) if format.any => {
+            body.insert("response_format".into(), json!({ "type": "json_object" }));
+        }
         (Some(format), Structured::Native) => {
             let wanted = json!({ "name": format.name, "schema": format.schema, "strict": is_strict(format) });
             body.insert(
@@ -197,7 +200,10 @@ fn sample(body: &mut Map<String, Value>, request: &Request, taste: &Taste, quirk
         "seed"
     };
     let own = &request.parameters;
-    let top_k = own.top_k.filter(|_| quirks.top_k);
+    // Of a model that nobody knows it is not known either that it does not take it.
+    let top_k = own
+        .top_k
+        .filter(|_| quirks.top_k || taste.accepted.is_empty());
     for (known, spelled, value) in [
         (
             "temperature",

@@ -156,6 +156,7 @@ mod tests {
                 deadline: std::time::Duration::ZERO,
                 format: None,
                 tools: None,
+                passthrough: None,
                 sample: 0,
                 is_reread: false,
             };

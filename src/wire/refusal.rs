@@ -85,6 +85,8 @@ const FIELDS: &[&str] = &[
     "stop",
 ];
 
+const BLIND: &str = "the model does not take pictures";
+
 /// Words by which providers without a field for it say that a parameter is not welcome.
 const UNWELCOME: &[&str] = &[
     "not support",
@@ -99,6 +101,7 @@ const UNWELCOME: &[&str] = &[
     "may only be set",
     "cannot both be",
     "unexpected",
+    "only allowed",
     "does not think",
 ];
 
@@ -120,13 +123,7 @@ pub fn unwelcome(body: &str) -> Option<String> {
     if !UNWELCOME.iter().any(|words| lower.contains(words)) {
         return None;
     }
-    let is_word = |field: &&&str| {
-        said.match_indices(**field).any(|(at, _)| {
-            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            !said[..at].ends_with(is_part) && !said[at + field.len()..].starts_with(is_part)
-        })
-    };
-    let found = FIELDS.iter().find(is_word)?;
+    let found = FIELDS.iter().find(|field| is_word(said, field))?;
     Some(
         match *found {
             "thinking_config" => "thinkingConfig",
@@ -134,6 +131,53 @@ pub fn unwelcome(body: &str) -> Option<String> {
         }
         .to_owned(),
     )
+}
+
+/// The field, one of `names`, that a provider refuses to take. It may name it in `param`, in the path that
+/// validators of Python servers give, or in a sentence.
+pub fn unwelcome_among(body: &str, names: &[String]) -> Option<String> {
+    let parsed: Value = serde_json::from_str(body).ok()?;
+    let error = inner(&parsed);
+    let code = error["code"].as_str().unwrap_or_default();
+    let is_named = |name: &str| names.iter().find(|known| *known == name).cloned();
+    if matches!(code, "unsupported_parameter" | "unknown_parameter") {
+        return is_named(error["param"].as_str()?);
+    }
+    let lists = [
+        &error["detail"],
+        &error["message"]["detail"],
+        &parsed["detail"],
+    ];
+    let mut extra = lists.into_iter().filter_map(Value::as_array).flatten();
+    let found = extra.find_map(|one| {
+        let is_extra = one["type"] == "extra_forbidden" || one["type"] == "value_error.extra";
+        let name = one["loc"].as_array()?.last()?.as_str()?;
+        is_named(name).filter(|_| is_extra)
+    });
+    if found.is_some() {
+        return found;
+    }
+    let said = error["message"].as_str().or_else(|| error.as_str())?;
+    let said = &said[..said.floor_char_boundary(MOST_READ)];
+    let lower = said.to_ascii_lowercase();
+    let is_refused = UNWELCOME.iter().any(|words| lower.contains(words));
+    let longest = names.iter().filter(|name| is_word(said, name));
+    longest
+        .filter(|_| is_refused)
+        .max_by_key(|name| name.len())
+        .cloned()
+}
+
+/// Whether a refusal says that the model does not read pictures.
+pub fn shows_no_pictures(error: &CallError) -> bool {
+    error.kind == CallErrorKind::Rejected && error.detail.starts_with(BLIND)
+}
+
+fn is_word(said: &str, field: &str) -> bool {
+    said.match_indices(field).any(|(at, _)| {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        !said[..at].ends_with(is_part) && !said[at + field.len()..].starts_with(is_part)
+    })
 }
 
 // Gemini's compatible endpoint wraps it in a list, Mistral does not wrap it at all.
@@ -221,9 +265,10 @@ fn reason(codes: &str, said: &str) -> Option<&'static str> {
                 "images are not",
                 "image_url",
                 "support image",
+                "not a multimodal model",
                 "vision",
             ],
-            "the model does not take pictures",
+            BLIND,
         ),
     ];
     let said = said.to_ascii_lowercase();

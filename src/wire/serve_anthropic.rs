@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::serve_content::content;
-use super::serve_openai::{Asked, Fault, Frame, check_turns, fault, model, unknown};
-use super::serve_parameters::{flag, parameters, whole};
+use super::serve_openai::{Asked, Fault, Frame, check_turns, fault, model};
+use super::serve_parameters::{flag, parameters};
 use super::serve_tools::{self, Shape};
+use super::{Kind, passthrough};
 use crate::domain::chat::{Finish, Message, Role, Usage};
 use crate::domain::tools::ToolCall;
 
@@ -28,6 +29,9 @@ const KNOWN: &[&str] = &[
     "context_management",
 ];
 
+/// Of these, the ones that only the provider reads.
+const UNREAD: &[&str] = &["metadata", "service_tier"];
+
 /// A body of `/v1/messages`, or of its `count_tokens`, which needs no limit.
 pub fn read(body: &Value, needs_limit: bool) -> Result<Asked, Fault> {
     let Some(fields) = body.as_object() else {
@@ -40,14 +44,14 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<Asked, Fault> {
         parameters: parameters(fields)?,
         ..Asked::default()
     };
-    let top_k = whole(fields.get("top_k"), "top_k")?;
-    asked.parameters.top_k = top_k.map(|k| u32::try_from(k).unwrap_or(u32::MAX));
     if let Some(effort) = fields
         .get("output_config")
         .and_then(|one| one["effort"].as_str())
     {
         asked.parameters.reasoning_effort = Some(effort.to_owned());
     }
+    let format = fields.get("output_config").map(|config| &config["format"]);
+    asked.format = format.and_then(wanted_format);
     if needs_limit && asked.parameters.max_tokens.is_none() {
         return fault("max_tokens", "max_tokens is required");
     }
@@ -72,8 +76,16 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<Asked, Fault> {
     }
     check_turns(&asked.turns)?;
     asked.offer(serve_tools::read(fields, Shape::Anthropic)?);
-    asked.ignored.extend(unknown(fields, KNOWN));
+    asked.passthrough = passthrough::read(Kind::Anthropic, fields, KNOWN, UNREAD)?;
     Ok(asked)
+}
+
+// Here the schema has no name; the chat API's has one.
+fn wanted_format(given: &Value) -> Option<Value> {
+    (given["type"] == "json_schema").then(|| {
+        let inner = json!({ "name": "answer", "schema": given["schema"], "strict": true });
+        json!({ "type": "json_schema", "json_schema": inner })
+    })
 }
 
 // Calls are blocks of the model's turn, results of the person's: here each result is a turn of its own.

@@ -11,7 +11,8 @@ use super::serve_content::content;
 use super::serve_functions;
 use super::serve_parameters::{flag, parameters, whole};
 use super::serve_tools::{self, Offered, Shape};
-use crate::domain::chat::{Finish, Message, Role, Usage};
+use super::{Kind, passthrough};
+use crate::domain::chat::{Finish, Message, Passthrough, Role, Usage};
 use crate::domain::parameters::Parameters;
 use crate::domain::tools::{ToolCall, Tools};
 
@@ -40,6 +41,8 @@ pub struct Asked {
     pub settings: Map<String, Value>,
     /// Tools came as legacy `functions`, and calls go back in that form.
     pub is_legacy: bool,
+    /// Fields that are passed on to a single model unread; a panel ignores them.
+    pub passthrough: Passthrough,
 }
 
 impl Asked {
@@ -108,7 +111,7 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
     }
     asked.is_legacy = serve_functions::is_legacy(fields);
     asked.offer(serve_tools::read(fields, Shape::Nested)?);
-    asked.ignored.extend(unknown(fields, KNOWN));
+    asked.passthrough = passthrough::read(Kind::OpenAi, fields, KNOWN, UNREAD)?;
     Ok(asked)
 }
 
@@ -140,21 +143,31 @@ const KNOWN: &[&str] = &[
     "store",
     "functions",
     "function_call",
+    "top_k",
 ];
 
 pub(super) fn unknown(fields: &Map<String, Value>, known: &[&str]) -> Vec<String> {
-    let mut names: Vec<String> = (fields.iter())
-        .filter(|(name, value)| !known.contains(&name.as_str()) && !value.is_null())
-        .map(|(name, _)| {
-            name.chars()
-                .filter(char::is_ascii_graphic)
-                .take(40)
-                .collect()
-        })
-        .collect();
-    names.truncate(20);
-    names
+    let fields = fields.iter().filter(|(_, value)| !value.is_null());
+    let names = fields
+        .map(|(name, _)| name)
+        .filter(|name| !known.contains(&name.as_str()));
+    names.map(|name| shown(name)).take(20).collect()
 }
+
+/// A field's name as it may be repeated in a header.
+pub fn shown(name: &str) -> String {
+    let visible = name.chars().filter(char::is_ascii_graphic);
+    visible.take(40).collect()
+}
+
+/// Of these, the ones that only the provider reads.
+const UNREAD: &[&str] = &[
+    "user",
+    "safety_identifier",
+    "prompt_cache_key",
+    "metadata",
+    "store",
+];
 
 pub(super) fn model(fields: &Map<String, Value>) -> Result<String, Fault> {
     match fields.get("model").and_then(Value::as_str).map(str::trim) {
@@ -357,7 +370,8 @@ mod tests {
             (Some(50), 1)
         );
         assert!(asked.stream && asked.usage && !asked.progress);
-        assert_eq!(asked.ignored, ["logit_bias"]);
+        let passed_on: Vec<&String> = asked.passthrough.fields.keys().collect();
+        assert_eq!(passed_on, ["logit_bias", "user"]);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Faul
     Ok(Parameters {
         temperature: number("temperature")?,
         top_p: number("top_p")?,
+        top_k: top_k(given("top_k"))?,
         max_tokens,
         stop: stops(given("stop").or_else(|| given("stop_sequences")))?,
         seed,
@@ -51,6 +52,15 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Faul
 /// to everybody.
 fn is_unlimited(count: &Value) -> bool {
     count.as_f64() == Some(-1.0)
+}
+
+// -1 and 0 say that all are kept, which is what most do without the field.
+fn top_k(given: Option<&Value>) -> Result<Option<u32>, Fault> {
+    if given.is_some_and(|value| *value == -1 || *value == 0) {
+        return Ok(None);
+    }
+    let count = whole(given, "top_k")?;
+    Ok(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
 /// A count, where there is one. Some languages know no whole numbers and send 100.0.

@@ -4,10 +4,11 @@
 use serde_json::{Value, json};
 
 use super::serve_content::content;
-use super::serve_openai::{Asked, Fault, Frame, check_turns, fault, model, unknown};
+use super::serve_openai::{Asked, Fault, Frame, check_turns, fault, model};
 use super::serve_parameters::{flag, parameters};
 use super::serve_settings::settings;
 use super::serve_tools::{self, Shape};
+use super::{Kind, passthrough};
 use crate::domain::chat::{Finish, Message, Role, Usage};
 use crate::domain::tools::ToolCall;
 
@@ -37,6 +38,15 @@ const KNOWN: &[&str] = &[
     "max_tokens",
     "seed",
     "stop",
+];
+
+/// Of these, the ones that only the provider reads.
+const UNREAD: &[&str] = &[
+    "user",
+    "metadata",
+    "prompt_cache_key",
+    "service_tier",
+    "truncation",
 ];
 
 /// A body of `/v1/responses`.
@@ -77,7 +87,7 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
     let offered = serve_tools::read(fields, Shape::Flat)?;
     asked.settings = settings(fields, &offered);
     asked.offer(offered);
-    asked.ignored.extend(unknown(fields, KNOWN));
+    asked.passthrough = passthrough::read(Kind::Responses, fields, KNOWN, UNREAD)?;
     Ok(asked)
 }
 
@@ -85,7 +95,7 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
 fn format(given: &Value) -> Option<Value> {
     match given["type"].as_str()? {
         "json_schema" => Some(json!({
-            "type": "json_schema", "json_schema": { "name": given["name"], "schema": given["schema"] },
+            "type": "json_schema", "json_schema": { "name": given["name"], "schema": given["schema"], "strict": given["strict"] },
         })),
         "json_object" => Some(json!({ "type": "json_object" })),
         _ => None,

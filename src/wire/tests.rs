@@ -24,6 +24,7 @@ fn wanted(parameters: Parameters) -> Request {
         deadline: Duration::from_secs(1),
         format: None,
         tools: None,
+        passthrough: None,
         sample: 0,
         is_reread: false,
     }
@@ -34,6 +35,7 @@ fn shaped() -> Request {
         format: Some(Format {
             name: "answer".into(),
             schema: json!({ "type": "object", "properties": { "a": { "type": "string" } } }),
+            ..Format::default()
         }),
         ..wanted(Parameters::default())
     }

@@ -31,6 +31,7 @@ mod mcp;
 mod models;
 mod money;
 mod outbound;
+mod passthrough;
 mod patterns;
 mod planted;
 mod provider_keys;

@@ -46,6 +46,7 @@ pub fn request(model: &str) -> Request {
         deadline: LONG,
         format: None,
         tools: None,
+        passthrough: None,
         sample: 0,
         is_reread: false,
     }
@@ -292,6 +293,7 @@ fn silence_has_an_end() {
         deadline: SHORT,
         format: None,
         tools: None,
+        passthrough: None,
         ..request("slow")
     };
     assert_eq!(call(&patient, short).kind(), CallErrorKind::Timeout);

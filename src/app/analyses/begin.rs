@@ -199,7 +199,11 @@ pub(super) fn check_conversation(old: &NewAnalysis) -> Result<()> {
 fn again(old: NewAnalysis) -> Result<Wanted> {
     check_conversation(&old)?;
     let shape = |format: Format| {
-        let inner = json!({ "name": format.name, "schema": format.schema });
+        if format.any {
+            return json!({ "type": "json_object" });
+        }
+        let inner =
+            json!({ "name": format.name, "schema": format.schema, "strict": format.strict });
         json!({ "type": "json_schema", "json_schema": inner })
     };
     Ok(Wanted {
@@ -228,6 +232,7 @@ fn again(old: NewAnalysis) -> Result<Wanted> {
         experiment: None,
         turns: old.turns,
         tools: old.tools,
+        passthrough: old.passthrough,
         passed_on: old.passed_on,
     })
 }

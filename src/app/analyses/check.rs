@@ -9,7 +9,7 @@ use super::Analyses;
 use crate::app::error::Field;
 use crate::app::{Error, Result};
 use crate::domain::analysis::{CacheUse, Depth, NewAnalysis};
-use crate::domain::chat::{Format, Message};
+use crate::domain::chat::{Format, Message, Passthrough};
 use crate::domain::fit::Reading;
 use crate::domain::id::{AnalysisId, DocumentId, ExperimentId, UserId};
 use crate::domain::model::Model;
@@ -83,6 +83,8 @@ pub struct Wanted {
     pub turns: Vec<Message>,
     /// What the one who writes the answer may call.
     pub tools: Option<Arc<Tools>>,
+    /// Fields of the client's that go to the one model unread.
+    pub passthrough: Option<Arc<Passthrough>>,
     /// A program passes it on to a single model.
     pub passed_on: bool,
 }
@@ -157,6 +159,7 @@ impl Analyses<'_> {
             experiment: wanted.experiment,
             turns: wanted.turns,
             tools: wanted.tools,
+            passthrough: wanted.passthrough,
             key: caller.and_then(|caller| Some(caller.key.as_ref()?.id.clone())),
             passed_on: wanted.passed_on,
         };
@@ -366,6 +369,8 @@ fn check_format(wanted: Option<Value>, faults: &mut Vec<Field>) -> Option<Format
     Some(Format {
         name: name.to_owned(),
         schema,
+        strict: wanted["json_schema"]["strict"].as_bool(),
+        any: wanted["type"] == "json_object",
     })
 }
 
@@ -423,7 +428,10 @@ fn check_prompt(prompt: &str, faults: &mut Vec<Field>) {
 }
 
 fn check_parameters(wanted: &Wanted, faults: &mut Vec<Field>) -> Parameters {
-    check_ranges(&wanted.parameters, &["body", "parameters"], faults);
+    // What is passed on to one model is for its provider to judge.
+    if !wanted.passed_on {
+        check_ranges(&wanted.parameters, &["body", "parameters"], faults);
+    }
     let preset = match wanted.preset.as_deref() {
         None => Parameters::default(),
         Some(name) => Parameters::preset(name).unwrap_or_else(|| {

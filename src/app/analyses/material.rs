@@ -25,7 +25,7 @@ impl Material {
     /// What a reader should know of it, given the models that take part.
     pub fn notes(&self, models: &[Model]) -> Vec<String> {
         let names: Vec<&str> = self.pictures.iter().map(|picture| &*picture.name).collect();
-        let blind = models.iter().filter(|model| !model.vision);
+        let blind = models.iter().filter(|model| model.is_blind());
         let mut ids: Vec<&str> = blind.map(|model| &*model.id).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn who_cannot_see_is_named() {
-        let model = |id: &str, vision: bool| Model {
+        let model = |id: &str, vision: Option<bool>| Model {
             id: id.into(),
             vision,
             ..crate::llm::demo::models().remove(0)
@@ -130,9 +130,10 @@ mod tests {
             pictures: vec![picture],
         };
         let panel = [
-            model("b/blind", false),
-            model("a/sees", true),
-            model("b/blind", false),
+            model("b/blind", Some(false)),
+            model("a/sees", Some(true)),
+            model("b/blind", Some(false)),
+            model("c/unknown", None),
         ];
         assert_eq!(
             shown.notes(&panel),

@@ -342,6 +342,7 @@ fn planned(one: &Past) -> (Plan, Vec<StageAnswer>) {
         notes: vec!["imported: costs and times are not known".to_owned()],
         turns: one.turns.clone(),
         tools: None,
+        passthrough: None,
         bare: !one.turns.is_empty(),
     };
     (plan, given)
@@ -402,6 +403,7 @@ fn requested(one: &Past, plan: &Plan) -> NewAnalysis {
         experiment: None,
         turns: one.turns.clone(),
         tools: None,
+        passthrough: None,
         key: None,
         passed_on: false,
     }

@@ -83,7 +83,7 @@ impl Row {
                 .unwrap_or_default(),
             price: self.price,
             family: self.family.unwrap_or_default(),
-            vision: self.vision.unwrap_or_default(),
+            vision: self.vision,
             structured: self.structured.unwrap_or_default(),
             thinking: self.thinking.unwrap_or_default(),
             efforts: self.efforts.unwrap_or_default(),

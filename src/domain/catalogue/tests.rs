@@ -307,7 +307,7 @@ fn what_is_not_known_is_not_guessed_from_a_name() {
                 model.structured,
                 model.strength
             ),
-            (false, None, 0, Structured::Prompt, 1),
+            (None, None, 0, Structured::Native, 1),
             "{id}"
         );
     }
@@ -327,17 +327,17 @@ fn a_local_model_is_known_without_its_tag() {
         (
             "ollama/gemma3:27b-it-qat",
             "gemma3:27b-it-qat",
-            true,
+            Some(true),
             "gemma"
         )
     );
     let model = known(&catalogue, "ollama/gemma3:4b");
-    assert_eq!((model.strength, model.vision), (7, true));
+    assert_eq!((model.strength, model.vision), (7, Some(true)));
     // Of a server at home the kind of server says what all of its models take.
     let model = known(&catalogue, "ollama/somebody/else:1b");
     assert_eq!(
-        (model.structured, model.thinking),
-        (Structured::Native, Thinking::Unknown)
+        (model.structured, model.thinking, model.vision),
+        (Structured::Native, Thinking::Unknown, None)
     );
     assert_eq!(model.tags, ["offline"]);
     // It has what somebody put there, which nobody knows before it is asked.
@@ -366,7 +366,7 @@ fn what_a_provider_says_comes_between_the_sheets() {
     let model = catalogue.describe("openai", "gpt-5", seen());
     assert_eq!((model.context_window, model.price.unwrap().input), (5, 9.0));
     assert_eq!(model.price_of, "2026-11-23");
-    assert!(model.vision && !model.parameters.contains(&"top_k".to_owned()));
+    assert!(model.vision == Some(true) && !model.parameters.contains(&"top_k".to_owned()));
     let model = catalogue.describe("openai", "new", seen());
     assert_eq!(
         (model.context_window, model.parameters),

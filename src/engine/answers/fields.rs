@@ -39,6 +39,7 @@ impl Fields {
             deadline: _,
             format,
             tools,
+            passthrough,
             // Changes what is paid, not what is said.
             is_reread: _,
             sample,
@@ -55,6 +56,9 @@ impl Fields {
         ]);
         if tools.is_some() {
             fields.insert("tools", json!(tools));
+        }
+        if let Some(passthrough) = passthrough {
+            fields.insert("other fields", json!(passthrough));
         }
         fields.extend(settings(parameters));
         Self(fields)
@@ -123,7 +127,15 @@ fn pictures(messages: &[Message]) -> Value {
 }
 
 fn shape(format: Option<&Format>) -> Value {
-    format.map_or(Value::Null, |Format { name, schema }| json!([name, schema]))
+    format.map_or(
+        Value::Null,
+        |Format {
+             name,
+             schema,
+             strict,
+             any,
+         }| json!([name, schema, strict, any]),
+    )
 }
 
 fn settings(parameters: &Parameters) -> [(&'static str, Value); 9] {
@@ -173,6 +185,7 @@ mod tests {
             deadline: Duration::from_secs(1),
             format: None,
             tools: None,
+            passthrough: None,
             is_reread: false,
             sample: 0,
         }
@@ -206,6 +219,7 @@ mod tests {
             request.format = Some(Format {
                 name: "a".into(),
                 schema: json!({ "title": n }),
+                ..Format::default()
             });
         }),
         ("temperature", |request, n| {

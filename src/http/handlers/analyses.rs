@@ -108,6 +108,7 @@ impl NewAnalysisBody {
             experiment: None,
             turns: Vec::new(),
             tools: None,
+            passthrough: None,
             passed_on: false,
         }
     }

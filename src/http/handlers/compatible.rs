@@ -138,13 +138,16 @@ async fn answer(
     asked: Asked,
     api: Api,
 ) -> Result<(Reply, String), ApiError> {
-    let ignored = asked.ignored.join(", ");
     let (model, stream) = (asked.model.clone(), asked.stream);
     let (usage, progress) = (asked.usage, asked.progress);
     let (settings, is_legacy) = (asked.settings.clone(), asked.is_legacy);
     let completions = cx.app.completions();
     let started = completions.start(&caller, asked, clock::now()).await?;
-    let Started { begun, is_panel } = started;
+    let Started {
+        begun,
+        mut ignored,
+        is_panel,
+    } = started;
     let mut frame = Frame {
         id: id_of(api, &begun.id),
         created: cx.now.millis() / 1_000,
@@ -153,14 +156,18 @@ async fn answer(
         settings,
         is_legacy,
     };
-    let named = |reply: Reply| {
+    let analysis = begun.id.clone();
+    let named = |reply: Reply, ignored: &[String]| {
         let reply = reply.header(
             HeaderName::from_static("x-quire-analysis"),
-            begun.id.as_str(),
+            analysis.as_str(),
         );
         match ignored.is_empty() {
             true => reply,
-            false => reply.header(HeaderName::from_static("x-quire-ignored"), &ignored),
+            false => reply.header(
+                HeaderName::from_static("x-quire-ignored"),
+                &ignored.join(", "),
+            ),
         }
     };
     if stream {
@@ -175,7 +182,7 @@ async fn answer(
             tongue,
             is_panel,
         );
-        return Ok((named(following.reply(cx)), String::new()));
+        return Ok((named(following.reply(cx), &ignored), String::new()));
     }
     // Held until the answer is there: a client that leaves drops this future, and the run with it.
     let _guard = begun.guard;
@@ -189,7 +196,8 @@ async fn answer(
     frame.completed = Some(clock::now().millis() / 1_000);
     let text = whole(api, &frame, &done).to_string();
     let reply = Reply::bytes(text.clone(), "application/json");
-    Ok((named(told(reply, cx, &done)), text))
+    ignored.extend(done.dropped.iter().map(|name| openai::shown(name)));
+    Ok((named(told(reply, cx, &done), &ignored), text))
 }
 
 fn whole(api: Api, frame: &Frame, done: &Completion) -> Value {

@@ -1,13 +1,15 @@
 //! Providers over HTTP: everyone's for admins, one's own for everybody. Keys come in and never go out.
 
+use std::collections::BTreeMap;
+
 use hyper::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::accounts::{done, private, visit};
 use crate::app::fallbacks::Chains;
-use crate::app::providers::{Scope, Wanted, WellKnown};
-use crate::domain::provider::StoredProvider;
+use crate::app::providers::{Providers, Scope, Wanted, WellKnown};
+use crate::domain::provider::{Additions, StoredProvider};
 use crate::domain::user::Caller;
 use crate::http::cx::Cx;
 use crate::http::error::ApiError;
@@ -31,6 +33,9 @@ struct NewBody {
     api_key: Option<String>,
     models: Option<Models>,
     concurrency: Option<usize>,
+    headers: Option<BTreeMap<String, String>>,
+    body: Option<Map<String, Value>>,
+    model_settings: Option<BTreeMap<String, Additions>>,
     #[serde(default)]
     force: bool,
 }
@@ -43,6 +48,9 @@ struct ChangeBody {
     api_key: Option<String>,
     models: Option<Models>,
     concurrency: Option<usize>,
+    headers: Option<BTreeMap<String, String>>,
+    body: Option<Map<String, Value>>,
+    model_settings: Option<BTreeMap<String, Additions>>,
     #[serde(default)]
     force: bool,
 }
@@ -55,11 +63,12 @@ fn names(models: Option<Models>) -> Option<Vec<String>> {
     })
 }
 
-fn shape(provider: &StoredProvider) -> Value {
+fn shape(app: &Providers, provider: &StoredProvider) -> Value {
+    let (has_key, added) = app.shown(provider);
     json!({
         "id": provider.id, "name": provider.name,
         "kind": Some(&provider.kind).filter(|kind| !kind.is_empty()),
-        "base_url": provider.base_url, "has_key": !provider.sealed_key.is_empty(),
+        "base_url": provider.base_url, "has_key": has_key, "added": added,
         "key_end": provider.key_end, "models": provider.models, "concurrency": provider.concurrency,
         "created_at": provider.created, "changed_at": provider.changed,
     })
@@ -79,7 +88,7 @@ fn house(admin: &Admin) -> Scope {
 async fn list(cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
     let providers = cx.app.providers();
     let found = providers.list(&scope).await?;
-    let shown: Vec<Value> = found.iter().map(shape).collect();
+    let shown: Vec<Value> = found.iter().map(|one| shape(&providers, one)).collect();
     let known: Vec<Value> = providers.known(&scope).iter().map(choice).collect();
     Ok(private(Reply::json(&json!({
         "providers": shown, "next_cursor": null, "known": known, "kinds": wire::Kind::ALL.map(wire::Kind::as_str),
@@ -95,12 +104,15 @@ async fn add(mut cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
         api_key: body.api_key,
         models: names(body.models),
         concurrency: body.concurrency,
+        headers: body.headers,
+        body: body.body,
+        model_settings: body.model_settings,
         force: body.force,
     };
     let visit = visit(&cx);
     let app = cx.app.providers();
     let (provider, said) = app.add(&scope, &body.name, wanted, &visit).await?;
-    let body = json!({ "status": "success", "provider": shape(&provider), "message": said });
+    let body = json!({ "status": "success", "provider": shape(&app, &provider), "message": said });
     Ok(private(Reply::json(&body).status(StatusCode::CREATED)))
 }
 
@@ -112,13 +124,16 @@ async fn change(mut cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
         api_key: body.api_key,
         models: names(body.models),
         concurrency: body.concurrency,
+        headers: body.headers,
+        body: body.body,
+        model_settings: body.model_settings,
         force: body.force,
     };
     let visit = visit(&cx);
     let app = cx.app.providers();
     let (provider, said) = app.change(&scope, cx.param("id"), wanted, &visit).await?;
     Ok(private(Reply::json(
-        &json!({ "status": "success", "provider": shape(&provider), "message": said }),
+        &json!({ "status": "success", "provider": shape(&app, &provider), "message": said }),
     )))
 }
 

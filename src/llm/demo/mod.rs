@@ -100,7 +100,7 @@ pub fn models() -> Vec<Model> {
         }),
         price_of: String::new(),
         family: "demo".to_owned(),
-        vision: false,
+        vision: Some(false),
         structured: Structured::default(),
         thinking: Thinking::default(),
         efforts: Vec::new(),

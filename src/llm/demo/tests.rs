@@ -50,6 +50,7 @@ fn request(brief: Brief, parameters: Parameters) -> Request {
         deadline: Duration::from_secs(60),
         format: None,
         tools: None,
+        passthrough: None,
         sample: 0,
         is_reread: false,
     }

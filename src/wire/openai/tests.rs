@@ -21,6 +21,7 @@ fn request_of(parameters: Parameters) -> Request {
         deadline: Duration::from_secs(1),
         format: None,
         tools: None,
+        passthrough: None,
         sample: 0,
         is_reread: false,
     }
@@ -357,9 +358,9 @@ fn only_accepted_parameters_are_sent_as_the_provider_spells_them() {
         (
             all["temperature"].as_f64(),
             all["max_tokens"].as_u64(),
-            all.get("top_k")
+            all["top_k"].as_u64()
         ),
-        (Some(0.5), Some(9), None)
+        (Some(0.5), Some(9), Some(3))
     );
     assert_eq!(all["stream_options"]["include_usage"], json!(true));
     let some = body(

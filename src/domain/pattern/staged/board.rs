@@ -359,6 +359,7 @@ impl Board {
             deadline,
             format: self.plan.format.clone().filter(|_| self.is_last()),
             tools,
+            passthrough: self.plan.passthrough.clone(),
             sample: asked.sample,
             is_reread: self.reads_again(&model),
         }

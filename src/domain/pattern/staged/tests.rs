@@ -55,6 +55,7 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Pla
         notes: Vec::new(),
         turns: Vec::new(),
         tools: None,
+        passthrough: None,
         bare: false,
         times: Times::default(),
         arrangement: Default::default(),

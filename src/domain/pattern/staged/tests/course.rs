@@ -257,6 +257,7 @@ fn a_shape_is_asked_of_the_one_answer_only() {
     let format = Format {
         name: "answer".into(),
         schema: serde_json::json!({ "type": "object" }),
+        ..Format::default()
     };
     let mut run = machine(Plan {
         format: Some(format.clone()),

@@ -1,0 +1,207 @@
+//! Fields that Quire does not interpret: which of a client's go to which provider, and what settings add to
+//! every request. A field that the model has refused before is skipped.
+
+use serde_json::{Map, Value, json};
+
+use super::serve_openai::{Fault, fault};
+use super::{Kind, Taste};
+use crate::domain::chat::{Passthrough, Request};
+use crate::domain::provider::FIXED_FIELDS;
+
+/// Fields of one request that are passed on.
+const MAX_FIELDS: usize = 64;
+/// Bytes of all of them as JSON.
+const MAX_BYTES: usize = 256 * 1024;
+/// Bytes of a field's name.
+const MAX_NAME: usize = 64;
+
+/// Fields that decide what is asked, of whom, in whose name, and how the answer comes: Quire's own.
+const RESERVED: &[&str] = &[
+    "model",
+    "messages",
+    "input",
+    "contents",
+    "prompt",
+    "system",
+    "instructions",
+    "systemInstruction",
+    "stream",
+    "stream_options",
+    "n",
+    "best_of",
+    "echo",
+    "background",
+    "conversation",
+    "previous_response_id",
+    "functions",
+    "function_call",
+    "tools",
+    "tool_choice",
+    "toolConfig",
+    // These would reach models, accounts and servers that the caller may not use.
+    "models",
+    "fallbacks",
+    "route",
+    "api_key",
+    "api_base",
+    "base_url",
+    "organization",
+    "extra_headers",
+    "headers",
+    "user_config",
+    // Answers of a kind that cannot be relayed.
+    "audio",
+    "modalities",
+];
+
+/// Fields of Anthropic's API that other providers do not know.
+const ANTHROPIC: &[&str] = &[
+    "thinking",
+    "output_config",
+    "context_management",
+    "mcp_servers",
+    "container",
+    "service_tier",
+    "metadata",
+];
+
+/// Settings of Ollama's that stand under `options`.
+const OLLAMA_OPTIONS: &[&str] = &[
+    "min_p",
+    "typical_p",
+    "repeat_penalty",
+    "repeat_last_n",
+    "num_ctx",
+    "num_keep",
+    "num_gpu",
+    "num_thread",
+    "mirostat",
+    "mirostat_tau",
+    "mirostat_eta",
+    "tfs_z",
+    "penalize_newline",
+];
+
+/// The fields of a request that mean nothing to Quire. `also`: fields that it knows and passes on unread.
+pub(super) fn read(
+    format: Kind,
+    fields: &Map<String, Value>,
+    known: &[&str],
+    also: &[&str],
+) -> Result<Passthrough, Fault> {
+    let is_ours = |name: &str| known.contains(&name) && !also.contains(&name);
+    let found: Map<String, Value> = fields
+        .iter()
+        .filter(|(name, value)| !is_ours(name) && !value.is_null())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let bytes = || Value::Object(found.clone()).to_string().len();
+    if found.len() > MAX_FIELDS
+        || found.keys().any(|name| name.len() > MAX_NAME)
+        || bytes() > MAX_BYTES
+    {
+        let why = format!(
+            "at most {MAX_FIELDS} further fields of together {} KiB are passed on",
+            MAX_BYTES / 1024
+        );
+        return fault("body", why);
+    }
+    Ok(Passthrough {
+        format: format.as_str().to_owned(),
+        fields: found,
+    })
+}
+
+/// Whether a client's field goes to a provider that speaks `kind`.
+pub fn reaches(kind: Kind, passthrough: &Passthrough, name: &str) -> bool {
+    if RESERVED.contains(&name) {
+        return false;
+    }
+    match (kind, Kind::parse(&passthrough.format)) {
+        (Kind::Anthropic, from) => from == Some(Kind::Anthropic),
+        (Kind::Gemini, from) => from == Some(Kind::Gemini),
+        (_, Some(Kind::Anthropic)) => !ANTHROPIC.contains(&name),
+        _ => true,
+    }
+}
+
+/// Adds the fields of the client's and of the settings to a body.
+pub(super) fn add(kind: Kind, body: &mut Value, request: &Request, taste: &Taste) {
+    let Some(body) = body.as_object_mut() else {
+        return;
+    };
+    if let Some(passthrough) = &request.passthrough {
+        for (name, value) in &passthrough.fields {
+            if reaches(kind, passthrough, name) && !taste.refuses(name) {
+                place(kind, body, name, value);
+            }
+        }
+    }
+    for (name, value) in &taste.body {
+        if !FIXED_FIELDS.contains(&name.as_str()) && !taste.refuses(name) {
+            merge(body.entry(name.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+// What Quire says itself stays as it is.
+fn place(kind: Kind, body: &mut Map<String, Value>, name: &str, value: &Value) {
+    let ollama = match name {
+        "repetition_penalty" => "repeat_penalty",
+        name => name,
+    };
+    if kind == Kind::Ollama && OLLAMA_OPTIONS.contains(&ollama) {
+        let options = body.entry("options").or_insert_with(|| json!({}));
+        if let Some(options) = options.as_object_mut() {
+            options.insert(ollama.to_owned(), value.clone());
+        }
+        return;
+    }
+    // The object says more than the word for the effort that Quire has taken from it.
+    if name == "reasoning" && value.is_object() {
+        if kind == Kind::OpenAi && !body.contains_key("reasoning_effort") {
+            body.insert(name.to_owned(), value.clone());
+        }
+        return;
+    }
+    match body.get_mut(name) {
+        None => _ = body.insert(name.to_owned(), value.clone()),
+        Some(own) if own.is_object() && value.is_object() => fill(own, value),
+        Some(_) => {}
+    }
+}
+
+// Adds what `own` does not say.
+fn fill(own: &mut Value, more: &Value) {
+    let (Some(own), Some(more)) = (own.as_object_mut(), more.as_object()) else {
+        return;
+    };
+    for (name, value) in more {
+        own.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+}
+
+// `value` wins; objects are merged.
+fn merge(own: &mut Value, value: &Value) {
+    match (own, value) {
+        (Value::Object(own), Value::Object(more)) => {
+            for (name, value) in more {
+                merge(own.entry(name.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (own, value) => *own = value.clone(),
+    }
+}
+
+/// The names of the fields that a request carries beside Quire's own.
+pub fn names(kind: Kind, request: &Request, taste: &Taste) -> Vec<String> {
+    let passthrough = request.passthrough.as_deref();
+    let of_client = passthrough.into_iter().flat_map(|passthrough| {
+        let names = passthrough.fields.keys();
+        names.filter(move |name| reaches(kind, passthrough, name))
+    });
+    of_client.chain(taste.body.keys()).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests;

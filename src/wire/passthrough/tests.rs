@@ -1,0 +1,170 @@
+//! Which fields reach which provider, what is merged, what is refused.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::domain::chat::{Brief, Message, Role};
+use crate::domain::parameters::Parameters;
+use crate::wire::{self, openai, unwelcome_among};
+
+fn request(format: Kind, fields: Value) -> Request {
+    Request {
+        model: "p/m".into(),
+        messages: vec![Message::new(Role::User, "hello")],
+        parameters: Parameters {
+            temperature: Some(0.5),
+            ..Parameters::default()
+        },
+        brief: Brief::default(),
+        deadline: Duration::from_secs(1),
+        format: None,
+        tools: None,
+        passthrough: Some(std::sync::Arc::new(Passthrough {
+            format: format.as_str().to_owned(),
+            fields: fields.as_object().expect("an object").clone(),
+        })),
+        sample: 0,
+        is_reread: false,
+    }
+}
+
+fn sent(kind: Kind, request: &Request, taste: &Taste) -> Value {
+    let outgoing = wire::request(kind, "m", request, taste, openai::PLAIN);
+    serde_json::from_slice(&outgoing.body).expect("JSON")
+}
+
+#[test]
+fn a_field_reaches_the_providers_that_may_know_it() {
+    let fields = json!({ "min_p": 0.1, "metadata": { "a": "b" }, "models": ["dear"] });
+    for (from, to, expected) in [
+        (Kind::OpenAi, Kind::OpenAi, &["min_p", "metadata"][..]),
+        (Kind::OpenAi, Kind::Responses, &["min_p", "metadata"]),
+        (Kind::OpenAi, Kind::Anthropic, &[]),
+        (Kind::OpenAi, Kind::Gemini, &[]),
+        (Kind::Anthropic, Kind::Anthropic, &["min_p", "metadata"]),
+        (Kind::Anthropic, Kind::OpenAi, &["min_p"]),
+        (Kind::Responses, Kind::OpenAi, &["min_p", "metadata"]),
+    ] {
+        let body = sent(to, &request(from, fields.clone()), &Taste::default());
+        let found = ["min_p", "metadata", "models"].into_iter();
+        let found: Vec<&str> = found.filter(|name| !body[*name].is_null()).collect();
+        assert_eq!(found, expected, "{from:?} to {to:?}");
+    }
+}
+
+#[test]
+fn what_quire_says_itself_stays_and_what_was_refused_is_skipped() {
+    let fields = json!({
+        "model": "other", "stream": false, "messages": [], "api_key": "k", "temperature": 2, "min_p": 0.1,
+        "stream_options": {}, "n": 5, "reasoning": { "max_tokens": 9 },
+    });
+    let request = request(Kind::OpenAi, fields);
+    let body = sent(Kind::OpenAi, &request, &Taste::default());
+    assert_eq!(
+        (&body["model"], &body["stream"]),
+        (&json!("m"), &json!(true))
+    );
+    assert_eq!(
+        (&body["temperature"], &body["min_p"]),
+        (&json!(0.5), &json!(0.1))
+    );
+    assert_eq!(body["messages"][0]["content"], "hello");
+    assert_eq!((&body["n"], &body["api_key"]), (&Value::Null, &Value::Null));
+    assert_eq!(body["stream_options"], json!({ "include_usage": true }));
+    assert_eq!(body["reasoning"], json!({ "max_tokens": 9 }));
+    let refused = Taste {
+        refused: vec!["min_p".into()],
+        ..Taste::default()
+    };
+    assert_eq!(sent(Kind::OpenAi, &request, &refused)["min_p"], Value::Null);
+}
+
+#[test]
+fn settings_are_merged_over_a_body_but_not_over_what_is_asked() {
+    let body =
+        json!({ "model": "x", "options": { "num_gpu": 0 }, "keep_alive": "5m", "temperature": 0 });
+    let taste = Taste {
+        body: body.as_object().expect("an object").clone(),
+        ..Taste::default()
+    };
+    let request = request(Kind::OpenAi, json!({ "repetition_penalty": 1.1 }));
+    let body = sent(Kind::Ollama, &request, &taste);
+    assert_eq!(
+        (&body["model"], &body["keep_alive"]),
+        (&json!("m"), &json!("5m"))
+    );
+    let options = &body["options"];
+    assert_eq!(
+        (&options["num_gpu"], &options["repeat_penalty"]),
+        (&json!(0), &json!(1.1))
+    );
+    assert!(options["num_ctx"].is_u64(), "{body}");
+    assert_eq!(sent(Kind::OpenAi, &request, &taste)["temperature"], 0);
+}
+
+#[test]
+fn a_refused_field_is_found_in_what_providers_say() {
+    let names = ["top", "top_logprobs", "min_p"].map(str::to_owned);
+    for (body, expected) in [
+        (
+            json!({ "error": { "param": "min_p", "code": "unknown_parameter" } }),
+            Some("min_p"),
+        ),
+        (
+            json!({ "error": { "param": "min_p", "code": "invalid_value" } }),
+            None,
+        ),
+        (
+            json!({ "error": { "message": "Unsupported parameter: 'top_logprobs'" } }),
+            Some("top_logprobs"),
+        ),
+        (
+            json!({ "detail": [{ "type": "extra_forbidden", "loc": ["body", "min_p"] }] }),
+            Some("min_p"),
+        ),
+        (
+            json!({ "object": "error", "message": { "detail": [{ "type": "extra_forbidden", "loc": ["body", "min_p"] }] } }),
+            Some("min_p"),
+        ),
+        (
+            json!({ "error": { "message": "min_p must be below 1" } }),
+            None,
+        ),
+        (
+            json!({ "error": { "message": "stop is not supported" } }),
+            None,
+        ),
+    ] {
+        let found = unwelcome_among(&body.to_string(), &names);
+        assert_eq!(found.as_deref(), expected, "{body}");
+    }
+}
+
+#[test]
+fn too_much_is_refused() {
+    let many: Map<String, Value> = (0..65).map(|n| (format!("f{n}"), json!(1))).collect();
+    let long = json!({ "a": "x".repeat(300_000) });
+    let name = json!({ "a".repeat(65): 1 });
+    for fields in [&many, long.as_object().unwrap(), name.as_object().unwrap()] {
+        assert!(read(Kind::OpenAi, fields, &[], &[]).is_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_client_sends_the_question_and_the_model_stay(
+        name in "[a-z_]{1,12}|model|messages|stream|input|contents|system|tools|options|generationConfig",
+        value in prop_oneof![Just(json!(null)), Just(json!([])), Just(json!({ "model": "x", "num_ctx": 1 })), Just(json!("x"))],
+        kind in prop::sample::select(Kind::ALL.to_vec()),
+        from in prop::sample::select(Kind::ALL.to_vec()),
+    ) {
+        let with = sent(kind, &request(from, json!({ name.clone(): value })), &Taste::default());
+        let without = sent(kind, &request(from, json!({})), &Taste::default());
+        for field in ["model", "messages", "input", "contents", "stream", "system", "temperature"] {
+            prop_assert_eq!(&with[field], &without[field], "{} of {}", field, &name);
+        }
+    }
+}
