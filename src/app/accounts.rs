@@ -7,6 +7,7 @@ mod passwords;
 mod profile;
 mod registration;
 mod seen;
+mod setup;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -26,6 +27,8 @@ use crate::log;
 use crate::store::{Store, audit, sessions, users};
 pub use profile::NewProfile;
 pub(super) use profile::needs_session;
+pub(super) use setup::Claim;
+pub use setup::Setup;
 use throttle::Key;
 
 /// How long an access token holds.
@@ -48,6 +51,8 @@ pub struct Settings {
     pub login_per_minute: u32,
     /// Who may make an account.
     pub registration: Registration,
+    /// Who becomes the first administrator.
+    pub setup: Setup,
 }
 
 /// The use cases, with what they remember between requests.
@@ -55,6 +60,7 @@ pub struct Accounts {
     pub(super) store: Store,
     pub(super) data_dir: PathBuf,
     registration: Registration,
+    setup: Setup,
     jwt: jwt::Jwt,
     refresh: refresh::Refresh,
     pub(super) passwords: passwords::Passwords,
@@ -62,6 +68,8 @@ pub struct Accounts {
     pub(super) seen: seen::Seen,
     /// Once there is an account there is always one: the last admin cannot be deleted.
     somebody: AtomicBool,
+    /// The same of an administrator.
+    has_admin: AtomicBool,
 }
 
 /// What somebody shows to say who they are.
@@ -126,6 +134,8 @@ pub struct NewAccount {
     pub name: String,
     /// Where registration is by invitation.
     pub invite: Option<String>,
+    /// To become the first administrator.
+    pub setup_token: Option<String>,
 }
 
 /// Somebody who has just signed in, or renewed.
@@ -142,14 +152,18 @@ pub struct SignedIn {
 
 impl Settings {
     /// What the settings say, with the secret that was opened or given.
-    pub fn of(config: &Config, secret: &str) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// Where the system gives no random numbers.
+    pub fn of(config: &Config, secret: &str) -> Result<Self> {
+        Ok(Self {
             data_dir: config.data_dir.clone(),
             secret: secret.to_owned(),
             password_rounds: config.password_rounds,
             login_per_minute: config.limits.login_per_minute,
             registration: config.registration,
-        }
+            setup: Setup::of(config)?,
+        })
     }
 }
 
@@ -159,7 +173,7 @@ impl Accounts {
     /// # Errors
     /// As [`folder::open`].
     pub fn open(config: &Config) -> Result<Self> {
-        Ok(Self::of(config, folder::open(config)?))
+        Self::of(config, folder::open(config)?)
     }
 
     /// The same for an installation that is there.
@@ -167,11 +181,12 @@ impl Accounts {
     /// # Errors
     /// As [`folder::open_existing`].
     pub fn open_existing(config: &Config) -> Result<Self> {
-        Ok(Self::of(config, folder::open_existing(config)?))
+        Self::of(config, folder::open_existing(config)?)
     }
 
-    fn of(config: &Config, opened: folder::Opened) -> Self {
-        Self::new(opened.store, &Settings::of(config, &opened.secret))
+    fn of(config: &Config, opened: folder::Opened) -> Result<Self> {
+        let settings = Settings::of(config, &opened.secret)?;
+        Ok(Self::new(opened.store, &settings))
     }
 
     /// Starts nothing yet; the password thread begins with the first password.
@@ -180,12 +195,14 @@ impl Accounts {
             store,
             data_dir: settings.data_dir.clone(),
             registration: settings.registration,
+            setup: settings.setup.clone(),
             jwt: jwt::Jwt::new(&settings.secret),
             refresh: refresh::Refresh::new(&settings.secret),
             passwords: passwords::Passwords::new(settings.password_rounds),
             attempts: throttle::Throttle::new(settings.login_per_minute),
             seen: seen::Seen::default(),
             somebody: AtomicBool::new(false),
+            has_admin: AtomicBool::new(false),
         }
     }
 

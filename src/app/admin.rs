@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::accounts::{Accounts, NewAccount, Visit};
+use super::accounts::{Accounts, Claim, NewAccount, Visit};
 use super::documents::deletion;
 use super::{Error, Kind, Result};
 use crate::crypto::token;
@@ -70,7 +70,9 @@ impl Accounts {
         role: Role,
         visit: &Visit,
     ) -> Result<User> {
-        self.create(new, actor, role, None, visit).await
+        // Whoever operates the machine may make the first administrator.
+        let claim = Claim::FirstCome;
+        self.create(new, actor, (role, claim), None, visit).await
     }
 
     /// Changes a role, locks or unlocks. Bites at once.

@@ -114,7 +114,7 @@ impl App {
             prepared,
         } = opened;
         let patterns = patterns::open(&config)?;
-        let settings = accounts::Settings::of(&config, &secret);
+        let settings = accounts::Settings::of(&config, &secret)?;
         let accounts = accounts::Accounts::new(store.clone(), &settings);
         let settings = documents::settings(&config)?;
         if is_alone {

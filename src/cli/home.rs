@@ -107,6 +107,7 @@ impl Home {
             password: random_password()?,
             name: String::new(),
             invite: None,
+            setup_token: None,
         };
         let visit = Visit::local(clock::now());
         let user = app

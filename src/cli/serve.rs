@@ -12,8 +12,9 @@ use tokio::sync::Notify;
 
 use super::args::Call;
 use super::{Failure, Outcome, failed, handover, print, runtime, scheme, url};
+use crate::app::accounts::Setup;
 use crate::app::{App, doctor, folder};
-use crate::config::Config;
+use crate::config::{Config, Registration};
 use crate::http::{self, Door};
 use crate::tls::Shown;
 use crate::{clock, log, system};
@@ -29,7 +30,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     runtime()?.block_on(serve(config, call.has("take-over")))
 }
 
-async fn serve(config: Config, takes_over: bool) -> Outcome {
+async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     // Before anything is opened: a signal during the start must not be lost.
     let mut signals = Signals::new()?;
     for warning in &config.warnings {
@@ -49,9 +50,16 @@ async fn serve(config: Config, takes_over: bool) -> Outcome {
     };
     warn_of_loss(&config);
     let will = will(&config, &doors);
+    if let Some(open) = reachable(&doors) {
+        // A socket that was handed to us may be open to others where the settings say otherwise.
+        config.host = open;
+    }
     let app = App::open_to_serve(config)?;
     app.resume().await;
     for line in lines {
+        print(line)?;
+    }
+    for line in welcome(&app, &doors).await? {
         print(line)?;
     }
     let (stop, stopped) = (Notify::new(), Notify::new());
@@ -159,6 +167,50 @@ async fn relieved(will: Option<handover::Will>, app: &App, (stop, stopped): (&No
     std::future::pending().await
 }
 
+/// An address of these doors that other machines can reach.
+fn reachable(doors: &[Door]) -> Option<IpAddr> {
+    let address = |door: &Door| door.listener.local_addr().ok();
+    let mut all = doors.iter().filter_map(address).map(|address| address.ip());
+    all.find(|ip| !ip.is_loopback())
+}
+
+/// What to do where there is no administrator yet.
+async fn welcome(app: &App, doors: &[Door]) -> Result<Vec<String>, Failure> {
+    let Some(setup) = app.accounts().open_setup().await? else {
+        return Ok(Vec::new());
+    };
+    let config = &app.config;
+    // Pages are on the last door.
+    let address = doors
+        .last()
+        .and_then(|door| door.listener.local_addr().ok());
+    let here = || address.map_or_else(String::new, |address| url(scheme(config), address));
+    let page = format!("{}/login", config.public_url.clone().unwrap_or_else(here));
+    let mut lines = match setup {
+        Setup::FirstCome => {
+            return Ok(vec![format!(
+                "There is no account yet: the first one that is created at {page} becomes the administrator"
+            )]);
+        }
+        Setup::Token { token, is_made: true } => vec![
+            "There is no administrator yet. This link makes one, until it is used or the server starts again:"
+                .to_owned(),
+            format!("  {page}#setup={token}"),
+        ],
+        Setup::Token { .. } => vec![format!(
+            "There is no administrator yet. Create one at {page} with the value of QUIRE_SETUP_TOKEN"
+        )],
+    };
+    if config.public_url.is_none() && reachable(doors).is_some_and(|ip| ip.is_unspecified()) {
+        lines.push("From another machine, put this one's name or address in the link".to_owned());
+    }
+    if config.registration == Registration::Open {
+        let text = "Everybody who can reach this server can create an ordinary account (REGISTRATION=open)";
+        lines.push(text.to_owned());
+    }
+    Ok(lines)
+}
+
 /// Says loudly that what is stored may not last, where that is so.
 fn warn_of_loss(config: &Config) {
     if let Some(why) = doctor::ephemeral(&config.data_dir).filter(|_| config.replica.is_none()) {
@@ -183,7 +235,13 @@ async fn doors(
     let (listener, address) = bind(config.host, config.port, open.next().flatten()).await?;
     let index = config.ui_port.is_some();
     let scheme = scheme(config);
-    let mut lines = vec![format!("Quire is listening on {}", url(scheme, address))];
+    let mut lines = vec![format!("Quire is listening on {scheme}://{address}")];
+    if address.ip().is_unspecified() {
+        lines.push(format!(
+            "That is every network interface of this machine; on the machine itself, open {}",
+            url(scheme, address)
+        ));
+    }
     let mut doors = vec![Door {
         listener,
         index,

@@ -151,6 +151,7 @@ async fn add(call: &Call, accounts: &Accounts, email: &str, visit: &Visit) -> Ou
         password: password.clone(),
         name: call.value("name").unwrap_or_default().to_owned(),
         invite: None,
+        setup_token: None,
     };
     let user = accounts.create_user(None, new, role, visit).await?;
     print(line(&user))?;

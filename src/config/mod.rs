@@ -47,6 +47,8 @@ pub struct Config {
     pub secret: Option<Secret>,
     /// Where a copy of everything is kept up, and from where it comes back.
     pub replica: Option<Replica>,
+    /// Makes the account that registers with it the first administrator.
+    pub setup_token: Option<Secret>,
     /// Copies in a folder; `None` makes none.
     pub backups: Option<Backups>,
     /// What this installation is for.
@@ -255,6 +257,13 @@ impl fmt::Display for Faults {
     }
 }
 
+impl Config {
+    /// Whether others than the people at this machine may register, so that the first to come is not trusted.
+    pub fn needs_setup_token(&self) -> bool {
+        self.environment == Environment::Production || !self.host.is_loopback()
+    }
+}
+
 /// Reads the environment, `.env` and the file, puts the flags over them and checks the whole.
 pub fn from_surroundings(
     flags: Vec<(String, String)>,
@@ -333,7 +342,8 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         data_dir: PathBuf::from(checker.text("QUIRE_DATA")),
         reader: None,
         patterns: checker.given("QUIRE_PATTERNS").map(PathBuf::from),
-        secret: secret(checker),
+        secret: secret(checker, "QUIRE_SECRET"),
+        setup_token: secret(checker, "QUIRE_SETUP_TOKEN"),
         replica: copies::replica(checker),
         backups: copies::backups(checker),
         environment,
@@ -440,11 +450,11 @@ fn ui_port(checker: &mut Checker) -> Option<u16> {
     ui_port
 }
 
-fn secret(checker: &mut Checker) -> Option<Secret> {
-    let text = checker.given("QUIRE_SECRET")?;
+fn secret(checker: &mut Checker, name: &'static str) -> Option<Secret> {
+    let text = checker.given(name)?;
     if text.chars().count() < 16 {
         checker.fault(
-            "QUIRE_SECRET",
+            name,
             "it needs at least 16 characters; `openssl rand -hex 32` makes a good one",
         );
     }

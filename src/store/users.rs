@@ -48,6 +48,15 @@ pub fn insert_first_is_admin(db: &Writer, user: &User) -> Result<Role> {
     Ok(role)
 }
 
+/// Whether there is an administrator, locked or not.
+pub fn has_admin(db: &Reader) -> Result<bool> {
+    db.one(
+        "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin')",
+        [],
+        |row| row.get(0),
+    )
+}
+
 /// The account.
 pub fn by_id(db: &Reader, id: &UserId) -> Result<Option<User>> {
     db.maybe("SELECT * FROM users WHERE id = ?1", [id], from_row)

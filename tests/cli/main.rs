@@ -12,6 +12,7 @@ mod mcp;
 mod patterns;
 mod providers;
 mod remote;
+mod setup;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -9,10 +9,10 @@ export async function load(_params, signal) {
   const [index, models] = await Promise.all([
     get("/", { signal }).catch(() => ({})), get("/api/available-models", { signal }).catch(() => []), styled("landing"),
   ]);
-  return { first: index.first_run === true, open: index.registration !== "closed" && index.registration !== "invite", demoOnly: models.every((model) => model.mock || !model.available) };
+  return { first: index.first_run === true && index.needs_setup_token !== true, needsToken: index.needs_setup_token === true, open: index.registration !== "closed" && index.registration !== "invite", demoOnly: models.every((model) => model.mock || !model.available) };
 }
 
-export function view({ first, open, demoOnly }, { go }) {
+export function view({ first, needsToken, open, demoOnly }, { go }) {
   const start = button("Start", { class: first ? "secondary large" : "primary large", on: { click: () => go("/analyze?begin") } }, "Start", icon("arrow"));
   return el("div", { class: "landing-page" },
     el("section", { class: "intro-step landing-hero", "aria-labelledby": "landing-title" },
@@ -20,6 +20,7 @@ export function view({ first, open, demoOnly }, { go }) {
         el("h1", { id: "landing-title", tabindex: "-1" }, "One question, several models, one answer you can check"),
         el("p", { class: "lead" }, "Quire puts your question, with your documents, to a panel of language models. They answer alone, then read and correct one another. One of them writes the answer: where they agree, where they do not, and which passage each claim rests on."),
         first && el("p", { class: "notice" }, "Nobody has an account on this server yet. The first one becomes its administrator."),
+        needsToken && el("p", { class: "notice" }, "This server has no administrator yet. Open the setup link that it printed when it started."),
         el("div", { class: "actions" },
           first && link("/login", "Create the first account", { class: "button primary large" }),
           start,

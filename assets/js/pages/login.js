@@ -10,7 +10,14 @@ import { toast } from "../parts/toast.js";
 export async function load(params, signal) {
   // The index tells whether anybody has an account yet. An older server does not say; then both ways are offered alike.
   const index = await get("/", { signal }).catch(() => ({}));
-  return { next: safe(params.next), asked: Boolean(params.next), forgot: "forgotten" in params, token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
+  return { setup: setupToken(params), needsToken: index.needs_setup_token === true, next: safe(params.next), asked: Boolean(params.next), forgot: "forgotten" in params, token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
+}
+
+// The setup link carries its token after a #, so that no server and no proxy logs it; the address bar forgets it at once.
+function setupToken(params) {
+  const token = params.setup ?? new URLSearchParams(location.hash.slice(1)).get("setup") ?? "";
+  if (token) history.replaceState(history.state, "", location.pathname);
+  return token;
 }
 
 // Only addresses of this application: a link must not send anybody elsewhere after signing in.
@@ -25,7 +32,7 @@ export function view(data, context) {
     fill(page, form);
     form.querySelector("input")?.focus();
   };
-  fill(page, data.token ? reset(data, context, show) : data.first || data.invite ? register(data, context, show) : data.forgot ? forgotten(data, context, show) : enter(data, context, show));
+  fill(page, data.token ? reset(data, context, show) : data.first || data.invite || data.setup ? register(data, context, show) : data.forgot ? forgotten(data, context, show) : enter(data, context, show));
   return page;
 }
 
@@ -65,7 +72,7 @@ function enter(data, { go }, show) {
     await go(data.next, { replace: true });
   },
   data.registration !== "open" && el("p", { class: "fine" }, "Accounts on this server are made by its administrator."),
-  data.registration === "open" && button("Create an account", { class: "link-button", on: { click: () => show("register") } }),
+  (data.registration === "open" || data.needsToken) && button("Create an account", { class: "link-button", on: { click: () => show("register") } }),
   button("Forgotten your password?", { class: "link-button", on: { click: () => show("forgotten") } }));
 }
 
@@ -73,17 +80,22 @@ function register(data, { go }, show) {
   const name = Field("Name", { autocomplete: "name", maxLength: 100, name: "name" }, "How Quire shall call you. You can leave it empty.");
   const address = email();
   const password = Field("Password", { type: "password", autocomplete: "new-password", required: true, minLength: 8, name: "password" }, RULES);
-  const lead = data.first
+  const token = data.needsToken && !data.setup && Field("Setup token", { autocomplete: "off", maxLength: 200, name: "setup_token" }, "To become the administrator: from the server's output, or QUIRE_SETUP_TOKEN. Leave it empty for an ordinary account.");
+  const isFirst = data.first && !data.needsToken;
+  const lead = isFirst
     ? "Welcome. Nobody has an account on this server yet: this first one becomes the administrator."
-    : "Your documents and results are kept for you, and nobody else can open them.";
-  return card(data.first ? "Create the first account" : "Create an account", lead, [name, address, password], "Create account", async () => {
+    : data.setup ? "This account becomes the administrator of this server."
+      : "Your documents and results are kept for you, and nobody else can open them.";
+  const title = data.setup ? "Create the administrator" : isFirst ? "Create the first account" : "Create an account";
+  return card(title, lead, [name, address, password, token].filter(Boolean), "Create account", async () => {
+    const setup = data.setup || (token ? token.input.value.trim() : "");
     const known = name.input.value.trim();
-    await post("/api/auth/register", { email: address.input.value.trim(), password: password.input.value, ...(known ? { name: known } : {}), ...(data.invite ? { invite: data.invite } : {}) });
+    await post("/api/auth/register", { email: address.input.value.trim(), password: password.input.value, ...(known ? { name: known } : {}), ...(data.invite ? { invite: data.invite } : {}), ...(setup ? { setup_token: setup } : {}) });
     await signIn(address.input.value.trim(), password.input.value);
     toast(`Welcome${known ? `, ${known}` : ""}.${user.get()?.role === "admin" ? " You are the administrator of this server." : ""}`);
     await go(data.first && !data.asked ? "/welcome" : data.next, { replace: true });
   },
-  !data.first && button("I have an account already", { class: "link-button", on: { click: () => show("enter") } }));
+  !isFirst && button("I have an account already", { class: "link-button", on: { click: () => show("enter") } }));
 }
 
 function forgotten(data, _context, show) {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::setup::Setup;
 use super::{Accounts, Visit};
 use crate::app::error::Field;
 use crate::app::{Error, Kind, Result};
@@ -27,6 +28,19 @@ impl Accounts {
         let empty = self.store.read(users::count).await? == 0;
         self.somebody.store(!empty, Relaxed);
         Ok(empty)
+    }
+
+    /// The rule for the first administrator; none once there is one.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn open_setup(&self) -> Result<Option<&Setup>> {
+        if self.has_admin.load(Relaxed) {
+            return Ok(None);
+        }
+        let has_admin = self.store.read(users::has_admin).await?;
+        self.has_admin.store(has_admin, Relaxed);
+        Ok((!has_admin).then_some(&self.setup))
     }
 
     /// The caller's account.

@@ -1,5 +1,6 @@
 //! Making an account: who may, which addresses and passwords are taken, who becomes admin.
 
+use super::setup::{self, Claim, Setup};
 use super::{Accounts, NewAccount, Visit, chance, profile};
 use crate::app::error::Field;
 use crate::app::{Error, Kind, Result};
@@ -11,18 +12,30 @@ use crate::domain::user::{Email, Role, User, check_password};
 use crate::store::{self, StoreError, Writer, audit, invites, users};
 
 impl Accounts {
-    /// Makes an account for whoever asks. The first one becomes admin.
+    /// Makes an account for whoever asks; who becomes the first administrator, `setup` says.
+    ///
+    /// # Errors
+    /// `Forbidden` where registration is closed, an invitation is missing, or the setup token does not hold;
+    /// `BadRequest` where the address is taken or the password is weak.
     pub async fn register(&self, new: NewAccount, visit: &Visit) -> Result<User> {
-        if self.registration == Registration::Closed {
+        let has_token = new
+            .setup_token
+            .as_deref()
+            .is_some_and(|token| !token.is_empty());
+        let may_set_up = has_token && matches!(self.setup, Setup::Token { .. });
+        if self.registration == Registration::Closed && !may_set_up {
             return Err(Error::new(Kind::Forbidden, "registration is closed here")
                 .resolve("ask an admin to create your account"));
         }
         self.note_attempt(None, visit)?;
-        let invite = match self.registration {
-            Registration::Invite => Some(new.invite.clone().unwrap_or_default()),
+        let claim = self.setup.claim(new.setup_token.as_deref())?;
+        let invite = match (self.registration, claim) {
+            (_, Claim::Setup) => None,
+            (Registration::Invite, _) => Some(new.invite.clone().unwrap_or_default()),
             _ => None,
         };
-        self.create(new, None, Role::User, invite, visit).await
+        self.create(new, None, (Role::User, claim), invite, visit)
+            .await
     }
 
     /// Makes an account, whoever may: checks, hashes, inserts. With `invite` it has to be a good one,
@@ -31,7 +44,7 @@ impl Accounts {
         &self,
         new: NewAccount,
         actor: Option<&UserId>,
-        role: Role,
+        (role, claim): (Role, Claim),
         invite: Option<String>,
         visit: &Visit,
     ) -> Result<User> {
@@ -64,13 +77,14 @@ impl Accounts {
         let (row, now) = (user.clone(), visit.now);
         let written = self
             .store
-            .write(move |db| insert(db, &row, invite.as_deref(), now, &entry));
+            .write(move |db| insert(db, (&row, claim), invite.as_deref(), now, &entry));
         match written.await {
-            Ok(Some(role)) => {
+            Ok(Inserted::As(role)) => {
                 user.role = role;
                 Ok(user)
             }
-            Ok(None) => Err(Error::new(
+            Ok(Inserted::SetUpAlready) => Err(setup::done()),
+            Ok(Inserted::NotInvited) => Err(Error::new(
                 Kind::Forbidden,
                 "an invitation is needed to register here",
             )
@@ -81,27 +95,46 @@ impl Accounts {
     }
 }
 
-/// The role that was given; none when the invitation does not hold.
+/// What became of a registration.
+enum Inserted {
+    As(Role),
+    NotInvited,
+    SetUpAlready,
+}
+
 fn insert(
     db: &Writer,
-    user: &User,
+    (user, claim): (&User, Claim),
     invite: Option<&str>,
     now: Timestamp,
     entry: &audit::Entry,
-) -> store::Result<Option<Role>> {
+) -> store::Result<Inserted> {
+    // Where the first to come is the administrator, nobody is there yet who could have invited them.
+    let is_first = claim == Claim::FirstCome && users::count(db)? == 0;
     if let Some(invite) = invite
-        && users::count(db)? > 0
+        && !is_first
         && !invites::take(db, &token::hash(invite), &user.email, now)?
     {
-        return Ok(None);
+        return Ok(Inserted::NotInvited);
     }
-    // An admin who makes an admin means it; everybody else gets what the order of arrival gives.
-    let role = match user.role {
-        Role::Admin => users::insert(db, user).map(|()| Role::Admin)?,
-        Role::User => users::insert_first_is_admin(db, user)?,
+    if claim == Claim::Setup && users::has_admin(db)? {
+        return Ok(Inserted::SetUpAlready);
+    }
+    let role = match (user.role, claim) {
+        (Role::User, Claim::FirstCome) => users::insert_first_is_admin(db, user)?,
+        (Role::User, Claim::Ordinary) => users::insert(db, user).map(|()| Role::User)?,
+        // An admin who makes an admin means it.
+        (Role::Admin, _) | (_, Claim::Setup) => {
+            let role = Role::Admin;
+            let admin = User {
+                role,
+                ..user.clone()
+            };
+            users::insert(db, &admin).map(|()| role)?
+        }
     };
     audit::append(db, entry)?;
-    Ok(Some(role))
+    Ok(Inserted::As(role))
 }
 
 /// The checked address and name. All that is wrong is said at once.

@@ -24,6 +24,7 @@ struct RegisterBody {
     password: String,
     name: Option<String>,
     invite: Option<String>,
+    setup_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +76,7 @@ pub async fn register(mut cx: Cx) -> Result<Reply, ApiError> {
         password: body.password,
         name: body.name.unwrap_or_default(),
         invite: body.invite,
+        setup_token: body.setup_token,
     };
     let user = cx.app.accounts().register(new, &visit(&cx)).await?;
     Ok(private(Reply::json(&json!({

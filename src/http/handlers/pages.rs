@@ -4,6 +4,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
+use crate::app::accounts::Setup;
 use crate::http::assets::{self, Keep};
 use crate::http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
 use crate::http::headers::PAGE_POLICY;
@@ -84,6 +85,8 @@ pub async fn openapi(cx: Cx) -> Result<Reply, ApiError> {
 async fn index(cx: &Cx) -> Reply {
     // Where the database cannot say, the sign-in form is the better guess; health tells what is wrong.
     let first_run = cx.app.accounts().is_first_run().await.unwrap_or(false);
+    let setup = cx.app.accounts().open_setup().await.unwrap_or(None);
+    let needs_token = matches!(setup, Some(Setup::Token { .. }));
     let demo = cx.app.config.providers.is_empty();
     Reply::json(&json!({
         "message": "Quire puts a question and your documents to a panel of language models and gives one answer",
@@ -91,6 +94,7 @@ async fn index(cx: &Cx) -> Reply {
         "docs": "/api/openapi.json",
         "health": "/api/health",
         "first_run": first_run,
+        "needs_setup_token": needs_token,
         "registration": cx.app.config.registration.as_str(),
         "mode": if demo { "demo" } else { "live" },
         "features": {

@@ -38,6 +38,7 @@ fn house(registration: Registration) -> House {
         password_rounds: 10,
         login_per_minute: 10,
         registration,
+        setup: Setup::FirstCome,
     };
     let accounts = Arc::new(Accounts::new(store, &settings));
     House { accounts, folder }
@@ -64,6 +65,7 @@ fn account(email: &str) -> NewAccount {
         password: PASSWORD.into(),
         name: " Ada ".into(),
         invite: None,
+        setup_token: None,
     }
 }
 

@@ -82,6 +82,7 @@ fn what_cannot_become_an_account() {
                 password: password.into(),
                 name: name.into(),
                 invite: None,
+                setup_token: None,
             };
             assert_eq!(
                 kind(house.accounts.register(new, &visit(0)).await),

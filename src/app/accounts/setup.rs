@@ -1,0 +1,107 @@
+//! Who becomes the first administrator. Where only this machine can connect, whoever registers first. Elsewhere only
+//! whoever shows the setup token: a stranger who comes first, or after the disk has vanished, gets an ordinary account.
+
+use crate::app::{Error, Kind, Result};
+use crate::config::Config;
+use crate::crypto::{self, token};
+
+/// The rule of an installation.
+#[derive(Clone)]
+pub enum Setup {
+    /// The first account becomes the administrator.
+    FirstCome,
+    /// An account becomes the administrator only with this token, and only while there is none.
+    Token {
+        /// The token.
+        token: String,
+        /// It was made for this process, and is in no setting.
+        is_made: bool,
+    },
+}
+
+/// What a registration asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::app) enum Claim {
+    /// To be the administrator where nobody has an account yet.
+    FirstCome,
+    /// An ordinary account.
+    Ordinary,
+    /// To be the administrator, with the right token.
+    Setup,
+}
+
+impl Setup {
+    /// As the settings say; makes a token where one is needed and none is set.
+    ///
+    /// # Errors
+    /// Where the system gives no random numbers.
+    pub fn of(config: &Config) -> Result<Self> {
+        if !config.needs_setup_token() {
+            return Ok(Self::FirstCome);
+        }
+        Ok(match &config.setup_token {
+            Some(token) => Self::Token {
+                token: token.expose().to_owned(),
+                is_made: false,
+            },
+            None => Self::Token {
+                token: token::new()?,
+                is_made: true,
+            },
+        })
+    }
+
+    /// What a registration with this token asks for.
+    ///
+    /// # Errors
+    /// `Forbidden` where the token is not the right one.
+    pub(super) fn claim(&self, shown: Option<&str>) -> Result<Claim> {
+        let shown = shown.map(str::trim).filter(|shown| !shown.is_empty());
+        match (self, shown) {
+            (Self::FirstCome, _) => Ok(Claim::FirstCome),
+            (Self::Token { .. }, None) => Ok(Claim::Ordinary),
+            // Hashes have one length, and comparing them takes one time.
+            (Self::Token { token, .. }, Some(shown))
+                if crypto::same(&token::hash(token), &token::hash(shown)) =>
+            {
+                Ok(Claim::Setup)
+            }
+            (Self::Token { .. }, Some(_)) => Err(Error::new(
+                Kind::Forbidden,
+                "the setup token is not right",
+            )
+            .resolve(
+                "use the newest setup link from the server's output, or the value of QUIRE_SETUP_TOKEN; leave it out \
+                 for an ordinary account",
+            )),
+        }
+    }
+}
+
+/// The refusal of a setup token that comes too late.
+pub(super) fn done() -> Error {
+    Error::new(Kind::Forbidden, "this server has an administrator already")
+        .resolve("register without the setup token, or sign in")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_right_token_claims() {
+        let setup = Setup::Token {
+            token: "0123456789abcdef".to_owned(),
+            is_made: false,
+        };
+        assert_eq!(setup.claim(Some(" 0123456789abcdef ")), Ok(Claim::Setup));
+        for none in [None, Some(""), Some("  ")] {
+            assert_eq!(setup.claim(none), Ok(Claim::Ordinary));
+            assert_eq!(Setup::FirstCome.claim(none), Ok(Claim::FirstCome));
+        }
+        for wrong in ["0123456789abcde", "0123456789abcdef0", "x"] {
+            let refused = setup.claim(Some(wrong)).map_err(|error| error.kind);
+            assert_eq!(refused, Err(Kind::Forbidden), "{wrong}");
+        }
+    }
+}

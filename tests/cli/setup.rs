@@ -1,0 +1,231 @@
+//! Who becomes the first administrator, and what the server says when it starts.
+
+use std::io::{BufRead as _, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::{Place, Running};
+
+const PASSWORD: &str = "Tr4verse-Orchid";
+
+/// Open to other machines, as in a container.
+fn exposed(place: &Place) -> Command {
+    place.quire(&["serve", "--host", "0.0.0.0", "--port", "0"])
+}
+
+/// What it prints after its first line, up to what it says of registration.
+fn told(server: &mut Running) -> Vec<String> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        assert!(server.out.read_line(&mut line).unwrap() > 0, "{lines:?}");
+        let is_last = line.contains("REGISTRATION=") || line.contains("becomes the administrator");
+        lines.push(line.trim_end().to_owned());
+        if is_last {
+            return lines;
+        }
+    }
+}
+
+fn register(server: &Running, email: &str, token: Option<&str>) -> (u16, Value) {
+    let mut body = json!({"email": email, "password": PASSWORD});
+    if let Some(token) = token {
+        body["setup_token"] = json!(token);
+    }
+    let body = body.to_string();
+    let mut socket = TcpStream::connect(&server.address).unwrap();
+    write!(
+        socket,
+        "POST /api/auth/register HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        server.address,
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    (status, serde_json::from_str(body).unwrap())
+}
+
+fn token(lines: &[String]) -> String {
+    let link = lines.iter().find_map(|line| line.split_once("#setup="));
+    link.unwrap_or_else(|| panic!("{lines:?}")).1.to_owned()
+}
+
+fn index(server: &Running) -> Value {
+    let mut socket = TcpStream::connect(&server.address).unwrap();
+    let host = &server.address;
+    write!(
+        socket,
+        "GET / HTTP/1.1\r\nhost: {host}\r\naccept: application/json\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+#[test]
+fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once() {
+    let place = Place::new();
+    let mut server = Running::start(exposed(&place));
+    assert!(server.address.starts_with("0.0.0.0:"), "{}", server.address);
+    let lines = told(&mut server);
+    assert!(lines[0].contains("every network interface"), "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("no administrator yet")),
+        "{lines:?}"
+    );
+    assert!(
+        lines.last().unwrap().contains("REGISTRATION=open"),
+        "{lines:?}"
+    );
+    assert_eq!(index(&server)["needs_setup_token"], true);
+    let token = token(&lines);
+    // A stranger who comes first is an ordinary user, and guessing does not help.
+    let (status, told) = register(&server, "eve@example.com", None);
+    assert_eq!(
+        (status, &told["user"]["role"]),
+        (200, &json!("user")),
+        "{told}"
+    );
+    let (status, told) = register(&server, "mallory@example.com", Some("0123456789abcdef"));
+    assert_eq!(status, 403, "{told}");
+    let (status, told) = register(&server, "ada@example.com", Some(&token));
+    assert_eq!(
+        (status, &told["user"]["role"]),
+        (200, &json!("admin")),
+        "{told}"
+    );
+    let (status, told) = register(&server, "late@example.com", Some(&token));
+    assert_eq!(status, 403, "{told}");
+    assert!(
+        told.to_string().contains("has an administrator already"),
+        "{told}"
+    );
+    assert_eq!(index(&server)["needs_setup_token"], false);
+    let mut err = server.errors();
+    server.signal("-TERM");
+    let mut log = String::new();
+    err.read_to_string(&mut log).unwrap();
+    assert!(!log.contains(&token), "{log}");
+    // With an administrator, nothing is said of it.
+    let mut again = Running::start(exposed(&place));
+    again.signal("-TERM");
+    let mut rest = String::new();
+    again.out.read_to_string(&mut rest).unwrap();
+    assert!(
+        !rest.contains("setup") && !rest.contains("administrator"),
+        "{rest}"
+    );
+}
+
+#[test]
+fn a_vanished_disk_hands_nothing_to_a_stranger() {
+    let place = Place::new();
+    let start = |place: &Place| {
+        let mut command = exposed(place);
+        command.env("QUIRE_SETUP_TOKEN", "owner-only-0123456789");
+        Running::start(command)
+    };
+    for _ in 0..2 {
+        let mut server = start(&place);
+        let lines = told(&mut server);
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.contains("value of QUIRE_SETUP_TOKEN")),
+            "{lines:?}"
+        );
+        assert!(!lines.concat().contains("owner-only"), "{lines:?}");
+        let (_, told) = register(&server, "eve@example.com", None);
+        assert_eq!(told["user"]["role"], "user", "{told}");
+        let (_, told) = register(&server, "ada@example.com", Some("owner-only-0123456789"));
+        assert_eq!(told["user"]["role"], "admin", "{told}");
+        drop(server);
+        std::fs::remove_dir_all(place.data()).unwrap();
+    }
+}
+
+#[test]
+fn production_needs_the_token_on_loopback_too_and_closed_registration_admits_it() {
+    let place = Place::new();
+    let mut command = place.quire(&["serve", "--port", "0", "--registration", "closed"]);
+    command
+        .env("ENVIRONMENT", "production")
+        .env("PASSWORD_ROUNDS", "600000");
+    let mut server = Running::start(command);
+    let mut line = String::new();
+    server.out.read_line(&mut line).unwrap();
+    assert!(line.contains("no administrator yet"), "{line}");
+    line.clear();
+    server.out.read_line(&mut line).unwrap();
+    let token = token(&[line.trim().to_owned()]);
+    let (status, told) = register(&server, "eve@example.com", None);
+    assert_eq!(status, 403, "{told}");
+    let (status, told) = register(&server, "ada@example.com", Some(&token));
+    assert_eq!(
+        (status, &told["user"]["role"]),
+        (200, &json!("admin")),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_invitation_is_not_needed_with_the_token_and_is_without_it() {
+    let place = Place::new();
+    let mut command = exposed(&place);
+    command
+        .env("REGISTRATION", "invite")
+        .env("QUIRE_SETUP_TOKEN", "owner-only-0123456789");
+    let server = Running::start(command);
+    let (status, told) = register(&server, "eve@example.com", None);
+    assert_eq!(status, 403, "{told}");
+    let (status, told) = register(&server, "ada@example.com", Some("owner-only-0123456789"));
+    assert_eq!(
+        (status, &told["user"]["role"]),
+        (200, &json!("admin")),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_machine_makes_an_administrator_and_loopback_stays_as_it_was() {
+    let place = Place::new();
+    let mut server = Running::start(place.quire(&["serve", "--port", "0"]));
+    let lines = told(&mut server);
+    assert!(lines[0].starts_with("There is no account yet"), "{lines:?}");
+    let (_, told) = register(&server, "ada@example.com", None);
+    assert_eq!(told["user"]["role"], "admin", "{told}");
+    drop(server);
+    let other = Place::new();
+    let said = other
+        .run(&["user", "add", "root@example.com", "--admin"])
+        .well();
+    assert!(said.contains("admin"), "{said}");
+    let server = Running::start(exposed(&other));
+    let (_, told) = register(&server, "eve@example.com", None);
+    assert_eq!(told["user"]["role"], "user", "{told}");
+}
+
+#[test]
+fn a_short_setup_token_is_refused_and_render_makes_one() {
+    let place = Place::new();
+    let mut command = exposed(&place);
+    command.env("QUIRE_SETUP_TOKEN", "short");
+    let said = super::Said::of(command.output().unwrap()).refused(2);
+    assert!(
+        said.contains("QUIRE_SETUP_TOKEN") && said.contains("16 characters"),
+        "{said}"
+    );
+    let render = Path::new(env!("CARGO_MANIFEST_DIR")).join("render.yaml");
+    let text = std::fs::read_to_string(render).unwrap();
+    assert!(text.contains("- key: QUIRE_SETUP_TOKEN\n        generateValue: true"));
+}
