@@ -12,7 +12,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-.PHONY: run test check fmt lint unit browser screenshots lighthouse interop conformance replica tools release image proxy vanish week footprint bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help
+.PHONY: run test check fmt lint unit browser screenshots lighthouse interop conformance replica tools release image proxy vanish week footprint attack bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help
 
 run: release  ## build, start, print the URL; works offline and without keys
 	@$(BINARY) serve
@@ -67,6 +67,12 @@ image: release  ## what the Dockerfile makes, run in an empty read-only root, wi
 
 vanish:  ## 500 times killed while it writes, its disk wiped: what the replica had is there again
 	VANISH=500 cargo test --test api replica::nothing_that_was_whole -- --nocapture
+
+# Each name is a module of tests; a small number of its rounds is part of `make unit` too.
+attack:  ## what must hold under attack: walls between people, outbound addresses, lost and full disks, the replica's promise (50 rounds)
+	cargo test --test api -- --nocapture --test-threads=1 walls:: outbound:: accidents:: durability:: full::
+	ATTACK_ROUNDS=$${ATTACK_ROUNDS:-50} cargo test --test api promise:: -- --nocapture
+	cargo test --test cli -- accidents::
 
 week:  ## a week on a host that sleeps and forgets its disk: woken every hour, stopped or killed, its disk wiped
 	WAKES=168 cargo test --test api replica::nothing_is_lost_over -- --nocapture

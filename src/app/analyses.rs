@@ -169,7 +169,8 @@ impl Analyses<'_> {
         self.stop(id, "deleted by its owner").await?;
         let (user, id) = (caller.user.clone(), id.clone());
         let entry = entry(now, Some(&user), "analysis.delete", &id);
-        let deleted = self.0.store.write(move |db| {
+        let store = self.0.store.for_freeing();
+        let deleted = store.write(move |db| {
             audit::append(db, &entry)?;
             analyses::delete(db, Some(&user), &id)
         });

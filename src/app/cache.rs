@@ -50,6 +50,7 @@ impl Cache<'_> {
         Ok(self
             .0
             .store
+            .for_freeing()
             .write(move |db| answers::clear(db, &which))
             .await?)
     }
@@ -60,6 +61,7 @@ impl Cache<'_> {
         match self
             .0
             .store
+            .for_freeing()
             .write(move |db| answers::delete(db, &key))
             .await?
         {

@@ -44,7 +44,8 @@ pub fn open(config: &Config) -> Result<Opened> {
             && !database(&config.data_dir).exists()
         {
             may_fetch(config, settings)?;
-            replica::fetch(config, settings, &*replica::target(config, settings)?)?;
+            let target = replica::target(config, settings)?;
+            replica::fetch(config, settings, &*target, false)?;
         }
         Ok(None)
     })

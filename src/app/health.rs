@@ -13,8 +13,8 @@ use crate::store::{self, answers, usage};
 /// What the database says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Database {
-    /// Whether reading and writing last went well.
-    pub works: bool,
+    /// What is wrong with it, if anything is.
+    pub fault: Option<String>,
     /// The engine and its version.
     pub engine: String,
 }
@@ -118,7 +118,13 @@ impl App {
     /// How the last read and the last commit went. Costs nothing.
     pub fn database(&self) -> Database {
         Database {
-            works: self.store.check().is_ok(),
+            fault: self.store.check().err().map(|fault| match fault {
+                store::StoreError::Failed(what) => what,
+                store::StoreError::Closed if self.is_superseded() => {
+                    "another Quire has taken over the replica, and stores everything now".into()
+                }
+                other => other.to_string(),
+            }),
             engine: format!("SQLite {}", store::engine_version()),
         }
     }

@@ -27,6 +27,7 @@ pub mod recipes;
 pub mod remote;
 pub mod repeats;
 pub mod replica;
+pub mod room;
 mod swap;
 mod upkeep;
 pub mod usage;
@@ -104,6 +105,7 @@ impl App {
     /// The same for a server: the replica is kept up where one is set. Blocks while the replica is fetched.
     pub fn open_to_serve(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open_to_serve(&config)?;
+        opened.store.keep_room(config.limits.min_free);
         Self::of(config, opened, true)
     }
 
@@ -115,7 +117,7 @@ impl App {
         } = opened;
         let patterns = patterns::open(&config)?;
         let settings = accounts::Settings::of(&config, &secret)?;
-        let accounts = accounts::Accounts::new(store.clone(), &settings);
+        let accounts = accounts::Accounts::new(store.for_freeing(), &settings);
         let settings = documents::settings(&config)?;
         if is_alone {
             documents::clear_temporary(&config.data_dir);
@@ -135,6 +137,9 @@ impl App {
         let replica = prepared
             .map(|prepared| prepared.start(store.clone()))
             .transpose()?;
+        if let Some(replica) = &replica {
+            documents.shelf().fetch_from(replica.originals());
+        }
         Ok(Arc::new(Self {
             config,
             store,

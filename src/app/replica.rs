@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::accounts::Visit;
+use super::swap::Swap;
 use super::{App, Error, Kind, Result, folder};
 use crate::clock;
 use crate::config::{Config, Replica};
@@ -111,14 +112,16 @@ fn faulty(replica: &Replica, fault: &Fault) -> Error {
         .resolve("mend that, or take QUIRE_REPLICA away to start with what this machine has")
 }
 
-/// Fetches the database of a replica where the folder has none. None where there is nothing to fetch, or no need.
+/// Fetches the database of a replica where the folder has none, or where the replica's `replaces` it: then the old
+/// one is kept beside it. None where there is nothing to fetch, or no need.
 pub(super) fn fetch(
     config: &Config,
     replica: &Replica,
     target: &dyn Target,
+    replaces: bool,
 ) -> Result<Option<Restored>> {
     let path = folder::database(&config.data_dir);
-    if path.exists() {
+    if path.exists() && !replaces {
         return Ok(None);
     }
     let begun = clock::instant();
@@ -133,6 +136,10 @@ pub(super) fn fetch(
     };
     let place = || {
         verify(&part).map_err(|error| error.to_string())?;
+        if path.exists() {
+            let swap = Swap::new(part.clone(), path.clone(), clock::now());
+            return swap.run().map(drop).map_err(|error| error.to_string());
+        }
         // The log of a database that is gone must not be taken for this one's.
         drop_log(&path);
         drop_log(&part);
@@ -194,7 +201,10 @@ pub(super) fn prepare(config: &Config, replica: &Replica) -> Result<Prepared> {
     let target = target(config, replica)?;
     let data = &config.data_dir;
     let has_database = folder::database(data).exists();
-    if has_database && !replica.overwrite && !holder::is_known(&*target, data).map_err(faulty)? {
+    // Of a database whose every change was handed over, the replica lacks nothing.
+    let replaces = has_database && !replica.overwrite && holder::is_handed_over(data);
+    let may_go_on = !has_database || replica.overwrite || replaces;
+    if !may_go_on && !holder::is_known(&*target, data).map_err(faulty)? {
         let text = format!(
             "another Quire has written to the replica {} since {} did",
             replica.address,
@@ -214,7 +224,7 @@ pub(super) fn prepare(config: &Config, replica: &Replica) -> Result<Prepared> {
         );
     }
     fetch_secret(config, replica, &*target)?;
-    let fetched = fetch(config, replica, &*target)?;
+    let fetched = fetch(config, replica, &*target, replaces)?;
     let newest = Inventory::of(&*target).map_err(faulty)?.newest();
     let whole = fetched
         .as_ref()
@@ -290,9 +300,14 @@ impl App {
 
     /// Whether another process stores for us now: nothing can be changed here any more.
     pub fn is_superseded(&self) -> bool {
+        self.replica().is_some_and(|status| status.superseded)
+    }
+
+    /// Whether another process took the replica over and has ended since: nothing is stored anywhere.
+    pub fn is_abandoned(&self) -> bool {
         self.replica
             .as_ref()
-            .is_some_and(|shipper| shipper.status().superseded)
+            .is_some_and(|shipper| shipper.status().is_abandoned)
     }
 
     /// Sends what is not there yet, as long as there is time. Says so where that was not long enough.

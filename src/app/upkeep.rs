@@ -21,11 +21,11 @@ impl App {
         self.documents().expire_uploads(now).await?;
         self.documents().tidy(now).await?;
         let most = self.config.cache_bytes;
-        let gone = self
-            .store
+        let store = self.store.for_freeing();
+        let gone = store
             .write(move |db| answers::purge(db, now, most))
             .await?;
-        self.store
+        store
             .write(move |db| {
                 analyses::delete_anonymous(db, now - KEPT_ANONYMOUS)?;
                 analyses::delete_passed_on(db, now - KEPT_ANONYMOUS)?;

@@ -79,11 +79,29 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
             std::process::exit(130);
         }
         () = relieved(will, &app, (&stop, &stopped)) => {}
+        () = abandoned(&app, &stop) => {}
         () = upkeep(&app) => {}
         () = renew(tls.as_deref()) => {}
     }
+    if app.is_abandoned() {
+        return failed(
+            "the quire that took over the replica no longer answers: this one has stopped, because it stores nothing \
+             any more\nstart it again (a supervisor does so by itself): it then takes the replica over",
+        );
+    }
     log::info("stopped", &[]);
     Ok(())
+}
+
+/// Stops once the process that took over the replica has ended: then nobody stores anything, and only a new start
+/// can take over. Never ends.
+async fn abandoned(app: &App, stop: &Notify) {
+    const LOOK: Duration = Duration::from_secs(1);
+    while !app.is_abandoned() {
+        tokio::time::sleep(LOOK).await;
+    }
+    stop.notify_one();
+    std::future::pending().await
 }
 
 /// Why there cannot be a second one, and who the first one is.
@@ -362,6 +380,7 @@ async fn upkeep(app: &Arc<App>) {
     loop {
         tokio::time::sleep(PAUSE).await;
         system::give_back();
+        app.restock().await;
         round = round.wrapping_add(1);
         // The command line may have changed them.
         report(app.notice_providers()).await;

@@ -114,6 +114,8 @@ pub struct Config {
 pub struct Limits {
     /// Largest document, in bytes.
     pub max_upload: u64,
+    /// Bytes on the data folder's disk below which nothing large is taken; 0: none.
+    pub min_free: u64,
     /// Memory that reading one document may take, in bytes.
     pub document_memory: u64,
     /// Computing that it may take.
@@ -420,6 +422,7 @@ fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) 
 fn limits(checker: &mut Checker) -> Limits {
     Limits {
         max_upload: checker.number("MAX_UPLOAD_MB") << 20,
+        min_free: checker.number("MIN_FREE_MB") << 20,
         document_memory: checker.number("DOCUMENT_MEMORY_MB") << 20,
         document_cpu: checker.seconds("DOCUMENT_CPU_SECONDS"),
         document_text: (checker.number("DOCUMENT_TEXT_MB") << 20) as usize,

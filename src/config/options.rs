@@ -112,6 +112,7 @@ pub static SETTINGS: &[Setting] = &[
     row("SMTP_URL", &[], Kind::Text, "", "mail server for password resets; this version does not send mail yet"),
     row("METRICS_PUBLIC", &[], Kind::Switch, "false", "/metrics for everyone instead of admins and this machine"),
     row("MAX_UPLOAD_MB", &[], Kind::Number(1, 4096), "50", "largest document, in MiB"),
+    row("MIN_FREE_MB", &[], Kind::Number(0, 1_000_000), "32", "room on the data folder's disk below which no new file and no new run is taken, in MiB; half as much is kept in reserve so that people can delete when the disk is full; 0 keeps none"),
     row("DOCUMENT_MEMORY_MB", &[], Kind::Number(32, 65_536), "256", "memory that reading one document may take, in MiB"),
     row("DOCUMENT_CPU_SECONDS", &[], Kind::Seconds(1, 3600), "60", "seconds of computing that reading one document may take"),
     row("DOCUMENT_TEXT_MB", &[], Kind::Number(1, 1024), "64", "text that is taken from one document, in MiB"),

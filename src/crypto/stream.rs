@@ -111,6 +111,13 @@ impl<R: Read> Read for Opened<R> {
     }
 }
 
+/// How long a file of this length is once it is sealed.
+pub fn sealed_size(bytes: u64) -> u64 {
+    let pieces = bytes.div_ceil(PIECE as u64).max(1);
+    let tag = aead::AES_256_GCM.tag_len() as u64;
+    (MAGIC.len() + SALT) as u64 + bytes + pieces * tag
+}
+
 fn refused() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
@@ -170,6 +177,7 @@ mod tests {
         for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 7] {
             let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
             let file = sealed(&bytes);
+            assert_eq!(sealed_size(length as u64), file.len() as u64);
             assert_eq!(opened(KEY, "a", &file).unwrap(), bytes, "{length}");
             assert!(opened(KEY, "b", &file).is_err(), "{length}");
             for cut in [0, 7, 24, 30, PIECE, PIECE + 40, PIECE + 41, file.len() - 1] {

@@ -44,18 +44,23 @@ pub fn of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
     of(&file, page_size, pages, to, number)
 }
 
-/// Puts a file under a name that must be new. A file that is gone meanwhile is not needed any more; one that was
-/// put before, and only the answer lost, is there.
-pub fn put(target: &dyn Target, name: &str, path: &Path) -> Result<()> {
+/// Puts a file under a name that must be new. One that was put before, and only the answer lost, is there. Returns
+/// how many bytes it takes at the target.
+///
+/// # Errors
+/// [`Fault::Missing`] where there is no file to send; any other where the target did not take it.
+pub fn put(target: &dyn Target, name: &str, path: &Path) -> Result<u64> {
     let failed = |error: io::Error| Fault::Failed(error.to_string());
     let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Fault::Missing),
         file => file.map_err(failed)?,
     };
+    let bytes = file.metadata().map_err(failed)?.len();
     match target.put(name, &file, true) {
-        Err(Fault::Taken) if is_same(target.get(name)?, path).map_err(failed)? => Ok(()),
-        put => put,
+        Err(Fault::Taken) if is_same(target.get(name)?, path).map_err(failed)? => {}
+        put => put?,
     }
+    Ok(target.stored_size(bytes))
 }
 
 fn is_same(mut there: impl io::Read, here: &Path) -> io::Result<bool> {

@@ -1,130 +1,298 @@
-//! The originals of documents in a replica: each is sent once, fetched where it is missing, and removed there
-//! after it was deleted here.
+//! The originals of documents in a replica: each is sent once, and the listing of the other end decides what is
+//! there. Removes an original there after its document was deleted here; one that no document here ever named is
+//! kept for days, because the database may be an older one than the replica's.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::names::DOCUMENTS;
+use super::names::{self, DOCUMENTS, UNKNOWN};
+use super::originals::Originals;
 use super::target::{Fault, Result, Target};
+use crate::clock;
 use crate::domain::id::DocumentId;
+use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::{Store, documents};
+
+/// How long an original without a document stays in the replica.
+const KEEP_UNKNOWN: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often their age is looked at.
+const LOOK_AT_UNKNOWN: Duration = Duration::from_secs(24 * 3600);
+/// The most of the note about them that is read.
+const LONGEST_NOTE: u64 = 16 * 1024 * 1024;
+
+/// Originals that are in neither place.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Why not everything is there: originals that were there are in neither place now.
+    pub lost: Option<String>,
+    /// Documents whose original this process has seen in neither place: an archive may be imported without them.
+    pub absent: usize,
+}
 
 /// What is known of both sides.
 pub struct Documents {
     target: Arc<dyn Target>,
-    folder: PathBuf,
+    originals: Arc<Originals>,
     scratch: PathBuf,
-    // None: not asked yet.
-    there: Option<HashSet<DocumentId>>,
-    here: Vec<DocumentId>,
+    // The stored size of each original there. None: not listed yet.
+    there: Option<BTreeMap<DocumentId, u64>>,
+    // Every original that was ever there while this process ran.
+    known: BTreeSet<DocumentId>,
+    absent: usize,
+    // Every document of the database, and the size of its original.
+    here: BTreeMap<DocumentId, u64>,
     mark: Option<(i64, i64, String)>,
-    missing: Vec<DocumentId>,
+    // Deleted here, and perhaps still there.
+    gone: BTreeSet<DocumentId>,
+    looked_at_unknown: Option<Timestamp>,
+    // Something may be missing there.
+    is_due: bool,
+    has_asked_for_missing: bool,
 }
 
 impl Documents {
-    /// Of a data folder.
-    pub fn new(target: Arc<dyn Target>, data: &Path) -> Self {
+    /// Of a data folder, whose files in progress lie in `scratch`.
+    pub fn new(target: Arc<dyn Target>, originals: Arc<Originals>, scratch: PathBuf) -> Self {
         Self {
             target,
-            folder: data.join("documents"),
-            scratch: data.join("tmp").join("replica").join("original"),
+            originals,
+            scratch,
             there: None,
-            here: Vec::new(),
+            known: BTreeSet::new(),
+            absent: 0,
+            here: BTreeMap::new(),
             mark: None,
-            missing: Vec::new(),
+            gone: BTreeSet::new(),
+            looked_at_unknown: None,
+            is_due: true,
+            has_asked_for_missing: false,
         }
     }
 
-    /// Sends what is new, and removes what was deleted.
-    pub fn round(&mut self, store: &Store) -> Result<()> {
+    /// Reads which documents there are now: the next round is about them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn refresh(&mut self, store: &Store) -> Result<()> {
+        self.read(store)?;
+        self.is_due = true;
+        Ok(())
+    }
+
+    /// Lists what is there. Returns how many originals that were there are not any more, or not whole.
+    ///
+    /// # Errors
+    /// When the target cannot be listed.
+    pub fn audit(&mut self) -> Result<usize> {
+        let mut there = BTreeMap::new();
+        self.target.list(DOCUMENTS, &mut |entry| {
+            let name = entry.name.strip_prefix(DOCUMENTS);
+            if let Some(id) = name.and_then(DocumentId::parse) {
+                there.insert(id, entry.bytes);
+            }
+        })?;
+        let known = there.keys().filter(|id| !self.known.contains(*id));
+        let known: Vec<_> = known.cloned().collect();
+        self.known.extend(known);
+        let before = self.there.take().unwrap_or_default();
+        let differs = |id: &DocumentId| before.get(id) != there.get(id);
+        let lost = self
+            .here
+            .keys()
+            .filter(|id| before.contains_key(*id) && differs(id));
+        let lost = lost.count();
+        self.is_due |= lost > 0 || before.is_empty();
+        self.there = Some(there);
+        Ok(lost)
+    }
+
+    /// Makes sure that the original of every document is there, and reports those that are in neither place.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the target refuses or fails.
+    pub fn round(&mut self, store: &Store, removing: bool) -> Result<Report> {
+        if !self.is_due {
+            return Ok(Report {
+                lost: None,
+                absent: self.absent,
+            });
+        }
+        if self.there.is_none() {
+            self.audit()?;
+        }
+        self.ask_for_missing();
+        let nowhere = self.send()?;
+        if removing {
+            self.remove()?;
+            self.remove_unknown()?;
+        }
+        if !nowhere.is_empty() {
+            // One that was deleted while we looked is not missing.
+            self.read(store)?;
+        }
+        let nowhere = nowhere.iter().filter(|id| self.here.contains_key(*id));
+        let (lost, absent): (Vec<_>, Vec<_>) = nowhere.partition(|id| self.known.contains(*id));
+        self.absent = absent.len();
+        // The file of one that is absent may still come: an import brings the rows first.
+        self.is_due = self.absent > 0 || !lost.is_empty();
+        let lost = lost.first().map(|first| {
+            format!(
+                "{} original files are whole neither in the data folder nor in the replica, such as that of document \
+                 {}",
+                lost.len(),
+                first.as_str()
+            )
+        });
+        let absent = self.absent;
+        Ok(Report { lost, absent })
+    }
+
+    fn read(&mut self, store: &Store) -> Result<()> {
         let failed = |error: crate::store::StoreError| Fault::Failed(error.to_string());
         let mark = Some(store.read_now(documents::mark).map_err(failed)?);
         if self.mark != mark {
-            self.here = store.read_now(documents::ids).map_err(failed)?;
-            self.send_new(true)?;
+            let now = store.read_now(documents::sizes).map_err(failed)?;
+            let now: BTreeMap<_, _> = now.into_iter().collect();
+            let before = std::mem::replace(&mut self.here, now);
+            let deleted = before.into_keys().filter(|id| !self.here.contains_key(id));
+            self.gone.extend(deleted);
             self.mark = mark;
         }
         Ok(())
     }
 
-    /// Sends what is known to be new; `deleting`: and removes what is known to be gone.
-    pub fn send_new(&mut self, deleting: bool) -> Result<()> {
-        if self.there.is_none() {
-            let mut there = HashSet::new();
-            self.target.list(DOCUMENTS, &mut |entry| {
-                there.extend(
-                    entry
-                        .name
-                        .strip_prefix(DOCUMENTS)
-                        .and_then(DocumentId::parse),
-                );
-            })?;
-            let missing = |id: &&DocumentId| there.contains(*id) && !self.path(id).exists();
-            self.missing = self.here.iter().filter(missing).cloned().collect();
-            self.there = Some(there);
+    /// Has what is only there fetched, once after the start.
+    fn ask_for_missing(&mut self) {
+        let Some(there) = &self.there else { return };
+        if std::mem::replace(&mut self.has_asked_for_missing, true) {
+            return;
         }
-        let Some(there) = &mut self.there else {
-            return Ok(());
-        };
-        for id in &self.here {
-            if there.contains(id) {
+        let is_missing = |id: &&DocumentId| there.contains_key(*id) && !self.path(id).exists();
+        let missing: Vec<_> = self.here.keys().filter(is_missing).cloned().collect();
+        if !missing.is_empty() {
+            self.originals.bring_all(missing);
+        }
+    }
+
+    /// Sends what is not there. Returns those that are in neither place.
+    fn send(&mut self) -> Result<Vec<DocumentId>> {
+        let mut nowhere = Vec::new();
+        let there = self.there.get_or_insert_default();
+        for (id, &size) in &self.here {
+            let stored = self.target.stored_size(size);
+            if there.get(id) == Some(&stored) {
                 continue;
             }
-            match File::open(self.folder.join(id.as_str())) {
-                // Deleted since, or lost with an earlier disk: there is nothing to send.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            match File::open(self.originals.path(id)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => nowhere.push(id.clone()),
                 Err(error) => return Err(Fault::Failed(error.to_string())),
-                Ok(file) => self.target.put(&name(id), &file, false)?,
+                Ok(file) => {
+                    let length = file.metadata().map(|about| about.len());
+                    if length.map_err(|error| Fault::Failed(error.to_string()))? == size {
+                        self.target.put(&names::original(id), &file, false)?;
+                        there.insert(id.clone(), stored);
+                        self.known.insert(id.clone());
+                    } else {
+                        nowhere.push(id.clone());
+                    }
+                }
             }
-            there.insert(id.clone());
         }
-        if deleting && there.len() > self.here.len() {
-            let here: HashSet<&DocumentId> = self.here.iter().collect();
-            let gone: Vec<_> = there
-                .iter()
-                .filter(|id| !here.contains(*id))
-                .cloned()
-                .collect();
-            for id in gone {
-                self.target.remove(&name(&id))?;
-                there.remove(&id);
+        Ok(nowhere)
+    }
+
+    fn remove(&mut self) -> Result<()> {
+        while let Some(id) = self.gone.first().cloned() {
+            // An archive that is imported may bring a deleted document back.
+            if !self.here.contains_key(&id) {
+                self.target.remove(&names::original(&id))?;
+                if let Some(there) = &mut self.there {
+                    there.remove(&id);
+                }
             }
+            self.known.remove(&id);
+            self.gone.remove(&id);
         }
         Ok(())
     }
 
-    /// Fetches one of those that are missing here, if any is.
-    pub fn fetch_one(&mut self) -> Result<()> {
-        let Some(id) = self.missing.last().cloned() else {
+    /// Removes what no document has named for days. When each was first seen is noted in the replica, because this
+    /// disk may be a new one every day.
+    fn remove_unknown(&mut self) -> Result<()> {
+        let now = clock::now();
+        let is_due = |at: Timestamp| now.since(at) >= LOOK_AT_UNKNOWN;
+        if self.looked_at_unknown.is_some_and(|at| !is_due(at)) {
             return Ok(());
-        };
-        let fetch = || {
-            let mut options = File::options();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let mut file = options.open(&self.scratch)?;
-            let from = self.target.get(&name(&id)).map_err(io::Error::other)?;
-            io::copy(&mut { from }, &mut file)?;
-            file.sync_all()?;
-            std::fs::rename(&self.scratch, self.path(&id))
-        };
-        fetch().map_err(|error| Fault::Failed(error.to_string()))?;
-        self.missing.pop();
-        if self.missing.is_empty() {
-            log::info("the originals of documents are back", &[]);
         }
+        let there = self.there.get_or_insert_default();
+        let is_unknown = |id: &&DocumentId| !self.here.contains_key(*id);
+        let unknown: Vec<_> = there.keys().filter(is_unknown).cloned().collect();
+        let before = self.noted()?;
+        let mut notes = BTreeMap::new();
+        for id in unknown {
+            let first = before.get(&id).copied().unwrap_or(now);
+            if now.since(first) < KEEP_UNKNOWN {
+                notes.insert(id, first);
+                continue;
+            }
+            self.target.remove(&names::original(&id))?;
+            self.there.get_or_insert_default().remove(&id);
+        }
+        if notes != before {
+            self.note(&notes)?;
+        }
+        if notes.len() > before.len() {
+            log::warn(
+                "the replica holds originals that no document here names: they are kept for 7 days",
+                &[("count", &notes.len())],
+            );
+        }
+        self.looked_at_unknown = Some(now);
         Ok(())
+    }
+
+    fn noted(&self) -> Result<BTreeMap<DocumentId, Timestamp>> {
+        let mut text = String::new();
+        match self.target.get(UNKNOWN) {
+            Err(Fault::Missing) => return Ok(BTreeMap::new()),
+            Err(fault) => return Err(fault),
+            Ok(from) => from
+                .take(LONGEST_NOTE)
+                .read_to_string(&mut text)
+                .map_err(|error| Fault::Failed(error.to_string()))?,
+        };
+        let line = |line: &str| {
+            let (id, at) = line.split_once(' ')?;
+            Some((DocumentId::parse(id)?, Timestamp::parse(at)?))
+        };
+        Ok(text.lines().filter_map(line).collect())
+    }
+
+    fn note(&self, notes: &BTreeMap<DocumentId, Timestamp>) -> Result<()> {
+        let path = self.scratch.join("unknown");
+        let write = || {
+            let mut options = File::options();
+            options.read(true).write(true).create(true).truncate(true);
+            let mut file = options.open(&path)?;
+            for (id, at) in notes {
+                writeln!(file, "{} {at}", id.as_str())?;
+            }
+            file.seek(SeekFrom::Start(0))?;
+            Ok(file)
+        };
+        let put = write()
+            .map_err(|error: io::Error| Fault::Failed(error.to_string()))
+            .and_then(|file| self.target.put(UNKNOWN, &file, false));
+        let _ = std::fs::remove_file(path);
+        put
     }
 
     fn path(&self, id: &DocumentId) -> PathBuf {
-        self.folder.join(id.as_str())
+        self.originals.path(id)
     }
-}
-
-fn name(id: &DocumentId) -> String {
-    format!("{DOCUMENTS}{}", id.as_str())
 }

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::target::{Entry, Fault, Result, Target};
 
@@ -105,6 +106,10 @@ impl Target for Folder {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(error)),
             _ => Ok(()),
         }
+    }
+
+    fn audit_interval(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

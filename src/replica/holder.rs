@@ -1,22 +1,22 @@
-//! Who writes to a replica: one process at a time. Who starts says so, and the one before it sends its last changes
-//! and stores nothing more. And what the data folder remembers of the replica, so that an old disk never passes
-//! for the newest.
+//! Who writes to a replica: one process at a time. A process that starts claims it, and the one before it sends its
+//! last changes and stores nothing more. Also what the data folder remembers of the replica, so that an old disk
+//! never passes for the newest.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::names;
+use super::lease::{self, Lease, Seen, Watch};
+use super::names::{self, RELEASED};
 use super::target::{Fault, Result, Target};
 use crate::clock;
 
 /// What to do about two processes.
 pub const TWO: &str = "two Quires must not share one replica";
 
-const RELEASED: &str = "quire-released";
-const ASK_EVERY: Duration = Duration::from_secs(2);
 /// What the one before has to notice, send and let go.
 const PATIENCE: Duration = Duration::from_secs(6);
 
@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(6);
 pub struct Holder {
     target: Arc<dyn Target>,
     id: String,
-    note: PathBuf,
-    asked: Option<Instant>,
+    data: PathBuf,
+    lease: Lease,
 }
 
 /// How the one before this one left.
@@ -38,29 +38,36 @@ pub enum Before {
 }
 
 impl Holder {
-    /// Takes over: says so, and waits for the one before to let go.
+    /// Claims the replica, and waits for the one before to let go.
+    ///
+    /// # Errors
+    /// When the target or the data folder cannot be written to.
     pub fn claim(target: Arc<dyn Target>, id: String, data: &Path) -> Result<(Self, Before)> {
-        let scratch = data.join("tmp").join("replica");
+        let scratch = scratch(data);
         fs::create_dir_all(&scratch).map_err(failed)?;
-        let before = read(&*target, names::HOLDER)?;
-        let mut holder = Self {
-            target,
-            id,
-            note: data.join("replica"),
-            asked: None,
-        };
+        // What waited when the last process ended is in the database, and no other process reads these.
+        for left in fs::read_dir(&scratch).map_err(failed)?.flatten() {
+            let _ = fs::remove_file(left.path());
+        }
+        let before = lease::read(&*target, names::HOLDER)?;
         // Before it is true, so that a crash in between leaves a folder that is known.
         let own = before.as_deref().filter(|before| noted(data, before));
-        holder.note(own).map_err(failed)?;
-        holder.write(names::HOLDER)?;
+        note(data, &id, own).map_err(failed)?;
+        lease::write(&*target, &scratch, names::HOLDER, &id)?;
+        let watch = Watch::new(Arc::clone(&target), id.clone(), scratch);
+        let holder = Self {
+            target,
+            id,
+            data: data.to_owned(),
+            lease: Lease::start(watch).map_err(failed)?,
+        };
         if own.is_some() {
             // It was this folder's, which one process uses at a time.
             return Ok((holder, Before::Clean));
         }
-        holder.asked = Some(clock::instant());
         let end = clock::instant() + PATIENCE;
         loop {
-            let released = read(&*holder.target, RELEASED)?;
+            let released = lease::read(&*holder.target, RELEASED)?;
             if before.is_none() || before == released {
                 return Ok((holder, Before::Clean));
             }
@@ -71,79 +78,88 @@ impl Holder {
         }
     }
 
-    /// Whether nobody else has taken over. Asks now and then.
-    pub fn is_ours(&mut self) -> Result<bool> {
-        if self
-            .asked
-            .is_some_and(|at| clock::instant() - at < ASK_EVERY)
-        {
-            return Ok(true);
-        }
-        let now = read(&*self.target, names::HOLDER)?;
-        self.asked = Some(clock::instant());
-        Ok(now.as_deref() == Some(&self.id))
+    /// Whether nobody else has claimed it, as the last look found.
+    ///
+    /// # Errors
+    /// When the last look failed.
+    pub fn is_ours(&self) -> Result<bool> {
+        Ok(self.lease.seen()? == Seen::Ours)
+    }
+
+    /// What watches over it.
+    pub fn lease(&self) -> Lease {
+        self.lease.clone()
     }
 
     /// Says that everything was sent.
+    ///
+    /// # Errors
+    /// When the target does not take the note.
     pub fn release(&self) -> Result<()> {
-        self.write(RELEASED)
+        lease::write(&*self.target, &scratch(&self.data), RELEASED, &self.id)
     }
 
-    fn write(&self, name: &str) -> Result<()> {
-        let path = self.note.with_file_name("tmp").join("replica").join(name);
-        let write = || {
-            let mut file = File::options()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .open(&path)?;
-            file.write_all(self.id.as_bytes())?;
-            Ok(file)
-        };
-        let put = write()
-            .map_err(failed)
-            .and_then(|file| self.target.put(name, &file, false));
-        let _ = fs::remove_file(path);
-        put
-    }
-
-    /// Notes who holds it in the data folder: this process, and the one that did as far as the folder knew.
-    fn note(&self, before: Option<&str>) -> io::Result<()> {
-        let part = self.note.with_extension("part");
-        let text = format!("{}\n{}\n", self.id, before.unwrap_or_default());
-        let mut file = File::create(&part)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&part, &self.note)?;
-        File::open(self.note.parent().unwrap_or(Path::new(".")))?.sync_all()
+    /// Lets go for good, after everything was sent. The folder remembers that its database, as it now is, holds
+    /// nothing that the replica lacks.
+    ///
+    /// # Errors
+    /// When the target or the data folder cannot be written to.
+    pub fn hand_over(&self) -> Result<()> {
+        let stamp = stamp(&self.data).map_err(failed)?;
+        write(&self.data.join(HANDED_OVER), &stamp).map_err(failed)?;
+        self.release()
     }
 }
 
+/// The note about a database that was handed over.
+const HANDED_OVER: &str = "replica-handed-over";
+
+/// Whether the folder's database is still the one whose every change was handed over: the replica may take its
+/// place.
+pub fn is_handed_over(data: &Path) -> bool {
+    let noted = fs::read_to_string(data.join(HANDED_OVER)).ok();
+    noted.is_some() && noted == stamp(data).ok()
+}
+
+/// What changes whenever the database does.
+fn stamp(data: &Path) -> io::Result<String> {
+    let database = fs::metadata(data.join("quire.db"))?;
+    let log = fs::metadata(data.join("quire.db-wal")).map_or(0, |log| log.len());
+    let (seconds, nanos) = (database.mtime(), database.mtime_nsec());
+    Ok(format!("{} {seconds}.{nanos:09} {log}\n", database.len()))
+}
+
+fn scratch(data: &Path) -> PathBuf {
+    data.join("tmp").join("replica")
+}
+
+/// Notes who holds it in the data folder: this process, and the one that did as far as the folder knew.
+fn note(data: &Path, id: &str, before: Option<&str>) -> io::Result<()> {
+    let text = format!("{id}\n{}\n", before.unwrap_or_default());
+    write(&data.join("replica"), &text)
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = File::create(&part)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
 /// Whether nobody has written to the replica since this data folder did.
+///
+/// # Errors
+/// When the target cannot be read.
 pub fn is_known(target: &dyn Target, data: &Path) -> Result<bool> {
-    let holder = read(target, names::HOLDER)?;
+    let holder = lease::read(target, names::HOLDER)?;
     Ok(holder.is_none_or(|holder| noted(data, &holder)))
 }
 
 fn noted(data: &Path, holder: &str) -> bool {
     let note = fs::read_to_string(data.join("replica")).unwrap_or_default();
     note.lines().any(|line| line == holder)
-}
-
-fn read(target: &dyn Target, name: &str) -> Result<Option<String>> {
-    const LONGEST: u64 = 100;
-    let mut text = String::new();
-    match target.get(name) {
-        Err(Fault::Missing) => Ok(None),
-        Err(fault) => Err(fault),
-        Ok(from) => {
-            from.take(LONGEST)
-                .read_to_string(&mut text)
-                .map_err(failed)?;
-            Ok(Some(text))
-        }
-    }
 }
 
 fn failed(error: io::Error) -> Fault {

@@ -1,6 +1,8 @@
 //! What lies under which name in a replica, and which of it makes a database. The layout is Litestream's:
 //! whole copies in level 9, single changes in level 0.
 
+use crate::domain::id::DocumentId;
+
 use super::target::{Result, Target};
 
 /// Where single changes lie.
@@ -11,6 +13,14 @@ pub const SNAPSHOTS: &str = "ltx/9/";
 pub const DOCUMENTS: &str = "documents/";
 /// Who writes.
 pub const HOLDER: &str = "quire-holder";
+/// The last who wrote and has sent everything.
+pub const RELEASED: &str = "quire-released";
+/// Who holds the replica now is asked for a sign of life here, by one that it has replaced.
+pub const ASKED: &str = "quire-asked";
+/// The sign of life.
+pub const ANSWERED: &str = "quire-answered";
+/// Since when originals are there that no document names.
+pub const UNKNOWN: &str = "quire-unknown";
 /// The installation's secret, in a sealed replica only.
 pub const SECRET: &str = "quire-secret";
 
@@ -24,8 +34,13 @@ pub fn snapshot(number: u64) -> String {
     format!("{SNAPSHOTS}{:016x}-{number:016x}.ltx", 1)
 }
 
+/// The name of a document's original.
+pub fn original(id: &DocumentId) -> String {
+    format!("{DOCUMENTS}{}", id.as_str())
+}
+
 /// The last change in a file with this name.
-fn last(name: &str) -> Option<u64> {
+pub(super) fn last(name: &str) -> Option<u64> {
     let (_, range) = name.strip_suffix(".ltx")?.rsplit_once('/')?;
     let (min, max) = range.split_once('-')?;
     let number = |text: &str| {

@@ -4,10 +4,12 @@
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Seek as _, SeekFrom};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::names::SNAPSHOTS;
 use super::target::{Entry, Fault, Result, Target};
-use crate::crypto::stream::Sealer;
+use crate::crypto::stream::{self, Sealer};
 
 const END: &str = ".sealed";
 
@@ -16,6 +18,7 @@ pub struct Sealed {
     inner: Box<dyn Target>,
     sealer: Sealer,
     scratch: PathBuf,
+    number: AtomicU64,
 }
 
 impl Sealed {
@@ -25,6 +28,7 @@ impl Sealed {
             inner,
             sealer,
             scratch,
+            number: AtomicU64::new(0),
         }
     }
 }
@@ -49,7 +53,9 @@ impl Target for Sealed {
     fn put(&self, name: &str, mut file: &File, only_new: bool) -> Result<()> {
         let failed = |error: std::io::Error| Fault::Failed(error.to_string());
         fs::create_dir_all(&self.scratch).map_err(failed)?;
-        let path = self.scratch.join("sealed");
+        // More than one thread may put something at a time.
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let path = self.scratch.join(format!("sealed-{number}"));
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         let sealed = File::options()
             .read(true)
@@ -84,5 +90,13 @@ impl Target for Sealed {
 
     fn remove(&self, name: &str) -> Result<()> {
         self.inner.remove(&format!("{name}{END}"))
+    }
+
+    fn stored_size(&self, bytes: u64) -> u64 {
+        self.inner.stored_size(stream::sealed_size(bytes))
+    }
+
+    fn audit_interval(&self) -> Duration {
+        self.inner.audit_interval()
     }
 }

@@ -155,11 +155,11 @@ impl Follower for Spool {
         }
     }
 
-    fn emptied(&mut self, held: bool) {
+    fn emptied(&mut self) {
         self.position = Position::default();
-        if !held {
-            return;
-        }
+    }
+
+    fn held(&mut self) {
         let mut state = self.shared.lock();
         if state.lost || state.newest == 0 {
             // Nothing leads from what was sent to what is there now.
@@ -168,5 +168,6 @@ impl Follower for Spool {
         }
         state.held_at = state.newest;
         state.since = (0, 0);
+        state.fault = None;
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::time::Duration;
 
 /// Something that lies there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,4 +56,14 @@ pub trait Target: Send + Sync {
 
     /// Removes it; no fault if there is nothing.
     fn remove(&self, name: &str) -> Result<()>;
+
+    /// How many bytes a file of this size takes here, as [`Target::list`] reports it.
+    fn stored_size(&self, bytes: u64) -> u64 {
+        bytes
+    }
+
+    /// The shortest time between two listings of everything. A bucket charges for each.
+    fn audit_interval(&self) -> Duration {
+        Duration::from_secs(60)
+    }
 }

@@ -91,7 +91,7 @@ impl Rig {
         let path = self.spool.join("copy");
         copies::of(held.file(), held.page_size, held.pages, &path, number).unwrap();
         match copies::put(&self.target, &names::snapshot(number), &path) {
-            Ok(()) | Err(Fault::Taken) => {}
+            Ok(_) | Err(Fault::Taken) => {}
             other => panic!("{other:?}"),
         }
     }

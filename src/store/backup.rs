@@ -120,6 +120,16 @@ fn has_room(source: &Connection, to: &Path) -> Result<(), BackupError> {
     }
 }
 
+/// Reads the whole database, with what is in its log. Blocks.
+pub(super) fn is_sound(path: &Path) -> bool {
+    let read = || {
+        let db = Connection::open_with_flags(path, read_only())?;
+        db.busy_timeout(std::time::Duration::from_secs(5))?;
+        db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+    };
+    read().is_ok_and(|said| said == "ok")
+}
+
 /// The rows of each table that is stored as one.
 fn counted(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
     let names = "SELECT name FROM pragma_table_list

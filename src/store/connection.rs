@@ -15,6 +15,7 @@ use super::error::{Result, StoreError};
 pub struct Reader {
     connection: Connection,
     broken: Cell<bool>,
+    damaged: Cell<bool>,
 }
 
 /// Answers questions and makes changes. Only the writer thread has one.
@@ -39,6 +40,7 @@ impl Reader {
         Self {
             connection,
             broken: Cell::new(false),
+            damaged: Cell::new(false),
         }
     }
 
@@ -125,6 +127,11 @@ impl Reader {
         self.broken.get()
     }
 
+    /// Whether a page was read that is not what it must be.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.get()
+    }
+
     pub(super) fn give_up(&self) {
         self.broken.set(true);
     }
@@ -143,6 +150,13 @@ impl Reader {
             );
             if lasting {
                 self.give_up();
+            }
+            let code = error.sqlite_error_code();
+            if matches!(
+                code,
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ) {
+                self.damaged.set(true);
             }
             error.into()
         })

@@ -16,8 +16,10 @@ const LARGE_LOG: u64 = 4 * 1024 * 1024;
 pub trait Follower: Send {
     /// Reads what came since the last time. `foreign`: another process has changed the database meanwhile.
     fn look(&mut self, log: &Path, foreign: bool);
-    /// The log was emptied after a look. `held`: a whole copy of this moment is being made.
-    fn emptied(&mut self, held: bool);
+    /// The log was emptied after a look.
+    fn emptied(&mut self);
+    /// The database is kept as it now is, with an empty log: a whole copy of this moment is being made.
+    fn held(&mut self);
 }
 
 /// The database as it was at a moment. While this is kept, its file does not change.
@@ -79,7 +81,7 @@ impl Log {
         self.look(db);
         let length = std::fs::metadata(&self.path).map_or(0, |data| data.len());
         match length > LARGE_LOG {
-            true => self.empty(db, false),
+            true => self.empty(db),
             false => Ok(()),
         }
     }
@@ -87,17 +89,17 @@ impl Log {
     /// Moves the log into the database, whole.
     pub(super) fn checkpoint(&mut self, db: &Writer) -> Result<()> {
         self.look(db);
-        self.empty(db, false)
+        self.empty(db)
     }
 
-    fn empty(&mut self, db: &Writer, held: bool) -> Result<()> {
+    fn empty(&mut self, db: &Writer) -> Result<()> {
         if db.one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
             row.get::<_, bool>(0)
         })? {
             return Err(StoreError::Busy);
         }
         if let Some(follower) = &mut self.follower {
-            follower.emptied(held);
+            follower.emptied();
         }
         Ok(())
     }
@@ -105,7 +107,7 @@ impl Log {
     /// Empties the log and keeps the file as it then is.
     pub(super) fn hold(&mut self, db: &Writer) -> Result<Held> {
         self.look(db);
-        self.empty(db, true)?;
+        self.empty(db)?;
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
         let reader = Reader::open(&self.database)?;
         reader.batch("BEGIN")?;
@@ -122,6 +124,10 @@ impl Log {
             None => Arc::new(File::open(&self.database).map_err(failed)?),
         };
         self.file = Some(Arc::clone(&file));
+        // Only now: were anything above to fail, no copy would be made, and nothing could follow it.
+        if let Some(follower) = &mut self.follower {
+            follower.held();
+        }
         Ok(Held {
             _transaction: reader,
             file,

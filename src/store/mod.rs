@@ -20,6 +20,7 @@ mod error;
 pub mod events;
 pub mod experiments;
 mod follow;
+mod health;
 pub mod idempotency;
 pub mod invites;
 mod migrate;
@@ -30,6 +31,7 @@ pub mod providers;
 mod queue;
 mod readers;
 pub mod recipes;
+mod room;
 pub mod savings;
 pub mod sessions;
 pub mod settings;
@@ -43,7 +45,6 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 
 use tokio::sync::{oneshot, watch};
@@ -52,6 +53,7 @@ pub use backup::{BackupError, Verified, fold_log, verify};
 pub use connection::{Reader, Writer};
 pub use error::{OpenError, Result, StoreError};
 pub use follow::{Follower, Held};
+pub use room::Disk;
 pub use migrate::{APPLICATION_ID, VERSION};
 
 /// Where the database lies.
@@ -68,7 +70,18 @@ pub fn engine_version() -> &'static str {
 
 /// The database. Cheap to clone; the threads end when it is closed or the last clone is gone.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<Inner>, For);
+
+/// What changes are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// Whatever people do.
+    Anything,
+    /// Signing in and deleting, which a full disk must not prevent.
+    Freeing,
+    /// To see whether it works: changes nothing.
+    Nothing,
+}
 
 struct Inner {
     path: PathBuf,
@@ -76,8 +89,7 @@ struct Inner {
     readers: readers::Readers,
     changes: Arc<queue::Queue<writer::Job>>,
     done: watch::Receiver<bool>,
-    reads_well: Arc<AtomicBool>,
-    writes_well: Arc<AtomicBool>,
+    health: Arc<health::Health>,
     times: Arc<times::Times>,
 }
 
@@ -112,34 +124,31 @@ impl Store {
 
         let log = follow::Log::new(&path, &db, follower);
         let changes = Arc::new(queue::Queue::new());
-        let (reads_well, writes_well) = (
-            Arc::new(AtomicBool::new(true)),
-            Arc::new(AtomicBool::new(true)),
-        );
+        let health = Arc::new(health::Health::default());
         let (end, done) = watch::channel(false);
         let times = Arc::new(times::Times::default());
         let taken = Arc::clone(&times);
-        let (queue, healthy, file) = (Arc::clone(&changes), Arc::clone(&writes_well), path.clone());
+        let (queue, told, file) = (Arc::clone(&changes), Arc::clone(&health), path.clone());
         std::thread::Builder::new()
             .name("quire-writer".into())
             .stack_size(512 * 1024)
             .spawn(move || {
                 let reopen = || Ok(Writer::open(&file, followed)?);
-                writer::live(db, log, &queue, &healthy, &taken, reopen);
+                writer::live(db, log, &queue, &told, &taken, reopen);
                 end.send_replace(true);
             })
             .map_err(|error| OpenError::Failed(format!("no thread: {error}")))?;
-        let readers = readers::Readers::new(path.clone(), Arc::clone(&reads_well));
-        Ok(Self(Arc::new(Inner {
+        let readers = readers::Readers::new(path.clone(), Arc::clone(&health));
+        Ok(Self(
+            Arc::new(Inner {
             path,
             saved,
             readers,
             changes,
             done,
-            reads_well,
-            writes_well,
+            health,
             times,
-        })))
+        }), For::Anything))
     }
 
     /// The backup that was made because the database had to be migrated, if it had to.
@@ -168,6 +177,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Writer) -> Result<T> + Send + 'static,
     {
+        let change = self.admitted(change)?;
         let (answer, answered) = oneshot::channel();
         let job = writer::work(change, move |result| {
             let _ = answer.send(result);
@@ -197,6 +207,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Writer) -> Result<T> + Send + 'static,
     {
+        let change = self.admitted(change)?;
         let (answer, answered) = sync_channel(1);
         let job = writer::work(change, move |result| {
             let _ = answer.send(result);
@@ -207,15 +218,10 @@ impl Store {
 
     /// How the last read and the last commit went. Costs nothing.
     pub fn check(&self) -> Result<()> {
-        let well = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
         if *self.0.done.borrow() {
             return Err(closed(queue::Closed));
         }
-        match (well(&self.0.reads_well), well(&self.0.writes_well)) {
-            (true, true) => Ok(()),
-            (false, _) => Err(StoreError::Failed("the last read failed".into())),
-            (_, false) => Err(StoreError::Failed("the last commit failed".into())),
-        }
+        self.0.health.check()
     }
 
     /// How long the commits took so far, and how many changes wait for one.
@@ -223,10 +229,68 @@ impl Store {
         (self.0.times.taken(), self.0.changes.length())
     }
 
-    /// Really asks both sides, and so refreshes what `check` says. The write changes nothing.
+    /// Really asks both sides, and so refreshes what `check` says. The write changes nothing. A database that was
+    /// found damaged is read through: only that proves that it is sound again.
     pub async fn probe(&self) -> Result<()> {
-        self.read(|db| db.one("SELECT 1", [], |_| Ok(()))).await?;
-        self.write(|_| Ok(())).await
+        if self.0.health.is_damaged() {
+            let path = self.0.path.clone();
+            let sound = tokio::task::spawn_blocking(move || backup::is_sound(&path));
+            if matches!(sound.await, Ok(true)) {
+                self.0.health.repaired();
+            }
+        }
+        // Each reads the first page of a table that nothing works without.
+        let ask = "SELECT (SELECT count(*) FROM (SELECT 1 FROM users LIMIT 1)),
+                          (SELECT count(*) FROM (SELECT 1 FROM sessions LIMIT 1)),
+                          (SELECT count(*) FROM (SELECT 1 FROM analyses LIMIT 1)),
+                          (SELECT count(*) FROM (SELECT 1 FROM documents LIMIT 1))";
+        self.read(move |db| db.one(ask, [], |_| Ok(()))).await?;
+        let writing = Self(Arc::clone(&self.0), For::Nothing);
+        writing.write(|_| Ok(())).await?;
+        self.check()
+    }
+
+    /// Keeps room on the disk from now on: below `floor` bytes nothing large is to be taken, and half as much is
+    /// kept in reserve for [`Store::for_freeing`]. 0 keeps none. Blocks.
+    pub fn keep_room(&self, floor: u64) {
+        if let Some(folder) = self.0.path.parent() {
+            let _ = self.0.health.room.set(room::Room::keep(folder, floor));
+        }
+    }
+
+    /// How the disk is; none where nobody watches it.
+    pub fn disk(&self) -> Option<Disk> {
+        self.0.health.room.get().map(room::Room::disk)
+    }
+
+    /// Makes the reserve again where it was given up and there is room for it. Blocks. True where it was made.
+    pub fn restock(&self) -> bool {
+        self.0.health.room.get().is_some_and(room::Room::restock)
+    }
+
+    /// The same store for changes that a full disk must not prevent, such as deleting: the reserve is given up for
+    /// them.
+    pub fn for_freeing(&self) -> Self {
+        Self(Arc::clone(&self.0), For::Freeing)
+    }
+
+    /// What goes to the thread that writes, or why it does not.
+    fn admitted<T>(
+        &self,
+        change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
+    ) -> Result<impl FnOnce(&Writer) -> Result<T> + Send + 'static> {
+        let is_freeing = self.1 == For::Freeing;
+        let health = &self.0.health;
+        if self.1 == For::Anything && health.room.get().is_some_and(room::Room::is_for_freeing_only) {
+            return Err(StoreError::Full);
+        }
+        let health = is_freeing.then(|| Arc::clone(health));
+        Ok(move |db: &Writer| {
+            if let Some(room) = health.as_ref().and_then(|health| health.room.get()) {
+                room.relieve();
+            }
+            change(db)
+        })
     }
 
     /// Moves the log into the database and empties it. What was deleted before is in no file after.

@@ -3,7 +3,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::connection::Reader;
 use super::error::{Result, StoreError};
+use super::health::Health;
 use super::queue::Queue;
 
 /// Two on two cores; four were slower.
@@ -29,7 +29,7 @@ pub(super) struct Readers {
     pub(super) queue: Arc<Queue<Job>>,
     pool: Pool<Connect>,
     started: Once,
-    healthy: Arc<AtomicBool>,
+    health: Arc<Health>,
 }
 
 struct Connect(PathBuf);
@@ -50,7 +50,7 @@ impl ManageConnection for Connect {
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf, healthy: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(path: PathBuf, health: Arc<Health>) -> Self {
         let pool = Pool::builder()
             .max_size(READERS)
             // An idle server keeps no connection, and so no page cache.
@@ -72,7 +72,7 @@ impl Readers {
             queue: Arc::new(Queue::new()),
             pool,
             started: Once::new(),
-            healthy,
+            health,
         }
     }
 
@@ -81,11 +81,11 @@ impl Readers {
         self.started.call_once(|| {
             for number in 1..=READERS {
                 let (queue, pool) = (Arc::clone(&self.queue), self.pool.clone());
-                let healthy = Arc::clone(&self.healthy);
+                let health = Arc::clone(&self.health);
                 let thread = std::thread::Builder::new()
                     .name(format!("quire-reader-{number}"))
                     .stack_size(STACK)
-                    .spawn(move || run(&queue, &pool, &healthy));
+                    .spawn(move || run(&queue, &pool, &health));
                 if thread.is_err() && number == 1 {
                     // Nobody would ever answer: refuse instead of letting callers wait.
                     self.queue.close();
@@ -95,11 +95,11 @@ impl Readers {
     }
 }
 
-fn run(queue: &Queue<Job>, pool: &Pool<Connect>, healthy: &AtomicBool) {
+fn run(queue: &Queue<Job>, pool: &Pool<Connect>, health: &Health) {
     while let Some(jobs) = queue.take(SHARED) {
         match pool.get() {
             Ok(db) => {
-                healthy.store(true, Ordering::Relaxed);
+                health.read(true);
                 let mut jobs = jobs;
                 while !jobs.is_empty() {
                     answer(&db, jobs);
@@ -108,10 +108,13 @@ fn run(queue: &Queue<Job>, pool: &Pool<Connect>, healthy: &AtomicBool) {
                         false => queue.take_waiting(SHARED),
                     };
                 }
-                healthy.store(!db.is_broken(), Ordering::Relaxed);
+                health.read(!db.is_broken());
+                if db.is_damaged() {
+                    health.damaged();
+                }
             }
             Err(error) => {
-                healthy.store(false, Ordering::Relaxed);
+                health.read(false);
                 refuse(jobs, &StoreError::Failed(error.to_string()));
             }
         }

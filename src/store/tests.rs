@@ -1,7 +1,7 @@
 //! What holds for every closure: one transaction each, whoever shares the commit.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::*;
 use crate::domain::id::UserId;

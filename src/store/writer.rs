@@ -2,11 +2,11 @@
 //! fsync; each still has its own savepoint, its own result and its own answer, sent after the commit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::connection::Writer;
 use super::error::{Result, StoreError};
 use super::follow::{Held, Log};
+use super::health::Health;
 use super::queue::Queue;
 use super::times::Times;
 use crate::clock;
@@ -66,21 +66,21 @@ pub(super) fn work<T: Send + 'static>(
     }))
 }
 
-/// The thread's life: until the queue is closed and empty. `healthy` tells how the last commit went, `times` how
+/// The thread's life: until the queue is closed and empty. `health` is told how each commit went, `times` how
 /// long all of them took.
 pub(super) fn live(
     db: Writer,
     log: Log,
     queue: &Queue<Job>,
-    healthy: &AtomicBool,
+    health: &Health,
     times: &Times,
     reopen: impl Fn() -> Result<Writer>,
 ) {
     let end = catch_unwind(AssertUnwindSafe(|| {
-        run(db, log, queue, healthy, times, reopen)
+        run(db, log, queue, health, times, reopen)
     }));
     // Should this thread ever end early, nobody may wait for it: dropping a job answers its caller.
-    healthy.store(end.is_ok(), Ordering::Relaxed);
+    health.ended(end.is_ok());
     queue.close();
     drop(queue.take_waiting(usize::MAX));
 }
@@ -89,7 +89,7 @@ fn run(
     mut db: Writer,
     mut log: Log,
     queue: &Queue<Job>,
-    healthy: &AtomicBool,
+    health: &Health,
     times: &Times,
     reopen: impl Fn() -> Result<Writer>,
 ) {
@@ -97,7 +97,7 @@ fn run(
         if db.is_broken() {
             match reopen() {
                 Ok(fresh) => db = fresh,
-                Err(_) => healthy.store(false, Ordering::Relaxed),
+                Err(error) => health.wrote(&Err(error)),
             }
         }
         let mut group = Vec::with_capacity(jobs.len());
@@ -106,25 +106,28 @@ fn run(
                 Job::Work(work) => group.push(work),
                 // What was asked before is in it.
                 other => {
-                    commit_group(&db, std::mem::take(&mut group), healthy, times);
+                    commit_group(&db, std::mem::take(&mut group), health, times);
                     other.on_log(&db, &mut log);
                 }
             }
         }
-        commit_group(&db, group, healthy, times);
+        commit_group(&db, group, health, times);
     }
     // Nobody is left to tell; the log is replayed at the next start if this fails.
     let _ = db.batch("PRAGMA optimize;");
     let _ = log.checkpoint(&db);
 }
 
-fn commit_group(db: &Writer, group: Vec<Work>, healthy: &AtomicBool, times: &Times) {
+fn commit_group(db: &Writer, group: Vec<Work>, health: &Health, times: &Times) {
     let mut waiting = group.into_iter();
     while waiting.len() > 0 {
         let begun = clock::instant();
         let (verdicts, commit) = one_transaction(db, &mut waiting);
         times.add(clock::instant().saturating_duration_since(begun));
-        healthy.store(commit.is_ok(), Ordering::Relaxed);
+        health.wrote(&commit);
+        if db.is_damaged() {
+            health.damaged();
+        }
         for verdict in verdicts {
             (verdict.answer)(commit.clone());
         }

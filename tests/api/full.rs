@@ -1,12 +1,14 @@
-//! A disk that is full, while it is written to, uploaded to, backed up from: said clearly, nothing torn, and all is
-//! well when there is room again. The disk is a small one in memory, mounted where only the server sees it.
+//! A disk that is full, while it is written to, uploaded to, backed up from: reported clearly, nothing torn, people can
+//! still sign in, read and delete, and all is well when there is room again. The disk is a small one in memory,
+//! mounted where only the server sees it.
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::Client;
 use crate::support::executable::Executable;
@@ -28,7 +30,11 @@ fn on_a_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
     let mut command = Command::new("/usr/bin/unshare");
     let line = format!("PATH=/usr/bin:/bin; {MOUNT} && exec \"$0\" serve");
     command.args(["-rm", "/bin/sh", "-c", &line, env!("CARGO_BIN_EXE_quire")]);
-    let settings = [("USE_MOCK", "true"), ("RATE_LIMIT", "100000")];
+    let settings = [
+        ("USE_MOCK", "true"),
+        ("RATE_LIMIT", "100000"),
+        ("MIN_FREE_MB", "8"),
+    ];
     let server = Executable::by(command, folder, &settings);
     // As the server sees it.
     let seen = PathBuf::from(format!("/proc/{}/root", server.id()));
@@ -116,4 +122,129 @@ fn a_full_disk_loses_nothing_and_is_told() {
     // Nothing of what did not fit lies about.
     let parts: Vec<_> = fs::read_dir(disk.join("tmp")).unwrap().flatten().collect();
     assert!(parts.is_empty(), "{parts:?}");
+}
+
+/// The health once it is as wanted.
+fn until(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..600 {
+        let health = client.get("/health").json();
+        if wanted(&health) {
+            return health;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("never {what}: {}", client.get("/health").json());
+}
+
+#[test]
+fn people_sign_in_read_and_delete_on_a_full_disk() {
+    let folder = Folder::new();
+    let Some((server, disk)) = on_a_small_disk(&folder) else {
+        return;
+    };
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    assert_eq!(client.get("/health").json()["disk"]["status"], "ok");
+    let reserve = disk.join("reserve");
+    assert_eq!(fs::metadata(&reserve).unwrap().len(), 4 << 20);
+    let text = |n: usize| format!("Sheet {n} is thin.\n").repeat(20_000);
+    let ids: Vec<String> = (0..4)
+        .map(|n| {
+            let name = format!("{n}.txt");
+            let taken = client.upload("/api/upload-document", &name, text(n).as_bytes());
+            assert_eq!(taken.status, 200, "{}", taken.text());
+            taken.json()["document_id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let filling = fill(&disk);
+
+    let health = until(&mut client, "full", |health| {
+        health["disk"]["status"] == "error"
+    });
+    assert_eq!(health["status"], "warning", "{health}");
+    assert!(health["message"].to_string().contains("disk is full"), "{health}");
+    // All of this works again and again, and not only with the room that was left in the log.
+    for (n, id) in ids.iter().enumerate() {
+        let mut other = Client::new(server.address).signed_in("ada@example.com");
+        let content = other.get(&format!("/api/documents/{id}/content"));
+        assert_eq!((content.status, content.bytes.len()), (200, text(n).len()));
+        let found = other.get("/api/search?q=thin");
+        assert_eq!(found.status, 200, "{}", found.text());
+        let gone = other.delete(&format!("/api/documents/{id}"));
+        assert_eq!(gone.status, 200, "{}", gone.text());
+        // Whatever that has freed is taken by somebody else.
+        let _ = fs::OpenOptions::new()
+            .append(true)
+            .open(&filling)
+            .and_then(|mut file| file.write_all(&vec![7; 1 << 20]));
+    }
+    let refused = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
+    refused.refused(503, "SERVICE_UNAVAILABLE");
+    let ask = json!({"prompt": "Is it thin?", "models": ["demo/extract"], "cache": "off"});
+    client
+        .post("/api/analyze", ask)
+        .refused(503, "SERVICE_UNAVAILABLE");
+    let parts = json!({"fileName": "a.txt", "fileSize": 4, "chunkSize": 4, "totalChunks": 1});
+    client
+        .post("/api/create-document-session", parts)
+        .refused(503, "SERVICE_UNAVAILABLE");
+
+    fs::remove_file(&filling).unwrap();
+    let health = until(&mut client, "well", |health| health["status"] == "ok");
+    assert_eq!(health["disk"]["status"], "ok", "{health}");
+    let taken = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
+    assert_eq!(taken.status, 200, "{}", taken.text());
+    // The reserve comes back by itself.
+    let is_back = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        fs::metadata(&reserve).is_ok_and(|file| file.len() == 4 << 20)
+    });
+    assert!(is_back);
+}
+
+#[test]
+fn a_damaged_page_is_an_error_until_it_is_mended() {
+    let folder = Folder::new();
+    let settings = [("USE_MOCK", "true"), ("RATE_LIMIT", "100000")];
+    let first = Executable::with(&folder, &settings);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let text: String = (0..60_000)
+        .map(|n| format!("Sheet {n} is thin. "))
+        .collect();
+    let taken = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
+    assert_eq!(taken.status, 200, "{}", taken.text());
+    let id = taken.json()["document_id"].as_str().unwrap().to_owned();
+    let path = format!("/api/documents/{id}/text");
+    let read = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        client.get(&format!("/api/documents/{id}")).json()["status"] == "processed"
+    });
+    assert!(read);
+    first.signal("-TERM");
+    assert_eq!(first.code(), Some(0));
+    let server = Executable::with(&folder, &settings);
+    let mut client = server.known(&client);
+    assert_eq!(client.get("/health").json()["status"], "ok");
+    // The second half of the file, where the text is.
+    let database = folder.path().join("data/quire.db");
+    let sound = fs::read(&database).unwrap();
+    let half = sound.len() / 2 / 4096 * 4096;
+    let mut damaged = sound.clone();
+    damaged[half..].fill(0xff);
+    fs::write(&database, &damaged).unwrap();
+    assert_eq!(client.get(&path).status, 500);
+    let answer = client.get("/health");
+    let health = match answer.status {
+        503 => answer.json(),
+        _ => until(&mut client, "in error", |health| health["status"] == "error"),
+    };
+    assert_eq!(health["database"]["status"], "error", "{health}");
+    assert!(health["message"].to_string().contains("damaged"), "{health}");
+    // However often it is asked, and although other questions go well.
+    for _ in 0..80 {
+        assert_eq!(client.get("/health").status, 503);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    fs::write(&database, &sound).unwrap();
+    until(&mut client, "well", |health| health["status"] == "ok");
+    assert_eq!(client.get(&path).status, 200);
 }

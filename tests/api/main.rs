@@ -34,6 +34,7 @@ mod outbound;
 mod passthrough;
 mod patterns;
 mod planted;
+mod promise;
 mod provider_keys;
 mod providers;
 mod reading;

@@ -346,7 +346,19 @@ fn who_starts_takes_over_and_the_one_before_stores_nothing_more() {
     assert_eq!(first.code(), Some(0));
     second.signal("-TERM");
     assert_eq!(second.code(), Some(0));
-    // The first folder is older than the replica now, and says so rather than win.
+    // It is changed without the replica, which is newer: then the folder says so rather than win.
+    let alone = Executable::with(
+        &one,
+        &[
+            ("QUIRE_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("USE_MOCK", "true"),
+        ],
+    );
+    let mut apart = alone.known(&client);
+    let name = json!({ "name": "Ada apart" });
+    assert_eq!(apart.put("/api/users/me", name).status, 200);
+    alone.signal("-TERM");
+    assert_eq!(alone.code(), Some(0));
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
         .env_clear()
         .envs([

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::rerun::Earlier;
 use super::{Analyses, Begun, Wanted, cache_age, entry};
 use crate::app::confines::Grant;
-use crate::app::{Error, Kind, Result};
+use crate::app::{Error, Kind, Result, room};
 use crate::clock;
 use crate::crypto;
 use crate::domain::analysis::{Analysis, NewAnalysis, Status};
@@ -88,6 +88,7 @@ impl Analyses<'_> {
         earlier: Option<Earlier>,
         now: Timestamp,
     ) -> Result<Ready> {
+        room::require(&self.0.store)?;
         let material = self.material(user.as_ref(), &new).await?;
         let plan = self.0.plan(user.as_ref(), &new, material).await?;
         let pictures = self.pictures(user.as_ref(), &plan).await?;

@@ -19,7 +19,7 @@ use crate::app::documents::{Received, Temporary};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto;
-use crate::domain::id::UserId;
+use crate::domain::id::{DocumentId, UserId};
 use crate::store::Store;
 use crate::store::archive::SCHEMA;
 
@@ -68,6 +68,8 @@ pub struct Place {
     store: Store,
     /// The original documents.
     documents: PathBuf,
+    /// What fetches those that are only in the replica; none in the command line.
+    shelf: Option<documents::Shelf>,
     /// Files for a moment.
     scratch: PathBuf,
     /// Bytes of one document.
@@ -89,6 +91,7 @@ fn of(store: Store, config: &Config) -> Place {
     Place {
         store,
         documents: config.data_dir.join("documents"),
+        shelf: None,
         scratch: config.data_dir.join("tmp"),
         limit: config.limits.max_upload,
     }
@@ -97,7 +100,8 @@ fn of(store: Store, config: &Config) -> Place {
 impl App {
     /// A person's archive in a file that is gone with what is returned.
     pub async fn export(&self, user: &UserId) -> Result<Temporary> {
-        let (place, user) = (of(self.store.clone(), &self.config), user.clone());
+        let (mut place, user) = (of(self.store.clone(), &self.config), user.clone());
+        place.shelf = Some(self.documents().shelf().clone());
         let name = crypto::hex(&crypto::random::<16>()?);
         let work = move || {
             let file = Temporary::new(place.scratch.join(format!("archive-{name}")));
@@ -126,6 +130,14 @@ impl App {
 }
 
 impl Place {
+    /// Where the original of a document is, once it has been fetched.
+    fn original(&self, id: &str) -> Result<PathBuf> {
+        match (&self.shelf, DocumentId::parse(id)) {
+            (Some(shelf), Some(id)) => shelf.bring(&id),
+            _ => Ok(self.documents.join(id)),
+        }
+    }
+
     /// Writes a person's archive to a file that must not be there yet. Blocks.
     pub fn export(&self, user: &UserId, to: &Path, progress: Progress<'_>) -> Result<Counts> {
         pack::pack(self, user, to, progress)

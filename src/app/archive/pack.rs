@@ -68,7 +68,7 @@ fn fill(
     let mut added = 0;
     for id in documents(place, user)? {
         // One whose file is lost is still known by its text.
-        let Ok(file) = File::open(place.documents.join(&id)) else {
+        let Ok(file) = File::open(place.original(&id)?) else {
             continue;
         };
         let length = file.metadata().map_err(Error::internal)?.len();

@@ -40,6 +40,7 @@ fn place(scratch: &Scratch) -> Place {
     Place {
         store: store.expect("a database"),
         documents: scratch.0.join("documents"),
+        shelf: None,
         scratch: scratch.0.join("tmp"),
         limit: 1 << 20,
     }

@@ -8,11 +8,15 @@ use std::path::{Path, PathBuf};
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufWriter};
 
-use crate::app::{Error, Kind, Result};
+use crate::app::{Error, Kind, Result, room};
 use crate::crypto::{hex, sha256};
+use crate::store::Store;
 
 /// Each write of this size is one visit to a blocking thread.
 const BUFFER: usize = 256 * 1024;
+
+/// The disk is looked at again after so many bytes.
+const LOOK_EVERY: u64 = 1 << 20;
 
 /// A file on its way in.
 pub struct Incoming {
@@ -21,6 +25,8 @@ pub struct Incoming {
     hasher: sha256::Hasher,
     size: u64,
     limit: u64,
+    // Whose disk must keep its last room.
+    store: Option<Store>,
 }
 
 /// A file that has come in whole and lies safely on disk.
@@ -82,12 +88,28 @@ impl Incoming {
             hasher: sha256::Hasher::new(),
             size: 0,
             limit,
+            store: None,
+        })
+    }
+
+    /// From now on it is refused where it would take the last room of the store's disk.
+    pub(super) fn on_disk_of(self, store: &Store) -> Result<Self> {
+        room::require(store)?;
+        Ok(Self {
+            store: Some(store.clone()),
+            ..self
         })
     }
 
     /// Takes more bytes. Over the limit it fails at once.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let before = self.size;
         self.size += bytes.len() as u64;
+        if let Some(store) = &self.store
+            && before / LOOK_EVERY != self.size / LOOK_EVERY
+        {
+            room::require(store)?;
+        }
         if self.size > self.limit {
             return Err(too_large(self.limit));
         }

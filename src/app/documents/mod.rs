@@ -12,6 +12,7 @@ pub mod orphans;
 mod parts;
 mod readers;
 mod search;
+mod shelf;
 mod text;
 mod uploads;
 
@@ -41,6 +42,7 @@ pub(in crate::app) use intake::{open_new, private_folder};
 pub use looking::{Shown, Use};
 pub use names::clean as clean_name;
 pub use search::Asked;
+pub(in crate::app) use shelf::Shelf;
 pub use uploads::{Announced, Progress};
 
 /// Documents that one question may be put to.
@@ -49,6 +51,7 @@ const MOST_AT_ONCE: usize = 64;
 /// The documents of everybody, the thread that puts new ones away and those that read them.
 pub struct Documents {
     store: Store,
+    shelf: Shelf,
     folders: Folders,
     limit: u64,
     desk: Desk,
@@ -138,8 +141,10 @@ impl Documents {
             room: settings.room,
             running: Running::default(),
         };
-        let originals = folders.kept.clone();
+        let shelf = Shelf::new(folders.kept.clone());
+        let originals = shelf.clone();
         Ok(Self {
+            shelf,
             readers: Readers::new(store.clone(), originals, reader.clone(), settings.at_once),
             reader,
             store,
@@ -149,6 +154,11 @@ impl Documents {
         })
     }
 
+    /// Where the originals are.
+    pub(in crate::app) fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
     /// The most bytes a file may have.
     pub fn limit(&self) -> u64 {
         self.limit
@@ -156,7 +166,7 @@ impl Documents {
 
     /// Begins to take a file in.
     pub fn begin(&self) -> Result<Incoming> {
-        Incoming::begin(&self.folders.incoming, self.limit)
+        Incoming::begin(&self.folders.incoming, self.limit)?.on_disk_of(&self.store)
     }
 
     /// Keeps a file that has come in and has it read. The same bytes again give the document that is
@@ -244,7 +254,7 @@ impl Documents {
     /// Where the original bytes are.
     pub async fn content(&self, user: &UserId, id: &DocumentId) -> Result<(Document, PathBuf)> {
         let document = self.show(user, id).await?;
-        let path = self.folders.kept.join(document.id.as_str());
+        let path = self.shelf.find(&document.id).await?;
         Ok((document, path))
     }
 
@@ -254,7 +264,7 @@ impl Documents {
     /// `Missing` where the person has no such document.
     pub async fn delete(&self, user: &UserId, id: &DocumentId) -> Result<()> {
         self.show(user, id).await?;
-        let (store, user, id) = (self.store.clone(), user.clone(), id.clone());
+        let (store, user, id) = (self.store.for_freeing(), user.clone(), id.clone());
         let folder = self.folders.kept.clone();
         let work = move || {
             let ids = [id.clone()];

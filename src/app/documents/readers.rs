@@ -2,13 +2,13 @@
 //! lost by a crash and none waits in memory. Threads come with work and go when there is none.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
 
 use super::child::Reader;
 use super::intake::Temporary;
+use super::shelf::Shelf;
 use super::text;
 use crate::app::{Error, Result};
 use crate::domain::document::{Document, DocumentStatus};
@@ -38,7 +38,7 @@ pub(super) struct Readers(Arc<Shared>);
 
 struct Shared {
     store: Store,
-    folder: PathBuf,
+    shelf: Shelf,
     reader: Reader,
     most: usize,
     state: Mutex<State>,
@@ -57,11 +57,11 @@ struct State {
 }
 
 impl Readers {
-    /// At most so many at once; `folder` holds the originals.
-    pub fn new(store: Store, folder: PathBuf, reader: Reader, most: usize) -> Self {
+    /// At most so many at once; `shelf` holds the originals.
+    pub fn new(store: Store, shelf: Shelf, reader: Reader, most: usize) -> Self {
         Self(Arc::new(Shared {
             store,
-            folder,
+            shelf,
             reader,
             most,
             state: Mutex::default(),
@@ -210,7 +210,7 @@ impl Shared {
     }
 
     fn read(&self, document: Document) -> Result<Settled> {
-        let path = self.folder.join(document.id.as_str());
+        let path = self.shelf.bring(&document.id)?;
         let (refused, id, user) = (
             text::take(&self.store, &self.reader, document.clone(), &path)?,
             document.id,

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::app::{Error, Kind, Result};
+use crate::app::{Error, Kind, Result, room};
 use crate::crypto::{self, hex, sha256};
 use crate::domain::document::Document;
 use crate::domain::id::{UploadId, UserId};
@@ -60,6 +60,7 @@ impl Documents {
         now: Timestamp,
     ) -> Result<Progress> {
         check(&announced, self.limit)?;
+        room::require(&self.store)?;
         self.expire_uploads(now).await?;
         let upload = Upload {
             id: UploadId::new(now, crypto::random_number()?),
@@ -150,6 +151,7 @@ impl Documents {
 
     /// Puts the parts together and keeps the file. Parts that are missing are named.
     pub async fn finalize(&self, user: &UserId, id: &UploadId, now: Timestamp) -> Result<Document> {
+        room::require(&self.store)?;
         let (upload, parts) = self.find(user, id, now).await?;
         let missing: Vec<u32> = (0..upload.total_chunks)
             .filter(|number| !parts.contains(number))
@@ -182,7 +184,7 @@ impl Documents {
     }
 
     async fn forget(&self, user: &UserId, id: &UploadId, folder: PathBuf) -> Result<()> {
-        let (store, user, id) = (self.store.clone(), user.clone(), id.clone());
+        let (store, user, id) = (self.store.for_freeing(), user.clone(), id.clone());
         let work = move || {
             deletion::mark_upload(&folder);
             store.write_now(move |db| uploads::delete(db, &user, &id))?;
@@ -310,6 +312,7 @@ fn join(folder: &Path, parts: u32, size: u64, whole: Temporary) -> Result<Receiv
 }
 
 fn expire(store: &Store, parts: &Path, now: Timestamp) -> Result<()> {
+    let store = store.for_freeing();
     for upload in store.read_now(move |db| uploads::expired(db, now))? {
         let folder = parts.join(upload.id.as_str());
         deletion::mark_upload(&folder);

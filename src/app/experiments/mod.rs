@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::accounts::{Visit, chance};
-use super::{App, Error, Kind, Result};
+use super::{App, Error, Kind, Result, room};
 use crate::clock;
 use crate::domain::experiment::record::{Evaluation, Experiment, Judging, Line, State};
 use crate::domain::experiment::{Case, race::Race};
@@ -98,6 +98,7 @@ impl Experiments<'_> {
             return Err(Error::new(Kind::Forbidden, why)
                 .resolve("start it from the pages, or with a key that is not confined"));
         }
+        room::require(&self.0.store)?;
         let draft = self.draft(caller, wanted).await?;
         let experiment = Experiment {
             id: ExperimentId::new(visit.now, chance()?),
@@ -242,7 +243,8 @@ impl Experiments<'_> {
         self.cancel(caller, id).await?;
         let entry = visit.entry(Some(&caller.user), "experiment.delete", id.as_str());
         let (user, id) = (caller.user.clone(), id.clone());
-        let deleted = self.0.store.write(move |db| {
+        let store = self.0.store.for_freeing();
+        let deleted = store.write(move |db| {
             audit::append(db, &entry)?;
             experiments::delete(db, &user, &id)
         });

@@ -264,16 +264,23 @@ pub async fn finalize(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 
 /// A file field to disk, piece by piece.
 async fn take(cx: &Cx, mut field: Field<'_>) -> Result<Received, ApiError> {
-    let mut incoming = cx.app.documents().begin()?;
+    let mut incoming = match cx.app.documents().begin() {
+        Ok(incoming) => incoming,
+        Err(error) => return Err(refused(field, error).await),
+    };
     while let Some(piece) = field.chunk().await? {
         if let Err(error) = incoming.write(&piece).await {
-            // The form has its own limit a little above, so this ends. A client that is still sending
-            // would otherwise see its connection reset before it sees the answer.
-            while let Ok(Some(_)) = field.chunk().await {}
-            return Err(ApiError::from(error).closing());
+            return Err(refused(field, error).await);
         }
     }
     Ok(incoming.finish().await?)
+}
+
+/// Reads the rest before the refusal: a client that is still sending would otherwise see its connection reset before
+/// it sees the answer. The form has its own limit a little above, so this ends.
+async fn refused(mut field: Field<'_>, error: Error) -> ApiError {
+    while let Ok(Some(_)) = field.chunk().await {}
+    ApiError::from(error).closing()
 }
 
 /// A text field.

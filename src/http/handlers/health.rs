@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::metrics as prometheus_text;
 use crate::app::health::{Database, Process};
 use crate::app::replica::Status;
+use crate::app::room::Disk;
 use crate::app::{App, Kind};
 use crate::clock;
 use crate::domain::time::Timestamp;
@@ -74,14 +75,44 @@ pub async fn watch(server: &Server) {
     }
 }
 
-fn body(app: &App, broken: bool) -> (StatusCode, Bytes) {
-    let database = app.database();
-    let works = database.works && !broken;
-    let status = match (works, app.can_answer()) {
-        (false, _) => "error",
-        (true, false) => "warning",
-        (true, true) => "ok",
+/// What is wrong, the gravest first: a status for the whole, and a sentence.
+fn condition(
+    app: &App,
+    fault: Option<&str>,
+    replica: Option<&Status>,
+    disk: Option<&Disk>,
+) -> (&'static str, Option<String>) {
+    if let Some(fault) = fault {
+        return ("error", Some(fault.to_owned()));
+    }
+    let replica_warns =
+        replica.is_some_and(|replica| replica.fault.is_some() || replica.absent > 0);
+    let message = match disk {
+        Some(disk) if disk.is_full => {
+            "the disk is full: reading, signing in and deleting work, nothing else is stored"
+        }
+        Some(disk) if disk.is_low => "the disk is almost full: no new file and no new run is taken",
+        _ if replica_warns => {
+            "the replica does not have everything: what is not there is on this machine only"
+        }
+        _ if !app.can_answer() => {
+            "no model can be asked: configure a provider or turn the demo models on"
+        }
+        _ => return ("ok", None),
     };
+    ("warning", Some(message.to_owned()))
+}
+
+fn body(app: &App, broken: bool) -> (StatusCode, Bytes) {
+    let mut database = app.database();
+    if broken && database.fault.is_none() {
+        database.fault = Some("it does not answer".into());
+    }
+    let works = database.fault.is_none();
+    let fault = database.fault.as_ref();
+    let fault = fault.map(|fault| format!("the database does not work: {fault}"));
+    let (shown, disk) = (app.replica(), app.disk());
+    let (status, message) = condition(app, fault.as_deref(), shown.as_ref(), disk.as_ref());
     let process = Process::now();
     let config = &app.config;
     let mut body = json!({
@@ -112,15 +143,17 @@ fn body(app: &App, broken: bool) -> (StatusCode, Bytes) {
         },
         "dependencies": dependencies(&database, works),
     });
-    if let Some(replica) = app.replica() {
-        body["replica"] = self::replica(&replica);
+    if let Some(replica) = &shown {
+        body["replica"] = self::replica(replica);
+    }
+    if let Some(disk) = disk {
+        body["disk"] = self::disk(&disk);
     }
     if !works {
         body["error_code"] = "DEPENDENCY_MISSING".into();
-        body["message"] = "the database does not answer".into();
-    } else if status == "warning" {
-        body["message"] =
-            "no model can be asked: configure a provider or turn the demo models on".into();
+    }
+    if let Some(message) = message {
+        body["message"] = message.into();
     }
     let code = match works {
         true => StatusCode::OK,
@@ -131,11 +164,27 @@ fn body(app: &App, broken: bool) -> (StatusCode, Bytes) {
 
 /// Where it lies and what is wrong with it is for admins: here is only what anybody may rely on.
 fn replica(status: &Status) -> Value {
+    let state = match (&status.fault, status.absent) {
+        (Some(_), _) => "error",
+        (None, 0) => "ok",
+        (None, _) => "warning",
+    };
     json!({
-        "status": if status.fault.is_some() { "error" } else { "ok" },
+        "status": state,
         "window_seconds": status.window.as_secs(),
         "whole_at": status.whole_at,
+        "originals_absent": status.absent,
+        "originals_to_fetch": status.originals_left,
     })
+}
+
+fn disk(disk: &Disk) -> Value {
+    let state = match (disk.is_full, disk.is_low) {
+        (true, _) => "error",
+        (false, true) => "warning",
+        (false, false) => "ok",
+    };
+    json!({"status": state, "free_mb": disk.free >> 20, "min_free_mb": disk.floor >> 20})
 }
 
 const HYPER: &str = concat!("hyper ", env!("QUIRE_HYPER"));

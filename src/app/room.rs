@@ -1,0 +1,44 @@
+//! Room on the disk: below the floor no new file and no new run is taken; what frees room always is.
+
+use super::{App, Error, Kind, Result};
+use crate::log;
+pub use crate::store::Disk;
+use crate::store::Store;
+
+/// Refuses what would take the last room of the disk.
+///
+/// # Errors
+/// [`Kind::Unavailable`] while less than `MIN_FREE_MB` is free.
+pub(super) fn require(store: &Store) -> Result<()> {
+    match store.disk() {
+        Some(disk) if disk.is_low => {
+            let text = format!(
+                "the server's disk is full: {} MB are free, and new files and runs need room for {} MB",
+                disk.free >> 20,
+                disk.floor >> 20
+            );
+            Err(Error::new(Kind::Unavailable, text).resolve(
+                "delete documents or analyses that are no longer needed, or have an administrator make room",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl App {
+    /// How the disk of the data folder is. Costs one system call.
+    pub fn disk(&self) -> Option<Disk> {
+        self.store.disk()
+    }
+
+    /// Keeps the reserve on the disk: makes it again once there is room. The server does it every few seconds.
+    pub async fn restock(&self) {
+        let store = self.store.clone();
+        if matches!(
+            tokio::task::spawn_blocking(move || store.restock()).await,
+            Ok(true)
+        ) {
+            log::info("the disk has room again: its reserve is back", &[]);
+        }
+    }
+}

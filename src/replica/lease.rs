@@ -1,0 +1,254 @@
+//! Watches who holds a replica, on a thread of its own so that no long upload delays it. The holder answers when it
+//! is asked for a sign of life; a process that was replaced asks for it, and learns when its replacement has ended.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::names::{ANSWERED, ASKED, HOLDER, RELEASED};
+use super::target::{Fault, Result, Target};
+
+/// The pause between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// A question is asked or looked for at every third look: a bucket charges for each.
+const QUESTION_EVERY: u64 = 3;
+/// A replacement that does not answer for so many looks in a row has ended.
+const MOST_UNANSWERED: u32 = 15;
+
+/// What the last look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// This process holds the replica.
+    Ours,
+    /// Another process holds it.
+    Replaced {
+        /// And that process has stopped, or has not answered for half a minute.
+        is_gone: bool,
+    },
+}
+
+/// Looks at the replica's notes, one step at a time.
+pub struct Watch {
+    target: Arc<dyn Target>,
+    id: String,
+    scratch: PathBuf,
+    steps: u64,
+    // The last question that was answered, as the holder.
+    answered: Option<String>,
+    replacement: Option<Replacement>,
+}
+
+struct Replacement {
+    id: String,
+    sign: Option<String>,
+    unanswered: u32,
+}
+
+impl Watch {
+    /// For the process with this id; notes in progress lie in `scratch`.
+    pub fn new(target: Arc<dyn Target>, id: String, scratch: PathBuf) -> Self {
+        Self {
+            target,
+            id,
+            scratch,
+            steps: 0,
+            answered: None,
+            replacement: None,
+        }
+    }
+
+    /// Looks once. A failure to look counts for nothing.
+    ///
+    /// # Errors
+    /// When the target fails.
+    pub fn step(&mut self) -> Result<Seen> {
+        let asks = self.steps.is_multiple_of(QUESTION_EVERY);
+        self.steps += 1;
+        let Some(holder) = read(&*self.target, HOLDER)? else {
+            // Nobody replaces a process by removing its note: the target has lost it.
+            self.write(HOLDER, &self.id)?;
+            return Ok(Seen::Ours);
+        };
+        if holder != self.id {
+            return self.look_at(holder, asks);
+        }
+        self.replacement = None;
+        if asks
+            && let Some(question) = read(&*self.target, ASKED)?
+            && self.answered.as_ref() != Some(&question)
+        {
+            self.write(ANSWERED, &question)?;
+            self.answered = Some(question);
+        }
+        Ok(Seen::Ours)
+    }
+
+    fn look_at(&mut self, holder: String, asks: bool) -> Result<Seen> {
+        let sign = read(&*self.target, ANSWERED)?;
+        let has_stopped = read(&*self.target, RELEASED)?.as_ref() == Some(&holder);
+        if asks {
+            self.write(ASKED, &format!("{} {}", self.id, self.steps))?;
+        }
+        let before = self.replacement.take().filter(|known| known.id == holder);
+        let unanswered = match before {
+            Some(known) if known.sign == sign => known.unanswered + 1,
+            _ => 0,
+        };
+        self.replacement = Some(Replacement {
+            id: holder,
+            sign,
+            unanswered,
+        });
+        let is_gone = has_stopped || unanswered >= MOST_UNANSWERED;
+        Ok(Seen::Replaced { is_gone })
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        write(&*self.target, &self.scratch, name, text)
+    }
+}
+
+/// What the thread last saw.
+#[derive(Default)]
+struct State {
+    seen: Option<Result<Seen>>,
+    stopping: bool,
+}
+
+/// A thread that looks every two seconds, until this is dropped.
+#[derive(Clone)]
+pub struct Lease(Arc<Thread>);
+
+struct Thread {
+    shared: Arc<(Mutex<State>, Condvar)>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        lock(&self.shared.0).stopping = true;
+        self.shared.1.notify_all();
+    }
+}
+
+impl Lease {
+    /// Starts to look.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(mut watch: Watch) -> io::Result<Self> {
+        let shared: Arc<(Mutex<State>, Condvar)> = Arc::default();
+        let seen = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("quire-lease".into())
+            .stack_size(512 * 1024)
+            .spawn(move || {
+                let (state, wake) = &*seen;
+                loop {
+                    let found = watch.step();
+                    let mut state = lock(state);
+                    state.seen = Some(found);
+                    let paused =
+                        wake.wait_timeout_while(state, LOOK_EVERY, |state| !state.stopping);
+                    if paused.unwrap_or_else(PoisonError::into_inner).0.stopping {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Self(Arc::new(Thread { shared })))
+    }
+
+    /// What the last look found; this process's replica before the first.
+    ///
+    /// # Errors
+    /// When the last look failed.
+    pub fn seen(&self) -> Result<Seen> {
+        let state = lock(&self.0.shared.0);
+        state.seen.clone().unwrap_or(Ok(Seen::Ours))
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads a short note. None where there is none.
+pub(super) fn read(target: &dyn Target, name: &str) -> Result<Option<String>> {
+    const LONGEST: u64 = 100;
+    let mut text = String::new();
+    match target.get(name) {
+        Err(Fault::Missing) => Ok(None),
+        Err(fault) => Err(fault),
+        Ok(from) => {
+            let read = from.take(LONGEST).read_to_string(&mut text);
+            read.map_err(|error| Fault::Failed(error.to_string()))?;
+            Ok(Some(text))
+        }
+    }
+}
+
+/// Writes a short note in the place of the one before.
+pub(super) fn write(target: &dyn Target, scratch: &Path, name: &str, text: &str) -> Result<()> {
+    let path = scratch.join(name);
+    let written = || {
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(true);
+        let mut file = options.open(&path)?;
+        file.write_all(text.as_bytes())?;
+        Ok(file)
+    };
+    let put = written()
+        .map_err(|error: io::Error| Fault::Failed(error.to_string()))
+        .and_then(|file| target.put(name, &file, false));
+    let _ = fs::remove_file(path);
+    put
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::folder::Folder;
+    use super::*;
+
+    #[test]
+    fn a_replacement_is_trusted_while_it_answers_and_no_longer() {
+        let base = std::env::temp_dir().join(format!("quire-lease-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&base);
+        fs::create_dir_all(&base).unwrap();
+        let target: Arc<dyn Target> = Arc::new(Folder::open(&base.join("replica")).unwrap());
+        let watch = |id: &str| {
+            let scratch = base.join(id);
+            fs::create_dir_all(&scratch).unwrap();
+            Watch::new(Arc::clone(&target), id.into(), scratch)
+        };
+        let note = |name: &str, text: &str| write(&*target, &base, name, text).unwrap();
+        let (mut first, mut other) = (watch("first"), watch("other"));
+        // A note that the target has lost is written again.
+        assert_eq!(first.step(), Ok(Seen::Ours));
+        assert_eq!(read(&*target, HOLDER).unwrap().as_deref(), Some("first"));
+        note(HOLDER, "other");
+        for _ in 0..MOST_UNANSWERED * 3 {
+            assert_eq!(first.step(), Ok(Seen::Replaced { is_gone: false }));
+            assert_eq!(other.step(), Ok(Seen::Ours));
+        }
+        // It dies: the answers stop.
+        let quiet = (0..MOST_UNANSWERED * 2)
+            .take_while(|_| first.step() == Ok(Seen::Replaced { is_gone: false }));
+        let quiet = quiet.count() as u32;
+        assert!(
+            (MOST_UNANSWERED - 3..=MOST_UNANSWERED + 1).contains(&quiet),
+            "{quiet}"
+        );
+        // It comes back, as another process does.
+        assert_eq!(other.step(), Ok(Seen::Ours));
+        assert_eq!(other.step(), Ok(Seen::Ours));
+        assert_eq!(other.step(), Ok(Seen::Ours));
+        assert_eq!(first.step(), Ok(Seen::Replaced { is_gone: false }));
+        // A stop in order is known at once.
+        note(RELEASED, "other");
+        assert_eq!(first.step(), Ok(Seen::Replaced { is_gone: true }));
+        note(HOLDER, "first");
+        assert_eq!(first.step(), Ok(Seen::Ours));
+        fs::remove_dir_all(base).unwrap();
+    }
+}

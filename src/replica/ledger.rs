@@ -1,0 +1,110 @@
+//! What the other end is known to hold of the database: each file the target has confirmed, compared with what it
+//! lists. Sends nothing.
+
+use std::collections::BTreeMap;
+
+use super::names::{self, CHANGES, SNAPSHOTS};
+use super::target::{Result, Target};
+
+/// The stored sizes of the newest whole copy and of the changes after it, as they were confirmed.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    sizes: BTreeMap<String, u64>,
+}
+
+impl Ledger {
+    /// Notes a change that the target has confirmed.
+    pub fn change(&mut self, number: u64, stored: u64) {
+        self.sizes.insert(names::change(number), stored);
+    }
+
+    /// Notes a whole copy that the target has confirmed: nothing before it is needed any more.
+    pub fn snapshot(&mut self, number: u64, stored: u64) {
+        self.sizes
+            .retain(|name, _| names::last(name).is_some_and(|last| last > number));
+        self.sizes.insert(names::snapshot(number), stored);
+    }
+
+    /// Compares with what the target lists, and names what a restore up to `position` would lack: files that are
+    /// not there, or not as large as they were sent. Of files sent by an earlier process only the presence is known.
+    ///
+    /// # Errors
+    /// When the target cannot be listed.
+    pub fn audit(&self, target: &dyn Target, position: u64) -> Result<Vec<String>> {
+        let (mut snapshots, mut changes) = (BTreeMap::new(), BTreeMap::new());
+        for (beginning, found) in [(SNAPSHOTS, &mut snapshots), (CHANGES, &mut changes)] {
+            target.list(beginning, &mut |entry| {
+                if let Some(last) = names::last(&entry.name).filter(|last| *last <= position) {
+                    found.insert(last, entry.bytes);
+                }
+            })?;
+        }
+        let known = self
+            .sizes
+            .keys()
+            .filter(|name| name.starts_with(SNAPSHOTS))
+            .filter_map(|name| names::last(name))
+            .max();
+        let newest = known.max(snapshots.keys().next_back().copied());
+        let Some(newest) = newest else {
+            return Ok(vec!["a whole copy".into()]);
+        };
+        let lacks = |name: String, found: Option<&u64>| {
+            let expected = self.sizes.get(&name);
+            let is_there =
+                found.is_some_and(|bytes| expected.is_none_or(|expected| expected == bytes));
+            (!is_there).then_some(name)
+        };
+        let whole = lacks(names::snapshot(newest), snapshots.get(&newest));
+        let after = (newest + 1..=position)
+            .filter_map(|number| lacks(names::change(number), changes.get(&number)));
+        Ok(whole.into_iter().chain(after).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::super::folder::Folder;
+    use super::*;
+
+    #[test]
+    fn what_is_missing_cut_or_without_a_beginning_is_named() {
+        let base = std::env::temp_dir().join(format!("quire-ledger-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&base);
+        let target = Folder::open(&base.join("replica")).unwrap();
+        let put = |name: &str, bytes: &[u8]| {
+            let path = base.join("source");
+            std::fs::File::create(&path)
+                .and_then(|mut file| file.write_all(bytes))
+                .unwrap();
+            target
+                .put(name, &std::fs::File::open(path).unwrap(), false)
+                .unwrap();
+        };
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.audit(&target, 0).unwrap(), ["a whole copy"]);
+        put(&names::snapshot(3), b"whole");
+        put(&names::change(4), b"four");
+        put(&names::change(5), b"five");
+        // Sent by an earlier process: presence is all that is known.
+        assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
+        assert_eq!(ledger.audit(&target, 6).unwrap(), [names::change(6)]);
+        for (number, stored) in [(4, 4), (5, 4)] {
+            ledger.change(number, stored);
+        }
+        ledger.snapshot(3, 5);
+        assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
+        put(&names::change(4), b"fo");
+        assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change(4)]);
+        target.remove(&names::change(4)).unwrap();
+        assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change(4)]);
+        // A new whole copy makes good for it, and must be there itself.
+        ledger.snapshot(5, 5);
+        assert_eq!(ledger.audit(&target, 5).unwrap(), [names::snapshot(5)]);
+        put(&names::snapshot(5), b"whole");
+        assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
+        std::fs::remove_dir_all(base).unwrap();
+    }
+}

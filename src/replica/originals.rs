@@ -1,0 +1,208 @@
+//! Originals of documents that are only in the replica: fetched when somebody asks for one, and all of them in the
+//! background, several at a time. Each is fetched once, however many ask.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::names;
+use super::target::{Fault, Result, Target};
+use crate::clock;
+use crate::domain::id::DocumentId;
+use crate::log;
+use crate::store::{Store, documents};
+
+/// Threads that fetch in the background.
+const THREADS: usize = 4;
+/// Files that are fetched at one time, those that somebody waits for included.
+const AT_ONCE: usize = 12;
+/// The pause of a thread after a failure.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// The originals of a data folder, here and in the replica.
+pub struct Originals {
+    target: Arc<dyn Target>,
+    folder: PathBuf,
+    scratch: PathBuf,
+    store: Store,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    // Being fetched at this moment.
+    underway: BTreeSet<DocumentId>,
+    // Still to be fetched in the background.
+    queue: VecDeque<DocumentId>,
+    threads: usize,
+    stopping: bool,
+}
+
+impl Originals {
+    /// Of a data folder and its store.
+    pub fn new(target: Arc<dyn Target>, data: &Path, store: Store) -> Self {
+        Self {
+            target,
+            folder: data.join("documents"),
+            scratch: data.join("tmp").join("replica"),
+            store,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Where an original is, or will be.
+    pub fn path(&self, id: &DocumentId) -> PathBuf {
+        self.folder.join(id.as_str())
+    }
+
+    /// Makes sure that an original is in the data folder. Blocks for as long as fetching takes.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`] where the replica has none or the document is deleted; any other fault where it could not
+    /// be fetched now.
+    pub fn bring(&self, id: &DocumentId) -> Result<()> {
+        let mut state = self.state();
+        loop {
+            if self.path(id).exists() {
+                return Ok(());
+            }
+            if !state.underway.contains(id) && state.underway.len() < AT_ONCE {
+                break;
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.underway.insert(id.clone());
+        drop(state);
+        let fetched = self.fetch(id);
+        self.state().underway.remove(id);
+        self.changed.notify_all();
+        fetched
+    }
+
+    fn fetch(&self, id: &DocumentId) -> Result<()> {
+        let scratch = self.scratch.join(format!("original-{}", id.as_str()));
+        let fetched = self.fetch_to(id, &scratch);
+        let _ = std::fs::remove_file(&scratch);
+        fetched
+    }
+
+    fn fetch_to(&self, id: &DocumentId, scratch: &Path) -> Result<()> {
+        let failed = |error: io::Error| Fault::Failed(error.to_string());
+        let expected = self.size(id)?.ok_or(Fault::Missing)?;
+        let mut from = self.target.get(&names::original(id))?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(scratch).map_err(failed)?;
+        let bytes = io::copy(&mut from, &mut file).map_err(failed)?;
+        if bytes != expected {
+            return Err(Fault::Failed(format!(
+                "the original of document {} has {bytes} bytes in the replica instead of {expected}",
+                id.as_str()
+            )));
+        }
+        file.sync_all().map_err(failed)?;
+        std::fs::rename(scratch, self.path(id)).map_err(failed)?;
+        // Deleted while it was on its way: its file must not come back.
+        if self.size(id)?.is_none() {
+            let _ = std::fs::remove_file(self.path(id));
+            return Err(Fault::Missing);
+        }
+        Ok(())
+    }
+
+    fn size(&self, id: &DocumentId) -> Result<Option<u64>> {
+        let id = id.clone();
+        self.store
+            .read_now(move |db| documents::size_of(db, &id))
+            .map_err(|error| Fault::Failed(error.to_string()))
+    }
+
+    /// Fetches these in the background.
+    pub fn bring_all(self: &Arc<Self>, missing: Vec<DocumentId>) {
+        let mut state = self.state();
+        state.queue.extend(missing);
+        let wanted = THREADS.min(state.queue.len());
+        while state.threads < wanted && !state.stopping {
+            let originals = Arc::clone(self);
+            let thread = std::thread::Builder::new()
+                .name("quire-originals".into())
+                .stack_size(512 * 1024)
+                .spawn(move || originals.work());
+            if let Err(error) = thread {
+                // They are still fetched when somebody asks for them.
+                log::error(
+                    "originals are not fetched in the background",
+                    &[("why", &error)],
+                );
+                return;
+            }
+            state.threads += 1;
+        }
+    }
+
+    /// How many are still to be fetched.
+    pub fn left(&self) -> usize {
+        self.state().queue.len()
+    }
+
+    /// Ends the background work, and waits for at most this long until it has ended.
+    pub fn stop(&self, within: Duration) {
+        let mut state = self.state();
+        state.stopping = true;
+        self.changed.notify_all();
+        let until = clock::instant() + within;
+        while state.threads > 0 {
+            let left = until.saturating_duration_since(clock::instant());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn work(&self) {
+        let mut told = false;
+        loop {
+            let mut state = self.state();
+            let next = state.queue.pop_front().filter(|_| !state.stopping);
+            let Some(id) = next else {
+                state.threads -= 1;
+                if state.threads == 0 && !state.stopping {
+                    log::info("the originals of documents are back", &[]);
+                }
+                self.changed.notify_all();
+                return;
+            };
+            drop(state);
+            match self.bring(&id) {
+                // The thread that keeps the replica up reports those that are in neither place.
+                Ok(()) | Err(Fault::Missing) => {}
+                Err(fault) => {
+                    if !std::mem::replace(&mut told, true) {
+                        log::warn("an original could not be fetched yet", &[("why", &fault)]);
+                    }
+                    let mut state = self.state();
+                    state.queue.push_back(id);
+                    let waited = self
+                        .changed
+                        .wait_timeout_while(state, PAUSE, |state| !state.stopping);
+                    drop(waited);
+                }
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,424 @@
+//! The thread that keeps a replica up: in each round what the log says goes out, whole copies now and then, originals
+//! of documents as they come. Begins again after every failure; never holds up a change. Promises nothing that the
+//! other end does not hold.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::copies;
+use super::documents::{Documents, Report};
+use super::holder::{self, Holder};
+use super::ledger::Ledger;
+use super::names::{self, Inventory};
+use super::originals::Originals;
+use super::spool::{Shared, file_of};
+use super::status::{Settings, Signal, Status, locked};
+use super::target::{Fault, Result};
+use crate::clock;
+use crate::domain::time::Timestamp;
+use crate::log;
+use crate::store::Store;
+
+/// How often it is looked whether another process has changed the database.
+const FOREIGN: Duration = Duration::from_secs(30);
+/// What a changed database waits at most for a whole copy.
+const COPY_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// Fewer changes than this are always quick to apply.
+const FEW: u32 = 64;
+/// What fetching one more file costs a restoring process, told in bytes that it could fetch meanwhile.
+const FILE_COST: u64 = 200 * 1024;
+/// While nothing can be sent the log grows up to here before it is looked at all the same.
+const LARGE_LOG: u64 = 64 * 1024 * 1024;
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Differs whenever something was committed, by this process or another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seal {
+    commits: u64,
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Seal {
+    fn of(store: &Store, log: &Path) -> Self {
+        let about = std::fs::metadata(log).ok();
+        Self {
+            commits: store.commits().0.count,
+            length: about.as_ref().map_or(0, std::fs::Metadata::len),
+            modified: about.and_then(|about| about.modified().ok()),
+        }
+    }
+}
+
+/// Does the rounds.
+pub(super) struct Worker {
+    settings: Settings,
+    shared: Arc<Shared>,
+    store: Store,
+    holder: Holder,
+    documents: Documents,
+    ledger: Ledger,
+    // When everything that is there was last listed; none after a failure.
+    audited: Option<Instant>,
+    status: Arc<Mutex<Status>>,
+    signal: Arc<(Mutex<Signal>, Condvar)>,
+    spool: PathBuf,
+    // What the log was at the last look, and when that was.
+    seen: Option<Seal>,
+    looked: Option<Instant>,
+    copied: Instant,
+    copy_due: bool,
+    // A whole copy that was made and could not be sent.
+    unsent: Option<u64>,
+    database: u64,
+}
+
+impl Worker {
+    /// One that has done nothing yet.
+    pub fn new(
+        settings: Settings,
+        (shared, store, holder): (Arc<Shared>, Store, Holder),
+        originals: Arc<Originals>,
+        (status, signal): (Arc<Mutex<Status>>, Arc<(Mutex<Signal>, Condvar)>),
+    ) -> Self {
+        let spool = settings.data.join("tmp").join("replica");
+        let documents = Documents::new(Arc::clone(&settings.target), originals, spool.clone());
+        Self {
+            documents,
+            ledger: Ledger::default(),
+            audited: None,
+            spool,
+            copy_due: settings.restored_from > 16,
+            settings,
+            shared,
+            store,
+            holder,
+            status,
+            signal,
+            seen: None,
+            looked: None,
+            copied: clock::instant(),
+            unsent: None,
+            database: 0,
+        }
+    }
+
+    /// Does rounds until it is asked to stop.
+    pub fn run(mut self) {
+        let mut pause = Duration::ZERO;
+        loop {
+            let stop_by = self.wait(pause);
+            let begun = clock::now();
+            pause = match self.round(stop_by.is_some()) {
+                Ok(report) => {
+                    locked(&self.status).absent = report.absent;
+                    match report.lost {
+                        None => self.well(begun),
+                        Some(lost) => self.unwell(&Fault::Failed(lost)),
+                    }
+                    self.settings.window
+                }
+                Err(fault) => {
+                    // What happened there is not known: it is listed again.
+                    self.audited = None;
+                    self.unwell(&fault);
+                    (pause * 2).clamp(Duration::from_millis(500), LONGEST_PAUSE)
+                }
+            };
+            let Some(stop_by) = stop_by else { continue };
+            let done =
+                self.shared.lock().waiting.is_empty() && locked(&self.status).fault.is_none();
+            let superseded = locked(&self.status).superseded;
+            if done || superseded || clock::instant() + pause > stop_by {
+                if done && let Err(fault) = self.holder.release() {
+                    self.unwell(&fault);
+                }
+                break;
+            }
+        }
+        let (signal, wake) = &*self.signal;
+        locked(signal).is_done = true;
+        wake.notify_all();
+    }
+
+    /// Waits; gives by when to be done, once it is to stop.
+    fn wait(&mut self, pause: Duration) -> Option<Instant> {
+        let signal = Arc::clone(&self.signal);
+        let (signal, wake) = &*signal;
+        let until = clock::instant() + pause;
+        let mut signal = locked(signal);
+        loop {
+            let left = until.saturating_duration_since(clock::instant());
+            let is_asked = std::mem::take(&mut signal.copy);
+            self.copy_due |= is_asked;
+            if is_asked || left.is_zero() || (signal.stop_by.is_some() && !self.has_fault()) {
+                return signal.stop_by;
+            }
+            signal = wake
+                .wait_timeout(signal, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn has_fault(&self) -> bool {
+        locked(&self.status).fault.is_some()
+    }
+
+    /// Sends what is not there yet, and makes sure of the rest. Ends well only if everything that was stored when
+    /// it began is there, or the report says what is not.
+    fn round(&mut self, stopping: bool) -> Result<Report> {
+        if locked(&self.status).superseded {
+            return Ok(Report::default());
+        }
+        if !self.holder.is_ours()? {
+            self.hand_over();
+            return Ok(Report::default());
+        }
+        let seal = Seal::of(&self.store, &self.settings.data.join("quire.db-wal"));
+        let is_news = stopping || self.is_news(seal);
+        if is_news {
+            // Before the log is looked at: what is deleted by now is deleted in what is sent next, and only then its
+            // original may go.
+            self.documents.refresh(&self.store)?;
+        }
+        let looked = match stopping || !is_news {
+            true => Ok(true),
+            false => self.look(seal, false),
+        };
+        // What was shown before is sent, even where a full disk lets no more be shown.
+        self.send()?;
+        if !looked? {
+            // It was not looked at while files waited: it may say more.
+            self.look(seal, true)?;
+            self.send()?;
+        }
+        if self.is_lost() || (!stopping && self.is_copy_due()) {
+            self.copy_and_send(stopping)?;
+            self.throw_away()?;
+        }
+        if self.is_audit_due() {
+            self.audit(stopping)?;
+        }
+        self.documents.round(&self.store, true)
+    }
+
+    fn is_lost(&self) -> bool {
+        let state = self.shared.lock();
+        state.lost || state.newest == 0
+    }
+
+    /// Where the log grew so large meanwhile that it is lost again, another copy follows.
+    fn copy_and_send(&mut self, closed: bool) -> Result<()> {
+        self.copy(closed)?;
+        self.send()?;
+        match self.is_lost() {
+            true => Err(Fault::Failed("a whole copy has to be made again".into())),
+            false => Ok(()),
+        }
+    }
+
+    fn is_audit_due(&self) -> bool {
+        let interval = self.settings.target.audit_interval();
+        self.audited
+            .is_none_or(|at| clock::instant() - at >= interval)
+    }
+
+    /// Lists what is there. What the target has lost is sent again, and nothing was whole until it is.
+    fn audit(&mut self, stopping: bool) -> Result<()> {
+        let sent = {
+            let state = self.shared.lock();
+            let next = state.waiting.front();
+            next.map_or(state.newest, |next| next.number - 1)
+        };
+        let missing = self.ledger.audit(&*self.settings.target, sent)?;
+        let originals = self.documents.audit()?;
+        if !missing.is_empty() || originals > 0 {
+            locked(&self.status).whole_at = None;
+            log::error(
+                "the replica does not hold what was sent: it is sent again",
+                &[
+                    ("replica", &self.settings.shown),
+                    ("database files", &missing.join(", ")),
+                    ("originals", &originals),
+                ],
+            );
+        }
+        if !missing.is_empty() {
+            self.copy_and_send(stopping)?;
+        }
+        self.audited = Some(clock::instant());
+        Ok(())
+    }
+
+    /// Another process writes there from now on. What was acknowledged here before is sent; nothing is after.
+    fn hand_over(&mut self) {
+        log::error(
+            "another quire has taken over this replica: nothing more can be stored here",
+            &[("replica", &self.settings.shown)],
+        );
+        self.store.close_to_changes();
+        let sent = self.send_last();
+        let mut status = locked(&self.status);
+        status.superseded = true;
+        status.fault = Some(match sent {
+            Ok(()) => "another Quire has taken over this replica".into(),
+            Err(fault) => format!(
+                "another Quire has taken over this replica, and the last changes could not be sent: {fault}"
+            ),
+        });
+    }
+
+    /// Everything that is left, originals included. Only then the next process is told that it has all.
+    fn send_last(&mut self) -> Result<()> {
+        self.send()?;
+        if self.is_lost() {
+            self.copy_and_send(true)?;
+        }
+        self.documents.refresh(&self.store)?;
+        match self.documents.round(&self.store, false)?.lost {
+            None => self.holder.hand_over(),
+            Some(lost) => Err(Fault::Failed(lost)),
+        }
+    }
+
+    /// Whether something may have been committed since the last look.
+    fn is_news(&self, seal: Seal) -> bool {
+        let is_old = |at: Instant| clock::instant() - at >= FOREIGN;
+        self.seen != Some(seal) || self.looked.is_none_or(is_old)
+    }
+
+    /// Has the log looked at. False where it was left for later, because files wait.
+    fn look(&mut self, seal: Seal, must: bool) -> Result<bool> {
+        let waits = !self.shared.lock().waiting.is_empty();
+        if waits && !must && seal.length <= LARGE_LOG {
+            return Ok(false);
+        }
+        // Busy: somebody reads, and the log is emptied another time. It was looked at all the same.
+        match self.store.look_now() {
+            Ok(()) | Err(crate::store::StoreError::Busy) => {}
+            Err(error) => return Err(Fault::Failed(error.to_string())),
+        }
+        self.seen = Some(seal);
+        self.looked = Some(clock::instant());
+        Ok(true)
+    }
+
+    /// Sends what waits, in order.
+    fn send(&mut self) -> Result<()> {
+        if let Some(number) = self.unsent {
+            let path = self.spool.join("copy");
+            match copies::put(&*self.settings.target, &names::snapshot(number), &path) {
+                Ok(stored) => self.ledger.snapshot(number, stored),
+                Err(Fault::Missing) => {
+                    // Somebody has cleared the folder: another one is made.
+                    self.unsent = None;
+                    self.shared.lock().lost = true;
+                    return Ok(());
+                }
+                Err(fault) => return Err(fault),
+            }
+            let _ = std::fs::remove_file(&path);
+            self.unsent = None;
+            let mut status = locked(&self.status);
+            status.copied_at = Some(clock::now());
+            status.position = status.position.max(number);
+        }
+        loop {
+            let Some(first) = self.shared.lock().waiting.front().copied() else {
+                return Ok(());
+            };
+            let path = file_of(&self.spool, first.number);
+            let sent = copies::put(&*self.settings.target, &names::change(first.number), &path);
+            let mut state = self.shared.lock();
+            if state.waiting.front() == Some(&first) {
+                match sent {
+                    Ok(stored) => self.ledger.change(first.number, stored),
+                    Err(Fault::Missing) => {
+                        state.lost = true;
+                        state.waiting.clear();
+                        return Ok(());
+                    }
+                    Err(fault) => return Err(fault),
+                }
+                state.waiting.pop_front();
+                locked(&self.status).position = first.number;
+            }
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    fn is_copy_due(&self) -> bool {
+        let (files, bytes) = self.shared.lock().since;
+        let costly = bytes + u64::from(files) * FILE_COST > self.database;
+        let old = clock::instant() - self.copied > COPY_EVERY;
+        self.copy_due || (files > FEW && costly) || (files > 0 && old)
+    }
+
+    /// Makes a whole copy; it is sent with the next sending.
+    fn copy(&mut self, closed: bool) -> Result<()> {
+        let path = self.spool.join("copy");
+        let failed = |error: std::io::Error| Fault::Failed(error.to_string());
+        let number = if closed {
+            let number = self.shared.lock().newest + 1;
+            self.database = copies::of_closed(&self.settings.data.join("quire.db"), &path, number)
+                .map_err(failed)?;
+            let mut state = self.shared.lock();
+            (state.newest, state.lost) = (number, false);
+            number
+        } else {
+            let held = self
+                .store
+                .hold_now()
+                .map_err(|error| Fault::Failed(error.to_string()))?;
+            let number = self.shared.lock().held_at;
+            let made = copies::of(held.file(), held.page_size, held.pages, &path, number);
+            if made.is_err() {
+                // What follows would have nothing to follow.
+                self.shared.lock().lost = true;
+            }
+            self.database = made.map_err(failed)?;
+            number
+        };
+        (self.unsent, self.copied, self.copy_due) = (Some(number), clock::instant(), false);
+        Ok(())
+    }
+
+    fn throw_away(&self) -> Result<()> {
+        let inventory = Inventory::of(&*self.settings.target)?;
+        for name in inventory.dispensable(self.settings.keep) {
+            self.settings.target.remove(&name)?;
+        }
+        Ok(())
+    }
+
+    fn well(&self, begun: Timestamp) {
+        let mut status = locked(&self.status);
+        if status.superseded {
+            return;
+        }
+        if status.fault.take().is_some() {
+            log::info(
+                "the replica is kept up again",
+                &[("replica", &status.shown)],
+            );
+        }
+        status.whole_at = Some(begun);
+    }
+
+    fn unwell(&self, fault: &Fault) {
+        let mut status = locked(&self.status);
+        let why = match fault {
+            Fault::Taken => format!("{fault}: {}", holder::TWO),
+            other => other.to_string(),
+        };
+        if status.fault.as_ref() != Some(&why) {
+            log::error(
+                "the replica cannot be kept up",
+                &[("replica", &status.shown), ("why", &why)],
+            );
+        }
+        status.fault = Some(why);
+    }
+}
