@@ -22,9 +22,7 @@ impl App {
         self.documents().tidy(now).await?;
         let most = self.config.cache_bytes;
         let store = self.store.for_freeing();
-        let gone = store
-            .write(move |db| answers::purge(db, now, most))
-            .await?;
+        let gone = store.write(move |db| answers::purge(db, now, most)).await?;
         store
             .write(move |db| {
                 analyses::delete_anonymous(db, now - KEPT_ANONYMOUS)?;

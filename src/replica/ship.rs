@@ -8,8 +8,8 @@ use super::holder::Holder;
 use super::lease::{Lease, Seen};
 use super::originals::Originals;
 use super::spool::Shared;
-use super::status::{Signal, locked};
 pub use super::status::{Settings, Status};
+use super::status::{Signal, locked};
 use super::worker::Worker;
 use crate::clock;
 use crate::store::Store;
@@ -38,8 +38,7 @@ impl Shipper {
             ..Status::default()
         }));
         let signal: Arc<(Mutex<Signal>, Condvar)> = Arc::default();
-        let originals =
-            Originals::new(Arc::clone(&settings.target), &settings.data, store.clone());
+        let originals = Originals::new(Arc::clone(&settings.target), &settings.data, store.clone());
         let originals = Arc::new(originals);
         let lease = holder.lease();
         let worker = Worker::new(

@@ -53,8 +53,8 @@ pub use backup::{BackupError, Verified, fold_log, verify};
 pub use connection::{Reader, Writer};
 pub use error::{OpenError, Result, StoreError};
 pub use follow::{Follower, Held};
-pub use room::Disk;
 pub use migrate::{APPLICATION_ID, VERSION};
+pub use room::Disk;
 
 /// Where the database lies.
 #[derive(Debug, Clone)]
@@ -141,14 +141,16 @@ impl Store {
         let readers = readers::Readers::new(path.clone(), Arc::clone(&health));
         Ok(Self(
             Arc::new(Inner {
-            path,
-            saved,
-            readers,
-            changes,
-            done,
-            health,
-            times,
-        }), For::Anything))
+                path,
+                saved,
+                readers,
+                changes,
+                done,
+                health,
+                times,
+            }),
+            For::Anything,
+        ))
     }
 
     /// The backup that was made because the database had to be migrated, if it had to.
@@ -281,7 +283,12 @@ impl Store {
     ) -> Result<impl FnOnce(&Writer) -> Result<T> + Send + 'static> {
         let is_freeing = self.1 == For::Freeing;
         let health = &self.0.health;
-        if self.1 == For::Anything && health.room.get().is_some_and(room::Room::is_for_freeing_only) {
+        if self.1 == For::Anything
+            && health
+                .room
+                .get()
+                .is_some_and(room::Room::is_for_freeing_only)
+        {
             return Err(StoreError::Full);
         }
         let health = is_freeing.then(|| Arc::clone(health));

@@ -58,9 +58,8 @@ impl Room {
 
     /// Unlimited where the system does not tell.
     fn free(&self) -> u64 {
-        rustix::fs::statvfs(&self.folder).map_or(u64::MAX, |disk| {
-            disk.f_bavail.saturating_mul(disk.f_frsize)
-        })
+        rustix::fs::statvfs(&self.folder)
+            .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// How the disk is now. Costs one system call.

@@ -161,7 +161,10 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
         health["disk"]["status"] == "error"
     });
     assert_eq!(health["status"], "warning", "{health}");
-    assert!(health["message"].to_string().contains("disk is full"), "{health}");
+    assert!(
+        health["message"].to_string().contains("disk is full"),
+        "{health}"
+    );
     // All of this works again and again, and not only with the room that was left in the log.
     for (n, id) in ids.iter().enumerate() {
         let mut other = Client::new(server.address).signed_in("ada@example.com");
@@ -235,10 +238,15 @@ fn a_damaged_page_is_an_error_until_it_is_mended() {
     let answer = client.get("/health");
     let health = match answer.status {
         503 => answer.json(),
-        _ => until(&mut client, "in error", |health| health["status"] == "error"),
+        _ => until(&mut client, "in error", |health| {
+            health["status"] == "error"
+        }),
     };
     assert_eq!(health["database"]["status"], "error", "{health}");
-    assert!(health["message"].to_string().contains("damaged"), "{health}");
+    assert!(
+        health["message"].to_string().contains("damaged"),
+        "{health}"
+    );
     // However often it is asked, and although other questions go well.
     for _ in 0..80 {
         assert_eq!(client.get("/health").status, 503);

@@ -98,7 +98,9 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
     let server = start(&folder, &[]);
     let mut client = Client::new(server.address).registered("ada@example.com");
     let begun = now();
-    until(&mut client, "whole", |health| is_whole_after(health, &begun));
+    until(&mut client, "whole", |health| {
+        is_whole_after(health, &begun)
+    });
     // Rows can be sent, originals cannot.
     let place = folder.path().join("replica/documents");
     let _ = fs::remove_dir_all(&place);
@@ -109,7 +111,10 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
         health["replica"]["status"] == "error"
     });
     assert_eq!(health["status"], "warning", "{health}");
-    assert!(health["message"].to_string().contains("replica"), "{health}");
+    assert!(
+        health["message"].to_string().contains("replica"),
+        "{health}"
+    );
     // Nothing comes, round after round: nothing may be promised.
     for _ in 0..60 {
         let health = self::health(&mut client);
@@ -117,7 +122,9 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
         std::thread::sleep(Duration::from_millis(50));
     }
     fs::remove_file(&place).unwrap();
-    let health = until(&mut client, "whole", |health| is_whole_after(health, &stored));
+    let health = until(&mut client, "whole", |health| {
+        is_whole_after(health, &stored)
+    });
     assert_eq!(health["status"], "ok", "{health}");
     assert_eq!(
         fs::read(place.join(&id)).unwrap(),
@@ -179,7 +186,9 @@ fn every_original_can_be_had_at_once_after_a_restore() {
         .map(|number| upload(&mut client, &format!("{number}.txt"), &bytes(number)).unwrap())
         .collect();
     let stored = now();
-    until(&mut client, "whole", |health| is_whole_after(health, &stored));
+    until(&mut client, "whole", |health| {
+        is_whole_after(health, &stored)
+    });
     server.kill();
     let server = start_again(&folder);
     let mut client = server.known(&client);
@@ -381,7 +390,9 @@ fn what_was_whole_comes_back_after_a_kill_whatever_went_wrong_before() {
     let mut server = start(&folder, &[]);
     let mut client = Client::new(server.address).registered("ada@example.com");
     let begun = now();
-    until(&mut client, "whole", |health| is_whole_after(health, &begun));
+    until(&mut client, "whole", |health| {
+        is_whole_after(health, &begun)
+    });
     for round in 0..rounds {
         let when = chance.below(20);
         let freed = when + chance.below(10);
@@ -423,7 +434,9 @@ fn what_was_whole_comes_back_after_a_kill_whatever_went_wrong_before() {
         let context = format!("round {round} of seed {seed}, whole at {moment}");
         model.check(&mut client, &moment, &context);
         let back = now();
-        until(&mut client, "whole again", |health| is_whole_after(health, &back));
+        until(&mut client, "whole again", |health| {
+            is_whole_after(health, &back)
+        });
     }
     eprintln!("{rounds} rounds, {number} changes: what was promised was there");
     drop(server);
