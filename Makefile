@@ -72,7 +72,6 @@ vanish:  ## 500 times killed while it writes, its disk wiped: what the replica h
 attack:  ## what must hold under attack: walls between people, outbound addresses, lost and full disks, the replica's promise (50 rounds)
 	cargo test --test api -- --nocapture --test-threads=1 walls:: outbound:: accidents:: durability:: full::
 	ATTACK_ROUNDS=$${ATTACK_ROUNDS:-50} cargo test --test api promise:: -- --nocapture
-	cargo test --test cli -- accidents::
 
 week:  ## a week on a host that sleeps and forgets its disk: woken every hour, stopped or killed, its disk wiped
 	WAKES=168 cargo test --test api replica::nothing_is_lost_over -- --nocapture

@@ -1,6 +1,6 @@
 //! Keeps a replica up, for those who start it, ask how it is and stop it. The rounds themselves are in `worker`.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::holder::Holder;
 use super::lease::{Lease, Seen};
 use super::originals::Originals;
 use super::spool::Shared;
+use super::status::{Bell, locked};
 pub use super::status::{Settings, Status};
-use super::status::{Signal, locked};
 use super::worker::Worker;
 use crate::clock;
 use crate::store::Store;
@@ -20,7 +20,7 @@ pub struct Shipper {
     shared: Arc<Shared>,
     originals: Arc<Originals>,
     lease: Lease,
-    signal: Arc<(Mutex<Signal>, Condvar)>,
+    signal: Arc<Bell>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -37,7 +37,7 @@ impl Shipper {
             window: settings.window,
             ..Status::default()
         }));
-        let signal: Arc<(Mutex<Signal>, Condvar)> = Arc::default();
+        let signal: Arc<Bell> = Arc::default();
         let originals = Originals::new(Arc::clone(&settings.target), &settings.data, store.clone());
         let originals = Arc::new(originals);
         let lease = holder.lease();

@@ -1,7 +1,7 @@
 //! What the thread that keeps a replica up is given, what it is asked for, and how it reports.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::target::Target;
@@ -65,3 +65,6 @@ pub(super) struct Signal {
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// What the thread is asked for, and what wakes it.
+pub(super) type Bell = (Mutex<Signal>, Condvar);

@@ -3,7 +3,7 @@
 //! other end does not hold.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::copies;
@@ -13,7 +13,7 @@ use super::ledger::Ledger;
 use super::names::{self, Inventory};
 use super::originals::Originals;
 use super::spool::{Shared, file_of};
-use super::status::{Settings, Signal, Status, locked};
+use super::status::{Bell, Settings, Status, locked};
 use super::target::{Fault, Result};
 use crate::clock;
 use crate::domain::time::Timestamp;
@@ -62,7 +62,7 @@ pub(super) struct Worker {
     // When everything that is there was last listed; none after a failure.
     audited: Option<Instant>,
     status: Arc<Mutex<Status>>,
-    signal: Arc<(Mutex<Signal>, Condvar)>,
+    signal: Arc<Bell>,
     spool: PathBuf,
     // What the log was at the last look, and when that was.
     seen: Option<Seal>,
@@ -80,7 +80,7 @@ impl Worker {
         settings: Settings,
         (shared, store, holder): (Arc<Shared>, Store, Holder),
         originals: Arc<Originals>,
-        (status, signal): (Arc<Mutex<Status>>, Arc<(Mutex<Signal>, Condvar)>),
+        (status, signal): (Arc<Mutex<Status>>, Arc<Bell>),
     ) -> Self {
         let spool = settings.data.join("tmp").join("replica");
         let documents = Documents::new(Arc::clone(&settings.target), originals, spool.clone());

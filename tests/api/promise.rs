@@ -303,8 +303,8 @@ impl Model {
                 }
             }
             _ => {
-                let kept = self.documents.iter_mut();
-                let Some((id, row)) = kept.filter(|(_, row)| row.2.is_none()).next() else {
+                let mut kept = self.documents.iter_mut();
+                let Some((id, row)) = kept.find(|(_, row)| row.2.is_none()) else {
                     return;
                 };
                 if client.delete(&format!("/api/documents/{id}")).status == 200 {
