@@ -26,6 +26,7 @@ pub mod parameters;
 pub mod pattern;
 pub mod prompt;
 pub mod provider;
+pub mod reading_queue;
 pub mod recipe;
 pub mod retrieval;
 pub mod schema;
@@ -36,3 +37,6 @@ pub mod tools;
 pub mod usage;
 pub mod user;
 pub mod worth;
+
+#[cfg(test)]
+mod any_text;

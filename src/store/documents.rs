@@ -137,16 +137,6 @@ pub fn pages_around(
     Ok(around.unwrap_or_default())
 }
 
-/// The oldest document that has not been read yet and is not one of these.
-pub fn unread(db: &Reader, but: &[DocumentId]) -> Result<Option<Document>> {
-    db.maybe(
-        "SELECT * FROM documents WHERE status = 'processing'
-           AND id NOT IN (SELECT value FROM json_each(?1)) ORDER BY id LIMIT 1",
-        [to_json(&but)?],
-        from_row,
-    )
-}
-
 fn put_text(
     db: &Writer,
     document: &Document,
@@ -299,7 +289,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Document> {
 pub(super) mod tests {
     use super::super::error::StoreError;
     use super::super::tests::{Folder, at, user, with_writer};
-    use super::super::users;
+    use super::super::{unread, users};
     use super::*;
     use crate::domain::document::{DocumentStatus, Gap};
 
@@ -394,8 +384,6 @@ pub(super) mod tests {
                 ..document(1, 1)
             };
             insert(db, &reading, &[(1, "old".into())], &[passage(0, "oldword")])?;
-            assert_eq!(unread(db, &[]), Ok(Some(reading.clone())));
-            assert_eq!(unread(db, std::slice::from_ref(&reading.id)), Ok(None));
             let read = Document {
                 message: "read".into(),
                 pages: 2,
@@ -426,7 +414,7 @@ pub(super) mod tests {
             settle(db, &read)?;
             assert_eq!(by_id(db, &owner, &read.id), Ok(Some(read.clone())));
             assert_eq!(pages_of(db, &owner, &read.id), Ok(vec![(1, "new".into())]));
-            assert_eq!(unread(db, &[]), Ok(None));
+            assert_eq!(unread::waiting(db), Ok(vec![]));
             for (word, hits) in [("oldword", 0), ("newword", 1)] {
                 let scope = passages::Scope::of(db, &owner, Some(std::slice::from_ref(&read.id)))?;
                 assert_eq!(passages::frequency(db, &scope, word, 9)?, hits, "{word}");

@@ -37,6 +37,7 @@ pub mod sessions;
 pub mod settings;
 pub mod sign_in_networks;
 pub mod times;
+pub mod unread;
 pub mod uploads;
 pub mod usage;
 pub mod users;

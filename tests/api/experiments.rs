@@ -276,6 +276,51 @@ fn what_cannot_be_run_is_refused_with_its_reason() {
     assert!(provider.asked().is_empty());
 }
 
+#[test]
+fn a_budget_that_compares_nothing_is_refused() {
+    let provider = Provider::script([]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let many: Vec<String> = (0..70).map(|n| format!("p/m{n}")).collect();
+    for models in [&many[..2], &many[..]] {
+        for (budget, words) in [
+            (json!({ "evaluations": 1 }), "3 evaluations"),
+            (json!({ "evaluations": 2 }), "3 evaluations"),
+            (json!({ "seconds": 1 }), "38 seconds"),
+            (json!({ "seconds": 30 }), "38 seconds"),
+        ] {
+            let mut asked = body(12);
+            asked["space"] = json!([{ "dial": "model", "values": models }]);
+            asked["budget"] = budget.clone();
+            for path in ["/api/experiments/estimate", "/api/experiments"] {
+                let refusal = client.post(path, asked.clone());
+                refusal.refused(422, "VALIDATION_ERROR");
+                let text = refusal.text();
+                assert!(
+                    text.contains(words),
+                    "{} models, {budget}: {text}",
+                    models.len()
+                );
+            }
+        }
+        let mut asked = body(12);
+        asked["space"] = json!([{ "dial": "model", "values": models }]);
+        for budget in [json!({ "evaluations": 3 }), json!({ "seconds": 38 })] {
+            asked["budget"] = budget;
+            let told = client.post("/api/experiments/estimate", asked.clone());
+            assert_eq!(told.status, 200, "{}", told.text());
+        }
+    }
+    // Too few tokens for anything, in a space so large that settings are drawn from it.
+    let mut asked = body(12);
+    asked["space"] = json!([{ "dial": "model", "values": many }]);
+    asked["budget"] = json!({ "tokens": 10 });
+    let refusal = client.post("/api/experiments/estimate", asked);
+    refusal.refused(422, "VALIDATION_ERROR");
+    assert!(refusal.text().contains("tokens"), "{}", refusal.text());
+    assert!(provider.asked().is_empty());
+}
+
 /// What each of so many, all at once, was answered.
 fn at_once(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
     std::thread::scope(|scope| {

@@ -47,6 +47,7 @@ mod stream;
 mod support;
 mod tools;
 mod trials;
+mod waiting;
 mod walls;
 mod ways;
 mod worth;

@@ -303,3 +303,47 @@ fn a_budget_is_not_exceeded_and_people_come_first() {
     );
     assert_eq!(shown["report"]["finding"], "not_tested");
 }
+
+/// Members that answer by their names at once, and a judge that says nothing.
+fn silent_judge() -> Provider {
+    Provider::answering(|asked| match asked.model().as_str() {
+        "judge" => on("").hang(),
+        "bright" => on("").sse(&saying("It is 4.")),
+        _ => on("").sse(&saying("It is 3.")),
+    })
+}
+
+#[test]
+fn a_stop_reaches_a_judge_s_call() {
+    let provider = silent_judge();
+    let server = server(&provider, &[("FIRST_TOKEN_TIMEOUT", "300")]);
+    let mut client = server.user("ada@example.com");
+    let judge = json!({ "kind": "pairwise", "model": "p/judge" });
+    let path = begun(&mut client, body(&["p/dull", "p/bright"], judge));
+    provider.wait_called("judge");
+    provider.wait_hanging(1);
+    let stopped = client.post(&format!("{path}/cancel"), json!({}));
+    assert_eq!(stopped.json()["status"], "cancelled", "{}", stopped.text());
+    provider.wait_left("judge");
+    provider.wait_idle();
+}
+
+#[test]
+fn a_slow_evaluation_holds_up_one_slot_only() {
+    let provider = Provider::answering(|asked| match asked.model().as_str() {
+        "slow" => on("").hang(),
+        _ => on("").sse(&saying("It is 4.")),
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let models = ["p/slow", "p/a", "p/b", "p/c"];
+    let path = begun(&mut client, body(&models, json!({ "kind": "number" })));
+    // All four are of one case, two at once.
+    provider.wait_hanging(1);
+    for model in ["a", "b", "c"] {
+        provider.wait_called(model);
+    }
+    let stopped = client.post(&format!("{path}/cancel"), json!({}));
+    assert_eq!(stopped.json()["status"], "cancelled", "{}", stopped.text());
+    provider.wait_idle();
+}

@@ -15,7 +15,7 @@ use super::{
     Count, Counts, FORMAT, MANIFEST, Manifest, ORIGINALS, Place, Progress, TABLES, too_large,
     unreadable,
 };
-use crate::app::documents::open_new;
+use crate::app::documents::{Temporary, open_new};
 use crate::app::{Error, Kind, Result};
 use crate::crypto::{hex, sha256};
 use crate::domain::id::{UserId, ulid};
@@ -393,6 +393,8 @@ fn original(
     let Some(row) = found else { return Ok(None) };
     let path = place.documents.join(document.as_str());
     let mut file = open_new(&path).map_err(Error::internal)?;
+    // Removed again unless it is whole, what its row says, and safe on the disk.
+    let kept = Temporary::new(path);
     let mut hasher = sha256::Hasher::new();
     let mut source = entry.take(place.limit);
     let mut buffer = vec![0; 64 << 10];
@@ -406,8 +408,8 @@ fn original(
     }
     file.sync_all().map_err(Error::internal)?;
     let is_it = hex(&hasher.finish()) == row.sha256;
-    if !is_it {
-        let _ = std::fs::remove_file(&path);
+    if is_it {
+        kept.keep();
     }
     Ok(Some(is_it))
 }

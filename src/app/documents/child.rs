@@ -5,10 +5,13 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 
 use crate::domain::chunk::Page;
+use crate::domain::id::UserId;
 use crate::extract::frame::{ARGUMENT, Frame, Job, Refusal};
 use crate::extract::{Limits, Report};
 
@@ -61,6 +64,8 @@ pub(super) struct Reader {
     pub room: Room,
     /// Those at work, so that they can be stopped.
     pub running: Running,
+    /// For whom, so that one person's can be stopped.
+    pub user: Option<UserId>,
 }
 
 /// Processes at work.
@@ -69,38 +74,70 @@ pub(super) struct Running(Arc<Mutex<AtWork>>);
 
 #[derive(Default)]
 struct AtWork {
-    children: Vec<Arc<Mutex<Child>>>,
+    children: Vec<Arc<Process>>,
     /// The server ends: what is cut short now says nothing about its file.
     stopped: bool,
 }
 
+/// One of them.
+struct Process {
+    child: Mutex<Child>,
+    user: Option<UserId>,
+    /// It was stopped from here, which says nothing about its file.
+    interrupted: AtomicBool,
+}
+
 impl Running {
-    /// Ends them all.
+    /// Ends them all, and those that are started from now on.
     pub fn stop(&self) {
-        let children = {
-            let mut at_work = lock(&self.0);
-            at_work.stopped = true;
-            std::mem::take(&mut at_work.children)
-        };
-        for child in children {
+        let mut at_work = lock(&self.0);
+        at_work.stopped = true;
+        at_work.children.iter().for_each(|one| one.interrupt());
+    }
+
+    /// Ends those of one person.
+    pub fn stop_of(&self, user: &UserId) {
+        let at_work = lock(&self.0);
+        let own = at_work.children.iter();
+        own.filter(|one| one.user.as_ref() == Some(user))
+            .for_each(|one| one.interrupt());
+    }
+
+    fn add(&self, child: Child, user: Option<UserId>) -> Arc<Process> {
+        let one = Arc::new(Process {
+            child: Mutex::new(child),
+            user,
+            interrupted: AtomicBool::new(false),
+        });
+        let mut at_work = lock(&self.0);
+        at_work.children.push(one.clone());
+        if at_work.stopped {
+            one.interrupt();
+        }
+        one
+    }
+
+    fn remove(&self, one: &Arc<Process>) {
+        let mut at_work = lock(&self.0);
+        at_work.children.retain(|other| !Arc::ptr_eq(other, one));
+    }
+}
+
+impl Process {
+    // Never waits: whoever holds the lock has killed the process already and is about to collect it.
+    fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Release);
+        if let Ok(mut child) = self.child.try_lock() {
             // It may have ended already, which is as well.
-            let _ = lock(&child).kill();
+            let _ = child.kill();
         }
     }
 
-    fn is_stopped(&self) -> bool {
-        lock(&self.0).stopped
-    }
-
-    fn add(&self, child: Child) -> Arc<Mutex<Child>> {
-        let child = Arc::new(Mutex::new(child));
-        lock(&self.0).children.push(child.clone());
-        child
-    }
-
-    fn remove(&self, child: &Arc<Mutex<Child>>) {
-        let mut at_work = lock(&self.0);
-        at_work.children.retain(|other| !Arc::ptr_eq(other, child));
+    // Kills it, which changes nothing for one that has ended, and collects it.
+    fn collect(&self) -> io::Result<ExitStatus> {
+        let mut child = lock(&self.child);
+        let _ = child.kill();
+        child.wait()
     }
 }
 
@@ -111,6 +148,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Reader {
+    /// The same for a person.
+    pub fn of(&self, user: &UserId) -> Self {
+        Self {
+            user: Some(user.clone()),
+            ..self.clone()
+        }
+    }
+
     /// Reads a file and gives its pages to `take` as they come, until that answers false. Blocks.
     pub fn read(
         &self,
@@ -158,23 +203,23 @@ impl Reader {
             .stderr(Stdio::piped())
             .spawn()?;
         let (out, said) = (child.stdout.take(), child.stderr.take());
-        let child = self.running.add(child);
-        let end = out.map_or(Ok(None), listen);
-        if !matches!(end, Ok(Some(Ended::Read(_) | Ended::Refused(..)))) {
-            // Left, cut short or talking nonsense: it has nothing more to say.
-            let _ = lock(&child).kill();
-        }
-        let mut complaint = String::new();
-        if let Some(said) = said {
-            // The kernel keeps no more than this for a process that ends.
-            let _ = said.take(4_096).read_to_string(&mut complaint);
-        }
-        let status = lock(&child).wait();
-        self.running.remove(&child);
+        let process = self.running.add(child, self.user.clone());
+        // Both pipes are read at once: a process that fills one while we wait at the other would stop for good.
+        let complaint = said.map(listen_aside).transpose();
+        let end = match &complaint {
+            Ok(_) => out.map_or(Ok(None), listen),
+            Err(_) => Ok(None),
+        };
+        // Whatever the end was, the process has nothing more to say. How it ended by itself is still told.
+        let status = process.collect();
+        self.running.remove(&process);
+        let complaint = complaint?.and_then(|aside| aside.join().ok());
         match end {
             Ok(Some(end)) => Ok(end),
-            _ if self.running.is_stopped() => Err(io::ErrorKind::Interrupted.into()),
-            _ => Ok(self.cut_short(status?, &complaint)),
+            _ if process.interrupted.load(Ordering::Acquire) => {
+                Err(io::ErrorKind::Interrupted.into())
+            }
+            _ => Ok(self.cut_short(status?, &complaint.unwrap_or_default())),
         }
     }
 
@@ -198,6 +243,20 @@ impl Reader {
             format!("{why}; the file is kept, its text was not read"),
         )
     }
+}
+
+// Reads what a process complains of on a thread of its own, to the end; the beginning is kept.
+fn listen_aside(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
+    const KEPT: u64 = 4_096;
+    std::thread::Builder::new()
+        .name("quire-stderr".into())
+        .stack_size(64 << 10)
+        .spawn(move || {
+            let mut complaint = Vec::new();
+            let _ = said.by_ref().take(KEPT).read_to_end(&mut complaint);
+            let _ = io::copy(&mut said, &mut io::sink());
+            String::from_utf8_lossy(&complaint).into_owned()
+        })
 }
 
 /// Signals as Linux numbers them.
@@ -296,5 +355,105 @@ mod tests {
             assert_eq!(heard, wanted, "{most}");
             assert_eq!(end.is_ok(), ends, "{most}");
         }
+    }
+
+    /// A program in the place of the reader, in a folder that is removed at the end.
+    struct Program(PathBuf);
+
+    impl Program {
+        fn new(name: &str, script: &str) -> Self {
+            use std::os::unix::fs::PermissionsExt as _;
+            let name = format!("quire-reader-{name}-{}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            let _ = std::fs::remove_dir_all(&folder);
+            std::fs::create_dir_all(&folder).expect("a folder");
+            let program = folder.join("reader");
+            let script = script.replace("FOLDER", folder.to_str().expect("a path"));
+            std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a program");
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700))
+                .expect("a program");
+            let made = Command::new("mkfifo").arg(folder.join("line")).status();
+            assert!(made.expect("mkfifo").success());
+            Self(folder)
+        }
+        fn reader(&self) -> Reader {
+            Reader {
+                program: self.0.join("reader"),
+                room: Room {
+                    memory: 0,
+                    cpu_s: 0,
+                    text: 1 << 20,
+                    input: 1 << 20,
+                },
+                running: Running::default(),
+                user: None,
+            }
+        }
+        fn read(&self, reader: &Reader) -> io::Result<Ended> {
+            reader.read(&self.0.join("reader"), ("a.txt", None), &mut |_| true)
+        }
+    }
+
+    impl Drop for Program {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_process_that_complains_at_length_does_not_stop_for_good() {
+        // Far more than a pipe holds, before a word on the other.
+        let script =
+            "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo memory allocation >&2; exit 1";
+        let program = Program::new("complains", script);
+        let ended = program.read(&program.reader()).expect("read");
+        assert!(
+            matches!(ended, Ended::Refused(Refusal::Unreadable, why) if why.contains("our reader failed"))
+        );
+    }
+
+    #[test]
+    fn a_process_that_closes_its_output_and_stays_is_stopped() {
+        let program = Program::new("stays", "exec >&- 2>&-; read word < FOLDER/line");
+        let ended = program.read(&program.reader()).expect("read");
+        assert!(matches!(ended, Ended::Refused(Refusal::Unreadable, _)));
+    }
+
+    #[test]
+    fn one_person_s_processes_are_stopped_and_nobody_else_s() {
+        use crate::domain::time::Timestamp;
+        let user = |n| UserId::new(Timestamp::from_millis(1), n);
+        let script = "echo begun > FOLDER/line; exec sleep 600";
+        let (own, other) = (Program::new("own", script), Program::new("other", script));
+        let reader = own.reader();
+        let (readers, running) = (
+            [reader.of(&user(1)), reader.of(&user(2))],
+            reader.running.clone(),
+        );
+        let theirs = Reader {
+            program: other.0.join("reader"),
+            ..readers[1].clone()
+        };
+        std::thread::scope(|scope| {
+            let own_end = scope.spawn(|| own.read(&readers[0]));
+            let other_end = scope.spawn(|| other.read(&theirs).map(|_| ()));
+            for program in [&own, &other] {
+                let line = std::fs::read_to_string(program.0.join("line"));
+                assert_eq!(line.expect("a line"), "begun\n");
+            }
+            running.stop_of(&user(1));
+            let end = own_end.join().expect("a thread").map(|_| ());
+            assert_eq!(
+                end.map_err(|error| error.kind()),
+                Err(io::ErrorKind::Interrupted)
+            );
+            assert!(!other_end.is_finished());
+            running.stop();
+            let end = other_end.join().expect("a thread");
+            assert_eq!(
+                end.map_err(|error| error.kind()),
+                Err(io::ErrorKind::Interrupted)
+            );
+        });
     }
 }

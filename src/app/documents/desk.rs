@@ -1,28 +1,73 @@
-//! The one thread on which files are read and put away, one after the other: reading takes memory and
-//! time, and a file's two halves (bytes and rows) must not be left apart by a caller that goes away.
+//! The one thread on which files are put away, one after the other: a file's two halves (bytes and rows) must
+//! not be left apart by a caller that goes away. People take turns, so that nobody's many files hold up
+//! another's one.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::app::{Error, Kind, Result};
+use crate::domain::id::UserId;
 
-/// Files that may wait to be read. Each lies on disk while it waits.
-const WAITING: usize = 32;
+/// Jobs that may wait, of everybody and of one person. Each file lies on disk while it waits.
+const MAX_WAITING: usize = 256;
+const MAX_OWN: usize = 32;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Starts its thread with its first job; waits for the job under way when it is dropped.
+/// Starts its thread with its first job; finishes what waits when it is dropped.
 #[derive(Default)]
-pub(super) struct Desk(Mutex<Option<(SyncSender<Job>, JoinHandle<()>)>>);
+pub(super) struct Desk {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Nobody's jobs are the server's own.
+    waiting: BTreeMap<Option<UserId>, VecDeque<Job>>,
+    /// Whose turn it is: everybody with a job that waits, once.
+    turns: VecDeque<Option<UserId>>,
+    is_closed: bool,
+}
 
 impl Desk {
-    /// Does `work` on the thread. It is done whole even if the caller leaves.
+    /// Does the server's own `work` on the thread. It is done whole even if the caller leaves.
+    ///
+    /// # Errors
+    /// As `hand_for`.
     pub(super) async fn hand<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T> + Send + 'static,
+    {
+        self.queue(None, work).await
+    }
+
+    /// Does a person's `work` on the thread. It is done whole even if the caller leaves.
+    ///
+    /// # Errors
+    /// `TooFast` when too much of the person's work waits already, `Unavailable` when too much of everybody's
+    /// does; the error of `work`.
+    pub(super) async fn hand_for<T, F>(&self, user: &UserId, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T> + Send + 'static,
+    {
+        self.queue(Some(user.clone()), work).await
+    }
+
+    async fn queue<T, F>(&self, user: Option<UserId>, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
@@ -34,75 +79,141 @@ impl Desk {
                 result.unwrap_or_else(|_| Err(Error::internal("a document's work panicked"))),
             );
         });
-        match self.jobs()?.try_send(job) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => return Err(busy()),
-            Err(TrySendError::Disconnected(_)) => {
-                return Err(Error::internal("the document thread is gone"));
-            }
-        }
+        self.start()?;
+        self.shared.state().push(user, job)?;
+        self.shared.changed.notify_one();
         answered
             .await
             .unwrap_or_else(|_| Err(Error::internal("the document thread dropped a job")))
     }
 
-    fn jobs(&self) -> Result<SyncSender<Job>> {
-        let mut thread = self
-            .0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some((jobs, _)) = thread.as_ref() {
-            return Ok(jobs.clone());
+    fn start(&self) -> Result<()> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() {
+            let shared = self.shared.clone();
+            let handle = std::thread::Builder::new()
+                .name("quire-extract".into())
+                .stack_size(1 << 20)
+                .spawn(move || shared.work())
+                .map_err(Error::internal)?;
+            *thread = Some(handle);
         }
-        let (jobs, waiting) = sync_channel(WAITING);
-        let handle = std::thread::Builder::new()
-            .name("quire-extract".into())
-            .stack_size(1 << 20)
-            .spawn(move || work_through(&waiting))
-            .map_err(Error::internal)?;
-        *thread = Some((jobs.clone(), handle));
-        Ok(jobs)
+        Ok(())
     }
 }
 
 impl Drop for Desk {
     fn drop(&mut self) {
+        self.shared.state().is_closed = true;
+        self.shared.changed.notify_one();
         let thread = self
-            .0
+            .thread
             .get_mut()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .take();
-        if let Some((jobs, handle)) = thread {
-            drop(jobs);
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = thread.take() {
             let _ = handle.join();
         }
     }
 }
 
-fn work_through(waiting: &Receiver<Job>) {
-    while let Ok(job) = waiting.recv() {
-        job();
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        let mut state = self.state();
+        loop {
+            match state.pop() {
+                Some(job) => {
+                    drop(state);
+                    job();
+                    state = self.state();
+                }
+                None if state.is_closed => return,
+                None => {
+                    let woken = self.changed.wait(state);
+                    state = woken.unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
     }
 }
 
-fn busy() -> Error {
-    let mut busy = Error::new(Kind::Unavailable, "too many documents are being read")
-        .resolve("try again in a moment");
+impl State {
+    fn push(&mut self, user: Option<UserId>, job: Job) -> Result<()> {
+        let all: usize = self.waiting.values().map(VecDeque::len).sum();
+        let own = self.waiting.entry(user.clone()).or_default();
+        let refusal = match (user.is_some() && own.len() >= MAX_OWN, all >= MAX_WAITING) {
+            (true, _) => Some(Kind::TooFast),
+            (false, true) => Some(Kind::Unavailable),
+            (false, false) => None,
+        };
+        if let Some(kind) = refusal {
+            if own.is_empty() {
+                self.waiting.remove(&user);
+            }
+            return Err(busy(kind));
+        }
+        own.push_back(job);
+        if own.len() == 1 {
+            self.turns.push_back(user);
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let user = self.turns.pop_front()?;
+        let own = self.waiting.get_mut(&user)?;
+        let job = own.pop_front();
+        match own.is_empty() {
+            true => _ = self.waiting.remove(&user),
+            false => self.turns.push_back(user),
+        }
+        job
+    }
+}
+
+fn busy(kind: Kind) -> Error {
+    let why = match kind {
+        Kind::TooFast => "too many of your files are being taken in at once",
+        _ => "too many files are being taken in at once",
+    };
+    let mut busy = Error::new(kind, why).resolve("try again in a moment");
     busy.retry_after = Some(Duration::from_secs(5));
     busy
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{channel, sync_channel};
+
     use super::*;
+    use crate::domain::time::Timestamp;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.expect("a runtime")
+    }
+
+    fn user(n: u128) -> UserId {
+        UserId::new(Timestamp::from_millis(1), n)
+    }
+
+    /// Puts work on the desk without waiting for it.
+    async fn left<T>(work: impl Future<Output = Result<T>>) -> Option<Kind> {
+        let mut work = Box::pin(work);
+        let state = std::future::poll_fn(|cx| std::task::Poll::Ready(work.as_mut().poll(cx))).await;
+        match state {
+            std::task::Poll::Ready(Err(error)) => Some(error.kind),
+            _ => None,
+        }
+    }
 
     #[test]
     fn work_is_done_in_order_and_a_panic_harms_nobody() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .expect("a runtime");
         let desk = Desk::default();
-        runtime.block_on(async {
+        runtime().block_on(async {
             let broken: Result<()> = desk.hand(|| panic!("on purpose")).await;
             assert_eq!(broken.map_err(|e| e.kind), Err(Kind::Internal));
             assert_eq!(desk.hand(|| Ok(7)).await, Ok(7));
@@ -110,31 +221,42 @@ mod tests {
     }
 
     #[test]
-    fn a_full_desk_says_so() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .expect("a runtime");
+    fn people_take_turns_and_nobody_fills_the_desk() {
         let desk = Desk::default();
         let (go, wait) = sync_channel::<()>(0);
-        runtime.block_on(async {
-            let mut first = Box::pin(desk.hand(move || Ok(wait.recv().is_ok())));
-            // Polled once, so that it is on the desk; then dropped, and done all the same.
-            let _ = std::future::poll_fn(|cx| {
-                std::task::Poll::Ready(first.as_mut().poll(cx).is_pending())
-            })
-            .await;
-            drop(first);
-            let mut full = false;
-            for _ in 0..WAITING + 2 {
-                let mut next = Box::pin(desk.hand(|| Ok(())));
-                let state =
-                    std::future::poll_fn(|cx| std::task::Poll::Ready(next.as_mut().poll(cx))).await;
-                if let std::task::Poll::Ready(Err(error)) = state {
-                    full = error.kind == Kind::Unavailable;
-                }
+        let (begun, has_begun) = channel();
+        let (done, order) = channel();
+        runtime().block_on(async {
+            let hold = desk.hand(move || {
+                let _ = begun.send(());
+                Ok(wait.recv().is_ok())
+            });
+            assert_eq!(left(hold).await, None);
+            has_begun.recv().expect("the first job begins");
+            let (ada, bob) = (user(1), user(2));
+            let note = |name: &'static str| {
+                let done = done.clone();
+                move || done.send(name).map_err(Error::internal)
+            };
+            for _ in 0..MAX_OWN {
+                assert_eq!(left(desk.hand_for(&ada, note("ada"))).await, None);
             }
-            assert!(full);
+            let refused = left(desk.hand_for(&ada, note("ada"))).await;
+            assert_eq!(refused, Some(Kind::TooFast));
+            assert_eq!(left(desk.hand_for(&bob, note("bob"))).await, None);
+            for n in 0..MAX_WAITING - MAX_OWN - 1 {
+                assert_eq!(
+                    left(desk.hand_for(&user(n as u128 + 3), || Ok(()))).await,
+                    None
+                );
+            }
+            let refused = left(desk.hand_for(&user(999), || Ok(()))).await;
+            assert_eq!(refused, Some(Kind::Unavailable));
             go.send(()).expect("the first job waits");
         });
+        drop(desk);
+        let order: Vec<_> = order.try_iter().collect();
+        assert_eq!(order.len(), MAX_OWN + 1);
+        assert_eq!(order[..2], ["ada", "bob"]);
     }
 }

@@ -59,7 +59,7 @@ impl Temporary {
         &self.0
     }
     /// The file stays.
-    pub(super) fn keep(mut self) {
+    pub(in crate::app) fn keep(mut self) {
         self.0 = PathBuf::new();
     }
 }

@@ -2,13 +2,15 @@
 //! the document thread, so it may block.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::app::{Error, Result};
+use crate::app::{Error, Kind, Result};
 use crate::crypto;
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
+use crate::domain::reading_queue::MAX_WAITING;
 use crate::domain::time::Timestamp;
-use crate::store::{Store, StoreError, documents};
+use crate::store::{Store, StoreError, documents, unread};
 
 use super::intake::{Received, Temporary, fault};
 
@@ -22,10 +24,20 @@ pub(super) struct Job {
     pub now: Timestamp,
 }
 
-/// Keeps it, to be read next, unless the person has the same bytes already. True where it is new.
+/// Keeps it, to be read in its turn, unless the person has the same bytes already. True when it is new.
+///
+/// # Errors
+/// `TooFast` when too many of the person's documents wait already; nothing of the file is kept when it fails.
 pub(super) fn keep(job: Job) -> Result<(Document, bool)> {
     if let Some(known) = known(&job)? {
         return Ok((known, false));
+    }
+    let user = job.user.clone();
+    let waiting = job
+        .store
+        .read_now(move |db| unread::count_waiting(db, &user))?;
+    if waiting >= MAX_WAITING {
+        return Err(queue_full());
     }
     let document = describe(&job)?;
     let blob = Temporary::new(job.folder.join(document.id.as_str()));
@@ -49,6 +61,14 @@ pub(super) fn keep(job: Job) -> Result<(Document, bool)> {
             .ok_or_else(|| Error::internal("a document is there and is not")),
         Err(other) => Err(other.into()),
     }
+}
+
+/// The refusal of a document beyond those that one person may have waiting.
+pub(super) fn queue_full() -> Error {
+    let why = format!("{MAX_WAITING} of your documents are waiting to be read");
+    let mut full = Error::new(Kind::TooFast, why).resolve("wait until some of them have been read");
+    full.retry_after = Some(Duration::from_secs(10));
+    full
 }
 
 fn known(job: &Job) -> Result<Option<Document>> {

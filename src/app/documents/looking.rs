@@ -1,14 +1,16 @@
 //! Looking closer at one document: a page of it, who still quotes it, and reading it again.
 
+use super::keep::queue_full;
 use super::{Documents, missing};
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::Picture;
 use crate::domain::chunk::Page;
 use crate::domain::document::{Document, DocumentStatus, Flag, Gap};
 use crate::domain::id::{AnalysisId, DocumentId, UserId};
+use crate::domain::reading_queue::MAX_WAITING;
 use crate::domain::time::Timestamp;
 use crate::extract;
-use crate::store::{StoreError, analyses, documents};
+use crate::store::{StoreError, analyses, documents, unread};
 
 /// Analyses that are named.
 const MOST_USES: u32 = 20;
@@ -127,10 +129,16 @@ impl Documents {
             ..document
         };
         let row = again.clone();
-        let stored = self.store.write(move |db| documents::settle(db, &row));
+        let stored = self.store.write(move |db| {
+            if unread::count_waiting(db, &row.user)? >= MAX_WAITING {
+                return Ok(false);
+            }
+            documents::settle(db, &row).map(|()| true)
+        });
         match stored.await {
             Err(StoreError::Missing) => return Err(missing()),
-            other => other?,
+            Ok(false) => return Err(queue_full()),
+            other => _ = other?,
         }
         self.settled(&again, false).await
     }
@@ -143,10 +151,10 @@ impl Documents {
         page: u32,
     ) -> Result<Option<(String, String)>> {
         let (_, path) = self.content(user, id).await?;
-        let reader = self.reader.clone();
-        // One at a time: a picture may be large.
+        let reader = self.reader.of(user);
+        // One at a time: a picture may be large. Not on the thread that keeps files: it may take long.
         let work = move || reader.picture(&path, page).map_err(super::intake::fault);
-        self.desk.hand(work).await
+        self.pictures.hand_for(user, work).await
     }
 
     /// What in these documents reads like orders to models, for people.

@@ -55,6 +55,8 @@ pub struct Documents {
     folders: Folders,
     limit: u64,
     desk: Desk,
+    // Draws pages that have no text.
+    pictures: Desk,
     reader: child::Reader,
     readers: Readers,
 }
@@ -140,6 +142,7 @@ impl Documents {
             program: settings.program,
             room: settings.room,
             running: Running::default(),
+            user: None,
         };
         let shelf = Shelf::new(folders.kept.clone());
         let originals = shelf.clone();
@@ -151,6 +154,7 @@ impl Documents {
             folders,
             limit: settings.room.input,
             desk: Desk::default(),
+            pictures: Desk::default(),
         })
     }
 
@@ -187,7 +191,7 @@ impl Documents {
             received,
             now,
         };
-        let (document, is_new) = self.desk.hand(move || keep::keep(job)).await?;
+        let (document, is_new) = self.desk.hand_for(user, move || keep::keep(job)).await?;
         if !is_new && document.status != DocumentStatus::Processing {
             return Ok(document);
         }
@@ -208,7 +212,16 @@ impl Documents {
         }
     }
 
-    /// Goes on with what was being read when the server stopped.
+    /// Stops what is being read for a person whose account was locked. Their documents wait: none of them is
+    /// read before the account is unlocked and `resume` is called.
+    pub fn stop_reading(&self, user: &UserId) {
+        self.reader.running.stop_of(user);
+    }
+
+    /// Goes on with what was being read when the server stopped, and with what waits for an unlocked account.
+    ///
+    /// # Errors
+    /// `Internal` when no thread can be started.
     pub fn resume(&self) -> Result<()> {
         self.readers.work()
     }

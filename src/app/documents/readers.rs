@@ -1,8 +1,10 @@
 //! Reads the documents that are kept and not read yet, a few at a time: their list is in the store, so none is
-//! lost by a crash and none waits in memory. Threads come with work and go when there is none.
+//! lost by a crash and none waits in memory. Whose turn it is, `domain::reading_queue` decides. Threads start
+//! with work and end when there is none.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -12,10 +14,19 @@ use super::shelf::Shelf;
 use super::text;
 use crate::app::{Error, Result};
 use crate::domain::document::{Document, DocumentStatus};
-use crate::domain::id::DocumentId;
+use crate::domain::id::{DocumentId, UserId};
+use crate::domain::reading_queue::Turns;
 use crate::extract::frame::Refusal;
 use crate::log;
-use crate::store::{Store, StoreError, documents};
+use crate::store::{Store, StoreError, documents, unread, users};
+
+/// How long the server waits before it tries again what failed on its side: a disk that refuses one write often
+/// takes the next.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+];
 
 /// How reading a document ended, for whoever waits for it.
 #[derive(Debug, Clone)]
@@ -49,6 +60,7 @@ struct Shared {
 struct State {
     /// Documents in hand.
     taken: Vec<DocumentId>,
+    turns: Turns,
     waiting: BTreeMap<DocumentId, Vec<Waiting>>,
     threads: usize,
     /// How often there was said to be something to read.
@@ -104,6 +116,7 @@ impl Drop for Readers {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.stopping = true;
+        self.0.gone.notify_all();
         while state.threads > 0 {
             self.0.reader.running.stop();
             // A process may have been started just now: looked for again and again.
@@ -125,11 +138,12 @@ impl Shared {
 
     fn read_all(&self) {
         while let Some(document) = self.next() {
-            let id = document.id.clone();
-            let work = std::panic::AssertUnwindSafe(|| self.read(document.clone()));
+            let (id, user) = (document.id.clone(), document.user.clone());
+            let work = std::panic::AssertUnwindSafe(|| self.read_patiently(&document));
             let settled = std::panic::catch_unwind(work)
                 .unwrap_or_else(|_| Err(Error::internal("reading a document panicked")));
             let mut state = self.state();
+            state.turns.end(&user);
             let stopping = state.stopping;
             let waiting = state.waiting.remove(&id).unwrap_or_default();
             match settled {
@@ -143,7 +157,8 @@ impl Shared {
                 }
                 Err(fault) if !stopping => {
                     drop(state);
-                    if self.give_up(document) {
+                    // A locked account's document waits until the account is unlocked.
+                    if self.is_locked(&user) || self.give_up(document) {
                         self.state().taken.retain(|other| *other != id);
                     }
                     // Else it stays in hand, so that it is not tried over and over; the next start tries again.
@@ -157,24 +172,37 @@ impl Shared {
         }
     }
 
-    // The oldest that nobody has in hand. Where there is none, this thread counts as gone.
+    // The next document by turn that no thread has in hand. Without one, this thread counts as gone.
     fn next(&self) -> Option<Document> {
         let mut state = self.state();
         while !state.stopping {
-            let (calls, taken) = (state.calls, state.taken.clone());
-            // Not while the state is held: whoever says that there is work must not wait for the store.
+            let calls = state.calls;
+            // The state is not held meanwhile: whoever calls `work` must not wait for the store.
             drop(state);
-            let found = self.store.read_now(move |db| documents::unread(db, &taken));
+            let found = self.store.read_now(unread::waiting);
             state = self.state();
             match found {
-                Ok(Some(document)) if state.taken.contains(&document.id) => {}
-                Ok(Some(document)) => {
-                    state.taken.push(document.id.clone());
-                    return Some(document);
+                Ok(mut waiting) => {
+                    waiting.retain(|one| !state.taken.contains(&one.id));
+                    state.turns.see(&waiting);
+                    match state.turns.next(&waiting, self.most) {
+                        Some(next) => {
+                            state.turns.begin(&next.user);
+                            state.taken.push(next.id.clone());
+                            drop(state);
+                            let found = self.waiting(&next.user, &next.id);
+                            if found.is_some() {
+                                return found;
+                            }
+                            state = self.state();
+                            state.turns.end(&next.user);
+                            state.taken.retain(|other| *other != next.id);
+                        }
+                        // More may have come while the store was asked.
+                        None if state.calls != calls => {}
+                        None => break,
+                    }
                 }
-                // Something may have come while the store was asked.
-                Ok(None) if state.calls != calls => {}
-                Ok(None) => break,
                 Err(fault) => {
                     log::error("unread documents could not be listed", &[("fault", &fault)]);
                     break;
@@ -184,6 +212,37 @@ impl Shared {
         state.threads -= 1;
         self.gone.notify_all();
         None
+    }
+
+    // A document in hand that still waits: another thread may have read it since it was listed.
+    fn waiting(&self, user: &UserId, id: &DocumentId) -> Option<Document> {
+        let (user, id) = (user.clone(), id.clone());
+        let found = self
+            .store
+            .read_now(move |db| documents::by_id(db, &user, &id));
+        let found = found.ok().flatten()?;
+        (found.status == DocumentStatus::Processing).then_some(found)
+    }
+
+    fn is_locked(&self, user: &UserId) -> bool {
+        let user = user.clone();
+        let found = self.store.read_now(move |db| users::by_id(db, &user));
+        found.is_ok_and(|found| found.is_none_or(|user| user.disabled))
+    }
+
+    // Waits, unless the server ends meanwhile: then false.
+    fn wait(&self, pause: Duration) -> bool {
+        let waited = self
+            .gone
+            .wait_timeout_while(self.state(), pause, |state| !state.stopping);
+        !waited
+            .map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state)
+            .stopping
+    }
+
+    fn read_patiently(&self, document: &Document) -> Result<Settled> {
+        let mut is_worth_it = |pause| self.wait(pause) && !self.is_locked(&document.user);
+        retried(&mut is_worth_it, &mut || self.read(document.clone()))
     }
 
     // What keeps the server from reading a file now says nothing about the file: its owner may have it read again.
@@ -234,5 +293,53 @@ impl Shared {
             .write_now(move |db| documents::delete(db, &user, &id))?;
         drop(Temporary::new(path));
         Ok(Settled::Unsupported(message))
+    }
+}
+
+// Does the work until it succeeds, with a pause before each further try; `wait` says whether to go on.
+fn retried<T>(
+    wait: &mut dyn FnMut(Duration) -> bool,
+    work: &mut dyn FnMut() -> Result<T>,
+) -> Result<T> {
+    let mut last = work();
+    for pause in PAUSES {
+        if last.is_ok() || !wait(pause) {
+            break;
+        }
+        last = work();
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failure_of_the_disk_is_not_the_document_s() {
+        for (failures, goes_on, calls, succeeds) in [
+            (0, true, 1, true),
+            (1, true, 2, true),
+            (3, true, 4, true),
+            (9, true, 4, false),
+            (1, false, 1, false),
+        ] {
+            let (mut called, mut waited) = (0, Vec::new());
+            let outcome = retried(
+                &mut |pause| {
+                    waited.push(pause);
+                    goes_on
+                },
+                &mut || {
+                    called += 1;
+                    match called <= failures {
+                        true => Err(Error::internal("EIO")),
+                        false => Ok(()),
+                    }
+                },
+            );
+            assert_eq!((called, outcome.is_ok()), (calls, succeeds), "{failures}");
+            assert_eq!(waited, PAUSES[..waited.len()]);
+        }
     }
 }

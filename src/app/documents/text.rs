@@ -33,6 +33,7 @@ pub(super) fn take(
     let mut intake = Intake::new(store, &document);
     let wish = document.encoding.clone();
     let ended = reader
+        .of(&document.user)
         .read(path, (&document.name, wish.as_deref()), &mut |page| {
             intake.add(page)
         })

@@ -173,7 +173,7 @@ impl Documents {
         let (from, size) = (folder.clone(), upload.size);
         let joined = self
             .desk
-            .hand(move || join(&from, upload.total_chunks, size, whole))
+            .hand_for(user, move || join(&from, upload.total_chunks, size, whole))
             .await?;
         let outcome = self.upload(user, &upload.file_name, joined, now).await;
         let refused = matches!(&outcome, Err(error) if error.kind == Kind::UnsupportedType);

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::runner::over;
-use crate::app::{App, Result, analyses};
+use super::waits::{AGAIN, Waits, Work};
+use crate::app::{App, Kind, Result, analyses};
 use crate::crypto;
 use crate::domain::analysis::{CacheUse, Status};
 use crate::domain::chat::estimate_tokens;
@@ -30,6 +30,7 @@ const SAME_MARK: f64 = 0.06;
 /// A judge at work.
 pub(super) struct Court<'a> {
     pub app: &'a Arc<App>,
+    pub waits: &'a Waits,
     pub experiment: &'a Experiment,
     pub judge: &'a Judge,
 }
@@ -61,7 +62,7 @@ impl Court<'_> {
         case: &Case,
         first: &str,
         second: &str,
-    ) -> Result<Opinion<Preferred>> {
+    ) -> Work<Opinion<Preferred>> {
         if self.judge.kind == Way::Rubric {
             return self.compare_marks(case, first, second).await;
         }
@@ -89,7 +90,7 @@ impl Court<'_> {
     }
 
     /// The marks of one answer, 0 to 1.
-    pub async fn marks(&self, case: &Case, answer: &str) -> Result<Opinion<f64>> {
+    pub async fn marks(&self, case: &Case, answer: &str) -> Work<Opinion<f64>> {
         let (text, bill) = self.ask(jury::rubric(case, answer, &nonce()?)).await?;
         Ok(Opinion {
             said: text.and_then(|text| read(jury::marks(&text))),
@@ -99,7 +100,7 @@ impl Court<'_> {
     }
 
     /// Whether the judge is taken in by a planted bias; none where it said nothing.
-    pub async fn is_taken_in(&self, case: &Case, probe: &Probe) -> Result<(Option<bool>, Bill)> {
+    pub async fn is_taken_in(&self, case: &Case, probe: &Probe) -> Work<(Option<bool>, Bill)> {
         let opinion = self.compare(case, &probe.first, &probe.second).await?;
         let taken = opinion.said.ok().map(|said| jury::is_taken_in(probe, said));
         Ok((taken, opinion.bill))
@@ -110,7 +111,7 @@ impl Court<'_> {
         case: &Case,
         first: &str,
         second: &str,
-    ) -> Result<Opinion<Preferred>> {
+    ) -> Work<Opinion<Preferred>> {
         let one = self.marks(case, first).await?;
         let other = self.marks(case, second).await?;
         let bill = one.bill.plus(other.bill);
@@ -128,7 +129,7 @@ impl Court<'_> {
         })
     }
 
-    async fn ask(&self, prompt: String) -> Result<(std::result::Result<String, Silence>, Bill)> {
+    async fn ask(&self, prompt: String) -> Work<(std::result::Result<String, Silence>, Bill)> {
         let wanted = analyses::Wanted {
             prompt,
             models: vec![self.judge.model.clone()],
@@ -150,11 +151,17 @@ impl Court<'_> {
             key: None,
         };
         let analyses = self.app.analyses();
-        let id = match analyses.start_for(&caller, wanted, |_, _| Ok(())).await {
-            Ok(id) => id,
-            Err(error) => return Ok((Err(Silence::Failed(error.public)), Bill::default())),
+        let id = loop {
+            self.waits.check()?;
+            let started = analyses.start_for(&caller, wanted.clone(), |_, _| Ok(()));
+            match started.await {
+                Ok(id) => break id,
+                // A full queue says nothing of the judge.
+                Err(error) if error.kind == Kind::Unavailable => self.waits.pause(AGAIN).await?,
+                Err(error) => return Ok((Err(Silence::Failed(error.public)), Bill::default())),
+            }
         };
-        over(self.app, &id).await?;
+        self.waits.over(&id).await?;
         let (user, wanted) = (self.experiment.user.clone(), id);
         let read = self
             .app

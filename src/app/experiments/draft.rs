@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::forecast::{stopping, warnings};
+use super::forecast::{check_reach, stopping, warnings};
 use super::{Experiments, court};
 use crate::app::{Error, Result, analyses, recipes};
 use crate::clock;
@@ -93,10 +93,10 @@ pub struct Forecast {
 }
 
 /// What one evaluation takes, as expected and at most.
-struct Load {
-    expected: Outcome,
-    most: Outcome,
-    priced: bool,
+pub(super) struct Load {
+    pub(super) expected: Outcome,
+    pub(super) most: Outcome,
+    pub(super) priced: bool,
 }
 
 impl Experiments<'_> {
@@ -148,6 +148,7 @@ impl Experiments<'_> {
             seed: spec.seed,
             arms,
         };
+        check_reach(&design)?;
         Ok(forecast(spec, design, cases, &loads))
     }
 
@@ -230,7 +231,8 @@ impl Experiments<'_> {
             let (calls, stages) = (&forecast.calls, forecast.plan.stages.len() as u64);
             let expected = estimate::total(calls);
             let bound = estimate::upper_bound(calls);
-            let tokens = calls.iter().map(|call| call.upper_bound_tokens).sum();
+            let tokens = calls.iter().map(|call| call.upper_bound_tokens);
+            let tokens = tokens.fold(0, u64::saturating_add);
             let of = |cost: Option<MicroDollars>, tokens| Outcome {
                 score: 0.0,
                 cost: cost.unwrap_or_default(),
@@ -241,7 +243,7 @@ impl Experiments<'_> {
             loads.push(Load {
                 expected: of(
                     expected.cost_usd,
-                    expected.input_tokens + expected.output_tokens,
+                    (expected.input_tokens).saturating_add(expected.output_tokens),
                 ),
                 most: of(bound, tokens),
                 priced: bound.is_some() && judged != Some(None),
@@ -419,12 +421,12 @@ fn check_budget(spec: &mut Spec, loads: &[Load], arms: usize, cases: usize) -> R
     Ok(())
 }
 
-fn forecast(spec: Spec, design: Design, cases: Vec<Case>, loads: &[Load]) -> Forecast {
+pub(super) fn forecast(spec: Spec, design: Design, cases: Vec<Case>, loads: &[Load]) -> Forecast {
     let race = Race::new(design.clone());
     let (order, held) = race.cases();
     let held_back = held.len();
     let count = loads.len() as u64;
-    let sum = |of: &dyn Fn(&Load) -> u64| loads.iter().map(of).sum::<u64>();
+    let sum = |of: &dyn Fn(&Load) -> u64| loads.iter().map(of).fold(0, u64::saturating_add);
     let each = |of: &dyn Fn(&Load) -> u64| (sum(of) / count.max(1)).max(1);
     let all = count * order.len() as u64 + 2 * held_back as u64;
     let parts = [
@@ -437,7 +439,8 @@ fn forecast(spec: Spec, design: Design, cases: Vec<Case>, loads: &[Load]) -> For
     ];
     let evaluations = parts.into_iter().flatten().min().unwrap_or(all);
     let is_priced = loads.iter().all(|load| load.priced);
-    let dear = sum(&|load| load.expected.whole_cost().0 as u64) * evaluations / count.max(1);
+    let times = |sum: u64| sum.saturating_mul(evaluations) / count.max(1);
+    let dear = times(sum(&|load| load.expected.whole_cost().0 as u64)).min(i64::MAX as u64);
     let dearest = loads
         .iter()
         .map(|load| load.most.whole_cost().0 as u64)
@@ -450,7 +453,7 @@ fn forecast(spec: Spec, design: Design, cases: Vec<Case>, loads: &[Load]) -> For
         warnings: warnings(order.len(), held_back, count, evaluations),
         cost: is_priced.then_some(MicroDollars(dear as i64)),
         cost_at_most: is_priced.then_some(MicroDollars(most)),
-        tokens: sum(&|load| load.expected.whole_tokens()) * evaluations / count.max(1),
+        tokens: times(sum(&|load| load.expected.whole_tokens())),
         evaluations,
         held_back,
         detectable,

@@ -1,8 +1,51 @@
 //! What an experiment is told to take and to be able to show, in words for whoever pays for it.
 
 use super::runner::AT_ONCE;
-use crate::domain::experiment::Objective;
+use crate::app::{Error, Result};
+use crate::domain::experiment::design::{Design, Step};
+use crate::domain::experiment::race::{ALL_UP_TO, Race};
 use crate::domain::experiment::spec::Spec;
+use crate::domain::experiment::{Objective, Outcome};
+
+/// Refuses a budget with which there is nothing to evaluate.
+///
+/// # Errors
+/// `BadInput` when the budget does not carry two settings on one case, besides the part of it that is kept for
+/// the last comparison.
+pub(super) fn check_reach(design: &Design) -> Result<()> {
+    if matches!(Race::new(design.clone()).next(), Step::Evaluate(_)) {
+        return Ok(());
+    }
+    let budget = &design.budget;
+    // What an evaluation costs is known as a bound only. A small space with too little money is begun all the
+    // same, and ends with nothing tested.
+    if design.arms.len() <= ALL_UP_TO && (budget.cost.is_some() || budget.tokens.is_some()) {
+        return Ok(());
+    }
+    let least = |of: &dyn Fn(&Outcome) -> u64| {
+        let dearest = design.declared.iter().map(of).max().unwrap_or(0);
+        // Two evaluations are at most four fifths of it.
+        dearest.saturating_mul(5).div_ceil(2)
+    };
+    let cost = budget.cost.map(|_| {
+        let cost = least(&|outcome| outcome.whole_cost().0.max(0) as u64);
+        format!("{} dollars", cost as f64 / 1e6)
+    });
+    let tokens = budget
+        .tokens
+        .map(|_| format!("{} tokens", least(&Outcome::whole_tokens)));
+    let time = budget.latency_ms.map(|_| {
+        let seconds = least(&|outcome| outcome.latency_ms).div_ceil(1_000);
+        format!("{seconds} seconds")
+    });
+    let count = budget.evaluations.map(|_| "3 evaluations".to_owned());
+    let parts: Vec<String> = [cost, tokens, time, count].into_iter().flatten().collect();
+    let why = format!(
+        "is too small to compare two settings on one case, which can take {}",
+        parts.join(", ")
+    );
+    Err(Error::field(&["body", "budget"], "out_of_range", why))
+}
 
 /// When the race will end.
 pub(super) fn stopping(spec: &Spec, held_back: usize) -> String {
@@ -41,4 +84,85 @@ pub(super) fn warnings(raced: usize, held_back: usize, arms: u64, evaluations: u
         ));
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::draft::{Load, forecast};
+    use super::*;
+    use crate::domain::experiment::{Arm, Bill, Budget, Case};
+    use crate::domain::money::MicroDollars;
+
+    fn amount() -> impl Strategy<Value = u64> {
+        prop_oneof![0u64..4, 0u64..1_000_000, Just(u64::MAX), any::<u64>()]
+    }
+
+    fn outcome() -> impl Strategy<Value = Outcome> {
+        (amount(), amount(), amount()).prop_map(|(cost, tokens, latency_ms)| Outcome {
+            score: 0.0,
+            cost: MicroDollars((cost >> 1) as i64),
+            tokens,
+            latency_ms,
+            judged: Bill {
+                cost: MicroDollars((tokens >> 1) as i64),
+                tokens: cost,
+            },
+        })
+    }
+
+    fn budget() -> impl Strategy<Value = Budget> {
+        let part = || prop::option::of(amount());
+        (part(), part(), part(), part()).prop_map(|(cost, tokens, latency_ms, evaluations)| {
+            Budget {
+                cost: cost.map(|cost| MicroDollars((cost >> 1) as i64)),
+                tokens,
+                latency_ms,
+                evaluations,
+            }
+        })
+    }
+
+    proptest! {
+        /// Whatever is asked for, it is either refused or told in numbers that hold together.
+        #[test]
+        fn every_specification_has_a_forecast(
+            budget in budget(),
+            loads in prop::collection::vec((outcome(), outcome(), any::<bool>()), 1..90),
+            cases in 1usize..40,
+            seed in any::<u64>(),
+        ) {
+            let loads: Vec<Load> = loads
+                .into_iter()
+                .map(|(expected, most, priced)| Load { expected, most, priced })
+                .collect();
+            let spec: Spec = serde_json::from_value(json!({
+                "name": "n", "space": [], "base": {}, "evaluator": {"kind": "exact"},
+                "objective": {"kind": "weighted", "dollar": 1.0, "second": 0.1, "uses": seed}, "budget": {},
+                "indifference": 0.02, "wrong": 0.1, "seed": seed,
+            })).expect("a specification");
+            let spec = Spec { budget, ..spec };
+            let design = Design {
+                arms: (0..loads.len()).map(|place| Arm(vec![Some(place)])).collect(),
+                current: loads.len() / 2,
+                cases,
+                objective: spec.objective,
+                budget,
+                declared: loads.iter().map(|load| load.most).collect(),
+                indifference: 0.02,
+                wrong: 0.1,
+                seed,
+            };
+            let _ = check_reach(&design);
+            let told = forecast(spec, design, vec![Case::default(); cases], &loads);
+            prop_assert!(told.evaluations <= (loads.len() * cases) as u64 + 2 * cases as u64);
+            prop_assert!(told.held_back < cases);
+            let amounts = [told.cost, told.cost_at_most].into_iter().flatten();
+            for amount in amounts {
+                prop_assert!(amount.0 >= 0, "{:?}", amount);
+            }
+        }
+    }
 }

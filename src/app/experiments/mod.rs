@@ -11,6 +11,7 @@ mod progress;
 mod result;
 mod runner;
 mod score;
+mod waits;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::draft::request;
+use super::waits::{AGAIN, Interrupt, Waits, Work};
 use super::{Progress, Seat};
-use crate::app::{App, Error, Kind, Result};
+use crate::app::{App, Error, Result};
 use crate::clock;
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 use crate::domain::chat::CallErrorKind;
@@ -27,17 +27,12 @@ use crate::store::{analyses, experiments};
 pub(super) const AT_ONCE: usize = 2;
 /// So many evaluations in a row that failed for a reason that passes pause an experiment.
 const MOST_FAILURES: usize = 3;
-/// How long a refusal that passes is waited out.
-const AGAIN: Duration = Duration::from_secs(2);
-
-/// How a run of an experiment ended.
-enum End {
-    Verdict(Verdict),
-    Stopped,
-    /// Something that a person can mend.
-    Paused(String),
-    /// The program is ending: the next start goes on.
-    Left,
+/// What the runner does next.
+enum Turn {
+    /// This evaluation begins.
+    Begin(Cell),
+    /// The evaluation in this place is over.
+    Over(usize),
 }
 
 /// An experiment under way.
@@ -50,8 +45,10 @@ pub(super) struct Runner<'s> {
     pub(super) open: Vec<Evaluation>,
     // What answered each cell that is done.
     pub(super) answers: BTreeMap<Cell, AnalysisId>,
+    // Evaluations that are under way, at most `AT_ONCE`.
+    pub(super) begun: Vec<(Cell, AnalysisId)>,
+    pub(super) waits: Waits,
     progress: &'s watch::Sender<Progress>,
-    stop: watch::Receiver<bool>,
     // Tries in a row that failed for a reason that passes, and what they took.
     failures: usize,
     wasted: BTreeMap<Cell, Outcome>,
@@ -89,8 +86,9 @@ impl<'s> Runner<'s> {
                 .into_iter()
                 .filter(|one| one.outcome.is_none())
                 .collect(),
+            begun: Vec::with_capacity(AT_ONCE),
+            waits: Waits::new(app.clone(), seat.stop.subscribe()),
             progress: &seat.progress,
-            stop: seat.stop.subscribe(),
             failures: 0,
             wasted: BTreeMap::new(),
             app,
@@ -100,30 +98,39 @@ impl<'s> Runner<'s> {
         }
     }
 
-    /// Until there is nothing left to do, somebody stops it, or something must be mended.
+    /// Runs until there is nothing left to do, its owner stops it, or a person must do something.
     pub(super) async fn run(mut self) {
-        let end = match self.drive().await {
-            Ok(end) => end,
-            Err(fault) => {
-                log::error(
-                    "experiment interrupted",
-                    &[("experiment", &self.experiment.id), ("fault", &fault)],
-                );
-                End::Paused(fault.public)
+        let mut end = self.drive().await;
+        if let Err(Interrupt::Stopped) = end {
+            for (_, analysis) in std::mem::take(&mut self.begun) {
+                if let Err(fault) = self.waits.cancel(&analysis).await {
+                    end = Err(fault);
+                }
             }
-        };
+        }
         let id = self.experiment.id.clone();
+        if let Err(Interrupt::Failed(fault)) = &end {
+            log::error(
+                "experiment interrupted",
+                &[("experiment", &id), ("fault", fault)],
+            );
+        }
         let at = clock::now();
         let written = self.app.store.write(move |db| match &end {
-            End::Left => Ok(()),
-            End::Verdict(verdict) => {
+            Err(Interrupt::Left) => Ok(()),
+            Ok(verdict) => {
                 let ended = Some((at, Some(verdict)));
                 experiments::set_state(db, &id, State::Completed, None, ended)
             }
-            End::Stopped => {
+            Err(Interrupt::Stopped) => {
                 experiments::set_state(db, &id, State::Cancelled, None, Some((at, None)))
             }
-            End::Paused(why) => experiments::set_state(db, &id, State::Paused, Some(why), None),
+            Err(Interrupt::Paused(why)) => {
+                experiments::set_state(db, &id, State::Paused, Some(why), None)
+            }
+            Err(Interrupt::Failed(fault)) => {
+                experiments::set_state(db, &id, State::Paused, Some(&fault.public), None)
+            }
         });
         if let Err(fault) = written.await {
             log::error(
@@ -133,30 +140,53 @@ impl<'s> Runner<'s> {
         }
     }
 
-    async fn drive(&mut self) -> Result<End> {
+    async fn drive(&mut self) -> Work<Verdict> {
         loop {
             let cells = match self.race.next() {
                 Step::Done(verdict) => {
+                    self.give_up_on(&[]).await?;
                     self.probe().await?;
-                    return Ok(End::Verdict(verdict));
+                    return Ok(verdict);
                 }
-                Step::Evaluate(cells) => cells,
+                Step::Evaluate(cells) => self.in_order(cells),
             };
-            let cells = self.in_order(cells);
-            let mut begun = Vec::with_capacity(AT_ONCE);
-            for cell in cells.into_iter().take(AT_ONCE) {
-                match self.begin(cell).await? {
-                    Ok(analysis) => begun.push((cell, analysis)),
-                    Err(end) => return self.leave(begun, end).await,
-                }
-            }
-            while !begun.is_empty() {
-                let (cell, analysis) = begun.remove(0);
-                if let Some(end) = self.finish(cell, analysis).await? {
-                    return self.leave(begun, end).await;
+            self.give_up_on(&cells).await?;
+            let is_begun = |cell: &Cell| self.begun.iter().any(|(other, _)| other == cell);
+            let has_room = self.begun.len() < AT_ONCE;
+            let next = cells.into_iter().find(|cell| has_room && !is_begun(cell));
+            match self.turn(next).await? {
+                Turn::Begin(cell) => self.begin(cell).await?,
+                Turn::Over(place) => {
+                    let (cell, analysis) = self.begun.remove(place);
+                    self.finish(cell, analysis).await?;
                 }
             }
         }
+    }
+
+    // Each slot is filled again as soon as its evaluation is over, whatever the others do.
+    async fn turn(&self, next: Option<Cell>) -> Work<Turn> {
+        tokio::select! {
+            biased;
+            place = self.waits.first_over(&self.begun), if !self.begun.is_empty() => {
+                place.map(Turn::Over)
+            }
+            room = self.waits.room(), if next.is_some() => {
+                room?;
+                let cell = next.ok_or_else(|| Error::internal("no cell"))?;
+                Ok(Turn::Begin(cell))
+            }
+            else => Err(Error::internal("a race asked for nothing").into()),
+        }
+    }
+
+    // Stops evaluations that the race no longer asks for, because the budget ended.
+    async fn give_up_on(&mut self, wanted: &[Cell]) -> Work<()> {
+        while let Some(place) = (self.begun.iter()).position(|(cell, _)| !wanted.contains(cell)) {
+            let (_, analysis) = self.begun.remove(place);
+            self.waits.cancel(&analysis).await?;
+        }
+        Ok(())
     }
 
     // Others are compared with what the current setting answered: that comes first.
@@ -170,44 +200,22 @@ impl<'s> Runner<'s> {
         cells
     }
 
-    // What was begun besides: a person who stops wants it stopped, and what is left is found again.
-    async fn leave(&self, begun: Vec<(Cell, AnalysisId)>, end: End) -> Result<End> {
-        if matches!(end, End::Stopped) {
-            for (_, analysis) in begun {
-                self.app
-                    .engine
-                    .cancel(&analysis, "its experiment was stopped");
-                over(&self.app, &analysis).await?;
-            }
-        }
-        Ok(end)
-    }
-
-    // Begins an evaluation in a lull, or finds the one that an earlier run has begun.
-    async fn begin(&mut self, cell: Cell) -> Result<std::result::Result<AnalysisId, End>> {
+    // Begins an evaluation, or finds the one that an earlier run has begun.
+    async fn begin(&mut self, cell: Cell) -> Work<()> {
         if let Some(place) = self.open.iter().position(|one| one.cell == cell) {
             let analysis = self.open.swap_remove(place).analysis;
             let status = self.status(&analysis).await?;
             // One that was stopped with the experiment brought nothing.
             if !matches!(status, None | Some(Status::Cancelled)) {
-                return Ok(Ok(analysis));
+                self.begun.push((cell, analysis));
+                return Ok(());
             }
         }
-        loop {
-            let mut stop = self.stop.clone();
-            tokio::select! {
-                biased;
-                () = wished(&mut stop) => return Ok(Err(End::Stopped)),
-                free = self.app.engine.lull() => if !free { return Ok(Err(End::Left)) },
-            }
-            match self.ask(cell).await {
-                Ok(analysis) => return Ok(Ok(analysis)),
-                Err(_) if self.app.engine.is_closing() => return Ok(Err(End::Left)),
-                Err(error) if error.kind == Kind::Unavailable => tokio::time::sleep(AGAIN).await,
-                Err(error) if error.kind == Kind::Internal => return Err(error),
-                Err(error) => return Ok(Err(End::Paused(error.public))),
-            }
+        match self.ask(cell).await {
+            Ok(analysis) => self.begun.push((cell, analysis)),
+            Err(error) => self.waits.refused(error).await?,
         }
+        Ok(())
     }
 
     pub(super) async fn ask(&self, cell: Cell) -> Result<AnalysisId> {
@@ -234,24 +242,14 @@ impl<'s> Runner<'s> {
             .await
     }
 
-    // Waits for an evaluation, scores and records it. An end where the experiment cannot go on.
-    async fn finish(&mut self, cell: Cell, analysis: AnalysisId) -> Result<Option<End>> {
-        let mut stop = self.stop.clone();
-        tokio::select! {
-            biased;
-            over = over(&self.app, &analysis) => over?,
-            () = wished(&mut stop) => {
-                self.app.engine.cancel(&analysis, "its experiment was stopped");
-                over(&self.app, &analysis).await?;
-                return Ok(Some(End::Stopped));
-            }
-        }
+    // Scores and records an evaluation that is over.
+    async fn finish(&mut self, cell: Cell, analysis: AnalysisId) -> Work<()> {
         let Some(brought) = self.brought(&analysis).await? else {
-            return Ok(Some(End::Left));
+            return Err(Interrupt::Left);
         };
         if brought.error.is_some() && brought.passes {
             let why = brought.error.unwrap_or_default();
-            return Ok(self.again(cell, brought.outcome, why).await);
+            return self.again(cell, brought.outcome, why).await;
         }
         let scored = match self.score(cell, brought).await? {
             Ok(scored) => scored,
@@ -262,26 +260,24 @@ impl<'s> Runner<'s> {
                     judged: taken,
                     ..Outcome::default()
                 };
-                return Ok(self.again(cell, outcome, silent).await);
+                return self.again(cell, outcome, silent).await;
             }
         };
         self.failures = 0;
-        self.record(cell, analysis, scored).await?;
-        Ok(None)
+        Ok(self.record(cell, analysis, scored).await?)
     }
 
     // A provider's bad day says nothing of a setting: nothing is recorded, and the race asks again.
-    async fn again(&mut self, cell: Cell, took: Outcome, why: String) -> Option<End> {
+    async fn again(&mut self, cell: Cell, took: Outcome, why: String) -> Work<()> {
         let before = self.wasted.remove(&cell).unwrap_or_default();
         self.wasted.insert(cell, plus(before, took));
         self.failures += 1;
         if self.failures >= MOST_FAILURES {
-            return Some(End::Paused(format!(
+            return Err(Interrupt::Paused(format!(
                 "{MOST_FAILURES} evaluations in a row failed, the last one so: {why}"
             )));
         }
-        tokio::time::sleep(AGAIN * self.failures as u32).await;
-        None
+        self.waits.pause(AGAIN * self.failures as u32).await
     }
 
     async fn record(&mut self, cell: Cell, analysis: AnalysisId, scored: Scored) -> Result<()> {
@@ -335,18 +331,6 @@ impl<'s> Runner<'s> {
     }
 }
 
-async fn wished(stop: &mut watch::Receiver<bool>) {
-    // Its sender lives as long as the runner.
-    let _ = stop.wait_for(|stop| *stop).await.map(drop);
-}
-
-/// Waits until an analysis is over, or left for the next start.
-pub(super) async fn over(app: &App, analysis: &AnalysisId) -> Result<()> {
-    let mut watch = app.engine.watch(analysis.clone(), u64::MAX - 1);
-    while watch.next().await?.is_some() {}
-    Ok(())
-}
-
 /// An evaluation of which nothing is recorded yet.
 pub(super) fn begun_as(cell: Cell, analysis: AnalysisId) -> Evaluation {
     Evaluation {
@@ -370,7 +354,7 @@ fn plus(one: Outcome, other: Outcome) -> Outcome {
     Outcome {
         score: one.score,
         cost: one.cost.plus(other.cost),
-        tokens: one.tokens + other.tokens,
+        tokens: one.tokens.saturating_add(other.tokens),
         latency_ms: one.latency_ms,
         judged: one.judged.plus(other.judged),
     }

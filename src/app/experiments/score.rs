@@ -2,13 +2,14 @@
 //! same case or by marks. And plants biases to see how the judge errs.
 
 use super::court::{Court, Opinion, Silence, asked, most};
-use super::runner::{Brought, Runner, Scored, begun_as, over};
-use crate::app::Result;
+use super::runner::{Brought, Runner, Scored, begun_as};
+use super::waits::{Interrupt, Work};
 use crate::domain::experiment::jury::{self, Probe};
 use crate::domain::experiment::pairwise::Preferred;
 use crate::domain::experiment::record::{Judgment, Probed};
 use crate::domain::experiment::scoring::{Judge, Way};
 use crate::domain::experiment::{Bill, Cell, Outcome, Scoring};
+use crate::domain::id::AnalysisId;
 use crate::domain::usage;
 use crate::store::{analyses, experiments};
 
@@ -20,7 +21,7 @@ type Told = std::result::Result<Scored, (String, Bill)>;
 
 impl Runner<'_> {
     /// Of what an evaluation brought. What has no answer has the score 0.
-    pub(super) async fn score(&mut self, cell: Cell, brought: Brought) -> Result<Told> {
+    pub(super) async fn score(&mut self, cell: Cell, brought: Brought) -> Work<Told> {
         let Some(text) = &brought.text else {
             return Ok(Ok(plain(brought, 0.0)));
         };
@@ -50,7 +51,7 @@ impl Runner<'_> {
         brought: Brought,
         judge: &Judge,
         text: &str,
-    ) -> Result<Told> {
+    ) -> Work<Told> {
         let opinion = self
             .court(judge)
             .marks(&self.cases[cell.case], text)
@@ -66,7 +67,7 @@ impl Runner<'_> {
         brought: Brought,
         judge: &Judge,
         text: &str,
-    ) -> Result<Told> {
+    ) -> Work<Told> {
         let current = self.experiment.design.current;
         if cell.arm == current {
             return Ok(Ok(plain(brought, 0.5)));
@@ -139,18 +140,20 @@ impl Runner<'_> {
     }
 
     // What the current setting answered to a case; asked now where the race no longer asks it.
-    async fn reference(&mut self, case: usize) -> Result<(Option<String>, Bill)> {
+    async fn reference(&mut self, case: usize) -> Work<(Option<String>, Bill)> {
         let cell = Cell {
             arm: self.experiment.design.current,
             case,
         };
         let open = self.open.iter().find(|one| one.cell == cell);
+        let begun = self.begun.iter().find(|(other, _)| *other == cell);
         let known = self.answers.get(&cell).or(open.map(|one| &one.analysis));
+        let known = known.or(begun.map(|(_, analysis)| analysis));
         let (analysis, is_new) = match known {
             Some(analysis) => (analysis.clone(), false),
-            None => (self.ask(cell).await?, true),
+            None => (self.asked_for(cell).await?, true),
         };
-        over(&self.app, &analysis).await?;
+        self.waits.over(&analysis).await?;
         let mut bill = Bill::default();
         if is_new {
             self.open.push(begun_as(cell, analysis.clone()));
@@ -167,16 +170,28 @@ impl Runner<'_> {
         Ok((read.await?, bill))
     }
 
+    // Begins an evaluation outside the race. A full queue is waited out.
+    async fn asked_for(&self, cell: Cell) -> Work<AnalysisId> {
+        loop {
+            self.waits.check()?;
+            match self.ask(cell).await {
+                Ok(analysis) => return Ok(analysis),
+                Err(error) => self.waits.refused(error).await?,
+            }
+        }
+    }
+
     fn court<'a>(&'a self, judge: &'a Judge) -> Court<'a> {
         Court {
             app: &self.app,
+            waits: &self.waits,
             experiment: &self.experiment,
             judge,
         }
     }
 
     /// Plants biases in answers of the current setting, as far as the budget goes.
-    pub(super) async fn probe(&mut self) -> Result<()> {
+    pub(super) async fn probe(&mut self) -> Work<()> {
         let Some(judge) = self.experiment.spec.evaluator.judge().cloned() else {
             return Ok(());
         };
@@ -200,8 +215,13 @@ impl Runner<'_> {
             let Some(answer) = read.await? else { continue };
             for probe in jury::probes(&answer) {
                 let needed = most(&judge, price, asked(&self.cases)).map(|bill| bill.plus(bill));
-                if !self.affords(needed) || !self.app.engine.lull().await {
+                if !self.affords(needed) {
                     return Ok(());
+                }
+                match self.waits.room().await {
+                    // The verdict is there: it is not put off to the next start.
+                    Err(Interrupt::Left) => return Ok(()),
+                    other => other?,
                 }
                 self.plant(cell.case, &judge, &probe).await?;
             }
@@ -209,7 +229,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    async fn plant(&mut self, case: usize, judge: &Judge, probe: &Probe) -> Result<()> {
+    async fn plant(&mut self, case: usize, judge: &Judge, probe: &Probe) -> Work<()> {
         let court = self.court(judge);
         let (taken_in, bill) = court.is_taken_in(&self.cases[case], probe).await?;
         let judging = &mut self.experiment.judging;

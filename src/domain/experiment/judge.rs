@@ -58,11 +58,16 @@ pub(super) fn stand(race: &Race, arms: &[usize], cases: usize, comparisons: usiz
             .then(a.0.cmp(&b.0))
     });
     let ranking: Vec<usize> = sorted.into_iter().map(|(arm, _)| arm).collect();
-    let leader = ranking[0];
+    let Some((&leader, others)) = ranking.split_first() else {
+        return Standing {
+            ranking,
+            beaten: Vec::new(),
+        };
+    };
     let best = race.values(leader, cases);
     // One-sided: only the upper end counts.
     let wrong = 2.0 * design.wrong / comparisons as f64;
-    let beaten = ranking[1..].iter().filter_map(|&arm| {
+    let beaten = others.iter().filter_map(|&arm| {
         let differences = apart(&race.values(arm, cases), &best);
         let interval = Sequence::over(-1.0, 1.0, wrong, &differences).interval();
         let elimination = Elimination {

@@ -17,7 +17,7 @@ use super::{Cell, Outcome};
 use crate::domain::statistics::chance::Chance;
 
 /// As many settings are tried as they are; of more, some are proposed.
-const ALL_UP_TO: usize = 64;
+pub const ALL_UP_TO: usize = 64;
 /// Settings that a large space begins with, besides the current one; and those proposed at each step.
 const FIRST: usize = 16;
 const NEXT: usize = 8;
@@ -270,11 +270,12 @@ impl Race {
     fn after_rung(&mut self) {
         let depth = self.rung.from + self.met;
         let cut_short = depth < self.rung.to;
-        if depth == 0 {
+        let comparable: Vec<usize> = self.rung.arms.clone();
+        // Nothing was evaluated: the budget does not carry one case for two settings.
+        if depth == 0 || comparable.is_empty() {
             self.confirm(self.design.current, Stop::Budget);
             return;
         }
-        let comparable: Vec<usize> = self.rung.arms.clone();
         let looks = self.comparisons();
         let standing = judge::stand(self, &comparable, depth, looks);
         for (arm, elimination) in &standing.beaten {
@@ -282,7 +283,10 @@ impl Race {
         }
         let mut left = standing.ranking;
         left.retain(|&arm| self.fates[arm] == Fate::Racing);
-        let leader = left[0];
+        let Some(&leader) = left.first() else {
+            self.confirm(self.design.current, Stop::Budget);
+            return;
+        };
         if let Some(stop) = self.reason_to_stop(&left, depth, cut_short) {
             self.confirm(leader, stop);
             return;

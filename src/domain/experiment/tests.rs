@@ -314,3 +314,130 @@ fn races_that_cannot_be_run_end_at_once() {
         assert!(race.results().len() as u64 <= evaluations, "{verdict:?}");
     }
 }
+
+/// Designs and results as a request can make them, sound or not.
+mod any_request {
+    use proptest::prelude::*;
+
+    use super::super::Bill;
+    use super::*;
+
+    fn amount() -> impl Strategy<Value = u64> {
+        prop_oneof![0u64..5, 0u64..100_000, Just(u64::MAX), any::<u64>()]
+    }
+
+    fn outcome() -> impl Strategy<Value = Outcome> {
+        let score = prop_oneof![0.0..1.0, Just(f64::NAN), Just(f64::INFINITY), Just(-1e300)];
+        (score, amount(), amount(), amount(), amount()).prop_map(
+            |(score, cost, tokens, latency_ms, judged)| Outcome {
+                score,
+                cost: MicroDollars((cost >> 1) as i64),
+                tokens,
+                latency_ms,
+                judged: Bill {
+                    cost: MicroDollars((judged >> 1) as i64),
+                    tokens: judged,
+                },
+            },
+        )
+    }
+
+    fn budget() -> impl Strategy<Value = Budget> {
+        let part = || prop::option::of(amount());
+        (part(), part(), part(), part()).prop_map(|(cost, tokens, latency_ms, evaluations)| {
+            Budget {
+                cost: cost.map(|cost| MicroDollars((cost >> 1) as i64)),
+                tokens,
+                latency_ms,
+                evaluations,
+            }
+        })
+    }
+
+    fn arbitrary_design() -> impl Strategy<Value = Design> {
+        let size = prop_oneof![
+            prop::collection::vec(1usize..4, 0..4),
+            Just(vec![65]),
+            Just(vec![10, 12]),
+        ];
+        let objective = prop_oneof![
+            Just(Objective::Quality),
+            Just(Objective::Pareto),
+            (0.0..10.0, 0.0..1e9, prop::option::of(amount())).prop_map(|(dollar, second, uses)| {
+                Objective::Weighted {
+                    dollar,
+                    second,
+                    uses,
+                }
+            }),
+        ];
+        let numbers = (0usize..30, any::<u64>(), 0.0..0.5, 0.001..0.5);
+        (
+            size,
+            budget(),
+            outcome(),
+            objective,
+            numbers,
+            any::<prop::sample::Index>(),
+        )
+            .prop_map(
+                |(
+                    size,
+                    budget,
+                    declared,
+                    objective,
+                    (cases, seed, indifference, wrong),
+                    current,
+                )| {
+                    let arms = grid(&size);
+                    Design {
+                        current: current.index(arms.len()),
+                        budget,
+                        declared: vec![declared; arms.len()],
+                        objective,
+                        indifference,
+                        wrong,
+                        ..design(&arms, cases, 0, seed)
+                    }
+                },
+            )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn no_design_and_no_result_stops_a_race_short(
+            design in arbitrary_design(),
+            outcomes in prop::collection::vec(outcome(), 1..20),
+            order in any::<u64>(),
+        ) {
+            let mut race = Race::new(design);
+            let mut chance = Chance::new(order);
+            for count in 0..400 {
+                let Step::Evaluate(cells) = race.next() else { break };
+                prop_assert!(!cells.is_empty());
+                let cell = cells[chance.below(cells.len())];
+                prop_assert!(race.record(cell, outcomes[count % outcomes.len()]));
+            }
+            prop_assert!(race.fates().len() == race.design().arms.len());
+        }
+    }
+
+    #[test]
+    fn a_large_space_with_a_budget_for_less_than_two_evaluations_is_over_at_once() {
+        let arms = grid(&[70]);
+        for evaluations in 0..3 {
+            let race = Race::new(design(&arms, 10, evaluations, 1));
+            let Step::Done(verdict) = race.next() else {
+                panic!("{evaluations}");
+            };
+            assert_eq!(
+                (verdict.finding, verdict.stop),
+                (Finding::NotTested, Stop::Budget)
+            );
+        }
+        let race = Race::new(design(&arms, 10, 3, 1));
+        assert!(matches!(race.next(), Step::Evaluate(_)));
+    }
+}

@@ -41,6 +41,9 @@ impl Drop for Folder {
     }
 }
 
+/// No setting of the server's: the program that reads documents in these tests.
+pub const READER: &str = "TEST_READER";
+
 /// A running server. It is stopped, as by SIGTERM, when it is dropped.
 pub struct Server {
     pub address: SocketAddr,
@@ -178,16 +181,21 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
             .map(|(name, value)| (name.to_string(), value.to_string()));
         pairs.collect::<Vec<_>>()
     };
+    let (reader, settings): (Vec<_>, Vec<_>) = settings
+        .iter()
+        .copied()
+        .partition(|(name, _)| *name == READER);
     let layers = Layers {
         file: None,
         dotenv: None,
         environment: own(&usual),
-        flags: own(settings),
+        flags: own(&settings),
     };
     quire::log::configure(quire::log::Level::Error, false);
     let mut config = config::load(&layers).expect("settings that hold");
     // This process is no quire that could be started to read a document.
-    config.reader = Some(env!("CARGO_BIN_EXE_quire").into());
+    let program = reader.first().map(|(_, program)| *program);
+    config.reader = Some(program.unwrap_or(env!("CARGO_BIN_EXE_quire")).into());
     config
 }
 

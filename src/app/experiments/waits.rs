@@ -1,0 +1,157 @@
+//! What an experiment waits for, and what ends every wait: its owner stops it, or the program ends.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::app::{App, Error, Kind};
+use crate::domain::experiment::Cell;
+use crate::domain::id::AnalysisId;
+use crate::store::StoreError;
+
+/// How long a refusal that passes is waited out.
+pub(super) const AGAIN: Duration = Duration::from_secs(2);
+
+/// Why an experiment does not go on.
+#[derive(Debug)]
+pub(super) enum Interrupt {
+    /// Its owner stopped it.
+    Stopped,
+    /// A person must do something first.
+    Paused(String),
+    /// The program is ending: the next start goes on.
+    Left,
+    /// Something failed on the server's side.
+    Failed(Error),
+}
+
+impl From<Error> for Interrupt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<StoreError> for Interrupt {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A result of an experiment's work.
+pub(super) type Work<T> = std::result::Result<T, Interrupt>;
+
+/// The waits of one experiment.
+#[derive(Clone)]
+pub(super) struct Waits {
+    app: Arc<App>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Waits {
+    /// `stop` turns true when the owner stops the experiment; its sender outlives the experiment.
+    pub fn new(app: Arc<App>, stop: watch::Receiver<bool>) -> Self {
+        Self { app, stop }
+    }
+
+    /// Whether the experiment may go on now.
+    ///
+    /// # Errors
+    /// `Stopped` or `Left`, as every wait here.
+    pub fn check(&self) -> Work<()> {
+        match (*self.stop.borrow(), self.app.engine.is_closing()) {
+            (true, _) => Err(Interrupt::Stopped),
+            (false, true) => Err(Interrupt::Left),
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// Waits this long.
+    pub async fn pause(&self, time: Duration) -> Work<()> {
+        tokio::select! {
+            biased;
+            () = self.stopped() => Err(Interrupt::Stopped),
+            () = tokio::time::sleep(time) => self.check(),
+        }
+    }
+
+    /// Waits until the server has room for a run in the background.
+    pub async fn room(&self) -> Work<()> {
+        tokio::select! {
+            biased;
+            () = self.stopped() => Err(Interrupt::Stopped),
+            free = self.app.engine.lull() => match free {
+                true => Ok(()),
+                false => Err(Interrupt::Left),
+            },
+        }
+    }
+
+    /// Waits until an analysis is over, or left for the next start. One that is stopped meanwhile is canceled.
+    pub async fn over(&self, analysis: &AnalysisId) -> Work<()> {
+        tokio::select! {
+            biased;
+            over = self.ended(analysis) => over,
+            () = self.stopped() => {
+                self.cancel(analysis).await?;
+                Err(Interrupt::Stopped)
+            }
+        }
+    }
+
+    /// Waits until one of these is over and gives its place. Cancels none.
+    pub async fn first_over(&self, begun: &[(Cell, AnalysisId)]) -> Work<usize> {
+        let mut ends: Vec<_> = begun
+            .iter()
+            .map(|(_, one)| Box::pin(self.ended(one)))
+            .collect();
+        let first = poll_fn(|context| {
+            for (place, end) in ends.iter_mut().enumerate() {
+                if let Poll::Ready(end) = Pin::new(end).poll(context) {
+                    return Poll::Ready(end.map(|()| place));
+                }
+            }
+            Poll::Pending
+        });
+        tokio::select! {
+            biased;
+            first = first => first,
+            () = self.stopped() => Err(Interrupt::Stopped),
+        }
+    }
+
+    /// Stops an analysis of the experiment and waits for that, which is soon.
+    pub async fn cancel(&self, analysis: &AnalysisId) -> Work<()> {
+        self.app
+            .engine
+            .cancel(analysis, "its experiment was stopped");
+        self.ended(analysis).await
+    }
+
+    /// What a refusal to begin a run means: a full queue is waited out, anything else is for a person.
+    pub async fn refused(&self, error: Error) -> Work<()> {
+        self.check()?;
+        match error.kind {
+            Kind::Unavailable => self.pause(AGAIN).await,
+            Kind::Internal => Err(error.into()),
+            _ => Err(Interrupt::Paused(error.public)),
+        }
+    }
+
+    async fn ended(&self, analysis: &AnalysisId) -> Work<()> {
+        let mut watch = self.app.engine.watch(analysis.clone(), u64::MAX - 1);
+        while watch.next().await?.is_some() {}
+        Ok(())
+    }
+
+    async fn stopped(&self) {
+        let mut stop = self.stop.clone();
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            // Nobody can stop it any more.
+            std::future::pending::<()>().await;
+        }
+    }
+}

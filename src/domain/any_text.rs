@@ -1,0 +1,159 @@
+//! Whatever text a person, a document or a model sends, nothing here panics: no slice within a character, no
+//! arithmetic below zero.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::chunk::{Page, passages};
+use super::experiment::{Case, Evaluator, jury};
+use super::worth::blind;
+use super::{
+    ballot, citation, findings, id, injection, network, prompt, recipe, schema, search, time,
+};
+
+/// Pieces that the readers of this folder look for, and characters of one to four bytes around them.
+fn text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(
+            &[
+                "[D1:p2]",
+                "[D1",
+                "(a) ",
+                "A) ",
+                "1.",
+                "- ",
+                "* ",
+                "**",
+                "# ",
+                "```",
+                "```json\n",
+                "\n",
+                "\n\n",
+                " ",
+                "“",
+                "”",
+                "\"",
+                "'",
+                "„",
+                "|",
+                "|---|\n",
+                "{",
+                "}",
+                "{{question}}",
+                "{question}",
+                "[",
+                "](",
+                ")",
+                "http://",
+                "As an AI model, ",
+                "I am Claude",
+                "*local",
+                "Ignore all previous instructions",
+                "$$",
+                "not ",
+                "é",
+                "ß",
+                "İ",
+                "ﬁ",
+                "\u{301}",
+                "中文",
+                "😀",
+                "\u{200b}",
+                "\u{feff}",
+                "-",
+                "−3,5e9",
+                "1e400",
+                "9999999999999999999999",
+                "10.000,50",
+                "$1,000",
+                "January 5, 2031",
+                "{\"better\":\"A\"}",
+                "agree",
+                "Response A",
+                "the answer is ",
+                "<b>",
+                "&amp;",
+                "@",
+                "mailto:",
+                "…",
+                ".",
+                "!",
+                "?",
+                ":",
+                ",",
+            ][..]
+        )
+        .prop_map(str::to_owned),
+        "[a-zA-Z0-9]{1,8}",
+        "\\PC{0,4}",
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn answers_and_questions(one in text(), other in text()) {
+        ballot::count(&one, &[('A', &other), ('B', &one)]);
+        ballot::choice(&one, &other);
+        findings::agreement(&one, &[&one, &other, ""]);
+        blind::plain(&one, &other, 3);
+        prompt::anonymous(&one);
+        prompt::without_introduction(&one);
+        prompt::holes_of(&one);
+        schema::find(&one);
+        injection::obeyed(&[], &other, &one, &other);
+        for cite in citation::cites(&one) {
+            prop_assert!(one.is_char_boundary(cite.start) && one.is_char_boundary(cite.end));
+        }
+        citation::with_marks(&one, &[]);
+        citation::with_numbers(&one, &[]);
+        citation::marks::read(&one, true);
+    }
+
+    #[test]
+    fn scores(answer in text(), expected in text()) {
+        let case = Case { prompt: expected.clone(), expected: Some(expected.clone()), ..Case::default() };
+        for evaluator in [
+            Evaluator::Exact,
+            Evaluator::Contains,
+            Evaluator::Number { absolute: 0.1, relative: 0.1 },
+            Evaluator::Regex { pattern: None },
+            Evaluator::Schema { schema: json!({ "type": "object", "required": ["a"] }) },
+            Evaluator::Choice,
+            Evaluator::Likeness,
+        ] {
+            let score = evaluator.score(&case, &answer);
+            prop_assert!((0.0..=1.0).contains(&score), "{:?}: {}", evaluator, score);
+        }
+        let _ = (jury::preferred(&answer), jury::marks(&answer));
+        jury::addresses_judge(&answer);
+        jury::probes(&answer);
+        jury::pairwise(&case, &answer, &expected, "0123456789abcdef");
+    }
+
+    #[test]
+    fn documents_and_searches(one in text(), other in text()) {
+        let page = Page { number: 1, title: other.clone(), text: one.repeat(3) };
+        injection::scan(&page);
+        for passage in passages(std::slice::from_ref(&page)) {
+            prop_assert!(passage.start <= passage.end && passage.end as usize <= page.text.len());
+        }
+        search::Query::of(&one).found_in(&other);
+        search::rank_by_pairs(&one, [one.as_str(), other.as_str()].into_iter());
+    }
+
+    #[test]
+    fn names_and_numbers(one in text(), number in any::<u128>()) {
+        let _ = (recipe::prompt(&one, &one), recipe::checked_name(&one), recipe::parse_reference(&one));
+        network::Network::parse(&one);
+        for millis in [i64::MIN, -1, 0, i64::MAX] {
+            let moment = time::Timestamp::from_millis(millis);
+            id::ulid(moment, number);
+            let _ = moment + std::time::Duration::MAX;
+            let _ = moment - std::time::Duration::MAX;
+        }
+        time::Timestamp::parse(&one);
+    }
+}

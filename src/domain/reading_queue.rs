@@ -1,0 +1,271 @@
+//! Which document is read next: people take turns, small files come first within one person's, and while there
+//! is more than one reader nobody holds the last one. Pure: what waits and what was served comes in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::id::{DocumentId, UserId};
+
+/// Documents that one person may have waiting to be read.
+pub const MAX_WAITING: u64 = 100;
+/// Of a person's documents every so many-th is the one that has waited longest, so that small files cannot hold
+/// up a large one forever.
+const OLDEST_EVERY: u64 = 4;
+
+/// A document that waits to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its id; ids sort by the time of upload.
+    pub id: DocumentId,
+    /// Whose it is.
+    pub user: UserId,
+    /// Bytes of the file.
+    pub size: u64,
+}
+
+/// Whose turn it was, and what is being read now.
+#[derive(Debug, Default)]
+pub struct Turns {
+    people: BTreeMap<UserId, Turn>,
+    count: u64,
+}
+
+#[derive(Debug, Default)]
+struct Turn {
+    /// When the person was served last, or came: see `Turns::now`.
+    last: u64,
+    /// How many of the person's documents were served.
+    served: u64,
+    /// How many are being read.
+    held: usize,
+}
+
+impl Turns {
+    /// The document to read next when one of `readers` is free: of the person who holds the fewest readers, and
+    /// among those of the one who was served longest ago. None while nothing waits, or only documents of people
+    /// who hold all readers but the last.
+    pub fn next<'a>(&self, waiting: &'a [Waiting], readers: usize) -> Option<&'a Waiting> {
+        let share = readers.saturating_sub(1).max(1);
+        let turn = |one: &Waiting| {
+            let turn = self.people.get(&one.user);
+            turn.map_or((0, self.now()), |turn| (turn.held, turn.last))
+        };
+        let person = waiting
+            .iter()
+            .filter(|one| turn(one).0 < share)
+            .min_by_key(|one| (turn(one), &one.id))?;
+        let served = self.people.get(&person.user).map_or(0, |turn| turn.served);
+        let own = waiting.iter().filter(|one| one.user == person.user);
+        match (served + 1).is_multiple_of(OLDEST_EVERY) {
+            true => own.min_by_key(|one| &one.id),
+            false => own.min_by_key(|one| (one.size, &one.id)),
+        }
+    }
+
+    /// A document of this person is being read from now on.
+    pub fn begin(&mut self, user: &UserId) {
+        self.count += 1;
+        let turn = self.people.entry(user.clone()).or_default();
+        turn.last = 2 * self.count;
+        turn.served += 1;
+        turn.held += 1;
+    }
+
+    /// A document of this person is no longer being read.
+    pub fn end(&mut self, user: &UserId) {
+        if let Some(turn) = self.people.get_mut(user) {
+            turn.held = turn.held.saturating_sub(1);
+        }
+    }
+
+    /// Notes who waits. People come behind everybody who has waited since an earlier turn, and before whoever
+    /// was served last; who neither waits nor holds a reader is forgotten.
+    pub fn see(&mut self, waiting: &[Waiting]) {
+        let people: BTreeSet<&UserId> = waiting.iter().map(|one| &one.user).collect();
+        self.people
+            .retain(|user, turn| turn.held > 0 || people.contains(user));
+        let now = self.now();
+        for user in people {
+            if !self.people.contains_key(user) {
+                let turn = Turn {
+                    last: now,
+                    ..Turn::default()
+                };
+                self.people.insert(user.clone(), turn);
+            }
+        }
+    }
+
+    // Turns have even numbers; who comes between two has the odd one below that of the turn before.
+    fn now(&self) -> u64 {
+        (2 * self.count).saturating_sub(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    fn user(n: u8) -> UserId {
+        UserId::new(Timestamp::from_millis(1), n.into())
+    }
+
+    fn document(number: u32, owner: u8, size: u64) -> Waiting {
+        Waiting {
+            id: DocumentId::new(Timestamp::from_millis(number.into()), number.into()),
+            user: user(owner),
+            size,
+        }
+    }
+
+    /// Reads everything with one reader and gives the numbers in the order in which they were read.
+    fn order(mut waiting: Vec<Waiting>) -> Vec<u64> {
+        let mut turns = Turns::default();
+        let mut read = Vec::new();
+        while let Some(next) = turns.next(&waiting, 1).cloned() {
+            turns.begin(&next.user);
+            turns.end(&next.user);
+            waiting.retain(|one| one.id != next.id);
+            read.push(next.size);
+        }
+        read
+    }
+
+    #[test]
+    fn people_take_turns_and_small_files_come_first() {
+        let mut waiting: Vec<_> = (0..10)
+            .map(|n| document(n, 1, 43_000 - u64::from(n)))
+            .collect();
+        waiting.push(document(20, 2, 16));
+        assert_eq!(order(waiting)[..2], [42_991, 16]);
+        let waiting = vec![document(1, 1, 30), document(2, 1, 10), document(3, 1, 20)];
+        assert_eq!(order(waiting), [10, 20, 30]);
+        // The oldest of a person's own comes in its turn, however large.
+        let waiting = (0..8).map(|n| document(n, 1, 100 - u64::from(n))).collect();
+        assert_eq!(order(waiting), [93, 94, 95, 100, 96, 97, 98, 99]);
+    }
+
+    #[test]
+    fn nobody_holds_the_last_reader() {
+        let waiting = [document(1, 1, 10), document(2, 1, 10), document(3, 2, 10)];
+        let mut turns = Turns::default();
+        turns.begin(&user(1));
+        assert_eq!(turns.next(&waiting[..2], 2), None);
+        assert_eq!(turns.next(&waiting, 2), Some(&waiting[2]));
+        assert_eq!(turns.next(&waiting[..2], 3), Some(&waiting[0]));
+        turns.end(&user(1));
+        assert_eq!(turns.next(&waiting[..2], 2), Some(&waiting[0]));
+        assert_eq!(turns.next(&waiting[..2], 1), Some(&waiting[0]));
+    }
+
+    #[test]
+    fn who_is_idle_is_forgotten_and_who_comes_waits_a_turn() {
+        let mut turns = Turns::default();
+        for n in 0..100 {
+            turns.begin(&user(n));
+            turns.end(&user(n));
+        }
+        turns.begin(&user(7));
+        turns.see(&[document(1, 3, 1)]);
+        assert_eq!(turns.people.len(), 2);
+        // Whoever comes back with one file at a time does not pass one who has waited.
+        let mut turns = Turns::default();
+        let patient = document(9, 9, 1);
+        turns.begin(&user(9));
+        turns.end(&user(9));
+        for n in 0..3 {
+            let waiting = [document(10 + n, 1, 1), patient.clone()];
+            turns.see(&waiting);
+            let next = turns.next(&waiting, 1).cloned().expect("something waits");
+            if next == patient {
+                return;
+            }
+            turns.begin(&next.user);
+            turns.end(&next.user);
+            turns.see(std::slice::from_ref(&patient));
+        }
+        panic!("passed by again and again");
+    }
+
+    /// What happens at a queue.
+    #[derive(Debug, Clone)]
+    enum Event {
+        Upload(u8, u64),
+        Finish(usize),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            (0u8..4, 0u64..5).prop_map(|(user, size)| Event::Upload(user, size)),
+            (0usize..4).prop_map(Event::Finish),
+        ]
+    }
+
+    proptest! {
+        /// A person who waits is served before anybody else is served twice, and nobody ever holds all readers.
+        #[test]
+        fn nobody_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
+            let mut turns = Turns::default();
+            let (mut waiting, mut held) = (Vec::<Waiting>::new(), Vec::<UserId>::new());
+            // For everybody who waits and could be served: who was served since.
+            let mut since: BTreeMap<UserId, Vec<UserId>> = BTreeMap::new();
+            let share = readers.saturating_sub(1).max(1);
+            for (number, event) in events.into_iter().enumerate() {
+                match event {
+                    Event::Upload(owner, size) => waiting.push(document(number as u32, owner, size)),
+                    Event::Finish(at) if at < held.len() => turns.end(&held.remove(at)),
+                    Event::Finish(_) => {}
+                }
+                turns.see(&waiting);
+                while held.len() < readers {
+                    let Some(next) = turns.next(&waiting, readers).cloned() else {
+                        let holds = |user: &UserId| held.iter().filter(|other| *other == user).count();
+                        prop_assert!(waiting.iter().all(|one| holds(&one.user) >= share));
+                        break;
+                    };
+                    turns.begin(&next.user);
+                    held.push(next.user.clone());
+                    waiting.retain(|one| one.id != next.id);
+                    since.remove(&next.user);
+                    for one in &waiting {
+                        let holds = held.iter().filter(|other| **other == one.user).count();
+                        if holds == 0 && one.user != next.user {
+                            let served = since.entry(one.user.clone()).or_default();
+                            prop_assert!(!served.contains(&next.user), "{} twice before {}", next.user, one.user);
+                        }
+                    }
+                    let people: BTreeSet<UserId> =
+                        waiting.iter().map(|one| one.user.clone()).collect();
+                    for person in people {
+                        if person != next.user && !held.contains(&person) {
+                            since.entry(person).or_default().push(next.user.clone());
+                        }
+                    }
+                }
+                let most = held.iter().map(|user| held.iter().filter(|other| *other == user).count());
+                let most = most.max().unwrap_or(0);
+                prop_assert!(readers == 1 || most < readers, "one person holds {} readers", most);
+            }
+        }
+
+        /// A person's own documents are all read, whatever small ones keep coming.
+        #[test]
+        fn no_document_starves(sizes in prop::collection::vec(0u64..100, 1..60)) {
+            let mut turns = Turns::default();
+            let large = document(0, 1, 1_000);
+            let mut waiting = vec![large.clone()];
+            for (number, size) in sizes.into_iter().enumerate() {
+                waiting.push(document(number as u32 + 1, 1, size));
+                let next = turns.next(&waiting, 1).cloned().expect("something waits");
+                turns.begin(&next.user);
+                turns.end(&next.user);
+                waiting.retain(|one| one.id != next.id);
+                if number >= 3 {
+                    prop_assert!(!waiting.contains(&large));
+                }
+            }
+        }
+    }
+}

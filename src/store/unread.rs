@@ -1,0 +1,82 @@
+//! Documents that wait to be read. Whose turn it is, the domain decides.
+
+use super::connection::Reader;
+use super::error::Result;
+use super::values::count;
+use crate::domain::id::UserId;
+use crate::domain::reading_queue::Waiting;
+
+/// Everybody's documents that wait to be read, but for those of locked accounts.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn waiting(db: &Reader) -> Result<Vec<Waiting>> {
+    db.all(
+        "SELECT d.id, d.user_id, d.size FROM documents d JOIN users u ON u.id = d.user_id
+         WHERE d.status = 'processing' AND u.disabled = 0",
+        [],
+        |row| {
+            Ok(Waiting {
+                id: row.get("id")?,
+                user: row.get("user_id")?,
+                size: count(row, "size")?,
+            })
+        },
+    )
+}
+
+/// How many documents of this person wait to be read or are being read.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn count_waiting(db: &Reader, user: &UserId) -> Result<u64> {
+    db.one(
+        "SELECT count(*) AS n FROM documents WHERE user_id = ?1 AND status = 'processing'",
+        [user],
+        |row| count(row, "n"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::documents::tests::document;
+    use super::super::documents::{delete, insert};
+    use super::super::tests::{user, with_writer};
+    use super::super::users;
+    use super::*;
+    use crate::domain::document::{Document, DocumentStatus};
+    use crate::domain::user::Role;
+
+    #[test]
+    fn who_waits_is_listed_unless_their_account_is_locked() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            let owner = user(1).id;
+            users::set_role(db, &owner, Role::Admin)?;
+            let reading = Document {
+                status: DocumentStatus::Processing,
+                ..document(1, 1)
+            };
+            insert(db, &reading, &[], &[])?;
+            let entry = Waiting {
+                id: reading.id.clone(),
+                user: owner.clone(),
+                size: reading.size,
+            };
+            assert_eq!(waiting(db), Ok(vec![entry.clone()]));
+            assert_eq!(count_waiting(db, &owner), Ok(1));
+            users::insert(db, &user(2))?;
+            assert_eq!(count_waiting(db, &user(2).id), Ok(0));
+            let other = Document {
+                status: DocumentStatus::Processing,
+                ..document(2, 2)
+            };
+            insert(db, &other, &[], &[])?;
+            assert_eq!(waiting(db).map(|all| all.len()), Ok(2));
+            users::set_disabled(db, &user(2).id, true)?;
+            assert_eq!(waiting(db), Ok(vec![entry]), "the account is locked");
+            delete(db, &user(2).id, &other.id)?;
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,170 @@
+//! Documents that wait to be read: people take turns, nobody holds every reader, and nobody's queue is endless.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use quire::domain::document::{Document, DocumentStatus};
+use quire::domain::id::{DocumentId, UserId};
+use quire::domain::reading_queue::MAX_WAITING;
+use quire::domain::time::Timestamp;
+use quire::store::documents;
+use serde_json::Value;
+
+use crate::support::server::{Folder, READER};
+use crate::support::{Answer, Client, Server};
+
+/// A server whose reader notes the first word of each file, and does not go on with one that begins with `slow`
+/// before it is told to.
+struct Slow {
+    // Stopped before the folder goes.
+    server: Server,
+    folder: Folder,
+}
+
+impl Slow {
+    fn with(readers: &str) -> Self {
+        let folder = Folder::new();
+        let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        for name in ["begun", "go"] {
+            let made = Command::new("mkfifo").arg(at(name)).status().unwrap();
+            assert!(made.success());
+        }
+        let script = format!(
+            "#!/bin/sh\nword=$(head -n 1 < /proc/self/fd/0)\necho $word >> {}\n\
+             case $word in slow*) echo $word > {}; read go < {} ;; esac\nexec {} \"$@\"\n",
+            at("order"),
+            at("begun"),
+            at("go"),
+            env!("CARGO_BIN_EXE_quire"),
+        );
+        std::fs::write(at("reader"), script).unwrap();
+        std::fs::set_permissions(at("reader"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let settings = [("DOCUMENT_READERS", readers), (READER, &at("reader"))];
+        let server = Server::with(&settings);
+        Self { server, folder }
+    }
+    /// Uploads in the background, so that the server's patience with a slow file is not waited for.
+    fn send(&self, client: &Client, text: &str) -> std::thread::JoinHandle<Answer> {
+        let (mut client, text) = (client.clone(), text.to_owned());
+        std::thread::spawn(move || client.upload("/api/upload-document", "a.txt", text.as_bytes()))
+    }
+    /// Waits until a slow file is being read.
+    fn begun(&self) {
+        std::fs::read_to_string(self.folder.path().join("begun")).unwrap();
+    }
+    /// Lets one that waits go on.
+    fn go(&self) {
+        std::fs::write(self.folder.path().join("go"), "go\n").unwrap();
+    }
+    fn order(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.folder.path().join("order")).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+    /// All documents of this person, once none is being read.
+    fn settled(&self, client: &mut Client) -> Vec<Value> {
+        loop {
+            let listed = client.get("/api/documents").json();
+            let all = listed["documents"].as_array().unwrap().clone();
+            if all.iter().all(|one| one["status"] != "processing") {
+                return all;
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn waiting(user: &UserId, number: u32) -> Document {
+    let made = Timestamp::from_millis(i64::from(number) + 1);
+    Document {
+        id: DocumentId::new(made, number.into()),
+        user: user.clone(),
+        name: format!("{number}.txt"),
+        content_type: "application/octet-stream".to_owned(),
+        kind: String::new(),
+        encoding: None,
+        size: 1,
+        sha256: format!("{number:064x}"),
+        status: DocumentStatus::Processing,
+        message: String::new(),
+        pages: 0,
+        words: 0,
+        gaps: Vec::new(),
+        flags: Vec::new(),
+        created: made,
+    }
+}
+
+#[test]
+fn a_second_person_is_not_behind_all_files_of_the_first() {
+    let slow = Slow::with("1");
+    let people = ["ada@example.org", "bob@example.org"].map(|email| slow.server.user(email));
+    let [mut ada, mut bob] = people;
+    let mut sent = vec![slow.send(&ada, "slow one\n")];
+    slow.begun();
+    for number in 0..4 {
+        let text = format!("ada{number}\n{}", "more ".repeat(100 - number));
+        sent.push(slow.send(&ada, &text));
+    }
+    for one in sent {
+        assert_eq!(one.join().unwrap().json()["status"], "processing");
+    }
+    let bobs = slow.send(&bob, "bob\n");
+    assert_eq!(bobs.join().unwrap().json()["status"], "processing");
+    slow.go();
+    let (adas, bobs) = (slow.settled(&mut ada), slow.settled(&mut bob));
+    assert_eq!((adas.len(), bobs.len()), (5, 1));
+    // Her smallest comes first, and her oldest in its turn.
+    assert_eq!(slow.order()[..4], ["slow one", "bob", "ada3", "ada2"]);
+}
+
+#[test]
+fn one_person_does_not_hold_every_reader() {
+    let slow = Slow::with("2");
+    let people = ["ada@example.org", "bob@example.org"].map(|email| slow.server.user(email));
+    let [mut ada, mut bob] = people;
+    let sent = [slow.send(&ada, "slow one\n"), slow.send(&ada, "slow two\n")];
+    slow.begun();
+    for one in sent {
+        assert_eq!(one.join().unwrap().json()["status"], "processing");
+    }
+    assert_eq!(slow.order().len(), 1, "the other reader is kept for others");
+    // Both of hers are stuck, and his is read.
+    slow.send(&bob, "bob\n").join().unwrap();
+    let bobs = slow.settled(&mut bob);
+    assert_eq!(bobs[0]["status"], "processed", "{}", bobs[0]);
+    slow.go();
+    slow.begun();
+    slow.go();
+    assert_eq!(slow.settled(&mut ada).len(), 2);
+}
+
+#[test]
+fn a_person_s_queue_has_an_end() {
+    let server = Server::start();
+    let mut ada = server.user("ada@example.org");
+    let mut bob = server.user("bob@example.org");
+    let me = ada.get("/api/users/me").json();
+    let id = me["id"].as_str().or(me["user"]["id"].as_str()).unwrap();
+    let id = UserId::parse(id).unwrap();
+    let rows = server.app.store.write_now(move |db| {
+        (0..MAX_WAITING as u32).try_for_each(|n| documents::insert(db, &waiting(&id, n), &[], &[]))
+    });
+    rows.unwrap();
+    let refused = ada.upload("/api/upload-document", "a.txt", b"one too many");
+    refused.refused(429, "RATE_LIMITED");
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
+    assert!(
+        refused.text().contains("waiting to be read"),
+        "{}",
+        refused.text()
+    );
+    let files = |folder: &str| {
+        std::fs::read_dir(server.folder().join(folder))
+            .unwrap()
+            .count()
+    };
+    assert_eq!((files("documents"), files("tmp")), (0, 0));
+    // Nobody else is refused for that.
+    let taken = bob.upload("/api/upload-document", "b.txt", b"his first");
+    assert!(taken.status < 300, "{}", taken.text());
+}
