@@ -289,7 +289,9 @@ impl Analyses<'_> {
                 )
                 .await;
         }
-        let forecast = estimate::total(&estimate::calls(&analysis.plan));
+        let calls = estimate::calls(&analysis.plan);
+        let forecast = estimate::total(&calls);
+        let bound = estimate::upper_bound(&calls).unwrap_or_default();
         let (cache, cache_age) = (analysis.plan.cache, cache_age(&analysis.plan));
         let pictures = self
             .pictures(analysis.user.as_ref(), &analysis.plan)
@@ -301,6 +303,11 @@ impl Analyses<'_> {
         };
         self.0.engine.resume(Run {
             background: analysis.request.experiment.is_some(),
+            funds: analysis
+                .request
+                .key
+                .as_ref()
+                .map(|key| self.0.hold_again(key, bound)),
             key: analysis.request.key,
             cache_age,
             known: Vec::new(),

@@ -13,7 +13,8 @@ use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate::{self, CallEstimate};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-use crate::store::{analyses, api_keys};
+use crate::engine::KeyFunds;
+use crate::store::api_keys;
 
 impl App {
     /// What the caller's key is confined to; nothing for a session, or a key that was not confined.
@@ -69,11 +70,16 @@ impl App {
             );
             return Err(Error::new(Kind::BudgetExceeded, why));
         }
-        let cost = estimate::known_cost(calls);
+        let cost = estimate::upper_bound(calls).unwrap_or_default();
         self.grant(&confines, key, cost, now).await.map(Some)
     }
 
-    /// Sets aside what a key's calls are expected to cost, until they are on record.
+    /// Sets aside what a run that goes on after a restart may cost at most.
+    pub(super) fn hold_again(&self, key: &KeyId, cost: MicroDollars) -> Box<dyn KeyFunds> {
+        self.grants.hold(key, cost, None).boxed()
+    }
+
+    /// Sets aside what a key's calls may cost at most, until they are on record.
     pub(super) async fn grant(
         &self,
         confines: &Confines,
@@ -85,24 +91,26 @@ impl App {
         // Looked at before the store: what is let go of meanwhile has been stored by then.
         let held = self.grants.held(key);
         let wanted = key.clone();
-        let read = self.store.read(move |db| {
-            let spent = api_keys::spent(db, &wanted, now.day())?;
-            Ok((spent, analyses::open_of_key(db, &wanted)?))
-        });
-        let ((today, whole), open) = read.await?;
-        // Those under way have no bill yet: each is taken for one like this.
-        let aside = cost.times(open).plus(held);
+        let read = self
+            .store
+            .read(move |db| api_keys::spent(db, &wanted, now.day()));
+        let (today, whole) = read.await?;
+        let mut room: Option<MicroDollars> = None;
         let limits = [
             (today, confines.day_cost, "today"),
             (whole, confines.all_cost, "in all"),
         ];
         for (spent, limit, when) in limits {
-            let taken = spent.plus(aside);
-            let Some(limit) = limit.filter(|limit| taken.plus(cost) > *limit) else {
+            let taken = spent.plus(held);
+            let Some(limit) = limit else { continue };
+            let needed = taken.plus(cost);
+            if needed <= limit {
+                let left = MicroDollars(limit.0 - needed.0);
+                room = Some(room.map_or(left, |room| room.min(left)));
                 continue;
-            };
+            }
             let why = format!(
-                "this would take about {:.4} USD; {:.4} of this API key's {:.4} {when} are spent or set aside",
+                "this may take up to {:.4} USD; {:.4} of this API key's {:.4} {when} are spent or set aside",
                 cost.dollars(),
                 taken.dollars(),
                 limit.dollars(),
@@ -110,52 +118,105 @@ impl App {
             return Err(Error::new(Kind::BudgetExceeded, why)
                 .resolve("its owner may make a key with a larger budget"));
         }
-        Ok(self.grants.hold(key, cost))
+        Ok(self.grants.hold(key, cost, room))
     }
 }
 
 /// What keys may spend that is not on record yet: two requests must not be granted the same money.
 #[derive(Default)]
 pub(super) struct Grants {
-    held: Mutex<HashMap<KeyId, MicroDollars>>,
+    held: Mutex<HashMap<KeyId, Held>>,
     /// Held from the look at what is spent until more is set aside.
     asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    now: MicroDollars,
+    /// The sum of all that was ever set aside: what is spent meanwhile is part of it.
+    ever: MicroDollars,
 }
 
 /// Money that is set aside until this is dropped.
 pub(super) struct Grant {
     grants: Arc<Grants>,
     key: KeyId,
-    cost: MicroDollars,
+    cost: Mutex<MicroDollars>,
+    /// What the key's budget had left when it was granted; none where nothing binds it.
+    room: Option<MicroDollars>,
+    /// `Held::ever` at that time.
+    ever: MicroDollars,
 }
 
 impl Grants {
-    fn all(&self) -> MutexGuard<'_, HashMap<KeyId, MicroDollars>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<KeyId, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn held(&self, key: &KeyId) -> MicroDollars {
-        self.all().get(key).copied().unwrap_or_default()
+        self.all().get(key).map(|held| held.now).unwrap_or_default()
     }
 
-    fn hold(self: &Arc<Self>, key: &KeyId, cost: MicroDollars) -> Grant {
+    fn hold(
+        self: &Arc<Self>,
+        key: &KeyId,
+        cost: MicroDollars,
+        room: Option<MicroDollars>,
+    ) -> Grant {
         let mut all = self.all();
-        let sum = all.entry(key.clone()).or_default();
-        *sum = sum.plus(cost);
+        let held = all.entry(key.clone()).or_default();
+        held.add(cost);
         Grant {
             grants: self.clone(),
             key: key.clone(),
-            cost,
+            cost: Mutex::new(cost),
+            room,
+            ever: held.ever,
         }
+    }
+}
+
+impl Held {
+    fn add(&mut self, cost: MicroDollars) {
+        self.now = self.now.plus(cost);
+        self.ever = self.ever.plus(cost);
+    }
+}
+
+impl Grant {
+    pub(super) fn boxed(self) -> Box<dyn KeyFunds> {
+        Box::new(self)
+    }
+
+    fn cost(&self) -> MutexGuard<'_, MicroDollars> {
+        self.cost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KeyFunds for Grant {
+    fn extend(&self, cost: MicroDollars) -> std::result::Result<(), String> {
+        let mut all = self.grants.all();
+        let held = all.entry(self.key.clone()).or_default();
+        // Whatever was set aside since may be spent by now; nothing of it has come back.
+        let since = MicroDollars(held.ever.0.saturating_sub(self.ever.0));
+        if self.room.is_some_and(|room| since.plus(cost) > room) {
+            return Err("this API key's budget is used up".to_owned());
+        }
+        held.add(cost);
+        drop(all);
+        let mut own = self.cost();
+        *own = own.plus(cost);
+        Ok(())
     }
 }
 
 impl Drop for Grant {
     fn drop(&mut self) {
+        let cost = *self.cost();
         let mut all = self.grants.all();
-        if let Some(sum) = all.get_mut(&self.key) {
-            sum.0 -= self.cost.0;
-            if sum.0 <= 0 {
+        if let Some(held) = all.get_mut(&self.key) {
+            held.now.0 -= cost.0;
+            if held.now.0 <= 0 {
                 all.remove(&self.key);
             }
         }

@@ -14,6 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::{self, Amount, Charge, Ended};
 use crate::domain::user::Caller;
 use crate::engine::Aside;
+use crate::log;
 use crate::store::{api_keys, calls, usage as days};
 use crate::wire::embed::{Asked, Embedded};
 
@@ -26,6 +27,8 @@ pub struct Vectors {
     pub tokens: u64,
     /// What it cost, where the price is known.
     pub cost: Option<MicroDollars>,
+    /// Whether the call is in the usage records. False where the store failed after the call.
+    pub is_recorded: bool,
 }
 
 impl App {
@@ -82,12 +85,18 @@ impl App {
             own_key: self.llm.own_key(Some(user), &model.id),
         };
         let (tokens, cost) = (charge.bill.usage.input, charge.cost());
-        self.write_down(caller, charge).await?;
+        let written = self.write_down(caller, charge).await;
         let embedded = result.map_err(told)?;
+        // They are paid: what cannot be written down is no reason to withhold them.
+        let is_recorded = written.is_ok();
+        if let Err(fault) = written {
+            log::error("embeddings not recorded", &[("fault", &fault)]);
+        }
         Ok(Vectors {
             embedded,
             tokens,
             cost,
+            is_recorded,
         })
     }
 

@@ -8,6 +8,8 @@ pub mod archive;
 pub mod backup;
 pub mod backups;
 pub mod cache;
+#[cfg(test)]
+mod clock_tests;
 pub mod completions;
 mod confines;
 pub mod doctor;

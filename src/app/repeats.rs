@@ -1,8 +1,10 @@
-//! One answer to a request that is sent twice under the same key, for a day. Only answers are kept, never
-//! refusals: what failed may be tried again.
+//! One answer to a request that is sent twice under the same key, for a day. A key is claimed in the store before
+//! anything is paid, so that neither a crash nor a second server pays twice. Only answers are kept, never refusals:
+//! what failed may be tried again.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{App, Error, Kind, Result};
@@ -10,15 +12,49 @@ use crate::crypto::token;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-use crate::store::idempotency::{self, Kept};
+use crate::log;
+use crate::store::idempotency::{self, Found, Kept};
 
 /// For so long the same key gives the same answer.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Longer answers are not kept.
 const MOST_BYTES: usize = 4 << 20;
+/// Keys whose answers could not be kept that are remembered.
+const MOST_LOST: usize = 4096;
 
-/// Keys of requests that are being answered in this process.
-pub(super) type Underway = Arc<Mutex<HashSet<(UserId, String)>>>;
+/// Keys that are in use in this process.
+pub(super) type Underway = Arc<Keys>;
+
+/// See [`Underway`].
+pub(super) struct Keys {
+    /// Names this process in the store's claims.
+    process: String,
+    states: Mutex<HashMap<(UserId, String), State>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Its request is being answered.
+    Answering,
+    /// Its request was answered, and the answer could not be kept.
+    Lost,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        let chance = RandomState::new().hash_one(std::process::id());
+        Self {
+            process: format!("{}-{chance:016x}", std::process::id()),
+            states: Mutex::default(),
+        }
+    }
+}
+
+impl Keys {
+    fn states(&self) -> MutexGuard<'_, HashMap<(UserId, String), State>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What is to be done about a request with a key.
 pub enum Turn {
@@ -28,7 +64,7 @@ pub enum Turn {
     First(Claim),
 }
 
-/// A key that is being answered; free again when this is dropped, whatever came of it.
+/// A key that is being answered. Dropping it lets this process claim the key again.
 pub struct Claim {
     name: (UserId, String),
     request: [u8; 32],
@@ -37,13 +73,19 @@ pub struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut underway = (self.underway.lock()).unwrap_or_else(PoisonError::into_inner);
-        underway.remove(&self.name);
+        let mut states = self.underway.states();
+        if states.get(&self.name) == Some(&State::Answering) {
+            states.remove(&self.name);
+        }
     }
 }
 
 impl App {
-    /// Takes a key for a request, or finds what it was answered.
+    /// Claims a key for a request, or finds what it was answered.
+    ///
+    /// # Errors
+    /// When the key is malformed or was used for another request (400), when its request is being answered or its
+    /// outcome is not known (409), and when the claim cannot be stored.
     pub async fn claim(
         &self,
         caller: &Caller,
@@ -61,32 +103,57 @@ impl App {
             None => key.to_owned(),
         };
         let claim = self.take(&caller.user, &name, token::hash(request))?;
-        let (user, name) = claim.name.clone();
-        let found = (self.store)
-            .read(move |db| idempotency::find(db, &user, &name, now - KEPT))
-            .await?;
-        match found {
-            None => Ok(Turn::First(claim)),
-            Some(kept) if kept.request != claim.request => {
-                let why = "this idempotency key was used for another request";
-                Err(Error::new(Kind::BadRequest, why).resolve("use a new key for each request"))
+        let ((user, name), request) = (claim.name.clone(), claim.request);
+        let process = self.underway.process.clone();
+        let found = self.store.write(move |db| {
+            let place = (&user, name.as_str());
+            let times = (now - KEPT, now);
+            let found = idempotency::claim(db, place, request, &process, times)?;
+            match &found {
+                // This process has dropped it: its client left, and the calls were stopped.
+                Found::Claim {
+                    request: of,
+                    process: by,
+                } if *of == request && *by == process => {
+                    idempotency::take_over(db, place, request, &process, now)?;
+                    Ok(Found::Claimed)
+                }
+                _ => Ok(found),
             }
-            Some(kept) => {
+        });
+        match found.await? {
+            Found::Claimed => Ok(Turn::First(claim)),
+            Found::Answered(kept) if kept.request == request => {
                 let headers = serde_json::from_str(&kept.headers).map_err(Error::internal)?;
                 Ok(Turn::Again(headers, kept.body))
+            }
+            Found::Claim { request: of, .. } if of == request => Err(unknown_outcome()),
+            Found::Answered(_) | Found::Claim { .. } => {
+                let why = "this idempotency key was used for another request";
+                Err(Error::new(Kind::BadRequest, why).resolve("use a new key for each request"))
             }
         }
     }
 
     fn take(&self, user: &UserId, key: &str, request: [u8; 32]) -> Result<Claim> {
         let name = (user.clone(), key.to_owned());
-        let mut underway = (self.underway.lock()).unwrap_or_else(PoisonError::into_inner);
-        if !underway.insert(name.clone()) {
-            let why = "a request with this idempotency key is being answered";
-            let mut error = Error::new(Kind::Conflict, why).resolve("wait for its answer");
-            error.retry_after = Some(Duration::from_secs(1));
-            return Err(error);
+        let mut states = self.underway.states();
+        match states.get(&name) {
+            Some(State::Answering) => {
+                let why = "a request with this idempotency key is being answered";
+                let mut error = Error::new(Kind::Conflict, why).resolve("wait for its answer");
+                error.retry_after = Some(Duration::from_secs(1));
+                return Err(error);
+            }
+            Some(State::Lost) => {
+                let why = "this request was answered, but its answer could not be stored";
+                return Err(Error::new(Kind::Conflict, why)
+                    .resolve("use a new idempotency key to ask and pay again"));
+            }
+            None => {}
         }
+        states.insert(name.clone(), State::Answering);
+        drop(states);
         Ok(Claim {
             name,
             request,
@@ -94,24 +161,71 @@ impl App {
         })
     }
 
-    /// Keeps what a request was answered.
+    /// Gives a claim up, because its request failed: the key may be used again.
+    pub async fn release(&self, claim: Claim) {
+        let (user, key) = claim.name.clone();
+        let process = self.underway.process.clone();
+        let written = self
+            .store
+            .write(move |db| idempotency::release(db, &user, &key, &process));
+        if let Err(fault) = written.await {
+            // This process takes it over when it is used again.
+            log::error(
+                "idempotency key not released",
+                &[("fault", &format!("{fault:?}"))],
+            );
+        }
+    }
+
+    /// Keeps what a request was answered. False when that is not possible: the answer is paid and goes to the
+    /// client all the same, and the key gives no other one.
     pub async fn keep_answer(
         &self,
         claim: Claim,
         headers: &[(String, String)],
         body: String,
         now: Timestamp,
-    ) -> Result<()> {
+    ) -> bool {
+        let kept = self.store_answer(&claim, headers, body, now).await;
+        if let Err(why) = &kept {
+            log::error(
+                "answer not stored under its idempotency key",
+                &[("fault", why)],
+            );
+            let mut states = self.underway.states();
+            if states.len() >= MOST_LOST {
+                states.retain(|_, state| *state == State::Answering);
+            }
+            states.insert(claim.name.clone(), State::Lost);
+        }
+        kept.is_ok()
+    }
+
+    async fn store_answer(
+        &self,
+        claim: &Claim,
+        headers: &[(String, String)],
+        body: String,
+        now: Timestamp,
+    ) -> std::result::Result<(), String> {
         if body.len() > MOST_BYTES {
-            return Ok(());
+            return Err(format!("{} bytes are too many", body.len()));
         }
         let kept = Kept {
             request: claim.request,
-            headers: serde_json::to_string(headers).map_err(Error::internal)?,
+            headers: serde_json::to_string(headers).map_err(|fault| fault.to_string())?,
             body,
         };
         let (user, key) = claim.name.clone();
         let kept = (self.store).write(move |db| idempotency::keep(db, &user, &key, &kept, now));
-        Ok(kept.await?)
+        kept.await.map_err(|fault| format!("{fault:?}"))
     }
+}
+
+// The process that made the claim has died, or is another server of the same store.
+fn unknown_outcome() -> Error {
+    let why = "another server process began to answer this request and recorded no answer";
+    Error::new(Kind::Conflict, why).resolve(
+        "if that server still runs, try again in a minute; if it stopped, the answer is lost and may have been paid: use a new idempotency key to ask again",
+    )
 }

@@ -96,6 +96,11 @@ pub fn price_of(model: &Model) -> Option<Price> {
 /// estimate. No budget is exceeded by more than this part of what was set aside at once.
 pub const MARGIN_PERCENT: u64 = 25;
 
+/// Output tokens after which a call is cut off, where this many were reserved.
+pub fn with_margin(reserved: u64) -> u64 {
+    reserved.saturating_add(reserved.saturating_mul(MARGIN_PERCENT) / 100)
+}
+
 /// What one person may use; none where there is no bound. Days and months are those of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

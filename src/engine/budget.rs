@@ -95,17 +95,18 @@ impl Book {
         })
     }
 
+    /// Sets aside what a person's limits allow. False where they have none, and nothing is set aside.
     async fn grant(
         &self,
         user: &UserId,
         wanted: Amount,
         unpriced: Option<&str>,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         let unread = |_| "the budgets could not be read".to_owned();
         // Who has no limits need not stand in line with those who have.
         let limits = self.standing(user).await.map_err(unread)?.limits;
         if limits == Limits::default() {
-            return Ok(());
+            return Ok(false);
         }
         let _granting = self.granting.lock().await;
         let standing = self.standing(user).await;
@@ -121,7 +122,7 @@ impl Book {
         let mut all = self.reserved();
         let sum = all.entry(user.clone()).or_default();
         *sum = sum.plus(wanted);
-        Ok(())
+        Ok(true)
     }
 
     fn let_go(&self, user: &UserId, amount: Amount) {
@@ -154,11 +155,11 @@ pub struct Aside {
 
 impl Aside {
     pub(super) async fn of(book: Arc<Book>, user: &UserId, amount: Amount) -> Result<Self, String> {
-        book.grant(user, amount, None).await?;
+        let is_bound = book.grant(user, amount, None).await?;
         Ok(Self {
             book,
             user: user.clone(),
-            amount,
+            amount: if is_bound { amount } else { Amount::default() },
         })
     }
 }
@@ -176,6 +177,8 @@ pub(super) struct Purse {
     budget: Option<MicroDollars>,
     spent: MicroDollars,
     open: BTreeMap<CallId, Held>,
+    /// The budget of the run's API key, where it has one.
+    key: Option<Box<dyn KeyFunds>>,
     /// Of calls that are over and not stored yet.
     over: Amount,
 }
@@ -186,6 +189,19 @@ struct Held {
     amount: Amount,
     /// Towards the run's.
     cost: MicroDollars,
+    /// Output tokens.
+    output: u64,
+    /// A budget binds it.
+    is_bound: bool,
+}
+
+/// Money of an API key's budget that is set aside for a run until this is dropped.
+pub trait KeyFunds: Send + Sync {
+    /// Sets aside more.
+    ///
+    /// # Errors
+    /// When the key's budget has no room for it.
+    fn extend(&self, cost: MicroDollars) -> Result<(), String>;
 }
 
 impl Purse {
@@ -193,11 +209,18 @@ impl Purse {
         Self {
             book,
             user,
+            key: None,
             budget: terms.budget,
             spent: terms.spent,
             open: BTreeMap::new(),
             over: Amount::default(),
         }
+    }
+
+    /// Bound by the budget of an API key too.
+    pub fn with_key(mut self, key: Option<Box<dyn KeyFunds>>) -> Self {
+        self.key = key;
+        self
     }
 
     /// Sets aside what these calls may take, each with whether its person pays it, or says why not. What has
@@ -218,14 +241,34 @@ impl Purse {
         if let (Some(model), Some(_)) = (unpriced(false), self.budget) {
             return Err(unknown_price(model));
         }
+        let mut is_bound = self.budget.is_some() || self.key.is_some();
         if let Some(user) = &self.user {
-            self.book.grant(user, wanted.amount, unpriced(true)).await?;
+            is_bound |= self.book.grant(user, wanted.amount, unpriced(true)).await?;
         }
-        for (call, held) in held {
+        for ((call, held), (claim, _)) in held.into_iter().zip(calls) {
             let sum = self.open.entry(call).or_default();
             *sum = sum.plus(&held);
+            sum.output = sum.output.saturating_add(claim.output);
+            sum.is_bound |= is_bound;
         }
         Ok(())
+    }
+
+    /// Output tokens that are reserved for a call; none where no budget binds it.
+    pub fn reserved_output(&self, call: CallId) -> Option<u64> {
+        let held = self.open.get(&call).filter(|held| held.is_bound);
+        held.map(|held| held.output)
+    }
+
+    /// Reserves more output for a call under way.
+    ///
+    /// # Errors
+    /// When a budget has no room for it.
+    pub async fn extend(&mut self, more: Claim, own_key: bool) -> Result<(), String> {
+        if let Some(key) = &self.key {
+            key.extend(more.cost.unwrap_or_default())?;
+        }
+        self.reserve(&[(more, own_key)]).await
     }
 
     /// A call is over and cost this much.
@@ -264,6 +307,7 @@ impl Held {
         Self {
             amount: self.amount.plus(other.amount),
             cost: self.cost.plus(other.cost),
+            ..self
         }
     }
 }
@@ -278,7 +322,12 @@ fn held((claim, own_key): &(Claim, bool)) -> (CallId, Held) {
         cost: if *own_key { MicroDollars(0) } else { cost },
         tokens: claim.input.saturating_add(claim.output),
     };
-    (claim.call, Held { amount, cost })
+    let held = Held {
+        amount,
+        cost,
+        ..Held::default()
+    };
+    (claim.call, held)
 }
 
 #[cfg(test)]

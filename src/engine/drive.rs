@@ -16,7 +16,7 @@ use super::bus::{Hub, Wish};
 use super::journal::Journal;
 use super::ledger::Ledger;
 use super::{Run, Shared, Terms};
-use crate::clock;
+use crate::clock::{self, Stopwatch};
 use crate::domain::analysis::CacheUse;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Image, Request};
 use crate::domain::id::UserId;
@@ -69,7 +69,7 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
         hub: hub.clone(),
         journal,
         machine: run.machine,
-        purse: Purse::new(shared.book.clone(), run.user.clone(), &run.terms),
+        purse: Purse::new(shared.book.clone(), run.user.clone(), &run.terms).with_key(run.funds),
         user: run.user,
         cache: run.cache,
         cache_age: run.cache_age,
@@ -81,6 +81,7 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
         inbox,
         following: Following::default(),
         cancelled: turn.is_none(),
+        watch: Stopwatch::start(),
     };
     let outcome = driver.go().await;
     match &outcome {
@@ -124,6 +125,8 @@ struct Driver {
     /// Calls that somebody else makes, and what is asked once that one is over.
     following: Following,
     cancelled: bool,
+    /// The machine's time: its deadlines must not pass because the wall clock was set.
+    watch: Stopwatch,
 }
 
 impl Driver {
@@ -131,9 +134,10 @@ impl Driver {
         if self.cancelled
             && let Wish::Cancel(reason) = self.hub.wanted().await
         {
-            self.machine.handle(clock::now(), Input::Cancelled(reason));
+            self.machine
+                .handle(self.watch.now(), Input::Cancelled(reason));
         } else {
-            self.machine.handle(clock::now(), Input::Started);
+            self.machine.handle(self.watch.now(), Input::Started);
         }
         let mut flush_at: Option<Instant> = None;
         loop {
@@ -145,7 +149,7 @@ impl Driver {
                     self.journal.finish(clock::now(), outcome.clone()).await?;
                     return Ok(Some(outcome));
                 }
-                Next::Wait(until) => until.map(|until| soon(until.since(clock::now()))),
+                Next::Wait(until) => until.map(|until| soon(until.since(self.watch.now()))),
             };
             if self.journal.is_urgent() {
                 self.flush().await?;
@@ -155,18 +159,22 @@ impl Driver {
             }
             tokio::select! {
                 Some((call, request)) = self.following.next() => self.call(call, request).await,
-                event = self.inbox.recv() => if let Some((number, event)) = event { self.take_in(number, event) },
+                event = self.inbox.recv() => if let Some((number, event)) = event {
+                    if let Some(more) = self.take_in(number, event) {
+                        self.extend(number, more).await;
+                    }
+                },
                 wish = self.hub.wanted() => match wish {
-                    Wish::Hurry => self.machine.handle(clock::now(), Input::Hurry),
-                    Wish::Leave(model) => self.machine.handle(clock::now(), Input::Leave(model)),
-                    Wish::Cancel(reason) => self.machine.handle(clock::now(), Input::Cancelled(reason)),
+                    Wish::Hurry => self.machine.handle(self.watch.now(), Input::Hurry),
+                    Wish::Leave(model) => self.machine.handle(self.watch.now(), Input::Leave(model)),
+                    Wish::Cancel(reason) => self.machine.handle(self.watch.now(), Input::Cancelled(reason)),
                     Wish::Checkpoint => {
                         self.settle().await;
                         self.flush().await?;
                         return Ok(None);
                     }
                 },
-                () = reached(until) => self.machine.handle(clock::now(), Input::Tick),
+                () = reached(until) => self.machine.handle(self.watch.now(), Input::Tick),
                 () = reached(flush_at) => {
                     self.flush().await?;
                     flush_at = None;
@@ -213,7 +221,7 @@ impl Driver {
             Ok(()) => Input::Granted,
             Err(reason) => Input::Denied(reason),
         };
-        self.machine.handle(clock::now(), input);
+        self.machine.handle(self.watch.now(), input);
         Ok(())
     }
 
@@ -229,19 +237,20 @@ impl Driver {
         }
     }
 
-    fn take_in(&mut self, number: u64, event: CallEvent) {
-        let now = clock::now();
+    /// Takes in what a call tells. Gives what it needs beyond its reservation.
+    fn take_in(&mut self, number: u64, event: CallEvent) -> Option<Claim> {
+        let now = self.watch.now();
         let input = match event {
             CallEvent::Delta(delta) => match self.ledger.piece(number, &delta, now) {
                 Some(call) => Input::Delta(call, delta),
                 // A call that was stopped may still have had something on its way.
-                None => return,
+                None => return None,
             },
             CallEvent::Finished { result, bill } => {
                 let error = result.as_ref().err().map(|error| error.kind);
                 let closed = self.ledger.close(number, error, &bill);
                 self.charge();
-                let Some(open) = closed else { return };
+                let open = closed?;
                 let (call, bill) = (open.call, *bill);
                 match result {
                     Ok(answer) => {
@@ -262,6 +271,17 @@ impl Driver {
             }
         };
         self.machine.handle(now, input);
+        self.ledger.needs(number)
+    }
+
+    // An answer without a limit of its own goes on as long as its budgets have room for it.
+    async fn extend(&mut self, number: u64, more: Claim) {
+        let own = self.shared.llm.own_key(self.user.as_ref(), &more.model);
+        let output = more.output;
+        match self.purse.extend(more, own).await {
+            Ok(()) => self.ledger.extend(number, output),
+            Err(_) => self.ledger.cut(number),
+        }
     }
 
     /// Stops what is open and takes in what it took, as long as that comes soon.
@@ -270,11 +290,11 @@ impl Driver {
         let until = soon(BILLS);
         while !self.ledger.is_settled() {
             match tokio::time::timeout_at(until, self.inbox.recv()).await {
-                Ok(Some((number, event))) => self.take_in(number, event),
+                Ok(Some((number, event))) => drop(self.take_in(number, event)),
                 _ => break,
             }
         }
-        self.ledger.estimate_missing(clock::now());
+        self.ledger.estimate_missing(self.watch.now());
         self.charge();
     }
 

@@ -7,10 +7,13 @@ use super::answers::{Key, Seat};
 use crate::domain::chat::{Bill, CallErrorKind, Delta, Request, Usage, estimate_tokens};
 use crate::domain::event::Totals;
 use crate::domain::money::{MicroDollars, Price};
-use crate::domain::pattern::CallId;
+use crate::domain::pattern::{CallId, Claim};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Charge, Ended, cost};
 use crate::llm::Running;
+
+/// Output tokens that are reserved at a time for an answer without a limit of its own.
+const MORE: u64 = 1_000;
 
 /// The calls of one run.
 #[derive(Default)]
@@ -38,6 +41,8 @@ pub(super) struct Open {
     /// Counted by us, for the case that no bill comes.
     counted: Usage,
     first_token_ms: Option<u64>,
+    /// Output tokens that are reserved, where more has to be reserved beyond them.
+    reserved: Option<u64>,
 }
 
 /// What calls took of which the machine does not know, because they were stopped.
@@ -73,6 +78,43 @@ impl Ledger {
         let since = now.since(open.at).as_millis() as u64;
         open.first_token_ms.get_or_insert(since);
         open.running.is_some().then_some(open.call)
+    }
+
+    /// What a call needs beyond its reservation: as much again as is usual for an answer.
+    pub fn needs(&self, number: u64) -> Option<Claim> {
+        let open = self.open.get(&number)?;
+        let is_over = open.reserved.is_some_and(|most| open.counted.output > most);
+        if !is_over || open.running.is_none() {
+            return None;
+        }
+        let more = Usage {
+            output: MORE,
+            ..Usage::default()
+        };
+        Some(Claim {
+            call: open.call,
+            model: open.model.clone(),
+            input: 0,
+            output: MORE,
+            cost: open.price.map(|price| price.cost(&more)),
+        })
+    }
+
+    /// More output is reserved for a call.
+    pub fn extend(&mut self, number: u64, output: u64) {
+        if let Some(open) = self.open.get_mut(&number) {
+            open.reserved = open.reserved.map(|most| most.saturating_add(output));
+        }
+    }
+
+    /// Ends a call with what has arrived: no budget has room for more.
+    pub fn cut(&mut self, number: u64) {
+        if let Some(open) = self.open.get_mut(&number) {
+            open.reserved = None;
+            if let Some(running) = &open.running {
+                running.cut();
+            }
+        }
     }
 
     /// Stops a call. Its bill is still to come.
@@ -188,7 +230,20 @@ impl Open {
                 ..Usage::default()
             },
             first_token_ms: None,
+            reserved: None,
         }
+    }
+
+    /// The call is cut off after so many output tokens.
+    pub fn limit(&mut self, tokens: u64) {
+        if let Some(running) = &self.running {
+            running.limit_output(tokens);
+        }
+    }
+
+    /// More has to be reserved once so many output tokens have arrived.
+    pub fn watch(&mut self, tokens: u64) {
+        self.reserved = Some(tokens);
     }
 
     /// What its tokens cost, and who pays.

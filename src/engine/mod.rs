@@ -30,7 +30,7 @@ use crate::store::{Reader, Store, StoreError, Writer, answers as kept};
 use answers::{Cache, Fields};
 pub use answers::{Limits as CacheLimits, Miss};
 use budget::Book;
-pub use budget::{Aside, Standing, Terms};
+pub use budget::{Aside, KeyFunds, Standing, Terms};
 use bus::Hub;
 pub use bus::Watch;
 
@@ -89,6 +89,8 @@ pub struct Run {
     pub machine: Staged,
     /// The API key it was asked with; what it takes is counted there too.
     pub key: Option<KeyId>,
+    /// What that key's budget holds for it, where the key has one.
+    pub funds: Option<Box<dyn KeyFunds>>,
     /// Use of stored answers, as planned.
     pub cache: CacheUse,
     /// Stored answers that are older than this are not taken.

@@ -202,7 +202,7 @@ impl Server {
             let caller = who::caller(&cx.app, &cx.request.headers, cx.now).await;
             if caller.is_err() && route.counted {
                 // Guessing at credentials counts against the address, and is stopped there.
-                self.limiter.check(None, cx.peer, cx.now)?;
+                self.limiter.check(None, cx.peer, clock::steady())?;
             }
             caller?
         } else {
@@ -213,7 +213,10 @@ impl Server {
         }
         *said = caller.as_ref().map(|caller| caller.user.to_string());
         let standing = match route.counted {
-            true => Some(self.limiter.check(caller.as_ref(), cx.peer, cx.now)?),
+            true => Some(
+                self.limiter
+                    .check(caller.as_ref(), cx.peer, clock::steady())?,
+            ),
             false => None,
         };
         let now = cx.now;

@@ -45,6 +45,10 @@ pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallErro
     let Some(format) = &asking.request.format else {
         return Ok(answer);
     };
+    // There is no money for another call.
+    if asking.slot.is_cut() {
+        return Ok(answer);
+    }
     let Err(why) = shaped(&format.schema, &answer.text) else {
         return Ok(answer);
     };
@@ -106,7 +110,7 @@ fn ask_until(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
             }
             Err(failed) => failed,
         };
-        let (now, kind) = (clock::now(), failed.error.kind);
+        let (now, kind) = (clock::steady(), failed.error.kind);
         if asking.slot.is_cancelled() {
             // Whatever it says of itself: it was under way.
             meter.failed(&fault::cancelled());
@@ -114,6 +118,10 @@ fn ask_until(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
             return Err(failed.error);
         }
         meter.failed(&failed.error);
+        if asking.slot.is_cut() {
+            // We ended it: that says nothing of the model.
+            return Err(failed.error);
+        }
         let shows = |message: &Message| !message.images.is_empty();
         if wire::shows_no_pictures(&failed.error) && asking.request.messages.iter().any(shows) {
             asking.entry.remember_refusal(asking.name, PICTURES);
@@ -176,7 +184,7 @@ fn dice() -> f64 {
 /// Waits as long as the provider wants, if there is time for it; refuses where the circuit is open.
 fn take_turn(asking: &Asking) -> Result<(), CallError> {
     loop {
-        let now = clock::now();
+        let now = clock::steady();
         let wait = match asking.entry.admit(asking.name, now) {
             Ok(()) => return Ok(()),
             Err(Held::Open(until)) => return Err(fault::open(until.map(|until| until.since(now)))),

@@ -32,7 +32,7 @@ impl Llm {
             slot.enter();
             let result = once(&inner, &entry, &name, &asked, slot);
             CancelSlot::leave();
-            let now = clock::now();
+            let now = clock::steady();
             match &result {
                 Ok(_) => entry.succeeded(&name),
                 Err(_) if slot.is_cancelled() => entry.failed(&name, &fault::cancelled(), now),
@@ -64,14 +64,14 @@ fn once(
     let Some((path, body)) = embed::request(kind, name, asked) else {
         return Err(unable(&format!("{}/{name}", provider.id)).into());
     };
-    match entry.admit(name, clock::now()) {
+    match entry.admit(name, clock::steady()) {
         Ok(()) => {}
         Err(Held::Open(until)) => {
-            let now = clock::now();
+            let now = clock::steady();
             return Err(fault::open(until.map(|until| until.since(now))).into());
         }
         Err(Held::Throttled(until)) => {
-            return Err(fault::throttled(until.since(clock::now())).into());
+            return Err(fault::throttled(until.since(clock::steady())).into());
         }
     }
     let limit = inner.settings.first_token;

@@ -76,7 +76,7 @@ pub(super) fn ask_once(
         return Err(failed);
     }
     if let Some(wait) = pace::after_answer(&header, clock::now()) {
-        asking.entry.hold_back(asking.name, wait, clock::now());
+        asking.entry.hold_back(asking.name, wait, clock::steady());
     }
     let content_type = header("content-type").unwrap_or_default();
     // An answer takes minutes, and the question may be whole documents.
@@ -89,7 +89,10 @@ pub(super) fn ask_once(
         asking.slot,
         send,
     )?;
-    let (held, result) = stream.finish(request);
+    let (held, result) = match asking.slot.is_cut() {
+        true => stream.cut_off(request),
+        false => stream.finish(request),
+    };
     held.into_iter().for_each(send);
     Ok(result?)
 }

@@ -10,6 +10,7 @@ mod discover;
 mod embed;
 mod exchange;
 mod fault;
+mod gauge;
 mod guard;
 mod meter;
 mod offer;

@@ -43,7 +43,7 @@ impl Llm {
     /// All models that this person may ask, their own providers' among them, and whether they can be asked
     /// now.
     pub fn models(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
-        let now = clock::now();
+        let now = clock::steady();
         let mut all: Vec<(Model, Availability)> = Vec::new();
         for entry in self.0.registry.of(user) {
             let models = self.0.known.models_of(&entry.provider, &entry.state());
@@ -136,7 +136,7 @@ impl Llm {
 
     /// Every provider that a person may ask, as last seen.
     pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderState> {
-        let now = clock::now();
+        let now = clock::steady();
         let entries = self.0.registry.of(user);
         let shown = |entry: &Arc<Entry>| entry.shown(&self.0.known, now);
         entries.iter().map(shown).collect()

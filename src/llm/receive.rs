@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::fault;
+use super::gauge::Gauge;
 use super::transport::CancelSlot;
 use crate::domain::chat::{CallError, Delta};
 use crate::wire::sse::{self, Event, Malformed};
@@ -26,13 +27,13 @@ pub(super) fn receive(
     }
     let mut buffer = [0; 4 * 1024];
     let mut decoder = Frames::of(stream);
-    let mut total = 0;
-    while !stream.is_over() && !slot.is_cancelled() {
+    let (mut total, mut gauge) = (0, Gauge::default());
+    while !stream.is_over() && !slot.is_cancelled() && !slot.is_cut() {
         let read = match reader.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => read,
             // All that was still to come is the count of tokens.
-            Err(_) if stream.is_complete() => break,
+            Err(_) if stream.is_complete() || slot.is_cut() => break,
             Err(error) => return Err(fault::within(&error)),
         };
         let piece = &buffer[..read];
@@ -53,12 +54,19 @@ pub(super) fn receive(
         decoder.push(piece);
         let mut joined = Joined::default();
         while let Some(event) = decoder.next_event().map_err(|_| fault::no_events())? {
-            stream
-                .push(&event)
-                .into_iter()
-                .for_each(|delta| joined.add(delta, send));
+            for delta in stream.push(&event) {
+                gauge.add(&delta);
+                joined.add(delta, send);
+            }
+            if !slot.allows(gauge.tokens(stream.argument_bytes())) {
+                slot.cut();
+                break;
+            }
         }
         joined.flush(send);
+    }
+    if slot.is_cut() && !slot.is_cancelled() {
+        return Ok(());
     }
     if let Frames::Lines(decoder) = &mut decoder {
         decoder.end();

@@ -122,7 +122,7 @@ impl Entry {
         state.course(model).breaker.failed(now, error.kind);
         if error.kind != crate::domain::chat::CallErrorKind::Cancelled {
             state.last_failure = Some(LastFailure {
-                at: now,
+                at: clock::now(),
                 model: model.to_owned(),
                 message: told(error),
             });
@@ -208,11 +208,15 @@ impl State {
         self.models.entry(model.to_owned()).or_default()
     }
 
-    /// The models that are not simply ready: open circuits, and until when calls are held back.
+    /// The models that are not simply ready: open circuits, and until when calls are held back, by the wall clock.
     pub fn held(&self, now: Timestamp) -> Vec<(String, Circuit, Option<Timestamp>)> {
         let held = self.models.iter().map(|(name, course)| {
             let throttled = course.throttled.filter(|until| *until > now);
-            (name.clone(), course.breaker.circuit(now), throttled)
+            let circuit = match course.breaker.circuit(now) {
+                Circuit::Open(until) => Circuit::Open(clock::shown(until)),
+                other => other,
+            };
+            (name.clone(), circuit, throttled.map(clock::shown))
         });
         held.filter(|(_, circuit, throttled)| *circuit != Circuit::Closed || throttled.is_some())
             .collect()

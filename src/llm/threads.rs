@@ -65,6 +65,17 @@ impl Running {
         }
     }
 
+    /// Ends the call once more output tokens than these have arrived. Its answer ends there, as by a limit of the
+    /// provider.
+    pub fn limit_output(&self, tokens: u64) {
+        self.slot.limit_output(tokens);
+    }
+
+    /// Ends the call with what has arrived.
+    pub fn cut(&self) {
+        self.slot.cut();
+    }
+
     /// A call that has ended before it began.
     pub(super) fn over() -> Self {
         Self {

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,9 @@ use crate::domain::network::{Reach, literal};
 pub(super) struct CancelSlot {
     cancelled: AtomicBool,
     begun: AtomicBool,
+    /// Output tokens that the call may produce; 0 for no limit.
+    most_output: AtomicU64,
+    cut: AtomicBool,
     read_by: Mutex<Option<Instant>>,
     socket: Mutex<Option<Weak<dyn ShutdownHandle>>>,
     woken: Condvar,
@@ -45,6 +48,31 @@ impl CancelSlot {
 
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// From now on the call ends once more output tokens than these have arrived.
+    pub fn limit_output(&self, tokens: u64) {
+        self.most_output.store(tokens.max(1), Ordering::SeqCst);
+    }
+
+    /// Whether so many output tokens are within the limit.
+    pub fn allows(&self, tokens: u64) -> bool {
+        let most = self.most_output.load(Ordering::SeqCst);
+        most == 0 || tokens <= most
+    }
+
+    /// Ends the call with what has arrived: its answer is cut off, not lost.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+        let socket = self.socket().take();
+        if let Some(socket) = socket.and_then(|socket| socket.upgrade()) {
+            socket.shutdown();
+        }
+    }
+
+    /// Whether the call was ended with what had arrived.
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::SeqCst)
     }
 
     /// A thread has taken the call up.

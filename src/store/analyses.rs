@@ -13,7 +13,7 @@ use crate::domain::case::fold_case;
 use crate::domain::chat::Usage;
 use crate::domain::citation::Citations;
 use crate::domain::findings::Findings;
-use crate::domain::id::{AnalysisId, DocumentId, KeyId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Outcome;
 use crate::domain::time::Timestamp;
@@ -272,16 +272,6 @@ pub fn unfinished(db: &Reader) -> Result<Vec<AnalysisId>> {
         "SELECT id FROM analyses WHERE finished = 0 ORDER BY id",
         [],
         |row| row.get("id"),
-    )
-}
-
-/// How many of those that are not over were asked with this key.
-pub fn open_of_key(db: &Reader, key: &KeyId) -> Result<u32> {
-    db.one(
-        "SELECT count(*) AS number FROM analyses
-         WHERE finished = 0 AND json_extract(request, '$.key') = ?1",
-        [key],
-        |row| row.get("number"),
     )
 }
 

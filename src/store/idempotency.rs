@@ -1,6 +1,6 @@
-//! Answers kept for requests that may be sent again. Which requests those are, and for how long, `app` decides.
+//! Claims and answers of requests that may be sent again. Which requests those are, and for how long, `app` decides.
 
-use super::connection::{Reader, Writer};
+use super::connection::Writer;
 use super::error::Result;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
@@ -13,26 +13,86 @@ const MOST: u32 = 1_000;
 pub struct Kept {
     /// SHA-256 of the request.
     pub request: [u8; 32],
-    /// Names and values, as JSON.
+    /// Names and values, as JSON; of a claim, its process.
     pub headers: String,
     /// The body, JSON.
     pub body: String,
 }
 
-/// What was answered under this key since then.
-pub fn find(db: &Reader, user: &UserId, key: &str, since: Timestamp) -> Result<Option<Kept>> {
-    db.maybe(
-        "SELECT request, headers, CAST(body AS TEXT) FROM idempotency
-         WHERE user_id = ?1 AND key = ?2 AND created > ?3 AND status = 200",
+/// What is known of a key when it is claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing: it is claimed now.
+    Claimed,
+    /// Its answer.
+    Answered(Kept),
+    /// A claim without an answer.
+    Claim {
+        /// SHA-256 of the request that it is for.
+        request: [u8; 32],
+        /// The process that made it.
+        process: String,
+    },
+}
+
+/// Claims a key for a request before anything is paid, unless it has been used since then.
+pub fn claim(
+    db: &Writer,
+    (user, key): (&UserId, &str),
+    request: [u8; 32],
+    process: &str,
+    (since, now): (Timestamp, Timestamp),
+) -> Result<Found> {
+    let found = db.maybe(
+        "SELECT request, headers, CAST(body AS TEXT), status FROM idempotency
+         WHERE user_id = ?1 AND key = ?2 AND created > ?3",
         (user, key, since),
         |row| {
-            Ok(Kept {
+            let kept = Kept {
                 request: row.get(0)?,
                 headers: row.get(1)?,
                 body: row.get(2)?,
-            })
+            };
+            Ok((kept, row.get::<_, u16>(3)?))
         },
+    )?;
+    match found {
+        Some((kept, 200)) => return Ok(Found::Answered(kept)),
+        Some((claim, _)) => {
+            return Ok(Found::Claim {
+                request: claim.request,
+                process: claim.headers,
+            });
+        }
+        None => {}
+    }
+    take_over(db, (user, key), request, process, now)?;
+    Ok(Found::Claimed)
+}
+
+/// Claims a key whatever is known of it.
+pub fn take_over(
+    db: &Writer,
+    (user, key): (&UserId, &str),
+    request: [u8; 32],
+    process: &str,
+    now: Timestamp,
+) -> Result<()> {
+    db.run(
+        "INSERT OR REPLACE INTO idempotency (user_id, key, request, status, headers, created)
+         VALUES (?1, ?2, ?3, 0, ?4, ?5)",
+        (user, key, request, process, now),
     )
+    .map(drop)
+}
+
+/// Gives up a claim of this process: its request failed, and may be sent again.
+pub fn release(db: &Writer, user: &UserId, key: &str, process: &str) -> Result<()> {
+    db.run(
+        "DELETE FROM idempotency WHERE user_id = ?1 AND key = ?2 AND headers = ?3 AND status = 0",
+        (user, key, process),
+    )
+    .map(drop)
 }
 
 /// Keeps an answer, instead of an older one under the same key.
@@ -72,18 +132,59 @@ mod tests {
                 headers: "[]".into(),
                 body: "{\"a\":1}".into(),
             };
+            let find = |user: &UserId, key: &str, since: i64| {
+                let found = claim(db, (user, key), [9; 32], "p", (at(since), at(20)))?;
+                if found == Found::Claimed {
+                    release(db, user, key, "p")?;
+                }
+                Ok::<_, super::super::error::StoreError>(match found {
+                    Found::Answered(kept) => Some(kept),
+                    _ => None,
+                })
+            };
             keep(db, &owner, "k", &kept(1), at(5))?;
-            assert_eq!(find(db, &owner, "k", at(4)), Ok(Some(kept(1))));
-            assert_eq!(find(db, &owner, "k", at(5)), Ok(None), "too old");
-            assert_eq!(find(db, &owner, "other", at(4)), Ok(None));
-            assert_eq!(find(db, &other, "k", at(4)), Ok(None), "somebody else's");
+            assert_eq!(find(&owner, "k", 4), Ok(Some(kept(1))));
+            assert_eq!(find(&owner, "other", 4), Ok(None));
+            assert_eq!(find(&other, "k", 4), Ok(None), "somebody else's");
             keep(db, &owner, "k", &kept(2), at(9))?;
-            assert_eq!(find(db, &owner, "k", at(8)), Ok(Some(kept(2))));
+            assert_eq!(find(&owner, "k", 8), Ok(Some(kept(2))));
             for number in 0..MOST {
                 keep(db, &owner, &number.to_string(), &kept(3), at(10))?;
             }
-            assert_eq!(find(db, &owner, "k", at(4)), Ok(None), "the oldest went");
+            assert_eq!(find(&owner, "k", 4), Ok(None), "the oldest went");
             assert_eq!(delete_before(db, at(10)), Ok(MOST as usize));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_claim_holds_until_it_is_answered_released_or_too_old() {
+        with_writer(|db| {
+            users::insert_first_is_admin(db, &user(1))?;
+            let owner = user(1).id;
+            let ask = |request: u8, process: &str, since: i64| {
+                let times = (at(since), at(10));
+                claim(db, (&owner, "k"), [request; 32], process, times)
+            };
+            assert_eq!(ask(1, "a", 0), Ok(Found::Claimed));
+            let claimed = Found::Claim {
+                request: [1; 32],
+                process: "a".into(),
+            };
+            assert_eq!(ask(2, "b", 0), Ok(claimed.clone()));
+            release(db, &owner, "k", "b")?;
+            assert_eq!(ask(2, "b", 0), Ok(claimed), "not its own");
+            release(db, &owner, "k", "a")?;
+            assert_eq!(ask(2, "b", 0), Ok(Found::Claimed));
+            assert_eq!(ask(3, "c", 10), Ok(Found::Claimed), "the other was too old");
+            let kept = Kept {
+                request: [3; 32],
+                headers: "[]".into(),
+                body: "{}".into(),
+            };
+            keep(db, &owner, "k", &kept, at(11))?;
+            release(db, &owner, "k", "c")?;
+            assert_eq!(ask(3, "c", 0), Ok(Found::Answered(kept)));
             Ok(())
         });
     }

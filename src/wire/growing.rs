@@ -127,6 +127,32 @@ impl Growing {
         fresh
     }
 
+    /// Ends the answer here, as by a token limit. What the provider has counted so far is not the count of the end.
+    pub fn cut_off(&mut self, request: &Request) {
+        self.take();
+        let known = self.usage.map_or(0, |usage| usage.input);
+        let arguments = self
+            .calls
+            .iter()
+            .map(|(_, call)| estimate_tokens(&call.arguments));
+        let counted = estimated(request, &self.text, &self.reasoning, &[]);
+        self.usage = Some(Usage {
+            input: if known > 0 { known } else { counted.input },
+            output: counted.output + arguments.sum::<u64>(),
+            ..counted
+        });
+        self.finish = Some(Finish::Length);
+        self.done = true;
+    }
+
+    /// Bytes of the arguments of tool calls so far.
+    pub fn argument_bytes(&self) -> usize {
+        self.calls
+            .iter()
+            .map(|(_, call)| call.arguments.len())
+            .sum()
+    }
+
     /// What had been held back of the answer, and the answer.
     pub fn finish(mut self, request: &Request) -> (Vec<Delta>, Result<Answer, CallError>) {
         if let Some(fault) = self.fault.take() {

@@ -251,6 +251,17 @@ impl Stream {
     pub fn finish(self, request: &Request) -> (Vec<Delta>, Result<Answer, CallError>) {
         self.growing.finish(request)
     }
+
+    /// The same for an answer that we end here: it ends as by a token limit, and its tokens are estimated.
+    pub fn cut_off(mut self, request: &Request) -> (Vec<Delta>, Result<Answer, CallError>) {
+        self.growing.cut_off(request);
+        self.growing.finish(request)
+    }
+
+    /// Bytes of the arguments of tool calls so far.
+    pub fn argument_bytes(&self) -> usize {
+        self.growing.argument_bytes()
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod cancel;
 mod citations;
 mod clients;
 mod compatible;
+mod cutoff;
 mod documents;
 mod embeddings;
 
@@ -25,6 +26,7 @@ mod golden;
 mod handover;
 mod history;
 mod https;
+mod idempotency;
 mod keys;
 mod limits;
 mod mcp;

@@ -28,7 +28,6 @@ const MOST_SAID: usize = 2_000_000;
 struct Ready {
     analysis: Analysis,
     run: Run,
-    grant: Option<Grant>,
 }
 
 impl Analyses<'_> {
@@ -95,7 +94,7 @@ impl Analyses<'_> {
         let calls = estimate::calls(&plan);
         let usage = self.0.usage();
         usage.afford(user.as_ref(), &plan, &calls, now).await?;
-        let grant = match (&user, &new.key) {
+        let funds = match (&user, &new.key) {
             (Some(user), Some(key)) => {
                 let app = self.0;
                 app.within_confines(user, key, &plan, &calls, now).await?
@@ -128,6 +127,7 @@ impl Analyses<'_> {
         let run = Run {
             background: analysis.request.experiment.is_some(),
             key: analysis.request.key.clone(),
+            funds: funds.map(Grant::boxed),
             cache_age,
             known,
             pictures,
@@ -138,21 +138,13 @@ impl Analyses<'_> {
             cache,
             last_event: 0,
         };
-        Ok(Ready {
-            analysis,
-            run,
-            grant,
-        })
+        Ok(Ready { analysis, run })
     }
 
     // Stored and driven, or neither.
     async fn launch(
         &self,
-        Ready {
-            analysis,
-            run,
-            grant,
-        }: Ready,
+        Ready { analysis, run }: Ready,
         with: impl FnOnce(&Writer, &AnalysisId) -> store::Result<()> + Send + 'static,
     ) -> Result<Begun> {
         let id = run.id.clone();
@@ -172,8 +164,6 @@ impl Analyses<'_> {
             .start(run, insert)
             .await
             .map_err(not_started)?;
-        // From here on it is counted among those under way.
-        drop(grant);
         Ok(Begun {
             id,
             finished,

@@ -15,6 +15,8 @@ use crate::domain::usage::Amount;
 const TYPICAL_ANSWER: u64 = 700;
 /// An answer that nobody limits is reckoned at this many typical ones where money is set aside for it.
 const LONG_ANSWERS: u64 = 4;
+/// At least this many output tokens are reserved: a call is cut off by what arrives, and that is never exact.
+const SHORTEST_ANSWER: u64 = 16;
 
 /// Tokens of one peer's text at most.
 const PEER_TOKENS: u64 = prompt::PEER_BUDGET as u64 / 4;
@@ -53,7 +55,9 @@ pub fn claim(call: CallId, request: &Request, member: &Member) -> Claim {
 
 fn longest(member: &Member) -> u64 {
     let limit = member.parameters.max_tokens.map(u64::from);
-    limit.unwrap_or(TYPICAL_ANSWER * LONG_ANSWERS)
+    limit.map_or(TYPICAL_ANSWER * LONG_ANSWERS, |limit| {
+        limit.max(SHORTEST_ANSWER)
+    })
 }
 
 fn cost(member: &Member, input: u64, output: u64) -> Option<MicroDollars> {

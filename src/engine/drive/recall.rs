@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use tokio::task::JoinSet;
 
 use super::Driver;
-use crate::clock;
 use crate::domain::analysis::CacheUse;
 use crate::domain::chat::{Answer, Bill, Request};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::{CallId, Input};
+use crate::domain::usage;
 use crate::engine::answers::{self, Key, Place, Seat};
 use crate::engine::journal::Keeping;
 use crate::engine::ledger::Open;
@@ -97,9 +97,16 @@ impl Driver {
         let price = self.terms.price(&request.model);
         let asked = request.clone();
         let running = llm.start(number, user, request, self.events.clone());
-        let open = Open::new(call, &asked, running, clock::now());
-        self.ledger
-            .open(number, open.paid(price, own_key).kept(key, seat));
+        let open = Open::new(call, &asked, running, self.watch.now());
+        let mut open = open.paid(price, own_key).kept(key, seat);
+        if let Some(reserved) = self.purse.reserved_output(call) {
+            // What the caller limited is cut off there; everything else as soon as no budget has room for more.
+            match asked.parameters.max_tokens {
+                Some(_) => open.limit(usage::with_margin(reserved)),
+                None => open.watch(reserved),
+            }
+        }
+        self.ledger.open(number, open);
     }
 
     fn recalled(&mut self, call: CallId, key: &Key, kept: Kept) {
@@ -116,7 +123,7 @@ impl Driver {
             cached: true,
             bill: Bill::default(),
         };
-        self.machine.handle(clock::now(), input);
+        self.machine.handle(self.watch.now(), input);
     }
 
     fn take_known(&mut self, request: &Request) -> Option<Answer> {

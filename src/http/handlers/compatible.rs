@@ -120,15 +120,25 @@ pub(super) async fn under_key(
             return Ok(named.fold(reply, |reply, (name, value)| reply.header(name, value)));
         }
     };
-    let (reply, text) = work.await?;
+    let (reply, text) = match work.await {
+        Ok(answered) => answered,
+        Err(error) => {
+            cx.app.release(claim).await;
+            return Err(error);
+        }
+    };
     let ours = reply.headers().iter().filter_map(|(name, value)| {
         let name = name.as_str();
         let value = value.to_str().ok()?;
         (name.starts_with("x-quire-")).then(|| (name.to_owned(), value.to_owned()))
     });
     let ours: Vec<_> = ours.collect();
-    cx.app.keep_answer(claim, &ours, text, clock::now()).await?;
-    Ok(reply)
+    if cx.app.keep_answer(claim, &ours, text, clock::now()).await {
+        return Ok(reply);
+    }
+    // It is paid: better an answer that cannot be given again than none.
+    let name = HeaderName::from_static("x-quire-idempotency");
+    Ok(reply.header(name, "not-stored"))
 }
 
 // The reply, and its text where it is whole.

@@ -1,0 +1,66 @@
+//! A run while the machine's clock is set.
+
+use std::time::Duration;
+
+use super::App;
+use super::analyses::Wanted;
+use crate::clock;
+use crate::config::{self, Layers};
+use crate::domain::analysis::Status;
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+struct Folder(std::path::PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_run_outlives_a_clock_that_is_set_forward() {
+    let path = std::env::temp_dir().join(format!("quire-clock-{}", std::process::id()));
+    let folder = Folder(path);
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let layers = Layers {
+        file: None,
+        dotenv: None,
+        environment: vec![
+            pair("ENVIRONMENT", "test"),
+            pair("USE_MOCK", "true"),
+            pair("DISCOVER_LOCAL", "false"),
+            pair("LOG_LEVEL", "error"),
+            pair("QUIRE_DATA", folder.0.to_str().unwrap()),
+        ],
+        flags: Vec::new(),
+    };
+    let config = config::load(&layers).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    // On one thread, whose wall clock is set: the runner shares it.
+    runtime.block_on(async {
+        let app = App::open(config).unwrap();
+        let wanted = Wanted {
+            prompt: "How thick is the paper?".into(),
+            models: vec!["demo/extract".into()],
+            pattern: Some("gut".into()),
+            detached: true,
+            ..Wanted::default()
+        };
+        let analyses = app.analyses();
+        let begun = analyses.start(None, wanted, clock::now()).await.unwrap();
+        let mut watch = app.engine.watch(begun.id.clone(), 0);
+        // Its calls are under way.
+        let first = watch.next().await.unwrap();
+        assert!(first.is_some());
+        clock::jump::by(YEAR);
+        let outcome = begun.finished.outcome().await.unwrap();
+        clock::jump::by(Duration::ZERO);
+        assert_eq!(outcome.status, Status::Completed, "{:?}", outcome.error);
+        assert!(outcome.totals.total_time_ms < 3_600_000);
+        app.close().await;
+    });
+}

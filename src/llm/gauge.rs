@@ -1,0 +1,76 @@
+//! Counts output tokens as they arrive, never more than there are: a call is cut off by this count.
+
+use crate::domain::chat::Delta;
+
+/// Characters that make one token at most, by script. No tokenizer in use does better on running text.
+const ASCII: u64 = 5;
+const IDEOGRAPHS: u64 = 2;
+const OTHER: u64 = 4;
+/// The first character of the ideographic blocks.
+const FIRST_IDEOGRAPH: char = '\u{2e80}';
+
+/// What has arrived of one answer.
+#[derive(Debug, Default)]
+pub(super) struct Gauge {
+    ascii: u64,
+    ideographs: u64,
+    other: u64,
+    last: Option<char>,
+}
+
+impl Gauge {
+    /// A piece has arrived, of text or of reasoning.
+    pub fn add(&mut self, delta: &Delta) {
+        let (Delta::Text(text) | Delta::Reasoning(text)) = delta;
+        for character in text.chars() {
+            // Tokenizers join long runs of one character (spaces, dashes) into one token.
+            if self.last.replace(character) == Some(character) {
+                continue;
+            }
+            match character {
+                _ if character.is_ascii() => self.ascii += 1,
+                FIRST_IDEOGRAPH.. => self.ideographs += 1,
+                _ => self.other += 1,
+            }
+        }
+    }
+
+    /// Tokens at least, with this many bytes of arguments of tool calls.
+    pub fn tokens(&self, argument_bytes: usize) -> u64 {
+        (self.ascii + argument_bytes as u64) / ASCII
+            + self.ideographs / IDEOGRAPHS
+            + self.other / OTHER
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_no_more_than_a_tokenizer_would() {
+        for (text, most) in [
+            // Tokens by o200k_base.
+            ("", 0),
+            ("The paper is thin, and it tears easily when it is wet.", 14),
+            ("Бумага тонкая и легко рвётся, когда намокнет.", 14),
+            ("紙は薄くて、濡れると簡単に破れます。", 16),
+            ("    return self.value\n", 5),
+            ("----------------------------------------", 2),
+        ] {
+            let mut gauge = Gauge::default();
+            for piece in text.split_inclusive(' ') {
+                gauge.add(&Delta::Text(piece.to_owned()));
+            }
+            assert!(gauge.tokens(0) <= most, "{text}: {}", gauge.tokens(0));
+        }
+    }
+
+    #[test]
+    fn counts_text_reasoning_and_arguments() {
+        let mut gauge = Gauge::default();
+        gauge.add(&Delta::Text("word ".repeat(100)));
+        gauge.add(&Delta::Reasoning("word ".repeat(10)));
+        assert_eq!(gauge.tokens(50), 120);
+    }
+}

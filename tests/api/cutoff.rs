@@ -1,0 +1,147 @@
+//! Calls that exceed what was reserved for them: they are cut off, and a budget is kept within its margin.
+
+use serde_json::{Value, json};
+
+use crate::money::priced;
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::beginning;
+use crate::support::{Client, Server};
+
+/// Dollars of one million tokens: openai/gpt-4o, read and written.
+const PRICE: (f64, f64) = (2.5, 10.0);
+
+/// An answer of a thousand tokens to whatever is asked, and the count of it.
+fn verbose() -> Provider {
+    Provider::answering(|_: &Asked| {
+        let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
+                   data: {\"choices\":[],\"usage\":{\"prompt_tokens\":420,\"completion_tokens\":1000}}\n\n\
+                   data: [DONE]\n\n";
+        on("").sse(&(beginning(&"word ".repeat(1_000)) + end))
+    })
+}
+
+fn question(number: usize) -> Value {
+    let text = format!("{number} {}", "thin paper ".repeat(150));
+    json!({ "model": "openai/gpt-4o", "max_tokens": 1, "messages": [{ "role": "user", "content": text }] })
+}
+
+fn spent(owner: &mut Client) -> f64 {
+    let listed = owner.get("/api/usage/calls?limit=200").json();
+    let calls = listed["calls"].as_array().unwrap().iter();
+    calls.map(|call| call["cost_usd"].as_f64().unwrap()).sum()
+}
+
+fn api_key(owner: &mut Client, body: Value) -> String {
+    let made = owner.post("/api/users/me/api-keys", body);
+    assert!(made.status < 300, "{}", made.text());
+    made.json()["key"].as_str().unwrap().to_owned()
+}
+
+/// 33 requests at once, each a status and why its answer ended.
+fn at_once(server: &Server, key: &str) -> Vec<(u16, Value)> {
+    let ask = |number: usize| {
+        let client = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
+        let answer = { client }.post("/v1/chat/completions", question(number));
+        let finish = answer.json()["choices"][0]["finish_reason"].clone();
+        (answer.status, finish)
+    };
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..33).map(|n| scope.spawn(move || ask(n))).collect();
+        asked.into_iter().map(|one| one.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
+    let provider = verbose();
+    let server = priced(&provider, &[]);
+    let mut admin = server.user("root@example.com");
+    // Room for about ten calls that keep to their limit.
+    let budget = 10.0 * (450.0 * PRICE.0 + 16.0 * PRICE.1) / 1e6;
+    for (email, by_key) in [("ada@example.com", true), ("bob@example.com", false)] {
+        let mut owner = server.user(email);
+        let wanted = match by_key {
+            true => json!({ "name": "k", "budget_usd": budget }),
+            false => json!({ "name": "k" }),
+        };
+        let key = api_key(&mut owner, wanted);
+        if !by_key {
+            let id = owner.get("/api/users/me").json()["id"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            let path = format!("/api/admin/users/{id}/budget");
+            assert_eq!(admin.put(&path, json!({ "day_usd": budget })).status, 200);
+        }
+        let told = at_once(&server, &key);
+        let answered: Vec<_> = told.iter().filter(|(status, _)| *status == 200).collect();
+        assert!(!answered.is_empty() && answered.len() < 33, "{told:?}");
+        assert!(
+            answered.iter().all(|(_, finish)| finish == "length"),
+            "{told:?}"
+        );
+        let cost = spent(&mut owner);
+        assert!(cost <= budget * 1.25, "{cost} of {budget}");
+        // What it really cost counts, so that sooner or later the next is refused.
+        let mut client =
+            Client::new(server.address).with("authorization", &format!("Bearer {key}"));
+        let statuses = (100..120).map(|n| client.post("/v1/chat/completions", question(n)).status);
+        let statuses: Vec<u16> = statuses.collect();
+        assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+        let cost = spent(&mut owner);
+        assert!(cost <= budget * 1.25, "{cost} of {budget}");
+    }
+}
+
+#[test]
+fn without_a_budget_nothing_is_cut_off() {
+    let provider = verbose();
+    let server = priced(&provider, &[]);
+    let answer = server
+        .user("ada@example.com")
+        .post("/v1/chat/completions", question(1))
+        .json();
+    assert_eq!(answer["choices"][0]["finish_reason"], "stop", "{answer}");
+    assert_eq!(answer["usage"]["completion_tokens"], 1000);
+}
+
+#[test]
+fn an_answer_without_a_limit_ends_where_its_budget_does() {
+    // More than is reserved for an answer at first, and then it hangs.
+    let provider =
+        Provider::answering(|_: &Asked| on("").stall(&beginning(&"word ".repeat(4_000))));
+    let server = priced(&provider, &[]);
+    let mut admin = server.user("root@example.com");
+    let mut body = question(1);
+    body.as_object_mut().unwrap().remove("max_tokens");
+    let mut ada = server.user("ada@example.com");
+    let id = ada.get("/api/users/me").json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // Room for the first reservation (2,800 tokens), not for a second.
+    let budget = (500.0 * PRICE.0 + 3_000.0 * PRICE.1) / 1e6;
+    let path = format!("/api/admin/users/{id}/budget");
+    assert_eq!(admin.put(&path, json!({ "day_usd": budget })).status, 200);
+    let key = api_key(&mut ada, json!({ "name": "k" }));
+    let mut of_person = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
+    let mut bob = server.user("bob@example.com");
+    let key = api_key(&mut bob, json!({ "name": "k", "budget_usd": budget }));
+    let mut of_key = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
+    for client in [&mut of_person, &mut of_key] {
+        let answer = client.post("/v1/chat/completions", body.clone());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let answer = answer.json();
+        assert_eq!(answer["choices"][0]["finish_reason"], "length");
+        assert!(
+            answer["usage"]["completion_tokens"].as_u64() > Some(2_800),
+            "{}",
+            answer["usage"]
+        );
+        assert_eq!(
+            client.post("/v1/chat/completions", body.clone()).status,
+            429
+        );
+    }
+}

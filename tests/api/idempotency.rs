@@ -1,0 +1,101 @@
+//! Idempotency keys when things go wrong in the middle: a crash, a failure, an answer that cannot be kept.
+
+use serde_json::json;
+
+use crate::support::Client;
+use crate::support::executable::Executable;
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{beginning, saying, server};
+use crate::support::server::Folder;
+
+#[test]
+fn a_crash_between_the_claim_and_the_answer_does_not_pay_twice() {
+    let provider = Provider::answering(|asked: &Asked| match asked.model().as_str() {
+        "slow" => on("").stall(&beginning("It is ")),
+        _ => on("").sse(&saying("It is thin.")),
+    });
+    let folder = Folder::new();
+    let first = Executable::start(&folder, &provider, &[]);
+    let user = Client::new(first.address).registered("ada@example.com");
+    let body = |model: &str| json!({ "model": model, "messages": [{ "role": "user", "content": "Is it thin?" }] });
+    let under =
+        |server: &Executable, key: &str| server.known(&user).fresh().with("idempotency-key", key);
+    // One that is answered, and one that is paid for when the process dies.
+    let answered = under(&first, "done").post("/v1/chat/completions", body("p/quick"));
+    assert_eq!(answered.status, 200, "{}", answered.text());
+    let mut waiting = under(&first, "lost");
+    let asking = std::thread::spawn(move || {
+        let sent =
+            std::panic::AssertUnwindSafe(|| waiting.post("/v1/chat/completions", body("p/slow")));
+        std::panic::catch_unwind(sent).is_ok()
+    });
+    provider.wait_called("slow");
+    first.kill();
+    let _ = asking.join();
+    let asked = provider.asked().len();
+    let second = Executable::start(&folder, &provider, &[]);
+    let again = under(&second, "done").post("/v1/chat/completions", body("p/quick"));
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(again.text(), answered.text());
+    let lost = under(&second, "lost").post("/v1/chat/completions", body("p/slow"));
+    assert_eq!(lost.status, 409, "{}", lost.text());
+    assert!(
+        lost.text().contains("new idempotency key"),
+        "{}",
+        lost.text()
+    );
+    // The key stays bound to its request.
+    let other = under(&second, "lost").post("/v1/chat/completions", body("p/quick"));
+    assert_eq!(other.status, 400, "{}", other.text());
+    assert_eq!(provider.asked().len(), asked, "nothing is paid twice");
+    let new = under(&second, "new").post("/v1/chat/completions", body("p/quick"));
+    assert_eq!(new.status, 200, "{}", new.text());
+}
+
+#[test]
+fn a_request_that_failed_gives_its_key_back() {
+    let failing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let now = failing.clone();
+    let provider =
+        Provider::answering(
+            move |_: &Asked| match now.load(std::sync::atomic::Ordering::SeqCst) {
+                true => on("").status(400, "text/plain", "no"),
+                false => on("").sse(&saying("It is thin.")),
+            },
+        );
+    let server = server(&provider, &[]);
+    let mut client = server
+        .user("ada@example.com")
+        .with("idempotency-key", "one");
+    let body =
+        json!({ "model": "p/m", "messages": [{ "role": "user", "content": "Is it thin?" }] });
+    let failed = client.post("/v1/chat/completions", body.clone());
+    assert!(failed.status >= 400, "{}", failed.text());
+    failing.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(client.post("/v1/chat/completions", body).status, 200);
+}
+
+#[test]
+fn a_paid_answer_that_cannot_be_kept_goes_to_the_client() {
+    let provider = Provider::answering(|_: &Asked| {
+        // More than is kept under a key.
+        let long = format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
+            "long ".repeat(20_000)
+        );
+        on("").sse(&(long.repeat(50) + &saying("Over.")))
+    });
+    let server = server(&provider, &[]);
+    let mut client = server
+        .user("ada@example.com")
+        .with("idempotency-key", "one");
+    let body = json!({ "model": "p/m", "messages": [{ "role": "user", "content": "Tell all." }] });
+    let answer = client.post("/v1/chat/completions", body.clone());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-quire-idempotency"), "not-stored");
+    // It is not paid a second time either.
+    let again = client.post("/v1/chat/completions", body);
+    assert_eq!(again.status, 409, "{}", again.text());
+    assert_eq!(provider.asked().len(), 1);
+}
