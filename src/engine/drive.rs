@@ -159,11 +159,7 @@ impl Driver {
             }
             tokio::select! {
                 Some((call, request)) = self.following.next() => self.call(call, request).await,
-                event = self.inbox.recv() => if let Some((number, event)) = event {
-                    if let Some(more) = self.take_in(number, event) {
-                        self.extend(number, more).await;
-                    }
-                },
+                event = self.inbox.recv() => self.hear(event).await,
                 wish = self.hub.wanted() => match wish {
                     Wish::Hurry => self.machine.handle(self.watch.now(), Input::Hurry),
                     Wish::Leave(model) => self.machine.handle(self.watch.now(), Input::Leave(model)),
@@ -234,6 +230,13 @@ impl Driver {
             && let Some(question) = request.messages.last_mut()
         {
             question.images.extend(self.pictures.iter().cloned());
+        }
+    }
+
+    async fn hear(&mut self, event: Option<(u64, CallEvent)>) {
+        let Some((number, event)) = event else { return };
+        if let Some(more) = self.take_in(number, event) {
+            self.extend(number, more).await;
         }
     }
 
