@@ -1,6 +1,7 @@
 //! Accounts: making one, signing in and out, and telling who asks. Every act leaves a line in the audit
 //! log; nothing here knows of HTTP, cookies or headers.
 
+mod attempts;
 mod entry;
 mod open;
 mod passwords;
@@ -24,12 +25,11 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Email, Session, User, check_password};
 use crate::log;
-use crate::store::{Store, audit, sessions, users};
+use crate::store::{Store, audit, sessions, sign_in_networks, users};
 pub use profile::NewProfile;
 pub(super) use profile::needs_session;
 pub(super) use setup::Claim;
 pub use setup::Setup;
-use throttle::Key;
 
 /// How long an access token holds.
 pub const ACCESS_LENGTH: Duration = Duration::from_secs(15 * 60);
@@ -47,7 +47,7 @@ pub struct Settings {
     pub secret: String,
     /// Rounds of a new password hash.
     pub password_rounds: u32,
-    /// Attempts to sign in a minute for one account.
+    /// Attempts to sign in a minute for one account from one network.
     pub login_per_minute: u32,
     /// Who may make an account.
     pub registration: Registration,
@@ -213,7 +213,7 @@ impl Accounts {
         let tried = account
             .clone()
             .unwrap_or_else(|| email.chars().take(254).collect());
-        self.note_attempt(Some(&tried), visit)?;
+        self.note_attempt(Some(&tried), visit).await?;
         let user = match account {
             Some(ref address) => {
                 let address = address.clone();
@@ -268,6 +268,7 @@ impl Accounts {
         };
         let entry = visit.entry(Some(&session.user), "session.started", session.id.as_str());
         let (now, checked) = (visit.now, signed_in.user.password_hash.clone());
+        let network = visit.peer.map(|peer| throttle::network(peer).to_string());
         let begun = self
             .store
             .write(move |db| {
@@ -279,6 +280,9 @@ impl Accounts {
                 }
                 sessions::insert(db, &session)?;
                 users::note_login(db, &session.user, now)?;
+                if let Some(network) = &network {
+                    sign_in_networks::remember(db, &session.user, network, now)?;
+                }
                 if let Some(hash) = &better {
                     users::set_password_hash(db, &session.user, hash)?;
                 }
@@ -419,27 +423,6 @@ impl Accounts {
             user,
             session,
         })
-    }
-
-    /// Counts an attempt against the address and, where there is one, the account.
-    pub(super) fn note_attempt(&self, account: Option<&str>, visit: &Visit) -> Result<()> {
-        let Some(peer) = visit.peer else {
-            return Ok(());
-        };
-        self.attempts.take(Key::address(peer), visit.now)?;
-        match account {
-            Some(account) => self
-                .attempts
-                .take(Key::Account(account.to_owned()), visit.now),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn forgive_attempt(&self, account: &str, visit: &Visit) {
-        if let Some(peer) = visit.peer {
-            self.attempts.put_back(&Key::address(peer));
-            self.attempts.put_back(&Key::Account(account.to_owned()));
-        }
     }
 
     /// What is no address is not noted: it may be a password, typed into the wrong field.

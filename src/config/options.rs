@@ -121,7 +121,7 @@ pub static SETTINGS: &[Setting] = &[
     row("MAX_RUNS", &[], Kind::Number(1, 10_000), "16", "analyses at once"),
     row("MAX_CALLS", &[], Kind::Number(1, 1_000), "64", "calls to providers at once"),
     row("RATE_LIMIT", &[], Kind::Number(1, 1_000_000_000), "600", "requests a minute for one caller"),
-    row("LOGIN_LIMIT", &[], Kind::Number(1, 1_000_000), "10", "attempts to sign in a minute, for one address and for one account"),
+    row("LOGIN_LIMIT", &[], Kind::Number(1, 1_000_000), "10", "failed attempts to sign in a minute, for one account from one address"),
     row("BUDGET_DAY_USD", &[], Kind::Dollars, "", "what one person may spend in a UTC day, in dollars; unset: no limit"),
     row("BUDGET_MONTH_USD", &[], Kind::Dollars, "", "what one person may spend in a UTC month, in dollars; unset: no limit"),
     row("BUDGET_DAY_TOKENS", &[], Kind::Number(0, 1_000_000_000_000), "", "tokens one person may use in a UTC day; unset: no limit"),

@@ -302,6 +302,32 @@ fn attempts_are_slowed_per_account() {
     );
 }
 
+/// Somebody guesses from many addresses; a proxy that we trust tells them apart.
+#[test]
+fn an_attack_from_many_addresses_does_not_lock_the_owner_out() {
+    let server = Server::with(&[("LOGIN_LIMIT", "1"), ("TRUSTED_PROXIES", "127.0.0.1")]);
+    let from = |address: &str, password: &str| {
+        let mut client = server.client().with("x-forwarded-for", address);
+        login(&mut client, "a@b.co", password).status
+    };
+    signed_in(&server, "a@b.co");
+    for own in ["198.51.100.7", "2001:db8:7:7::1"] {
+        assert_eq!(from(own, PASSWORD), 200);
+    }
+    let mut strangers =
+        (0..=255_u8).flat_map(|a| (0..=255_u8).map(move |b| format!("203.0.{a}.{b}")));
+    let mut guess = || from(&strangers.next().expect("an address"), OTHER);
+    assert!(
+        (0..2_000).any(|_| guess() == 429),
+        "guesses are not bounded"
+    );
+    for _ in 0..15 {
+        guess();
+        assert_eq!(from("198.51.100.7", PASSWORD), 200);
+        assert_eq!(from("2001:db8:7:7::2", PASSWORD), 200, "the same /64");
+    }
+}
+
 #[test]
 fn refresh_rotates_and_reuse_ends_the_session() {
     let server = Server::start();

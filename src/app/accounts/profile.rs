@@ -92,7 +92,7 @@ impl Accounts {
     ) -> Result<()> {
         needs_session(caller, "change the password")?;
         let user = self.me(caller).await?;
-        self.note_attempt(Some(&user.email), visit)?;
+        self.note_attempt(Some(&user.email), visit).await?;
         if current.len() > 1024
             || !self
                 .passwords
@@ -122,7 +122,7 @@ impl Accounts {
     /// Notes that somebody cannot sign in. Says the same, and works as long, whether or not there is such
     /// an account. Admins make the link.
     pub async fn request_reset(&self, email: &str, visit: &Visit) -> Result<()> {
-        self.note_attempt(None, visit)?;
+        self.note_attempt(None, visit).await?;
         let Some(email) = Email::parse(email) else {
             return Ok(());
         };
@@ -140,7 +140,7 @@ impl Accounts {
 
     /// Sets a new password with the token of a reset link, once. All sessions end.
     pub async fn reset_password(&self, reset: &str, new: &str, visit: &Visit) -> Result<()> {
-        self.note_attempt(None, visit)?;
+        self.note_attempt(None, visit).await?;
         let hash = self.checked_hash(new).await?;
         let (reset, now) = (token::hash(reset), visit.now);
         let entry = visit.entry(None, "password.reset", "");

@@ -27,7 +27,7 @@ impl Accounts {
             return Err(Error::new(Kind::Forbidden, "registration is closed here")
                 .resolve("ask an admin to create your account"));
         }
-        self.note_attempt(None, visit)?;
+        self.note_attempt(None, visit).await?;
         let claim = self.setup.claim(new.setup_token.as_deref())?;
         let invite = match (self.registration, claim) {
             (_, Claim::Setup) => None,

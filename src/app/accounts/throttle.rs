@@ -1,4 +1,4 @@
-//! How often an address may try and how often an account may be tried. Bounded, whoever asks.
+//! How often a network may try and how often an account may be tried. Bounded, whoever asks.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,39 +12,47 @@ use crate::domain::time::Timestamp;
 /// Buckets that are kept; one is about 100 bytes.
 const MOST: usize = 8192;
 
+/// How many times the strict limit one network may try, over all accounts: several people may share it.
+const NETWORK_FACTOR: u32 = 5;
+/// How many times the strict limit one account may be tried from all networks together. Slows guessing from
+/// many addresses; its owner's networks are not held to it.
+const ACCOUNT_FACTOR: u32 = 20;
+
 /// Remembers who tried.
 pub struct Throttle {
+    pair: Rate,
+    network: Rate,
     account: Rate,
-    address: Rate,
     buckets: Mutex<HashMap<Key, Bucket>>,
 }
 
-/// Who tried, or who was tried.
+/// Who tried, or who was tried. An account is the e-mail address that was tried, whether it exists or not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// The e-mail address that was tried, whether it has an account or not.
+    /// An account, tried from one network.
+    Pair(String, IpAddr),
+    /// An account, tried from anywhere.
     Account(String),
     /// Where the attempt came from.
-    Address(IpAddr),
+    Network(IpAddr),
 }
 
-impl Key {
-    /// One household has a whole /64 of IPv6 addresses, so that is what counts.
-    pub fn address(address: IpAddr) -> Self {
-        Key::Address(match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
-            v4 => v4,
-        })
+/// What counts as one place: an IPv4 address, or the /64 that one IPv6 household has.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        v4 => v4,
     }
 }
 
 impl Throttle {
-    /// So many attempts a minute for an account, five times as many for an address: several people may
-    /// share one.
+    /// `per_minute` attempts for an account from one network; multiples of it for the others.
     pub fn new(per_minute: u32) -> Self {
+        let times = |factor| Rate::per_minute(per_minute.saturating_mul(factor));
         Self {
-            account: Rate::per_minute(per_minute),
-            address: Rate::per_minute(per_minute.saturating_mul(5)),
+            pair: times(1),
+            network: times(NETWORK_FACTOR),
+            account: times(ACCOUNT_FACTOR),
             buckets: Mutex::new(HashMap::new()),
         }
     }
@@ -72,8 +80,9 @@ impl Throttle {
 
     fn rate(&self, key: &Key) -> Rate {
         match key {
+            Key::Pair(..) => self.pair,
             Key::Account(_) => self.account,
-            Key::Address(_) => self.address,
+            Key::Network(_) => self.network,
         }
     }
 
@@ -111,34 +120,39 @@ mod tests {
     }
 
     #[test]
-    fn accounts_and_addresses_are_counted_apart() {
+    fn pairs_accounts_and_networks_are_counted_apart() {
         let throttle = Throttle::new(2);
-        let account = || Key::Account("a@b.co".into());
-        let address = || Key::address(IpAddr::from([127, 0, 0, 1]));
-        assert!(throttle.take(account(), at(0)).is_ok());
-        assert!(throttle.take(account(), at(0)).is_ok());
-        let error = throttle.take(account(), at(0)).expect_err("third");
+        let here = IpAddr::from([127, 0, 0, 1]);
+        let pair = || Key::Pair("a@b.co".into(), here);
+        assert!(throttle.take(pair(), at(0)).is_ok());
+        assert!(throttle.take(pair(), at(0)).is_ok());
+        let error = throttle.take(pair(), at(0)).expect_err("third");
         assert_eq!(error.kind, Kind::TooFast);
         assert_eq!(error.retry_after, Some(Duration::from_secs(30)));
-        assert!((0..10).all(|_| throttle.take(address(), at(0)).is_ok()));
-        assert!(throttle.take(address(), at(0)).is_err());
-        throttle.put_back(&account());
-        assert!(throttle.take(account(), at(0)).is_ok());
-        assert!(throttle.take(account(), at(30)).is_ok());
+        for (key, most) in [
+            (Key::Network(here), 10),
+            (Key::Account("a@b.co".into()), 40),
+        ] {
+            assert!((0..most).all(|_| throttle.take(key.clone(), at(0)).is_ok()));
+            assert!(throttle.take(key, at(0)).is_err());
+        }
+        throttle.put_back(&pair());
+        assert!(throttle.take(pair(), at(0)).is_ok());
+        assert!(throttle.take(pair(), at(30)).is_ok());
     }
 
     #[test]
-    fn a_network_of_ipv6_is_one_address() {
-        let key = |text: &str| Key::address(text.parse().expect(text));
-        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff"));
-        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
-        assert_eq!(key("::ffff:10.0.0.1"), key("10.0.0.1"));
+    fn a_network_of_ipv6_is_one_place() {
+        let place = |text: &str| network(text.parse().expect(text));
+        assert_eq!(place("2001:db8::1"), place("2001:db8::ffff"));
+        assert_ne!(place("2001:db8::1"), place("2001:db8:0:1::1"));
+        assert_eq!(place("::ffff:10.0.0.1"), place("10.0.0.1"));
     }
 
     #[test]
     fn memory_is_bounded_and_the_newest_stay() {
         let throttle = Throttle::new(1);
-        let address = |n: usize| Key::Account(n.to_string());
+        let address = |n: usize| Key::Pair(n.to_string(), [127, 0, 0, 1].into());
         for n in 0..3 * MOST {
             throttle.take(address(n), at(0)).expect("its first");
         }

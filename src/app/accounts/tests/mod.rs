@@ -170,6 +170,61 @@ fn too_many_attempts_on_one_account_are_slowed() {
 }
 
 #[test]
+fn guesses_from_many_addresses_slow_strangers_only() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        signed_in(accounts, "a@b.co").await;
+        let from = |address: &str| Visit {
+            peer: Some(address.parse().expect("an address")),
+            ..visit(0)
+        };
+        let own = from("2001:db8:7:7::1");
+        accounts.login("a@b.co", PASSWORD, &own).await.expect("in");
+        for n in 0..200 {
+            let stranger = from(&format!("203.0.113.{n}"));
+            let guess = accounts.login("a@b.co", OTHER, &stranger).await;
+            assert_eq!(kind(guess), Some(Kind::SignInNeeded), "{n}");
+        }
+        for stranger in ["203.0.113.250", "2001:db8:7:8::1"] {
+            let refused = accounts.login("a@b.co", PASSWORD, &from(stranger)).await;
+            assert_eq!(kind(refused), Some(Kind::TooFast), "{stranger}");
+        }
+        for _ in 0..15 {
+            for known in ["2001:db8:7:7::1", "2001:db8:7:7:5::9", "192.0.2.1"] {
+                let answer = accounts.login("a@b.co", PASSWORD, &from(known)).await;
+                assert!(answer.is_ok(), "{known}");
+            }
+        }
+        // An owner's own wrong guesses count, and only where they are made.
+        for _ in 0..10 {
+            let guess = accounts.login("a@b.co", OTHER, &own).await;
+            assert_eq!(kind(guess), Some(Kind::SignInNeeded));
+        }
+        let slowed = accounts.login("a@b.co", PASSWORD, &own).await;
+        assert_eq!(kind(slowed), Some(Kind::TooFast));
+        let elsewhere = accounts.login("a@b.co", PASSWORD, &visit(0)).await;
+        assert!(elsewhere.is_ok());
+    });
+}
+
+#[test]
+fn a_network_that_fails_at_many_accounts_lets_its_own_people_in() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        signed_in(accounts, "a@b.co").await;
+        let mut refused = 0;
+        for n in 0..60 {
+            let guess = accounts.login(&format!("{n}@b.co"), OTHER, &visit(0)).await;
+            refused += usize::from(kind(guess) == Some(Kind::TooFast));
+        }
+        assert!(refused > 0, "guesses from one network are not bounded");
+        assert!(accounts.login("a@b.co", PASSWORD, &visit(0)).await.is_ok());
+    });
+}
+
+#[test]
 fn logout_bites_at_once() {
     let house = house(Registration::Open);
     run(async {
