@@ -5,6 +5,7 @@ mod attempts;
 mod entry;
 mod open;
 mod passwords;
+mod presence;
 mod profile;
 mod registration;
 mod seen;
@@ -26,8 +27,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Email, Session, User, check_password};
 use crate::log;
 use crate::store::{Store, audit, sessions, sign_in_networks, users};
+pub use presence::Present;
 pub use profile::NewProfile;
-pub(super) use profile::needs_session;
+pub(super) use profile::{needs_session, shut_out};
 pub(super) use setup::Claim;
 pub use setup::Setup;
 
@@ -66,6 +68,7 @@ pub struct Accounts {
     pub(super) passwords: passwords::Passwords,
     attempts: throttle::Throttle,
     pub(super) seen: seen::Seen,
+    presence: presence::Presence,
     /// Once there is an account there is always one: the last admin cannot be deleted.
     somebody: AtomicBool,
     /// The same of an administrator.
@@ -201,6 +204,7 @@ impl Accounts {
             passwords: passwords::Passwords::new(settings.password_rounds),
             attempts: throttle::Throttle::new(settings.login_per_minute),
             seen: seen::Seen::default(),
+            presence: presence::Presence::default(),
             somebody: AtomicBool::new(false),
             has_admin: AtomicBool::new(false),
         }

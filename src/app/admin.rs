@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::accounts::{Accounts, Claim, NewAccount, Visit};
+use super::accounts::{Accounts, Claim, NewAccount, Visit, shut_out};
 use super::documents::deletion;
 use super::{Error, Kind, Result};
 use crate::crypto::token;
@@ -12,7 +12,7 @@ use crate::domain::id::{DocumentId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Email, Role, User};
 use crate::store::{
-    self, Reader, Store, StoreError, audit, documents, invites, password_resets, sessions, uploads,
+    self, Reader, Store, StoreError, audit, documents, invites, password_resets, uploads,
     users,
 };
 
@@ -121,25 +121,31 @@ impl Accounts {
         deleted.map_err(Error::internal)?
     }
 
-    /// Sets somebody's password. All their sessions end.
+    /// Sets somebody's password. All their sessions end, and their API keys are deleted unless `keep_keys` is
+    /// set. Returns how many were.
+    ///
+    /// # Errors
+    /// `Kind::BadRequest` for a weak password, `Kind::Missing` when there is no such account.
     pub async fn set_password(
         &self,
         actor: Option<&UserId>,
         id: &UserId,
         new: &str,
+        keep_keys: bool,
         visit: &Visit,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let hash = self.checked_hash(new).await?;
         let entry = visit.entry(actor, "password.set", id.as_str());
         let (id, now) = (id.clone(), visit.now);
         let set = self.store.write(move |db| {
             users::set_password_hash(db, &id, &hash)?;
-            sessions::revoke_all_of(db, &id, now, None)?;
-            audit::append(db, &entry)
+            let deleted = shut_out(db, &id, keep_keys, now)?;
+            audit::append(db, &entry)?;
+            Ok(deleted)
         });
-        set.await.map_err(about_account)?;
+        let deleted = set.await.map_err(about_account)?;
         self.seen.forget();
-        Ok(())
+        Ok(deleted)
     }
 
     /// A link with which somebody sets a new password. One made before holds no more.

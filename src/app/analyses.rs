@@ -147,11 +147,6 @@ impl Analyses<'_> {
         Ok(self.show(caller, id).await?.analysis.status)
     }
 
-    /// Stops all runs of an account that is gone.
-    pub fn stop_all_of(&self, user: &UserId) {
-        self.0.engine.cancel_all_of(user, "its account was deleted");
-    }
-
     // Waits for the run's last event, so that nothing is written to it afterwards.
     async fn stop(&self, id: &AnalysisId, reason: &str) -> Result<()> {
         if !self.0.engine.cancel(id, reason) {
@@ -288,6 +283,11 @@ impl Analyses<'_> {
                     "the server stopped while a client was waiting for this analysis",
                 )
                 .await;
+        }
+        if let Some(user) = &analysis.user
+            && !self.0.is_active(user).await?
+        {
+            return self.abandon(id, "its account is locked").await;
         }
         let calls = estimate::calls(&analysis.plan);
         let forecast = estimate::total(&calls);

@@ -18,14 +18,14 @@ const MOST_DAYS: u32 = 3_650;
 /// Models that a key may name.
 const MOST_MODELS: usize = 100;
 
-/// A key that is wanted. The default opens everything and lasts until it is deleted.
+/// A key that is wanted. The default opens `Scope::DEFAULT` and lasts until it is deleted.
 #[derive(Debug, Clone, Default)]
 pub struct NewKey {
     /// What its owner calls it.
     pub name: String,
     /// Days that it lasts.
     pub days: Option<u32>,
-    /// The parts of the API that it opens, by name; all where there are none.
+    /// The parts of the API that it opens, by name; `Scope::DEFAULT` where there are none.
     pub scopes: Vec<String>,
     /// Models that it may ask; any where there are none.
     pub models: Vec<String>,
@@ -107,8 +107,8 @@ impl Accounts {
         let missing = || Error::new(Kind::Missing, "there is no such key");
         let id = KeyId::parse(id).ok_or_else(missing)?;
         let with = caller.key.as_ref().filter(|with| with.id != id);
-        if with.is_some_and(|with| !with.scopes.is_empty()) {
-            let why = "an API key that is for a part of the API deletes no key but itself";
+        if with.is_some_and(|with| !with.opens(Scope::Keys)) {
+            let why = "an API key without the scope keys deletes no key but itself";
             return Err(Error::new(Kind::Forbidden, why));
         }
         let entry = visit.entry(Some(&caller.user), "key.deleted", id.as_str());

@@ -20,6 +20,7 @@ pub mod experiments;
 pub mod fallbacks;
 pub mod folder;
 pub mod health;
+mod locks;
 pub mod mcp;
 pub mod models;
 pub mod patterns;

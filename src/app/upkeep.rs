@@ -18,6 +18,8 @@ impl App {
     /// One round. Cheap where nothing has run out; the server does it every hour.
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         self.accounts().tidy(now).await?;
+        // The command line may have unlocked the account of documents that wait.
+        self.documents().resume()?;
         self.documents().expire_uploads(now).await?;
         self.documents().tidy(now).await?;
         let most = self.config.cache_bytes;

@@ -128,6 +128,7 @@ pub static COMMANDS: &[Command] = &[
             choice("name", "NAME", "for add: what the person is called"),
             choice("admin", "", "for add: with the role of an admin"),
             choice("password-stdin", "", "for add and passwd: read the password from the first line of stdin; without it one is made up and printed"),
+            choice("keep-keys", "", "for passwd: keep the API keys"),
             choice("yes", "", "for delete: do it without asking back"),
         ],
         run: user::run,
@@ -138,7 +139,7 @@ pub static COMMANDS: &[Command] = &[
         options: &[
             choice("name", "NAME", "for add: what it is for"),
             choice("expires", "DAYS", "for add: it is refused after so many days"),
-            choice("scope", "WORD", "for add: a part of the API that it opens (chat, analyze, documents, admin); may be repeated; default: all"),
+            choice("scope", "WORD", "for add: a part of the API that it opens (chat, analyze, documents, admin, keys, export); may be repeated; default: chat, analyze and documents"),
             choice("model", "ID", "for add: a model that it may ask, or the beginning of ids and a *; may be repeated; default: any"),
             choice("day-budget", "USD", "for add: what its calls may cost a day"),
             choice("budget", "USD", "for add: what they may cost in all"),

@@ -15,7 +15,7 @@ use crate::domain::user::{Role, User};
 pub(super) const DETAILS: &str =
     "  add EMAIL           make an account; the first one becomes admin
   list                list all accounts
-  passwd EMAIL        set a new password and end all sessions
+  passwd EMAIL        set a new password, end all sessions and delete all API keys
   reset-link EMAIL    print a link with which the person sets a new password, once, within an hour
   invite [EMAIL]      print an invitation, for REGISTRATION=invite; it holds for two weeks
   role EMAIL ROLE     make somebody admin or user
@@ -108,11 +108,12 @@ async fn perform(call: &Call, config: &Config, accounts: &Accounts, act: Act<'_>
         Act::Password(email) => {
             let user = accounts.user_by_email(email).await?;
             let (password, made_up) = password(call)?;
-            accounts
-                .set_password(None, &user.id, &password, &visit)
+            let keep_keys = call.has("keep-keys");
+            let deleted = accounts
+                .set_password(None, &user.id, &password, keep_keys, &visit)
                 .await?;
             print(format!(
-                "{} has a new password; all sessions are ended",
+                "{} has a new password; all sessions are ended, {deleted} API keys are deleted",
                 user.email
             ))?;
             tell(made_up, &password)

@@ -17,6 +17,10 @@ pub enum Scope {
     Documents,
     /// What is for administrators, where the key's owner is one.
     Admin,
+    /// Listing and deleting API keys. No key creates another one.
+    Keys,
+    /// Everything that a person owns, going out or coming in as one archive.
+    Export,
 }
 
 /// Addresses around documents; half of them are the predecessor's.
@@ -30,12 +34,21 @@ const DOCUMENTS: &[&str] = &[
     "/api/finalize-document-upload",
 ];
 
-/// Addresses under which everything of a person's goes out or comes in.
+/// Addresses under which everything that a person owns goes out or comes in.
 const EVERYTHING: &[&str] = &["/api/users/me/export", "/api/users/me/import"];
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Chat, Self::Analyze, Self::Documents, Self::Admin];
+    pub const ALL: [Self; 6] = [
+        Self::Chat,
+        Self::Analyze,
+        Self::Documents,
+        Self::Admin,
+        Self::Keys,
+        Self::Export,
+    ];
+    /// What a key without scopes opens: work, but neither the account, nor everything in it, nor the server.
+    pub const DEFAULT: [Self; 3] = [Self::Chat, Self::Analyze, Self::Documents];
 
     /// The name in requests.
     pub const fn as_str(self) -> &'static str {
@@ -44,6 +57,8 @@ impl Scope {
             Self::Analyze => "analyze",
             Self::Documents => "documents",
             Self::Admin => "admin",
+            Self::Keys => "keys",
+            Self::Export => "export",
         }
     }
 
@@ -66,7 +81,9 @@ impl Scope {
         } else if any(DOCUMENTS) {
             &[Self::Documents]
         } else if any(EVERYTHING) {
-            &[Self::Analyze, Self::Documents]
+            &[Self::Export]
+        } else if under("/api/users/me/api-keys") {
+            &[Self::Keys]
         } else {
             &[Self::Analyze]
         }
@@ -105,7 +122,7 @@ impl Confines {
 pub struct Presented {
     /// Which one.
     pub id: KeyId,
-    /// The parts of the API that it opens; all where there are none.
+    /// The parts of the API that it opens; `Scope::DEFAULT` where there are none.
     pub scopes: Vec<Scope>,
     /// It has confines.
     pub is_confined: bool,
@@ -114,7 +131,10 @@ pub struct Presented {
 impl Presented {
     /// Whether it opens this part.
     pub fn opens(&self, scope: Scope) -> bool {
-        self.scopes.is_empty() || self.scopes.contains(&scope)
+        match self.scopes.is_empty() {
+            true => Scope::DEFAULT.contains(&scope),
+            false => self.scopes.contains(&scope),
+        }
     }
 }
 
@@ -132,7 +152,9 @@ mod tests {
             ("/api/documentsx", &[Scope::Analyze]),
             ("/api/admin/users", &[Scope::Admin]),
             ("/api/analyze", &[Scope::Analyze]),
-            ("/api/users/me/export", &[Scope::Analyze, Scope::Documents]),
+            ("/api/users/me/export", &[Scope::Export]),
+            ("/api/users/me/import", &[Scope::Export]),
+            ("/api/users/me/api-keys/{id}", &[Scope::Keys]),
         ] {
             assert_eq!(Scope::of_path(path), scope, "{path}");
         }

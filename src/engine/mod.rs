@@ -261,6 +261,15 @@ impl Engine {
         found.map(|run| run.hub.leave(model)).is_some()
     }
 
+    /// The accounts whose runs are under way or wait.
+    pub fn users(&self) -> Vec<UserId> {
+        let running = self.shared.running();
+        running
+            .values()
+            .filter_map(|run| run.user.clone())
+            .collect()
+    }
+
     /// Asks all runs of an account to stop.
     pub fn cancel_all_of(&self, user: &UserId, reason: &str) {
         let running = self.shared.running();

@@ -115,7 +115,8 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     any
 }
 
-fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+/// Whether the client says that it has the content with this strong tag.
+pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     headers.get_all(IF_NONE_MATCH).iter().any(|line| {
         let tags = line.to_str().unwrap_or_default().split(',');
         tags.map(|tag| tag.trim().trim_start_matches("W/"))

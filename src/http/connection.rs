@@ -2,19 +2,23 @@
 //! what we send. hyper's own header timeout makes a timer a request and closes idle connections as if
 //! they were slow; this costs two stores a request and one timer a connection.
 
+use std::cell::RefCell;
 use std::io::{self, Write as _};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use hyper::Request;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::head::{Guard, Refusal};
 use crate::clock;
 
 /// How long a connection may stay in a state.
@@ -46,6 +50,7 @@ pub struct Pulse {
     since: AtomicU64,
     start: Instant,
     fresh: AtomicBool,
+    refusal: OnceLock<Refusal>,
 }
 
 impl Pulse {
@@ -56,7 +61,13 @@ impl Pulse {
             since: AtomicU64::new(0),
             start: clock::instant(),
             fresh: AtomicBool::new(true),
+            refusal: OnceLock::new(),
         })
+    }
+    /// Why this request stands for one whose head is not taken, where it does.
+    pub fn refusal<B>(&self, request: &Request<B>) -> Option<Refusal> {
+        let refusal = self.refusal.get().copied();
+        refusal.filter(|_| request.headers().contains_key(MARK))
     }
     /// A request is being answered until the returned value is dropped.
     pub fn busy(self: &Arc<Self>) -> Busy {
@@ -191,10 +202,30 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// A socket that tells its pulse when bytes come and go.
+/// Marks the request that stands for a refused one, so that its refusal goes out after the answers to what
+/// came before it, like any answer.
+const MARK: &str = "x-quire-refused";
+const STAND_IN: &[u8] =
+    b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\nx-quire-refused: 1\r\n\r\n";
+/// Bytes that are read at once.
+const PIECE: usize = 16 << 10;
+/// Pieces that are dropped of what follows a refused head, before it is answered: closing over bytes that
+/// nobody has read could take the answer with it.
+const DROPPED: usize = 16;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A socket that tells its pulse when bytes come and go, and passes on only heads that are sound.
 pub struct Wire {
     socket: TokioIo<Socket>,
     pulse: Arc<Pulse>,
+    guard: Guard,
+    /// Checked, and not passed on yet.
+    ready: Bytes,
+    /// Nothing more is taken in.
+    is_over: bool,
 }
 
 impl Wire {
@@ -203,6 +234,44 @@ impl Wire {
         Self {
             socket: TokioIo::new(socket),
             pulse,
+            guard: Guard::new(),
+            ready: Bytes::new(),
+            is_over: false,
+        }
+    }
+    /// Checks bytes that have come. Returns how many of them may be passed on directly.
+    fn check(&mut self, come: &[u8]) -> usize {
+        let is_held = self.guard.is_holding();
+        let (passed, refusal) = if is_held {
+            let mut whole = self.guard.take_held();
+            whole.extend_from_slice(come);
+            let (length, refusal) = self.guard.scan(&whole);
+            whole.truncate(length);
+            self.ready = whole.into();
+            (0, refusal)
+        } else {
+            self.guard.scan(come)
+        };
+        if let Some(refusal) = refusal {
+            self.is_over = true;
+            // A body that breaks off tells its handler.
+            if refusal != Refusal::Body {
+                let _ = self.pulse.refusal.set(refusal);
+                let mut ready = std::mem::take(&mut self.ready).to_vec();
+                ready.extend_from_slice(STAND_IN);
+                self.ready = ready.into();
+            }
+        }
+        passed
+    }
+    /// Drops what has come already and will not be read.
+    fn drop_rest(&mut self, context: &mut Context<'_>, scratch: &mut [u8]) {
+        for _ in 0..DROPPED {
+            let mut piece = ReadBuf::new(scratch);
+            let read = Pin::new(self.socket.inner_mut()).poll_read(context, &mut piece);
+            if !matches!(read, Poll::Ready(Ok(()))) || piece.filled().is_empty() {
+                return;
+            }
         }
     }
     /// The socket itself, for a last word.
@@ -219,13 +288,44 @@ impl Read for Wire {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.socket).poll_read(context, buffer);
-        if read.is_ready() {
-            self.pulse.received();
+        let this = &mut *self;
+        loop {
+            if !this.ready.is_empty() {
+                let length = this.ready.len().min(buffer.remaining());
+                buffer.put_slice(&this.ready.split_to(length));
+                return Poll::Ready(Ok(()));
+            }
+            match this.pulse.refusal.get() {
+                // An end of the input would end the connection before the answer is out.
+                Some(_) => return Poll::Pending,
+                None if this.is_over || buffer.remaining() == 0 => return Poll::Ready(Ok(())),
+                None => {}
+            }
+            let passed = SCRATCH.with_borrow_mut(|scratch| {
+                scratch.resize(PIECE, 0);
+                let most = PIECE.min(buffer.remaining());
+                let mut piece = ReadBuf::new(&mut scratch[..most]);
+                ready!(Pin::new(this.socket.inner_mut()).poll_read(context, &mut piece))?;
+                let come = piece.filled().len();
+                if come == 0 {
+                    return Poll::Ready(Ok(None));
+                }
+                this.pulse.received();
+                let passed = this.check(&scratch[..come]);
+                buffer.put_slice(&scratch[..passed]);
+                if this.is_over {
+                    this.drop_rest(context, scratch);
+                }
+                Poll::Ready(Ok::<_, io::Error>(Some(passed)))
+            });
+            match ready!(passed)? {
+                // More of a head has to come, or it is ready.
+                Some(0) => {}
+                Some(_) | None => return Poll::Ready(Ok(())),
+            }
         }
-        read
     }
 }
 

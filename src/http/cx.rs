@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, USER_AGENT};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, USER_AGENT};
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -127,6 +127,12 @@ impl Cx {
             self.header(CONTENT_ENCODING),
             self.most(),
         )?)
+    }
+    /// The refusal of a body that is longer than the row's limit by its own account.
+    pub(super) fn announces_too_much(&self) -> Option<body::Fault> {
+        let length = self.header(CONTENT_LENGTH)?.parse::<u64>().ok()?;
+        let most = self.most();
+        (length > most).then_some(body::Fault::TooLarge(most))
     }
     /// The body in pieces, within the row's limit. A client that sends nothing for too long is cut off.
     pub fn body(&mut self) -> Result<Inbound, ApiError> {

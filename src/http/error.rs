@@ -2,11 +2,13 @@
 //! an error body. Private texts end in the log, never in a body.
 
 use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::head;
 use super::limit::Standing;
 use super::reply::Reply;
 use super::router;
@@ -23,6 +25,12 @@ pub enum Cause {
     WrongMethod,
     /// The client took too long to send.
     Slow,
+    /// The head of the request is too large.
+    HeadTooLarge,
+    /// A version of HTTP that is not spoken here.
+    Version,
+    /// No part of the content is in the range.
+    Range,
 }
 
 use Cause::App;
@@ -41,6 +49,9 @@ pub static KINDS: &[(Cause, u16, &str, &str, &str)] = &[
     (App(Kind::Conflict),        409, "CONFLICT",               "invalid_request_error", "read it again and decide"),
     (App(Kind::TooLarge),        413, "PAYLOAD_TOO_LARGE",      "invalid_request_error", "send less"),
     (App(Kind::UnsupportedType), 415, "UNSUPPORTED_MEDIA_TYPE", "invalid_request_error", "send a supported type"),
+    (Cause::Range,               416, "RANGE_NOT_SATISFIABLE",  "invalid_request_error", "ask for a range within the length that Content-Range states"),
+    (Cause::HeadTooLarge,        431, "HEADERS_TOO_LARGE",      "invalid_request_error", "send fewer or shorter headers"),
+    (Cause::Version,             505, "HTTP_VERSION",           "invalid_request_error", "use HTTP/1.1"),
     (App(Kind::TooFast),         429, "RATE_LIMITED",           "rate_limit_error",      "wait as long as Retry-After says"),
     (App(Kind::BudgetExceeded),  402, "BUDGET_EXCEEDED",        "insufficient_quota",    "raise the budget, or ask for less"),
     (App(Kind::UpstreamFailed),  502, "UPSTREAM_FAILED",        "api_error",             "try again, or choose another model"),
@@ -69,6 +80,7 @@ struct Refusal {
     error: Error,
     allow: Option<String>,
     standing: Option<Standing>,
+    length: Option<u64>,
     close: bool,
 }
 
@@ -115,6 +127,33 @@ impl ApiError {
         let text = format!("{what} took too long to arrive");
         Self::of(Cause::Slow, Error::new(Kind::BadRequest, text)).closing()
     }
+    /// The head of the request, or the framing of its body, is not taken.
+    pub(super) fn head(refusal: head::Refusal) -> Self {
+        use head::Refusal::{Body, Malformed, TooLarge, Version};
+        let (cause, text) = match refusal {
+            Malformed(why) => (
+                App(Kind::BadRequest),
+                format!("the request is malformed: {why}"),
+            ),
+            Body => (
+                App(Kind::BadRequest),
+                "the body's chunks are malformed".to_owned(),
+            ),
+            TooLarge => (Cause::HeadTooLarge, "the headers are too large".to_owned()),
+            Version => (
+                Cause::Version,
+                "this version of HTTP is not supported".to_owned(),
+            ),
+        };
+        Self::of(cause, Error::new(Kind::BadRequest, text)).closing()
+    }
+    /// Nothing of a content of this length is in the range that was asked for.
+    pub(super) fn range(length: u64) -> Self {
+        let text = format!("the range is not within the {length} bytes of the content");
+        let mut refusal = Self::of(Cause::Range, Error::new(Kind::BadRequest, text));
+        refusal.0.length = Some(length);
+        refusal
+    }
     /// The same, and the connection ends with it: what is left of the request is not read.
     pub fn closing(mut self) -> Self {
         self.0.close = true;
@@ -145,6 +184,9 @@ impl ApiError {
         }
         if let Some(allow) = &self.0.allow {
             reply = reply.header(ALLOW, allow);
+        }
+        if let Some(length) = self.0.length {
+            reply = reply.header(CONTENT_RANGE, &format!("bytes */{length}"));
         }
         if let Some(standing) = self.0.standing {
             standing.tell(reply.headers_mut());
@@ -247,6 +289,7 @@ impl ApiError {
             error,
             allow: None,
             standing: None,
+            length: None,
             close: false,
         }))
     }

@@ -3,9 +3,9 @@
 use hyper::HeaderMap;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderName,
-    HeaderValue, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS, X_XSS_PROTECTION,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    CACHE_CONTROL, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
 };
 
 use super::reply::Reply;
@@ -81,6 +81,16 @@ impl Common {
             headers.remove(ACCESS_CONTROL_ALLOW_HEADERS);
             headers.remove(ACCESS_CONTROL_MAX_AGE);
         }
+    }
+}
+
+/// Keeps an answer out of every cache.
+pub fn keep_private(reply: &mut Reply) {
+    let headers = reply.headers_mut();
+    let said = headers.get(CACHE_CONTROL);
+    let is_kept = said.is_some_and(|said| said.to_str().is_ok_and(|it| it.contains("no-store")));
+    if !is_kept {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 

@@ -7,11 +7,13 @@ mod connection;
 pub mod cx;
 pub mod error;
 pub mod handlers;
+mod head;
 mod headers;
 mod hours;
 mod json;
 mod limit;
 mod packed;
+mod range;
 pub mod reply;
 mod router;
 pub mod routes;
@@ -59,9 +61,6 @@ pub struct Door {
     pub tls: Option<Arc<Shown>>,
 }
 
-/// Headers beyond this are answered with 431.
-const MOST_HEADER_BYTES: usize = 16 << 10;
-
 /// How long a connection on which nothing has been asked waits for its first request when the server stops.
 const FIRST_WORD: Duration = Duration::from_millis(500);
 
@@ -84,6 +83,7 @@ pub async fn serve(app: Arc<App>, doors: Vec<Door>, shutdown: impl Future<Output
         .map(|door| tokio::spawn(accept(server.clone(), door, slots.clone(), order.clone())))
         .chain([tokio::spawn(watch(server.clone()))])
         .chain([tokio::spawn(remember(server.clone()))])
+        .chain([tokio::spawn(watch_accounts(server.clone()))])
         .collect::<Vec<_>>();
 
     shutdown.await;
@@ -109,6 +109,10 @@ pub async fn serve(app: Arc<App>, doors: Vec<Door>, shutdown: impl Future<Output
 
 async fn watch(server: Arc<Server>) {
     handlers::health::watch(&server).await;
+}
+
+async fn watch_accounts(server: Arc<Server>) {
+    server.app.watch_accounts().await;
 }
 
 async fn remember(server: Arc<Server>) {
@@ -207,7 +211,10 @@ async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch
     let (server, answering) = (place.server.clone(), pulse.clone());
     let service = service_fn(move |request| {
         let busy = answering.busy();
-        let answering = server.answer(request, entry);
+        let answering = match answering.refusal(&request) {
+            Some(refusal) => server.refuse(request.headers(), refusal, entry),
+            None => server.answer(request, entry),
+        };
         let app = server.app.clone();
         async move {
             let mut reply = match answering {
@@ -224,7 +231,8 @@ async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch
         .timer(TokioTimer::new())
         // The pulse does this, see `connection`.
         .header_read_timeout(None)
-        .max_buf_size(MOST_HEADER_BYTES)
+        // Larger heads are refused before; this holds a whole one and what comes with it.
+        .max_buf_size(2 * head::MAX_HEAD)
         .serve_connection(Wire::new(socket, pulse.clone()), service);
 
     let tick = patience.headers.min(patience.idle) / 2;

@@ -7,13 +7,18 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE};
+use hyper::header::{
+    ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_RANGE, RANGE,
+    SET_COOKIE,
+};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncSeekExt, ReadBuf};
 
+use super::assets::is_known;
 use super::connection::Busy;
 use super::error::ApiError;
+use super::range::{Part, part};
 use crate::app::{Error, Kind};
 
 /// An answer being put together.
@@ -55,6 +60,48 @@ impl Reply {
         };
         Ok(Self::live(body).header(CONTENT_TYPE, content_type))
     }
+    /// The bytes of a file that a client asks for in its headers: all (200), a part (206), or none because it
+    /// has them already (304). `etag` is strong and in quotes.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the range is outside it.
+    pub async fn file_for(
+        headers: &HeaderMap,
+        path: &Path,
+        content_type: &str,
+        etag: &str,
+    ) -> Result<Self, ApiError> {
+        let described = |reply: Self| reply.header(ETAG, etag).header(ACCEPT_RANGES, "bytes");
+        if is_known(headers, etag) {
+            return Ok(described(Self::empty().status(StatusCode::NOT_MODIFIED)));
+        }
+        let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+        let length = file.metadata().await.map_err(unreadable)?.len();
+        let said = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let bytes = match part(said(RANGE), said(IF_RANGE), etag, length) {
+            Part::Nothing => return Err(ApiError::range(length)),
+            Part::Whole => None,
+            Part::Bytes(bytes) => Some(bytes),
+        };
+        if let Some(bytes) = &bytes {
+            let start = std::io::SeekFrom::Start(bytes.start);
+            file.seek(start).await.map_err(unreadable)?;
+        }
+        let left = bytes
+            .as_ref()
+            .map_or(length, |bytes| bytes.end - bytes.start);
+        let piece = BytesMut::new();
+        let reply = described(Self::live(FileBody { file, left, piece }));
+        let reply = reply.header(CONTENT_TYPE, content_type);
+        Ok(match bytes {
+            None => reply,
+            Some(bytes) => {
+                let range = format!("bytes {}-{}/{length}", bytes.start, bytes.end - 1);
+                let partial = reply.status(StatusCode::PARTIAL_CONTENT);
+                partial.header(CONTENT_RANGE, &range)
+            }
+        })
+    }
     /// 200 with a body of ours that is not whole yet.
     pub(super) fn live(
         body: impl HttpBody<Data = Bytes, Error = std::io::Error> + Send + 'static,
@@ -67,6 +114,17 @@ impl Reply {
                 busy: None,
             },
         }
+    }
+    /// Breaks a body off that is not whole yet when `end` is ready.
+    pub(super) fn until(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
+        if let Content::Live(body) = self.body.content {
+            let until = Until {
+                body,
+                end: Box::pin(end),
+            };
+            self.body.content = Content::Live(Box::pin(until));
+        }
+        self
     }
     /// Another status.
     pub fn status(mut self, status: StatusCode) -> Self {
@@ -141,8 +199,10 @@ pub struct Body {
 
 enum Content {
     Whole(Bytes),
-    Live(Pin<Box<dyn HttpBody<Data = Bytes, Error = std::io::Error> + Send>>),
+    Live(Live),
 }
+
+type Live = Pin<Box<dyn HttpBody<Data = Bytes, Error = std::io::Error> + Send>>;
 
 impl HttpBody for Body {
     type Data = Bytes;
@@ -169,6 +229,34 @@ impl HttpBody for Body {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Live(body) => body.size_hint(),
         }
+    }
+}
+
+/// A body that ends early, with an error, so that nobody takes what came for the whole.
+struct Until {
+    body: Live,
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl HttpBody for Until {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if self.end.as_mut().poll(context).is_ready() {
+            let why = std::io::Error::other("the account was locked or deleted");
+            return Poll::Ready(Some(Err(why)));
+        }
+        self.body.as_mut().poll_frame(context)
+    }
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

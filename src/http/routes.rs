@@ -146,6 +146,11 @@ impl Route {
         self.counted = false;
         self
     }
+    /// Whether its answers may hold what is one person's, so that no cache may keep them.
+    pub fn is_private(&self) -> bool {
+        let is_open = matches!(self.how, How::Quick(_) | How::Open(_));
+        !is_open || self.path == "/metrics" || self.path.starts_with("/api/auth/")
+    }
     /// Who may come in, in a word: `open`, `maybe`, `user`, `admin` or `link`.
     pub const fn access(&self) -> &'static str {
         match self.how {

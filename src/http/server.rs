@@ -19,14 +19,16 @@ use super::body::Unread;
 use super::cx::Cx;
 use super::error::{ApiError, Dialect};
 use super::handlers::pages::lost;
+use super::head;
 use super::headers;
 use super::hours::Hours;
 use super::limit::Limiter;
 use super::reply::Reply;
 use super::router::{self, Found, Router};
-use super::routes::{How, Route};
+use super::routes::{Answer, How, Route};
 use super::stats::{self, Stats};
 use super::who::{self, Admin, LinkToken};
+use crate::app::accounts::Present;
 use crate::app::{App, Error, Kind};
 use crate::clock;
 use crate::domain::key::{Presented, Scope};
@@ -118,6 +120,20 @@ impl Server {
         }
     }
 
+    /// Answers a request whose head is not taken.
+    pub fn refuse(&self, headers: &HeaderMap, refusal: head::Refusal, entry: Entry) -> Answering {
+        let started = clock::instant();
+        let id = self.request_id(headers);
+        let mut reply = ApiError::head(refusal).reply(&id);
+        headers::Common::of(headers, &self.app, entry.https).add(&mut reply, &id);
+        self.stats.answered(stats::area("/"), reply.code(), started);
+        log::info(
+            "request refused",
+            &[("request", &id), ("status", &reply.code().as_u16())],
+        );
+        Answering::Done(reply)
+    }
+
     async fn follow(
         self: Arc<Self>,
         request: Request<Incoming>,
@@ -134,6 +150,7 @@ impl Server {
             _ => parts.uri.path(),
         };
         let line = logged.then(|| (parts.method.clone(), path.to_owned()));
+        let is_private = matches!(&found, Found::Route(route, _) if route.is_private());
         let mut said = None;
         let (body, is_awaited) = (Unread::new(body), parts.headers.contains_key(EXPECT));
         let mut reply = match found {
@@ -174,6 +191,9 @@ impl Server {
         };
         let patience = self.app.config.limits.body_timeout;
         body.discard(is_awaited, patience).await;
+        if is_private {
+            headers::keep_private(&mut reply);
+        }
         arrival.common.add(&mut reply, &id);
         self.stats.answered(area, reply.code(), started);
         if let Some((method, path)) = line {
@@ -192,14 +212,18 @@ impl Server {
         if let How::Quick(handler) = route.how {
             return Ok(handler(self, cx.started));
         }
-        if unsafe_method(&cx.request.method) && who::is_foreign(&cx.request.headers, &cx.app) {
+        let headers = &cx.request.headers;
+        let is_foreign = unsafe_method(&cx.request.method) && who::is_foreign(headers, &cx.app);
+        // The protocol asks servers to check it whatever the credential is.
+        if is_foreign || (route.path == "/mcp" && who::has_foreign_origin(headers, &cx.app)) {
             let error = Error::new(Kind::Forbidden, "this request was sent by another site");
             return Err(error.resolve("send it from Quire's own pages").into());
         }
         let takes_caller = matches!(route.how, How::Maybe(_) | How::User(_) | How::Admin(_))
-            || checks_credential(route, &cx.request.headers);
+            || checks_credential(route, headers);
+        let mark = self.app.accounts().mark();
         let caller = if takes_caller {
-            let caller = who::caller(&cx.app, &cx.request.headers, cx.now).await;
+            let caller = who::caller(&cx.app, headers, cx.https, cx.now).await;
             if caller.is_err() && route.counted {
                 // Guessing at credentials counts against the address, and is stopped there.
                 self.limiter.check(None, cx.peer, clock::steady())?;
@@ -209,7 +233,7 @@ impl Server {
             None
         };
         if let Some(key) = caller.as_ref().and_then(|caller| caller.key.as_ref()) {
-            opened_by(key, route)?;
+            opened_by(key, route, &cx)?;
         }
         *said = caller.as_ref().map(|caller| caller.user.to_string());
         let standing = match route.counted {
@@ -218,6 +242,16 @@ impl Server {
                     .check(caller.as_ref(), cx.peer, clock::steady())?,
             ),
             false => None,
+        };
+        // Who waits to be told to go on is not told to send what will not be taken.
+        if cx.request.headers.contains_key(EXPECT)
+            && let Some(fault) = cx.announces_too_much()
+        {
+            return Err(fault.into());
+        }
+        let present = match &caller {
+            Some(caller) => Some(self.app.accounts().enter(&caller.user, mark).await?),
+            None => None,
         };
         let now = cx.now;
         let answer = match route.how {
@@ -234,7 +268,8 @@ impl Server {
                 Err(error) => return lost(&cx.request).ok_or(error),
             },
         };
-        let mut reply = answer.await.map_err(|error| error.standing(standing))?;
+        let answered = while_present(present, answer).await;
+        let mut reply = answered.map_err(|error| error.standing(standing))?;
         if let Some(standing) = standing {
             standing.tell(reply.headers_mut());
             if route.path.starts_with("/v1/") {
@@ -255,6 +290,22 @@ impl Server {
             Some(id) => id.into(),
             // Unique in this process, and not to be guessed from the last one.
             None => hex(self.seed.hash_one(self.count.fetch_add(1, Relaxed))).into(),
+        }
+    }
+}
+
+/// Answers as long as the caller's account is neither locked nor deleted.
+async fn while_present(present: Option<Present>, answer: Answer) -> Result<Reply, ApiError> {
+    let Some(mut present) = present else {
+        return answer.await;
+    };
+    tokio::select! {
+        // In this order: an administrator who locks an account gets an answer, even for their own.
+        biased;
+        reply = answer => Ok(reply?.until(async move { present.ended().await })),
+        () = present.ended() => {
+            let why = "the account was locked or deleted meanwhile";
+            Err(ApiError::new(Kind::SignInNeeded, why))
         }
     }
 }
@@ -315,7 +366,11 @@ fn refusal(error: &ApiError, id: &str, dialect: Dialect) -> Reply {
     error.reply_as(dialect, id)
 }
 
-fn opened_by(key: &Presented, route: &Route) -> Result<(), ApiError> {
+fn opened_by(key: &Presented, route: &Route, cx: &Cx) -> Result<(), ApiError> {
+    // A key that has leaked can always be given up by whoever holds it.
+    if route.path == "/api/users/me/api-keys/{id}" && cx.param("id") == key.id.as_str() {
+        return Ok(());
+    }
     // What only administrators may is theirs wherever it lies.
     let needed = match route.how {
         How::Admin(_) => &[Scope::Admin],
@@ -324,7 +379,11 @@ fn opened_by(key: &Presented, route: &Route) -> Result<(), ApiError> {
     let Some(needed) = needed.iter().find(|scope| !key.opens(**scope)) else {
         return Ok(());
     };
-    let has: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+    let scopes = match key.scopes.is_empty() {
+        true => &Scope::DEFAULT[..],
+        false => &key.scopes,
+    };
+    let has: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
     let why = format!("this API key is for {} only", has.join(" and "));
     let instead = format!("use a key with the scope {}", needed.as_str());
     Err(Error::new(Kind::Forbidden, why).resolve(instead).into())

@@ -69,7 +69,7 @@ where
     };
     Reply::live(events)
         .header(CONTENT_TYPE, "text/event-stream; charset=utf-8")
-        .header(CACHE_CONTROL, "no-cache, no-transform")
+        .header(CACHE_CONTROL, "no-store, no-transform")
         .header(HeaderName::from_static("x-accel-buffering"), "no")
 }
 

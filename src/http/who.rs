@@ -12,8 +12,40 @@ use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
 
-/// The cookie that holds the access token.
-pub const ACCESS_COOKIE: &str = "quire_access";
+/// The two cookies of a signed-in browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionCookie {
+    /// The access token.
+    Access,
+    /// The refresh token.
+    Refresh,
+}
+
+impl SessionCookie {
+    /// Its name. Over HTTPS the prefix makes browsers refuse one that another host or plain HTTP has set;
+    /// plain HTTP cannot use it.
+    pub const fn name(self, secure: bool) -> &'static str {
+        match (self, secure) {
+            (Self::Access, true) => "__Host-quire_access",
+            (Self::Refresh, true) => "__Host-quire_refresh",
+            (Self::Access, false) => "quire_access",
+            (Self::Refresh, false) => "quire_refresh",
+        }
+    }
+    /// Where browsers send it. The prefix demands the root.
+    pub const fn path(self, secure: bool) -> &'static str {
+        match (self, secure) {
+            (Self::Refresh, false) => "/api/auth",
+            _ => "/",
+        }
+    }
+}
+
+/// Whether cookies are for HTTPS only: the request came over it, or the public address says that all do.
+pub fn is_secure(app: &App, https: bool) -> bool {
+    let public = app.config.public_url.as_deref();
+    https || public.is_some_and(|url| url.starts_with("https://"))
+}
 
 /// Headers that carry an API key beside `Authorization`: ours and Anthropic's, Azure's, Google's.
 const KEY_HEADERS: &[&str] = &["x-api-key", "api-key", "x-goog-api-key"];
@@ -63,7 +95,7 @@ impl LinkToken {
 
 /// The credential of a request, if it presents one. The header wins over the cookie: a program that
 /// sends a key means it.
-pub fn credential(headers: &HeaderMap) -> Result<Option<Credential>, ApiError> {
+pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential>, ApiError> {
     if let Some(value) = headers.get(AUTHORIZATION) {
         let bearer = value.to_str().ok().and_then(|text| {
             let (scheme, token) = text.split_once(' ')?;
@@ -85,7 +117,8 @@ pub fn credential(headers: &HeaderMap) -> Result<Option<Credential>, ApiError> {
             };
         }
     }
-    let token = cookie(headers, ACCESS_COOKIE).filter(|token| !token.is_empty());
+    let name = SessionCookie::Access.name(secure);
+    let token = cookie(headers, name).filter(|token| !token.is_empty());
     Ok(token.map(|token| Credential::Cookie(token.to_owned())))
 }
 
@@ -93,9 +126,10 @@ pub fn credential(headers: &HeaderMap) -> Result<Option<Credential>, ApiError> {
 pub async fn caller(
     app: &App,
     headers: &HeaderMap,
+    https: bool,
     now: Timestamp,
 ) -> Result<Option<Caller>, ApiError> {
-    match credential(headers)? {
+    match credential(headers, is_secure(app, https))? {
         None => Ok(None),
         Some(credential) => Ok(Some(app.accounts().authenticate(credential, now).await?)),
     }
@@ -129,15 +163,21 @@ pub fn is_foreign(headers: &HeaderMap, app: &App) -> bool {
     if !carries || is_explicit(headers) {
         return false;
     }
-    if let Some(origin) = headers.get(ORIGIN) {
-        return !origin
-            .to_str()
-            .is_ok_and(|origin| is_ours(origin, headers, app));
+    if headers.contains_key(ORIGIN) {
+        return has_foreign_origin(headers, app);
     }
     match headers.get("sec-fetch-site") {
         None => false,
         Some(site) => site != "same-origin" && site != "none",
     }
+}
+
+/// Whether a page of another site sent this, by what its browser says.
+pub fn has_foreign_origin(headers: &HeaderMap, app: &App) -> bool {
+    headers.get(ORIGIN).is_some_and(|origin| {
+        let origin = origin.to_str();
+        !origin.is_ok_and(|origin| is_ours(origin, headers, app))
+    })
 }
 
 fn is_ours(origin: &str, headers: &HeaderMap, app: &App) -> bool {

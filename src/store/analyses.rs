@@ -322,10 +322,11 @@ pub fn set_share(
     )
 }
 
-/// The analysis that this link shows, whoever asks.
+/// The analysis that this link shows, whoever asks. The links of a locked account show nothing.
 pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<Analysis>> {
     db.maybe(
-        "SELECT * FROM analyses WHERE share_hash = ?1",
+        "SELECT a.* FROM analyses a JOIN users u ON u.id = a.user_id
+         WHERE a.share_hash = ?1 AND u.disabled = 0",
         [hash],
         from_row,
     )

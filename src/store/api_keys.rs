@@ -76,6 +76,14 @@ pub fn delete(db: &Writer, user: &UserId, id: &KeyId) -> Result<bool> {
     Ok(gone > 0)
 }
 
+/// Deletes all keys of this person, and returns how many there were.
+///
+/// # Errors
+/// When they cannot be deleted.
+pub fn delete_all_of(db: &Writer, user: &UserId) -> Result<usize> {
+    db.run("DELETE FROM api_keys WHERE user_id = ?1", [user])
+}
+
 /// A key of this person.
 pub fn by_id(db: &Reader, user: &UserId, id: &KeyId) -> Result<Option<ApiKey>> {
     db.maybe(

@@ -81,7 +81,8 @@ pub fn forget_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> 
     Ok(true)
 }
 
-/// More of a document that is being read: so many pages have come with these. `Missing` when it was deleted.
+/// More of a document that is being read: so many pages have come with these. `Missing` when it was deleted or
+/// its account was locked.
 pub fn add_text(
     db: &Writer,
     (user, id): (&UserId, &DocumentId),
@@ -90,7 +91,8 @@ pub fn add_text(
     found: &[Passage],
 ) -> Result<()> {
     db.run_one(
-        "UPDATE documents SET pages = ?3 WHERE user_id = ?1 AND id = ?2",
+        "UPDATE documents SET pages = ?3 WHERE user_id = ?1 AND id = ?2
+           AND user_id IN (SELECT id FROM users WHERE disabled = 0)",
         (user, id, come),
     )?;
     for page in pages {
@@ -292,6 +294,7 @@ pub(super) mod tests {
     use super::super::{unread, users};
     use super::*;
     use crate::domain::document::{DocumentStatus, Gap};
+    use crate::domain::user::{Role, User};
 
     pub(in super::super) fn document(n: u32, owner: u32) -> Document {
         Document {
@@ -384,6 +387,18 @@ pub(super) mod tests {
                 ..document(1, 1)
             };
             insert(db, &reading, &[(1, "old".into())], &[passage(0, "oldword")])?;
+            // While its account is locked, it is neither begun nor continued.
+            users::insert(
+                db,
+                &User {
+                    role: Role::Admin,
+                    ..user(3)
+                },
+            )?;
+            users::set_disabled(db, &owner, true)?;
+            let come = add_text(db, (&owner, &reading.id), 1, &[], &[]);
+            assert_eq!(come, Err(StoreError::Missing));
+            users::set_disabled(db, &owner, false)?;
             let read = Document {
                 message: "read".into(),
                 pages: 2,

@@ -211,6 +211,23 @@ pub fn set_state(
     )
 }
 
+/// Marks this person's running experiments as cancelled, and returns them.
+///
+/// # Errors
+/// When they cannot be read or changed.
+pub fn cancel_all_of(db: &Writer, user: &UserId, now: Timestamp) -> Result<Vec<ExperimentId>> {
+    let running: Vec<ExperimentId> = db.all(
+        "SELECT id FROM experiments WHERE user_id = ?1 AND finished = 0 AND status = 'running'
+         ORDER BY id LIMIT 1000",
+        [user],
+        |row| row.get("id"),
+    )?;
+    for id in &running {
+        set_state(db, id, State::Cancelled, None, Some((now, None)))?;
+    }
+    Ok(running)
+}
+
 /// What became of the winner; none where it was taken back.
 pub fn set_applied(db: &Writer, id: &ExperimentId, applied: Option<&Applied>) -> Result<()> {
     let applied = applied.map(to_json).transpose()?.unwrap_or_default();

@@ -62,6 +62,19 @@ pub fn by_id(db: &Reader, id: &UserId) -> Result<Option<User>> {
     db.maybe("SELECT * FROM users WHERE id = ?1", [id], from_row)
 }
 
+/// Whether the account exists and is not locked: whoever begins work for it asks this.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_active(db: &Reader, id: &UserId) -> Result<bool> {
+    let found = db.maybe(
+        "SELECT 1 FROM users WHERE id = ?1 AND disabled = 0",
+        [id],
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
 /// The account with this address, which must be in its stored form (`domain::user::Email`).
 pub fn by_email(db: &Reader, email: &str) -> Result<Option<User>> {
     db.maybe("SELECT * FROM users WHERE email = ?1", [email], from_row)

@@ -267,13 +267,81 @@ fn a_login_answers_programs_and_browsers() {
     let https = Server::with(&[("PUBLIC_URL", "https://quire.example")]);
     signed_in(&https, "a@b.co");
     let answer = login(&mut https.client(), "a@b.co", PASSWORD);
-    assert!(
-        answer
-            .headers
-            .get_all("set-cookie")
-            .iter()
-            .all(|c| c.to_str().expect("text").contains("Secure"))
+    let sent: Vec<_> = answer
+        .headers
+        .get_all("set-cookie")
+        .iter()
+        .map(|cookie| cookie.to_str().expect("text"))
+        .collect();
+    for name in ["__Host-quire_access=", "__Host-quire_refresh="] {
+        let cookie = sent.iter().find(|cookie| cookie.starts_with(name));
+        let cookie = cookie.unwrap_or_else(|| panic!("{name}: {sent:?}"));
+        // What browsers demand of the prefix.
+        assert!(
+            cookie.contains("; Path=/;") && cookie.ends_with("; Secure"),
+            "{cookie}"
+        );
+        assert!(!cookie.to_lowercase().contains("domain"), "{cookie}");
+    }
+}
+
+/// Over HTTPS a cookie under the plain name may have been set by another host: it opens nothing.
+#[test]
+fn cookies_without_the_prefix_open_nothing_over_https() {
+    let server = Server::with(&[("PUBLIC_URL", "https://quire.example")]);
+    signed_in(&server, "a@b.co");
+    let mut browser = server.client();
+    assert_eq!(login(&mut browser, "a@b.co", PASSWORD).status, 200);
+    assert_eq!(browser.get("/api/users/me").status, 200);
+    let planted = [
+        ("__Host-quire_access", "quire_access"),
+        ("__Host-quire_refresh", "quire_refresh"),
+    ]
+    .map(|(name, plain)| (plain.to_owned(), browser.cookies[name].clone()));
+    let mut victim = server.client();
+    victim.cookies = planted.into();
+    victim.get("/api/users/me").refused(401, "UNAUTHENTICATED");
+    victim
+        .post("/api/auth/refresh", json!({}))
+        .refused(400, "BAD_REQUEST");
+    assert_eq!(browser.post("/api/auth/refresh", json!({})).status, 200);
+    assert_eq!(browser.post("/api/auth/logout", json!({})).status, 200);
+    assert!(browser.cookies.is_empty());
+}
+
+/// Whoever has had the password may have created a key.
+#[test]
+fn a_reset_deletes_api_keys_unless_they_are_kept() {
+    let server = Server::start();
+    let mut admin = server.user("root@b.co");
+    let mut person = server.user("a@b.co");
+    let id = person.get("/api/users/me").json()["user_id"].clone();
+    let path = format!(
+        "/api/admin/users/{}/reset-link",
+        id.as_str().expect("an id")
     );
+    let mut reset = |more: Value| {
+        let link = admin.post(&path, json!({})).json();
+        let mut body = json!({"token": link["token"], "new_password": OTHER});
+        body.as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("one").clone());
+        let answer = server.client().post("/api/auth/reset-password", body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["api_keys_deleted"].clone()
+    };
+    let made = person
+        .post("/api/users/me/api-keys", json!({"name": "ci"}))
+        .json();
+    let mut program = bearer(&server, &made["key"]);
+    assert_eq!(program.get("/api/documents").status, 200);
+    assert_eq!(reset(json!({"keep_api_keys": true})), 0);
+    assert_eq!(program.get("/api/documents").status, 200);
+    person.get("/api/users/me").refused(401, "UNAUTHENTICATED");
+    assert_eq!(reset(json!({})), 1);
+    program
+        .get("/api/documents")
+        .refused(401, "UNAUTHENTICATED");
 }
 
 #[test]

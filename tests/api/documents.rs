@@ -641,3 +641,46 @@ fn deleting_says_which_analyses_quote_it() {
     );
     assert_eq!(person.get(&format!("{path}/uses")).status, 404);
 }
+
+/// A download that broke off goes on where it ended, and one that is known is not sent again.
+#[test]
+fn originals_come_in_parts_and_only_once() {
+    let server = Server::start();
+    let mut person = server.user("a@example.org");
+    let text = b"0123456789abcdef";
+    let sent = person.upload("/api/upload-document", "a.txt", text).json();
+    let path = format!("/api/documents/{}/content", sent["id"].as_str().unwrap());
+    let whole = person.get(&path);
+    let etag = whole.header("etag").to_owned();
+    assert_eq!((whole.status, &whole.bytes[..]), (200, &text[..]));
+    assert_eq!(whole.header("accept-ranges"), "bytes");
+    assert!(etag.starts_with('"') && etag.len() == 66, "{etag}");
+    let ask = |headers: &[(&str, &str)]| {
+        let client = person.clone();
+        let client = headers
+            .iter()
+            .fold(client, |client, (name, value)| client.with(name, value));
+        { client }.get(&path)
+    };
+    for (range, status, content, told) in [
+        ("bytes=4-7", 206, &b"4567"[..], "bytes 4-7/16"),
+        ("bytes=10-", 206, b"abcdef", "bytes 10-15/16"),
+        ("bytes=-2", 206, b"ef", "bytes 14-15/16"),
+        ("bytes=0-1,3-4", 200, text, ""),
+    ] {
+        let part = ask(&[("range", range)]);
+        assert_eq!((part.status, &part.bytes[..]), (status, content), "{range}");
+        assert_eq!(part.header("content-range"), told, "{range}");
+        assert_eq!(part.header("etag"), etag, "{range}");
+    }
+    let beyond = ask(&[("range", "bytes=16-")]);
+    beyond.refused(416, "RANGE_NOT_SATISFIABLE");
+    assert_eq!(beyond.header("content-range"), "bytes */16");
+    for (tag, status) in [(etag.as_str(), 206), ("\"other\"", 200)] {
+        let part = ask(&[("range", "bytes=4-7"), ("if-range", tag)]);
+        assert_eq!(part.status, status, "{tag}");
+    }
+    let known = ask(&[("if-none-match", &etag)]);
+    assert_eq!((known.status, known.bytes.len()), (304, 0));
+    assert_eq!(ask(&[("if-none-match", "\"other\"")]).status, 200);
+}

@@ -56,18 +56,27 @@ fn a_key_opens_the_parts_that_it_is_for() {
         ),
         (
             json!(["analyze", "documents"]),
+            &["/api/documents"],
+            &["/api/users/me/export", "/api/users/me/api-keys"],
+        ),
+        (
+            json!(["export"]),
             &["/api/users/me/export"],
-            &["/api/admin/users"],
+            &["/api/documents", "/api/users/me/api-keys"],
+        ),
+        (
+            json!(["keys"]),
+            &["/api/users/me/api-keys"],
+            &["/api/users/me/export", "/api/admin/users"],
         ),
         (
             json!([]),
+            &["/api/documents", "/api/analyses", "/v1/models"],
             &[
-                "/api/documents",
-                "/api/analyses",
-                "/v1/models",
                 "/api/admin/users",
+                "/api/users/me/export",
+                "/api/users/me/api-keys",
             ],
-            &[],
         ),
     ] {
         let key = made(&mut owner, json!({ "name": "k", "scopes": scopes }));
@@ -299,4 +308,73 @@ fn programs_are_told_how_often_they_may_ask_in_their_own_words() {
             .header("anthropic-ratelimit-requests-reset")
             .ends_with('Z')
     );
+}
+
+#[test]
+fn a_key_manages_keys_only_with_the_scope_for_it() {
+    let server = Server::start();
+    let mut owner = server.user("ada@example.com");
+    let id_of = |owner: &mut Client, name: &str| {
+        let keys = owner.get("/api/users/me/api-keys").json();
+        let keys = keys["api_keys"].as_array().unwrap().clone();
+        let found = keys.into_iter().find(|key| key["name"] == name);
+        found.map(|key| key["id"].as_str().unwrap().to_owned())
+    };
+    let plain = made(&mut owner, json!({ "name": "plain" }));
+    let keeper = made(&mut owner, json!({ "name": "keeper", "scopes": ["keys"] }));
+    made(&mut owner, json!({ "name": "victim" }));
+    let path = |id: &str| format!("/api/users/me/api-keys/{id}");
+    let victim = path(&id_of(&mut owner, "victim").unwrap());
+    let own = path(&id_of(&mut owner, "plain").unwrap());
+    let (mut plain, mut keeper) = (with(&server, &plain), with(&server, &keeper));
+    plain.delete(&victim).refused(403, "FORBIDDEN");
+    let create = json!({ "name": "more" });
+    for client in [&mut plain, &mut keeper] {
+        let refused = client.post("/api/users/me/api-keys", create.clone());
+        refused.refused(403, "FORBIDDEN");
+    }
+    // A program may always give up its own.
+    assert_eq!(plain.delete(&own).status, 200);
+    plain.get("/api/models").refused(401, "UNAUTHENTICATED");
+    assert_eq!(keeper.delete(&victim).status, 200);
+    assert_eq!(id_of(&mut owner, "victim"), None);
+}
+
+/// Whatever changes the account itself, or is for administrators, is out of reach of a key without scopes.
+#[test]
+fn a_key_without_scopes_does_work_and_nothing_else() {
+    let server = Server::start();
+    let mut admin = server.user("root@example.com");
+    let key = made(&mut admin, json!({ "name": "plain" }));
+    let mut client = with(&server, &key);
+    let mut shut = 0;
+    for route in quire::http::routes::ROUTES {
+        let path = route.path.replace("{id}", "x").replace("{key}", "x");
+        let is_account = path.starts_with("/api/users/me/api-keys")
+            || path.starts_with("/api/users/me/sessions")
+            || path.ends_with("/me/export")
+            || path.ends_with("/me/import")
+            || path.ends_with("/change-password");
+        if route.access() != "admin" && !is_account {
+            continue;
+        }
+        let body = json!({ "current_password": "x", "new_password": "x" });
+        let answer = match route.verb.as_str() {
+            verb @ ("GET" | "DELETE") => client.send(verb, &path, None),
+            verb => client.json(verb, &path, &body),
+        };
+        assert_eq!(
+            answer.status,
+            403,
+            "{} {path}: {}",
+            route.verb.as_str(),
+            answer.text()
+        );
+        shut += 1;
+    }
+    assert!(shut > 30, "{shut}");
+    client
+        .put("/api/users/me", json!({ "email": "other@example.com" }))
+        .refused(403, "FORBIDDEN");
+    assert_eq!(client.get("/api/users/me").status, 200);
 }

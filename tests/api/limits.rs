@@ -288,12 +288,90 @@ fn headers_that_are_too_large_or_lie() {
             "{headers:?}: {answer}"
         );
     }
-    // Both kinds of length: the chunks count, the connection ends, nothing is read twice.
+    // Both kinds of length: nothing of it is read.
     let answer = server.raw(&login(
         "content-length: 5\r\ntransfer-encoding: chunked\r\n",
         "2\r\n{}\r\n0\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
     ));
-    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+}
+
+/// Each could be taken for another number of requests by a proxy on the way.
+#[test]
+fn heads_that_two_servers_read_differently_are_refused() {
+    let server = Server::start();
+    let next = "GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n";
+    for (lines, status) in [
+        ("host: x\r\nDummy: x\nContent-Length: 23\r\n", 400),
+        ("host: x\r\nDummy: x\rContent-Length: 23\r\n", 400),
+        ("host: x\n", 400),
+        ("", 400),
+        ("host: x\r\nhost: x\r\n", 400),
+        ("host: a b\r\n", 400),
+        ("host: x/y\r\n", 400),
+        ("host: x\r\ncontent-length : 23\r\n", 400),
+        ("host: x\r\nx: 1\r\n content-length: 23\r\n", 400),
+        (
+            "host: x\r\ncontent-length: 23\r\ncontent-length: 23\r\n",
+            400,
+        ),
+        ("host: x\r\ntransfer-encoding: identity, chunked\r\n", 400),
+        ("host: x\r\ntransfer-encoding: chunked, chunked\r\n", 400),
+        (
+            "host: x\r\ntransfer-encoding: chunked\r\ncontent-length: 23\r\n",
+            400,
+        ),
+    ] {
+        let bytes = format!("GET /api/models HTTP/1.1\r\n{lines}\r\n{next}");
+        let answer = server.raw(bytes.as_bytes());
+        let begin = format!("HTTP/1.1 {status}");
+        assert!(answer.starts_with(&begin), "{lines:?}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{lines:?}: {answer}");
+        // Our body and our headers.
+        for part in [
+            "\"error_code\":\"BAD_REQUEST\"",
+            "connection: close",
+            "x-request-id: ",
+        ] {
+            assert!(answer.contains(part), "{lines:?}: {answer}");
+        }
+        for (name, value) in SECURITY {
+            assert!(
+                answer.contains(&format!("{name}: {value}")),
+                "{lines:?}: {answer}"
+            );
+        }
+    }
+    // What came before on the same connection is answered first.
+    let answer = server.raw(format!("{next}GET / HTTP/1.1\n\n").as_bytes());
+    let (good, bad) = (answer.find("HTTP/1.1 200"), answer.find("HTTP/1.1 400"));
+    assert!(good == Some(0) && bad > good, "{answer}");
+    let http2 = server.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    assert!(http2.starts_with("HTTP/1.1 505"), "{http2}");
+    let old = server.raw(b"GET /api/health HTTP/1.0\r\n\r\n");
+    assert!(old.starts_with("HTTP/1.0 200"), "{old}");
+}
+
+#[test]
+fn a_body_over_the_limit_is_not_asked_for() {
+    let server = Server::start();
+    let answer = server.raw(&login(
+        "content-length: 999999\r\nexpect: 100-continue\r\n",
+        "",
+    ));
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(answer.contains("PAYLOAD_TOO_LARGE"), "{answer}");
+    // One within it is.
+    let mut socket = server.connect();
+    let body = "{\"email\":\"a@b.co\",\"password\":\"x\"}";
+    let length = body.len();
+    let head = format!("content-length: {length}\r\nexpect: 100-continue\r\nconnection: close\r\n");
+    socket.write_all(&login(&head, "")).unwrap();
+    let mut piece = [0; 64];
+    let read = socket.read(&mut piece).unwrap();
+    assert!(piece[..read].starts_with(b"HTTP/1.1 100"), "{piece:?}");
+    socket.write_all(body.as_bytes()).unwrap();
+    assert!(rest(&mut socket).contains("HTTP/1.1 401"));
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod https;
 mod idempotency;
 mod keys;
 mod limits;
+mod locks;
 mod mcp;
 mod models;
 mod money;

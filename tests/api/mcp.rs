@@ -69,3 +69,30 @@ fn a_budget_is_kept() {
     let answer = client.post("/mcp", ask(1.0)).json();
     assert_eq!(answer["result"]["isError"], false, "{answer}");
 }
+
+#[test]
+fn pages_of_other_sites_are_refused_whatever_they_carry() {
+    let provider = slow();
+    let server = server(&provider, &[("PUBLIC_URL", "https://quire.example.org")]);
+    let mut owner = server.user("ada@example.com");
+    let key = key(&mut owner);
+    let host = server.address.to_string();
+    let list = || json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    for (origin, allowed) in [
+        (None, true),
+        (Some(format!("http://{host}")), true),
+        (Some("https://quire.example.org".to_owned()), true),
+        (Some("https://evil.example.org".to_owned()), false),
+        (Some("null".to_owned()), false),
+    ] {
+        let mut client = server.client().with("x-api-key", &key);
+        if let Some(origin) = &origin {
+            client = client.with("origin", origin);
+        }
+        let answer = client.post("/mcp", list());
+        match allowed {
+            true => assert_eq!(answer.status, 200, "{origin:?}: {}", answer.text()),
+            false => drop(answer.refused(403, "FORBIDDEN")),
+        }
+    }
+}

@@ -266,6 +266,31 @@ fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
     seen
 }
 
+/// Whatever may hold one person's things must not stay in a cache on the way.
+#[test]
+fn no_cache_keeps_what_is_private() {
+    let server = Server::start();
+    let mut admin = server.user("root@example.org");
+    let mut owner = owner(&server);
+    let gets = ROUTES.iter().filter(|route| route.verb == Verb::Get);
+    let private = gets.filter(|route| route.access() != "open" || route.path == "/metrics");
+    for route in private {
+        let path = asked(route, &owner.values);
+        let client = match route.access() {
+            "admin" => &mut admin,
+            _ => &mut owner.client,
+        };
+        for answer in [client.get(&path), server.client().get(&path)] {
+            let kept = answer.header("cache-control");
+            assert!(
+                kept.contains("no-store"),
+                "{path} {}: {kept:?}",
+                answer.status
+            );
+        }
+    }
+}
+
 #[test]
 fn another_person_meets_nothing() {
     let server = Server::start();

@@ -15,6 +15,8 @@ const SCOPES = [
   ["analyze", "Analyses", "analyses, experiments, patterns, recipes"],
   ["documents", "Documents", "uploading, reading, searching, deleting"],
   ["admin", "Administration", "where you are an administrator"],
+  ["keys", "API keys", "listing and deleting keys"],
+  ["export", "Export", "all your data, going out or coming in"],
 ];
 
 /** The section. `keys` is changed. */
@@ -61,7 +63,7 @@ export function Keys(keys, { isAdmin, signal }) {
     name, end,
     el("details", { class: "more" }, el("summary", null, "What it may do"),
       el("div", { class: "key-limits" },
-        el("fieldset", { class: "radios" }, el("legend", null, "Parts it opens"), el("p", { class: "hint" }, "None chosen: all that you may, apart from managing the account."), scopes.map((one) => one.node)),
+        el("fieldset", { class: "radios" }, el("legend", null, "Parts it opens"), el("p", { class: "hint" }, "None chosen: Chat, Analyses and Documents."), scopes.map((one) => one.node)),
         models.node, el("div", { class: "pair" }, day.node, all.node))),
   ], "Make a key", async (element) => {
     const number = ({ input }, as) => (input.value === "" ? {} : { [as]: Number(input.value) });

@@ -110,9 +110,11 @@ function forgotten(data, _context, show) {
 
 function reset(data, { go }) {
   const password = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 }, RULES);
-  return card("Choose a new password", "This ends all your sessions; you sign in again with the new password.", [password], "Set the password", async () => {
-    await post("/api/auth/reset-password", { token: data.token, new_password: password.input.value });
-    toast("The new password is set. Sign in with it.");
+  const keep = el("input", { type: "checkbox" });
+  const keys = { node: el("label", { class: "check" }, keep, el("span", null, el("strong", null, "Keep API keys"), el("span", { class: "fine" }, " Only if nobody else had the password: it is enough to create keys."))) };
+  return card("Choose a new password", "This ends all your sessions and deletes your API keys; you sign in again with the new password.", [password, keys], "Set password", async () => {
+    const told = await post("/api/auth/reset-password", { token: data.token, new_password: password.input.value, keep_api_keys: keep.checked });
+    toast(told.api_keys_deleted > 0 ? `Password set; ${told.api_keys_deleted} API keys deleted. Sign in.` : "Password set. Sign in.");
     await go("/login");
   }, link("/login", "Back to signing in"));
 }

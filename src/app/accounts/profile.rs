@@ -7,8 +7,12 @@ use super::{Accounts, Visit};
 use crate::app::error::Field;
 use crate::app::{Error, Kind, Result};
 use crate::crypto::token;
+use crate::domain::id::UserId;
+use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Email, User, check_password};
-use crate::store::{StoreError, audit, password_resets, sessions, users};
+use crate::store::{
+    self, StoreError, Writer, api_keys, audit, password_resets, sessions, sign_in_networks, users,
+};
 
 /// What shall change; `None` stays.
 #[derive(Debug, Clone, Default)]
@@ -138,20 +142,31 @@ impl Accounts {
         Ok(noted.await?)
     }
 
-    /// Sets a new password with the token of a reset link, once. All sessions end.
-    pub async fn reset_password(&self, reset: &str, new: &str, visit: &Visit) -> Result<()> {
+    /// Sets a new password with the token of a reset link, once. All sessions end. Somebody else may have had
+    /// the password, and whoever has it can create API keys: they are deleted unless `keep_keys` is set.
+    /// Returns how many were.
+    ///
+    /// # Errors
+    /// `Kind::BadRequest` when the link or the password is not valid, `Kind::TooFast` after many attempts.
+    pub async fn reset_password(
+        &self,
+        reset: &str,
+        new: &str,
+        keep_keys: bool,
+        visit: &Visit,
+    ) -> Result<usize> {
         self.note_attempt(None, visit).await?;
         let hash = self.checked_hash(new).await?;
         let (reset, now) = (token::hash(reset), visit.now);
         let entry = visit.entry(None, "password.reset", "");
-        let user = self
+        let deleted = self
             .store
             .write(move |db| {
                 let Some(user) = password_resets::take(db, &reset, now)? else {
                     return Ok(None);
                 };
                 users::set_password_hash(db, &user, &hash)?;
-                sessions::revoke_all_of(db, &user, now, None)?;
+                let deleted = shut_out(db, &user, keep_keys, now)?;
                 let target = user.to_string();
                 audit::append(
                     db,
@@ -161,12 +176,12 @@ impl Accounts {
                         ..entry
                     },
                 )?;
-                Ok(Some(user))
+                Ok(Some(deleted))
             })
             .await?;
         self.seen.forget();
-        match user {
-            Some(_) => Ok(()),
+        match deleted {
+            Some(deleted) => Ok(deleted),
             None => Err(Error::new(
                 Kind::BadRequest,
                 "the reset link is not valid, or not any more",
@@ -179,6 +194,22 @@ impl Accounts {
     pub(in crate::app) async fn checked_hash(&self, new: &str) -> Result<String> {
         check_password(new).map_err(|weak| Error::new(Kind::BadRequest, weak.message()))?;
         self.passwords.hash(new).await
+    }
+}
+
+/// Shuts out whoever had the old password: no session, no API key and no network is trusted any more. Returns
+/// how many keys were deleted.
+pub(in crate::app) fn shut_out(
+    db: &Writer,
+    user: &UserId,
+    keep_keys: bool,
+    now: Timestamp,
+) -> store::Result<usize> {
+    sessions::revoke_all_of(db, user, now, None)?;
+    sign_in_networks::forget_all(db, user)?;
+    match keep_keys {
+        true => Ok(0),
+        false => api_keys::delete_all_of(db, user),
     }
 }
 

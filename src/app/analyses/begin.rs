@@ -5,6 +5,7 @@ use serde_json::json;
 use super::rerun::Earlier;
 use super::{Analyses, Begun, Wanted, cache_age, entry};
 use crate::app::confines::Grant;
+use crate::app::locks::check_active_in;
 use crate::app::{Error, Kind, Result, room};
 use crate::clock;
 use crate::crypto;
@@ -87,6 +88,9 @@ impl Analyses<'_> {
         earlier: Option<Earlier>,
         now: Timestamp,
     ) -> Result<Ready> {
+        if let Some(user) = &user {
+            self.0.check_active(user).await?;
+        }
         room::require(&self.0.store)?;
         let material = self.material(user.as_ref(), &new).await?;
         let plan = self.0.plan(user.as_ref(), &new, material).await?;
@@ -154,6 +158,7 @@ impl Analyses<'_> {
         let guard = (!analysis.request.detached)
             .then(|| CancelOnDrop::new(self.0.engine.clone(), id.clone()));
         let insert = Box::new(move |db: &Writer| {
+            check_active_in(db, analysis.user.as_ref())?;
             analyses::insert(db, &analysis)?;
             with(db, &analysis.id)?;
             entry.map_or(Ok(()), |entry| audit::append(db, &entry))

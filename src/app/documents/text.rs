@@ -40,7 +40,7 @@ pub(super) fn take(
         .map_err(fault)?;
     let (pages, flags, outcome) = intake.end()?;
     let refused = match (ended, outcome) {
-        // It was deleted meanwhile.
+        // It was deleted meanwhile, or its account was locked: then it is read once that is unlocked.
         (_, false) => return Ok(None),
         (Ended::Read(report), true) => {
             describe(&mut document, report);

@@ -255,10 +255,26 @@ impl Experiments<'_> {
         }
     }
 
-    /// Goes on with those that a stop or crash interrupted.
+    /// Asks these to stop, those that run here. Their state is stored already.
+    pub(super) fn stop_seats(&self, ids: &[ExperimentId]) {
+        let seats = self.0.experiments_desk.seats();
+        for seat in ids.iter().filter_map(|id| seats.get(id)) {
+            seat.stop.send_replace(true);
+        }
+    }
+
+    /// Goes on with those that a stop or crash interrupted. Those of locked accounts are cancelled.
     pub(super) async fn resume_all(&self) -> Result<()> {
         for experiment in self.0.store.read(experiments::unfinished).await? {
             let id = experiment.id.clone();
+            if !self.0.is_active(&experiment.user).await? {
+                let ended = Some((clock::now(), None));
+                let cancel = self.0.store.write(move |db| {
+                    experiments::set_state(db, &id, State::Cancelled, None, ended)
+                });
+                cancel.await?;
+                continue;
+            }
             let found = self.0.store.read(move |db| {
                 let cases = experiments::cases_of(db, &id)?;
                 Ok((cases, experiments::evaluations_of(db, &id)?))

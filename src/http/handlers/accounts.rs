@@ -13,9 +13,7 @@ use crate::domain::user::{Caller, User};
 use crate::http::cx::Cx;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::http::who::{self, ACCESS_COOKIE};
-
-const REFRESH_COOKIE: &str = "quire_refresh";
+use crate::http::who::{self, SessionCookie};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +49,7 @@ struct EmailBody {
 struct ResetBody {
     token: String,
     new_password: String,
+    keep_api_keys: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -120,7 +119,7 @@ pub async fn logout(mut cx: Cx) -> Result<Reply, ApiError> {
     let token = refresh_token(&cx, body);
     let accounts = cx.app.accounts();
     match (
-        who::caller(&cx.app, &cx.request.headers, cx.now).await,
+        who::caller(&cx.app, &cx.request.headers, cx.https, cx.now).await,
         token,
     ) {
         (Ok(Some(caller)), _) => accounts.logout(&caller, &visit(&cx)).await?,
@@ -132,8 +131,8 @@ pub async fn logout(mut cx: Cx) -> Result<Reply, ApiError> {
         &json!({"status": "success", "message": "signed out"}),
     ));
     Ok(reply
-        .cookie(&cookie(&cx, ACCESS_COOKIE, "", "/", 0))
-        .cookie(&cookie(&cx, REFRESH_COOKIE, "", "/api/auth", 0)))
+        .cookie(&cookie(&cx, SessionCookie::Access, "", 0))
+        .cookie(&cookie(&cx, SessionCookie::Refresh, "", 0)))
 }
 
 /// POST /api/auth/request-password-reset
@@ -152,11 +151,15 @@ pub async fn request_reset(mut cx: Cx) -> Result<Reply, ApiError> {
 /// POST /api/auth/reset-password
 pub async fn reset_password(mut cx: Cx) -> Result<Reply, ApiError> {
     let body: ResetBody = cx.json().await?;
-    let accounts = cx.app.accounts();
-    accounts
-        .reset_password(&body.token, &body.new_password, &visit(&cx))
+    let keep_keys = body.keep_api_keys.unwrap_or(false);
+    let (accounts, visit) = (cx.app.accounts(), visit(&cx));
+    let deleted = accounts
+        .reset_password(&body.token, &body.new_password, keep_keys, &visit)
         .await?;
-    done("the password is set; sign in with it")
+    Ok(private(Reply::json(&json!({
+        "status": "success", "success": true, "api_keys_deleted": deleted,
+        "message": format!("the password is set and {deleted} API keys are deleted; sign in with it"),
+    }))))
 }
 
 /// GET /api/users/me
@@ -228,7 +231,8 @@ pub(super) fn private(reply: Reply) -> Reply {
 
 /// The token of the body, else the cookie's.
 fn refresh_token(cx: &Cx, body: RefreshBody) -> Option<String> {
-    let cookie = || cx.cookie(REFRESH_COOKIE).map(str::to_owned);
+    let name = SessionCookie::Refresh.name(who::is_secure(&cx.app, cx.https));
+    let cookie = || cx.cookie(name).map(str::to_owned);
     body.refresh_token
         .or_else(cookie)
         .filter(|token| !token.is_empty())
@@ -244,27 +248,16 @@ fn pair(cx: &Cx, signed_in: &SignedIn) -> Reply {
         "expires_in": ACCESS_LENGTH.as_secs(),
         "user": shape(&signed_in.user),
     });
-    let access = cookie(
-        cx,
-        ACCESS_COOKIE,
-        &signed_in.access,
-        "/",
-        ACCESS_LENGTH.as_secs(),
-    );
-    let refresh = cookie(
-        cx,
-        REFRESH_COOKIE,
-        &signed_in.refresh,
-        "/api/auth",
-        REFRESH_LENGTH.as_secs(),
-    );
+    let (short, long) = (ACCESS_LENGTH.as_secs(), REFRESH_LENGTH.as_secs());
+    let access = cookie(cx, SessionCookie::Access, &signed_in.access, short);
+    let refresh = cookie(cx, SessionCookie::Refresh, &signed_in.refresh, long);
     private(Reply::json(&body)).cookie(&access).cookie(&refresh)
 }
 
 /// Out of reach of scripts and of requests that other sites cause; over https, of http as well.
-fn cookie(cx: &Cx, name: &str, value: &str, path: &str, seconds: u64) -> String {
-    let public = cx.app.config.public_url.as_deref();
-    let secure = cx.https || public.is_some_and(|url| url.starts_with("https://"));
+fn cookie(cx: &Cx, which: SessionCookie, value: &str, seconds: u64) -> String {
+    let secure = who::is_secure(&cx.app, cx.https);
+    let (name, path) = (which.name(secure), which.path(secure));
     let secure = if secure { "; Secure" } else { "" };
     format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }

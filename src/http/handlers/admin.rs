@@ -95,6 +95,15 @@ pub async fn change_user(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
         .accounts()
         .change_user(Some(by), &id, change, &visit(&cx))
         .await?;
+    match change.disabled {
+        Some(true) => {
+            let reason = "its account was locked";
+            cx.app.stop_account(&id, reason).await?;
+        }
+        // Documents that were not read yet have waited.
+        Some(false) => cx.app.documents().resume()?,
+        None => {}
+    }
     Ok(private(Reply::json(&shape(&user))))
 }
 
@@ -105,8 +114,9 @@ pub async fn delete_user(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
         .accounts()
         .delete_user(Some(by), &id, &visit(&cx))
         .await?;
-    // What it had under way would go on asking providers.
-    cx.app.analyses().stop_all_of(&id);
+    // Last, because it may be the account of whoever asks.
+    let reason = "its account was deleted";
+    cx.app.stop_account(&id, reason).await?;
     done("the account is deleted with all that was its own")
 }
 

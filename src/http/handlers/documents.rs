@@ -116,8 +116,10 @@ pub async fn text(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 /// GET /api/documents/{id}/content
 pub async fn content(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let (document, path) = cx.app.documents().content(&caller.user, &id(&cx)?).await?;
+    let (headers, kind) = (&cx.request.headers, &document.content_type);
+    let etag = format!("\"{}\"", document.sha256);
     // A document may hold anything, so it is saved and never shown as a page of ours.
-    Ok(Reply::file(&path, &document.content_type)
+    Ok(Reply::file_for(headers, &path, kind, &etag)
         .await?
         .header(CONTENT_DISPOSITION, &disposition(&document.name))
         .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))

@@ -420,7 +420,7 @@ fn no_session_begins_behind_a_changed_password() {
         let before = accounts.user_by_email("a@b.co").await.expect("there");
         let id = one.user.id.clone();
         accounts
-            .set_password(None, &id, OTHER, &visit(1))
+            .set_password(None, &id, OTHER, false, &visit(1))
             .await
             .expect("set");
         let late = accounts.begin_session(before, None, &visit(1)).await;

@@ -189,7 +189,7 @@ fn passwords_are_changed_and_reset_once() {
             .await
             .expect("made");
         let late = accounts
-            .reset_password(&link.token, PASSWORD, &visit(2 + 3600))
+            .reset_password(&link.token, PASSWORD, false, &visit(2 + 3600))
             .await;
         assert_eq!(kind(late), Some(Kind::BadRequest));
         let link = accounts
@@ -198,17 +198,17 @@ fn passwords_are_changed_and_reset_once() {
             .expect("made");
         assert!(
             accounts
-                .reset_password(&link.token, "weak", &visit(3))
+                .reset_password(&link.token, "weak", false, &visit(3))
                 .await
                 .is_err()
         );
         accounts
-            .reset_password(&link.token, PASSWORD, &visit(3))
+            .reset_password(&link.token, PASSWORD, false, &visit(3))
             .await
             .expect("reset");
         assert!(
             accounts
-                .reset_password(&link.token, OTHER, &visit(3))
+                .reset_password(&link.token, OTHER, false, &visit(3))
                 .await
                 .is_err(),
             "once"

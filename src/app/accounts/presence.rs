@@ -1,0 +1,151 @@
+//! Requests and streams in flight, by account, so that locking or deleting an account ends them at once.
+//! Bounded by what is in flight.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::watch;
+
+use super::{Accounts, sign_in_again};
+use crate::app::Result;
+use crate::domain::id::UserId;
+use crate::store::users;
+
+/// Whether everything in flight for one account must end.
+type Ended = watch::Sender<bool>;
+
+#[derive(Default)]
+pub(super) struct Presence(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// Counts the accounts that were ended.
+    epoch: u64,
+    in_flight: HashMap<UserId, Weak<Ended>>,
+}
+
+/// One request or stream of an account, while it lives.
+pub struct Present {
+    state: Arc<Mutex<State>>,
+    user: UserId,
+    group: Arc<Ended>,
+    ended: watch::Receiver<bool>,
+}
+
+impl Present {
+    /// Waits until the account is locked or deleted.
+    pub async fn ended(&mut self) {
+        // The sender lives as long as `group`.
+        let _ = self.ended.wait_for(|ended| *ended).await;
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        let mut state = lock(&self.state);
+        let is_ours = (state.in_flight.get(&self.user))
+            .is_some_and(|group| std::ptr::eq(group.as_ptr(), Arc::as_ptr(&self.group)));
+        // Counted under the lock: nobody joins the group meanwhile.
+        if is_ours && Arc::strong_count(&self.group) == 1 {
+            state.in_flight.remove(&self.user);
+        }
+    }
+}
+
+impl Presence {
+    fn enter(&self, user: &UserId) -> (Present, u64) {
+        let mut state = lock(&self.0);
+        let known = state.in_flight.get(user).and_then(Weak::upgrade);
+        let group = known.unwrap_or_else(|| {
+            let group = Arc::new(watch::channel(false).0);
+            state.in_flight.insert(user.clone(), Arc::downgrade(&group));
+            group
+        });
+        let epoch = state.epoch;
+        drop(state);
+        let present = Present {
+            state: self.0.clone(),
+            user: user.clone(),
+            ended: group.subscribe(),
+            group,
+        };
+        (present, epoch)
+    }
+
+    fn end(&self, user: &UserId) {
+        let mut state = lock(&self.0);
+        state.epoch += 1;
+        let group = state.in_flight.remove(user);
+        drop(state);
+        if let Some(group) = group.and_then(|group| group.upgrade()) {
+            group.send_replace(true);
+        }
+    }
+}
+
+impl Accounts {
+    /// To be taken before a credential is checked, for `enter`.
+    pub fn mark(&self) -> u64 {
+        lock(&self.presence.0).epoch
+    }
+
+    /// Registers something in flight for a caller whose credential was checked after `mark`.
+    ///
+    /// # Errors
+    /// `Kind::SignInNeeded` when the account was locked or deleted since.
+    pub async fn enter(&self, user: &UserId, mark: u64) -> Result<Present> {
+        let (present, epoch) = self.presence.enter(user);
+        if epoch != mark {
+            let id = user.clone();
+            let active = self.store.read(move |db| users::is_active(db, &id)).await?;
+            if !active {
+                return Err(sign_in_again());
+            }
+        }
+        Ok(present)
+    }
+
+    /// Ends everything in flight for an account, once its lock or deletion is stored.
+    pub(in crate::app) fn end_presence(&self, user: &UserId) {
+        self.seen.forget();
+        self.presence.end(user);
+    }
+
+    /// The accounts that have something in flight.
+    pub(in crate::app) fn present(&self) -> Vec<UserId> {
+        lock(&self.presence.0).in_flight.keys().cloned().collect()
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    fn user(n: u128) -> UserId {
+        UserId::new(Timestamp::default(), n)
+    }
+
+    #[tokio::test]
+    async fn what_is_in_flight_ends_with_its_account_and_nobody_elses() {
+        let presence = Presence::default();
+        let (mut one, before) = presence.enter(&user(1));
+        let (mut two, _) = presence.enter(&user(1));
+        let (other, _) = presence.enter(&user(2));
+        presence.end(&user(1));
+        one.ended().await;
+        two.ended().await;
+        assert!(!*other.ended.borrow());
+        // Unlocked again: what begins now is not ended by what ended before.
+        let (again, after) = presence.enter(&user(1));
+        assert!(after > before && !*again.ended.borrow());
+        drop((one, two));
+        assert_eq!(lock(&presence.0).in_flight.len(), 2);
+        drop((again, other));
+        assert_eq!(lock(&presence.0).in_flight.len(), 0);
+    }
+}

@@ -1,0 +1,364 @@
+//! Checks request heads before hyper parses them, and follows bodies to find where the next head begins.
+//! Refuses whatever another server on the way could read differently, so that no request hides in another
+//! one: bare line ends, folded lines, more than one length or host, codings other than a single `chunked`
+//! (RFC 9112, sections 2.2, 3.2, 5, 6, 7.1). Does no I/O.
+
+use hyper::Uri;
+
+/// Bytes of a head at most; more are answered with 431.
+pub(super) const MAX_HEAD: usize = 16 << 10;
+/// Header lines at most, as hyper has it.
+const MAX_FIELDS: usize = 100;
+/// Digits of a length: fewer than a `u64` has, so that it always fits.
+const MAX_DIGITS: usize = 18;
+/// Digits of a chunk's size: sixteen would be a `u64`.
+const MAX_CHUNK_DIGITS: u8 = 15;
+
+/// Why input is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// 400, and what is wrong with the head.
+    Malformed(&'static str),
+    /// 431: the head is too long or has too many lines.
+    TooLarge,
+    /// 505: no version of HTTP/1.
+    Version,
+    /// The framing of a chunked body is broken: nothing after it can be told apart.
+    Body,
+}
+
+use Refusal::Malformed;
+
+/// Follows what one client sends.
+pub struct Guard {
+    state: State,
+    /// A head that is not complete; nobody else has seen it yet.
+    held: Vec<u8>,
+}
+
+enum State {
+    Head(Head),
+    /// So many bytes of a body follow.
+    Body(u64),
+    Chunked(Chunk),
+}
+
+/// A head that is being read.
+#[derive(Default)]
+struct Head {
+    /// Where the line begins that is not complete.
+    line: usize,
+    lines: usize,
+    is_1_1: bool,
+    hosts: usize,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+/// Where in a chunked body.
+enum Chunk {
+    Size { digits: u8, size: u64 },
+    Extension { size: u64, seen: usize },
+    SizeEnd { size: u64 },
+    Data(u64),
+    DataEnd,
+    DataLineEnd,
+    Trailer { is_empty: bool, seen: usize },
+    TrailerEnd { is_empty: bool, seen: usize },
+}
+
+impl Guard {
+    /// At the start of a connection.
+    pub fn new() -> Self {
+        Self {
+            state: State::Head(Head::default()),
+            held: Vec::new(),
+        }
+    }
+
+    /// Whether a head has begun and is not complete.
+    pub fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Takes what was held back, to be given to `scan` with what has come since in front of nothing else.
+    pub fn take_held(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Returns how many of these bytes may be passed on. What follows them is held back as the beginning of
+    /// a head, or refused.
+    pub fn scan(&mut self, bytes: &[u8]) -> (usize, Option<Refusal>) {
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            match &mut self.state {
+                State::Head(head) => match head.read(rest) {
+                    Ok(Some((used, next))) => {
+                        at += used;
+                        self.state = next;
+                    }
+                    Ok(None) => {
+                        self.held = rest.to_vec();
+                        return (at, None);
+                    }
+                    Err(refusal) => return (at, Some(refusal)),
+                },
+                State::Body(left) => {
+                    let taken = (*left).min(rest.len() as u64);
+                    *left -= taken;
+                    at += taken as usize;
+                    if *left == 0 {
+                        self.state = State::Head(Head::default());
+                    }
+                }
+                State::Chunked(chunk) => match chunk.read(rest) {
+                    Ok((used, is_over)) => {
+                        at += used;
+                        if is_over {
+                            self.state = State::Head(Head::default());
+                        }
+                    }
+                    Err(refusal) => return (at, Some(refusal)),
+                },
+            }
+        }
+        (at, None)
+    }
+}
+
+impl Head {
+    /// The length of the head and what follows it, once it is complete. `bytes` begin with the head.
+    fn read(&mut self, bytes: &[u8]) -> Result<Option<(usize, State)>, Refusal> {
+        while let Some(length) = bytes[self.line..].iter().position(|byte| *byte == b'\n') {
+            let line = &bytes[self.line..self.line + length];
+            self.line += length + 1;
+            if self.line > MAX_HEAD {
+                return Err(Refusal::TooLarge);
+            }
+            let Some(line) = line.strip_suffix(b"\r") else {
+                return Err(Malformed("a line does not end with CR LF"));
+            };
+            match (self.lines, line.is_empty()) {
+                // Some clients end a body with an empty line too many.
+                (0, true) => continue,
+                (0, false) => self.request_line(line)?,
+                (_, true) => return Ok(Some((self.line, self.framing()?))),
+                (_, false) => self.field(line)?,
+            }
+            self.lines += 1;
+            if self.lines > MAX_FIELDS + 1 {
+                return Err(Refusal::TooLarge);
+            }
+        }
+        // What speaks another protocol need not be waited for.
+        let first = bytes.get(self.line);
+        if self.lines == 0 && first.is_some_and(|byte| !is_token(*byte) && *byte != b'\r') {
+            return Err(Malformed("this is no HTTP request"));
+        }
+        match bytes.len() > MAX_HEAD {
+            true => Err(Refusal::TooLarge),
+            false => Ok(None),
+        }
+    }
+
+    fn request_line(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        let mut parts = line.split(|byte| *byte == b' ');
+        let (method, target, version) = (parts.next(), parts.next(), parts.next());
+        let (Some(method), Some(target), Some(version), None) =
+            (method, target, version, parts.next())
+        else {
+            return Err(Malformed("the request line does not have three parts"));
+        };
+        if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
+            return Err(Malformed("the method is not a token"));
+        }
+        if !is_target(target) {
+            return Err(Malformed("the address is malformed"));
+        }
+        match version {
+            b"HTTP/1.1" => self.is_1_1 = true,
+            b"HTTP/1.0" => {}
+            other if other.starts_with(b"HTTP/") => return Err(Refusal::Version),
+            _ => return Err(Malformed("the request line names no version of HTTP")),
+        }
+        Ok(())
+    }
+
+    fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        if line[0] == b' ' || line[0] == b'\t' {
+            return Err(Malformed("a header line is folded"));
+        }
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            return Err(Malformed("a header line has no colon"));
+        };
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+            return Err(Malformed("a header name is not a token"));
+        }
+        if value
+            .iter()
+            .any(|byte| byte.is_ascii_control() && *byte != b'\t')
+        {
+            return Err(Malformed("a header value holds a control character"));
+        }
+        if name.eq_ignore_ascii_case(b"host") {
+            self.hosts += 1;
+            if !is_host(value) {
+                return Err(Malformed("the Host header is malformed"));
+            }
+        } else if name.eq_ignore_ascii_case(b"content-length") {
+            if self.length.is_some() {
+                return Err(Malformed("there is more than one Content-Length"));
+            }
+            self.length = Some(digits(value).ok_or(Malformed("Content-Length is no number"))?);
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(Malformed("Transfer-Encoding is not just chunked"));
+            }
+            self.chunked = true;
+        }
+        Ok(())
+    }
+
+    fn framing(&self) -> Result<State, Refusal> {
+        if self.hosts > 1 || (self.is_1_1 && self.hosts == 0) {
+            return Err(Malformed("there is not exactly one Host header"));
+        }
+        match (self.chunked, self.length) {
+            (true, Some(_)) => Err(Malformed("there are Content-Length and Transfer-Encoding")),
+            (true, None) if !self.is_1_1 => Err(Malformed("HTTP/1.0 knows no Transfer-Encoding")),
+            (true, None) => Ok(State::Chunked(Chunk::START)),
+            (false, Some(length)) if length > 0 => Ok(State::Body(length)),
+            (false, _) => Ok(State::Head(Head::default())),
+        }
+    }
+}
+
+impl Chunk {
+    const START: Self = Self::Size { digits: 0, size: 0 };
+
+    /// How many of these bytes belong to the body, and whether it ends with them.
+    fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), Refusal> {
+        let mut at = 0;
+        while at < bytes.len() {
+            if let Self::Data(left) = self {
+                let taken = (*left).min((bytes.len() - at) as u64);
+                *left -= taken;
+                at += taken as usize;
+                if *left == 0 {
+                    *self = Self::DataEnd;
+                }
+                continue;
+            }
+            let next = self.step(bytes[at])?;
+            at += 1;
+            match next {
+                Some(next) => *self = next,
+                None => return Ok((at, true)),
+            }
+        }
+        Ok((at, false))
+    }
+
+    /// After this byte; none at the end of the body.
+    fn step(&self, byte: u8) -> Result<Option<Self>, Refusal> {
+        let within = |seen: usize| match seen < MAX_HEAD {
+            true => Ok(seen + 1),
+            false => Err(Refusal::Body),
+        };
+        Ok(Some(match (self, byte) {
+            (&Self::Size { digits, size }, _) if byte.is_ascii_hexdigit() => {
+                if digits >= MAX_CHUNK_DIGITS {
+                    return Err(Refusal::Body);
+                }
+                let digit = char::from(byte).to_digit(16).unwrap_or_default();
+                Self::Size {
+                    digits: digits + 1,
+                    size: size * 16 + u64::from(digit),
+                }
+            }
+            (&Self::Size { digits: 1.., size }, b'\r') => Self::SizeEnd { size },
+            (&Self::Size { digits: 1.., size }, b';' | b' ' | b'\t') => {
+                Self::Extension { size, seen: 0 }
+            }
+            (&Self::Extension { size, .. }, b'\r') => Self::SizeEnd { size },
+            (&Self::Extension { size, seen }, _) if byte != b'\n' => Self::Extension {
+                size,
+                seen: within(seen)?,
+            },
+            (Self::SizeEnd { size: 0 }, b'\n') => Self::Trailer {
+                is_empty: true,
+                seen: 0,
+            },
+            (&Self::SizeEnd { size }, b'\n') => Self::Data(size),
+            (Self::DataEnd, b'\r') => Self::DataLineEnd,
+            (Self::DataLineEnd, b'\n') => Self::START,
+            (&Self::Trailer { is_empty, seen }, b'\r') => Self::TrailerEnd { is_empty, seen },
+            (&Self::Trailer { seen, .. }, _) if byte != b'\n' => Self::Trailer {
+                is_empty: false,
+                seen: within(seen)?,
+            },
+            (Self::TrailerEnd { is_empty: true, .. }, b'\n') => return Ok(None),
+            (&Self::TrailerEnd { seen, .. }, b'\n') => Self::Trailer {
+                is_empty: true,
+                seen,
+            },
+            _ => return Err(Refusal::Body),
+        }))
+    }
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Usual characters are known to be good; hyper's own parser decides about the others.
+fn is_target(target: &[u8]) -> bool {
+    let is_usual =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"/._~%?&=+-:,@!$'()*;".contains(byte);
+    match target.first() {
+        Some(b'/') if target.iter().all(is_usual) => true,
+        Some(_) => target.is_ascii() && Uri::try_from(target).is_ok(),
+        None => false,
+    }
+}
+
+/// A name, an IPv4 address or an IPv6 address in brackets; then perhaps a port.
+fn is_host(value: &[u8]) -> bool {
+    let (name, port) = match value.iter().position(|byte| *byte == b']') {
+        Some(end) => (&value[..=end], &value[end + 1..]),
+        None => {
+            let end = value.iter().position(|byte| *byte == b':');
+            value.split_at(end.unwrap_or(value.len()))
+        }
+    };
+    let is_name = match name.strip_prefix(b"[") {
+        Some(address) => address.strip_suffix(b"]").is_some_and(|address| {
+            let text = std::str::from_utf8(address).unwrap_or_default();
+            text.parse::<std::net::Ipv6Addr>().is_ok()
+        }),
+        None => {
+            let sound =
+                |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte);
+            !name.is_empty() && name.iter().all(sound)
+        }
+    };
+    let is_port = match port.strip_prefix(b":") {
+        Some(port) => port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
+        None => port.is_empty(),
+    };
+    is_name && is_port
+}
+
+fn digits(value: &[u8]) -> Option<u64> {
+    let is_number = (1..=MAX_DIGITS).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    is_number.then(|| {
+        value
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! Heads that are taken and heads that are refused, in whatever pieces they come.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What passes and why the rest does not, fed in pieces of this size.
+fn fed(bytes: &[u8], piece: usize) -> (Vec<u8>, Option<Refusal>) {
+    let (mut guard, mut passed) = (Guard::new(), Vec::new());
+    for piece in bytes.chunks(piece.max(1)) {
+        let mut come = guard.take_held();
+        come.extend_from_slice(piece);
+        let (length, refusal) = guard.scan(&come);
+        passed.extend_from_slice(&come[..length]);
+        if refusal.is_some() {
+            return (passed, refusal);
+        }
+    }
+    (passed, None)
+}
+
+fn head(lines: &str) -> Vec<u8> {
+    format!("GET /x?y=1 HTTP/1.1\r\n{lines}\r\n").into_bytes()
+}
+
+#[test]
+fn requests_pass_one_after_the_other() {
+    let mut bytes = b"\r\n".to_vec();
+    for one in [
+        "GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /%7Ba%7D HTTP/1.0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: [::1]:8080\r\nContent-Length: 5\r\n\r\na\nb\rc",
+        "POST / HTTP/1.1\r\nhost: a.b:80\r\ntransfer-encoding: Chunked\r\n\r\n\
+         5;x=y\r\n\n\r\n\r\n\r\na \r\n0123456789\r\n0\r\nx-end: 1\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nhost: x\r\nx-text: gr\u{fc}n\r\nx-empty:\r\n\r\n",
+        "GET http://x/y HTTP/1.1\r\nhost: x\r\n\r\n",
+        "DELETE / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
+    ] {
+        bytes.extend_from_slice(one.as_bytes());
+    }
+    for piece in [1, 2, 3, 7, 64, 10_000] {
+        assert_eq!(fed(&bytes, piece), (bytes.clone(), None), "{piece}");
+    }
+}
+
+#[test]
+fn what_may_be_read_in_two_ways_is_refused() {
+    let good = head("host: x\r\n");
+    for lines in [
+        "",
+        "host: x\r\nhost: x\r\n",
+        "host: x\r\nHOST: y\r\n",
+        "host: \r\n",
+        "host: a b\r\n",
+        "host: a/b\r\n",
+        "host: user@a\r\n",
+        "host: a:b\r\n",
+        "host: [::1\r\n",
+        "host: ::1\r\n",
+        "host: x\r\nDummy: x\nContent-Length: 23\r\n",
+        "host: x\r\nDummy: x\rContent-Length: 23\r\n",
+        "host: x\n",
+        "host: x\r\n folded\r\n",
+        "host: x\r\nx-name : 1\r\n",
+        "host: x\r\nx name: 1\r\n",
+        "host: x\r\n: 1\r\n",
+        "host: x\r\nno colon\r\n",
+        "host: x\r\nx-nul: \0\r\n",
+        "host: x\r\ncontent-length: 2\r\ncontent-length: 2\r\n",
+        "host: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n",
+        "host: x\r\ncontent-length: 2, 2\r\n",
+        "host: x\r\ncontent-length: +2\r\n",
+        "host: x\r\ncontent-length: \r\n",
+        "host: x\r\ncontent-length: 9999999999999999999\r\n",
+        "host: x\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n",
+        "host: x\r\ntransfer-encoding: chunked\r\ncontent-length: 2\r\n",
+        "host: x\r\ntransfer-encoding: identity, chunked\r\n",
+        "host: x\r\ntransfer-encoding: chunked, chunked\r\n",
+        "host: x\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+        "host: x\r\ntransfer-encoding: identity\r\n",
+        "host: x\r\ntransfer-encoding: \u{b}chunked\r\n",
+    ] {
+        let bytes = [good.clone(), head(lines), good.clone()].concat();
+        for piece in [1, 5, 10_000] {
+            let (passed, refusal) = fed(&bytes, piece);
+            assert_eq!(passed, good, "{lines:?} {piece}");
+            assert!(
+                matches!(refusal, Some(Malformed(_))),
+                "{lines:?} {refusal:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn request_lines_are_checked() {
+    for (line, refusal) in [
+        ("GET / HTTP/2.0", Refusal::Version),
+        ("PRI * HTTP/2.0", Refusal::Version),
+        (
+            "GET / ICY",
+            Malformed("the request line names no version of HTTP"),
+        ),
+        (
+            "GET  / HTTP/1.1",
+            Malformed("the request line does not have three parts"),
+        ),
+        (
+            "GET /",
+            Malformed("the request line does not have three parts"),
+        ),
+        ("G\"T / HTTP/1.1", Malformed("the method is not a token")),
+        (
+            "GET /\u{1}x HTTP/1.1",
+            Malformed("the address is malformed"),
+        ),
+        (
+            "GET /gr\u{fc}n HTTP/1.1",
+            Malformed("the address is malformed"),
+        ),
+        ("\u{16}\u{3}\u{1}", Malformed("this is no HTTP request")),
+    ] {
+        let bytes = format!("{line}\r\nhost: x\r\n\r\n");
+        assert_eq!(fed(bytes.as_bytes(), 10_000).1, Some(refusal), "{line:?}");
+    }
+    // Before its line is complete.
+    assert_eq!(
+        fed(b"\x16\x03\x01", 1).1,
+        Some(Malformed("this is no HTTP request"))
+    );
+}
+
+#[test]
+fn a_head_is_bounded() {
+    let long = format!("host: x\r\nx: {}\r\n", "y".repeat(MAX_HEAD));
+    let many = format!("host: x\r\n{}", "x: y\r\n".repeat(MAX_FIELDS));
+    for lines in [long, many] {
+        assert_eq!(fed(&head(&lines), 1_000).1, Some(Refusal::TooLarge));
+    }
+    let endless = vec![b'x'; 2 * MAX_HEAD];
+    assert_eq!(fed(&endless, 100).1, Some(Refusal::TooLarge));
+    let most = format!("host: x\r\n{}", "x: y\r\n".repeat(MAX_FIELDS - 1));
+    assert_eq!(fed(&head(&most), 1_000).1, None);
+}
+
+#[test]
+fn a_broken_chunk_ends_the_input() {
+    let begin = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    for body in [
+        "\r\n",
+        "x\r\n",
+        "1\n1\r\n0\r\n\r\n",
+        "1;a\nb\r\n1\r\n0\r\n\r\n",
+        "1\r\n12\r\n0\r\n\r\n",
+        "1\r\n1\n0\r\n\r\n",
+        "1111111111111111\r\n",
+        "0\r\nx: 1\n\r\n",
+        "0\r\n\n",
+    ] {
+        let bytes = format!("{begin}{body}");
+        for piece in [1, 10_000] {
+            assert_eq!(
+                fed(bytes.as_bytes(), piece).1,
+                Some(Refusal::Body),
+                "{body:?}"
+            );
+        }
+    }
+}
+
+proptest! {
+    /// However the bytes are cut, the same passes and the same is refused.
+    #[test]
+    fn pieces_change_nothing(
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "GET / HTTP/1.1\r\n", "POST /a HTTP/1.0\r\n", "host: x\r\n", "host: y", "\r\n", "\n", "\r", " ",
+            "content-length: 3\r\n", "transfer-encoding: chunked\r\n", "3\r\nabc\r\n", "0\r\n\r\n", "abc", "x: y\r\n",
+        ]), 0..20),
+        piece in 1_usize..20,
+    ) {
+        let bytes = parts.concat().into_bytes();
+        let whole = fed(&bytes, bytes.len().max(1));
+        let cut = fed(&bytes, piece);
+        prop_assert_eq!(whole.1, cut.1);
+        prop_assert_eq!(whole.0, cut.0);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), piece in 1_usize..50) {
+        let (passed, _) = fed(&bytes, piece);
+        prop_assert!(bytes.starts_with(&passed));
+    }
+}

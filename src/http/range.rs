@@ -1,0 +1,87 @@
+//! Which part of a content a request asks for (RFC 9110, section 14). A single range is served; what is
+//! malformed, or more than one, stands for the whole.
+
+use std::ops::Range;
+
+/// What to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// All of it, with 200.
+    Whole,
+    /// These bytes, with 206.
+    Bytes(Range<u64>),
+    /// Nothing is in the range: 416.
+    Nothing,
+}
+
+/// The part of `length` bytes that these headers ask for. `etag` is strong and in quotes.
+pub fn part(range: Option<&str>, if_range: Option<&str>, etag: &str, length: u64) -> Part {
+    // A date, or a weak tag, cannot prove that the content is the same.
+    if if_range.is_some_and(|tag| tag.trim() != etag) {
+        return Part::Whole;
+    }
+    let wanted = range.and_then(|range| range.trim().strip_prefix("bytes="));
+    let Some((first, last)) = wanted.and_then(|wanted| wanted.trim().split_once('-')) else {
+        return Part::Whole;
+    };
+    let (Some(first), Some(last)) = (number(first), number(last)) else {
+        return Part::Whole;
+    };
+    let bytes = match (first, last) {
+        (None, None) => return Part::Whole,
+        (Some(first), Some(last)) if last < first => return Part::Whole,
+        (Some(first), last) => {
+            first..last.map_or(length, |last| last.saturating_add(1).min(length))
+        }
+        (None, Some(last)) => length.saturating_sub(last)..length,
+    };
+    match bytes.is_empty() {
+        true => Part::Nothing,
+        false => Part::Bytes(bytes),
+    }
+}
+
+/// A number, or nothing where there is none. `None` where it is malformed.
+fn number(text: &str) -> Option<Option<u64>> {
+    match text {
+        "" => Some(None),
+        _ if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok().map(Some),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        for (range, expected) in [
+            (None, Part::Whole),
+            (Some("bytes=0-0"), Part::Bytes(0..1)),
+            (Some("bytes=2-4"), Part::Bytes(2..5)),
+            (Some("bytes=7-"), Part::Bytes(7..10)),
+            (Some("bytes=7-99"), Part::Bytes(7..10)),
+            (Some("bytes=7-18446744073709551615"), Part::Bytes(7..10)),
+            (Some("bytes=-3"), Part::Bytes(7..10)),
+            (Some("bytes=-99"), Part::Bytes(0..10)),
+            (Some("bytes=10-"), Part::Nothing),
+            (Some("bytes=-0"), Part::Nothing),
+            (Some("bytes=4-2"), Part::Whole),
+            (Some("bytes=-"), Part::Whole),
+            (Some("bytes=+1-2"), Part::Whole),
+            (Some("bytes=99999999999999999999-"), Part::Whole),
+            (Some("bytes=0-1,3-4"), Part::Whole),
+            (Some("lines=0-1"), Part::Whole),
+        ] {
+            assert_eq!(part(range, None, "\"a\"", 10), expected, "{range:?}");
+        }
+        let same = part(Some("bytes=1-2"), Some("\"a\""), "\"a\"", 10);
+        assert_eq!(same, Part::Bytes(1..3));
+        for other in ["\"b\"", "W/\"a\"", "Sun, 29 Nov 2026 18:00:00 GMT"] {
+            let part = part(Some("bytes=1-2"), Some(other), "\"a\"", 10);
+            assert_eq!(part, Part::Whole, "{other}");
+        }
+        assert_eq!(part(Some("bytes=0-"), None, "\"a\"", 0), Part::Nothing);
+    }
+}

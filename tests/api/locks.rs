@@ -1,0 +1,219 @@
+//! Locking an account stops everything that it started, and nothing of it resumes after a restart.
+
+use std::io::Read;
+
+use serde_json::{Value, json};
+
+use crate::stream::{open, read_until};
+use crate::support::executable::Executable;
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{about, begin, beginning, ended, saying, server, short};
+use crate::support::server::Folder;
+use crate::support::{Client, Server};
+
+fn provider() -> Provider {
+    Provider::answering(|asked: &Asked| match asked.model().as_str() {
+        "slow" => on("").stall(&beginning("It is ")),
+        _ => on("").sse(&saying("It is thin.")),
+    })
+}
+
+fn id_of(client: &mut Client) -> String {
+    let me = client.get("/api/users/me").json();
+    me["user_id"].as_str().unwrap().to_owned()
+}
+
+fn lock(admin: &mut Client, user: &str, locked: bool) {
+    let path = format!("/api/admin/users/{user}");
+    let answer = admin.put(&path, json!({ "disabled": locked }));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// An experiment with more to evaluate than any test waits for.
+fn long_experiment(client: &mut Client) -> String {
+    let cases: Vec<Value> = (0..60)
+        .map(|n| json!({ "prompt": format!("How thick is sheet {n}?"), "expected": "thick" }))
+        .collect();
+    let asked = json!({ "name": "long", "evaluator": { "kind": "contains" }, "cases": cases,
+        "budget": { "evaluations": 200 }, "space": [{ "dial": "model", "values": ["p/quick", "p/other"] }] });
+    let begun = client.post("/api/experiments", asked);
+    assert!(begun.status < 300, "{}", begun.text());
+    begun.json()["experiment_id"].as_str().unwrap().to_owned()
+}
+
+fn share(client: &mut Client) -> String {
+    let mut asked = short(&["p/quick"]);
+    asked["cache"] = json!("off");
+    let done = client.post("/api/analyze", asked).json();
+    let id = done["analysis_id"].as_str().unwrap();
+    let shared = client.post(&about(id, "/share"), json!({})).json();
+    format!("/api/shared/{}", shared["token"].as_str().unwrap())
+}
+
+#[test]
+fn a_lock_stops_runs_experiments_and_nothing_resumes() {
+    let (folder, provider) = (Folder::new(), provider());
+    let first = Executable::start(&folder, &provider, &[]);
+    let mut admin = Client::new(first.address).registered("root@example.org");
+    let mut person = Client::new(first.address).registered("ada@example.org");
+    let user = id_of(&mut person);
+    let link = share(&mut person);
+    let run = begin(&mut person, &["p/slow"]);
+    provider.wait_called("slow");
+    let experiment = long_experiment(&mut person);
+    provider.wait_asked(8);
+
+    lock(&mut admin, &user, true);
+    provider.wait_left("slow");
+    provider.wait_idle();
+    let asked = provider.asked().len();
+    person.get("/api/users/me").refused(401, "UNAUTHENTICATED");
+    assert_eq!(
+        admin.get(&link).status,
+        404,
+        "links are closed while locked"
+    );
+
+    first.kill();
+    let second = Executable::start(&folder, &provider, &[]);
+    let mut admin = second.known(&admin);
+    // Whatever a restart resumes comes before what is asked afterwards.
+    let own = admin.post("/api/analyze", short(&["p/admins"]));
+    assert_eq!(own.status, 200, "{}", own.text());
+    let others = provider.asked();
+    let others = others.iter().filter(|one| one.model() != "admins").count();
+    assert_eq!(others, asked, "something resumed");
+
+    lock(&mut admin, &user, false);
+    assert_eq!(admin.get(&link).status, 200, "and open again afterwards");
+    let mut person = second.known(&person);
+    let shown = person.get(&format!("/api/experiments/{experiment}")).json();
+    assert_eq!(shown["status"], "cancelled", "{shown}");
+    assert_eq!(ended(&mut person, &run)["status"], "cancelled");
+    let others = provider.asked();
+    let others = others.iter().filter(|one| one.model() != "admins").count();
+    assert_eq!(
+        others, asked,
+        "an unlocked account resumes nothing by itself"
+    );
+}
+
+#[test]
+fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
+    let (folder, provider) = (Folder::new(), provider());
+    let first = Executable::start(&folder, &provider, &[]);
+    Client::new(first.address).registered("root@example.org");
+    let mut person = Client::new(first.address).registered("ada@example.org");
+    let run = begin(&mut person, &["p/slow"]);
+    let experiment = long_experiment(&mut person);
+    provider.wait_asked(6);
+    first.kill();
+    provider.wait_idle();
+    let asked = provider.asked().len();
+    let locked = rusqlite::Connection::open(folder.path().join("data/quire.db")).unwrap();
+    let change = "UPDATE users SET disabled = 1 WHERE email = 'ada@example.org'";
+    assert_eq!(locked.execute(change, []), Ok(1));
+    drop(locked);
+
+    let second = Executable::start(&folder, &provider, &[]);
+    let mut admin = Client::new(second.address).signed_in("root@example.org");
+    let own = admin.post("/api/analyze", short(&["p/admins"]));
+    assert_eq!(own.status, 200, "{}", own.text());
+    let others = provider.asked();
+    let others = others.iter().filter(|one| one.model() != "admins").count();
+    assert_eq!(others, asked, "something resumed");
+    let users = admin.get("/api/admin/users").json();
+    let users = users["users"].as_array().unwrap();
+    let ada = users.iter().find(|one| one["email"] == "ada@example.org");
+    lock(&mut admin, ada.unwrap()["id"].as_str().unwrap(), false);
+    let mut person = second.known(&person);
+    let shown = person.get(&format!("/api/experiments/{experiment}")).json();
+    assert_eq!(shown["status"], "cancelled", "{shown}");
+    assert_eq!(ended(&mut person, &run)["status"], "cancelled");
+}
+
+/// Everything that a locked or deleted account has open ends, and its calls with it.
+fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
+    let provider = provider();
+    let server = server(&provider, &[]);
+    let mut admin = server.user("root@example.org");
+    let mut person = server.user("ada@example.org");
+    let user = id_of(&mut person);
+    let message = json!([{ "role": "user", "content": "Is it thin?" }]);
+    let chat = json!({ "model": "p/slow", "messages": message });
+    // Another question: two who ask the same share one call.
+    let other = json!([{ "role": "user", "content": "Is it thick?" }]);
+    let streamed = json!({ "model": "p/slow", "messages": other, "stream": true });
+    let embedded = json!({ "model": "p/slow", "input": "thin" });
+    let mut calls = [
+        open(&server, &mut person, "POST", "/v1/chat/completions", &chat),
+        open(
+            &server,
+            &mut person,
+            "POST",
+            "/v1/chat/completions",
+            &streamed,
+        ),
+        open(&server, &mut person, "POST", "/v1/embeddings", &embedded),
+    ];
+    provider.wait_asked(3);
+    read_until(&mut calls[1], "It is");
+    let run = begin(&mut person, &["p/slow"]);
+    let path = about(&run, "/events");
+    let mut events = open(&server, &mut person, "GET", &path, &Value::Null);
+    provider.wait_asked(4);
+    read_until(&mut events, "It is");
+
+    end(&server, &mut admin, &user);
+    for mut socket in calls.into_iter().chain([events]) {
+        let mut rest = Vec::new();
+        // However it ends: the connection may also be broken off.
+        let _ = socket.read_to_end(&mut rest);
+    }
+    provider.wait_idle();
+    person.get("/api/users/me").refused(401, "UNAUTHENTICATED");
+    assert_eq!(admin.get("/api/users/me").status, 200);
+}
+
+#[test]
+fn a_lock_ends_calls_and_streams() {
+    ends_what_is_open(|_, admin, user| lock(admin, user, true));
+}
+
+#[test]
+fn deleting_an_account_ends_calls_and_streams() {
+    ends_what_is_open(|_, admin, user| {
+        let answer = admin.delete(&format!("/api/admin/users/{user}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    });
+}
+
+#[test]
+fn a_lock_from_the_command_line_ends_calls_and_streams() {
+    ends_what_is_open(|server, _, _| {
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
+            .args(["user", "disable", "ada@example.org", "--data"])
+            .arg(server.folder())
+            .env_clear()
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+    });
+}
+
+#[test]
+fn an_administrator_who_deletes_their_own_account_gets_an_answer() {
+    let server = Server::start();
+    let mut first = server.user("root@example.org");
+    let second = server.user("ada@example.org");
+    let (own, other) = (id_of(&mut first), id_of(&mut second.clone()));
+    let promoted = first.put(
+        &format!("/api/admin/users/{other}"),
+        json!({ "role": "admin" }),
+    );
+    assert_eq!(promoted.status, 200, "{}", promoted.text());
+    let answer = first.delete(&format!("/api/admin/users/{own}"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    first.get("/api/users/me").refused(401, "UNAUTHENTICATED");
+}
