@@ -12,8 +12,7 @@ use crate::domain::id::{DocumentId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Email, Role, User};
 use crate::store::{
-    self, Reader, Store, StoreError, audit, documents, invites, password_resets, uploads,
-    users,
+    self, Reader, Store, StoreError, audit, documents, invites, password_resets, uploads, users,
 };
 
 /// How long a reset link holds.
