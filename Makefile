@@ -12,7 +12,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-.PHONY: run test check fmt lint unit browser screenshots lighthouse interop conformance replica tools release image proxy vanish week footprint attack bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help
+.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools release image proxy vanish week footprint attack bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help
 
 run: release  ## build, start, print the URL; works offline and without keys
 	@$(BINARY) serve
@@ -50,6 +50,9 @@ tools:  ## install what the tests need and the machine does not have (Debian: Ch
 interop:  ## against servers by others that emulate the vendors, and with clients by others, from npm and PyPI
 	@sh .ci/interop
 	@sh .ci/clients
+
+agents:  ## Claude Code, Codex CLI, opencode and aider each write a file through Quire, with a model and with a panel
+	@sh .ci/agents
 
 conformance: ## the API's description against what the API does, with cases that schemathesis makes up
 	sh .ci/conformance

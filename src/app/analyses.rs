@@ -32,6 +32,7 @@ use crate::store::calls;
 pub use crate::store::calls::Call;
 use crate::store::{self, Reader, StoreError, analyses, comparisons, events};
 
+pub(super) use check::MAX_PROMPT;
 pub use check::Wanted;
 pub use forecast::Forecast;
 pub(super) use material::Material;

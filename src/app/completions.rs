@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::analyses::{Begun, Report, Wanted};
+use super::analyses::{Begun, MAX_PROMPT, Report, Wanted};
 use super::{App, Error, Kind, Result};
 use crate::domain::analysis::{StageAnswer, Status};
 use crate::domain::chat::{CallErrorKind, Finish, Message, Role, Usage};
 use crate::domain::id::{AnalysisId, UserId};
-use crate::domain::model::Availability;
+use crate::domain::model::{Availability, Model};
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 use crate::domain::tools::{ToolCall, Tools};
@@ -27,9 +27,11 @@ const PLAIN: &str = "plain";
 /// Use cases around completions.
 pub struct Completions<'a>(pub(super) &'a App);
 
-/// A name that can be asked for.
+/// A name that a client can send as `model`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Name {
+    /// The model; none for a panel.
+    pub model: Option<Model>,
     /// The id.
     pub id: String,
     /// Whose model it is; ours for patterns and recipes.
@@ -69,6 +71,18 @@ pub struct Completion {
     pub dropped: Vec<String>,
 }
 
+impl Completion {
+    /// Several answers to one request as one: tokens and costs add up, the text is the first one's.
+    pub fn plus(self, other: &Completion) -> Self {
+        Self {
+            usage: self.usage.plus(&other.usage),
+            cost: self.cost.plus(other.cost),
+            cached: self.cached && other.cached,
+            ..self
+        }
+    }
+}
+
 impl Completions<'_> {
     /// Every name that this person can ask for.
     pub async fn names(&self, caller: &Caller) -> Result<Vec<Name>> {
@@ -77,14 +91,9 @@ impl Completions<'_> {
         let ready = self.0.llm.models(Some(user)).into_iter();
         let ready = ready
             .filter(|(model, state)| *state == Availability::Ready && confines.allow(&model.id));
-        let mut names: Vec<Name> = ready
-            .map(|(model, _)| Name {
-                id: model.id,
-                owner: model.provider,
-                created: None,
-            })
-            .collect();
+        let mut names: Vec<Name> = ready.map(|(model, _)| name_of(model)).collect();
         let ours = |id: String, created| Name {
+            model: None,
             id: format!("{PREFIX}{id}"),
             owner: "quire".to_owned(),
             created,
@@ -106,11 +115,7 @@ impl Completions<'_> {
         let model = self.0.llm.find(Some(&caller.user), id);
         let model = model.filter(|model| !id.starts_with(PREFIX) && confines.allow(&model.id));
         if let Some(model) = model {
-            return Ok(Name {
-                id: model.id,
-                owner: model.provider,
-                created: None,
-            });
+            return Ok(name_of(model));
         }
         let names = self.names(caller).await?;
         let found = names.into_iter().find(|name| name.id == id);
@@ -154,6 +159,7 @@ impl Completions<'_> {
             response_format: asked.format,
             turns: asked.turns,
             tools: asked.tools,
+            sample: asked.sample,
             ..Wanted::default()
         };
         let Some(name) = asked.model.strip_prefix(PREFIX) else {
@@ -167,11 +173,19 @@ impl Completions<'_> {
             }
             wanted.passthrough =
                 Some(Arc::new(asked.passthrough)).filter(|given| !given.fields.is_empty());
+            // The conversation is passed on whole; the question alone only names the run.
+            if let Some((end, _)) = wanted.prompt.char_indices().nth(MAX_PROMPT) {
+                wanted.prompt.truncate(end);
+            }
             wanted.models = vec![model.id];
             wanted.pattern = Some(PLAIN.to_owned());
             wanted.passed_on = true;
             return Ok((wanted, false));
         };
+        if asked.choices > 1 {
+            let why = "a panel gives one answer: n above 1 is for single models";
+            return Err(Error::field(&["n"], "value_error", why));
+        }
         end_with_question(&mut wanted);
         let (pattern, recipe) = match name.split_once(':') {
             Some((pattern, recipe)) => (Some(pattern), Some(recipe)),
@@ -278,6 +292,15 @@ pub fn count(asked: &Asked) -> u64 {
     // Each turn has a few of its own.
     let turns: u64 = turns.map(|turn| turn.tokens() + 4).sum();
     turns + asked.tools.as_deref().map_or(0, Tools::tokens)
+}
+
+fn name_of(model: Model) -> Name {
+    Name {
+        id: model.id.clone(),
+        owner: model.provider.clone(),
+        created: None,
+        model: Some(model),
+    }
 }
 
 fn is_result(turn: &Message) -> bool {

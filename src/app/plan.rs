@@ -45,7 +45,8 @@ impl App {
             reads_peers: stages.len() > 1,
         };
         let given = self.analyses().provide(user, new, panel).await?;
-        number(&mut members);
+        number(&mut members, new.sample);
+        synthesiser.sample = new.sample;
         let mut notes = material.notes(&models);
         notes.extend(material.warnings);
         notes.extend(given.notes);
@@ -230,11 +231,12 @@ impl App {
     }
 }
 
-// The samples of one model are told apart.
-fn number(members: &mut [Member]) {
+// Tells the samples of one model apart, those of several answers to one request too.
+fn number(members: &mut [Member], first: u32) {
     let mut seen: Vec<String> = Vec::new();
     for member in members {
-        member.sample = seen.iter().filter(|model| **model == member.model).count() as u32;
+        let earlier = seen.iter().filter(|model| **model == member.model).count() as u32;
+        member.sample = first.saturating_add(earlier);
         seen.push(member.model.clone());
     }
 }

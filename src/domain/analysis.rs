@@ -114,6 +114,9 @@ pub struct NewAnalysis {
     /// How often one model is asked in the arrangement `self`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
+    /// Which of several answers to one request this run gives, from 0: each is a sample of its own.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub sample: u32,
     /// Stored answers that are older than so many seconds are not taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_max_age_s: Option<u32>,

@@ -9,9 +9,9 @@ use super::cx::Cx;
 use super::error::ApiError;
 use super::error::Dialect::{self, Anthropic, OpenAi};
 use super::handlers::{
-    accounts, admin, analyses, api_keys, archive, backups, cache, compatible, documents,
-    embeddings, experiments, health, history, mcp, models, pages, patterns, providers, recipes,
-    search, sessions, usage, worth,
+    accounts, admin, analyses, api_keys, archive, backups, cache, compatible, compatible_models,
+    documents, embeddings, experiments, health, history, mcp, models, pages, patterns, providers,
+    recipes, search, sessions, usage, worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -299,9 +299,10 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/recipes/{id}/versions",              h!(recipes::versions)),
 
     // For programs that speak to OpenAI or Anthropic.
-    user( Get,    "/v1/models",                              h!(compatible::models)).speaks(OpenAi),
-    user( Get,    "/v1/models/{name*}",                      h!(compatible::model)).speaks(OpenAi),
+    user( Get,    "/v1/models",                              h!(compatible_models::list)).speaks(OpenAi),
+    user( Get,    "/v1/models/{name*}",                      h!(compatible_models::show)).speaks(OpenAi),
     user( Post,   "/v1/chat/completions",                    h!(compatible::chat)).large().speaks(OpenAi),
+    user( Post,   "/v1/completions",                         h!(compatible::complete)).large().speaks(OpenAi),
     user( Post,   "/v1/responses",                           h!(compatible::responses)).large().speaks(OpenAi),
     user( Post,   "/v1/embeddings",                          h!(embeddings::create)).large().speaks(OpenAi),
     user( Post,   "/v1/messages",                            h!(compatible::messages)).large().speaks(Anthropic),

@@ -155,6 +155,7 @@ impl Server {
         let (body, is_awaited) = (Unread::new(body), parts.headers.contains_key(EXPECT));
         let mut reply = match found {
             Found::Route(route, params) => {
+                let dialect = spoken(route.dialect, &parts.headers);
                 let cx = Cx {
                     app: self.app.clone(),
                     request: parts,
@@ -171,10 +172,10 @@ impl Server {
                 };
                 match caught(pin!(self.run(route, cx, &mut said))).await {
                     Some(Ok(reply)) => reply,
-                    Some(Err(error)) => refusal(&error, &id, route.dialect),
+                    Some(Err(error)) => refusal(&error, &id, dialect),
                     None => {
                         let error = Error::internal("the handler panicked").into();
-                        refusal(&error, &id, route.dialect)
+                        refusal(&error, &id, dialect)
                     }
                 }
             }
@@ -353,9 +354,16 @@ fn dialect_of(request: &Parts) -> Dialect {
     let path = request.uri.path();
     let is_compatible = path == "/v1" || path.starts_with("/v1/") || router::meant(path).is_some();
     match is_compatible {
-        true if request.headers.contains_key("anthropic-version") => Dialect::Anthropic,
-        true => Dialect::OpenAi,
+        true => spoken(Dialect::OpenAi, &request.headers),
         false => Dialect::Ours,
+    }
+}
+
+// Anthropic's SDK shares the lists of models with OpenAI's, and is known by its header.
+fn spoken(dialect: Dialect, headers: &HeaderMap) -> Dialect {
+    match dialect {
+        Dialect::OpenAi if headers.contains_key("anthropic-version") => Dialect::Anthropic,
+        other => other,
     }
 }
 

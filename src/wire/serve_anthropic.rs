@@ -44,12 +44,6 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<Asked, Fault> {
         parameters: parameters(fields)?,
         ..Asked::default()
     };
-    if let Some(effort) = fields
-        .get("output_config")
-        .and_then(|one| one["effort"].as_str())
-    {
-        asked.parameters.reasoning_effort = Some(effort.to_owned());
-    }
     let format = fields.get("output_config").map(|config| &config["format"]);
     asked.format = format.and_then(wanted_format);
     if needs_limit && asked.parameters.max_tokens.is_none() {

@@ -39,6 +39,12 @@ pub struct Asked {
     pub ignored: Vec<String>,
     /// Request settings that a Responses object repeats.
     pub settings: Map<String, Value>,
+    /// How many answers are wanted; 0 and 1 are one.
+    pub choices: u32,
+    /// Which of several answers this is, from 0: each is a sample of its own.
+    pub sample: u32,
+    /// The prompt that a text completion repeats before its answer.
+    pub echo: Option<String>,
     /// Tools came as legacy `functions`, and calls go back in that form.
     pub is_legacy: bool,
     /// Fields that are passed on to a single model unread; a panel ignores them.
@@ -69,7 +75,7 @@ pub(super) fn fault<T>(param: &'static str, why: impl Into<String>) -> Result<T,
 }
 
 /// Characters of a conversation.
-const MOST_TEXT: usize = 2_000_000;
+pub(super) const MOST_TEXT: usize = 2_000_000;
 /// Turns of a conversation.
 const MOST_TURNS: usize = 2_000;
 
@@ -103,16 +109,23 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
         asked.turns.push(turn);
     }
     check_turns(&asked.turns)?;
-    if let Some(n) = whole(fields.get("n"), "n")?.filter(|&n| n != 1) {
-        return fault(
-            "n",
-            format!("n is {n}: one answer is given to each request"),
-        );
-    }
+    asked.choices = choices(fields)?;
     asked.is_legacy = serve_functions::is_legacy(fields);
     asked.offer(serve_tools::read(fields, Shape::Nested)?);
     asked.passthrough = passthrough::read(Kind::OpenAi, fields, KNOWN, UNREAD)?;
     Ok(asked)
+}
+
+/// Answers to one request.
+pub const MOST_CHOICES: u32 = 16;
+
+/// How many answers are wanted: `n`, or 1.
+pub(super) fn choices(fields: &Map<String, Value>) -> Result<u32, Fault> {
+    let n = whole(fields.get("n"), "n")?.unwrap_or(1);
+    match u32::try_from(n) {
+        Ok(n @ 1..=MOST_CHOICES) => Ok(n),
+        _ => fault("n", format!("n must be from 1 to {MOST_CHOICES}")),
+    }
 }
 
 /// Fields that mean something here, or that are known to be harmless.
@@ -132,6 +145,7 @@ const KNOWN: &[&str] = &[
     "n",
     "response_format",
     "reasoning_effort",
+    "reasoning",
     "user",
     "safety_identifier",
     "prompt_cache_key",
@@ -240,6 +254,8 @@ pub struct Frame {
     pub completed: Option<i64>,
     /// Request settings that a Responses object repeats.
     pub settings: Map<String, Value>,
+    /// The prompt that a text completion repeats before its answer.
+    pub echo: Option<String>,
     /// Calls are written as legacy `function_call`.
     pub is_legacy: bool,
 }
@@ -265,7 +281,7 @@ pub fn completion(
     json!({
         "id": frame.id, "object": "chat.completion", "created": frame.created, "model": frame.model,
         "choices": [{
-            "index": 0, "finish_reason": reason(frame, finish), "logprobs": null,
+            "index": 0, "finish_reason": finish_reason(frame, finish), "logprobs": null,
             "message": message,
         }],
         "usage": tokens(usage),
@@ -298,7 +314,7 @@ pub fn called(frame: &Frame, calls: &[ToolCall]) -> Value {
 
 /// The one chunk that says why it ended.
 pub fn ending(frame: &Frame, finish: Finish) -> Value {
-    chunk(frame, json!({}), Some(reason(frame, finish)))
+    chunk(frame, json!({}), Some(finish_reason(frame, finish)))
 }
 
 /// The chunk behind it, for who has asked for it.
@@ -316,7 +332,8 @@ fn chunk(frame: &Frame, delta: Value, finish: Option<&str>) -> Value {
     })
 }
 
-fn reason(frame: &Frame, finish: Finish) -> &'static str {
+/// Why an answer ended, in OpenAI's word.
+pub(super) fn finish_reason(frame: &Frame, finish: Finish) -> &'static str {
     match finish {
         Finish::ToolCalls if frame.is_legacy => "function_call",
         Finish::Stop => "stop",
@@ -326,18 +343,14 @@ fn reason(frame: &Frame, finish: Finish) -> &'static str {
     }
 }
 
-fn tokens(usage: &Usage) -> Value {
+/// The tokens of an answer.
+pub fn tokens(usage: &Usage) -> Value {
     json!({
         "prompt_tokens": usage.input, "completion_tokens": usage.output,
         "total_tokens": usage.input.saturating_add(usage.output),
         "prompt_tokens_details": { "cached_tokens": usage.cached },
         "completion_tokens_details": { "reasoning_tokens": usage.reasoning },
     })
-}
-
-/// A model in the list.
-pub fn model_row(id: &str, owner: &str, created: i64) -> Value {
-    json!({ "id": id, "object": "model", "created": created, "owned_by": owner })
 }
 
 #[cfg(test)]
@@ -398,7 +411,8 @@ mod tests {
                 json!({ "model": "m", "messages": [{ "role": "user", "content": [{ "type": "image_url", "image_url": { "url": "https://a.example/x.png" } }] }] }),
                 "messages",
             ),
-            (json!({ "model": "m", "messages": user, "n": 2 }), "n"),
+            (json!({ "model": "m", "messages": user, "n": 0 }), "n"),
+            (json!({ "model": "m", "messages": user, "n": 17 }), "n"),
             (
                 json!({ "model": "m", "messages": user, "tools": [{ "type": "function" }] }),
                 "tools",

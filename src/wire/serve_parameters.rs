@@ -3,8 +3,9 @@
 
 use serde_json::{Map, Value};
 
+use super::prompt::budget;
 use super::serve_openai::{Fault, fault};
-use crate::domain::parameters::Parameters;
+use crate::domain::parameters::{EFFORTS, Parameters};
 
 /// What the three APIs have in common of it.
 pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Fault> {
@@ -28,12 +29,6 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Faul
             None => return fault("seed", "seed must be a whole number of 64 bits"),
         },
     };
-    let effort = given("reasoning_effort").or_else(|| given("reasoning")?.get("effort"));
-    let effort = match effort {
-        None | Some(Value::Null) => None,
-        Some(Value::String(effort)) => Some(effort.clone()),
-        Some(_) => return fault("reasoning_effort", "reasoning_effort must be a word"),
-    };
     Ok(Parameters {
         temperature: number("temperature")?,
         top_p: number("top_p")?,
@@ -43,9 +38,46 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Faul
         seed,
         presence_penalty: number("presence_penalty")?.filter(|&value| value != 0.0),
         frequency_penalty: number("frequency_penalty")?.filter(|&value| value != 0.0),
-        reasoning_effort: effort,
+        reasoning_effort: effort(fields)?,
         ..Parameters::default()
     })
+}
+
+/// How hard the model is to think, wherever an API writes it: OpenAI's `reasoning_effort` and `reasoning.effort`,
+/// Anthropic's `output_config.effort` and `thinking`, OpenRouter's `reasoning.max_tokens` and `.enabled`. A word
+/// wins over a number of tokens, a number over a switch.
+fn effort(fields: &Map<String, Value>) -> Result<Option<String>, Fault> {
+    let inner = |outer: &str, name: &str| {
+        let value = fields.get(outer)?.get(name)?;
+        (!value.is_null()).then_some(value)
+    };
+    let word = fields
+        .get("reasoning_effort")
+        .filter(|value| !value.is_null());
+    let word = word
+        .or_else(|| inner("reasoning", "effort"))
+        .or_else(|| inner("output_config", "effort"));
+    if let Some(word) = word {
+        return match word.as_str() {
+            Some(word) => Ok(Some(word.to_owned())),
+            None => fault("reasoning_effort", "reasoning_effort must be a word"),
+        };
+    }
+    let tokens = inner("thinking", "budget_tokens").or_else(|| inner("reasoning", "max_tokens"));
+    if let Some(tokens) = whole(tokens, "thinking")? {
+        return Ok(Some(effort_of(tokens).to_owned()));
+    }
+    let is_off = inner("reasoning", "enabled") == Some(&Value::Bool(false))
+        || inner("thinking", "type").is_some_and(|kind| kind == "disabled");
+    Ok(is_off.then(|| "none".to_owned()))
+}
+
+/// The effort that stands for a budget of so many tokens: the nearest of those that a budget is made from.
+fn effort_of(tokens: u64) -> &'static str {
+    let near = EFFORTS
+        .iter()
+        .min_by_key(|word| budget(word).abs_diff(tokens));
+    near.copied().unwrap_or("medium")
 }
 
 /// -1 is how the servers of local models write "no limit" (llama.cpp, Ollama, LM Studio), and their clients send it
@@ -136,6 +168,47 @@ mod tests {
         for wrong in [json!("true"), json!(1)] {
             let body = json!({ "stream": wrong });
             assert!(flag(body.as_object().expect("an object"), "stream").is_err());
+        }
+    }
+
+    #[test]
+    fn an_effort_is_found_wherever_an_api_writes_it() {
+        for (body, effort) in [
+            (json!({ "reasoning_effort": "low" }), Some("low")),
+            (
+                json!({ "reasoning": { "effort": "high", "summary": "auto" } }),
+                Some("high"),
+            ),
+            (
+                json!({ "output_config": { "effort": "max" }, "thinking": { "type": "adaptive" } }),
+                Some("max"),
+            ),
+            (
+                json!({ "thinking": { "type": "enabled", "budget_tokens": 1024 } }),
+                Some("minimal"),
+            ),
+            (
+                json!({ "thinking": { "type": "enabled", "budget_tokens": 10_000 } }),
+                Some("medium"),
+            ),
+            (
+                json!({ "thinking": { "type": "enabled", "budget_tokens": 31_999 } }),
+                Some("max"),
+            ),
+            (
+                json!({ "reasoning": { "max_tokens": 16_000 } }),
+                Some("high"),
+            ),
+            (json!({ "thinking": { "type": "disabled" } }), Some("none")),
+            (json!({ "reasoning": { "enabled": false } }), Some("none")),
+            (
+                json!({ "thinking": { "type": "adaptive" }, "reasoning": { "effort": null } }),
+                None,
+            ),
+            (json!({ "reasoning": null, "thinking": null }), None),
+        ] {
+            let found = read(&body).unwrap().reasoning_effort;
+            assert_eq!(found.as_deref(), effort, "{body}");
         }
     }
 

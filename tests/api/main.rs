@@ -48,6 +48,7 @@ mod routes;
 mod soak;
 mod stream;
 mod support;
+mod surface;
 mod tools;
 mod trials;
 mod waiting;

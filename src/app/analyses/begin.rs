@@ -222,6 +222,7 @@ fn again(old: NewAnalysis) -> Result<Wanted> {
         depth: Some(old.depth),
         agreement: old.agreement,
         samples: old.samples,
+        sample: old.sample,
         parent: old.parent,
         passages: old.passages,
         // It is the person's own now, and counts in no race.

@@ -73,6 +73,8 @@ pub struct Wanted {
     pub agreement: Option<f64>,
     /// How often one model is asked in the arrangement `self`.
     pub samples: Option<u32>,
+    /// Which of several answers to one request this is.
+    pub sample: u32,
     /// The analysis that this one repeats with a change, already known to be the caller's.
     pub parent: Option<AnalysisId>,
     /// Passages of documents at most.
@@ -153,6 +155,7 @@ impl Analyses<'_> {
             depth: wanted.depth.unwrap_or_default(),
             agreement: wanted.agreement,
             samples: wanted.samples,
+            sample: wanted.sample,
             parent: wanted.parent,
             recipe,
             passages: wanted.passages,

@@ -396,6 +396,7 @@ fn requested(one: &Past, plan: &Plan) -> NewAnalysis {
         depth: Depth::Full,
         agreement: None,
         samples: None,
+        sample: 0,
         cache_max_age_s: None,
         parent: None,
         recipe: None,

@@ -1,6 +1,7 @@
 //! Documents: take in, read, list, search, give back, delete. Only their owner can do any of it.
 //! The bytes lie in the data folder under the document's id, the text in the store.
 
+mod attached;
 mod child;
 pub(in crate::app) mod deletion;
 mod desk;
@@ -29,6 +30,8 @@ use crate::domain::time::Timestamp;
 use crate::extract::PICTURE;
 use crate::log;
 use crate::store::{Store, documents};
+
+use tokio::sync::Semaphore;
 
 use super::{Error, Kind, Result};
 use child::Running;
@@ -59,6 +62,8 @@ pub struct Documents {
     pictures: Desk,
     reader: child::Reader,
     readers: Readers,
+    /// Files that came inside requests and are read at the same time.
+    attached: Semaphore,
 }
 
 /// How documents are read.
@@ -149,6 +154,7 @@ impl Documents {
         Ok(Self {
             shelf,
             readers: Readers::new(store.clone(), originals, reader.clone(), settings.at_once),
+            attached: Semaphore::new(settings.at_once.max(1)),
             reader,
             store,
             folders,

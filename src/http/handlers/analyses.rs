@@ -103,6 +103,7 @@ impl NewAnalysisBody {
             depth: self.depth,
             agreement: self.stop_when_agreed,
             samples: self.samples,
+            sample: 0,
             parent: None,
             passages: self.passages,
             experiment: None,

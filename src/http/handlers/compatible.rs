@@ -5,97 +5,97 @@ use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
 use super::compatible_stream::{Following, Tongue};
+use super::{compatible_files, compatible_several};
 use crate::app::completions::{Completion, Started, count};
 use crate::app::repeats::Turn;
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::id::AnalysisId;
 use crate::domain::user::Caller;
-use crate::http::cx::{Cx, decode};
+use crate::http::cx::Cx;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::wire::serve_openai::{self as openai, Asked, Fault, Frame};
-use crate::wire::{serve_anthropic as anthropic, serve_responses as responses};
+use crate::wire::{
+    serve_anthropic as anthropic, serve_completions as completions, serve_responses as responses,
+};
 
 /// Which API a request speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Api {
     /// Chat completions.
     Chat,
+    /// Text completions.
+    Completions,
     /// Responses.
     Responses,
     /// Anthropic's messages.
     Messages,
 }
 
-/// GET /v1/models
-pub async fn models(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let names = cx.app.completions().names(&caller).await?;
-    let started = cx.app.started.millis() / 1_000;
-    let rows: Vec<Value> = names
-        .iter()
-        .map(|name| {
-            let created = name.created.map_or(started, |at| at.millis() / 1_000);
-            openai::model_row(&name.id, &name.owner, created)
-        })
-        .collect();
-    Ok(Reply::json(&json!({ "object": "list", "data": rows })))
-}
-
-/// GET /v1/models/{name*}
-pub async fn model(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    // Some clients send the slash of an id as it is, others as %2F.
-    let id = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
-    let name = cx.app.completions().name(&caller, &id).await?;
-    let created = name.created.unwrap_or(cx.app.started).millis() / 1_000;
-    Ok(Reply::json(&openai::model_row(
-        &name.id,
-        &name.owner,
-        created,
-    )))
-}
-
 /// POST /v1/chat/completions
 pub async fn chat(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let body: Value = cx.json().await?;
+    let body = body(&mut cx).await?;
     let asked = openai::read(&body).map_err(refused)?;
-    once(cx, caller, &body, asked, Api::Chat).await
+    once(cx, caller, &body, vec![asked], Api::Chat).await
+}
+
+/// POST /v1/completions
+pub async fn complete(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let body: Value = cx.json().await?;
+    let asked = completions::read(&body).map_err(refused)?;
+    once(cx, caller, &body, asked, Api::Completions).await
 }
 
 /// POST /v1/responses
 pub async fn responses(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let body: Value = cx.json().await?;
+    let body = body(&mut cx).await?;
     let asked = responses::read(&body).map_err(refused)?;
-    once(cx, caller, &body, asked, Api::Responses).await
+    once(cx, caller, &body, vec![asked], Api::Responses).await
 }
 
 /// POST /v1/messages
 pub async fn messages(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let body: Value = cx.json().await?;
+    let body = body(&mut cx).await?;
     let asked = anthropic::read(&body, true).map_err(refused)?;
-    once(cx, caller, &body, asked, Api::Messages).await
+    once(cx, caller, &body, vec![asked], Api::Messages).await
 }
 
 /// POST /v1/messages/count_tokens: an estimate, as everywhere before a vendor has counted.
 pub async fn count_tokens(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let body: Value = cx.json().await?;
+    let body = body(&mut cx).await?;
     let asked = anthropic::read(&body, false).map_err(refused)?;
     cx.app.completions().name(&caller, &asked.model).await?;
     Ok(Reply::json(&json!({ "input_tokens": count(&asked) })))
+}
+
+// The body, with the text of its documents in their place.
+async fn body(cx: &mut Cx) -> Result<Value, ApiError> {
+    let mut body: Value = cx.json().await?;
+    compatible_files::inline(cx, &mut body).await?;
+    Ok(body)
 }
 
 async fn once(
     cx: Cx,
     caller: Caller,
     body: &Value,
-    asked: Asked,
+    asked: Vec<Asked>,
     api: Api,
 ) -> Result<Reply, ApiError> {
-    if asked.stream {
-        return Ok(answer(&cx, caller, asked, api).await?.0);
-    }
+    let all = compatible_several::each(asked)?;
+    let stream = all.iter().any(|asked| asked.stream);
     let who = caller.clone();
-    let work = answer(&cx, caller, asked, api);
+    let work = async {
+        let only = match <[Asked; 1]>::try_from(all) {
+            Ok([only]) => only,
+            Err(all) => return compatible_several::answer(&cx, caller, all, api).await,
+        };
+        answer(&cx, caller, only, api).await
+    };
+    if stream {
+        return Ok(work.await?.0);
+    }
     under_key(&cx, &who, || format!("{api:?} {body}"), work).await
 }
 
@@ -148,9 +148,8 @@ async fn answer(
     asked: Asked,
     api: Api,
 ) -> Result<(Reply, String), ApiError> {
-    let (model, stream) = (asked.model.clone(), asked.stream);
-    let (usage, progress) = (asked.usage, asked.progress);
-    let (settings, is_legacy) = (asked.settings.clone(), asked.is_legacy);
+    let (stream, usage, progress) = (asked.stream, asked.usage, asked.progress);
+    let mut frame = frame_of(cx, &asked);
     let completions = cx.app.completions();
     let started = completions.start(&caller, asked, clock::now()).await?;
     let Started {
@@ -158,14 +157,7 @@ async fn answer(
         mut ignored,
         is_panel,
     } = started;
-    let mut frame = Frame {
-        id: id_of(api, &begun.id),
-        created: cx.now.millis() / 1_000,
-        model,
-        completed: None,
-        settings,
-        is_legacy,
-    };
+    frame.id = id_of(api, &begun.id);
     let analysis = begun.id.clone();
     let named = |reply: Reply, ignored: &[String]| {
         let reply = reply.header(
@@ -202,7 +194,7 @@ async fn answer(
             .resolve("try again in a minute")
             .into());
     };
-    let done = completions.result(&caller, &begun.id).await?;
+    let done = cx.app.completions().result(&caller, &begun.id).await?;
     frame.completed = Some(clock::now().millis() / 1_000);
     let text = whole(api, &frame, &done).to_string();
     let reply = Reply::bytes(text.clone(), "application/json");
@@ -210,10 +202,25 @@ async fn answer(
     Ok((named(told(reply, cx, &done), &ignored), text))
 }
 
-fn whole(api: Api, frame: &Frame, done: &Completion) -> Value {
+/// What all parts of the answer to a request have in common, without its id.
+pub(super) fn frame_of(cx: &Cx, asked: &Asked) -> Frame {
+    Frame {
+        id: String::new(),
+        created: cx.now.millis() / 1_000,
+        model: asked.model.clone(),
+        completed: None,
+        settings: asked.settings.clone(),
+        echo: asked.echo.clone(),
+        is_legacy: asked.is_legacy,
+    }
+}
+
+/// A whole answer in the shape of an API.
+pub(super) fn whole(api: Api, frame: &Frame, done: &Completion) -> Value {
     let (text, finish, usage) = (done.text.as_str(), done.finish, &done.usage);
     match api {
         Api::Chat => openai::completion(frame, (text, &done.calls), finish, usage),
+        Api::Completions => completions::completion(frame, text, finish, usage),
         Api::Responses => {
             let told = (Some(text), &done.calls[..]);
             responses::response(frame, "completed", told, Some((finish, usage)))
@@ -222,7 +229,8 @@ fn whole(api: Api, frame: &Frame, done: &Completion) -> Value {
     }
 }
 
-fn told(reply: Reply, cx: &Cx, done: &Completion) -> Reply {
+/// Adds the headers that say what an answer cost and who gave it.
+pub(super) fn told(reply: Reply, cx: &Cx, done: &Completion) -> Reply {
     let took = clock::instant()
         .saturating_duration_since(cx.started)
         .as_millis();
@@ -245,11 +253,12 @@ fn told(reply: Reply, cx: &Cx, done: &Completion) -> Reply {
         )
 }
 
-// As its vendor's clients know ids: a prefix, and the part of ours that is unique.
-fn id_of(api: Api, id: &AnalysisId) -> String {
+/// An id as the vendor's clients know it: a prefix, and the part of ours that is unique.
+pub(super) fn id_of(api: Api, id: &AnalysisId) -> String {
     let own = id.as_str().rsplit('_').next().unwrap_or_default();
     match api {
         Api::Chat => format!("chatcmpl-{own}"),
+        Api::Completions => format!("cmpl-{own}"),
         Api::Responses => format!("resp_{own}"),
         Api::Messages => format!("msg_{own}"),
     }

@@ -17,7 +17,9 @@ use crate::http::error::{ApiError, Dialect};
 use crate::http::reply::Reply;
 use crate::http::sse::{self, Event};
 use crate::wire::serve_openai::{self as openai, Frame};
-use crate::wire::{serve_anthropic as anthropic, serve_responses as responses};
+use crate::wire::{
+    serve_anthropic as anthropic, serve_completions as completions, serve_responses as responses,
+};
 
 /// How a stream is written.
 pub(super) enum Tongue {
@@ -25,6 +27,10 @@ pub(super) enum Tongue {
         frame: Frame,
         usage: bool,
         progress: bool,
+    },
+    Completions {
+        frame: Frame,
+        usage: bool,
     },
     Responses(responses::Events),
     Messages(anthropic::Events),
@@ -38,6 +44,7 @@ impl Tongue {
                 usage,
                 progress,
             },
+            Api::Completions => Self::Completions { frame, usage },
             Api::Responses => Self::Responses(responses::Events::new(frame)),
             Api::Messages => Self::Messages(anthropic::Events::new(frame)),
         }
@@ -46,6 +53,7 @@ impl Tongue {
     fn opening(&mut self) -> Vec<Event> {
         match self {
             Self::Chat { frame, .. } => vec![bare(&openai::opening(frame))],
+            Self::Completions { frame, .. } => vec![bare(&completions::opening(frame))],
             Self::Responses(events) => named(events.opening()),
             Self::Messages(events) => vec![name(events.opening())],
         }
@@ -54,6 +62,7 @@ impl Tongue {
     fn text(&mut self, text: &str) -> Vec<Event> {
         match self {
             Self::Chat { frame, .. } => vec![bare(&openai::piece(frame, text))],
+            Self::Completions { frame, .. } => vec![bare(&completions::piece(frame, text))],
             Self::Responses(events) => named(events.piece(text)),
             Self::Messages(events) => named(events.piece(text)),
         }
@@ -82,11 +91,15 @@ impl Tongue {
                 if *usage {
                     events.push(bare(&openai::counted(frame, &done.usage)));
                 }
-                events.push(Event {
-                    id: None,
-                    name: "".into(),
-                    data: "[DONE]".to_owned(),
-                });
+                events.push(done_event());
+                events
+            }
+            Self::Completions { frame, usage } => {
+                let mut events = vec![bare(&completions::ending(frame, done.finish))];
+                if *usage {
+                    events.push(bare(&completions::counted(frame, &done.usage)));
+                }
+                events.push(done_event());
                 events
             }
             Self::Responses(events) => {
@@ -99,7 +112,9 @@ impl Tongue {
 
     fn failure(&mut self, error: &ApiError, request_id: &str) -> Vec<Event> {
         match self {
-            Self::Chat { .. } => vec![bare(&error.foreign_body(Dialect::OpenAi, request_id))],
+            Self::Chat { .. } | Self::Completions { .. } => {
+                vec![bare(&error.foreign_body(Dialect::OpenAi, request_id))]
+            }
             Self::Responses(events) => {
                 let body = error.foreign_body(Dialect::OpenAi, request_id);
                 let text = |name: &str| {
@@ -115,6 +130,14 @@ impl Tongue {
                 vec![name(("error", body))]
             }
         }
+    }
+}
+
+fn done_event() -> Event {
+    Event {
+        id: None,
+        name: "".into(),
+        data: "[DONE]".to_owned(),
     }
 }
 

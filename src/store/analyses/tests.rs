@@ -51,6 +51,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             depth: Default::default(),
             agreement: None,
             samples: None,
+            sample: 0,
             cache_max_age_s: None,
             parent: None,
             recipe: Some("brief@3".into()),

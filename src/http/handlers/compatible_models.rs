@@ -1,0 +1,59 @@
+//! The lists of models for programs: OpenAI's shape with OpenRouter's fields, and Anthropic's for its own SDK.
+
+use hyper::header::HeaderName;
+use serde_json::{Value, json};
+
+use crate::app::Error;
+use crate::app::completions::Name;
+use crate::domain::user::Caller;
+use crate::http::cx::{Cx, decode};
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+use crate::wire::serve_models::{self as wire, Listed};
+
+/// GET /v1/models
+pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    let names = cx.app.completions().names(&caller).await?;
+    if !is_anthropic(&cx) {
+        let rows: Vec<Value> = names
+            .iter()
+            .map(|name| wire::row(&listed(&cx, name)))
+            .collect();
+        return Ok(Reply::json(&json!({ "object": "list", "data": rows })));
+    }
+    let limit = cx.query_number("limit", 1, 1_000, 20)? as usize;
+    let (after, before) = (cx.query("after_id"), cx.query("before_id"));
+    let rows = names
+        .iter()
+        .map(|name| wire::anthropic_row(&listed(&cx, name)));
+    let page = wire::anthropic_page(rows.collect(), limit, after.as_deref(), before.as_deref());
+    Ok(Reply::json(&page))
+}
+
+/// GET /v1/models/{name*}
+pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+    // Some clients send the slash of an id as it is, others as %2F.
+    let id = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
+    let name = cx.app.completions().name(&caller, &id).await?;
+    let listed = listed(&cx, &name);
+    let row = match is_anthropic(&cx) {
+        true => wire::anthropic_row(&listed),
+        false => wire::row(&listed),
+    };
+    Ok(Reply::json(&row))
+}
+
+// Every one of Anthropic's clients sends it, and nobody else's.
+fn is_anthropic(cx: &Cx) -> bool {
+    cx.header(HeaderName::from_static("anthropic-version"))
+        .is_some()
+}
+
+fn listed<'a>(cx: &Cx, name: &'a Name) -> Listed<'a> {
+    Listed {
+        id: &name.id,
+        owner: &name.owner,
+        created: name.created.unwrap_or(cx.app.started),
+        model: name.model.as_ref(),
+    }
+}

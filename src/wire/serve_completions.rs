@@ -1,0 +1,209 @@
+//! OpenAI's text completions (`/v1/completions`) over chat models: the prompt becomes a conversation that asks for
+//! its continuation. Editors complete code with it, evaluation harnesses generate with it.
+
+use serde_json::{Map, Value, json};
+
+use super::serve_openai::{Asked, Fault, Frame, choices, fault, finish_reason, model, tokens};
+use super::serve_parameters::{flag, parameters};
+use super::{Kind, passthrough};
+use crate::domain::chat::{Finish, Message, Role, Usage};
+
+const KNOWN: &[&str] = &[
+    "model",
+    "prompt",
+    "suffix",
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "n",
+    "stream",
+    "stream_options",
+    "echo",
+    "stop",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+    "user",
+    "best_of",
+    "reasoning_effort",
+    "reasoning",
+    "metadata",
+    "logprobs",
+];
+
+const CONTINUE: &str = "You complete text. Continue the user's text from exactly where it ends. Write only the \
+    continuation: no greeting, no explanation, no quotation marks or code fences around it, and nothing of what \
+    is there already.";
+const FILL: &str = "You fill a gap in a text. The user gives the text before the gap and the text after it. Write \
+    only what belongs in the gap, so that before, gap and after read as one: no explanation, no code fences, and \
+    nothing of what is there already.";
+
+/// A body of `/v1/completions`: one request for each prompt of the list.
+///
+/// # Errors
+/// When a field has the wrong type, or asks for what a chat API cannot give: token ids, or log probabilities of
+/// the prompt itself.
+pub fn read(body: &Value) -> Result<Vec<Asked>, Fault> {
+    let Some(fields) = body.as_object() else {
+        return fault("body", "the body must be a JSON object");
+    };
+    let echo = flag(fields, "echo")?;
+    if echo && fields.get("logprobs").is_some_and(|value| !value.is_null()) {
+        return fault(
+            "logprobs",
+            "log probabilities of a prompt are not available over chat models: leave out echo or logprobs",
+        );
+    }
+    let n = choices(fields)?;
+    let best_of = super::serve_parameters::whole(fields.get("best_of"), "best_of")?;
+    if best_of.is_some_and(|best| best > u64::from(n)) {
+        return fault(
+            "best_of",
+            "best_of must not be larger than n: all answers are given",
+        );
+    }
+    let mut parameters = parameters(fields)?;
+    // OpenAI's way to ask for the prompt alone; a model writes one token at least.
+    if parameters.max_tokens == Some(0) {
+        parameters.max_tokens = Some(1);
+    }
+    let suffix = match fields.get("suffix") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text.as_str()).filter(|text| !text.is_empty()),
+        Some(_) => return fault("suffix", "suffix must be a text"),
+    };
+    let asked = Asked {
+        model: model(fields)?,
+        stream: flag(fields, "stream")?,
+        usage: fields
+            .get("stream_options")
+            .is_some_and(|it| it["include_usage"] == json!(true)),
+        parameters,
+        choices: n,
+        passthrough: passthrough::read(Kind::OpenAi, fields, KNOWN, &[])?,
+        ignored: fields
+            .get("logprobs")
+            .filter(|value| !value.is_null())
+            .map(|_| "logprobs".to_owned())
+            .into_iter()
+            .collect(),
+        ..Asked::default()
+    };
+    let prompts = prompts(fields)?;
+    let one = |prompt: &str| Asked {
+        turns: conversation(prompt, suffix),
+        echo: echo.then(|| prompt.to_owned()),
+        ..asked.clone()
+    };
+    Ok(prompts.into_iter().map(one).collect())
+}
+
+fn prompts(fields: &Map<String, Value>) -> Result<Vec<&str>, Fault> {
+    let texts: Vec<&str> = match fields.get("prompt") {
+        Some(Value::String(text)) => vec![text],
+        Some(Value::Array(list)) => match list.iter().map(Value::as_str).collect() {
+            Some(texts) => texts,
+            None => {
+                return fault(
+                    "prompt",
+                    "prompt must be a text or a list of texts: token ids differ by model",
+                );
+            }
+        },
+        _ => return fault("prompt", "prompt must be a text or a list of texts"),
+    };
+    let size: usize = texts.iter().map(|text| text.len()).sum();
+    match texts.iter().any(|text| !text.trim().is_empty()) {
+        false => fault("prompt", "the prompt is empty"),
+        true if size > super::serve_openai::MOST_TEXT => fault("prompt", "the prompt is too long"),
+        true => Ok(texts),
+    }
+}
+
+fn conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
+    let (rules, text) = match suffix {
+        None => (CONTINUE, prompt.to_owned()),
+        Some(suffix) => (
+            FILL,
+            format!("<before>{prompt}</before>\n<gap/>\n<after>{suffix}</after>"),
+        ),
+    };
+    vec![
+        Message::new(Role::System, rules),
+        Message::new(Role::User, text),
+    ]
+}
+
+/// A whole answer.
+pub fn completion(frame: &Frame, text: &str, finish: Finish, usage: &Usage) -> Value {
+    let text = format!("{}{text}", frame.echo.as_deref().unwrap_or_default());
+    let mut told = chunk(frame, &text, Some(finish));
+    told["usage"] = tokens(usage);
+    told
+}
+
+/// The first chunk of a stream: the prompt, where the client wants it repeated.
+pub fn opening(frame: &Frame) -> Value {
+    chunk(frame, frame.echo.as_deref().unwrap_or_default(), None)
+}
+
+/// A piece of the answer.
+pub fn piece(frame: &Frame, text: &str) -> Value {
+    chunk(frame, text, None)
+}
+
+/// The chunk with the reason why the answer ended.
+pub fn ending(frame: &Frame, finish: Finish) -> Value {
+    chunk(frame, "", Some(finish))
+}
+
+/// The chunk with the usage, for clients that asked for it.
+pub fn counted(frame: &Frame, usage: &Usage) -> Value {
+    let mut last = chunk(frame, "", None);
+    last["choices"] = json!([]);
+    last["usage"] = tokens(usage);
+    last
+}
+
+fn chunk(frame: &Frame, text: &str, finish: Option<Finish>) -> Value {
+    let finish = finish.map(|finish| finish_reason(frame, finish));
+    json!({
+        "id": frame.id, "object": "text_completion", "created": frame.created, "model": frame.model,
+        "choices": [{ "index": 0, "text": text, "logprobs": null, "finish_reason": finish }],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_become_conversations() {
+        let body = json!({ "model": "m", "prompt": ["def f(", "x ="], "suffix": "\n", "echo": true, "max_tokens": 0, "n": 2 });
+        let all = read(&body).unwrap();
+        assert_eq!(
+            (all.len(), all[1].choices, all[1].parameters.max_tokens),
+            (2, 2, Some(1))
+        );
+        assert_eq!(all[1].echo.as_deref(), Some("x ="));
+        assert!(
+            all[0].turns[1].text.contains("def f(") && all[0].turns[1].text.contains("<after>")
+        );
+        for (wrong, param) in [
+            (json!({ "model": "m" }), "prompt"),
+            (json!({ "model": "m", "prompt": "" }), "prompt"),
+            (json!({ "model": "m", "prompt": [1, 2] }), "prompt"),
+            (
+                json!({ "model": "m", "prompt": "a", "best_of": 3 }),
+                "best_of",
+            ),
+            (
+                json!({ "model": "m", "prompt": "a", "echo": true, "logprobs": 1 }),
+                "logprobs",
+            ),
+            (json!({ "prompt": "a" }), "model"),
+        ] {
+            assert_eq!(read(&wrong).unwrap_err().param, param, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Files inside a conversation: Anthropic's `document` and `search_result` blocks, OpenAI's `file` and `input_file`
+//! parts. Finds them, and puts their text in their place once it has been read.
+
+use serde_json::{Value, json};
+
+use super::serve_openai::{Fault, fault};
+
+/// Files in one request.
+const MOST: usize = 20;
+
+/// A file that a client sent inside its request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// Its place in the body, as a JSON pointer.
+    place: String,
+    /// Its name, where the client gave one.
+    pub title: String,
+    /// What the client says about it.
+    context: String,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Its text.
+    Text(String),
+    /// Its bytes in base64, and their media type.
+    Base64(String, String),
+}
+
+/// Takes the files out of a body; each leaves an empty text part.
+///
+/// # Errors
+/// When there are more than 20, when one is only named by an address or an id, or when it has no content.
+pub fn take(body: &mut Value) -> Result<Vec<Attached>, Fault> {
+    let mut found = Vec::new();
+    for list in ["messages", "input"] {
+        if let Some(list_value) = body.get_mut(list) {
+            visit(list_value, &format!("/{list}"), &mut found)?;
+        }
+    }
+    match found.len() > MOST {
+        true => fault(
+            "messages",
+            format!("at most {MOST} documents can be sent with one request"),
+        ),
+        false => Ok(found),
+    }
+}
+
+/// Puts a file's text where the file was.
+pub fn put(body: &mut Value, file: &Attached, text: &str) {
+    let title = match file.title.is_empty() {
+        true => "document",
+        false => file.title.as_str(),
+    };
+    let context = match file.context.is_empty() {
+        true => String::new(),
+        false => format!("{}\n\n", file.context),
+    };
+    let text = format!(
+        "<document title={title:?}>\n{context}{}\n</document>",
+        text.trim_end()
+    );
+    if let Some(part) = body.pointer_mut(&file.place) {
+        *part = json!({ "type": "text", "text": text });
+    }
+}
+
+// As deep as clients nest: a message, its content, a tool's result within it.
+fn visit(value: &mut Value, place: &str, found: &mut Vec<Attached>) -> Result<(), Fault> {
+    match value {
+        Value::Array(list) => {
+            for (index, one) in list.iter_mut().enumerate() {
+                visit(one, &format!("{place}/{index}"), found)?;
+            }
+        }
+        Value::Object(_) => {
+            if let Some(file) = file(value, place)? {
+                found.push(file);
+                *value = json!({ "type": "text", "text": "" });
+                return Ok(());
+            }
+            for name in ["content", "output"] {
+                if let Some(inner) = value.get_mut(name).filter(|inner| inner.is_array()) {
+                    visit(inner, &format!("{place}/{name}"), found)?;
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn file(part: &Value, place: &str) -> Result<Option<Attached>, Fault> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (title, content) = match part["type"].as_str() {
+        Some("document") => (&part["title"], source(&part["source"])?),
+        Some("search_result") => (&part["title"], Content::Text(texts(&part["content"])?)),
+        Some("file") if part["file"].is_object() => {
+            (&part["file"]["filename"], data(&part["file"]["file_data"])?)
+        }
+        Some("input_file") => (&part["filename"], data(&part["file_data"])?),
+        _ => return Ok(None),
+    };
+    Ok(Some(Attached {
+        place: place.to_owned(),
+        title: text(title)
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(200)
+            .collect(),
+        context: text(&part["context"]),
+        content,
+    }))
+}
+
+// Anthropic's ways to give a document.
+fn source(source: &Value) -> Result<Content, Fault> {
+    let given = source["data"].as_str();
+    match (source["type"].as_str(), given) {
+        (Some("text"), Some(text)) => Ok(Content::Text(text.to_owned())),
+        (Some("base64"), Some(bytes)) => {
+            let media_type = source["media_type"].as_str().unwrap_or("application/pdf");
+            Ok(Content::Base64(media_type.to_owned(), bytes.to_owned()))
+        }
+        (Some("content"), _) => Ok(Content::Text(texts(&source["content"])?)),
+        (Some("text" | "base64"), None) => fault("messages", "a document needs its data"),
+        _ => fault(
+            "messages",
+            "a document must come as base64 or text: this server fetches nothing from elsewhere and keeps no files",
+        ),
+    }
+}
+
+fn texts(content: &Value) -> Result<String, Fault> {
+    match content {
+        Value::String(text) => Ok(text.clone()),
+        Value::Array(parts) => {
+            let texts = parts.iter().map(|part| part["text"].as_str());
+            match texts.collect::<Option<Vec<_>>>() {
+                Some(texts) => Ok(texts.join("\n\n")),
+                None => fault("messages", "the content of a document must be text blocks"),
+            }
+        }
+        _ => fault("messages", "a document needs its content"),
+    }
+}
+
+// OpenAI's: a data URL, or bare base64 of a PDF.
+fn data(data: &Value) -> Result<Content, Fault> {
+    let Some(data) = data.as_str() else {
+        return fault(
+            "messages",
+            "a file must come as file_data with base64: this server fetches nothing from elsewhere and keeps no files",
+        );
+    };
+    let (media_type, bytes) = match data.strip_prefix("data:") {
+        None => ("application/pdf", data),
+        Some(rest) => match rest.split_once(";base64,") {
+            Some(pair) => pair,
+            None => return fault("messages", "file_data must be a data URL with base64"),
+        },
+    };
+    Ok(Content::Base64(media_type.to_owned(), bytes.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_found_wherever_clients_put_them() {
+        let pdf = "data:application/pdf;base64,AAAA";
+        for (body, content) in [
+            (
+                json!({ "messages": [{ "content": [{ "type": "document", "source": { "type": "text", "data": "a" } }] }] }),
+                Content::Text("a".into()),
+            ),
+            (
+                json!({ "messages": [{ "content": [{ "type": "document", "source": { "type": "base64", "media_type": "application/pdf", "data": "AAAA" } }] }] }),
+                Content::Base64("application/pdf".into(), "AAAA".into()),
+            ),
+            (
+                json!({ "messages": [{ "content": [{ "type": "tool_result", "content": [{ "type": "document", "source": { "type": "content", "content": [{ "type": "text", "text": "b" }] } }] }] }] }),
+                Content::Text("b".into()),
+            ),
+            (
+                json!({ "messages": [{ "content": [{ "type": "file", "file": { "filename": "f", "file_data": pdf } }] }] }),
+                Content::Base64("application/pdf".into(), "AAAA".into()),
+            ),
+            (
+                json!({ "input": [{ "content": [{ "type": "input_file", "file_data": "AAAA" }] }] }),
+                Content::Base64("application/pdf".into(), "AAAA".into()),
+            ),
+            (
+                json!({ "messages": [{ "content": [{ "type": "search_result", "title": "t", "source": "s", "content": [{ "type": "text", "text": "c" }] }] }] }),
+                Content::Text("c".into()),
+            ),
+        ] {
+            let mut left = body.clone();
+            let found = take(&mut left).unwrap();
+            assert_eq!((found.len(), &found[0].content), (1, &content), "{body}");
+            put(&mut left, &found[0], "The fee is 42.");
+            assert!(left.to_string().contains("The fee is 42."), "{left}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_refused() {
+        let part = |part: Value| json!({ "messages": [{ "content": [part] }] });
+        for wrong in [
+            part(
+                json!({ "type": "document", "source": { "type": "url", "url": "https://a.example" } }),
+            ),
+            part(json!({ "type": "document", "source": { "type": "base64" } })),
+            part(json!({ "type": "file", "file": { "file_id": "f" } })),
+            part(json!({ "type": "input_file", "file_url": "https://a.example" })),
+        ] {
+            assert!(take(&mut wrong.clone()).is_err(), "{wrong}");
+        }
+        let many = vec![
+            json!({ "type": "document", "source": { "type": "text", "data": "a" } });
+            MOST + 1
+        ];
+        assert!(take(&mut json!({ "messages": [{ "content": many }] })).is_err());
+        assert_eq!(
+            take(&mut json!({ "messages": "x", "input": "y" })),
+            Ok(Vec::new())
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! Models as the lists of our own APIs show them: OpenAI's row with OpenRouter's fields beside it, and Anthropic's.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::model::Model;
+use crate::domain::money::Price;
+use crate::domain::parameters::GLOSSARY;
+use crate::domain::time::Timestamp;
+
+/// A name that a client can send as `model`.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed<'a> {
+    /// What the client sends.
+    pub id: &'a str,
+    /// The provider, or `quire` for a panel.
+    pub owner: &'a str,
+    /// When it was created, or the server's start where that is unknown.
+    pub created: Timestamp,
+    /// The model; none for a panel.
+    pub model: Option<&'a Model>,
+}
+
+/// A row of OpenAI's list with the fields of OpenRouter's (openrouter.ai/docs/api/api-reference/models). What is
+/// unknown is null, never a zero.
+pub fn row(listed: &Listed) -> Value {
+    let created = listed.created.millis() / 1_000;
+    let mut row =
+        json!({ "id": listed.id, "object": "model", "created": created, "owned_by": listed.owner });
+    let name = listed.model.map_or(listed.id, |model| &model.name);
+    // A model that is not known to be blind is shown pictures.
+    let sees = listed
+        .model
+        .is_some_and(|model| model.vision != Some(false));
+    let (inputs, modality) = match sees {
+        true => (json!(["text", "image"]), "text+image->text"),
+        false => (json!(["text"]), "text->text"),
+    };
+    let context = listed.model.and_then(|model| known(model.context_window));
+    let most = listed.model.and_then(|model| known(model.max_output));
+    let more = json!({
+        "name": name, "canonical_slug": listed.id, "description": "",
+        "context_length": context,
+        "architecture": {
+            "modality": modality, "input_modalities": inputs, "output_modalities": ["text"],
+            "tokenizer": "Other", "instruct_type": null,
+        },
+        "pricing": listed.model.and_then(|model| model.price).map(pricing),
+        "top_provider": {
+            "context_length": context, "max_completion_tokens": most, "is_moderated": false,
+        },
+        "per_request_limits": null,
+        "supported_parameters": supported(listed.model),
+    });
+    if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
+        row.extend(more);
+    }
+    row
+}
+
+fn known(count: u64) -> Option<u64> {
+    (count > 0).then_some(count)
+}
+
+// Dollars per token, as text: OpenRouter's way around floats.
+fn pricing(price: Price) -> Value {
+    let mut told = Map::new();
+    let mut tell = |name: &str, dollars: f64| {
+        told.insert(name.to_owned(), json!(per_token(dollars)));
+    };
+    tell("prompt", price.input);
+    tell("completion", price.output);
+    if let Some(cached) = price.cached_input {
+        tell("input_cache_read", cached);
+    }
+    Value::Object(told)
+}
+
+fn per_token(dollars_per_million: f64) -> String {
+    let text = format!("{:.12}", dollars_per_million / 1e6);
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    text.to_owned()
+}
+
+/// Names of OpenRouter's. A model whose parameters are unknown is sent all of them: what it refuses is left out
+/// and remembered.
+fn supported(model: Option<&Model>) -> Vec<&'static str> {
+    let takes = |name: &str| match model {
+        Some(model) if !model.parameters.is_empty() => model.parameters.iter().any(|it| it == name),
+        _ => true,
+    };
+    let all = GLOSSARY.iter().map(|entry| entry.name);
+    let mut names: Vec<&str> = all
+        .filter(|name| *name != "timeout_s" && takes(name))
+        .collect();
+    if names.contains(&"reasoning_effort") {
+        names.extend(["reasoning", "include_reasoning"]);
+    }
+    names.extend([
+        "tools",
+        "tool_choice",
+        "response_format",
+        "structured_outputs",
+    ]);
+    names
+}
+
+/// A row of Anthropic's list.
+pub fn anthropic_row(listed: &Listed) -> Value {
+    let model = listed.model;
+    json!({
+        "type": "model", "id": listed.id, "display_name": model.map_or(listed.id, |model| &model.name),
+        "created_at": listed.created, "max_input_tokens": model.and_then(|model| known(model.context_window)),
+        "max_tokens": model.and_then(|model| known(model.max_output)), "capabilities": null,
+    })
+}
+
+/// The part of Anthropic's list that a client asks for with `limit`, `after_id` and `before_id`.
+pub fn anthropic_page(
+    rows: Vec<Value>,
+    limit: usize,
+    after: Option<&str>,
+    before: Option<&str>,
+) -> Value {
+    let place = |id: &str| rows.iter().position(|row| row["id"] == id);
+    let (start, end) = match (after, before) {
+        (Some(after), _) => (
+            place(after).map_or(rows.len(), |place| place + 1),
+            rows.len(),
+        ),
+        (None, Some(before)) => {
+            let end = place(before).unwrap_or(0);
+            (end.saturating_sub(limit), end)
+        }
+        (None, None) => (0, rows.len()),
+    };
+    let end_of_page = end.min(start + limit);
+    let has_more = match (after, before) {
+        (None, Some(_)) => start > 0,
+        _ => end_of_page < end,
+    };
+    let page = rows.get(start..end_of_page).unwrap_or_default();
+    let id = |row: Option<&Value>| row.map_or(Value::Null, |row| row["id"].clone());
+    json!({
+        "data": page, "has_more": has_more, "first_id": id(page.first()), "last_id": id(page.last()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed<'a>(id: &'a str, model: Option<&'a Model>) -> Listed<'a> {
+        Listed {
+            id,
+            owner: "p",
+            created: Timestamp::from_millis(1_700_000_000_000),
+            model,
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_null_and_not_free() {
+        let model = Model {
+            id: "p/m".into(),
+            name: "M".into(),
+            ..Model::default()
+        };
+        let row = row(&listed("p/m", Some(&model)));
+        assert_eq!(
+            (&row["pricing"], &row["context_length"]),
+            (&Value::Null, &Value::Null)
+        );
+        assert!(
+            row["supported_parameters"]
+                .as_array()
+                .unwrap()
+                .contains(&json!("top_k"))
+        );
+    }
+
+    #[test]
+    fn prices_are_by_token_without_rounding() {
+        for (price, text) in [
+            (2.5, "0.0000025"),
+            (0.0, "0"),
+            (0.075, "0.000000075"),
+            (15.0, "0.000015"),
+        ] {
+            assert_eq!(per_token(price), text);
+        }
+    }
+
+    #[test]
+    fn pages_go_both_ways() {
+        let rows: Vec<Value> = ["a", "b", "c"]
+            .iter()
+            .map(|id| anthropic_row(&listed(id, None)))
+            .collect();
+        for (limit, after, before, ids, more) in [
+            (20, None, None, vec!["a", "b", "c"], false),
+            (2, None, None, vec!["a", "b"], true),
+            (2, Some("b"), None, vec!["c"], false),
+            (1, None, Some("c"), vec!["b"], true),
+            (1, Some("nothing"), None, vec![], false),
+        ] {
+            let page = anthropic_page(rows.clone(), limit, after, before);
+            let found: Vec<_> = page["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| row["id"].clone())
+                .collect();
+            assert_eq!(
+                (found, &page["has_more"]),
+                (ids.into_iter().map(Value::from).collect(), &json!(more))
+            );
+        }
+    }
+}

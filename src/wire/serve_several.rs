@@ -1,0 +1,88 @@
+//! Several answers to one request (`n`, or a list of prompts): whole answers of one choice each, joined into one
+//! with a choice for each, and the chunks of a stream that carries them.
+
+use serde_json::{Value, json};
+
+/// Joins whole answers into one; the first lends its id. `usage` is that of all.
+pub fn joined(mut wholes: Vec<Value>, usage: Value) -> Value {
+    let mut choices = Vec::new();
+    for whole in &mut wholes {
+        let mut choice = whole["choices"][0].take();
+        choice["index"] = json!(choices.len());
+        choices.push(choice);
+    }
+    let mut joined = wholes.into_iter().next().unwrap_or_default();
+    joined["choices"] = Value::Array(choices);
+    joined["usage"] = usage;
+    joined
+}
+
+/// The chunks of a stream that tells what a joined answer holds, with the usage at the end where it is wanted.
+pub fn chunks(joined: &Value, with_usage: bool) -> Vec<Value> {
+    let is_chat = joined["object"] == "chat.completion";
+    let frame = |choices: Value| {
+        let object = match is_chat {
+            true => "chat.completion.chunk",
+            false => "text_completion",
+        };
+        json!({
+            "id": joined["id"], "object": object, "created": joined["created"], "model": joined["model"],
+            "choices": choices,
+        })
+    };
+    let mut chunks = Vec::new();
+    for choice in joined["choices"].as_array().into_iter().flatten() {
+        if !is_chat {
+            chunks.push(frame(json!([choice])));
+            continue;
+        }
+        let mut delta = choice["message"].clone();
+        if let Some(calls) = delta["tool_calls"].as_array_mut() {
+            for (index, call) in calls.iter_mut().enumerate() {
+                call["index"] = json!(index);
+            }
+        } else if let Some(delta) = delta.as_object_mut() {
+            delta.remove("tool_calls");
+        }
+        let one = |delta: Value, finish: Value| json!([{ "index": choice["index"], "delta": delta, "logprobs": null, "finish_reason": finish }]);
+        chunks.push(frame(one(delta, Value::Null)));
+        chunks.push(frame(one(json!({}), choice["finish_reason"].clone())));
+    }
+    if with_usage {
+        let mut last = frame(json!([]));
+        last["usage"] = joined["usage"].clone();
+        chunks.push(last);
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_is_a_choice_of_its_own() {
+        let whole = |text: &str| {
+            json!({
+                "id": text, "object": "chat.completion", "created": 7, "model": "m",
+                "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": text } }],
+            })
+        };
+        let all = joined(vec![whole("a"), whole("b")], json!({ "total_tokens": 9 }));
+        assert_eq!(
+            (&all["id"], &all["choices"][1]["index"]),
+            (&json!("a"), &json!(1))
+        );
+        let told = chunks(&all, true);
+        assert_eq!(told.len(), 5);
+        assert_eq!(told[2]["choices"][0]["delta"]["content"], "b");
+        assert_eq!(
+            told[3]["choices"][0],
+            json!({ "index": 1, "delta": {}, "logprobs": null, "finish_reason": "stop" })
+        );
+        assert_eq!(
+            (&told[4]["choices"], &told[4]["usage"]["total_tokens"]),
+            (&json!([]), &json!(9))
+        );
+    }
+}

@@ -1,0 +1,352 @@
+//! The parts of the compatible surface beside chat: text completions, lists of models, several answers, documents
+//! inside a request, and how hard a model is to think.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::compatible::{data, key, lines};
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{saying, server};
+
+/// A model that numbers its answers.
+fn counting() -> Provider {
+    let count = std::sync::atomic::AtomicU32::new(0);
+    Provider::answering(move |_: &Asked| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        on("").sse(&saying(&format!("Answer {number}.")))
+    })
+}
+
+fn last_sent(provider: &Provider) -> Value {
+    provider.asked().last().unwrap().body.clone()
+}
+
+#[test]
+fn text_completions_over_a_chat_model() {
+    let provider = Provider::answering(|_: &Asked| on("").sse(&saying(" a + b")));
+    let server = server(&provider, &[("CACHE_TTL", "0")]);
+    let mut client = server.user("ada@example.com");
+    let body = json!({
+        "model": "p/any", "prompt": "def add(a, b): return", "suffix": "\n\nprint(1)", "stop": ["\n\n"], "max_tokens": 20,
+    });
+    let answer = client.post("/v1/completions", body.clone());
+    let told = answer.json();
+    assert_eq!(
+        (answer.status, &told["object"]),
+        (200, &json!("text_completion")),
+        "{told}"
+    );
+    let choice = &told["choices"][0];
+    assert_eq!(
+        (&choice["text"], &choice["finish_reason"]),
+        (&json!(" a + b"), &json!("stop"))
+    );
+    assert_eq!(choice.get("logprobs"), Some(&Value::Null));
+    assert_eq!(told["usage"]["total_tokens"], 18);
+    let sent = last_sent(&provider);
+    assert_eq!(
+        (&sent["stop"], &sent["max_tokens"]),
+        (&json!(["\n\n"]), &json!(20))
+    );
+    let asked = sent["messages"][1]["content"].as_str().unwrap();
+    assert!(
+        asked.contains("def add(a, b)") && asked.contains("print(1)"),
+        "{asked}"
+    );
+
+    let key = key(&mut client);
+    let mut streamed = body;
+    streamed["stream"] = json!(true);
+    streamed["echo"] = json!(true);
+    streamed["stream_options"] = json!({ "include_usage": true });
+    let (_, lines) = lines(&server, &key, "/v1/completions", &streamed);
+    assert_eq!(lines.last().unwrap(), "data: [DONE]");
+    let chunks = data(&lines);
+    let text: String = chunks
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["text"].as_str())
+        .collect();
+    assert_eq!(text, "def add(a, b): return a + b");
+    assert!(
+        chunks
+            .iter()
+            .all(|chunk| chunk["object"] == "text_completion")
+    );
+    assert_eq!(chunks.last().unwrap()["usage"]["total_tokens"], 18);
+    for wrong in [
+        json!({ "model": "p/any", "prompt": [1, 2] }),
+        json!({ "model": "p/any", "prompt": "a", "echo": true, "logprobs": 5 }),
+    ] {
+        assert_eq!(client.post("/v1/completions", wrong).status, 400);
+    }
+}
+
+#[test]
+fn several_answers_are_as_many_calls_and_one_answer() {
+    let provider = counting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let chat = |more: Value| {
+        let mut body = json!({ "model": "p/any", "messages": [{ "role": "user", "content": "A number?" }], "n": 3 });
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        body
+    };
+    let answer = client.post("/v1/chat/completions", chat(json!({})));
+    let told = answer.json();
+    let choices = told["choices"].as_array().unwrap();
+    let texts: std::collections::BTreeSet<&str> = choices
+        .iter()
+        .map(|it| it["message"]["content"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        (choices.len(), texts.len(), provider.asked().len()),
+        (3, 3, 3),
+        "{told}"
+    );
+    assert_eq!(
+        choices
+            .iter()
+            .map(|it| it["index"].clone())
+            .collect::<Vec<_>>(),
+        [0, 1, 2]
+    );
+    assert_eq!(told["usage"]["completion_tokens"], 21);
+    assert_eq!(answer.header("x-quire-panel"), "p/any");
+
+    let key = key(&mut client);
+    let (_, lines) = lines(
+        &server,
+        &key,
+        "/v1/chat/completions",
+        &chat(json!({ "stream": true, "stream_options": { "include_usage": true } })),
+    );
+    let chunks = data(&lines);
+    for index in 0..3 {
+        let own: Vec<&Value> = chunks
+            .iter()
+            .filter(|chunk| chunk["choices"][0]["index"] == index)
+            .collect();
+        assert_eq!(own[0]["choices"][0]["delta"]["role"], "assistant");
+        assert_eq!(own.last().unwrap()["choices"][0]["finish_reason"], "stop");
+    }
+    assert_eq!(lines.last().unwrap(), "data: [DONE]");
+    let panel = client.post(
+        "/v1/chat/completions",
+        chat(json!({ "model": "quire/gut" })),
+    );
+    assert_eq!(
+        (panel.status, &panel.json()["error"]["param"]),
+        (400, &json!("n")),
+        "{}",
+        panel.text()
+    );
+    for n in [json!(0), json!(17), json!("2")] {
+        assert_eq!(
+            client
+                .post("/v1/chat/completions", chat(json!({ "n": n })))
+                .status,
+            400
+        );
+    }
+    let prompts = json!({ "model": "p/any", "prompt": ["a", "b"], "n": 2 });
+    let told = client.post("/v1/completions", prompts).json();
+    assert_eq!(told["choices"].as_array().unwrap().len(), 4, "{told}");
+}
+
+#[test]
+fn lists_of_models_have_the_fields_that_clients_choose_by() {
+    let provider = counting();
+    let settings = [("OPENAI_API_KEY", "sk-test")];
+    let server = server(&provider, &settings);
+    let mut client = server.user("ada@example.com");
+    let list = client.get("/v1/models").json();
+    let rows = list["data"].as_array().unwrap();
+    let row = |id: &str| {
+        rows.iter()
+            .find(|row| row["id"] == id)
+            .unwrap_or_else(|| panic!("no {id}"))
+    };
+    let known = row("openai/gpt-4o");
+    assert!(known["context_length"].as_u64() > Some(100_000), "{known}");
+    let price: f64 = known["pricing"]["prompt"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(price > 0.0 && price < 0.001, "{known}");
+    assert_eq!(
+        known["architecture"]["input_modalities"],
+        json!(["text", "image"])
+    );
+    assert!(
+        known["supported_parameters"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("tools"))
+    );
+    let panel = row("quire/gut");
+    assert_eq!(
+        (&panel["pricing"], &panel["owned_by"]),
+        (&Value::Null, &json!("quire"))
+    );
+    let one = client.get("/v1/models/openai%2Fgpt-4o").json();
+    assert_eq!(&one, known);
+
+    let mut anthropic = client.clone().with("anthropic-version", "2023-06-01");
+    let first = anthropic.get("/v1/models?limit=2").json();
+    assert_eq!(
+        (first["data"].as_array().unwrap().len(), &first["has_more"]),
+        (2, &json!(true)),
+        "{first}"
+    );
+    let last = first["last_id"].as_str().unwrap();
+    let next = anthropic
+        .get(&format!(
+            "/v1/models?limit=1000&after_id={}",
+            last.replace('/', "%2F")
+        ))
+        .json();
+    assert_eq!(
+        (
+            next["data"].as_array().unwrap().len() + 2,
+            &next["has_more"]
+        ),
+        (rows.len(), &json!(false))
+    );
+    let one = anthropic.get("/v1/models/openai%2Fgpt-4o").json();
+    assert_eq!(
+        (&one["type"], &one["id"]),
+        (&json!("model"), &json!("openai/gpt-4o"))
+    );
+    assert!(one["created_at"].as_str().unwrap().ends_with('Z') && one["display_name"].is_string());
+    let none = anthropic.get("/v1/models/none");
+    assert_eq!(
+        (none.status, &none.json()["error"]["type"]),
+        (404, &json!("not_found_error")),
+        "{}",
+        none.text()
+    );
+}
+
+#[test]
+fn documents_in_a_request_are_read_in_their_place() {
+    let provider = counting();
+    let server = server(&provider, &[("CACHE_TTL", "0")]);
+    let mut client = server.user("ada@example.com");
+    let file = std::fs::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/documents/pdf/two-different-pages.pdf"
+    ))
+    .unwrap();
+    let pdf = STANDARD.encode(file);
+    let block = |source: Value| json!({ "type": "document", "title": "fees", "source": source });
+    let text =
+        block(json!({ "type": "text", "media_type": "text/plain", "data": "The fee is 42." }));
+    let paged = block(json!({ "type": "base64", "media_type": "application/pdf", "data": pdf }));
+    let part = json!({ "type": "file", "file": { "filename": "f.pdf", "file_data": format!("data:application/pdf;base64,{pdf}") } });
+    let input = json!({ "type": "input_file", "filename": "f.pdf", "file_data": format!("data:application/pdf;base64,{pdf}") });
+    let messages = |block: &Value| json!({ "model": "p/any", "max_tokens": 50, "messages": [{ "role": "user", "content": [block, { "type": "text", "text": "What is the fee?" }] }] });
+    for (path, body, words) in [
+        ("/v1/messages", messages(&text), "The fee is 42."),
+        ("/v1/messages", messages(&paged), "[page 2]"),
+        ("/v1/chat/completions", messages(&part), "[page 2]"),
+        (
+            "/v1/responses",
+            json!({ "model": "p/any", "input": [{ "role": "user", "content": [input] }] }),
+            "[page 2]",
+        ),
+    ] {
+        let answer = client.post(path, body);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let sent = last_sent(&provider)["messages"].to_string();
+        assert!(sent.contains(words), "{path}: {sent}");
+    }
+    let count = |client: &mut crate::support::Client, block: &Value| {
+        client
+            .post("/v1/messages/count_tokens", messages(block))
+            .json()["input_tokens"]
+            .as_u64()
+            .unwrap()
+    };
+    assert!(
+        count(&mut client, &paged) > count(&mut client, &json!({ "type": "text", "text": "a" }))
+    );
+    for (source, why) in [
+        (
+            json!({ "type": "url", "url": "https://a.example/x.pdf" }),
+            "fetches nothing",
+        ),
+        (
+            json!({ "type": "base64", "media_type": "application/pdf", "data": "%%" }),
+            "not base64",
+        ),
+        (
+            json!({ "type": "base64", "media_type": "application/pdf", "data": STANDARD.encode("%PDF-1.7 broken") }),
+            "cannot be read",
+        ),
+    ] {
+        let answer = client.post("/v1/messages", messages(&block(source)));
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["type"]),
+            (400, &json!("invalid_request_error"))
+        );
+        assert!(answer.text().contains(why), "{}", answer.text());
+    }
+    // Nothing of it is kept.
+    assert_eq!(client.get("/api/documents").json()["documents"], json!([]));
+}
+
+#[test]
+fn an_effort_reaches_the_provider_however_it_is_written() {
+    let provider = counting();
+    let server = server(&provider, &[("CACHE_TTL", "0")]);
+    let mut client = server.user("ada@example.com");
+    let user = json!([{ "role": "user", "content": "Why?" }]);
+    for (path, body, effort) in [
+        (
+            "/v1/chat/completions",
+            json!({ "messages": user, "reasoning_effort": "low" }),
+            "low",
+        ),
+        (
+            "/v1/chat/completions",
+            json!({ "messages": user, "reasoning": { "effort": "high" } }),
+            "high",
+        ),
+        (
+            "/v1/responses",
+            json!({ "input": "Why?", "reasoning": { "effort": "low" } }),
+            "low",
+        ),
+        (
+            "/v1/completions",
+            json!({ "prompt": "Why", "reasoning_effort": "high" }),
+            "high",
+        ),
+        (
+            "/v1/messages",
+            json!({ "messages": user, "max_tokens": 20_000, "thinking": { "type": "enabled", "budget_tokens": 16_000 } }),
+            "high",
+        ),
+        (
+            "/v1/messages",
+            json!({ "messages": user, "max_tokens": 50, "output_config": { "effort": "low" } }),
+            "low",
+        ),
+    ] {
+        let mut body = body;
+        body["model"] = json!("p/any");
+        let answer = client.post(path, body.clone());
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        assert!(!answer.headers.contains_key("x-quire-ignored"), "{body}");
+        assert_eq!(
+            last_sent(&provider)["reasoning_effort"],
+            effort,
+            "{path} {body}"
+        );
+    }
+}
