@@ -29,6 +29,7 @@ fn a_run_outlives_a_clock_that_is_set_forward() {
         environment: vec![
             pair("ENVIRONMENT", "test"),
             pair("USE_MOCK", "true"),
+            pair("ALLOW_ANONYMOUS", "true"),
             pair("DISCOVER_LOCAL", "false"),
             pair("LOG_LEVEL", "error"),
             pair("QUIRE_DATA", folder.0.to_str().unwrap()),
