@@ -100,6 +100,7 @@ fn request(text: &str) -> Request {
         passthrough: None,
         sample: 0,
         is_reread: false,
+        is_live: false,
     }
 }
 
@@ -118,17 +119,22 @@ fn completion(kind: Kind, pieces: &[&[u8]]) -> Completed {
     } else {
         let mut decoder = Decoder::new(LIMIT);
         pieces.iter().for_each(|piece| decoder.push(piece));
+        decoder.end();
         while let Ok(Some(event)) = decoder.next_event() {
             deltas.extend(stream.push(&event));
         }
     }
     let (held, result) = stream.finish(&request("q"));
     deltas.extend(held);
-    let texts = deltas.into_iter().map(|delta| match delta {
-        Delta::Text(text) => text,
-        Delta::Reasoning(_) => String::new(),
-    });
-    (texts.collect(), result)
+    let mut text = String::new();
+    for delta in deltas {
+        match delta {
+            Delta::Text(piece) => text += &piece,
+            Delta::Restart => text.clear(),
+            Delta::Reasoning(_) => {}
+        }
+    }
+    (text, result)
 }
 
 /// In every dialect: an answer is what was streamed, is never empty, and does not depend on how the bytes

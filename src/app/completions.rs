@@ -160,6 +160,7 @@ impl Completions<'_> {
             turns: asked.turns,
             tools: asked.tools,
             sample: asked.sample,
+            is_live: asked.stream,
             ..Wanted::default()
         };
         let Some(name) = asked.model.strip_prefix(PREFIX) else {

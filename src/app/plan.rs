@@ -90,6 +90,7 @@ impl App {
             format: new.format.clone(),
             // Only where nothing must be said of documents is nothing said.
             bare: pattern.id == PLAIN && !new.turns.is_empty() && new.documents.is_empty(),
+            is_live: new.is_live,
             turns: new.turns.clone(),
             tools: new.tools.clone(),
             passthrough: new.passthrough.clone(),

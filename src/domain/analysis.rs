@@ -107,8 +107,7 @@ pub struct NewAnalysis {
     /// How much of the pattern is run. Requests that are older than this choice ran all of it.
     #[serde(default = "whole")]
     pub depth: Depth,
-    /// First answers that agree at least this much, 0 to 1, spare what would follow; none: they are not
-    /// compared, unless the arrangement does.
+    /// As in the plan. None: never compared, unless the arrangement does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
     /// How often one model is asked in the arrangement `self`.
@@ -147,6 +146,9 @@ pub struct NewAnalysis {
     /// A program has passed it on to a single model: it is no work of the person's, and not in the history.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub passed_on: bool,
+    /// A client reads the answer as it comes, and nothing can be taken back.
+    #[serde(skip)]
+    pub is_live: bool,
 }
 
 fn is_usual(reading: &Reading) -> bool {
@@ -208,8 +210,7 @@ pub struct Plan {
     /// How the stages follow one another.
     #[serde(default)]
     pub arrangement: Arrangement,
-    /// First answers that agree at least this much, 0 to 1, spare the stages between them and the synthesis
-    /// (in a cascade the synthesis too). None: they are never compared.
+    /// Skips the remaining stages when the first answers agree at least this much, 0 to 1. None: never compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
     /// Stands in the fence around the documents, and never in an honest answer.
@@ -230,6 +231,9 @@ pub struct Plan {
     /// The conversation is all that is said: no rules and no words of ours.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bare: bool,
+    /// As in the request. Not stored: nobody reads a resumed run live.
+    #[serde(skip)]
+    pub is_live: bool,
 }
 
 /// How long a run may take, in seconds. A call's own limit is `timeout_s` of its parameters.

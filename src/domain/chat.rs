@@ -120,6 +120,8 @@ pub struct Request {
     pub passthrough: Option<Arc<Passthrough>>,
     /// The model will read the beginning of this call again in this run: worth keeping in a vendor's cache.
     pub is_reread: bool,
+    /// Somebody reads the answer as it comes, over an API that cannot take anything back.
+    pub is_live: bool,
     /// Which sample this is where one model is asked the same several times: each is a call of its own.
     pub sample: u32,
 }
@@ -218,6 +220,8 @@ pub enum Delta {
     Text(String),
     /// The model's own reasoning, where the vendor shows it.
     Reasoning(String),
+    /// The answer begins again: what has come of it so far is void.
+    Restart,
 }
 
 /// Tokens, as the vendor counted them.

@@ -66,7 +66,7 @@ impl Tools {
 }
 
 /// A call that a model wants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ToolCall {
     /// By which its result is told apart from others'; unique within a conversation.
     pub id: String,
@@ -77,6 +77,9 @@ pub struct ToolCall {
     /// What the vendor wants to see again beside the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+    /// OpenRouter's `reasoning_details` of the turn, on its first call: opaque, and sent back unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_details: Option<Value>,
 }
 
 impl ToolCall {

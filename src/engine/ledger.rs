@@ -69,8 +69,10 @@ impl Ledger {
     /// A piece has come. Gives the call it belongs to, unless that was stopped.
     pub fn piece(&mut self, number: u64, delta: &Delta, now: Timestamp) -> Option<CallId> {
         let open = self.open.get_mut(&number)?;
-        let (Delta::Text(text) | Delta::Reasoning(text)) = delta;
-        let tokens = estimate_tokens(text);
+        let tokens = match delta {
+            Delta::Text(text) | Delta::Reasoning(text) => estimate_tokens(text),
+            Delta::Restart => 0,
+        };
         open.counted.output += tokens;
         if matches!(delta, Delta::Reasoning(_)) {
             open.counted.reasoning += tokens;

@@ -1,5 +1,5 @@
-//! Asks a provider, and asks again where that can help: after failures that pass, without fields that the
-//! model does not take. Never once something of an answer was shown.
+//! Calls a provider, and calls it again where that can help: after failures that pass, without fields that the
+//! model does not take. Not once a client that cannot be told of it has read something of the answer.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::call::{Wanted, guarded};
 use super::exchange::{Failed, ask_once, models_once};
 use super::meter::Meter;
-use super::registry::{Entry, Held, PICTURES};
+use super::registry::{Entry, Open, PICTURES};
 use super::retry::{self, Failure, Next};
 use super::transport::CancelSlot;
 use super::{Inner, Provider, fault};
@@ -39,9 +39,16 @@ impl Asking<'_> {
     }
 }
 
-/// Asks until there is an answer or no hope of one. An answer that is not of the wanted shape is mended once.
+/// Asks until there is an answer or no hope of one, where the model's circuit lets it. The circuit counts calls,
+/// not the tries that they take. An answer that is not of the wanted shape is mended once.
+///
+/// # Errors
+/// Why there is no answer.
 pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
-    let answer = ask_until(asking, meter)?;
+    let (entry, origin, now) = (asking.entry, asking.wanted.origin, clock::steady());
+    let admitted = entry.admit(asking.name, origin, now);
+    admitted.map_err(|Open(until)| fault::open(until.map(|until| until.since(now))))?;
+    let answer = ask_counted(asking, meter)?;
     let Some(format) = &asking.request.format else {
         return Ok(answer);
     };
@@ -64,7 +71,7 @@ pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallErro
         request: &request,
         ..*asking
     };
-    let mended = ask_until(&mending, meter)?;
+    let mended = ask_counted(&mending, meter)?;
     match shaped(&format.schema, &mended.text) {
         Ok(()) => Ok(Answer {
             usage: answer.usage.plus(&mended.usage),
@@ -75,6 +82,20 @@ pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallErro
             format!("the answer is not of the wanted shape: {why}"),
         )),
     }
+}
+
+fn ask_counted(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
+    let (entry, origin) = (asking.entry, asking.wanted.origin);
+    let result = ask_until(asking, meter);
+    match &result {
+        Ok(_) => entry.succeeded(asking.name, origin),
+        // Whatever it says of itself: it was under way.
+        Err(_) if asking.slot.is_cancelled() => {
+            entry.failed(asking.name, origin, &fault::cancelled(), clock::steady());
+        }
+        Err(error) => entry.failed(asking.name, origin, error, clock::steady()),
+    }
+    result
 }
 
 fn shaped(schema: &serde_json::Value, text: &str) -> Result<(), String> {
@@ -105,16 +126,13 @@ fn ask_until(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
         let failed = match ask_once(asking, &taste, &mut take) {
             Ok(answer) => {
                 meter.answered(&answer.usage);
-                asking.entry.succeeded(asking.name);
                 return Ok(answer);
             }
             Err(failed) => failed,
         };
         let (now, kind) = (clock::steady(), failed.error.kind);
         if asking.slot.is_cancelled() {
-            // Whatever it says of itself: it was under way.
             meter.failed(&fault::cancelled());
-            asking.entry.failed(asking.name, &fault::cancelled(), now);
             return Err(failed.error);
         }
         meter.failed(&failed.error);
@@ -126,7 +144,6 @@ fn ask_until(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
         if wire::shows_no_pictures(&failed.error) && asking.request.messages.iter().any(shows) {
             asking.entry.remember_refusal(asking.name, PICTURES);
         }
-        asking.entry.failed(asking.name, &failed.error, now);
         if let Some(field) = &failed.unwelcome
             && refusals < MOST_REFUSALS
             && !taste.refused.contains(field)
@@ -141,19 +158,24 @@ fn ask_until(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
             asking.entry.hold_back(asking.name, wait, now);
         }
         match next(asking, &failed, tries, meter.has_shown()) {
-            Next::Again(wait) if !asking.slot.pause(wait) => tries += 1,
+            Next::Again(wait) if !asking.slot.pause(wait) => {
+                tries += 1;
+                meter.restart();
+            }
             next => return Err(explained(failed.error, tries, next)),
         }
     }
 }
 
 fn next(asking: &Asking, failed: &Failed, tries: u32, shown: bool) -> Next {
-    if shown || failed.lasting {
+    let is_read = shown && asking.request.is_live;
+    if is_read || failed.lasting {
         return Next::Never;
     }
     let settings = &asking.inner.settings;
     retry::next(&Failure {
         error: &failed.error,
+        broke_off: failed.broke_off,
         tries,
         retries: settings.retries,
         pause: settings.retry_pause,
@@ -181,15 +203,14 @@ fn dice() -> f64 {
     (random >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Waits as long as the provider wants, if there is time for it; refuses where the circuit is open.
+/// Waits as long as the provider wants, if there is time for it.
 fn take_turn(asking: &Asking) -> Result<(), CallError> {
     loop {
         let now = clock::steady();
-        let wait = match asking.entry.admit(asking.name, now) {
-            Ok(()) => return Ok(()),
-            Err(Held::Open(until)) => return Err(fault::open(until.map(|until| until.since(now)))),
-            Err(Held::Throttled(until)) => until.since(now),
+        let Some(until) = asking.entry.throttled(asking.name, now) else {
+            return Ok(());
         };
+        let wait = until.since(now);
         if wait.saturating_mul(2) >= asking.left() {
             return Err(fault::throttled(wait));
         }
@@ -267,6 +288,7 @@ pub(super) fn models(
         let gone = clock::instant().saturating_duration_since(begun);
         let failure = Failure {
             error: &failed.error,
+            broke_off: false,
             tries,
             retries: inner.settings.retries,
             pause: inner.settings.retry_pause,

@@ -1,12 +1,13 @@
-//! A circuit breaker for one model: after several faults in a row it is not asked for a while, then once,
-//! to see. Pure: time comes in, a decision goes out. (M. Nygard, Release It!, "Circuit Breaker".)
+//! A circuit breaker for one model: after several failed calls in a row it is not called for a while, then once,
+//! to see. Calls that only one source sees fail may be that source's fault and open nothing. Pure: time comes in,
+//! a decision goes out. (M. Nygard, Release It!, "Circuit Breaker".)
 
 use std::time::Duration;
 
 use crate::domain::chat::CallErrorKind;
 use crate::domain::time::Timestamp;
 
-/// Faults in a row that open the circuit.
+/// Failed calls in a row that open the circuit.
 const FAULTS: u32 = 5;
 /// How long it stays open the first time; twice as long after each try that failed too.
 const FIRST_PAUSE: Duration = Duration::from_secs(20);
@@ -23,6 +24,10 @@ pub(super) struct Breaker {
     until: Option<Timestamp>,
     /// Since when one call is out to see whether the model is well again.
     trying: Option<Timestamp>,
+    /// Where the first of the faults in a row was seen.
+    source: Option<u64>,
+    /// Another source has seen one too, or no request can have caused it.
+    is_general: bool,
 }
 
 /// A circuit's state, as it is shown.
@@ -45,21 +50,27 @@ impl Breaker {
         }
     }
 
-    /// Whether a call may go out. Of several that come while the circuit is half open one may.
-    pub fn admit(&mut self, now: Timestamp) -> bool {
+    /// Whether a call would be turned away.
+    pub fn refuses(&self, now: Timestamp) -> bool {
         match self.circuit(now) {
-            Circuit::Closed => true,
-            Circuit::Open(_) => false,
+            Circuit::Closed => false,
+            Circuit::Open(_) => true,
             Circuit::HalfOpen => {
-                let free = self
-                    .trying
-                    .is_none_or(|since| now.since(since) > LONGEST_TRY);
-                if free {
-                    self.trying = Some(now);
-                }
-                free
+                let trying = self.trying;
+                trying.is_some_and(|since| now.since(since) <= LONGEST_TRY)
             }
         }
+    }
+
+    /// Whether a call may go out. Of several that come while the circuit is half open one may.
+    pub fn admit(&mut self, now: Timestamp) -> bool {
+        if self.refuses(now) {
+            return false;
+        }
+        if self.circuit(now) == Circuit::HalfOpen {
+            self.trying = Some(now);
+        }
+        true
     }
 
     pub fn succeeded(&mut self) {
@@ -67,8 +78,9 @@ impl Breaker {
     }
 
     /// Counts faults of the model's side only: a refused request says nothing of its health, and a
-    /// provider that asks for patience is well.
-    pub fn failed(&mut self, now: Timestamp, kind: CallErrorKind) {
+    /// provider that asks for patience is well. `source` tells apart those whose requests may be at fault: people,
+    /// or one person's prompts.
+    pub fn failed(&mut self, now: Timestamp, kind: CallErrorKind, source: u64) {
         let was_try = self.trying.take().is_some();
         if !is_fault(kind) {
             if was_try && !matches!(kind, CallErrorKind::Cancelled) {
@@ -77,8 +89,10 @@ impl Breaker {
             return;
         }
         self.faults = self.faults.saturating_add(1);
+        let first = *self.source.get_or_insert(source);
+        self.is_general |= first != source || kind == CallErrorKind::Connect;
         let still_open = matches!(self.circuit(now), Circuit::Open(_));
-        if was_try || (self.faults >= FAULTS && !still_open) {
+        if was_try || (self.faults >= FAULTS && self.is_general && !still_open) {
             let pause = FIRST_PAUSE * 2u32.saturating_pow(self.opened.min(8));
             self.until = Some(now + pause.min(LONGEST_PAUSE));
             self.opened += 1;
@@ -107,11 +121,27 @@ mod tests {
 
     fn broken() -> Breaker {
         let mut breaker = Breaker::default();
-        for _ in 0..FAULTS {
+        for source in 0..FAULTS {
             assert!(breaker.admit(at(0)));
-            breaker.failed(at(0), Overloaded);
+            breaker.failed(at(0), Overloaded, source.into());
         }
         breaker
+    }
+
+    #[test]
+    fn what_only_one_source_sees_opens_nothing() {
+        for (sources, kind, is_open) in [
+            ([7, 7, 7, 7, 7, 7, 7, 7], Overloaded, false),
+            ([7, 7, 7, 7, 7, 7, 7, 8], Overloaded, true),
+            ([7, 7, 7, 7, 7, 7, 7, 7], CallErrorKind::Connect, true),
+        ] {
+            let mut breaker = Breaker::default();
+            for source in sources {
+                breaker.failed(at(0), kind, source);
+            }
+            let found = breaker.circuit(at(0)) != Circuit::Closed;
+            assert_eq!(found, is_open, "{sources:?} {kind:?}");
+        }
     }
 
     #[test]
@@ -120,7 +150,7 @@ mod tests {
         assert_eq!(breaker.circuit(at(1)), Circuit::Open(at(20)));
         assert!(!breaker.admit(at(19)));
         assert!(breaker.admit(at(20)) && !breaker.admit(at(20)));
-        breaker.failed(at(21), Overloaded);
+        breaker.failed(at(21), Overloaded, 1);
         assert_eq!(breaker.circuit(at(21)), Circuit::Open(at(61)));
         assert!(breaker.admit(at(61)));
         breaker.succeeded();
@@ -131,26 +161,26 @@ mod tests {
     fn what_says_nothing_of_its_health_does_not_count() {
         let mut breaker = Breaker::default();
         for kind in [RateLimited, Rejected, Cancelled, CallErrorKind::Money] {
-            for _ in 0..FAULTS * 2 {
-                breaker.failed(at(0), kind);
+            for source in 0..FAULTS * 2 {
+                breaker.failed(at(0), kind, source.into());
             }
         }
         assert_eq!(breaker.circuit(at(0)), Circuit::Closed);
         // A try that somebody stopped leaves the next one to see.
         let mut breaker = broken();
         assert!(breaker.admit(at(30)));
-        breaker.failed(at(31), Cancelled);
+        breaker.failed(at(31), Cancelled, 1);
         assert_eq!(breaker.circuit(at(31)), Circuit::HalfOpen);
         assert!(breaker.admit(at(31)));
         // One that was told to wait has found the model well.
-        breaker.failed(at(32), RateLimited);
+        breaker.failed(at(32), RateLimited, 1);
         assert_eq!(breaker.circuit(at(32)), Circuit::Closed);
     }
 
     #[test]
     fn calls_that_were_out_when_it_opened_do_not_prolong_the_pause() {
         let mut breaker = broken();
-        breaker.failed(at(10), Overloaded);
+        breaker.failed(at(10), Overloaded, 1);
         assert_eq!(breaker.circuit(at(10)), Circuit::Open(at(20)));
     }
 
@@ -163,8 +193,8 @@ mod tests {
                 match what {
                     0 => breaker.succeeded(),
                     1 => { breaker.admit(at(now)); }
-                    2 => breaker.failed(at(now), Overloaded),
-                    _ => breaker.failed(at(now), Cancelled),
+                    2 => breaker.failed(at(now), Overloaded, now as u64),
+                    _ => breaker.failed(at(now), Cancelled, 1),
                 }
                 if let Circuit::Open(until) = breaker.circuit(at(now)) {
                     prop_assert!(until.since(at(now)) <= LONGEST_PAUSE);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::attempt::{self, Asking};
 use super::meter::Meter;
-use super::registry::Entry;
+use super::registry::{Entry, Origin};
 use super::transport::CancelSlot;
 use super::{Inner, demo, fault};
 use crate::clock;
@@ -17,6 +17,8 @@ pub(super) struct Wanted<'a> {
     pub request: &'a Request,
     /// When it was wanted: waiting in line counts.
     pub asked: Instant,
+    /// Who wants it, and what it asks.
+    pub origin: Origin,
     /// Who is to be asked, and the model's name there; none for demo models and for those that are gone.
     pub entry: Option<(&'a Entry, &'a str)>,
 }

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::exchange::{Failed, header, refusal, unreached};
 use super::receive::{MAX_ANSWER, read_some, read_whole};
-use super::registry::{Entry, Held};
+use super::registry::{Entry, Open, Origin};
 use super::transport::CancelSlot;
 use super::{Inner, Llm, fault};
 use crate::clock;
@@ -26,21 +26,32 @@ impl Llm {
             return Err(unable(model));
         };
         let (inner, name) = (self.0.clone(), name.to_owned());
+        let origin = Origin::new(user, &asked.texts);
+        let now = clock::steady();
+        if let Err(Open(until)) = entry.admit(&name, origin, now) {
+            return Err(fault::open(until.map(|until| until.since(now))));
+        }
         let (done, is_done) = oneshot::channel();
-        let lane = entry.lane();
+        let (lane, waiting, called) = (entry.lane(), entry.clone(), name.clone());
         let running = self.0.threads.start(lane, move |slot| {
             slot.enter();
             let result = once(&inner, &entry, &name, &asked, slot);
             CancelSlot::leave();
             let now = clock::steady();
             match &result {
-                Ok(_) => entry.succeeded(&name),
-                Err(_) if slot.is_cancelled() => entry.failed(&name, &fault::cancelled(), now),
-                Err(failed) => entry.failed(&name, &failed.error, now),
+                Ok(_) => entry.succeeded(&name, origin),
+                Err(_) if slot.is_cancelled() => {
+                    entry.failed(&name, origin, &fault::cancelled(), now);
+                }
+                Err(failed) => entry.failed(&name, origin, &failed.error, now),
             }
             let _ = done.send(result.map_err(|failed| failed.error));
         });
-        let running = running.map_err(|_| fault::busy())?;
+        let running = running.map_err(|_| {
+            // It was let through and never went out.
+            waiting.failed(&called, origin, &fault::cancelled(), now);
+            fault::busy()
+        })?;
         let result = is_done.await;
         drop(running);
         result.unwrap_or_else(|_| Err(fault::busy()))
@@ -64,15 +75,9 @@ fn once(
     let Some((path, body)) = embed::request(kind, name, asked) else {
         return Err(unable(&format!("{}/{name}", provider.id)).into());
     };
-    match entry.admit(name, clock::steady()) {
-        Ok(()) => {}
-        Err(Held::Open(until)) => {
-            let now = clock::steady();
-            return Err(fault::open(until.map(|until| until.since(now))).into());
-        }
-        Err(Held::Throttled(until)) => {
-            return Err(fault::throttled(until.since(clock::steady())).into());
-        }
+    let now = clock::steady();
+    if let Some(until) = entry.throttled(name, now) {
+        return Err(fault::throttled(until.since(now)).into());
     }
     let limit = inner.settings.first_token;
     slot.read_by(clock::instant() + limit);

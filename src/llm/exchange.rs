@@ -7,8 +7,8 @@ use super::attempt::{Asking, patience};
 use super::receive::{MAX_ANSWER, read_some, read_whole, receive};
 use super::{Inner, Provider, fault, guard, pace};
 use crate::clock;
-use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta};
-use crate::wire::{self, Listed, Stream, Taste, passthrough};
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Finish};
+use crate::wire::{self, Listed, Reading, Stream, Taste, passthrough};
 
 /// A call that came to nothing.
 pub(super) struct Failed {
@@ -19,6 +19,8 @@ pub(super) struct Failed {
     pub lasting: bool,
     /// The guard refused the address: see `guard`.
     pub not_public: bool,
+    /// Something of an answer had come before.
+    pub broke_off: bool,
 }
 
 impl From<CallError> for Failed {
@@ -28,6 +30,7 @@ impl From<CallError> for Failed {
             unwelcome: None,
             lasting: false,
             not_public: false,
+            broke_off: false,
         }
     }
 }
@@ -81,20 +84,32 @@ pub(super) fn ask_once(
     let content_type = header("content-type").unwrap_or_default();
     // An answer takes minutes, and the question may be whole documents.
     drop((outgoing, parts));
-    let mut stream = Stream::new(kind);
-    receive(
-        &mut reader,
-        &mut stream,
-        &content_type.to_ascii_lowercase(),
-        asking.slot,
-        send,
-    )?;
-    let (held, result) = match asking.slot.is_cut() {
-        true => stream.cut_off(request),
-        false => stream.finish(request),
+    let reading = Reading {
+        expects_close: asking.entry.closes_only(asking.name),
+        keeps_shown: request.is_live,
     };
-    held.into_iter().for_each(send);
-    Ok(result?)
+    let mut stream = Stream::reading(kind, reading);
+    let content_type = content_type.to_ascii_lowercase();
+    let received = receive(&mut reader, &mut stream, &content_type, asking.slot, send);
+    if stream.was_closed() {
+        asking.entry.remember_closing(asking.name);
+    }
+    let (broke_off, ended) = (stream.has_begun(), stream.ended());
+    let result = received.and_then(|()| {
+        let (held, result) = match asking.slot.is_cut() {
+            true => stream.cut_off(request),
+            false => stream.finish(request),
+        };
+        held.into_iter().for_each(send);
+        result
+    });
+    result.map_err(|error| Failed {
+        // A model that thought until its limit, or that was blocked, will do so again.
+        lasting: asking.slot.is_cut()
+            || (error.kind == CallErrorKind::Empty && !matches!(ended, None | Some(Finish::Stop))),
+        broke_off,
+        ..error.into()
+    })
 }
 
 /// Whether a body has the field that is said not to be welcome: providers' words are words.
@@ -110,6 +125,7 @@ pub(super) fn unreached(error: ureq::Error) -> Failed {
         unwelcome: None,
         lasting: !fault::may_pass(&error),
         not_public: guard::refused(&error),
+        broke_off: false,
     }
 }
 
@@ -134,6 +150,7 @@ pub(super) fn refusal(status: u16, header: pace::Header, body: &str) -> Failed {
         unwelcome,
         lasting: false,
         not_public: false,
+        broke_off: false,
     }
 }
 

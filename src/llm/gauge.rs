@@ -21,7 +21,11 @@ pub(super) struct Gauge {
 impl Gauge {
     /// A piece has arrived, of text or of reasoning.
     pub fn add(&mut self, delta: &Delta) {
-        let (Delta::Text(text) | Delta::Reasoning(text)) = delta;
+        let (Delta::Text(text) | Delta::Reasoning(text)) = delta else {
+            // All of it comes once more, as reasoning.
+            *self = Self::default();
+            return;
+        };
         for character in text.chars() {
             // Tokenizers join long runs of one character (spaces, dashes) into one token.
             if self.last.replace(character) == Some(character) {

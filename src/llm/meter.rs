@@ -51,6 +51,8 @@ impl<'a> Meter<'a> {
         match &delta {
             Delta::Text(text) => self.text += estimate_tokens(text),
             Delta::Reasoning(text) => self.reasoning += estimate_tokens(text),
+            // What was text turns out to be reasoning, and is given once more.
+            Delta::Restart => (self.text, self.reasoning) = (0, 0),
         }
         if !(self.holds_text && matches!(delta, Delta::Text(_))) {
             self.shown = true;
@@ -58,9 +60,16 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Something of an answer was shown: there is no other try, whose answer would be another one.
+    /// Something of an answer was shown.
     pub fn has_shown(&self) -> bool {
         self.shown
+    }
+
+    /// What was shown is void: another answer is asked for.
+    pub fn restart(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            (self.send)(Delta::Restart);
+        }
     }
 
     /// The try has ended with an answer.

@@ -42,7 +42,7 @@ pub use discover::find_local;
 pub use offer::ProviderState;
 use outlet::Outlet;
 pub use provider::{Provider, WellKnown, is_local, known_base_url, known_kind, known_providers};
-use registry::{Entry, Registry};
+use registry::{Entry, Origin, Registry};
 pub use registry::{LastFailure, Source};
 pub use remote::{Fault, Remote};
 pub use threads::Running;
@@ -177,11 +177,14 @@ impl Llm {
         let entry = self.0.registry.resolve(user, &request.model);
         let entry = entry.map(|(entry, name)| (entry, name.to_owned()));
         let lane = entry.as_ref().map_or(DEMO, |(entry, _)| entry.lane());
+        let texts = request.messages.iter().map(|message| &message.text);
+        let origin = Origin::new(user, texts.collect::<Vec<_>>());
         let started = self.0.threads.start(lane, move |slot| {
             let mut send = |delta| outlet.pass(delta, slot);
             let wanted = Wanted {
                 request: &request,
                 asked,
+                origin,
                 entry: entry.as_ref().map(|(entry, name)| (&**entry, &**name)),
             };
             let mut bill = Bill::default();

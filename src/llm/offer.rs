@@ -49,7 +49,7 @@ impl Llm {
             let models = self.0.known.models_of(&entry.provider, &entry.state());
             all.extend(models.into_iter().map(|model| {
                 let name = model.id.split_once('/').map_or("", |(_, name)| name);
-                let state = entry.availability(name, now);
+                let state = entry.availability(user, name, now);
                 (model, state)
             }));
         }
@@ -138,7 +138,7 @@ impl Llm {
     pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderState> {
         let now = clock::steady();
         let entries = self.0.registry.of(user);
-        let shown = |entry: &Arc<Entry>| entry.shown(&self.0.known, now);
+        let shown = |entry: &Arc<Entry>| entry.shown(&self.0.known, user, now);
         entries.iter().map(shown).collect()
     }
 
@@ -149,9 +149,9 @@ impl Llm {
 }
 
 impl Entry {
-    fn shown(&self, known: &Known, now: Timestamp) -> ProviderState {
+    fn shown(&self, known: &Known, user: Option<&UserId>, now: Timestamp) -> ProviderState {
         let state = self.state();
-        let held = state.held(now);
+        let held = state.held(user, now);
         let is_open = |(_, circuit, _): &(String, Circuit, Option<Timestamp>)| {
             matches!(circuit, Circuit::Open(_))
         };

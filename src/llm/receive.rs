@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use flate2::read::MultiGzDecoder;
+
 use super::fault;
 use super::gauge::Gauge;
 use super::transport::CancelSlot;
@@ -14,9 +16,15 @@ pub(super) const MAX_ANSWER: usize = 8 << 20;
 /// Bytes of one event, and of an error body.
 pub(super) const MAX_EVENT: usize = 1 << 20;
 
+/// What every gzip stream begins with, and no text does.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
 /// Reads until the answer is over. `send` receives its pieces, those that came together as one.
+///
+/// # Errors
+/// The connection broke, or what came is no answer.
 pub(super) fn receive(
-    reader: &mut impl Read,
+    reader: &mut dyn Read,
     stream: &mut Stream,
     content_type: &str,
     slot: &CancelSlot,
@@ -29,7 +37,7 @@ pub(super) fn receive(
     let mut decoder = Frames::of(stream);
     let (mut total, mut gauge) = (0, Gauge::default());
     while !stream.is_over() && !slot.is_cancelled() && !slot.is_cut() {
-        let read = match reader.read(&mut buffer) {
+        let read = match read_piece(reader, &mut buffer, total) {
             Ok(0) => break,
             Ok(read) => read,
             // All that was still to come is the count of tokens.
@@ -38,6 +46,12 @@ pub(super) fn receive(
         };
         let piece = &buffer[..read];
         if total == 0 {
+            // Nobody asked for it, but there is only one way to read it.
+            if piece.starts_with(GZIP) {
+                let packed = piece.chain(reader);
+                let mut text = MultiGzDecoder::new(packed).take(MAX_ANSWER as u64 + 1);
+                return receive(&mut text, stream, content_type, slot, send);
+            }
             // Servers are careless with the content type; the first character is not.
             match piece.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 Some(b'{' | b'[') if decoder.are_events() => {
@@ -68,9 +82,7 @@ pub(super) fn receive(
     if slot.is_cut() && !slot.is_cancelled() {
         return Ok(());
     }
-    if let Frames::Lines(decoder) = &mut decoder {
-        decoder.end();
-    }
+    decoder.end();
     while let Some(event) = decoder.next_event().map_err(|_| fault::no_events())? {
         stream.push(&event).into_iter().for_each(&mut *send);
     }
@@ -80,6 +92,15 @@ pub(super) fn receive(
         _ if !decoder.is_sensible() => Err(fault::no_events()),
         _ => Ok(()),
     }
+}
+
+/// The next bytes; of the first ones, enough to tell what they are.
+fn read_piece(reader: &mut dyn Read, buffer: &mut [u8], total: usize) -> std::io::Result<usize> {
+    let read = reader.read(buffer)?;
+    if total == 0 && read == 1 && GZIP.starts_with(&buffer[..1]) {
+        return Ok(read + reader.read(&mut buffer[1..])?);
+    }
+    Ok(read)
 }
 
 /// How a dialect divides what it sends.
@@ -107,6 +128,13 @@ impl Frames {
         }
     }
 
+    fn end(&mut self) {
+        match self {
+            Self::Events(decoder) => decoder.end(),
+            Self::Lines(decoder) => decoder.end(),
+        }
+    }
+
     fn next_event(&mut self) -> Result<Option<Event>, Malformed> {
         match self {
             Self::Events(decoder) => decoder.next_event(),
@@ -126,7 +154,7 @@ impl Frames {
 
 fn whole(
     first: &[u8],
-    reader: &mut impl Read,
+    reader: &mut dyn Read,
     stream: &mut Stream,
     send: &mut dyn FnMut(Delta),
 ) -> Result<(), CallError> {
@@ -136,13 +164,26 @@ fn whole(
 }
 
 /// All of a body that must not be empty.
-pub(super) fn read_whole(reader: &mut impl Read) -> Result<String, CallError> {
+///
+/// # Errors
+/// The body is empty, too large, or broke off.
+pub(super) fn read_whole(reader: &mut dyn Read) -> Result<String, CallError> {
     let mut bytes = Vec::new();
-    reader
-        .read_to_end(&mut bytes)
-        .map_err(|error| fault::within(&error))?;
+    let limited = &mut reader.take(MAX_ANSWER as u64 + 1);
+    let read = limited.read_to_end(&mut bytes);
+    read.map_err(|error| fault::within(&error))?;
+    if bytes.starts_with(GZIP) {
+        let mut text = Vec::new();
+        let limited = &mut MultiGzDecoder::new(&*bytes).take(MAX_ANSWER as u64 + 1);
+        let read = limited.read_to_end(&mut text);
+        read.map_err(|error| fault::within(&error))?;
+        bytes = text;
+    }
     if bytes.is_empty() {
         return Err(fault::nothing());
+    }
+    if bytes.len() > MAX_ANSWER {
+        return Err(fault::too_large());
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -151,6 +192,12 @@ pub(super) fn read_whole(reader: &mut impl Read) -> Result<String, CallError> {
 pub(super) fn read_some(reader: &mut impl Read) -> String {
     let mut bytes = Vec::new();
     let _ = reader.take(MAX_EVENT as u64).read_to_end(&mut bytes);
+    if bytes.starts_with(GZIP) {
+        let mut text = Vec::new();
+        let unpacked = MultiGzDecoder::new(&*bytes);
+        let _ = unpacked.take(MAX_EVENT as u64).read_to_end(&mut text);
+        bytes = text;
+    }
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -207,7 +254,7 @@ mod tests {
             .iter()
             .filter_map(|delta| match delta {
                 Delta::Text(text) => Some(text.as_str()),
-                Delta::Reasoning(_) => None,
+                Delta::Reasoning(_) | Delta::Restart => None,
             })
             .collect();
         assert_eq!(text, "Hello there! 😊 How can I help you today?");

@@ -2,6 +2,7 @@
 //! under a name; asks nobody.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -55,10 +56,42 @@ pub(super) struct State {
     models: BTreeMap<String, Course>,
 }
 
+/// People with whom one model's faults are remembered.
+const MOST_PEOPLE: usize = 128;
+
+/// Where a call comes from, as far as its failure may be the request's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// Whose call it is.
+    person: u64,
+    /// What it asks.
+    prompt: u64,
+}
+
+impl Origin {
+    pub fn new(user: Option<&UserId>, prompt: impl Hash) -> Self {
+        Self {
+            person: hashed(user),
+            prompt: hashed(prompt),
+        }
+    }
+}
+
+fn hashed(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// How one model has fared.
 #[derive(Default)]
 struct Course {
+    /// For everybody: opened by what more than one person has seen.
     breaker: Breaker,
+    /// For one person each: opened by what more than one of their prompts has seen.
+    own: BTreeMap<u64, Breaker>,
+    /// It opens its reasoning in the prompt and only closes it in its answer.
+    closes_only: bool,
     /// The provider has asked us to wait until then.
     throttled: Option<Timestamp>,
     /// Fields by their names on the wire that it has refused.
@@ -76,50 +109,69 @@ pub struct LastFailure {
     pub message: String,
 }
 
-/// Why a model is not asked now.
-pub(super) enum Held {
-    /// It failed too often; until then, where that is known.
-    Open(Option<Timestamp>),
-    /// Its provider asked us to wait until then.
-    Throttled(Timestamp),
-}
+/// A model's circuit is open: it failed too often. Until then, where that is known.
+pub(super) struct Open(pub Option<Timestamp>);
 
 impl Entry {
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a model may be asked now.
-    pub fn admit(&self, model: &str, now: Timestamp) -> Result<(), Held> {
+    /// Whether a model's circuit lets a call through. One that is let through must be told of by `succeeded` or
+    /// `failed`, once, however often it asks.
+    ///
+    /// # Errors
+    /// The circuit is open; until then, where that is known.
+    pub fn admit(&self, model: &str, origin: Origin, now: Timestamp) -> Result<(), Open> {
         let mut state = self.state();
         let Some(course) = state.models.get_mut(model) else {
             return Ok(());
         };
-        if let Some(until) = course.throttled.filter(|until| *until > now) {
-            return Err(Held::Throttled(until));
+        let mut own = course.own.get_mut(&origin.person);
+        let both = own.as_deref().into_iter().chain([&course.breaker]);
+        if let Some(breaker) = { both }.find(|breaker| breaker.refuses(now)) {
+            return Err(Open(match breaker.circuit(now) {
+                Circuit::Open(until) => Some(until),
+                _ => None,
+            }));
         }
-        course.throttled = None;
-        if course.breaker.admit(now) {
-            return Ok(());
-        }
-        Err(Held::Open(match course.breaker.circuit(now) {
-            Circuit::Open(until) => Some(until),
-            _ => None,
-        }))
+        own.as_deref_mut().map(|own| own.admit(now));
+        course.breaker.admit(now);
+        Ok(())
     }
 
-    pub fn succeeded(&self, model: &str) {
+    /// Until when the provider wants no call to this model.
+    pub fn throttled(&self, model: &str, now: Timestamp) -> Option<Timestamp> {
+        let mut state = self.state();
+        let course = state.models.get_mut(model)?;
+        course.throttled = course.throttled.filter(|until| *until > now);
+        course.throttled
+    }
+
+    /// A call has ended with an answer.
+    pub fn succeeded(&self, model: &str, origin: Origin) {
         let mut state = self.state();
         // An answer proves more than a failed look at the list of models.
         state.fault = None;
         if let Some(course) = state.models.get_mut(model) {
             course.breaker.succeeded();
+            course.own.remove(&origin.person);
         }
     }
 
-    pub fn failed(&self, model: &str, error: &CallError, now: Timestamp) {
+    /// A call has ended without an answer, all its tries together.
+    pub fn failed(&self, model: &str, origin: Origin, error: &CallError, now: Timestamp) {
         let mut state = self.state();
-        state.course(model).breaker.failed(now, error.kind);
+        let course = state.course(model);
+        course.breaker.failed(now, error.kind, origin.person);
+        if course.own.len() >= MOST_PEOPLE && !course.own.contains_key(&origin.person) {
+            course.own.clear();
+        }
+        let own = course.own.entry(origin.person).or_default();
+        own.failed(now, error.kind, origin.prompt);
+        if *own == Breaker::default() {
+            course.own.remove(&origin.person);
+        }
         if error.kind != crate::domain::chat::CallErrorKind::Cancelled {
             state.last_failure = Some(LastFailure {
                 at: clock::now(),
@@ -150,6 +202,18 @@ impl Entry {
         }
     }
 
+    /// The model has ended its reasoning without having opened it.
+    pub fn remember_closing(&self, model: &str) {
+        self.state().course(model).closes_only = true;
+    }
+
+    /// Whether it did so before.
+    pub fn closes_only(&self, model: &str) -> bool {
+        let state = self.state();
+        let course = state.models.get(model);
+        course.is_some_and(|course| course.closes_only)
+    }
+
     pub fn learn(&self, found: Result<Vec<Listed>, CallError>) {
         let mut state = self.state();
         state.checked = Some(clock::now());
@@ -159,13 +223,13 @@ impl Entry {
         }
     }
 
-    /// Whether a model can be asked now.
-    pub fn availability(&self, model: &str, now: Timestamp) -> Availability {
+    /// Whether this person can call a model now.
+    pub fn availability(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> Availability {
         let state = self.state();
         let course = state.models.get(model);
         match self.provider.availability(state.fault.is_some()) {
             Availability::Ready => {
-                course.map_or(Availability::Ready, |course| course.availability(now))
+                course.map_or(Availability::Ready, |course| course.availability(user, now))
             }
             other => other,
         }
@@ -176,9 +240,11 @@ impl Entry {
         let mut state = self.state();
         let mut count = 0;
         for (name, course) in &mut state.models {
-            let held = course.breaker != Breaker::default() || course.throttled.is_some();
+            let is_hit = course.breaker != Breaker::default() || !course.own.is_empty();
+            let held = is_hit || course.throttled.is_some();
             if held && model.is_none_or(|wanted| wanted == name) {
                 (course.breaker, course.throttled) = (Breaker::default(), None);
+                course.own.clear();
                 count += 1;
             }
         }
@@ -208,11 +274,16 @@ impl State {
         self.models.entry(model.to_owned()).or_default()
     }
 
-    /// The models that are not simply ready: open circuits, and until when calls are held back, by the wall clock.
-    pub fn held(&self, now: Timestamp) -> Vec<(String, Circuit, Option<Timestamp>)> {
+    /// The models that are not simply ready for this person: open circuits, and until when calls are held back, by
+    /// the wall clock.
+    pub fn held(
+        &self,
+        user: Option<&UserId>,
+        now: Timestamp,
+    ) -> Vec<(String, Circuit, Option<Timestamp>)> {
         let held = self.models.iter().map(|(name, course)| {
             let throttled = course.throttled.filter(|until| *until > now);
-            let circuit = match course.breaker.circuit(now) {
+            let circuit = match course.circuit(user, now) {
                 Circuit::Open(until) => Circuit::Open(clock::shown(until)),
                 other => other,
             };
@@ -224,8 +295,17 @@ impl State {
 }
 
 impl Course {
-    fn availability(&self, now: Timestamp) -> Availability {
-        if matches!(self.breaker.circuit(now), Circuit::Open(_)) {
+    fn circuit(&self, user: Option<&UserId>, now: Timestamp) -> Circuit {
+        let own = self.own.get(&hashed(user));
+        let own = own.map_or(Circuit::Closed, |own| own.circuit(now));
+        match self.breaker.circuit(now) {
+            Circuit::Closed => own,
+            open => open,
+        }
+    }
+
+    fn availability(&self, user: Option<&UserId>, now: Timestamp) -> Availability {
+        if matches!(self.circuit(user, now), Circuit::Open(_)) {
             Availability::CircuitOpen
         } else if self.throttled.is_some_and(|until| until > now) {
             Availability::Throttled

@@ -10,6 +10,8 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// What another try depends on.
 pub(super) struct Failure<'a> {
     pub error: &'a CallError,
+    /// It came in the middle of an answer.
+    pub broke_off: bool,
     /// Tries before this one.
     pub tries: u32,
     /// Further tries there may be.
@@ -37,7 +39,7 @@ pub(super) enum Next {
 /// between nothing and twice the last longest. Where the provider says how long, at least that.
 pub(super) fn next(failure: &Failure) -> Next {
     let error = failure.error;
-    if failure.tries >= failure.retries || !may_pass(error) {
+    if failure.tries >= failure.retries || !may_pass(failure) {
         return Next::Never;
     }
     // A limit by the minute is not over in a second.
@@ -59,14 +61,19 @@ pub(super) fn next(failure: &Failure) -> Next {
 }
 
 /// Money, keys and refused requests do not get better by waiting.
-fn may_pass(error: &CallError) -> bool {
-    match error.kind {
+fn may_pass(failure: &Failure) -> bool {
+    let is_first = failure.tries == 0;
+    match failure.error.kind {
         CallErrorKind::RateLimited
         | CallErrorKind::Overloaded
         | CallErrorKind::Truncated
         | CallErrorKind::Connect => true,
+        // A model that answers with nothing, or a server that falls silent or talks nonsense in the middle of an
+        // answer, does better the second time or not at all.
+        CallErrorKind::Empty => is_first,
+        CallErrorKind::Malformed => is_first && failure.broke_off,
         // The provider's own limit, not ours: ours has used up the time.
-        CallErrorKind::Timeout => error.status.is_some(),
+        CallErrorKind::Timeout => failure.error.status.is_some() || (is_first && failure.broke_off),
         _ => false,
     }
 }
@@ -113,12 +120,15 @@ mod tests {
             (Auth, Some(401), None, 0, 300, Next::Never),
             (Rejected, Some(400), None, 0, 300, Next::Never),
             (Malformed, None, None, 0, 300, Next::Never),
+            (Empty, None, None, 0, 300, again(500)),
+            (Empty, None, None, 1, 300, Next::Never),
             (Cancelled, None, None, 0, 300, Next::Never),
         ] {
             let mut error = CallError::new(kind, "");
             (error.status, error.retry_after_ms) = (status, after);
             let failure = Failure {
                 error: &error,
+                broke_off: false,
                 tries,
                 retries: 2,
                 pause: Duration::from_secs(1),
@@ -134,11 +144,38 @@ mod tests {
     }
 
     #[test]
+    fn what_breaks_in_the_middle_is_worth_one_more_try() {
+        use CallErrorKind::*;
+        for kind in [Malformed, Timeout] {
+            for (broke_off, tries, expected) in
+                [(true, 0, true), (true, 1, false), (false, 0, false)]
+            {
+                let error = CallError::new(kind, "");
+                let found = next(&Failure {
+                    error: &error,
+                    broke_off,
+                    tries,
+                    retries: 2,
+                    pause: Duration::from_secs(1),
+                    left: Duration::from_secs(300),
+                    dice: 0.5,
+                });
+                assert_eq!(
+                    found != Next::Never,
+                    expected,
+                    "{kind:?} {broke_off} {tries}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn those_turned_away_together_come_back_apart() {
         let error = CallError::new(CallErrorKind::Overloaded, "");
         let at = |dice| {
             next(&Failure {
                 error: &error,
+                broke_off: false,
                 tries: 0,
                 retries: 2,
                 pause: Duration::from_secs(1),

@@ -3,11 +3,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::calling::Fragment;
+use super::counts::{self, Counts};
 use super::growing::Growing;
 use super::prompt::{Turn, budget, divide, effort, is_acting};
 use super::sse::Event;
 use super::{Taste, refusal};
-use crate::domain::chat::{Finish, Request, Usage, estimate_tokens};
+use crate::domain::chat::{Request, estimate_tokens};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Choice, Tool, Tools};
 
@@ -211,9 +213,9 @@ fn sample(body: &mut Map<String, Value>, request: &Request, taste: &Taste, think
 
 pub(super) fn read(growing: &mut Growing, event: &Event) {
     let Ok(data) = crate::domain::json::parse(&event.data) else {
-        return growing.malformed("Anthropic message");
+        return growing.unreadable(&event.data, "Anthropic message");
     };
-    let place = data["index"].as_u64().unwrap_or(0);
+    let place = counts::whole(&data["index"]).unwrap_or(0);
     match data["type"].as_str().unwrap_or(&event.event) {
         "message_start" => usage(growing, &data["message"]["usage"]),
         "content_block_start" => block(growing, place, &data["content_block"], false),
@@ -221,8 +223,12 @@ pub(super) fn read(growing: &mut Growing, event: &Event) {
             let delta = &data["delta"];
             growing.text(delta["text"].as_str().unwrap_or_default());
             growing.reasoning(delta["thinking"].as_str().unwrap_or_default());
-            if let Some(piece) = delta["partial_json"].as_str() {
-                growing.call(place, "", "", piece);
+            if let Some(arguments) = delta["partial_json"].as_str() {
+                growing.call(Fragment {
+                    index: Some(place),
+                    arguments,
+                    ..Fragment::default()
+                });
             }
         }
         "message_delta" => {
@@ -230,15 +236,18 @@ pub(super) fn read(growing: &mut Growing, event: &Event) {
             stopped(growing, &data["delta"]);
         }
         "message_stop" => growing.end(),
-        "error" => growing.fail(refusal::in_band(&data["error"])),
         // `ping`, the ends of blocks, and what the vendor may add.
-        _ => {}
+        _ => {
+            if let Some(error) = refusal::reported(&data) {
+                growing.fail(refusal::in_band(error));
+            }
+        }
     }
 }
 
 pub(super) fn whole(growing: &mut Growing, body: &Value) {
-    if body["type"] == "error" {
-        return growing.fail(refusal::in_band(&body["error"]));
+    if let Some(error) = refusal::reported(body) {
+        return growing.fail(refusal::in_band(error));
     }
     let Some(blocks) = body["content"].as_array() else {
         return growing.malformed("Anthropic message");
@@ -256,56 +265,52 @@ fn block(growing: &mut Growing, place: u64, block: &Value, is_whole: bool) {
     growing.reasoning(block["thinking"].as_str().unwrap_or_default());
     if block["type"] == "tool_use" {
         let text = |name: &str| block[name].as_str().unwrap_or_default();
-        let input = is_whole.then(|| block["input"].to_string());
-        growing.call(place, text("id"), text("name"), &input.unwrap_or_default());
+        // Some that imitate it give the whole input at the block's beginning.
+        let input = &block["input"];
+        let is_given = is_whole || input.as_object().is_some_and(|input| !input.is_empty());
+        let input = is_given.then(|| input.to_string()).unwrap_or_default();
+        growing.call(Fragment {
+            index: Some(place),
+            id: text("id"),
+            name: text("name"),
+            arguments: &input,
+        });
     }
 }
 
 fn stopped(growing: &mut Growing, stop: &Value) {
-    growing.finish = match stop["stop_reason"].as_str() {
-        Some("end_turn" | "stop_sequence" | "pause_turn") => Some(Finish::Stop),
-        Some("max_tokens" | "model_context_window_exceeded") => Some(Finish::Length),
-        Some("tool_use") => Some(Finish::ToolCalls),
-        Some("refusal") => {
-            let why = stop["stop_details"]["explanation"].as_str();
-            growing.refuse(why.unwrap_or("its vendor's rules do not allow an answer"));
-            Some(Finish::ContentFilter)
-        }
-        Some(_) => Some(Finish::Stop),
-        None => growing.finish,
+    let Some(reason) = stop["stop_reason"].as_str() else {
+        return;
     };
+    if reason.eq_ignore_ascii_case("refusal") {
+        let why = stop["stop_details"]["explanation"].as_str();
+        growing.refuse(why.unwrap_or("its vendor's rules do not allow an answer"));
+    }
+    growing.stopped(reason);
 }
 
-/// Counts are cumulative; a later one that leaves a field out does not take it back. An answer that was made
-/// in several steps lists them, and they are paid one by one.
+/// Counts are cumulative. An answer that was made in several steps lists them, and they are paid one by one.
 fn usage(growing: &mut Growing, found: &Value) {
-    if !found.is_object() {
-        return;
-    }
-    let known = growing.usage.unwrap_or_default();
     let steps = found["iterations"]
         .as_array()
         .filter(|steps| !steps.is_empty());
     let parts = steps.map_or(std::slice::from_ref(found), Vec::as_slice);
     let sum = |name: &str| {
-        let counts = parts.iter().filter_map(|part| part[name].as_u64());
+        let counts = parts.iter().filter_map(|part| counts::whole(&part[name]));
         counts.reduce(u64::saturating_add)
     };
-    let cached = sum("cache_read_input_tokens");
-    let stored = sum("cache_creation_input_tokens").unwrap_or(0);
-    let input = sum("input_tokens").map(|fresh| {
-        fresh
-            .saturating_add(cached.unwrap_or(0))
-            .saturating_add(stored)
-    });
-    growing.usage = Some(Usage {
-        input: input.unwrap_or(0).max(known.input),
-        output: sum("output_tokens").unwrap_or(known.output),
-        cached: cached.unwrap_or(0).max(known.cached),
-        stored: stored.max(known.stored),
-        reasoning: found["output_tokens_details"]["thinking_tokens"]
-            .as_u64()
-            .unwrap_or(known.reasoning),
-        ..Usage::default()
+    let input = sum("input_tokens");
+    if input.is_none() && sum("output_tokens").is_none() {
+        // Some that imitate it count like chat completions.
+        return growing.count(counts::of(found));
+    }
+    growing.count(Counts {
+        input,
+        output: sum("output_tokens"),
+        cached: sum("cache_read_input_tokens"),
+        stored: sum("cache_creation_input_tokens"),
+        reasoning: counts::whole(&found["output_tokens_details"]["thinking_tokens"]),
+        charged: None,
+        beside: true,
     });
 }

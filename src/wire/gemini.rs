@@ -3,11 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::counts::{self, Counts};
 use super::growing::Growing;
 use super::prompt::{Turn, budget, called, divide, effort};
 use super::sse::Event;
 use super::{Taste, refusal};
-use crate::domain::chat::{CallError, CallErrorKind, Finish, Request, Usage};
+use crate::domain::chat::{CallError, CallErrorKind, Request};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Choice, Tool, Tools};
 
@@ -186,7 +187,7 @@ fn thinking(request: &Request, taste: &Taste) -> Option<Value> {
 pub(super) fn read(growing: &mut Growing, event: &Event) {
     match crate::domain::json::parse(&event.data) {
         Ok(frame) => take(growing, &frame),
-        Err(_) => growing.malformed("Gemini answer"),
+        Err(_) => growing.unreadable(&event.data, "Gemini answer"),
     }
 }
 
@@ -198,15 +199,21 @@ pub(super) fn whole(growing: &mut Growing, body: &Value) {
     for frame in frames {
         take(growing, frame);
     }
-    if !growing.is_over() && growing.finish.is_none() && growing.usage.is_none() {
+    if !frames.iter().any(is_frame) {
         growing.malformed("Gemini answer");
     }
     growing.end();
 }
 
+fn is_frame(frame: &Value) -> bool {
+    ["candidates", "promptFeedback", "usageMetadata"]
+        .iter()
+        .any(|name| !frame[*name].is_null())
+}
+
 fn take(growing: &mut Growing, frame: &Value) {
-    if !frame["error"].is_null() {
-        return growing.fail(refusal::in_band(&frame["error"]));
+    if let Some(error) = refusal::reported(frame) {
+        return growing.fail(refusal::in_band(error));
     }
     if let Some(reason) = frame["promptFeedback"]["blockReason"].as_str() {
         return growing.fail(CallError::new(
@@ -238,7 +245,6 @@ fn take(growing: &mut Growing, frame: &Value) {
             };
             let (id, name) = (id.unwrap_or_default(), name.unwrap_or_default());
             growing.whole_call(id, name, &args, part["thoughtSignature"].as_str());
-            growing.finish = Some(Finish::ToolCalls);
         }
     }
     usage(growing, &frame["usageMetadata"]);
@@ -247,41 +253,44 @@ fn take(growing: &mut Growing, frame: &Value) {
     }
 }
 
+/// Endings that say that the model's own output could not be used.
+const UNUSABLE: &[&str] = &[
+    "MALFORMED_FUNCTION_CALL",
+    "MALFORMED_RESPONSE",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "MISSING_THOUGHT_SIGNATURE",
+];
+
 fn stopped(growing: &mut Growing, reason: &str) {
-    growing.finish = Some(match reason {
-        "MAX_TOKENS" => Finish::Length,
-        "SAFETY"
-        | "RECITATION"
-        | "BLOCKLIST"
-        | "PROHIBITED_CONTENT"
-        | "SPII"
-        | "LANGUAGE"
-        | "IMAGE_SAFETY"
-        | "IMAGE_PROHIBITED_CONTENT" => Finish::ContentFilter,
-        "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "MISSING_THOUGHT_SIGNATURE" => {
-            return growing.fail(CallError::new(
-                CallErrorKind::Malformed,
-                format!(
-                    "the model's answer was unusable ({})",
-                    reason.to_ascii_lowercase()
-                ),
-            ));
-        }
-        _ => growing.finish.unwrap_or(Finish::Stop),
-    });
+    if UNUSABLE
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(reason))
+    {
+        let why = reason.to_ascii_lowercase();
+        return growing.fail(CallError::new(
+            CallErrorKind::Malformed,
+            format!("the model's answer was unusable ({why})"),
+        ));
+    }
+    growing.stopped(reason);
 }
 
 fn usage(growing: &mut Growing, found: &Value) {
     if !found.is_object() {
         return;
     }
-    let count = |name: &str| found[name].as_u64().unwrap_or(0);
+    let count = |name: &str| counts::whole(&found[name]);
+    let sum = |one: Option<u64>, two: Option<u64>| match (one, two) {
+        (None, None) => None,
+        (one, two) => Some(one.unwrap_or(0).saturating_add(two.unwrap_or(0))),
+    };
     let reasoning = count("thoughtsTokenCount");
-    growing.usage = Some(Usage {
-        input: count("promptTokenCount").saturating_add(count("toolUsePromptTokenCount")),
-        output: count("candidatesTokenCount").saturating_add(reasoning),
+    growing.count(Counts {
+        input: sum(count("promptTokenCount"), count("toolUsePromptTokenCount")),
+        output: sum(count("candidatesTokenCount"), reasoning),
         cached: count("cachedContentTokenCount"),
         reasoning,
-        ..Usage::default()
+        ..Counts::default()
     });
 }

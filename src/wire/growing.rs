@@ -1,86 +1,103 @@
-//! An answer being put together, whoever's dialect it comes in: each family tells what it found, this keeps
-//! it and says at the end what the whole came to. An answer that was cut off never passes for a whole one.
+//! An answer being put together, whichever API format it comes in: each format reports what it found, this keeps
+//! it and says at the end what the whole came to. An answer that broke off never passes for a whole one.
 
 use serde_json::Value;
 
-use super::refusal::clean;
-use super::think::Divider;
+use super::calling::{Calling, Fragment};
+use super::counts::Counts;
+use super::endings;
+use super::refusal::{self, clean};
+use super::think::{Divider, Piece};
 use crate::domain::chat::{
     Answer, CallError, CallErrorKind, Delta, Finish, Request, Usage, estimate_tokens,
 };
-use crate::domain::tools::{self, ToolCall};
+use crate::domain::tools::ToolCall;
 
 /// Text, reasoning, tokens and the end.
 #[derive(Debug, Default)]
 pub(super) struct Growing {
     text: String,
     reasoning: String,
-    /// Tools that the model wants to call, each under its place in the vendor's count.
-    calls: Vec<(u64, ToolCall)>,
+    details: Vec<Value>,
+    calls: Calling,
     divider: Divider,
-    pub usage: Option<Usage>,
-    pub finish: Option<Finish>,
+    counts: Counts,
+    finish: Option<Finish>,
+    /// An ending that no vendor documents as good.
+    cut: Option<String>,
     refusal: String,
     fault: Option<CallError>,
     done: bool,
-    fresh: Vec<Delta>,
+    fresh: Vec<Piece>,
+    /// A reader has been given pieces that cannot be taken back.
+    keeps_shown: bool,
+    /// We ended the answer: tokens of tool calls' arguments until then.
+    written: Option<u64>,
 }
 
+/// Opaque items of reasoning in one answer; more than any vendor sends.
+const MOST_DETAILS: usize = 512;
+
 impl Growing {
-    /// Visible text; local models put their reasoning in front of it.
+    /// The model is known to open its reasoning in the prompt.
+    pub fn expect_close(&mut self) {
+        self.divider.expect_close();
+    }
+
+    /// What has been given out cannot be taken back.
+    pub fn keep_shown(&mut self) {
+        self.keeps_shown = true;
+    }
+
+    /// A closing mark alone has ended reasoning.
+    pub fn was_closed(&self) -> bool {
+        self.divider.was_closed()
+    }
+
+    /// Visible text; local models write their reasoning into it.
     pub fn text(&mut self, piece: &str) {
         self.divider.push(piece, &mut self.fresh);
     }
 
     pub fn reasoning(&mut self, piece: &str) {
         if !piece.is_empty() {
-            self.fresh.push(Delta::Reasoning(piece.to_owned()));
+            self.divider.is_told_apart();
+            self.fresh.push(Piece::Reasoning(piece.to_owned()));
         }
     }
 
-    /// A piece of a call of a tool: what is known of it for the first time, and more of its arguments.
-    pub fn call(&mut self, place: u64, id: &str, name: &str, arguments: &str) {
-        let known = self.calls.iter().position(|(own, _)| *own == place);
-        if known.is_none() && self.calls.len() > tools::MOST {
-            return;
-        }
-        let at = known.unwrap_or_else(|| {
-            let call = ToolCall {
-                id: String::new(),
-                name: String::new(),
-                arguments: String::new(),
-                signature: None,
+    /// OpenRouter's `reasoning_details`: fragments of one item, by its index, are put together.
+    pub fn reasoning_details(&mut self, items: &[Value]) {
+        for item in items {
+            let index = &item["index"];
+            let is_same = |known: &Value| {
+                !index.is_null() && known["index"] == *index && known["type"] == item["type"]
             };
-            self.calls.push((place, call));
-            self.calls.len() - 1
-        });
-        let call = &mut self.calls[at].1;
-        for (field, told) in [(&mut call.id, id), (&mut call.name, name)] {
-            if field.is_empty() {
-                field.push_str(told);
+            let has_room = self.details.len() < MOST_DETAILS;
+            let known = self.details.iter_mut().rev().find(|known| is_same(known));
+            match (known.and_then(Value::as_object_mut), item.as_object()) {
+                (Some(known), Some(item)) => join(known, item),
+                (None, Some(_)) if has_room => {
+                    self.details.push(item.clone());
+                }
+                _ => {}
             }
         }
-        call.arguments.push_str(arguments);
+    }
+
+    /// A fragment of a tool call.
+    pub fn call(&mut self, fragment: Fragment) {
+        self.calls.take(fragment);
     }
 
     /// A whole call, behind those that are known.
     pub fn whole_call(&mut self, id: &str, name: &str, arguments: &Value, signature: Option<&str>) {
-        let place = self.last_place().map_or(0, |place| place.saturating_add(1));
-        self.call(place, id, name, &arguments.to_string());
-        if let (Some((_, call)), Some(signature)) = (self.calls.last_mut(), signature) {
-            call.signature = Some(signature.to_owned());
-        }
+        self.calls.take_whole(id, name, arguments, signature);
     }
 
-    /// The place of the last call.
-    pub fn last_place(&self) -> Option<u64> {
-        self.calls.last().map(|(place, _)| *place)
-    }
-
-    /// Whether anything is known of this call's arguments.
-    pub fn has_arguments(&self, place: u64) -> bool {
-        let mut calls = self.calls.iter();
-        calls.any(|(own, call)| *own == place && !call.arguments.is_empty())
+    /// What the provider has counted.
+    pub fn count(&mut self, counts: Counts) {
+        self.counts.take(counts);
     }
 
     /// The model's own words for why it does not answer.
@@ -88,11 +105,23 @@ impl Growing {
         self.refusal.push_str(words);
     }
 
+    /// Why the model stopped, in its vendor's word.
+    pub fn stopped(&mut self, reason: &str) {
+        if endings::is_none(reason) {
+            return;
+        }
+        match endings::of(reason) {
+            Some(finish) => self.finish = Some(finish),
+            None => self.cut = Some(clean(reason)),
+        }
+    }
+
     /// The answer ends here, badly.
     pub fn fail(&mut self, fault: CallError) {
         self.fault.get_or_insert(fault);
     }
 
+    /// The provider sent something that is no part of an answer.
     pub fn malformed(&mut self, what: &str) {
         self.fail(CallError::new(
             CallErrorKind::Malformed,
@@ -100,7 +129,17 @@ impl Growing {
         ));
     }
 
-    /// The stream has come to its proper end.
+    /// Something that is no JSON: words of a proxy on the way, or a broken piece.
+    pub fn unreadable(&mut self, data: &str, what: &str) {
+        let data = data.trim();
+        let is_prose = data.contains(' ') && !data.starts_with(['{', '[', '"', '<']);
+        match is_prose {
+            false => self.malformed(what),
+            true => self.fail(refusal::in_band(&Value::String(clean(data)))),
+        }
+    }
+
+    /// The stream has come to its end.
     pub fn end(&mut self) {
         self.done = true;
     }
@@ -115,64 +154,90 @@ impl Growing {
         self.finish.is_some()
     }
 
+    /// Why the model stopped, where it stopped properly.
+    pub fn ended(&self) -> Option<Finish> {
+        let finish = self.finish.filter(|_| self.cut.is_none())?;
+        match finish {
+            Finish::Stop if !self.calls.is_empty() => Some(Finish::ToolCalls),
+            finish => Some(finish),
+        }
+    }
+
+    /// Something of an answer has come.
+    pub fn has_begun(&self) -> bool {
+        !self.text.is_empty() || !self.reasoning.is_empty() || !self.calls.is_empty()
+    }
+
     /// The pieces that have come since the last time.
     pub fn take(&mut self) -> Vec<Delta> {
-        let fresh = std::mem::take(&mut self.fresh);
-        for delta in &fresh {
-            match delta {
-                Delta::Text(text) => self.text.push_str(text),
-                Delta::Reasoning(text) => self.reasoning.push_str(text),
+        let mut out = Vec::new();
+        let shown = (self.text.len(), self.reasoning.len());
+        for piece in std::mem::take(&mut self.fresh) {
+            match piece {
+                Piece::Text(text) => {
+                    self.text.push_str(&text);
+                    out.push(Delta::Text(text));
+                }
+                Piece::Reasoning(text) => {
+                    self.reasoning.push_str(&text);
+                    out.push(Delta::Reasoning(text));
+                }
+                // Its reader sees the mark, and can tell where the answer begins.
+                Piece::Closed(close) if self.keeps_shown && shown.0 > 0 => {
+                    self.text.push_str(close);
+                    out.push(Delta::Text(close.to_owned()));
+                }
+                Piece::Closed(_) => {
+                    out.clear();
+                    if shown != (0, 0) {
+                        out.push(Delta::Restart);
+                    }
+                    let text = std::mem::take(&mut self.text);
+                    self.reasoning.push_str(&text);
+                    if !self.reasoning.is_empty() {
+                        out.push(Delta::Reasoning(self.reasoning.clone()));
+                    }
+                }
             }
         }
-        fresh
+        out
     }
 
     /// Ends the answer here, as by a token limit. What the provider has counted so far is not the count of the end.
-    pub fn cut_off(&mut self, request: &Request) {
+    pub fn cut_off(&mut self) {
         self.take();
-        let known = self.usage.map_or(0, |usage| usage.input);
-        let arguments = self
-            .calls
-            .iter()
-            .map(|(_, call)| estimate_tokens(&call.arguments));
-        let counted = estimated(request, &self.text, &self.reasoning, &[]);
-        self.usage = Some(Usage {
-            input: if known > 0 { known } else { counted.input },
-            output: counted.output + arguments.sum::<u64>(),
-            ..counted
-        });
-        self.finish = Some(Finish::Length);
-        self.done = true;
+        self.written = Some(self.calls.argument_tokens());
+        (self.finish, self.cut, self.done) = (Some(Finish::Length), None, true);
     }
 
     /// Bytes of the arguments of tool calls so far.
     pub fn argument_bytes(&self) -> usize {
-        self.calls
-            .iter()
-            .map(|(_, call)| call.arguments.len())
-            .sum()
+        self.calls.argument_bytes()
     }
 
     /// What had been held back of the answer, and the answer.
+    ///
+    /// # Errors
+    /// What the provider reported, or how the answer was less than a whole one.
     pub fn finish(mut self, request: &Request) -> (Vec<Delta>, Result<Answer, CallError>) {
         if let Some(fault) = self.fault.take() {
             return (Vec::new(), Err(fault));
         }
         std::mem::take(&mut self.divider).finish(&mut self.fresh);
+        let mut held = self.take();
         // Where a shape was wanted the tool was ours: what it would be called with is the answer.
-        let arguments = (self.calls.first_mut())
-            .filter(|_| request.tools.is_none() && request.format.is_some())
-            .map(|(_, call)| std::mem::take(&mut call.arguments));
-        if let Some(arguments) = arguments.filter(|arguments| !arguments.is_empty())
+        if request.tools.is_none()
+            && request.format.is_some()
             && self.text.trim().is_empty()
+            && let Some(arguments) = self.calls.take_arguments()
         {
-            self.fresh.push(Delta::Text(arguments));
+            self.text.push_str(&arguments);
+            held.push(Delta::Text(arguments));
             self.finish = self.finish.map(|finish| match finish {
                 Finish::ToolCalls => Finish::Stop,
                 other => other,
             });
         }
-        let held = self.take();
         (held, self.answer(request))
     }
 
@@ -181,36 +246,30 @@ impl Growing {
             let detail = format!("the model refused: {}", clean(&self.refusal));
             return Err(CallError::new(CallErrorKind::Rejected, detail));
         }
-        let calls = match request.tools {
-            Some(_) => called(std::mem::take(&mut self.calls), request, self.finish)?,
+        let finish = self.ending()?;
+        let had_calls = !self.calls.is_empty();
+        let mut calls = match request.tools {
+            Some(_) => std::mem::take(&mut self.calls).finish(request, Some(finish))?,
             None => Vec::new(),
         };
-        let blank = self.text.trim().is_empty() && calls.is_empty();
-        let finish = match self.finish {
-            // Some say "stop" behind a call.
-            Some(Finish::Stop) if !calls.is_empty() => Finish::ToolCalls,
-            Some(finish) => finish,
-            // Some local servers end properly without a reason.
-            None if self.done && !calls.is_empty() => Finish::ToolCalls,
-            None if self.done && !blank => Finish::Stop,
-            None => {
-                return Err(CallError::new(
-                    CallErrorKind::Truncated,
-                    "the answer broke off before its end",
-                ));
-            }
+        let is_blank = self.text.trim().is_empty() && calls.is_empty();
+        let finish = match finish {
+            // Some say "stop" behind a call, or name calls that there are none of.
+            Finish::Stop if !calls.is_empty() || (is_blank && had_calls) => Finish::ToolCalls,
+            Finish::ToolCalls if calls.is_empty() && !is_blank => Finish::Stop,
+            finish => finish,
         };
-        if blank {
+        if is_blank {
             let kind = match finish {
                 Finish::ContentFilter => CallErrorKind::Rejected,
                 _ => CallErrorKind::Empty,
             };
             return Err(CallError::new(kind, emptiness(finish)));
         }
-        let usage = self
-            .usage
-            .filter(is_plausible)
-            .unwrap_or_else(|| estimated(request, &self.text, &self.reasoning, &calls));
+        let usage = self.usage(request, &calls);
+        if let Some(first) = calls.first_mut().filter(|_| !self.details.is_empty()) {
+            first.reasoning_details = Some(Value::Array(self.details));
+        }
         Ok(Answer {
             text: self.text,
             reasoning: self.reasoning,
@@ -219,44 +278,72 @@ impl Growing {
             calls,
         })
     }
-}
 
-/// The calls as they are passed on: each with an id, a name and an object. What a limit has cut off is none.
-fn called(
-    calls: Vec<(u64, ToolCall)>,
-    request: &Request,
-    finish: Option<Finish>,
-) -> Result<Vec<ToolCall>, CallError> {
-    let earlier = request.messages.iter().map(|message| message.calls.len());
-    let mut number: usize = earlier.sum();
-    let mut told = Vec::new();
-    for (_, mut call) in calls {
-        if call.arguments.trim().is_empty() {
-            "{}".clone_into(&mut call.arguments);
-        }
-        let value: Value = crate::domain::json::parse(&call.arguments).unwrap_or_default();
-        if call.name.is_empty() || !value.is_object() {
-            if finish == Some(Finish::Length) {
-                continue;
-            }
-            let why = "the model called a tool in a way that cannot be read";
-            return Err(CallError::new(CallErrorKind::Malformed, why));
-        }
-        number += 1;
-        if call.id.is_empty() {
-            call.id = format!("call_{number}");
-        }
-        told.push(call);
+    fn ending(&self) -> Result<Finish, CallError> {
+        let why = match (&self.cut, self.finish) {
+            (Some(reason), _) => format!("the answer broke off before its end ({reason})"),
+            (None, Some(finish)) => return Ok(finish),
+            (None, None) => "the answer broke off before its end".to_owned(),
+        };
+        Err(CallError::new(CallErrorKind::Truncated, why))
     }
-    told.truncate(tools::MOST);
-    Ok(told)
+
+    /// The provider's counts; what it counted as nothing beside an answer is estimated.
+    fn usage(&self, request: &Request, calls: &[ToolCall]) -> Usage {
+        let counted = self.counts.usage();
+        let (text, reasoning) = (
+            estimate_tokens(&self.text),
+            estimate_tokens(&self.reasoning),
+        );
+        let calls = calls.iter();
+        let calls: u64 = calls
+            .map(|call| estimate_tokens(&call.name) + estimate_tokens(&call.arguments))
+            .sum();
+        let estimated = Usage {
+            input: request.tokens(),
+            output: text + reasoning + calls,
+            reasoning,
+            estimated: true,
+            ..Usage::default()
+        };
+        if counted.input > MOST_TOKENS || counted.output > MOST_TOKENS {
+            return estimated;
+        }
+        let mut usage = counted;
+        if let Some(arguments) = self.written {
+            usage = Usage {
+                input: counted.input,
+                output: text + reasoning + arguments,
+                ..estimated
+            };
+        }
+        if usage.input == 0 {
+            (usage.input, usage.estimated) = (estimated.input, true);
+        }
+        if usage.output == 0 {
+            (usage.output, usage.reasoning) = (estimated.output, estimated.reasoning);
+            usage.estimated = true;
+        }
+        usage
+    }
 }
 
 /// No call reads or writes more tokens than this; a count beyond it would spoil a month's budget.
 const MOST_TOKENS: u64 = 50_000_000;
 
-fn is_plausible(usage: &Usage) -> bool {
-    usage.input <= MOST_TOKENS && usage.output <= MOST_TOKENS
+/// Texts go on, everything else is replaced.
+fn join(known: &mut serde_json::Map<String, Value>, more: &serde_json::Map<String, Value>) {
+    for (name, value) in more {
+        match (known.get_mut(name), value) {
+            (Some(Value::String(text)), Value::String(piece))
+                if matches!(name.as_str(), "text" | "summary" | "data" | "signature") =>
+            {
+                text.push_str(piece);
+            }
+            (Some(_), Value::Null) => {}
+            _ => _ = known.insert(name.clone(), value.clone()),
+        }
+    }
 }
 
 fn emptiness(finish: Finish) -> &'static str {
@@ -267,20 +354,5 @@ fn emptiness(finish: Finish) -> &'static str {
         Finish::ContentFilter => "the provider blocked the answer",
         Finish::ToolCalls => "the model asked for a tool instead of answering",
         Finish::Stop => "the model answered with nothing",
-    }
-}
-
-fn estimated(request: &Request, text: &str, reasoning: &str, calls: &[ToolCall]) -> Usage {
-    let calls: u64 = calls
-        .iter()
-        .map(|call| estimate_tokens(&call.name) + estimate_tokens(&call.arguments))
-        .sum();
-    let input = request.tokens();
-    Usage {
-        input,
-        output: estimate_tokens(text) + estimate_tokens(reasoning) + calls,
-        reasoning: estimate_tokens(reasoning),
-        estimated: true,
-        ..Usage::default()
     }
 }

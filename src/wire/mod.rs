@@ -2,7 +2,10 @@
 //! their common front, each family's own rules are in its file.
 
 mod anthropic;
+mod calling;
+mod counts;
 pub mod embed;
+mod endings;
 mod gemini;
 mod growing;
 pub mod lines;
@@ -28,17 +31,21 @@ mod serve_settings;
 pub mod serve_several;
 pub mod serve_tools;
 pub mod sse;
+mod surrogates;
 mod think;
 pub mod toml_text;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
-use crate::domain::chat::{Answer, CallError, Delta, Request};
+use crate::domain::chat::{Answer, CallError, Delta, Finish, Request};
 use crate::domain::model::{Structured, Thinking};
 use growing::Growing;
 pub use listed::{Listed, models};
 pub use openai::Quirks;
 pub use refusal::{clean, error, shows_no_pictures, unwelcome, unwelcome_among};
+use surrogates::Halves;
 
 /// A dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -194,28 +201,62 @@ pub fn request(
 pub struct Stream {
     kind: Kind,
     growing: Growing,
+    halves: Halves,
+}
+
+/// What is known before a stream begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The model opens its reasoning in the prompt and only closes it in its answer.
+    pub expects_close: bool,
+    /// What has been given out cannot be taken back: no `Delta::Restart`.
+    pub keeps_shown: bool,
 }
 
 impl Stream {
     /// Nothing yet.
     pub fn new(kind: Kind) -> Self {
+        Self::reading(kind, Reading::default())
+    }
+
+    /// Nothing yet, of a stream of which something is known.
+    pub fn reading(kind: Kind, reading: Reading) -> Self {
+        let mut growing = Growing::default();
+        if reading.expects_close {
+            growing.expect_close();
+        }
+        if reading.keeps_shown {
+            growing.keep_shown();
+        }
         Self {
             kind,
-            growing: Growing::default(),
+            growing,
+            halves: Halves::default(),
         }
     }
 
-    /// Its dialect.
+    /// Its API format.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
     /// Takes an event, gives the pieces of text in it.
     pub fn push(&mut self, event: &sse::Event) -> Vec<Delta> {
-        if self.is_over() {
+        if self.is_over() || is_keep_alive(event) {
             return Vec::new();
         }
         let growing = &mut self.growing;
+        let mended;
+        let event = match self.halves.mend(&event.data) {
+            Cow::Borrowed(_) => event,
+            Cow::Owned(data) => {
+                mended = sse::Event {
+                    data,
+                    ..event.clone()
+                };
+                &mended
+            }
+        };
         match self.kind {
             Kind::OpenAi => openai::read(growing, event),
             Kind::Responses => responses::read(growing, event),
@@ -229,7 +270,8 @@ impl Stream {
     /// A server that does not stream answers with one JSON object.
     pub fn push_whole(&mut self, body: &str) -> Vec<Delta> {
         let growing = &mut self.growing;
-        let value = crate::domain::json::parse(body).unwrap_or_default();
+        let body = self.halves.mend(body);
+        let value = crate::domain::json::parse(&body).unwrap_or_default();
         match self.kind {
             Kind::OpenAi => openai::whole(growing, &value),
             Kind::Responses => responses::whole(growing, &value),
@@ -250,15 +292,33 @@ impl Stream {
         self.growing.is_complete()
     }
 
+    /// Why the model stopped, where it stopped properly.
+    pub fn ended(&self) -> Option<Finish> {
+        self.growing.ended()
+    }
+
+    /// Something of an answer has come: text, reasoning, or a tool call.
+    pub fn has_begun(&self) -> bool {
+        self.growing.has_begun()
+    }
+
+    /// A closing mark that no mark had opened has ended the model's reasoning.
+    pub fn was_closed(&self) -> bool {
+        self.growing.was_closed()
+    }
+
     /// The stream has ended: what had been held back of the answer, and the answer. A stream that ended
-    /// without a finish reason was cut off, whatever it looks like.
+    /// without a documented reason broke off, whatever it looks like.
+    ///
+    /// # Errors
+    /// What the provider reported, or how the answer was less than a whole one.
     pub fn finish(self, request: &Request) -> (Vec<Delta>, Result<Answer, CallError>) {
         self.growing.finish(request)
     }
 
     /// The same for an answer that we end here: it ends as by a token limit, and its tokens are estimated.
     pub fn cut_off(mut self, request: &Request) -> (Vec<Delta>, Result<Answer, CallError>) {
-        self.growing.cut_off(request);
+        self.growing.cut_off();
         self.growing.finish(request)
     }
 
@@ -266,6 +326,32 @@ impl Stream {
     pub fn argument_bytes(&self) -> usize {
         self.growing.argument_bytes()
     }
+}
+
+/// The mark at the end of a stream of chat completions.
+fn is_done(data: &str) -> bool {
+    data.trim().trim_matches('"').trim() == "[DONE]"
+}
+
+/// What is only sent so that a connection does not look idle: an event without data, a comment that was sent as
+/// data, or a ping.
+fn is_keep_alive(event: &sse::Event) -> bool {
+    const WORDS: &[&str] = &[
+        "ping",
+        "keep-alive",
+        "keepalive",
+        "heartbeat",
+        "processing",
+        "null",
+        "{}",
+    ];
+    let data = event.data.trim();
+    let is_word = |text: &str| WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
+    let name = event.event.as_str();
+    data.is_empty()
+        || data.starts_with(':')
+        || is_word(data.trim_matches(['[', ']', '"', '.']))
+        || (is_word(name) && !data.contains("error"))
 }
 
 #[cfg(test)]

@@ -3,12 +3,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::counts::{self, Counts};
 use super::growing::Growing;
 use super::openai::functions;
 use super::prompt::{called, divide, effort};
 use super::sse::Event;
 use super::{Taste, refusal};
-use crate::domain::chat::{Finish, Request, Usage};
+use crate::domain::chat::Request;
 use crate::domain::model::Structured;
 use crate::domain::model::Thinking;
 use crate::domain::tools::Choice;
@@ -124,13 +125,13 @@ fn options(request: &Request, taste: &Taste) -> Map<String, Value> {
 pub(super) fn read(growing: &mut Growing, event: &Event) {
     match crate::domain::json::parse(&event.data) {
         Ok(line) => whole(growing, &line),
-        Err(_) => growing.malformed("Ollama answer"),
+        Err(_) => growing.unreadable(&event.data, "Ollama answer"),
     }
 }
 
 pub(super) fn whole(growing: &mut Growing, line: &Value) {
-    if !line["error"].is_null() {
-        return growing.fail(refusal::in_band(&line["error"]));
+    if let Some(error) = refusal::reported(line) {
+        return growing.fail(refusal::in_band(error));
     }
     let message = &line["message"];
     if !message.is_object() && line["done"] != true {
@@ -142,25 +143,16 @@ pub(super) fn whole(growing: &mut Growing, line: &Value) {
         let function = &call["function"];
         let name = function["name"].as_str().unwrap_or_default();
         growing.whole_call("", name, &function["arguments"], None);
-        growing.finish = Some(Finish::ToolCalls);
     }
     if line["done"] == true {
-        // A counter at zero beside a text has not counted: the usage is then estimated like one that is missing.
-        let count = |name: &str| line[name].as_u64().filter(|&count| count > 0);
-        if let (input, Some(output)) = (count("prompt_eval_count"), count("eval_count")) {
-            growing.usage = Some(Usage {
-                // Absent where the whole prompt was still in memory from the last call.
-                input: input.unwrap_or(0),
-                output,
-                estimated: input.is_none(),
-                ..Usage::default()
-            });
-        }
-        growing.finish = Some(match (line["done_reason"].as_str(), growing.finish) {
-            (Some("length"), _) => Finish::Length,
-            (_, Some(finish)) => finish,
-            _ => Finish::Stop,
+        // Absent where the whole prompt was still in memory from the last call.
+        growing.count(Counts {
+            input: counts::whole(&line["prompt_eval_count"]),
+            output: counts::whole(&line["eval_count"]),
+            ..Counts::default()
         });
+        // Before 2024 there was no word for it: the mark alone was the proper end.
+        growing.stopped(line["done_reason"].as_str().unwrap_or("stop"));
         growing.end();
     }
 }

@@ -159,6 +159,7 @@ mod tests {
                 passthrough: None,
                 sample: 0,
                 is_reread: false,
+                is_live: false,
             };
             let taste = Taste {
                 efforts: efforts.iter().map(|word| (*word).to_owned()).collect(),

@@ -1,7 +1,10 @@
 //! What a provider's refusals mean, whatever its dialect, and which of its words may be shown. Decides nothing about retries.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
+use super::counts;
 use crate::domain::chat::{CallError, CallErrorKind};
 
 /// What an answer with an error status means. `headers` gives a header by its lower-case name.
@@ -47,6 +50,57 @@ fn google_delay(error: &Value) -> Option<u64> {
 /// An error in the place of a piece of the answer.
 pub(super) fn in_band(error: &Value) -> CallError {
     meaning(error, None)
+}
+
+/// Fields of which one is in every frame of an answer, in any API format.
+const ANSWERS: &[&str] = &[
+    "choices",
+    "candidates",
+    "content",
+    "output",
+    "response",
+    "delta",
+    "done",
+    "usage",
+    "usageMetadata",
+];
+
+/// The error that a frame of an answer, or a body with a good status, reports in the answer's place: in a field
+/// of its own, or as the frame itself, in any of the shapes that servers and proxies are known to use.
+pub(super) fn reported(frame: &Value) -> Option<&Value> {
+    let frame = frame.get(0).unwrap_or(frame);
+    if let Some(error) = field(frame) {
+        return Some(error);
+    }
+    let is_error = |name: &str| {
+        let word = frame[name].as_str();
+        word.is_some_and(|word| word.eq_ignore_ascii_case("error"))
+    };
+    // MiniMax reports in every answer how it went: 0 is well.
+    let status = &frame["base_resp"];
+    if counts::whole(&status["status_code"]) > Some(0) {
+        return Some(status);
+    }
+    if is_error("object") || is_error("type") || is_error("status") {
+        return Some(frame);
+    }
+    let is_answer = ANSWERS.iter().any(|name| !frame[*name].is_null());
+    let has_words = frame.is_object() && !words(frame).is_empty() && frame["type"].is_null();
+    (has_words && !is_answer).then_some(frame)
+}
+
+/// The error in a field of its own, where there is one.
+pub(super) fn field(frame: &Value) -> Option<&Value> {
+    let is_something = |value: &&Value| match value {
+        Value::Null | Value::Bool(_) => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Number(number) => number.as_f64() != Some(0.0),
+    };
+    let fields = ["error", "errors"].iter().map(|name| &frame[*name]);
+    let error = { fields }.find(is_something)?;
+    Some(error.get(0).unwrap_or(error))
 }
 
 /// Fields that a request may carry and a model may not take, by their names on the wire; the more special
@@ -117,7 +171,7 @@ pub fn unwelcome(body: &str) -> Option<String> {
     if let Some(name) = error["param"].as_str().filter(|_| refused) {
         return (name.len() <= 40).then(|| name.to_owned());
     }
-    let said = error["message"].as_str().or_else(|| error.as_str())?;
+    let said = words(error);
     let said = &said[..said.floor_char_boundary(MOST_READ)];
     let lower = said.to_ascii_lowercase();
     if !UNWELCOME.iter().any(|words| lower.contains(words)) {
@@ -182,44 +236,44 @@ fn is_word(said: &str, field: &str) -> bool {
 
 // Gemini's compatible endpoint wraps it in a list, Mistral does not wrap it at all.
 fn inner(body: &Value) -> &Value {
-    let body = body.get(0).unwrap_or(body);
-    if body["error"].is_null() {
-        body
-    } else {
-        &body["error"]
-    }
+    reported(body).unwrap_or_else(|| body.get(0).unwrap_or(body))
 }
 
 fn meaning(error: &Value, status: Option<u16>) -> CallError {
-    // OpenRouter puts the upstream's status into the body.
+    // OpenRouter puts the upstream's status into the body, vLLM's code is one, some write it as text.
     let number = |name: &str| {
-        error[name]
-            .as_u64()
-            .and_then(|code| u16::try_from(code).ok())
+        let code = counts::whole(&error[name]).and_then(|code| u16::try_from(code).ok());
+        code.filter(|code| (400..600).contains(code))
     };
-    let status = status
-        .or_else(|| number("code"))
-        .or_else(|| number("status_code"));
+    let names = ["code", "status_code", "statusCode", "http_code", "status"];
+    let status = status.or_else(|| names.into_iter().find_map(number));
     let codes = codes(error);
-    let kind = kind_of(status, &codes);
-    let said = clean(words(error));
-    let number = status.map_or_else(String::new, |status| format!(" ({status})"));
-    let known = match kind {
-        CallErrorKind::Rejected => reason(&codes, &said),
-        _ => None,
+    let said = clean(&words(error));
+    let known = reason(&codes, &said);
+    let kind = match kind_of(status, &codes) {
+        // Without a status or a code, what it says is all there is.
+        CallErrorKind::Overloaded if status.is_none() && is_sure(known.as_deref()) => {
+            CallErrorKind::Rejected
+        }
+        kind => kind,
     };
+    let number = status.map_or_else(String::new, |status| format!(" ({status})"));
+    let known = known.filter(|_| kind == CallErrorKind::Rejected);
     CallError {
         kind,
         status,
         retry_after_ms: None,
-        detail: format!("{}{number}", known.unwrap_or_else(|| sentence(kind))),
+        detail: format!(
+            "{}{number}",
+            known.unwrap_or_else(|| sentence(kind).to_owned())
+        ),
         said,
     }
 }
 
 /// Why a request was refused, where the provider's words leave no doubt: in ours, because theirs are not for
 /// everybody's eyes.
-fn reason(codes: &str, said: &str) -> Option<&'static str> {
+fn reason(codes: &str, said: &str) -> Option<String> {
     const REASONS: &[(&[&str], &str)] = &[
         (
             &[
@@ -233,7 +287,7 @@ fn reason(codes: &str, said: &str) -> Option<&'static str> {
                 "token count exceeds",
                 "request_too_large",
             ],
-            "the question with its documents is longer than the model can read",
+            TOO_LONG,
         ),
         (
             &[
@@ -246,7 +300,7 @@ fn reason(codes: &str, said: &str) -> Option<&'static str> {
                 "not found, try pulling it",
                 "is not found for api version",
             ],
-            "the provider does not know this model",
+            UNKNOWN_MODEL,
         ),
         (
             &[
@@ -276,8 +330,25 @@ fn reason(codes: &str, said: &str) -> Option<&'static str> {
         let mut marks = marks.iter();
         marks.any(|mark| codes.contains(mark) || said.contains(mark))
     };
-    REASONS.iter().find(fits).map(|(_, sentence)| *sentence)
+    let (_, sentence) = REASONS.iter().find(fits)?;
+    // How much it can read is no secret, and what a person needs to know.
+    let length = said.split("context length is ").nth(1);
+    let length = length.and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+    Some(match length {
+        Some(length) if *sentence == TOO_LONG => {
+            format!("{TOO_LONG}: its maximum context length is {length} tokens")
+        }
+        _ => (*sentence).to_owned(),
+    })
 }
+
+/// Whether a reason is the request's fault even where nothing but words says so.
+fn is_sure(reason: Option<&str>) -> bool {
+    reason.is_some_and(|reason| reason.starts_with(TOO_LONG) || reason == UNKNOWN_MODEL)
+}
+
+const UNKNOWN_MODEL: &str = "the provider does not know this model";
+const TOO_LONG: &str = "the question with its documents is longer than the model can read";
 
 fn codes(error: &Value) -> String {
     let details = error["details"].as_array().into_iter().flatten();
@@ -289,17 +360,49 @@ fn codes(error: &Value) -> String {
     all.join(" ").to_ascii_lowercase()
 }
 
-fn words(error: &Value) -> &str {
-    let message = error
-        .as_str()
-        .or_else(|| error["message"].as_str())
-        .unwrap_or_default();
+/// Fields that hold an error's words, in servers' and proxies' various shapes.
+const WORDS: &[&str] = &[
+    "message",
+    "detail",
+    "msg",
+    "error_message",
+    "error_msg",
+    "status_msg",
+    "errorMessage",
+    "description",
+    "error",
+];
+
+fn words(error: &Value) -> Cow<'_, str> {
+    let message = said_in(error, 0).unwrap_or_default();
     // Behind OpenRouter's general sentence stands what the model's host said.
-    match error["metadata"]["raw"].as_str() {
-        Some(raw) if message == "Provider returned error" && !raw.trim_start().starts_with('{') => {
-            raw
+    if message == "Provider returned error"
+        && let Some(raw) = error["metadata"]["raw"].as_str()
+    {
+        if !raw.trim_start().starts_with('{') {
+            return Cow::Borrowed(raw);
         }
-        _ => message,
+        let inner: Value = crate::domain::json::parse(raw).unwrap_or_default();
+        if let Some(said) = said_in(&inner, 0) {
+            return Cow::Owned(said.to_owned());
+        }
+    }
+    Cow::Borrowed(message)
+}
+
+/// The words of an error, or of the first one in it.
+fn said_in(error: &Value, depth: usize) -> Option<&str> {
+    match error {
+        Value::String(text) => Some(text)
+            .filter(|text| !text.trim().is_empty())
+            .map(String::as_str),
+        _ if depth > 3 => None,
+        Value::Array(items) => said_in(items.first()?, depth + 1),
+        Value::Object(_) => {
+            let mut fields = WORDS.iter().map(|name| &error[*name]);
+            fields.find_map(|field| said_in(field, depth + 1))
+        }
+        _ => None,
     }
 }
 
@@ -315,11 +418,18 @@ fn kind_of(status: Option<u16>, codes: &str) -> CallErrorKind {
         Some(429) => CallErrorKind::RateLimited,
         Some(500..) => CallErrorKind::Overloaded,
         Some(_) => CallErrorKind::Rejected,
-        None if says(&["rate_limit", "resource_exhausted"]) => CallErrorKind::RateLimited,
+        None if says(&["rate_limit", "ratelimit", "resource_exhausted"]) => {
+            CallErrorKind::RateLimited
+        }
         None if says(&["authentication", "api_key", "permission"]) => CallErrorKind::Auth,
         None if says(&[
             "invalid_request",
+            "invalidrequest",
+            "bad_request",
+            "badrequest",
+            "validation",
             "invalid_prompt",
+            "context_length",
             "not_found",
             "invalid_argument",
             "too_large",

@@ -3,13 +3,14 @@
 
 use serde_json::{Map, Value, json};
 
+use super::calling::Fragment;
+use super::counts;
 use super::growing::Growing;
 use super::prompt::{Turn, divide, effort, is_strict};
 use super::sse::Event;
 use super::{Taste, refusal};
-use crate::domain::chat::{Finish, Request, Usage};
+use crate::domain::chat::Request;
 use crate::domain::model::{Structured, Thinking};
-use crate::domain::money::MicroDollars;
 use crate::domain::tools::{Choice, Tool, Tools};
 
 pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
@@ -135,46 +136,45 @@ fn turn(turn: &Turn) -> Value {
 
 pub(super) fn read(growing: &mut Growing, event: &Event) {
     // Some that imitate it end like chat completions.
-    if event.data.trim() == "[DONE]" {
+    if super::is_done(&event.data) {
         return growing.end();
     }
     let Ok(data) = crate::domain::json::parse(&event.data) else {
-        return growing.malformed("response");
+        return growing.unreadable(&event.data, "response");
     };
     let piece = data["delta"].as_str().unwrap_or_default();
-    let place = data["output_index"].as_u64().unwrap_or(0);
-    match data["type"].as_str().unwrap_or(&event.event) {
+    let place = counts::whole(&data["output_index"]).unwrap_or(0);
+    let name = data["type"].as_str().unwrap_or(&event.event);
+    match name {
         "response.output_text.delta" => growing.text(piece),
         "response.refusal.delta" => growing.refuse(piece),
         "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
             growing.reasoning(piece);
         }
-        "response.function_call_arguments.delta" => growing.call(place, "", "", piece),
-        "response.output_item.added" if data["item"]["type"] == "function_call" => {
+        "response.function_call_arguments.delta" => growing.call(Fragment {
+            index: Some(place),
+            arguments: piece,
+            ..Fragment::default()
+        }),
+        "response.output_item.added" | "response.output_item.done"
+            if data["item"]["type"] == "function_call" =>
+        {
             function_call(growing, place, &data["item"]);
-        }
-        "response.output_item.done" if data["item"]["type"] == "function_call" => {
-            function_call(growing, place, &data["item"]);
-            growing.finish = Some(Finish::ToolCalls);
         }
         "response.completed" | "response.incomplete" | "response.failed" => {
-            ended(growing, &data["response"]);
+            ended(growing, &data["response"], &name["response.".len()..]);
         }
-        "error" => {
-            let error = if data["error"].is_null() {
-                &data
-            } else {
-                &data["error"]
-            };
-            growing.fail(refusal::in_band(error));
+        _ => {
+            if let Some(error) = refusal::reported(&data) {
+                growing.fail(refusal::in_band(error));
+            }
         }
-        _ => {}
     }
 }
 
 pub(super) fn whole(growing: &mut Growing, body: &Value) {
-    if !body["error"].is_null() {
-        return growing.fail(refusal::in_band(&body["error"]));
+    if let Some(error) = refusal::reported(body) {
+        return growing.fail(refusal::in_band(error));
     }
     let Some(items) = body["output"].as_array() else {
         return growing.malformed("response");
@@ -195,49 +195,32 @@ pub(super) fn whole(growing: &mut Growing, body: &Value) {
         }
         if item["type"] == "function_call" {
             function_call(growing, place, item);
-            growing.finish = Some(Finish::ToolCalls);
         }
     }
-    ended(growing, body);
+    ended(growing, body, "completed");
 }
 
-// Told at its beginning and at its end; the arguments count once.
+// Given at its beginning and at its end; complete arguments that are repeated count once.
 fn function_call(growing: &mut Growing, place: u64, item: &Value) {
     let text = |name: &str| item[name].as_str().unwrap_or_default();
-    let arguments = match growing.has_arguments(place) {
-        true => "",
-        false => text("arguments"),
-    };
-    growing.call(place, text("call_id"), text("name"), arguments);
+    growing.call(Fragment {
+        index: Some(place),
+        id: text("call_id"),
+        name: text("name"),
+        arguments: text("arguments"),
+    });
 }
 
-fn ended(growing: &mut Growing, response: &Value) {
-    usage(growing, &response["usage"]);
-    if !response["error"].is_null() || response["status"] == "failed" {
+fn ended(growing: &mut Growing, response: &Value, status: &str) {
+    growing.count(counts::of(&response["usage"]));
+    let status = response["status"].as_str().unwrap_or(status);
+    if !response["error"].is_null() || status == "failed" {
         return growing.fail(refusal::in_band(&response["error"]));
     }
-    let why = response["incomplete_details"]["reason"].as_str();
-    growing.finish = Some(match (why, growing.finish) {
-        (Some("content_filter"), _) => Finish::ContentFilter,
-        (Some(_), _) => Finish::Length,
-        (None, Some(finish)) => finish,
-        (None, None) => Finish::Stop,
-    });
-    growing.end();
-}
-
-fn usage(growing: &mut Growing, found: &Value) {
-    if !found.is_object() {
-        return;
+    match response["incomplete_details"]["reason"].as_str() {
+        Some(reason) => growing.stopped(reason),
+        // Less than a whole answer, and nobody says why.
+        None => growing.stopped(status),
     }
-    let count = |value: &Value| value.as_u64().unwrap_or(0);
-    growing.usage = Some(Usage {
-        input: count(&found["input_tokens"]),
-        output: count(&found["output_tokens"]),
-        cached: count(&found["input_tokens_details"]["cached_tokens"]),
-        reasoning: count(&found["output_tokens_details"]["reasoning_tokens"]),
-        // OpenRouter says what it charged.
-        charged: found["cost"].as_f64().and_then(MicroDollars::from_dollars),
-        ..Usage::default()
-    });
+    growing.end();
 }

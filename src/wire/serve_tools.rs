@@ -160,7 +160,7 @@ pub fn call(id: &Value, name: &Value, arguments: &Value) -> Result<ToolCall, Fau
         id: id.to_owned(),
         name: name.to_owned(),
         arguments,
-        signature: None,
+        ..ToolCall::default()
     })
 }
 
@@ -276,6 +276,7 @@ mod tests {
             name: "weather".into(),
             arguments: "{\"city\":\"Rome\"}".into(),
             signature: Some("s".into()),
+            ..ToolCall::default()
         };
         let message = json!({ "tool_calls": told(std::slice::from_ref(&call), true) });
         assert_eq!(message["tool_calls"][0]["index"], 0);

@@ -1,6 +1,6 @@
 //! Server-sent events, both ways. The decoder takes bytes in pieces of any size and gives whole events;
-//! the format is <https://html.spec.whatwg.org/multipage/server-sent-events.html>. Knows nothing of
-//! sockets, providers or JSON.
+//! the format is <https://html.spec.whatwg.org/multipage/server-sent-events.html>. Of JSON it knows only when
+//! an object is complete: events whose blank line is missing end there. Knows nothing of sockets or providers.
 
 use std::collections::VecDeque;
 
@@ -36,6 +36,8 @@ pub struct Decoder {
     first_line: bool,
     broken: bool,
     sensible: bool,
+    /// An `event:` line behind data that is complete: of this event, or of the next.
+    pending: Option<String>,
 }
 
 impl Decoder {
@@ -51,6 +53,7 @@ impl Decoder {
             first_line: true,
             broken: false,
             sensible: false,
+            pending: None,
         }
     }
 
@@ -89,6 +92,21 @@ impl Decoder {
         }
     }
 
+    /// The stream has ended. The standard drops an event without its blank line; one whose data is complete is
+    /// given all the same.
+    pub fn end(&mut self) {
+        if self.broken {
+            return;
+        }
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            self.take_line(&line);
+        }
+        if self.is_complete() {
+            self.give();
+        }
+    }
+
     /// Whether there has been a line as streams of events have them, or the beginning of one. A page or a
     /// plain text has none.
     pub fn is_sensible(&self) -> bool {
@@ -96,8 +114,10 @@ impl Decoder {
         self.sensible || FIELDS.iter().any(|field| begun(field)) || begun(b":")
     }
 
-    /// The next whole event; none means more bytes are needed. An event that the stream's end cut off is
-    /// never given, as the standard demands.
+    /// The next whole event; none means more bytes are needed.
+    ///
+    /// # Errors
+    /// `TooLong` once a line or an event is over the limit.
     pub fn next_event(&mut self) -> Result<Option<Event>, Malformed> {
         match self.ready.pop_front() {
             Some(event) => Ok(Some(event)),
@@ -113,10 +133,10 @@ impl Decoder {
             line
         };
         if line.is_empty() {
-            let event = std::mem::take(&mut self.event);
-            if std::mem::take(&mut self.has_data) {
-                self.ready.push_back(event);
+            if let Some(event) = self.pending.take() {
+                self.event.event = event;
             }
+            self.give();
             return;
         }
         let colon = line
@@ -127,8 +147,18 @@ impl Decoder {
         let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
         self.sensible |= colon == 0 || FIELDS.contains(&&line[..colon]);
         match &line[..colon] {
+            b"event" if self.has_data && self.is_complete() => {
+                self.pending = Some(value.into_owned());
+            }
             b"event" => self.event.event = value.into_owned(),
             b"data" => {
+                // Some servers leave out the blank lines: behind complete data another event begins.
+                if self.has_data && self.is_complete() {
+                    self.give();
+                }
+                if let Some(event) = self.pending.take() {
+                    self.event.event = event;
+                }
                 if std::mem::replace(&mut self.has_data, true) {
                     self.event.data.push('\n');
                 }
@@ -138,6 +168,24 @@ impl Decoder {
             // Comments, `retry` and unknown fields.
             _ => {}
         }
+    }
+}
+
+impl Decoder {
+    fn give(&mut self) {
+        let event = std::mem::take(&mut self.event);
+        if std::mem::take(&mut self.has_data) {
+            self.ready.push_back(event);
+        }
+    }
+
+    /// Whether the data cannot go on: a whole JSON object, or the mark at a stream's end.
+    fn is_complete(&self) -> bool {
+        let data = self.event.data.trim();
+        let is_object = data.starts_with('{')
+            && data.ends_with('}')
+            && serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok();
+        is_object || data == "[DONE]"
     }
 }
 
@@ -190,6 +238,45 @@ mod tests {
             ("event: ping\n\ndata: x\n\n", data(&["x"])),
         ] {
             assert_eq!(decode(&[stream.as_bytes()]), expected, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn events_without_their_blank_line_end_where_their_data_is_complete() {
+        let whole = |stream: &str| {
+            let mut decoder = Decoder::new(1 << 20);
+            decoder.push(stream.as_bytes());
+            decoder.end();
+            let next = std::iter::from_fn(|| decoder.next_event().ok().flatten());
+            next.map(|event| (event.event, event.data))
+                .collect::<Vec<_>>()
+        };
+        let told = |events: &[(&str, &str)]| {
+            let owned = events
+                .iter()
+                .map(|(name, data)| ((*name).to_owned(), (*data).to_owned()));
+            owned.collect::<Vec<_>>()
+        };
+        for (stream, expected) in [
+            (
+                "data: {\"a\":1}\ndata: {\"b\":2}\ndata: [DONE]\n",
+                told(&[("", "{\"a\":1}"), ("", "{\"b\":2}"), ("", "[DONE]")]),
+            ),
+            (
+                "event: a\ndata: {}\nevent: b\ndata: {}\n",
+                told(&[("a", "{}"), ("b", "{}")]),
+            ),
+            ("data: {}\nevent: a\n\n", told(&[("a", "{}")])),
+            (
+                "data: {\ndata: \"a\": 1}\n\n",
+                told(&[("", "{\n\"a\": 1}")]),
+            ),
+            ("data: {\"a\":1}", told(&[("", "{\"a\":1}")])),
+            ("data: {}\n\ndata: {\"a\":", told(&[("", "{}")])),
+            ("data: [DONE]", told(&[("", "[DONE]")])),
+            ("data: words", told(&[])),
+        ] {
+            assert_eq!(whole(stream), expected, "{stream:?}");
         }
     }
 

@@ -27,6 +27,7 @@ fn wanted(parameters: Parameters) -> Request {
         passthrough: None,
         sample: 0,
         is_reread: false,
+        is_live: false,
     }
 }
 
@@ -63,6 +64,10 @@ fn decode(kind: Kind, pieces: &[&[u8]], request: &Request) -> Decoded {
                 deltas.extend(stream.push(&event));
             }
         }
+        decoder.end();
+        while let Ok(Some(event)) = decoder.next_event() {
+            deltas.extend(stream.push(&event));
+        }
     }
     let (held, result) = stream.finish(request);
     let (mut text, mut reasoning) = (String::new(), String::new());
@@ -70,6 +75,7 @@ fn decode(kind: Kind, pieces: &[&[u8]], request: &Request) -> Decoded {
         match delta {
             Delta::Text(piece) => text.push_str(&piece),
             Delta::Reasoning(piece) => reasoning.push_str(&piece),
+            Delta::Restart => (text, reasoning) = Default::default(),
         }
     }
     (text, reasoning, result)

@@ -1,157 +1,457 @@
-//! Local models put their reasoning in front of the answer, between marks such as `<think>` and `</think>`.
-//! Takes it out of the text while it streams in.
+//! Local models write their reasoning into the answer, between marks such as `<think>` and `</think>`. Takes it
+//! out of the text while it streams in, and leaves alone what an answer says about such marks in code.
 
-use crate::domain::chat::Delta;
+/// A pair of marks.
+struct Marks {
+    open: &'static str,
+    close: &'static str,
+    /// No answer has it for another reason: recognized at the beginning of any line, and its closing mark ends
+    /// reasoning that nothing has opened (chat templates that open it in the prompt). The others are plain XML
+    /// names, recognized only where the answer begins with them.
+    distinct: bool,
+}
 
-/// The marks that models are known to use; Open WebUI knows the same ones.
-const MARKS: &[(&str, &str)] = &[
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<reason>", "</reason>"),
-    ("<reasoning>", "</reasoning>"),
-    ("<thought>", "</thought>"),
-    ("<Thought>", "</Thought>"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+const fn marks(open: &'static str, close: &'static str, distinct: bool) -> Marks {
+    Marks {
+        open,
+        close,
+        distinct,
+    }
+}
+
+/// The marks that models are known to use, in lower case; the case of a text does not matter. Longer ones stand
+/// before those they begin with.
+const MARKS: &[Marks] = &[
+    // DeepSeek, Qwen, GLM, MiniMax, and most others.
+    marks("<think>", "</think>", true),
+    marks("<thinking>", "</thinking>", true),
+    marks("<antthinking>", "</antthinking>", true),
+    // Magistral.
+    marks("[think]", "[/think]", true),
+    // Kimi.
+    marks("◁think▷", "◁/think▷", true),
+    // Seed-OSS.
+    marks("<seed:think>", "</seed:think>", true),
+    // LongCat.
+    marks("<longcat_think>", "</longcat_think>", true),
+    // Cohere.
+    marks("<|start_thinking|>", "<|end_thinking|>", true),
+    // OpenThinker, and models trained on its data.
+    marks("<|begin_of_thought|>", "<|end_of_thought|>", true),
+    marks("<|think|>", "<|/think|>", true),
+    marks("<|thinking|>", "<|/thinking|>", true),
+    // Gemma.
+    marks("<|channel>thought", "<channel|>", true),
+    marks("<unused94>thought", "<unused95>", true),
+    marks("<reason>", "</reason>", false),
+    marks("<reasoning>", "</reasoning>", false),
+    marks("<thought>", "</thought>", false),
+    marks("<thoughts>", "</thoughts>", false),
+    marks("<reflection>", "</reflection>", false),
+    marks("<scratchpad>", "</scratchpad>", false),
 ];
-/// White space looked through for the mark; more than this is the answer's own.
+
+/// gpt-oss writes into channels, of which `final` is the answer (OpenAI's Harmony format).
+const BEGINS: &[&str] = &["<|channel|>", "<|start|>"];
+const MESSAGE: &str = "<|message|>";
+const ENDS: &[&str] = &["<|end|>", "<|return|>", "<|call|>"];
+/// Between a channel's mark and its message stand a few words.
+const MOST_HEADER: usize = 256;
+/// White space looked through for a mark; more than this is the answer's own.
 const MOST_SPACE: usize = 1024;
+
+/// A piece of the answer, told apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece {
+    Text(String),
+    Reasoning(String),
+    /// All text so far was reasoning: this closing mark has ended it, and none had opened it.
+    Closed(&'static str),
+}
 
 /// Divides a growing text into reasoning and answer.
 #[derive(Debug, Default)]
-pub(super) enum Divider {
-    /// Nothing but white space or a beginning of the mark so far.
+pub(super) struct Divider {
+    mode: Mode,
+    /// What may be the beginning of a mark, or waits for one.
+    held: String,
+    code: Code,
+    /// A block was opened by its mark, or the vendor sends reasoning in a field of its own: a closing mark that
+    /// stands alone is then the answer's.
+    is_marked: bool,
+    /// A closing mark alone has ended the reasoning before it.
+    was_closed: bool,
+    /// This model opens its reasoning in the prompt: all is held until a mark closes it.
+    expects_close: bool,
+    channels: bool,
+    has_text: bool,
+    /// The text itself speaks of an opening mark.
+    has_plain: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Mode {
+    /// Nothing but white space so far, or since a block's end.
     #[default]
-    Undecided,
-    /// What might be the beginning of the mark.
-    Beginning(String),
-    /// Within the marks: the closing one, and what might be its beginning.
-    Reasoning(&'static str, String),
-    /// Behind the closing mark, where nothing but white space has come so far.
-    Closed,
-    /// Behind them, or there were none.
-    Answer,
+    Start,
+    Text,
+    /// Until this closing mark.
+    Reasoning(&'static str),
+    /// Between a channel's mark and its message.
+    Header,
+    /// In a channel: the final one, or another.
+    Channel(bool),
+}
+
+/// Where in Markdown the text stands: marks in code are the answer's own.
+#[derive(Debug, Clone, Copy)]
+struct Code {
+    is_fenced: bool,
+    /// Backticks that have opened code within the line.
+    inline: usize,
+    /// Backticks (or tildes) that the text ends with.
+    run: usize,
+    /// Nothing but spaces since the line's beginning, up to the run.
+    at_start: bool,
+    run_at_start: bool,
+}
+
+impl Default for Code {
+    fn default() -> Self {
+        Self {
+            is_fenced: false,
+            inline: 0,
+            run: 0,
+            at_start: true,
+            run_at_start: false,
+        }
+    }
+}
+
+impl Code {
+    fn take(&mut self, character: char) {
+        if matches!(character, '`' | '~') {
+            if self.run == 0 {
+                self.run_at_start = self.at_start;
+            }
+            self.run += 1;
+            self.at_start = false;
+            return;
+        }
+        self.close_run(character);
+        match character {
+            '\n' => (self.at_start, self.inline) = (true, 0),
+            character if !character.is_whitespace() => self.at_start = false,
+            _ => {}
+        }
+    }
+
+    fn close_run(&mut self, next: char) {
+        let run = std::mem::take(&mut self.run);
+        match run {
+            0 => {}
+            3.. if self.run_at_start => self.is_fenced = !self.is_fenced,
+            _ if self.is_fenced => {}
+            run if self.inline == 0 && next != '\n' => self.inline = run,
+            run if self.inline == run => self.inline = 0,
+            _ => {}
+        }
+    }
+
+    /// Whether what comes next is in code.
+    fn is_within(&self) -> bool {
+        let mut now = *self;
+        now.close_run(' ');
+        now.is_fenced || now.inline > 0
+    }
+}
+
+/// What stands at a place of the text.
+enum Found<T> {
+    Nothing,
+    /// Too little has come to tell.
+    Perhaps,
+    /// The mark, and its length in bytes.
+    Mark(T, usize),
+}
+
+/// Whether a text begins with a mark, whatever its case.
+fn begins(text: &str, mark: &str) -> Found<()> {
+    let (bytes, wanted) = (text.as_bytes(), mark.as_bytes());
+    let length = bytes.len().min(wanted.len());
+    match bytes[..length].eq_ignore_ascii_case(&wanted[..length]) {
+        false => Found::Nothing,
+        true if length == wanted.len() => Found::Mark((), length),
+        true => Found::Perhaps,
+    }
+}
+
+fn first_of<T: Copy>(text: &str, marks: impl Iterator<Item = (&'static str, T)>) -> Found<T> {
+    let mut found = Found::Nothing;
+    for (mark, value) in marks {
+        match begins(text, mark) {
+            Found::Mark((), length) => return Found::Mark(value, length),
+            Found::Perhaps => found = Found::Perhaps,
+            Found::Nothing => {}
+        }
+    }
+    found
+}
+
+/// The place of the first of these marks; or where the longest part of the text's end begins that may become one.
+fn find(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
+    for (at, _) in text.char_indices() {
+        match first_of(&text[at..], marks.iter().map(|mark| (*mark, ()))) {
+            Found::Mark((), length) => return Ok((at, length)),
+            Found::Perhaps => return Err(at),
+            Found::Nothing => {}
+        }
+    }
+    Err(text.len())
 }
 
 impl Divider {
+    /// The model opens its reasoning in the prompt.
+    pub fn expect_close(&mut self) {
+        self.expects_close = true;
+    }
+
+    /// The vendor has sent reasoning in a field of its own.
+    pub fn is_told_apart(&mut self) {
+        self.is_marked = true;
+    }
+
+    /// A closing mark alone has ended reasoning.
+    pub fn was_closed(&self) -> bool {
+        self.was_closed
+    }
+
     /// Takes a piece of text, gives what is sure.
-    pub fn push(&mut self, piece: &str, out: &mut Vec<Delta>) {
-        match self {
-            Self::Answer => text(piece, out),
-            Self::Closed => {
-                let piece = piece.trim_start();
-                if !piece.is_empty() {
-                    *self = Self::Answer;
-                    text(piece, out);
+    pub fn push(&mut self, piece: &str, out: &mut Vec<Piece>) {
+        self.held.push_str(piece);
+        while self.step(out) {}
+    }
+
+    /// One step; false where more text is needed.
+    fn step(&mut self, out: &mut Vec<Piece>) -> bool {
+        if self.held.is_empty() {
+            return false;
+        }
+        if self.expects_close && !self.is_marked && !self.was_closed {
+            return self.wait_for_close(out);
+        }
+        match self.mode {
+            Mode::Start => self.start(),
+            Mode::Text => self.text(out),
+            Mode::Reasoning(close) => match find(&self.held, &[close]) {
+                Ok((at, length)) => {
+                    self.give(at, length, false, out);
+                    self.mode = Mode::Start;
+                    true
+                }
+                Err(sure) => self.give_sure(sure, false, out),
+            },
+            Mode::Header => self.header(),
+            Mode::Channel(is_final) => self.channel(is_final, out),
+        }
+    }
+
+    fn wait_for_close(&mut self, out: &mut Vec<Piece>) -> bool {
+        let closing: Vec<&'static str> = distinct().map(|marks| marks.close).collect();
+        let Ok((at, length)) = find(&self.held, &closing) else {
+            return false;
+        };
+        self.was_closed = true;
+        // Some templates open it in the prompt, and the model once more.
+        let trimmed = self.held.trim_start();
+        let opening = distinct().map(|marks| (marks.open, ()));
+        let skipped = match first_of(trimmed, opening) {
+            Found::Mark((), open) => self.held.len() - trimmed.len() + open,
+            _ => 0,
+        };
+        self.held.drain(..skipped.min(at));
+        self.give(at - skipped.min(at), length, false, out);
+        true
+    }
+
+    fn start(&mut self) -> bool {
+        let trimmed = self.held.trim_start();
+        if trimmed.is_empty() && self.held.len() <= MOST_SPACE {
+            return false;
+        }
+        let space = self.held.len() - trimmed.len();
+        let channels = BEGINS.iter().map(|mark| (*mark, Mode::Header));
+        let blocks = MARKS
+            .iter()
+            .map(|marks| (marks.open, Mode::Reasoning(marks.close)));
+        match first_of(trimmed, channels.chain(blocks)) {
+            Found::Mark(mode, length) => {
+                self.held.drain(..space + length);
+                self.mode = mode;
+                self.is_marked = true;
+                self.channels |= mode == Mode::Header;
+            }
+            Found::Perhaps if self.held.len() <= MOST_SPACE => return false,
+            _ => {
+                // The space between a block and the answer is neither's; an answer's own stays.
+                let is_behind = self.is_marked || self.was_closed;
+                if is_behind && !self.has_text {
+                    self.held.drain(..space);
+                }
+                self.mode = Mode::Text;
+            }
+        }
+        true
+    }
+
+    /// Gives text up to the next mark.
+    fn text(&mut self, out: &mut Vec<Piece>) -> bool {
+        let held = std::mem::take(&mut self.held);
+        for (at, character) in held.char_indices() {
+            let found = match matches!(character, '<' | '[' | '◁') && !self.code.is_within() {
+                true => self.mark(&held[at..]),
+                false => Found::Nothing,
+            };
+            match found {
+                Found::Mark(Mark::Plain, _) => {
+                    self.has_plain = true;
+                    self.code.take(character);
+                }
+                Found::Nothing => self.code.take(character),
+                Found::Perhaps => {
+                    self.tell(&held[..at], out);
+                    held[at..].clone_into(&mut self.held);
+                    return false;
+                }
+                Found::Mark(mark, length) => {
+                    self.tell(&held[..at], out);
+                    held[at + length..].clone_into(&mut self.held);
+                    match mark {
+                        Mark::Plain => {}
+                        Mark::Open(mode) => {
+                            self.mode = mode;
+                            self.is_marked = true;
+                        }
+                        Mark::Close(close) => {
+                            self.was_closed = true;
+                            self.mode = Mode::Start;
+                            self.has_text = false;
+                            self.code = Code::default();
+                            out.push(Piece::Closed(close));
+                        }
+                    }
+                    return true;
                 }
             }
-            Self::Undecided => {
-                *self = Self::Beginning(String::new());
-                self.push(piece, out);
+        }
+        self.tell(&held, out);
+        false
+    }
+
+    /// A mark of reasoning within the text.
+    fn mark(&self, text: &str) -> Found<Mark> {
+        let blocks = MARKS.iter().filter(|marks| {
+            // At a line's beginning, or anywhere once the answer has begun with a block.
+            (marks.distinct && self.code.at_start) || self.is_marked || self.was_closed
+        });
+        let blocks = blocks.map(|marks| (marks.open, Mark::Open(Mode::Reasoning(marks.close))));
+        let is_alone = !self.is_marked && !self.was_closed && !self.has_plain;
+        let closing = distinct().filter(|_| is_alone);
+        let closing = closing.map(|marks| (marks.close, Mark::Close(marks.close)));
+        let plain = distinct().filter(|_| is_alone);
+        let plain = plain.map(|marks| (marks.open, Mark::Plain));
+        let channels = BEGINS.iter().filter(|_| self.channels);
+        let channels = channels.map(|mark| (*mark, Mark::Open(Mode::Header)));
+        first_of(text, channels.chain(blocks).chain(closing).chain(plain))
+    }
+
+    fn header(&mut self) -> bool {
+        match find(&self.held, &[MESSAGE]) {
+            Ok((at, length)) => {
+                let is_final = self.held[..at].to_ascii_lowercase().contains("final");
+                self.held.drain(..at + length);
+                self.mode = Mode::Channel(is_final);
+                true
             }
-            Self::Beginning(held) => {
-                held.push_str(piece);
-                let trimmed = held.trim_start();
-                let mark = |&(open, close)| Some((trimmed.strip_prefix(open)?, close));
-                if let Some((rest, close)) = MARKS.iter().find_map(mark) {
-                    let rest = rest.to_owned();
-                    *self = Self::Reasoning(close, String::new());
-                    self.push(&rest, out);
-                } else if held.len() > MOST_SPACE
-                    || MARKS.iter().all(|(open, _)| !open.starts_with(trimmed))
-                {
-                    let held = std::mem::take(held);
-                    *self = Self::Answer;
-                    text(&held, out);
-                }
+            Err(_) if self.held.len() <= MOST_HEADER => false,
+            Err(_) => {
+                self.mode = Mode::Text;
+                true
             }
-            Self::Reasoning(close, held) => {
-                let close = *close;
-                held.push_str(piece);
-                if let Some((reasoning, rest)) = held.split_once(close) {
-                    let rest = rest.to_owned();
-                    reason(reasoning, out);
-                    *self = Self::Closed;
-                    self.push(&rest, out);
-                    return;
-                }
-                // All that cannot be the beginning of the closing mark is sure.
-                let keep = (1..close.len())
-                    .rev()
-                    .find(|&length| held.ends_with(&close[..length]))
-                    .unwrap_or(0);
-                let rest = held.split_off(held.len() - keep);
-                reason(&std::mem::replace(held, rest), out);
+        }
+    }
+
+    fn channel(&mut self, is_final: bool, out: &mut Vec<Piece>) -> bool {
+        let all: Vec<&'static str> = ENDS.iter().chain(BEGINS).copied().collect();
+        match find(&self.held, &all) {
+            Ok((at, length)) => {
+                let begins = !ENDS
+                    .iter()
+                    .any(|end| self.held[at..].to_ascii_lowercase().starts_with(end));
+                self.give(at, length, is_final, out);
+                self.mode = if begins { Mode::Header } else { Mode::Start };
+                true
             }
+            Err(sure) => self.give_sure(sure, is_final, out),
+        }
+    }
+
+    /// Gives what stands before a mark, and takes the mark out.
+    fn give(&mut self, at: usize, length: usize, is_text: bool, out: &mut Vec<Piece>) {
+        self.give_sure(at, is_text, out);
+        self.held.drain(..length);
+    }
+
+    fn give_sure(&mut self, length: usize, is_text: bool, out: &mut Vec<Piece>) -> bool {
+        let sure: String = self.held.drain(..length).collect();
+        match is_text {
+            true => self.tell(&sure, out),
+            false if sure.is_empty() => {}
+            false => out.push(Piece::Reasoning(sure)),
+        }
+        false
+    }
+
+    fn tell(&mut self, text: &str, out: &mut Vec<Piece>) {
+        self.has_text |= !text.trim().is_empty();
+        if !text.is_empty() {
+            out.push(Piece::Text(text.to_owned()));
         }
     }
 
     /// What was held back when the stream ended.
-    pub fn finish(self, out: &mut Vec<Delta>) {
-        match self {
-            Self::Beginning(held) => text(&held, out),
-            Self::Reasoning(_, held) => reason(&held, out),
-            Self::Undecided | Self::Closed | Self::Answer => {}
+    pub fn finish(mut self, out: &mut Vec<Piece>) {
+        let held = std::mem::take(&mut self.held);
+        match self.mode {
+            Mode::Reasoning(_) | Mode::Channel(false) => {
+                self.held = held;
+                self.give_sure(self.held.len(), false, out);
+            }
+            // White space behind a block is no answer.
+            Mode::Start if (self.is_marked || self.was_closed) && held.trim().is_empty() => {}
+            // No mark has closed what was expected to be reasoning: it was the answer.
+            Mode::Start if self.expects_close => {
+                self.expects_close = false;
+                self.push(&held, out);
+                let rest = std::mem::take(&mut self.held);
+                self.tell(&rest, out);
+            }
+            _ => self.tell(&held, out),
         }
     }
 }
 
-fn text(piece: &str, out: &mut Vec<Delta>) {
-    if !piece.is_empty() {
-        out.push(Delta::Text(piece.to_owned()));
-    }
+#[derive(Debug, Clone, Copy)]
+enum Mark {
+    /// An opening mark within a line: the text's own, and so is what closes it.
+    Plain,
+    Open(Mode),
+    Close(&'static str),
 }
 
-fn reason(piece: &str, out: &mut Vec<Delta>) {
-    if !piece.is_empty() {
-        out.push(Delta::Reasoning(piece.to_owned()));
-    }
+fn distinct() -> impl Iterator<Item = &'static Marks> {
+    MARKS.iter().filter(|marks| marks.distinct)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn divide(pieces: &[&str]) -> (String, String) {
-        let mut divider = Divider::default();
-        let mut out = Vec::new();
-        for piece in pieces {
-            divider.push(piece, &mut out);
-        }
-        divider.finish(&mut out);
-        let (mut reasoning, mut answer) = (String::new(), String::new());
-        for delta in out {
-            match delta {
-                Delta::Text(text) => answer.push_str(&text),
-                Delta::Reasoning(text) => reasoning.push_str(&text),
-            }
-        }
-        (reasoning, answer)
-    }
-
-    #[test]
-    fn reasoning_is_taken_out_however_it_is_cut() {
-        for (whole, reasoning, answer) in [
-            ("plain", "", "plain"),
-            ("<think>a < b</think>\n\nyes", "a < b", "yes"),
-            ("\n<think></think>yes", "", "yes"),
-            ("<thinker>", "", "<thinker>"),
-            ("<thi", "", "<thi"),
-            ("<think>never closed </thin", "never closed </thin", ""),
-            ("say <think>no</think>", "", "say <think>no</think>"),
-            ("<thinking>a</think></thinking>b", "a</think>", "b"),
-            ("<reasoning>a</reasoning> b", "a", "b"),
-            ("<Thought>a</Thought>b", "a", "b"),
-            ("<|begin_of_thought|>a<|end_of_thought|>b", "a", "b"),
-        ] {
-            let expected = (reasoning.to_owned(), answer.to_owned());
-            assert_eq!(divide(&[whole]), expected, "{whole}");
-            for cut in (0..=whole.len()).filter(|&cut| whole.is_char_boundary(cut)) {
-                assert_eq!(
-                    divide(&[&whole[..cut], &whole[cut..]]),
-                    expected,
-                    "{whole} at {cut}"
-                );
-            }
-        }
-    }
-}
+mod tests;

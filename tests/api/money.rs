@@ -49,7 +49,7 @@ pub fn priced(provider: &Provider, more: &[(&str, &str)]) -> Server {
 fn every_call_is_written_down_however_it_ends() {
     let provider = Provider::script([
         on("gpt-4o").sse(&saying("It is thin.")),
-        on("gpt-4.1").cut(&beginning("It is ")),
+        on("gpt-4.1").times(3).cut(&beginning("It is ")),
         on("broken").status(400, "application/json", "{}"),
         on("gpt-4o-mini").stall(&beginning("It is quite ")),
     ]);

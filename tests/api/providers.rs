@@ -49,6 +49,7 @@ pub fn request(model: &str) -> Request {
         passthrough: None,
         sample: 0,
         is_reread: false,
+        is_live: false,
     }
 }
 
@@ -83,6 +84,7 @@ impl Call {
             match event {
                 CallEvent::Delta(Delta::Text(piece)) => text += &piece,
                 CallEvent::Delta(Delta::Reasoning(_)) => {}
+                CallEvent::Delta(Delta::Restart) => text.clear(),
                 CallEvent::Finished { result, bill } => {
                     assert_eq!(self.events.blocking_recv(), None, "nothing follows the end");
                     return (text, result, *bill);
@@ -433,7 +435,7 @@ fn sixty_four_at_once_and_more_than_there_are_places() {
 }
 
 #[test]
-fn what_may_pass_is_tried_again_as_long_as_nothing_was_shown() {
+fn what_may_pass_is_tried_again() {
     let json = "application/json";
     let provider = Provider::script([
         on("busy").status(503, json, "{}"),
@@ -445,7 +447,7 @@ fn what_may_pass_is_tried_again_as_long_as_nothing_was_shown() {
         on("limit").sse(&hello()),
         on("early").cut(": soon\n\n"),
         on("early").sse(&hello()),
-        on("late").cut(&event("hel")),
+        on("late").times(3).cut(&event("hel")),
         on("down").times(3).status(500, json, "{}"),
         on("poor").status(402, json, "{}"),
         on("far")

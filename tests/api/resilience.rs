@@ -3,15 +3,17 @@
 
 use std::time::Duration;
 
-use quire::domain::chat::{Bill, CallErrorKind, Request};
+use quire::domain::chat::{Bill, CallErrorKind, Delta, Message, Request, Role};
 use quire::domain::id::UserId;
 use quire::domain::model::Availability;
 use quire::domain::parameters::Parameters;
 use quire::domain::time::Timestamp;
 use quire::llm::{self, CallEvent, Circuit, Llm, Settings, Source};
 
-use crate::providers::{call, event, hello, request, settings};
-use crate::support::provider::{Provider, on};
+use tokio::sync::mpsc;
+
+use crate::providers::{Call, call, event, hello, request, settings};
+use crate::support::provider::{Asked, Provider, on};
 
 const JSON: &str = "application/json";
 
@@ -102,6 +104,126 @@ fn a_counter_at_its_end_holds_the_next_call_back() {
     assert_eq!(error.kind, CallErrorKind::RateLimited);
 }
 
+/// A call of the model `m` with a prompt of its own.
+fn about(number: usize) -> Request {
+    Request {
+        messages: vec![Message::new(Role::User, format!("Question {number}"))],
+        ..request("m")
+    }
+}
+
+#[test]
+fn what_one_prompt_or_one_person_sees_opens_no_circuit_for_others() {
+    let poisoned = |asked: &Asked| match asked.body["messages"].to_string().contains("POISON") {
+        true => on("").status(500, JSON, "{}"),
+        false => on("").sse(&hello()),
+    };
+    let provider = Provider::answering(poisoned);
+    let llm = twice(&provider);
+    let ada = UserId::new(Timestamp::from_millis(1), 1);
+    let bob = UserId::new(Timestamp::from_millis(1), 2);
+    let ask = |user: &UserId, text: &str| {
+        let request = Request {
+            messages: vec![Message::new(Role::User, text)],
+            ..request("m")
+        };
+        let (tell, events) = mpsc::channel(64);
+        let running = llm.start(7, Some(user), request, tell);
+        Call { running, events }
+            .whole()
+            .1
+            .map_err(|error| error.kind)
+    };
+    // One prompt, again and again: not even its author is kept from other questions.
+    for _ in 0..8 {
+        assert_eq!(ask(&ada, "POISON"), Err(CallErrorKind::Overloaded));
+    }
+    assert!(ask(&ada, "hello").is_ok());
+    // Several prompts of one person: that person waits, and nobody else.
+    for number in 0..5 {
+        let text = format!("POISON {number}");
+        assert_eq!(ask(&ada, &text), Err(CallErrorKind::Overloaded));
+    }
+    assert_eq!(ask(&ada, "hello"), Err(CallErrorKind::Unavailable));
+    assert!(ask(&bob, "hello").is_ok());
+    let state = |user: &UserId| llm.providers(Some(user)).remove(0).status;
+    assert_eq!((state(&ada), state(&bob)), ("circuit_open", "unknown"));
+    // What two people see is the model's fault.
+    assert_eq!(llm.reset(None), 1);
+    for number in 0..5 {
+        let who = [&ada, &bob][number % 2];
+        assert_eq!(ask(who, "POISON"), Err(CallErrorKind::Overloaded));
+    }
+    assert_eq!(ask(&bob, "hello"), Err(CallErrorKind::Unavailable));
+}
+
+#[test]
+fn the_circuit_counts_calls_and_not_their_tries() {
+    let provider = Provider::script([
+        on("m").times(12).status(500, JSON, "{}"),
+        on("m").sse(&hello()),
+    ]);
+    let llm = twice(&provider);
+    for number in 0..4 {
+        let (_, result, bill) = call(&llm, about(number)).whole();
+        assert_eq!(
+            (result.unwrap_err().kind, bill.tries),
+            (CallErrorKind::Overloaded, 3)
+        );
+    }
+    assert!(call(&llm, about(5)).whole().1.is_ok());
+}
+
+#[test]
+fn a_stream_that_breaks_off_is_begun_again_unless_somebody_reads_it() {
+    let half = event("half an answer");
+    let insufficient = half.clone()
+        + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"insufficient_system_resource\"}]}\n\ndata: [DONE]\n\n";
+    let provider = Provider::script([
+        on("m").cut(&half),
+        on("m").sse(&insufficient),
+        on("m").sse(&hello()),
+        on("garbage").sse(&(half.clone() + "data: {oops\n\n")),
+        on("garbage").sse(&hello()),
+        on("empty").sse(
+            "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+        ),
+        on("empty").sse(&hello()),
+        on("live").cut(&half),
+    ]);
+    let llm = twice(&provider);
+    for (model, tries) in [("m", 3), ("garbage", 2), ("empty", 2)] {
+        let mut texts = Vec::new();
+        let mut call = call(&llm, request(model));
+        let (result, bill) = loop {
+            match call.events.blocking_recv().unwrap().1 {
+                CallEvent::Delta(Delta::Text(text)) => texts.push(text),
+                CallEvent::Delta(Delta::Restart) => texts.clear(),
+                CallEvent::Delta(Delta::Reasoning(_)) => {}
+                CallEvent::Finished { result, bill } => break (result, bill),
+            }
+        };
+        assert_eq!(texts.concat(), "hello", "{model}");
+        assert_eq!(
+            (result.unwrap().text.as_str(), bill.tries),
+            ("hello", tries),
+            "{model}"
+        );
+        // What was begun in vain was paid for.
+        assert!(bill.usage.estimated, "{model}: {bill:?}");
+    }
+    let live = Request {
+        is_live: true,
+        ..request("live")
+    };
+    let (text, result, bill) = call(&llm, live).whole();
+    assert_eq!(text, "half an answer");
+    assert_eq!(
+        (result.unwrap_err().kind, bill.tries),
+        (CallErrorKind::Truncated, 1)
+    );
+}
+
 #[test]
 fn a_model_that_keeps_failing_is_left_alone_until_somebody_resets_it() {
     let provider = Provider::script([
@@ -110,9 +232,9 @@ fn a_model_that_keeps_failing_is_left_alone_until_somebody_resets_it() {
         on("m").sse(&hello()),
     ]);
     let llm = Llm::new(settings(&provider));
-    for _ in 0..5 {
+    for number in 0..5 {
         assert_eq!(
-            call(&llm, request("m")).whole().1.unwrap_err().kind,
+            call(&llm, about(number)).whole().1.unwrap_err().kind,
             CallErrorKind::Overloaded
         );
     }

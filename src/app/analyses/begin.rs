@@ -231,6 +231,7 @@ fn again(old: NewAnalysis) -> Result<Wanted> {
         tools: old.tools,
         passthrough: old.passthrough,
         passed_on: old.passed_on,
+        is_live: false,
     })
 }
 

@@ -89,6 +89,8 @@ pub struct Wanted {
     pub passthrough: Option<Arc<Passthrough>>,
     /// A program passes it on to a single model.
     pub passed_on: bool,
+    /// A client reads the answer as it comes, over an API that cannot take anything back.
+    pub is_live: bool,
 }
 
 impl Analyses<'_> {
@@ -165,6 +167,7 @@ impl Analyses<'_> {
             passthrough: wanted.passthrough,
             key: caller.and_then(|caller| Some(caller.key.as_ref()?.id.clone())),
             passed_on: wanted.passed_on,
+            is_live: wanted.is_live,
         };
         match caller {
             Some(caller) => self.check_ownership(caller, &new).await?,

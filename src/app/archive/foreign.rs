@@ -344,6 +344,7 @@ fn planned(one: &Past) -> (Plan, Vec<StageAnswer>) {
         tools: None,
         passthrough: None,
         bare: !one.turns.is_empty(),
+        is_live: false,
     };
     (plan, given)
 }
@@ -407,6 +408,7 @@ fn requested(one: &Past, plan: &Plan) -> NewAnalysis {
         passthrough: None,
         key: None,
         passed_on: false,
+        is_live: false,
     }
 }
 

@@ -67,6 +67,8 @@ struct Open {
     shown: bool,
     /// Something has come: what it was sent has been read.
     has_read: bool,
+    /// Times the answer was begun again.
+    restarts: u32,
 }
 
 /// What a call took.
@@ -312,7 +314,7 @@ impl Staged {
         self.out.push_back(Output::Emit(Event::MemberStarted {
             stage,
             model,
-            attempt: 1 + self.earlier.get(&member).map_or(0, Vec::len) as u32,
+            attempt: self.attempt(member),
         }));
         self.out.push_back(Output::Call(
             CallId {
@@ -323,6 +325,10 @@ impl Staged {
         ));
     }
 
+    fn attempt(&self, member: usize) -> u32 {
+        1 + self.earlier.get(&member).map_or(0, Vec::len) as u32
+    }
+
     fn expect(&mut self, now: Timestamp, member: usize) {
         let open = Open {
             since: now,
@@ -330,6 +336,7 @@ impl Staged {
             first_token: None,
             shown: false,
             has_read: false,
+            restarts: 0,
         };
         self.open.insert(member, open);
     }
@@ -341,12 +348,18 @@ impl Staged {
         let Some(open) = self.open.get_mut(&call.member) else {
             return;
         };
+        if delta == Delta::Restart {
+            open.restarts += 1;
+            open.shown = false;
+        }
+        let restarts = open.restarts;
         if open.first_token.is_none() && matches!(delta, Delta::Text(_)) {
             open.first_token = Some(now.since(open.since).as_millis() as u64);
         }
         open.shown |= matches!(delta, Delta::Text(_));
         open.has_read = true;
-        let event = self.board.text_event(call.member, delta);
+        let attempt = self.attempt(call.member) + restarts;
+        let event = self.board.text_event(call.member, delta, attempt);
         self.out.push_back(Output::Emit(event));
         self.warmed(now);
     }
@@ -379,9 +392,8 @@ impl Staged {
             && !open.shown
             && !answer.text.is_empty()
         {
-            let event = self
-                .board
-                .text_event(call.member, Delta::Text(answer.text.clone()));
+            let text = Delta::Text(answer.text.clone());
+            let event = self.board.text_event(call.member, text, 1);
             self.out.push_back(Output::Emit(event));
         }
         let mut kept = StageAnswer {

@@ -42,6 +42,7 @@ impl Fields {
             passthrough,
             // Changes what is paid, not what is said.
             is_reread: _,
+            is_live: _,
             sample,
         } = request;
         let mut fields = BTreeMap::from([
@@ -187,6 +188,7 @@ mod tests {
             tools: None,
             passthrough: None,
             is_reread: false,
+            is_live: false,
             sample: 0,
         }
     }

@@ -111,6 +111,7 @@ impl NewAnalysisBody {
             tools: None,
             passthrough: None,
             passed_on: false,
+            is_live: false,
         }
     }
 }

@@ -53,6 +53,7 @@ fn request(brief: Brief, parameters: Parameters) -> Request {
         passthrough: None,
         sample: 0,
         is_reread: false,
+        is_live: false,
     }
 }
 

@@ -24,6 +24,7 @@ fn request_of(parameters: Parameters) -> Request {
         passthrough: None,
         sample: 0,
         is_reread: false,
+        is_live: false,
     }
 }
 
@@ -43,6 +44,7 @@ fn decode(body: &[u8], cut: usize) -> (String, String, Result<Answer, CallError>
         match delta {
             Delta::Text(piece) => text.push_str(&piece),
             Delta::Reasoning(piece) => reasoning.push_str(&piece),
+            Delta::Restart => (text, reasoning) = Default::default(),
         }
     }
     (text, reasoning, result)
@@ -250,7 +252,7 @@ fn ends_are_told_apart() {
         (
             "DONE without a reason",
             chunk(HELLO) + &done,
-            Ok(Finish::Stop),
+            Err(Truncated),
         ),
         ("cut", chunk(HELLO), Err(Truncated)),
         ("nothing", String::new(), Err(Truncated)),
@@ -316,8 +318,8 @@ fn usage_is_counted_as_each_vendor_means_it() {
             (10, 11, 0, 7),
         ),
         (
-            r#"{"prompt_tokens":10.0,"completion_tokens":"x","total_tokens":-1}"#,
-            (0, 0, 0, 0),
+            r#"{"prompt_tokens":10.0,"completion_tokens":"4","total_tokens":-1}"#,
+            (10, 4, 0, 0),
         ),
     ] {
         let body = chunk(HELLO)
@@ -331,8 +333,19 @@ fn usage_is_counted_as_each_vendor_means_it() {
         );
         assert!(!usage.estimated);
     }
-    let silent = chunk(HELLO) + &chunk(STOP);
-    assert!(decode(silent.as_bytes(), 0).2.unwrap().usage.estimated);
+    for usage in [
+        "null",
+        "{}",
+        r#"{"prompt_tokens":0,"completion_tokens":0}"#,
+        r#"{"prompt_tokens":-3,"completion_tokens":-1}"#,
+        r#"{"prompt_tokens":"many","completion_tokens":[]}"#,
+    ] {
+        let silent =
+            chunk(HELLO) + &chunk(STOP) + &chunk(&format!(r#"{{"choices":[],"usage":{usage}}}"#));
+        let counted = decode(silent.as_bytes(), 0).2.unwrap().usage;
+        assert!(counted.estimated, "{usage}");
+        assert!(counted.input > 0 && counted.output > 0, "{usage}");
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn request(format: Kind, fields: Value) -> Request {
         })),
         sample: 0,
         is_reread: false,
+        is_live: false,
     }
 }
 

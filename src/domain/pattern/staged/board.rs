@@ -320,9 +320,15 @@ impl Board {
         &self.plan.stages[self.stage].name
     }
 
-    pub fn text_event(&self, member: usize, delta: Delta) -> Event {
+    /// A piece of a member's answer; `attempt` counts the answers that were begun.
+    pub fn text_event(&self, member: usize, delta: Delta, attempt: u32) -> Event {
         let (stage, model) = (self.name().to_owned(), self.member(member).name());
         match delta {
+            Delta::Restart => Event::MemberStarted {
+                stage,
+                model,
+                attempt,
+            },
             Delta::Reasoning(text) => Event::Reasoning { stage, model, text },
             Delta::Text(text) if self.is_last() => Event::SynthesisDelta { text },
             Delta::Text(text) => Event::Delta { stage, model, text },
@@ -362,6 +368,7 @@ impl Board {
             passthrough: self.plan.passthrough.clone(),
             sample: asked.sample,
             is_reread: self.reads_again(&model),
+            is_live: self.plan.is_live && self.is_last(),
         }
     }
 

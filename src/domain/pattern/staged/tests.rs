@@ -57,6 +57,7 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Pla
         tools: None,
         passthrough: None,
         bare: false,
+        is_live: false,
         times: Times::default(),
         arrangement: Default::default(),
         agreement: None,

@@ -1,0 +1,367 @@
+//! Tokens and charges as providers report them, under whichever names and in whichever JSON types they use.
+//! A count that is missing, negative, or not whole is none; `growing` estimates what was not counted.
+
+use serde_json::Value;
+
+use crate::domain::chat::Usage;
+use crate::domain::money::MicroDollars;
+
+/// What has been reported so far. Later reports of a stream replace earlier ones, field by field.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub input: Option<u64>,
+    pub output: Option<u64>,
+    pub cached: Option<u64>,
+    pub stored: Option<u64>,
+    pub reasoning: Option<u64>,
+    pub charged: Option<MicroDollars>,
+    /// `cached` and `stored` are not part of `input`, as Anthropic counts.
+    pub beside: bool,
+}
+
+const INPUT: &[&[&str]] = &[
+    &["prompt_tokens"],
+    &["input_tokens"],
+    &["promptTokens"],
+    &["inputTokens"],
+    &["prompt_token_count"],
+    &["promptTokenCount"],
+    &["prompt_eval_count"],
+];
+const OUTPUT: &[&[&str]] = &[
+    &["completion_tokens"],
+    &["output_tokens"],
+    &["completionTokens"],
+    &["outputTokens"],
+    &["generated_tokens"],
+    &["candidatesTokenCount"],
+    &["eval_count"],
+];
+/// Tokens read from a prompt cache: OpenAI, Responses, DeepSeek, Moonshot, Anthropic, Gemini, and hosts that mix
+/// these.
+const CACHED: &[&[&str]] = &[
+    &["prompt_tokens_details", "cached_tokens"],
+    &["input_tokens_details", "cached_tokens"],
+    &["prompt_tokens_details", "cache_read_tokens"],
+    &["prompt_tokens_details", "cache_read_input_tokens"],
+    &["input_token_details", "cache_read"],
+    &["prompt_cache_hit_tokens"],
+    &["cached_tokens"],
+    &["cached_input_tokens"],
+    &["cached_prompt_tokens"],
+    &["num_cached_tokens"],
+    &["cache_read_input_tokens"],
+    &["cache_read_tokens"],
+    &["cacheReadInputTokens"],
+    &["cachedContentTokenCount"],
+];
+/// Tokens written into a prompt cache.
+const STORED: &[&[&str]] = &[
+    &["prompt_tokens_details", "cache_write_tokens"],
+    &["prompt_tokens_details", "cache_creation_tokens"],
+    &["prompt_tokens_details", "cache_creation_input_tokens"],
+    &["input_token_details", "cache_creation"],
+    &["cache_creation_input_tokens"],
+    &["cache_write_tokens"],
+    &["cacheWriteInputTokens"],
+];
+const REASONING: &[&[&str]] = &[
+    &["completion_tokens_details", "reasoning_tokens"],
+    &["output_tokens_details", "reasoning_tokens"],
+    &["output_tokens_details", "thinking_tokens"],
+    &["reasoning_tokens"],
+    &["thoughtsTokenCount"],
+];
+
+/// A count: a whole number, as a number or as digits.
+pub(super) fn whole(value: &Value) -> Option<u64> {
+    let float = match value {
+        Value::Number(number) => match number.as_u64() {
+            Some(whole) => return Some(whole),
+            None => number.as_f64()?,
+        },
+        Value::String(text) => match text.trim().parse::<u64>() {
+            Ok(whole) => return Some(whole),
+            Err(_) => text.trim().parse::<f64>().ok()?,
+        },
+        _ => return None,
+    };
+    let is_whole = float >= 0.0 && float.fract() == 0.0 && float <= 1e15;
+    is_whole.then_some(float as u64)
+}
+
+/// The first count above zero under any of these names, or else a zero that was reported.
+fn find(found: &Value, paths: &[&[&str]]) -> Option<u64> {
+    let counts = paths.iter().filter_map(|path| {
+        let value = path.iter().try_fold(found, |value, name| value.get(name));
+        whole(value?)
+    });
+    counts.reduce(|first, other| if first > 0 { first } else { other })
+}
+
+/// A usage object of chat completions or responses.
+pub(super) fn of(found: &Value) -> Counts {
+    let (mut input, mut output) = (find(found, INPUT), find(found, OUTPUT));
+    let total = whole(&found["total_tokens"]).filter(|&total| total > 0);
+    match (input, output, total) {
+        (Some(read), None, Some(total)) => output = total.checked_sub(read),
+        (None, Some(written), Some(total)) => input = total.checked_sub(written),
+        _ => {}
+    }
+    let (cached, stored) = (find(found, CACHED), find(found, STORED));
+    let reasoning = find(found, REASONING);
+    let (read, written) = (input.unwrap_or(0), output.unwrap_or(0));
+    let is_sum = |parts: &[u64]| {
+        let sum = parts
+            .iter()
+            .try_fold(0u64, |sum, part| sum.checked_add(*part));
+        sum.is_some() && sum == total
+    };
+    // xAI counts reasoning beside the answer's tokens, the others within; the total tells which.
+    let thought = reasoning.unwrap_or(0);
+    if thought > 0 && (thought > written || is_sum(&[read, written, thought])) {
+        output = written.checked_add(thought);
+    }
+    let kept = cached.unwrap_or(0).saturating_add(stored.unwrap_or(0));
+    Counts {
+        input,
+        output,
+        cached,
+        stored,
+        reasoning,
+        charged: charged(found),
+        // Some hosts pass Anthropic's counts on: what was cached is then not part of what was read.
+        beside: kept > 0 && (kept > read || is_sum(&[read, written, kept])),
+    }
+}
+
+/// What the provider states it charged: OpenRouter's `cost`, or what a person's own key was charged behind it.
+fn charged(found: &Value) -> Option<MicroDollars> {
+    let dollars = |value: &Value| match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse::<f64>().ok(),
+        _ => None,
+    };
+    let amount = |value: &Value| dollars(value).and_then(MicroDollars::from_dollars);
+    let cost = amount(&found["cost"]).or_else(|| amount(&found["cost"]["total_cost"]));
+    let upstream = amount(&found["cost_details"]["upstream_inference_cost"]);
+    match (cost, upstream) {
+        (Some(cost), Some(upstream)) if found["is_byok"] == true => Some(cost.plus(upstream)),
+        (None | Some(MicroDollars(0)), Some(upstream)) if upstream.0 > 0 => Some(upstream),
+        (cost, _) => cost,
+    }
+}
+
+impl Counts {
+    /// Takes a later report over. What it leaves out, or gives as zero on a whole side, stays as it was.
+    pub fn take(&mut self, later: Counts) {
+        let side = |counts: &Counts| {
+            let parts = [counts.input, counts.cached, counts.stored];
+            parts.into_iter().flatten().fold(0u64, u64::saturating_add)
+        };
+        if side(&later) > 0 || side(self) == 0 {
+            if later.cached.is_some() || later.stored.is_some() {
+                self.beside = later.beside;
+            }
+            self.input = later.input.or(self.input);
+            self.cached = later.cached.or(self.cached);
+            self.stored = later.stored.or(self.stored);
+        }
+        if later.output > Some(0) || self.output.is_none() {
+            self.output = later.output.or(self.output);
+            self.reasoning = later.reasoning.or(self.reasoning);
+        }
+        if later.charged > Some(MicroDollars(0)) || self.charged.is_none() {
+            self.charged = later.charged;
+        }
+    }
+
+    /// The counts as they are billed.
+    pub fn usage(&self) -> Usage {
+        let (cached, stored) = (self.cached.unwrap_or(0), self.stored.unwrap_or(0));
+        let mut input = self.input.unwrap_or(0);
+        if self.beside {
+            input = input.saturating_add(cached).saturating_add(stored);
+        }
+        let output = self.output.unwrap_or(0);
+        let cached = cached.min(input);
+        Usage {
+            input,
+            output,
+            cached,
+            stored: stored.min(input - cached),
+            reasoning: self.reasoning.unwrap_or(0).min(output),
+            charged: self.charged,
+            ..Usage::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_read_in_any_type() {
+        for (value, expected) in [
+            (json!(7), Some(7)),
+            (json!(7.0), Some(7)),
+            (json!("7"), Some(7)),
+            (json!(" 7.0 "), Some(7)),
+            (json!(0), Some(0)),
+            (json!(7.5), None),
+            (json!(-7), None),
+            (json!("-7"), None),
+            (json!("seven"), None),
+            (json!("NaN"), None),
+            (json!("1e300"), None),
+            (json!(null), None),
+            (json!([7]), None),
+            (json!(true), None),
+        ] {
+            assert_eq!(whole(&value), expected, "{value}");
+        }
+    }
+
+    fn counted(reports: &[Value]) -> (u64, u64, u64, u64, u64, Option<i64>) {
+        let mut counts = Counts::default();
+        for report in reports {
+            counts.take(of(report));
+        }
+        let usage = counts.usage();
+        let charged = usage.charged.map(|charged| charged.0);
+        let Usage {
+            input,
+            output,
+            cached,
+            stored,
+            reasoning,
+            ..
+        } = usage;
+        (input, output, cached, stored, reasoning, charged)
+    }
+
+    #[test]
+    fn counts_are_found_wherever_vendors_put_them() {
+        let plain = (100, 7, 0, 0, 0, None);
+        let cached = (100, 7, 80, 0, 0, None);
+        for (report, expected) in [
+            (
+                json!({ "prompt_tokens": 100, "completion_tokens": 7 }),
+                plain,
+            ),
+            (
+                json!({ "input_tokens": "100", "output_tokens": 7.0 }),
+                plain,
+            ),
+            (
+                json!({ "prompt_tokens": 0, "input_tokens": 100, "completion_tokens": 7 }),
+                plain,
+            ),
+            (
+                json!({ "promptTokenCount": 100, "candidatesTokenCount": 7 }),
+                plain,
+            ),
+            (json!({ "prompt_eval_count": 100, "eval_count": 7 }), plain),
+            (json!({ "prompt_tokens": 100, "total_tokens": 107 }), plain),
+            (
+                json!({ "prompt_tokens": -100, "completion_tokens": -7 }),
+                (0, 0, 0, 0, 0, None),
+            ),
+            (json!({}), (0, 0, 0, 0, 0, None)),
+            (
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "cached_tokens": 80 }),
+                cached,
+            ),
+            (
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "prompt_cache_hit_tokens": "80" }),
+                cached,
+            ),
+            (
+                json!({ "input_tokens": 100, "output_tokens": 7, "input_tokens_details": { "cached_tokens": 80.0 } }),
+                cached,
+            ),
+            (
+                json!({ "prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27, "cache_read_input_tokens": 80, "cache_creation_input_tokens": 0 }),
+                cached,
+            ),
+            (
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107, "cache_read_input_tokens": 80 }),
+                cached,
+            ),
+            (
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 187, "cache_read_input_tokens": 80 }),
+                (180, 7, 80, 0, 0, None),
+            ),
+            (
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "prompt_tokens_details": { "cache_write_tokens": 60 } }),
+                (100, 7, 0, 60, 0, None),
+            ),
+            (
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "completion_tokens_details": { "reasoning_tokens": 5 } }),
+                (100, 7, 0, 0, 5, None),
+            ),
+            (
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 112, "completion_tokens_details": { "reasoning_tokens": 5 } }),
+                (100, 12, 0, 0, 5, None),
+            ),
+        ] {
+            assert_eq!(counted(&[report.clone()]), expected, "{report}");
+        }
+    }
+
+    #[test]
+    fn a_later_report_takes_back_only_what_it_states() {
+        let details = json!({ "prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": { "cached_tokens": 80 }, "completion_tokens_details": { "reasoning_tokens": 2 }, "cost": 0.5 });
+        for (later, expected) in [
+            (
+                json!({ "prompt_tokens": 100, "completion_tokens": 7 }),
+                (100, 7, 80, 0, 2, Some(500_000)),
+            ),
+            (json!({}), (100, 5, 80, 0, 2, Some(500_000))),
+            (
+                json!({ "prompt_tokens": 0, "completion_tokens": 0 }),
+                (100, 5, 80, 0, 2, Some(500_000)),
+            ),
+            (
+                json!({ "prompt_tokens": 90, "completion_tokens": 7, "prompt_tokens_details": { "cached_tokens": 0 }, "cost": "0.25" }),
+                (90, 7, 0, 0, 2, Some(250_000)),
+            ),
+        ] {
+            assert_eq!(
+                counted(&[details.clone(), later.clone()]),
+                expected,
+                "{later}"
+            );
+        }
+    }
+
+    #[test]
+    fn charges_are_read_as_numbers_and_as_text() {
+        for (report, expected) in [
+            (json!({ "cost": 0.0123 }), Some(12_300)),
+            (json!({ "cost": "0.0123" }), Some(12_300)),
+            (json!({ "cost": { "total_cost": 0.0123 } }), Some(12_300)),
+            (
+                json!({ "cost": 0, "is_byok": true, "cost_details": { "upstream_inference_cost": 0.0123 } }),
+                Some(12_300),
+            ),
+            (
+                json!({ "cost": 0.001, "is_byok": true, "cost_details": { "upstream_inference_cost": "0.0123" } }),
+                Some(13_300),
+            ),
+            (
+                json!({ "cost": 0.02, "is_byok": false, "cost_details": { "upstream_inference_cost": 0.0123 } }),
+                Some(20_000),
+            ),
+            (json!({ "cost": 0 }), Some(0)),
+            (json!({ "cost": -1 }), None),
+            (json!({ "cost": "free" }), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(counted(&[report.clone()]).5, expected, "{report}");
+        }
+    }
+}

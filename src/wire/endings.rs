@@ -1,0 +1,93 @@
+//! How vendors say that an answer has come to its proper end. Every other word means that it broke off.
+
+use crate::domain::chat::Finish;
+
+/// The endings that vendors document as good, in lower case. Routers pass on the words of the model's own vendor,
+/// so one table serves every API format.
+const GOOD: &[(&str, Finish)] = &[
+    // OpenAI, Gemini, Ollama, and most others.
+    ("stop", Finish::Stop),
+    ("length", Finish::Length),
+    ("max_tokens", Finish::Length),
+    ("tool_calls", Finish::ToolCalls),
+    ("function_call", Finish::ToolCalls),
+    ("content_filter", Finish::ContentFilter),
+    // Responses.
+    ("completed", Finish::Stop),
+    ("max_output_tokens", Finish::Length),
+    // Anthropic, and Bedrock's Converse.
+    ("end_turn", Finish::Stop),
+    ("stop_sequence", Finish::Stop),
+    ("tool_use", Finish::ToolCalls),
+    ("model_context_window_exceeded", Finish::Length),
+    // The model would go on if it were asked to: what is there is not the whole answer.
+    ("pause_turn", Finish::Length),
+    ("refusal", Finish::ContentFilter),
+    ("guardrail_intervened", Finish::ContentFilter),
+    ("content_filtered", Finish::ContentFilter),
+    // Mistral.
+    ("model_length", Finish::Length),
+    // Together, Text Generation Inference.
+    ("eos", Finish::Stop),
+    ("eos_token", Finish::Stop),
+    // Cohere.
+    ("complete", Finish::Stop),
+    ("tool_call", Finish::ToolCalls),
+    // Z.ai.
+    ("sensitive", Finish::ContentFilter),
+    // llama.cpp's own completions.
+    ("limit", Finish::Length),
+    // Gemini's filters.
+    ("safety", Finish::ContentFilter),
+    ("recitation", Finish::ContentFilter),
+    ("blocklist", Finish::ContentFilter),
+    ("prohibited_content", Finish::ContentFilter),
+    ("spii", Finish::ContentFilter),
+    ("language", Finish::ContentFilter),
+    ("model_armor", Finish::ContentFilter),
+    ("image_safety", Finish::ContentFilter),
+    ("image_prohibited_content", Finish::ContentFilter),
+    ("image_recitation", Finish::ContentFilter),
+];
+
+/// What a reason means: none where no vendor documents it as a good ending.
+pub(super) fn of(reason: &str) -> Option<Finish> {
+    let reason = reason.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+    // Gemini's compatible endpoint names the filter behind the word: `content_filter: RECITATION`.
+    let word = reason.split(':').next().unwrap_or_default();
+    let found = GOOD.iter().find(|(known, _)| *known == word);
+    found.map(|(_, finish)| *finish)
+}
+
+/// Whether a reason is none yet, however that is written.
+pub(super) fn is_none(reason: &str) -> bool {
+    matches!(reason.trim(), "" | "null" | "none" | "None")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_documented_endings_are_good() {
+        for (reason, expected) in [
+            ("stop", Some(Finish::Stop)),
+            ("STOP", Some(Finish::Stop)),
+            ("End_Turn", Some(Finish::Stop)),
+            ("MAX_TOKENS", Some(Finish::Length)),
+            ("LENGTH", Some(Finish::Length)),
+            ("tool-calls", Some(Finish::ToolCalls)),
+            ("content_filter: RECITATION", Some(Finish::ContentFilter)),
+            ("insufficient_system_resource", None),
+            ("error", None),
+            ("abort", None),
+            ("network_error", None),
+            ("OTHER", None),
+            ("FINISH_REASON_UNSPECIFIED", None),
+            ("stopped by the scheduler", None),
+            ("cancelled", None),
+        ] {
+            assert_eq!(of(reason), expected, "{reason}");
+        }
+    }
+}

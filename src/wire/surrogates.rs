@@ -1,0 +1,126 @@
+//! JSON in which a character outside the basic plane is escaped as two halves (`\ud83d\ude00`), where a server has
+//! cut between them: the halves of two chunks are put together, and one that stays alone becomes U+FFFD.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+/// First halves whose second ones are still to come, in the order of the strings they ended.
+#[derive(Debug, Default)]
+pub(super) struct Halves(VecDeque<u16>);
+
+/// Strings of one chunk that may wait for a second half.
+const MOST: usize = 8;
+
+impl Halves {
+    /// The same JSON with whole characters.
+    pub fn mend<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
+        let is_escaped = |at: &str| text.contains(at);
+        if self.0.is_empty() && !is_escaped("\\ud") && !is_escaped("\\uD") {
+            return Cow::Borrowed(text);
+        }
+        let mut waiting = std::mem::take(&mut self.0);
+        let mut out = String::with_capacity(text.len() + 8);
+        let mut rest = text;
+        while let Some(at) = rest.find('\\') {
+            out.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let taken = match half(rest) {
+                Some(first @ 0xD800..=0xDBFF) => match half(&rest[6..]) {
+                    Some(0xDC00..=0xDFFF) => {
+                        out.push_str(&rest[..12]);
+                        12
+                    }
+                    // At the string's end: the next chunk may have the other half.
+                    _ if rest[6..].starts_with('"') && self.0.len() < MOST => {
+                        self.0.push_back(first);
+                        6
+                    }
+                    _ => lone(&mut out),
+                },
+                Some(second @ 0xDC00..=0xDFFF) => match waiting.pop_front() {
+                    Some(first) if out.ends_with('"') => {
+                        out.push_str(&format!("\\u{first:04x}\\u{second:04x}"));
+                        6
+                    }
+                    _ => lone(&mut out),
+                },
+                _ => {
+                    // Any other escape, whole: what follows a backslash is no beginning of another one.
+                    let length = rest.chars().take(2).map(char::len_utf8).sum();
+                    out.push_str(&rest[..length]);
+                    length
+                }
+            };
+            rest = &rest[taken..];
+        }
+        out.push_str(rest);
+        Cow::Owned(out)
+    }
+}
+
+fn lone(out: &mut String) -> usize {
+    out.push_str("\\ufffd");
+    6
+}
+
+/// The code unit that an escape at the text's beginning stands for.
+fn half(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn mended(chunks: &[&str]) -> Vec<String> {
+        let mut halves = Halves::default();
+        let read = |text: &&str| {
+            let mended = halves.mend(text);
+            let value: Value = serde_json::from_str(&mended).unwrap();
+            value[0].as_str().unwrap().to_owned()
+        };
+        chunks.iter().map(read).collect()
+    }
+
+    #[test]
+    fn halves_of_two_chunks_are_one_character() {
+        for (chunks, expected) in [
+            (
+                &[r#"["Seven \ud83d"]"#, r#"["\ude00 twelve"]"#] as &[&str],
+                &["Seven ", "😀 twelve"] as &[&str],
+            ),
+            (&[r#"["\uD83D\uDE00"]"#], &["😀"]),
+            (&[r#"["a\ud83d"]"#, r#"["b"]"#], &["a", "b"]),
+            (
+                &[r#"["a\ud83db"]"#, r#"["c\ude00"]"#],
+                &["a\u{FFFD}b", "c\u{FFFD}"],
+            ),
+            (
+                &[r#"["\\ud83d"]"#, r#"["\\\\ude00"]"#],
+                &["\\ud83d", "\\\\ude00"],
+            ),
+            (&[r#"["é\n\u00e9"]"#], &["é\né"]),
+        ] {
+            assert_eq!(mended(chunks), expected, "{chunks:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whole_json_stays_what_it_was(text in any::<String>()) {
+            let json = serde_json::to_string(&[&text]).unwrap();
+            prop_assert_eq!(mended(&[&json]), vec![text]);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in r#"(\\|u|d83d|de00|"|é|x){0,20}"#) {
+            let mut halves = Halves::default();
+            halves.mend(&text);
+            halves.mend(&text);
+        }
+    }
+}

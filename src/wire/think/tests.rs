@@ -1,0 +1,164 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn divided(mut divider: Divider, pieces: &[&str]) -> (String, String) {
+    let mut out = Vec::new();
+    for piece in pieces {
+        divider.push(piece, &mut out);
+    }
+    divider.finish(&mut out);
+    let (mut reasoning, mut answer) = (String::new(), String::new());
+    for piece in out {
+        match piece {
+            Piece::Text(text) => answer.push_str(&text),
+            Piece::Reasoning(text) => reasoning.push_str(&text),
+            Piece::Closed(_) => reasoning.push_str(&std::mem::take(&mut answer)),
+        }
+    }
+    (reasoning, answer)
+}
+
+fn divide(pieces: &[&str]) -> (String, String) {
+    divided(Divider::default(), pieces)
+}
+
+const CASES: &[(&str, &str, &str)] = &[
+    ("plain", "", "plain"),
+    ("<think>a < b</think>\n\nyes", "a < b", "yes"),
+    ("\n<think></think>yes", "", "yes"),
+    ("<thinker>", "", "<thinker>"),
+    ("<thi", "", "<thi"),
+    ("<think>never closed </thin", "never closed </thin", ""),
+    ("say <think>no</think>", "", "say <think>no</think>"),
+    ("say `<think>no</think>`", "", "say `<think>no</think>`"),
+    ("<thinking>a</think></thinking>b", "a</think>", "b"),
+    ("<reasoning>a</reasoning> b", "a", "b"),
+    ("<Thought>a</Thought>b", "a", "b"),
+    ("<|begin_of_thought|>a<|end_of_thought|>b", "a", "b"),
+    ("[THINK]a[/THINK]b", "a", "b"),
+    ("◁think▷a◁/think▷b", "a", "b"),
+    ("<seed:think>a</seed:think>b", "a", "b"),
+    ("<|START_THINKING|>a<|END_THINKING|>b", "a", "b"),
+    ("<|channel>thought\na<channel|>b", "\na", "b"),
+    // A closing mark alone.
+    ("a is so.\n</think>\n\nb", "a is so.\n", "b"),
+    ("a[/THINK]b", "a", "b"),
+    ("</think>\n\nb", "", "b"),
+    ("a </reasoning> b", "", "a </reasoning> b"),
+    ("a ```\n</think>\n``` b", "a ```\n", "``` b"),
+    ("a\n```\n</think>\n```\nb", "", "a\n```\n</think>\n```\nb"),
+    ("a `</think>` b", "", "a `</think>` b"),
+    ("a </think> b </think> c", "a ", "b </think> c"),
+    // Several blocks.
+    ("<think>a</think>b <think>c</think>d", "ac", "b d"),
+    ("<think>a</think><think>b</think>c", "ab", "c"),
+    ("b\n<think>a</think>\nc", "a", "b\n\nc"),
+    ("<reason>a</reason>b\n<reason>c</reason>d", "ac", "b\nd"),
+    (
+        "<out>\n<reason>a</reason>\n</out>",
+        "",
+        "<out>\n<reason>a</reason>\n</out>",
+    ),
+    (
+        "<think>a</think>b\n```\n<think>c</think>\n```",
+        "a",
+        "b\n```\n<think>c</think>\n```",
+    ),
+    // Channels.
+    (
+        "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b",
+        "a",
+        "b",
+    ),
+    (
+        "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b<|return|>",
+        "a",
+        "b",
+    ),
+    (
+        "<|start|>assistant<|channel|>analysis<|message|>a<|start|>assistant<|channel|>commentary<|message|>c<|end|><|channel|>final<|message|>b",
+        "ac",
+        "b",
+    ),
+    ("<|channel|>final<|message|>b", "", "b"),
+    ("  two spaces", "", "  two spaces"),
+];
+
+#[test]
+fn reasoning_is_taken_out_however_it_is_cut() {
+    for (whole, reasoning, answer) in CASES {
+        let expected = ((*reasoning).to_owned(), (*answer).to_owned());
+        assert_eq!(divide(&[whole]), expected, "{whole}");
+        for cut in (0..=whole.len()).filter(|&cut| whole.is_char_boundary(cut)) {
+            assert_eq!(
+                divide(&[&whole[..cut], &whole[cut..]]),
+                expected,
+                "{whole} at {cut}"
+            );
+        }
+        let single: Vec<String> = whole.chars().map(String::from).collect();
+        let single: Vec<&str> = single.iter().map(String::as_str).collect();
+        assert_eq!(divide(&single), expected, "{whole} by character");
+    }
+}
+
+#[test]
+fn a_model_that_opens_its_reasoning_in_the_prompt_is_held_until_it_closes_it() {
+    for (whole, reasoning, answer) in [
+        ("a\n</think>\n\nb", "a\n", "b"),
+        ("<think>a</think>b", "a", "b"),
+        ("```\na </think> b", "```\na ", "b"),
+        ("no reasoning", "", "no reasoning"),
+        ("cut off </thi", "", "cut off </thi"),
+    ] {
+        for cut in 0..=whole.len() {
+            let mut divider = Divider::default();
+            divider.expect_close();
+            let found = divided(divider, &[&whole[..cut], &whole[cut..]]);
+            assert_eq!(
+                found,
+                (reasoning.to_owned(), answer.to_owned()),
+                "{whole} at {cut}"
+            );
+        }
+    }
+    let mut divider = Divider::default();
+    let mut out = Vec::new();
+    divider.expect_close();
+    divider.push("reasoning", &mut out);
+    assert_eq!(out, [], "nothing is told that may be reasoning");
+}
+
+#[test]
+fn reasoning_in_a_field_of_its_own_leaves_closing_marks_to_the_answer() {
+    let mut divider = Divider::default();
+    divider.is_told_apart();
+    let found = divided(divider, &["the mark </think> ends it"]);
+    assert_eq!(
+        found,
+        (String::new(), "the mark </think> ends it".to_owned())
+    );
+}
+
+proptest! {
+    #[test]
+    fn cuts_change_nothing(text in r"(<think>|</think>|\[THINK\]|◁|<\|channel\|>|final|<\|message\|>|<\|end\|>|`|```|\n|a| |<){0,14}", cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
+        let mut places: Vec<usize> = cuts.iter().map(|cut| text.floor_char_boundary(cut.index(text.len() + 1))).collect();
+        places.sort_unstable();
+        let mut pieces = Vec::new();
+        let mut from = 0;
+        for place in places {
+            pieces.push(&text[from..place]);
+            from = place;
+        }
+        pieces.push(&text[from..]);
+        prop_assert_eq!(divide(&pieces), divide(&[&text]));
+    }
+
+    #[test]
+    fn text_without_marks_stays_whole(text in "[a-z`~\n <>\\[\\]/]{0,60}") {
+        prop_assume!(!text.contains("think") && !text.contains("reason") && !text.contains("thought"));
+        prop_assert_eq!(divide(&[&text]), (String::new(), text));
+    }
+}
