@@ -127,7 +127,7 @@ impl Entry {
         let Some(course) = state.models.get_mut(model) else {
             return Ok(());
         };
-        let mut own = course.own.get_mut(&origin.person);
+        let own = course.own.get_mut(&origin.person);
         let both = own.as_deref().into_iter().chain([&course.breaker]);
         if let Some(breaker) = { both }.find(|breaker| breaker.refuses(now)) {
             return Err(Open(match breaker.circuit(now) {
@@ -135,7 +135,7 @@ impl Entry {
                 _ => None,
             }));
         }
-        own.as_deref_mut().map(|own| own.admit(now));
+        own.map(|own| own.admit(now));
         course.breaker.admit(now);
         Ok(())
     }

@@ -268,7 +268,10 @@ fn block(growing: &mut Growing, place: u64, block: &Value, is_whole: bool) {
         // Some that imitate it give the whole input at the block's beginning.
         let input = &block["input"];
         let is_given = is_whole || input.as_object().is_some_and(|input| !input.is_empty());
-        let input = is_given.then(|| input.to_string()).unwrap_or_default();
+        let input = match is_given {
+            true => input.to_string(),
+            false => String::new(),
+        };
         growing.call(Fragment {
             index: Some(place),
             id: text("id"),

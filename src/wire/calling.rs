@@ -174,6 +174,7 @@ fn is_object(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    type Case<'a> = (&'a str, Vec<Told<'a>>, &'a [(&'a str, &'a str, &'a str)]);
     type Told<'a> = (Option<u64>, &'a str, &'a str, &'a str);
 
     fn calls(fragments: &[Told]) -> Vec<(String, String, String)> {
@@ -197,7 +198,7 @@ mod tests {
         const ROME: &str = r#"{"city":"Rome"}"#;
         let one: &[(&str, &str, &str)] = &[("a", "weather", OSLO)];
         let two: &[(&str, &str, &str)] = &[("a", "weather", OSLO), ("b", "weather", ROME)];
-        let cases: Vec<(&str, Vec<Told>, &[(&str, &str, &str)])> = vec![
+        let cases: Vec<Case> = vec![
             (
                 "fragments",
                 vec![

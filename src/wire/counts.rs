@@ -308,7 +308,7 @@ mod tests {
                 (100, 12, 0, 0, 5, None),
             ),
         ] {
-            assert_eq!(counted(&[report.clone()]), expected, "{report}");
+            assert_eq!(counted(std::slice::from_ref(&report)), expected, "{report}");
         }
     }
 
@@ -361,7 +361,11 @@ mod tests {
             (json!({ "cost": "free" }), None),
             (json!({}), None),
         ] {
-            assert_eq!(counted(&[report.clone()]).5, expected, "{report}");
+            assert_eq!(
+                counted(std::slice::from_ref(&report)).5,
+                expected,
+                "{report}"
+            );
         }
     }
 }
