@@ -100,6 +100,7 @@ fn complete(body: &str) {
         passthrough: None,
         sample: 0,
         is_reread: false,
+        is_live: false,
     };
     black_box(stream.finish(&request).1.expect("a whole answer"));
 }
