@@ -1,3 +1,5 @@
+//! What is reasoning and what is the answer, however a text is cut.
+
 use proptest::prelude::*;
 
 use super::*;
