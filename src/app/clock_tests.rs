@@ -48,7 +48,6 @@ fn a_run_outlives_a_clock_that_is_set_forward() {
             prompt: "How thick is the paper?".into(),
             models: vec!["demo/extract".into()],
             pattern: Some("gut".into()),
-            detached: true,
             ..Wanted::default()
         };
         let analyses = app.analyses();
