@@ -79,6 +79,12 @@ impl Pulse {
     pub fn is_fresh(&self) -> bool {
         self.fresh.load(Relaxed)
     }
+    /// For how long nothing has been asked; none while something is.
+    pub fn idle(&self) -> Option<Duration> {
+        let since = Duration::from_millis(self.since.load(Relaxed));
+        let is_idle = self.state.load(Relaxed) == IDLE;
+        is_idle.then(|| self.start.elapsed().saturating_sub(since))
+    }
     /// What has lasted longer than it may.
     pub fn overdue(&self, patience: Patience) -> Option<Overdue> {
         let since = Duration::from_millis(self.since.load(Relaxed));

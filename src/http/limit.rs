@@ -128,7 +128,7 @@ impl Standing {
 }
 
 /// An IPv6 client has a whole /64 to ask from, so that is what counts.
-fn network(peer: IpAddr) -> u128 {
+pub(super) fn network(peer: IpAddr) -> u128 {
     match peer.to_canonical() {
         IpAddr::V4(address) => u128::from(address.to_bits()),
         IpAddr::V6(address) => address.to_bits() >> 64 << 64,

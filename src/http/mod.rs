@@ -20,6 +20,7 @@ pub mod routes;
 mod server;
 #[cfg(test)]
 mod sizes;
+mod slots;
 pub mod sse;
 mod stats;
 mod tls;
@@ -37,18 +38,19 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::app::{App, Error, Kind};
 use crate::log;
 use crate::tls::Shown;
-use connection::{Overdue, Patience, Pulse, Socket, Wire};
+use connection::{Overdue, Patience, Socket, Wire};
 pub use cx::Cx;
 pub use error::ApiError;
 pub use hyper::{StatusCode, header};
 pub use reply::Reply;
 use server::{Answering, Entry, Server};
+use slots::{Place, Slots};
 pub use who::{Admin, LinkToken};
 
 /// A way in: a bound listener, and what `/` is behind it.
@@ -76,7 +78,7 @@ enum Order {
 pub async fn serve(app: Arc<App>, doors: Vec<Door>, shutdown: impl Future<Output = ()>) {
     let limits = app.config.limits;
     let server = Arc::new(Server::new(app));
-    let slots = Arc::new(Semaphore::new(limits.max_connections));
+    let slots = Slots::new(limits.max_connections);
     let (orders, order) = watch::channel(Order::Serve);
     let tasks = doors
         .into_iter()
@@ -95,15 +97,14 @@ pub async fn serve(app: Arc<App>, doors: Vec<Door>, shutdown: impl Future<Output
         let _ = task.await;
     }
     let _ = orders.send(Order::Finish);
-    let all = limits.max_connections as u32;
-    if timeout(limits.shutdown_timeout, slots.acquire_many(all))
+    if timeout(limits.shutdown_timeout, slots.all_left())
         .await
         .is_err()
     {
         let _ = orders.send(Order::Drop);
         let open = server.stats.open.load(Relaxed);
         log::warn("connections cut off at shutdown", &[("open", &open)]);
-        let _ = timeout(Duration::from_secs(1), slots.acquire_many(all)).await;
+        let _ = timeout(Duration::from_secs(1), slots.all_left()).await;
     }
 }
 
@@ -120,12 +121,7 @@ async fn remember(server: Arc<Server>) {
 }
 
 /// Takes connections for as long as it is not aborted.
-async fn accept(
-    server: Arc<Server>,
-    door: Door,
-    slots: Arc<Semaphore>,
-    order: watch::Receiver<Order>,
-) {
+async fn accept(server: Arc<Server>, door: Door, slots: Arc<Slots>, order: watch::Receiver<Order>) {
     let mut pause = Duration::ZERO;
     loop {
         let (socket, peer) = match door.listener.accept().await {
@@ -140,7 +136,8 @@ async fn accept(
             }
         };
         pause = Duration::ZERO;
-        let Ok(slot) = slots.clone().try_acquire_owned() else {
+        let peer = peer.ip().to_canonical();
+        let Some(place) = slots.admit(&server, peer).await else {
             server.stats.turned_away.fetch_add(1, Relaxed);
             // Behind a handshake that there is no room for, nobody would understand it.
             if door.tls.is_none() {
@@ -150,10 +147,9 @@ async fn accept(
         };
         // Answers are written whole; waiting for more to send would only add a delay.
         let _ = socket.set_nodelay(true);
-        let place = Place::take(&server, slot);
         // Owned by `serve`, which waits until every slot is back.
         let entry = Entry {
-            peer: peer.ip().to_canonical(),
+            peer,
             index: door.index,
             https: door.tls.is_some(),
         };
@@ -167,28 +163,6 @@ async fn accept(
                 tokio::spawn(tls::connection(place, socket, config, entry, order.clone()))
             }
         };
-    }
-}
-
-/// A connection's place among the open ones, given back when it ends in whatever way.
-struct Place {
-    server: Arc<Server>,
-    _slot: OwnedSemaphorePermit,
-}
-
-impl Place {
-    fn take(server: &Arc<Server>, slot: OwnedSemaphorePermit) -> Self {
-        server.stats.open.fetch_add(1, Relaxed);
-        Self {
-            server: server.clone(),
-            _slot: slot,
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.server.stats.open.fetch_sub(1, Relaxed);
     }
 }
 
@@ -207,7 +181,7 @@ async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch
         headers: limits.header_timeout,
         idle: limits.idle_timeout,
     };
-    let pulse = Pulse::new();
+    let pulse = place.pulse.clone();
     let (server, answering) = (place.server.clone(), pulse.clone());
     let service = service_fn(move |request| {
         let busy = answering.busy();
@@ -251,6 +225,10 @@ async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch
                     let next = alarm.deadline() + tick;
                     alarm.as_mut().reset(next);
                 }
+            },
+            // Another connection needs the place. One on which a request has just come stays.
+            () = place.wanted() => if pulse.idle().is_some() {
+                return;
             },
             Ok(()) = order.changed() => match *order.borrow_and_update() {
                 Order::Serve => {}

@@ -94,6 +94,12 @@ impl Server {
         }
     }
 
+    /// Whether an address is one of the proxies that the settings name.
+    pub(super) fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
+        let networks = &self.app.config.trusted_proxies;
+        networks.iter().any(|network| network.contains(peer))
+    }
+
     /// Answers one request. Never fails: whatever goes wrong has become an answer.
     pub fn answer(self: &Arc<Self>, request: Request<Incoming>, entry: Entry) -> Answering {
         let started = clock::instant();

@@ -11,7 +11,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connection::Socket;
 use super::server::Entry;
-use super::{ApiError, FIRST_WORD, Order, Place, last_word};
+use super::slots::Place;
+use super::{ApiError, FIRST_WORD, Order, last_word};
 use crate::app::{Error, Kind};
 use crate::tls::ServerConfig;
 
@@ -39,6 +40,7 @@ pub(super) async fn connection(
     };
     let opened = tokio::select! {
         () = stopped => None,
+        () = place.wanted() => None,
         opened = timeout(patience, open(socket, config)) => opened.ok().flatten(),
     };
     if let Some(socket) = opened {

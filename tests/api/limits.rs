@@ -3,6 +3,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use serde_json::Value;
+
+use crate::stream::{self, read_until};
+use crate::support::line::on;
+use crate::support::provider::Provider;
+use crate::support::script::{self, about, begin, beginning};
 use crate::support::server::rest;
 use crate::support::{Answer, Server};
 
@@ -657,29 +663,89 @@ fn production_asks_for_https() {
     );
 }
 
+/// Asks something on a connection that stays open.
+fn ask(socket: &mut TcpStream) -> String {
+    let request = b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut piece = [0; 4096];
+    match socket
+        .write_all(request)
+        .and_then(|()| socket.read(&mut piece))
+    {
+        Ok(length) => String::from_utf8_lossy(&piece[..length]).into_owned(),
+        Err(_) => String::new(),
+    }
+}
+
+#[test]
+fn an_idle_connection_makes_room_for_a_new_one() {
+    let server = Server::with(&[("MAX_CONNECTIONS", "2")]);
+    let (mut one, mut two) = (server.connect(), server.connect());
+    assert!(ask(&mut one).starts_with("HTTP/1.1 200"));
+    assert!(ask(&mut two).starts_with("HTTP/1.1 200"));
+    let mut three = server.connect();
+    assert!(ask(&mut three).starts_with("HTTP/1.1 200"));
+    assert_eq!(
+        rest(&mut one),
+        "",
+        "the one that was idle longest is closed"
+    );
+    assert!(
+        ask(&mut two).starts_with("HTTP/1.1 200"),
+        "the other is not"
+    );
+}
+
 #[test]
 fn one_connection_too_many() {
-    let server = Server::with(&[("MAX_CONNECTIONS", "2")]);
-    let ask = |socket: &mut TcpStream| {
+    let provider = Provider::script([on("slow").stall(&beginning("It is "))]);
+    let settings = [("MAX_CONNECTIONS", "2")];
+    let server = script::server(&provider, &settings);
+    let mut person = server.user("a@example.org");
+    let events = about(&begin(&mut person, &["p/slow"]), "/events");
+    let mut open = || {
+        let mut socket = stream::open(&server, &mut person, "GET", &events, &Value::Null);
+        read_until(&mut socket, "It is");
         socket
-            .write_all(b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n")
-            .unwrap();
-        let mut piece = [0; 4096];
-        let length = socket.read(&mut piece).unwrap();
-        String::from_utf8_lossy(&piece[..length]).into_owned()
     };
-    let (mut one, mut two) = (server.connect(), server.connect());
-    assert!(ask(&mut one).starts_with("HTTP/1.1 200") && ask(&mut two).starts_with("HTTP/1.1 200"));
+    let (one, _two) = (open(), open());
     let turned_away = rest(&mut server.connect());
     assert!(turned_away.starts_with("HTTP/1.1 503"), "{turned_away}");
     assert!(turned_away.contains("retry-after: 1") && turned_away.contains("SERVICE_UNAVAILABLE"));
     drop(one);
     // The place is free again once the server has seen the close.
-    let free = (0..100).any(|_| {
+    let free = (0..500).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(20));
         ask(&mut server.connect()).starts_with("HTTP/1.1 200")
     });
     assert!(free);
+}
+
+/// Whatever one address holds, something is left for another one.
+#[test]
+fn one_address_cannot_hold_all_connections() {
+    let server = Server::with(&[("MAX_CONNECTIONS", "8")]);
+    // Heads that never end: not idle, so they make no room.
+    let held: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut socket = server.connect();
+            let _ = socket.write_all(b"GET /api/health HTTP/1.1\r\nhost: x\r\n");
+            socket
+        })
+        .collect();
+    let address = server.address;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let from_elsewhere = runtime.block_on(async move {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        socket.connect(address).await.unwrap().into_std().unwrap()
+    });
+    from_elsewhere.set_nonblocking(false).unwrap();
+    let mut other = from_elsewhere;
+    assert!(ask(&mut other).starts_with("HTTP/1.1 200"));
+    drop(held);
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod locks;
+mod matrix;
 mod mcp;
 mod models;
 mod money;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, Server};
 
-fn document() -> Value {
+pub fn document() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/openapi.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
@@ -18,7 +18,7 @@ fn described(path: &str) -> String {
 }
 
 /// The row's path with these values in its holes.
-fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
+pub fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
     let kind = match path {
         _ if path.contains("/api-keys/") => "key",
         _ if path.contains("/users/") => "user",
@@ -165,14 +165,14 @@ fn nobody_gets_in_without_a_credential() {
 }
 
 /// Somebody with one thing of each kind, all holding the same rare word.
-struct Owner {
-    client: Client,
-    values: BTreeMap<&'static str, String>,
+pub struct Owner {
+    pub client: Client,
+    pub values: BTreeMap<&'static str, String>,
 }
 
-const RARE: &str = "Zwiebelturmfledermaus";
+pub const RARE: &str = "Zwiebelturmfledermaus";
 
-fn owner(server: &Server) -> Owner {
+pub fn owner(server: &Server) -> Owner {
     let mut client = server.user("owner@example.org");
     let mut values = BTreeMap::new();
     let id = |answer: &Answer, name: &str| {
@@ -245,7 +245,7 @@ fn owner(server: &Server) -> Owner {
 }
 
 /// What the owner sees of everything, to be the same before and after.
-fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
+pub fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
     let mut seen = Vec::new();
     for route in ROUTES
         .iter()

@@ -171,7 +171,7 @@ fn a_streamed_request_tells_the_same_as_its_stored_events() {
             stream.header("content-type"),
             "text/event-stream; charset=utf-8"
         );
-        assert_eq!(stream.header("cache-control"), "no-cache, no-transform");
+        assert_eq!(stream.header("cache-control"), "no-store, no-transform");
         assert_eq!(stream.header("x-accel-buffering"), "no");
     }
 }

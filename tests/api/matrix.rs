@@ -1,0 +1,137 @@
+//! The cross-user matrix, generated from the OpenAPI document: every operation, asked by another person and by
+//! nobody, with the owner's ids in its path and in a body made from its schema. A route with a placeholder or
+//! an id that this file does not know fails the test.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::routes::{RARE, document, everything, filled, owner};
+use crate::support::{Client, Server};
+
+/// Ids of the owner's things, by the name that a body has for them.
+fn known(name: &str, values: &BTreeMap<&str, String>) -> Option<String> {
+    let kind = match name {
+        "sessionId" | "session_id" | "upload_id" => "upload",
+        "document_id" | "document_ids" | "documents" => "document",
+        "recipe" | "recipe_id" => "recipe",
+        "pattern" | "pattern_id" => "pattern",
+        "analysis_id" | "parent" | "previous_response_id" => "analysis",
+        "experiment_id" => "experiment",
+        "user_id" => "user",
+        _ => return None,
+    };
+    Some(values[kind].clone())
+}
+
+/// A value that the schema allows, with the owner's ids where there are any.
+fn made(document: &Value, schema: &Value, name: &str, values: &BTreeMap<&str, String>) -> Value {
+    if let Some(target) = schema["$ref"].as_str() {
+        let pointer = target.trim_start_matches('#');
+        let schema = document.pointer(pointer).expect("references hold").clone();
+        return made(document, &schema, name, values);
+    }
+    for several in ["oneOf", "anyOf", "allOf"] {
+        if let Some(first) = schema[several].get(0) {
+            return made(document, first, name, values);
+        }
+    }
+    if let Some(first) = schema["enum"].get(0) {
+        return first.clone();
+    }
+    let kind = match &schema["type"] {
+        Value::Array(kinds) => kinds[0].as_str().unwrap_or_default(),
+        kind => kind.as_str().unwrap_or_default(),
+    };
+    match kind {
+        "object" => {
+            let properties = schema["properties"].as_object();
+            let pairs = properties.into_iter().flatten();
+            let pairs = pairs.map(|(name, of)| (name.clone(), made(document, of, name, values)));
+            Value::Object(pairs.collect::<Map<_, _>>())
+        }
+        "array" => json!([made(document, &schema["items"], name, values)]),
+        "integer" | "number" => schema.get("minimum").cloned().unwrap_or(json!(1)),
+        "boolean" => json!(false),
+        _ => json!(known(name, values).unwrap_or_else(|| "x".to_owned())),
+    }
+}
+
+fn ask(
+    client: &mut Client,
+    document: &Value,
+    (verb, path): (&str, &str),
+    of: &Value,
+    values: &BTreeMap<&str, String>,
+) -> (u16, String) {
+    let content = &of["requestBody"]["content"];
+    let schema = &content["application/json"]["schema"];
+    let answer = if schema.is_object() {
+        client.json(verb, path, &made(document, schema, "", values))
+    } else if content["multipart/form-data"].is_object() {
+        client.upload(path, "matrix.txt", b"nothing")
+    } else {
+        client.send(verb, path, None)
+    };
+    (answer.status, answer.text())
+}
+
+#[test]
+fn nobody_reaches_the_things_of_another_through_any_operation() {
+    let server = Server::start();
+    server.user("root@example.org");
+    let mut owner = owner(&server);
+    let before = everything(&mut owner);
+    let document = document();
+    let mut asked = 0;
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        let filled = filled(path, &owner.values)
+            .replace("{key}", "0123456789abcdef")
+            .replace("{name}", "demo/extract")
+            .replace("{path}", "js/index.js");
+        assert!(
+            !filled.contains('{'),
+            "the matrix does not know the placeholder of {path}"
+        );
+        for (verb, operation) in operations.as_object().expect("operations") {
+            let access = operation["x-quire-access"].as_str().expect("an access");
+            // These are about whoever asks; signing out would end the walk.
+            if path.starts_with("/api/auth/") {
+                continue;
+            }
+            let row = (&*verb.to_uppercase(), &*filled);
+            let shown = format!("{} {filled}", row.0);
+            let email = format!("other{asked}@example.org");
+            let mut other = server.user(&email);
+            let (status, text) = ask(&mut other, &document, row, operation, &owner.values);
+            assert!(status < 500, "{shown}: {status} {text}");
+            assert!(access == "link" || !text.contains(RARE), "{shown}: {text}");
+            if access == "admin" {
+                assert_eq!(status, 403, "{shown}: {text}");
+            }
+            if access == "user" && path.contains("{id}") {
+                assert!((400..500).contains(&status), "{shown}: {status} {text}");
+            }
+            let (status, text) = ask(
+                &mut server.client(),
+                &document,
+                row,
+                operation,
+                &owner.values,
+            );
+            assert!(access == "link" || !text.contains(RARE), "{shown}: {text}");
+            if access == "user" || access == "admin" {
+                assert_eq!(status, 401, "{shown}: {text}");
+            }
+            asked += 1;
+        }
+    }
+    assert!(asked > 130, "{asked}");
+    for (path, was) in before {
+        assert_eq!(
+            owner.client.get(&path).text(),
+            was.as_str().expect("text"),
+            "{path}"
+        );
+    }
+}
