@@ -50,6 +50,7 @@ tools:  ## install what the tests need and the machine does not have (Debian: Ch
 interop:  ## against servers by others that emulate the vendors, and with clients by others, from npm and PyPI
 	@sh .ci/interop
 	@sh .ci/clients
+	@sh .ci/scores
 
 agents:  ## Claude Code, Codex CLI, opencode and aider each write a file through Quire, with a model and with a panel
 	@sh .ci/agents
