@@ -4,10 +4,12 @@
 /// Folds case so that texts that differ only in case become equal: `ÜBER` and `über`, `STRASSE` and `Straße`,
 /// `ΣΊΣΥΦΟΣ` and `Σίσυφος`. The result is for comparing, not for showing.
 ///
-/// Uppercasing first expands what has no single-letter counterpart (`ß` to `SS`) and unites the two lowercase
-/// sigmas, which is Unicode's full case folding for all but a few archaic letters.
+/// Uppercasing in between expands what has no single-letter counterpart (`ß` to `SS`) and unites the two lowercase
+/// sigmas, which is Unicode's full case folding for all but a few archaic letters. Lowercasing first covers `ẞ`,
+/// which is its own uppercase.
 pub fn fold_case(text: &str) -> String {
-    let upper = text.chars().flat_map(char::to_uppercase);
+    let lower = text.chars().flat_map(char::to_lowercase);
+    let upper = lower.flat_map(char::to_uppercase);
     upper.flat_map(char::to_lowercase).collect()
 }
 
@@ -20,6 +22,7 @@ mod tests {
         for (one, other) in [
             ("über", "ÜBER"),
             ("Straße", "STRASSE"),
+            ("STRAẞE", "strasse"),
             ("Σίσυφος", "ΣΊΣΥΦΟΣ"),
             ("Ёлка", "ёЛКА"),
             ("ﬁn", "FIN"),

@@ -130,7 +130,16 @@ impl Guard {
 impl Head {
     /// The length of the head and what follows it, once it is complete. `bytes` begin with the head.
     fn read(&mut self, bytes: &[u8]) -> Result<Option<(usize, State)>, Refusal> {
-        while let Some(length) = bytes[self.line..].iter().position(|byte| *byte == b'\n') {
+        loop {
+            // What speaks another protocol need not be waited for, and is refused alike however it arrives.
+            let first = bytes.get(self.line);
+            let is_start = |byte: &u8| is_token(*byte) || matches!(byte, b'\r' | b'\n');
+            if self.lines == 0 && first.is_some_and(|byte| !is_start(byte)) {
+                return Err(Malformed("this is no HTTP request"));
+            }
+            let Some(length) = bytes[self.line..].iter().position(|byte| *byte == b'\n') else {
+                break;
+            };
             let line = &bytes[self.line..self.line + length];
             self.line += length + 1;
             if self.line > MAX_HEAD {
@@ -150,11 +159,6 @@ impl Head {
             if self.lines > MAX_FIELDS + 1 {
                 return Err(Refusal::TooLarge);
             }
-        }
-        // What speaks another protocol need not be waited for.
-        let first = bytes.get(self.line);
-        if self.lines == 0 && first.is_some_and(|byte| !is_token(*byte) && *byte != b'\r') {
-            return Err(Malformed("this is no HTTP request"));
         }
         match bytes.len() > MAX_HEAD {
             true => Err(Refusal::TooLarge),
