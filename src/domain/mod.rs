@@ -2,6 +2,7 @@
 //! time and chance come in as arguments, so that everything here is tested with literals.
 
 pub mod analysis;
+pub mod answer;
 pub mod ballot;
 pub mod bucket;
 pub mod case;
