@@ -42,6 +42,9 @@ pub struct Parameters {
 /// Legal values of `reasoning_effort`.
 pub const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
+/// Anthropic's clients send long lists; a provider that allows fewer answers with its own refusal.
+const MOST_STOPS: usize = 64;
+
 /// One row of the glossary.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Entry {
@@ -115,7 +118,7 @@ pub const GLOSSARY: &[Entry] = &[
         minimum: None,
         maximum: None,
         default: "none",
-        meaning: "up to 4 texts at which the model stops",
+        meaning: "up to 64 texts at which the model stops; some providers allow only 4",
     },
     number(
         "seed",
@@ -221,7 +224,7 @@ impl Parameters {
                 });
             }
         }
-        if self.stop.len() > 4
+        if self.stop.len() > MOST_STOPS
             || self
                 .stop
                 .iter()
@@ -229,7 +232,7 @@ impl Parameters {
         {
             faults.push(OutOfRange {
                 name: "stop",
-                message: "must be at most 4 texts of 1 to 64 characters".into(),
+                message: format!("must be at most {MOST_STOPS} texts of 1 to 64 characters"),
             });
         }
         if self
@@ -297,6 +300,16 @@ mod tests {
         assert_eq!(faults(with(2.0)), [""; 0]);
         assert_eq!(faults(with(2.01)), ["temperature"]);
         assert_eq!(faults(with(f64::NAN)), ["temperature"]);
+    }
+
+    #[test]
+    fn many_stop_sequences_are_allowed() {
+        let with = |count| Parameters {
+            stop: vec!["END".to_owned(); count],
+            ..Parameters::default()
+        };
+        assert_eq!(faults(with(MOST_STOPS)), [""; 0]);
+        assert_eq!(faults(with(MOST_STOPS + 1)), ["stop"]);
     }
 
     #[test]

@@ -29,7 +29,9 @@ fn mask(value: &mut Value) {
         Value::Object(fields) => {
             for (name, value) in fields {
                 match (name.as_str(), &*value) {
-                    ("created" | "created_at", Value::Number(_)) => *value = json!(0),
+                    ("created" | "created_at" | "completed_at", Value::Number(_)) => {
+                        *value = json!(0)
+                    }
                     ("request_id", _) => *value = json!("*"),
                     ("id" | "item_id", Value::String(text))
                         if !text.starts_with('c') || text.starts_with("chatcmpl") =>

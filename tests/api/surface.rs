@@ -350,3 +350,18 @@ fn an_effort_reaches_the_provider_however_it_is_written() {
         );
     }
 }
+
+#[test]
+fn a_message_may_name_many_stop_sequences() {
+    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")));
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let stops: Vec<String> = (0..12).map(|number| format!("</end{number}>")).collect();
+    let body = json!({
+        "model": "p/any", "max_tokens": 50, "stop_sequences": stops,
+        "messages": [{ "role": "user", "content": "Is it thin?" }],
+    });
+    let told = client.post("/v1/messages", body);
+    assert_eq!(told.status, 200, "{}", told.text());
+    assert_eq!(provider.asked()[0].body["stop"], json!(stops));
+}
