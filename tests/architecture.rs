@@ -45,7 +45,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("ring", &["crypto"]), ("rustls", &["tls"]), ("tokio_rustls", &["http"]),
     ("lol_html", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
-    ("regex_lite", &["domain"]),
+    ("regex_lite", &["domain"]), ("jsonschema", &["domain"]),
     ("lexopt", &["cli"]), ("rustix", &["cli", "store"]), ("listenfd", &["cli"]), ("libc", &["system"]), ("toml", &["build"]),
     ("tokio", &["store", "llm", "engine", "app", "http", "cli"]),
 ];

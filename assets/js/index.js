@@ -55,6 +55,14 @@ online.watch((connected) => {
   document.querySelector(".site-header").after(banner);
 });
 
+// Components by the names that scripts look for; the pages import them themselves.
+export const components = {
+  PromptInput: () => import("./parts/prompt-input.js"),
+  ModelSelector: () => import("./parts/model-selector.js"),
+  AnalysisResults: () => import("./parts/results.js"),
+  DocumentUpload: () => import("./parts/upload.js"),
+};
+
 listen(go);
 await start();
 // Nothing waits for these, so they come last.

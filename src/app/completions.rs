@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::analyses::{Begun, MAX_PROMPT, Report, Wanted};
 use super::{App, Error, Kind, Result};
 use crate::domain::analysis::{StageAnswer, Status};
-use crate::domain::chat::{CallErrorKind, Finish, Message, Role, Usage};
+use crate::domain::chat::{CallErrorKind, Finish, Message, Passthrough, Role, Usage};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::model::{Availability, Model};
 use crate::domain::money::MicroDollars;
+use crate::domain::schema;
 use crate::domain::time::Timestamp;
 use crate::domain::tools::{ToolCall, Tools};
 use crate::domain::user::Caller;
@@ -19,6 +20,8 @@ use crate::wire::serve_openai::{Asked, shown};
 
 /// What stands before the name of a pattern or recipe.
 pub const PREFIX: &str = "quire/";
+/// The field that chooses the members of a panel, as OpenRouter's clients send it.
+const MEMBERS: &str = "models";
 /// Names of ignored fields that are told.
 const MAX_IGNORED: usize = 20;
 /// The pattern that asks one model just what was written.
@@ -142,9 +145,10 @@ impl Completions<'_> {
         let reaches = |name: &str| {
             kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name))
         };
+        let is_panel = asked.model.starts_with(PREFIX);
         let names = asked.passthrough.fields.keys();
         names
-            .filter(|name| !reaches(name))
+            .filter(|name| !(reaches(name) || is_panel && *name == MEMBERS))
             .map(|name| shown(name))
             .collect()
     }
@@ -188,6 +192,7 @@ impl Completions<'_> {
             return Err(Error::field(&["n"], "value_error", why));
         }
         end_with_question(&mut wanted);
+        wanted.models = members(&asked.passthrough)?;
         let (pattern, recipe) = match name.split_once(':') {
             Some((pattern, recipe)) => (Some(pattern), Some(recipe)),
             None if self.is_pattern(&caller.user, name).await? => (Some(name), None),
@@ -239,6 +244,13 @@ impl Completions<'_> {
             (Status::Completed, None) if !calls.is_empty() => String::new(),
             _ => return Err(failure(&report)),
         };
+        if let Some(format) = &analysis.plan.format
+            && calls.is_empty()
+            && let Err(why) = schema::fitting(&format.schema, &text)
+        {
+            let why = format!("the answer is not of the wanted shape: {why}");
+            return Err(Error::new(Kind::UpstreamFailed, why));
+        }
         Ok(Completion {
             text,
             calls: calls.to_vec(),
@@ -257,6 +269,23 @@ impl Completions<'_> {
                 .collect(),
         })
     }
+}
+
+/// The members that a client has chosen; none where the pattern or recipe is to choose.
+fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
+    let Some(given) = passthrough.fields.get(MEMBERS) else {
+        return Ok(Vec::new());
+    };
+    let list = given.as_array().map_or(&[][..], Vec::as_slice);
+    let names = list.iter().map(|name| name.as_str().map(str::to_owned));
+    let names: Option<Vec<String>> = names.collect();
+    names.filter(|names| !names.is_empty()).ok_or_else(|| {
+        Error::field(
+            &[MEMBERS],
+            "value_error",
+            "models must be a list of names of models",
+        )
+    })
 }
 
 /// A panel answers the last turn. An answer that the client has begun itself (a prefill) becomes part of the question.

@@ -2,7 +2,7 @@
 //! the numbers that make a repetition exact.
 
 use super::analyses::{Material, Panel};
-use super::{App, Error, Result};
+use super::{App, Error, Kind, Result};
 use crate::crypto::{self, sha256};
 use crate::domain::analysis::{Arrangement, Member, NewAnalysis, Plan, Times};
 use crate::domain::id::UserId;
@@ -36,6 +36,7 @@ impl App {
         let everybody = members.iter().chain([&writer]);
         let models = everybody.map(|id| self.llm.find(user, id).ok_or_else(Error::missing));
         let models = models.collect::<Result<Vec<Model>>>()?;
+        can_do(new, way, &models)?;
         let mut members = self.members(user, new, &models);
         let mut synthesiser = members.pop().ok_or_else(Error::missing)?;
         let stages = arrange::stages(&pattern, new.depth);
@@ -48,6 +49,7 @@ impl App {
         number(&mut members, new.sample);
         synthesiser.sample = new.sample;
         let mut notes = material.notes(&models);
+        notes.extend(blind_note(new, &models));
         notes.extend(material.warnings);
         notes.extend(given.notes);
         if new.format.is_some() && models.last().is_some_and(|model| model.mock) {
@@ -230,6 +232,43 @@ impl App {
         }
         crypto::hex(&hasher.finish()[..8])
     }
+}
+
+fn shows(new: &NewAnalysis) -> bool {
+    new.turns.iter().any(|turn| !turn.images.is_empty())
+}
+
+fn blind_note(new: &NewAnalysis, models: &[Model]) -> Option<String> {
+    let blind = models.iter().filter(|model| model.is_blind());
+    let names = named(blind);
+    (shows(new) && !names.is_empty())
+        .then(|| format!("{names} cannot see pictures and did not see those of the conversation"))
+}
+
+fn named<'m>(models: impl Iterator<Item = &'m Model>) -> String {
+    let mut names: Vec<&str> = models.map(|model| &*model.id).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
+}
+
+// What could only fail is refused before anything is spent.
+fn can_do(new: &NewAnalysis, way: Arrangement, models: &[Model]) -> Result<()> {
+    if new.format.is_some() && way == Arrangement::Vote {
+        let why = "this pattern counts votes and writes no JSON";
+        return Err(
+            Error::field(&["body", "response_format"], "value_error", why)
+                .resolve("choose another pattern, or leave the format out"),
+        );
+    }
+    if shows(new) && models.iter().all(Model::is_blind) {
+        let why = format!(
+            "no member of the panel sees pictures: {}",
+            named(models.iter())
+        );
+        return Err(Error::new(Kind::BadRequest, why).resolve("choose a model that sees"));
+    }
+    Ok(())
 }
 
 // Tells the samples of one model apart, those of several answers to one request too.

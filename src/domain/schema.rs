@@ -1,266 +1,197 @@
-//! The part of JSON Schema (2020-12) that answers are held to: types, properties, items, enumerations, bounds
-//! and alternatives. A keyword that would change what is valid and is not known here is refused when the
-//! schema is taken in, never skipped.
+//! JSON schemas that answers are held to: which are accepted, and whether a value fits one. The crate `jsonschema`
+//! validates; the bounds are ours, because schema and value both come from outside. No reference is fetched.
 
+mod effort;
+
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 /// Bytes of a schema.
-const MOST_BYTES: usize = 64 * 1024;
-/// Levels of a schema, and of a value under it.
-const MOST_DEPTH: usize = 32;
+const MAX_BYTES: usize = 64 * 1024;
+/// Levels of objects and lists in a schema, and in a value under it.
+const MAX_DEPTH: usize = 96;
+/// Regular expressions in a schema.
+const MAX_PATTERNS: usize = 100;
+/// Bytes of a compiled regular expression, and steps back that matching one may take.
+const MAX_PATTERN_SIZE: usize = 256 * 1024;
+const MAX_BACKTRACKS: usize = 100_000;
+/// Characters of a fault's description.
+const MAX_FAULT: usize = 400;
 
-/// Keywords that decide what is valid.
-const KEYWORDS: &[&str] = &[
-    "type",
-    "properties",
-    "required",
-    "additionalProperties",
-    "enum",
-    "const",
-    "items",
-    "minItems",
-    "maxItems",
-    "minLength",
-    "maxLength",
-    "minimum",
-    "maximum",
-    "anyOf",
-];
-/// Keywords that only describe.
-const NOTES: &[&str] = &[
-    "title",
-    "description",
-    "default",
-    "examples",
-    "$schema",
-    "$id",
-    "$comment",
-    "format",
-];
-
-/// Refuses what could not be checked, with a sentence that says where.
+/// Checks that a schema can be used: of bounded size, complete in itself, valid, and open to objects at its top.
+///
+/// # Errors
+/// Says in one phrase what is wrong and where.
 pub fn check(schema: &Value) -> Result<(), String> {
-    if schema.to_string().len() > MOST_BYTES {
+    if !schema.is_object() {
+        return Err("the schema must be an object".to_owned());
+    }
+    if schema.to_string().len() > MAX_BYTES {
         return Err("the schema is larger than 64 KiB".to_owned());
     }
-    if schema["type"] != "object" {
+    if !admits_objects(schema) {
         return Err("the schema's top must be of type object".to_owned());
     }
-    sound(schema, "the schema", 0)
+    let mut patterns = 0;
+    scan(schema, 0, &mut patterns)?;
+    if patterns > MAX_PATTERNS {
+        return Err(format!("the schema has more than {MAX_PATTERNS} patterns"));
+    }
+    compiled(schema).map(drop)
 }
 
-fn sound(schema: &Value, place: &str, depth: usize) -> Result<(), String> {
-    if depth > MOST_DEPTH {
+fn admits_objects(schema: &Value) -> bool {
+    match &schema["type"] {
+        Value::Null => true,
+        Value::Array(types) => types.iter().any(|name| name == "object"),
+        name => name == "object",
+    }
+}
+
+// What the crate does not bound: depth, the number of patterns, references to elsewhere.
+fn scan(part: &Value, depth: usize, patterns: &mut usize) -> Result<(), String> {
+    if depth > MAX_DEPTH {
         return Err("the schema is nested too deeply".to_owned());
     }
-    let fields = match schema {
-        Value::Bool(_) => return Ok(()),
-        Value::Object(fields) => fields,
-        _ => return Err(format!("{place} must be an object")),
-    };
-    for (name, value) in fields {
-        if !KEYWORDS.contains(&name.as_str()) && !NOTES.contains(&name.as_str()) {
-            let name: String = name.chars().take(40).collect();
-            return Err(format!("{place}: the keyword {name:?} is not supported"));
+    match part {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match (name.as_str(), value) {
+                    ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(target))
+                        if !target.starts_with('#') =>
+                    {
+                        return Err(format!(
+                            "{name} must refer to a place in the schema itself, like #/$defs/name"
+                        ));
+                    }
+                    ("pattern", Value::String(_)) => *patterns += 1,
+                    ("patternProperties", Value::Object(names)) => *patterns += names.len(),
+                    _ => {}
+                }
+                scan(value, depth + 1, patterns)?;
+            }
         }
-        let fits = match name.as_str() {
-            "type" => types(value).is_some(),
-            "properties" => value.is_object(),
-            "required" => value
-                .as_array()
-                .is_some_and(|names| names.iter().all(Value::is_string)),
-            "enum" | "anyOf" => value.as_array().is_some_and(|items| !items.is_empty()),
-            "minItems" | "maxItems" | "minLength" | "maxLength" => value.is_u64(),
-            "minimum" | "maximum" => value.is_number(),
-            _ => true,
-        };
-        if !fits {
-            return Err(format!("{place}: {name} has a value it cannot have"));
+        Value::Array(items) => {
+            for item in items {
+                scan(item, depth + 1, patterns)?;
+            }
         }
-    }
-    let children = fields.get("properties").and_then(Value::as_object);
-    for (name, child) in children.into_iter().flatten() {
-        let name: String = name.chars().take(40).collect();
-        sound(child, &format!("{place}, property {name}"), depth + 1)?;
-    }
-    for name in ["items", "additionalProperties"] {
-        if let Some(child) = fields.get(name) {
-            sound(child, &format!("{place}, {name}"), depth + 1)?;
-        }
-    }
-    for child in fields
-        .get("anyOf")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        sound(child, &format!("{place}, anyOf"), depth + 1)?;
+        _ => {}
     }
     Ok(())
 }
 
-const TYPES: &[&str] = &[
-    "object", "array", "string", "number", "integer", "boolean", "null",
-];
-
-fn types(value: &Value) -> Option<Vec<&str>> {
-    let names: Vec<&str> = match value {
-        Value::String(name) => vec![name],
-        Value::Array(names) if !names.is_empty() => {
-            names.iter().filter_map(Value::as_str).collect()
-        }
-        _ => return None,
+fn compiled(schema: &Value) -> Result<Validator, String> {
+    let patterns = PatternOptions::fancy_regex()
+        .backtrack_limit(MAX_BACKTRACKS)
+        .size_limit(MAX_PATTERN_SIZE)
+        .dfa_size_limit(MAX_PATTERN_SIZE);
+    let mut schema = schema.clone();
+    let draft = match schema["$schema"].as_str().unwrap_or_default() {
+        named if named.contains("draft-04") => Draft::Draft4,
+        named if named.contains("draft-06") => Draft::Draft6,
+        named if named.contains("draft-07") => Draft::Draft7,
+        named if named.contains("2019-09") => Draft::Draft201909,
+        _ => Draft::Draft202012,
     };
-    names
-        .iter()
-        .all(|name| TYPES.contains(name))
-        .then_some(names)
+    if let Some(fields) = schema.as_object_mut() {
+        // Its address is of no use where nothing is fetched, and an unknown dialect is read like the newest.
+        fields.remove("$schema");
+        fields.remove("$id");
+    }
+    jsonschema::options()
+        .with_draft(draft)
+        .should_validate_formats(false)
+        .with_pattern_options(patterns)
+        .build(&schema)
+        .map_err(|error| format!("the schema is not valid: {}", told(&error)))
 }
 
 /// Says what is wrong with a value under a schema that has passed `check`: the first fault and its place.
+///
+/// # Errors
+/// The fault, without the value itself.
 pub fn validate(schema: &Value, value: &Value) -> Result<(), String> {
-    valid(schema, value, "", 0)
+    if depth_of(value) > MAX_DEPTH {
+        return Err("the top is nested too deeply".to_owned());
+    }
+    effort::check(schema, value)?;
+    compiled(schema)?
+        .validate(value)
+        .map_err(|error| told(&error))
 }
 
-fn valid(schema: &Value, value: &Value, place: &str, depth: usize) -> Result<(), String> {
-    let fault = |what: String| {
-        let place = if place.is_empty() { "the top" } else { place };
-        Err(format!("{place} {what}"))
+fn depth_of(value: &Value) -> usize {
+    let deepest = match value {
+        Value::Array(items) => items.iter().map(depth_of).max(),
+        Value::Object(fields) => fields.values().map(depth_of).max(),
+        _ => return 0,
     };
-    if depth > MOST_DEPTH {
-        return fault("is nested too deeply".to_owned());
-    }
-    let Value::Object(rules) = schema else {
-        return match schema {
-            Value::Bool(false) => fault("must not be there".to_owned()),
-            _ => Ok(()),
-        };
-    };
-    if let Some(names) = rules.get("type").and_then(types)
-        && !names.iter().any(|name| is_of(value, name))
-    {
-        return fault(format!("must be of type {}", names.join(" or ")));
-    }
-    if let Some(allowed) = rules.get("enum").and_then(Value::as_array)
-        && !allowed.contains(value)
-    {
-        let list: Vec<String> = allowed.iter().take(20).map(Value::to_string).collect();
-        return fault(format!("must be one of {}", list.join(", ")));
-    }
-    if let Some(wanted) = rules.get("const").filter(|wanted| *wanted != value) {
-        return fault(format!("must be {wanted}"));
-    }
-    if let Some(options) = rules.get("anyOf").and_then(Value::as_array)
-        && !options
-            .iter()
-            .any(|option| valid(option, value, place, depth + 1).is_ok())
-    {
-        return fault("fits none of the alternatives".to_owned());
-    }
-    if let Some(what) = out_of_bounds(rules, value) {
-        return fault(what);
-    }
-    children(rules, value, place, depth)
+    deepest.unwrap_or(0) + 1
 }
 
-fn is_of(value: &Value, name: &str) -> bool {
-    match name {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "number" => value.is_number(),
-        // 1.0 is an integer too (6.1.1 of the validation part).
-        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
-        "boolean" => value.is_boolean(),
-        _ => value.is_null(),
-    }
-}
-
-fn out_of_bounds(rules: &serde_json::Map<String, Value>, value: &Value) -> Option<String> {
-    let bound = |name: &str| rules.get(name).and_then(Value::as_f64);
-    let (size, least, most, unit) = match value {
-        Value::Array(items) => (items.len() as f64, "minItems", "maxItems", "items"),
-        Value::String(text) => (
-            text.chars().count() as f64,
-            "minLength",
-            "maxLength",
-            "characters",
-        ),
-        Value::Number(number) => (number.as_f64()?, "minimum", "maximum", ""),
-        _ => return None,
-    };
-    if bound(least).is_some_and(|least| size < least) {
-        return Some(
-            format!("must be at least {} {unit}", rules[least])
-                .trim_end()
-                .to_owned(),
-        );
-    }
-    if bound(most).is_some_and(|most| size > most) {
-        return Some(
-            format!("must be at most {} {unit}", rules[most])
-                .trim_end()
-                .to_owned(),
-        );
-    }
-    None
-}
-
-fn children(
-    rules: &serde_json::Map<String, Value>,
-    value: &Value,
-    place: &str,
-    depth: usize,
-) -> Result<(), String> {
-    if let (Some(rule), Some(items)) = (rules.get("items"), value.as_array()) {
-        for (index, item) in items.iter().enumerate() {
-            valid(rule, item, &format!("{place}[{index}]"), depth + 1)?;
+// The place as programs write it, and the fault; the value may be somebody's secret.
+fn told(error: &ValidationError<'_>) -> String {
+    let mut place = String::new();
+    for part in error.instance_path().to_string().split('/').skip(1) {
+        match part.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => place += &format!("[{part}]"),
+            false => place += &format!(".{part}"),
         }
     }
-    let Some(fields) = value.as_object() else {
-        return Ok(());
-    };
-    let required = rules.get("required").and_then(Value::as_array);
-    for name in required.into_iter().flatten().filter_map(Value::as_str) {
-        if !fields.contains_key(name) {
-            return Err(format!("{place}.{name} is missing"));
-        }
+    if place.is_empty() {
+        place.push_str("the top");
     }
-    let known = rules.get("properties").and_then(Value::as_object);
-    for (name, field) in fields {
-        let place = format!("{place}.{}", name.chars().take(60).collect::<String>());
-        let rule = known.and_then(|known| known.get(name));
-        if let Some(rule) = rule.or(rules.get("additionalProperties")) {
-            valid(rule, field, &place, depth + 1)?;
-        }
-    }
-    Ok(())
+    let said = format!("{place}: {}", error.masked());
+    said.chars().take(MAX_FAULT).collect()
 }
 
 /// The JSON object in a model's answer: the whole of it, what stands in a code fence, or what stands from the
 /// first brace on.
 pub fn find(text: &str) -> Option<Value> {
+    Some(located(text)?.1)
+}
+
+/// The JSON object in a model's answer as it stands there, if it fits the schema.
+///
+/// # Errors
+/// What is wrong with the answer, for the model to repair it.
+pub fn fitting<'t>(schema: &Value, text: &'t str) -> Result<&'t str, String> {
+    let (found, value) = located(text).ok_or("there is no JSON object in it")?;
+    validate(schema, &value)?;
+    Ok(found)
+}
+
+fn located(text: &str) -> Option<(&str, Value)> {
     let text = text.trim();
-    let object = |text: &str| {
-        super::json::parse(text.trim())
-            .ok()
-            .filter(Value::is_object)
+    let object = |text: &'_ str| {
+        let value = super::json::parse(text).ok().filter(Value::is_object)?;
+        Some(value)
     };
-    let fenced = || {
-        let (_, rest) = text.split_once("```")?;
+    if let Some(value) = object(text) {
+        return Some((text, value));
+    }
+    let fenced = text.split_once("```").and_then(|(_, rest)| {
         let (inside, _) = rest.split_once("```")?;
-        object(inside.trim_start_matches(|c: char| c.is_ascii_alphanumeric()))
-    };
+        Some(
+            inside
+                .trim_start_matches(|c: char| c.is_ascii_alphanumeric())
+                .trim(),
+        )
+    });
+    if let Some(inside) = fenced
+        && let Some(value) = object(inside)
+    {
+        return Some((inside, value));
+    }
     // The first object and nothing behind it: words may follow.
-    let embedded = || {
-        let rest = &text[text.find('{')?..];
-        if !super::json::is_affordable(rest.as_bytes()) {
-            return None;
-        }
-        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
-        values.next()?.ok().filter(Value::is_object)
-    };
-    object(text).or_else(fenced).or_else(embedded)
+    let rest = &text[text.find('{')?..];
+    if !super::json::is_affordable(rest.as_bytes()) {
+        return None;
+    }
+    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+    let value = values.next()?.ok().filter(Value::is_object)?;
+    Some((rest.get(..values.byte_offset())?, value))
 }
 
 #[cfg(test)]
@@ -282,84 +213,179 @@ mod tests {
     #[test]
     fn values_are_held_to_their_schema() {
         assert_eq!(check(&person()), Ok(()));
-        for (value, fault) in [
+        for (value, place) in [
             (json!({ "name": "Ada" }), ""),
             (
                 json!({ "name": "Ada", "age": 36.0, "kind": "a", "tags": ["x"], "either": "none" }),
                 "",
             ),
             (json!({ "name": "Ada", "age": null, "either": 1.5 }), ""),
-            (json!([]), "the top must be of type object"),
-            (json!({}), ".name is missing"),
-            (json!({ "name": 3 }), ".name must be of type string"),
-            (json!({ "name": "" }), ".name must be at least 1 characters"),
-            (
-                json!({ "name": "Ångström" }),
-                ".name must be at most 5 characters",
-            ),
-            (
-                json!({ "name": "A", "age": 1.5 }),
-                ".age must be of type integer or null",
-            ),
-            (
-                json!({ "name": "A", "age": 151 }),
-                ".age must be at most 150",
-            ),
-            (
-                json!({ "name": "A", "kind": "c" }),
-                ".kind must be one of \"a\", \"b\"",
-            ),
-            (
-                json!({ "name": "A", "tags": ["x", 1] }),
-                ".tags[1] must be of type string",
-            ),
-            (
-                json!({ "name": "A", "tags": ["x", "y", "z"] }),
-                ".tags must be at most 2 items",
-            ),
-            (
-                json!({ "name": "A", "either": "x" }),
-                ".either fits none of the alternatives",
-            ),
-            (json!({ "name": "A", "more": 1 }), ".more must not be there"),
+            (json!([]), "the top: "),
+            (json!({}), "the top: \"name\" is a required"),
+            (json!({ "name": 3 }), ".name: "),
+            (json!({ "name": "" }), ".name: "),
+            (json!({ "name": "Ångström" }), ".name: "),
+            (json!({ "name": "A", "age": 1.5 }), ".age: "),
+            (json!({ "name": "A", "age": 151 }), ".age: "),
+            (json!({ "name": "A", "kind": "c" }), ".kind: "),
+            (json!({ "name": "A", "tags": ["x", 1] }), ".tags[1]: "),
+            (json!({ "name": "A", "tags": ["x", "y", "z"] }), ".tags: "),
+            (json!({ "name": "A", "either": "x" }), ".either: "),
+            (json!({ "name": "A", "more": 1 }), "the top: "),
         ] {
             let found = validate(&person(), &value).err().unwrap_or_default();
-            assert_eq!(found, fault, "{value}");
+            assert_eq!(found.is_empty(), place.is_empty(), "{value}: {found}");
+            assert!(found.starts_with(place), "{value}: {found}");
         }
     }
 
     #[test]
-    fn schemas_that_could_not_be_checked_are_refused() {
+    fn what_is_wrong_is_told_without_the_value() {
+        let found = validate(&person(), &json!({ "name": "a long secret" })).unwrap_err();
+        assert!(!found.contains("secret"), "{found}");
+    }
+
+    // As pydantic 2 writes them, and zod 4 with `z.toJSONSchema`.
+    #[test]
+    fn schemas_that_libraries_write_are_taken() {
+        let tree = json!({
+            "$defs": { "Node": {
+                "properties": {
+                    "name": { "title": "Name", "type": "string", "pattern": "^[a-z]+$" },
+                    "children": { "type": "array", "items": { "$ref": "#/$defs/Node" }, "default": [] },
+                },
+                "required": ["name"], "title": "Node", "type": "object",
+            } },
+            "$ref": "#/$defs/Node",
+        });
+        let union = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {
+                "pet": {
+                    "discriminator": { "mapping": { "cat": "#/$defs/Cat" }, "propertyName": "kind" },
+                    "oneOf": [{ "$ref": "#/$defs/Cat" }, { "$ref": "#/$defs/Dog" }],
+                },
+                "email": {
+                    "type": "string", "format": "email",
+                    "pattern": "^(?!\\.)(?!.*\\.\\.)([A-Za-z0-9_'+\\-\\.]*)[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$",
+                },
+                "both": { "allOf": [{ "type": "integer" }, { "exclusiveMinimum": 3 }] },
+                "pair": { "type": "array", "prefixItems": [{ "type": "string" }, { "type": "number" }] },
+            },
+            "$defs": {
+                "Cat": { "type": "object", "properties": { "kind": { "const": "cat" } }, "required": ["kind"] },
+                "Dog": { "type": "object", "properties": { "kind": { "const": "dog" } }, "required": ["kind"] },
+            },
+        });
+        let seven = json!({
+            "$schema": "http://json-schema.org/draft-07/schema#", "type": "object",
+            "definitions": { "A": { "type": "array", "items": [{ "type": "string" }] } },
+            "properties": { "a": { "$ref": "#/definitions/A" } },
+        });
+        for (schema, value, is_valid) in [
+            (
+                &tree,
+                json!({ "name": "a", "children": [{ "name": "b" }] }),
+                true,
+            ),
+            (
+                &tree,
+                json!({ "name": "a", "children": [{ "name": "B" }] }),
+                false,
+            ),
+            (
+                &union,
+                json!({ "pet": { "kind": "dog" }, "email": "a.b@c.de", "both": 4, "pair": ["x", 1] }),
+                true,
+            ),
+            (&union, json!({ "pet": { "kind": "fish" } }), false),
+            (&union, json!({ "email": ".a@c.de" }), false),
+            (&union, json!({ "both": 3 }), false),
+            (&union, json!({ "pair": [1] }), false),
+            (&seven, json!({ "a": ["x"] }), true),
+            (&seven, json!({ "a": [1] }), false),
+        ] {
+            assert_eq!(check(schema), Ok(()));
+            let found = validate(schema, &value);
+            assert_eq!(found.is_ok(), is_valid, "{value}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn schemas_that_cannot_be_used_are_refused() {
         let mut deep = json!({ "type": "string" });
-        for _ in 0..MOST_DEPTH + 2 {
+        for _ in 0..MAX_DEPTH {
             deep = json!({ "type": "object", "properties": { "a": deep } });
         }
+        let many: serde_json::Map<String, Value> = (0..=MAX_PATTERNS)
+            .map(|n| (format!("p{n}"), json!({ "pattern": "x" })))
+            .collect();
         for (schema, word) in [
+            (json!([]), "object"),
             (json!({ "type": "array" }), "type object"),
-            (json!({ "type": "object", "oneOf": [] }), "oneOf"),
+            (json!({ "type": "object", "oneOf": [] }), "not valid"),
             (
-                json!({ "type": "object", "properties": { "a": { "pattern": "x" } } }),
-                "property a",
+                json!({ "properties": { "a": { "pattern": "(" } } }),
+                "not valid",
             ),
             (
-                json!({ "type": "object", "properties": { "a": { "$ref": "#" } } }),
+                json!({ "properties": { "a": { "pattern": "(\\w{900}){900}" } } }),
+                "not valid",
+            ),
+            (
+                json!({ "properties": { "a": { "$ref": "https://a.example/x" } } }),
                 "$ref",
             ),
-            (json!({ "type": "object", "properties": [] }), "properties"),
             (
-                json!({ "type": "object", "properties": { "a": { "type": "text" } } }),
-                "type",
+                json!({ "properties": { "a": { "$ref": "#/$defs/none" } } }),
+                "not valid",
             ),
-            (json!({ "type": "object", "required": [1] }), "required"),
+            (json!({ "type": "object", "properties": [] }), "not valid"),
             (
-                json!({ "type": "object", "title": "x".repeat(MOST_BYTES) }),
-                "64 KiB",
+                json!({ "properties": { "a": { "type": "text" } } }),
+                "not valid",
             ),
+            (json!({ "type": "object", "required": [1] }), "not valid"),
+            (json!({ "title": "x".repeat(MAX_BYTES) }), "64 KiB"),
+            (json!({ "properties": many }), "patterns"),
             (deep, "too deeply"),
         ] {
             let refusal = check(&schema).expect_err(word);
             assert!(refusal.contains(word), "{refusal}");
         }
+    }
+
+    #[test]
+    fn what_would_take_exponential_time_is_not_tried() {
+        let twice = json!({ "anyOf": [{ "$ref": "#/$defs/N" }, { "$ref": "#/$defs/N" }] });
+        let schema = json!({
+            "type": "object", "properties": { "d": { "$ref": "#/$defs/N" } },
+            "$defs": { "N": { "type": "object", "properties": { "x": twice }, "additionalProperties": false } },
+        });
+        assert_eq!(check(&schema), Ok(()));
+        let mut value = json!({ "y": 1 });
+        for _ in 0..60 {
+            value = json!({ "x": value });
+        }
+        let refusal = validate(&schema, &json!({ "d": value })).unwrap_err();
+        assert!(refusal.contains("too long"), "{refusal}");
+        // A chain of definitions that doubles with each.
+        let mut defs = serde_json::Map::new();
+        for n in 0..40 {
+            let next = json!({ "$ref": format!("#/$defs/d{}", n + 1) });
+            defs.insert(format!("d{n}"), json!({ "allOf": [next, next] }));
+        }
+        defs.insert("d40".into(), json!({ "type": "object" }));
+        let chain = json!({ "$ref": "#/$defs/d0", "$defs": defs });
+        assert!(
+            validate(&chain, &json!({}))
+                .unwrap_err()
+                .contains("too long")
+        );
+        // References that go in a circle ask for nothing.
+        let circle = json!({ "$ref": "#/$defs/a", "$defs": { "a": { "$ref": "#/$defs/a" } } });
+        assert_eq!(validate(&circle, &json!({})), Ok(()));
     }
 
     #[test]
@@ -376,6 +402,8 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(find(text), found.then(|| json!({ "a": 1 })), "{text}");
+            let alone = fitting(&json!({ "required": ["a"] }), text);
+            assert_eq!(alone.ok(), found.then_some("{\"a\":1}"), "{text}");
         }
     }
 }

@@ -18,7 +18,7 @@ use super::ledger::Ledger;
 use super::{Run, Shared, Terms};
 use crate::clock::{self, Stopwatch};
 use crate::domain::analysis::CacheUse;
-use crate::domain::chat::{Answer, CallError, CallErrorKind, Image, Request};
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Image, Message, Request};
 use crate::domain::id::UserId;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::pattern::{Claim, Input, Outcome, Output};
@@ -222,13 +222,16 @@ impl Driver {
     }
 
     fn show_pictures(&self, request: &mut Request) {
-        if self.pictures.is_empty() {
+        let shows = |message: &Message| !message.images.is_empty();
+        if self.pictures.is_empty() && !request.messages.iter().any(shows) {
             return;
         }
         let model = self.shared.llm.find(self.user.as_ref(), &request.model);
-        if model.is_some_and(|model| !model.is_blind())
-            && let Some(question) = request.messages.last_mut()
-        {
+        if model.is_none_or(|model| model.is_blind()) {
+            for message in &mut request.messages {
+                message.images.clear();
+            }
+        } else if let Some(question) = request.messages.last_mut() {
             question.images.extend(self.pictures.iter().cloned());
         }
     }

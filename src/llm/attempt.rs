@@ -52,13 +52,21 @@ pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallErro
     let Some(format) = &asking.request.format else {
         return Ok(answer);
     };
+    // A call of a tool is no answer yet.
+    if !answer.calls.is_empty() {
+        return Ok(answer);
+    }
+    let why = match schema::fitting(&format.schema, &answer.text) {
+        Ok(object) => {
+            let text = object.to_owned();
+            return Ok(Answer { text, ..answer });
+        }
+        Err(why) => why,
+    };
     // There is no money for another call.
     if asking.slot.is_cut() {
         return Ok(answer);
     }
-    let Err(why) = shaped(&format.schema, &answer.text) else {
-        return Ok(answer);
-    };
     let mut request = asking.request.clone();
     let again = format!(
         "That is not what was wanted: {why}. Answer again with nothing but the JSON object."
@@ -72,8 +80,9 @@ pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallErro
         ..*asking
     };
     let mended = ask_counted(&mending, meter)?;
-    match shaped(&format.schema, &mended.text) {
-        Ok(()) => Ok(Answer {
+    match schema::fitting(&format.schema, &mended.text) {
+        Ok(object) => Ok(Answer {
+            text: object.to_owned(),
             usage: answer.usage.plus(&mended.usage),
             ..mended
         }),
@@ -96,11 +105,6 @@ fn ask_counted(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> 
         Err(error) => entry.failed(asking.name, origin, error, clock::steady()),
     }
     result
-}
-
-fn shaped(schema: &serde_json::Value, text: &str) -> Result<(), String> {
-    let value = schema::find(text).ok_or("there is no JSON object in it")?;
-    schema::validate(schema, &value)
 }
 
 /// Models change faster than any table of what they take: a field that one refuses is left out, and the

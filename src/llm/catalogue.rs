@@ -76,6 +76,33 @@ impl Known {
         })
     }
 
+    /// What an alias means at a provider that no longer has its model: of the models that it really lists, the
+    /// newest of the same family.
+    pub fn successor(&self, provider: &Provider, alias: &str, state: &State) -> Option<Model> {
+        if provider.models.is_none() && state.listed.is_empty() {
+            return None;
+        }
+        let names = self.catalogue().names_of(&provider.id);
+        let mut known = names.map(|name| self.describe(provider, name, state));
+        let old = known.find(|model| model.answers_to(alias))?;
+        let created = |model: &Model| {
+            let name = model.id.split_once('/').map_or("", |(_, name)| name);
+            let listed = state.listed.iter().find(|listed| listed.name == name);
+            listed.map_or(0, |listed| listed.created)
+        };
+        let offered = self.models_of(provider, state).into_iter();
+        // Of several of one age the first is the one to offer first.
+        offered
+            .filter(|model| model.family == old.family)
+            .rev()
+            .max_by_key(created)
+    }
+
+    /// A model of the catalogue by its id, its bare name or an alias, whether or not it can be asked.
+    pub fn named(&self, name: &str) -> Option<Model> {
+        self.catalogue().named(name)
+    }
+
     /// A model of a provider: what is known of it, if only its name.
     pub fn describe(&self, provider: &Provider, name: &str, state: &State) -> Model {
         let listed = state.listed.iter().find(|model| model.name == name);
@@ -174,6 +201,7 @@ mod tests {
             price: Some(price),
             vision: Some(false),
             parameters: vec!["top_k".into()],
+            created: 0,
         };
         let state = state(vec![listed("gpt-5"), listed("new/gpt-9"), listed("mine")]);
         let provider = Provider {

@@ -101,7 +101,10 @@ impl Llm {
                         .map(|entry| self.0.known.presumed(&entry.provider, name, &entry.state()));
                     named.find_map(|model| model)
                 };
-                named.cloned().or_else(presumed)
+                named
+                    .cloned()
+                    .or_else(presumed)
+                    .or_else(|| self.successor(user, name))
             }
             _ => None,
         }
@@ -113,6 +116,24 @@ impl Llm {
             Some((entry, _)) => entry.provider.base().to_owned(),
             None => "local".to_owned(),
         }
+    }
+
+    // Of the providers that had the model of an alias, the first that lists another in its place.
+    fn successor(&self, user: Option<&UserId>, alias: &str) -> Option<Model> {
+        let entries = self.0.registry.of(user).into_iter();
+        let mut found = entries.map(|entry| {
+            self.0
+                .known
+                .successor(&entry.provider, alias, &entry.state())
+        });
+        found.find_map(|model| model)
+    }
+
+    /// A well-known model that nobody can ask because no provider has been configured; none where one has.
+    pub fn needing_key(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
+        let entries = self.0.registry.of(user);
+        let is_demo = self.0.settings.demo && entries.iter().all(|one| one.source == Source::Found);
+        is_demo.then(|| self.0.known.named(name)).flatten()
     }
 
     /// The API format of a model's provider; none for demo models.

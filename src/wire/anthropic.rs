@@ -8,7 +8,7 @@ use super::counts::{self, Counts};
 use super::growing::Growing;
 use super::prompt::{Turn, budget, divide, effort, is_acting};
 use super::sse::Event;
-use super::{Taste, refusal};
+use super::{Taste, refusal, subset};
 use crate::domain::chat::{Request, estimate_tokens};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Choice, Tool, Tools};
@@ -23,7 +23,11 @@ const KEPT_FROM: u64 = 1_024;
 const LEAST_BUDGET: u64 = 1_024;
 
 pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
-    let shape = taste.shape("output_config", request);
+    let enforced = (request.format.as_ref()).and_then(|format| subset::anthropic(&format.schema));
+    let shape = match taste.shape("output_config", request) {
+        Structured::Native if enforced.is_none() => Structured::Prompt,
+        shape => shape,
+    };
     let (system, turns) = divide(request, shape);
     let mut body = Map::new();
     body.insert("model".into(), json!(name));
@@ -49,11 +53,11 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
     if let Some(format) = &request.format {
         match shape {
             Structured::Native => {
-                let wanted = json!({ "type": "json_schema", "schema": format.schema });
+                let wanted = json!({ "type": "json_schema", "schema": enforced });
                 config(&mut body).insert("format".into(), wanted);
             }
             Structured::Tool => {
-                body.insert("tools".into(), json!([{ "name": format.name, "description": "Gives the answer.", "input_schema": format.schema }]));
+                body.insert("tools".into(), json!([{ "name": format.name, "description": "Gives the answer.", "input_schema": subset::top(&format.schema) }]));
                 body.insert(
                     "tool_choice".into(),
                     json!({ "type": "tool", "name": format.name }),

@@ -7,7 +7,7 @@ use super::counts::{self, Counts};
 use super::growing::Growing;
 use super::prompt::{Turn, budget, called, divide, effort};
 use super::sse::Event;
-use super::{Taste, refusal};
+use super::{Taste, refusal, subset};
 use crate::domain::chat::{CallError, CallErrorKind, Request};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Choice, Tool, Tools};
@@ -44,10 +44,14 @@ pub(super) fn body(request: &Request, taste: &Taste) -> Value {
     match (&request.format, shape) {
         (Some(format), Structured::Native) => {
             config.insert("responseMimeType".into(), json!("application/json"));
-            config.insert("responseJsonSchema".into(), format.schema.clone());
+            // A list of what the object holds is refused where it is empty.
+            if !format.any {
+                let schema = subset::gemini(&format.schema);
+                config.insert("responseJsonSchema".into(), schema);
+            }
         }
         (Some(format), Structured::Tool) => {
-            body.insert("tools".into(), json!([{ "functionDeclarations": [{ "name": format.name, "description": "Gives the answer.", "parametersJsonSchema": format.schema }] }]));
+            body.insert("tools".into(), json!([{ "functionDeclarations": [{ "name": format.name, "description": "Gives the answer.", "parametersJsonSchema": subset::gemini(&format.schema) }] }]));
             let wanted = json!({ "mode": "ANY", "allowedFunctionNames": [format.name] });
             body.insert(
                 "toolConfig".into(),

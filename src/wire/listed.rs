@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Kind;
 use crate::domain::money::Price;
+use crate::domain::time::Timestamp;
 
 /// Models of one list that are looked at.
 const MOST: usize = 1_000;
@@ -21,6 +22,8 @@ pub struct Listed {
     pub vision: Option<bool>,
     /// What it takes, by names in the glossary; empty where the list does not say.
     pub parameters: Vec<String>,
+    /// Seconds since 1970 when it came out; 0 where the list does not say.
+    pub created: i64,
 }
 
 /// The models in a provider's answer, at most a thousand.
@@ -62,6 +65,9 @@ fn plain(model: &Value) -> Option<Listed> {
         .iter()
         .find_map(|name| model[*name].as_u64())
         .unwrap_or(0);
+    let told = model["created_at"].as_str().and_then(Timestamp::parse);
+    let told = told.map(|at| at.millis() / 1_000);
+    listed.created = model["created"].as_i64().or(told).unwrap_or(0);
     listed.price = price(&model["pricing"]);
     let inputs = model["architecture"]["input_modalities"].as_array();
     listed.vision = inputs.map(|inputs| inputs.iter().any(|input| input == "image"));

@@ -31,6 +31,7 @@ mod serve_settings;
 pub mod serve_several;
 pub mod serve_tools;
 pub mod sse;
+mod subset;
 mod surrogates;
 mod think;
 pub mod toml_text;

@@ -5,7 +5,8 @@ mod stream;
 use serde_json::{Map, Value, json};
 
 use super::Taste;
-use super::prompt::{Turn, divide, effort, in_words, is_acting, is_strict};
+use super::prompt::{Turn, divide, effort, in_words, is_acting};
+use super::subset::{is_strict, top};
 use crate::domain::chat::{Image, Request, Role};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Choice, Tool, ToolCall, Tools};
@@ -57,14 +58,14 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste, quirks: Quirks)
             body.insert("response_format".into(), json!({ "type": "json_object" }));
         }
         (Some(format), Structured::Native) => {
-            let wanted = json!({ "name": format.name, "schema": format.schema, "strict": is_strict(format) });
+            let wanted = json!({ "name": format.name, "schema": top(&format.schema), "strict": is_strict(format) });
             body.insert(
                 "response_format".into(),
                 json!({ "type": "json_schema", "json_schema": wanted }),
             );
         }
         (Some(format), Structured::Tool) => {
-            let tool = json!({ "name": format.name, "description": "Gives the answer.", "parameters": format.schema });
+            let tool = json!({ "name": format.name, "description": "Gives the answer.", "parameters": top(&format.schema) });
             body.insert(
                 "tools".into(),
                 json!([{ "type": "function", "function": tool }]),

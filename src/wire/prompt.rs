@@ -1,9 +1,7 @@
 //! What families share when they write a request: turns in order, and the shape of an answer in words.
 
-use serde_json::Value;
-
 use super::Taste;
-use crate::domain::chat::{Format, Image, Request, Role};
+use crate::domain::chat::{Image, Request, Role};
 use crate::domain::model::Structured;
 use crate::domain::tools::ToolCall;
 
@@ -80,32 +78,6 @@ pub(super) fn in_words(request: &Request, shape: Structured) -> Option<String> {
             format.schema
         )
     })
-}
-
-/// The schema with objects closed and all their fields required, which strict modes insist on.
-pub(super) fn strict(schema: &Value) -> Value {
-    match schema {
-        Value::Object(fields) => {
-            let mut out: serde_json::Map<String, Value> = fields
-                .iter()
-                .map(|(name, value)| (name.clone(), strict(value)))
-                .collect();
-            if let Some(names) = out.get("properties").and_then(Value::as_object) {
-                let names: Vec<Value> =
-                    names.keys().map(|name| Value::from(name.clone())).collect();
-                out.insert("required".into(), names.into());
-                out.insert("additionalProperties".into(), false.into());
-            }
-            Value::Object(out)
-        }
-        Value::Array(items) => items.iter().map(strict).collect(),
-        other => other.clone(),
-    }
-}
-
-/// Whether a vendor's strict mode would take the schema as it stands.
-pub(super) fn is_strict(format: &Format) -> bool {
-    strict(&format.schema) == format.schema
 }
 
 /// Words for how hard to think, from the least on.

@@ -174,7 +174,9 @@ pub fn unwelcome(body: &str) -> Option<String> {
     let said = words(error);
     let said = &said[..said.floor_char_boundary(MOST_READ)];
     let lower = said.to_ascii_lowercase();
-    if !UNWELCOME.iter().any(|words| lower.contains(words)) {
+    // One client's schema is at fault then, not the field.
+    let is_schema = lower.contains("invalid schema");
+    if is_schema || !UNWELCOME.iter().any(|words| lower.contains(words)) {
         return None;
     }
     let found = FIELDS.iter().find(|field| is_word(said, field))?;

@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use super::calling::Fragment;
 use super::counts;
 use super::growing::Growing;
-use super::prompt::{Turn, divide, effort, is_strict};
+use super::prompt::{Turn, divide, effort};
 use super::sse::Event;
+use super::subset::{is_strict, top};
 use super::{Taste, refusal};
 use crate::domain::chat::Request;
 use crate::domain::model::{Structured, Thinking};
@@ -54,12 +55,18 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
         body.insert("reasoning".into(), Value::Object(reasoning));
     }
     match (&request.format, shape) {
+        (Some(format), Structured::Native) if format.any => {
+            body.insert(
+                "text".into(),
+                json!({ "format": { "type": "json_object" } }),
+            );
+        }
         (Some(format), Structured::Native) => {
-            let wanted = json!({ "type": "json_schema", "name": format.name, "schema": format.schema, "strict": is_strict(format) });
+            let wanted = json!({ "type": "json_schema", "name": format.name, "schema": top(&format.schema), "strict": is_strict(format) });
             body.insert("text".into(), json!({ "format": wanted }));
         }
         (Some(format), Structured::Tool) => {
-            body.insert("tools".into(), json!([{ "type": "function", "name": format.name, "parameters": format.schema, "strict": is_strict(format) }]));
+            body.insert("tools".into(), json!([{ "type": "function", "name": format.name, "parameters": top(&format.schema), "strict": is_strict(format) }]));
             body.insert(
                 "tool_choice".into(),
                 json!({ "type": "function", "name": format.name }),

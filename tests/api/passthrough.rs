@@ -214,3 +214,132 @@ fn headers_and_fields_of_settings_go_with_every_request() {
         (&Value::Null, &json!("flex"))
     );
 }
+
+#[test]
+fn headers_and_fields_of_stored_providers_are_write_only() {
+    let provider = picky();
+    let server = server(
+        &provider,
+        &[
+            ("ALLOW_USER_BASE_URLS", "true"),
+            ("OUTBOUND_ALLOW", "127.0.0.0/8"),
+        ],
+    );
+    let mut admin = server.user("admin@example.org");
+    let wanted = json!({
+        "name": "box", "kind": "openai", "base_url": provider.base_url(), "api_key": "sk-box-key", "force": true,
+        "headers": { "X-Secret": "hush-hush" }, "body": { "keep": { "token": "hush-too" } },
+        "model_settings": { "slow": { "body": { "service_tier": "flex" } } },
+    });
+    let made = admin.post("/api/admin/providers", wanted);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let shown = &made.json()["provider"];
+    assert_eq!(shown["added"]["headers"], json!(["x-secret"]), "{shown}");
+    assert_eq!(
+        shown["added"]["model_settings"]["slow"]["body"],
+        json!(["service_tier"])
+    );
+    assert_eq!(shown["has_key"], true);
+    let listed = admin.get("/api/admin/providers").text();
+    assert!(
+        !made.text().contains("hush") && !listed.contains("hush"),
+        "{listed}"
+    );
+    let id = shown["id"].as_str().unwrap().to_owned();
+    let count = provider.asked().len();
+    let answer = admin.post("/v1/chat/completions", ask("box/slow"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent = provider.asked()[count].clone();
+    assert!(
+        sent.head
+            .to_ascii_lowercase()
+            .contains("x-secret: hush-hush"),
+        "{}",
+        sent.head
+    );
+    assert!(sent.head.contains("Bearer sk-box-key"));
+    assert_eq!(
+        (&sent.body["keep"]["token"], &sent.body["service_tier"]),
+        (&json!("hush-too"), &json!("flex"))
+    );
+    // What is not named stays; another address wants all of it again.
+    let change = |body: Value| {
+        let mut admin = admin.clone();
+        admin.put(&format!("/api/admin/providers/{id}"), body)
+    };
+    let kept = change(json!({ "concurrency": 3, "force": true }));
+    assert_eq!(
+        kept.json()["provider"]["added"]["headers"],
+        json!(["x-secret"])
+    );
+    let moved =
+        json!({ "base_url": "http://127.0.0.1:9/v1", "api_key": "sk-other-key", "force": true });
+    change(moved).refused(422, "VALIDATION_ERROR");
+    let gone = change(json!({ "headers": {}, "body": {}, "model_settings": {}, "force": true }));
+    assert_eq!(gone.json()["provider"]["added"]["headers"], json!([]));
+    for headers in [
+        json!({ "Host": "x" }),
+        json!({ "Content-Length": "1" }),
+        json!({ "Connection": "close" }),
+        json!({ "a b": "c" }),
+        json!({ "x-a": "b\r\nc: d" }),
+    ] {
+        change(json!({ "headers": headers, "force": true })).refused(422, "VALIDATION_ERROR");
+    }
+    change(json!({ "body": { "messages": [] }, "force": true })).refused(422, "VALIDATION_ERROR");
+    // Whoever is no admin signs with a key only.
+    let mut bob = server.client().registered("bob@example.com");
+    let own = json!({ "name": "mine", "base_url": provider.base_url(), "headers": { "Authorization": "x" }, "force": true });
+    bob.post("/api/users/me/providers", own)
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn nobody_who_sees_is_told_before_anything_is_spent() {
+    let provider = picky();
+    let sheet = json!({ "models": [{ "id": "p/text", "vision": false }, { "id": "p/words", "vision": false }] });
+    let folder = crate::support::server::Folder::new();
+    let path = folder.path().join("models.json");
+    std::fs::write(&path, sheet.to_string()).unwrap();
+    let server = server(&provider, &[("QUIRE_MODELS", path.to_str().unwrap())]);
+    let mut client = server.user("ada@example.com");
+    let mut body = seeing("quire/summarize");
+    body["models"] = json!(["p/text", "p/words"]);
+    let answer = client.post("/v1/chat/completions", body.clone());
+    // The one who writes the answer is known not to see either, or nobody is asked.
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(
+        answer
+            .text()
+            .contains("no member of the panel sees pictures"),
+        "{}",
+        answer.text()
+    );
+    assert!(provider.asked().is_empty());
+    // One that nobody knows is tried, and only it is shown the picture.
+    body["models"] = json!(["p/text", "p/mine"]);
+    assert_eq!(client.post("/v1/chat/completions", body).status, 200);
+    for asked in provider.asked() {
+        let is_shown = asked.body.to_string().contains("image_url");
+        assert!(!is_shown || asked.model() != "text", "{}", asked.body);
+    }
+    let picture = include_bytes!("../data/pictures/pattern.png");
+    let stored = client
+        .upload("/api/upload-document", "grey.png", picture)
+        .json();
+    let estimate = |client: &mut crate::support::Client, models: Value| {
+        let body = json!({ "prompt": "What is this?", "models": models, "ultra_model": "p/text",
+            "pattern": "summarize", "document_ids": [stored["document_id"]] });
+        client.post("/api/estimate", body).json()["pictures"].clone()
+    };
+    let none = estimate(&mut client, json!(["p/text", "p/words"]));
+    assert_eq!(
+        none,
+        json!({ "count": 1, "not_seen_by": ["p/text", "p/words"], "unseen": true })
+    );
+    let some = estimate(&mut client, json!(["p/text", "p/mine"]));
+    assert_eq!(
+        some,
+        json!({ "count": 1, "not_seen_by": ["p/text"], "unseen": false })
+    );
+}

@@ -71,13 +71,15 @@ function words({ total, calls, upper_bound_usd: most }, known) {
   return `About ${plural(sum, "token")} in ${plural(calls.length, "call")}, ${money(total.cost_usd)}${bound}.${ms ? ` It takes about ${duration(Math.max(1000, ms))}, by how quick they were lately.` : ""}`;
 }
 
-function Warnings({ members = [], allowed, refusal, context_too_small: small = [] }, models) {
+function Warnings({ members = [], allowed, refusal, context_too_small: small = [], pictures }, models) {
   const left = members.filter((member) => member.documents.fit === "cannot");
   const told = new Set(left.map((member) => member.model));
   const warn = (text) => el("p", { class: "notice suspicious" }, icon("warning"), el("span", null, text));
   return [
     left.map((member) => warn(`${nameOf(member.model, models).name} cannot take these documents: ${sentence(member.documents.why)} The others go on without it.`)),
     small.filter((each) => !told.has(each.model)).map((each) => warn(`${nameOf(each.model, models).name} has a context of ${plural(each.context_window, "token")}, which may be too small for this.`)),
+    pictures?.unseen && warn("None of these models can see images. Choose at least one that can, or remove the images."),
+    pictures && !pictures.unseen && pictures.not_seen_by.length > 0 && warn(`${pictures.not_seen_by.map((id) => nameOf(id, models).name).join(", ")} can't see images and will answer without them.`),
     allowed === false && warn(sentence(refusal)),
   ];
 }

@@ -5,6 +5,7 @@ import { button, el, fill, icon } from "../dom.js";
 import { plural, sentence, when } from "../format.js";
 import { confirm } from "./dialog.js";
 import { Choice, Field } from "./field.js";
+import { RequestSettings, settingsOf } from "./request-settings.js";
 import { Alert } from "./states.js";
 import { toast } from "./toast.js";
 
@@ -40,11 +41,13 @@ export function Providers({ path, told, states, title, lead, signal, actions }) 
           provider.has_key ? `key ends in ${provider.key_end}` : "no key",
           provider.base_url ?? "usual address",
           provider.models?.length ? plural(provider.models.length, "model") : "all models it lists",
-        ].join(" · ")),
+          settingsOf(provider),
+        ].filter(Boolean).join(" · ")),
         Trouble(states[name])),
       el("div", { class: "row-actions" },
         button(`Test ${name}`, { class: "secondary", on: { click: () => test(provider) } }, "Test"),
         button(`Change key of ${name}`, { class: "secondary", on: { click: (event) => changeKey(provider, event.target.closest("li")) } }, "Change key"),
+        button(`Request settings of ${name}`, { class: "secondary", on: { click: (event) => changeSettings(provider, event.target.closest("li")) } }, "Request settings"),
         button(`Remove ${name}`, { class: "quiet icon-only", title: "Remove", on: { click: () => drop(provider) } }, icon("trash"))));
   }
 
@@ -79,6 +82,13 @@ export function Providers({ path, told, states, title, lead, signal, actions }) 
     } } }, key.node, button("Save and test", { type: "submit", class: "secondary" }));
     item.querySelector(".row-words").append(form);
     key.input.focus();
+  }
+
+  function changeSettings(provider, item) {
+    if (item.querySelector("form")) return;
+    const form = RequestSettings(provider, (changes) => act(() => put(`${path}/${provider.id}`, changes, { signal })));
+    item.querySelector(".row-words").append(form);
+    form.querySelector("textarea").focus();
   }
 
   async function drop(provider) {

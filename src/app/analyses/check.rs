@@ -1,24 +1,29 @@
 //! From what a client sent to what can be run: names resolved, ranges checked, all faults told at once.
 
+mod fields;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Analyses;
 use crate::app::error::Field;
-use crate::app::{Error, Result};
+use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::{CacheUse, Depth, NewAnalysis};
-use crate::domain::chat::{Format, Message, Passthrough};
+use crate::domain::chat::{Message, Passthrough};
 use crate::domain::fit::Reading;
-use crate::domain::id::{AnalysisId, DocumentId, ExperimentId, UserId};
+use crate::domain::id::{AnalysisId, ExperimentId, UserId};
 use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
-use crate::domain::parameters::{OutOfRange, Parameters};
-use crate::domain::schema;
+use crate::domain::parameters::Parameters;
 use crate::domain::tools::Tools;
 use crate::domain::user::Caller;
 use crate::store::documents;
+use fields::{
+    check_bars, check_documents, check_format, check_parameters, check_prompt, check_ranges,
+    check_topic, field,
+};
 
 /// Characters of a question.
 pub const MAX_PROMPT: usize = 200_000;
@@ -28,6 +33,8 @@ const MAX_MEMBERS: usize = 16;
 const MAX_DOCUMENTS: usize = 20;
 /// Characters of a topic.
 const MAX_TOPIC: usize = 60;
+/// The kind of the fault that a model has no key yet.
+const NEEDS_KEY: &str = "needs_key";
 const DEFAULT_PATTERN: &str = "confidence";
 /// Members of a panel that nobody has chosen.
 const USUAL_PANEL: usize = 3;
@@ -102,6 +109,9 @@ impl Analyses<'_> {
         // Boxed, because a recipe is checked as a request when it is saved, and the two would contain each other.
         let recipe = Box::pin(self.0.recipes().fill(caller, &mut wanted)).await?;
         let mut faults = Vec::new();
+        if let Some(task) = usual_task(&wanted) {
+            task.clone_into(&mut wanted.prompt);
+        }
         check_prompt(&wanted.prompt, &mut faults);
         let user = caller.map(|caller| &caller.user);
         self.confine(caller, &mut wanted).await?;
@@ -133,7 +143,7 @@ impl Analyses<'_> {
         let format = check_format(wanted.response_format, &mut faults);
         let topic = check_topic(wanted.topic.as_deref(), &mut faults);
         if !faults.is_empty() {
-            return Err(Error::fields(faults));
+            return Err(refusal(faults));
         }
         let topic = match topic {
             Some(topic) => topic,
@@ -240,7 +250,10 @@ impl Analyses<'_> {
         faults: &mut Vec<Field>,
     ) -> Option<Model> {
         let found = self.0.llm.find(user, name);
-        if found.is_none() {
+        if let (None, Some(known)) = (&found, self.0.llm.needing_key(user, name)) {
+            let why = format!("{name} is {}, which needs a key", known.id);
+            faults.push(field(place, NEEDS_KEY, &why));
+        } else if found.is_none() {
             let known: Vec<String> = self
                 .0
                 .llm
@@ -345,148 +358,28 @@ impl Analyses<'_> {
     }
 }
 
-fn check_format(wanted: Option<Value>, faults: &mut Vec<Field>) -> Option<Format> {
-    let wanted = wanted?;
-    let place = &["body", "response_format"];
-    let (name, schema) = match wanted["type"].as_str() {
-        Some("text") => return None,
-        Some("json_object") => ("answer", json!({ "type": "object" })),
-        Some("json_schema") => {
-            let inner = &wanted["json_schema"];
-            (
-                inner["name"].as_str().unwrap_or("answer"),
-                inner["schema"].clone(),
-            )
-        }
-        _ => {
-            let why = "its type must be text, json_object or json_schema";
-            faults.push(field(place, "value_error", why));
-            return None;
-        }
-    };
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if name.is_empty() || name.len() > 64 || !name.chars().all(is_name) {
-        let why = "a name has 1 to 64 letters, digits, _ and -";
-        faults.push(field(place, "value_error", why));
+// Of a document it is clear what these two patterns do with it.
+fn usual_task(wanted: &Wanted) -> Option<&'static str> {
+    if wanted.documents.is_empty() || !wanted.prompt.trim().is_empty() {
+        return None;
     }
-    if let Err(why) = schema::check(&schema) {
-        faults.push(field(place, "value_error", &why));
-    }
-    Some(Format {
-        name: name.to_owned(),
-        schema,
-        strict: wanted["json_schema"]["strict"].as_bool(),
-        any: wanted["type"] == "json_object",
-    })
-}
-
-fn check_topic(topic: Option<&str>, faults: &mut Vec<Field>) -> Option<String> {
-    let topic = topic.map(str::trim).filter(|topic| !topic.is_empty())?;
-    let place = &["body", "topic"];
-    if topic.chars().count() > MAX_TOPIC {
-        let why = format!("at most {MAX_TOPIC} characters");
-        faults.push(field(place, "too_long", &why));
-    } else if topic.chars().any(char::is_control) {
-        let why = "a topic has no control characters";
-        faults.push(field(place, "value_error", why));
-    }
-    Some(topic.to_owned())
-}
-
-fn check_bars(wanted: &Wanted, faults: &mut Vec<Field>) {
-    if wanted
-        .agreement
-        .is_some_and(|bar| !(0.0..=1.0).contains(&bar))
-    {
-        let why = "must be from 0 to 1";
-        faults.push(field(&["body", "stop_when_agreed"], "out_of_range", why));
-    }
-    if (wanted.samples).is_some_and(|samples| !(2..=MAX_MEMBERS as u32).contains(&samples)) {
-        let why = format!("must be from 2 to {MAX_MEMBERS}");
-        faults.push(field(&["body", "samples"], "out_of_range", &why));
-    }
-    if (wanted.passages).is_some_and(|most| !(1..=1_000).contains(&most)) {
-        let why = "must be from 1 to 1000";
-        faults.push(field(&["body", "passages"], "out_of_range", why));
+    match wanted.pattern.as_deref()? {
+        "summarize" => Some("Summarize the documents."),
+        "extract" => Some("Extract the names, dates, amounts, duties and deadlines."),
+        _ => None,
     }
 }
 
-fn check_prompt(prompt: &str, faults: &mut Vec<Field>) {
-    if prompt.trim().is_empty() {
-        faults.push(field(
-            &["body", "prompt"],
-            "missing",
-            "the question is empty",
-        ));
-    } else if prompt.chars().count() > MAX_PROMPT {
-        faults.push(field(
-            &["body", "prompt"],
-            "too_long",
-            &format!("at most {MAX_PROMPT} characters; upload longer texts as documents"),
-        ));
-    } else if prompt.contains('\0') {
-        faults.push(field(
-            &["body", "prompt"],
-            "value_error",
-            "the question contains a NUL character",
-        ));
+// Models that only lack a key are not unknown: they are not there yet.
+fn refusal(faults: Vec<Field>) -> Error {
+    if faults.iter().any(|fault| fault.kind != NEEDS_KEY) {
+        return Error::fields(faults);
     }
-}
-
-fn check_parameters(wanted: &Wanted, faults: &mut Vec<Field>) -> Parameters {
-    // What is passed on to one model is for its provider to judge.
-    if !wanted.passed_on {
-        check_ranges(&wanted.parameters, &["body", "parameters"], faults);
-    }
-    let preset = match wanted.preset.as_deref() {
-        None => Parameters::default(),
-        Some(name) => Parameters::preset(name).unwrap_or_else(|| {
-            faults.push(field(
-                &["body", "preset"],
-                "value_error",
-                "must be precise, balanced or creative",
-            ));
-            Parameters::default()
-        }),
-    };
-    wanted.parameters.over(&preset)
-}
-
-fn check_ranges(parameters: &Parameters, place: &[&str], faults: &mut Vec<Field>) {
-    for OutOfRange { name, message } in parameters.check().err().unwrap_or_default() {
-        let place: Vec<&str> = place.iter().copied().chain([name]).collect();
-        faults.push(field(&place, "out_of_range", &message));
-    }
-}
-
-fn check_documents(ids: &[String], faults: &mut Vec<Field>) -> Vec<DocumentId> {
-    if ids.len() > MAX_DOCUMENTS {
-        faults.push(field(
-            &["body", "document_ids"],
-            "too_long",
-            &format!("at most {MAX_DOCUMENTS} documents"),
-        ));
-        return Vec::new();
-    }
-    let mut known = Vec::new();
-    for id in ids {
-        match DocumentId::parse(id) {
-            Some(id) if !known.contains(&id) => known.push(id),
-            Some(_) => {}
-            None => faults.push(field(
-                &["body", "document_ids"],
-                "value_error",
-                "not a document's id",
-            )),
-        }
-    }
-    known
-}
-
-fn field(place: &[&str], kind: &'static str, message: &str) -> Field {
-    Field {
-        place: place.iter().map(|&part| part.to_owned()).collect(),
-        message: message.to_owned(),
-        kind,
-    }
+    let mut why: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
+    why.dedup();
+    Error::new(
+        Kind::Unavailable,
+        format!("{NEEDS_KEY}: {}", why.join("; ")),
+    )
+    .resolve("add a provider with its key, or choose demo models")
 }

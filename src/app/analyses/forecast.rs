@@ -24,6 +24,10 @@ pub struct Forecast {
     pub refused: Option<Error>,
     /// Models whose context window is too small, and the window.
     pub too_small: Vec<(String, u64)>,
+    /// Models that take part and are known not to see the pictures that go with the question.
+    pub blind: Vec<String>,
+    /// Nobody who takes part sees them.
+    pub is_unseen: bool,
 }
 
 impl Analyses<'_> {
@@ -52,13 +56,36 @@ impl Analyses<'_> {
             Err(refused) if refused.kind != Kind::BudgetExceeded => return Err(refused),
             afforded => afforded.err(),
         };
+        let (blind, is_unseen) = self.blind(user, &plan);
         Ok(Forecast {
+            blind,
+            is_unseen,
             too_small: self.too_small(user, &calls),
             standing,
             refused,
             calls,
             plan,
         })
+    }
+
+    // Of a model that nobody knows it is not known that it does not see: it is tried.
+    fn blind(&self, user: Option<&UserId>, plan: &Plan) -> (Vec<String>, bool) {
+        if plan.pictures.is_empty() {
+            return (Vec::new(), false);
+        }
+        let everybody = plan.members.iter().chain([&plan.synthesiser]);
+        let mut models: Vec<&str> = everybody.map(|member| &*member.model).collect();
+        models.sort_unstable();
+        models.dedup();
+        let count = models.len();
+        models.retain(|id| {
+            self.0
+                .llm
+                .find(user, id)
+                .is_some_and(|model| model.is_blind())
+        });
+        let is_unseen = models.len() == count;
+        (models.into_iter().map(str::to_owned).collect(), is_unseen)
     }
 
     // A window of 0 is one that is not known.

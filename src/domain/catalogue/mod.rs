@@ -180,6 +180,22 @@ impl Catalogue {
             .filter_map(move |row| row.id.strip_prefix(provider)?.strip_prefix('/'))
     }
 
+    /// A model of the sheets by its id, its bare name or an alias.
+    pub fn named(&self, name: &str) -> Option<Model> {
+        let rows = || self.own.rows.iter().chain(&self.built_in.rows);
+        let is_bare = |row: &&Row| {
+            let bare = row.id.split_once('/').map(|(_, bare)| bare);
+            row.id == name || bare == Some(name)
+        };
+        let answers = |row: &&Row| {
+            let mut aliases = row.aliases.iter().flatten();
+            aliases.any(|alias| alias.eq_ignore_ascii_case(name))
+        };
+        let row = rows().find(is_bare).or_else(|| rows().find(answers))?;
+        let (provider, bare) = row.id.split_once('/')?;
+        Some(self.describe(provider, bare, Seen::default()))
+    }
+
     /// Whether a name of a provider's list may be a chat model's.
     pub fn can_chat(&self, name: &str) -> bool {
         let name = name.to_ascii_lowercase();

@@ -287,7 +287,11 @@ impl Staged {
             let error = format!("there is no answer: {reason}");
             return self.finish(now, Status::Failed, None, Some(error));
         };
-        let (text, model) = (best.text.clone(), &best.model);
+        let Some(text) = self.board.shaped(&best.text) else {
+            let error = format!("there is no answer of the requested format: {reason}");
+            return self.finish(now, Status::Failed, None, Some(error));
+        };
+        let model = &best.model;
         let letter = prompt::letter(best.member);
         self.notes.push(format!(
             "there is no synthesis: {reason}; this is the best answer so far, by {letter} ({model})"

@@ -221,6 +221,9 @@ pub async fn forecast(mut cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiEr
         "refusal": forecast.refused.as_ref().map(|refused| &refused.public),
         "budget": budget.map(|standing| usage::budget(standing, cx.now)),
         "context_too_small": small.collect::<Vec<Value>>(),
+        "pictures": {
+            "count": forecast.plan.pictures.len(), "not_seen_by": forecast.blind, "unseen": forecast.is_unseen,
+        },
         "estimated": true,
     })))
 }

@@ -225,7 +225,7 @@ const ABSENT: &[(&str, &str)] = &[
     ("redis", "not used: the cache is part of the database"),
     ("psycopg2", "not used: the database is SQLite"),
     ("celery", "not used: runs are tasks of this process"),
-    ("sentry-sdk", "not used: errors go to the log"),
+    ("sentry_sdk", "not used: errors go to the log"),
 ];
 
 fn dependencies(database: &Database, works: bool) -> Value {

@@ -11,6 +11,7 @@ use crate::domain::event::{Estimate, Event, StageInfo, Totals};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::{CallId, reading};
 use crate::domain::prompt;
+use crate::domain::schema;
 
 /// The synthesiser and at most two members that stand in for it.
 const SYNTHESIS_ATTEMPTS: usize = 3;
@@ -314,6 +315,17 @@ impl Board {
     pub fn beginning(&self, member: usize) -> Message {
         let sources = self.sources(member);
         prompt::system_message(&sources, &self.plan.nonce, &self.plan.canary)
+    }
+
+    /// A text as the one answer: itself, or the object in it where a format is requested; none where it does
+    /// not fit.
+    pub fn shaped(&self, text: &str) -> Option<String> {
+        match &self.plan.format {
+            None => Some(text.to_owned()),
+            Some(format) => schema::fitting(&format.schema, text)
+                .ok()
+                .map(str::to_owned),
+        }
     }
 
     pub fn name(&self) -> &str {

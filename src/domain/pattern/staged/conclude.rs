@@ -43,6 +43,15 @@ impl Staged {
             return None;
         }
         match (is_cascade, stages > first + 2) {
+            // A draft is free text, and the answer must be of a format: somebody has to write it.
+            (true, _)
+                if !self
+                    .board
+                    .best_answer()
+                    .is_some_and(|best| self.board.shaped(&best.text).is_some()) =>
+            {
+                None
+            }
             (true, _) => {
                 self.notes.push(format!(
                     "the drafts agree {found:.2} of 1, at or above the bar of {bar:.2}: one of them is the answer, and no stronger model was asked; agreement alone does not make it right"
@@ -64,7 +73,9 @@ impl Staged {
         let Some(best) = self.board.best_answer() else {
             return self.nobody_answered(now);
         };
-        let text = best.text.clone();
+        let Some(text) = self.board.shaped(&best.text) else {
+            return self.nobody_answered(now);
+        };
         let (letter, model) = (prompt::letter(best.member), &best.model);
         self.notes
             .push(format!("the answer is the draft {letter} ({model})"));

@@ -1,0 +1,40 @@
+// Headers and body fields that go with every request to a provider. Values can be written, never read back.
+import { button, el } from "../dom.js";
+
+const FIELDS = [
+  ["headers", "Headers", '{"X-Team": "research"}'],
+  ["body", "Body fields", '{"service_tier": "flex"}'],
+  ["model_settings", "Per model", '{"model-name": {"headers": {}, "body": {}}}'],
+];
+
+/** What is set, by name; empty where nothing is. */
+export function settingsOf({ added }) {
+  const names = [...(added?.headers ?? []), ...(added?.body ?? []), ...Object.keys(added?.model_settings ?? {})];
+  return names.length > 0 && `adds ${names.join(", ")}`;
+}
+
+/** The form. `save` gets the fields that were filled in; a field left empty keeps what is stored. */
+export function RequestSettings(provider, save) {
+  const fault = el("p", { class: "fine", role: "alert" });
+  const boxes = FIELDS.map(([name, label, sample]) => {
+    const input = el("textarea", { rows: 2, spellcheck: "false", placeholder: sample, "aria-label": `${label} of ${provider.name}, as JSON` });
+    return { name, label, input, node: el("label", { class: "field" }, el("span", null, label), input) };
+  });
+  function submit(event) {
+    event.preventDefault();
+    const changes = {};
+    for (const { name, label, input } of boxes) {
+      if (input.value.trim() === "") continue;
+      try {
+        changes[name] = JSON.parse(input.value);
+      } catch {
+        fault.textContent = `${label}: not valid JSON.`;
+        return input.focus();
+      }
+    }
+    save(changes);
+  }
+  return el("form", { class: "key-form request-settings", on: { submit } },
+    el("p", { class: "fine" }, "JSON objects. Stored values are encrypted and never shown; {} clears a field."),
+    boxes.map(({ node }) => node), fault, button("Save and test", { type: "submit", class: "secondary" }));
+}

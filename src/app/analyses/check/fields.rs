@@ -1,0 +1,156 @@
+//! Checks of single fields of a request: ranges, sizes, formats. Each adds its faults to a list.
+
+use serde_json::{Value, json};
+
+use super::{MAX_DOCUMENTS, MAX_MEMBERS, MAX_PROMPT, MAX_TOPIC, Wanted};
+use crate::app::error::Field;
+use crate::domain::chat::Format;
+use crate::domain::id::DocumentId;
+use crate::domain::parameters::{OutOfRange, Parameters};
+use crate::domain::schema;
+
+pub(super) fn check_format(wanted: Option<Value>, faults: &mut Vec<Field>) -> Option<Format> {
+    let wanted = wanted?;
+    let place = &["body", "response_format"];
+    let (name, schema) = match wanted["type"].as_str() {
+        Some("text") => return None,
+        Some("json_object") => ("answer", json!({ "type": "object" })),
+        Some("json_schema") => {
+            let inner = &wanted["json_schema"];
+            (
+                inner["name"].as_str().unwrap_or("answer"),
+                inner["schema"].clone(),
+            )
+        }
+        _ => {
+            let why = "its type must be text, json_object or json_schema";
+            faults.push(field(place, "value_error", why));
+            return None;
+        }
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(is_name) {
+        let why = "a name has 1 to 64 letters, digits, _ and -";
+        faults.push(field(place, "value_error", why));
+    }
+    if let Err(why) = schema::check(&schema) {
+        faults.push(field(place, "value_error", &why));
+    }
+    Some(Format {
+        name: name.to_owned(),
+        schema,
+        strict: wanted["json_schema"]["strict"].as_bool(),
+        any: wanted["type"] == "json_object",
+    })
+}
+
+pub(super) fn check_topic(topic: Option<&str>, faults: &mut Vec<Field>) -> Option<String> {
+    let topic = topic.map(str::trim).filter(|topic| !topic.is_empty())?;
+    let place = &["body", "topic"];
+    if topic.chars().count() > MAX_TOPIC {
+        let why = format!("at most {MAX_TOPIC} characters");
+        faults.push(field(place, "too_long", &why));
+    } else if topic.chars().any(char::is_control) {
+        let why = "a topic has no control characters";
+        faults.push(field(place, "value_error", why));
+    }
+    Some(topic.to_owned())
+}
+
+pub(super) fn check_bars(wanted: &Wanted, faults: &mut Vec<Field>) {
+    if wanted
+        .agreement
+        .is_some_and(|bar| !(0.0..=1.0).contains(&bar))
+    {
+        let why = "must be from 0 to 1";
+        faults.push(field(&["body", "stop_when_agreed"], "out_of_range", why));
+    }
+    if (wanted.samples).is_some_and(|samples| !(2..=MAX_MEMBERS as u32).contains(&samples)) {
+        let why = format!("must be from 2 to {MAX_MEMBERS}");
+        faults.push(field(&["body", "samples"], "out_of_range", &why));
+    }
+    if (wanted.passages).is_some_and(|most| !(1..=1_000).contains(&most)) {
+        let why = "must be from 1 to 1000";
+        faults.push(field(&["body", "passages"], "out_of_range", why));
+    }
+}
+
+pub(super) fn check_prompt(prompt: &str, faults: &mut Vec<Field>) {
+    if prompt.trim().is_empty() {
+        faults.push(field(
+            &["body", "prompt"],
+            "missing",
+            "the question is empty",
+        ));
+    } else if prompt.chars().count() > MAX_PROMPT {
+        faults.push(field(
+            &["body", "prompt"],
+            "too_long",
+            &format!("at most {MAX_PROMPT} characters; upload longer texts as documents"),
+        ));
+    } else if prompt.contains('\0') {
+        faults.push(field(
+            &["body", "prompt"],
+            "value_error",
+            "the question contains a NUL character",
+        ));
+    }
+}
+
+pub(super) fn check_parameters(wanted: &Wanted, faults: &mut Vec<Field>) -> Parameters {
+    // What is passed on to one model is for its provider to judge.
+    if !wanted.passed_on {
+        check_ranges(&wanted.parameters, &["body", "parameters"], faults);
+    }
+    let preset = match wanted.preset.as_deref() {
+        None => Parameters::default(),
+        Some(name) => Parameters::preset(name).unwrap_or_else(|| {
+            faults.push(field(
+                &["body", "preset"],
+                "value_error",
+                "must be precise, balanced or creative",
+            ));
+            Parameters::default()
+        }),
+    };
+    wanted.parameters.over(&preset)
+}
+
+pub(super) fn check_ranges(parameters: &Parameters, place: &[&str], faults: &mut Vec<Field>) {
+    for OutOfRange { name, message } in parameters.check().err().unwrap_or_default() {
+        let place: Vec<&str> = place.iter().copied().chain([name]).collect();
+        faults.push(field(&place, "out_of_range", &message));
+    }
+}
+
+pub(super) fn check_documents(ids: &[String], faults: &mut Vec<Field>) -> Vec<DocumentId> {
+    if ids.len() > MAX_DOCUMENTS {
+        faults.push(field(
+            &["body", "document_ids"],
+            "too_long",
+            &format!("at most {MAX_DOCUMENTS} documents"),
+        ));
+        return Vec::new();
+    }
+    let mut known = Vec::new();
+    for id in ids {
+        match DocumentId::parse(id) {
+            Some(id) if !known.contains(&id) => known.push(id),
+            Some(_) => {}
+            None => faults.push(field(
+                &["body", "document_ids"],
+                "value_error",
+                "not a document's id",
+            )),
+        }
+    }
+    known
+}
+
+pub(super) fn field(place: &[&str], kind: &'static str, message: &str) -> Field {
+    Field {
+        place: place.iter().map(|&part| part.to_owned()).collect(),
+        message: message.to_owned(),
+        kind,
+    }
+}

@@ -1,0 +1,431 @@
+//! JSON schemas as vendors take them. Each enforces a part of the language and refuses the rest: what a vendor does
+//! not take is left out or said in another way, and the whole schema is checked here when the answer is there.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::chat::Format;
+
+/// Keywords whose values are schemas by name.
+const BY_NAME: &[&str] = &[
+    "properties",
+    "$defs",
+    "definitions",
+    "patternProperties",
+    "dependentSchemas",
+];
+/// Keywords whose values are lists of schemas.
+const LISTS: &[&str] = &["anyOf", "allOf", "oneOf", "prefixItems"];
+/// Keywords whose values are a schema.
+const SINGLE: &[&str] = &["items", "additionalProperties"];
+
+/// What OpenAI's strict mode takes.
+const STRICT: &[&str] = &[
+    "type",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "enum",
+    "const",
+    "anyOf",
+    "$ref",
+    "$defs",
+    "definitions",
+    "title",
+    "description",
+    "pattern",
+    "format",
+    "multipleOf",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "minItems",
+    "maxItems",
+];
+/// What Gemini's `responseJsonSchema` takes.
+const GEMINI: &[&str] = &[
+    "type",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "prefixItems",
+    "enum",
+    "anyOf",
+    "$ref",
+    "$defs",
+    "$anchor",
+    "title",
+    "description",
+    "format",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "propertyOrdering",
+];
+/// What Anthropic's `output_config.format` takes.
+const ANTHROPIC: &[&str] = &[
+    "type",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "enum",
+    "const",
+    "anyOf",
+    "allOf",
+    "$ref",
+    "$defs",
+    "definitions",
+    "title",
+    "description",
+    "format",
+    "default",
+];
+/// Formats of text that Anthropic takes.
+const ANTHROPIC_FORMATS: &[&str] = &[
+    "date-time",
+    "time",
+    "date",
+    "duration",
+    "email",
+    "hostname",
+    "uri",
+    "ipv4",
+    "ipv6",
+    "uuid",
+];
+
+/// The schema with an object at its top: some vendors take no reference there.
+pub(super) fn top(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    let target = schema["$ref"]
+        .as_str()
+        .and_then(|place| place.strip_prefix('#'));
+    let target = target.and_then(|place| schema.pointer(place)).cloned();
+    if let (Some(Value::Object(target)), Some(fields)) = (target, schema.as_object_mut()) {
+        fields.remove("$ref");
+        for (name, value) in target {
+            fields.entry(name).or_insert(value);
+        }
+    }
+    if let Some(fields) = schema.as_object_mut() {
+        fields.remove("$schema");
+        fields.entry("type").or_insert_with(|| json!("object"));
+    }
+    schema
+}
+
+/// Whether OpenAI's strict mode would take the schema as it stands; the client's word comes first.
+pub(super) fn is_strict(format: &Format) -> bool {
+    format.strict.unwrap_or_else(|| is_closed(&format.schema))
+}
+
+fn is_closed(schema: &Value) -> bool {
+    let Some(fields) = schema.as_object() else {
+        return false;
+    };
+    if fields.keys().any(|name| !STRICT.contains(&name.as_str())) {
+        return false;
+    }
+    if fields.contains_key("$ref") && fields.len() > 1 && !fields.contains_key("$defs") {
+        return false;
+    }
+    if let Some(names) = fields.get("properties").and_then(Value::as_object) {
+        let required = fields.get("required").and_then(Value::as_array);
+        let required: Vec<&str> = required
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let is_whole = names.keys().all(|name| required.contains(&name.as_str()));
+        if !is_whole || fields.get("additionalProperties") != Some(&Value::Bool(false)) {
+            return false;
+        }
+    }
+    let additional = |name: &str| name == "additionalProperties";
+    children(fields).all(|(name, child)| additional(name) || is_closed(child))
+}
+
+fn children(fields: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
+    fields.iter().flat_map(|(name, value)| {
+        let found: Vec<&Value> = match name.as_str() {
+            name if BY_NAME.contains(&name) => value
+                .as_object()
+                .into_iter()
+                .flat_map(Map::values)
+                .collect(),
+            name if LISTS.contains(&name) => value.as_array().into_iter().flatten().collect(),
+            name if SINGLE.contains(&name) => vec![value],
+            _ => Vec::new(),
+        };
+        found.into_iter().map(move |child| (name.as_str(), child))
+    })
+}
+
+/// The part of a schema that Gemini enforces.
+pub(super) fn gemini(schema: &Value) -> Value {
+    rewritten(&top(schema), &|mut fields| {
+        spell_alternatives(&mut fields);
+        if let Some(value) = fields.remove("const") {
+            fields.entry("enum").or_insert_with(|| json!([value]));
+        }
+        let is_plain = |values: &Value| {
+            let mut values = values.as_array().into_iter().flatten();
+            values.all(|value| value.is_string() || value.is_number())
+        };
+        if fields.get("enum").is_some_and(|values| !is_plain(values)) {
+            fields.remove("enum");
+        }
+        fields.retain(|name, _| GEMINI.contains(&name.as_str()));
+        if fields.contains_key("$ref") {
+            fields.retain(|name, _| name.starts_with('$'));
+        }
+        fields
+    })
+}
+
+/// The part of a schema that Anthropic enforces; none where it has no way to say it: objects with any fields, and
+/// definitions that contain themselves.
+pub(super) fn anthropic(schema: &Value) -> Option<Value> {
+    let schema = top(schema);
+    if is_open(&schema) || is_recursive(&schema) {
+        return None;
+    }
+    Some(rewritten(&schema, &|mut fields| {
+        spell_alternatives(&mut fields);
+        let mut told: Vec<String> = Vec::new();
+        fields.retain(|name, value| {
+            let is_taken = match name.as_str() {
+                "format" => value
+                    .as_str()
+                    .is_some_and(|name| ANTHROPIC_FORMATS.contains(&name)),
+                name => ANTHROPIC.contains(&name),
+            };
+            if !is_taken && (value.is_number() || value.is_string()) && !name.starts_with('$') {
+                told.push(format!("{name}: {value}"));
+            }
+            is_taken
+        });
+        if !told.is_empty() {
+            let before = fields
+                .get("description")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let text = format!("{before} ({})", told.join(", "));
+            fields.insert("description".into(), json!(text.trim_start()));
+        }
+        if fields.contains_key("properties") || fields.get("type") == Some(&json!("object")) {
+            fields.insert("additionalProperties".into(), json!(false));
+        }
+        fields
+    }))
+}
+
+fn spell_alternatives(fields: &mut Map<String, Value>) {
+    if let Some(alternatives) = fields.remove("oneOf") {
+        fields.entry("anyOf").or_insert(alternatives);
+    }
+    // Libraries wrap a reference in a list of one to describe it.
+    let only = match fields
+        .get("allOf")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+    {
+        Some([Value::Object(only)]) => only.clone(),
+        _ => return,
+    };
+    fields.remove("allOf");
+    for (name, value) in only {
+        fields.entry(name).or_insert(value);
+    }
+}
+
+// Each schema rewritten, from the outside in; names of properties are no keywords.
+fn rewritten(schema: &Value, rule: &dyn Fn(Map<String, Value>) -> Map<String, Value>) -> Value {
+    let Value::Object(fields) = schema else {
+        return schema.clone();
+    };
+    let fields = rule(fields.clone()).into_iter().map(|(name, value)| {
+        let again = |value: &Value| rewritten(value, rule);
+        let value = match (name.as_str(), &value) {
+            (key, Value::Object(all)) if BY_NAME.contains(&key) => {
+                let all = all.iter().map(|(name, one)| (name.clone(), again(one)));
+                Value::Object(all.collect())
+            }
+            (key, Value::Array(all)) if LISTS.contains(&key) => all.iter().map(again).collect(),
+            (key, one) if SINGLE.contains(&key) => again(one),
+            _ => value,
+        };
+        (name, value)
+    });
+    Value::Object(fields.collect())
+}
+
+fn is_open(schema: &Value) -> bool {
+    let Some(fields) = schema.as_object() else {
+        return false;
+    };
+    let more = fields.get("additionalProperties");
+    let takes_any = match more {
+        None => fields.get("type") == Some(&json!("object")) && !fields.contains_key("properties"),
+        Some(more) => *more != Value::Bool(false),
+    };
+    takes_any
+        || fields.contains_key("patternProperties")
+        || children(fields).any(|(_, child)| is_open(child))
+}
+
+fn is_recursive(schema: &Value) -> bool {
+    let defs = ["$defs", "definitions"];
+    let starts = defs
+        .iter()
+        .filter_map(|name| schema[*name].as_object().map(|all| (*name, all)));
+    let mut starts =
+        starts.flat_map(|(name, all)| all.keys().map(move |one| format!("#/{name}/{one}")));
+    refers(schema, "#") || starts.any(|place| reaches(schema, &place, &place, 0))
+}
+
+// Whether the definition at `from` leads to the one at `goal`.
+fn reaches(root: &Value, from: &str, goal: &str, depth: usize) -> bool {
+    let Some(part) = from.strip_prefix('#').and_then(|place| root.pointer(place)) else {
+        return false;
+    };
+    // So deep a chain is refused as if it were endless.
+    if depth > 12 {
+        return true;
+    }
+    let mut targets = Vec::new();
+    references(part, &mut targets);
+    targets.sort_unstable();
+    targets.dedup();
+    targets
+        .iter()
+        .any(|&target| target == goal || reaches(root, target, goal, depth + 1))
+}
+
+fn refers(part: &Value, goal: &str) -> bool {
+    let mut targets = Vec::new();
+    references(part, &mut targets);
+    targets.contains(&goal)
+}
+
+fn references<'a>(part: &'a Value, found: &mut Vec<&'a str>) {
+    match part {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format(schema: Value) -> Format {
+        Format {
+            name: "a".into(),
+            schema,
+            ..Format::default()
+        }
+    }
+
+    #[test]
+    fn strict_where_the_vendor_would_take_it_or_the_client_says_so() {
+        let closed = json!({
+            "type": "object", "required": ["b", "a"], "additionalProperties": false,
+            "properties": { "a": { "type": "string" }, "b": { "$ref": "#/$defs/B" } },
+            "$defs": { "B": { "enum": [1, 2] } },
+        });
+        let with = |place: &str, value: Value| {
+            let mut schema = closed.clone();
+            *schema.pointer_mut(place).unwrap() = value;
+            schema
+        };
+        for (schema, expected) in [
+            (closed.clone(), true),
+            (with("/required", json!(["a"])), false),
+            (with("/additionalProperties", json!(true)), false),
+            (
+                with("/properties/a", json!({ "type": "string", "default": "x" })),
+                false,
+            ),
+            (
+                with("/properties/a", json!({ "oneOf": [{ "type": "string" }] })),
+                false,
+            ),
+            (
+                with(
+                    "/properties/b",
+                    json!({ "$ref": "#/$defs/B", "description": "x" }),
+                ),
+                false,
+            ),
+        ] {
+            assert_eq!(is_strict(&format(schema.clone())), expected, "{schema}");
+            let told = Format {
+                strict: Some(!expected),
+                ..format(schema)
+            };
+            assert_eq!(is_strict(&told), !expected);
+        }
+    }
+
+    #[test]
+    fn gemini_is_given_what_it_takes() {
+        let schema = json!({
+            "$schema": "x", "$ref": "#/$defs/A",
+            "$defs": { "A": { "type": "object", "title": "A", "properties": {
+                "pattern": { "type": "string", "pattern": "x", "minLength": 2 },
+                "kind": { "const": "cat" },
+                "either": { "oneOf": [{ "type": "string" }, { "type": "null" }] },
+                "one": { "allOf": [{ "$ref": "#/$defs/A" }], "description": "d" },
+            } } },
+        });
+        let found = gemini(&schema);
+        assert_eq!(
+            (&found["type"], &found["$schema"]),
+            (&json!("object"), &Value::Null)
+        );
+        let properties = &found["properties"];
+        assert_eq!(properties["pattern"], json!({ "type": "string" }));
+        assert_eq!(properties["kind"], json!({ "enum": ["cat"] }));
+        assert_eq!(
+            properties["either"],
+            json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] })
+        );
+        assert_eq!(properties["one"], json!({ "$ref": "#/$defs/A" }));
+    }
+
+    #[test]
+    fn anthropic_is_given_closed_objects_and_told_the_bounds() {
+        let schema = json!({ "type": "object", "properties": {
+            "n": { "type": "integer", "minimum": 1, "description": "Count" },
+            "when": { "type": "string", "format": "date" },
+            "odd": { "type": "string", "format": "iban" },
+            "list": { "type": "array", "items": { "type": "object", "properties": {} } },
+        } });
+        let found = anthropic(&schema).expect("it can be said");
+        assert_eq!(found["additionalProperties"], false);
+        let properties = &found["properties"];
+        assert_eq!(
+            properties["n"],
+            json!({ "type": "integer", "description": "Count (minimum: 1)" })
+        );
+        assert_eq!(properties["when"]["format"], "date");
+        assert_eq!(properties["odd"]["format"], Value::Null);
+        assert_eq!(properties["list"]["items"]["additionalProperties"], false);
+        for schema in [
+            json!({ "type": "object" }),
+            json!({ "type": "object", "properties": { "a": { "type": "object", "additionalProperties": { "type": "string" } } } }),
+            json!({ "$ref": "#/$defs/N", "$defs": { "N": { "type": "object", "properties": { "n": { "$ref": "#/$defs/N" } } } } }),
+        ] {
+            assert_eq!(anthropic(&schema), None, "{schema}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! A format that the answer must have: the schemas that clients' libraries write are taken whole, and an answer
+//! that does not fit is repaired once or refused, from one model as from a panel.
+
+use serde_json::{Value, json};
+
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{saying, server, short_with};
+
+/// What pydantic writes for a model with a reference, a pattern and a union.
+fn invoice() -> Value {
+    json!({ "type": "json_schema", "json_schema": { "name": "invoice", "schema": {
+        "$defs": { "Line": {
+            "properties": { "sku": { "pattern": "^[A-Z]{2}$", "type": "string" }, "count": { "type": "integer" } },
+            "required": ["sku", "count"], "title": "Line", "type": "object",
+        } },
+        "properties": {
+            "lines": { "items": { "$ref": "#/$defs/Line" }, "type": "array" },
+            "note": { "anyOf": [{ "type": "string" }, { "type": "null" }], "default": null },
+            "kind": { "oneOf": [{ "const": "in" }, { "const": "out" }] },
+            "total": { "allOf": [{ "type": "number" }, { "minimum": 0 }] },
+        },
+        "required": ["lines"], "title": "Invoice", "type": "object",
+    } } })
+}
+
+const GOOD: &str = "{\"lines\": [{\"sku\": \"AB\", \"count\": 2}], \"kind\": \"in\"}";
+const BAD: &str = "{\"lines\": [{\"sku\": \"ab\", \"count\": 2}]}";
+
+fn ask(model: &str, more: Value) -> Value {
+    let mut body = json!({
+        "model": model, "response_format": invoice(),
+        "messages": [{ "role": "user", "content": "Read the invoice." }],
+    });
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+/// `good` answers right, `fenced` with words around it, `learns` right at the second time, `never` never. Only a
+/// call that asks for the format is answered so: members of a panel write prose.
+fn clerk() -> Provider {
+    Provider::answering(|asked: &Asked| {
+        let body = asked.body.to_string();
+        let is_again = body.contains("That is not what was wanted");
+        if asked.body["response_format"].is_null() {
+            return on("").sse(&saying("It lists two pieces."));
+        }
+        match asked.model().as_str() {
+            "good" => on("").sse(&saying(GOOD)),
+            "fenced" => on("").sse(&saying(&format!(
+                "Here it is:\n```json\n{GOOD}\n```\nDone."
+            ))),
+            "learns" if is_again => on("").sse(&saying(GOOD)),
+            "learns" => on("").sse(&saying(BAD)),
+            _ => on("").sse(&saying("It lists two pieces.")),
+        }
+    })
+}
+
+#[test]
+fn one_model_keeps_to_a_schema_that_a_library_wrote() {
+    let provider = clerk();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for model in ["p/good", "p/fenced", "p/learns"] {
+        let answer = client.post("/v1/chat/completions", ask(model, json!({})));
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        // Nothing but the object.
+        assert_eq!(
+            answer.json()["choices"][0]["message"]["content"],
+            GOOD,
+            "{model}"
+        );
+    }
+    let sent = &provider.asked()[0].body["response_format"]["json_schema"];
+    assert_eq!(sent["schema"], invoice()["json_schema"]["schema"], "{sent}");
+    assert_eq!(
+        sent["strict"], false,
+        "the vendor's strict mode would refuse it"
+    );
+    let answer = client.post("/v1/chat/completions", ask("p/never", json!({})));
+    assert_eq!(answer.status, 502, "{}", answer.text());
+}
+
+#[test]
+fn schemas_that_cannot_be_used_are_refused_before_anything_is_spent() {
+    let provider = clerk();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for schema in [
+        json!({ "type": "array" }),
+        json!({ "$ref": "https://schemas.example/invoice.json" }),
+        json!({ "type": "object", "properties": { "a": { "type": "txt" } } }),
+    ] {
+        let format =
+            json!({ "type": "json_schema", "json_schema": { "name": "a", "schema": schema } });
+        let body = ask("p/good", json!({ "response_format": format }));
+        let answer = client.post("/v1/chat/completions", body);
+        assert!(matches!(answer.status, 400 | 422), "{}", answer.text());
+    }
+    assert!(provider.asked().is_empty());
+}
+
+#[test]
+fn a_panel_keeps_to_the_schema_or_fails() {
+    let provider = clerk();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let recipe = |writer: &str| {
+        json!({
+            "name": format!("by-{writer}"), "pattern": "summarize", "models": ["p/good", "p/learns"],
+            "ultra_model": format!("p/{writer}"),
+        })
+    };
+    for writer in ["good", "learns"] {
+        let made = client.post("/api/recipes", recipe(writer));
+        assert!(matches!(made.status, 200 | 201), "{}", made.text());
+    }
+    for writer in ["good", "learns"] {
+        let body = ask(&format!("quire/by-{writer}"), json!({}));
+        let answer = client.post("/v1/chat/completions", body);
+        assert_eq!(answer.status, 200, "{writer}: {}", answer.text());
+        assert_eq!(answer.json()["choices"][0]["message"]["content"], GOOD);
+    }
+}
+
+#[test]
+fn what_a_writer_cannot_write_is_no_answer() {
+    // Everybody who may write fails, and prose is not what was asked for.
+    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("It lists two pieces.")));
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = ask("quire/summarize", json!({ "models": ["p/a", "p/b"] }));
+    let answer = client.post("/v1/chat/completions", body);
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    let more = json!({ "response_format": invoice(), "ultra_model": "p/a" });
+    let answer = client.post("/api/analyze", short_with(&["p/a", "p/b"], more));
+    assert_ne!(answer.status, 200, "{}", answer.text());
+    // Votes are counted, and nobody writes.
+    let body = ask("quire/vote", json!({ "models": ["p/a", "p/b"] }));
+    let answer = client.post("/v1/chat/completions", body);
+    assert!(matches!(answer.status, 400 | 422), "{}", answer.text());
+}
+
+#[test]
+fn the_list_of_models_chooses_a_panel() {
+    let provider = clerk();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = json!({
+        "model": "quire/summarize", "models": ["p/one", "p/two"],
+        "messages": [{ "role": "user", "content": "Is it thin?" }],
+    });
+    let answer = client.post("/v1/chat/completions", body.clone());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-quire-panel"), "p/one, p/two");
+    assert_eq!(answer.header("x-quire-ignored"), "");
+    for wrong in [json!("p/one"), json!([1]), json!([])] {
+        let mut body = body.clone();
+        body["models"] = wrong;
+        let answer = client.post("/v1/chat/completions", body);
+        assert!(matches!(answer.status, 400 | 422), "{}", answer.text());
+        assert!(answer.text().contains("models"), "{}", answer.text());
+    }
+}
