@@ -389,6 +389,22 @@ mod tests {
     }
 
     #[test]
+    fn long_chains_of_references_fit_a_small_stack() {
+        let mut defs = serde_json::Map::new();
+        let links = 1_500;
+        for n in 0..links {
+            let next = json!({ "$ref": format!("#/$defs/{}", n + 1) });
+            defs.insert(n.to_string(), next);
+        }
+        defs.insert(links.to_string(), json!({ "type": "object" }));
+        let chain = json!({ "$ref": "#/$defs/0", "$defs": defs });
+        let small = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+        let thread = small.spawn(move || check(&chain).and_then(|()| validate(&chain, &json!({}))));
+        let refusal = thread.unwrap().join().unwrap().unwrap_err();
+        assert!(refusal.contains("too"), "{refusal}");
+    }
+
+    #[test]
     fn an_object_is_found_in_what_models_write() {
         for (text, found) in [
             ("{\"a\":1}", true),

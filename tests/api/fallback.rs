@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::support::Server;
 use crate::support::provider::{Provider, on};
 use crate::support::script::{about, begin, ended, id_of, saying, server, short_with};
+use crate::support::server::Folder;
 
 fn named<'a>(events: &'a [(String, Value)], name: &str) -> Vec<&'a Value> {
     let of_name = events.iter().filter(|(found, _)| found == name);
@@ -145,12 +146,21 @@ fn the_one_answer_has_the_shape_that_was_asked_for() {
 fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
     let provider = Provider::script([
         on("gpt-4o").times(2).sse(&saying("A grey field.")),
-        on("a").sse(&saying("I cannot see it.")),
+        on("own").sse(&saying("A grey field.")),
+        on("blind").sse(&saying("I cannot see it.")),
     ]);
+    let folder = Folder::new();
+    let sheet = folder.path().join("models.json");
+    let known = json!({ "models": [{ "id": "p/blind", "vision": false }] });
+    std::fs::write(&sheet, known.to_string()).unwrap();
     let url = provider.base_url();
     let server = server(
         &provider,
-        &[("OPENAI_API_KEY", "sk-test"), ("OPENAI_BASE_URL", &url)],
+        &[
+            ("OPENAI_API_KEY", "sk-test"),
+            ("OPENAI_BASE_URL", &url),
+            ("QUIRE_MODELS", sheet.to_str().unwrap()),
+        ],
     );
     let mut client = server.user("ada@example.com");
     let bytes = include_bytes!("../data/screenshot.png");
@@ -159,7 +169,7 @@ fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
         .json();
     assert_eq!(document["status"], "processed", "{document}");
     let wanted = short_with(
-        &["openai/gpt-4o", "p/a"],
+        &["openai/gpt-4o", "p/blind", "p/own"],
         json!({ "document_ids": [document["id"]], "ultra_model": "openai/gpt-4o", "async": true }),
     );
     let id = id_of(&client.post("/api/analyze", wanted));
@@ -174,14 +184,13 @@ fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
         saw.push((asked.model(), pictures));
     }
     saw.sort();
-    assert_eq!(
-        saw,
-        [("a".into(), 0), ("gpt-4o".into(), 1), ("gpt-4o".into(), 1)]
-    );
+    // A model that the catalog does not know is shown the picture: only known blindness counts.
+    let expected = [("blind", 0), ("gpt-4o", 1), ("gpt-4o", 1), ("own", 1)];
+    assert_eq!(saw, expected.map(|(name, count)| (name.to_owned(), count)));
     let all = events(&mut client, &id);
     let notes = named(&all, "analysis.completed")[0]["notes"].to_string();
     assert!(
-        notes.contains("p/a") && notes.contains("screen.png"),
+        notes.contains("p/blind") && !notes.contains("p/own") && notes.contains("screen.png"),
         "{notes}"
     );
 }
