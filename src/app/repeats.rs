@@ -56,7 +56,7 @@ impl Keys {
     }
 }
 
-/// What is to be done about a request with a key.
+/// What to do with a request that has an idempotency key.
 pub enum Turn {
     /// It was answered before: the headers and the body.
     Again(Vec<(String, String)>, String),
@@ -177,8 +177,8 @@ impl App {
         }
     }
 
-    /// Keeps what a request was answered. False when that is not possible: the answer is paid and goes to the
-    /// client all the same, and the key gives no other one.
+    /// Stores the answer to a request. False when that fails: the answer is paid, so the client still gets it, and
+    /// the key is refused from then on.
     pub async fn keep_answer(
         &self,
         claim: Claim,

@@ -1,11 +1,11 @@
-//! Room on the disk: below the floor no new file and no new run is taken; what frees room always is.
+//! Free space on the disk: below the floor, new files and runs are refused; what frees space is always allowed.
 
 use super::{App, Error, Kind, Result};
 use crate::log;
 pub use crate::store::Disk;
 use crate::store::Store;
 
-/// Refuses what would take the last room of the disk.
+/// Refuses work that would use up the last free space on the disk.
 ///
 /// # Errors
 /// [`Kind::Unavailable`] while less than `MIN_FREE_MB` is free.
@@ -26,7 +26,7 @@ pub(super) fn require(store: &Store) -> Result<()> {
 }
 
 impl App {
-    /// How the disk of the data folder is. Costs one system call.
+    /// The state of the data folder's disk. Costs one system call.
     pub fn disk(&self) -> Option<Disk> {
         self.store.disk()
     }

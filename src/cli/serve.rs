@@ -185,14 +185,14 @@ async fn relieved(will: Option<handover::Will>, app: &App, (stop, stopped): (&No
     std::future::pending().await
 }
 
-/// An address of these doors that other machines can reach.
+/// An address of these listeners that other machines can reach.
 fn reachable(doors: &[Door]) -> Option<IpAddr> {
     let address = |door: &Door| door.listener.local_addr().ok();
     let mut all = doors.iter().filter_map(address).map(|address| address.ip());
     all.find(|ip| !ip.is_loopback())
 }
 
-/// What to do where there is no administrator yet.
+/// Startup lines that say how to create the first administrator.
 async fn welcome(app: &App, doors: &[Door]) -> Result<Vec<String>, Failure> {
     let Some(setup) = app.accounts().open_setup().await? else {
         return Ok(Vec::new());

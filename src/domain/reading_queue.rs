@@ -7,8 +7,8 @@ use super::id::{DocumentId, UserId};
 
 /// Documents that one person may have waiting to be read.
 pub const MAX_WAITING: u64 = 100;
-/// Of a person's documents every so many-th is the one that has waited longest, so that small files cannot hold
-/// up a large one forever.
+/// Every n-th document read for one person is the one that has waited longest, so that small files cannot hold up
+/// a large one forever.
 const OLDEST_EVERY: u64 = 4;
 
 /// A document that waits to be read.
@@ -61,7 +61,7 @@ impl Turns {
         }
     }
 
-    /// A document of this person is being read from now on.
+    /// Notes that a document of this person has begun to be read.
     pub fn begin(&mut self, user: &UserId) {
         self.count += 1;
         let turn = self.people.entry(user.clone()).or_default();
@@ -70,7 +70,7 @@ impl Turns {
         turn.held += 1;
     }
 
-    /// A document of this person is no longer being read.
+    /// Notes that a document of this person is no longer being read.
     pub fn end(&mut self, user: &UserId) {
         if let Some(turn) = self.people.get_mut(user) {
             turn.held = turn.held.saturating_sub(1);

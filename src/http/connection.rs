@@ -215,8 +215,8 @@ const STAND_IN: &[u8] =
     b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\nx-quire-refused: 1\r\n\r\n";
 /// Bytes that are read at once.
 const PIECE: usize = 16 << 10;
-/// Pieces that are dropped of what follows a refused head, before it is answered: closing over bytes that
-/// nobody has read could take the answer with it.
+/// Pieces read and discarded after a refused head before it is answered: closing a connection with unread bytes
+/// resets it, and the client could lose the answer.
 const DROPPED: usize = 16;
 
 thread_local! {

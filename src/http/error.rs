@@ -27,9 +27,9 @@ pub enum Cause {
     Slow,
     /// The head of the request is too large.
     HeadTooLarge,
-    /// A version of HTTP that is not spoken here.
+    /// An unsupported version of HTTP.
     Version,
-    /// No part of the content is in the range.
+    /// The requested range is outside the content.
     Range,
 }
 
@@ -127,7 +127,7 @@ impl ApiError {
         let text = format!("{what} took too long to arrive");
         Self::of(Cause::Slow, Error::new(Kind::BadRequest, text)).closing()
     }
-    /// The head of the request, or the framing of its body, is not taken.
+    /// The head of the request, or the framing of its body, was refused.
     pub(super) fn head(refusal: head::Refusal) -> Self {
         use head::Refusal::{Body, Malformed, TooLarge, Version};
         let (cause, text) = match refusal {

@@ -9,9 +9,9 @@ use hyper::Uri;
 pub(super) const MAX_HEAD: usize = 16 << 10;
 /// Header lines at most, as hyper has it.
 const MAX_FIELDS: usize = 100;
-/// Digits of a length: fewer than a `u64` has, so that it always fits.
+/// Digits in `Content-Length`: fewer than a `u64` can have, so that the value always fits.
 const MAX_DIGITS: usize = 18;
-/// Digits of a chunk's size: sixteen would be a `u64`.
+/// Hexadecimal digits in a chunk's size: sixteen would fill a `u64`.
 const MAX_CHUNK_DIGITS: u8 = 15;
 
 /// Why input is refused.
@@ -21,7 +21,7 @@ pub enum Refusal {
     Malformed(&'static str),
     /// 431: the head is too long or has too many lines.
     TooLarge,
-    /// 505: no version of HTTP/1.
+    /// 505: not HTTP/1.0 or 1.1.
     Version,
     /// The framing of a chunked body is broken: nothing after it can be told apart.
     Body,
@@ -81,7 +81,7 @@ impl Guard {
         !self.held.is_empty()
     }
 
-    /// Takes what was held back, to be given to `scan` with what has come since in front of nothing else.
+    /// Takes the bytes that were held back. Pass them to `scan` again, followed by what has arrived since.
     pub fn take_held(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
@@ -317,7 +317,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Usual characters are known to be good; hyper's own parser decides about the others.
+/// Common characters are known to be valid; hyper's own parser decides about the rest.
 fn is_target(target: &[u8]) -> bool {
     let is_usual =
         |byte: &u8| byte.is_ascii_alphanumeric() || b"/._~%?&=+-:,@!$'()*;".contains(byte);

@@ -1,5 +1,5 @@
-//! Who holds the connections: so many in all, a share of them for each address. Where there is no room, the
-//! connection that has been idle longest makes it: the address's own where its share is used up.
+//! Limits open connections, in total and for each address. At the limit, the connection that has been idle longest
+//! is closed to make room: one of the same address when that address has used up its share.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -163,8 +163,8 @@ impl Drop for Place {
     }
 }
 
-/// Connections that one address may hold of so many. Behind a trusted proxy are many people; a loopback
-/// address is often a proxy that nobody has named, and leaves a little for others.
+/// The number of connections that one address may hold, of `most` in total. Many people are behind a trusted proxy;
+/// a loopback address is often a proxy missing from `TRUSTED_PROXIES`, and leaves an eighth for others.
 fn share(most: usize, is_proxy: bool, peer: IpAddr) -> usize {
     match peer.to_canonical() {
         _ if is_proxy => most,

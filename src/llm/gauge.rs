@@ -1,4 +1,4 @@
-//! Counts output tokens as they arrive, never more than there are: a call is cut off by this count.
+//! Estimates output tokens as they arrive, never too many: a call is cut off by this count.
 
 use crate::domain::chat::Delta;
 

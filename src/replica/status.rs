@@ -1,4 +1,4 @@
-//! What the thread that keeps a replica up is given, what it is asked for, and how it reports.
+//! The replication thread's settings, the requests to it, and its reports.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 pub struct Settings {
     /// Where to.
     pub target: Arc<dyn Target>,
-    /// How it is called where people read it.
+    /// Its name where people read it.
     pub shown: String,
     /// How long something that was acknowledged may be here only.
     pub window: Duration,
@@ -23,14 +23,14 @@ pub struct Settings {
     pub restored_from: usize,
 }
 
-/// How a replica is.
+/// The state of a replica.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
     /// Where it lies.
     pub shown: String,
     /// How long something that was acknowledged may be here only, where nothing fails.
     pub window: Duration,
-    /// When everything that was stored was there too.
+    /// Everything stored up to this moment is in the replica; none while that is not known.
     pub whole_at: Option<Timestamp>,
     /// When the newest whole copy was made.
     pub copied_at: Option<Timestamp>,

@@ -20,13 +20,13 @@ use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::Store;
 
-/// How often it is looked whether another process has changed the database.
+/// Interval between checks for changes by another process.
 const FOREIGN: Duration = Duration::from_secs(30);
 /// What a changed database waits at most for a whole copy.
 const COPY_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Fewer changes than this are always quick to apply.
 const FEW: u32 = 64;
-/// What fetching one more file costs a restoring process, told in bytes that it could fetch meanwhile.
+/// The cost of fetching one more file during a restore, in bytes that could be fetched in the same time.
 const FILE_COST: u64 = 200 * 1024;
 /// While nothing can be sent the log grows up to here before it is looked at all the same.
 const LARGE_LOG: u64 = 64 * 1024 * 1024;

@@ -238,14 +238,20 @@ pub fn ids(db: &Reader) -> Result<Vec<DocumentId>> {
     db.all("SELECT id FROM documents ORDER BY id", [], |row| row.get(0))
 }
 
-/// Every document with the size of its original, of everybody.
+/// Every document of every person, with the size of its original in bytes.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn sizes(db: &Reader) -> Result<Vec<(DocumentId, u64)>> {
     db.all("SELECT id, size FROM documents", [], |row| {
         Ok((row.get(0)?, count(row, "size")?))
     })
 }
 
-/// The size of a document's original, whoever owns it. None where there is no such document.
+/// The size of a document's original in bytes, whoever owns it. None where there is no such document.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn size_of(db: &Reader, id: &DocumentId) -> Result<Option<u64>> {
     db.maybe("SELECT size FROM documents WHERE id = ?1", [id], |row| {
         count(row, "size")

@@ -1,4 +1,4 @@
-//! How reading and writing go, as the threads that do it noticed. Asking costs nothing.
+//! Whether reads and commits succeed, as the database threads last saw it. Reading it costs nothing.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

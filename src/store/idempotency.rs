@@ -36,6 +36,9 @@ pub enum Found {
 }
 
 /// Claims a key for a request before anything is paid, unless it has been used since then.
+///
+/// # Errors
+/// When the database cannot be read or written.
 pub fn claim(
     db: &Writer,
     (user, key): (&UserId, &str),
@@ -71,6 +74,9 @@ pub fn claim(
 }
 
 /// Claims a key whatever is known of it.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn take_over(
     db: &Writer,
     (user, key): (&UserId, &str),
@@ -87,6 +93,9 @@ pub fn take_over(
 }
 
 /// Gives up a claim of this process: its request failed, and may be sent again.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn release(db: &Writer, user: &UserId, key: &str, process: &str) -> Result<()> {
     db.run(
         "DELETE FROM idempotency WHERE user_id = ?1 AND key = ?2 AND headers = ?3 AND status = 0",

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The name of the reserve in the data folder.
 const RESERVE: &str = "reserve";
-/// With less than this much, a write may fail at any moment.
+/// Bytes: with less free than this, a write may fail at any moment.
 const ALMOST_NOTHING: u64 = 1 << 20;
 
-/// How the disk is.
+/// The state of the data folder's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disk {
     /// Bytes that can be written.
@@ -56,13 +56,13 @@ impl Room {
         self.folder.join(RESERVE)
     }
 
-    /// Unlimited where the system does not tell.
+    /// Free bytes; unlimited where the system does not report them.
     fn free(&self) -> u64 {
         rustix::fs::statvfs(&self.folder)
             .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// How the disk is now. Costs one system call.
+    /// The state of the disk now. Costs one system call.
     pub fn disk(&self) -> Disk {
         let free = self.free();
         let spent = self.is_spent.load(Relaxed);

@@ -120,6 +120,9 @@ pub fn expired(db: &Reader, now: Timestamp) -> Result<Vec<Upload>> {
 }
 
 /// Ids of this person's uploads.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn ids_of(db: &Reader, user: &UserId) -> Result<Vec<UploadId>> {
     db.all(
         "SELECT id FROM uploads WHERE user_id = ?1 ORDER BY id",

@@ -49,6 +49,9 @@ pub fn insert_first_is_admin(db: &Writer, user: &User) -> Result<Role> {
 }
 
 /// Whether there is an administrator, locked or not.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn has_admin(db: &Reader) -> Result<bool> {
     db.one(
         "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin')",

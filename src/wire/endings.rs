@@ -59,7 +59,7 @@ pub(super) fn of(reason: &str) -> Option<Finish> {
     found.map(|(_, finish)| *finish)
 }
 
-/// Whether a reason is none yet, however that is written.
+/// Whether the provider has not given a reason yet, however it writes that.
 pub(super) fn is_none(reason: &str) -> bool {
     matches!(reason.trim(), "" | "null" | "none" | "None")
 }

@@ -12,7 +12,7 @@ use super::intake::{self, Incoming};
 use crate::app::{Error, Kind, Result};
 use crate::domain::chunk::Page;
 
-/// Ends the reading when the request that it is for has gone.
+/// Stops reading when the request that wants the file is dropped.
 struct Gone(Arc<AtomicBool>);
 
 impl Drop for Gone {

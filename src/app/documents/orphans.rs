@@ -20,7 +20,7 @@ use crate::store::{Store, documents, uploads};
 pub const FOLDER: &str = "orphans";
 /// Days for which they are kept in any case; afterwards they stay until somebody deletes them.
 pub const KEPT_DAYS: u64 = 30;
-/// What changed within this time is left alone: another process may be about to store its row.
+/// Files changed within this time are left alone: another process may be about to store their row.
 const YOUNG: Duration = Duration::from_secs(600);
 
 /// What a file or folder was.

@@ -46,7 +46,7 @@ impl Documents {
     }
 }
 
-/// A question, as it is put to the passages of one document, of some, or of all of a person's.
+/// A search over the passages of one document, of some, or of all that a person has.
 pub struct Asked<'a> {
     words: &'a str,
     query: Query,

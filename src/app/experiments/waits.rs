@@ -13,7 +13,7 @@ use crate::domain::experiment::Cell;
 use crate::domain::id::AnalysisId;
 use crate::store::StoreError;
 
-/// How long a refusal that passes is waited out.
+/// Pause before a temporary refusal is tried again.
 pub(super) const AGAIN: Duration = Duration::from_secs(2);
 
 /// Why an experiment does not go on.
@@ -90,7 +90,7 @@ impl Waits {
         }
     }
 
-    /// Waits until an analysis is over, or left for the next start. One that is stopped meanwhile is canceled.
+    /// Waits until an analysis is over, or left for the next start. When the experiment is stopped first, cancels it.
     pub async fn over(&self, analysis: &AnalysisId) -> Work<()> {
         tokio::select! {
             biased;
