@@ -34,7 +34,7 @@ fn one_wrong_one_right_one_silent() {
     let provider = Provider::script([
         on("wrong").sse(&saying(WRONG)),
         on("right").sse(&saying(RIGHT)),
-        on("silent").sse(&saying("")),
+        on("silent").times(2).sse(&saying("")),
         on("w").sse(&saying(
             "## Answer\n4 mm (B).\n## Contradictions\nA says 9 mm.",
         )),
@@ -147,7 +147,8 @@ fn no_place_is_favoured() {
 fn an_empty_synthesis_is_a_failure_and_another_one_writes() {
     let provider = Provider::script([
         on("a").sse(&saying("It is thin.")),
-        on("w").sse(&saying("")),
+        // An empty answer is asked for once more.
+        on("w").times(2).sse(&saying("")),
         on("a").sse(&saying("## Answer\nIt is thin.")),
     ]);
     let server = server(&provider, &[]);
