@@ -170,7 +170,13 @@ impl Completions<'_> {
         let Some(name) = asked.model.strip_prefix(PREFIX) else {
             let user = &caller.user;
             let model = self.0.llm.find(Some(user), &asked.model);
-            let model = model.ok_or_else(|| unknown(&asked.model))?;
+            let model = model.ok_or_else(|| {
+                let known = self.0.llm.needing_key(Some(user), &asked.model);
+                known.map_or_else(
+                    || unknown(&asked.model),
+                    |known| lacks_key(&asked.model, &known),
+                )
+            })?;
             let shows = wanted.turns.iter().any(|turn| !turn.images.is_empty());
             if shows && model.is_blind() {
                 let why = format!("{} does not see pictures", model.id);
@@ -335,6 +341,12 @@ fn name_of(model: Model) -> Name {
 
 fn is_result(turn: &Message) -> bool {
     turn.result_of.is_some()
+}
+
+fn lacks_key(name: &str, known: &Model) -> Error {
+    let why = format!("needs_key: {name} is {}, which needs a key", known.id);
+    Error::new(Kind::Unavailable, why)
+        .resolve("add a provider with its key, or choose a demo model")
 }
 
 fn unknown(id: &str) -> Error {

@@ -16,7 +16,7 @@ use crate::domain::user::Caller;
 use crate::engine::Aside;
 use crate::log;
 use crate::store::{api_keys, calls, usage as days};
-use crate::wire::embed::{Asked, Embedded};
+use crate::wire::embed::{self, Asked, Embedded};
 
 /// What came of it.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Vectors {
     pub cost: Option<MicroDollars>,
     /// Whether the call is in the usage records. False where the store failed after the call.
     pub is_recorded: bool,
+    /// Fields of the request that did not go to the provider.
+    pub ignored: Vec<String>,
 }
 
 impl App {
@@ -60,6 +62,7 @@ impl App {
         let expected = usage::cost(&bill(guess, true), price);
         // Let go of when the charge is written down: two requests must not be granted the same money.
         let _granted = self.afford_vectors(caller, expected, guess, begun).await?;
+        let ignored = embed::ignored(self.llm.kind_of(Some(user), &model.id), &asked);
         let result = self.llm.embed(Some(user), &model.id, asked).await;
         let bill = match &result {
             Ok(embedded) => bill(embedded.tokens.unwrap_or(guess), embedded.tokens.is_none()),
@@ -97,6 +100,7 @@ impl App {
             tokens,
             cost,
             is_recorded,
+            ignored,
         })
     }
 

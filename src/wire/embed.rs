@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::Kind;
-use super::serve_openai::{Fault, fault, model, unknown};
+use super::serve_openai::{Fault, fault, model};
+use super::{Kind, passthrough};
+use crate::domain::chat::Passthrough;
 
 /// Texts of one request.
 const MOST_TEXTS: usize = 2_048;
@@ -21,11 +22,14 @@ pub struct Asked {
     pub dimensions: Option<u32>,
     /// Vectors as base64 of 32-bit floats, little endian, as OpenAI's own client asks for them.
     pub is_base64: bool,
-    /// Fields that were not understood.
-    pub ignored: Vec<String>,
+    /// Fields that mean nothing to Quire, for the provider.
+    pub passthrough: Passthrough,
 }
 
-/// A body of `/v1/embeddings`.
+/// Reads a body of `/v1/embeddings`.
+///
+/// # Errors
+/// The field that is missing, malformed or too large.
 pub fn read(body: &Value) -> Result<Asked, Fault> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
@@ -70,7 +74,7 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
         texts,
         dimensions,
         is_base64,
-        ignored: unknown(fields, KNOWN),
+        passthrough: passthrough::read(Kind::OpenAi, fields, KNOWN, &[])?,
     })
 }
 
@@ -84,6 +88,7 @@ pub fn request(kind: Kind, name: &str, asked: &Asked) -> Option<(String, Value)>
             if let Some(dimensions) = dimensions {
                 body["dimensions"] = json!(dimensions);
             }
+            pass_on(kind, &mut body, asked);
             Some(("embeddings".to_owned(), body))
         }
         Kind::Ollama => {
@@ -92,6 +97,7 @@ pub fn request(kind: Kind, name: &str, asked: &Asked) -> Option<(String, Value)>
             if let Some(dimensions) = dimensions {
                 body["dimensions"] = json!(dimensions);
             }
+            pass_on(kind, &mut body, asked);
             Some(("api/embed".to_owned(), body))
         }
         Kind::Gemini => {
@@ -109,6 +115,29 @@ pub fn request(kind: Kind, name: &str, asked: &Asked) -> Option<(String, Value)>
         }
         Kind::Anthropic => None,
     }
+}
+
+// Quire's own fields stay as they are.
+fn pass_on(kind: Kind, body: &mut Value, asked: &Asked) {
+    let Some(body) = body.as_object_mut() else {
+        return;
+    };
+    for (name, value) in &asked.passthrough.fields {
+        if passthrough::reaches(kind, &asked.passthrough, name) {
+            body.entry(name).or_insert_with(|| value.clone());
+        }
+    }
+}
+
+/// The fields of a request that a provider of this kind is not sent. None: no provider was found.
+pub fn ignored(kind: Option<Kind>, asked: &Asked) -> Vec<String> {
+    let reaches =
+        |name: &str| kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name));
+    let names = asked.passthrough.fields.keys();
+    let skipped = names.filter(|name| !reaches(name));
+    skipped
+        .map(|name| super::serve_openai::shown(name))
+        .collect()
 }
 
 /// Vectors in the order of the texts, and tokens where the provider has counted them.
@@ -164,7 +193,14 @@ mod tests {
         );
         let asked = asked.expect("sound");
         assert_eq!((asked.texts.len(), asked.is_base64), (2, true));
-        assert_eq!(asked.ignored, ["x"]);
+        assert_eq!(ignored(None, &asked), ["x"]);
+        assert_eq!(ignored(Some(Kind::Gemini), &asked), ["x"]);
+        assert!(ignored(Some(Kind::Ollama), &asked).is_empty());
+        let (_, sent) = request(Kind::OpenAi, "m", &asked).expect("it has embeddings");
+        assert_eq!(
+            (&sent["x"], &sent["encoding_format"]),
+            (&json!(1), &json!("float"))
+        );
         for (body, param) in [
             (json!({ "model": "m" }), "input"),
             (json!({ "model": "m", "input": [] }), "input"),

@@ -160,14 +160,6 @@ const KNOWN: &[&str] = &[
     "top_k",
 ];
 
-pub(super) fn unknown(fields: &Map<String, Value>, known: &[&str]) -> Vec<String> {
-    let fields = fields.iter().filter(|(_, value)| !value.is_null());
-    let names = fields
-        .map(|(name, _)| name)
-        .filter(|name| !known.contains(&name.as_str()));
-    names.map(|name| shown(name)).take(20).collect()
-}
-
 /// A field's name as it may be repeated in a header.
 pub fn shown(name: &str) -> String {
     let visible = name.chars().filter(char::is_ascii_graphic);

@@ -35,9 +35,9 @@ fn vectors_are_passed_on_in_both_forms_and_written_down() {
     let mut client = server.user("ada@example.com");
     let answer = client.post(
         "/v1/embeddings",
-        json!({ "model": "p/vec", "input": ["a", "b"], "dimensions": 2, "odd": 1 }),
+        json!({ "model": "p/vec", "input": ["a", "b"], "dimensions": 2, "input_type": "query", "api_base": "http://x" }),
     );
-    assert_eq!(answer.header("x-quire-ignored"), "odd");
+    assert_eq!(answer.header("x-quire-ignored"), "api_base");
     let answer = answer.json();
     assert_eq!(
         answer["data"][1],
@@ -50,6 +50,8 @@ fn vectors_are_passed_on_in_both_forms_and_written_down() {
         (&sent["model"], &sent["dimensions"]),
         (&json!("vec"), &json!(2))
     );
+    assert_eq!(sent["input_type"], "query", "{sent}");
+    assert_eq!(sent["api_base"], Value::Null, "{sent}");
     // Two 32-bit floats, 0 and 0.5, as OpenAI's own client asks for them; without /v1 too.
     let answer = client
         .post(

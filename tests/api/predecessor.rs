@@ -43,7 +43,15 @@ fn without_a_provider_its_models_lack_a_key_and_are_not_unknown() {
             refused["message"].as_str().unwrap().contains("needs_key"),
             "{refused}"
         );
+        let messages = json!([{ "role": "user", "content": "Is it thin?" }]);
+        let body = json!({ "model": name, "messages": messages });
+        let answer = client.post("/v1/chat/completions", body);
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert!(answer.text().contains("needs_key"), "{}", answer.text());
     }
+    let messages = json!([{ "role": "user", "content": "Is it thin?" }]);
+    let body = json!({ "model": "nobody/x", "messages": messages });
+    assert_eq!(client.post("/v1/chat/completions", body).status, 404);
     let body = json!({ "prompt": "Is it thin?", "models": ["gpt4o", "nobody/x"] });
     client
         .post("/api/analyze", body)

@@ -11,6 +11,9 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::wire::embed::{self, Asked};
 
+/// Names of ignored fields in the answer's header.
+const MAX_IGNORED: usize = 20;
+
 /// POST /v1/embeddings
 pub async fn create(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
@@ -21,8 +24,9 @@ pub async fn create(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 
 async fn answer(cx: &Cx, caller: &Caller, asked: Asked) -> Result<(Reply, String), ApiError> {
     let (model, is_base64) = (asked.model.clone(), asked.is_base64);
-    let ignored = asked.ignored.join(", ");
     let told = cx.app.embed(caller, asked).await?;
+    let ignored = told.ignored.iter().take(MAX_IGNORED).map(String::as_str);
+    let ignored = ignored.collect::<Vec<_>>().join(", ");
     let vectors = told.embedded.vectors.iter().enumerate();
     let rows: Vec<Value> = vectors
         .map(|(index, vector)| {
