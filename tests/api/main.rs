@@ -54,6 +54,7 @@ mod support;
 mod surface;
 mod tools;
 mod trials;
+mod upstream;
 mod waiting;
 mod walls;
 mod ways;

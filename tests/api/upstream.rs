@@ -1,0 +1,539 @@
+//! Providers that do what public bug reports say of them, one oddity a model, asked whole and streamed: what a
+//! client is given of the text, its end, the tokens, and the price.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use crate::compatible::{data, key, lines};
+use crate::support::line::Line;
+use crate::support::provider::{Asked, Provider, on};
+use crate::support::{Client, Server};
+
+const T: &str = "Seven plus five is twelve.";
+const JSON: &str = "application/json";
+
+/// A chunk of a chat completion.
+fn chunk(delta: Value, finish: Value) -> Value {
+    json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }] })
+}
+
+fn text(text: &str) -> Value {
+    chunk(json!({ "content": text }), Value::Null)
+}
+
+fn end(reason: &str) -> Value {
+    chunk(json!({}), json!(reason))
+}
+
+fn usage(usage: Value) -> Value {
+    json!({ "id": "c1", "choices": [], "usage": usage })
+}
+
+fn usual() -> Value {
+    usage(json!({ "prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107 }))
+}
+
+fn done() -> Value {
+    json!("[DONE]")
+}
+
+fn events_with(objects: &[Value], separator: &str) -> String {
+    let one = |object: &Value| match object.as_str() {
+        Some(text) => format!("data: {text}{separator}"),
+        None => format!("data: {object}{separator}"),
+    };
+    objects.iter().map(one).collect()
+}
+
+fn events(objects: &[Value]) -> String {
+    events_with(objects, "\n\n")
+}
+
+fn sse(objects: &[Value]) -> Line {
+    on("").sse(&events(objects))
+}
+
+/// A whole text with its end and these tokens.
+fn counted(tokens: Value) -> Line {
+    sse(&[text(T), end("stop"), usage(tokens), done()])
+}
+
+fn call(index: Value, id: &str, arguments: Value) -> Value {
+    let function = json!({ "name": "weather", "arguments": arguments });
+    let call = json!({ "index": index, "id": id, "type": "function", "function": function });
+    chunk(json!({ "tool_calls": [call] }), Value::Null)
+}
+
+fn anthropic(objects: &[Value]) -> Line {
+    let one = |object: &Value| format!("event: {}\ndata: {object}\n\n", object["type"].as_str().unwrap());
+    on("").sse(&objects.iter().map(one).collect::<String>())
+}
+
+fn started(usage: Value) -> Value {
+    json!({ "type": "message_start", "message": { "id": "m1", "type": "message", "role": "assistant",
+        "content": [], "stop_reason": null, "usage": usage } })
+}
+
+fn block(text: &str) -> Value {
+    json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": text } })
+}
+
+fn stopped(reason: &str, usage: Value) -> Value {
+    json!({ "type": "message_delta", "delta": { "stop_reason": reason }, "usage": usage })
+}
+
+fn gemini(parts: Value, reason: Value) -> Value {
+    json!({ "candidates": [{ "index": 0, "content": { "role": "model", "parts": parts }, "finishReason": reason }],
+        "usageMetadata": { "promptTokenCount": 100, "candidatesTokenCount": 7, "totalTokenCount": 107 } })
+}
+
+fn ollama(objects: &[Value]) -> Line {
+    let body: String = objects.iter().map(|object| format!("{object}\n")).collect();
+    on("").status(200, "application/x-ndjson", &body)
+}
+
+fn gzip(body: &str) -> Line {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(body.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        packed.len()
+    );
+    on("").raw(&[head.as_bytes(), &packed].concat())
+}
+
+/// What a client is given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Given {
+    /// A whole answer and its end.
+    Answer(&'static str, &'static str),
+    /// A status and words of the reason, before anything of an answer.
+    Refused(u16, &'static str),
+    /// Text, and then an error in the stream.
+    Broken(&'static str, &'static str),
+}
+
+use Given::{Answer, Broken, Refused};
+
+/// What is counted: tokens read, written, from a cache; and the price. None where it is an estimate.
+type Count = Option<(u64, u64, u64, &'static str)>;
+
+struct Case {
+    model: &'static str,
+    /// What is played to the first call, the second, and so on; the last to all others.
+    lines: Vec<Line>,
+    whole: Given,
+    stream: Given,
+    count: Count,
+}
+
+/// A case in which both are given the same answer.
+fn whole(model: &'static str, line: Line, count: Count) -> Case {
+    both(model, vec![line], Answer(T, "stop"), count)
+}
+
+fn both(model: &'static str, lines: Vec<Line>, given: Given, count: Count) -> Case {
+    Case { model, lines, whole: given, stream: given, count }
+}
+
+/// A case in which the answer breaks off after its first words, at every call.
+fn broken(model: &'static str, line: Line, status: u16, words: &'static str) -> Case {
+    let half = "Seven plus ";
+    Case { model, lines: vec![line], whole: Refused(status, words), stream: Broken(half, words), count: None }
+}
+
+const COUNTED: Count = Some((100, 7, 0, "0.170000"));
+const CACHED: Count = Some((100, 7, 80, "0.098000"));
+const BROKE: &str = "broke off";
+
+fn ended(reason: &str) -> Line {
+    sse(&[text("Seven plus "), end(reason), usual(), done()])
+}
+
+fn truncated() -> Vec<Case> {
+    let vllm = json!({ "object": "error", "message": "EngineCore died", "type": "InternalServerError", "code": 500 });
+    vec![
+        broken("ds-busy", ended("insufficient_system_resource"), 502, BROKE),
+        broken("fin-error", ended("error"), 502, BROKE),
+        broken("fin-abort", ended("abort"), 502, BROKE),
+        broken("fin-network", ended("network_error"), 502, BROKE),
+        broken("no-reason", sse(&[text("Seven plus "), usual(), done()]), 502, BROKE),
+        broken("vllm-error", sse(&[text("Seven plus "), vllm, done()]), 503, "the provider has a fault"),
+        broken("detail", sse(&[text("Seven plus "), json!({ "detail": "worker lost" }), done()]), 503, "the provider has a fault"),
+        broken("proxy-words", on("").sse(&(events(&[text("Seven plus ")]) + "data: upstream connect error\n\n")), 503, "the provider has a fault"),
+        broken("garbage", on("").sse(&(events(&[text("Seven plus ")]) + "data: {\"choices\": [\n\n")), 502, "no chat completion"),
+        both("fin-caps", vec![ended("MAX_TOKENS")], Answer("Seven plus ", "length"), COUNTED),
+        both("fin-length", vec![ended("LENGTH")], Answer("Seven plus ", "length"), COUNTED),
+        both("fin-stop-caps", vec![sse(&[text(T), end("STOP"), usual(), done()])], Answer(T, "stop"), COUNTED),
+        broken("an/nostop", anthropic(&[started(json!({})), block("Seven plus "), json!({ "type": "message_stop" })]), 502, BROKE),
+        broken("an/overloaded", anthropic(&[started(json!({})), block("Seven plus "), json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } })]), 503, "the provider has a fault"),
+        broken("ge/other", sse(&[gemini(json!([{ "text": "Seven plus " }]), Value::Null), gemini(json!([]), json!("OTHER"))]), 502, BROKE),
+        broken("ge/unspecified", sse(&[gemini(json!([{ "text": "Seven plus " }]), json!("FINISH_REASON_UNSPECIFIED"))]), 502, BROKE),
+        broken("ge/error", sse(&[gemini(json!([{ "text": "Seven plus " }]), Value::Null), json!({ "error": { "code": 503, "message": "overloaded", "status": "UNAVAILABLE" } })]), 503, "the provider has a fault"),
+        broken("ol/error", ollama(&[json!({ "message": { "content": "Seven plus " }, "done": false }), json!({ "error": "CUDA error" })]), 503, "the provider has a fault"),
+        // Once: whoever has seen nothing yet is given the second answer.
+        Case { model: "busy-once", lines: vec![ended("insufficient_system_resource"), sse(&[text(T), end("stop"), usual(), done()])], whole: Answer(T, "stop"), stream: Broken("Seven plus ", BROKE), count: None },
+        both("ge/safety", vec![sse(&[gemini(json!([{ "text": T }]), Value::Null), gemini(json!([]), json!("SAFETY"))])], Answer(T, "content_filter"), None),
+    ]
+}
+
+fn counts() -> Vec<Case> {
+    let details = json!({ "prompt_tokens": 100, "completion_tokens": 7, "prompt_tokens_details": { "cached_tokens": 80 } });
+    let plain = json!({ "prompt_tokens": 100, "completion_tokens": 7 });
+    let with = |mut chunk: Value, usage: &Value| {
+        chunk["usage"] = usage.clone();
+        chunk
+    };
+    vec![
+        whole("zero", counted(json!({ "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0 })), None),
+        whole("empty", counted(json!({})), None),
+        whole("negative", counted(json!({ "prompt_tokens": -100, "completion_tokens": -7 })), None),
+        whole("none", sse(&[text(T), end("stop"), done()]), None),
+        whole("floats", counted(json!({ "prompt_tokens": 100.0, "completion_tokens": 7.0 })), COUNTED),
+        whole("digits", counted(json!({ "prompt_tokens": "100", "completion_tokens": "7" })), COUNTED),
+        whole("other-names", counted(json!({ "input_tokens": 100, "output_tokens": 7 })), COUNTED),
+        whole("with-choice", sse(&[text(T), end("stop"), with(chunk(json!({}), Value::Null), &details), done()]), CACHED),
+        whole("details-lost", sse(&[with(text(T), &details), end("stop"), usage(plain.clone()), done()]), CACHED),
+        whole("in-choice", sse(&[text(T), json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop", "usage": details }] }), done()]), CACHED),
+        whole("top-level-cache", counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cached_tokens": 80 })), CACHED),
+        whole("anthropic-like", counted(json!({ "prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27, "cache_read_input_tokens": 80 })), CACHED),
+        whole("cost-text", counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": "0.0123" })), Some((100, 7, 0, "0.012300"))),
+        whole("cost-byok", counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": 0, "is_byok": true, "cost_details": { "upstream_inference_cost": 0.0123 } })), Some((100, 7, 0, "0.012300"))),
+        whole("an/zero", anthropic(&[started(json!({ "input_tokens": 0, "output_tokens": 0 })), block(T), stopped("end_turn", json!({ "output_tokens": 7 })), json!({ "type": "message_stop" })]), None),
+        whole("an/later", anthropic(&[started(json!({ "input_tokens": 10, "cache_creation_input_tokens": 90, "cache_read_input_tokens": 0, "output_tokens": 1 })), block(T), stopped("end_turn", json!({ "input_tokens": 20, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 80, "output_tokens": 7 })), json!({ "type": "message_stop" })]), CACHED),
+    ]
+}
+
+fn reasoning() -> Vec<Case> {
+    let said = |pieces: &[&str]| {
+        let pieces = pieces.iter().map(|piece| text(piece));
+        sse(&pieces.chain([end("stop"), usual(), done()]).collect::<Vec<_>>())
+    };
+    vec![
+        whole("noopen", said(&["Okay, 7+5", " is 12.\n</think>\n\n", T]), COUNTED),
+        whole("bracket", said(&["[THINK]Okay, 7+5.", "[/THINK]", T]), COUNTED),
+        whole("kimi", said(&["◁think▷Okay, 7+5.◁/think▷", T]), COUNTED),
+        whole("seed", said(&["<seed:think>Okay", ".</seed:think>", T]), COUNTED),
+        whole("twice", said(&["<think>Okay.</think>Seven plus ", "<think>Hm.</think>five is twelve."]), COUNTED),
+        whole("harmony", said(&["<|channel|>analysis<|message|>7+5.<|end|><|start|>assistant<|channel|>final<|message|>", T]), COUNTED),
+        whole("empty-name", sse(&[chunk(json!({ "content": "", "reasoning_content": "", "reasoning": "because" }), Value::Null), text(T), end("stop"), usual(), done()]), COUNTED),
+    ]
+}
+
+fn streams() -> Vec<Case> {
+    let plain = || [text(T), end("stop"), usual(), done()];
+    let whole_json = json!({ "choices": [{ "index": 0, "message": { "content": T }, "finish_reason": "stop" }], "usage": { "prompt_tokens": 100, "completion_tokens": 7 } });
+    vec![
+        whole("plain", sse(&plain()), COUNTED),
+        whole("json", on("").status(200, JSON, &whole_json.to_string()), COUNTED),
+        whole("no-space", on("").sse(&events(&plain()).replace("data: ", "data:")), COUNTED),
+        whole("one-newline", on("").sse(&events_with(&[text("Seven plus "), text("five is twelve."), end("stop"), usual(), done()], "\n")), COUNTED),
+        whole("crlf", on("").sse(&events_with(&plain(), "\r\n\r\n")), COUNTED),
+        whole("no-blank-end", on("").sse(events(&[text(T), usual(), end("stop")]).trim_end()), COUNTED),
+        whole("empty-data", on("").sse(&(events(&[text("Seven plus ")]) + "data:\n\ndata: \n\n" + &events(&[text("five is twelve."), end("stop"), usual(), done()]))), COUNTED),
+        whole("keep-alive", on("").sse(&("data: : keep-alive\n\nevent: ping\ndata: {}\n\n: soon\n\n".to_owned() + &events(&plain()))), COUNTED),
+        whole("done-quoted", sse(&[text(T), end("stop"), usual(), json!("\"[DONE]\" ")]), COUNTED),
+        whole("surrogates", on("").sse(&("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Seven plus five is twelve\\ud83d\"}}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\\ude00\"}}]}\n\n".to_owned() + &events(&plain()[1..]))), COUNTED).giving("Seven plus five is twelve😀"),
+        whole("gzip", gzip(&events(&plain())), COUNTED),
+        whole("null-fields", sse(&[json!({ "choices": null, "usage": null }), json!({ "choices": [{ "index": 0, "delta": null }] }), text(T), end("stop"), usual(), done()]), COUNTED),
+        whole("index-1", on("").sse(&events(&plain()).replace("\"index\":0", "\"index\":1")), COUNTED),
+        whole("end-twice", sse(&[text("Seven plus "), chunk(json!({ "content": "five " }), json!("stop")), chunk(json!({ "content": "is twelve." }), json!("stop")), usual(), done()]), COUNTED),
+        whole("empty-reason", sse(&[chunk(json!({ "content": T }), json!("")), end("stop"), usual(), done()]), COUNTED),
+        whole("cut-behind", on("").cut(&events(&[text(T), usual(), end("stop")])), COUNTED),
+        whole("ge/array", on("").status(200, JSON, &json!([gemini(json!([{ "text": "Seven plus " }]), Value::Null), gemini(json!([{ "text": "five is twelve." }]), json!("STOP"))]).to_string()), None),
+        whole("ol/plain", ollama(&[json!({ "message": { "content": T }, "done": false }), json!({ "done": true, "done_reason": "stop", "prompt_eval_count": 100, "eval_count": 7 })]), None),
+    ]
+}
+
+fn failures() -> Vec<Case> {
+    let vllm = json!({ "object": "error", "message": "This model's maximum context length is 4096 tokens. However, you requested 9000 tokens.", "type": "BadRequestError", "code": 400 });
+    let empty = || sse(&[end("stop"), usual(), done()]);
+    let first = |line: Line| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
+    vec![
+        both("context-200", vec![on("").status(200, JSON, &vllm.to_string())], Refused(400, "4096"), None),
+        both("context-text-200", vec![on("").status(200, JSON, "{\"error\":\"maximum context length is 4096 tokens\"}")], Refused(400, "4096"), None),
+        both("context-400", vec![on("").status(400, JSON, &vllm.to_string())], Refused(400, "4096"), None),
+        both("loading-200", vec![on("").status(200, JSON, "{\"error\":\"model is loading\"}")], Refused(503, "the provider has a fault"), None),
+        both("busy", vec![on("").header("retry-after", "3600").status(429, JSON, "{}")], Refused(429, "the provider wants"), None),
+        both("down", vec![on("").status(502, "text/html", "<html>")], Refused(503, "the provider has a fault"), None),
+        both("page", vec![on("").status(200, "text/html", "<!doctype html>")], Refused(502, "web page"), None),
+        both("nothing", vec![on("").raw(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")], Refused(502, "nothing"), None),
+        both("empty", vec![empty()], Refused(502, "nothing"), None),
+        both("ge/blocked", vec![sse(&[json!({ "promptFeedback": { "blockReason": "PROHIBITED_CONTENT" } })])], Refused(400, "blocked the question"), None),
+        both("empty-once", first(empty()), Answer(T, "stop"), None),
+        both("empty-stream-once", first(on("").sse("")), Answer(T, "stop"), None),
+        both("an/empty-once", vec![anthropic(&[started(json!({})), stopped("end_turn", json!({})), json!({ "type": "message_stop" })]), anthropic(&[started(json!({})), block(T), stopped("end_turn", json!({})), json!({ "type": "message_stop" })])], Answer(T, "stop"), None),
+        both("error-once", first(sse(&[json!({ "error": { "message": "Provider returned error", "code": 502 } })])), Answer(T, "stop"), None),
+    ]
+}
+
+impl Case {
+    fn giving(mut self, text: &'static str) -> Self {
+        (self.whole, self.stream) = (Answer(text, "stop"), Answer(text, "stop"));
+        self
+    }
+
+    fn id(&self) -> String {
+        match self.model.contains('/') {
+            true => self.model.to_owned(),
+            false => format!("up/{}", self.model),
+        }
+    }
+}
+
+/// A provider that plays these cases in four API formats, and a server that knows it.
+fn playing(cases: &[Case]) -> (Provider, Server) {
+    let name = |model: &str| model.rsplit('/').next().unwrap().to_owned();
+    let script: HashMap<String, Vec<Line>> =
+        cases.iter().map(|case| (case.id(), case.lines.clone())).collect();
+    let counts: Mutex<HashMap<String, usize>> = Mutex::default();
+    let provider = Provider::answering(move |asked: &Asked| {
+        let path = asked.head.split(' ').nth(1).unwrap_or_default();
+        let kind = ["an", "ge", "ol"].into_iter().find(|kind| path.starts_with(&format!("/{kind}/")));
+        let model = match path.split_once("/models/") {
+            Some((_, model)) => model.split(':').next().unwrap_or_default().to_owned(),
+            None => asked.model(),
+        };
+        let id = format!("{}/{model}", kind.unwrap_or("up"));
+        let Some(lines) = script.get(&id) else {
+            return on("").status(404, JSON, "{}");
+        };
+        // The whole answer and the streamed one each begin with the first line.
+        let is_streamed = asked.body.to_string().contains("? true");
+        let mut counts = counts.lock().unwrap();
+        let count = counts.entry(format!("{id} {is_streamed}")).or_default();
+        *count += 1;
+        lines[(*count - 1).min(lines.len() - 1)].clone()
+    });
+    let base = provider.base_url();
+    let base = base.strip_suffix("/v1").unwrap();
+    let of = |kind: &str| {
+        let ids = cases.iter().map(Case::id);
+        let ids: Vec<String> = ids.filter(|id| id.starts_with(kind)).map(|id| name(&id)).collect();
+        ids
+    };
+    let mut known = json!([
+        { "id": "up", "kind": "openai", "base_url": format!("{base}/v1"), "models": of("up/") },
+        { "id": "an", "kind": "anthropic", "base_url": format!("{base}/an/v1"), "api_key": "k", "models": of("an/") },
+        { "id": "ge", "kind": "gemini", "base_url": format!("{base}/ge/v1beta"), "api_key": "k", "models": of("ge/") },
+        { "id": "ol", "kind": "ollama", "base_url": format!("{base}/ol"), "models": of("ol/") },
+    ]);
+    let listed = known.as_array_mut().unwrap();
+    listed.retain(|provider| provider["models"] != json!([]));
+    let price = json!({ "input": 1000, "output": 10000, "cached_input": 100 });
+    let priced = |case: &Case| json!({ "id": case.id(), "price": price, "context_window": 32000 });
+    let priced: Vec<Value> = cases.iter().filter(|case| case.count.is_some()).map(priced).collect();
+    let folder = crate::support::server::Folder::new();
+    let file = folder.path().join("models.json");
+    std::fs::write(&file, json!({ "models": priced }).to_string()).unwrap();
+    let server = Server::with(&[
+        ("QUIRE_PROVIDERS", &known.to_string()),
+        ("QUIRE_MODELS_FILE", file.to_str().unwrap()),
+        ("USE_MOCK", "true"),
+        ("CACHE_TTL", "0"),
+        ("RETRIES", "1"),
+    ]);
+    (provider, server)
+}
+
+fn asked(case: &Case, stream: bool) -> Value {
+    let mut body = json!({ "model": case.id(), "messages": [{ "role": "user", "content": format!("What is 7+5? {stream}") }] });
+    if stream {
+        body["stream"] = json!(true);
+        body["stream_options"] = json!({ "include_usage": true });
+    }
+    body
+}
+
+fn tokens(usage: &Value) -> (u64, u64, u64) {
+    let count = |path: &str| usage.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    (count("/prompt_tokens"), count("/completion_tokens"), count("/prompt_tokens_details/cached_tokens"))
+}
+
+fn check_count(case: &Case, usage: &Value) {
+    let found = tokens(usage);
+    match case.count {
+        Some((input, output, cached, _)) => assert_eq!(found, (input, output, cached), "{}", case.model),
+        None => assert!(found.0 > 0 && found.1 > 0, "{}: {usage}", case.model),
+    }
+}
+
+fn check_whole(case: &Case, client: &mut Client) {
+    let answer = client.post("/v1/chat/completions", asked(case, false));
+    let (model, told) = (case.model, answer.json());
+    let choice = &told["choices"][0];
+    let found = (answer.status, choice["message"]["content"].as_str(), choice["finish_reason"].as_str());
+    match case.whole {
+        Answer(text, finish) => {
+            assert_eq!(found, (200, Some(text), Some(finish)), "{model}: {told}");
+            check_count(case, &told["usage"]);
+            if let Some((.., price)) = case.count {
+                assert_eq!(answer.header("x-quire-cost-usd"), price, "{model}");
+            }
+        }
+        Refused(status, words) => {
+            assert_eq!(answer.status, status, "{model}: {told}");
+            let said = told["error"]["message"].to_string();
+            assert!(said.contains(words), "{model}: {told}");
+        }
+        Broken(..) => panic!("{model}: a whole answer does not break off"),
+    }
+}
+
+fn check_streamed(case: &Case, server: &Server, key: &str) {
+    let (head, lines) = lines(server, key, "/v1/chat/completions", &asked(case, true));
+    let model = case.model;
+    let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
+    if let Refused(expected, words) = case.stream {
+        assert_eq!(status, expected, "{model}: {lines:?}");
+        assert!(lines.concat().contains(words), "{model}: {lines:?}");
+        let waits = head.to_ascii_lowercase().contains("retry-after: ");
+        assert_eq!(waits, matches!(expected, 429 | 503), "{model}: {head}");
+        return;
+    }
+    assert_eq!(status, 200, "{model}: {lines:?}");
+    let chunks = data(&lines);
+    let choices = || chunks.iter().map(|chunk| &chunk["choices"][0]);
+    let text: String = choices().filter_map(|choice| choice["delta"]["content"].as_str()).collect();
+    let finish = choices().find_map(|choice| choice["finish_reason"].as_str());
+    let error = chunks.iter().find_map(|chunk| chunk["error"]["message"].as_str());
+    let is_done = lines.last().is_some_and(|line| line == "data: [DONE]");
+    match case.stream {
+        Answer(expected, end) => {
+            assert_eq!((text.as_str(), finish, error, is_done), (expected, Some(end), None, true), "{model}: {lines:?}");
+            let usage = chunks.iter().find(|chunk| chunk["usage"].is_object());
+            check_count(case, &usage.unwrap_or_else(|| panic!("{model}: {lines:?}"))["usage"]);
+        }
+        Broken(expected, words) => {
+            assert_eq!((text.as_str(), finish, is_done), (expected, None, false), "{model}: {lines:?}");
+            assert!(error.is_some_and(|error| error.contains(words)), "{model}: {lines:?}");
+        }
+        Refused(..) => {}
+    }
+}
+
+fn check(cases: &[Case]) {
+    let (_provider, server) = playing(cases);
+    let mut client = server.user("ada@example.com");
+    let key = key(&mut client);
+    // Every case is checked, and all that fail are reported.
+    let is_wrong = |check: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(check)).is_err();
+    let mut wrong = Vec::new();
+    for case in cases {
+        if is_wrong(&mut || check_whole(case, &mut client)) {
+            wrong.push(format!("{} whole", case.model));
+        }
+        if is_wrong(&mut || check_streamed(case, &server, &key)) {
+            wrong.push(format!("{} streamed", case.model));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_never_a_whole_one() {
+    check(&truncated());
+}
+
+#[test]
+fn tokens_and_prices_are_read_wherever_they_are() {
+    check(&counts());
+}
+
+#[test]
+fn reasoning_stays_out_of_the_answer() {
+    check(&reasoning());
+}
+
+#[test]
+fn streams_that_are_slightly_wrong_are_read() {
+    check(&streams());
+}
+
+#[test]
+fn failures_keep_their_reason_and_their_status() {
+    check(&failures());
+}
+
+#[test]
+fn a_price_that_is_not_known_is_not_zero() {
+    let cases = [whole("free", counted(json!({ "prompt_tokens": 100, "completion_tokens": 7 })), None)];
+    let (_provider, server) = playing(&cases);
+    let mut client = server.user("ada@example.com");
+    let answer = client.post("/v1/chat/completions", asked(&cases[0], false));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.headers.get("x-quire-cost-usd").is_none());
+}
+
+#[test]
+fn calls_are_told_apart_however_hosts_number_them() {
+    let city = |name: &str| json!(format!("{{\"city\":\"{name}\"}}"));
+    let legacy = |arguments: &str| chunk(json!({ "function_call": { "name": "weather", "arguments": arguments } }), Value::Null);
+    let two: &[&str] = &["{\"city\":\"Oslo\"}", "{\"city\":\"Rome\"}"];
+    let cases: Vec<(&'static str, Vec<Value>, &str, &[&str])> = vec![
+        ("index-0", vec![call(json!(0), "a1", city("Oslo")), call(json!(0), "a2", city("Rome"))], "tool_calls", two),
+        ("no-index", vec![call(Value::Null, "a1", city("Oslo")), call(Value::Null, "a2", city("Rome"))], "tool_calls", two),
+        ("index-text", vec![call(json!("0"), "a1", city("Oslo")), call(json!("1"), "a2", city("Rome"))], "tool_calls", two),
+        ("repeated", vec![call(json!(0), "a1", city("Oslo")), call(json!(0), "a1", city("Oslo"))], "tool_calls", &two[..1]),
+        ("null-arguments", vec![call(json!(0), "a1", Value::Null)], "tool_calls", &["{}"]),
+        ("object-arguments", vec![call(json!(0), "a1", json!({ "city": "Oslo" }))], "stop", &two[..1]),
+        ("legacy", vec![legacy("{\"city\":"), legacy("\"Oslo\"}")], "function_call", &two[..1]),
+    ];
+    let played = cases.iter().map(|&(model, ref pieces, reason, _)| {
+        let rest = [end(reason), usual(), done()];
+        whole(model, sse(&pieces.iter().cloned().chain(rest).collect::<Vec<_>>()), None)
+    });
+    let (_provider, server) = playing(&played.collect::<Vec<_>>());
+    let mut client = server.user("ada@example.com");
+    let tools = json!([{ "type": "function", "function": { "name": "weather" } }]);
+    for (model, _, _, expected) in cases {
+        let body = json!({ "model": format!("up/{model}"), "tools": tools, "messages": [{ "role": "user", "content": "Warm?" }] });
+        let told = client.post("/v1/chat/completions", body).json();
+        let calls = told["choices"][0]["message"]["tool_calls"].as_array();
+        let found: Vec<&str> = calls
+            .unwrap_or_else(|| panic!("{model}: {told}"))
+            .iter()
+            .map(|call| call["function"]["arguments"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, expected, "{model}");
+        assert_eq!(told["choices"][0]["finish_reason"], "tool_calls", "{model}");
+    }
+}
+
+#[test]
+fn reasoning_is_given_to_clients_and_sent_back_with_the_results_of_tools() {
+    let details = json!([{ "type": "reasoning.encrypted", "data": "opaque", "index": 0 }]);
+    let thinking = vec![
+        chunk(json!({ "reasoning_content": "I need ", "reasoning_details": details }), Value::Null),
+        chunk(json!({ "reasoning_content": "the weather." }), Value::Null),
+        call(json!(0), "a1", json!("{}")),
+        end("tool_calls"),
+        usual(),
+        done(),
+    ];
+    let cases = [both("thinks", vec![sse(&thinking), sse(&[text(T), end("stop"), done()])], Answer(T, "stop"), None)];
+    let (provider, server) = playing(&cases);
+    let mut client = server.user("ada@example.com");
+    let mut body = json!({ "model": "up/thinks", "messages": [{ "role": "user", "content": "Warm?" }],
+        "tools": [{ "type": "function", "function": { "name": "weather" } }] });
+    let told = client.post("/v1/chat/completions", body.clone()).json();
+    let message = &told["choices"][0]["message"];
+    assert_eq!(message["reasoning_content"], "I need the weather.", "{told}");
+    assert_eq!(message["reasoning_details"], details, "{told}");
+    let result = json!({ "role": "tool", "tool_call_id": "a1", "content": "mild" });
+    let turns = body["messages"].as_array_mut().unwrap();
+    turns.extend([message.clone(), result]);
+    let told = client.post("/v1/chat/completions", body).json();
+    assert_eq!(told["choices"][0]["message"]["content"], T, "{told}");
+    let mut asked = provider.asked();
+    asked.retain(|asked| asked.head.starts_with("POST"));
+    let sent = &asked[1].body["messages"][1];
+    assert_eq!(sent["reasoning_content"], "I need the weather.", "{sent}");
+    assert_eq!(sent["reasoning_details"], details, "{sent}");
+}
