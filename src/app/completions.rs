@@ -58,14 +58,16 @@ pub struct Started {
 pub struct Completion {
     /// The answer.
     pub text: String,
+    /// The reasoning before it, of a single model that shows it.
+    pub reasoning: String,
     /// Tools that the model wants called.
     pub calls: Vec<ToolCall>,
     /// Why it ended.
     pub finish: Finish,
     /// Tokens of all calls.
     pub usage: Usage,
-    /// What they cost, as far as prices are known.
-    pub cost: MicroDollars,
+    /// What they cost; none where the price of a call is not known.
+    pub cost: Option<MicroDollars>,
     /// Every answer came from the cache.
     pub cached: bool,
     /// Who was asked.
@@ -79,7 +81,7 @@ impl Completion {
     pub fn plus(self, other: &Completion) -> Self {
         Self {
             usage: self.usage.plus(&other.usage),
-            cost: self.cost.plus(other.cost),
+            cost: self.cost.zip(other.cost).map(|(own, other)| own.plus(other)),
             cached: self.cached && other.cached,
             ..self
         }
@@ -257,7 +259,13 @@ impl Completions<'_> {
             let why = format!("the answer is not of the wanted shape: {why}");
             return Err(Error::new(Kind::UpstreamFailed, why));
         }
+        let is_priced = report.answers.iter().all(|answer| {
+            let earlier = answer.earlier.iter().map(|one| one.cost);
+            earlier.chain([answer.cost]).all(|cost| cost.is_some())
+        });
+        let reasoning = last.last().filter(|_| analysis.request.passed_on);
         Ok(Completion {
+            reasoning: reasoning.map_or_else(String::new, |answer| answer.reasoning.clone()),
             text,
             calls: calls.to_vec(),
             finish: last
@@ -265,7 +273,7 @@ impl Completions<'_> {
                 .and_then(|answer| answer.finish)
                 .unwrap_or(Finish::Stop),
             usage: analysis.usage,
-            cost: analysis.cost,
+            cost: is_priced.then_some(analysis.cost),
             cached: !last.is_empty() && last.iter().all(|answer| answer.cached),
             dropped: last
                 .last()

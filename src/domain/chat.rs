@@ -39,6 +39,9 @@ pub struct Message {
     /// The call whose result the text is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_of: Option<String>,
+    /// The model's reasoning before this turn of its own, where a client sends it back.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
 }
 
 impl Message {
@@ -50,6 +53,7 @@ impl Message {
             images: Vec::new(),
             calls: Vec::new(),
             result_of: None,
+            reasoning: String::new(),
         }
     }
 }
@@ -61,7 +65,7 @@ impl Message {
         let calls: u64 = calls
             .map(|call| estimate_tokens(&call.name) + estimate_tokens(&call.arguments))
             .sum();
-        estimate_tokens(&self.text) + calls
+        estimate_tokens(&self.text) + estimate_tokens(&self.reasoning) + calls
     }
 }
 

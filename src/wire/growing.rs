@@ -29,6 +29,8 @@ pub(super) struct Growing {
     fault: Option<CallError>,
     done: bool,
     fresh: Vec<Piece>,
+    /// The index of the one choice that was asked for, as the host counts.
+    choice: Option<u64>,
     /// A reader has been given pieces that cannot be taken back.
     keeps_shown: bool,
     /// We ended the answer: tokens of tool calls' arguments until then.
@@ -52,6 +54,11 @@ impl Growing {
     /// A closing mark alone has ended reasoning.
     pub fn was_closed(&self) -> bool {
         self.divider.was_closed()
+    }
+
+    /// Whether a choice is ours: the first that came, whichever index it has.
+    pub fn is_own(&mut self, choice: u64) -> bool {
+        *self.choice.get_or_insert(choice) == choice
     }
 
     /// Visible text; local models write their reasoning into it.

@@ -46,7 +46,7 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste, quirks: Quirks)
     let shape = taste.shape("response_format", request);
     let mut body = Map::new();
     body.insert("model".into(), json!(name));
-    body.insert("messages".into(), messages(request, shape, quirks));
+    body.insert("messages".into(), messages(request, shape, taste, quirks));
     body.insert("stream".into(), json!(true));
     if quirks.stream_options && !taste.refuses("stream_options") {
         body.insert("stream_options".into(), json!({ "include_usage": true }));
@@ -83,7 +83,14 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste, quirks: Quirks)
     Value::Object(body)
 }
 
-fn messages(request: &Request, shape: Structured, quirks: Quirks) -> Value {
+fn messages(request: &Request, shape: Structured, taste: &Taste, quirks: Quirks) -> Value {
+    let thought = |message: Value, reasoning: &str, calls: &[ToolCall]| {
+        // OpenAI itself refuses the fields.
+        match quirks.developer {
+            true => message,
+            false => with_reasoning(message, reasoning, calls, taste),
+        }
+    };
     let system = if quirks.developer {
         "developer"
     } else {
@@ -100,9 +107,11 @@ fn messages(request: &Request, shape: Structured, quirks: Quirks) -> Value {
                  images,
                  calls,
                  result_of,
+                 reasoning,
              }| {
                 let role = if *is_model { "assistant" } else { "user" };
-                acted(role, content(text, images), calls, *result_of)
+                let message = acted(role, content(text, images), calls, *result_of);
+                thought(message, reasoning, calls)
             },
         );
         return first.into_iter().chain(rest).collect();
@@ -114,13 +123,26 @@ fn messages(request: &Request, shape: Structured, quirks: Quirks) -> Value {
             Role::Assistant => "assistant",
         };
         let content = content(&message.text, &message.images);
-        acted(role, content, &message.calls, message.result_of.as_deref())
+        let told = acted(role, content, &message.calls, message.result_of.as_deref());
+        thought(told, &message.reasoning, &message.calls)
     };
     let words = in_words(request, shape);
     let words = words.map(|words| json!({ "role": system, "content": words }));
     let all = request.messages.iter().map(message);
     // In front: some take instructions there only.
     words.into_iter().chain(all).collect()
+}
+
+/// Some models want to read their own reasoning before the results of the tools that they called.
+fn with_reasoning(mut message: Value, reasoning: &str, calls: &[ToolCall], taste: &Taste) -> Value {
+    if !reasoning.is_empty() && !taste.refuses("reasoning_content") {
+        message["reasoning_content"] = json!(reasoning);
+    }
+    let details = calls.first().and_then(|call| call.reasoning_details.as_ref());
+    if let Some(details) = details.filter(|_| !taste.refuses("reasoning_details")) {
+        message["reasoning_details"] = details.clone();
+    }
+    message
 }
 
 fn acted(role: &str, content: Value, calls: &[ToolCall], result_of: Option<&str>) -> Value {

@@ -12,6 +12,7 @@ pub(super) struct Turn<'a> {
     pub images: &'a [Image],
     pub calls: &'a [ToolCall],
     pub result_of: Option<&'a str>,
+    pub reasoning: &'a str,
 }
 
 impl Turn<'_> {
@@ -47,6 +48,7 @@ pub(super) fn divide<'a>(request: &'a Request, shape: Structured) -> (String, Ve
                 images: &message.images,
                 calls: &message.calls,
                 result_of: message.result_of.as_deref(),
+                reasoning: &message.reasoning,
             }),
         }
     }

@@ -108,6 +108,8 @@ pub(super) fn field(frame: &Value) -> Option<&Value> {
 const FIELDS: &[&str] = &[
     "max_completion_tokens",
     "max_output_tokens",
+    "reasoning_content",
+    "reasoning_details",
     "reasoning.summary",
     "reasoning.effort",
     "reasoning_effort",

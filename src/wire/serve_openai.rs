@@ -224,10 +224,16 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, Fault> {
     if role == Role::Assistant {
         calls = serve_tools::calls(message)?;
         calls.extend(serve_functions::call(message, earlier.len())?);
+        // Opaque items that the vendor wants to see again stand with the calls.
+        let details = message.get("reasoning_details");
+        if let (Some(call), Some(details)) = (calls.first_mut(), details) {
+            call.reasoning_details = Some(details.clone()).filter(Value::is_array);
+        }
     }
     Ok(Message {
         images,
         calls,
+        reasoning: reasoning(message).to_owned(),
         result_of,
         ..Message::new(role, text)
     })
@@ -255,7 +261,7 @@ pub struct Frame {
 /// A whole answer.
 pub fn completion(
     frame: &Frame,
-    (text, calls): (&str, &[ToolCall]),
+    (text, calls, reasoning): (&str, &[ToolCall], &str),
     finish: Finish,
     usage: &Usage,
 ) -> Value {
@@ -270,6 +276,10 @@ pub fn completion(
             message["content"] = Value::Null;
         }
     }
+    if !reasoning.is_empty() {
+        message["reasoning_content"] = json!(reasoning);
+    }
+    add_details(&mut message, calls);
     json!({
         "id": frame.id, "object": "chat.completion", "created": frame.created, "model": frame.model,
         "choices": [{
@@ -295,12 +305,28 @@ pub fn thought(frame: &Frame, text: &str) -> Value {
     chunk(frame, json!({ "reasoning_content": text }), None)
 }
 
+/// The reasoning that a client sends back, under either of its names.
+fn reasoning(message: &Value) -> &str {
+    let mut found = ["reasoning_content", "reasoning"]
+        .iter()
+        .filter_map(|name| message[*name].as_str());
+    found.find(|text| !text.is_empty()).unwrap_or_default()
+}
+
+/// What a client must send back beside a turn's calls.
+fn add_details(message: &mut Value, calls: &[ToolCall]) {
+    if let Some(details) = calls.first().and_then(|call| call.reasoning_details.as_ref()) {
+        message["reasoning_details"] = details.clone();
+    }
+}
+
 /// The calls of tools, whole.
 pub fn called(frame: &Frame, calls: &[ToolCall]) -> Value {
-    let delta = match calls.first().filter(|_| frame.is_legacy) {
+    let mut delta = match calls.first().filter(|_| frame.is_legacy) {
         Some(call) => json!({ "function_call": serve_functions::told(call) }),
         None => json!({ "tool_calls": serve_tools::told(calls, true) }),
     };
+    add_details(&mut delta, calls);
     chunk(frame, delta, None)
 }
 

@@ -1,6 +1,6 @@
 //! The API of OpenAI and Anthropic: what their clients send, and what they are sent.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 
 use serde_json::{Value, json};
 

@@ -102,10 +102,12 @@ fn texts(messages: &[Message], of_system: bool) -> Value {
             images: _,
             calls,
             result_of,
+            reasoning,
         } = message;
-        match (calls.as_slice(), result_of) {
-            ([], None) => json!([role, text]),
-            _ => json!([role, text, calls, result_of]),
+        match (calls.as_slice(), result_of, reasoning.as_str()) {
+            ([], None, "") => json!([role, text]),
+            (_, _, "") => json!([role, text, calls, result_of]),
+            _ => json!([role, text, calls, result_of, reasoning]),
         }
     };
     messages

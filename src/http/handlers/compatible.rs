@@ -175,7 +175,7 @@ async fn answer(
     if stream {
         let watch = cx.app.analyses().watch(Some(&caller), &begun.id, 0).await?;
         let tongue = Tongue::new(api, frame, usage, progress);
-        let following = Following::new(
+        let mut following = Following::new(
             cx,
             caller,
             begun.id.clone(),
@@ -184,6 +184,7 @@ async fn answer(
             tongue,
             is_panel,
         );
+        following.wait_for_answer().await?;
         return Ok((named(following.reply(cx), &ignored), String::new()));
     }
     // Held until the answer is there: a client that leaves drops this future, and the run with it.
@@ -219,7 +220,10 @@ pub(super) fn frame_of(cx: &Cx, asked: &Asked) -> Frame {
 pub(super) fn whole(api: Api, frame: &Frame, done: &Completion) -> Value {
     let (text, finish, usage) = (done.text.as_str(), done.finish, &done.usage);
     match api {
-        Api::Chat => openai::completion(frame, (text, &done.calls), finish, usage),
+        Api::Chat => {
+            let told = (text, &done.calls[..], done.reasoning.as_str());
+            openai::completion(frame, told, finish, usage)
+        }
         Api::Completions => completions::completion(frame, text, finish, usage),
         Api::Responses => {
             let told = (Some(text), &done.calls[..]);
@@ -234,11 +238,15 @@ pub(super) fn told(reply: Reply, cx: &Cx, done: &Completion) -> Reply {
     let took = clock::instant()
         .saturating_duration_since(cx.started)
         .as_millis();
-    reply
-        .header(
+    // A price that is not known is not 0.
+    let reply = match done.cost {
+        Some(cost) => reply.header(
             HeaderName::from_static("x-quire-cost-usd"),
-            &format!("{:.6}", done.cost.dollars()),
-        )
+            &format!("{:.6}", cost.dollars()),
+        ),
+        None => reply,
+    };
+    reply
         .header(
             HeaderName::from_static("x-quire-cache"),
             if done.cached { "hit" } else { "miss" },

@@ -2,14 +2,17 @@
 //! knows. A run that fails is never passed on as a clean end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
 use super::compatible::Api;
-use crate::app::analyses::{CancelOnDrop, Watch};
+use crate::app::analyses::{CancelOnDrop, StoredEvent, Watch};
 use crate::app::completions::Completion;
 use crate::app::{App, Error, Kind};
 use crate::clock;
+use crate::domain::event::LAST;
 use crate::domain::id::AnalysisId;
 use crate::domain::user::Caller;
 use crate::http::cx::Cx;
@@ -68,14 +71,13 @@ impl Tongue {
         }
     }
 
-    // Only where it was asked for, and only in the one API whose clients show it without being told how.
-    fn thought(&self, text: &str) -> Option<Event> {
+    // A model's own reasoning always, a panel's progress where it was asked for; and only in the one API whose
+    // clients show it without being told how.
+    fn thought(&self, text: &str, is_own: bool) -> Option<Event> {
         match self {
             Self::Chat {
-                frame,
-                progress: true,
-                ..
-            } => Some(bare(&openai::thought(frame, text))),
+                frame, progress, ..
+            } if *progress || is_own => Some(bare(&openai::thought(frame, text))),
             _ => None,
         }
     }
@@ -161,6 +163,19 @@ fn named(events: Vec<(&'static str, Value)>) -> Vec<Event> {
     events.into_iter().map(name).collect()
 }
 
+fn stopped() -> Error {
+    let why = "the server stopped before the answer's end";
+    Error::new(Kind::Unavailable, why)
+}
+
+fn broken_off() -> Error {
+    let why = "the answer broke off before its end";
+    Error::new(Kind::UpstreamFailed, why)
+}
+
+/// How long headers wait for the first piece of an answer.
+const HEADERS_HELD: Duration = Duration::from_secs(50);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Opening,
@@ -176,7 +191,9 @@ pub(super) struct Following {
     request_id: Arc<str>,
     watch: Watch,
     // Stops the run when the client leaves.
-    _guard: Option<CancelOnDrop>,
+    guard: Option<CancelOnDrop>,
+    /// Events that came while the headers were held back.
+    held: Vec<Arc<StoredEvent>>,
     tongue: Tongue,
     is_panel: bool,
     phase: Phase,
@@ -199,12 +216,44 @@ impl Following {
             caller,
             id,
             watch,
-            _guard: guard,
+            guard,
+            held: Vec::new(),
             tongue,
             is_panel,
             phase: Phase::Opening,
             said: false,
         }
+    }
+
+    /// Waits for the first piece of a single model's answer, so that a failure before it has a status of its own
+    /// instead of a stream's. Not for ever: proxies give up on a silent connection after a minute.
+    ///
+    /// # Errors
+    /// Why there will be no answer.
+    pub async fn wait_for_answer(&mut self) -> Result<(), ApiError> {
+        let until = Instant::now() + HEADERS_HELD;
+        while !self.is_panel {
+            let next = match timeout_at(until, self.watch.next()).await {
+                Ok(next) => next.ok().flatten(),
+                Err(_) => return Ok(()),
+            };
+            let Some(events) = next else {
+                return Err(stopped().into());
+            };
+            let is_one = |names: &[&str]| events.iter().any(|event| names.contains(&&*event.kind));
+            let begins = is_one(&["synthesis.delta", "member.reasoning"]);
+            let ends = is_one(LAST);
+            self.held.extend(events);
+            if begins {
+                return Ok(());
+            }
+            if ends {
+                let completions = self.app.completions();
+                completions.result(&self.caller, &self.id).await?;
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// The stream as an answer.
@@ -226,13 +275,14 @@ impl Following {
             Phase::Body => {}
         }
         loop {
+            let held = std::mem::take(&mut self.held);
             // A store that cannot answer, or a run left for the next start, is no clean end.
-            let Some(events) = self.watch.next().await.ok().flatten() else {
-                let error = Error::new(
-                    Kind::Unavailable,
-                    "the server stopped before the answer's end",
-                );
-                return Some(self.fail(&error.into()));
+            let next = match held.is_empty() {
+                true => self.watch.next().await.ok().flatten(),
+                false => Some(held),
+            };
+            let Some(events) = next else {
+                return Some(self.fail(&stopped().into()));
             };
             let mut told = Vec::new();
             for event in events {
@@ -245,6 +295,12 @@ impl Following {
                     }
                     "analysis.completed" | "analysis.failed" | "analysis.cancelled" => {
                         told.extend(self.end().await);
+                        return Some(told);
+                    }
+                    // Another answer is begun, and what was sent of this one cannot be taken back.
+                    "member.started" if self.said => {
+                        drop(self.guard.take());
+                        told.extend(self.fail(&broken_off().into()));
                         return Some(told);
                     }
                     // Behind the answer's beginning it would cut the answer in two.
@@ -270,7 +326,7 @@ impl Following {
             }
             _ => return None,
         };
-        self.tongue.thought(&line)
+        self.tongue.thought(&line, !self.is_panel)
     }
 
     async fn end(&mut self) -> Vec<Event> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::wire::calling::Fragment;
 use crate::wire::counts;
@@ -37,10 +37,9 @@ pub(in crate::wire) fn whole(growing: &mut Growing, body: &Value) {
 
 fn take(growing: &mut Growing, chunk: &Value) {
     let choices = chunk["choices"].as_array();
+    let mut choices = choices.into_iter().flatten();
     let first = choices
-        .into_iter()
-        .flatten()
-        .find(|choice| counts::whole(&choice["index"]).unwrap_or(0) == 0)
+        .find(|choice| growing.is_own(counts::whole(&choice["index"]).unwrap_or(0)))
         .unwrap_or(&Value::Null);
     if let Some(error) = reported(chunk).or_else(|| field(first)) {
         return growing.fail(in_band(error));
@@ -78,9 +77,9 @@ fn piece(growing: &mut Growing, piece: &Value) {
     for call in calls.into_iter().flatten() {
         tool(growing, call, &call["function"]);
     }
-    // What there was before `tool_calls`: one call, without an id.
+    // The predecessor of `tool_calls`: a single call, without an id.
     if piece["function_call"].is_object() {
-        tool(growing, &Value::Null, &piece["function_call"]);
+        tool(growing, &json!({ "index": 0 }), &piece["function_call"]);
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::analysis::{Arrangement, Member, Plan, Stage, StageAnswer, Who};
-use crate::domain::chat::{Brief, Delta, Message, Peer, Request, Source, Task};
+use crate::domain::chat::{Brief, Delta, Finish, Message, Peer, Request, Source, Task};
 use crate::domain::event::{Estimate, Event, StageInfo, Totals};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::{CallId, reading};
@@ -138,11 +138,15 @@ impl Board {
             Some(reviewed) => self.newest_answers_before(reviewed),
             None => newest,
         };
-        for (author, text) in read.map_or_else(Vec::new, |stage| self.texts_of(stage)) {
-            if author == member && !self.is_last() {
-                own = Some(text.to_owned());
-            } else {
-                peers.push(peer(author, text));
+        if let Some(stage) = read {
+            for (author, text) in self.texts_of(stage) {
+                if author == member && !self.is_last() {
+                    own = Some(text.to_owned());
+                } else {
+                    let mut peer = peer(author, text);
+                    peer.text += self.shortfall(stage, author);
+                    peers.push(peer);
+                }
             }
         }
         let reader = if self.is_last() { 255 } else { member as u64 };
@@ -230,6 +234,16 @@ impl Board {
         texts
             .map(|result| (result.member, result.text.as_str()))
             .collect()
+    }
+
+    /// What a reader of this answer must know that is not the whole of it.
+    fn shortfall(&self, stage: usize, member: usize) -> &'static str {
+        let result = self.results.get(&CallId { stage, member });
+        match result.and_then(|result| result.finish) {
+            Some(Finish::Length) => "\n\n(This answer was cut off by its length limit.)",
+            Some(Finish::ContentFilter) => "\n\n(This answer was cut off by its provider's filter.)",
+            _ => "",
+        }
     }
 
     fn is_review(&self, stage: usize) -> bool {

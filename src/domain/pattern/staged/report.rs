@@ -2,7 +2,7 @@
 
 use super::{Output, Staged};
 use crate::domain::analysis::{Plan, StageAnswer, Status};
-use crate::domain::chat::{Answer, Request};
+use crate::domain::chat::{Answer, Finish, Request};
 use crate::domain::event::{Estimate, Event};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::{CallId, Outcome, reading};
@@ -111,6 +111,16 @@ impl Staged {
 
     pub(super) fn emit_settled(&mut self, kept: &StageAnswer) {
         let (stage, model) = (self.board.name().to_owned(), kept.model.clone());
+        let by = match kept.finish {
+            Some(Finish::Length) => Some("its length limit"),
+            Some(Finish::ContentFilter) => Some("its provider's filter"),
+            _ => None,
+        };
+        if let Some(by) = by {
+            self.notes.push(format!(
+                "the answer of {model} in stage {stage} was cut off by {by}"
+            ));
+        }
         let event = match (&kept.error, kept.finish) {
             (None, Some(finish_reason)) => Event::MemberCompleted {
                 stage,
