@@ -27,10 +27,10 @@ pub use crate::engine::{CancelOnDrop, Watch};
 use crate::engine::{Finished, Run, Terms};
 use crate::log;
 pub use crate::store::analyses::{Filter, Summary};
-pub use crate::store::events::StoredEvent;
 use crate::store::audit::{self, Entry};
 use crate::store::calls;
 pub use crate::store::calls::Call;
+pub use crate::store::events::StoredEvent;
 use crate::store::{self, Reader, StoreError, analyses, comparisons, events};
 
 pub(super) use check::MAX_PROMPT;

@@ -81,7 +81,10 @@ impl Completion {
     pub fn plus(self, other: &Completion) -> Self {
         Self {
             usage: self.usage.plus(&other.usage),
-            cost: self.cost.zip(other.cost).map(|(own, other)| own.plus(other)),
+            cost: self
+                .cost
+                .zip(other.cost)
+                .map(|(own, other)| own.plus(other)),
             cached: self.cached && other.cached,
             ..self
         }

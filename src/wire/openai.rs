@@ -138,7 +138,9 @@ fn with_reasoning(mut message: Value, reasoning: &str, calls: &[ToolCall], taste
     if !reasoning.is_empty() && !taste.refuses("reasoning_content") {
         message["reasoning_content"] = json!(reasoning);
     }
-    let details = calls.first().and_then(|call| call.reasoning_details.as_ref());
+    let details = calls
+        .first()
+        .and_then(|call| call.reasoning_details.as_ref());
     if let Some(details) = details.filter(|_| !taste.refuses("reasoning_details")) {
         message["reasoning_details"] = details.clone();
     }

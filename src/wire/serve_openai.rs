@@ -315,7 +315,10 @@ fn reasoning(message: &Value) -> &str {
 
 /// What a client must send back beside a turn's calls.
 fn add_details(message: &mut Value, calls: &[ToolCall]) {
-    if let Some(details) = calls.first().and_then(|call| call.reasoning_details.as_ref()) {
+    if let Some(details) = calls
+        .first()
+        .and_then(|call| call.reasoning_details.as_ref())
+    {
         message["reasoning_details"] = details.clone();
     }
 }

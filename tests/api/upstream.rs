@@ -70,7 +70,12 @@ fn call(index: Value, id: &str, arguments: Value) -> Value {
 }
 
 fn anthropic(objects: &[Value]) -> Line {
-    let one = |object: &Value| format!("event: {}\ndata: {object}\n\n", object["type"].as_str().unwrap());
+    let one = |object: &Value| {
+        format!(
+            "event: {}\ndata: {object}\n\n",
+            object["type"].as_str().unwrap()
+        )
+    };
     on("").sse(&objects.iter().map(one).collect::<String>())
 }
 
@@ -139,13 +144,25 @@ fn whole(model: &'static str, line: Line, count: Count) -> Case {
 }
 
 fn both(model: &'static str, lines: Vec<Line>, given: Given, count: Count) -> Case {
-    Case { model, lines, whole: given, stream: given, count }
+    Case {
+        model,
+        lines,
+        whole: given,
+        stream: given,
+        count,
+    }
 }
 
 /// A case in which the answer breaks off after its first words, at every call.
 fn broken(model: &'static str, line: Line, status: u16, words: &'static str) -> Case {
     let half = "Seven plus ";
-    Case { model, lines: vec![line], whole: Refused(status, words), stream: Broken(half, words), count: None }
+    Case {
+        model,
+        lines: vec![line],
+        whole: Refused(status, words),
+        stream: Broken(half, words),
+        count: None,
+    }
 }
 
 const COUNTED: Count = Some((100, 7, 0, "0.170000"));
@@ -163,23 +180,134 @@ fn truncated() -> Vec<Case> {
         broken("fin-error", ended("error"), 502, BROKE),
         broken("fin-abort", ended("abort"), 502, BROKE),
         broken("fin-network", ended("network_error"), 502, BROKE),
-        broken("no-reason", sse(&[text("Seven plus "), usual(), done()]), 502, BROKE),
-        broken("vllm-error", sse(&[text("Seven plus "), vllm, done()]), 503, "the provider has a fault"),
-        broken("detail", sse(&[text("Seven plus "), json!({ "detail": "worker lost" }), done()]), 503, "the provider has a fault"),
-        broken("proxy-words", on("").sse(&(events(&[text("Seven plus ")]) + "data: upstream connect error\n\n")), 503, "the provider has a fault"),
-        broken("garbage", on("").sse(&(events(&[text("Seven plus ")]) + "data: {\"choices\": [\n\n")), 502, "no chat completion"),
-        both("fin-caps", vec![ended("MAX_TOKENS")], Answer("Seven plus ", "length"), COUNTED),
-        both("fin-length", vec![ended("LENGTH")], Answer("Seven plus ", "length"), COUNTED),
-        both("fin-stop-caps", vec![sse(&[text(T), end("STOP"), usual(), done()])], Answer(T, "stop"), COUNTED),
-        broken("an/nostop", anthropic(&[started(json!({})), block("Seven plus "), json!({ "type": "message_stop" })]), 502, BROKE),
-        broken("an/overloaded", anthropic(&[started(json!({})), block("Seven plus "), json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } })]), 503, "the provider has a fault"),
-        broken("ge/other", sse(&[gemini(json!([{ "text": "Seven plus " }]), Value::Null), gemini(json!([]), json!("OTHER"))]), 502, BROKE),
-        broken("ge/unspecified", sse(&[gemini(json!([{ "text": "Seven plus " }]), json!("FINISH_REASON_UNSPECIFIED"))]), 502, BROKE),
-        broken("ge/error", sse(&[gemini(json!([{ "text": "Seven plus " }]), Value::Null), json!({ "error": { "code": 503, "message": "overloaded", "status": "UNAVAILABLE" } })]), 503, "the provider has a fault"),
-        broken("ol/error", ollama(&[json!({ "message": { "content": "Seven plus " }, "done": false }), json!({ "error": "CUDA error" })]), 503, "the provider has a fault"),
+        broken(
+            "no-reason",
+            sse(&[text("Seven plus "), usual(), done()]),
+            502,
+            BROKE,
+        ),
+        broken(
+            "vllm-error",
+            sse(&[text("Seven plus "), vllm, done()]),
+            503,
+            "the provider has a fault",
+        ),
+        broken(
+            "detail",
+            sse(&[
+                text("Seven plus "),
+                json!({ "detail": "worker lost" }),
+                done(),
+            ]),
+            503,
+            "the provider has a fault",
+        ),
+        broken(
+            "proxy-words",
+            on("").sse(&(events(&[text("Seven plus ")]) + "data: upstream connect error\n\n")),
+            503,
+            "the provider has a fault",
+        ),
+        broken(
+            "garbage",
+            on("").sse(&(events(&[text("Seven plus ")]) + "data: {\"choices\": [\n\n")),
+            502,
+            "no chat completion",
+        ),
+        both(
+            "fin-caps",
+            vec![ended("MAX_TOKENS")],
+            Answer("Seven plus ", "length"),
+            COUNTED,
+        ),
+        both(
+            "fin-length",
+            vec![ended("LENGTH")],
+            Answer("Seven plus ", "length"),
+            COUNTED,
+        ),
+        both(
+            "fin-stop-caps",
+            vec![sse(&[text(T), end("STOP"), usual(), done()])],
+            Answer(T, "stop"),
+            COUNTED,
+        ),
+        broken(
+            "an/nostop",
+            anthropic(&[
+                started(json!({})),
+                block("Seven plus "),
+                json!({ "type": "message_stop" }),
+            ]),
+            502,
+            BROKE,
+        ),
+        broken(
+            "an/overloaded",
+            anthropic(&[
+                started(json!({})),
+                block("Seven plus "),
+                json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }),
+            ]),
+            503,
+            "the provider has a fault",
+        ),
+        broken(
+            "ge/other",
+            sse(&[
+                gemini(json!([{ "text": "Seven plus " }]), Value::Null),
+                gemini(json!([]), json!("OTHER")),
+            ]),
+            502,
+            BROKE,
+        ),
+        broken(
+            "ge/unspecified",
+            sse(&[gemini(
+                json!([{ "text": "Seven plus " }]),
+                json!("FINISH_REASON_UNSPECIFIED"),
+            )]),
+            502,
+            BROKE,
+        ),
+        broken(
+            "ge/error",
+            sse(&[
+                gemini(json!([{ "text": "Seven plus " }]), Value::Null),
+                json!({ "error": { "code": 503, "message": "overloaded", "status": "UNAVAILABLE" } }),
+            ]),
+            503,
+            "the provider has a fault",
+        ),
+        broken(
+            "ol/error",
+            ollama(&[
+                json!({ "message": { "content": "Seven plus " }, "done": false }),
+                json!({ "error": "CUDA error" }),
+            ]),
+            503,
+            "the provider has a fault",
+        ),
         // Once: whoever has seen nothing yet is given the second answer.
-        Case { model: "busy-once", lines: vec![ended("insufficient_system_resource"), sse(&[text(T), end("stop"), usual(), done()])], whole: Answer(T, "stop"), stream: Broken("Seven plus ", BROKE), count: None },
-        both("ge/safety", vec![sse(&[gemini(json!([{ "text": T }]), Value::Null), gemini(json!([]), json!("SAFETY"))])], Answer(T, "content_filter"), None),
+        Case {
+            model: "busy-once",
+            lines: vec![
+                ended("insufficient_system_resource"),
+                sse(&[text(T), end("stop"), usual(), done()]),
+            ],
+            whole: Answer(T, "stop"),
+            stream: Broken("Seven plus ", BROKE),
+            count: None,
+        },
+        both(
+            "ge/safety",
+            vec![sse(&[
+                gemini(json!([{ "text": T }]), Value::Null),
+                gemini(json!([]), json!("SAFETY")),
+            ])],
+            Answer(T, "content_filter"),
+            None,
+        ),
     ]
 }
 
@@ -191,38 +319,168 @@ fn counts() -> Vec<Case> {
         chunk
     };
     vec![
-        whole("zero", counted(json!({ "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0 })), None),
+        whole(
+            "zero",
+            counted(json!({ "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0 })),
+            None,
+        ),
         whole("empty", counted(json!({})), None),
-        whole("negative", counted(json!({ "prompt_tokens": -100, "completion_tokens": -7 })), None),
+        whole(
+            "negative",
+            counted(json!({ "prompt_tokens": -100, "completion_tokens": -7 })),
+            None,
+        ),
         whole("none", sse(&[text(T), end("stop"), done()]), None),
-        whole("floats", counted(json!({ "prompt_tokens": 100.0, "completion_tokens": 7.0 })), COUNTED),
-        whole("digits", counted(json!({ "prompt_tokens": "100", "completion_tokens": "7" })), COUNTED),
-        whole("other-names", counted(json!({ "input_tokens": 100, "output_tokens": 7 })), COUNTED),
-        whole("with-choice", sse(&[text(T), end("stop"), with(chunk(json!({}), Value::Null), &details), done()]), CACHED),
-        whole("details-lost", sse(&[with(text(T), &details), end("stop"), usage(plain.clone()), done()]), CACHED),
-        whole("in-choice", sse(&[text(T), json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop", "usage": details }] }), done()]), CACHED),
-        whole("top-level-cache", counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cached_tokens": 80 })), CACHED),
-        whole("anthropic-like", counted(json!({ "prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27, "cache_read_input_tokens": 80 })), CACHED),
-        whole("cost-text", counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": "0.0123" })), Some((100, 7, 0, "0.012300"))),
-        whole("cost-byok", counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": 0, "is_byok": true, "cost_details": { "upstream_inference_cost": 0.0123 } })), Some((100, 7, 0, "0.012300"))),
-        whole("an/zero", anthropic(&[started(json!({ "input_tokens": 0, "output_tokens": 0 })), block(T), stopped("end_turn", json!({ "output_tokens": 7 })), json!({ "type": "message_stop" })]), None),
-        whole("an/later", anthropic(&[started(json!({ "input_tokens": 10, "cache_creation_input_tokens": 90, "cache_read_input_tokens": 0, "output_tokens": 1 })), block(T), stopped("end_turn", json!({ "input_tokens": 20, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 80, "output_tokens": 7 })), json!({ "type": "message_stop" })]), CACHED),
+        whole(
+            "floats",
+            counted(json!({ "prompt_tokens": 100.0, "completion_tokens": 7.0 })),
+            COUNTED,
+        ),
+        whole(
+            "digits",
+            counted(json!({ "prompt_tokens": "100", "completion_tokens": "7" })),
+            COUNTED,
+        ),
+        whole(
+            "other-names",
+            counted(json!({ "input_tokens": 100, "output_tokens": 7 })),
+            COUNTED,
+        ),
+        whole(
+            "with-choice",
+            sse(&[
+                text(T),
+                end("stop"),
+                with(chunk(json!({}), Value::Null), &details),
+                done(),
+            ]),
+            CACHED,
+        ),
+        whole(
+            "details-lost",
+            sse(&[
+                with(text(T), &details),
+                end("stop"),
+                usage(plain.clone()),
+                done(),
+            ]),
+            CACHED,
+        ),
+        whole(
+            "in-choice",
+            sse(&[
+                text(T),
+                json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop", "usage": details }] }),
+                done(),
+            ]),
+            CACHED,
+        ),
+        whole(
+            "top-level-cache",
+            counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cached_tokens": 80 })),
+            CACHED,
+        ),
+        whole(
+            "anthropic-like",
+            counted(
+                json!({ "prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27, "cache_read_input_tokens": 80 }),
+            ),
+            CACHED,
+        ),
+        whole(
+            "cost-text",
+            counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": "0.0123" })),
+            Some((100, 7, 0, "0.012300")),
+        ),
+        whole(
+            "cost-byok",
+            counted(
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": 0, "is_byok": true, "cost_details": { "upstream_inference_cost": 0.0123 } }),
+            ),
+            Some((100, 7, 0, "0.012300")),
+        ),
+        whole(
+            "an/zero",
+            anthropic(&[
+                started(json!({ "input_tokens": 0, "output_tokens": 0 })),
+                block(T),
+                stopped("end_turn", json!({ "output_tokens": 7 })),
+                json!({ "type": "message_stop" }),
+            ]),
+            None,
+        ),
+        whole(
+            "an/later",
+            anthropic(&[
+                started(
+                    json!({ "input_tokens": 10, "cache_creation_input_tokens": 90, "cache_read_input_tokens": 0, "output_tokens": 1 }),
+                ),
+                block(T),
+                stopped(
+                    "end_turn",
+                    json!({ "input_tokens": 20, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 80, "output_tokens": 7 }),
+                ),
+                json!({ "type": "message_stop" }),
+            ]),
+            CACHED,
+        ),
     ]
 }
 
 fn reasoning() -> Vec<Case> {
     let said = |pieces: &[&str]| {
         let pieces = pieces.iter().map(|piece| text(piece));
-        sse(&pieces.chain([end("stop"), usual(), done()]).collect::<Vec<_>>())
+        sse(&pieces
+            .chain([end("stop"), usual(), done()])
+            .collect::<Vec<_>>())
     };
     vec![
-        whole("noopen", said(&["Okay, 7+5", " is 12.\n</think>\n\n", T]), COUNTED),
-        whole("bracket", said(&["[THINK]Okay, 7+5.", "[/THINK]", T]), COUNTED),
+        whole(
+            "noopen",
+            said(&["Okay, 7+5", " is 12.\n</think>\n\n", T]),
+            COUNTED,
+        ),
+        whole(
+            "bracket",
+            said(&["[THINK]Okay, 7+5.", "[/THINK]", T]),
+            COUNTED,
+        ),
         whole("kimi", said(&["◁think▷Okay, 7+5.◁/think▷", T]), COUNTED),
-        whole("seed", said(&["<seed:think>Okay", ".</seed:think>", T]), COUNTED),
-        whole("twice", said(&["<think>Okay.</think>Seven plus ", "<think>Hm.</think>five is twelve."]), COUNTED),
-        whole("harmony", said(&["<|channel|>analysis<|message|>7+5.<|end|><|start|>assistant<|channel|>final<|message|>", T]), COUNTED),
-        whole("empty-name", sse(&[chunk(json!({ "content": "", "reasoning_content": "", "reasoning": "because" }), Value::Null), text(T), end("stop"), usual(), done()]), COUNTED),
+        whole(
+            "seed",
+            said(&["<seed:think>Okay", ".</seed:think>", T]),
+            COUNTED,
+        ),
+        whole(
+            "twice",
+            said(&[
+                "<think>Okay.</think>Seven plus ",
+                "<think>Hm.</think>five is twelve.",
+            ]),
+            COUNTED,
+        ),
+        whole(
+            "harmony",
+            said(&[
+                "<|channel|>analysis<|message|>7+5.<|end|><|start|>assistant<|channel|>final<|message|>",
+                T,
+            ]),
+            COUNTED,
+        ),
+        whole(
+            "empty-name",
+            sse(&[
+                chunk(
+                    json!({ "content": "", "reasoning_content": "", "reasoning": "because" }),
+                    Value::Null,
+                ),
+                text(T),
+                end("stop"),
+                usual(),
+                done(),
+            ]),
+            COUNTED,
+        ),
     ]
 }
 
@@ -256,20 +514,100 @@ fn failures() -> Vec<Case> {
     let empty = || sse(&[end("stop"), usual(), done()]);
     let first = |line: Line| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
     vec![
-        both("context-200", vec![on("").status(200, JSON, &vllm.to_string())], Refused(400, "4096"), None),
-        both("context-text-200", vec![on("").status(200, JSON, "{\"error\":\"maximum context length is 4096 tokens\"}")], Refused(400, "4096"), None),
-        both("context-400", vec![on("").status(400, JSON, &vllm.to_string())], Refused(400, "4096"), None),
-        both("loading-200", vec![on("").status(200, JSON, "{\"error\":\"model is loading\"}")], Refused(503, "the provider has a fault"), None),
-        both("busy", vec![on("").header("retry-after", "3600").status(429, JSON, "{}")], Refused(429, "the provider wants"), None),
-        both("down", vec![on("").status(502, "text/html", "<html>")], Refused(503, "the provider has a fault"), None),
-        both("page", vec![on("").status(200, "text/html", "<!doctype html>")], Refused(502, "web page"), None),
-        both("nothing", vec![on("").raw(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")], Refused(502, "nothing"), None),
+        both(
+            "context-200",
+            vec![on("").status(200, JSON, &vllm.to_string())],
+            Refused(400, "4096"),
+            None,
+        ),
+        both(
+            "context-text-200",
+            vec![on("").status(
+                200,
+                JSON,
+                "{\"error\":\"maximum context length is 4096 tokens\"}",
+            )],
+            Refused(400, "4096"),
+            None,
+        ),
+        both(
+            "context-400",
+            vec![on("").status(400, JSON, &vllm.to_string())],
+            Refused(400, "4096"),
+            None,
+        ),
+        both(
+            "loading-200",
+            vec![on("").status(200, JSON, "{\"error\":\"model is loading\"}")],
+            Refused(503, "the provider has a fault"),
+            None,
+        ),
+        both(
+            "busy",
+            vec![on("").header("retry-after", "3600").status(429, JSON, "{}")],
+            Refused(429, "the provider wants"),
+            None,
+        ),
+        both(
+            "down",
+            vec![on("").status(502, "text/html", "<html>")],
+            Refused(503, "the provider has a fault"),
+            None,
+        ),
+        both(
+            "page",
+            vec![on("").status(200, "text/html", "<!doctype html>")],
+            Refused(502, "web page"),
+            None,
+        ),
+        both(
+            "nothing",
+            vec![on("").raw(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")],
+            Refused(502, "nothing"),
+            None,
+        ),
         both("empty", vec![empty()], Refused(502, "nothing"), None),
-        both("ge/blocked", vec![sse(&[json!({ "promptFeedback": { "blockReason": "PROHIBITED_CONTENT" } })])], Refused(400, "blocked the question"), None),
+        both(
+            "ge/blocked",
+            vec![sse(&[
+                json!({ "promptFeedback": { "blockReason": "PROHIBITED_CONTENT" } }),
+            ])],
+            Refused(400, "blocked the question"),
+            None,
+        ),
         both("empty-once", first(empty()), Answer(T, "stop"), None),
-        both("empty-stream-once", first(on("").sse("")), Answer(T, "stop"), None),
-        both("an/empty-once", vec![anthropic(&[started(json!({})), stopped("end_turn", json!({})), json!({ "type": "message_stop" })]), anthropic(&[started(json!({})), block(T), stopped("end_turn", json!({})), json!({ "type": "message_stop" })])], Answer(T, "stop"), None),
-        both("error-once", first(sse(&[json!({ "error": { "message": "Provider returned error", "code": 502 } })])), Answer(T, "stop"), None),
+        both(
+            "empty-stream-once",
+            first(on("").sse("")),
+            Answer(T, "stop"),
+            None,
+        ),
+        both(
+            "an/empty-once",
+            vec![
+                anthropic(&[
+                    started(json!({})),
+                    stopped("end_turn", json!({})),
+                    json!({ "type": "message_stop" }),
+                ]),
+                anthropic(&[
+                    started(json!({})),
+                    block(T),
+                    stopped("end_turn", json!({})),
+                    json!({ "type": "message_stop" }),
+                ]),
+            ],
+            Answer(T, "stop"),
+            None,
+        ),
+        both(
+            "error-once",
+            first(sse(&[
+                json!({ "error": { "message": "Provider returned error", "code": 502 } }),
+            ])),
+            Answer(T, "stop"),
+            None,
+        ),
     ]
 }
 
@@ -290,12 +628,16 @@ impl Case {
 /// A provider that plays these cases in four API formats, and a server that knows it.
 fn playing(cases: &[Case]) -> (Provider, Server) {
     let name = |model: &str| model.rsplit('/').next().unwrap().to_owned();
-    let script: HashMap<String, Vec<Line>> =
-        cases.iter().map(|case| (case.id(), case.lines.clone())).collect();
+    let script: HashMap<String, Vec<Line>> = cases
+        .iter()
+        .map(|case| (case.id(), case.lines.clone()))
+        .collect();
     let counts: Mutex<HashMap<String, usize>> = Mutex::default();
     let provider = Provider::answering(move |asked: &Asked| {
         let path = asked.head.split(' ').nth(1).unwrap_or_default();
-        let kind = ["an", "ge", "ol"].into_iter().find(|kind| path.starts_with(&format!("/{kind}/")));
+        let kind = ["an", "ge", "ol"]
+            .into_iter()
+            .find(|kind| path.starts_with(&format!("/{kind}/")));
         let model = match path.split_once("/models/") {
             Some((_, model)) => model.split(':').next().unwrap_or_default().to_owned(),
             None => asked.model(),
@@ -315,7 +657,10 @@ fn playing(cases: &[Case]) -> (Provider, Server) {
     let base = base.strip_suffix("/v1").unwrap();
     let of = |kind: &str| {
         let ids = cases.iter().map(Case::id);
-        let ids: Vec<String> = ids.filter(|id| id.starts_with(kind)).map(|id| name(&id)).collect();
+        let ids: Vec<String> = ids
+            .filter(|id| id.starts_with(kind))
+            .map(|id| name(&id))
+            .collect();
         ids
     };
     let mut known = json!([
@@ -328,7 +673,11 @@ fn playing(cases: &[Case]) -> (Provider, Server) {
     listed.retain(|provider| provider["models"] != json!([]));
     let price = json!({ "input": 1000, "output": 10000, "cached_input": 100 });
     let priced = |case: &Case| json!({ "id": case.id(), "price": price, "context_window": 32000 });
-    let priced: Vec<Value> = cases.iter().filter(|case| case.count.is_some()).map(priced).collect();
+    let priced: Vec<Value> = cases
+        .iter()
+        .filter(|case| case.count.is_some())
+        .map(priced)
+        .collect();
     let folder = crate::support::server::Folder::new();
     let file = folder.path().join("models.json");
     std::fs::write(&file, json!({ "models": priced }).to_string()).unwrap();
@@ -353,13 +702,19 @@ fn asked(case: &Case, stream: bool) -> Value {
 
 fn tokens(usage: &Value) -> (u64, u64, u64) {
     let count = |path: &str| usage.pointer(path).and_then(Value::as_u64).unwrap_or(0);
-    (count("/prompt_tokens"), count("/completion_tokens"), count("/prompt_tokens_details/cached_tokens"))
+    (
+        count("/prompt_tokens"),
+        count("/completion_tokens"),
+        count("/prompt_tokens_details/cached_tokens"),
+    )
 }
 
 fn check_count(case: &Case, usage: &Value) {
     let found = tokens(usage);
     match case.count {
-        Some((input, output, cached, _)) => assert_eq!(found, (input, output, cached), "{}", case.model),
+        Some((input, output, cached, _)) => {
+            assert_eq!(found, (input, output, cached), "{}", case.model)
+        }
         None => assert!(found.0 > 0 && found.1 > 0, "{}: {usage}", case.model),
     }
 }
@@ -368,7 +723,11 @@ fn check_whole(case: &Case, client: &mut Client) {
     let answer = client.post("/v1/chat/completions", asked(case, false));
     let (model, told) = (case.model, answer.json());
     let choice = &told["choices"][0];
-    let found = (answer.status, choice["message"]["content"].as_str(), choice["finish_reason"].as_str());
+    let found = (
+        answer.status,
+        choice["message"]["content"].as_str(),
+        choice["finish_reason"].as_str(),
+    );
     match case.whole {
         Answer(text, finish) => {
             assert_eq!(found, (200, Some(text), Some(finish)), "{model}: {told}");
@@ -400,19 +759,37 @@ fn check_streamed(case: &Case, server: &Server, key: &str) {
     assert_eq!(status, 200, "{model}: {lines:?}");
     let chunks = data(&lines);
     let choices = || chunks.iter().map(|chunk| &chunk["choices"][0]);
-    let text: String = choices().filter_map(|choice| choice["delta"]["content"].as_str()).collect();
+    let text: String = choices()
+        .filter_map(|choice| choice["delta"]["content"].as_str())
+        .collect();
     let finish = choices().find_map(|choice| choice["finish_reason"].as_str());
-    let error = chunks.iter().find_map(|chunk| chunk["error"]["message"].as_str());
+    let error = chunks
+        .iter()
+        .find_map(|chunk| chunk["error"]["message"].as_str());
     let is_done = lines.last().is_some_and(|line| line == "data: [DONE]");
     match case.stream {
         Answer(expected, end) => {
-            assert_eq!((text.as_str(), finish, error, is_done), (expected, Some(end), None, true), "{model}: {lines:?}");
+            assert_eq!(
+                (text.as_str(), finish, error, is_done),
+                (expected, Some(end), None, true),
+                "{model}: {lines:?}"
+            );
             let usage = chunks.iter().find(|chunk| chunk["usage"].is_object());
-            check_count(case, &usage.unwrap_or_else(|| panic!("{model}: {lines:?}"))["usage"]);
+            check_count(
+                case,
+                &usage.unwrap_or_else(|| panic!("{model}: {lines:?}"))["usage"],
+            );
         }
         Broken(expected, words) => {
-            assert_eq!((text.as_str(), finish, is_done), (expected, None, false), "{model}: {lines:?}");
-            assert!(error.is_some_and(|error| error.contains(words)), "{model}: {lines:?}");
+            assert_eq!(
+                (text.as_str(), finish, is_done),
+                (expected, None, false),
+                "{model}: {lines:?}"
+            );
+            assert!(
+                error.is_some_and(|error| error.contains(words)),
+                "{model}: {lines:?}"
+            );
         }
         Refused(..) => {}
     }
@@ -463,7 +840,11 @@ fn failures_keep_their_reason_and_their_status() {
 
 #[test]
 fn a_price_that_is_not_known_is_not_zero() {
-    let cases = [whole("free", counted(json!({ "prompt_tokens": 100, "completion_tokens": 7 })), None)];
+    let cases = [whole(
+        "free",
+        counted(json!({ "prompt_tokens": 100, "completion_tokens": 7 })),
+        None,
+    )];
     let (_provider, server) = playing(&cases);
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/chat/completions", asked(&cases[0], false));
@@ -474,20 +855,76 @@ fn a_price_that_is_not_known_is_not_zero() {
 #[test]
 fn calls_are_told_apart_however_hosts_number_them() {
     let city = |name: &str| json!(format!("{{\"city\":\"{name}\"}}"));
-    let legacy = |arguments: &str| chunk(json!({ "function_call": { "name": "weather", "arguments": arguments } }), Value::Null);
+    let legacy = |arguments: &str| {
+        chunk(
+            json!({ "function_call": { "name": "weather", "arguments": arguments } }),
+            Value::Null,
+        )
+    };
     let two: &[&str] = &["{\"city\":\"Oslo\"}", "{\"city\":\"Rome\"}"];
     let cases: Vec<(&'static str, Vec<Value>, &str, &[&str])> = vec![
-        ("index-0", vec![call(json!(0), "a1", city("Oslo")), call(json!(0), "a2", city("Rome"))], "tool_calls", two),
-        ("no-index", vec![call(Value::Null, "a1", city("Oslo")), call(Value::Null, "a2", city("Rome"))], "tool_calls", two),
-        ("index-text", vec![call(json!("0"), "a1", city("Oslo")), call(json!("1"), "a2", city("Rome"))], "tool_calls", two),
-        ("repeated", vec![call(json!(0), "a1", city("Oslo")), call(json!(0), "a1", city("Oslo"))], "tool_calls", &two[..1]),
-        ("null-arguments", vec![call(json!(0), "a1", Value::Null)], "tool_calls", &["{}"]),
-        ("object-arguments", vec![call(json!(0), "a1", json!({ "city": "Oslo" }))], "stop", &two[..1]),
-        ("legacy", vec![legacy("{\"city\":"), legacy("\"Oslo\"}")], "function_call", &two[..1]),
+        (
+            "index-0",
+            vec![
+                call(json!(0), "a1", city("Oslo")),
+                call(json!(0), "a2", city("Rome")),
+            ],
+            "tool_calls",
+            two,
+        ),
+        (
+            "no-index",
+            vec![
+                call(Value::Null, "a1", city("Oslo")),
+                call(Value::Null, "a2", city("Rome")),
+            ],
+            "tool_calls",
+            two,
+        ),
+        (
+            "index-text",
+            vec![
+                call(json!("0"), "a1", city("Oslo")),
+                call(json!("1"), "a2", city("Rome")),
+            ],
+            "tool_calls",
+            two,
+        ),
+        (
+            "repeated",
+            vec![
+                call(json!(0), "a1", city("Oslo")),
+                call(json!(0), "a1", city("Oslo")),
+            ],
+            "tool_calls",
+            &two[..1],
+        ),
+        (
+            "null-arguments",
+            vec![call(json!(0), "a1", Value::Null)],
+            "tool_calls",
+            &["{}"],
+        ),
+        (
+            "object-arguments",
+            vec![call(json!(0), "a1", json!({ "city": "Oslo" }))],
+            "stop",
+            &two[..1],
+        ),
+        (
+            "legacy",
+            vec![legacy("{\"city\":"), legacy("\"Oslo\"}")],
+            "function_call",
+            &two[..1],
+        ),
     ];
     let played = cases.iter().map(|&(model, ref pieces, reason, _)| {
         let rest = [end(reason), usual(), done()];
-        whole(model, sse(&pieces.iter().cloned().chain(rest).collect::<Vec<_>>()), None)
+        whole(
+            model,
+            sse(&pieces.iter().cloned().chain(rest).collect::<Vec<_>>()),
+            None,
+        )
     });
     let (_provider, server) = playing(&played.collect::<Vec<_>>());
     let mut client = server.user("ada@example.com");
@@ -510,21 +947,32 @@ fn calls_are_told_apart_however_hosts_number_them() {
 fn reasoning_is_given_to_clients_and_sent_back_with_the_results_of_tools() {
     let details = json!([{ "type": "reasoning.encrypted", "data": "opaque", "index": 0 }]);
     let thinking = vec![
-        chunk(json!({ "reasoning_content": "I need ", "reasoning_details": details }), Value::Null),
+        chunk(
+            json!({ "reasoning_content": "I need ", "reasoning_details": details }),
+            Value::Null,
+        ),
         chunk(json!({ "reasoning_content": "the weather." }), Value::Null),
         call(json!(0), "a1", json!("{}")),
         end("tool_calls"),
         usual(),
         done(),
     ];
-    let cases = [both("thinks", vec![sse(&thinking), sse(&[text(T), end("stop"), done()])], Answer(T, "stop"), None)];
+    let cases = [both(
+        "thinks",
+        vec![sse(&thinking), sse(&[text(T), end("stop"), done()])],
+        Answer(T, "stop"),
+        None,
+    )];
     let (provider, server) = playing(&cases);
     let mut client = server.user("ada@example.com");
     let mut body = json!({ "model": "up/thinks", "messages": [{ "role": "user", "content": "Warm?" }],
         "tools": [{ "type": "function", "function": { "name": "weather" } }] });
     let told = client.post("/v1/chat/completions", body.clone()).json();
     let message = &told["choices"][0]["message"];
-    assert_eq!(message["reasoning_content"], "I need the weather.", "{told}");
+    assert_eq!(
+        message["reasoning_content"], "I need the weather.",
+        "{told}"
+    );
     assert_eq!(message["reasoning_details"], details, "{told}");
     let result = json!({ "role": "tool", "tool_call_id": "a1", "content": "mild" });
     let turns = body["messages"].as_array_mut().unwrap();

@@ -241,7 +241,9 @@ impl Board {
         let result = self.results.get(&CallId { stage, member });
         match result.and_then(|result| result.finish) {
             Some(Finish::Length) => "\n\n(This answer was cut off by its length limit.)",
-            Some(Finish::ContentFilter) => "\n\n(This answer was cut off by its provider's filter.)",
+            Some(Finish::ContentFilter) => {
+                "\n\n(This answer was cut off by its provider's filter.)"
+            }
             _ => "",
         }
     }
