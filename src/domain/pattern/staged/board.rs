@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::analysis::{Arrangement, Member, Plan, Stage, StageAnswer, Who};
-use crate::domain::chat::{Brief, Delta, Finish, Message, Peer, Request, Source, Task};
+use crate::domain::chat::{Brief, Delta, Message, Peer, Request, Source, Task};
 use crate::domain::event::{Estimate, Event, StageInfo, Totals};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::{CallId, reading};
@@ -234,18 +234,6 @@ impl Board {
         texts
             .map(|result| (result.member, result.text.as_str()))
             .collect()
-    }
-
-    /// What a reader of this answer must know that is not the whole of it.
-    fn shortfall(&self, stage: usize, member: usize) -> &'static str {
-        let result = self.results.get(&CallId { stage, member });
-        match result.and_then(|result| result.finish) {
-            Some(Finish::Length) => "\n\n(This answer was cut off by its length limit.)",
-            Some(Finish::ContentFilter) => {
-                "\n\n(This answer was cut off by its provider's filter.)"
-            }
-            _ => "",
-        }
     }
 
     fn is_review(&self, stage: usize) -> bool {

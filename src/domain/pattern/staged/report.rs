@@ -1,5 +1,6 @@
 //! What a run says of itself: how a call ended, which stage begins, what it all came to. Decides nothing.
 
+use super::board::Board;
 use super::{Output, Staged};
 use crate::domain::analysis::{Plan, StageAnswer, Status};
 use crate::domain::chat::{Answer, Finish, Request};
@@ -7,6 +8,20 @@ use crate::domain::event::{Estimate, Event};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::{CallId, Outcome, reading};
 use crate::domain::time::Timestamp;
+
+impl Board {
+    /// A sentence for readers of an answer that was cut off; empty for a complete one.
+    pub fn shortfall(&self, stage: usize, member: usize) -> &'static str {
+        let result = self.results.get(&CallId { stage, member });
+        match result.and_then(|result| result.finish) {
+            Some(Finish::Length) => "\n\n(This answer was cut off by its length limit.)",
+            Some(Finish::ContentFilter) => {
+                "\n\n(This answer was cut off by its provider's filter.)"
+            }
+            _ => "",
+        }
+    }
+}
 
 impl Staged {
     /// The calls of a run that were answered, as they were made.
