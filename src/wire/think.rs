@@ -59,6 +59,11 @@ const ENDS: &[&str] = &["<|end|>", "<|return|>", "<|call|>"];
 const MOST_HEADER: usize = 256;
 /// White space looked through for a mark; more than this is the answer's own.
 const MOST_SPACE: usize = 1024;
+/// Bytes held back for a closing mark that the model is expected to send. Beyond them the text goes out as the
+/// answer; a closing mark that comes later still makes it reasoning.
+const MOST_AWAITED: usize = 1024 * 1024;
+/// Bytes looked at in one step: what a step moves stays small, however large a piece comes.
+const STEP: usize = 4096;
 
 /// A piece of the answer, told apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +80,8 @@ pub(super) struct Divider {
     mode: Mode,
     /// What may be the beginning of a mark, or waits for one.
     held: String,
+    /// Bytes of `held` that hold no closing mark and begin none, while one is awaited.
+    scanned: usize,
     code: Code,
     /// A block was opened by its mark, or the vendor sends reasoning in a field of its own: a closing mark that
     /// stands alone is then the answer's.
@@ -228,8 +235,36 @@ impl Divider {
 
     /// Takes a piece of text, gives what is sure.
     pub fn push(&mut self, piece: &str, out: &mut Vec<Piece>) {
-        self.held.push_str(piece);
-        while self.step(out) {}
+        if self.held.len() > MOST_SPACE && !self.awaits_close() {
+            // Held for a closing mark, until the vendor sent reasoning in a field of its own.
+            let held = std::mem::take(&mut self.held);
+            self.push_parts(&held, out);
+        }
+        self.push_parts(piece, out);
+    }
+
+    fn push_parts(&mut self, text: &str, out: &mut Vec<Piece>) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (part, later) = rest.split_at(rest.floor_char_boundary(STEP));
+            rest = later;
+            self.held.push_str(part);
+            while self.step(out) {}
+            if self.awaits_close() && self.held.len() > MOST_AWAITED {
+                self.stop_awaiting(out);
+            }
+        }
+    }
+
+    fn awaits_close(&self) -> bool {
+        self.expects_close && !self.is_marked && !self.was_closed
+    }
+
+    /// Takes what was held for a closing mark as any other text.
+    fn stop_awaiting(&mut self, out: &mut Vec<Piece>) {
+        self.expects_close = false;
+        let held = std::mem::take(&mut self.held);
+        self.push_parts(&held, out);
     }
 
     /// One step; false where more text is needed.
@@ -237,7 +272,7 @@ impl Divider {
         if self.held.is_empty() {
             return false;
         }
-        if self.expects_close && !self.is_marked && !self.was_closed {
+        if self.awaits_close() {
             return self.wait_for_close(out);
         }
         match self.mode {
@@ -258,8 +293,12 @@ impl Divider {
 
     fn wait_for_close(&mut self, out: &mut Vec<Piece>) -> bool {
         let closing: Vec<&'static str> = distinct().map(|marks| marks.close).collect();
-        let Ok((at, length)) = find(&self.held, &closing) else {
-            return false;
+        let (at, length) = match find(&self.held[self.scanned..], &closing) {
+            Ok((at, length)) => (self.scanned + at, length),
+            Err(sure) => {
+                self.scanned += sure;
+                return false;
+            }
         };
         self.was_closed = true;
         // Some templates open it in the prompt, and the model once more.
@@ -431,8 +470,8 @@ impl Divider {
             Mode::Start if (self.is_marked || self.was_closed) && held.trim().is_empty() => {}
             // No mark has closed what was expected to be reasoning: it was the answer.
             Mode::Start if self.expects_close => {
-                self.expects_close = false;
-                self.push(&held, out);
+                self.held = held;
+                self.stop_awaiting(out);
                 let rest = std::mem::take(&mut self.held);
                 self.tell(&rest, out);
             }

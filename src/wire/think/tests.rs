@@ -164,3 +164,41 @@ proptest! {
         prop_assert_eq!(divide(&[&text]), (String::new(), text));
     }
 }
+
+fn awaiting() -> Divider {
+    let mut divider = Divider::default();
+    divider.expect_close();
+    divider
+}
+
+#[test]
+fn what_is_held_for_a_closing_mark_is_scanned_once_and_bounded() {
+    let (mut divider, mut out) = (awaiting(), Vec::new());
+    for _ in 0..MOST_AWAITED / 8 {
+        divider.push("a < b </", &mut out);
+        // Only what may begin a mark is looked at again.
+        assert!(divider.held.len() - divider.scanned < 32);
+    }
+    assert_eq!(out, []);
+    divider.push("think>yes", &mut out);
+    divider.finish(&mut out);
+    assert_eq!(out.len(), 2);
+    assert_eq!(out[1], Piece::Text("yes".into()));
+
+    let (mut divider, mut out) = (awaiting(), Vec::new());
+    let text = "a<think></think>".repeat(MOST_AWAITED / 4);
+    divider.push(&"x".repeat(MOST_AWAITED + 1), &mut out);
+    assert!(divider.held.len() <= STEP, "{}", divider.held.len());
+    divider.push(&text, &mut out);
+    assert!(divider.held.len() <= STEP, "{}", divider.held.len());
+}
+
+#[test]
+fn a_closing_mark_behind_more_than_is_held_still_ends_reasoning() {
+    let long = "x".repeat(MOST_AWAITED + 100);
+    let (reasoning, answer) = divided(awaiting(), &[&long, " a</thi", "nk>b"]);
+    assert_eq!((reasoning.len(), answer.as_str()), (long.len() + 2, "b"));
+    // Without one all of it is the answer.
+    let (reasoning, answer) = divided(awaiting(), &[&long, "b"]);
+    assert_eq!((reasoning.len(), answer.len()), (0, long.len() + 1));
+}
