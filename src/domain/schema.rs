@@ -12,9 +12,11 @@ const MAX_BYTES: usize = 64 * 1024;
 const MAX_DEPTH: usize = 96;
 /// Regular expressions in a schema.
 const MAX_PATTERNS: usize = 100;
-/// Bytes of a compiled regular expression, and steps back that matching one may take.
+/// Bytes of a compiled regular expression, and of all of them in one schema.
 const MAX_PATTERN_SIZE: usize = 256 * 1024;
-const MAX_BACKTRACKS: usize = 100_000;
+const MAX_PATTERNS_SIZE: usize = 4 * 1024 * 1024;
+/// Steps back that one match of a regular expression may take.
+const MAX_BACKTRACKS: usize = 5_000;
 /// Characters of a fault's description.
 const MAX_FAULT: usize = 400;
 
@@ -37,7 +39,7 @@ pub fn check(schema: &Value) -> Result<(), String> {
     if patterns > MAX_PATTERNS {
         return Err(format!("the schema has more than {MAX_PATTERNS} patterns"));
     }
-    compiled(schema).map(drop)
+    compiled(schema, patterns).map(drop)
 }
 
 fn admits_objects(schema: &Value) -> bool {
@@ -81,11 +83,12 @@ fn scan(part: &Value, depth: usize, patterns: &mut usize) -> Result<(), String> 
     Ok(())
 }
 
-fn compiled(schema: &Value) -> Result<Validator, String> {
+fn compiled(schema: &Value, patterns: usize) -> Result<Validator, String> {
+    let size = MAX_PATTERN_SIZE.min(MAX_PATTERNS_SIZE / patterns.max(1));
     let patterns = PatternOptions::fancy_regex()
         .backtrack_limit(MAX_BACKTRACKS)
-        .size_limit(MAX_PATTERN_SIZE)
-        .dfa_size_limit(MAX_PATTERN_SIZE);
+        .size_limit(size)
+        .dfa_size_limit(size);
     let mut schema = schema.clone();
     let draft = match schema["$schema"].as_str().unwrap_or_default() {
         named if named.contains("draft-04") => Draft::Draft4,
@@ -107,7 +110,8 @@ fn compiled(schema: &Value) -> Result<Validator, String> {
         .map_err(|error| format!("the schema is not valid: {}", told(&error)))
 }
 
-/// Says what is wrong with a value under a schema that has passed `check`: the first fault and its place.
+/// Says what is wrong with a value under a schema that has passed `check`: the first fault and its place. Bounded to
+/// about 50 ms of work, because it runs on the runtime's threads: what could take longer is refused untried.
 ///
 /// # Errors
 /// The fault, without the value itself.
@@ -116,7 +120,9 @@ pub fn validate(schema: &Value, value: &Value) -> Result<(), String> {
         return Err("the top is nested too deeply".to_owned());
     }
     effort::check(schema, value)?;
-    compiled(schema)?
+    let mut patterns = 0;
+    scan(schema, 0, &mut patterns)?;
+    compiled(schema, patterns)?
         .validate(value)
         .map_err(|error| told(&error))
 }
@@ -386,6 +392,47 @@ mod tests {
         // References that go in a circle ask for nothing.
         let circle = json!({ "$ref": "#/$defs/a", "$defs": { "a": { "$ref": "#/$defs/a" } } });
         assert_eq!(validate(&circle, &json!({})), Ok(()));
+    }
+
+    #[test]
+    fn matching_more_text_than_can_be_afforded_is_not_tried() {
+        let patterns = |pattern: &str, count: usize| {
+            let all = vec![json!({ "pattern": pattern }); count];
+            json!({ "type": "object", "properties": { "a": { "allOf": all } } })
+        };
+        let looking = "^(?!.*x$)a+$";
+        let names = |rule: Value| json!({ "type": "object", "propertyNames": rule });
+        let by_name = json!({ "type": "object", "patternProperties": { looking: {} },
+            "additionalProperties": false });
+        let text = |bytes: usize| json!({ "a": "a".repeat(bytes) });
+        let many: serde_json::Map<String, Value> = (0..1_000)
+            .map(|n| (format!("{}{n}", "a".repeat(60)), json!(1)))
+            .collect();
+        let many = Value::Object(many);
+        let doubled = json!({ "allOf": [{ "$ref": "#/$defs/b" }, { "$ref": "#/$defs/b" }] });
+        let mut chain = json!({ "$defs": {}, "propertyNames": doubled });
+        for (name, next) in ('b'..'z').zip('c'..='z') {
+            let next = json!({ "$ref": format!("#/$defs/{next}") });
+            chain["$defs"][name.to_string()] = json!({ "allOf": [next, next] });
+        }
+        chain["$defs"]["z"] = json!({ "minLength": 1 });
+        for (schema, value, is_tried) in [
+            (patterns("^[a-z]+$", 1), text(50_000), true),
+            (patterns("^[a-z]+$", 100), text(1_000), true),
+            (patterns("^[a-z]+$", 100), text(50_000), false),
+            (patterns("^([a-z]{1,9}){1,9000}$", 1), text(10_000), false),
+            (patterns(looking, 1), text(2_000), true),
+            (patterns(looking, 100), text(40), true),
+            (patterns(looking, 100), text(2_000), false),
+            (patterns("^(a)\\1+$", 100), text(2_000), false),
+            (names(json!({ "pattern": "^[a-z0-9]+$" })), many.clone(), true),
+            (names(json!({ "pattern": looking })), many.clone(), false),
+            (by_name, many, false),
+            (chain, text(1), false),
+        ] {
+            let said = validate(&schema, &value).err().unwrap_or_default();
+            assert_eq!(said.contains("too long"), !is_tried, "{schema}: {said}");
+        }
     }
 
     #[test]

@@ -1,12 +1,21 @@
 //! How many steps the validation of a value may take at most. Schemas that refer to themselves under alternatives
-//! can take exponential time: those are refused instead of tried.
+//! can take exponential time: those are refused instead of tried. So are more matches of regular expressions than can
+//! be afforded.
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// Steps of one validation: well below a second.
+/// Steps of one validation. One step is reckoned at 50 ns, so all of them take about 50 ms.
 const MAX_STEPS: u64 = 1_000_000;
+/// Steps of one match that may step back, apart from the text's length: each step back that is allowed.
+const BACKTRACKS: u64 = super::MAX_BACKTRACKS as u64;
+/// Bytes of text that a regular expression's simple parts pass in the time of one step.
+const BYTES_A_STEP: u64 = 50;
+/// Places of a regular expression that are visited in the time of one step, for one byte of text.
+const PLACES_A_STEP: u64 = 10;
+/// Places that a regular expression within the bound on its compiled size can have.
+const MAX_PLACES: u64 = 10_000;
 /// Pairs of a part of the schema and a part of the value that are looked at.
 const MAX_PAIRS: usize = 200_000;
 /// Nested applications of one part of a schema to another.
@@ -51,7 +60,7 @@ impl<'a> Meter<'a> {
         };
         let mut steps = 1u64;
         for (name, rule) in rules {
-            let more = self.rule(name, rule, value, nested + 1)?;
+            let more = self.rule((name, rule), rules, value, nested + 1)?;
             steps = steps.saturating_add(more);
         }
         // These look at everything beside them once more.
@@ -62,10 +71,28 @@ impl<'a> Meter<'a> {
         (steps <= MAX_STEPS).then_some(steps)
     }
 
+    /// The steps of validating each of an object's names.
+    fn property_names(&self, rule: &Value, value: &Value, nested: usize) -> Option<u64> {
+        let names = value.as_object().into_iter().flat_map(Map::keys);
+        let mut steps = 1u64;
+        for name in names {
+            let name = Value::String(name.clone());
+            let mut meter = Meter {
+                root: self.root,
+                known: HashMap::new(),
+            };
+            steps = steps.saturating_add(meter.steps(rule, &name, nested)?);
+            if steps > MAX_STEPS {
+                return None;
+            }
+        }
+        Some(steps)
+    }
+
     fn rule(
         &mut self,
-        name: &str,
-        rule: &'a Value,
+        (name, rule): (&str, &'a Value),
+        beside: &'a Map<String, Value>,
         value: &'a Value,
         nested: usize,
     ) -> Option<u64> {
@@ -77,6 +104,7 @@ impl<'a> Meter<'a> {
         };
         let items = || value.as_array().map_or(&[][..], Vec::as_slice);
         let mut pairs: Vec<(&'a Value, &'a Value)> = Vec::new();
+        let mut steps = 1u64;
         match name {
             "$ref" | "$dynamicRef" | "$recursiveRef" => {
                 let target = rule.as_str().and_then(|place| resolve(self.root, place));
@@ -95,13 +123,23 @@ impl<'a> Meter<'a> {
                 let all = rule.as_object().into_iter().flatten();
                 pairs.extend(all.filter_map(|(name, one)| Some((one, value.get(name)?))));
             }
+            "pattern" => {
+                let pair = rule.as_str().zip(value.as_str());
+                return Some(pair.map_or(1, |(pattern, text)| matching(pattern, text)));
+            }
             "patternProperties" => {
-                for one in rule.as_object().into_iter().flat_map(|all| all.values()) {
+                for (pattern, one) in rule.as_object().into_iter().flatten() {
                     pairs.extend(fields().map(|field| (one, field)));
+                    steps = steps.saturating_add(names(pattern, value));
                 }
             }
+            // Each asks the patterns beside it once more which fields they have left.
             "additionalProperties" | "unevaluatedProperties" => {
                 pairs.extend(fields().map(|field| (rule, field)));
+                let beside = beside.get("patternProperties").and_then(Value::as_object);
+                for (pattern, _) in beside.into_iter().flatten() {
+                    steps = steps.saturating_add(names(pattern, value));
+                }
             }
             "prefixItems" | "items" if rule.is_array() => {
                 let all = rule.as_array().into_iter().flatten();
@@ -110,18 +148,83 @@ impl<'a> Meter<'a> {
             "items" | "additionalItems" | "contains" | "unevaluatedItems" => {
                 pairs.extend(items().iter().map(|item| (rule, item)));
             }
-            "enum" => return Some(rule.as_array().map_or(1, |all| all.len() as u64)),
-            "uniqueItems" | "propertyNames" => {
-                return Some(items().len() as u64 * 8 + fields().count() as u64 + 1);
-            }
+            "enum" | "const" => return Some(size(rule)),
+            "minLength" | "maxLength" => return Some(size(value)),
+            "uniqueItems" => return Some(size(value).saturating_mul(8)),
+            "propertyNames" => return self.property_names(rule, value, nested),
             _ => return Some(1),
         }
-        let mut steps = 1u64;
         for (schema, value) in pairs {
             steps = steps.saturating_add(self.steps(schema, value, nested)?);
         }
         Some(steps)
     }
+}
+
+/// The steps of going through a value once.
+fn size(value: &Value) -> u64 {
+    match value {
+        Value::Array(items) => items.iter().map(size).sum::<u64>() + 1,
+        Value::Object(fields) => {
+            let each = fields
+                .iter()
+                .map(|(name, value)| 1 + name.len() as u64 / BYTES_A_STEP + size(value));
+            each.sum::<u64>() + 1
+        }
+        Value::String(text) => 1 + text.len() as u64 / BYTES_A_STEP,
+        _ => 1,
+    }
+}
+
+/// The steps of matching a regular expression against each of an object's names.
+fn names(pattern: &str, value: &Value) -> u64 {
+    let names = value.as_object().into_iter().flat_map(Map::keys);
+    names.fold(0, |sum: u64, name| {
+        sum.saturating_add(matching(pattern, name))
+    })
+}
+
+/// The steps of one match: the length of the text times the places of the expression that may be active at once. An
+/// expression that may step back takes all the steps back it is allowed, each of which may pass the whole text.
+fn matching(pattern: &str, text: &str) -> u64 {
+    let length = text.len() as u64;
+    match steps_back(pattern) {
+        true => BACKTRACKS.saturating_mul(1 + length / BYTES_A_STEP),
+        false => 4 + length.saturating_mul(1 + places(pattern) / PLACES_A_STEP),
+    }
+}
+
+/// Whether an expression has what only matching with steps back can do: looking around, references to groups, atomic
+/// groups, possessive repetition. Says so of some that have not.
+fn steps_back(pattern: &str) -> bool {
+    let bytes = pattern.as_bytes();
+    bytes.windows(2).any(|pair| match pair {
+        [b'\\', next] => matches!(next, b'1'..=b'9' | b'k' | b'g' | b'K' | b'G' | b'R' | b'X' | b'Z'),
+        [b'*' | b'+' | b'?' | b'}', b'+'] => true,
+        _ => false,
+    }) || bytes.windows(3).any(|three| {
+        three.starts_with(b"(?") && matches!(three[2], b'=' | b'!' | b'<' | b'>' | b'(' | b'~')
+    })
+}
+
+/// At most so many places of an expression are active at once: its length, with what is repeated a counted number of
+/// times unrolled.
+fn places(pattern: &str) -> u64 {
+    let counts = pattern.split('{').skip(1).filter_map(|rest| {
+        let (count, _) = rest.split_once('}')?;
+        let most = count.split(',').filter_map(|number| number.trim().parse().ok());
+        most.max()
+    });
+    let (sum, product) = counts.fold((0u64, 1u64), |(sum, product), count: u64| {
+        (sum.saturating_add(count), product.saturating_mul(count.max(1)))
+    });
+    let length = pattern.len() as u64;
+    // Repeated groups multiply what is in them.
+    let places = match pattern.contains('(') {
+        true => length.saturating_mul(product),
+        false => length.saturating_add(sum),
+    };
+    places.min(MAX_PLACES)
 }
 
 // A pointer or a name within the schema.
