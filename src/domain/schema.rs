@@ -425,7 +425,11 @@ mod tests {
             (patterns(looking, 100), text(40), true),
             (patterns(looking, 100), text(2_000), false),
             (patterns("^(a)\\1+$", 100), text(2_000), false),
-            (names(json!({ "pattern": "^[a-z0-9]+$" })), many.clone(), true),
+            (
+                names(json!({ "pattern": "^[a-z0-9]+$" })),
+                many.clone(),
+                true,
+            ),
             (names(json!({ "pattern": looking })), many.clone(), false),
             (by_name, many, false),
             (chain, text(1), false),

@@ -65,6 +65,9 @@ const MOST_AWAITED: usize = 1024 * 1024;
 /// Bytes looked at in one step: what a step moves stays small, however large a piece comes.
 const STEP: usize = 4096;
 
+/// What every mark begins with.
+const FIRST: [char; 3] = ['<', '[', '◁'];
+
 /// A piece of the answer, told apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
@@ -207,7 +210,7 @@ fn first_of<T: Copy>(text: &str, marks: impl Iterator<Item = (&'static str, T)>)
 
 /// The place of the first of these marks; or where the longest part of the text's end begins that may become one.
 fn find(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
-    for (at, _) in text.char_indices() {
+    for (at, _) in text.match_indices(FIRST) {
         match first_of(&text[at..], marks.iter().map(|mark| (*mark, ()))) {
             Found::Mark((), length) => return Ok((at, length)),
             Found::Perhaps => return Err(at),
@@ -347,7 +350,7 @@ impl Divider {
     fn text(&mut self, out: &mut Vec<Piece>) -> bool {
         let held = std::mem::take(&mut self.held);
         for (at, character) in held.char_indices() {
-            let found = match matches!(character, '<' | '[' | '◁') && !self.code.is_within() {
+            let found = match FIRST.contains(&character) && !self.code.is_within() {
                 true => self.mark(&held[at..]),
                 false => Found::Nothing,
             };

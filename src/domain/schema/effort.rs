@@ -199,7 +199,10 @@ fn matching(pattern: &str, text: &str) -> u64 {
 fn steps_back(pattern: &str) -> bool {
     let bytes = pattern.as_bytes();
     bytes.windows(2).any(|pair| match pair {
-        [b'\\', next] => matches!(next, b'1'..=b'9' | b'k' | b'g' | b'K' | b'G' | b'R' | b'X' | b'Z'),
+        [b'\\', next] => matches!(
+            next,
+            b'1'..=b'9' | b'k' | b'g' | b'K' | b'G' | b'R' | b'X' | b'Z'
+        ),
         [b'*' | b'+' | b'?' | b'}', b'+'] => true,
         _ => false,
     }) || bytes.windows(3).any(|three| {
@@ -212,11 +215,16 @@ fn steps_back(pattern: &str) -> bool {
 fn places(pattern: &str) -> u64 {
     let counts = pattern.split('{').skip(1).filter_map(|rest| {
         let (count, _) = rest.split_once('}')?;
-        let most = count.split(',').filter_map(|number| number.trim().parse().ok());
+        let most = count
+            .split(',')
+            .filter_map(|number| number.trim().parse().ok());
         most.max()
     });
     let (sum, product) = counts.fold((0u64, 1u64), |(sum, product), count: u64| {
-        (sum.saturating_add(count), product.saturating_mul(count.max(1)))
+        (
+            sum.saturating_add(count),
+            product.saturating_mul(count.max(1)),
+        )
     });
     let length = pattern.len() as u64;
     // Repeated groups multiply what is in them.

@@ -165,6 +165,15 @@ proptest! {
     }
 }
 
+#[test]
+fn every_mark_begins_with_a_known_character() {
+    let pairs = MARKS.iter().flat_map(|marks| [marks.open, marks.close]);
+    let all = pairs.chain(BEGINS.iter().chain(ENDS).copied());
+    for mark in all.chain([MESSAGE]) {
+        assert!(mark.starts_with(FIRST), "{mark}");
+    }
+}
+
 fn awaiting() -> Divider {
     let mut divider = Divider::default();
     divider.expect_close();
@@ -186,7 +195,7 @@ fn what_is_held_for_a_closing_mark_is_scanned_once_and_bounded() {
     assert_eq!(out[1], Piece::Text("yes".into()));
 
     let (mut divider, mut out) = (awaiting(), Vec::new());
-    let text = "a<think></think>".repeat(MOST_AWAITED / 4);
+    let text = "a<think></think>".repeat(MOST_AWAITED / 64);
     divider.push(&"x".repeat(MOST_AWAITED + 1), &mut out);
     assert!(divider.held.len() <= STEP, "{}", divider.held.len());
     divider.push(&text, &mut out);
