@@ -122,6 +122,11 @@ impl Reader {
         !self.connection.is_autocommit()
     }
 
+    /// Rows that this connection has changed since it was opened.
+    pub(super) fn rows_changed(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
     /// Not to be used again.
     pub(super) fn is_broken(&self) -> bool {
         self.broken.get()

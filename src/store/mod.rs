@@ -50,6 +50,8 @@ use std::sync::mpsc::sync_channel;
 
 use tokio::sync::{oneshot, watch};
 
+use crate::clock;
+
 pub use backup::{BackupError, Verified, fold_log, verify};
 pub use connection::{Reader, Writer};
 pub use error::{OpenError, Result, StoreError};
@@ -233,14 +235,23 @@ impl Store {
     }
 
     /// Really asks both sides, and so refreshes what `check` says. The write changes nothing. A database that was
-    /// found damaged is read through: only that proves that it is sound again.
+    /// found damaged is read through, every half minute at most: only that proves that it is sound again. After a
+    /// commit that found no room, one page is written, as it was.
+    ///
+    /// # Errors
+    /// What is wrong, as [`Store::check`] says it.
     pub async fn probe(&self) -> Result<()> {
-        if self.0.health.is_damaged() {
-            let path = self.0.path.clone();
-            let sound = tokio::task::spawn_blocking(move || backup::is_sound(&path));
-            if matches!(sound.await, Ok(true)) {
-                self.0.health.repaired();
-            }
+        let health = &self.0.health;
+        if health.is_damaged() && health.begin_scan(clock::instant()) {
+            let (path, told) = (self.0.path.clone(), Arc::clone(health));
+            // The thread itself reports the end, because this future may be dropped before it.
+            let scan = tokio::task::spawn_blocking(move || {
+                if backup::is_sound(&path) {
+                    told.repaired();
+                }
+                told.scanned(clock::instant());
+            });
+            let _ = scan.await;
         }
         // Each reads the first page of a table that nothing works without.
         let ask = "SELECT (SELECT count(*) FROM (SELECT 1 FROM users LIMIT 1)),
@@ -250,6 +261,15 @@ impl Store {
         self.read(move |db| db.one(ask, [], |_| Ok(()))).await?;
         let writing = Self(Arc::clone(&self.0), For::Nothing);
         writing.write(|_| Ok(())).await?;
+        if health.lacks_room() {
+            let same = format!("PRAGMA user_version = {VERSION}");
+            match writing.write(move |db| db.batch(&same)).await {
+                Ok(()) => health.had_room(),
+                // Reported with the disk, not as a fault of the database.
+                Err(StoreError::Full) => {}
+                Err(error) => return Err(error),
+            }
+        }
         self.check()
     }
 

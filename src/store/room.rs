@@ -21,7 +21,7 @@ pub struct Disk {
     pub floor: u64,
     /// There is less than the floor, or the reserve has been given up and not come back.
     pub is_low: bool,
-    /// Nothing can be written: the last write failed for want of room, or will.
+    /// Nothing can be written: a commit failed for lack of room and none has succeeded since, or the next will fail.
     pub is_full: bool,
 }
 
@@ -31,7 +31,8 @@ pub(super) struct Room {
     floor: u64,
     // The reserve has been given up.
     is_spent: AtomicBool,
-    // A write has failed for want of room.
+    // A commit has failed for lack of room, and none has succeeded since. Free bytes do not settle it: inodes or a
+    // quota may have run out.
     has_failed: AtomicBool,
 }
 
@@ -68,21 +69,27 @@ impl Room {
         let spent = self.is_spent.load(Relaxed);
         // As much as the reserve was must be there besides, or making it again would take the last of the room.
         let wanted = self.floor + if spent { self.reserve() } else { 0 };
-        if free >= wanted {
-            self.has_failed.store(false, Relaxed);
-        }
-        let failed = self.has_failed.load(Relaxed) && free < self.reserve();
         Disk {
             free,
             floor: self.floor,
             is_low: self.floor > 0 && free < wanted,
-            is_full: failed || free < ALMOST_NOTHING.min(self.floor),
+            is_full: self.has_failed() || free < ALMOST_NOTHING.min(self.floor),
         }
     }
 
-    /// A write has failed because the disk is full.
+    /// Notes that a commit has failed for lack of room.
     pub fn failed(&self) {
         self.has_failed.store(true, Relaxed);
+    }
+
+    /// Notes that a commit has put something on the disk.
+    pub fn succeeded(&self) {
+        self.has_failed.store(false, Relaxed);
+    }
+
+    /// Whether a commit has failed for lack of room, and none has succeeded since.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.load(Relaxed)
     }
 
     /// Whether a write that frees nothing must be refused, so that what is left goes to those that do.

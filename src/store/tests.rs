@@ -171,6 +171,54 @@ fn a_lost_transaction_fails_what_was_in_it_and_nothing_after() {
 }
 
 #[test]
+fn a_commit_without_room_is_reported_until_one_succeeds_whatever_is_free() {
+    for floor in [0, 1] {
+        let folder = Folder::new();
+        let store = folder.open();
+        store.keep_room(floor);
+        let is_full = |store: &Store| store.disk().is_some_and(|disk| disk.is_full);
+        store.write_now(add(1)).expect("room");
+        assert!(!is_full(&store));
+        // The disk has room, yet the database may not grow: what a quota does.
+        let pages = |pages: &'static str| {
+            store
+                .write_now(move |db| db.batch(&format!("PRAGMA max_page_count = {pages}")))
+                .expect("set");
+        };
+        pages("1");
+        let large = |db: &Writer| settings::set(db, "test", &"x".repeat(100_000));
+        assert_eq!(store.write_now(large), Err(StoreError::Full));
+        assert!(is_full(&store), "floor {floor}");
+        // A commit that writes nothing proves nothing.
+        store.write_now(|_| Ok(())).expect("nothing to write");
+        assert!(is_full(&store));
+        assert_eq!(store.check(), Ok(()));
+        pages("1000000");
+        assert!(is_full(&store));
+        store.write_now(large).expect("room");
+        assert!(!is_full(&store));
+    }
+}
+
+#[test]
+fn a_probe_finds_that_there_is_room_again() {
+    let folder = Folder::new();
+    let store = folder.open();
+    store.keep_room(0);
+    let failed = store.write_now(|_| Err::<(), _>(StoreError::Full));
+    assert_eq!(failed, Err(StoreError::Full));
+    assert!(store.disk().is_some_and(|disk| disk.is_full));
+    assert_eq!(block_on(store.probe()), Ok(()));
+    assert!(store.disk().is_some_and(|disk| !disk.is_full));
+    assert_eq!(stored_version(&store), VERSION);
+}
+
+fn stored_version(store: &Store) -> u32 {
+    let ask = |db: &Reader| db.one("PRAGMA user_version", [], |row| row.get(0));
+    store.read_now(ask).expect("a number")
+}
+
+#[test]
 fn what_was_answered_is_visible_at_once() {
     let folder = Folder::new();
     let store = folder.open();

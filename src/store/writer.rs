@@ -121,10 +121,17 @@ fn run(
 fn commit_group(db: &Writer, group: Vec<Work>, health: &Health, times: &Times) {
     let mut waiting = group.into_iter();
     while waiting.len() > 0 {
-        let begun = clock::instant();
+        let (begun, rows) = (clock::instant(), db.rows_changed());
         let (verdicts, commit) = one_transaction(db, &mut waiting);
         times.add(clock::instant().saturating_duration_since(begun));
         health.wrote(&commit);
+        // A job that found no room is undone alone, and the rest of its group may have fit.
+        let had_no_room = |verdict: &Verdict| verdict.went == Err(StoreError::Full);
+        if verdicts.iter().any(had_no_room) {
+            health.wrote(&Err(StoreError::Full));
+        } else if commit.is_ok() && db.rows_changed() != rows {
+            health.had_room();
+        }
         if db.is_damaged() {
             health.damaged();
         }

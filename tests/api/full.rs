@@ -124,9 +124,9 @@ fn a_full_disk_loses_nothing_and_is_told() {
     assert!(parts.is_empty(), "{parts:?}");
 }
 
-/// The health once it is as wanted.
+/// The health once it is as wanted. A damaged database is read through every half minute at most.
 fn until(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    for _ in 0..600 {
+    for _ in 0..1800 {
         let health = client.get("/health").json();
         if wanted(&health) {
             return health;
