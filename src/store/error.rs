@@ -85,6 +85,8 @@ pub enum OpenError {
     Foreign,
     /// Not a readable database.
     Damaged(String),
+    /// The log beside it belongs to another database.
+    OtherLog(String),
     /// Another process holds it.
     Busy,
     /// The file or its folder cannot be used, or a migration or its backup failed.
@@ -101,6 +103,10 @@ impl fmt::Display for OpenError {
             ),
             Self::Foreign => f.write_str("the file is a database of another program"),
             Self::Damaged(why) => write!(f, "the file is not a sound database: {why}"),
+            Self::OtherLog(why) => write!(
+                f,
+                "quire.db and quire.db-wal, the log beside it, do not belong together: {why}"
+            ),
             Self::Busy => f.write_str("another process is holding the database"),
             Self::Failed(why) => write!(f, "the database cannot be opened: {why}"),
         }

@@ -23,6 +23,7 @@ mod follow;
 mod health;
 pub mod idempotency;
 pub mod invites;
+mod log_check;
 mod migrate;
 pub mod passages;
 pub mod password_resets;
@@ -56,6 +57,7 @@ pub use backup::{BackupError, Verified, fold_log, verify};
 pub use connection::{Reader, Writer};
 pub use error::{OpenError, Result, StoreError};
 pub use follow::{Follower, Held};
+pub use log_check::check_log;
 pub use migrate::{APPLICATION_ID, VERSION};
 pub use room::Disk;
 

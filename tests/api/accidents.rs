@@ -316,6 +316,42 @@ fn a_log_without_its_database_is_refused_and_kept() {
     all_there(&mut server.known(&ada), &ids);
 }
 
+/// SQLite plays any valid log into the file it lies beside, and what was in the file is gone.
+#[test]
+fn a_log_of_another_database_is_refused_and_neither_changes() {
+    let folder = Folder::new();
+    let (ada, ids) = house(&folder, 2);
+    let there = data(&folder).join("quire.db");
+    let log = data(&folder).join("quire.db-wal");
+    let sound = fs::read(&there).unwrap();
+
+    let elsewhere = Folder::new();
+    let server = start(&elsewhere);
+    Client::new(server.address).registered("mallory@example.com");
+    server.kill();
+    let of_another_quire = fs::read(data(&elsewhere).join("quire.db-wal")).unwrap();
+    let strange = elsewhere.path().join("strange.db");
+    let db = rusqlite::Connection::open(&strange).unwrap();
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(9999));",
+    )
+    .unwrap();
+    let of_a_stranger = fs::read(elsewhere.path().join("strange.db-wal")).unwrap();
+    drop(db);
+
+    for other in [of_another_quire, of_a_stranger] {
+        assert!(!other.is_empty());
+        fs::write(&log, &other).unwrap();
+        refused_by_all(&folder, "do not belong together");
+        assert_eq!(fs::read(&log).unwrap(), other);
+        assert!(fs::read(&there).unwrap() == sound, "the database changed");
+    }
+    fs::remove_file(&log).unwrap();
+    let _ = fs::remove_file(data(&folder).join("quire.db-shm"));
+    let server = start(&folder);
+    all_there(&mut server.known(&ada), &ids);
+}
+
 #[test]
 fn a_restore_beside_a_log_without_its_database_keeps_the_log() {
     let folder = Folder::new();

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::app::documents::orphans;
 use crate::app::{Error, Kind, Result};
 use crate::config::Config;
+use crate::store::OpenError;
 
 /// What every SQLite database begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -58,8 +59,9 @@ impl fmt::Display for Damage {
 /// `Conflict`, with what was found and what to do; `Internal` where the folder cannot be read.
 pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let folder = &config.data_dir;
-    let Some(damage) = damage(&super::database(folder)).map_err(Error::internal)? else {
-        return Ok(());
+    let path = super::database(folder);
+    let Some(damage) = damage(&path).map_err(Error::internal)? else {
+        return crate::store::check_log(&path).map_err(|error| unfit(folder, &error));
     };
     let logs = logs(folder);
     let found = found(folder);
@@ -77,6 +79,16 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
         true => Ok(()),
         false => Err(refusal(folder, damage, &found, &logs)),
     }
+}
+
+// Nothing is known to be wrong with either file, so only a person can say which one to keep.
+fn unfit(folder: &Path, error: &OpenError) -> Error {
+    let error = Error::new(Kind::Conflict, format!("{}: {error}", folder.display()));
+    error.resolve(
+        "Nothing was changed. Copy the folder before you try anything. If quire.db is the one to keep (a backup that \
+         was copied there, say), move quire.db-wal and quire.db-shm elsewhere and start again. If the log is the one \
+         to keep, put back the quire.db that it belongs to. quire restore FILE --replace does it right for a backup.",
+    )
 }
 
 fn refusal(folder: &Path, damage: Damage, found: &[String], logs: &[PathBuf]) -> Error {

@@ -1,0 +1,79 @@
+//! Checks that a write-ahead log belongs to the database beside it, before anything opens the two together. SQLite
+//! plays any valid log into the file it lies beside: a log of another database (a copy that mixed two folders, a
+//! backup put over a crashed database) would replace what is in the file.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::OpenError;
+use super::migrate::APPLICATION_ID;
+
+/// Accounts of the file that are looked for in what the log makes of it.
+const MAX_COMPARED: u32 = 1_000;
+
+/// Refuses a log that belongs to another database. Changes neither of the two files.
+///
+/// A log fits when the two together are a database of ours and have at least one account that the file alone has:
+/// the last administrator cannot be deleted. A file that cannot be read alone was caught in the middle of a
+/// checkpoint, and its log has the rest.
+///
+/// # Errors
+/// `OtherLog` when the two do not belong together; `Busy` when another process holds the database.
+pub fn check_log(path: &Path) -> Result<(), OpenError> {
+    let log = format!("{}-wal", path.display());
+    if !std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+        return Ok(());
+    }
+    let alone = file_alone(path).unwrap_or_default();
+    let other = |why: &str| Err(OpenError::OtherLog(why.to_owned()));
+    match with_log(path, &alone) {
+        Ok((APPLICATION_ID, true)) => Ok(()),
+        Ok((APPLICATION_ID, false)) => other("with it, all accounts are others"),
+        Ok(_) => other("with it, the file is a database of another program"),
+        Err(error) => match OpenError::from(error) {
+            OpenError::Damaged(why) => other(&why),
+            error => Err(error),
+        },
+    }
+}
+
+// The accounts in the file as it is without its log.
+fn file_alone(path: &Path) -> rusqlite::Result<Vec<String>> {
+    let mut address = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => address.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => address.push(char::from(*byte)),
+            byte => _ = write!(address, "%{byte:02x}"),
+        }
+    }
+    address.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let db = Connection::open_with_flags(address, flags)?;
+    let mut query = db.prepare("SELECT id FROM users ORDER BY id LIMIT ?1")?;
+    query.query_map([MAX_COMPARED], |row| row.get(0))?.collect()
+}
+
+// The mark of the file as its log makes it, and whether one of these accounts is in it.
+fn with_log(path: &Path, accounts: &[String]) -> rusqlite::Result<(i32, bool)> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    // Before anything is read: whoever closes last would play the log into the file.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    db.busy_timeout(Duration::from_secs(5))?;
+    let mark = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if accounts.is_empty() || mark != APPLICATION_ID {
+        return Ok((mark, true));
+    }
+    let mut query = db.prepare("SELECT 1 FROM users WHERE id = ?1")?;
+    for account in accounts {
+        if query.exists([account])? {
+            return Ok((mark, true));
+        }
+    }
+    Ok((mark, false))
+}
