@@ -29,6 +29,7 @@ impl App {
         if let Ok(cancelled) = &cancelled {
             self.experiments().stop_seats(cancelled);
         }
+        self.documents().stop_reading(user);
         // What an experiment began in between.
         self.engine.cancel_all_of(user, reason);
         self.accounts().end_presence(user);
@@ -48,6 +49,7 @@ impl App {
     async fn stop_inactive(self: &Arc<Self>) -> Result<()> {
         let mut busy = self.accounts().present();
         busy.extend(self.engine.users());
+        busy.extend(self.documents().readers_for());
         busy.sort();
         busy.dedup();
         if busy.is_empty() {

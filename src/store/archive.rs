@@ -220,7 +220,7 @@ pub fn columns(db: &Reader, table: &Table) -> Result<Vec<String>> {
 /// Adds a row for a person. False when it is there already, or does not fit.
 ///
 /// # Errors
-/// When the table's columns cannot be read.
+/// When the table's columns cannot be read, or a row whose index cannot be written cannot be removed.
 pub fn put(db: &Writer, table: &Table, user: &UserId, mut row: Map<String, Value>) -> Result<bool> {
     let id = row.get(table.parent.unwrap_or("id"));
     let id = id.and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -245,7 +245,17 @@ pub fn put(db: &Writer, table: &Table, user: &UserId, mut row: Map<String, Value
     let added = db
         .run(&sql, params_from_iter(cells))
         .is_ok_and(|added| added > 0);
-    Ok(added && index(db, table, &id).is_ok())
+    if added && index(db, table, &id).is_err() {
+        // Both tables with an index have one row per id.
+        let named = table.parent.unwrap_or("id");
+        let sql = format!(
+            "DELETE FROM {} WHERE {named} = ?1 AND user_id = ?2",
+            table.name
+        );
+        db.run(&sql, [id.as_str(), user.as_str()])?;
+        return Ok(false);
+    }
+    Ok(added)
 }
 
 // What this program derives from a row and an archive does not carry. A row without it cannot be read either.

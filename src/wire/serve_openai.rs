@@ -75,7 +75,7 @@ pub(super) fn fault<T>(param: &'static str, why: impl Into<String>) -> Result<T,
 }
 
 /// Characters of a conversation.
-pub(super) const MOST_TEXT: usize = 2_000_000;
+pub const MOST_TEXT: usize = 2_000_000;
 /// Turns of a conversation.
 const MOST_TURNS: usize = 2_000;
 

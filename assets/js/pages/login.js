@@ -77,7 +77,7 @@ function enter(data, { go }, show) {
 }
 
 function register(data, { go }, show) {
-  const name = Field("Name", { autocomplete: "name", maxLength: 100, name: "name" }, "How Quire shall call you. You can leave it empty.");
+  const name = Field("Name", { autocomplete: "name", maxLength: 100, name: "name" }, "How Quire addresses you. Optional.");
   const address = email();
   const password = Field("Password", { type: "password", autocomplete: "new-password", required: true, minLength: 8, name: "password" }, RULES);
   const token = data.needsToken && !data.setup && Field("Setup token", { autocomplete: "off", maxLength: 200, name: "setup_token" }, "To become the administrator: from the server's output, or QUIRE_SETUP_TOKEN. Leave it empty for an ordinary account.");
@@ -86,7 +86,7 @@ function register(data, { go }, show) {
     ? "Welcome. Nobody has an account on this server yet: this first one becomes the administrator."
     : data.setup ? "This account becomes the administrator of this server."
       : "Your documents and results are kept for you, and nobody else can open them.";
-  const title = data.setup ? "Create the administrator" : isFirst ? "Create the first account" : "Create an account";
+  const title = data.setup ? "Create administrator account" : isFirst ? "Create the first account" : "Create an account";
   return card(title, lead, [name, address, password, token].filter(Boolean), "Create account", async () => {
     const setup = data.setup || (token ? token.input.value.trim() : "");
     const known = name.input.value.trim();
@@ -114,7 +114,7 @@ function reset(data, { go }) {
   const keys = { node: el("label", { class: "check" }, keep, el("span", null, el("strong", null, "Keep API keys"), el("span", { class: "fine" }, " Only if nobody else had the password: it is enough to create keys."))) };
   return card("Choose a new password", "This ends all your sessions and deletes your API keys; you sign in again with the new password.", [password, keys], "Set password", async () => {
     const told = await post("/api/auth/reset-password", { token: data.token, new_password: password.input.value, keep_api_keys: keep.checked });
-    toast(told.api_keys_deleted > 0 ? `Password set; ${told.api_keys_deleted} API keys deleted. Sign in.` : "Password set. Sign in.");
+    toast(told.api_keys_deleted > 0 ? `Password set; ${told.api_keys_deleted} API ${told.api_keys_deleted === 1 ? "key" : "keys"} deleted. Sign in.` : "Password set. Sign in.");
     await go("/login");
   }, link("/login", "Back to signing in"));
 }

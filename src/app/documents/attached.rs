@@ -1,16 +1,54 @@
 //! Reads a file that came inside a request, in the same sandboxed process as an upload. Nothing is kept.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 use super::Documents;
 use super::child::Ended;
-use super::intake::{self, Incoming};
+use super::intake;
 use crate::app::{Error, Kind, Result};
 use crate::domain::chunk::Page;
+use crate::domain::id::UserId;
+
+use tokio::sync::Semaphore;
+
+/// Bytes that the reader may write beyond the limit, so that text it cuts off there still counts as too much.
+const SLACK: usize = 256 << 10;
+/// Bytes that a page costs beside its text: the line that names it.
+const PER_PAGE: usize = 16;
+
+/// Admits readings: a few at a time, one per person.
+pub(super) struct Turns {
+    everyone: Arc<Semaphore>,
+    own: Mutex<BTreeMap<UserId, Weak<Semaphore>>>,
+}
+
+impl Turns {
+    /// At most `at_once` readings at a time.
+    pub fn new(at_once: usize) -> Self {
+        Self {
+            everyone: Arc::new(Semaphore::new(at_once.max(1))),
+            own: Mutex::default(),
+        }
+    }
+
+    // Lives as long as a reading of the person runs or waits.
+    fn of(&self, user: &UserId) -> Arc<Semaphore> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.retain(|_, turn| turn.strong_count() > 0);
+        let found = own.get(user).and_then(Weak::upgrade);
+        found.unwrap_or_else(|| {
+            let turn = Arc::new(Semaphore::new(1));
+            own.insert(user.clone(), Arc::downgrade(&turn));
+            turn
+        })
+    }
+}
 
 /// Stops reading when the request that wants the file is dropped.
 struct Gone(Arc<AtomicBool>);
@@ -22,38 +60,78 @@ impl Drop for Gone {
 }
 
 impl Documents {
-    /// The text of a file in base64, its pages marked.
+    /// The text of a file in base64, its pages marked: at most `most` bytes. The files of one person are read one
+    /// after the other.
     ///
     /// # Errors
-    /// `BadRequest` when it is not base64, cannot be read or holds no text; `TooLarge` over the limit of an upload.
-    pub async fn read_attached(&self, name: &str, base64: &str) -> Result<String> {
+    /// `BadRequest` when it is not base64, cannot be read or holds no text; `TooLarge` over the limit of an upload
+    /// or with more text than `most`; `Unavailable` while the disk is full and when the reading is stopped.
+    pub async fn read_attached(
+        &self,
+        user: &UserId,
+        (name, base64): (&str, &str),
+        most: usize,
+    ) -> Result<String> {
+        let own = self.attached.of(user).acquire_owned().await;
+        let own = own.map_err(Error::internal)?;
+        let received = self.receive(name, base64).await?;
+        let turn = self.attached.everyone.clone().acquire_owned().await;
+        let turn = turn.map_err(Error::internal)?;
+        let mut reader = self.reader.of(user);
+        reader.room.text = reader.room.text.min(most.saturating_add(SLACK));
+        let called = name.to_owned();
+        let gone = Gone(Arc::default());
+        let is_gone = gone.0.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let (mut pages, mut size) = (Vec::new(), 0);
+            let ended = reader.read(received.path(), (&called, None), &mut |page| {
+                size += page.text.len() + PER_PAGE;
+                pages.push(page);
+                size <= most && !is_gone.load(Relaxed)
+            });
+            // Kept until the process has ended, even if the request is gone.
+            drop((own, turn));
+            (ended, pages, size)
+        });
+        let (ended, pages, size) = reading.await.map_err(Error::internal)?;
+        drop(gone);
+        if size > most {
+            return Err(too_much_text());
+        }
+        match ended.map_err(stopped)? {
+            Ended::Refused(_, why) => Err(unreadable(name, &why)),
+            Ended::Read(_) | Ended::Left => joined(name, &pages),
+        }
+    }
+
+    async fn receive(&self, name: &str, base64: &str) -> Result<intake::Received> {
+        let mut incoming = self.begin()?;
         let base64: String = base64.split_ascii_whitespace().collect();
         let bytes = STANDARD
             .decode(&base64)
             .or_else(|_| STANDARD_NO_PAD.decode(&base64));
         let bytes = bytes.map_err(|_| unreadable(name, "its data is not base64"))?;
-        let mut incoming = Incoming::begin(&self.folders.incoming, self.limit)?;
         incoming.write(&bytes).await?;
-        drop(bytes);
-        let received = incoming.finish().await?;
-        let turn = self.attached.acquire().await.map_err(Error::internal)?;
-        let (reader, called) = (self.reader.clone(), name.to_owned());
-        let gone = Gone(Arc::default());
-        let is_gone = gone.0.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            let mut pages = Vec::new();
-            let ended = reader.read(received.path(), (&called, None), &mut |page| {
-                pages.push(page);
-                !is_gone.load(Relaxed)
-            });
-            (ended, pages)
-        });
-        let (ended, pages) = reading.await.map_err(Error::internal)?;
-        drop((turn, gone));
-        match ended.map_err(intake::fault)? {
-            Ended::Refused(_, why) => Err(unreadable(name, &why)),
-            Ended::Read(_) | Ended::Left => joined(name, &pages),
-        }
+        incoming.finish().await
+    }
+}
+
+/// The refusal of files that together hold more text than a request may have.
+pub fn too_much_text() -> Error {
+    Error::new(
+        Kind::TooLarge,
+        "the documents of this request hold too much text",
+    )
+    .resolve("send fewer or shorter documents, or upload them and ask about their passages")
+}
+
+fn stopped(error: std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::Interrupted => Error::new(
+            Kind::Unavailable,
+            "reading the document was stopped by the server",
+        ),
+        _ => intake::fault(error),
     }
 }
 
@@ -80,4 +158,25 @@ fn unreadable(name: &str, why: &str) -> Error {
     };
     Error::new(Kind::BadRequest, format!("{what} cannot be read: {why}"))
         .resolve("send a PDF or another document with text in it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn readings_of_one_person_take_turns_and_leave_room_for_others() {
+        let user = |n| UserId::new(Timestamp::from_millis(1), n);
+        let turns = Turns::new(2);
+        let own = turns.of(&user(1)).try_acquire_owned().expect("a turn");
+        assert!(turns.of(&user(1)).try_acquire_owned().is_err());
+        assert!(turns.of(&user(2)).try_acquire_owned().is_ok());
+        drop(own);
+        assert!(turns.of(&user(1)).try_acquire_owned().is_ok());
+        // Nobody who has no reading is remembered.
+        let kept = turns.of(&user(3));
+        assert_eq!(turns.own.lock().expect("no panic").len(), 1);
+        drop(kept);
+    }
 }

@@ -103,6 +103,13 @@ impl Running {
             .for_each(|one| one.interrupt());
     }
 
+    /// The people whose files are being read.
+    pub fn users(&self) -> Vec<UserId> {
+        let at_work = lock(&self.0);
+        let users = at_work.children.iter();
+        users.filter_map(|one| one.user.clone()).collect()
+    }
+
     fn add(&self, child: Child, user: Option<UserId>) -> Arc<Process> {
         let one = Arc::new(Process {
             child: Mutex::new(child),

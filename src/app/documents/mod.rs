@@ -31,14 +31,13 @@ use crate::extract::PICTURE;
 use crate::log;
 use crate::store::{Store, documents};
 
-use tokio::sync::Semaphore;
-
 use super::{Error, Kind, Result};
 use child::Running;
 use desk::Desk;
 use readers::{Readers, Settled};
 
 pub use crate::extract::{KINDS, Kind as ReadableKind};
+pub use attached::too_much_text;
 pub use child::Room;
 pub use intake::{Incoming, Received, Temporary, too_large};
 pub(in crate::app) use intake::{open_new, private_folder};
@@ -62,8 +61,8 @@ pub struct Documents {
     pictures: Desk,
     reader: child::Reader,
     readers: Readers,
-    /// Files that came inside requests and are read at the same time.
-    attached: Semaphore,
+    /// Admits the reading of files that came inside requests.
+    attached: attached::Turns,
 }
 
 /// How documents are read.
@@ -154,7 +153,7 @@ impl Documents {
         Ok(Self {
             shelf,
             readers: Readers::new(store.clone(), originals, reader.clone(), settings.at_once),
-            attached: Semaphore::new(settings.at_once.max(1)),
+            attached: attached::Turns::new(settings.at_once),
             reader,
             store,
             folders,
@@ -222,6 +221,11 @@ impl Documents {
     /// read before the account is unlocked and `resume` is called.
     pub fn stop_reading(&self, user: &UserId) {
         self.reader.running.stop_of(user);
+    }
+
+    /// The people whose files are being read.
+    pub(in crate::app) fn readers_for(&self) -> Vec<UserId> {
+        self.reader.running.users()
     }
 
     /// Goes on with what was being read when the server stopped, and with what waits for an unlocked account.

@@ -418,3 +418,18 @@ fn orphans_are_moved_aside_and_nothing_else() {
     let names: Vec<_> = aside.iter().map(|orphan| orphan.name.as_str()).collect();
     assert_eq!(names, [orphan.as_str()]);
 }
+
+#[test]
+fn attached_text_over_the_limit_of_the_request_is_refused() {
+    use base64::Engine as _;
+    let house = House::new();
+    let documents = house.documents();
+    let file = base64::engine::general_purpose::STANDARD.encode("All of it is thin.\n".repeat(500));
+    let id = user(1).id;
+    let mut read = |most| {
+        let reading = documents.read_attached(&id, ("a.txt", &file), most);
+        house.runtime.block_on(reading).map_err(|error| error.kind)
+    };
+    assert!(read(20_000).is_ok());
+    assert_eq!(read(5_000), Err(Kind::TooLarge));
+}

@@ -35,7 +35,7 @@ pub(super) enum Api {
 
 /// POST /v1/chat/completions
 pub async fn chat(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let body = body(&mut cx).await?;
+    let body = body(&mut cx, &caller).await?;
     let asked = openai::read(&body).map_err(refused)?;
     once(cx, caller, &body, vec![asked], Api::Chat).await
 }
@@ -49,30 +49,30 @@ pub async fn complete(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 
 /// POST /v1/responses
 pub async fn responses(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let body = body(&mut cx).await?;
+    let body = body(&mut cx, &caller).await?;
     let asked = responses::read(&body).map_err(refused)?;
     once(cx, caller, &body, vec![asked], Api::Responses).await
 }
 
 /// POST /v1/messages
 pub async fn messages(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let body = body(&mut cx).await?;
+    let body = body(&mut cx, &caller).await?;
     let asked = anthropic::read(&body, true).map_err(refused)?;
     once(cx, caller, &body, vec![asked], Api::Messages).await
 }
 
 /// POST /v1/messages/count_tokens: an estimate, as everywhere before a vendor has counted.
 pub async fn count_tokens(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let body = body(&mut cx).await?;
+    let body = body(&mut cx, &caller).await?;
     let asked = anthropic::read(&body, false).map_err(refused)?;
     cx.app.completions().name(&caller, &asked.model).await?;
     Ok(Reply::json(&json!({ "input_tokens": count(&asked) })))
 }
 
 // The body, with the text of its documents in their place.
-async fn body(cx: &mut Cx) -> Result<Value, ApiError> {
+async fn body(cx: &mut Cx, caller: &Caller) -> Result<Value, ApiError> {
     let mut body: Value = cx.json().await?;
-    compatible_files::inline(cx, &mut body).await?;
+    compatible_files::inline(cx, caller, &mut body).await?;
     Ok(body)
 }
 

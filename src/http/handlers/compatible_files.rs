@@ -4,22 +4,30 @@
 use serde_json::Value;
 
 use super::compatible::refused;
+use crate::app::documents::too_much_text;
+use crate::domain::user::Caller;
 use crate::http::cx::Cx;
 use crate::http::error::ApiError;
 use crate::wire::serve_files::{self as files, Content};
+use crate::wire::serve_openai::MOST_TEXT;
 
 /// Replaces each file of a body by its text.
 ///
 /// # Errors
 /// When a file is not in the request itself, cannot be read or holds no text.
-pub(super) async fn inline(cx: &Cx, body: &mut Value) -> Result<(), ApiError> {
+/// `TooLarge` as soon as their text together is longer than a conversation may be.
+pub(super) async fn inline(cx: &Cx, caller: &Caller, body: &mut Value) -> Result<(), ApiError> {
+    let mut left = MOST_TEXT;
     for file in files::take(body).map_err(refused)? {
         let text = match &file.content {
             Content::Text(text) => text.clone(),
             Content::Base64(_, bytes) => {
-                cx.app.documents().read_attached(&file.title, bytes).await?
+                let given = (file.title.as_str(), bytes.as_str());
+                let documents = cx.app.documents();
+                documents.read_attached(&caller.user, given, left).await?
             }
         };
+        left = left.checked_sub(text.len()).ok_or_else(too_much_text)?;
         files::put(body, &file, &text);
     }
     Ok(())
