@@ -426,7 +426,7 @@ fn attached_text_over_the_limit_of_the_request_is_refused() {
     let documents = house.documents();
     let file = base64::engine::general_purpose::STANDARD.encode("All of it is thin.\n".repeat(500));
     let id = user(1).id;
-    let mut read = |most| {
+    let read = |most| {
         let reading = documents.read_attached(&id, ("a.txt", &file), most);
         house.runtime.block_on(reading).map_err(|error| error.kind)
     };
