@@ -15,7 +15,8 @@ const MAX_BYTES: usize = 256 * 1024;
 /// Bytes of a field's name.
 const MAX_NAME: usize = 64;
 
-/// Fields that decide what is asked, of whom, in whose name, and how the answer comes: Quire's own.
+/// Fields of clients that go to no provider: they decide what is asked, of whom, in whose name, at what price and how
+/// the answer comes. An administrator may still set one for a provider or a model, in its `body`.
 const RESERVED: &[&str] = &[
     "model",
     "messages",
@@ -49,19 +50,53 @@ const RESERVED: &[&str] = &[
     "extra_headers",
     "headers",
     "user_config",
+    "fallback",
+    "fallback_models",
+    "preset",
+    "provider_options",
+    "extra_body",
+    "extra_query",
     // Answers of a kind that cannot be relayed.
     "audio",
     "modalities",
+    // Charged beside or above the price in the catalog.
+    "service_tier",
+    "speed",
+    "inference_geo",
+    // What a vendor would run, and charge for: searches, code, tools of other servers.
+    "plugins",
+    "mcp_servers",
+    "mcp",
+    "container",
+    "connectors",
+    "data_sources",
+    "tool_resources",
+    "vector_store_ids",
+    "web_search",
+    "web_search_options",
+    "enable_search",
+    "search_options",
+    "search_parameters",
+    "google_search",
+    "code_interpreter",
+    "code_execution",
+    "server_tools",
+    // Kept at the vendor, taken from there, or delivered later to somebody else.
+    "store",
+    "cached_content",
+    "deferred",
+    "callback",
+    "callback_url",
 ];
+
+/// Beginnings of further reserved names.
+const RESERVED_BEGINNINGS: &[&str] = &["webhook"];
 
 /// Fields of Anthropic's API that other providers do not know.
 const ANTHROPIC: &[&str] = &[
     "thinking",
     "output_config",
     "context_management",
-    "mcp_servers",
-    "container",
-    "service_tier",
     "metadata",
 ];
 
@@ -112,9 +147,20 @@ pub(super) fn read(
     })
 }
 
+/// Whether a client's field of this name goes to no provider. Vendors that read both `service_tier` and
+/// `serviceTier` exist, so case, `_` and `-` do not count.
+fn is_reserved(name: &str) -> bool {
+    let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
+    let wanted = plain(name);
+    RESERVED.iter().any(|reserved| plain(reserved) == wanted)
+        || RESERVED_BEGINNINGS
+            .iter()
+            .any(|beginning| wanted.starts_with(beginning))
+}
+
 /// Whether a client's field goes to a provider that speaks `kind`.
 pub fn reaches(kind: Kind, passthrough: &Passthrough, name: &str) -> bool {
-    if RESERVED.contains(&name) {
+    if is_reserved(name) {
         return false;
     }
     match (kind, Kind::parse(&passthrough.format)) {

@@ -169,3 +169,60 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_costs_extra_or_runs_at_a_vendor_goes_only_where_settings_say_so() {
+    let names = [
+        "plugins",
+        "web_search_options",
+        "web_search",
+        "search_parameters",
+        "enable_search",
+        "service_tier",
+        "serviceTier",
+        "speed",
+        "inference_geo",
+        "mcp_servers",
+        "container",
+        "connectors",
+        "data_sources",
+        "tools",
+        "tool_config",
+        "tool_resources",
+        "functions",
+        "extra_body",
+        "store",
+        "background",
+        "deferred",
+        "webhook",
+        "webhook_url",
+        "Webhook-Secret",
+        "cachedContent",
+        "fallback_models",
+        "models",
+    ];
+    let fields: Map<String, Value> = names
+        .iter()
+        .map(|name| ((*name).to_owned(), json!("of the client")))
+        .collect();
+    let kinds = [
+        Kind::OpenAi,
+        Kind::Responses,
+        Kind::Anthropic,
+        Kind::Gemini,
+        Kind::Ollama,
+    ];
+    for (from, to) in kinds.iter().flat_map(|from| kinds.map(|to| (*from, to))) {
+        let request = request(from, fields.clone().into());
+        let body = sent(to, &request, &Taste::default());
+        assert!(
+            !body.to_string().contains("of the client"),
+            "{from:?} to {to:?}: {body}"
+        );
+        let taste = Taste {
+            body: Map::from_iter([("service_tier".to_owned(), json!("flex"))]),
+            ..Taste::default()
+        };
+        assert_eq!(sent(to, &request, &taste)["service_tier"], "flex");
+    }
+}
