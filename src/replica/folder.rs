@@ -108,6 +108,7 @@ impl Target for Folder {
         }
     }
 
+    /// After something was sent, the next round lists.
     fn audit_interval(&self) -> Duration {
         Duration::ZERO
     }
