@@ -251,3 +251,47 @@ pub fn http_url(text: &str) -> Option<String> {
         && !text.chars().any(|c| c.is_whitespace() || c.is_control());
     sound.then(|| text.to_owned())
 }
+
+/// Whether only this machine can open the address: its host is `localhost`, a name below it, or a loopback address.
+pub fn is_local(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let is_loopback = host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    is_loopback || host == "localhost" || host.ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn an_address_is_local_by_its_host_alone() {
+        for url in [
+            "http://localhost:8000",
+            "https://LOCALHOST./x",
+            "http://quire.localhost",
+            "http://127.0.0.1:1/",
+            "http://127.3.2.1",
+            "http://[::1]:8000",
+        ] {
+            assert!(is_local(url), "{url}");
+        }
+        for url in [
+            "https://quire.example.com",
+            "http://192.168.1.2:8000",
+            "http://[fe80::1]",
+            "https://localhost.example.com",
+            "https://example.com/localhost",
+            "https://127.0.0.1.example.com",
+            "https://notlocalhost",
+            "",
+        ] {
+            assert!(!is_local(url), "{url}");
+        }
+    }
+}

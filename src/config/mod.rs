@@ -260,9 +260,14 @@ impl fmt::Display for Faults {
 }
 
 impl Config {
-    /// Whether others than the people at this machine may register, so that the first to come is not trusted.
+    /// Whether other machines may reach the server, directly or through a proxy, so that the first person to
+    /// register is not trusted.
     pub fn needs_setup_token(&self) -> bool {
-        self.environment == Environment::Production || !self.host.is_loopback()
+        let is_published = self
+            .public_url
+            .as_deref()
+            .is_some_and(|url| !check::is_local(url));
+        self.environment == Environment::Production || !self.host.is_loopback() || is_published
     }
 }
 

@@ -101,7 +101,7 @@ pub static SETTINGS: &[Setting] = &[
     row("PUBLIC_URL", &["RENDER_EXTERNAL_URL"], Kind::Url, "", "the address people use, for links in messages"),
     row("TRUSTED_PROXIES", &[], Kind::Networks, "", "addresses or networks whose X-Forwarded headers are believed"),
     row("REGISTRATION", &[], Kind::Choice(&["open", "invite", "closed"]), "open", "who may make an account"),
-    row("QUIRE_SETUP_TOKEN", &[], Kind::Secret, "", "makes the account that registers with it the first administrator, 16 characters or more; in production and where other machines can connect, one is made and printed at each start when unset"),
+    row("QUIRE_SETUP_TOKEN", &[], Kind::Secret, "", "makes the account that registers with it the first administrator, 16 characters or more; in production, where other machines can connect, and with a `PUBLIC_URL` elsewhere, one is made and printed at each start when unset"),
     row("ALLOW_ANONYMOUS", &[], Kind::Switch, "", "analyses without an account, on demo models only; default: only where nothing but demo models is there"),
     row("USE_MOCK", &["MOCK_MODE", "ENABLE_MOCK_LLM"], Kind::Switch, "", "the offline demo models; default: on where no provider is configured"),
     row("CACHE_TTL", &[], Kind::Seconds(0, 31_536_000), "86400", "how long an answer may be given again, in seconds; 0 turns the cache off"),

@@ -216,6 +216,29 @@ fn the_machine_makes_an_administrator_and_loopback_stays_as_it_was() {
 }
 
 #[test]
+fn a_public_address_in_front_of_loopback_needs_the_token() {
+    let behind = |place: &Place, url: &str| {
+        let mut command = place.quire(&["serve", "--host", "127.0.0.1", "--port", "0"]);
+        command.env("PUBLIC_URL", url);
+        Running::start(command)
+    };
+    let place = Place::new();
+    let mut server = behind(&place, "https://quire.example.com");
+    let lines = told(&mut server);
+    let link = token(&lines);
+    let (status, told_eve) = register(&server, "eve@example.com", None);
+    assert_eq!((status, &told_eve["user"]["role"]), (200, &json!("user")));
+    let (_, told_ada) = register(&server, "ada@example.com", Some(&link));
+    assert_eq!(told_ada["user"]["role"], "admin", "{told_ada}");
+    drop(server);
+    // An address of this machine publishes nothing.
+    let other = Place::new();
+    let server = behind(&other, "http://localhost:8000");
+    let (_, told) = register(&server, "ada@example.com", None);
+    assert_eq!(told["user"]["role"], "admin", "{told}");
+}
+
+#[test]
 fn a_short_setup_token_is_refused_and_render_makes_one() {
     let place = Place::new();
     let mut command = exposed(&place);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::child::Reader;
-use super::intake::Temporary;
+use super::deletion;
 use super::shelf::Shelf;
 use super::text;
 use crate::app::{Error, Result};
@@ -268,6 +268,22 @@ impl Shared {
         matches!(done, Ok(()) | Err(StoreError::Missing))
     }
 
+    /// Deletes a document that is not taken: its row, then its file.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the document then stays whole.
+    fn discard(&self, user: UserId, id: DocumentId) -> Result<()> {
+        let (folder, ids) = (self.shelf.folder(), [id.clone()]);
+        deletion::mark(folder, &ids);
+        let deleted = (self.store).write_now(move |db| documents::delete(db, &user, &id));
+        if let Err(fault) = deleted {
+            deletion::unmark(folder, &ids);
+            return Err(fault.into());
+        }
+        deletion::finish(folder, &ids);
+        Ok(())
+    }
+
     fn read(&self, document: Document) -> Result<Settled> {
         let path = self.shelf.bring(&document.id)?;
         let (refused, id, user) = (
@@ -289,9 +305,7 @@ impl Shared {
         if !waiting(&self.state()) {
             return Ok(Settled::Kept);
         }
-        self.store
-            .write_now(move |db| documents::delete(db, &user, &id))?;
-        drop(Temporary::new(path));
+        self.discard(user, id)?;
         Ok(Settled::Unsupported(message))
     }
 }

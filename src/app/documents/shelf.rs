@@ -1,7 +1,7 @@
 //! Where the original of a document is: in the data folder, or in the replica, from which it is fetched when somebody
 //! needs it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::app::{Error, Kind, Result};
@@ -27,6 +27,11 @@ impl Shelf {
     /// From now on, what is not in the folder is fetched from here.
     pub fn fetch_from(&self, originals: Arc<Originals>) {
         let _ = self.replica.set(originals);
+    }
+
+    /// The folder of the originals.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Where the original lies once it is here.
