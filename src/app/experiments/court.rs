@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::waits::{AGAIN, Waits, Work};
+use super::waits::{Waits, Work};
 use crate::app::{App, Kind, Result, analyses};
 use crate::crypto;
 use crate::domain::analysis::{CacheUse, Status};
@@ -14,7 +14,7 @@ use crate::domain::experiment::record::Experiment;
 use crate::domain::experiment::scoring::{Judge, Way};
 use crate::domain::experiment::spec::PLAIN;
 use crate::domain::experiment::{Bill, Case};
-use crate::domain::money::{MicroDollars, Price};
+use crate::domain::money::Price;
 use crate::domain::parameters::Parameters;
 use crate::domain::prompt::PEER_BUDGET;
 use crate::domain::user::{Caller, Role};
@@ -157,7 +157,7 @@ impl Court<'_> {
             match started.await {
                 Ok(id) => break id,
                 // A full queue says nothing of the judge.
-                Err(error) if error.kind == Kind::Unavailable => self.waits.pause(AGAIN).await?,
+                Err(error) if error.kind == Kind::Unavailable => self.waits.refused(error).await?,
                 Err(error) => return Ok((Err(Silence::Failed(error.public)), Bill::default())),
             }
         };
@@ -228,12 +228,12 @@ pub(super) fn most(judge: &Judge, price: Option<Price>, asked: u64) -> Option<Bi
         ..Default::default()
     };
     let calls = match judge.kind {
-        Way::Pairwise => 2,
+        Way::Pairwise => 2_u32,
         Way::Rubric => 1,
     };
     Some(Bill {
-        cost: MicroDollars(price?.cost(&usage).0 * calls),
-        tokens: (asked + u64::from(REPLY)) * calls as u64,
+        cost: price?.cost(&usage).times(calls),
+        tokens: (asked + u64::from(REPLY)) * u64::from(calls),
     })
 }
 
@@ -272,6 +272,14 @@ mod tests {
             let bill = most_of(&judge, most);
             assert_eq!(bill.tokens, 2 * (most + u64::from(REPLY)));
         }
+        // A price that a person enters may be absurd.
+        let absurd = Price {
+            input: 1e18,
+            output: 1e18,
+            ..Price::default()
+        };
+        let bill = super::most(&judge, Some(absurd), 1_000).expect("a price");
+        assert_eq!(bill.cost, crate::domain::money::MicroDollars(i64::MAX));
     }
 
     fn most_of(judge: &Judge, asked: u64) -> Bill {

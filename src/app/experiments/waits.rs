@@ -155,3 +155,64 @@ impl Waits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Layers};
+
+    struct Folder(std::path::PathBuf);
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn app(folder: &Folder) -> Arc<App> {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let layers = Layers {
+            file: None,
+            dotenv: None,
+            environment: vec![
+                pair("ENVIRONMENT", "test"),
+                pair("USE_MOCK", "true"),
+                pair("DISCOVER_LOCAL", "false"),
+                pair("LOG_LEVEL", "error"),
+                pair("QUIRE_DATA", folder.0.to_str().expect("a path")),
+            ],
+            flags: Vec::new(),
+        };
+        Arc::new(App::open(config::load(&layers).expect("settings")).expect("an app"))
+    }
+
+    #[test]
+    fn a_full_queue_is_waited_out_and_other_refusals_are_not() {
+        let path = std::env::temp_dir().join(format!("quire-waits-{}", std::process::id()));
+        let folder = Folder(path);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let app = app(&folder);
+            let (stop, stopped) = watch::channel(false);
+            let waits = Waits::new(app.clone(), stopped);
+            let refusal = |kind| Error::new(kind, "no");
+            // What the engine says when it is full: the work goes on afterwards.
+            let waited = waits.refused(refusal(Kind::Unavailable)).await;
+            assert!(waited.is_ok(), "{waited:?}");
+            // What only a person can change pauses the experiment.
+            let paused = waits.refused(refusal(Kind::BudgetExceeded)).await;
+            assert!(matches!(paused, Err(Interrupt::Paused(_))), "{paused:?}");
+            let failed = waits.refused(Error::internal("broken")).await;
+            assert!(matches!(failed, Err(Interrupt::Failed(_))), "{failed:?}");
+            // A stop reaches the wait for the queue.
+            let stop_later = async { stop.send(true) };
+            let (ended, sent) = tokio::join!(waits.refused(refusal(Kind::Unavailable)), stop_later);
+            assert!(sent.is_ok());
+            assert!(matches!(ended, Err(Interrupt::Stopped)), "{ended:?}");
+            app.close().await;
+        });
+    }
+}

@@ -174,3 +174,6 @@ pub fn total(calls: &[CallEstimate]) -> Estimate {
         cost_usd: cost,
     }
 }
+
+#[cfg(test)]
+mod tests;
