@@ -183,7 +183,7 @@ mod tests {
             ],
             flags: Vec::new(),
         };
-        Arc::new(App::open(config::load(&layers).expect("settings")).expect("an app"))
+        App::open(config::load(&layers).expect("settings")).expect("an app")
     }
 
     #[test]
