@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::compatible::Api;
 use crate::app::analyses::{CancelOnDrop, Ended, Finished, StoredEvent, Watch};
@@ -236,7 +236,7 @@ impl Following {
     /// # Errors
     /// Why there will be no answer.
     pub async fn wait_for_answer(&mut self) -> Result<(), ApiError> {
-        let until = Instant::now() + HEADERS_HELD;
+        let until = (clock::instant() + HEADERS_HELD).into();
         while !self.is_panel {
             let next = match timeout_at(until, self.watch.next()).await {
                 Ok(next) => next.ok().flatten(),

@@ -1,0 +1,208 @@
+//! Documents are stored, read, listed, and deleted for their owner alone.
+
+use super::super::error::StoreError;
+use super::super::tests::{Folder, at, user, with_writer};
+use super::super::{unread, users};
+use super::*;
+use crate::domain::document::{DocumentStatus, Gap};
+use crate::domain::user::{Role, User};
+
+pub(in super::super) fn document(n: u32, owner: u32) -> Document {
+    Document {
+        id: DocumentId::new(at(i64::from(n)), u128::from(n)),
+        user: user(owner).id,
+        name: format!("file{n}.txt"),
+        content_type: "text/plain".into(),
+        kind: "text".into(),
+        encoding: Some("UTF-8".into()),
+        size: 1_000,
+        sha256: format!("{n:064x}"),
+        status: DocumentStatus::Processed,
+        message: String::new(),
+        pages: 1,
+        words: 3,
+        gaps: Vec::new(),
+        flags: Vec::new(),
+        created: at(i64::from(n)),
+    }
+}
+
+pub(in super::super) fn passage(ordinal: u32, text: &str) -> Passage {
+    Passage {
+        ordinal,
+        page: 1,
+        start: ordinal * 100,
+        end: ordinal * 100 + text.len() as u32,
+        heading: String::new(),
+        text: text.into(),
+    }
+}
+
+#[test]
+fn everything_asks_whose_it_is() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        users::insert(db, &user(2))?;
+        let (it, owner, other) = (document(1, 1), user(1).id, user(2).id);
+        let pages = [(1, "one".to_owned()), (2, "two".to_owned())];
+        insert(db, &it, &pages, &[passage(0, "one two")])?;
+        assert_eq!(by_id(db, &owner, &it.id), Ok(Some(it.clone())));
+        assert_eq!(by_sha(db, &owner, &it.sha256), Ok(Some(it.clone())));
+        assert_eq!(list_of(db, &owner, 9, None), Ok(vec![it.clone()]));
+        assert_eq!(pages_of(db, &owner, &it.id), Ok(pages.to_vec()));
+
+        assert_eq!(by_id(db, &other, &it.id), Ok(None));
+        assert_eq!(by_sha(db, &other, &it.sha256), Ok(None));
+        assert_eq!(list_of(db, &other, 9, None), Ok(vec![]));
+        assert_eq!(pages_of(db, &other, &it.id), Ok(vec![]));
+        assert_eq!(delete(db, &other, &it.id), Ok(false));
+        let stolen = Document {
+            user: other.clone(),
+            ..it.clone()
+        };
+        assert_eq!(settle(db, &stolen), Err(StoreError::Missing));
+        assert_eq!(delete(db, &owner, &it.id), Ok(true));
+        assert_eq!(ids(db), Ok(vec![]));
+        Ok(())
+    });
+}
+
+#[test]
+fn the_same_bytes_are_stored_once_a_person() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        users::insert(db, &user(2))?;
+        insert(db, &document(1, 1), &[], &[])?;
+        let again = Document {
+            sha256: document(1, 1).sha256,
+            ..document(2, 1)
+        };
+        let conflict = Err(StoreError::Conflict("document"));
+        assert_eq!(insert(db, &again, &[], &[]), conflict);
+        let other = Document {
+            user: user(2).id,
+            ..again
+        };
+        assert_eq!(insert(db, &other, &[], &[]), Ok(()));
+        Ok(())
+    });
+}
+
+#[test]
+fn an_outcome_takes_the_place_of_what_was_there() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        let owner = user(1).id;
+        let reading = Document {
+            status: DocumentStatus::Processing,
+            ..document(1, 1)
+        };
+        insert(db, &reading, &[(1, "old".into())], &[passage(0, "oldword")])?;
+        // While its account is locked, it is neither begun nor continued.
+        users::insert(
+            db,
+            &User {
+                role: Role::Admin,
+                ..user(3)
+            },
+        )?;
+        users::set_disabled(db, &owner, true)?;
+        let come = add_text(db, (&owner, &reading.id), 1, &[], &[]);
+        assert_eq!(come, Err(StoreError::Missing));
+        users::set_disabled(db, &owner, false)?;
+        let read = Document {
+            message: "read".into(),
+            pages: 2,
+            encoding: None,
+            gaps: vec![Gap {
+                page: 2,
+                why: "empty".into(),
+                picture: true,
+            }],
+            ..document(1, 1)
+        };
+        assert_eq!(
+            forget_text(db, &user(2).id, &read.id),
+            Ok(false),
+            "not theirs"
+        );
+        assert_eq!(forget_text(db, &owner, &read.id), Ok(true));
+        let page = Page {
+            number: 1,
+            title: "Sheet".into(),
+            text: "new".into(),
+        };
+        add_text(db, (&owner, &read.id), 1, &[page], &[passage(0, "newword")])?;
+        assert_eq!(
+            add_text(db, (&user(2).id, &read.id), 1, &[], &[]),
+            Err(StoreError::Missing)
+        );
+        settle(db, &read)?;
+        assert_eq!(by_id(db, &owner, &read.id), Ok(Some(read.clone())));
+        assert_eq!(pages_of(db, &owner, &read.id), Ok(vec![(1, "new".into())]));
+        assert_eq!(unread::waiting(db), Ok(vec![]));
+        for (word, hits) in [("oldword", 0), ("newword", 1)] {
+            let scope = passages::Scope::of(db, &owner, Some(std::slice::from_ref(&read.id)))?;
+            assert_eq!(passages::frequency(db, &scope, word, 9)?, hits, "{word}");
+        }
+        Ok(())
+    });
+}
+
+/// What a person deletes is in no file of the data folder any more.
+#[test]
+fn deleting_really_deletes() {
+    const WORD: &str = "xylophonquartett";
+    let folder = Folder::new();
+    let store = folder.open();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let files_with_word = || {
+        let files = std::fs::read_dir(folder.path()).expect("the folder");
+        let bytes = files.map(|file| std::fs::read(file.expect("an entry").path()).expect("bytes"));
+        bytes
+            .filter(|bytes| {
+                bytes
+                    .windows(WORD.len())
+                    .any(|window| window == WORD.as_bytes())
+            })
+            .count()
+    };
+    store
+        .write_now(|db| {
+            users::insert(db, &user(1))?;
+            users::insert(db, &user(2))?;
+            for (n, owner) in [(1, 1), (2, 2), (3, 2)] {
+                let text = format!("before {WORD} after {}", "filler ".repeat(900));
+                insert(
+                    db,
+                    &document(n, owner),
+                    &[(1, text.clone())],
+                    &[passage(0, &text)],
+                )?;
+            }
+            Ok(())
+        })
+        .expect("three documents");
+    runtime.block_on(store.checkpoint()).expect("a checkpoint");
+    assert_eq!(files_with_word(), 1, "the test finds what is there");
+
+    store
+        .write_now(|db| {
+            delete(db, &user(1).id, &document(1, 1).id)?;
+            delete(db, &user(2).id, &document(2, 2).id)?;
+            users::set_role(db, &user(1).id, crate::domain::user::Role::Admin)?;
+            // By cascade: the account takes its documents along.
+            users::delete(db, &user(2).id)
+        })
+        .expect("deletes");
+    runtime.block_on(store.checkpoint()).expect("a checkpoint");
+    assert_eq!(files_with_word(), 0);
+    let indexed = store.read_now(|db| {
+        db.one("SELECT count(*) FROM passages_fts_docsize", [], |row| {
+            row.get(0)
+        })
+    });
+    assert_eq!(indexed, Ok(0));
+}
