@@ -175,16 +175,7 @@ async fn answer(
     if stream {
         let watch = cx.app.analyses().watch(Some(&caller), &begun.id, 0).await?;
         let tongue = Tongue::new(api, frame, usage, progress);
-        let mut following = Following::new(
-            cx,
-            caller,
-            begun.id.clone(),
-            watch,
-            begun.guard,
-            begun.finished,
-            tongue,
-            is_panel,
-        );
+        let mut following = Following::new(cx, caller, begun, watch, tongue, is_panel);
         following.wait_for_answer().await?;
         return Ok((named(following.reply(cx), &ignored), String::new()));
     }

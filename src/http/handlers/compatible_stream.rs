@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 
 use super::compatible::Api;
-use crate::app::analyses::{CancelOnDrop, Ended, Finished, StoredEvent, Watch};
+use crate::app::analyses::{Begun, CancelOnDrop, Ended, Finished, StoredEvent, Watch};
 use crate::app::completions::Completion;
 use crate::app::{App, Error, Kind};
 use crate::clock;
@@ -206,10 +206,12 @@ impl Following {
     pub fn new(
         cx: &Cx,
         caller: Caller,
-        id: AnalysisId,
+        Begun {
+            id,
+            finished,
+            guard,
+        }: Begun,
         watch: Watch,
-        guard: Option<CancelOnDrop>,
-        finished: Finished,
         tongue: Tongue,
         is_panel: bool,
     ) -> Self {

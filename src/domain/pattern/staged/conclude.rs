@@ -45,10 +45,10 @@ impl Staged {
         match (is_cascade, stages > first + 2) {
             // A draft is free text, and the answer must be of a format: somebody has to write it.
             (true, _)
-                if !self
+                if self
                     .board
                     .best_answer()
-                    .is_some_and(|best| self.board.shaped(&best.text).is_some()) =>
+                    .is_none_or(|best| self.board.shaped(&best.text).is_none()) =>
             {
                 None
             }
