@@ -98,14 +98,11 @@ impl Mcp<'_> {
             finished,
             mut guard,
         } = analyses.start(Some(caller), wanted, clock::now()).await?;
-        let ended = finished.outcome().await;
+        finished.outcome().await;
         if let Some(guard) = &mut guard {
             guard.disarm();
         }
-        let report = match ended {
-            Some(ended) => analyses.show_ended(Some(caller), &id, ended).await?,
-            None => analyses.show(caller, &id).await?,
-        };
+        let report = analyses.show(caller, &id).await?;
         match report.analysis.status {
             Status::Completed => Ok(shown(&report.analysis)),
             status => Err(Error::new(

@@ -54,7 +54,6 @@ mod support;
 mod surface;
 mod tools;
 mod trials;
-mod unstored;
 mod upstream;
 mod waiting;
 mod walls;
