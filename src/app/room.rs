@@ -33,6 +33,10 @@ impl App {
 
     /// Keeps the reserve on the disk: makes it again once there is room. The server does it every few seconds.
     pub async fn restock(&self) {
+        // Work every few seconds would keep every idle thread of the pool alive.
+        if !self.store.lacks_reserve() {
+            return;
+        }
         let store = self.store.clone();
         if matches!(
             tokio::task::spawn_blocking(move || store.restock()).await,

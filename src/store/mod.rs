@@ -288,6 +288,12 @@ impl Store {
         self.0.health.room.get().map(room::Room::disk)
     }
 
+    /// Whether the disk's reserve has been given up and has to be made again.
+    pub fn lacks_reserve(&self) -> bool {
+        let room = self.0.health.room.get();
+        room.is_some_and(room::Room::lacks_reserve)
+    }
+
     /// Makes the reserve again where it was given up and there is room for it. Blocks. True where it was made.
     pub fn restock(&self) -> bool {
         self.0.health.room.get().is_some_and(room::Room::restock)

@@ -109,6 +109,11 @@ impl Room {
         self.is_spent.store(true, Relaxed);
     }
 
+    /// Whether the reserve has to be made again. Costs no system call.
+    pub fn lacks_reserve(&self) -> bool {
+        self.floor > 0 && self.is_spent.load(Relaxed)
+    }
+
     /// Makes the reserve again where there is room for it. True where it was made.
     pub fn restock(&self) -> bool {
         let is_whole = fs::metadata(self.path()).is_ok_and(|file| file.len() == self.reserve());
