@@ -7,6 +7,7 @@ mod forecast;
 mod material;
 mod provision;
 mod rerun;
+mod unstored;
 
 use super::worth::Asked;
 use std::time::Duration;
@@ -23,8 +24,8 @@ use crate::domain::pattern::estimate;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-pub use crate::engine::{CancelOnDrop, Watch};
-use crate::engine::{Finished, Run, Terms};
+pub use crate::engine::{CancelOnDrop, Ended, Finished, Watch};
+use crate::engine::{Run, Terms};
 use crate::log;
 pub use crate::store::analyses::{Filter, Summary};
 use crate::store::audit::{self, Entry};
@@ -78,16 +79,30 @@ fn cache_age(plan: &Plan) -> Option<Duration> {
 impl Analyses<'_> {
     /// One analysis with its results.
     pub async fn show(&self, caller: &Caller, id: &AnalysisId) -> Result<Report> {
-        self.report(Some(caller.user.clone()), id.clone()).await
+        let user = Some(caller.user.clone());
+        self.report(user, id.clone(), None).await
     }
 
-    /// The same for a run that was just made by somebody without an account.
-    pub async fn show_own(&self, caller: Option<&Caller>, id: &AnalysisId) -> Result<Report> {
-        self.report(caller.map(|caller| caller.user.clone()), id.clone())
-            .await
+    /// The same for a run that has just ended, whoever started it, including results that could not be stored.
+    ///
+    /// # Errors
+    /// When the analysis is not the caller's or the store cannot be read.
+    pub async fn show_ended(
+        &self,
+        caller: Option<&Caller>,
+        id: &AnalysisId,
+        ended: Ended,
+    ) -> Result<Report> {
+        let user = caller.map(|caller| caller.user.clone());
+        self.report(user, id.clone(), Some(ended)).await
     }
 
-    async fn report(&self, user: Option<UserId>, id: AnalysisId) -> Result<Report> {
+    async fn report(
+        &self,
+        user: Option<UserId>,
+        id: AnalysisId,
+        ended: Option<Ended>,
+    ) -> Result<Report> {
         let found = self.0.store.read(move |db| {
             let Some(analysis) = analyses::by_id(db, user.as_ref(), &id)? else {
                 return Ok(None);
@@ -104,7 +119,11 @@ impl Analyses<'_> {
             let vote = vote.transpose()?.flatten();
             Ok(Some((analysis, answers, calls, asked, vote)))
         });
-        let (analysis, answers, calls, asked, vote) = found.await?.ok_or_else(Error::missing)?;
+        let (mut analysis, mut answers, calls, asked, vote) =
+            found.await?.ok_or_else(Error::missing)?;
+        if let Some(ended) = ended {
+            unstored::complete(&mut analysis, &mut answers, ended);
+        }
         let report = self.0.worth().report(analysis, answers, calls, asked);
         Ok(Report { vote, ..report })
     }
@@ -305,6 +324,7 @@ impl Analyses<'_> {
         };
         self.0.engine.resume(Run {
             background: analysis.request.experiment.is_some(),
+            is_awaited: false,
             funds: analysis
                 .request
                 .key

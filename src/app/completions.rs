@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::analyses::{Begun, MAX_PROMPT, Report, Wanted};
+use super::analyses::{Begun, Ended, MAX_PROMPT, Report, Wanted};
 use super::{App, Error, Kind, Result};
 use crate::domain::analysis::{StageAnswer, Status};
 use crate::domain::chat::{CallErrorKind, Finish, Message, Passthrough, Role, Usage};
@@ -74,6 +74,8 @@ pub struct Completion {
     pub panel: Vec<String>,
     /// Fields that the model refused and that were left out.
     pub dropped: Vec<String>,
+    /// The store has it.
+    pub is_stored: bool,
 }
 
 impl Completion {
@@ -86,6 +88,7 @@ impl Completion {
                 .zip(other.cost)
                 .map(|(own, other)| own.plus(other)),
             cached: self.cached && other.cached,
+            is_stored: self.is_stored && other.is_stored,
             ..self
         }
     }
@@ -242,9 +245,19 @@ impl Completions<'_> {
         Ok(self.0.patterns().find(Some(user), name).await?.is_some())
     }
 
-    /// What came of a run that is over, or why there is no answer.
-    pub async fn result(&self, caller: &Caller, id: &AnalysisId) -> Result<Completion> {
-        let report = self.0.analyses().show(caller, id).await?;
+    /// What came of a run that is over.
+    ///
+    /// # Errors
+    /// When the run has no answer, with the reason; when it is not the caller's or the store cannot be read.
+    pub async fn result(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+        ended: Ended,
+    ) -> Result<Completion> {
+        let is_stored = ended.unstored.is_none();
+        let analyses = self.0.analyses();
+        let report = analyses.show_ended(Some(caller), id, ended).await?;
         let analysis = &report.analysis;
         let answered = report.answers.iter().filter(|answer| answer.answered());
         let mut last: Vec<&StageAnswer> = answered.collect();
@@ -277,6 +290,7 @@ impl Completions<'_> {
                 .unwrap_or(Finish::Stop),
             usage: analysis.usage,
             cost: is_priced.then_some(analysis.cost),
+            is_stored,
             cached: !last.is_empty() && last.iter().all(|answer| answer.cached),
             dropped: last
                 .last()

@@ -98,11 +98,14 @@ impl Mcp<'_> {
             finished,
             mut guard,
         } = analyses.start(Some(caller), wanted, clock::now()).await?;
-        finished.outcome().await;
+        let ended = finished.outcome().await;
         if let Some(guard) = &mut guard {
             guard.disarm();
         }
-        let report = analyses.show(caller, &id).await?;
+        let report = match ended {
+            Some(ended) => analyses.show_ended(Some(caller), &id, ended).await?,
+            None => analyses.show(caller, &id).await?,
+        };
         match report.analysis.status {
             Status::Completed => Ok(shown(&report.analysis)),
             status => Err(Error::new(

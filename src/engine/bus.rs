@@ -73,13 +73,23 @@ impl Hub {
 
     /// Shows events that the store has acknowledged.
     pub fn publish(&self, events: Vec<StoredEvent>) {
+        self.show(events, true);
+    }
+
+    /// Shows events that the store could not take. From then on nothing is forgotten until it can again: nobody
+    /// could re-read it.
+    pub fn publish_unstored(&self, events: Vec<StoredEvent>) {
+        self.show(events, false);
+    }
+
+    fn show(&self, events: Vec<StoredEvent>, are_stored: bool) {
         let mut state = self.state();
         for event in events {
             state.last = event.seq;
             state.bytes += event.data.len();
             state.recent.push_back(Arc::new(event));
         }
-        while state.bytes > KEPT_BYTES {
+        while are_stored && state.bytes > KEPT_BYTES {
             let Some(oldest) = state.recent.pop_front() else {
                 break;
             };

@@ -15,11 +15,12 @@ mod recall;
 use super::bus::{Hub, Wish};
 use super::journal::Journal;
 use super::ledger::Ledger;
+use super::unstored::{Ended, Over, Rest};
 use super::{Run, Shared, Terms};
 use crate::clock::{self, Stopwatch};
 use crate::domain::analysis::CacheUse;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Image, Message, Request};
-use crate::domain::id::UserId;
+use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::pattern::staged::Staged;
 use crate::domain::pattern::{Claim, Input, Outcome, Output};
 use crate::domain::time::Timestamp;
@@ -36,7 +37,7 @@ const WAITING_EVENTS: usize = 64;
 const BILLS: Duration = Duration::from_secs(1);
 
 /// Waits for a turn, then drives the run. None when it was left for the next start.
-pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Option<Outcome> {
+pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Option<Over> {
     let (id, last) = (run.id.clone(), run.last_event);
     let journal = Journal::new(
         shared.store.clone(),
@@ -44,7 +45,8 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
         run.id.clone(),
         (run.user.clone(), run.key.clone()),
         last,
-    );
+    )
+    .awaited(run.is_awaited);
     let mut hurried = false;
     let turn = loop {
         tokio::select! {
@@ -65,6 +67,7 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
     }
     let (events, inbox) = mpsc::channel(WAITING_EVENTS);
     let driver = Driver {
+        id: id.clone(),
         shared: shared.clone(),
         hub: hub.clone(),
         journal,
@@ -83,16 +86,16 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
         cancelled: turn.is_none(),
         watch: Stopwatch::start(),
     };
-    let outcome = driver.go().await;
-    match &outcome {
-        Ok(Some(outcome)) => log::info(
+    let over = driver.go().await;
+    match &over {
+        Ok(Some(Over { ended, .. })) => log::info(
             "analysis over",
             &[
                 ("analysis", &id),
-                ("status", &outcome.status.as_str()),
-                ("ms", &outcome.totals.total_time_ms),
-                ("answered", &outcome.totals.answered),
-                ("failed", &outcome.totals.failed),
+                ("status", &ended.outcome.status.as_str()),
+                ("ms", &ended.outcome.totals.total_time_ms),
+                ("answered", &ended.outcome.totals.answered),
+                ("failed", &ended.outcome.totals.failed),
             ],
         ),
         Ok(None) => log::info("analysis left for the next start", &[("analysis", &id)]),
@@ -103,10 +106,11 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
             &[("analysis", &id), ("fault", &format!("{fault:?}"))],
         ),
     }
-    outcome.ok().flatten()
+    over.ok().flatten()
 }
 
 struct Driver {
+    id: AnalysisId,
     shared: Arc<Shared>,
     hub: Arc<Hub>,
     journal: Journal,
@@ -130,7 +134,7 @@ struct Driver {
 }
 
 impl Driver {
-    async fn go(mut self) -> Result<Option<Outcome>, StoreError> {
+    async fn go(mut self) -> Result<Option<Over>, StoreError> {
         if self.cancelled
             && let Wish::Cancel(reason) = self.hub.wanted().await
         {
@@ -147,7 +151,7 @@ impl Driver {
                     self.ledger.complete(&mut outcome.totals);
                     self.journal.correct(&outcome.totals);
                     self.journal.finish(clock::now(), outcome.clone()).await?;
-                    return Ok(Some(outcome));
+                    return Ok(Some(self.over(outcome)));
                 }
                 Next::Wait(until) => until.map(|until| soon(until.since(self.watch.now()))),
             };
@@ -179,6 +183,19 @@ impl Driver {
         }
     }
 
+    fn over(self, outcome: Outcome) -> Over {
+        let unstored = self.journal.unstored();
+        let rest = unstored.is_some().then_some(Rest {
+            id: self.id,
+            journal: self.journal,
+            purse: self.purse,
+        });
+        Over {
+            ended: Ended { outcome, unstored },
+            rest,
+        }
+    }
+
     /// Performs wishes until the machine wants to wait.
     async fn perform(&mut self) -> Result<Next, StoreError> {
         loop {
@@ -199,7 +216,9 @@ impl Driver {
 
     async fn flush(&mut self) -> Result<(), StoreError> {
         self.journal.flush(clock::now()).await?;
-        self.purse.stored();
+        if self.journal.is_stored() {
+            self.purse.stored();
+        }
         Ok(())
     }
 

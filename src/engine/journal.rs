@@ -1,12 +1,18 @@
 //! Writes down what happens in a run, and shows it only then: an event that somebody has seen is still
 //! there after a crash, under the same number. Deltas are joined before they are written.
 
+mod pieces;
+
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use pieces::{is_text, join, same_text};
 
 use super::answers::Seat;
 use super::bus::Hub;
+use super::unstored::Unstored;
+use crate::clock;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::citation::{self, Citations};
 use crate::domain::event::{Event, Totals};
@@ -44,6 +50,11 @@ pub(super) struct Journal {
     urgent: bool,
     /// How long stages took, by name.
     durations: Vec<(String, u64)>,
+    is_awaited: bool,
+    /// Batches that the store does not have: the one being written, and of an awaited run those that failed.
+    pending: Vec<Arc<Batch>>,
+    /// After a failed write, when the next one is due.
+    retry_at: Option<Instant>,
 }
 
 impl Journal {
@@ -71,7 +82,46 @@ impl Journal {
             flowing: HashSet::new(),
             urgent: false,
             durations: Vec::new(),
+            is_awaited: false,
+            pending: Vec::new(),
+            retry_at: None,
         }
+    }
+
+    /// Whether a connection waits for the run: its events are then shown even if they cannot be stored.
+    pub fn awaited(self, is_awaited: bool) -> Self {
+        Self { is_awaited, ..self }
+    }
+
+    /// Whether everything that was noted before the last flush is in the store.
+    pub fn is_stored(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// What the store does not have of a run that is over.
+    pub fn unstored(&self) -> Option<Unstored> {
+        let last = self.pending.last()?;
+        let found = last.outcome.as_ref().and_then(|(_, found)| found.clone());
+        let (findings, citations) = found.map_or((None, None), |(findings, citations)| {
+            (Some(findings), citations)
+        });
+        Some(Unstored {
+            answers: self.pending_answers(),
+            findings,
+            citations,
+        })
+    }
+
+    /// Tries once to store what is left.
+    pub async fn store_rest(&mut self) -> bool {
+        self.store_pending(&[]).await.is_ok()
+    }
+
+    fn pending_answers(&self) -> Vec<StageAnswer> {
+        let batches = self.pending.iter();
+        batches
+            .flat_map(|batch| batch.kept.iter().cloned())
+            .collect()
     }
 
     pub fn note(&mut self, event: Event) {
@@ -169,7 +219,8 @@ impl Journal {
 
     // Read and compared on a reader's thread: comparing long answers takes longer than an event may wait.
     async fn found(&self, outcome: &Outcome) -> Option<(Findings, Option<Citations>)> {
-        let (id, kept, outcome) = (self.id.clone(), self.kept.clone(), outcome.clone());
+        let (id, outcome) = (self.id.clone(), outcome.clone());
+        let kept = [self.pending_answers(), self.kept.clone()].concat();
         let user = self.user.clone();
         let durations = self.durations.clone();
         let found = self.store.read(move |db| {
@@ -205,23 +256,59 @@ impl Journal {
             return Ok(());
         }
         self.urgent = false;
+        let ends = outcome.is_some();
+        // Whoever waits for the same call goes on once this was tried, stored or not.
+        let _seats: Vec<Seat> = (self.cacheable.iter_mut())
+            .filter_map(|keeping| keeping.seat.take())
+            .collect();
         let batch = Arc::new(self.batch(now, outcome)?);
-        for pause in PAUSES {
-            let again = batch.clone();
-            match self.store.write(move |db| again.store(db)).await {
+        let events = batch.events.clone();
+        self.pending.push(batch);
+        let pauses = match (self.is_awaited, self.retry_at) {
+            (false, _) => &PAUSES[..],
+            (true, None) => &PAUSES[..AWAITED],
+            (true, Some(at)) if ends || clock::instant() >= at => &[],
+            (true, Some(_)) => {
+                self.hub.publish_unstored(events);
+                return Ok(());
+            }
+        };
+        match self.store_pending(pauses).await {
+            Ok(()) => self.hub.publish(events),
+            Err(fault @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(fault),
+            Err(fault) if self.is_awaited => {
+                let fault = format!("{fault:?}");
+                log::error(
+                    "analysis goes on unstored",
+                    &[("analysis", &self.id), ("fault", &fault)],
+                );
+                self.retry_at = Some(clock::instant() + RETRY);
+                self.hub.publish_unstored(events);
+            }
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
+    }
+
+    /// Stores every pending batch in one transaction; tries again after each of these pauses.
+    async fn store_pending(&mut self, pauses: &[Duration]) -> Result<(), StoreError> {
+        let mut pauses = pauses.iter();
+        loop {
+            let batches = self.pending.clone();
+            let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
+            match self.store.write(all).await {
                 Ok(()) => break,
                 // Deleted meanwhile, or over already: trying again changes nothing.
                 Err(fault @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(fault),
                 // A full disk may be cleared, a busy one free again: the answers have been paid for.
-                Err(fault) => {
-                    let Some(pause) = pause else {
-                        return Err(fault);
-                    };
-                    tokio::time::sleep(pause).await;
-                }
+                Err(fault) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(*pause).await,
+                    None => return Err(fault),
+                },
             }
         }
-        self.hub.publish(batch.events.clone());
+        self.pending.clear();
+        self.retry_at = None;
         Ok(())
     }
 
@@ -255,14 +342,17 @@ impl Journal {
 }
 
 /// How long to wait before a batch that could not be stored is tried again: half a minute in all.
-const PAUSES: [Option<Duration>; 6] = [
-    Some(Duration::from_millis(200)),
-    Some(Duration::from_secs(1)),
-    Some(Duration::from_secs(4)),
-    Some(Duration::from_secs(10)),
-    Some(Duration::from_secs(15)),
-    None,
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(10),
+    Duration::from_secs(15),
 ];
+/// How many of these pauses a run takes for which a connection waits.
+const AWAITED: usize = 2;
+/// How long a run that goes on unstored waits before it tries the store again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// An answer that is to be kept.
 pub(super) struct Keeping {
@@ -270,7 +360,7 @@ pub(super) struct Keeping {
     pub kept: answers::Kept,
     pub ttl: Duration,
     /// Others wait for it until this is dropped.
-    pub _seat: Option<Seat>,
+    pub seat: Option<Seat>,
 }
 
 /// An answer that was given again.
@@ -378,54 +468,4 @@ fn citations(
         synthesis.into_iter().chain(members),
         &mut page,
     ))
-}
-
-fn is_text(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Delta { .. } | Event::Reasoning { .. } | Event::SynthesisDelta { .. }
-    )
-}
-
-fn same_text(previous: &Event, event: &Event) -> bool {
-    match (previous, event) {
-        (
-            Event::Delta {
-                stage: s1,
-                model: m1,
-                ..
-            },
-            Event::Delta {
-                stage: s2,
-                model: m2,
-                ..
-            },
-        )
-        | (
-            Event::Reasoning {
-                stage: s1,
-                model: m1,
-                ..
-            },
-            Event::Reasoning {
-                stage: s2,
-                model: m2,
-                ..
-            },
-        ) => s1 == s2 && m1 == m2,
-        (Event::SynthesisDelta { .. }, Event::SynthesisDelta { .. }) => true,
-        _ => false,
-    }
-}
-
-fn join(previous: &mut Event, event: &Event) -> bool {
-    match (previous, event) {
-        (Event::Delta { text, .. }, Event::Delta { text: more, .. })
-        | (Event::Reasoning { text, .. }, Event::Reasoning { text: more, .. })
-        | (Event::SynthesisDelta { text }, Event::SynthesisDelta { text: more }) => {
-            text.push_str(more);
-            true
-        }
-        _ => false,
-    }
 }

@@ -8,6 +8,7 @@ mod bus;
 mod drive;
 mod journal;
 mod ledger;
+mod unstored;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +21,6 @@ use crate::clock;
 use crate::domain::analysis::CacheUse;
 use crate::domain::chat::{Answer, Image, Request};
 use crate::domain::id::{AnalysisId, KeyId, UserId};
-use crate::domain::pattern::Outcome;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Amount, Limits};
@@ -33,6 +33,7 @@ use budget::Book;
 pub use budget::{Aside, KeyFunds, Standing, Terms};
 use bus::Hub;
 pub use bus::Watch;
+pub use unstored::{Ended, Unstored};
 
 /// Limits and times.
 #[derive(Debug, Clone)]
@@ -105,6 +106,9 @@ pub struct Run {
     pub known: Vec<(Request, Answer)>,
     /// Nobody is waiting for it: it was begun by a job, in a lull.
     pub background: bool,
+    /// A connection waits for its answer, which is delivered even if it cannot be stored. Other runs end unstored
+    /// and resume at the next start.
+    pub is_awaited: bool,
 }
 
 /// Why a run was not taken.
@@ -235,10 +239,17 @@ impl Engine {
                     return;
                 }
             }
-            let outcome = drive::run(&shared, run, &hub).await;
+            let over = drive::run(&shared, run, &hub).await;
+            let (ended, rest) = over.map_or((None, None), |over| (Some(over.ended), over.rest));
+            let Some(rest) = rest else {
+                drop(place);
+                // Nobody may be waiting: an asynchronous run has no one to tell.
+                let _ = tell.send(ended);
+                return;
+            };
+            let _ = tell.send(ended);
+            rest.store(|| shared.turns.is_closed()).await;
             drop(place);
-            // Nobody may be waiting: an asynchronous run has no one to tell.
-            let _ = tell.send(outcome);
         });
         Finished(finished)
     }
@@ -366,11 +377,11 @@ impl Engine {
 }
 
 /// The end of a run that was started here.
-pub struct Finished(tokio::sync::oneshot::Receiver<Option<Outcome>>);
+pub struct Finished(tokio::sync::oneshot::Receiver<Option<Ended>>);
 
 impl Finished {
     /// How it ended; none when it was interrupted by a shutdown and will be resumed.
-    pub async fn outcome(self) -> Option<Outcome> {
+    pub async fn outcome(self) -> Option<Ended> {
         self.0.await.ok().flatten()
     }
 }

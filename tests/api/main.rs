@@ -54,6 +54,7 @@ mod support;
 mod surface;
 mod tools;
 mod trials;
+mod unstored;
 mod upstream;
 mod waiting;
 mod walls;

@@ -130,6 +130,7 @@ impl Analyses<'_> {
         let machine = Staged::new(id.clone(), plan, forecast);
         let run = Run {
             background: analysis.request.experiment.is_some(),
+            is_awaited: !analysis.request.detached,
             key: analysis.request.key.clone(),
             funds: funds.map(Grant::boxed),
             cache_age,

@@ -160,7 +160,7 @@ impl Driver {
             key: whole,
             kept,
             ttl: self.shared.cache.limits.ttl,
-            _seat: open.seat,
+            seat: open.seat,
         };
         self.journal.remember(keeping, purge);
     }

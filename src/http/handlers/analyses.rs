@@ -147,17 +147,18 @@ async fn begin(mut cx: Cx, caller: Option<Caller>, form: Form) -> Result<Reply, 
         let watch = analyses.watch(caller.as_ref(), &id, 0).await?;
         return Ok(follow(&cx, watch, guard.take()));
     }
-    let outcome = finished.outcome().await;
+    let ended = finished.outcome().await;
     if let Some(guard) = &mut guard {
         guard.disarm();
     }
-    if outcome.is_none() {
+    let Some(ended) = ended else {
         return Err(Error::new(Kind::Unavailable, "the server is shutting down")
             .resolve("send the request again in a minute")
             .into());
-    }
-    let report = analyses.show_own(caller.as_ref(), &id).await?;
-    answer(&report, form)
+    };
+    let is_stored = ended.unstored.is_none();
+    let report = analyses.show_ended(caller.as_ref(), &id, ended).await?;
+    Ok(stored(answer(&report, form)?, is_stored))
 }
 
 fn answer(report: &Report, form: Form) -> Result<Reply, ApiError> {
@@ -180,6 +181,14 @@ fn answer(report: &Report, form: Form) -> Result<Reply, ApiError> {
             error.retry_after = Some(std::time::Duration::from_secs(30));
             Err(error.into())
         }
+    }
+}
+
+/// Says in a header when an answer could not be stored.
+pub(super) fn stored(reply: Reply, is_stored: bool) -> Reply {
+    match is_stored {
+        true => reply,
+        false => reply.header(HeaderName::from_static("x-quire-stored"), "no"),
     }
 }
 

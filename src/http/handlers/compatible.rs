@@ -5,7 +5,7 @@ use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
 use super::compatible_stream::{Following, Tongue};
-use super::{compatible_files, compatible_several};
+use super::{analyses, compatible_files, compatible_several};
 use crate::app::completions::{Completion, Started, count};
 use crate::app::repeats::Turn;
 use crate::app::{Error, Kind};
@@ -175,27 +175,23 @@ async fn answer(
     if stream {
         let watch = cx.app.analyses().watch(Some(&caller), &begun.id, 0).await?;
         let tongue = Tongue::new(api, frame, usage, progress);
-        let mut following = Following::new(
-            cx,
-            caller,
-            begun.id.clone(),
-            watch,
-            begun.guard,
-            tongue,
-            is_panel,
-        );
+        let mut following = Following::new(cx, caller, begun, watch, tongue, is_panel);
         following.wait_for_answer().await?;
         return Ok((named(following.reply(cx), &ignored), String::new()));
     }
     // Held until the answer is there: a client that leaves drops this future, and the run with it.
     let _guard = begun.guard;
-    let Some(_) = begun.finished.outcome().await else {
+    let Some(ended) = begun.finished.outcome().await else {
         let why = "the server is shutting down";
         return Err(Error::new(Kind::Unavailable, why)
             .resolve("try again in a minute")
             .into());
     };
-    let done = cx.app.completions().result(&caller, &begun.id).await?;
+    let done = cx
+        .app
+        .completions()
+        .result(&caller, &begun.id, ended)
+        .await?;
     frame.completed = Some(clock::now().millis() / 1_000);
     let text = whole(api, &frame, &done).to_string();
     let reply = Reply::bytes(text.clone(), "application/json");
@@ -238,6 +234,7 @@ pub(super) fn told(reply: Reply, cx: &Cx, done: &Completion) -> Reply {
     let took = clock::instant()
         .saturating_duration_since(cx.started)
         .as_millis();
+    let reply = analyses::stored(reply, done.is_stored);
     // A price that is not known is not 0.
     let reply = match done.cost {
         Some(cost) => reply.header(

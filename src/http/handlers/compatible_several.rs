@@ -68,11 +68,11 @@ pub(super) async fn answer(
     let (mut wholes, mut sum) = (Vec::new(), None::<Completion>);
     let first = runs.first().map(|(id, ..)| id.to_string());
     for (id, finished, mut frame) in runs {
-        let Some(_) = finished.outcome().await else {
+        let Some(ended) = finished.outcome().await else {
             let error = Error::new(Kind::Unavailable, "the server is shutting down");
             return Err(error.resolve("try again in a minute").into());
         };
-        let done = completions.result(&caller, &id).await?;
+        let done = completions.result(&caller, &id, ended).await?;
         frame.completed = Some(clock::now().millis() / 1_000);
         wholes.push(compatible::whole(api, &frame, &done));
         sum = Some(match sum {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 
 use super::compatible::Api;
-use crate::app::analyses::{CancelOnDrop, StoredEvent, Watch};
+use crate::app::analyses::{Begun, CancelOnDrop, Ended, Finished, StoredEvent, Watch};
 use crate::app::completions::Completion;
 use crate::app::{App, Error, Kind};
 use crate::clock;
@@ -194,6 +194,8 @@ pub(super) struct Following {
     guard: Option<CancelOnDrop>,
     /// Events that came while the headers were held back.
     held: Vec<Arc<StoredEvent>>,
+    finished: Option<Finished>,
+    ended: Option<Ended>,
     tongue: Tongue,
     is_panel: bool,
     phase: Phase,
@@ -204,9 +206,12 @@ impl Following {
     pub fn new(
         cx: &Cx,
         caller: Caller,
-        id: AnalysisId,
+        Begun {
+            id,
+            finished,
+            guard,
+        }: Begun,
         watch: Watch,
-        guard: Option<CancelOnDrop>,
         tongue: Tongue,
         is_panel: bool,
     ) -> Self {
@@ -218,6 +223,8 @@ impl Following {
             watch,
             guard,
             held: Vec::new(),
+            finished: Some(finished),
+            ended: None,
             tongue,
             is_panel,
             phase: Phase::Opening,
@@ -248,8 +255,9 @@ impl Following {
                 return Ok(());
             }
             if ends {
+                let ended = self.ended().await.ok_or_else(stopped)?;
                 let completions = self.app.completions();
-                completions.result(&self.caller, &self.id).await?;
+                completions.result(&self.caller, &self.id, ended).await?;
                 return Ok(());
             }
         }
@@ -329,9 +337,21 @@ impl Following {
         self.tongue.thought(&line, !self.is_panel)
     }
 
+    // How the run ended. None when the server stopped first.
+    async fn ended(&mut self) -> Option<Ended> {
+        if let Some(finished) = self.finished.take() {
+            self.ended = finished.outcome().await;
+        }
+        self.ended.clone()
+    }
+
     async fn end(&mut self) -> Vec<Event> {
         self.phase = Phase::Over;
-        match self.app.completions().result(&self.caller, &self.id).await {
+        let Some(ended) = self.ended().await else {
+            return self.fail(&stopped().into());
+        };
+        let completions = self.app.completions();
+        match completions.result(&self.caller, &self.id, ended).await {
             Ok(done) => {
                 let mut told = Vec::new();
                 // Votes are counted and not written: the answer is there all at once.

@@ -1,0 +1,28 @@
+//! The report of a run whose end the store could not take.
+
+use crate::clock;
+use crate::domain::analysis::{Analysis, StageAnswer};
+use crate::engine::Ended;
+
+/// Completes what the store has of a run with what only memory holds.
+pub(super) fn complete(analysis: &mut Analysis, answers: &mut Vec<StageAnswer>, ended: Ended) {
+    let Ended { outcome, unstored } = ended;
+    let Some(unstored) = unstored else { return };
+    merge(answers, unstored.answers);
+    analysis.status = outcome.status;
+    analysis.synthesis = outcome.synthesis;
+    analysis.error = outcome.error;
+    analysis.usage = outcome.totals.usage;
+    analysis.cost = outcome.totals.cost_usd;
+    analysis.finished = analysis.finished.or_else(|| Some(clock::now()));
+    analysis.findings = unstored.findings.or(analysis.findings.take());
+    analysis.citations = unstored.citations.or(analysis.citations.take());
+}
+
+/// Replaces stored answers by newer ones of the same call and adds the others, in order.
+fn merge(answers: &mut Vec<StageAnswer>, newer: Vec<StageAnswer>) {
+    let place = |one: &StageAnswer| (one.stage, one.member);
+    answers.retain(|old| !newer.iter().any(|new| place(new) == place(old)));
+    answers.extend(newer);
+    answers.sort_by_key(place);
+}

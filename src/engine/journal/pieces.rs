@@ -1,0 +1,56 @@
+//! Joins pieces of the same text, so that many deltas become one event.
+
+use crate::domain::event::Event;
+
+/// Whether it is a piece of text.
+pub(super) fn is_text(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Delta { .. } | Event::Reasoning { .. } | Event::SynthesisDelta { .. }
+    )
+}
+
+/// Whether both are pieces of the same text.
+pub(super) fn same_text(previous: &Event, event: &Event) -> bool {
+    match (previous, event) {
+        (
+            Event::Delta {
+                stage: s1,
+                model: m1,
+                ..
+            },
+            Event::Delta {
+                stage: s2,
+                model: m2,
+                ..
+            },
+        )
+        | (
+            Event::Reasoning {
+                stage: s1,
+                model: m1,
+                ..
+            },
+            Event::Reasoning {
+                stage: s2,
+                model: m2,
+                ..
+            },
+        ) => s1 == s2 && m1 == m2,
+        (Event::SynthesisDelta { .. }, Event::SynthesisDelta { .. }) => true,
+        _ => false,
+    }
+}
+
+/// Appends a piece to the previous one of the same text. False when they are none.
+pub(super) fn join(previous: &mut Event, event: &Event) -> bool {
+    match (previous, event) {
+        (Event::Delta { text, .. }, Event::Delta { text: more, .. })
+        | (Event::Reasoning { text, .. }, Event::Reasoning { text: more, .. })
+        | (Event::SynthesisDelta { text }, Event::SynthesisDelta { text: more }) => {
+            text.push_str(more);
+            true
+        }
+        _ => false,
+    }
+}

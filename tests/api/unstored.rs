@@ -1,0 +1,122 @@
+//! A paid answer that the store cannot take is delivered all the same, says so, and is stored once the store works
+//! again. A trigger that refers to a missing table stands for a store that fails from the first charge on.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::provider::{Asked, Provider, on};
+use crate::support::script::{about, saying, server, short};
+use crate::support::{Client, Server};
+
+const TEXT: &str = "The paper is 0.08 mm thick.";
+
+fn database(server: &Server) -> rusqlite::Connection {
+    let db = rusqlite::Connection::open(server.folder().join("quire.db")).unwrap();
+    db.busy_timeout(Duration::from_secs(30)).unwrap();
+    db
+}
+
+/// Makes the store refuse whatever a run writes once it has paid for a call.
+fn break_store(server: &Server) {
+    let trigger =
+        "CREATE TRIGGER broken BEFORE INSERT ON calls BEGIN INSERT INTO gone VALUES (1); END";
+    database(server).execute_batch(trigger).unwrap();
+}
+
+fn mend_store(server: &Server) {
+    database(server)
+        .execute_batch("DROP TRIGGER broken")
+        .unwrap();
+}
+
+fn started() -> (Provider, Server, Client) {
+    let provider = Provider::answering(|_: &Asked| on("").sse(&saying(TEXT)));
+    let server = server(&provider, &[]);
+    let client = server.user("ada@example.com");
+    break_store(&server);
+    (provider, server, client)
+}
+
+fn chat(stream: bool) -> Value {
+    let messages = json!([{ "role": "user", "content": "How thick is it?" }]);
+    json!({ "model": "p/a", "messages": messages, "stream": stream })
+}
+
+/// Waits until the analysis is stored as completed.
+fn wait_stored(client: &mut Client, id: &str) -> Value {
+    for _ in 0..1_200 {
+        let found = client.get(&about(id, "")).json();
+        if found["status"] == "completed" {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("never stored: {}", client.get(&about(id, "")).text());
+}
+
+#[test]
+fn a_whole_completion_is_delivered_and_stored_later() {
+    let (_provider, server, mut client) = started();
+    let answer = client.post("/v1/chat/completions", chat(false));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let body = answer.json();
+    assert_eq!(body["choices"][0]["message"]["content"], TEXT);
+    assert_eq!(body["choices"][0]["finish_reason"], "stop");
+    assert_eq!(body["usage"]["completion_tokens"], 7);
+    assert_eq!(answer.header("x-quire-stored"), "no");
+    assert_eq!(answer.header("x-quire-panel"), "p/a");
+    mend_store(&server);
+    let id = answer.header("x-quire-analysis").to_owned();
+    let stored = wait_stored(&mut client, &id);
+    assert!(stored.to_string().contains(TEXT), "{stored}");
+    // Nothing is wrong any more, and nothing says so.
+    let mut other = chat(false);
+    other["messages"][0]["content"] = json!("And the other one?");
+    let answer = client.post("/v1/chat/completions", other);
+    assert_eq!(answer.header("x-quire-stored"), "");
+}
+
+#[test]
+fn a_streamed_completion_is_delivered_to_its_end() {
+    let (_provider, _server, mut client) = started();
+    let answer = client.post("/v1/chat/completions", chat(true));
+    assert_eq!(answer.status, 200);
+    let text = answer.text();
+    let pieces = text.lines().filter_map(|line| line.strip_prefix("data: {"));
+    let said: String = pieces
+        .map(|piece| serde_json::from_str::<Value>(&format!("{{{piece}")).unwrap())
+        .filter_map(|piece| {
+            let delta = &piece["choices"][0]["delta"]["content"];
+            delta.as_str().map(str::to_owned)
+        })
+        .collect();
+    assert_eq!(said, TEXT, "{text}");
+    assert!(text.contains("\"finish_reason\":\"stop\""), "{text}");
+    assert!(text.trim_end().ends_with("data: [DONE]"), "{text}");
+}
+
+#[test]
+fn a_waiting_panel_is_delivered_whole_and_as_events() {
+    let (_provider, _server, mut client) = started();
+    let body = short(&["p/a", "p/b"]);
+    let answer = client.post("/api/analyze", body.clone());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-quire-stored"), "no");
+    let body_of = answer.json();
+    assert!(
+        body_of["ultra_response"]
+            .as_str()
+            .is_some_and(|text| !text.is_empty()),
+        "{body_of}"
+    );
+    // Both members and the synthesis, of which no word reached the store.
+    assert!(body_of.to_string().matches(TEXT).count() >= 2, "{body_of}");
+    let mut streamed = body;
+    streamed["stream"] = json!(true);
+    streamed["prompt"] = json!("How thick is the other paper?");
+    let answer = client.post("/api/analyze", streamed);
+    let text = answer.text();
+    assert!(text.contains("event: analysis.completed"), "{text}");
+    assert!(text.contains("event: synthesis.delta"), "{text}");
+}
