@@ -53,7 +53,6 @@ pub struct Documents {
     // Something may be missing there.
     is_due: bool,
     has_asked_for_missing: bool,
-    has_sent: bool,
 }
 
 impl Documents {
@@ -72,7 +71,6 @@ impl Documents {
             looked_at_unknown: None,
             is_due: true,
             has_asked_for_missing: false,
-            has_sent: false,
         }
     }
 
@@ -111,11 +109,6 @@ impl Documents {
         self.is_due |= lost > 0 || before.is_empty();
         self.there = Some(there);
         Ok(lost)
-    }
-
-    /// Whether an original was sent since the last call.
-    pub fn has_sent(&mut self) -> bool {
-        std::mem::take(&mut self.has_sent)
     }
 
     /// Makes sure that the original of every document is there, and reports those that are in neither place.
@@ -204,7 +197,6 @@ impl Documents {
                         self.target.put(&names::original(id), &file, false)?;
                         there.insert(id.clone(), stored);
                         self.known.insert(id.clone());
-                        self.has_sent = true;
                     } else {
                         nowhere.push(id.clone());
                     }

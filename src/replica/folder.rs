@@ -108,7 +108,6 @@ impl Target for Folder {
         }
     }
 
-    /// After something was sent, the next round lists.
     fn audit_interval(&self) -> Duration {
         Duration::ZERO
     }

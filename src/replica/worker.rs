@@ -30,8 +30,6 @@ const FEW: u32 = 64;
 const FILE_COST: u64 = 200 * 1024;
 /// While nothing can be sent the log grows up to here before it is looked at all the same.
 const LARGE_LOG: u64 = 64 * 1024 * 1024;
-/// While nothing is sent, everything that is there is listed this often, in a folder too.
-const IDLE_AUDIT: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Differs whenever something was committed, by this process or another.
@@ -63,8 +61,6 @@ pub(super) struct Worker {
     ledger: Ledger,
     // When everything that is there was last listed; none after a failure.
     audited: Option<Instant>,
-    // Something was sent since then.
-    has_sent: bool,
     status: Arc<Mutex<Status>>,
     signal: Arc<Bell>,
     spool: PathBuf,
@@ -92,7 +88,6 @@ impl Worker {
             documents,
             ledger: Ledger::default(),
             audited: None,
-            has_sent: false,
             spool,
             copy_due: settings.restored_from > 16,
             settings,
@@ -206,9 +201,7 @@ impl Worker {
         if self.is_audit_due() {
             self.audit(stopping)?;
         }
-        let report = self.documents.round(&self.store, true);
-        self.has_sent |= self.documents.has_sent();
-        report
+        self.documents.round(&self.store, true)
     }
 
     fn is_lost(&self) -> bool {
@@ -227,7 +220,7 @@ impl Worker {
     }
 
     fn is_audit_due(&self) -> bool {
-        let interval = audit_interval(self.settings.target.audit_interval(), self.has_sent);
+        let interval = self.settings.target.audit_interval();
         self.audited
             .is_none_or(|at| clock::instant() - at >= interval)
     }
@@ -241,8 +234,6 @@ impl Worker {
         };
         let missing = self.ledger.audit(&*self.settings.target, sent)?;
         let originals = self.documents.audit()?;
-        // What is sent again below is listed again.
-        self.has_sent = false;
         if !missing.is_empty() || originals > 0 {
             locked(&self.status).whole_at = None;
             log::error(
@@ -319,10 +310,7 @@ impl Worker {
         if let Some(number) = self.unsent {
             let path = self.spool.join("copy");
             match copies::put(&*self.settings.target, &names::snapshot(number), &path) {
-                Ok(stored) => {
-                    self.ledger.snapshot(number, stored);
-                    self.has_sent = true;
-                }
+                Ok(stored) => self.ledger.snapshot(number, stored),
                 Err(Fault::Missing) => {
                     // Somebody has cleared the folder: another one is made.
                     self.unsent = None;
@@ -346,10 +334,7 @@ impl Worker {
             let mut state = self.shared.lock();
             if state.waiting.front() == Some(&first) {
                 match sent {
-                    Ok(stored) => {
-                        self.ledger.change(first.number, stored);
-                        self.has_sent = true;
-                    }
+                    Ok(stored) => self.ledger.change(first.number, stored),
                     Err(Fault::Missing) => {
                         state.lost = true;
                         state.waiting.clear();
@@ -435,28 +420,5 @@ impl Worker {
             );
         }
         status.fault = Some(why);
-    }
-}
-
-/// The time between two listings of everything: the target's own after something was sent, longer while nothing is.
-fn audit_interval(of_target: Duration, has_sent: bool) -> Duration {
-    match has_sent {
-        true => of_target,
-        false => of_target.max(IDLE_AUDIT),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_is_listed_after_sending_and_rarely_while_idle() {
-        let minute = Duration::from_secs(60);
-        let folder = Duration::ZERO;
-        assert_eq!(audit_interval(folder, true), folder);
-        assert_eq!(audit_interval(folder, false), minute);
-        assert_eq!(audit_interval(minute, true), minute);
-        assert_eq!(audit_interval(10 * minute, false), 10 * minute);
     }
 }
