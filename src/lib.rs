@@ -16,7 +16,7 @@
 //!    (no I/O, no clock)          └─► domain ◄┘      what things mean
 //! ```
 //!
-//! Arrows are the only permitted imports; `tests/architecture.rs` holds them. `config`, `clock`, `tls` and
+//! Arrows are the only permitted imports; `tests/architecture/main.rs` holds them. `config`, `clock`, `tls` and
 //! `log` are small leaves left out of the drawing. Start reading at `domain::analysis`, then
 //! `domain::pattern` (what a run is), `engine::drive` (how it happens), `http::routes` (every way in).
 

@@ -8,21 +8,22 @@ mod passwords;
 mod presence;
 mod profile;
 mod registration;
+mod rules;
 mod seen;
 mod setup;
 #[cfg(test)]
 mod tests;
 mod throttle;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+pub use super::visit::Visit;
 use super::{Error, Kind, Result, folder};
 use crate::config::{Config, Registration};
 use crate::crypto::{self, jwt, refresh, token};
-use crate::domain::id::{SessionId, UserId};
+use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Email, Session, User, check_password};
 use crate::log;
@@ -84,46 +85,6 @@ pub enum Credential {
     ApiKey(String),
     /// The cookie with the access token.
     Cookie(String),
-}
-
-/// Where a request comes from and when: for throttling and the audit log.
-#[derive(Debug, Clone)]
-pub struct Visit {
-    /// The caller's address; none for the command line, which is not throttled.
-    pub peer: Option<IpAddr>,
-    /// What the client calls itself.
-    pub client: String,
-    /// When.
-    pub now: Timestamp,
-}
-
-impl Visit {
-    /// An act of whoever operates the machine.
-    pub fn local(now: Timestamp) -> Self {
-        Self {
-            peer: None,
-            client: String::new(),
-            now,
-        }
-    }
-    pub(super) fn address(&self) -> String {
-        self.peer.map(|peer| peer.to_string()).unwrap_or_default()
-    }
-    pub(super) fn entry(
-        &self,
-        actor: Option<&UserId>,
-        action: &'static str,
-        target: &str,
-    ) -> audit::Entry {
-        audit::Entry {
-            at: self.now,
-            actor: actor.cloned(),
-            action: action.to_owned(),
-            target: target.to_owned(),
-            address: self.address(),
-            detail: String::new(),
-        }
-    }
 }
 
 /// A wish to have an account.

@@ -3,19 +3,20 @@
 
 mod begin;
 mod check;
+mod conversation;
 mod forecast;
 mod material;
 mod provision;
+mod report;
 mod rerun;
 mod unstored;
 
-use super::worth::Asked;
 use std::time::Duration;
 
 use super::{App, Error, Result};
 use crate::clock;
 use crate::crypto;
-use crate::domain::analysis::{Analysis, Plan, StageAnswer, Status};
+use crate::domain::analysis::{Analysis, Plan, Status};
 use crate::domain::event::Estimate;
 use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, UserId};
@@ -39,6 +40,8 @@ pub use check::Wanted;
 pub use forecast::Forecast;
 pub(super) use material::Material;
 pub(super) use provision::Panel;
+pub(super) use report::Asked;
+pub use report::Report;
 pub use rerun::Repetition;
 
 /// Use cases around analyses.
@@ -52,23 +55,6 @@ pub struct Begun {
     pub finished: Finished,
     /// Stops it when dropped, for a run that lives as long as whoever asked for it.
     pub guard: Option<CancelOnDrop>,
-}
-
-/// An analysis with the results of its calls.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// The analysis.
-    pub analysis: Analysis,
-    /// By stage and member.
-    pub answers: Vec<StageAnswer>,
-    /// Which of them is the best single draft; none before one is over.
-    pub single: Option<usize>,
-    /// Its owner is asked to compare the panel with that draft.
-    pub comparison_offered: bool,
-    /// Every call that was made, in the order of their start; old lines are thrown away.
-    pub calls: Vec<Call>,
-    /// What its owner said of it, as `vote` takes it.
-    pub vote: Option<String>,
 }
 
 fn cache_age(plan: &Plan) -> Option<Duration> {
@@ -398,19 +384,6 @@ pub struct Query {
     pub cursor: Option<AnalysisId>,
     /// Only these.
     pub filter: Filter,
-}
-
-impl Report {
-    /// Why each member that failed did.
-    pub fn failures(&self) -> Vec<String> {
-        let reason = |answer: &StageAnswer| {
-            answer
-                .error
-                .as_ref()
-                .map(|error| format!("{}: {}", answer.model, error.detail))
-        };
-        self.answers.iter().filter_map(reason).collect()
-    }
 }
 
 fn calls_of(db: &Reader, analysis: &Analysis) -> store::Result<Vec<Call>> {

@@ -34,6 +34,7 @@ pub mod room;
 mod swap;
 mod upkeep;
 pub mod usage;
+pub mod visit;
 pub mod worth;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

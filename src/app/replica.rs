@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::accounts::Visit;
 use super::swap::Swap;
+use super::visit::Visit;
 use super::{App, Error, Kind, Result, folder};
 use crate::clock;
 use crate::config::{Config, Replica};

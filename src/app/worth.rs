@@ -1,7 +1,7 @@
 //! Whether panels pay: blind comparisons of a panel's answer with the best single draft, and what people's
 //! votes on them show. The statistics are `domain::worth`'s.
 
-use super::analyses::Report;
+use super::analyses::{Asked, Report};
 use super::{App, Error, Kind, Result};
 use crate::crypto;
 use crate::domain::analysis::{Analysis, StageAnswer};
@@ -17,15 +17,6 @@ use crate::store::{StoreError, Writer, audit, comparisons};
 
 /// Use cases around comparisons.
 pub struct Worth<'a>(pub(super) &'a App);
-
-/// Whether a reader of an analysis may be asked for a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// No: it has a vote, or its reader has none.
-    Never,
-    /// As often as this person wants it; none: as the installation is set.
-    As(Option<u64>),
-}
 
 /// A side of a comparison, or neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Map, json};
 
 use super::args::Call;
-use super::ask::progress;
+use super::screen::progress;
 use super::{Failure, Outcome, block_on, print, usage};
 use crate::app::accounts::Accounts;
 use crate::app::archive::{self, Counts};

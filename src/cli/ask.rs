@@ -3,7 +3,7 @@
 //! afterwards. Refuses while a server is using the data folder: that one can be asked with --server.
 
 use std::fs::File;
-use std::io::{IsTerminal as _, Read, Write as _};
+use std::io::{IsTerminal as _, Read};
 use std::path::Path;
 
 use serde_json::Value;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::args::Call;
 use super::home::Home;
 use super::remote;
-use super::screen::Screen;
+use super::screen::{Screen, progress};
 use super::{Failure, Outcome, block_on, failed, print, public_url, usage};
 use crate::app;
 use crate::app::analyses::Wanted;
@@ -190,115 +190,4 @@ async fn tell(home: &Home, id: &AnalysisId, screen: &mut Screen) -> Outcome {
         screen.show(&events);
     }
     Ok(())
-}
-
-/// One event as a line for a person; none for those that say only a piece.
-pub(super) fn line(kind: &str, data: &Value) -> Option<String> {
-    let text = |name: &str| data[name].as_str().unwrap_or_default();
-    let number = |name: &str| data[name].as_u64().unwrap_or_default();
-    Some(match kind {
-        "analysis.started" => {
-            let models: Vec<_> = data["models"]
-                .as_array()?
-                .iter()
-                .filter_map(Value::as_str)
-                .collect();
-            let end = match text("ultra_model") {
-                "" => "the votes are counted".to_owned(),
-                model => format!("{model} writes the answer"),
-            };
-            format!("{} with {}; {end}", text("pattern"), models.join(", "))
-        }
-        "stage.started" => format!(
-            "{} ({} of {})",
-            text("stage"),
-            number("index") + 1,
-            number("total")
-        ),
-        "member.completed" => {
-            let seconds = number("latency_ms") as f64 / 1000.0;
-            let cached = if data["cached"] == true {
-                ", from the cache"
-            } else {
-                ""
-            };
-            format!("  {} answered in {seconds:.1} s{cached}", text("model"))
-        }
-        "member.failed" => format!("  {} failed: {}", text("model"), text("error")),
-        "analysis.completed" | "analysis.failed" | "analysis.cancelled" => ending(data),
-        _ => return None,
-    })
-}
-
-/// What it came to, and what a reader of the answer should know.
-fn ending(data: &Value) -> String {
-    let seconds = data["total_time_ms"].as_u64().unwrap_or_default() as f64 / 1000.0;
-    let more = match data["cost_incomplete"] == true {
-        true => " and calls of unknown price",
-        false => "",
-    };
-    let cost = data["cost_usd"].as_f64().unwrap_or_default();
-    let notes = data["notes"].as_array().into_iter().flatten();
-    let notes: String = notes
-        .filter_map(Value::as_str)
-        .map(|note| format!("; {note}"))
-        .collect();
-    format!("{seconds:.1} s, ${cost:.4}{more}{notes}")
-}
-
-pub(super) fn progress(line: &str) {
-    // Names of files and models come from outside and must not steer the terminal.
-    let clean: String = line.chars().filter(|c| !c.is_control()).collect();
-    let _ = writeln!(std::io::stderr().lock(), "{clean}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn events_as_lines() {
-        for (kind, data, expected) in [
-            (
-                "analysis.started",
-                json!({"pattern": "gut", "models": ["a/b", "c/d"], "ultra_model": "a/b"}),
-                Some("gut with a/b, c/d; a/b writes the answer"),
-            ),
-            (
-                "stage.started",
-                json!({"stage": "meta", "index": 1, "total": 4}),
-                Some("meta (2 of 4)"),
-            ),
-            (
-                "member.completed",
-                json!({"model": "a/b", "latency_ms": 1250}),
-                Some("  a/b answered in 1.2 s"),
-            ),
-            (
-                "member.completed",
-                json!({"model": "a/b", "latency_ms": 0, "cached": true}),
-                Some("  a/b answered in 0.0 s, from the cache"),
-            ),
-            (
-                "member.failed",
-                json!({"model": "a/b", "error": "no"}),
-                Some("  a/b failed: no"),
-            ),
-            (
-                "analysis.started",
-                json!({"pattern": "vote", "models": ["a/b"], "ultra_model": ""}),
-                Some("vote with a/b; the votes are counted"),
-            ),
-            (
-                "analysis.completed",
-                json!({"total_time_ms": 1500, "cost_usd": 0.0123, "notes": ["c/d was dropped"]}),
-                Some("1.5 s, $0.0123; c/d was dropped"),
-            ),
-            ("member.delta", json!({"text": "x"}), None),
-            ("stage.started", json!(null), Some(" (1 of 0)")),
-        ] {
-            assert_eq!(line(kind, &data).as_deref(), expected, "{kind}");
-        }
-    }
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::args::Call;
-use super::ask::progress;
 use super::home::Home;
+use super::screen::progress;
 use super::{Failure, Outcome, block_on, failed, print, public_url, usage};
 use crate::app::accounts::Visit;
 use crate::app::experiments::{Forecast, Progress, Shown};

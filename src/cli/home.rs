@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::ask::progress;
+use super::screen::progress;
 use super::{Failure, failed};
 use crate::app::accounts::{NewAccount, Visit, random_password};
 use crate::app::{App, folder};

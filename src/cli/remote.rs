@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::args::Call;
-use super::ask::progress;
-use super::screen::Screen;
+use super::screen::{Screen, progress};
 use super::{Failure, Outcome, block_on, failed, print, usage};
 use crate::app::remote::{Fault, Remote};
 

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::chat::estimate_tokens;
+use super::tokens::estimate_tokens;
 
 /// Tools in one request, and calls in one answer.
 pub const MOST: usize = 128;

@@ -13,9 +13,10 @@ use super::budget::Purse;
 mod recall;
 
 use super::bus::{Hub, Wish};
+use super::ended::Ended;
 use super::journal::Journal;
 use super::ledger::Ledger;
-use super::unstored::{Ended, Over, Rest};
+use super::unstored::{Over, Rest};
 use super::{Run, Shared, Terms};
 use crate::clock::{self, Stopwatch};
 use crate::domain::analysis::CacheUse;

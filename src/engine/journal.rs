@@ -11,7 +11,7 @@ use pieces::{is_text, join, same_text};
 
 use super::answers::Seat;
 use super::bus::Hub;
-use super::unstored::Unstored;
+use super::ended::Unstored;
 use crate::clock;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::citation::{self, Citations};

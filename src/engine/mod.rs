@@ -6,6 +6,7 @@ mod background;
 mod budget;
 mod bus;
 mod drive;
+mod ended;
 mod journal;
 mod ledger;
 mod unstored;
@@ -33,7 +34,7 @@ use budget::Book;
 pub use budget::{Aside, KeyFunds, Standing, Terms};
 use bus::Hub;
 pub use bus::Watch;
-pub use unstored::{Ended, Unstored};
+pub use ended::{Ended, Unstored};
 
 /// Limits and times.
 #[derive(Debug, Clone)]

@@ -4,38 +4,15 @@
 use std::time::Duration;
 
 use super::budget::Purse;
+use super::ended::Ended;
 use super::journal::Journal;
-use crate::domain::analysis::StageAnswer;
-use crate::domain::citation::Citations;
-use crate::domain::findings::Findings;
 use crate::domain::id::AnalysisId;
-use crate::domain::pattern::Outcome;
 use crate::log;
 
 /// How often storing is tried again once the answer is delivered.
 const TRIES: u32 = 6;
 /// Time between these tries.
 const PAUSE: Duration = Duration::from_secs(5);
-
-/// How a run ended.
-#[derive(Debug, Clone)]
-pub struct Ended {
-    /// Its outcome.
-    pub outcome: Outcome,
-    /// What the store lacks; none when everything is stored.
-    pub unstored: Option<Unstored>,
-}
-
-/// The results of a run that the store could not take.
-#[derive(Debug, Clone, Default)]
-pub struct Unstored {
-    /// Answers of its calls.
-    pub answers: Vec<StageAnswer>,
-    /// How its answers compare.
-    pub findings: Option<Findings>,
-    /// Whether its citations hold.
-    pub citations: Option<Citations>,
-}
 
 /// A run that is over; dropping it gives up what is not stored yet.
 pub(super) struct Over {

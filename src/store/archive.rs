@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value};
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::migrate::VERSION;
+use super::version::VERSION;
 use super::{analyses, comparisons, documents, experiments, patterns, recipes};
 use crate::domain::analysis::StageAnswer;
 use crate::domain::document::DocumentStatus;

@@ -9,7 +9,7 @@ use std::{fmt, io};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::migrate::{APPLICATION_ID, VERSION};
+use super::version::{APPLICATION_ID, VERSION};
 
 /// Why there is no backup, or why one is not sound.
 #[derive(Debug, Clone, PartialEq, Eq)]

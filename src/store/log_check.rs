@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
-use super::migrate::APPLICATION_ID;
+use super::version::APPLICATION_ID;
 
 /// Accounts of the file that are looked for in what the log makes of it.
 const MAX_COMPARED: u32 = 1_000;

@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::OpenError;
+use super::version::{APPLICATION_ID, VERSION};
 use super::{analyses, backup, comparisons};
 
 /// The whole current schema.
 pub(super) const SCHEMA: &str = include_str!("../../schema.sql");
-
-/// `Quir`: marks the file as ours, for `file` and for us.
-pub const APPLICATION_ID: i32 = 0x5175_6972;
 
 /// The first version that was ever kept.
 const OLDEST: u32 = 1;
@@ -30,8 +28,7 @@ const STEPS: &[Step] = &[
     folded_text_and_links,
 ];
 
-/// The version this program writes.
-pub const VERSION: u32 = OLDEST + STEPS.len() as u32;
+const _: () = assert!(VERSION == OLDEST + STEPS.len() as u32);
 
 fn votes_and_encodings(db: &Transaction<'_>) -> rusqlite::Result<()> {
     db.execute_batch(

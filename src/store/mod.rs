@@ -43,6 +43,7 @@ pub mod uploads;
 pub mod usage;
 pub mod users;
 mod values;
+mod version;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -58,8 +59,8 @@ pub use connection::{Reader, Writer};
 pub use error::{OpenError, Result, StoreError};
 pub use follow::{Follower, Held};
 pub use log_check::check_log;
-pub use migrate::{APPLICATION_ID, VERSION};
 pub use room::Disk;
+pub use version::{APPLICATION_ID, VERSION};
 
 /// Where the database lies.
 #[derive(Debug, Clone)]

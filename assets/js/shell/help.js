@@ -2,7 +2,7 @@
 import { el } from "../dom.js";
 import { styled } from "../styles.js";
 import { openDialog } from "../parts/dialog.js";
-import { PLACES } from "./keys.js";
+import { PLACES } from "./places.js";
 
 const COMMAND = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
 

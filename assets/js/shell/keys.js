@@ -1,17 +1,7 @@
 // Keyboard shortcuts for the whole application: letters outside of fields, Ctrl or Cmd and K anywhere. What
 // they open is loaded when first wanted.
 
-/** Where "g" and a letter lead. */
-export const PLACES = [
-  ["a", "/analyze", "New question"],
-  ["d", "/documents", "Documents"],
-  ["h", "/history", "History"],
-  ["p", "/orchestrator", "Patterns and recipes"],
-  ["m", "/modelrunner", "Models"],
-  ["e", "/experiments", "Experiments"],
-  ["u", "/usage", "Usage"],
-  ["s", "/settings", "Settings"],
-];
+import { PLACES } from "./places.js";
 
 const PATIENCE = 1500;
 let leader = 0;

@@ -5,7 +5,8 @@ import { announce, el, fill, uid } from "../dom.js";
 import { user } from "../state.js";
 import { styled } from "../styles.js";
 import { openDialog } from "../parts/dialog.js";
-import { PLACES, openHelp } from "./keys.js";
+import { PLACES } from "./places.js";
+import { help } from "./help.js";
 
 const MOST = 12;
 const PAUSE = 200;
@@ -88,7 +89,7 @@ function commands(go) {
     { name: "Light colours", kind: "Theme", act: () => paint("light") },
     { name: "Dark colours", kind: "Theme", act: () => paint("dark") },
     { name: "Colours as the system has them", kind: "Theme", act: () => paint("") },
-    { name: "Keyboard shortcuts", kind: "Help", act: openHelp },
+    { name: "Keyboard shortcuts", kind: "Help", act: help },
     person && { name: "Sign out", kind: "Account", act: () => signOut().finally(() => go("/login")) },
     !person && { name: "Sign in", kind: "Account", act: () => go("/login") },
   ];

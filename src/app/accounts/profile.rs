@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::rules::{checked_name, taken_error};
 use super::setup::Setup;
 use super::{Accounts, Visit};
-use crate::app::error::Field;
 use crate::app::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::UserId;
@@ -81,7 +81,7 @@ impl Accounts {
         });
         match written.await {
             Ok(()) => Ok(user),
-            Err(StoreError::Conflict(_)) => Err(super::registration::taken_error()),
+            Err(StoreError::Conflict(_)) => Err(taken_error()),
             Err(other) => Err(other.into()),
         }
     }
@@ -222,19 +222,4 @@ pub(in crate::app) fn needs_session(caller: &Caller, what: &str) -> Result<()> {
                 .resolve("sign in with e-mail and password for that"),
         ),
     }
-}
-
-/// A name for showing: trimmed, bounded, without control characters.
-pub(super) fn checked_name(name: &str) -> std::result::Result<String, Field> {
-    let name = name.trim();
-    let wrong = match name {
-        name if name.chars().count() > 100 => "a name may have at most 100 characters",
-        name if name.chars().any(char::is_control) => "a name has no control characters",
-        _ => return Ok(name.to_owned()),
-    };
-    Err(Field {
-        place: vec!["body".into(), "name".into()],
-        message: wrong.into(),
-        kind: "value_error",
-    })
 }

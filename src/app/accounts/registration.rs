@@ -1,7 +1,8 @@
 //! Making an account: who may, which addresses and passwords are taken, who becomes admin.
 
+use super::rules::{checked_name, taken_error};
 use super::setup::{self, Claim, Setup};
-use super::{Accounts, NewAccount, Visit, chance, profile};
+use super::{Accounts, NewAccount, Visit, chance};
 use crate::app::error::Field;
 use crate::app::{Error, Kind, Result};
 use crate::config::Registration;
@@ -148,17 +149,9 @@ fn checked(new: &NewAccount) -> Result<(Email, String)> {
             kind: "value_error",
         });
     }
-    let name = profile::checked_name(&new.name).map_err(|field| fields.push(field));
+    let name = checked_name(&new.name).map_err(|field| fields.push(field));
     match (email, name) {
         (Some(email), Ok(name)) => Ok((email, name)),
         _ => Err(Error::fields(fields)),
     }
-}
-
-pub(super) fn taken_error() -> Error {
-    Error::new(
-        Kind::BadRequest,
-        "an account with this email already exists",
-    )
-    .resolve("sign in, or reset the password")
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::conversation::check_conversation;
 use super::rerun::Earlier;
 use super::{Analyses, Begun, Wanted, cache_age, entry};
 use crate::app::confines::Grant;
@@ -16,14 +17,9 @@ use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
-use crate::domain::tools;
 use crate::domain::user::Caller;
 use crate::engine::{CancelOnDrop, NotStarted, Refused, Run, Terms};
 use crate::store::{self, Writer, analyses, audit};
-
-/// Turns and bytes of a conversation that is asked again: what the API takes.
-const MOST_TURNS: usize = 2_000;
-const MOST_SAID: usize = 2_000_000;
 
 /// An analysis that could be begun.
 struct Ready {
@@ -176,20 +172,6 @@ impl Analyses<'_> {
             guard,
         })
     }
-}
-
-/// Refuses to repeat a conversation that no client could have sent: an archive may have brought it.
-///
-/// # Errors
-/// When it has more turns, text, or tools than the API accepts.
-pub(super) fn check_conversation(old: &NewAnalysis) -> Result<()> {
-    let said: usize = old.turns.iter().map(|turn| turn.text.len()).sum();
-    let offered = old.tools.as_ref().map_or(0, |tools| tools.list.len());
-    if old.turns.len() > MOST_TURNS || said > MOST_SAID || offered > tools::MOST {
-        let why = "the conversation of this analysis is too long to repeat";
-        return Err(Error::new(Kind::BadRequest, why));
-    }
-    Ok(())
 }
 
 // What a client would have sent for it.

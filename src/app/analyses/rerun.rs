@@ -1,7 +1,7 @@
 //! An analysis again with one thing changed: what does not depend on the change is taken from the earlier
 //! run and not asked again. And one that is told to come to its end.
 
-use super::begin::check_conversation;
+use super::conversation::check_conversation;
 use super::{Analyses, Begun, Forecast, Wanted};
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::{CacheUse, NewAnalysis, Plan, StageAnswer, Status};

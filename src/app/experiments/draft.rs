@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::forecast::{check_reach, stopping, warnings};
+use super::request::request;
 use super::{Experiments, court};
-use crate::app::{Error, Result, analyses, recipes};
+use crate::app::{Error, Result};
 use crate::clock;
 use crate::crypto;
-use crate::domain::analysis::CacheUse;
 use crate::domain::experiment::design::Design;
 use crate::domain::experiment::race::Race;
 use crate::domain::experiment::scoring::Way;
@@ -294,27 +294,6 @@ impl Experiments<'_> {
         }
         Ok(Some(court::most(judge, usage::price_of(&model), asked)))
     }
-}
-
-/// What an analysis is asked for a case under a setting. Answers are asked for anew: one from the cache has
-/// cost nothing and come at once, which would be said of its setting.
-pub(super) fn request(
-    spec: &Spec,
-    arm: &Arm,
-    case: &Case,
-    experiment: &ExperimentId,
-) -> Result<analyses::Wanted> {
-    let mut wanted = analyses::Wanted {
-        prompt: case.prompt.clone(),
-        documents: case.documents.clone(),
-        cache: CacheUse::Off,
-        detached: true,
-        topic: Some("experiment".to_owned()),
-        experiment: Some(experiment.clone()),
-        ..analyses::Wanted::default()
-    };
-    recipes::fill(&mut wanted, spec.body_of(arm))?;
-    Ok(wanted)
 }
 
 // Where the current setting has left the race, its answer is asked for only to be compared with.

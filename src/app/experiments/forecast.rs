@@ -1,6 +1,6 @@
 //! What an experiment is told to take and to be able to show, in words for whoever pays for it.
 
-use super::runner::AT_ONCE;
+use super::AT_ONCE;
 use crate::app::{Error, Result};
 use crate::domain::experiment::design::{Design, Step};
 use crate::domain::experiment::race::{ALL_UP_TO, Race};

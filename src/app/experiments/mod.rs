@@ -8,6 +8,7 @@ mod duel;
 mod files;
 mod forecast;
 mod progress;
+mod request;
 mod result;
 mod runner;
 mod score;
@@ -34,6 +35,8 @@ pub use duel::{Choice, Duel};
 pub use progress::Progress;
 pub use result::{Answered, Shown};
 
+/// Evaluations of an experiment that are under way at once.
+const AT_ONCE: usize = 2;
 /// Experiments of one person that are under way at once.
 const MOST_RUNNING: i64 = 5;
 

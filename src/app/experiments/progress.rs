@@ -105,7 +105,7 @@ fn left(race: &Race, spent: &Outcome, done: usize) -> Option<u64> {
     let open = racing.map(|arm| order.len() - race.values(arm, order.len()).len());
     let open = open.sum::<usize>() + 2 * held.len();
     let more = open.min(affordable(&race.design().budget, spent, done));
-    Some((each * more as f64 / 1e3 / super::runner::AT_ONCE as f64).ceil() as u64)
+    Some((each * more as f64 / 1e3 / super::AT_ONCE as f64).ceil() as u64)
 }
 
 /// Evaluations that the budget has room for, if they take what they took so far.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::draft::request;
+use super::request::request;
 use super::waits::{AGAIN, Interrupt, Waits, Work};
-use super::{Progress, Seat};
+use super::{AT_ONCE, Progress, Seat};
 use crate::app::{App, Error, Result};
 use crate::clock;
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
@@ -23,8 +23,6 @@ use crate::domain::user::{Caller, Role};
 use crate::log;
 use crate::store::{analyses, experiments};
 
-/// Evaluations of an experiment that are under way at once.
-pub(super) const AT_ONCE: usize = 2;
 /// So many evaluations in a row that failed for a reason that passes pause an experiment.
 const MOST_FAILURES: usize = 3;
 /// What the runner does next.

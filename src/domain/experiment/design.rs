@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::Elimination;
 use super::{Arm, Budget, Cell, Objective, Outcome};
 use crate::domain::statistics::paired::Difference;
 
@@ -95,4 +94,15 @@ pub struct Verdict {
     pub finding: Finding,
     /// The figures of that comparison.
     pub difference: Option<Difference>,
+}
+
+/// Why a setting left for good.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Elimination {
+    /// The leader then.
+    pub by: usize,
+    /// Cases then.
+    pub cases: usize,
+    /// The mean difference to the leader, from and to; the end is below minus the indifference.
+    pub interval: (f64, f64),
 }

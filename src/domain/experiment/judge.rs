@@ -1,11 +1,9 @@
 //! What results say about settings on the same cases: who leads, who is proven worse, whether going on is
 //! worth it, and what the comparison on cases held back shows. Decides nothing about money.
 
-use serde::{Deserialize, Serialize};
-
-use super::design::Finding;
+use super::design::{Elimination, Finding};
 use super::level;
-use super::race::Race;
+use super::observations::Observations;
 use crate::domain::statistics::chance::Chance;
 use crate::domain::statistics::paired::{self, Difference};
 use crate::domain::statistics::{rate, sequence::Sequence};
@@ -17,17 +15,6 @@ const DRAWS: usize = 400;
 /// How often a finding on cases held back may be wrong, both ways together.
 const LEVEL: f64 = 0.05;
 
-/// Why a setting left for good.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Elimination {
-    /// The leader then.
-    pub by: usize,
-    /// Cases then.
-    pub cases: usize,
-    /// The mean difference to the leader, from and to; the end is below minus the indifference.
-    pub interval: (f64, f64),
-}
-
 /// Settings after a rung.
 pub(super) struct Standing {
     /// The best first.
@@ -37,16 +24,21 @@ pub(super) struct Standing {
 }
 
 /// The mean of a setting over the first so many cases.
-pub(super) fn mean_of(race: &Race, arm: usize, cases: usize) -> f64 {
-    paired::mean(&race.values(arm, cases))
+pub(super) fn mean_of(seen: &Observations, arm: usize, cases: usize) -> f64 {
+    paired::mean(&seen.values(arm, cases))
 }
 
 /// Ranks settings that met the same cases. The best one is among the beaten with a probability of at most the
 /// design's `wrong`, over all looks: each of its `comparisons` has its part of that.
-pub(super) fn stand(race: &Race, arms: &[usize], cases: usize, comparisons: usize) -> Standing {
-    let design = race.design();
-    let mean = |&arm: &usize| mean_of(race, arm, cases);
-    let levels = level::levels(race, arms).unwrap_or_else(|| arms.iter().map(mean).collect());
+pub(super) fn stand(
+    seen: &Observations,
+    arms: &[usize],
+    cases: usize,
+    comparisons: usize,
+) -> Standing {
+    let design = &seen.design;
+    let mean = |&arm: &usize| mean_of(seen, arm, cases);
+    let levels = level::levels(seen, arms).unwrap_or_else(|| arms.iter().map(mean).collect());
     // Rounded: what differs only by how machines reckon is a tie.
     let rounded = levels.into_iter().map(|level| (level * 1e9).round());
     let mut sorted: Vec<(usize, f64)> = arms.iter().copied().zip(rounded).collect();
@@ -64,11 +56,11 @@ pub(super) fn stand(race: &Race, arms: &[usize], cases: usize, comparisons: usiz
             beaten: Vec::new(),
         };
     };
-    let best = race.values(leader, cases);
+    let best = seen.values(leader, cases);
     // One-sided: only the upper end counts.
     let wrong = 2.0 * design.wrong / comparisons as f64;
     let beaten = others.iter().filter_map(|&arm| {
-        let differences = apart(&race.values(arm, cases), &best);
+        let differences = apart(&seen.values(arm, cases), &best);
         let interval = Sequence::over(-1.0, 1.0, wrong, &differences).interval();
         let elimination = Elimination {
             by: leader,
@@ -93,12 +85,12 @@ pub(super) struct Outlook {
 }
 
 /// Nothing with too few cases.
-pub(super) fn outlook(race: &Race, ranking: &[usize], cases: usize) -> Option<Outlook> {
+pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> Option<Outlook> {
     if cases < LEAST_CASES {
         return None;
     }
-    let design = race.design();
-    let values: Vec<Vec<f64>> = ranking.iter().map(|&arm| race.values(arm, cases)).collect();
+    let design = &seen.design;
+    let values: Vec<Vec<f64>> = ranking.iter().map(|&arm| seen.values(arm, cases)).collect();
     let mut chance = Chance::new(design.seed ^ cases as u64);
     let (mut held, mut gain) = (0, 0.0);
     for _ in 0..DRAWS {

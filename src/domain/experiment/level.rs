@@ -7,7 +7,7 @@
 //! Rubin 1977), with what is usual counting as much as two observations, for at the start there is hardly
 //! anything else to go by.
 
-use super::race::Race;
+use super::observations::Observations;
 
 /// With more settings than this, each stands for itself: the work grows with the third power.
 const MOST: usize = 96;
@@ -22,16 +22,16 @@ const VALUE: f64 = 0.001;
 
 /// The predicted levels of these settings, in their order, against the average of all that were tried. None
 /// where there are too many, or values say nothing: then the means of the common cases rank.
-pub(super) fn levels(race: &Race, arms: &[usize]) -> Option<Vec<f64>> {
-    let all = race.cases().0.len();
-    let tried: Vec<usize> = (0..race.design().arms.len())
-        .filter(|&arm| race.fates()[arm] != super::design::Fate::Untried)
+pub(super) fn levels(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
+    let all = seen.order.len();
+    let tried: Vec<usize> = (0..seen.design.arms.len())
+        .filter(|&arm| seen.fates[arm] != super::design::Fate::Untried)
         .collect();
     if tried.len() > MOST || tried.len() < 3 {
         return None;
     }
-    let values: Vec<Vec<f64>> = tried.iter().map(|&arm| race.values(arm, all)).collect();
-    let sharing = sharing(race, &tried);
+    let values: Vec<Vec<f64>> = tried.iter().map(|&arm| seen.values(arm, all)).collect();
+    let sharing = sharing(seen, &tried);
     if sharing.is_empty() {
         return None;
     }
@@ -41,10 +41,10 @@ pub(super) fn levels(race: &Race, arms: &[usize]) -> Option<Vec<f64>> {
 }
 
 /// For each axis on which some settings share a value and not all do, the place of each setting's value.
-fn sharing(race: &Race, tried: &[usize]) -> Vec<Vec<usize>> {
-    let axes = race.design().arms.first().map_or(0, |arm| arm.0.len());
+fn sharing(seen: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
+    let axes = seen.design.arms.first().map_or(0, |arm| arm.0.len());
     let places = |axis: usize| -> Vec<usize> {
-        let place = |&arm: &usize| race.design().arms[arm].0[axis].map_or(0, |place| place + 1);
+        let place = |&arm: &usize| seen.design.arms[arm].0[axis].map_or(0, |place| place + 1);
         tried.iter().map(place).collect()
     };
     let useful = |places: &Vec<usize>| {

@@ -15,6 +15,7 @@ pub mod evaluate;
 mod judge;
 pub mod jury;
 mod level;
+mod observations;
 pub mod pairwise;
 mod propose;
 pub mod race;
@@ -34,8 +35,8 @@ use serde_json::Value;
 
 use super::money::MicroDollars;
 
+pub use design::Elimination;
 pub use evaluate::Evaluator;
-pub use judge::Elimination;
 pub use scoring::Scoring;
 pub use space::{Arm, Axis, Dial, Space};
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use super::design::{Design, Fate, Finding, Step, Stop, Verdict};
 use super::judge;
+use super::observations::Observations;
 use super::propose;
 use super::spending::{NOTHING, RESERVE, amounts, held_back, limits, plus, usual_declared};
 use super::{Cell, Outcome};
@@ -45,13 +46,8 @@ struct Rung {
 /// A race, as far as it has come.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Race {
-    design: Design,
-    /// The cases in the order in which all settings meet them, and those held back.
-    order: Vec<usize>,
-    held: Vec<usize>,
-    results: BTreeMap<Cell, Outcome>,
+    seen: Observations,
     spent: Outcome,
-    fates: Vec<Fate>,
     phase: Phase,
     rung: Rung,
     /// How many of the rung's cases all its settings have met.
@@ -67,11 +63,7 @@ impl Race {
         Chance::new(design.seed).shuffle(&mut order);
         let held = order.split_off(design.cases - held_back(&design));
         let mut race = Self {
-            order,
-            held,
-            results: BTreeMap::new(),
             spent: NOTHING,
-            fates: vec![Fate::Untried; design.arms.len()],
             phase: Phase::Race,
             rung: Rung {
                 arms: Vec::new(),
@@ -80,7 +72,13 @@ impl Race {
             },
             met: 0,
             batch: Vec::new(),
-            design,
+            seen: Observations {
+                order,
+                held,
+                results: BTreeMap::new(),
+                fates: vec![Fate::Untried; design.arms.len()],
+                design,
+            },
         };
         race.begin();
         race
@@ -105,9 +103,9 @@ impl Race {
         if !self.batch.contains(&cell) {
             return false;
         }
-        self.results.insert(cell, outcome);
+        self.seen.results.insert(cell, outcome);
         self.spent = plus(self.spent, outcome);
-        self.fates[cell.arm] = match self.fates[cell.arm] {
+        self.seen.fates[cell.arm] = match self.seen.fates[cell.arm] {
             Fate::Untried => Fate::Racing,
             fate => fate,
         };
@@ -130,41 +128,37 @@ impl Race {
     }
     /// What became of each setting so far.
     pub fn fates(&self) -> &[Fate] {
-        &self.fates
+        &self.seen.fates
     }
     /// Everything recorded.
     pub fn results(&self) -> &BTreeMap<Cell, Outcome> {
-        &self.results
+        &self.seen.results
     }
     /// The design.
     pub fn design(&self) -> &Design {
-        &self.design
+        &self.seen.design
     }
     /// The cases that the race is run on, in its order, and those held back.
     pub fn cases(&self) -> (&[usize], &[usize]) {
-        (&self.order, &self.held)
+        (&self.seen.order, &self.seen.held)
     }
-    /// The values of a setting on the first so many cases of the race.
+    /// The values of a configuration on the first so many cases of the race.
     pub fn values(&self, arm: usize, cases: usize) -> Vec<f64> {
-        let met = self.order.iter().take(cases);
-        let values = met.map_while(|&case| self.results.get(&Cell { arm, case }));
-        values
-            .map(|outcome| self.design.objective.value(outcome))
-            .collect()
+        self.seen.values(arm, cases)
     }
 
     /// The cases that the phase is about.
     fn list(&self) -> &[usize] {
         if matches!(self.phase, Phase::Confirm(..)) {
-            &self.held
+            &self.seen.held
         } else {
-            &self.order
+            &self.seen.order
         }
     }
     /// Counts the rung's cases that all its settings have met by now.
     fn count_met(&mut self) {
         let known = |&&case: &&usize| {
-            let cell = |&arm: &usize| self.results.contains_key(&Cell { arm, case });
+            let cell = |&arm: &usize| self.seen.results.contains_key(&Cell { arm, case });
             self.rung.arms.iter().all(cell)
         };
         let cases = self
@@ -174,9 +168,9 @@ impl Race {
         self.met = cases.iter().take_while(known).count();
     }
     fn begin(&mut self) {
-        if self.design.current >= self.design.arms.len() || self.order.is_empty() {
+        if self.seen.design.current >= self.seen.design.arms.len() || self.seen.order.is_empty() {
             let verdict = Verdict {
-                leader: self.design.current,
+                leader: self.seen.design.current,
                 stop: Stop::Cases,
                 finding: Finding::NotTested,
                 difference: None,
@@ -184,19 +178,19 @@ impl Race {
             self.phase = Phase::Over(verdict);
             return;
         }
-        let arms = self.design.arms.len();
+        let arms = self.seen.design.arms.len();
         if arms <= ALL_UP_TO {
             // More settings than can be looked at once: the current one and as many others.
             let most = (self.evaluations_left() / 2).max(2);
-            self.rung.arms = propose::first(&self.design, most);
+            self.rung.arms = propose::first(&self.seen.design, most);
             self.rung.to = 1;
         } else {
             self.phase = Phase::Explore;
             let most = (self.evaluations_left() / 3).clamp(2, FIRST + 1);
-            self.rung.arms = propose::first(&self.design, most);
+            self.rung.arms = propose::first(&self.seen.design, most);
             self.rung.to = GLANCE
                 .min((self.evaluations_left() / (3 * most)).max(1))
-                .min(self.order.len());
+                .min(self.seen.order.len());
         }
         self.advance();
     }
@@ -226,7 +220,7 @@ impl Race {
         let mut batch = Vec::new();
         for &case in cases {
             let row = self.rung.arms.iter().map(|&arm| Cell { arm, case });
-            let row = row.filter(|cell| !self.results.contains_key(cell));
+            let row = row.filter(|cell| !self.seen.results.contains_key(cell));
             if !self.affords(batch.iter().copied().chain(row.clone()), self.keep()) {
                 break;
             }
@@ -236,17 +230,17 @@ impl Race {
         !self.batch.is_empty()
     }
     fn after_glance(&mut self) {
-        let tried: Vec<usize> = (0..self.fates.len())
-            .filter(|&arm| self.fates[arm] == Fate::Racing)
+        let tried: Vec<usize> = (0..self.seen.fates.len())
+            .filter(|&arm| self.seen.fates[arm] == Fate::Racing)
             .collect();
         let glance = self.rung.to;
         let half_left = self.part_left() > 0.5 && self.met == glance;
         let scores: Vec<(usize, f64)> = tried
             .iter()
-            .map(|&arm| (arm, judge::mean_of(self, arm, glance)))
+            .map(|&arm| (arm, judge::mean_of(&self.seen, arm, glance)))
             .collect();
         let newcomers = if half_left {
-            propose::next(&self.design, &scores, NEXT)
+            propose::next(&self.seen.design, &scores, NEXT)
         } else {
             Vec::new()
         };
@@ -273,18 +267,18 @@ impl Race {
         let comparable: Vec<usize> = self.rung.arms.clone();
         // Nothing was evaluated: the budget does not carry one case for two settings.
         if depth == 0 || comparable.is_empty() {
-            self.confirm(self.design.current, Stop::Budget);
+            self.confirm(self.seen.design.current, Stop::Budget);
             return;
         }
         let looks = self.comparisons();
-        let standing = judge::stand(self, &comparable, depth, looks);
+        let standing = judge::stand(&self.seen, &comparable, depth, looks);
         for (arm, elimination) in &standing.beaten {
-            self.fates[*arm] = Fate::Beaten(*elimination);
+            self.seen.fates[*arm] = Fate::Beaten(*elimination);
         }
         let mut left = standing.ranking;
-        left.retain(|&arm| self.fates[arm] == Fate::Racing);
+        left.retain(|&arm| self.seen.fates[arm] == Fate::Racing);
         let Some(&leader) = left.first() else {
-            self.confirm(self.design.current, Stop::Budget);
+            self.confirm(self.seen.design.current, Stop::Budget);
             return;
         };
         if let Some(stop) = self.reason_to_stop(&left, depth, cut_short) {
@@ -292,7 +286,7 @@ impl Race {
             return;
         }
         for arm in left.split_off(self.carried(left.len(), depth)) {
-            self.fates[arm] = Fate::SetAside;
+            self.seen.fates[arm] = Fate::SetAside;
         }
         if left.len() == 1 {
             self.confirm(leader, Stop::OneLeft);
@@ -302,7 +296,7 @@ impl Race {
         self.rung = Rung {
             arms: left,
             from: depth,
-            to: (depth + (depth / PACE).max(1)).min(self.order.len()),
+            to: (depth + (depth / PACE).max(1)).min(self.seen.order.len()),
         };
         self.met = 0;
     }
@@ -311,39 +305,46 @@ impl Race {
             return Some(Stop::OneLeft);
         } else if cut_short {
             return Some(Stop::Budget);
-        } else if depth == self.order.len() {
+        } else if depth == self.seen.order.len() {
             return Some(Stop::Cases);
         }
-        let outlook = judge::outlook(self, left, depth)?;
+        let outlook = judge::outlook(&self.seen, left, depth)?;
         if outlook.close_enough {
             return Some(Stop::CloseEnough);
         }
-        let open = left.len() * (self.order.len() - depth);
-        let usual = self.spent.whole_cost().dollars() / self.results.len().max(1) as f64;
+        let open = left.len() * (self.seen.order.len() - depth);
+        let usual = self.spent.whole_cost().dollars() / self.seen.results.len().max(1) as f64;
         let price = usual * open.min(self.evaluations_left()) as f64;
-        let worth = self.design.objective.worth(outlook.gain)?;
+        let worth = self.seen.design.objective.worth(outlook.gain)?;
         (worth.dollars() < price).then_some(Stop::NotWorth)
     }
     fn confirm(&mut self, leader: usize, stop: Stop) {
         self.met = 0;
-        let mut arms = vec![leader, self.design.current];
+        let mut arms = vec![leader, self.seen.design.current];
         arms.dedup();
         // The current setting need not be compared with itself.
-        let to = if arms.len() == 2 { self.held.len() } else { 0 };
+        let to = if arms.len() == 2 {
+            self.seen.held.len()
+        } else {
+            0
+        };
         self.rung = Rung { arms, from: 0, to };
         self.phase = Phase::Confirm(leader, stop);
     }
     fn verdict(&self, leader: usize, stop: Stop) -> Verdict {
         let value = |arm: usize, case: usize| {
-            let outcome = self.results.get(&Cell { arm, case })?;
-            Some(self.design.objective.value(outcome))
+            let outcome = self.seen.results.get(&Cell { arm, case })?;
+            Some(self.seen.design.objective.value(outcome))
         };
         let pairs: Vec<(f64, f64)> = self
+            .seen
             .held
             .iter()
-            .filter_map(|&case| Some((value(leader, case)?, value(self.design.current, case)?)))
+            .filter_map(|&case| {
+                Some((value(leader, case)?, value(self.seen.design.current, case)?))
+            })
             .collect();
-        let same = leader == self.design.current && !self.results.is_empty();
+        let same = leader == self.seen.design.current && !self.seen.results.is_empty();
         let (finding, difference) = judge::confirm(&pairs, same);
         Verdict {
             leader,
@@ -355,13 +356,14 @@ impl Race {
     /// How many comparisons with the best setting can be made: all of them together may be wrong.
     fn comparisons(&self) -> usize {
         let tried = self
+            .seen
             .fates
             .iter()
             .filter(|fate| **fate != Fate::Untried)
             .count();
         // A large space shows settings chosen by what was seen: all that could be are counted.
-        if self.fates.len() > ALL_UP_TO {
-            self.fates.len()
+        if self.seen.fates.len() > ALL_UP_TO {
+            self.seen.fates.len()
         } else {
             tried
         }
@@ -373,12 +375,12 @@ impl Race {
     /// without its steps: the best are known a little better at each case, not only at each halving.
     fn carried(&self, most: usize, depth: usize) -> usize {
         let left = self.evaluations_left();
-        let open = self.order.len() - depth;
+        let open = self.seen.order.len() - depth;
         if left >= most * open {
             return most;
         }
         let takes = |settings: usize| -> f64 {
-            let later = (depth + 1..=self.order.len())
+            let later = (depth + 1..=self.seen.order.len())
                 .map(|cases| (settings * (depth + 1)) as f64 / cases as f64);
             later.take_while(|&settings| settings >= 2.0).sum()
         };
@@ -398,9 +400,10 @@ impl Race {
         }
     }
     fn affords(&self, cells: impl Iterator<Item = Cell>, keep: f64) -> bool {
-        let (mut after, mut count) = (self.spent, self.results.len() as u64);
+        let (mut after, mut count) = (self.spent, self.seen.results.len() as u64);
         for cell in cells {
             let declared = self
+                .seen
                 .design
                 .declared
                 .get(cell.arm)
@@ -409,7 +412,7 @@ impl Race {
             after = plus(after, declared);
             count += 1;
         }
-        let limits = limits(&self.design.budget);
+        let limits = limits(&self.seen.design.budget);
         let wants = amounts(&after, count);
         limits
             .iter()
@@ -418,15 +421,19 @@ impl Race {
     }
     /// About how many evaluations the race can still pay, by what they cost so far or are declared to.
     fn evaluations_left(&self) -> usize {
-        let done = self.results.len() as u64;
+        let done = self.seen.results.len() as u64;
         let usual = if done > 0 {
             amounts(&self.spent, done).map(|all| all / done as f64)
         } else {
-            usual_declared(&self.design)
+            usual_declared(&self.seen.design)
         };
         let gone = amounts(&self.spent, done);
         let mut left = f64::from(u32::MAX);
-        for ((limit, gone), usual) in limits(&self.design.budget).into_iter().zip(gone).zip(usual) {
+        for ((limit, gone), usual) in limits(&self.seen.design.budget)
+            .into_iter()
+            .zip(gone)
+            .zip(usual)
+        {
             if let Some(limit) = limit.filter(|_| usual > 0.0) {
                 left = left.min((limit * (1.0 - RESERVE) - gone) / usual);
             }
@@ -435,8 +442,8 @@ impl Race {
     }
     /// The part of the race's budget that is left, from 0 to 1.
     fn part_left(&self) -> f64 {
-        let gone = amounts(&self.spent, self.results.len() as u64);
-        let parts = limits(&self.design.budget).into_iter().zip(gone);
+        let gone = amounts(&self.spent, self.seen.results.len() as u64);
+        let parts = limits(&self.seen.design.budget).into_iter().zip(gone);
         parts
             .filter_map(|(limit, gone)| {
                 limit.map(|limit| 1.0 - gone / (limit * (1.0 - RESERVE)).max(1e-9))

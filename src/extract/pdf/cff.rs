@@ -1,8 +1,8 @@
 //! The encoding that is written in a CFF font: which glyph's name each code has.
 //! Reads the header's tables and no outline.
 
+use super::bytes::u16_at;
 use super::encoding::{Base, named};
-use super::program::u16_at;
 
 /// Strings that every CFF font knows by number; the first 150 are the characters of the standard encoding.
 const STANDARD_STRINGS: usize = 391;

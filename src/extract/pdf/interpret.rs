@@ -8,6 +8,7 @@ use hayro_syntax::content::{Instruction, UntypedIter};
 use hayro_syntax::object::{Array, Dict, Name, Object, ObjectIdentifier, Stream};
 use hayro_syntax::page::{Page, Resources, Rotation};
 
+use super::canvas::{Canvas, Glyph};
 use super::font::{Font, Shown};
 use super::marks::{Marks, replacement};
 use super::matrix::Matrix;
@@ -24,35 +25,6 @@ const MOST_STATES: usize = 512;
 const WIDEST_SET: f64 = 0.4;
 /// Fonts kept between pages.
 const MOST_FONTS: usize = 200;
-
-/// A character on the page, in points from the page's lower left corner.
-#[derive(Debug, Clone)]
-pub struct Glyph {
-    /// What it says; never empty.
-    pub text: String,
-    /// Where it begins on its line.
-    pub x: f64,
-    /// Its line.
-    pub y: f64,
-    /// The way to where it ends.
-    pub along: (f64, f64),
-    /// Height of its font.
-    pub size: f64,
-}
-
-/// What a page shows.
-#[derive(Default)]
-pub struct Canvas<'a> {
-    /// In the order in which they are drawn.
-    pub glyphs: Vec<Glyph>,
-    /// Characters without a text, other than blanks.
-    pub unnamed: usize,
-    /// Share of the page that pictures cover, and the largest of them.
-    pub covered: f64,
-    pub largest: Option<(f64, Stream<'a>)>,
-    /// Something was left out because there was too much.
-    pub cut: bool,
-}
 
 /// Fonts that pages share.
 pub type Fonts = HashMap<ObjectIdentifier, Rc<Font>>;

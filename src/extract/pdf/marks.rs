@@ -4,7 +4,7 @@ use hayro_syntax::content::Instruction;
 use hayro_syntax::object::{Dict, Object, String as Bytes};
 use hayro_syntax::page::Resources;
 
-use super::interpret::{Canvas, Glyph};
+use super::canvas::{Canvas, Glyph};
 use super::operands::words;
 use super::script::letters;
 

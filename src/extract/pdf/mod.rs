@@ -1,6 +1,8 @@
 //! Reads PDF: text in reading order page by page, and honest gaps where a page has none.
 //! Never draws a page and never guesses what a character is: a page whose fonts do not say it is a gap.
 
+mod bytes;
+mod canvas;
 mod cff;
 mod cmap;
 mod encoding;
@@ -23,8 +25,9 @@ mod widths;
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
 use super::{Full, Input, Output, Unreadable};
+use canvas::Canvas;
 use furniture::Window;
-use interpret::{Canvas, Fonts};
+use interpret::Fonts;
 use layout::Line;
 
 pub use scan::{Picture, picture};

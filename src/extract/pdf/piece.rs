@@ -1,7 +1,7 @@
 //! From characters on a page to pieces of a line: words and the blanks between them are told by where
 //! characters stand, accents join their letters, and what is drawn twice is read once.
 
-use super::interpret::Glyph;
+use super::canvas::Glyph;
 
 /// A gap of this share of the font's size is a blank between words.
 const BLANK: f64 = 0.12;

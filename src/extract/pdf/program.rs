@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use hayro_syntax::object::{Dict, Stream};
 
+use super::bytes::{u16_at, u32_at};
 use super::encoding::{Base, named};
 
 /// The text of each code by the encoding that is written in the font's program.
@@ -142,17 +143,6 @@ fn note(found: &mut HashMap<u32, char>, glyph: u32, code: u32) {
     {
         found.entry(glyph).or_insert(character);
     }
-}
-
-/// A number in big-endian order.
-pub fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    let pair = bytes.get(at..at.checked_add(2)?)?;
-    Some(u16::from_be_bytes([pair[0], pair[1]]))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    let high = u32::from(u16_at(bytes, at)?);
-    Some(high << 16 | u32::from(u16_at(bytes, at.checked_add(2)?)?))
 }
 
 #[cfg(test)]

@@ -7,43 +7,12 @@ use super::reading::Reading;
 use super::sentences;
 use super::stop;
 use super::text;
+use super::verdict::Verdict;
 
 /// From this share of its weight on, a passage is taken to speak of the claim.
 const SAME_SUBJECT: f64 = 0.7;
 /// From this share on, it is taken to say it.
 const SAME_WORDS: f64 = 0.85;
-
-/// What the sources say to a claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// A passage says otherwise.
-    Contradicted,
-    /// No passage says so.
-    Unverifiable,
-    /// A passage says so.
-    Supported,
-}
-
-impl Verdict {
-    /// The word the patterns use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Contradicted => "contradicted",
-            Self::Unverifiable => "unverifiable",
-            Self::Supported => "supported",
-        }
-    }
-
-    /// The inverse of `name`, from whatever else stands on the line; unclear means unverifiable.
-    pub fn parse(text: &str) -> Self {
-        let text = text.trim_matches(['*', '_', ' ', '`']).to_lowercase();
-        let all = [Self::Contradicted, Self::Unverifiable, Self::Supported];
-        let said = all
-            .into_iter()
-            .find(|verdict| text.starts_with(verdict.name()));
-        said.unwrap_or(Self::Unverifiable)
-    }
-}
 
 /// A claim's verdict and the line it rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]

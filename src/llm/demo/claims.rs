@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::check::Verdict;
 use super::numbers;
 use super::sentences;
 use super::stop;
 use super::text;
+use super::verdict::Verdict;
 
 /// Claims read from one text at most.
 const MOST: usize = 60;

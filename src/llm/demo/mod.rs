@@ -17,6 +17,7 @@ mod sentences;
 mod stop;
 mod synthesis;
 mod text;
+mod verdict;
 mod weave;
 
 use crate::domain::chat::{

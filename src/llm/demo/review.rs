@@ -1,12 +1,13 @@
 //! What every demo algorithm does with `Task::Review`: checks the peers' claims against the sources
 //! and lays the texts side by side. The algorithms differ in what they look at first.
 
-use super::check::{self, Finding, Verdict};
+use super::check::{self, Finding};
 use super::claims::{self, Claim};
 use super::draft::{Draft, count};
 use super::rank;
 use super::reading::Reading;
 use super::text;
+use super::verdict::Verdict;
 use crate::domain::chat::{Brief, Peer};
 
 /// Critiques written on one text.

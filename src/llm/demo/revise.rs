@@ -1,12 +1,13 @@
 //! What every demo algorithm does with `Task::Revise`: keeps of its own text what the sources bear,
 //! follows a critique only where the evidence holds, and names it. Never follows a majority.
 
-use super::check::{self, Finding, Verdict};
+use super::check::{self, Finding};
 use super::claims::{self, Claim, Critique};
 use super::draft::Draft;
 use super::reading::Reading;
 use super::review::{self, Lens};
 use super::text;
+use super::verdict::Verdict;
 use crate::domain::chat::Brief;
 
 /// Statements of the revised answer.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use super::check::Verdict;
 use super::claims::Claim;
 use super::differ;
 use super::draft::{Draft, count};
@@ -11,6 +10,7 @@ use super::reading::{Reading, cite};
 use super::review::{self, Lens, Read};
 use super::sceptic;
 use super::text;
+use super::verdict::Verdict;
 use crate::domain::chat::Brief;
 
 /// Comparing is quadratic in the clusters.

@@ -2,6 +2,8 @@
 //! get, and that the README's tables are complete. Reads the sources as text; the rules stand in lib.rs.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod cycles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

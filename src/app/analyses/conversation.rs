@@ -1,0 +1,24 @@
+//! The conversation of an earlier analysis, within what the API accepts.
+
+use crate::app::{Error, Kind, Result};
+use crate::domain::analysis::NewAnalysis;
+use crate::domain::tools;
+
+/// Most turns of a conversation that is run again: what the API accepts.
+const MOST_TURNS: usize = 2_000;
+/// Most bytes of all its turns.
+const MOST_SAID: usize = 2_000_000;
+
+/// Refuses to repeat a conversation that no client could have sent: an archive may have brought it.
+///
+/// # Errors
+/// When it has more turns, text, or tools than the API accepts.
+pub(super) fn check_conversation(old: &NewAnalysis) -> Result<()> {
+    let said: usize = old.turns.iter().map(|turn| turn.text.len()).sum();
+    let offered = old.tools.as_ref().map_or(0, |tools| tools.list.len());
+    if old.turns.len() > MOST_TURNS || said > MOST_SAID || offered > tools::MOST {
+        let why = "the conversation of this analysis is too long to repeat";
+        return Err(Error::new(Kind::BadRequest, why));
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! The analysis that an experiment starts for one case under one configuration.
+
+use crate::app::{Result, analyses, recipes};
+use crate::domain::experiment::spec::Spec;
+use crate::domain::experiment::{Arm, Case};
+use crate::domain::id::ExperimentId;
+use crate::domain::plan::CacheUse;
+
+/// The request of a case under a configuration. The cache is off: a stored answer costs nothing and comes at
+/// once, which would be counted in favor of its configuration.
+pub(super) fn request(
+    spec: &Spec,
+    arm: &Arm,
+    case: &Case,
+    experiment: &ExperimentId,
+) -> Result<analyses::Wanted> {
+    let mut wanted = analyses::Wanted {
+        prompt: case.prompt.clone(),
+        documents: case.documents.clone(),
+        cache: CacheUse::Off,
+        detached: true,
+        topic: Some("experiment".to_owned()),
+        experiment: Some(experiment.clone()),
+        ..analyses::Wanted::default()
+    };
+    recipes::fill(&mut wanted, spec.body_of(arm))?;
+    Ok(wanted)
+}

@@ -1,0 +1,112 @@
+//! What tokens cost: a model's price, and the cost of a call.
+
+use serde::{Deserialize, Serialize};
+
+use super::money::MicroDollars;
+use super::tokens::Usage;
+
+/// Dollars per million tokens, as vendors print their prices.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Per million tokens read.
+    pub input: f64,
+    /// Per million tokens written, reasoning included.
+    pub output: f64,
+    /// Per million tokens read from the vendor's prompt cache; the input price when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<f64>,
+    /// What holds for the whole of a call that reads very much, where that is dearer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long: Option<Long>,
+}
+
+/// The prices of a long call.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Long {
+    /// Calls that read more tokens than this are long.
+    pub over: u64,
+    /// As in `Price`.
+    pub input: f64,
+    /// As in `Price`.
+    pub output: f64,
+    /// As in `Price`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<f64>,
+}
+
+/// What it costs to have a token kept, on top of reading it, as a part of that: Anthropic's five minutes, the
+/// only ones that are asked for (docs.anthropic.com/en/docs/build-with-claude/prompt-caching). Vendors that
+/// keep for nothing report no such tokens.
+const STORING: f64 = 0.25;
+
+impl Price {
+    /// What a call cost. `Usage::input` counts cached tokens too; they are taken out at their own price.
+    pub fn cost(&self, usage: &Usage) -> MicroDollars {
+        let cached = usage.cached.min(usage.input);
+        let fresh = usage.input - cached;
+        let (read, read_again, written) = match self.long.filter(|long| usage.input > long.over) {
+            Some(long) => (long.input, long.cached_input, long.output),
+            None => (self.input, self.cached_input, self.output),
+        };
+        // dollars per million tokens = micro-dollars per token
+        let total = fresh as f64 * read
+            + usage.stored.min(fresh) as f64 * read * STORING
+            + cached as f64 * read_again.unwrap_or(read)
+            + usage.output as f64 * written;
+        MicroDollars(total.ceil() as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cached_tokens_have_their_own_price() {
+        let price = Price {
+            input: 2.0,
+            output: 8.0,
+            cached_input: Some(0.5),
+            long: None,
+        };
+        let usage = Usage {
+            input: 1_000,
+            cached: 400,
+            output: 100,
+            ..Usage::default()
+        };
+        assert_eq!(price.cost(&usage), MicroDollars(600 * 2 + 200 + 800));
+        let kept = Usage {
+            stored: 200,
+            ..usage
+        };
+        assert_eq!(price.cost(&kept), MicroDollars(600 * 2 + 100 + 200 + 800));
+    }
+
+    #[test]
+    fn a_long_call_is_dearer_as_a_whole() {
+        let price = Price {
+            input: 1.0,
+            output: 2.0,
+            cached_input: None,
+            long: Some(Long {
+                over: 1_000,
+                input: 3.0,
+                output: 4.0,
+                cached_input: Some(1.0),
+            }),
+        };
+        let cost = |input| {
+            price.cost(&Usage {
+                input,
+                cached: 1,
+                output: 10,
+                ..Usage::default()
+            })
+        };
+        assert_eq!(cost(1_000), MicroDollars(1_000 + 20));
+        assert_eq!(cost(1_001), MicroDollars(3_000 + 1 + 40));
+    }
+}

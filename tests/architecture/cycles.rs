@@ -1,0 +1,283 @@
+//! Files form no cycles: which file names what another one defines, read from the paths in the code.
+//!
+//! A re-export (`pub use`) is not an import of its own: naming it imports the file that defines it. A
+//! submodule may name what its own parents define, as `super` does in Rust: that is not counted either.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Source, holds, is_word, joined, sources};
+
+/// A file of each cycle that is not broken yet.
+const OPEN: &[&str] = &[
+    "app/replica.rs",
+    "domain/export/prose.rs",
+    "http/cx.rs",
+    "llm/call.rs",
+    "wire/serve_openai.rs",
+];
+
+type Path = Vec<String>;
+
+/// The crate's modules and what each hands on.
+struct Modules {
+    /// Module path → file.
+    files: BTreeMap<Path, String>,
+    /// Per module: the exported name (`*` for all) → the full path it leads to.
+    exports: BTreeMap<Path, Vec<(String, Path)>>,
+}
+
+fn module_path(file: &str) -> Path {
+    let stem = file.strip_suffix(".rs").unwrap_or(file);
+    let mut path: Path = stem.split('/').map(str::to_owned).collect();
+    if matches!(
+        path.last().map(String::as_str),
+        Some("mod" | "lib" | "main")
+    ) {
+        path.pop();
+    }
+    path
+}
+
+/// Every path in a text that begins at `at`, groups in braces taken apart; with the name each is bound to.
+fn expand(text: &str, prefix: &[String], found: &mut Vec<(Path, String)>) {
+    let mut path = prefix.to_vec();
+    let mut rest = text;
+    loop {
+        if let Some(group) = rest.strip_prefix('{') {
+            for part in parts(group) {
+                expand(part.trim(), &path, found);
+            }
+            return;
+        }
+        let word: String = rest
+            .chars()
+            .take_while(|c| is_word(*c) || *c == '*')
+            .collect();
+        rest = &rest[word.len()..];
+        if word == "self" && !path.is_empty() {
+            break;
+        }
+        if word.is_empty() {
+            return;
+        }
+        path.push(word);
+        match rest.strip_prefix("::") {
+            Some(more) => rest = more,
+            None => break,
+        }
+    }
+    let alias = rest.strip_prefix(" as ").map(|alias| {
+        let word = alias.chars().take_while(|c| is_word(*c));
+        word.collect::<String>()
+    });
+    let name = alias.unwrap_or_else(|| path.last().cloned().unwrap_or_default());
+    found.push((path, name));
+}
+
+/// What a group in braces holds, up to its end.
+fn parts(group: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut found) = (0, 0, Vec::new());
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                found.push(&group[start..at]);
+                return found;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                found.push(&group[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found.push(&group[start..]);
+    found
+}
+
+impl Modules {
+    fn read(all: &[Source]) -> Self {
+        let files: BTreeMap<Path, String> = all
+            .iter()
+            .map(|source| (module_path(&source.name), source.name.clone()))
+            .collect();
+        let mut modules = Self {
+            files,
+            exports: BTreeMap::new(),
+        };
+        for source in all {
+            let own = module_path(&source.name);
+            let mut exports = Vec::new();
+            for (_, line) in joined(source) {
+                let line = line.trim_start();
+                let Some((visible, path)) = line.split_once("use ") else {
+                    continue;
+                };
+                if visible.starts_with("pub") {
+                    let mut found = Vec::new();
+                    expand(path, &[], &mut found);
+                    for (path, name) in found {
+                        if let Some(path) = modules.absolute(&own, &path) {
+                            exports.push((name, path));
+                        }
+                    }
+                }
+            }
+            modules.exports.insert(own, exports);
+        }
+        modules
+    }
+
+    /// A path from the crate's root, if it leads into the crate.
+    fn absolute(&self, own: &[String], path: &[String]) -> Option<Path> {
+        let mut base = match path[0].as_str() {
+            "crate" | "quire" => Vec::new(),
+            "self" => own.to_vec(),
+            "super" => own.split_last()?.1.to_vec(),
+            name => {
+                let mut child = own.to_vec();
+                child.push(name.to_owned());
+                self.files.contains_key(&child).then_some(child)?
+            }
+        };
+        for word in &path[1..] {
+            match word.as_str() {
+                "super" => drop(base.pop()),
+                word => base.push(word.to_owned()),
+            }
+        }
+        Some(base)
+    }
+
+    /// The file that defines what a path names.
+    fn file_of(&self, path: &[String], depth: usize) -> Option<&String> {
+        let length = (0..=path.len())
+            .rev()
+            .find(|length| self.files.contains_key(&path[..*length]))?;
+        let (module, rest) = path.split_at(length);
+        if let (Some(name), true) = (rest.first(), depth < 8) {
+            let exports = self.exports.get(module)?;
+            for (exported, target) in exports {
+                if exported == name {
+                    let target: Path = target.iter().chain(&rest[1..]).cloned().collect();
+                    return self.file_of(&target, depth + 1);
+                }
+            }
+        }
+        self.files.get(module)
+    }
+
+    fn imports(&self, source: &Source) -> BTreeSet<String> {
+        let own = module_path(&source.name);
+        let mut found = Vec::new();
+        for (_, line) in joined(source) {
+            let trimmed = line.trim_start();
+            if trimmed.starts_with("pub") && trimmed.contains(" use ") {
+                continue;
+            }
+            for (at, _) in line.match_indices("::") {
+                let start = line[..at]
+                    .rfind(|c| !is_word(c))
+                    .map_or(0, |before| before + 1);
+                // The middle of a longer path.
+                if start >= at || line[..start].ends_with("::") {
+                    continue;
+                }
+                expand(&line[start..], &[], &mut found);
+            }
+        }
+        found
+            .iter()
+            .filter_map(|(path, _)| self.absolute(&own, path))
+            .filter_map(|path| self.file_of(&path, 0).cloned())
+            .filter(|file| !own.starts_with(&module_path(file)))
+            .collect()
+    }
+}
+
+/// The groups of files that reach each other.
+fn circles(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
+    let reach = |from: &String| {
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut open = vec![from.clone()];
+        while let Some(node) = open.pop() {
+            for next in edges.get(&node).into_iter().flatten() {
+                if seen.insert(next.clone()) {
+                    open.push(next.clone());
+                }
+            }
+        }
+        seen
+    };
+    let reached: BTreeMap<&String, BTreeSet<String>> =
+        edges.keys().map(|from| (from, reach(from))).collect();
+    let mut found: BTreeSet<Vec<String>> = BTreeSet::new();
+    for (from, there) in &reached {
+        if there.contains(*from) {
+            let circle = there
+                .iter()
+                .filter(|to| reached.get(to).is_some_and(|back| back.contains(*from)));
+            found.insert(circle.cloned().collect());
+        }
+    }
+    found.into_iter().collect()
+}
+
+#[test]
+fn files_form_no_cycles() {
+    let all: Vec<Source> = sources()
+        .into_iter()
+        .filter(|source| source.own_lines() > 0)
+        .collect();
+    let modules = Modules::read(&all);
+    let edges: BTreeMap<String, BTreeSet<String>> = all
+        .iter()
+        .map(|source| (source.name.clone(), modules.imports(source)))
+        .collect();
+    let arrows: usize = edges.values().map(BTreeSet::len).sum();
+    assert!(arrows > 1_000, "imports are found: {arrows}");
+    let describe = |circle: &Vec<String>| {
+        let lines = circle.iter().map(|file| {
+            let within = edges[file].iter().filter(|to| circle.contains(to));
+            let names: Vec<&str> = within.map(String::as_str).collect();
+            format!("  {file} -> {}", names.join(", "))
+        });
+        format!("a cycle:\n{}", lines.collect::<Vec<_>>().join("\n"))
+    };
+    let circles = circles(&edges);
+    let is_open = |circle: &&Vec<String>| OPEN.iter().any(|file| circle.iter().any(|f| f == file));
+    assert_eq!(
+        circles.iter().filter(is_open).count(),
+        OPEN.len(),
+        "a broken cycle leaves the list"
+    );
+    let others = circles.iter().filter(|circle| !is_open(circle));
+    holds(others.map(describe).collect());
+}
+
+#[test]
+fn the_rule_can_fail() {
+    let source = |name: &str, text: &str| Source {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    };
+    let cyclic = [
+        source(
+            "a/mod.rs",
+            "mod b;\npub use b::{B as Bee};\nfn f() { b::g() }",
+        ),
+        source("a/b.rs", "use crate::{c, a::Bee};\nuse super::f;"),
+        source("c.rs", "fn x() { crate::a::Bee::new(); crate::a::f() }"),
+    ];
+    let modules = Modules::read(&cyclic);
+    let imports = |at: usize| -> Vec<String> { modules.imports(&cyclic[at]).into_iter().collect() };
+    assert_eq!(imports(0), ["a/b.rs"]);
+    assert_eq!(imports(1), ["c.rs"]);
+    assert_eq!(imports(2), ["a/b.rs", "a/mod.rs"]);
+    let edges = cyclic
+        .iter()
+        .map(|source| (source.name.clone(), modules.imports(source)))
+        .collect();
+    assert_eq!(circles(&edges), [["a/b.rs", "a/mod.rs", "c.rs"]]);
+}
