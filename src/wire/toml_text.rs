@@ -1,16 +1,22 @@
-//! Reads TOML 1.0 into JSON, and remembers on which line each value stands, so that a fault found later
-//! can be pointed at. Refuses dates, infinities and what is nested too deep: nothing here needs them.
+//! Reads TOML into JSON and records the line of each value, so that an error found later can name its line.
+//! Refuses what JSON has no form for (dates, infinity, NaN) and nesting deeper than any file needs.
 
-mod reader;
+use std::collections::BTreeMap;
+use std::thread;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::{Map, Value};
-
-use reader::Reader;
+use serde_json::{Map, Number, Value};
+use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
 /// Arrays and tables inside one another.
-const MOST_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 32;
+/// Bytes of a path whose line is recorded; the fields that errors name are shorter. Without a limit, a long key
+/// would be copied once for each value under it.
+const MAX_PATH: usize = 200;
+/// Bytes of the text that an error may quote.
+const MAX_PIECE: usize = 60;
+/// Bytes of stack for the parser. It frees tables by recursion and lets them nest some 6,400 deep, which our
+/// own threads with their 256 KiB would not survive.
+const STACK: usize = 8 << 20;
 
 /// What a text says, and where.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,36 +37,67 @@ pub struct Fault {
 }
 
 /// Reads a whole text.
+///
+/// # Errors
+/// Where the text is not TOML, or says what JSON cannot: the line and the reason.
 pub fn read(text: &str) -> Result<Document, Fault> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
-    let mut tables = Tables::default();
-    let mut reader = Reader::new(&text);
-    loop {
-        reader.blanks(true);
-        if reader.rest.is_empty() {
-            break;
-        }
-        let line = reader.line;
-        if reader.eat("[[") {
-            let path = reader.path()?;
-            reader.expect("]]")?;
-            tables.open_list(path, line)?;
-        } else if reader.eat("[") {
-            let path = reader.path()?;
-            reader.expect("]")?;
-            tables.open(path, line)?;
-        } else {
-            let path = reader.path()?;
-            reader.expect("=")?;
-            let value = reader.value(0)?;
-            tables.set(path, value, line)?;
-        }
-        reader.end_of_line()?;
-    }
-    Ok(Document {
-        value: Value::Object(tables.root),
-        lines: tables.lines,
+    thread::scope(|scope| {
+        let parser = thread::Builder::new()
+            .name("toml".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(scope, || parse(&text));
+        let done = parser.map(|parser| parser.join());
+        done.map_or_else(
+            |error| fault(1, format!("no thread to read it: {error}")),
+            |read| read.unwrap_or_else(|_| fault(1, "the TOML parser panicked")),
+        )
     })
+}
+
+fn parse(text: &str) -> Result<Document, Fault> {
+    let newlines = text.bytes().enumerate();
+    let mut convert = Convert {
+        newlines: newlines.filter(|at| at.1 == b'\n').map(|at| at.0).collect(),
+        path: Vec::new(),
+        lines: BTreeMap::new(),
+    };
+    let table = DeTable::parse(text).map_err(|error| {
+        let (at, message) = explain(text, &error);
+        Fault {
+            line: convert.line(at),
+            message,
+        }
+    })?;
+    let value = convert.table(table.get_ref())?;
+    Ok(Document {
+        value,
+        lines: convert.lines,
+    })
+}
+
+/// Where the parser's error is, and its message with the piece of text that it is about, such as the key that
+/// is there twice.
+fn explain(text: &str, error: &toml::de::Error) -> (usize, String) {
+    let span = error.span().unwrap_or_default();
+    let message = error.message();
+    if message.contains("recurs") {
+        return (span.start, "nested too deep".to_owned());
+    }
+    if message.starts_with("invalid multi-line") {
+        // The parser points to the end of the text; the quotes that are not closed are the last ones.
+        let opening = text.rfind("\"\"\"").max(text.rfind("'''"));
+        return (
+            opening.unwrap_or(span.start),
+            format!("{message} three times"),
+        );
+    }
+    match text.get(span.clone()) {
+        Some(piece) if (1..=MAX_PIECE).contains(&piece.len()) => {
+            (span.start, format!("{message}: {}", piece.escape_debug()))
+        }
+        _ => (span.start, message.to_owned()),
+    }
 }
 
 fn fault<T>(line: usize, message: impl Into<String>) -> Result<T, Fault> {
@@ -70,138 +107,83 @@ fn fault<T>(line: usize, message: impl Into<String>) -> Result<T, Fault> {
     })
 }
 
-/// The tables as far as they have been read.
-#[derive(Default)]
-struct Tables {
-    root: Map<String, Value>,
+/// TOML values on their way to JSON.
+struct Convert {
+    /// Where the lines end, in bytes.
+    newlines: Vec<usize>,
+    path: Vec<String>,
     lines: BTreeMap<String, usize>,
-    /// The heading that values stand under, with the places in lists.
-    under: Vec<String>,
-    /// Headings and values that are complete: nothing may open them again.
-    closed: BTreeSet<String>,
-    /// Lists that were made by `[[…]]` and may grow.
-    growing: BTreeSet<String>,
 }
 
-impl Tables {
-    fn open(&mut self, path: Vec<String>, line: usize) -> Result<(), Fault> {
-        let full = self.resolve(&path, line)?;
-        self.table(&full, line)?;
-        let name = full.join(".");
-        if !self.closed.insert(name.clone()) {
-            return fault(line, format!("[{}] is there twice", path.join(".")));
-        }
-        self.lines.insert(name, line);
-        self.under = full;
-        Ok(())
+impl Convert {
+    /// The line, from 1, of a byte.
+    fn line(&self, start: usize) -> usize {
+        1 + self.newlines.partition_point(|at| *at < start)
     }
 
-    fn open_list(&mut self, mut path: Vec<String>, line: usize) -> Result<(), Fault> {
-        let shown = path.join(".");
-        let Some(last) = path.pop() else {
-            return fault(line, "a heading needs a name");
-        };
-        let mut full = self.resolve(&path, line)?;
-        let parent = full.clone();
-        full.push(last.clone());
-        let name = full.join(".");
-        let fresh = self.growing.insert(name.clone());
-        let table = self.table(&parent, line)?;
-        let list = table
-            .entry(last)
-            .or_insert_with(|| Value::Array(Vec::new()));
-        let place = match list {
-            Value::Array(list) if !fresh || list.is_empty() => {
-                list.push(Value::Object(Map::new()));
-                list.len() - 1
+    fn table(&mut self, table: &DeTable) -> Result<Value, Fault> {
+        let mut object = Map::new();
+        for (key, value) in table {
+            // A heading's value begins where the heading does; any other begins with its key.
+            let mut start = key.span().start;
+            if value.get_ref().is_table() {
+                start = start.min(value.span().start);
             }
-            _ => return fault(line, format!("{shown} is something else already")),
-        };
-        if fresh && self.closed.contains(&name) {
-            return fault(line, format!("{shown} is something else already"));
+            let name = key.get_ref().to_string();
+            let value = self.under(name.clone(), value.get_ref(), self.line(start))?;
+            object.insert(name, value);
         }
-        full.push(place.to_string());
-        self.lines.insert(full.join("."), line);
-        self.under = full;
-        Ok(())
+        Ok(Value::Object(object))
     }
 
-    fn set(&mut self, mut path: Vec<String>, value: Value, line: usize) -> Result<(), Fault> {
-        let shown = path.join(".");
-        let Some(last) = path.pop() else {
-            return fault(line, "a value needs a name");
-        };
-        let mut full = self.under.clone();
-        full.extend(path);
-        let table = self.table(&full, line)?;
-        if table.contains_key(&last) {
-            return fault(line, format!("{shown} is set twice"));
-        }
-        table.insert(last.clone(), value);
-        full.push(last);
-        let name = full.join(".");
-        self.closed.insert(name.clone());
-        self.lines.insert(name, line);
-        Ok(())
-    }
-
-    /// The path with the places of the newest elements of lists put in.
-    fn resolve(&self, path: &[String], line: usize) -> Result<Vec<String>, Fault> {
-        let mut full: Vec<String> = Vec::new();
-        for part in path {
-            full.push(part.clone());
-            let name = full.join(".");
-            if self.growing.contains(&name) {
-                let mut here = self.root.get(&full[0]);
-                for part in &full[1..] {
-                    here = here.and_then(|value| match value {
-                        Value::Array(list) => part.parse::<usize>().ok().and_then(|n| list.get(n)),
-                        other => other.get(part),
-                    });
-                }
-                match here.and_then(Value::as_array) {
-                    Some(list) if !list.is_empty() => full.push((list.len() - 1).to_string()),
-                    _ => return fault(line, format!("{name} is no list of tables")),
-                }
-            }
-        }
-        if full.len() > MOST_DEPTH {
+    fn under(&mut self, name: String, value: &DeValue, line: usize) -> Result<Value, Fault> {
+        if self.path.len() >= MAX_DEPTH {
             return fault(line, "nested too deep");
         }
-        Ok(full)
+        self.path.push(name);
+        if self.path.iter().map(String::len).sum::<usize>() <= MAX_PATH {
+            self.lines.insert(self.path.join("."), line);
+        }
+        let value = self.value(value, line)?;
+        self.path.pop();
+        Ok(value)
     }
 
-    /// The table at a resolved path, made where it is missing.
-    fn table(&mut self, full: &[String], line: usize) -> Result<&mut Map<String, Value>, Fault> {
-        let wrong = |part: &str| Fault {
-            line,
-            message: format!("{part} is no table"),
-        };
-        if full.len() > MOST_DEPTH {
-            return fault(line, "nested too deep");
+    fn value(&mut self, value: &DeValue, line: usize) -> Result<Value, Fault> {
+        match value {
+            DeValue::String(text) => Ok(Value::String(text.to_string())),
+            DeValue::Boolean(value) => Ok(Value::Bool(*value)),
+            DeValue::Integer(digits) => integer(digits, line),
+            DeValue::Float(digits) => float(digits, line),
+            DeValue::Datetime(date) => fault(line, format!("{date} is a date; put it in quotes")),
+            DeValue::Table(table) => self.table(table),
+            DeValue::Array(array) => {
+                let items = array.iter().enumerate();
+                let list = items.map(|(index, item)| {
+                    self.under(
+                        index.to_string(),
+                        item.get_ref(),
+                        self.line(item.span().start),
+                    )
+                });
+                list.collect::<Result<_, _>>().map(Value::Array)
+            }
         }
-        let mut here = &mut self.root;
-        let mut at = 0;
-        while at < full.len() {
-            let part = &full[at];
-            let next = here
-                .entry(part.clone())
-                .or_insert_with(|| Value::Object(Map::new()));
-            here = match next {
-                Value::Object(map) => map,
-                Value::Array(list) => {
-                    at += 1;
-                    let place = full.get(at).and_then(|part| part.parse::<usize>().ok());
-                    let element = place.and_then(|place| list.get_mut(place));
-                    let element = element.and_then(Value::as_object_mut);
-                    element.ok_or_else(|| wrong(part))?
-                }
-                _ => return Err(wrong(part)),
-            };
-            at += 1;
-        }
-        Ok(here)
     }
+}
+
+fn integer(digits: &DeInteger, line: usize) -> Result<Value, Fault> {
+    i64::from_str_radix(digits.as_str(), digits.radix())
+        .map(Value::from)
+        .or_else(|_| fault(line, format!("{digits} does not fit in 64 bits")))
+}
+
+fn float(digits: &DeFloat, line: usize) -> Result<Value, Fault> {
+    let value = digits.as_str().parse().ok().and_then(Number::from_f64);
+    value.map(Value::Number).map_or_else(
+        || fault(line, format!("{digits} is not a finite number")),
+        Ok,
+    )
 }
 
 #[cfg(test)]

@@ -47,32 +47,52 @@ fn the_embedded_patterns_read_alike() {
 #[test]
 fn faults_name_their_line() {
     for (text, line, words) in [
-        ("a = 1\na = 2", 2, "a is set twice"),
-        ("a = 1\n[a]", 2, "no table"),
-        ("[a]\n[a]", 2, "there twice"),
-        ("a = []\n[[a]]", 2, "something else"),
-        ("[[a]]\nb = 1\n[a.b]", 3, "no table"),
-        ("a = \"x\nb = 1", 1, "not closed on its line"),
-        ("x = 1\na = \"\"\"x\ny\n", 2, "is not closed"),
-        ("a = 'x", 1, "not closed"),
-        ("a = [1, 2\nb = 3", 2, "expected , or ]"),
-        ("a 1", 1, "expected ="),
-        ("a = ", 1, "expected a value"),
-        ("= 1", 1, "expected a name"),
-        ("a = 1 b = 2", 1, "expected the end of the line"),
-        ("a = 2026-11-23", 1, "no number"),
-        ("a = yes", 1, "a text needs quotes"),
-        ("a = 01", 1, "no number"),
-        ("a = 1__0", 1, "no number"),
-        ("a = 1.", 1, "no number"),
-        ("a = inf", 1, "no number"),
-        ("a = \"\\x\"", 1, "after \\"),
-        ("a = \"\\ud800\"", 1, "after \\u"),
-        ("a = \"\u{1}\"", 1, "control"),
-        ("a = {b = 1, b = 2}", 1, "twice"),
-        ("a = {b = 1\nc = 2}", 1, "expected ,"),
-        ("[a\nb = 1", 1, "expected ]"),
-        ("a = 99999999999999999999", 1, "no number"),
+        ("a = 1\na = 2", 2, "duplicate key: a"),
+        ("a = 1\n[a]", 2, "duplicate key: a"),
+        ("[a]\n[a]", 2, "duplicate key: a"),
+        ("a = []\n[[a]]", 2, "duplicate key: a"),
+        ("[[a]]\nb = 1\n[a.b]", 3, "duplicate key: b"),
+        ("a = \"x\nb = 1", 1, "invalid basic string, expected `\"`"),
+        ("x = 1\na = \"\"\"x\ny\n", 2, "expected `\"` three times"),
+        ("a = 'x", 1, "invalid literal string, expected `'`"),
+        (
+            "a = [1, 2\nb = 3",
+            2,
+            "missing comma between array elements",
+        ),
+        ("a 1", 1, "key with no value, expected `=`"),
+        ("a = ", 1, "must be quoted"),
+        ("= 1", 1, "keys cannot be empty"),
+        (
+            "a = 1 b = 2",
+            1,
+            "unexpected key or value, expected newline",
+        ),
+        ("a = 2026-11-23", 1, "2026-11-23 is a date"),
+        (
+            "a = yes",
+            1,
+            "string values must be quoted, expected literal string: yes",
+        ),
+        ("a = 01", 1, "leading zero"),
+        ("a = 1__0", 1, "`_` may only go between digits"),
+        ("a = 1.", 1, "invalid fraction, expected digits"),
+        ("a = inf", 1, "inf is not a finite number"),
+        ("a = \"\\x\"", 1, "unicode hexadecimal value"),
+        ("a = \"\\ud800\"", 1, "unicode hexadecimal value"),
+        (
+            "a = \"\u{1}\"",
+            1,
+            "expected non-double-quote visible characters",
+        ),
+        ("a = {b = 1, b = 2}", 1, "duplicate key: b"),
+        ("a = {b = 1\nc = 2}", 2, "missing comma"),
+        ("[a\nb = 1", 1, "unclosed table, expected `]`"),
+        (
+            "a = 99999999999999999999",
+            1,
+            "99999999999999999999 does not fit in 64 bits",
+        ),
     ] {
         let found = read(text)
             .err()
@@ -90,7 +110,7 @@ fn faults_name_their_line() {
 
 #[test]
 fn lines_are_known_by_path() {
-    let found = read("id = 1\r\n\r\n[[stages]]\r\nname = 'x'\r\nprompt = \"\"\"\r\na\r\n\"\"\"\r\n[[stages]]\r\nwho = 2").expect("read");
+    let found = read("id = 1\r\n\r\n[[stages]]\r\nname = 'x'\r\nprompt = \"\"\"\r\na\r\n\"\"\"\r\n[[stages]]\r\nwho = 2\r\nlist = [\r\n1,\r\n{name = 2}]").expect("read");
     for (path, line) in [
         ("id", 1),
         ("stages.0", 3),
@@ -98,10 +118,21 @@ fn lines_are_known_by_path() {
         ("stages.0.prompt", 5),
         ("stages.1", 8),
         ("stages.1.who", 9),
+        ("stages.1.list", 10),
+        ("stages.1.list.0", 11),
+        ("stages.1.list.1.name", 12),
     ] {
         assert_eq!(found.lines.get(path), Some(&line), "{path}");
     }
     assert_eq!(found.value["stages"][0]["prompt"], json!("a\n"));
+}
+
+#[test]
+fn a_long_name_is_not_copied_for_each_value_under_it() {
+    let name = "n".repeat(100_000);
+    let found = read(&format!("{name} = [{}]\nlast = 1", "1,".repeat(10_000))).expect("read");
+    let bytes: usize = found.lines.keys().map(String::len).sum();
+    assert_eq!((bytes, found.lines.get("last")), (4, Some(&2)));
 }
 
 #[test]
@@ -113,6 +144,13 @@ fn depth_is_bounded_and_nothing_panics() {
     );
     assert!(read(&format!("a = {}", "{b=".repeat(100_000))).is_err());
     assert!(read(&format!("{}a = 1", "a.".repeat(100_000))).is_err());
+    // Each inline table opens 79 levels: free these on a small stack and the program would end.
+    let dotted = format!("{{{}b = ", "b.".repeat(78)).repeat(78);
+    let deep = format!("a = {dotted}1{}", "}".repeat(78));
+    assert_eq!(
+        read(&deep).err().map(|fault| fault.message),
+        Some("nested too deep".to_owned())
+    );
     let whole = "a.b = [1, {c = \"ä\\u00e4\"}]\n[[s]]\nx = '''y'''\n[s.t]\nz = 1.5e-3 # c\n";
     for (at, _) in whole.char_indices() {
         let _ = read(&whole[..at]);
