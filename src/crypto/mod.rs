@@ -49,8 +49,7 @@ pub fn random_number() -> Result<u128, Error> {
 
 /// Whether two byte strings are the same, in a time that does not tell where they differ.
 pub fn same(a: &[u8], b: &[u8]) -> bool {
-    let differing = a.iter().zip(b).fold(0, |sum, (a, b)| sum | (a ^ b));
-    a.len() == b.len() && std::hint::black_box(differing) == 0
+    subtle::ConstantTimeEq::ct_eq(a, b).into()
 }
 
 /// Lower-case hexadecimal.

@@ -4,6 +4,7 @@
 //! Ours, because the crates for it bring along what we do not need: rusty-s3 signs addresses only, and takes url,
 //! idna, hmac, sha2 and jiff for it; ring is here anyway.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::hmac;
 
 use super::{hex, sha256};
@@ -111,16 +112,12 @@ pub fn query(pairs: &[(&str, &str)]) -> String {
 }
 
 fn encoded(text: &str) -> String {
-    let mut sent = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                sent.push(char::from(byte));
-            }
-            _ => sent.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    sent
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// Spaces at the ends do not count, several count as one.

@@ -121,16 +121,9 @@ fn date(text: &str, now: Timestamp) -> Option<Duration> {
     Some(Timestamp::from_millis(i64::try_from(millis).ok()?).since(now))
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7; the two obsolete forms are not sent to us).
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
 fn http_date(text: &str) -> Option<Timestamp> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let mut parts = text.split_ascii_whitespace().skip(1);
-    let day: u32 = parts.next()?.parse().ok()?;
-    let month = parts.next().filter(|name| name.len() == 3)?;
-    let month = MONTHS.find(month).filter(|place| place % 3 == 0)? / 3 + 1;
-    let (year, time) = (parts.next()?, parts.next()?);
-    let text = format!("{year}-{month:02}-{day:02}T{time}Z");
-    let at = humantime::parse_rfc3339(&text).ok()?;
+    let at = httpdate::parse_http_date(text).ok()?;
     let millis = at.duration_since(UNIX_EPOCH).ok()?.as_millis();
     Some(Timestamp::from_millis(i64::try_from(millis).ok()?))
 }

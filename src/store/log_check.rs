@@ -2,10 +2,10 @@
 //! plays any valid log into the file it lies beside: a log of another database (a copy that mixed two folders, a
 //! backup put over a crashed database) would replace what is in the file.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -43,15 +43,13 @@ pub fn check_log(path: &Path) -> Result<(), OpenError> {
 
 // The accounts in the file as it is without its log.
 fn file_alone(path: &Path) -> rusqlite::Result<Vec<String>> {
-    let mut address = String::from("file:");
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' => address.push(char::from(*byte)),
-            byte if byte.is_ascii_alphanumeric() => address.push(char::from(*byte)),
-            byte => _ = write!(address, "%{byte:02x}"),
-        }
-    }
-    address.push_str("?immutable=1");
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'.')
+        .remove(b'-')
+        .remove(b'_');
+    let path = percent_encode(path.as_os_str().as_encoded_bytes(), RESERVED);
+    let address = format!("file:{path}?immutable=1");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let db = Connection::open_with_flags(address, flags)?;
     let mut query = db.prepare("SELECT id FROM users ORDER BY id LIMIT ?1")?;
