@@ -3,29 +3,18 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use ulid::Ulid;
 
 use super::time::Timestamp;
 
 /// Encodes 48 bits of time and 80 bits of chance as a ULID's 26 characters.
 pub fn ulid(now: Timestamp, random: u128) -> String {
-    ulid_text(now.millis().max(0) as u64, random)
+    Ulid::from_parts(now.millis().max(0) as u64, random).to_string()
 }
 
-// Crockford's base 32: <https://github.com/ulid/spec>, "Encoding".
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-fn ulid_text(millis: u64, random: u128) -> String {
-    let value = (u128::from(millis & 0xFFFF_FFFF_FFFF) << 80) | (random & ((1 << 80) - 1));
-    (0..26)
-        .rev()
-        .map(|digit| ALPHABET[(value >> (digit * 5)) as usize & 31] as char)
-        .collect()
-}
-
+/// Whether the text is a ULID as we write it: the library also reads lower case.
 fn is_ulid(text: &str) -> bool {
-    text.len() == 26
-        && text.bytes().all(|byte| ALPHABET.contains(&byte))
-        && text.as_bytes()[0] <= b'7'
+    Ulid::from_string(text).is_ok_and(|ulid| ulid.array_to_str(&mut [0; ulid::ULID_LEN]) == text)
 }
 
 macro_rules! ids {
