@@ -1,5 +1,14 @@
-//! Prepares what the binary embeds: compresses `assets/`, gives the whole tree one hash, and turns the
-//! patterns from TOML into JSON. Fetches nothing and runs nothing; the same tree gives the same bytes.
+//! Prepares what the binary embeds: compresses `assets/`, gives the whole tree one hash, builds the manual, and
+//! turns the patterns from TOML into JSON. Fetches nothing; the same commit gives the same bytes.
+
+#[path = "build/commit.rs"]
+mod commit;
+#[path = "build/manual.rs"]
+mod manual;
+// The table itself, so that the manual cannot differ from it.
+#[allow(dead_code, reason = "the program uses the rest")]
+#[path = "config/options.rs"]
+mod options;
 
 use std::error::Error;
 use std::fs;
@@ -13,6 +22,8 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 fn main() -> Outcome<()> {
     println!("cargo::rerun-if-changed=assets");
     println!("cargo::rerun-if-changed=src/build.rs");
+    println!("cargo::rerun-if-changed=src/build");
+    println!("cargo::rerun-if-changed=src/config/options.rs");
     println!("cargo::rerun-if-changed=Cargo.lock");
     versions(&[
         "hyper",
@@ -23,6 +34,9 @@ fn main() -> Outcome<()> {
         "tokio",
         "ureq",
     ])?;
+    for line in commit::instructions() {
+        println!("{line}");
+    }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     patterns(Path::new("assets/patterns"), &out.join("patterns.json"))?;
     small(Path::new("assets/models.json"), &out.join("models.json"))?;
@@ -30,10 +44,12 @@ fn main() -> Outcome<()> {
     let mut paths = Vec::new();
     walk(Path::new("assets"), &mut paths)?;
     paths.sort();
-    let files = paths
+    let mut files = paths
         .iter()
         .map(|path| Ok((public_name(path)?, fs::read(path)?)))
         .collect::<Outcome<Vec<_>>>()?;
+    let manual = manual::manual(Path::new("assets/manual"), Path::new("assets/openapi.json"))?;
+    files.push(("manual.json".to_owned(), manual));
     let tree = hash(&files);
     println!("cargo::rustc-env=QUIRE_TREE={tree}");
 
@@ -66,12 +82,12 @@ fn versions(names: &[&str]) -> Outcome<()> {
     Ok(())
 }
 
-/// Every file that may be served: the patterns and the catalogue of models are the program's own.
+/// Every file that is served as it is: patterns and catalog are the program's own, the manual is built from its files.
 fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> Outcome<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            if path != Path::new("assets/patterns") {
+            if !["assets/patterns", "assets/manual"].contains(&path.to_str().unwrap_or_default()) {
                 walk(&path, paths)?;
             }
         } else if path != Path::new("assets/models.json") {

@@ -21,6 +21,8 @@ const TABLE = [
   ["/settings", "Settings", "user", () => import("./pages/settings.js")],
   ["/admin", "Administration", "user", () => import("./pages/admin.js")],
   ["/welcome", "Welcome", "user", () => import("./pages/first-run.js")],
+  ["/manual", "Manual", "anyone", () => import("./pages/manual.js")],
+  ["/manual/:topic", "Manual", "anyone", () => import("./pages/manual.js")],
   ["/login", "Sign in", "anyone", () => import("./pages/login.js")],
   ["/share/:token", "Shared analysis", "anyone", () => import("./pages/share.js")],
 ];

@@ -15,8 +15,8 @@ const PAGE: u32 = 100;
 
 /// The acts, for the help.
 pub(super) const DETAILS: &str = "  list                list the documents
-  search WORDS        the passages that these words find, best first
-  delete ID           delete one, and what was read of it";
+  search WORDS        the passages that match, best first
+  delete ID           delete one with its text";
 
 /// Runs the act that the first word names.
 pub(super) fn run(call: &Call) -> Outcome {

@@ -18,11 +18,11 @@ use crate::domain::id::ExperimentId;
 use crate::http::handlers::{experiment_shape as shape, experiments::NewExperiment};
 use crate::{clock, log};
 
-pub(super) const DETAILS: &str = "run FILE         an experiment as TOML or JSON, with the fields of POST /api/experiments; cases may be\n                 in a file of their own: cases_file = \"questions.csv\" (CSV, JSON or JSON lines)\n\
-list             those of the account\n\
-show ID          what one has found\n\
-resume ID        goes on with one that was stopped\n\
-Progress goes to stderr, the result to stdout. Ctrl-C stops it; what it has found is kept with the account.";
+pub(super) const DETAILS: &str = "run FILE         run an experiment from a TOML or JSON file: quire help experiments\n\
+list             list the experiments of the account\n\
+show ID          the results of one\n\
+resume ID        continue one that was stopped\n\
+Progress goes to stderr, the result to stdout. Ctrl-C stops it and\nkeeps its results.";
 
 /// Characters of the bar.
 const BAR: usize = 24;

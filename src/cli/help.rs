@@ -1,72 +1,144 @@
-//! `quire help` and `quire version`: everything is printed from the tables.
+//! `quire help` and `quire version`: commands and settings from their tables, topics from the manual.
 
 use super::args::Call;
-use super::{COMMANDS, Command, Outcome, print, usage};
+use super::{COMMANDS, Command, Outcome, manual, print, usage};
 use crate::config::options;
 
-/// Explains.
+/// Columns that every help text fits.
+const WIDTH: usize = 80;
+
+/// Explains a command or a topic of the manual; without a word, lists them all.
 pub(super) fn run(call: &Call) -> Outcome {
     call.at_most(1)?;
-    match call.words.first().map(String::as_str) {
-        None => print(overview()),
-        Some("settings") => print(options::help().trim_end()),
-        Some(name) => match COMMANDS.iter().find(|command| command.name == name) {
-            Some(command) => print(explain(command)),
-            None => usage(format!(
-                "there is no command \"{name}\"; `quire help` lists them"
-            )),
-        },
+    let Some(name) = call.words.first() else {
+        return print(overview()?);
+    };
+    let command = COMMANDS.iter().find(|command| command.name == name);
+    let topic = manual::topic(name)?;
+    match (command, topic) {
+        (None, None) => usage(format!(
+            "there is no command and no topic \"{name}\"; `quire help` lists them"
+        )),
+        (command, topic) => {
+            let command = command.map(explain);
+            let topic = topic.map(|topic| manual::shown(&topic, WIDTH));
+            let parts: Vec<String> = command.into_iter().chain(topic).collect();
+            print(parts.join("\n\n").trim_end())
+        }
     }
 }
 
-/// Prints the version.
+/// Prints the version, and what was built from which commit.
 pub(super) fn version(call: &Call) -> Outcome {
     call.at_most(0)?;
-    print(concat!("quire ", env!("CARGO_PKG_VERSION")))
+    print(format_args!(
+        "quire {}\ncommit    {}\nbuild     {}, {}\nfeatures  {}",
+        env!("CARGO_PKG_VERSION"),
+        env!("QUIRE_COMMIT"),
+        env!("QUIRE_BUILD"),
+        env!("QUIRE_TARGET"),
+        FEATURES.join(", ")
+    ))
 }
 
-fn overview() -> String {
+/// What this binary can do beyond answering HTTP, for bug reports.
+const FEATURES: &[&str] = &[
+    concat!("SQLite (rusqlite ", env!("QUIRE_RUSQLITE"), ")"),
+    "TLS (rustls)",
+    "replica (S3, folder)",
+    "MCP",
+    "demo models",
+];
+
+fn overview() -> Result<String, super::Failure> {
     let mut text = String::from(
-        "Quire puts a question to a panel of language models and joins their answers into one.\n\n\
-         Usage: quire [COMMAND] [OPTIONS]\n\nCommands:\n",
+        "Quire puts a question to a panel of language models and joins their answers\n\
+         into one.\n\nUsage: quire [COMMAND] [OPTIONS]\n\nCommands:\n",
     );
     for command in COMMANDS {
-        text.push_str(&format!("  {:11}  {}\n", command.name, command.summary));
+        push_row(&mut text, command.name, command.summary);
     }
-    text.push_str(
-        "\nOptions:\n  \
-         --config FILE  read settings from a file\n  \
-         --help         explain a command\n  \
-         --version      print the version\n\nSettings (`quire help settings` explains them):\n",
-    );
-    let mut line = String::from(" ");
-    for row in options::SETTINGS {
-        let flag = row.flag();
-        if line.len() + flag.len() > 90 {
-            text.push_str(&line);
-            text.push('\n');
-            line = String::from(" ");
+    text.push_str("\nTopics of the manual (`quire help TOPIC`, or /manual in a browser):\n");
+    for topic in manual::topics()? {
+        push_row(&mut text, &topic.id, &topic.title);
+    }
+    text.push_str("\nOptions:\n");
+    push_row(&mut text, "--config FILE", "read settings from a file");
+    push_row(&mut text, "--help", "explain a command");
+    push_row(&mut text, "--version", "print the version");
+    text.push_str("\nSettings (`quire help settings` explains them):\n");
+    let flags = options::SETTINGS
+        .iter()
+        .map(|row| format!("--{}", row.flag()));
+    text.push_str(&filled(&flags.collect::<Vec<_>>(), "  ", "  "));
+    Ok(text)
+}
+
+fn push_row(text: &mut String, name: &str, summary: &str) {
+    let words: Vec<&str> = summary.split_whitespace().collect();
+    let name = format!("  {name:15} ");
+    let hang = " ".repeat(name.chars().count().min(22));
+    text.push_str(&filled(&words, &name, &hang));
+    text.push('\n');
+}
+
+/// Words in lines of at most 80 columns.
+fn filled(words: &[impl AsRef<str>], first: &str, other: &str) -> String {
+    let mut out = String::from(first);
+    let mut column = first.chars().count();
+    for (at, word) in words.iter().map(AsRef::as_ref).enumerate() {
+        let length = word.chars().count();
+        if at > 0 && column + 1 + length > WIDTH {
+            out.push('\n');
+            out.push_str(other);
+            column = other.len();
+        } else if at > 0 {
+            out.push(' ');
+            column += 1;
         }
-        line.push_str(&format!(" --{flag}"));
+        out.push_str(word);
+        column += length;
     }
-    text + &line
+    out
 }
 
 fn explain(command: &Command) -> String {
-    let mut text = format!("{}\n\nUsage: quire {}", command.summary, command.name);
-    if !command.usage.is_empty() {
-        text.push_str(&format!(" {}", command.usage));
-    }
-    text.push_str(" [OPTIONS]\n");
+    let mut text = format!("{}\n\n", command.summary);
+    let usage = format!("Usage: quire {} {} [OPTIONS]", command.name, command.usage);
+    let words: Vec<&str> = usage.split_whitespace().collect();
+    text.push_str(&filled(&words, "", "    "));
+    text.push('\n');
     if !command.details.is_empty() {
-        text.push_str(&format!("\n{}\n", command.details));
+        text.push('\n');
+        command
+            .details
+            .lines()
+            .for_each(|line| push_line(&mut text, line));
     }
     if !command.options.is_empty() {
         text.push_str("\nOptions:\n");
         for option in command.options {
             let shown = format!("--{} {}", option.name, option.value);
-            text.push_str(&format!("  {:18}  {}\n", shown.trim_end(), option.help));
+            push_row(&mut text, shown.trim_end(), option.help);
         }
     }
     text + "\nEvery setting is an option too: `quire help settings`."
+}
+
+/// A line of prepared text; one that is too long goes on below its last column of text.
+fn push_line(text: &mut String, line: &str) {
+    if line.chars().count() <= WIDTH {
+        text.push_str(line);
+    } else {
+        let start = line
+            .find("  ")
+            .filter(|at| *at > 0 || line.starts_with("  "));
+        let hang = start.map_or(0, |at| {
+            let body = &line[at..];
+            at + body.len() - body.trim_start().len()
+        });
+        let words: Vec<&str> = line[hang..].split_whitespace().collect();
+        text.push_str(&filled(&words, &line[..hang], &" ".repeat(hang)));
+    }
+    text.push('\n');
 }

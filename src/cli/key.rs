@@ -11,8 +11,8 @@ use crate::domain::user::{ApiKey, Caller};
 
 /// The acts, for the help.
 pub(super) const DETAILS: &str = "  list EMAIL          list the keys of an account
-  add EMAIL           make a key and print it; it is not shown again
-  delete EMAIL ID     delete one; it is refused from then on";
+  add EMAIL           create a key and print it; it is shown only once
+  delete EMAIL ID     delete a key; it stops working at once";
 
 /// Runs the act that the first word names.
 pub(super) fn run(call: &Call) -> Outcome {

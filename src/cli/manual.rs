@@ -1,16 +1,126 @@
-//! `quire man`: the manual page, printed from the tables of commands and settings. Pure but for the printing.
+//! The manual on a terminal: `quire man` prints the page of all commands and settings, or one topic, as roff;
+//! `quire help TOPIC` prints a topic as text. The topics are those of the page `/manual`.
+
+use std::io::IsTerminal as _;
 
 use super::args::Call;
-use super::{COMMANDS, Outcome, print};
+use super::markdown::Markdown;
+use super::{COMMANDS, Failure, Outcome, print, screen, usage};
 use crate::config::options;
+use crate::http::manual::{self, Topic};
 
-/// Prints the page: `quire man | man -l -`.
+/// Prints the page, or a topic: `quire man | man -l -`.
 pub(super) fn run(call: &Call) -> Outcome {
-    call.at_most(0)?;
-    print(page().trim_end())
+    call.at_most(1)?;
+    let Some(name) = call.words.first() else {
+        return print(page(&topics()?).trim_end());
+    };
+    match topic(name)? {
+        Some(topic) => print(topic_page(&topic).trim_end()),
+        None => usage(format!(
+            "the manual has no topic \"{name}\"; `quire help` lists them"
+        )),
+    }
 }
 
-fn page() -> String {
+/// All topics in reading order.
+///
+/// # Errors
+/// When the manual in the binary is damaged.
+pub(super) fn topics() -> Result<Vec<Topic>, Failure> {
+    manual::topics().or_else(|_| super::failed("the manual in this binary is damaged"))
+}
+
+/// The topic with this id.
+///
+/// # Errors
+/// When the manual in the binary is damaged.
+pub(super) fn topic(id: &str) -> Result<Option<Topic>, Failure> {
+    Ok(topics()?.into_iter().find(|topic| topic.id == id))
+}
+
+/// A topic as text for a terminal of this many columns; with styles only where stdout is a terminal.
+pub(super) fn shown(topic: &Topic, width: usize) -> String {
+    let mut markdown = match std::io::stdout().is_terminal() {
+        true => screen::markdown(width),
+        false => Markdown::new(width, false),
+    };
+    let text = format!("# {}\n\n{}", topic.title, without_links(&topic.text));
+    markdown.push(&text) + &markdown.finish()
+}
+
+/// Links as words: the command that prints a topic, or the address in parentheses.
+fn without_links(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("](") {
+        let opened = before.rfind('[');
+        let (Some(open), Some((target, tail))) = (opened, after.split_once(')')) else {
+            out.push_str(before);
+            out.push_str("](");
+            rest = after;
+            continue;
+        };
+        out.push_str(&before[..open]);
+        let label = &before[open + 1..];
+        let target = match target.strip_prefix("/manual/") {
+            Some(id) => format!("`quire help {id}`"),
+            None => target.to_owned(),
+        };
+        out.push_str(&format!("{label} ({target})"));
+        rest = tail;
+    }
+    out + rest
+}
+
+/// A topic as a manual page of its own.
+fn topic_page(topic: &Topic) -> String {
+    let title = roff(&topic.title);
+    let mut out = format!(
+        ".TH QUIRE-{} 7 \"\" \"quire {}\" \"Quire's manual\"\n.SH NAME\nquire-{} \\- {title}\n.SH DESCRIPTION\n",
+        topic.id.to_uppercase(),
+        env!("CARGO_PKG_VERSION"),
+        roff(&topic.id),
+    );
+    let mut in_code = false;
+    for line in without_links(&topic.text).lines() {
+        let text = line.trim_start();
+        if text.starts_with("```") {
+            out += if in_code {
+                ".fi\n.RE\n"
+            } else {
+                ".PP\n.RS 4\n.nf\n"
+            };
+            in_code = !in_code;
+        } else if in_code {
+            out += &format!("{}\n", roff(line));
+        } else if let Some(heading) = text.strip_prefix("## ") {
+            out += &format!(".SH {}\n", roff(&heading.to_uppercase()));
+        } else if let Some(heading) = text.strip_prefix("### ") {
+            out += &format!(".SS {}\n", styled(heading));
+        } else if let Some(item) = text.strip_prefix("- ") {
+            out += &format!(".IP \\(bu 2\n{}\n", styled(item));
+        } else if !text.is_empty() {
+            out += &format!(".PP\n{}\n", styled(text));
+        }
+    }
+    out
+}
+
+/// A line of Markdown in roff: bold and code are bold.
+fn styled(text: &str) -> String {
+    let mut out = String::new();
+    let mut is_bold = false;
+    for piece in text.replace("**", "`").split('`') {
+        out.push_str(&roff(piece));
+        is_bold = !is_bold;
+        out.push_str(if is_bold { "\\fB" } else { "\\fR" });
+    }
+    out.truncate(out.len() - 3);
+    out
+}
+
+fn page(topics: &[Topic]) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut out = format!(
         ".TH QUIRE 1 \"\" \"quire {version}\" \"User Commands\"\n.SH NAME\nquire \\- many models, one answer, one file\n\
@@ -54,8 +164,12 @@ fn page() -> String {
         }
         out.push('\n');
     }
-    out + ".SH EXIT STATUS\n.TP\n0\nIt was done.\n.TP\n1\nIt was not; stderr says why.\n.TP\n2\n\
-           The command line or the settings are wrong.\n.TP\n130\nIt was stopped by Ctrl-C.\n"
+    out += ".SH TOPICS\nEach is a page of its own: quire man TOPIC | man \\-l \\-.\n";
+    for topic in topics {
+        out += &format!(".TP\n\\fB{}\\fR\n{}\n", roff(&topic.id), roff(&topic.title));
+    }
+    out + ".SH EXIT STATUS\n.TP\n0\nSuccess.\n.TP\n1\nFailure; stderr says why.\n.TP\n2\n\
+           The command line or the settings are wrong.\n.TP\n130\nStopped by Ctrl-C.\n"
 }
 
 /// Text as roff reads it: no line is taken for a request, no backslash for an escape.
@@ -86,8 +200,42 @@ mod tests {
     }
 
     #[test]
+    fn links_become_words() {
+        for (text, expected) in [
+            (
+                "see [Hosts](/manual/hosts).",
+                "see Hosts (`quire help hosts`).",
+            ),
+            ("[a](https://b.c) d", "a (https://b.c) d"),
+            ("a](b [c", "a](b [c"),
+        ] {
+            assert_eq!(without_links(text), expected);
+        }
+    }
+
+    #[test]
+    fn topics_fit_80_columns_and_become_roff() {
+        for topic in topics().expect("topics") {
+            for line in shown(&topic, 80).lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", topic.id);
+            }
+            let page = topic_page(&topic);
+            let is_request = |line: &str| {
+                let name: String = line[1..]
+                    .chars()
+                    .take_while(|c| !c.is_whitespace())
+                    .collect();
+                ["TH", "SH", "SS", "PP", "IP", "RS", "RE", "nf", "fi"].contains(&name.as_str())
+            };
+            for line in page.lines().filter(|line| line.starts_with('.')) {
+                assert!(is_request(line), "{}: {line}", topic.id);
+            }
+        }
+    }
+
+    #[test]
     fn the_page_has_everything() {
-        let page = page();
+        let page = page(&topics().expect("topics"));
         for command in COMMANDS {
             assert!(page.contains(&format!(".SS \"quire {}", command.name)));
             for row in command.options {

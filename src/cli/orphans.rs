@@ -9,10 +9,11 @@ use crate::app::documents::orphans::{self, Kin, Orphan};
 use crate::app::folder;
 use crate::clock;
 
-pub(super) const DETAILS: &str = "  list                list the files that were moved aside
-  delete NAME …       delete these for good
-The server moves files aside that no document or upload in its database refers to, as after restoring an older
-backup. It puts them back when the database refers to them again, and never deletes them.";
+pub(super) const DETAILS: &str = "  list                list these files
+  delete NAME …       delete files permanently
+The server moves files aside that no document or upload in its database refers
+to, for example after an older backup was restored. It moves them back when the
+database refers to them again, and never deletes them.";
 
 /// Runs the action that the first word names.
 pub(super) fn run(call: &Call) -> Outcome {

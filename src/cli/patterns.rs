@@ -12,9 +12,9 @@ use crate::app::patterns::{folder, house};
 use crate::domain::pattern::Pattern;
 use crate::domain::pattern::kept::{Kept, Origin};
 
-pub(super) const DETAILS: &str = "list             one line a pattern: the program's and those of the folder QUIRE_PATTERNS\n\
-show ID          a pattern with its prompts; with --json as a file would have it, ready to be changed\n\
-check FILE …     whether TOML or JSON files are sound; says line and place of what is not, and ends with 1";
+pub(super) const DETAILS: &str = "list             one line per pattern: built-in ones and those in the folder QUIRE_PATTERNS\n\
+show ID          a pattern with its prompts; with --json, a file to start from\n\
+check FILE …     check TOML or JSON files; names line and field of each problem";
 
 /// Does what the first word says.
 pub(super) fn run(call: &Call) -> Outcome {

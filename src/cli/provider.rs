@@ -12,11 +12,12 @@ use crate::clock;
 use crate::domain::provider::StoredProvider;
 
 /// The acts, for the help.
-pub(super) const DETAILS: &str = "  list                list the providers that were added; those of the environment are not among them
-  add NAME            add one, after it has answered; a well-known NAME needs a key only
-  change NAME         change its key, address or models, after it has answered
-  test NAME           really ask it for its models
-  remove NAME         take it away";
+pub(super) const DETAILS: &str =
+    "  list                list added providers, without those from the environment
+  add NAME            add one, if it answers; a well-known NAME needs only a key
+  change NAME         change its key, address, or models, if it answers
+  test NAME           ask it for its models
+  remove NAME         remove it";
 
 /// Runs the act that the first word names.
 pub(super) fn run(call: &Call) -> Outcome {

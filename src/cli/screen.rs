@@ -97,7 +97,8 @@ impl Screen {
     }
 }
 
-fn markdown(width: usize) -> Markdown {
+/// A renderer for a terminal of this many columns; NO_COLOR takes the styles away.
+pub(super) fn markdown(width: usize) -> Markdown {
     let is_coloured = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     Markdown::new(width, is_coloured)
 }

@@ -13,13 +13,13 @@ use crate::domain::user::{Role, User};
 
 /// The acts, for the help.
 pub(super) const DETAILS: &str =
-    "  add EMAIL           make an account; the first one becomes admin
+    "  add EMAIL           create an account; the first one becomes administrator
   list                list all accounts
   passwd EMAIL        set a new password, end all sessions and delete all API keys
-  reset-link EMAIL    print a link with which the person sets a new password, once, within an hour
-  invite [EMAIL]      print an invitation, for REGISTRATION=invite; it holds for two weeks
-  role EMAIL ROLE     make somebody admin or user
-  disable EMAIL       lock an account: nothing is deleted, nothing is possible
+  reset-link EMAIL    print a link that sets a new password, once, within an hour
+  invite [EMAIL]      print an invitation for REGISTRATION=invite, valid for two weeks
+  role EMAIL ROLE     change the role: admin or user
+  disable EMAIL       lock an account; nothing is deleted
   enable EMAIL        unlock it
   delete EMAIL --yes  delete an account with all its documents and analyses";
 

@@ -65,6 +65,17 @@ pub fn reply(name: &str, keep: Keep, headers: &HeaderMap) -> Result<Reply, ApiEr
         .header(VARY, "accept-encoding"))
 }
 
+/// An embedded file as text.
+///
+/// # Errors
+/// When there is no such file, or it is damaged or not UTF-8.
+pub(super) fn text(name: &str) -> Result<String, ApiError> {
+    let file = Embedded::get(name)
+        .ok_or_else(|| Error::internal(format!("the asset {name} is missing")))?;
+    String::from_utf8(inflated(&file.data)?)
+        .map_err(|_| Error::internal(format!("the asset {name} is not UTF-8")).into())
+}
+
 fn whole(data: Cow<'static, [u8]>) -> Bytes {
     match data {
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),

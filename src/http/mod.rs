@@ -12,6 +12,7 @@ mod headers;
 mod hours;
 mod json;
 mod limit;
+pub mod manual;
 mod packed;
 mod range;
 pub mod reply;

@@ -368,6 +368,8 @@ pub static ROUTES: &[Route] = &[
     open( Get,    "/history/{id}",                           o!(pages::page)).uncounted(),
     open( Get,    "/experiments",                            o!(pages::page)).uncounted(),
     open( Get,    "/welcome",                                o!(pages::page)).uncounted(),
+    open( Get,    "/manual",                                 o!(pages::page)).uncounted(),
+    open( Get,    "/manual/{topic}",                         o!(pages::page)).uncounted(),
     open( Get,    "/usage",                                  o!(pages::page)).uncounted(),
     open( Get,    "/settings",                               o!(pages::page)).uncounted(),
     open( Get,    "/admin",                                  o!(pages::page)).uncounted(),

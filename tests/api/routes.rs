@@ -35,6 +35,7 @@ pub fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
         .replace("{token}", &values["token"])
         .replace("{name*}", "demo/extract");
     path.replace("{tree}", "x")
+        .replace("{topic}", "first-steps")
         .replace("{path*}", "js/index.js")
 }
 

@@ -45,8 +45,8 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         let id = id.as_str().unwrap();
         browser.go(&server.address(&format!("/analyze?id={id}")));
         browser.wait(".offer");
-        browser.press("Best single answer");
-        browser.wait_text(".dialog", "The best single answer");
+        browser.press("Single-model answer");
+        browser.wait_text(".dialog", "Single-model answer");
         judge(&browser, axe.as_deref(), "the best single answer");
         browser.click(".dialog-head button");
 
@@ -74,14 +74,14 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         });
 
         // The same again tells, and asks no more.
-        browser.press("Compare blindly");
+        browser.press("Blind test");
         browser.wait(".compare-choice");
         assert_eq!(flat(&browser.text(".compare-choice")), choice(&told));
         browser.press("Done");
 
         browser.go(&server.address("/settings"));
         browser.wait("table");
-        let row = flat(&browser.text("section[aria-label='Does the panel pay?'] table"));
+        let row = flat(&browser.text("section[aria-label='Is the panel worth it?'] table"));
         let votes = if dark { "pumps 2" } else { "pumps 1" };
         assert!(row.contains(votes) && row.contains("more needed"), "{row}");
         judge(&browser, axe.as_deref(), "whether the panel pays");

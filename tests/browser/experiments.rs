@@ -42,10 +42,10 @@ fn an_experiment_from_the_demo_to_its_result() {
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.go(&server.address("/experiments"));
-    browser.wait_text(".empty", "No experiment yet");
+    browser.wait_text(".empty", "No experiments yet");
     judge(&browser, axe.as_deref(), "no experiment");
 
-    browser.press("Begin one");
+    browser.press("New experiment");
     browser.wait(".experiment-part");
     browser.press("See what it would take");
     browser.wait_text(".error-message", "at least one case");
@@ -317,11 +317,11 @@ fn an_experiment_is_stopped_and_goes_on() {
     );
     assert_eq!(status, json!("completed"));
     browser.click("[aria-label='Delete this experiment']");
-    browser.wait_text("main", "No experiment yet");
+    browser.wait_text("main", "No experiments yet");
     browser.press("Undo");
     browser.wait(".verdict");
     browser.click("[aria-label='Delete this experiment']");
-    browser.wait_text("main", "No experiment yet");
+    browser.wait_text("main", "No experiments yet");
     until("it to be gone for good", || {
         let told = browser.value("(await (await fetch('/api/experiments')).json()).experiments");
         (told == json!([])).then_some(())

@@ -73,7 +73,7 @@ fn the_keyboard_never_loses_its_place() {
     there_and_back(&browser, "[aria-label='Run again']");
 
     browser.go(&server.address("/settings"));
-    let keys = "section[aria-label='Keys for programs']";
+    let keys = "section[aria-label='API keys']";
     browser.wait(keys);
     browser.fill(&format!("{keys} input[required], {keys} input"), "A script");
     enter(&browser, &format!("{keys} button[type=submit]"));
@@ -84,7 +84,7 @@ fn the_keyboard_never_loses_its_place() {
     browser.press("Delete");
     browser.wait_text(keys, "No keys yet");
     let around = browser.value("document.activeElement.getAttribute('aria-label')");
-    assert_eq!(around, "Keys for programs", "the key's button went with it");
+    assert_eq!(around, "API keys", "the key's button went with it");
 }
 
 #[test]

@@ -170,10 +170,10 @@ fn see_the_results(browser: &Browser) {
     for words in ["Analysis complete", "Model:", "Pattern:", "Confidence"] {
         assert!(results.contains(words), "no {words} in {results}");
     }
-    browser.press("Ultra Analysis");
+    browser.press("Answer");
     assert!(browser.text(".sheet .prose").len() > 500);
     browser.picture_of_window("result");
-    browser.press("Combined");
+    browser.press("All answers");
     assert_eq!(browser.count(".combined-member"), 3);
     browser.press("Side by Side");
     assert_eq!(browser.count(".members .member-card"), 3);
@@ -184,7 +184,7 @@ fn see_the_results(browser: &Browser) {
     );
     browser.picture("side-by-side");
 
-    browser.press("Ultra Analysis");
+    browser.press("Answer");
     browser.click(".sheet .citation");
     browser.wait("mark.cited");
     let passage = flat(&browser.text("mark.cited"));
@@ -293,7 +293,7 @@ fn the_keyboard_alone() {
     tab_to(&browser, "Next");
     browser.keys(&[], keys::ENTER);
     browser.wait(".pattern-selector");
-    tab_to(&browser, "How shall they work together?");
+    tab_to(&browser, "Pattern");
     browser.keys(&[], "Summ");
     tab_to(&browser, "Skip documents and run");
     browser.keys(&[], keys::ENTER);
@@ -303,9 +303,9 @@ fn the_keyboard_alone() {
         "{}",
         browser.text(".facts")
     );
-    tab_to(&browser, "Ultra Analysis");
+    tab_to(&browser, "Answer");
     browser.keys(&[], keys::LEFT);
-    assert_eq!(focused(&browser), "Combined");
+    assert_eq!(focused(&browser), "All answers (Combined)");
     assert!(browser.count(".combined-member") > 0);
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
@@ -329,7 +329,7 @@ fn hostile_texts_stay_text() {
     browser.click(".document-checkbox");
     browser.press("Run with 1 document");
     browser.wait(".results-container");
-    for view in ["Side by Side", "Combined", "Ultra Analysis"] {
+    for view in ["Side by Side", "All answers", "Answer"] {
         browser.press(view);
         assert_eq!(
             browser.count("main img, main script, main iframe, main a[href^='javascript:']"),
@@ -337,7 +337,7 @@ fn hostile_texts_stay_text() {
             "{view}"
         );
     }
-    browser.press("Combined");
+    browser.press("All answers");
     assert!(
         browser.text("main").contains("attacker.example"),
         "it is shown as what it is"
@@ -389,7 +389,7 @@ fn accessible_in_every_state() {
     browser.wait(".member-body p");
     judge(&browser, axe.as_deref(), "running");
     browser.wait(".results-container");
-    for view in ["Side by Side", "Combined", "Ultra Analysis"] {
+    for view in ["Side by Side", "All answers", "Answer"] {
         browser.press(view);
         judge(&browser, axe.as_deref(), view);
     }

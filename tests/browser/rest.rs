@@ -59,7 +59,7 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
 
     to_top(&browser);
     browser.press("Copy and edit");
-    browser.wait_text(".check-word", "It can be run");
+    browser.wait_text(".check-word", "Valid");
     write(&browser, "Id", "Not An Id");
     browser.wait_text(".field-fault:not([hidden])", "An id has 2 to 40");
     to_top(&browser);
@@ -68,7 +68,7 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     write(&browser, "Id", "my_critique");
     browser.click("[aria-label='Move stage 2 back']");
     browser.click("[aria-label='Move stage 3 forward']");
-    browser.wait_text(".check-word", "It can be run");
+    browser.wait_text(".check-word", "Valid");
     to_top(&browser);
     browser.press("Text");
     let text = browser.value("document.querySelector('.pattern-text').value");
@@ -82,12 +82,12 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     judge(&browser, axe.as_deref(), "a pattern with a fault");
     browser.picture("orchestrator-editor");
     write(&browser, ".pattern-text", &text);
-    browser.wait_text(".check-word", "It can be run");
+    browser.wait_text(".check-word", "Valid");
     browser.press("Add the pattern");
     browser.wait_text("h1", "Critique Analysis (copy)");
     browser.press("Edit");
     browser.wait_text("h1", "Edit");
-    browser.wait_text(".check-word", "It can be run");
+    browser.wait_text(".check-word", "Valid");
     browser.press("Text");
     write(
         &browser,
@@ -201,7 +201,7 @@ fn models_say_how_they_are_and_can_be_tried() {
     browser.press("Send");
     browser.wait_text("dialog .error-alert", "Error:");
     browser.click("dialog [aria-label=Close]");
-    browser.press("Look again");
+    browser.press("Check providers");
     browser.wait_text(".local-found", "No model server was found");
     write(&browser, "Find a model", "sceptic");
     until("one model", || {
@@ -239,7 +239,7 @@ fn usage_is_drawn_by_day_and_model_and_person_and_taken_along() {
     browser.reload();
     browser.wait(".chart-picture .bar");
     browser.wait_text(".budget-part", "of 100,000");
-    browser.press("Single calls");
+    browser.press("Call log");
     browser.wait_text(".call-table", "stage 1 of an analysis");
     judge(&browser, axe.as_deref(), "usage");
     write(&browser, "Whose", "all");
@@ -273,12 +273,12 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
     sign_in(&elsewhere, &server);
     browser.go(&server.address("/settings"));
     browser.wait("section[aria-label=Sessions]");
-    let keys = "section[aria-label='Keys for programs']";
-    write(&browser, "Name of the key", "A script");
-    browser.press("What it may do");
+    let keys = "section[aria-label='API keys']";
+    write(&browser, "Key name", "A script");
+    browser.press("Permissions and limits");
     browser.click(&format!("{keys} input[value=chat]"));
-    write(&browser, "Models it may ask", "demo/*");
-    browser.press("Make a key");
+    write(&browser, "Allowed models", "demo/*");
+    browser.press("Create key");
     browser.wait_text(".new-key", "shown this once");
     let told = browser.text(keys);
     for words in ["ends ", "opens chat", "asks demo/*"] {
@@ -300,7 +300,7 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
         json!([]),
     );
     assert_eq!(archive, "/api/users/me/export");
-    browser.press("Take it in");
+    browser.press("Import");
     browser.wait(&format!("{} .notice", "section[aria-label='Your data']"));
 
     elsewhere.go(&server.address("/settings"));
@@ -395,7 +395,7 @@ fn the_way_in_for_who_comes_first_who_only_looks_and_who_forgot() {
     let (server, axe) = (Server::start(), axe());
     let phone = Browser::open(375, 800, true);
     phone.go(&server.address("/"));
-    phone.wait_text(".landing-hero", "Nobody has an account");
+    phone.wait_text(".landing-hero", "This server has no accounts");
     phone.wait(".panel-picture");
     nothing_sticks_out(&phone, "the start page");
     judge(&phone, axe.as_deref(), "the first start page");
@@ -407,7 +407,7 @@ fn the_way_in_for_who_comes_first_who_only_looks_and_who_forgot() {
     phone.fill("input[name=password]", PASSWORD);
     phone.press("Create account");
     phone.wait_text("h1", "Welcome");
-    phone.wait_text(".welcome-steps", "So far there are only demo algorithms");
+    phone.wait_text(".welcome-steps", "Only demo algorithms so far");
     nothing_sticks_out(&phone, "the welcome");
     judge(&phone, axe.as_deref(), "the welcome");
     phone.prefer(true, false);
@@ -425,7 +425,7 @@ fn the_way_in_for_who_comes_first_who_only_looks_and_who_forgot() {
     browser.wait_text("h1", "Forgotten password");
     browser.wait_text("main", "quire user reset-link");
     browser.fill("input[name=email]", EMAIL);
-    browser.press("Ask for a link");
+    browser.press("Request a link");
     browser.wait_text(".login-card .notice", "an administrator has the link");
     judge(&browser, axe.as_deref(), "a forgotten password");
     assert_eq!(browser.complaints(), Vec::<String>::new());

@@ -237,7 +237,7 @@ fn an_answer_is_readable_and_goes_along_as_a_page_that_prints() {
     browser.click("button[aria-label='Copy the code']");
     assert_eq!(browser.value("window.copied"), json!("print(40 * 60)"));
 
-    browser.press("Ultra Analysis");
+    browser.press("Answer");
     browser.click(".helpful button:nth-of-type(2)");
     browser.wait(".helpful button:nth-of-type(2)[aria-pressed=true]");
     browser.reload();
@@ -297,10 +297,10 @@ fn it_runs_again_with_one_change_and_says_first_what_that_takes() {
         };
         open(&browser, &server, &id);
         browser.press("Run again");
-        browser.wait_text(".rerun-plan", "Asked again: 1 call");
+        browser.wait_text(".rerun-plan", "New: 1 call");
         let plan = flat(&browser.text(".rerun-plan"));
         assert!(
-            plan.contains("Taken over: 6 answers") && plan.contains("First answers: a, b, c"),
+            plan.contains("Reused: 6 answers") && plan.contains("First answers: a, b, c"),
             "{plan}"
         );
         judge(&browser, axe.as_deref(), "run again");
@@ -308,12 +308,12 @@ fn it_runs_again_with_one_change_and_says_first_what_that_takes() {
         browser.picture_of_window(&format!("rerun-{width}"));
         // Of another panel nothing is known but the first answers of those who stay.
         choose_change(&browser, "models");
-        browser.wait_text(".rerun-plan", "Add somebody");
+        browser.wait_text(".rerun-plan", "Add or remove a model");
         assert!(browser.value("document.querySelector('.rerun .primary').disabled") == json!(true));
         browser.click(".rerun-panel input[value='p/c']");
-        browser.wait_text(".rerun-plan", "Taken over: 2 answers");
+        browser.wait_text(".rerun-plan", "Reused: 2 answers");
         choose_change(&browser, "ultra_model");
-        browser.wait_text(".rerun-plan", "Asked again: 1 call");
+        browser.wait_text(".rerun-plan", "New: 1 call");
         browser.press("Start");
         until("the address of the new one", || {
             (!browser.url().contains(&id)).then_some(())

@@ -38,7 +38,7 @@ fn anything_is_reached_from_the_keyboard() {
         browser.keys(&[keys::CONTROL], "k");
         browser.wait("dialog.palette");
         browser.fill(".palette-field", "no such thing at all");
-        browser.wait_text(".palette-list", "Nothing is called so");
+        browser.wait_text(".palette-list", "No matches");
         browser.keys(&[], keys::ESCAPE);
         assert_eq!(browser.complaints(), Vec::<String>::new());
     }

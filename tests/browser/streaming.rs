@@ -216,7 +216,7 @@ fn slow_failing_and_cut_off_members() {
     browser.wait(".member-card[data-status=done]");
     judge(&browser, axe().as_deref(), "members that fail");
     // The page is no wider than the phone, with the second button of its head as well.
-    browser.wait_text(".run-head", "Write the answer now");
+    browser.wait_text(".run-head", "Finish now");
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     assert_eq!(over, json!(0));

@@ -103,7 +103,7 @@ fn named(browser: &Browser) {
     ] {
         assert!(whole.contains(words), "no {words} in {whole}");
     }
-    browser.press("Combined");
+    browser.press("All answers");
     let combined = browser.text(".combined");
     assert!(
         combined.contains("says spare") && combined.contains("In the place of far/broken"),

@@ -40,7 +40,7 @@ fn to_the_middle(browser: &Browser, css: &str) {
 fn everything_on_one_screen() {
     let Some(_turn) = turn() else { return };
     let (server, browser) = on_one_screen(1280, false);
-    browser.wait_text(".plan-summary", "once there is a question");
+    browser.wait_text(".plan-summary", "to see the estimated cost");
     browser.wait(".pattern-picture svg");
     judge(&browser, axe().as_deref(), "one screen");
     browser.press("Run");
@@ -52,7 +52,7 @@ fn everything_on_one_screen() {
     browser.press("Settings and budget");
     browser.wait(".preset-selector");
     to_the_middle(&browser, ".preset-selector");
-    browser.press("Single parameters");
+    browser.press("Parameters");
     browser.wait_text(".parameter-grid", "No model of this panel takes it");
     to_the_middle(&browser, ".budget-input");
     browser.fill(".budget-input", "0.5");
@@ -63,7 +63,7 @@ fn everything_on_one_screen() {
     to_the_middle(&browser, ".model-checkbox[value='demo/merge']");
     browser.click(".model-checkbox[value='demo/merge']");
     to_the_middle(&browser, ".recipe-links");
-    browser.press("Save this panel");
+    browser.press("Save as recipe");
     browser.fill(".save-recipe input", "everybody");
     browser.press("Save");
     browser.wait(".recipe-selector");
@@ -95,7 +95,7 @@ fn everything_on_one_screen() {
     );
     browser.wait_text(".model-about", "tokens a second lately");
     browser.fill(".prompt-input", QUESTION);
-    browser.wait_text(".plan-summary", "It takes about");
+    browser.wait_text(".plan-summary", "based on recent runs");
     browser.press("Step by step");
     browser.wait(".step-options, .step-prompt");
     assert_eq!(browser.complaints(), Vec::<String>::new());
@@ -201,7 +201,7 @@ fn a_panel_out_of_many_and_by_keyboard_alone() {
     tab_to(&browser, "plain-57");
     browser.keys(&[], keys::SPACE);
     assert_eq!(browser.count(".model-checkbox:checked"), 4);
-    tab_to(&browser, "How shall they work together?");
+    tab_to(&browser, "Pattern");
     browser.keys(&[], "Summ");
     browser.wait_text(".plan-summary", "About");
     tab_to(&browser, "Run");

@@ -8,9 +8,11 @@ mod doctor;
 mod experiments;
 mod https;
 mod keep;
+mod manual;
 mod mcp;
 mod patterns;
 mod providers;
+mod readme;
 mod remote;
 mod setup;
 
@@ -184,30 +186,49 @@ impl Drop for Running {
 #[test]
 fn help_is_printed_from_the_tables() {
     let place = Place::new();
+    // As one line without marks: where lines are broken is not what is promised here.
+    let flat = |text: &str| {
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        words.replace('`', "")
+    };
     let overview = place.run(&["--help"]).well();
     assert_eq!(overview, place.run(&["help"]).well());
+    assert!(overview.lines().all(|line| line.chars().count() <= 80));
+    let overview = flat(&overview);
     for command in quire::cli::COMMANDS {
         assert!(
-            overview.contains(command.name) && overview.contains(command.summary),
+            overview.contains(command.name) && overview.contains(&flat(command.summary)),
             "{}",
             command.name
         );
         let explained = place.run(&["help", command.name]).well();
-        assert!(explained.contains(command.summary), "{explained}");
+        assert!(
+            explained.lines().all(|line| line.chars().count() <= 80),
+            "{explained}"
+        );
+        let explained = flat(&explained);
+        assert!(explained.contains(&flat(command.summary)), "{explained}");
         assert!(
             command
                 .options
                 .iter()
-                .all(|option| explained.contains(option.help)),
+                .all(|option| explained.contains(&flat(option.help))),
             "{explained}"
         );
     }
-    let settings = place.run(&["help", "settings"]).well();
+    for topic in quire::http::manual::topics().unwrap() {
+        assert!(overview.contains(&format!("{} {}", topic.id, topic.title)));
+        let shown = place.run(&["help", &topic.id]).well();
+        assert!(shown.contains(&topic.title), "{shown}");
+        let page = place.run(&["man", &topic.id]).well();
+        assert!(page.starts_with(".TH QUIRE-"), "{page}");
+    }
+    let settings = flat(&place.run(&["help", "settings"]).well());
     for row in options::SETTINGS {
         let flag = format!("--{}", row.flag());
         assert!(overview.contains(&flag), "{flag}");
         assert!(
-            settings.contains(&flag) && settings.contains(row.help),
+            settings.contains(&flag) && settings.contains(&flat(row.help)),
             "{}",
             row.name
         );
@@ -217,10 +238,14 @@ fn help_is_printed_from_the_tables() {
             row.name
         );
     }
+    let version = place.run(&["--version"]).well();
     assert_eq!(
-        place.run(&["--version"]).well(),
-        concat!("quire ", env!("CARGO_PKG_VERSION"), "\n")
+        version.lines().next(),
+        Some(concat!("quire ", env!("CARGO_PKG_VERSION")))
     );
+    for name in ["\ncommit    ", "\nbuild     ", "\nfeatures  "] {
+        assert!(version.contains(name), "{name} in {version}");
+    }
     assert_eq!(
         std::fs::read_dir(&place.0).unwrap().count(),
         0,

@@ -8,12 +8,12 @@ import { form, section } from "./parts.js";
 
 /** The section. */
 export function Archive() {
-  const file = Field("Take in a file", { type: "file", required: true }, "An archive of Quire, or conversations exported elsewhere. What is there stays.");
+  const file = Field("Import a file", { type: "file", required: true }, "An archive from Quire, or conversations exported elsewhere. Existing data is kept.");
   const out = el("div", { class: "step-message", role: "status" });
-  return section("Your data", "Documents, analyses, patterns and recipes in one file.",
-    el("p", null, el("a", { class: "button secondary", href: "/api/users/me/export", download: "quire-archive.tar.gz" }, icon("download"), "Take everything along")),
-    form([file], "Take it in", async (element) => {
-      fill(out, Loading("Taking it in"));
+  return section("Your data", "Documents, analyses, patterns, and recipes in one file.",
+    el("p", null, el("a", { class: "button secondary", href: "/api/users/me/export", download: "quire-archive.tar.gz" }, icon("download"), "Export all data")),
+    form([file], "Import", async (element) => {
+      fill(out, Loading("Importing"));
       try {
         const body = new FormData();
         body.append("file", file.input.files[0]);
@@ -21,8 +21,8 @@ export function Archive() {
         element.reset();
         const taken = Object.entries(counts).filter(([, { added }]) => added > 0).map(([name, { added }]) => `${count(added)} ${name.replaceAll("_", " ")}`);
         const refused = Object.values(counts).reduce((sum, one) => sum + (one.refused ?? 0), 0);
-        fill(out, el("p", { class: "notice" }, taken.length > 0 ? `Taken in: ${taken.join(", ")}.` : "There was nothing new in it.",
-          refused > 0 && ` ${plural(refused, "part")} could not be taken.`));
+        fill(out, el("p", { class: "notice" }, taken.length > 0 ? `Imported: ${taken.join(", ")}.` : "The file holds nothing new.",
+          refused > 0 && ` ${plural(refused, "part")} could not be imported.`));
       } catch (problem) {
         fill(out);
         throw problem;

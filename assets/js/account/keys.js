@@ -23,15 +23,15 @@ const SCOPES = [
 export function Keys(keys, { isAdmin, signal }) {
   const list = el("ul", { class: "rows" });
   const shown = el("div", { class: "new-key" });
-  const name = Field("Name of the key", { required: true, maxLength: 80, autocomplete: "off" }, "So that you know later which program uses it.");
-  const end = Choice("It ends", { value: "90" }, ENDS);
+  const name = Field("Key name", { required: true, maxLength: 80, autocomplete: "off" }, "Which program uses it.");
+  const end = Choice("Expires", { value: "90" }, ENDS);
   const scopes = SCOPES.filter(([id]) => isAdmin || id !== "admin").map(([id, words, help]) => {
     const box = el("input", { type: "checkbox", "aria-label": `${words}: ${help}`, value: id });
     return { box, node: el("label", { class: "check" }, box, el("span", null, el("strong", null, words), el("span", { class: "fine" }, ` ${help}`))) };
   });
-  const models = Field("Models it may ask", { autocomplete: "off", placeholder: "all" }, "With commas between: openai/*, local/llama3.2");
-  const day = Field("Dollars a day at most", { type: "number", min: 0, step: "any", placeholder: "no limit" });
-  const all = Field("Dollars in all at most", { type: "number", min: 0, step: "any", placeholder: "no limit" });
+  const models = Field("Allowed models", { autocomplete: "off", placeholder: "all" }, "Separated by commas: openai/*, local/llama3.2");
+  const day = Field("Daily budget, in dollars", { type: "number", min: 0, step: "any", placeholder: "no limit" });
+  const all = Field("Total budget, in dollars", { type: "number", min: 0, step: "any", placeholder: "no limit" });
   draw();
 
   function draw() {
@@ -42,18 +42,18 @@ export function Keys(keys, { isAdmin, signal }) {
     return el("li", { class: "row" },
       el("div", { class: "row-words" },
         el("p", { class: "row-title" }, key.name),
-        el("p", { class: "fine" }, el("code", null, `${key.prefix}…`), ` · made ${when(key.created_at)} · ${key.last_used_at ? `last used ${when(key.last_used_at)}` : "never used"}`),
+        el("p", { class: "fine" }, el("code", null, `${key.prefix}…`), ` · created ${when(key.created_at)} · ${key.last_used_at ? `last used ${when(key.last_used_at)}` : "never used"}`),
         el("p", { class: "fine" }, limitsOf(key).join(" · "))),
       el("div", { class: "row-actions" }, button(`Delete the key ${key.name}`, { class: "quiet icon-only", title: "Delete", on: { click: () => drop(key) } }, icon("trash"))));
   }
 
   async function drop(key) {
-    if (!(await confirm(`Delete the key ${key.name}?`, "Programs that use it are refused from this moment on.", "Delete"))) return;
+    if (!(await confirm(`Delete the key ${key.name}?`, "Programs that use it stop working immediately.", "Delete"))) return;
     try {
       await remove(`/api/users/me/api-keys/${key.id}`, { signal });
       keys.splice(keys.indexOf(key), 1);
       draw();
-      toast("The key is deleted.");
+      toast("Key deleted.");
     } catch (problem) {
       toast(sentence(problem.message), "failed");
     }
@@ -61,11 +61,11 @@ export function Keys(keys, { isAdmin, signal }) {
 
   const make = form([
     name, end,
-    el("details", { class: "more" }, el("summary", null, "What it may do"),
+    el("details", { class: "more" }, el("summary", null, "Permissions and limits"),
       el("div", { class: "key-limits" },
-        el("fieldset", { class: "radios" }, el("legend", null, "Parts it opens"), el("p", { class: "hint" }, "None chosen: Chat, Analyses and Documents."), scopes.map((one) => one.node)),
+        el("fieldset", { class: "radios" }, el("legend", null, "Scopes"), el("p", { class: "hint" }, "Without a choice: Chat, Analyses, and Documents."), scopes.map((one) => one.node)),
         models.node, el("div", { class: "pair" }, day.node, all.node))),
-  ], "Make a key", async (element) => {
+  ], "Create key", async (element) => {
     const number = ({ input }, as) => (input.value === "" ? {} : { [as]: Number(input.value) });
     const listed = models.input.value.split(",").map((each) => each.trim()).filter(Boolean);
     const chosen = scopes.filter(({ box }) => box.checked).map(({ box }) => box.value);
@@ -78,15 +78,15 @@ export function Keys(keys, { isAdmin, signal }) {
     end.input.value = "90";
     draw();
     fill(shown, el("div", { class: "notice", role: "status" },
-      el("p", null, el("strong", null, "Copy the key now: it is shown this once.")),
+      el("p", null, el("strong", null, "Copy the key now. It is shown only once.")),
       el("p", { class: "key-line" }, el("code", null, made.key), CopyButton("Copy the key", () => made.key))), Snippets(made.key));
   });
-  return section("Keys for programs", "A program that sends a key acts in your name. Anything that speaks to OpenAI or Anthropic can use one.", list, shown, make);
+  return section("API keys", "A program with a key acts as you. Clients for OpenAI and Anthropic work.", list, shown, make);
 }
 
 function limitsOf(key) {
   return [
-    key.expires_at ? (Date.parse(key.expires_at) < Date.now() ? "has ended" : `ends ${when(key.expires_at)}`) : "does not end",
+    key.expires_at ? (Date.parse(key.expires_at) < Date.now() ? "expired" : `expires ${when(key.expires_at)}`) : "never expires",
     key.scopes?.length > 0 && `opens ${key.scopes.join(", ")}`,
     key.models?.length > 0 && (key.models.length < 3 ? `asks ${key.models.join(", ")}` : `asks ${plural(key.models.length, "model")}`),
     typeof key.day_budget_usd === "number" && `${money(key.day_budget_usd)} a day`,

@@ -27,7 +27,7 @@ export function State(health, signal) {
       Facts([
         ["Version", told.version], ["Up for", duration(told.uptime_seconds * 1000)],
         ["Memory", typeof resources.rss_mb === "number" && `${resources.rss_mb} MB`], ["Threads", resources.threads], ["Open files", resources.open_files],
-        ["Database", told.database?.status === "ok" ? told.database.engine : told.database?.status], ["Surroundings", told.environment],
+        ["Database", told.database?.status === "ok" ? told.database.engine : told.database?.status], ["Environment", told.environment],
         ["Copy elsewhere", told.replica && (told.replica.status === "ok" ? `up to ${told.replica.whole_at ? when(told.replica.whole_at) : "now, for the first time"}` : "behind: see quire doctor")],
       ]));
   }
@@ -47,7 +47,7 @@ export function Cache(first, signal) {
     const { saved } = told;
     fill(body, told.status === "disabled" ? el("p", null, "Answers are not stored: CACHE_TTL is 0.") : Facts([
       ["Answers", count(told.entries)], ["Room", `${bytes(told.bytes)} of ${bytes(told.limit_bytes)}`], ["Kept for", duration(told.ttl_seconds * 1000)],
-      ["Spared so far", saved.hits > 0 ? `${Number(saved.cost_usd) > 0 ? money(saved.cost_usd) : plural(saved.tokens, "token")} in ${plural(saved.hits, "answer")}` : "nothing yet"],
+      ["Saved so far", saved.hits > 0 ? `${Number(saved.cost_usd) > 0 ? money(saved.cost_usd) : plural(saved.tokens, "token")} in ${plural(saved.hits, "answer")}` : "nothing yet"],
       ["Shared by all", told.sharing === "team" ? "yes" : "no"],
     ]));
   }
@@ -62,7 +62,7 @@ export function Cache(first, signal) {
     }
   }
   return section("Stored answers", "The same call with the same settings is answered from here, at no cost.", body,
-    first.entries > 0 && el("div", { class: "actions" }, button("Throw them away", { class: "secondary", on: { click: clear } })));
+    first.entries > 0 && el("div", { class: "actions" }, button("Clear cache", { class: "secondary", on: { click: clear } })));
 }
 
 /** Names and where each comes from; values are not told. */

@@ -32,7 +32,7 @@ export function Intervals({ title, about, rows, show, range, legend, hint, table
   } });
 }
 
-// The axis holds every interval, but not more than that: small differences shall be seen.
+// The axis spans the intervals and no more, so that small differences stay visible.
 function spanOf(rows, range) {
   const all = [...rows.flatMap((row) => [row.value, ...(row.interval ?? [])]), ...(range ?? [])].filter(Number.isFinite);
   const [from, to] = [Math.min(...all), Math.max(...all)];

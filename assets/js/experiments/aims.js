@@ -88,7 +88,7 @@ export function BudgetFields({ draft, changed }) {
     el("details", { class: "more" }, el("summary", null, "Finer points"), el("div", { class: "pair" },
       fine("Differences that do not matter", "indifference", 1, 0.5, "In points of the score, 0 to 1. Settings closer than this count as equal."),
       fine("How often it may be wrong, in per cent", "wrong", 100, 50, "Of experiments in which nothing is better, so many may still name a winner."),
-      Field("Where chance begins", { type: "number", step: 1, min: 0, value: draft.seed ?? "", placeholder: "chosen for you", on: { input: ({ target }) => {
+      Field("Random seed", { type: "number", step: 1, min: 0, value: draft.seed ?? "", placeholder: "chosen for you", on: { input: ({ target }) => {
         draft.seed = target.value === "" ? undefined : Math.trunc(Number(target.value));
         changed();
       } } }, "The same number gives the same order of cases.").node))) };

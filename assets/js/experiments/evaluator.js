@@ -6,9 +6,9 @@ import { nameOf } from "../parts/model-name.js";
 
 const GROUPS = [
   ["A rule: anybody who repeats it gets the same score", [
-    ["exact", "Exactly this", "The answer is the expected one, but for case, blanks and a stop at the end. For labels and codes."],
-    ["contains", "Holds this", "The expected words stand somewhere in the answer. Good for facts; a long answer that mentions everything passes too."],
-    ["number", "This number", "The last number of the answer is the expected one, within a tolerance."],
+    ["exact", "Exact match", "The answer equals the expected one, except for case, spaces, and a final period. For labels and codes."],
+    ["contains", "Contains", "The answer contains the expected words. Good for facts; a long answer that mentions everything passes too."],
+    ["number", "Numeric", "The last number of the answer equals the expected one, within a tolerance."],
     ["regex", "Fits a pattern", "The answer fits a regular expression: one for all cases, or each case’s expected answer."],
     ["schema", "Fits a JSON schema", "The answer holds JSON of a given shape. Says nothing of whether what it holds is true."],
     ["choice", "Multiple choice", "The chosen letter is the expected one."],

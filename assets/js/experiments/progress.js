@@ -49,7 +49,7 @@ export function ProgressView({ told, words, ended, signal }) {
   }
 
   function onLine(connected) {
-    line.textContent = connected ? "" : "The line to the server is interrupted. The experiment goes on without this page.";
+    line.textContent = connected ? "" : "Connection lost. The experiment continues; reconnecting…";
   }
 
   async function cancel() {

@@ -63,7 +63,7 @@ function Leaderboard(context) {
     Intervals({
       title: "Scores with their intervals", rows, show: score, legend: SIGNS,
       hint: "Point at a mark to read it, or go through them with the arrow keys.",
-      about: `The mark is the mean ${measure.toLowerCase()}, the line what the true one may be. Where lines overlap much, the order can be chance. Who fell away early met fewer cases: the order allows for how hard they were.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}${untried > 0 ? ` ${plural(untried, "setting was", "settings were")} not tried.` : ""}`,
+      about: `The mark is the mean ${measure.toLowerCase()}, the line what the true one may be. Where lines overlap, the order may be chance. Settings that were eliminated early saw fewer cases: the order allows for how hard they were.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}${untried > 0 ? ` ${plural(untried, "setting was", "settings were")} not tried.` : ""}`,
       table: () => boardTable(context),
     }));
 }
@@ -120,7 +120,7 @@ function Fates(context) {
     .sort((a, b) => b.to - a.to || (context.rank.get(a.place) ?? Infinity) - (context.rank.get(b.place) ?? Infinity));
   const why = { left: "in the race to the end", set_aside: "set aside: behind when only half could go on, not shown to be worse", beaten: "beaten: shown to be worse" };
   const shown = runners.slice(0, DRAWN + 4);
-  return Section("How settings fell away",
+  return Section("Elimination rounds",
     Falls({
       title: "How far each setting came", length, course: "cases in the race",
       about: `Set aside does not mean worse: it was behind when only half could go on. Only a cross means that it was shown to be worse.${runners.length > shown.length ? ` The ${shown.length} that came furthest, of ${count(runners.length)}.` : ""}`,

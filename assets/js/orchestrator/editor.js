@@ -128,7 +128,7 @@ function Told({ valid, faults, warnings, pattern }, jump) {
     el("span", null, sentence(`${fault.place && !fault.line ? `${fault.place}: ` : ""}${fault.message}`)));
   return [
     el("p", { class: valid ? "check-word good" : "check-word bad", role: "status" }, valid ? icon("check") : icon("warning"),
-      valid ? (warnings.length > 0 ? `It can be run, with ${plural(warnings.length, "remark")}.` : "It can be run as it stands.") : `${plural(faults.length, "fault")} to mend.`),
+      valid ? (warnings.length > 0 ? `Valid, with ${plural(warnings.length, "warning")}.` : "Valid.") : `${plural(faults.length, "error")}`),
     valid && el("div", { class: "flow-figure" }, Flow(shown(pattern))),
     (faults.length > 0 || warnings.length > 0) && el("ul", { class: "fault-list" }, faults.map((fault) => row(fault, "fault")), warnings.map((fault) => row(fault, "remark"))),
   ];

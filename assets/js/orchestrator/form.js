@@ -60,7 +60,7 @@ export function PatternForm(source, { fixed, onChange }) {
           place > 0 && button(`Move ${name} forward`, { class: "quiet icon-only", title: "Forward", on: { click: () => reshape(moved(place - 1), place - 1) } }, icon("previous")),
           place < now.stages.length - 1 && button(`Move ${name} back`, { class: "quiet icon-only", title: "Back", on: { click: () => reshape(moved(place + 1), place + 1) } }, icon("next")),
           now.stages.length > 1 && button(`Take ${name} away`, { class: "quiet icon-only", title: "Take away", on: { click: () => reshape(now.stages.filter((_, each) => each !== place), place) } }, icon("trash")))),
-      text(`stages.${place}.help`, `What ${name} is there for`, stage.help, (value) => changeStage(place, { help: value }), { maxLength: 300 }),
+      text(`stages.${place}.help`, `Purpose of ${name}`, stage.help, (value) => changeStage(place, { help: value }), { maxLength: 300 }),
       text(`stages.${place}.prompt`, `What ${name} asks`, stage.prompt, (value) => changeStage(place, { prompt: value }), { rows: 8, maxLength: 20_000, class: "stage-prompt" }));
   }
 

@@ -6,7 +6,7 @@ import { Field } from "../parts/field.js";
 import { isGoing } from "../parts/owed.js";
 import { Flow } from "./flow.js";
 
-export const EFFORT = { low: "little effort", medium: "some effort", high: "much effort" };
+export const EFFORT = { low: "Low effort", medium: "Medium effort", high: "High effort" };
 const ORIGINS = { own: "yours", team: "the team’s", folder: "from this server’s folder" };
 
 /** How many models a pattern is made for. */

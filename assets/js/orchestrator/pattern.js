@@ -23,7 +23,7 @@ export function PatternPage({ pattern, models, panel }, { go, signal }) {
       el("p", { class: "lead" }, pattern.description),
       el("p", { class: "fine" }, [panelWords(pattern.recommended_panel), EFFORT[pattern.complexity], FROM[pattern.origin], pattern.changed_at && `changed ${when(pattern.changed_at)}`].filter(Boolean).join(" · ")),
       el("div", { class: "actions" },
-        link(`/analyze?pattern=${encodeURIComponent(pattern.id)}`, "Ask with it", { class: "button primary" }),
+        link(`/analyze?pattern=${encodeURIComponent(pattern.id)}`, "Use this pattern", { class: "button primary" }),
         user.get() && mine && link(`${address}&edit`, "Edit", { class: "button secondary" }),
         user.get() && link(`${address}&copy`, "Copy and edit", { class: "button secondary" }),
         user.get() && link(`/orchestrator?recipe=new&from=${encodeURIComponent(pattern.id)}`, "Make a recipe of it", { class: "button secondary" }),

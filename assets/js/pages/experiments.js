@@ -43,7 +43,7 @@ function List(told, { signal, go }) {
     rows.append(...experiments.filter((one) => !isGoing(addressOf(one))).map((one) => Row(one, drop)));
     rows.hidden = rows.children.length === 0;
     fill(below, cursor && button("Show earlier ones", { class: "secondary", on: { click: () => more(cursor) } }),
-      rows.hidden && Empty("No experiment yet", ABOUT, link("/experiments?new=1", "Begin one", { class: "button primary" })));
+      rows.hidden && Empty("No experiments yet", ABOUT, link("/experiments?new=1", "New experiment", { class: "button primary" })));
   }
 
   // What runs goes on meanwhile. A row that is looked at keeps the focus when news replaces it.

@@ -20,21 +20,21 @@ export function view({ open, models, documents, analyses }) {
   const name = user.get()?.name;
   return el("section", { class: "page welcome-page" },
     el("header", { class: "page-head" }, el("h1", null, name ? `Welcome, ${name}` : "Welcome"),
-      el("p", { class: "lead" }, isAdmin ? "You are the administrator of this server. Three things, and it is of use:" : "Three things to begin with:")),
+      el("p", { class: "lead" }, isAdmin ? "You are the administrator of this server. Get started in three steps:" : "Get started in three steps:")),
     el("ol", { class: "welcome-steps" },
-      Step(real.length > 0, "Bring models", real.length > 0
-        ? `${plural(real.length, "model")} can be asked.`
-        : "So far there are only demo algorithms. Add a provider with its key, or begin a model server on this machine: Ollama, llama.cpp, LM Studio and vLLM are found by themselves.",
-      link(isAdmin ? "/admin" : "/settings", "Add a provider", { class: "button secondary" }), link("/modelrunner", "See the models", { class: "button quiet" })),
+      Step(real.length > 0, "Connect models", real.length > 0
+        ? `${plural(real.length, "model")} ${real.length === 1 ? "is" : "are"} ready.`
+        : "Only demo algorithms so far. Add a provider with its key, or start a model server on this machine: Ollama, llama.cpp, LM Studio, and vLLM are found automatically.",
+      link(isAdmin ? "/admin" : "/settings", "Add a provider", { class: "button secondary" }), link("/modelrunner", "View models", { class: "button quiet" })),
       Step(documents.length > 0, "Upload a document", documents.length > 0
-        ? "There is one already. Its pages can be searched and cited."
-        : "A contract, a report, a paper: its pages are read here, searched, and cited in answers.",
-      link("/documents", "To the documents", { class: "button secondary" })),
+        ? "Done. You can search its pages, and answers cite them."
+        : "A contract, a report, or a paper. You can search its pages, and answers cite them.",
+      link("/documents", "Upload", { class: "button secondary" })),
       Step(analyses.length > 0, "Ask a question", analyses.length > 0
-        ? "You have asked already. What came of it is in your history."
-        : "With the demo algorithms it works as well, at no cost: it shows how a panel goes about it.",
-      link("/analyze", analyses.length > 0 ? "Ask another" : "Ask your first question", { class: "button primary" }))),
-    isAdmin && open && el("p", { class: "notice" }, "Whoever reaches this server can make an account of their own. Where only people you invite shall, start it with ", el("code", null, "REGISTRATION=invite"), "."));
+        ? "Done. Your results are in the history."
+        : "The demo algorithms are free and show how a panel works.",
+      link("/analyze", analyses.length > 0 ? "Ask another question" : "Ask your first question", { class: "button primary" }))),
+    isAdmin && open && el("p", { class: "notice" }, "Anyone who can reach this server can create an account. To allow only people you invite, start it with ", el("code", null, "REGISTRATION=invite"), "."));
 }
 
 function Step(done, title, text, ...actions) {

@@ -18,22 +18,22 @@ export function view({ first, needsToken, open, demoOnly }, { go }) {
     el("section", { class: "intro-step landing-hero", "aria-labelledby": "landing-title" },
       el("div", { class: "intro-words" },
         el("h1", { id: "landing-title", tabindex: "-1" }, "One question, several models, one answer you can check"),
-        el("p", { class: "lead" }, "Quire puts your question, with your documents, to a panel of language models. They answer alone, then read and correct one another. One of them writes the answer: where they agree, where they do not, and which passage each claim rests on."),
-        first && el("p", { class: "notice" }, "Nobody has an account on this server yet. The first one becomes its administrator."),
+        el("p", { class: "lead" }, "Quire puts your question, with your documents, to a panel of language models. Each answers alone; then they review each other. One of them writes the answer: where they agree, where they do not, and which passage supports each claim."),
+        first && el("p", { class: "notice" }, "This server has no accounts yet. The first one becomes the administrator."),
         needsToken && el("p", { class: "notice" }, "This server has no administrator yet. Open the setup link that it printed when it started."),
         el("div", { class: "actions" },
           first && link("/login", "Create the first account", { class: "button primary large" }),
           start,
           !first && link("/login", open ? "Sign in or create an account" : "Sign in", { class: "button secondary large" })),
         el("p", { class: "fine" }, demoOnly
-          ? "Without an account you can try it with built-in demo algorithms, which say that they are no language models. Documents and history need an account."
-          : "Without an account you can try the demo algorithms. Documents, history and the real models need one.")),
+          ? "Without an account, you can try the built-in demo algorithms, which are not language models. Documents and history need an account."
+          : "Without an account, you can try the demo algorithms. Documents, history, and real models need one.")),
       el("figure", { class: "landing-figure" }, PanelPicture())),
     el("ul", { class: "landing-facts" },
-      fact("Checked, not only said", "A quotation is looked up in your document. What is not there is marked as such."),
-      fact("The price before it is spent", "Calls, tokens and dollars are estimated for each member, and budgets hold."),
-      fact("On this server", "Documents and results are kept here. Only what a question needs goes to the models you choose, and nothing is tracked."),
-      fact("For programs too", "Whatever speaks to OpenAI or Anthropic can ask a panel instead of a model.")));
+      fact("Checked citations", "Every quotation is looked up in your document. What is not there is marked."),
+      fact("The price in advance", "Calls, tokens, and dollars are estimated for each member, and budgets are enforced."),
+      fact("On your server", "Documents and results stay here. Only what a question needs goes to the models you choose. No tracking."),
+      fact("A compatible API", "Clients for OpenAI and Anthropic can ask a panel instead of a model.")));
 }
 
 function fact(title, text) {

@@ -60,9 +60,9 @@ function card(title, lead, fields, label, submit, ...below) {
   el("div", { class: "login-below" }, below));
 }
 
-const email = () => Field("E-mail", { type: "email", autocomplete: "username", required: true, maxLength: 254, name: "email" });
+const email = () => Field("Email", { type: "email", autocomplete: "username", required: true, maxLength: 254, name: "email" });
 
-const RULES = "At least 8 characters, with three of: small letters, capitals, digits, other signs.";
+const RULES = "At least 8 characters, with three of: lowercase, uppercase, digits, symbols.";
 
 function enter(data, { go }, show) {
   const address = email();
@@ -71,9 +71,9 @@ function enter(data, { go }, show) {
     await signIn(address.input.value.trim(), password.input.value);
     await go(data.next, { replace: true });
   },
-  data.registration !== "open" && el("p", { class: "fine" }, "Accounts on this server are made by its administrator."),
+  data.registration !== "open" && el("p", { class: "fine" }, "Ask the administrator for an account."),
   (data.registration === "open" || data.needsToken) && button("Create an account", { class: "link-button", on: { click: () => show("register") } }),
-  button("Forgotten your password?", { class: "link-button", on: { click: () => show("forgotten") } }));
+  button("Forgot your password?", { class: "link-button", on: { click: () => show("forgotten") } }));
 }
 
 function register(data, { go }, show) {
@@ -83,9 +83,9 @@ function register(data, { go }, show) {
   const token = data.needsToken && !data.setup && Field("Setup token", { autocomplete: "off", maxLength: 200, name: "setup_token" }, "To become the administrator: from the server's output, or QUIRE_SETUP_TOKEN. Leave it empty for an ordinary account.");
   const isFirst = data.first && !data.needsToken;
   const lead = isFirst
-    ? "Welcome. Nobody has an account on this server yet: this first one becomes the administrator."
+    ? "Welcome. This server has no accounts yet. The first one becomes the administrator."
     : data.setup ? "This account becomes the administrator of this server."
-      : "Your documents and results are kept for you, and nobody else can open them.";
+      : "Only you can open your documents and results.";
   const title = data.setup ? "Create administrator account" : isFirst ? "Create the first account" : "Create an account";
   return card(title, lead, [name, address, password, token].filter(Boolean), "Create account", async () => {
     const setup = data.setup || (token ? token.input.value.trim() : "");
@@ -95,26 +95,26 @@ function register(data, { go }, show) {
     toast(`Welcome${known ? `, ${known}` : ""}.${user.get()?.role === "admin" ? " You are the administrator of this server." : ""}`);
     await go(data.first && !data.asked ? "/welcome" : data.next, { replace: true });
   },
-  !isFirst && button("I have an account already", { class: "link-button", on: { click: () => show("enter") } }));
+  !isFirst && button("I already have an account", { class: "link-button", on: { click: () => show("enter") } }));
 }
 
 function forgotten(data, _context, show) {
   const address = email();
-  return card("Forgotten password", "This server sends no mail. Say which account it is: its administrator sees that you asked, and hands you a link by which you choose a new password.", [address], "Ask for a link", async (message) => {
+  return card("Forgot your password", "This server sends no email. Enter your account's address; the administrator sees the request and sends you a link to set a new password.", [address], "Request a link", async (message) => {
     const told = await post("/api/auth/request-password-reset", { email: address.input.value.trim() });
     fill(message, el("p", { class: "notice", role: "status" }, sentence(told.message)));
   },
-  el("p", { class: "fine" }, "Nobody else to ask? Whoever can log in on the server itself makes the link there: ", el("code", null, "quire user reset-link E-MAIL")),
-  button("Back to signing in", { class: "link-button", on: { click: () => show("enter") } }));
+  el("p", { class: "fine" }, "Are you the administrator? Create the link on the server itself: ", el("code", null, "quire user reset-link EMAIL")),
+  button("Back to sign in", { class: "link-button", on: { click: () => show("enter") } }));
 }
 
 function reset(data, { go }) {
   const password = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 }, RULES);
   const keep = el("input", { type: "checkbox" });
-  const keys = { node: el("label", { class: "check" }, keep, el("span", null, el("strong", null, "Keep API keys"), el("span", { class: "fine" }, " Only if nobody else had the password: it is enough to create keys."))) };
+  const keys = { node: el("label", { class: "check" }, keep, el("span", null, el("strong", null, "Keep API keys"), el("span", { class: "fine" }, " Only if nobody else knew the password; it allows creating keys."))) };
   return card("Choose a new password", "This ends all your sessions and deletes your API keys; you sign in again with the new password.", [password, keys], "Set password", async () => {
     const told = await post("/api/auth/reset-password", { token: data.token, new_password: password.input.value, keep_api_keys: keep.checked });
     toast(told.api_keys_deleted > 0 ? `Password set; ${told.api_keys_deleted} API ${told.api_keys_deleted === 1 ? "key" : "keys"} deleted. Sign in.` : "Password set. Sign in.");
     await go("/login");
-  }, link("/login", "Back to signing in"));
+  }, link("/login", "Back to sign in"));
 }

@@ -35,19 +35,19 @@ export function view(data, { signal }) {
       const its = fits.filter((one) => one.provider === name);
       if (words.length > 0 && its.length === 0) return null;
       return ProviderPart(name, providers[name] ?? { status: "unknown", source: "" }, its, { searching: words.length > 0 });
-    }), words.length > 0 && fits.length === 0 && el("p", null, "No model has these words."));
+    }), words.length > 0 && fits.length === 0 && el("p", null, "No matches."));
   }
 
   async function look(event) {
     const pressed = event.currentTarget;
     pressed.disabled = true;
-    fill(local, el("p", { class: "fine" }, "Asking every provider, and looking on this machine…"));
+    fill(local, el("p", { class: "fine" }, "Checking providers and looking for servers on this machine…"));
     try {
       providers = (await post("/api/llm/health-check", {}, { signal })).providers;
       models = (await get("/api/models", { signal })).models;
       draw();
       const found = Object.entries(providers).filter(([, state]) => state.source === "found on this machine");
-      const words = found.length > 0 ? `Found on this machine: ${found.map(([name, state]) => `${name} (${state.reachable ? plural(state.models, "model") : "it does not tell its models"})`).join(", ")}.` : "No model server was found on this machine.";
+      const words = found.length > 0 ? `Found on this machine: ${found.map(([name, state]) => `${name} (${state.reachable ? plural(state.models, "model") : "its models are unknown"})`).join(", ")}.` : "No model server was found on this machine.";
       fill(local, el("p", { class: "notice" }, words));
       announce(words);
     } catch (problem) {
@@ -61,12 +61,12 @@ export function view(data, { signal }) {
 
   return el("section", { class: "page models-page" },
     el("header", { class: "page-head page-head-row" },
-      el("div", null, el("h1", null, "Models"), el("p", { class: "lead" }, "Who can be asked, what each can do and costs, and whether it answers now.")),
+      el("div", null, el("h1", null, "Models"), el("p", { class: "lead" }, "What each model can do, what it costs, and whether it is ready.")),
       el("div", { class: "actions" },
-        isAdmin && button("Look again", { class: "secondary", title: "Asks every provider, and looks for servers on this machine", on: { click: look } }),
+        isAdmin && button("Check providers", { class: "secondary", title: "Calls every provider and looks for servers on this machine", on: { click: look } }),
         user.get() && link(isAdmin ? "/admin" : "/settings", "Add a provider", { class: "button secondary" }))),
     local,
-    models.length === 0 && Empty("No model yet", "Add a provider with its key, or begin a model server on this machine."),
+    models.length === 0 && Empty("No models yet", "Add a provider with its key, or start a model server on this machine."),
     models.length > 0 && el("div", { class: "model-find" }, search.node, tally),
     parts,
     !user.get() && el("p", { class: "notice" }, link("/login?next=/modelrunner", "Sign in"), " to try one."),
@@ -76,7 +76,7 @@ export function view(data, { signal }) {
 function Local(isAdmin) {
   return el("section", { class: "card local-servers", "aria-label": "Models on your own machine" },
     el("h2", null, "Models on your own machine"),
-    el("p", null, `Quire looks for these at their usual ports of the machine it runs on${isAdmin ? ": begin one, then press “Look again”" : ""}. Nothing they are asked leaves the machine.`),
+    el("p", null, `Quire looks for these on their usual ports of the machine it runs on${isAdmin ? ": start one, then press “Check providers”" : ""}. Prompts to them stay on the machine.`),
     el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Local servers" },
       el("table", null,
         el("thead", null, el("tr", null, ["Server", "Port", "Begun by"].map((head) => el("th", { scope: "col" }, head)))),

@@ -1,4 +1,4 @@
-// One's own account: profile, what is used by default, usage, providers, password, sessions, keys for programs.
+// One's own account: profile, defaults, usage, providers, password, sessions, API keys.
 import { get } from "../api.js";
 import { el, link } from "../dom.js";
 import { user } from "../state.js";
@@ -27,15 +27,15 @@ export function view({ me, keys, providers, states, usage, worth, recipes, sessi
   const budget = Budget(usage.budget);
   budget.setAttribute("aria-label", "Usage and budget");
   budget.querySelector("h2").textContent = "Usage and budget";
-  budget.append(link("/usage", "See what was asked and what it cost"));
+  budget.append(link("/usage", "View usage"));
   return el("section", { class: "page settings-page" },
     el("header", { class: "page-head" }, el("h1", null, "Settings")),
     WithContents("On this page", [
       Profile(me), Look(), Standard(recipes.recipes, recipes.default), budget,
-      section("Does the panel pay?", null, Worth(worth)),
+      section("Is the panel worth it?", null, Worth(worth)),
       Providers({
         path: "/api/users/me/providers", told: providers, states, signal, title: "Your providers",
-        lead: "With a key of your own, its models are asked on your account and count against nobody else's budget.",
+        lead: "Calls with your own key are billed to you and do not count toward shared budgets.",
       }),
       Keys(keys, { isAdmin: me.role === "admin", signal }), Sessions(sessions, signal), Password(me), Archive(),
     ]));

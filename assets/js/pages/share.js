@@ -1,5 +1,4 @@
-// A result somebody has shared: to be read and taken along by whoever has the link, not changed. Needs no
-// account.
+// A shared result: anyone with the link can read and export it. Needs no account.
 import { get } from "../api.js";
 import { el, link } from "../dom.js";
 import { when } from "../format.js";
@@ -28,12 +27,12 @@ export function view({ stored, models, patterns }) {
   const run = fromStored(stored);
   return el("div", { class: "shared-page" },
     el("p", { class: "notice shared-note" },
-      el("span", null, `Somebody shares this result with you. It was asked ${when(run.createdAt)}; you can read it and take it along.`),
-      !isOver(run) && el("span", null, " It is not finished yet: load the page again later.")),
+      el("span", null, `Shared with you. You can read and export it. Asked ${when(run.createdAt)}.`),
+      !isOver(run) && el("span", null, " It is still running; reload the page later.")),
     AnalysisResults(run, { models, patterns, exports: LocalExportButtons(run) }));
 }
 
 function Gone() {
-  return EmptyPage("This link no longer works", "Whoever shared the result has stopped sharing it or deleted it, or made a newer link. It may also be that a part of the address is missing.",
-    user.get() ? link("/history", "To your own results", { class: "button primary" }) : link("/", "What Quire is", { class: "button primary" }));
+  return EmptyPage("This link no longer works", "The result was deleted, is no longer shared, or has a newer link. Also check that the address is complete.",
+    user.get() ? link("/history", "Your history", { class: "button primary" }) : link("/", "About Quire", { class: "button primary" }));
 }

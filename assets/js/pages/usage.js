@@ -73,5 +73,5 @@ function Sums({ totals, saved }) {
     fact("Cost", costOf(totals), Number(totals.own_key_usd) > 0 && `${money(totals.own_key_usd)} of it on own keys`),
     fact("Tokens", count(totals.input_tokens + totals.output_tokens), totals.cached_tokens > 0 && `${count(totals.cached_tokens)} from the provider’s cache`),
     fact("Calls", count(totals.calls), totals.failed > 0 && `${count(totals.failed)} failed`),
-    saved?.hits > 0 && fact("Spared by stored answers", Number(saved.cost_usd) > 0 ? money(saved.cost_usd) : plural(saved.tokens, "token"), plural(saved.hits, "answer")));
+    saved?.hits > 0 && fact("Saved by the cache", Number(saved.cost_usd) > 0 ? money(saved.cost_usd) : plural(saved.tokens, "token"), plural(saved.hits, "answer")));
 }

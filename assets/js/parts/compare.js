@@ -18,8 +18,8 @@ const PREFERRED = {
 /** The best single draft, one click away. */
 export function SingleButton(run, models) {
   const draft = run.single;
-  return button("Best single answer", { class: "secondary", title: "What the strongest member said alone", on: { click: () => openDialog(
-    "The best single answer",
+  return button("Single-model answer", { class: "secondary", title: "The first answer of the strongest member", on: { click: () => openDialog(
+    "Single-model answer",
     [
       el("p", { class: "fine" }, `${nameOf(draft.model, models).name}${draft.cost_usd > 0 ? ` · ${money(draft.cost_usd)}` : ""} · ${sentence(draft.rule)}`),
       el("div", { class: "prose" }, markdown(draft.text)),
@@ -30,7 +30,7 @@ export function SingleButton(run, models) {
 
 /** A button that begins the blind comparison of this analysis. */
 export function CompareButton(run, models) {
-  return button("Compare blindly", { class: "secondary", title: "The panel's answer against the best single one, without names", on: { click: () => compare(run, models) } });
+  return button("Blind test", { class: "secondary", title: "Compare the panel's answer with a single model's, without names", on: { click: () => compare(run, models) } });
 }
 
 /** What stands above a result whose turn it is. */
@@ -64,7 +64,7 @@ async function compare(run, models) {
 function ask(run, told) {
   return openDialog("Which answer is better?", [
     el("p", { dir: "auto" }, run.prompt.length > 280 ? `${run.prompt.slice(0, 280)}…` : run.prompt),
-    el("p", { class: "fine" }, "One is the panel's answer, the other a single model's. Which is which is told after your vote; then it cannot be changed."),
+    el("p", { class: "fine" }, "One is the panel's answer, the other a single model's. You see which is which after your vote, which is final."),
     texts(told),
   ], { kind: "wide blind", actions: [["tie", "No difference", "secondary"], ["left", "First is better", "primary"], ["right", "Second is better", "primary"]] });
 }

@@ -14,7 +14,7 @@ export function DocumentPicker({ documents, chosen, onChange, signal, files }) {
   }
   const list = el("ul", { class: "document-choice" });
   const node = el("div", { class: "document-picker", role: "group", "aria-labelledby": label },
-    el("p", { id: label, class: "group-label" }, "Which documents shall they read?"), list,
+    el("p", { id: label, class: "group-label" }, "Documents"), list,
     DocumentUpload({ signal, files, onDone: (stored) => {
       [...list.children].find((row) => row.dataset.id === idOf(stored))?.remove();
       // What is still being read is chosen already: it is to be asked about as soon as it can be.

@@ -78,7 +78,7 @@ function stateOf(member) {
       return "Waiting for its turn";
     case "running":
       if (member.text) return member.note ? `Writing (${member.note})` : "";
-      return member.reasoning ? "Thinking" : member.note ? `Asked (${member.note})` : "Asked, no word yet";
+      return member.reasoning ? "Thinking" : member.note ? `Asked (${member.note})` : "Waiting for the first words…";
     case "failed":
       return `No answer: ${sentence(member.problem)} ${member.note || "The others go on without it."}`;
     case "left":

@@ -51,7 +51,7 @@ export function ModelSelector({ models, chosen, onChange, speeds }) {
   const order = Choice("In order of", { value: "", on: { change: draw } }, ORDERS.map(([id, name]) => [id, name]));
   const find = el("div", { class: "model-find", hidden: all.length < MANY }, search.node, order.node);
   const node = el("div", { class: "model-selector", role: "group", "aria-labelledby": legend, data: { component: "ModelSelector" } },
-    el("p", { id: legend, class: "group-label" }, "Who shall answer?"), find, list, more, summary);
+    el("p", { id: legend, class: "group-label" }, "Models"), find, list, more, summary);
   draw();
   speeds?.then((found) => {
     known = found;

@@ -7,7 +7,7 @@ import { stageHelp, stageName } from "./stages.js";
 export function PatternPicker({ patterns, chosen, onChange, brief }) {
   const help = el("div", { class: "pattern-help", id: uid("pattern"), role: "status" });
   const picture = el("div", { class: "pattern-picture" });
-  const { node, input } = Choice("How shall they work together?", {
+  const { node, input } = Choice("Pattern", {
     class: "pattern-selector", value: chosen,
     on: { change: () => {
       explain(input.value);

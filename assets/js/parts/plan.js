@@ -39,7 +39,7 @@ export function PlanView({ request, models, signal, speeds }) {
     asked = new AbortController();
     const mine = AbortSignal.any([signal, asked.signal]);
     const wanted = request();
-    if (!wanted.prompt) return wait("What it will take stands here once there is a question.");
+    if (!wanted.prompt) return wait("Write a question to see the estimated cost.");
     if (wanted.models.length === 0) return wait("Nobody is on the panel yet.");
     try {
       const [told, known] = await Promise.all([post("/api/estimate", wanted, { signal: mine }), speeds ?? new Map()]);
@@ -68,7 +68,7 @@ function words({ total, calls, upper_bound_usd: most }, known) {
   const ms = timeOf(calls, known);
   const sum = (total.input_tokens ?? 0) + (total.output_tokens ?? 0);
   const bound = most > total.cost_usd ? ` (at most ${money(most)})` : "";
-  return `About ${plural(sum, "token")} in ${plural(calls.length, "call")}, ${money(total.cost_usd)}${bound}.${ms ? ` It takes about ${duration(Math.max(1000, ms))}, by how quick they were lately.` : ""}`;
+  return `About ${plural(sum, "token")} in ${plural(calls.length, "call")}, ${money(total.cost_usd)}${bound}.${ms ? ` About ${duration(Math.max(1000, ms))}, based on recent runs.` : ""}`;
 }
 
 function Warnings({ members = [], allowed, refusal, context_too_small: small = [], pictures }, models) {

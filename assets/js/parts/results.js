@@ -14,6 +14,8 @@ import { Failure, Loading } from "./states.js";
 import { styled } from "../styles.js";
 import { Tabs } from "./tabs.js";
 
+// What the server stores as the problem of a run that its owner canceled.
+const BY_OWNER = "stopped by its owner";
 const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", cancelled: "Analysis cancelled" };
 
 /** The finished analysis. `models` and `patterns` give names; `exports` and `actions` are buttons; `own` is whether the reader asked it. */
@@ -25,8 +27,8 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
   const map = isMappable(run) && ["Disagreement Map", later(() => import("../results/map.js"), (it) => it.DisagreementMap(run, { models, onDraft: seek }))];
   const views = [
     ["Side by Side", () => sideBySide(context)],
-    ["Combined", () => combined(context)],
-    ["Ultra Analysis", () => ultra(context)],
+    ["All answers", () => combined(context), "Combined"],
+    ["Answer", () => ultra(context), "Ultra Analysis"],
     map,
     isComparable(run) && ["Differences", later(() => import("../results/differences.js"), (it) => it.Differences(run, models))],
     isDrawable(run) && ["Cost and Time", later(() => import("../results/costs.js"), (it) => it.CostAndTime(run, models))],
@@ -66,7 +68,7 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
           el("div", { class: "actions" }, actions)),
         el("h1", { dir: "auto" }, ...question(run.prompt)),
         Facts(run, models, patterns)),
-      run.problem && el("p", { class: "error-alert", role: "alert" }, `Error: ${sentence(run.problem)}`),
+      run.problem === BY_OWNER ? el("p", { class: "notice" }, "You stopped this run.") : run.problem && el("p", { class: "error-alert", role: "alert" }, `Error: ${sentence(run.problem)}`),
       Failures(run, models),
       Notes(run),
       el("div", { class: "results-under" }, CitationCount(run), exports),
@@ -140,7 +142,7 @@ function Notes({ notes, degraded }) {
   if (notes.length === 0 && !degraded) return null;
   const shown = notes.includes(degraded) || !degraded ? notes : [degraded, ...notes];
   return el("details", { class: "run-notes", open: Boolean(degraded) },
-    el("summary", null, degraded ? "This answer is less than was planned" : "How this answer came about"),
+    el("summary", null, degraded ? "Partial result" : "How this answer came about"),
     el("ul", null, shown.map((note) => el("li", null, sentence(note)))));
 }
 
@@ -208,13 +210,13 @@ function sheet({ run, models, own }) {
   const member = synthesis(run);
   if (!member?.text) {
     return el("p", { class: "notice" }, run.status === "completed"
-      ? "There is no synthesis; what the members said stands in Side by Side."
-      : "It ended before the synthesis was written. What the members had said until then is kept.");
+      ? "There is no synthesis. The members' answers are in Side by Side."
+      : "The run ended before the synthesis was written. The members' answers until then are kept.");
   }
-  return el("article", { class: "sheet", "aria-label": "Ultra Analysis" },
+  return el("article", { class: "sheet", "aria-label": "Answer" },
     el("header", { class: "member-head" },
       el("div", { class: "member-title" },
-        el("h2", null, "Ultra Analysis"),
+        el("h2", null, "Answer"),
         el("p", { class: "fine" }, `Written by ${nameOf(member.model, models).name} · ${[factsOf(member), `${count(member.text.length)} characters`].filter(Boolean).join(" · ")}`)),
       CopyButton("Copy the synthesis", () => member.text)),
     Remarks(member),

@@ -27,11 +27,11 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
   const clock = el("span", { class: "run-clock" });
   const written = el("span", { class: "run-spent" });
   const doing = el("span", { class: "run-doing" }, "Starting");
-  const line = el("p", { class: "notice", hidden: true }, "The line to the server is interrupted. The analysis goes on there; this page picks it up again by itself.");
+  const line = el("p", { class: "notice", hidden: true }, "Connection lost. The run continues; reconnecting…");
   const jump = el("button", { type: "button", class: "synthesis-jump", "aria-label": "Go to the synthesis: it is being written", hidden: true,
     on: { click: () => final.node.scrollIntoView({ block: "start" }) } }, "Synthesis is being written");
-  const hurry = onHurry && button("Write the answer now", {
-    class: "secondary", hidden: true, title: "Who has not answered yet is left out", on: { click: onHurry },
+  const hurry = onHurry && button("Finish now", {
+    class: "secondary", hidden: true, title: "Skips models that haven't answered", on: { click: onHurry },
   });
   const node = el("section", { class: "run", "aria-label": "Running analysis" },
     el("header", { class: "run-head" },

@@ -1,13 +1,15 @@
 // Tabs as the ARIA pattern has them: one stop for Tab, arrows move, the panel follows.
 import { button, el, fill, uid } from "../dom.js";
 
-/** `{node, choose(index)}`; `views` are `[label, build]`, built each time they are shown. */
+/**
+ * `{node, choose(index)}`; `views` are `[label, build, former]`, built each time they are shown; scripts may
+ * know a tab by its former label. */
 export function Tabs(label, panel, views, first = 0) {
   const name = uid("tabs");
   panel.id = `${name}-panel`;
   panel.tabIndex = 0;
-  const tabs = views.map(([text], index) => button(text, {
-    class: "view-tab", role: "tab", id: `${name}-${index}`, "aria-controls": panel.id, on: { click: () => choose(index) },
+  const tabs = views.map(([text, , former], index) => button(text, {
+    class: "view-tab", role: "tab", id: `${name}-${index}`, "aria-controls": panel.id, "aria-label": former ? `${text} (${former})` : text, on: { click: () => choose(index) },
   }));
   const node = el("div", { class: "view-tabs", role: "tablist", "aria-label": label, on: { keydown: move } }, tabs);
   choose(first);

@@ -12,7 +12,7 @@ const VERDICTS = {
   unknown: "unknown",
 };
 
-const OFTEN = [["default", "As this installation says"], ["0", "Never"], ["1", "Every time"], ["3", "About one time in 3"], ["10", "About one time in 10"], ["30", "About one time in 30"]];
+const OFTEN = [["default", "Server default"], ["0", "Never"], ["1", "Every time"], ["3", "About 1 in 3"], ["10", "About 1 in 10"], ["30", "About 1 in 30"]];
 
 /** The report of `GET /api/worth` and the choice, as elements. */
 export function Worth(told) {

@@ -17,6 +17,7 @@ const SHAPES = [
   ["path", { d: "M8 1.4L15 14.4H1z" }],
   ["path", { d: "M2 2h12v12H2z" }],
 ];
+const ALL = { 2: "Both", 3: "All three", 4: "All four", 5: "All five" };
 const SIDES = ["the first side", "the second side", "the third side", "another side"];
 
 /** The map of a run; `onDraft({stage, letter, says})` when somebody wants to see the words in their draft. */
@@ -42,11 +43,13 @@ export function DisagreementMap(run, { models, onDraft }) {
 
 // The first answers, put together where they say the same.
 function Camps(run) {
-  const { clusters = [], score } = run.findings.disagreement ?? {};
+  const { clusters = [] } = run.findings.disagreement ?? {};
   if (clusters.length === 0) return null;
-  const words = clusters.length === 1
-    ? "All first answers begin by saying about the same."
-    : `The first answers fall into ${plural(clusters.length, "group")}; they differ ${score.toFixed(2)} of 1.`;
+  const answers = clusters.reduce((sum, { letters }) => sum + letters.length, 0);
+  const all = ALL[answers] ?? `All ${answers}`;
+  const words = clusters.length === 1 ? (answers === 1 ? "There is one first answer." : `${all} first answers agree.`)
+    : clusters.length === answers ? `${all} first answers disagree.`
+      : `The ${answers} first answers form ${plural(clusters.length, "group")}.`;
   return el("div", { class: "camps" },
     el("p", null, words),
     el("ul", null, clusters.map((cluster) => el("li", { class: "camp" },

@@ -12,11 +12,11 @@ import { stageName } from "../parts/stages.js";
 const TYPING_MS = 300;
 const DEPTHS = [["quick", "Quick: one model answers"], ["standard", "Standard: first answers, one round of critique, synthesis"], ["full", "Full: every stage of the pattern"]];
 
-/** Asks what shall be different and starts it; `onStarted(id)` when the new analysis runs. */
+/** A dialog that starts the analysis again with one change; `onStarted(id)` when the new one runs. */
 export async function runAgain(run, { models, patterns, onStarted }) {
   const changes = ways(run, models, patterns);
   const kinds = changes.map(([kind, name]) => [kind, name]);
-  const what = Choice("What shall be different?", { value: kinds[0][0], on: { change: show } }, kinds);
+  const what = Choice("Change", { value: kinds[0][0], on: { change: show } }, kinds);
   const place = el("div", { class: "rerun-change" });
   const told = el("div", { class: "rerun-plan", role: "status" });
   const go = button("Start", { class: "primary", disabled: true, on: { click: start } });
@@ -24,7 +24,7 @@ export async function runAgain(run, { models, patterns, onStarted }) {
   let asked = new AbortController();
   let change = {};
   const body = el("div", { class: "rerun" }, what.node, place, told, el("div", { class: "actions" }, go));
-  const closed = openDialog("Run again with one change", body);
+  const closed = openDialog("Run again", body);
   show();
   await closed;
   asked.abort();
@@ -79,14 +79,14 @@ function ways(run, models, patterns) {
   const usable = models.filter((model) => model.available);
   const writer = synthesis(run)?.model ?? run.ultra;
   return [
-    ["ultra_model", "Who writes the synthesis", (foresee) => Pick("Another writer", "ultra_model", usable.filter((model) => model.id !== writer).map((model) => [model.id, nameOf(model.id, models).name]), foresee)],
-    ["models", "Who is on the panel", (foresee) => Panel(run, usable, models, foresee)],
-    ["pattern", "How they work together", (foresee) => Pick("Another pattern", "pattern", patterns.filter((each) => each.id !== run.pattern).map((each) => [each.id, each.name]), foresee)],
-    ["depth", "How deep they go", (foresee) => Pick("Depth", "depth", DEPTHS, foresee)],
-    ["prompt", "The question", (foresee) => Question(run, foresee)],
-    ["cache", "Nothing: ask everybody anew", (foresee) => {
+    ["ultra_model", "Synthesis model", (foresee) => Pick("Synthesis model", "ultra_model", usable.filter((model) => model.id !== writer).map((model) => [model.id, nameOf(model.id, models).name]), foresee)],
+    ["models", "Models", (foresee) => Panel(run, usable, models, foresee)],
+    ["pattern", "Pattern", (foresee) => Pick("Pattern", "pattern", patterns.filter((each) => each.id !== run.pattern).map((each) => [each.id, each.name]), foresee)],
+    ["depth", "Depth", (foresee) => Pick("Depth", "depth", DEPTHS, foresee)],
+    ["prompt", "Question", (foresee) => Question(run, foresee)],
+    ["cache", "Nothing (new answers)", (foresee) => {
       foresee({ cache: "refresh" });
-      return el("p", { class: "fine" }, "Nothing is taken over and no stored answer is used: what models say differs from time to time.");
+      return el("p", { class: "fine" }, "No answer is reused. Models can answer differently each time.");
     }],
   ];
 }
@@ -94,7 +94,7 @@ function ways(run, models, patterns) {
 function Pick(label, field, options, foresee) {
   if (options.length === 0) {
     foresee(null);
-    return el("p", { class: "fine" }, "There is no other to choose from.");
+    return el("p", { class: "fine" }, "There is no alternative.");
   }
   const choice = Choice(label, { value: options[0][0], on: { change: () => foresee({ [field]: choice.input.value }) } }, options);
   foresee({ [field]: choice.input.value });
@@ -107,7 +107,7 @@ function Panel(run, usable, models, foresee) {
   const tell = () => {
     const now = known.filter((id) => chosen.has(id));
     const same = now.length === run.models.length && now.every((id) => run.models.includes(id));
-    foresee(same || now.length === 0 ? null : { models: now }, same ? "Add somebody, or take somebody out." : "Please select at least one model.");
+    foresee(same || now.length === 0 ? null : { models: now }, same ? "Add or remove a model." : "Please select at least one model.");
   };
   tell();
   return el("fieldset", { class: "rerun-panel" }, el("legend", null, "The panel"), known.map((id) => {
@@ -121,19 +121,19 @@ function Panel(run, usable, models, foresee) {
 }
 
 function Question(run, foresee) {
-  const field = Field("The question in other words", { rows: 4, value: run.prompt, dir: "auto", on: { input: () => {
+  const field = Field("Question", { rows: 4, value: run.prompt, dir: "auto", on: { input: () => {
     const prompt = field.input.value.trim();
-    foresee(prompt && prompt !== run.prompt.trim() ? { prompt } : null, "Change its words.");
+    foresee(prompt && prompt !== run.prompt.trim() ? { prompt } : null, "Edit the question.");
   } } });
-  foresee(null, "Change its words.");
+  foresee(null, "Edit the question.");
   return field.node;
 }
 
 function Foreseen({ taken_over: taken, calls, cost_usd: cost, allowed, refusal }, models) {
   return [
-    el("p", null, el("strong", null, calls.length === 0 ? "Nobody is asked again." : `Asked again: ${plural(calls.length, "call")}, ${cost > 0 ? `about ${money(cost)}` : money(cost)}.`)),
+    el("p", null, el("strong", null, calls.length === 0 ? "No new calls." : `New: ${plural(calls.length, "call")}, ${cost > 0 ? `about ${money(cost)}` : money(cost)}.`)),
     Stages(calls, models),
-    el("p", null, el("strong", null, taken.length === 0 ? "Nothing is taken over." : `Taken over: ${plural(taken.length, "answer")}, at no cost.`)),
+    el("p", null, el("strong", null, taken.length === 0 ? "No answers are reused." : `Reused: ${plural(taken.length, "answer")}, free`)),
     Stages(taken, models),
     !allowed && el("p", { class: "error-message" }, sentence(refusal)),
   ];

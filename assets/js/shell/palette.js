@@ -17,8 +17,8 @@ export async function palette(go) {
   if (document.querySelector("dialog.palette")) return;
   const list = el("ul", { id: uid("commands"), role: "listbox", class: "palette-list", "aria-label": "Commands" });
   const field = el("input", {
-    type: "text", role: "combobox", class: "palette-field", placeholder: "Where to, or what to do?", autocomplete: "off",
-    "aria-label": "Where to, or what to do?", "aria-expanded": "true", "aria-controls": list.id, "aria-autocomplete": "list",
+    type: "text", role: "combobox", class: "palette-field", placeholder: "Search pages and commands", autocomplete: "off",
+    "aria-label": "Search pages and commands", "aria-expanded": "true", "aria-controls": list.id, "aria-autocomplete": "list",
     spellcheck: false,
   });
   const state = { shown: [], at: 0, found: [], timer: 0 };
@@ -33,7 +33,7 @@ export async function palette(go) {
     const fits = (command) => words.every((word) => command.name.toLowerCase().includes(word));
     state.shown = [...commands(go).filter(fits), ...state.found].slice(0, MOST);
     state.at = Math.min(state.at, Math.max(state.shown.length - 1, 0));
-    fill(list, state.shown.length === 0 && el("li", { role: "option", "aria-disabled": "true", class: "palette-none" }, "Nothing is called so"),
+    fill(list, state.shown.length === 0 && el("li", { role: "option", "aria-disabled": "true", class: "palette-none" }, "No matches"),
       state.shown.map((command, at) => el("li", {
         id: `${list.id}-${at}`, role: "option", "aria-selected": String(at === state.at),
         on: { click: () => pick(command), mousemove: () => choose(at) },
@@ -86,9 +86,10 @@ function commands(go) {
   const pages = PLACES.map(([, address, name]) => ({ name, kind: "Page", act: () => go(address) }));
   const acts = [
     person?.role === "admin" && { name: "Administration", kind: "Page", act: () => go("/admin") },
-    { name: "Light colours", kind: "Theme", act: () => paint("light") },
-    { name: "Dark colours", kind: "Theme", act: () => paint("dark") },
-    { name: "Colours as the system has them", kind: "Theme", act: () => paint("") },
+    { name: "Light theme", kind: "Theme", act: () => paint("light") },
+    { name: "Dark theme", kind: "Theme", act: () => paint("dark") },
+    { name: "System theme", kind: "Theme", act: () => paint("") },
+    { name: "Manual", kind: "Help", act: () => go("/manual") },
     { name: "Keyboard shortcuts", kind: "Help", act: help },
     person && { name: "Sign out", kind: "Account", act: () => signOut().finally(() => go("/login")) },
     !person && { name: "Sign in", kind: "Account", act: () => go("/login") },
@@ -119,5 +120,5 @@ function paint(theme) {
   } catch {
     // Where storage is forbidden it holds for this visit.
   }
-  announce(theme ? `${theme} colours` : "colours as the system has them");
+  announce(`${theme || "system"} theme`);
 }

@@ -14,7 +14,7 @@ export function Calls(user, signal) {
   const table = el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Calls", hidden: true },
     el("table", { class: "call-table" }, el("thead", null, el("tr", null, HEADS.map(([head, look]) => el("th", { scope: "col", class: look }, head)))), rows));
   const node = el("details", { class: "card more calls-part", on: { toggle: () => node.open && rows.children.length === 0 && more("") } },
-    el("summary", null, "Single calls"), table, below);
+    el("summary", null, "Call log"), table, below);
 
   async function more(cursor) {
     fill(below, Loading("Fetching"));

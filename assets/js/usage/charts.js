@@ -34,7 +34,7 @@ export function Days({ rows, from, to, measure }) {
     columns.push({ label, value, words: `${label}: ${row ? `${measure.show(value)}, ${plural(row.calls, "call")}` : "nothing"}` });
   }
   return Columns({
-    title: `${measure.name} a day`, about: "Days begin at midnight, Greenwich time.", columns, show: measure.axis,
+    title: `${measure.name} a day`, about: "Days in UTC.", columns, show: measure.axis,
     table: () => ({ heads: ["Day", ...HEADS], rows: rows.map((row) => [row.day, ...cells(row)]) }),
   });
 }

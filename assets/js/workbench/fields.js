@@ -11,7 +11,7 @@ import { Settings } from "./settings.js";
 import { speeds } from "./speed.js";
 
 const DEPTHS = [["quick", "Quick: one model answers"], ["standard", "Standard: first answers, one round of critique, synthesis"], ["full", "Full: every stage of the pattern"]];
-const READINGS = [["auto", "Automatically: whole while they are short, else the passages that matter"], ["whole", "Whole, wherever they fit"], ["passages", "Only the passages that matter"], ["parts", "In parts: every page is read, notes go to all"]];
+const READINGS = [["auto", "Automatic: whole if short, otherwise the matching passages"], ["whole", "Whole, where they fit"], ["passages", "Matching passages only"], ["parts", "In parts: every page is read, and everyone gets the notes"]];
 
 /** Where the question is written; `onSubmit` for Ctrl+Enter, `hint` says where documents are added. */
 export function Question({ draft, changed }, onSubmit, hint) {
@@ -34,7 +34,7 @@ export function Documents({ draft, data, signal, changed }, onChange) {
   for (const id of draft.documents) {
     if (!(data.documents ?? []).some((each) => (each.document_id ?? each.id) === id)) draft.documents.delete(id);
   }
-  const reading = choice("reading", "How shall the documents be read?", "reading-selector", READINGS, draft, changed, "Parts cost most and leave nothing out; passages cost least.");
+  const reading = choice("reading", "Reading mode", "reading-selector", READINGS, draft, changed, "Parts cost the most and leave nothing out; passages cost the least.");
   const picker = DocumentPicker({ documents: data.documents, chosen: draft.documents, signal, files: data.dropped?.splice(0), onChange: () => {
     changed();
     told();
@@ -57,17 +57,17 @@ export function Pattern({ draft, data, changed }, brief = false) {
 
 /** How many of its stages. */
 export function Depth({ draft, changed }) {
-  return choice("depth", "How deep shall they go?", "depth-selector", DEPTHS, draft, changed, "Each stage more costs another call of every member.");
+  return choice("depth", "Depth", "depth-selector", DEPTHS, draft, changed, "Each further stage calls every member once more.");
 }
 
 /** Who writes the answer. */
 export function Writer({ draft, data, changed }) {
   const models = data.models.filter((model) => model.available).map((model) => [model.id, model.name || model.id]);
-  return choice("ultra", "Who shall write the synthesis?", "ultra-selector", [["", "Quire chooses"], ...models], draft, changed,
-    "The strongest model that is not on the panel is a good choice; Quire takes it if there is one.");
+  return choice("ultra", "Synthesis model", "ultra-selector", [["", "Automatic"], ...models], draft, changed,
+    "Automatic picks the strongest model that is not on the panel.");
 }
 
-/** What it will take; asks anew whenever `update` is called. */
+/** The estimate; `update` requests it again. */
 export function Plan({ data, signal, request }) {
   return PlanView({ request, models: data.models, signal, speeds: known(data, signal) });
 }

@@ -36,7 +36,7 @@ export function RecipeChoice({ draft, data, signal, changed, onTake }) {
     }, [["", "None: I choose below"], ...recipes.map((each) => [each.id, each.own ? each.name : `${each.name} (a colleague’s)`])]);
     if (!recipes.some((each) => each.id === draft.recipe)) draft.recipe = "";
     fill(node, recipes.length > 0 && field, recipes.length > 0 && lost, el("p", { class: "fine recipe-links" },
-      button(recipes.length > 0 ? "Save the present choice" : "Save this panel and its settings for the next time", { class: "link-button", on: { click: () => save(recipes) } }),
+      button("Save as recipe", { class: "link-button", on: { click: () => save(recipes) } }),
       recipes.length > 0 && link("/orchestrator", "Manage them")));
   }
 

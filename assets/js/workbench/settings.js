@@ -36,24 +36,24 @@ export function Settings({ draft, data, signal, changed }) {
     const own = Object.keys(draft.parameters).length;
     state.textContent = [
       draft.preset, own > 0 && plural(own, "parameter"), draft.budget !== null && `at most $${draft.budget}`,
-    ].filter(Boolean).join(" · ") || "as usual";
+    ].filter(Boolean).join(" · ") || "defaults";
   }
 
   function show() {
-    const preset = Choice("How freely shall they write?", { class: "preset-selector", value: draft.preset, on: { change: () => {
+    const preset = Choice("Preset", { class: "preset-selector", value: draft.preset, on: { change: () => {
       draft.preset = preset.input.value;
       told();
-    } } }, [["", "As each model usually does"], ...glossary.presets.map((each) => [each.name, `${each.name}: ${each.meaning}`])]);
-    const budget = Field("Spends at most, in dollars", {
-      type: "number", class: "budget-input", min: 0, step: "any", inputMode: "decimal", value: draft.budget ?? "", placeholder: "no limit of its own",
+    } } }, [["", "Model defaults"], ...glossary.presets.map((each) => [each.name, `${each.name}: ${each.meaning}`])]);
+    const budget = Field("Budget for this run, in dollars", {
+      type: "number", class: "budget-input", min: 0, step: "any", inputMode: "decimal", value: draft.budget ?? "", placeholder: "no limit",
       on: { input: () => {
         draft.budget = budget.input.value === "" || !(budget.input.valueAsNumber >= 0) ? null : budget.input.valueAsNumber;
         told();
       } },
-    }, "What would cost more is not begun; your account’s budget holds besides.");
+    }, "A run that would cost more is refused. Your account’s budget also applies.");
     fill(body, el("div", { class: "pair" }, preset.node, budget.node),
       el("details", { class: "more", open: Object.keys(draft.parameters).length > 0 },
-        el("summary", null, "Single parameters, with what they mean"),
+        el("summary", null, "Parameters"),
         el("div", { class: "parameter-grid" }, glossary.parameters.map(Parameter))));
   }
 

@@ -1,0 +1,112 @@
+// The manual: a list of topics, a topic, and a search over all of them. The text is the one that `quire help` prints.
+import { el, fill, link } from "../dom.js";
+import { markdown } from "../parts/markdown.js";
+import { EmptyPage } from "../parts/states.js";
+import { styled } from "../styles.js";
+
+const MOST_FOUND = 30;
+// Characters shown around a match.
+const AROUND = 80;
+
+let topics = null;
+
+export async function load({ topic, q }, signal) {
+  const address = new URL("../../manual.json", import.meta.url);
+  const [list] = await Promise.all([topics ?? fetch(address, { signal }).then(read), styled("manual")]);
+  topics = list;
+  return { list, topic, words: q ?? "" };
+}
+
+function read(answer) {
+  if (!answer.ok) throw new Error("The manual could not be loaded. Reload the page.");
+  return answer.json();
+}
+
+export function view({ list, topic, words }, { note }) {
+  const chosen = list.find((one) => one.id === topic);
+  if (topic && !chosen) {
+    return EmptyPage("No such topic", "The manual has no topic of this name.", link("/manual", "All topics", { class: "button primary" }));
+  }
+  const body = el("div", { class: "manual-body" });
+  const draw = (text) => {
+    const wanted = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    fill(body, wanted.length > 0 ? Found(search(list, wanted)) : chosen ? Topic(chosen) : Topics(list));
+  };
+  const field = el("input", {
+    type: "search", value: words, placeholder: "Search the manual", "aria-label": "Search the manual",
+    on: { input: () => {
+      draw(field.value);
+      note(location.pathname + (field.value.trim() ? `?q=${encodeURIComponent(field.value.trim())}` : ""));
+    } },
+  });
+  draw(words);
+  if (chosen) document.title = `${chosen.title} · Quire manual`;
+  return el("div", { class: "manual-page" },
+    el("h1", null, chosen ? link("/manual", "Manual") : "Manual"),
+    field,
+    el("div", { class: "manual-columns" }, chosen && Contents(list, chosen), body));
+}
+
+function Contents(list, chosen) {
+  return el("nav", { class: "manual-topics", "aria-label": "Topics" }, el("ul", null, list.map((one) =>
+    el("li", null, link(`/manual/${one.id}`, one.title, one === chosen ? { "aria-current": "page" } : {})))));
+}
+
+function Topics(list) {
+  return el("ul", { class: "manual-list" }, list.map((one) =>
+    el("li", null, el("h2", null, link(`/manual/${one.id}`, one.title)), markdown(one.summary))));
+}
+
+function Topic(one) {
+  const article = el("article", { class: "prose" }, el("h2", null, one.title), markdown(one.text.replaceAll("](/manual/", `](${location.origin}/manual/`)));
+  // Markdown links lead out of the application; those to other topics do not.
+  for (const anchor of article.querySelectorAll("a[target]")) {
+    if (anchor.origin !== location.origin) continue;
+    anchor.removeAttribute("target");
+    anchor.removeAttribute("rel");
+    if (anchor.nextElementSibling?.matches(".link-target")) anchor.nextElementSibling.remove();
+  }
+  for (const heading of article.querySelectorAll("h3, h4")) heading.id = slug(heading.textContent);
+  // The browser looked for the place before it was there.
+  if (location.hash) setTimeout(() => document.getElementById(location.hash.slice(1))?.scrollIntoView(), 0);
+  return article;
+}
+
+function slug(text) {
+  return text.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
+}
+
+// Sections that have every word: those with a word in their heading first.
+function search(list, words) {
+  const sections = list.flatMap(sectionsOf).map((section) => ({ ...section, low: `${section.topic.title} ${section.heading} ${section.text}`.toLowerCase() }));
+  const fits = sections.filter((section) => words.every((word) => section.low.includes(word)));
+  const inHeading = (section) => words.some((word) => `${section.topic.title} ${section.heading}`.toLowerCase().includes(word));
+  fits.sort((one, other) => Number(inHeading(other)) - Number(inHeading(one)));
+  return fits.slice(0, MOST_FOUND).map((section) => ({ ...section, excerpt: excerpt(section.text, words[0]) }));
+}
+
+function sectionsOf(topic) {
+  const sections = [{ topic, heading: "", text: "" }];
+  for (const line of topic.text.split("\n")) {
+    const heading = /^##+ (.*)$/.exec(line);
+    if (heading) sections.push({ topic, heading: heading[1].replaceAll("`", ""), text: "" });
+    else if (!line.startsWith("```")) sections.at(-1).text += `${line} `;
+  }
+  return sections;
+}
+
+function excerpt(text, word) {
+  const plain = text.replace(/[`*]|\]\([^)]*\)|\[/g, "").trim();
+  const at = Math.max(0, plain.toLowerCase().indexOf(word));
+  const from = Math.max(0, at - AROUND);
+  const cut = plain.slice(from, at + 2 * AROUND);
+  return `${from > 0 ? "…" : ""}${cut}${from + cut.length < plain.length ? "…" : ""}`;
+}
+
+function Found(sections) {
+  if (sections.length === 0) return el("p", { role: "status" }, "No matches. Try fewer or other words.");
+  const address = ({ topic, heading }) => `/manual/${topic.id}${heading ? `#${slug(heading)}` : ""}`;
+  return el("ul", { class: "manual-list" }, sections.map((section) => el("li", null,
+    el("h2", null, link(address(section), section.heading ? `${section.topic.title}: ${section.heading}` : section.topic.title)),
+    el("p", null, section.excerpt))));
+}
