@@ -18,9 +18,9 @@ use crate::domain::id::ExperimentId;
 use crate::http::handlers::{experiment_shape as shape, experiments::NewExperiment};
 use crate::{clock, log};
 
-pub(super) const DETAILS: &str = "run FILE         run an experiment from a TOML or JSON file: quire help experiments\n\
-list             list the experiments of the account\n\
-show ID          the results of one\n\
+pub(super) const DETAILS: &str = "  run FILE         run the experiment in a file: quire help experiments\n  \
+list             list the experiments of the account\n  \
+show ID          print the results of one\n  \
 resume ID        continue one that was stopped\n\
 Progress goes to stderr, the result to stdout. Ctrl-C stops it and\nkeeps its results.";
 

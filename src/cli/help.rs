@@ -130,13 +130,7 @@ fn push_line(text: &mut String, line: &str) {
     if line.chars().count() <= WIDTH {
         text.push_str(line);
     } else {
-        let start = line
-            .find("  ")
-            .filter(|at| *at > 0 || line.starts_with("  "));
-        let hang = start.map_or(0, |at| {
-            let body = &line[at..];
-            at + body.len() - body.trim_start().len()
-        });
+        let hang = line.rfind("  ").map_or(0, |gap| gap + 2);
         let words: Vec<&str> = line[hang..].split_whitespace().collect();
         text.push_str(&filled(&words, &line[..hang], &" ".repeat(hang)));
     }

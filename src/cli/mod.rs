@@ -87,13 +87,13 @@ const fn choice(name: &'static str, value: &'static str, help: &'static str) -> 
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "serve", usage: "", summary: "start the server (also without a command)",
-        details: "Prints its address when it is ready. Stops on SIGTERM or SIGINT: running requests\nand analyses get SHUTDOWN_TIMEOUT seconds; a second signal ends it at once. With\n--take-over, it replaces the server that uses the same data folder without\nrefusing a connection.",
+        details: "Prints its address when it is ready. Stops on SIGTERM or SIGINT: running\nrequests and analyses get SHUTDOWN_TIMEOUT seconds; a second signal ends it at\nonce. With --take-over, it replaces the server that uses the same data folder\nwithout refusing a connection.",
         options: &[choice("take-over", "", "replace the server that uses the same data folder")],
         run: serve::run,
     },
     Command {
         name: "ask", usage: "[QUESTION]", summary: "ask a panel of models and print the answer",
-        details: "Without QUESTION, or with -, the question is read from stdin. Progress goes to\nstderr, the answer to stdout: formatted while it is written on a terminal, as\nMarkdown otherwise. Exit code: 0 with an answer, 1 without one, 2 for a wrong\ncommand line, 130 after Ctrl-C. The run is stored in the history of the oldest\nadministrator, or of the account named with --as; without any account, it is not\nstored.",
+        details: "Without QUESTION, or with -, the question is read from stdin. Progress goes to\nstderr, the answer to stdout: formatted while it is written on a terminal, as\nMarkdown otherwise. Exit code: 0 with an answer, 1 without one, 2 for a wrong\ncommand line, 130 after Ctrl-C. The run is stored in the history of the oldest\nadministrator, or of the account named with --as; without any account, it is\nnot stored.",
         options: &[
             choice("file", "FILE", "a document to read, - for stdin; may be repeated"),
             choice("panel", "A,B,C", "the panel; default: the first three models that are ready"),
@@ -163,7 +163,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "models", usage: "", summary: "list all models with their state",
-        details: "Asks every provider. One line per model, ready ones first: state, context window\nin tokens, and price.",
+        details: "Asks every provider. One line per model, ready ones first: state, context\nwindow in tokens, and price.",
         options: &[
             choice("as", "EMAIL", "with this account's providers; default: the oldest administrator"),
             choice("json", "", "print JSON"),
@@ -206,7 +206,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "restore", usage: "FILE", summary: "replace the database with a backup",
-        details: "Stop the server first. The backup is checked, and the replaced database stays next\nto it as quire.db.before-restore-TIME; the newest three are kept. Original files\nare not in a backup: also copy the folder documents back. Files that the backup\ndoes not know are moved aside at the next start: quire orphans list.",
+        details: "Stop the server first. The backup is checked, and the replaced database stays\nnext to it as quire.db.before-restore-TIME; the newest three are kept. Original\nfiles are not in a backup: also copy the folder documents back. Files that the\nbackup does not know are moved aside at the next start: quire orphans list.",
         options: &[choice("replace", "", "also if there is a database")],
         run: backup::restore,
     },
@@ -226,7 +226,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "export", usage: "--user EMAIL FILE", summary: "write everything a person owns into one archive",
-        details: "Works while the server runs. FILE, which must not exist yet, becomes a tar with\ngzip: a manifest, JSON lines per table, and the original documents; no password,\nAPI key, or share link.",
+        details: "Works while the server runs. FILE, which must not exist yet, becomes a tar with\ngzip: a manifest, JSON lines per table, and the original documents; no\npassword, API key, or share link.",
         options: &[
             choice("user", "EMAIL", "the account"),
             choice("json", "", "print the counts as JSON"),
@@ -235,7 +235,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "import", usage: "--user EMAIL FILE", summary: "import an archive, or conversations from elsewhere",
-        details: "FILE is an archive of quire export, JSON lines with messages as OpenAI's tools\nuse them, or an export of Quire's predecessor. Existing data is kept, so importing\nthe same file twice changes nothing. Past spending is not counted.",
+        details: "FILE is an archive of quire export, JSON lines with messages as OpenAI's tools\nuse them, or an export of Quire's predecessor. Existing data is kept, so\nimporting the same file twice changes nothing. Past spending is not counted.",
         options: &[
             choice("user", "EMAIL", "the account that receives it"),
             choice("json", "", "print the counts as JSON"),
@@ -244,13 +244,13 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "mcp", usage: "", summary: "serve Quire's tools over stdin and stdout (Model Context Protocol)",
-        details: "Tools: consult, list_patterns, search_documents, analysis_status. One message per\nline. A running server offers the same at POST /mcp.",
+        details: "Tools: consult, list_patterns, search_documents, analysis_status. One message\nper line. A running server offers the same at POST /mcp.",
         options: &[choice("as", "EMAIL", "the account that uses them; default: the oldest administrator")],
         run: mcp::run,
     },
     Command {
         name: "doctor", usage: "", summary: "check the installation",
-        details: "Checks folder, secret, database, clock, system limits, ports, names, certificates,\npatterns, providers, and, while the server runs, the way through PUBLIC_URL, and\nsays how to fix what is wrong. Exit code 1 if something is broken; warnings alone\nare no failure.",
+        details: "Checks folder, secret, database, clock, system limits, ports, names,\ncertificates, patterns, providers, and, while the server runs, the way through\nPUBLIC_URL, and says how to fix what is wrong. Exit code 1 if something is\nbroken; warnings alone are no failure.",
         options: &[choice("health", "", "only check that the server on its port answers, for containers: exit code 0 or 1")],
         run: doctor::run,
     },
@@ -265,7 +265,7 @@ pub static COMMANDS: &[Command] = &[
         options: &[], run: manual::run,
     },
     Command {
-        name: "help", usage: "[COMMAND|TOPIC]", summary: "explain a command or a topic of the manual",
+        name: "help", usage: "[settings|COMMAND|TOPIC]", summary: "explain a command or a topic of the manual",
         details: "", options: &[], run: help::run,
     },
     Command {

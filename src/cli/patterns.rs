@@ -12,8 +12,8 @@ use crate::app::patterns::{folder, house};
 use crate::domain::pattern::Pattern;
 use crate::domain::pattern::kept::{Kept, Origin};
 
-pub(super) const DETAILS: &str = "list             one line per pattern: built-in ones and those in the folder QUIRE_PATTERNS\n\
-show ID          a pattern with its prompts; with --json, a file to start from\n\
+pub(super) const DETAILS: &str = "  list             list built-in patterns and those in the folder QUIRE_PATTERNS\n  \
+show ID          print one with its prompts; with --json, a file to start from\n  \
 check FILE …     check TOML or JSON files; names line and field of each problem";
 
 /// Does what the first word says.

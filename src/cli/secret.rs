@@ -4,9 +4,9 @@ use super::args::Call;
 use super::{Outcome, print, usage};
 use crate::app::folder;
 
-pub(super) const DETAILS: &str = "The file secret in the data folder signs sessions and encrypts stored keys. If it is\n\
-missing, put it back from a copy. Without a copy, create a new one: everyone signs\n\
-in again, and provider keys must be entered again.";
+pub(super) const DETAILS: &str = "The file secret in the data folder signs sessions and encrypts stored keys. If\n\
+it is missing, put it back from a copy. Without a copy, create a new one:\n\
+everyone signs in again, and provider keys must be entered again.";
 
 /// Makes it.
 pub(super) fn run(call: &Call) -> Outcome {

@@ -499,6 +499,8 @@ fn every_page_is_a_whole_document() {
         "/experiments",
         "/usage",
         "/welcome",
+        "/manual",
+        "/manual/money",
         "/settings",
         "/admin",
         "/login",

@@ -427,7 +427,7 @@ fn a_model_judges_and_is_told_how_it_errs() {
     for words in [
         "far/judge compared",
         "in both orders",
-        "Where the judge is taken in",
+        "Where the judge is fooled",
         "You have judged no pair yet",
     ] {
         assert!(told.contains(words), "no {words} in {told}");

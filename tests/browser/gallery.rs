@@ -44,6 +44,8 @@ fn pages(known: &Value) -> Vec<(&'static str, String)> {
         ("settings", "/settings".into()),
         ("admin", "/admin".into()),
         ("welcome", "/welcome".into()),
+        ("manual", "/manual".into()),
+        ("manual-topic", "/manual/money".into()),
         ("share", format!("/share/{}", of("link"))),
         ("no-link", "/share/nobody".into()),
         ("nowhere", "/no/such/page".into()),

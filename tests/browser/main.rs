@@ -10,6 +10,7 @@ mod driver;
 mod experiments;
 mod focus;
 mod gallery;
+mod manual;
 mod pages;
 mod providers;
 mod rest;

@@ -232,7 +232,7 @@ fn a_press_waits_for_the_part_that_it_needs() {
     let block = |parts: &[&str]| browser.cdp("Network.setBlockedURLs", json!({ "urls": parts }));
     block(&["*/document-view.js"]);
     browser.press("Look");
-    browser.wait_text("dialog .error-alert", "could not be fetched");
+    browser.wait_text("dialog .error-alert", "could not be loaded");
     browser.keys(&[], keys::ESCAPE);
     block(&[]);
     slow(&browser, 1500);
@@ -247,7 +247,7 @@ fn a_press_waits_for_the_part_that_it_needs() {
     browser.wait(".bench");
     browser.fill(".prompt-input", QUESTION);
     browser.press("Run");
-    browser.wait_text(".step-message .error-alert", "could not be fetched");
+    browser.wait_text(".step-message .error-alert", "could not be loaded");
     block(&[]);
     slow(&browser, 1500);
     browser.press("Run");

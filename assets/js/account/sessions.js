@@ -45,7 +45,7 @@ export function Sessions(sessions, signal) {
       toast(sentence(problem.message), "failed");
     }
   }
-  return section("Sessions", "Where you are signed in. A session nobody uses ends after seven days.", list, el("div", { class: "actions" }, others, rest));
+  return section("Sessions", "Where you are signed in. An unused session ends after seven days.", list, el("div", { class: "actions" }, others, rest));
 }
 
 // A name people know, where the program says one; else what it says.

@@ -29,7 +29,7 @@ export function Audit(people, signal) {
   function Row(line) {
     return el("tr", null,
       el("td", null, el("time", { datetime: line.at, title: exactly(line.at) }, when(line.at))),
-      el("td", null, line.actor ? named(line.actor) : "nobody signed in"),
+      el("td", null, line.actor ? named(line.actor) : "not signed in"),
       el("td", null, line.action.replaceAll(/[._]/g, " ")),
       el("td", null, named(line.target), line.detail && el("span", { class: "fine" }, ` ${line.detail}`)),
       el("td", null, line.address));

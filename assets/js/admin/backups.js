@@ -18,7 +18,7 @@ export function Backups(first, signal) {
     fill(body,
       folder && Folder(folder),
       replica && el("p", null, replica.copied_at ? `The newest whole copy in the replica is of ${when(replica.copied_at)}.` : "There is no whole copy in the replica since the start; what was there before still is."),
-      !folder && !replica && el("p", { class: "fine" }, "The server makes copies by itself where QUIRE_BACKUP_DIR names a folder."),
+      !folder && !replica && el("p", { class: "fine" }, "To make backups automatically, set QUIRE_BACKUP_DIR to a folder."),
       el("div", { class: "actions" },
         folder && now("Back up now", "folder"),
         replica && now(folder ? "Copy to the replica now" : "Back up now", "replica"),

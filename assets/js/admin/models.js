@@ -25,7 +25,7 @@ export function Checks(refresh, signal) {
 export function Fallbacks(chains) {
   const lines = Object.entries(chains).map(([model, others]) => `${model} > ${others.join(" > ")}`);
   const text = Field("One chain a line", { rows: 4, value: lines.join("\n"), spellcheck: false, placeholder: "openai/gpt-5.1 > anthropic/claude-sonnet-4.5" },
-    "When the first model fails, the next one is asked in its place, at its own price. Every such change is shown. Without a chain nobody takes a model's place.");
+    "When a model fails, the next one in its chain is asked instead, at its own price. Every result names the models that stood in. Without a chain, no model is replaced.");
   const message = el("div", { class: "step-message", role: "status" });
   return el("section", { class: "card", "aria-label": "Fallbacks" },
     el("h2", null, "Fallbacks"),

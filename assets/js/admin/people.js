@@ -70,7 +70,7 @@ export function People(first, signal) {
     const link = async () => {
       try {
         const told = await post(`${path}/reset-link`, {}, { signal });
-        fill(out, Handed("Hand this link over: whoever opens it chooses a new password.", told));
+        fill(out, Handed("Send this link to the person. It sets a new password.", told));
       } catch (problem) {
         toast(sentence(problem.message), "failed");
       }
@@ -108,7 +108,7 @@ function Handed(words, told) {
 }
 
 function NewAccount(act, signal) {
-  const email = Field("E-mail", { type: "email", required: true, maxLength: 254, autocomplete: "off" });
+  const email = Field("Email", { type: "email", required: true, maxLength: 254, autocomplete: "off" });
   const name = Field("Name", { maxLength: 100, autocomplete: "off" }, "Can be left empty.");
   const role = Choice("Role", { value: "user" }, [["user", "member"], ["admin", "administrator"]]);
   const out = el("div", { class: "step-message", role: "status" });
@@ -125,7 +125,7 @@ function NewAccount(act, signal) {
 function Invite(signal) {
   const email = Field("For", { type: "email", maxLength: 254, autocomplete: "off", placeholder: "anybody who has the link" }, "With an address here, the link makes an account for this address only.");
   const out = el("div", { class: "step-message", role: "status" });
-  return section("Invitation", "A link by which somebody makes an account, also where registration is closed to others.",
+  return section("Invitation", "A link for creating an account, even if registration is closed.",
     form([email], "Make an invitation", async (element) => {
       const told = await post("/api/admin/invites", email.input.value.trim() ? { email: email.input.value.trim() } : {}, { signal });
       element.reset();

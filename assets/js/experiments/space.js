@@ -165,7 +165,7 @@ function PromptAxis({ draft, edited }) {
       } } }, icon("trash")))));
   }
 
-  return Axis("Prompts", "How the question is put. {{question}} stands for the question of the case.", list,
+  return Axis("Prompts", "The prompt. {{question}} is replaced by the case's question.", list,
     button("Add a prompt", { class: "secondary", on: { click: () => {
       draft.axes.prompt.push("Answer in one sentence, from the text alone.\n\n{{question}}");
       draw();

@@ -9,7 +9,7 @@ const BIASES = {
   sameness: "Prefers one of two answers that are the same",
   blindness: "Does not see that half an answer is worse",
   padding: "Prefers an answer for polite words around it",
-  obedience: "Obeys an order that stands in an answer",
+  obedience: "Obeys an instruction inside an answer",
 };
 
 /** `judge` of an experiment. */
@@ -24,9 +24,9 @@ export function Trust(judge) {
     ].filter(Boolean).join(", ") + ". 1 is full agreement, 0 what chance would give."),
     model && el("p", { class: "fine" }, habits(judge)),
     probes?.length > 0 && [
-      el("h3", null, "Where the judge is taken in"),
+      el("h3", null, "Where the judge is fooled"),
       el("p", { class: "fine" }, `Pairs whose right verdict is known were put before it${judge.probes_cost_usd > 0 ? `, for ${money(judge.probes_cost_usd)}` : ""}.`),
-      Table("Where the judge is taken in", { heads: ["What was tried", "Times", "Taken in"], rows: probes.map((one) => [BIASES[one.bias] ?? one.bias, count(one.tried), one.tried > 0 ? `${count(one.taken_in)} (${percent(one.taken_in / one.tried)})` : "0"]) }),
+      Table("Where the judge is fooled", { heads: ["What was tried", "Times", "Taken in"], rows: probes.map((one) => [BIASES[one.bias] ?? one.bias, count(one.tried), one.tried > 0 ? `${count(one.taken_in)} (${percent(one.taken_in / one.tried)})` : "0"]) }),
     ],
   ];
 }

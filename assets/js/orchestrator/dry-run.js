@@ -43,7 +43,7 @@ export function DryRun({ pattern, models, panel, recipe, signal }) {
 
   return el("section", { class: "card dry-run", "aria-label": "Dry run" },
     el("h2", null, "Dry run"),
-    el("p", null, "See who would be sent what, and what it would cost. Nobody is asked and nothing is spent."),
+    el("p", null, "Shows each model's prompt and the cost. No model is called."),
     form, out);
 }
 

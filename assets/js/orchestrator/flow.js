@@ -52,7 +52,7 @@ export function inWords(pattern) {
 
 const AFTER = {
   vote: "The program counts the answers.",
-  cascade: "Where the drafts agree, the better one is the answer and nobody writes another.",
+  cascade: "If the drafts agree, the better one is the answer.",
 };
 
 function fallback({ who, task }) {

@@ -25,7 +25,7 @@ export function RecipeForm({ params, recipe, recipes, patterns, models }, { sign
     el("ul", { class: "model-choice" }, known.map((one) => el("li", null, el("label", { class: "check" },
       el("input", { type: "checkbox", "aria-label": one.name || one.id, checked: chosen.has(one.id), on: { change: (event) => (event.target.checked ? chosen.add(one.id) : chosen.delete(one.id)) } }),
       el("span", null, one.name || one.id, one.context_window > 0 && el("span", { class: "fine" }, ` context ${short(one.context_window)}`)))))),
-    el("p", { class: "hint" }, "Nobody chosen: the usual panel."));
+    el("p", { class: "hint" }, "None chosen: the default panel."));
   const message = el("div", { class: "step-message" });
   const save = button(changing ? "Save as a new version" : "Save the recipe", { type: "submit", class: "primary" });
   const back = recipe ? `/orchestrator?recipe=${encodeURIComponent(recipe.id)}` : "/orchestrator";

@@ -74,7 +74,7 @@ function factsOf(recipe, patterns, models) {
 }
 
 function Facts(rows) {
-  if (rows.length === 0) return el("p", { class: "fine" }, "Nothing yet: it stands for the usual pattern and panel.");
+  if (rows.length === 0) return el("p", { class: "fine" }, "Empty: the default pattern and panel.");
   return el("dl", { class: "fact-list" }, rows.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, value))));
 }
 

@@ -37,7 +37,7 @@ export const BEGINNING = {
   stages: [
     {
       name: "initial",
-      help: "Every model answers alone; nobody sees anybody.",
+      help: "Every model answers independently.",
       prompt: "{sources}\n\nQuestion: {question}\n\nAnswer in Markdown, at most 300 words. Begin with the answer, then give the reasons. Cite the passage that bears a claim as [n].\n",
     },
     {

@@ -31,7 +31,7 @@ export function view(data, { signal }) {
   if (data.refused) return EmptyPage("For administrators", "Your account may not see this page. An administrator of this server can.");
   return el("section", { class: "page settings-page" },
     el("header", { class: "page-head" }, el("h1", null, "Administration"),
-      el("p", { class: "lead" }, "What everybody spent stands under ", link("/usage?user=all", "usage"), ".")),
+      el("p", { class: "lead" }, "Everyone's spending is under ", link("/usage?user=all", "usage"), ".")),
     WithContents("On this page", [
       State(data.health, signal),
       Hours(data.hours, signal),

@@ -40,7 +40,7 @@ export function PlanView({ request, models, signal, speeds }) {
     const mine = AbortSignal.any([signal, asked.signal]);
     const wanted = request();
     if (!wanted.prompt) return wait("Write a question to see the estimated cost.");
-    if (wanted.models.length === 0) return wait("Nobody is on the panel yet.");
+    if (wanted.models.length === 0) return wait("Choose at least one model.");
     try {
       const [told, known] = await Promise.all([post("/api/estimate", wanted, { signal: mine }), speeds ?? new Map()]);
       if (mine.aborted) return;
@@ -48,7 +48,7 @@ export function PlanView({ request, models, signal, speeds }) {
       fill(body, Warnings(told, models), wanted.document_ids && Members(told, models));
     } catch (problem) {
       if (mine.aborted) return;
-      summary.textContent = "This cannot be run as it stands.";
+      summary.textContent = "This can't run yet.";
       fill(body, el("p", { class: "notice suspicious" }, icon("warning"),
         el("span", null, [problem.message, problem.resolution].filter(Boolean).map(sentence).join(" "))));
     }

@@ -41,7 +41,7 @@ export function ShareButton(id, shared = false) {
       const address = new URL(url, location.origin).href;
       const copy = CopyButton("Copy the link", () => address);
       fill(body,
-        el("p", null, "Whoever has this link can read the question, the answers and the quoted passages, without an account, until you stop sharing."),
+        el("p", null, "Anyone with this link can read the question, the answers, and the quoted passages, without an account, until you stop sharing."),
         el("p", { class: "key-line" }, el("code", null, address), copy),
         el("p", { class: "fine" }, "Copy it now: it is not shown again."),
         el("div", { class: "actions" }, Stop(body), button("Done", { class: "primary", on: { click: () => close(body) } })));
@@ -57,7 +57,7 @@ export function ShareButton(id, shared = false) {
         await remove(path);
         draw(false);
         close(body);
-        toast("Nobody can read it by link any more.");
+        toast("The link no longer works.");
       } catch (problem) {
         toast(sentence(problem.message), "failed");
       }

@@ -49,9 +49,12 @@ export function Missing(text, id) {
   return el("p", { class: "error-message", role: "alert", id }, text);
 }
 
+// Resolutions for programs, which tell a person at a form nothing.
+const FOR_PROGRAMS = ["correct the request", "correct the fields named in detail"];
+
 // What happened and what helps. Each browser has its own words for a script that does not come, none for people.
 function wordsOf({ message, resolution }) {
   const [what, help] = /imported module|importing a module/i.test(message)
-    ? ["a part of this page could not be fetched", "it is tried again with the next press"] : [message, resolution];
-  return [sentence(what), sentence(help)].filter(Boolean);
+    ? ["part of this page could not be loaded", "press again to retry"] : [message, resolution];
+  return [sentence(what), !FOR_PROGRAMS.includes(help) && sentence(help)].filter(Boolean);
 }

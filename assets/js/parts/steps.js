@@ -34,7 +34,7 @@ function intro({ data, to, arrange }) {
       !user.get() && el("p", { class: "fine" }, "Without an account you can try the demo algorithms. Documents and history need one."),
       user.get() && demoOnly && el("p", { class: "fine" }, "No model provider is set up on this server, so the panel consists of local demo algorithms. They work offline on the real text of your documents, and say so.")),
     el("ol", { class: "intro-how" },
-      how("A", "They answer alone", "Nobody sees anybody, so that one mistake is not everybody’s."),
+      how("A", "They answer alone", "Each model answers independently, so that one mistake does not spread."),
       how("B", "They read each other", "Without names, in shuffled order: what counts is the argument."),
       how("C", "One answer is written", "With what they agree on, where they differ, and what only one of them saw.")));
 }

@@ -5,10 +5,10 @@ import { locate } from "./words.js";
 /** The kinds of rows, in the order in which they matter. */
 export const KINDS = [
   ["conflict", "Contradictions", "not all can be right"],
-  ["alone", "Said by one alone", "an insight, or an error nobody shares"],
+  ["alone", "Said by one alone", "an insight, or one model's error"],
   ["shared", "Said by several", "agreement is weak evidence: models share their mistakes"],
   ["answer", "Sentences of the answer", "and which drafts have them"],
-  ["open", "Covered by nobody", "what the question needs and no answer gives"],
+  ["open", "Not covered", "what the question needs and no answer gives"],
 ];
 
 const LEVELS = { very_high: "very high", high: "high", medium: "medium", low: "low", none: "none" };
@@ -52,8 +52,8 @@ function support(one) {
 }
 
 function whence({ from, reviewers }) {
-  if (from !== "critique") return "told in the synthesis";
-  return reviewers?.length > 0 ? `shown by the critique of ${reviewers.join(", ")}` : "told in a critique";
+  if (from !== "critique") return "from the synthesis";
+  return reviewers?.length > 0 ? `shown by the critique of ${reviewers.join(", ")}` : "from a critique";
 }
 
 /** The stage and the member whose text has these words; of several texts the one that is most like them. */

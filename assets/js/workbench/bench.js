@@ -69,7 +69,7 @@ export function Bench(context) {
   }
 
   function members() {
-    who.textContent = data.models.filter((model) => draft.models.has(model.id)).map((model) => model.name.replace(/ \(demo\)$/, "")).join(", ") || "nobody yet";
+    who.textContent = data.models.filter((model) => draft.models.has(model.id)).map((model) => model.name.replace(/ \(demo\)$/, "")).join(", ") || "no models yet";
   }
 
   function suggest() {

@@ -1,0 +1,42 @@
+//! The manual on the pages: without an account, from the list to a topic, and by its search.
+
+use serde_json::json;
+
+use crate::driver::Browser;
+use crate::pages::{axe, judge};
+use crate::server::Server;
+
+#[test]
+fn the_manual_is_read_and_searched_without_an_account() {
+    let Some(_turn) = crate::turn() else { return };
+    let server = Server::start();
+    for (width, dark) in [(1280, false), (360, true)] {
+        let browser = Browser::open(width, 800, dark);
+        browser.go(&server.address("/"));
+        browser.wait(".site-footer a[href='/manual']");
+        browser.click(".site-footer a[href='/manual']");
+        browser.wait(".manual-list a[href='/manual/first-steps']");
+        browser.click(".manual-list a[href='/manual/money']");
+        browser.wait_text("article h2", "Money and budgets");
+        browser.wait("article code");
+        assert_eq!(browser.count("article a[target]"), 0);
+        let wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
+        assert_eq!(browser.value(wide), json!(true), "it fits {width} pixels");
+        browser.picture_of_window(&format!("manual-{width}"));
+        judge(&browser, axe().as_deref(), "manual");
+        // A link to another topic stays within the application.
+        browser.run("window.stayed = true; return true;", json!([]));
+        browser.click("article a[href$='/manual/providers']");
+        browser.wait_text("article h2", "Providers and local models");
+        assert_eq!(browser.value("window.stayed === true"), json!(true));
+        browser.fill("input[type=search]", "circuit breaker");
+        browser.wait_text(".manual-list", "When a call fails");
+        browser.click(".manual-list a[href='/manual/providers#when-a-call-fails']");
+        browser.wait("#when-a-call-fails");
+        browser.fill("input[type=search]", "no such words anywhere");
+        browser.wait_text(".manual-body", "No matches");
+        browser.go(&server.address("/manual/nothing"));
+        browser.wait_text("main h1", "No such topic");
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+    }
+}
