@@ -1,11 +1,11 @@
-//! Prepares what the binary embeds: compresses `assets/`, gives the whole tree one hash, builds the manual, and
-//! turns the patterns from TOML into JSON. Fetches nothing; the same commit gives the same bytes.
+//! Prepares what the binary embeds: compresses `assets/`, hashes the whole tree, builds the manual, and converts the
+//! patterns from TOML to JSON. Downloads nothing; the same commit gives the same bytes.
 
 #[path = "build/commit.rs"]
 mod commit;
 #[path = "build/manual.rs"]
 mod manual;
-// The table itself, so that the manual cannot differ from it.
+// Included as source, so that the manual cannot differ from the table.
 #[allow(dead_code, reason = "the program uses the rest")]
 #[path = "config/options.rs"]
 mod options;
@@ -55,7 +55,7 @@ fn main() -> Outcome<()> {
 
     let folder = out.join("assets");
     if folder.exists() {
-        // A file that is no longer in assets must not stay in the binary.
+        // A file removed from assets must not stay in the binary.
         fs::remove_dir_all(&folder)?;
     }
     for (name, bytes) in &files {
@@ -67,7 +67,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// The versions of what /health names, from the lock file: it tells what is really linked in.
+/// Exports the versions that /health names, from the lock file: it tells what is really linked.
 fn versions(names: &[&str]) -> Outcome<()> {
     let lock = toml::from_str::<serde_json::Value>(&fs::read_to_string("Cargo.lock")?)?;
     let packages = lock["package"]
@@ -82,7 +82,8 @@ fn versions(names: &[&str]) -> Outcome<()> {
     Ok(())
 }
 
-/// Every file that is served as it is: patterns and catalog are the program's own, the manual is built from its files.
+/// Collects every file served unchanged: patterns and catalog are for the program, and the manual is built from its
+/// files.
 fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> Outcome<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -104,7 +105,7 @@ fn public_name(path: &Path) -> Outcome<String> {
         .to_owned())
 }
 
-/// FNV-1a over names and contents. It tells versions apart; nobody needs to be kept from forging it.
+/// FNV-1a over names and contents: tells versions apart, and need not resist forgery.
 fn hash(files: &[(String, Vec<u8>)]) -> String {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut add = |bytes: &[u8]| {
@@ -120,7 +121,7 @@ fn hash(files: &[(String, Vec<u8>)]) -> String {
     format!("{hash:016x}")
 }
 
-/// Pages name assets under the hash of the tree, so that those can be cached for ever.
+/// Inserts the tree's hash into pages, which name assets under it so that those can be cached forever.
 fn finished(name: &str, bytes: &[u8], tree: &str) -> Outcome<Vec<u8>> {
     let is_named = name.ends_with(".html") || name.ends_with(".webmanifest") || name == "sw.js";
     if !is_named {
@@ -131,8 +132,7 @@ fn finished(name: &str, bytes: &[u8], tree: &str) -> Outcome<Vec<u8>> {
         .into_bytes())
 }
 
-/// The entry under its stable address: the same module, with its siblings under the tree's address, so
-/// that none of them is loaded twice.
+/// The entry module under its stable URL: imports its siblings under the tree's URL, so that none is loaded twice.
 fn entry(bytes: &[u8], tree: &str) -> Outcome<String> {
     let mut text = std::str::from_utf8(bytes)?.to_owned();
     for quote in ['"', '\''] {
@@ -145,7 +145,7 @@ fn entry(bytes: &[u8], tree: &str) -> Outcome<String> {
     Ok(text)
 }
 
-/// Writes a file compressed, without a time in its header: the same content gives the same bytes.
+/// Writes a file gzipped, without a timestamp: the same content gives the same bytes.
 fn put(folder: &Path, name: &str, bytes: &[u8]) -> Outcome<()> {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap_or(folder))?;
@@ -156,7 +156,7 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) -> Outcome<()> {
     Ok(())
 }
 
-/// JSON without the blanks that are there for people.
+/// Minifies a JSON file.
 fn small(path: &Path, out: &Path) -> Outcome<()> {
     let value: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)
         .map_err(|fault| format!("{}: {fault}", path.display()))?;
@@ -164,7 +164,7 @@ fn small(path: &Path, out: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// All patterns as one JSON list, in the order of their files' names.
+/// Writes all patterns as one JSON list, ordered by file name.
 fn patterns(folder: &Path, out: &Path) -> Outcome<()> {
     let mut paths = fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))

@@ -1,15 +1,14 @@
-//! The only place that asks the time. Everything else is handed it.
+//! The only module that reads the time; everything else receives it as an argument.
 //!
-//! Three clocks: `now` is stored and shown, `instant` measures lengths of time, and `steady` is for moments that
-//! are compared with each other in memory (deadlines, circuit breakers, rate limits). Only `now` jumps when the
-//! machine's time is set.
+//! Three clocks: `now` is stored and shown, `instant` measures durations, and `steady` is for moments compared in
+//! memory (deadlines, circuit breakers, rate limits). Only `now` jumps when the machine's time is set.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::time::Timestamp;
 
-/// The wall clock: for what is stored and shown.
+/// Wall clock, for moments that are stored or shown.
 pub fn now() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -20,27 +19,27 @@ pub fn now() -> Timestamp {
     now
 }
 
-/// The monotonic clock: for lengths of time. It does not jump when the machine's time is set.
+/// Monotonic clock for durations. Does not jump when the machine's time is set.
 pub fn instant() -> Instant {
     Instant::now()
 }
 
-/// The monotonic clock as a moment: what the wall clock said at first use, plus the time that has passed since.
-/// Never to be stored, and shown only through `shown`.
+/// Monotonic clock as a moment: the wall-clock time at first use plus the time elapsed since. Never store it; show it
+/// only through [`shown`].
 pub fn steady() -> Timestamp {
     static FIRST: OnceLock<(Timestamp, Instant)> = OnceLock::new();
     let (wall, since) = FIRST.get_or_init(|| (now(), instant()));
     *wall + instant().saturating_duration_since(*since)
 }
 
-/// When the wall clock will show a steady moment, if nobody sets it until then.
+/// Converts a steady moment to wall-clock time, assuming nobody sets the clock until then.
 pub fn shown(moment: Timestamp) -> Timestamp {
     let (wall, steady) = (now(), steady());
     wall + moment.since(steady) - steady.since(moment)
 }
 
-/// A clock for one run: the wall clock at its start, plus the time that has passed since. A run's own times fit
-/// together, whatever happens to the wall clock meanwhile.
+/// Clock of one run: the wall-clock time at its start plus the time elapsed since. A run's times stay consistent
+/// whatever happens to the wall clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch {
     wall: Timestamp,
@@ -48,7 +47,7 @@ pub struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Starts at the wall clock's time.
+    /// Starts at the current wall-clock time.
     pub fn start() -> Self {
         Self {
             wall: now(),
@@ -56,7 +55,7 @@ impl Stopwatch {
         }
     }
 
-    /// The run's time.
+    /// Returns the run's current time.
     pub fn now(&self) -> Timestamp {
         self.wall + self.elapsed()
     }
@@ -66,7 +65,7 @@ impl Stopwatch {
     }
 }
 
-/// Sets the wall clock forward for one thread, as `date --set` does for a machine.
+/// Moves the wall clock forward for one thread, as `date --set` does for a machine.
 #[cfg(test)]
 pub mod jump {
     use std::cell::Cell;
@@ -76,12 +75,12 @@ pub mod jump {
         static JUMP: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     }
 
-    /// How far this thread's wall clock is set forward.
+    /// Returns the offset of this thread's wall clock.
     pub fn of_this_thread() -> Duration {
         JUMP.get()
     }
 
-    /// Sets it.
+    /// Sets the offset.
     pub fn by(length: Duration) {
         JUMP.set(length);
     }

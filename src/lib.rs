@@ -1,24 +1,24 @@
-//! Quire: many models, one answer, one file. This page is the map.
+//! Quire: asks many models and returns one answer, from a single binary. This page is the map.
 //!
 //! ```text
 //!             main.rs ──► cli ───────────────┐
 //!                          │                 │
-//!    FACES                 ▼                 ▼
-//!    (who asks)           http          (ask, user, backup, doctor)
+//!    INTERFACES            ▼                 ▼
+//!    (requests)           http          (ask, user, backup, doctor)
 //!                          │                 │
-//!                          └──────► app ◄────┘      what the product can do
+//!                          └──────► app ◄────┘      use cases
 //!    MIDDLE                        │   │
-//!    (what happens)             engine │            runs the state machines
+//!    (execution)                engine │            runs the state machines
 //!                               │   │  │
 //!    EDGES                    llm  store  crypto    ureq │ SQLite │ ring
-//!    (the world)                │    │      │
-//!    PURE                      wire  │   extract    bytes ⇄ facts; file → text
-//!    (no I/O, no clock)          └─► domain ◄┘      what things mean
+//!    (I/O)                      │    │      │
+//!    PURE                      wire  │   extract    bytes ⇄ values; file → text
+//!    (no I/O, no clock)          └─► domain ◄┘      types and rules
 //! ```
 //!
-//! Arrows are the only permitted imports; `tests/architecture/main.rs` holds them. `config`, `clock`, `tls` and
-//! `log` are small leaves left out of the drawing. Start reading at `domain::analysis`, then
-//! `domain::pattern` (what a run is), `engine::drive` (how it happens), `http::routes` (every way in).
+//! Arrows are the only permitted imports; `tests/architecture/main.rs` enforces them. `config`, `clock`, `tls`, and
+//! `log` are small leaves left out of the drawing. Start reading at `domain::analysis`, then `domain::pattern` (what a
+//! run is), `engine::drive` (how it executes), and `http::routes` (every entry point).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail loudly"))]
 

@@ -1,5 +1,5 @@
-//! One-line records to stderr: text or JSON, with the time and a level. Escapes control characters and
-//! hides what looks like a credential. Keeps nothing and never fails: a full disk must not stop an answer.
+//! One-line log records on stderr: text or JSON, with time and level. Escapes control characters and redacts what
+//! looks like a credential. Buffers nothing and never fails: a full disk must not stop an answer.
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use crate::clock;
 
-/// How much a record matters.
+/// Severity of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
-    /// Somebody must look.
+    /// Needs attention.
     Error,
-    /// Somebody may want to look.
+    /// May need attention.
     Warn,
-    /// What happened.
+    /// Normal event.
     Info,
-    /// How it happened.
+    /// Detail for debugging.
     Debug,
 }
 
@@ -30,7 +30,7 @@ impl Level {
             Level::Debug => "debug",
         }
     }
-    /// The level with this name.
+    /// Parses a level's name.
     pub fn parse(name: &str) -> Option<Self> {
         let all = [Level::Error, Level::Warn, Level::Info, Level::Debug];
         all.into_iter().find(|level| level.as_str() == name)
@@ -40,33 +40,33 @@ impl Level {
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 static JSON: AtomicBool = AtomicBool::new(false);
 
-/// Sets the level and the form for the whole process; called once, by the command that runs.
+/// Sets the level and format of the whole process; called once by the running command.
 pub fn configure(level: Level, json: bool) {
     LEVEL.store(level as u8, Ordering::Relaxed);
     JSON.store(json, Ordering::Relaxed);
 }
 
-/// Whether records of this level are written: for callers that would have to work for one.
+/// Whether records of this level are written; check it before expensive preparation.
 pub fn enabled(level: Level) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
 
-/// A named value of a record. The request's id goes under `request`.
+/// A named value of a record. The request ID goes under `request`.
 pub type Field<'a> = (&'a str, &'a dyn Display);
 
-/// Somebody must look.
+/// Logs an event that needs attention.
 pub fn error(message: &str, fields: &[Field]) {
     write(Level::Error, message, fields);
 }
-/// Somebody may want to look.
+/// Logs an event that may need attention.
 pub fn warn(message: &str, fields: &[Field]) {
     write(Level::Warn, message, fields);
 }
-/// What happened.
+/// Logs a normal event.
 pub fn info(message: &str, fields: &[Field]) {
     write(Level::Info, message, fields);
 }
-/// How it happened.
+/// Logs a detail for debugging.
 pub fn debug(message: &str, fields: &[Field]) {
     write(Level::Debug, message, fields);
 }
@@ -81,7 +81,7 @@ fn write(level: Level, message: &str, fields: &[Field]) {
     } else {
         text_line(&time, level, message, fields)
     };
-    // One write a record keeps records of several threads apart.
+    // One write per record keeps records of several threads apart.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
@@ -123,7 +123,7 @@ fn json_line(time: &str, level: Level, message: &str, fields: &[Field]) -> Strin
     line
 }
 
-/// Longest value of a record; the rest says nothing more to a person.
+/// Length limit of a value, in characters; the rest rarely helps.
 const MOST_CHARACTERS: usize = 1000;
 
 fn shown(name: &str, value: &dyn Display) -> String {
@@ -146,7 +146,7 @@ fn shown(name: &str, value: &dyn Display) -> String {
     redact(&text[..cut])
 }
 
-/// Replaces what begins like a key or a token: they arrive inside messages of other programs.
+/// Replaces texts with a known key or token prefix: they arrive in messages of other programs.
 fn redact(text: &str) -> String {
     const BEGINNINGS: &[&str] = &["quire_", "sk-", "eyJ"];
     let mut safe = String::with_capacity(text.len());
@@ -167,8 +167,8 @@ fn redact(text: &str) -> String {
     safe + rest
 }
 
-/// Escapes as JSON does, which a person can read in a text line too. A line break in a value would
-/// otherwise let a caller write records of their own.
+/// Escapes as JSON does, which stays readable in a text line. Without it, a line break in a value would let a caller
+/// forge records.
 fn escape(line: &mut String, text: &str) {
     for character in text.chars() {
         match character {

@@ -1,5 +1,5 @@
-//! Runs the command that the command line names and turns its result into an exit code; or reads one file,
-//! where the server has started the program for that.
+//! Runs the command named on the command line and returns its exit code, or reads one document when the server
+//! started the program for that.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,5 @@
-//! What only the operating system can do: settings of glibc's allocator, the give-back after a burst, and the
-//! walls around the process that reads people's files. The one place with `unsafe`: three calls of libc
-//! that take numbers and touch no memory of ours.
+//! Operating-system calls: glibc's allocator settings, releasing memory after a burst, and the sandbox of the process
+//! that reads documents. The only module with `unsafe`: three libc calls that take numbers and touch no memory of ours.
 #![allow(unsafe_code)]
 
 use rustix::process::{
@@ -10,8 +9,8 @@ use rustix::process::{
 use rustix::termios::tcgetwinsize;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-/// Call first thing in `main`, before any thread exists. One arena for all threads, and big blocks that
-/// go straight back to the system: measured, 15.8 MB falls to 5.8 MB after a burst of 1,000 connections.
+/// Configures the allocator; call it first in `main`, before any thread exists. One arena for all threads, and large
+/// blocks that go straight back to the system: measured, 15.8 MB falls to 5.8 MB after a burst of 1,000 connections.
 pub fn configure_allocator() {
     const KEEP: libc::c_int = 128 * 1024;
     // SAFETY: mallopt only stores a number; no other thread runs yet.
@@ -22,7 +21,7 @@ pub fn configure_allocator() {
     }
 }
 
-/// Returns free memory to the system. About a millisecond; for when the server has gone idle.
+/// Returns free memory to the system. Takes about a millisecond; for when the server has gone idle.
 pub fn give_back() {
     // SAFETY: malloc_trim takes the allocator's own locks and has no other preconditions.
     unsafe {
@@ -30,33 +29,35 @@ pub fn give_back() {
     }
 }
 
-/// The columns of the terminal that this process writes to; none where it writes to no terminal.
+/// Width of the terminal in columns; `None` when output does not go to a terminal.
 pub fn terminal_width() -> Option<u16> {
     let size = tcgetwinsize(std::io::stderr()).or_else(|_| tcgetwinsize(std::io::stdout()));
     size.ok().map(|size| size.ws_col).filter(|width| *width > 0)
 }
 
-/// What the process that reads a file may take.
+/// Resource limits of the document-reading process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Walls {
-    /// Bytes of address space.
+    /// Address space, in bytes.
     pub memory: u64,
-    /// Seconds of computing.
+    /// CPU time, in seconds.
     pub cpu_s: u64,
-    /// Seconds by the clock.
+    /// Wall-clock time, in seconds.
     pub wall_s: u32,
 }
 
-/// Puts this process behind walls for good: from here on it may compute and use the files that are open, and
-/// nothing else. Gives whether the system also refuses everything else (a filter of system calls); the limits
-/// hold in any case, or it is an error.
+/// Sandboxes this process for good: from here on it can only compute and use files that are already open. Returns
+/// whether a seccomp filter also blocks all other system calls; the resource limits apply either way.
+///
+/// # Errors
+/// When a resource limit cannot be set.
 pub fn confine(walls: &Walls) -> std::io::Result<bool> {
     limit(Resource::As, walls.memory, walls.memory)?;
-    // The first is a signal that has a name, the second an end.
+    // The soft limit sends SIGXCPU, the hard limit kills.
     limit(Resource::Cpu, walls.cpu_s, walls.cpu_s + 2)?;
     limit(Resource::Fsize, 0, 0)?;
     limit(Resource::Core, 0, 0)?;
-    // SAFETY: alarm takes a number only.
+    // SAFETY: alarm only takes a number.
     unsafe { libc::alarm(walls.wall_s) };
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -71,8 +72,8 @@ fn limit(what: Resource, soft: u64, hard: u64) -> std::io::Result<()> {
     Ok(setrlimit(what, limit)?)
 }
 
-/// System calls that a process needs which only computes, reads what is open and writes to a pipe. All others
-/// answer "not permitted": no file can be opened, no socket made, no program started, nobody signalled.
+/// System calls needed to compute, read open files, and write to a pipe. All others fail with EPERM: no file can be
+/// opened, no socket created, no program started, no process signaled.
 const ALLOWED: &[libc::c_long] = &[
     libc::SYS_read,
     libc::SYS_pread64,
@@ -99,13 +100,13 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_restart_syscall,
     libc::SYS_getpid,
     libc::SYS_gettid,
-    // To itself, when it aborts: another process's number cannot be guessed from inside.
+    // To itself, when it aborts; other processes' IDs cannot be guessed from inside.
     libc::SYS_tgkill,
     libc::SYS_exit,
     libc::SYS_exit_group,
 ];
 
-/// Installs the filter; `None` where the kernel has none, or the library none for this architecture.
+/// Installs the seccomp filter; `None` when the kernel or the library does not support one here.
 fn filter() -> Option<()> {
     let filter = SeccompFilter::new(
         ALLOWED.iter().map(|call| (*call, Vec::new())).collect(),

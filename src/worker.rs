@@ -1,5 +1,5 @@
-//! The other process: reads one file and says what is in it, behind walls. Whatever a file does to its reader
-//! happens here, and ends with this process. Opens nothing and knows no secrets.
+//! The document-reading child process: extracts the text of one file inside a sandbox. Whatever a file does to its
+//! reader is confined to this process. Opens no files and knows no secrets.
 
 use std::io::{ErrorKind, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use crate::extract::frame::{Frame, Job, Refusal};
 use crate::extract::{Input, extract, page_picture};
 use crate::system::{Walls, confine};
 
-/// Reads stdin as the job says and writes frames to stdout.
+/// Reads a file from stdin as the job says, and writes frames to stdout.
 pub fn run(job: &str) -> ExitCode {
     let Ok(job) = serde_json::from_str::<Job>(job) else {
         return ExitCode::from(2);
@@ -27,12 +27,12 @@ pub fn run(job: &str) -> ExitCode {
     }
     match read(&job) {
         Ok(()) => ExitCode::SUCCESS,
-        // In the words that the allocator uses when it gives up.
+        // Uses the allocator's own message, so that the parent treats both alike.
         Err(error) if error.kind() == ErrorKind::OutOfMemory => {
             let _ = std::io::stderr().write_all(b"memory allocation failed");
             ExitCode::FAILURE
         }
-        // Nobody listens any more.
+        // The parent has closed the pipe.
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -51,7 +51,7 @@ fn read(job: &Job) -> std::io::Result<()> {
             },
             _ => Frame::Refused {
                 reason: Refusal::Unreadable,
-                message: "the picture of this page cannot be read".to_owned(),
+                message: "the image of this page cannot be read".to_owned(),
             },
         };
         frame.write(&mut out)?;
@@ -68,8 +68,9 @@ fn read(job: &Job) -> std::io::Result<()> {
     let end = end.map_or_else(
         |_| Frame::Refused {
             reason: Refusal::Unreadable,
-            message: "our reader failed on this file; it was kept, but its text was not read"
-                .to_owned(),
+            message:
+                "our reader failed on this file; the file is stored, but its text was not read"
+                    .to_owned(),
         },
         Frame::of_end,
     );

@@ -1,5 +1,5 @@
-//! From raw texts to checked values. Collects every fault instead of stopping at the first, and says
-//! for each what would be right.
+//! Turns raw texts into checked values. Collects every error instead of stopping at the first, and says for each
+//! what would be valid.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -10,19 +10,19 @@ use crate::domain::network::Network;
 use super::load::{Gathered, Source};
 use super::options::{self, Kind, Setting};
 
-/// The raw values while they are being checked.
+/// Raw values and the errors found in them so far.
 pub(super) struct Checker {
     pub gathered: Gathered,
 }
 
 impl Checker {
-    /// Where a setting's value comes from.
+    /// Returns where a setting's value comes from.
     pub fn source(&self, name: &str) -> Source {
         let raw = self.gathered.values.get(name);
         raw.map_or(Source::Default, |raw| raw.source.clone())
     }
 
-    /// Notes a fault of a setting.
+    /// Records an error of a setting; `right` says what would be valid.
     pub fn fault(&mut self, name: &str, right: &str) {
         let fault = match self.gathered.values.get(name) {
             Some(raw) => format!("{} ({}): {right}", raw.name, raw.source),
@@ -31,18 +31,18 @@ impl Checker {
         self.gathered.faults.push(fault);
     }
 
-    /// The text that was given, not the default.
+    /// Returns the configured text, ignoring the default.
     pub fn given(&self, name: &str) -> Option<String> {
         self.gathered.values.get(name).map(|raw| raw.text.clone())
     }
 
-    /// The text that holds.
+    /// Returns the configured text, or the default.
     pub fn text(&self, name: &str) -> String {
         self.given(name)
             .unwrap_or_else(|| row(name).default.to_owned())
     }
 
-    /// Reads the text that holds; on a fault the default stands in, so that checking can go on.
+    /// Parses the text in effect; on an error falls back to the default, so that checking can continue.
     fn read<T>(&mut self, name: &str, read: impl Fn(&str) -> Option<T>, right: &str) -> Option<T> {
         let text = self.text(name);
         if text.is_empty() {
@@ -61,7 +61,7 @@ impl Checker {
         value
     }
 
-    /// A whole number within the row's bounds.
+    /// Parses an integer within the row's bounds.
     pub fn number(&mut self, name: &str) -> u64 {
         let (least, most) = match row(name).kind {
             Kind::Number(least, most) | Kind::Seconds(least, most) => (least, most),
@@ -76,23 +76,23 @@ impl Checker {
         .unwrap_or(least)
     }
 
-    /// An amount of money, where one was given.
+    /// Parses an amount in dollars, if one is set.
     pub fn dollars(&mut self, name: &str) -> Option<MicroDollars> {
         let amount = |text: &str| text.parse().ok().and_then(MicroDollars::from_dollars);
         self.read(name, amount, "an amount of dollars such as 2.50")
     }
 
-    /// The same for a row that may be unset.
+    /// Parses an integer, if one is set.
     pub fn number_if_given(&mut self, name: &str) -> Option<u64> {
         self.given(name).map(|_| self.number(name))
     }
 
-    /// A length of time within the row's bounds.
+    /// Parses a duration in seconds within the row's bounds.
     pub fn seconds(&mut self, name: &str) -> Duration {
         Duration::from_secs(self.number(name))
     }
 
-    /// A port.
+    /// Parses a TCP port.
     pub fn port(&mut self, name: &str) -> Option<u16> {
         self.read(
             name,
@@ -101,7 +101,7 @@ impl Checker {
         )
     }
 
-    /// The address to listen on. Platforms that give a PORT expect the whole machine to be reachable.
+    /// Parses the address to listen on. Platforms that set PORT expect the server to listen on all interfaces.
     pub fn host(&mut self) -> IpAddr {
         let everywhere = self.source("PORT") == Source::Environment;
         if everywhere && self.given("HOST").is_none() {
@@ -119,7 +119,7 @@ impl Checker {
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
-    /// A switch; `None` when nothing is said.
+    /// Parses a switch; `None` when it is not set.
     pub fn switch(&mut self, name: &str) -> Option<bool> {
         let read = |text: &str| match text.to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Some(true),
@@ -129,7 +129,7 @@ impl Checker {
         self.read(name, read, "true or false")
     }
 
-    /// The word of a choice, as the table writes it.
+    /// Parses a choice and returns the word as the table spells it.
     pub fn choice(&mut self, name: &str) -> &'static str {
         let Kind::Choice(words) = row(name).kind else {
             return "";
@@ -146,17 +146,17 @@ impl Checker {
             .unwrap_or(words[0])
     }
 
-    /// An http or https address without a slash at its end.
+    /// Parses an http or https URL and removes the trailing slash.
     pub fn url(&mut self, name: &str) -> Option<String> {
         self.read(
             name,
             http_url,
-            "an address that begins with http:// or https:// and has no name or password in it",
+            "a URL that begins with http:// or https:// and contains no user name or password",
         )
     }
 
-    /// Origins as browsers send them. A wildcard is refused with a warning: together with cookies it
-    /// would let any page act for its visitors.
+    /// Parses origins as browsers send them. Ignores a wildcard with a warning: together with cookies it would let any
+    /// page act for its visitors.
     pub fn origins(&mut self, name: &str) -> Vec<String> {
         let text = self.text(name);
         let list = serde_json::from_str::<Vec<String>>(&text)
@@ -187,7 +187,7 @@ impl Checker {
         origins
     }
 
-    /// Addresses and networks.
+    /// Parses IP addresses and networks.
     pub fn networks(&mut self, name: &str) -> Vec<Network> {
         let text = self.text(name);
         let mut networks = Vec::new();
@@ -211,7 +211,7 @@ impl Checker {
     }
 }
 
-/// Words other programs use for the same choice.
+/// Synonyms that other programs use for a choice.
 const SAME_WORD: &[(&str, &str)] = &[
     ("dev", "development"),
     ("local", "development"),
@@ -225,10 +225,10 @@ const SAME_WORD: &[(&str, &str)] = &[
 
 fn row(name: &str) -> &'static Setting {
     options::setting(name)
-        .expect("the checks name rows of the table only; a test asks for every one")
+        .expect("the checks name only rows of the table; a test looks up every one")
 }
 
-/// Shown values are cut and lose their control characters: they may come from anywhere.
+/// Quotes a value for an error: cut to 60 characters and without control characters, because it may be untrusted.
 fn quoted(text: &str) -> String {
     let clean: String = text
         .chars()
@@ -238,7 +238,7 @@ fn quoted(text: &str) -> String {
     format!("\"{clean}\"")
 }
 
-/// The address without a slash at its end, if it is one we would open.
+/// Returns an http or https URL without the trailing slash, or `None` when it is not one that we would open.
 pub fn http_url(text: &str) -> Option<String> {
     let text = text.trim().trim_end_matches('/');
     let rest = text
@@ -252,7 +252,7 @@ pub fn http_url(text: &str) -> Option<String> {
     sound.then(|| text.to_owned())
 }
 
-/// Whether only this machine can open the address: its host is `localhost`, a name below it, or a loopback address.
+/// Whether only this machine can open the URL: its host is `localhost`, a subdomain of it, or a loopback address.
 pub fn is_local(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

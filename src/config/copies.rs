@@ -1,4 +1,4 @@
-//! Where copies of everything go: backups in a folder, a replica elsewhere. Checks no more than the texts.
+//! Settings of backups and the replica. Reads only the texts; opens nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,29 +6,29 @@ use std::time::Duration;
 use super::Secret;
 use super::check::Checker;
 
-/// Copies of the database that the server makes by itself.
+/// Scheduled backups of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backups {
-    /// Where they lie.
+    /// Folder for the backups.
     pub folder: PathBuf,
-    /// From one to the next.
+    /// Interval between two backups.
     pub every: Duration,
-    /// How many are kept.
+    /// Number of backups kept.
     pub keep: usize,
 }
 
-/// A copy elsewhere.
+/// Continuous replica in another place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replica {
     /// `file:///folder` or `s3://bucket/prefix`.
     pub address: String,
-    /// How long something that was acknowledged may be on this machine only.
+    /// Sync interval: how long acknowledged data may exist only on this machine.
     pub window: Duration,
-    /// Whole copies that are kept there.
+    /// Number of snapshots kept there.
     pub keep: usize,
-    /// Seals what lies there. `None`: it lies there as it is.
+    /// Encrypts the replica; `None` stores it unencrypted.
     pub key: Option<Secret>,
-    /// What is here counts, even where the replica knows more.
+    /// Continue with the local data even if the replica contains changes it lacks.
     pub overwrite: bool,
 }
 

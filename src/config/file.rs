@@ -1,9 +1,9 @@
-//! Reads the lines of a settings file: `NAME = value`, as in `.env`. Knows no setting by name.
+//! Parses the lines of a settings file: `NAME = value`, as in `.env`. Knows no settings.
 
-/// One line that says something: its number and either a name with a value, or what is wrong with it.
+/// A non-empty line: its number, and a name with its value or what is wrong.
 pub(super) type Line = (usize, Result<(String, String), &'static str>);
 
-/// Splits a file into its lines that say something. Comments and empty lines say nothing.
+/// Parses a file, skipping comments and empty lines.
 pub(super) fn parse(text: &str) -> Vec<Line> {
     text.trim_start_matches('\u{feff}')
         .lines()
@@ -39,11 +39,11 @@ fn value(text: &str) -> Result<String, &'static str> {
     if rest.is_empty() || rest.starts_with('#') {
         Ok(value)
     } else {
-        Err("something stands after the closing quote")
+        Err("unexpected text after the closing quote")
     }
 }
 
-/// The value up to the closing quote, and what follows it.
+/// Parses up to the closing quote; returns the value and the rest.
 fn escaped(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = text.char_indices();
@@ -61,7 +61,7 @@ fn escaped(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// A comment begins at a `#` after a space: `#` alone may be part of a password or an address.
+/// A `#` starts a comment only after a space: `#` alone may be part of a password or URL.
 fn unquoted(text: &str) -> String {
     let end = text
         .match_indices('#')

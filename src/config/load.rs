@@ -1,5 +1,5 @@
-//! Brings the sources together: defaults < file < `.env` < environment < flags. Gives raw texts with
-//! their source; what they mean is decided in `check`.
+//! Merges the sources: defaults < file < `.env` < environment < flags. Returns raw texts with their source; `check`
+//! interprets them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,31 +7,31 @@ use std::fmt;
 use super::file;
 use super::options::{self, Setting};
 
-/// Everything that may say something about a setting, already read.
+/// The contents of all sources of settings.
 #[derive(Debug, Default, Clone)]
 pub struct Layers {
-    /// The path and the text of the file given with `--config`.
+    /// Path and text of the file given with `--config`.
     pub file: Option<(String, String)>,
-    /// The text of `.env` in the working directory.
+    /// Text of `.env` in the working directory.
     pub dotenv: Option<String>,
-    /// The environment's names and values.
+    /// Names and values of the environment.
     pub environment: Vec<(String, String)>,
-    /// Flags by the name of their setting.
+    /// Flags, by the name of their setting.
     pub flags: Vec<(String, String)>,
 }
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The table.
+    /// The default in the table.
     Default,
-    /// The file given with `--config`; its path.
+    /// The file given with `--config`, with its path.
     File(String),
     /// `.env` in the working directory.
     DotEnv,
-    /// The environment.
+    /// An environment variable.
     Environment,
-    /// The command line.
+    /// A command-line flag.
     Flag,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// A value as it was written.
+/// A value as written.
 #[derive(Debug, Clone)]
 pub(super) struct Raw {
     pub text: String,
@@ -56,7 +56,7 @@ pub(super) struct Raw {
     pub name: String,
 }
 
-/// What the sources say together.
+/// The merged sources.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub values: BTreeMap<&'static str, Raw>,
@@ -64,7 +64,7 @@ pub(super) struct Gathered {
     pub warnings: Vec<String>,
 }
 
-/// Puts the layers over one another.
+/// Merges the layers; later ones override earlier ones.
 pub(super) fn gather(layers: &Layers) -> Gathered {
     let mut all = Gathered::default();
     if let Some((path, text)) = &layers.file {
@@ -75,7 +75,7 @@ pub(super) fn gather(layers: &Layers) -> Gathered {
         let pairs = all.dotenv(text);
         all.lay(&pairs, &Source::DotEnv);
     }
-    // POSIX shells keep the path of their start-up file in ENV; that says nothing about us.
+    // POSIX shells keep the path of their startup file in ENV; it is not meant for us.
     let environment: Vec<_> = layers
         .environment
         .iter()
@@ -88,8 +88,7 @@ pub(super) fn gather(layers: &Layers) -> Gathered {
 }
 
 impl Gathered {
-    /// A line of the configuration file that cannot be read, or names nothing, is a fault: it was
-    /// written for Quire.
+    /// An unreadable line or unknown name in the configuration file is an error: the file was written for Quire.
     fn config_file(&mut self, path: &str, text: &str) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         for (line, pair) in file::parse(text) {
@@ -104,7 +103,7 @@ impl Gathered {
         pairs
     }
 
-    /// `.env` is often shared with other programs, so what cannot be read there is only reported.
+    /// `.env` is often shared with other programs, so unreadable lines are only warnings.
     fn dotenv(&mut self, text: &str) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         for (line, pair) in file::parse(text) {
@@ -140,8 +139,8 @@ impl Gathered {
         }
     }
 
-    /// The value under the main name, else under the first alias. An empty value is no value: that is
-    /// how templates of environments leave something out.
+    /// Returns the value under the main name, else under the first alias that is set. An empty value counts as unset:
+    /// templates of environments use it to leave something out.
     fn pick(&mut self, row: &Setting, pairs: &[(String, String)]) -> Option<(String, String)> {
         let mut found: Option<(String, String)> = None;
         for name in std::iter::once(&row.name).chain(row.aliases) {

@@ -1,5 +1,5 @@
-//! Settings: defaults < file < environment < flags, checked once into one struct. All faults are
-//! reported together. Decides nothing that needs a running server.
+//! Configuration: defaults < file < environment < flags, checked once into one struct. All errors are reported
+//! together. Decides nothing that needs a running server.
 
 mod check;
 mod copies;
@@ -26,103 +26,103 @@ pub use copies::{Backups, Replica};
 pub use load::{Layers, Source};
 pub use tls::TlsFiles;
 
-/// Everything Quire can be told, checked. Built once, at start.
+/// The checked configuration. Built once at startup.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Address to listen on.
     pub host: IpAddr,
-    /// Port to listen on; 0 takes a free one.
+    /// Port to listen on; 0 picks a free one.
     pub port: u16,
     /// Second port, for the pages.
     pub ui_port: Option<u16>,
-    /// What TLS is spoken with. `None`: something in front speaks it, or nobody does.
+    /// Certificate files for TLS; `None` serves plain HTTP, for example behind a proxy that terminates TLS.
     pub tls: Option<TlsFiles>,
     /// Folder for everything Quire stores.
     pub data_dir: PathBuf,
-    /// The program that reads documents; itself unless a test says otherwise. No setting.
+    /// Program that reads documents; `None` for Quire itself. Set only by tests.
     pub reader: Option<PathBuf>,
-    /// Folder of patterns. `None`: `patterns` in the data folder, where there is one.
+    /// Folder of custom patterns; `None` for `patterns` in the data folder, if it exists.
     pub patterns: Option<PathBuf>,
-    /// Signs and seals. `None`: the one kept in the data folder.
+    /// Signs tokens and encrypts keys; `None` for the one stored in the data folder.
     pub secret: Option<Secret>,
-    /// Where a copy of everything is kept up, and from where it comes back.
+    /// Continuous replica, also used to restore an empty data folder.
     pub replica: Option<Replica>,
-    /// Makes the account that registers with it the first administrator.
+    /// Token that makes the account registering with it the first administrator.
     pub setup_token: Option<Secret>,
-    /// Copies in a folder; `None` makes none.
+    /// Scheduled backups; `None` makes none.
     pub backups: Option<Backups>,
-    /// What this installation is for.
+    /// Kind of installation.
     pub environment: Environment,
     /// `error`, `warn`, `info` or `debug`.
     pub log_level: &'static str,
-    /// Log lines as JSON.
+    /// Write log lines as JSON.
     pub log_json: bool,
-    /// Origins that may call the API from a page, lower-cased.
+    /// Origins that may call the API from a browser, in lowercase.
     pub cors_origins: Vec<String>,
-    /// The address people use, without a slash at its end.
+    /// URL that people use, without a trailing slash.
     pub public_url: Option<String>,
-    /// Whose X-Forwarded headers are believed.
+    /// Proxies to trust X-Forwarded headers from.
     pub trusted_proxies: Vec<Network>,
-    /// Networks that are not public and that providers added by people who are not admins may be in.
+    /// Private networks that providers added by users without the admin role may be in.
     pub outbound_allow: Vec<Network>,
-    /// People who are not admins may add providers at addresses of their own.
+    /// Let users without the admin role add providers at URLs of their own.
     pub allow_user_base_urls: bool,
-    /// Servers of models on this machine are looked for.
+    /// Look for local model servers on this machine.
     pub discover_local: bool,
-    /// PEM text of the authorities to trust in the place of those built in.
+    /// PEM text of the certificate authorities to trust instead of the built-in ones.
     pub authorities: Option<String>,
-    /// What an admin says of models.
+    /// Model data from QUIRE_MODELS_FILE.
     pub models: Sheet,
-    /// Who may make an account.
+    /// Who may register.
     pub registration: Registration,
-    /// Analyses without an account; `None` leaves it to the default rule.
+    /// Allow analyses without an account; `None` for the default rule.
     pub allow_anonymous: Option<bool>,
-    /// Demo models; `None` leaves it to the default rule.
+    /// Offer demo models; `None` for the default rule.
     pub use_mock: Option<bool>,
-    /// How long an answer may be given again; zero turns the cache off.
+    /// How long an answer can be reused; zero turns the cache off.
     pub cache_ttl: Duration,
-    /// Room for them, in bytes.
+    /// Cache size, in bytes.
     pub cache_bytes: u64,
-    /// Answers that draw on nobody's own are everybody's.
+    /// Share cached answers that use nobody's documents or provider keys.
     pub cache_shared: bool,
-    /// What /health says.
+    /// `app_type` in /health.
     pub app_type: String,
-    /// What /health says.
+    /// `service` in /health.
     pub service_name: String,
     /// Mail server; not used yet.
     pub smtp_url: Option<Secret>,
-    /// /metrics for everyone.
+    /// Serve /metrics to everyone.
     pub metrics_public: bool,
-    /// What each person may use for whom nothing else is said.
+    /// Default usage limits of users without their own.
     pub budgets: usage::Limits,
-    /// About one analysis in so many offers a blind comparison; 0 for none.
+    /// About one in this many analyses offers a blind comparison; 0 for none.
     pub compare_every: u64,
-    /// Bounds of every kind.
+    /// Limits and timeouts.
     pub limits: Limits,
-    /// Rounds of a new password hash.
+    /// PBKDF2 rounds of a new password hash.
     pub password_rounds: u32,
-    /// Who answers questions.
+    /// Model providers.
     pub providers: Vec<ProviderConfig>,
-    /// What to say at start-up.
+    /// Warnings to print at startup.
     pub warnings: Vec<String>,
-    /// Each setting's name and where its value comes from, in the table's order. No values.
+    /// Name and source of each setting, in table order. No values.
     pub sources: Vec<(&'static str, Source)>,
 }
 
-/// Bounds of every kind.
+/// Limits and timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Largest document, in bytes.
     pub max_upload: u64,
-    /// Bytes on the data folder's disk below which nothing large is taken; 0: none.
+    /// Free bytes on the data folder's disk below which new files and runs are refused; 0 for no limit.
     pub min_free: u64,
-    /// Memory that reading one document may take, in bytes.
+    /// Memory for reading one document, in bytes.
     pub document_memory: u64,
-    /// Computing that it may take.
+    /// CPU time for reading one document.
     pub document_cpu: Duration,
-    /// Bytes of text that are taken from it.
+    /// Text extracted from one document, in bytes.
     pub document_text: usize,
-    /// Documents that are read at the same time; 0: one per core.
+    /// Documents read at the same time; 0 for one per core.
     pub document_readers: usize,
     /// Connections at once.
     pub max_connections: usize,
@@ -130,45 +130,45 @@ pub struct Limits {
     pub max_runs: usize,
     /// Calls to providers at once.
     pub max_calls: usize,
-    /// Requests a minute for one caller.
+    /// Requests per minute and caller.
     pub rate_per_minute: u32,
-    /// Attempts to sign in a minute, for one address and for one account.
+    /// Failed sign-ins per minute for one account from one address.
     pub login_per_minute: u32,
-    /// For sending the headers.
+    /// Time for a client to send its headers.
     pub header_timeout: Duration,
-    /// For sending a body.
+    /// Time for a client to send its body.
     pub body_timeout: Duration,
-    /// For a connection without a request.
+    /// Time before a connection without a request is closed.
     pub idle_timeout: Duration,
-    /// To open a connection to a provider.
+    /// Time to connect to a provider.
     pub connect_timeout: Duration,
-    /// To the first piece of a model's answer.
+    /// Time to the first token of a model's answer.
     pub first_token_timeout: Duration,
-    /// Between two pieces of it.
+    /// Time between two tokens.
     pub token_timeout: Duration,
-    /// One stage of an analysis.
+    /// Time limit of one stage of an analysis.
     pub stage_timeout: Duration,
-    /// A whole analysis.
+    /// Time limit of a whole analysis.
     pub run_timeout: Duration,
-    /// Further tries of a call that failed for a reason that may pass.
+    /// Retries of a call that failed for a transient reason.
     pub retries: u32,
-    /// For running work at shutdown.
+    /// Time for running work to finish at shutdown.
     pub shutdown_timeout: Duration,
 }
 
-/// What an installation is for.
+/// Kind of installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
-    /// On somebody's own machine.
+    /// One person's own machine.
     Development,
-    /// For other people.
+    /// A server for other people.
     Production,
-    /// For tests: cheaper passwords are allowed.
+    /// Tests: cheaper password hashes are allowed.
     Test,
 }
 
 impl Environment {
-    /// The name in the settings.
+    /// Name used in the settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Environment::Development => "development",
@@ -178,19 +178,19 @@ impl Environment {
     }
 }
 
-/// Who may make an account.
+/// Who may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
     /// Everyone.
     Open,
-    /// Whoever an admin has invited.
+    /// People an admin has invited.
     Invite,
-    /// Nobody; admins make accounts.
+    /// Nobody; admins create accounts.
     Closed,
 }
 
 impl Registration {
-    /// The name in the settings.
+    /// Name used in the settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Registration::Open => "open",
@@ -200,31 +200,31 @@ impl Registration {
     }
 }
 
-/// A provider of models.
+/// Configuration of a model provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderConfig {
-    /// The part of a model's name before the slash.
+    /// ID: the part of a model's name before the slash.
     pub id: String,
-    /// What it speaks; `None` is what one of its name usually speaks.
+    /// API format; `None` for the usual one of a provider with this ID.
     pub kind: Option<String>,
-    /// Its address without a slash at its end; `None` is the usual one of a well-known provider.
+    /// Base URL without a trailing slash; `None` for a known provider's own.
     pub base_url: Option<String>,
-    /// Its key.
+    /// API key.
     pub api_key: Option<Secret>,
-    /// Which models it has.
+    /// Its models.
     pub models: Models,
-    /// Calls to it at once; `None` has no bound of its own.
+    /// Concurrent calls to it; `None` for no limit of its own.
     pub concurrency: Option<usize>,
-    /// Headers and body fields that are added to its requests.
+    /// Headers and body fields added to its requests.
     pub extras: Extras,
 }
 
-/// The models of a provider.
+/// A provider's models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Models {
-    /// Whatever it is asked for.
+    /// Any name is passed on.
     Any,
-    /// These.
+    /// Only these.
     List(Vec<String>),
 }
 
@@ -237,7 +237,7 @@ impl Secret {
     pub fn new(text: String) -> Self {
         Self(text)
     }
-    /// The text itself, for the one place that needs it.
+    /// Returns the text, for the code that needs it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -249,7 +249,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Everything that is wrong with the settings, one line each.
+/// All configuration errors, one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(pub Vec<String>);
 
@@ -260,8 +260,8 @@ impl fmt::Display for Faults {
 }
 
 impl Config {
-    /// Whether other machines may reach the server, directly or through a proxy, so that the first person to
-    /// register is not trusted.
+    /// Whether other machines may reach the server, directly or through a proxy, so that the first person to register
+    /// is not trusted.
     pub fn needs_setup_token(&self) -> bool {
         let is_published = self
             .public_url
@@ -271,7 +271,10 @@ impl Config {
     }
 }
 
-/// Reads the environment, `.env` and the file, puts the flags over them and checks the whole.
+/// Loads the configuration from the environment, `.env`, the file, and flags.
+///
+/// # Errors
+/// [`Faults`] when the file cannot be read or any setting is invalid.
 pub fn from_surroundings(
     flags: Vec<(String, String)>,
     file: Option<&Path>,
@@ -285,7 +288,7 @@ pub fn from_surroundings(
     };
     let layers = Layers {
         file,
-        // A .env that is not there, or not for us to read, says nothing.
+        // A missing or unreadable .env is ignored.
         dotenv: std::fs::read_to_string(".env").ok(),
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -295,6 +298,7 @@ pub fn from_surroundings(
     load(&layers)
 }
 
+/// Size limit of a configuration file, in bytes (1 MiB).
 const MOST_FILE_BYTES: u64 = 1 << 20;
 
 fn read_file(path: &Path) -> Result<String, String> {
@@ -308,7 +312,10 @@ fn read_file(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))
 }
 
-/// Checks what the layers say together.
+/// Merges and checks the layers.
+///
+/// # Errors
+/// [`Faults`] with every invalid setting.
 pub fn load(layers: &Layers) -> Result<Config, Faults> {
     let mut checker = Checker {
         gathered: load::gather(layers),
@@ -469,6 +476,7 @@ fn secret(checker: &mut Checker, name: &'static str) -> Option<Secret> {
     Some(Secret::new(text))
 }
 
+/// Lowest number of PBKDF2 rounds outside tests.
 const LEAST_ROUNDS: u64 = 600_000;
 
 fn password_rounds(checker: &mut Checker, environment: Environment) -> u32 {
@@ -476,7 +484,7 @@ fn password_rounds(checker: &mut Checker, environment: Environment) -> u32 {
     if rounds < LEAST_ROUNDS && environment != Environment::Test {
         checker.fault(
             "PASSWORD_ROUNDS",
-            "fewer than 600000 are taken in the test environment only",
+            "fewer than 600000 are allowed only in the test environment",
         );
     }
     rounds as u32

@@ -1,55 +1,55 @@
-//! The table of settings. Help, README and the checks read it; nothing about a setting stands anywhere else.
+//! The table of settings: the only definition of their names, defaults, and help; help, manual, and checks read it.
 
-/// What a value must look like.
+/// Type of a setting's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Any text.
     Text,
-    /// Any text that is never shown again.
+    /// Text that is never shown.
     Secret,
     /// An IP address, or `localhost`.
     Host,
     /// A TCP port.
     Port,
-    /// A whole number from the first to the second.
+    /// An integer within inclusive bounds.
     Number(u64, u64),
-    /// An amount of US dollars, cents and less included.
+    /// An amount of US dollars, fractions of a cent included.
     Dollars,
-    /// A length of time in whole seconds, from the first to the second.
+    /// A duration in whole seconds, within inclusive bounds.
     Seconds(u64, u64),
-    /// `true` or `false`; as a flag the value may be left out.
+    /// `true` or `false`; as a flag the value can be omitted.
     Switch,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A path.
     Path,
-    /// An http or https address.
+    /// An http or https URL.
     Url,
-    /// Origins, separated by commas.
+    /// Comma-separated origins.
     Origins,
-    /// IP addresses or networks, separated by commas.
+    /// Comma-separated IP addresses or networks.
     Networks,
-    /// A JSON list of providers, or a file that holds one.
+    /// A JSON list of providers, or the path of a file that contains one.
     Providers,
 }
 
-/// One row.
+/// One setting.
 #[derive(Debug)]
 pub struct Setting {
-    /// The name in the environment and in the configuration file.
+    /// Name in the environment and in the configuration file.
     pub name: &'static str,
-    /// Other names for it. The main name wins where both are set.
+    /// Aliases. The main name wins when both are set.
     pub aliases: &'static [&'static str],
-    /// What a value must look like.
+    /// Type of the value.
     pub kind: Kind,
-    /// What holds when it is not set, as shown in the help; empty where nothing holds.
+    /// Default, as shown in the help; empty for none.
     pub default: &'static str,
     /// One line for the help.
     pub help: &'static str,
 }
 
 impl Setting {
-    /// The name on the command line: `MAX_UPLOAD_MB` is `max-upload-mb`, `QUIRE_DATA` is `data`.
+    /// Name on the command line: `MAX_UPLOAD_MB` is `max-upload-mb`, `QUIRE_DATA` is `data`.
     pub fn flag(&self) -> String {
         let name = self.name.strip_prefix("QUIRE_").unwrap_or(self.name);
         name.to_ascii_lowercase().replace('_', "-")
@@ -80,10 +80,10 @@ const fn row(
 #[rustfmt::skip]
 pub static SETTINGS: &[Setting] = &[
     row("HOST", &[], Kind::Host, "127.0.0.1", "address to listen on; 0.0.0.0 when PORT is set by the environment"),
-    row("PORT", &[], Kind::Port, "8080", "port to listen on; 0 takes a free one"),
+    row("PORT", &[], Kind::Port, "8080", "port to listen on; 0 picks a free one"),
     row("UI_PORT", &[], Kind::Port, "", "second port for the pages; the main port then answers / with JSON"),
-    row("QUIRE_TLS_CERT", &[], Kind::Path, "", "certificate chain as PEM: the ports then speak https themselves; read again when the file changes, and on SIGHUP"),
-    row("QUIRE_TLS_KEY", &[], Kind::Path, "", "key of that certificate as PEM, not encrypted"),
+    row("QUIRE_TLS_CERT", &[], Kind::Path, "", "certificate chain as PEM: the ports then serve HTTPS; reloaded when the file changes and on SIGHUP"),
+    row("QUIRE_TLS_KEY", &[], Kind::Path, "", "unencrypted key of that certificate as PEM"),
     row("QUIRE_DATA", &["DATA_DIR"], Kind::Path, "./quire-data", "folder for everything Quire stores"),
     row("QUIRE_SECRET", &["SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY"], Kind::Secret, "", "signs sessions and encrypts stored keys, at least 16 characters; if unset, created at the first start in the data folder"),
     row("QUIRE_REPLICA", &[], Kind::Text, "", "where everything is copied to, and restored from if the data folder has no database: s3://bucket/prefix or file:///folder"),
@@ -171,7 +171,7 @@ pub static SETTINGS: &[Setting] = &[
     row("VLLM_BASE_URL", &[], Kind::Url, "", "address of a vLLM server; only if it is not http://127.0.0.1:8000/v1"),
 ];
 
-/// Providers that a key or an address alone switches on: id, setting of the key, setting of the address.
+/// Providers that their key or URL alone enables: ID, setting of the key, setting of the URL.
 #[rustfmt::skip]
 pub(super) static PROVIDERS: &[(&str, Option<&str>, &str)] = &[
     ("openai", Some("OPENAI_API_KEY"), "OPENAI_BASE_URL"),
@@ -190,40 +190,40 @@ pub(super) static PROVIDERS: &[(&str, Option<&str>, &str)] = &[
     ("vllm", None, "VLLM_BASE_URL"),
 ];
 
-/// Names the predecessor of this product read, and what takes their place.
+/// Names that Quire's predecessor read, and what replaces them.
 #[rustfmt::skip]
 pub static REPLACED: &[(&str, &str)] = &[
-    ("DATABASE_URL", "Quire keeps its own database in QUIRE_DATA"),
+    ("DATABASE_URL", "Quire stores its database in QUIRE_DATA"),
     ("REDIS_URL", "the cache is part of Quire's own database"),
     ("REDIS_HOST", "the cache is part of Quire's own database"),
     ("JWT_ALGORITHM", "tokens are always signed with HS256"),
-    ("ACCESS_TOKEN_EXPIRE_MINUTES", "access tokens always hold for 15 minutes"),
-    ("REFRESH_TOKEN_EXPIRE_DAYS", "refresh tokens always hold for 7 days"),
+    ("ACCESS_TOKEN_EXPIRE_MINUTES", "access tokens are always valid for 15 minutes"),
+    ("REFRESH_TOKEN_EXPIRE_DAYS", "refresh tokens are always valid for 7 days"),
     ("ENABLE_CACHE", "set CACHE_TTL to 0 to turn the cache off"),
     ("ENABLE_AUTH", "see ALLOW_ANONYMOUS and REGISTRATION"),
     ("ENABLE_RATE_LIMIT", "see RATE_LIMIT"),
     ("MAX_UPLOAD_SIZE", "see MAX_UPLOAD_MB"),
-    ("DOCUMENT_STORAGE_PATH", "documents are kept in QUIRE_DATA"),
+    ("DOCUMENT_STORAGE_PATH", "documents are stored in QUIRE_DATA"),
     ("WEB_CONCURRENCY", "one process is enough"),
     ("STRIPE_SECRET_KEY", "this version has no billing"),
 ];
 
-/// The row with this name or alias.
+/// Finds a setting by name or alias.
 pub fn setting(name: &str) -> Option<&'static Setting> {
     SETTINGS
         .iter()
         .find(|row| row.name == name || row.aliases.contains(&name))
 }
 
-/// The row with this flag, given without its dashes.
+/// Finds a setting by its flag, without dashes.
 pub fn by_flag(flag: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|row| row.flag() == flag)
 }
 
-/// The table as people read it: `quire help settings`.
+/// Renders the table as text: `quire help settings`.
 pub fn help() -> String {
     let mut text = String::from(
-        "Settings, from the weakest to the strongest source: the default, the file given with\n\
+        "Settings. Each source overrides the ones before it: the default, the file given with\n\
          --config (lines NAME = value), a file .env in the working directory, the environment,\n\
          a flag. Times are in seconds.\n",
     );

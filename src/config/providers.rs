@@ -1,5 +1,5 @@
-//! Which providers are configured: by a key or an address in the settings, or by QUIRE_PROVIDERS.
-//! Knows the names of dialects, not the dialects.
+//! Configured providers: from keys and URLs in the settings, or from QUIRE_PROVIDERS. Knows the names of API formats,
+//! not the formats.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::domain::provider::{Additions, Extras};
 
 use super::{Models, ProviderConfig, Secret, options};
 
-/// An entry of QUIRE_PROVIDERS as it is written.
+/// An entry of QUIRE_PROVIDERS as written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -33,13 +33,15 @@ struct Entry {
     _price: Option<serde_json::Value>,
 }
 
-/// The dialects that a provider may speak.
+/// API formats that a provider may use.
 pub const KINDS: &[&str] = &["openai", "responses", "anthropic", "gemini", "ollama"];
 
+/// Limit on entries of QUIRE_PROVIDERS.
 const MOST_PROVIDERS: usize = 64;
+/// Limit on concurrent calls to one provider.
 const MOST_CALLS: usize = 1000;
 
-/// All providers. `read` opens the file QUIRE_PROVIDERS may name; `environment` answers `api_key_env`.
+/// Collects all providers. `read` opens the file that QUIRE_PROVIDERS may name; `environment` resolves `api_key_env`.
 pub(super) fn providers(
     checker: &mut Checker,
     read: &dyn Fn(&str) -> Result<String, String>,
@@ -98,7 +100,7 @@ fn add(
     environment: &dyn Fn(&str) -> Option<String>,
 ) {
     match provider(entry, environment) {
-        // An entry for a provider that a key has switched on already says more about it, so it wins.
+        // An entry that repeats a provider enabled by a key says more about it, so it wins.
         Ok(provider) => {
             list.retain(|other| other.id != provider.id);
             list.push(provider);
@@ -114,7 +116,7 @@ fn provider(
     let id = entry.id;
     let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if id.is_empty() || id.len() > 40 || !id.chars().all(sound) {
-        return Err("an \"id\" has 1 to 40 lower-case letters, digits, - and _".to_owned());
+        return Err("an \"id\" has 1 to 40 lowercase letters, digits, - and _".to_owned());
     }
     if id == "demo" || id == "quire" {
         return Err(format!("the id \"{id}\" is taken by Quire itself"));
@@ -133,7 +135,7 @@ fn provider(
         None if known && id != "azure" => None,
         None => return Err(format!("provider \"{id}\" needs a \"base_url\"")),
         Some(url) => Some(http_url(&url).ok_or(format!(
-            "provider \"{id}\": \"base_url\" must begin with http:// or https:// and hold no name or password"
+            "provider \"{id}\": \"base_url\" must begin with http:// or https:// and contain no user name or password"
         ))?),
     };
     let api_key = match (entry.api_key, entry.api_key_env) {
@@ -143,7 +145,7 @@ fn provider(
             ));
         }
         (None, Some(name)) => Some(environment(&name).ok_or(format!(
-            "provider \"{id}\": the environment has no {name}, which \"api_key_env\" names"
+            "provider \"{id}\": \"api_key_env\" names {name}, which is not set in the environment"
         ))?),
         (key, None) => key,
     };
@@ -162,7 +164,11 @@ fn provider(
         base_url,
         api_key: api_key.map(Secret::new),
         concurrency: match entry.concurrency {
-            Some(0) => return Err(format!("provider \"{id}\": \"concurrency\" is at least 1")),
+            Some(0) => {
+                return Err(format!(
+                    "provider \"{id}\": \"concurrency\" must be at least 1"
+                ));
+            }
             other => other.map(|n| n.min(MOST_CALLS)),
         },
         id,
@@ -170,7 +176,7 @@ fn provider(
 }
 
 fn models(id: &str, value: Option<serde_json::Value>) -> Result<Models, String> {
-    let wrong = || format!("provider \"{id}\": \"models\" is a list of names, or \"*\"");
+    let wrong = || format!("provider \"{id}\": \"models\" must be a list of names, or \"*\"");
     match value {
         None => Ok(Models::Any),
         Some(serde_json::Value::String(any)) if any == "*" => Ok(Models::Any),

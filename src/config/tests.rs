@@ -1,4 +1,4 @@
-//! Settings as people write them, and what comes of it.
+//! Settings as people write them, and the resulting configuration.
 
 use super::*;
 
@@ -256,9 +256,9 @@ fn provider_lists_that_are_refused() {
             "unknown field",
         ),
         (r#"[{"id":"a"}]"#, "needs a \"base_url\""),
-        (r#"[{"id":"A/b","base_url":"http://h"}]"#, "lower-case"),
+        (r#"[{"id":"A/b","base_url":"http://h"}]"#, "lowercase"),
         (r#"[{"id":"demo","base_url":"http://h"}]"#, "taken"),
-        (r#"[{"id":"a","base_url":"http://u:p@h"}]"#, "hold no name"),
+        (r#"[{"id":"a","base_url":"http://u:p@h"}]"#, "no user name"),
         (
             r#"[{"id":"a","base_url":"file:///etc/passwd"}]"#,
             "begin with http",

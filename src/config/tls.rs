@@ -1,19 +1,19 @@
-//! Where the certificate is that the ports show. What is in the files is looked at when they are opened, not here.
+//! Settings of the TLS certificate. The files themselves are checked when they are opened, not here.
 
 use std::path::PathBuf;
 
 use super::check::Checker;
 
-/// A certificate and its key.
+/// Paths of a certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The chain as PEM, our own certificate first.
+    /// Chain as PEM, our own certificate first.
     pub certificate: PathBuf,
-    /// The key as PEM, not encrypted.
+    /// Unencrypted key as PEM.
     pub key: PathBuf,
 }
 
-/// What the settings say: both files or none.
+/// Reads the two settings: both files or none.
 pub(super) fn files(checker: &mut Checker) -> Option<TlsFiles> {
     let (certificate, key) = (
         checker.given("QUIRE_TLS_CERT"),
@@ -28,14 +28,14 @@ pub(super) fn files(checker: &mut Checker) -> Option<TlsFiles> {
         (Some(_), None) => {
             checker.fault(
                 "QUIRE_TLS_CERT",
-                "set QUIRE_TLS_KEY to the file of its key, too",
+                "set QUIRE_TLS_KEY to the path of its key, too",
             );
             None
         }
         (None, Some(_)) => {
             checker.fault(
                 "QUIRE_TLS_KEY",
-                "set QUIRE_TLS_CERT to the file of its certificate, too",
+                "set QUIRE_TLS_CERT to the path of its certificate, too",
             );
             None
         }

@@ -1,5 +1,5 @@
-//! Access tokens for programs: JWT with HS256. The header is compared, never obeyed. Knows nothing of
-//! sessions; whether one is still alive is asked elsewhere.
+//! Access tokens for API clients: JWTs signed with HS256. The header must equal ours exactly; its `alg` is never
+//! interpreted. Does not check whether the token's session still exists: callers do.
 
 use std::time::Duration;
 
@@ -11,53 +11,54 @@ use serde::{Deserialize, Serialize};
 use super::derive;
 use crate::domain::time::Timestamp;
 
-/// What a token says.
+/// The payload of an access token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// Whose: the account's id.
+    /// Account ID.
     pub sub: String,
-    /// The session's id.
+    /// Session ID.
     pub sid: String,
-    /// The token's own id.
+    /// Token ID.
     pub jti: String,
-    /// When it was made, in seconds since 1970.
+    /// Issue time, in seconds since the Unix epoch.
     pub iat: i64,
-    /// When it ends.
+    /// Expiry, in seconds since the Unix epoch.
     pub exp: i64,
-    /// What it is for; `access` is the only kind we sign.
+    /// The token's purpose; `access` is the only kind we sign.
     #[serde(rename = "type")]
     pub kind: String,
 }
 
-/// Why a token is not accepted. Callers answer all of them alike.
+/// Why a token was rejected. Callers answer every variant with the same response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejected {
-    /// Larger than any token we make.
+    /// Longer than any token we sign.
     Oversize,
-    /// Not three parts of the right form, or another header than ours.
+    /// Not three base64url parts, or a header other than ours.
     Malformed,
-    /// The signature is not ours.
+    /// The signature does not match.
     Forged,
-    /// Its time is over, or has not come.
+    /// Expired, or issued in the future.
     Expired,
-    /// Made for something else.
+    /// Signed for another purpose.
     WrongKind,
 }
 
-/// The one header we write; a token with any other is not ours.
+/// The only header we write; tokens with any other are rejected.
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
+/// Length limit of a token, in bytes.
 const MOST_BYTES: usize = 2048;
-/// Clocks of several machines differ a little.
+/// Tolerated clock skew between machines, in seconds.
 const LEEWAY: i64 = 30;
 
-/// Signs and checks with one key.
+/// Signs and verifies tokens with one key.
 pub struct Jwt {
     key: hmac::Key,
     header: String,
 }
 
 impl Jwt {
-    /// The key comes from the installation's secret.
+    /// Derives the key from the installation's secret.
     pub fn new(secret: &str) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &derive(secret, "jwt")),
@@ -65,7 +66,7 @@ impl Jwt {
         }
     }
 
-    /// A signed token.
+    /// Signs a token.
     pub fn sign(&self, claims: &Claims) -> String {
         let json = serde_json::to_vec(claims).expect("claims are texts and numbers");
         let mut token = format!("{}.{}", self.header, URL_SAFE_NO_PAD.encode(json));
@@ -75,7 +76,10 @@ impl Jwt {
         token
     }
 
-    /// What a token says, if we made it, for this kind of use, and it still holds.
+    /// Verifies a token and returns its claims.
+    ///
+    /// # Errors
+    /// A [`Rejected`] when the token is malformed, not ours, expired, or of another kind.
     pub fn check(&self, token: &str, kind: &str, now: Timestamp) -> Result<Claims, Rejected> {
         if token.len() > MOST_BYTES {
             return Err(Rejected::Oversize);
@@ -105,7 +109,7 @@ impl Jwt {
 }
 
 impl Claims {
-    /// Claims of an access token that holds for a while.
+    /// Claims of an access token that is valid for `length` from `now`.
     pub fn access(sub: &str, sid: &str, jti: String, now: Timestamp, length: Duration) -> Self {
         Self {
             sub: sub.to_owned(),

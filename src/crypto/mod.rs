@@ -1,5 +1,5 @@
-//! Passwords, tokens, sealed secrets. The only folder that names ring. Stores nothing but the secret's
-//! file and decides nothing about who may do what.
+//! Password hashing, tokens, signatures, and encryption: the only folder that uses ring. Stores nothing except the
+//! secret's file, and makes no authorization decisions.
 
 pub mod jwt;
 pub mod password;
@@ -13,27 +13,30 @@ pub mod vault;
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// Why something could not be done.
+/// Why a cryptographic operation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
-    /// The system gave no randomness.
+    /// The system's random number generator failed.
     NoRandomness,
-    /// The text is not in the form it must have, or was changed, or belongs to another key.
+    /// Malformed, modified, or made with another key.
     Refused,
 }
 
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Error::NoRandomness => "the system gave no randomness",
-            Error::Refused => "not made with this key, or changed since",
+            Error::NoRandomness => "the system's random number generator failed",
+            Error::Refused => "made with another key, or modified since",
         })
     }
 }
 
 impl std::error::Error for Error {}
 
-/// Random bytes from the system.
+/// Returns random bytes from the system.
+///
+/// # Errors
+/// [`Error::NoRandomness`] when the system's generator fails.
 pub fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     SystemRandom::new()
@@ -42,22 +45,25 @@ pub fn random<const N: usize>() -> Result<[u8; N], Error> {
     Ok(bytes)
 }
 
-/// A random number: the chance in an id.
+/// Returns a random number, for IDs.
+///
+/// # Errors
+/// [`Error::NoRandomness`] when the system's generator fails.
 pub fn random_number() -> Result<u128, Error> {
     random().map(u128::from_ne_bytes)
 }
 
-/// Whether two byte strings are the same, in a time that does not tell where they differ.
+/// Constant-time comparison of two byte strings of the same length.
 pub fn same(a: &[u8], b: &[u8]) -> bool {
     subtle::ConstantTimeEq::ct_eq(a, b).into()
 }
 
-/// Lower-case hexadecimal.
+/// Lowercase hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A key of 32 bytes for one purpose, from a secret of any length.
+/// Derives a 32-byte key for one purpose from a secret of any length (HKDF-SHA256).
 fn derive(secret: &str, purpose: &str) -> [u8; 32] {
     use ring::hkdf;
     let mut key = [0; 32];

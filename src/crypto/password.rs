@@ -1,5 +1,5 @@
-//! Password hashes: PBKDF2-HMAC-SHA256 as a PHC string that carries its parameters. Slow on purpose, so
-//! never called on the runtime's thread. PBKDF2 and not Argon2: glibc never gives Argon2's blocks back.
+//! Password hashes: PBKDF2-HMAC-SHA256 as PHC strings that carry their parameters. Slow on purpose, so never called
+//! on a runtime thread. PBKDF2 rather than Argon2, because glibc never returns Argon2's blocks to the system.
 
 use std::num::NonZeroU32;
 
@@ -12,10 +12,13 @@ use super::{Error, random};
 static ALGORITHM: pbkdf2::Algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
 const NAME: &str = "pbkdf2-sha256";
 
-/// More rounds than this in a stored hash are not ours; working through them would block everyone.
+/// Limit on PBKDF2 rounds in a stored hash. We never write more, and computing them would block everyone.
 const MOST_ROUNDS: u32 = 100_000_000;
 
-/// A new hash: `$pbkdf2-sha256$i=600000$salt$hash`.
+/// Hashes a password with a random salt: `$pbkdf2-sha256$i=600000$salt$hash`.
+///
+/// # Errors
+/// [`Error::NoRandomness`] when no salt can be drawn.
 pub fn hash(password: &str, rounds: u32) -> Result<String, Error> {
     Ok(with_salt(password, rounds, &random::<16>()?))
 }
@@ -28,7 +31,7 @@ fn with_salt(password: &str, rounds: u32, salt: &[u8]) -> String {
     format!("${NAME}$i={rounds}${salt}${hash}")
 }
 
-/// Whether the password is the one that was hashed. A hash that cannot be read fits no password.
+/// Whether the password matches the hash. A malformed hash matches no password.
 pub fn verify(password: &str, stored: &str) -> bool {
     parse(stored).is_some_and(|parts| {
         pbkdf2::verify(
@@ -42,13 +45,13 @@ pub fn verify(password: &str, stored: &str) -> bool {
     })
 }
 
-/// Whether a hash was made with fewer rounds than are wanted now.
+/// Whether a hash was made with fewer than `rounds` rounds, or is malformed.
 pub fn needs_rehash(stored: &str, rounds: u32) -> bool {
     parse(stored).is_none_or(|parts| parts.rounds.get() < rounds)
 }
 
-/// A hash that fits no password that is known, for checks against accounts that do not exist: they then
-/// take as long as the others.
+/// A hash that matches no known password, verified when the account does not exist so that both cases take the
+/// same time.
 pub fn dummy(rounds: u32) -> String {
     let zeros = STANDARD_NO_PAD.encode([0; 32]);
     format!(

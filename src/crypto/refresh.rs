@@ -1,6 +1,6 @@
-//! Refresh tokens: the session's id, how often it was renewed, and a seal over both. A token's successor
-//! can be worked out again, so a client that lost an answer, or two tabs that ask at once, get the same
-//! one; and an old token can be told from an invented one, so that its reuse is noticed.
+//! Refresh tokens: session ID, number of renewals, and an HMAC over both. A token's successor can be recomputed, so a
+//! client that lost a response, or two tabs that refresh at once, get the same one. An old token can be told from a
+//! forged one, so reuse is detected.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,13 +8,14 @@ use ring::hmac;
 
 use super::derive;
 
-/// Makes and reads refresh tokens.
+/// Signs and reads refresh tokens.
 pub struct Refresh(hmac::Key);
 
+/// Length limit of a token, in bytes.
 const MOST_BYTES: usize = 200;
 
 impl Refresh {
-    /// The key comes from the installation's secret.
+    /// Derives the key from the installation's secret.
     pub fn new(secret: &str) -> Self {
         Self(hmac::Key::new(
             hmac::HMAC_SHA256,
@@ -22,7 +23,7 @@ impl Refresh {
         ))
     }
 
-    /// The token of a session after so many renewals.
+    /// Returns a session's token after the given number of renewals.
     pub fn token(&self, session: &str, renewals: u64) -> String {
         let mut token = format!("{session}.{renewals}");
         let seal = hmac::sign(&self.0, token.as_bytes());
@@ -31,7 +32,7 @@ impl Refresh {
         token
     }
 
-    /// The session and its renewals, if the token is ours.
+    /// Returns the session ID and number of renewals, or `None` unless we signed the token.
     pub fn read<'a>(&self, token: &'a str) -> Option<(&'a str, u64)> {
         let (sealed, seal) = token
             .rsplit_once('.')

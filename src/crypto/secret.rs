@@ -1,5 +1,5 @@
-//! The installation's secret where none is configured: a file in the data folder that only its owner can
-//! read, made at the first start.
+//! The installation's secret when none is configured: a file in the data folder that only its owner can read,
+//! created at the first start.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 
 use super::{hex, random};
 
-/// Where the secret of a data folder is.
+/// Path of a data folder's secret file.
 pub fn path(folder: &Path) -> PathBuf {
     folder.join("secret")
 }
 
-/// The secret of this data folder. The first call makes it; of two processes that make it at once, one
-/// wins and both read the same.
+/// Reads a data folder's secret; the first call creates it. When two processes create it at once, one wins and
+/// both read the same secret.
+///
+/// # Errors
+/// When the file cannot be created or read, or holds fewer than 16 characters (`InvalidData`).
 pub fn of_folder(folder: &Path) -> io::Result<String> {
     let path = path(folder);
     if !path.exists() {
@@ -45,18 +48,21 @@ fn make(folder: &Path, path: &Path) -> io::Result<()> {
     let written = file
         .write_all(format!("{secret}\n").as_bytes())
         .and_then(|()| file.sync_all())
-        // A link does not replace what is there, as a rename would.
+        // Unlike a rename, a link does not replace an existing file.
         .and_then(|()| std::fs::hard_link(&own, path));
     std::fs::remove_file(&own)?;
     match written {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
-        // Without it a crash could forget the name, and with it everything signed until then.
+        // Without this fsync, a crash could lose the directory entry, and with it everything signed so far.
         Ok(()) => File::open(folder)?.sync_all(),
     }
 }
 
-/// Whether somebody else on this machine could read the secret.
+/// Whether other users of this machine can access the secret's file.
+///
+/// # Errors
+/// When the file's metadata cannot be read.
 pub fn is_exposed(folder: &Path) -> io::Result<bool> {
     Ok(std::fs::metadata(path(folder))?.mode() & 0o077 != 0)
 }

@@ -1,21 +1,21 @@
-//! SHA-256, whole or in pieces.
+//! SHA-256, in one call or incrementally.
 
 use ring::digest;
 
-/// Takes bytes in pieces of any size.
+/// Incremental hasher.
 #[derive(Clone)]
 pub struct Hasher(digest::Context);
 
 impl Hasher {
-    /// One that has seen nothing.
+    /// Creates an empty hasher.
     pub fn new() -> Self {
         Self(digest::Context::new(&digest::SHA256))
     }
-    /// More bytes.
+    /// Adds bytes to the hash.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
-    /// The hash of all bytes.
+    /// Returns the hash of all bytes.
     pub fn finish(self) -> [u8; 32] {
         bytes(&self.0.finish())
     }
@@ -27,7 +27,7 @@ impl Default for Hasher {
     }
 }
 
-/// The hash of these bytes.
+/// Hashes the bytes in one call.
 pub fn hash(data: &[u8]) -> [u8; 32] {
     bytes(&digest::digest(&digest::SHA256, data))
 }

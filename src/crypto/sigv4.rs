@@ -1,8 +1,8 @@
-//! Signature Version 4 in headers, as stores with the interface of S3 want it. Pure: who asks gives the time, and
-//! sends the request. Signs no addresses, no pieces of a body, and for no other service.
+//! AWS Signature Version 4 in headers, for S3-compatible stores. Pure: the caller passes the time and sends the
+//! request. No presigned URLs, no chunked signing, no other services.
 //!
-//! Ours, because the crates for it bring along what we do not need: rusty-s3 signs addresses only, and takes url,
-//! idna, hmac, sha2 and jiff for it; ring is here anyway.
+//! Our own, because the existing crates bring more than we need: rusty-s3 only presigns URLs, and pulls in url, idna,
+//! hmac, sha2, and jiff; ring is a dependency anyway.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::hmac;
@@ -10,38 +10,38 @@ use ring::hmac;
 use super::{hex, sha256};
 use crate::domain::time::Timestamp;
 
-/// The hash of no body.
+/// SHA-256 of an empty body.
 pub const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// Who signs.
+/// The key pair that signs.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
-    /// Its public half.
+    /// Access key ID (public).
     pub key: &'a str,
-    /// What nobody else knows.
+    /// Secret access key.
     pub secret: &'a str,
-    /// Comes with keys that are lent for a while.
+    /// Session token of temporary credentials.
     pub token: Option<&'a str>,
 }
 
-/// What is signed.
+/// The request to sign.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
-    /// In capitals.
+    /// In uppercase.
     pub method: &'a str,
-    /// As it is sent: see [`path`].
+    /// Encoded as sent: see [`path`].
     pub path: &'a str,
-    /// As it is sent: see [`query`].
+    /// Encoded as sent: see [`query`].
     pub query: &'a str,
-    /// Names in lower case. `host` must be among them.
+    /// Names in lowercase; must include `host`.
     pub headers: &'a [(&'a str, &'a str)],
-    /// The hash of the body in hexadecimal.
+    /// SHA-256 of the body, in hexadecimal.
     pub payload: &'a str,
 }
 
-/// The headers that are to be added.
+/// Signs a request and returns the headers to add.
 pub fn sign(
     request: &Request<'_>,
     credentials: &Credentials<'_>,
@@ -91,13 +91,13 @@ pub fn sign(
     added
 }
 
-/// A path as it is sent and signed, from one in plain text.
+/// Percent-encodes a path for sending and signing.
 pub fn path(text: &str) -> String {
     let parts: Vec<String> = text.split('/').map(encoded).collect();
     parts.join("/")
 }
 
-/// What follows the question mark, as it is sent and signed.
+/// Percent-encodes and sorts a query string for sending and signing.
 pub fn query(pairs: &[(&str, &str)]) -> String {
     let mut pairs: Vec<(String, String)> = pairs
         .iter()
@@ -120,13 +120,13 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// Spaces at the ends do not count, several count as one.
+/// Trims spaces at both ends and collapses runs of spaces, as the canonical form requires.
 fn trimmed(value: &str) -> String {
     let words: Vec<&str> = value.split(' ').filter(|word| !word.is_empty()).collect();
     words.join(" ")
 }
 
-/// `20130524T000000Z`.
+/// ISO 8601 basic format: `20130524T000000Z`.
 fn compact(now: Timestamp) -> String {
     let text = now.to_string();
     let digits = text.chars().take(19).filter(|c| !matches!(c, '-' | ':'));
@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    // "Examples: signature calculations" in Amazon's description of S3.
+    // From "Examples: signature calculations" in the AWS documentation.
     #[test]
     fn the_published_examples() {
         let host = ("host", "examplebucket.s3.amazonaws.com");

@@ -1,6 +1,6 @@
-//! Seals files of any length: AES-256-GCM in pieces, each bound to its place in the file and the last one marked,
-//! after "STREAM" (Hoang, Reyhanitabar, Rogaway, Vizár: Online Authenticated-Encryption and its Nonce-Reuse
-//! Misuse-Resistance, 2015). Gives out no byte that was not checked.
+//! Encrypts files of any length: AES-256-GCM in chunks, each bound to its position in the file and the last one
+//! marked, after "STREAM" (Hoang, Reyhanitabar, Rogaway, Vizár: Online Authenticated-Encryption and its Nonce-Reuse
+//! Misuse-Resistance, 2015). Never returns a byte that was not authenticated.
 
 use std::io::{self, Read, Write};
 
@@ -11,14 +11,16 @@ use ring::aead::{self, LessSafeKey};
 use super::{Error, derive, hex, random};
 
 const MAGIC: &[u8; 8] = b"QSEALED1";
+/// Plaintext bytes per chunk.
 const PIECE: usize = 64 * 1024;
+/// Bytes of salt.
 const SALT: usize = 16;
 
-/// Seals and opens with one key.
+/// Encrypts and decrypts files with one key.
 pub struct Sealer(String);
 
 impl Sealer {
-    /// From 32 bytes in base64 or hexadecimal, as `openssl rand -base64 32` prints them.
+    /// Parses a 32-byte key in base64 or hexadecimal, as `openssl rand -base64 32` prints it.
     pub fn new(key: &str) -> Option<Self> {
         let key = key.trim();
         let digits = |text: &str| {
@@ -33,7 +35,7 @@ impl Sealer {
         (bytes.len() == 32).then(|| Self(hex(&bytes)))
     }
 
-    /// Every file has a key of its own, so that the pieces can be counted from 0.
+    /// Derives a key per file, so that chunk numbers can start at 0 in each.
     fn key(&self, place: &str, salt: &[u8]) -> LessSafeKey {
         let purpose = format!("sealed file\0{place}\0{}", hex(salt));
         let key = aead::UnboundKey::new(&aead::AES_256_GCM, &derive(&self.0, &purpose))
@@ -41,7 +43,10 @@ impl Sealer {
         LessSafeKey::new(key)
     }
 
-    /// Seals everything under the name of its place, so that it opens in no other.
+    /// Encrypts everything from `from` into `to`, bound to the name `place`: it decrypts under no other name.
+    ///
+    /// # Errors
+    /// When reading or writing fails, no randomness is available, or the file has too many chunks.
     pub fn seal(&self, place: &str, mut from: impl Read, mut to: impl Write) -> io::Result<()> {
         let salt = random::<SALT>().map_err(io::Error::other)?;
         to.write_all(MAGIC)?;
@@ -62,7 +67,11 @@ impl Sealer {
         to.flush()
     }
 
-    /// Opens what was sealed under the same name. Reading fails with `InvalidData` where it was not.
+    /// Starts decrypting what was encrypted under the same name. Reading fails with `InvalidData` when the file was
+    /// modified, truncated, or encrypted with another key.
+    ///
+    /// # Errors
+    /// When reading fails, or with `InvalidData` when the header is not ours.
     pub fn open<R: Read>(&self, place: &str, mut from: R) -> io::Result<Opened<R>> {
         let head = full(&mut from, MAGIC.len() + SALT)?;
         let salt = head
@@ -81,7 +90,7 @@ impl Sealer {
     }
 }
 
-/// Reads a sealed file.
+/// Reader that decrypts and authenticates a file chunk by chunk.
 pub struct Opened<R> {
     from: R,
     key: LessSafeKey,
@@ -111,7 +120,7 @@ impl<R: Read> Read for Opened<R> {
     }
 }
 
-/// How long a file of this length is once it is sealed.
+/// Encrypted size, in bytes, of a file of this many bytes.
 pub fn sealed_size(bytes: u64) -> u64 {
     let pieces = bytes.div_ceil(PIECE as u64).max(1);
     let tag = aead::AES_256_GCM.tag_len() as u64;
@@ -121,7 +130,7 @@ pub fn sealed_size(bytes: u64) -> u64 {
 fn refused() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        "it was sealed with another key, or was changed",
+        "encrypted with another key, or modified since",
     )
 }
 
@@ -130,12 +139,12 @@ fn nonce(number: u32, is_last: bool) -> io::Result<aead::Nonce> {
     nonce[..4].copy_from_slice(&number.to_be_bytes());
     nonce[4] = u8::from(is_last);
     if number == u32::MAX {
-        return Err(io::Error::other("the file is too long to be sealed"));
+        return Err(io::Error::other("the file is too long to be encrypted"));
     }
     Ok(aead::Nonce::assume_unique_for_key(nonce))
 }
 
-/// As many bytes as there are, up to this many.
+/// Reads up to `most` bytes, fewer only at the end.
 fn full(from: &mut impl Read, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(most);
     from.take(most as u64).read_to_end(&mut bytes)?;

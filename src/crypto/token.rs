@@ -1,25 +1,31 @@
-//! Tokens nobody can guess: refresh tokens, reset tokens, API keys. Only their hash is ever stored; with
-//! 256 bits of chance a plain SHA-256 is enough, since there is nothing to try out.
+//! Unguessable tokens: password resets, API keys, share links. Only their hash is stored; with 256 bits of
+//! randomness, plain SHA-256 is enough, because brute force is infeasible.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Error, random, sha256};
 
-/// What every API key begins with, so that people and scanners recognise one.
+/// Prefix of every API key, so that people and secret scanners recognize one.
 pub const KEY_PREFIX: &str = "quire_";
 
-/// 256 bits of chance in 43 characters that are safe in an address.
+/// Generates a token: 256 random bits as 43 URL-safe characters.
+///
+/// # Errors
+/// [`Error::NoRandomness`] when the system's generator fails.
 pub fn new() -> Result<String, Error> {
     Ok(URL_SAFE_NO_PAD.encode(random::<32>()?))
 }
 
-/// A new API key.
+/// Generates an API key: [`KEY_PREFIX`] and a token.
+///
+/// # Errors
+/// [`Error::NoRandomness`] when the system's generator fails.
 pub fn new_key() -> Result<String, Error> {
     Ok(format!("{KEY_PREFIX}{}", new()?))
 }
 
-/// What is stored in a token's place.
+/// SHA-256 of a token: what the database stores instead of it.
 pub fn hash(token: &str) -> [u8; 32] {
     sha256::hash(token.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! Seals small secrets for the database: AES-256-GCM under a key from the installation's secret.
+//! Encrypts short secrets for the database: AES-256-GCM under a key derived from the installation's secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,18 +6,21 @@ use ring::aead;
 
 use super::{Error, derive, random};
 
-/// Seals and opens with one key.
+/// Encrypts and decrypts with one key.
 pub struct Vault(aead::LessSafeKey);
 
 impl Vault {
-    /// The key comes from the installation's secret.
+    /// Derives the key from the installation's secret.
     pub fn new(secret: &str) -> Self {
         let key = aead::UnboundKey::new(&aead::AES_256_GCM, &derive(secret, "vault"))
             .expect("the derived key has the 32 bytes AES-256 wants");
         Self(aead::LessSafeKey::new(key))
     }
 
-    /// Seals a text under the name of its place, so that it opens in no other.
+    /// Encrypts a text bound to the name `place`: it decrypts under no other name.
+    ///
+    /// # Errors
+    /// [`Error::NoRandomness`] when no nonce can be drawn.
     pub fn seal(&self, place: &str, text: &str) -> Result<String, Error> {
         let nonce = random::<12>()?;
         let mut sealed = text.as_bytes().to_vec();
@@ -31,7 +34,10 @@ impl Vault {
         Ok(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
-    /// Opens what was sealed under the same name.
+    /// Decrypts a text that was encrypted under the same name.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it was modified, or encrypted with another key or name.
     pub fn open(&self, place: &str, sealed: &str) -> Result<String, Error> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| Error::Refused)?;
         let (nonce, rest) = bytes.split_first_chunk_mut::<12>().ok_or(Error::Refused)?;

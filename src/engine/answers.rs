@@ -1,5 +1,5 @@
-//! Answers that may stand in for calls: exact repetitions only. The key covers everything that could
-//! change the answer, and whose it is, so that nobody is served what another person paid for or may not see.
+//! Answer cache: exact repetitions only. The key covers everything that could change the answer, and the owner, so
+//! that nobody gets an answer that another person paid for or may not see.
 
 mod fields;
 mod flights;
@@ -18,26 +18,26 @@ use crate::store::{Reader, answers};
 pub use fields::{Fields, Miss};
 pub(super) use flights::{Flights, Place, Seat};
 
-/// Where the cache ends.
+/// Cache limits.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How long an answer may be given again; zero turns the cache off.
+    /// How long an answer can be reused; zero turns the cache off.
     pub ttl: Duration,
-    /// All answers together; those that were used longest ago go first.
+    /// Bytes of all answers together; the least recently used are evicted first.
     pub bytes: u64,
-    /// Answers that draw on nobody's documents or keys are given to everybody who has an account.
+    /// Share answers that use nobody's documents or provider keys among all accounts.
     pub is_shared: bool,
 }
 
-/// What the engine holds of the cache in memory; the answers are in the store.
+/// The cache's in-memory state; the answers are in the store.
 pub(super) struct Cache {
     pub limits: Limits,
     pub flights: Flights,
-    /// Bytes that were kept since the size was last looked at.
+    /// Bytes added since the total size was last checked.
     grown: AtomicU64,
 }
 
-/// The size is looked at again once this part of the limit was added.
+/// The total size is checked each time this fraction (1/16) of the limit was added.
 const LOOKED_AT: u64 = 16;
 
 impl Cache {
@@ -49,7 +49,7 @@ impl Cache {
         }
     }
 
-    /// Counts what is kept. Gives the limit when it is time to look whether everything still fits.
+    /// Counts added bytes. Returns the limit when it is time to check the total size.
     pub fn grow(&self, bytes: u64) -> Option<u64> {
         let before = self.grown.fetch_add(bytes, Ordering::Relaxed);
         if before + bytes < self.limits.bytes / LOOKED_AT {
@@ -60,15 +60,15 @@ impl Cache {
     }
 }
 
-/// A call as the cache knows it.
+/// Cache key of a call.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
-    /// SHA-256 over all fields, behind the owner.
+    /// Owner and SHA-256 over all fields.
     pub whole: String,
     pub fields: Fields,
 }
 
-/// Whose answer a call's would be.
+/// Owner part of a call's cache key: the user, or `team` for answers that may be shared.
 pub(super) fn owner(shared: &Shared, user: &UserId, request: &Request) -> String {
     let draws_on_own = !request.brief.sources.is_empty()
         || request
@@ -82,7 +82,7 @@ pub(super) fn owner(shared: &Shared, user: &UserId, request: &Request) -> String
     }
 }
 
-/// The key of a call of this person.
+/// Returns the cache key of a user's call.
 pub(super) fn key(shared: &Shared, user: &UserId, request: &Request) -> Key {
     let owner = owner(shared, user, request);
     let endpoint = shared.llm.endpoint(Some(user), &request.model);
@@ -94,8 +94,7 @@ pub(super) fn key(shared: &Shared, user: &UserId, request: &Request) -> Key {
     }
 }
 
-/// A stored answer, if one is there and not too old. A store that cannot answer is no reason not to ask the
-/// model.
+/// Looks up a stored answer that is at most `most` old. A failing store counts as a miss: the model is called.
 pub(super) async fn find(
     shared: &Shared,
     key: &str,
@@ -107,8 +106,8 @@ pub(super) async fn find(
     shared.store.read(look).await.ok().flatten()
 }
 
-/// Only whole answers with a proper end are worth keeping: an error, a refusal, or a text that was cut by a
-/// limit must not be replayed.
+/// Whether an answer may be cached: only complete ones with a normal end. An error, a refusal, or a text cut off by
+/// a limit must not be replayed.
 pub(super) fn is_worth_keeping(answer: &Answer) -> bool {
     answer.finish == Finish::Stop && !answer.text.trim().is_empty()
 }

@@ -1,5 +1,5 @@
-//! Work that nobody waits for: jobs that outlive the request that began them, and the pace that leaves room
-//! for people. What a job does is the app's business.
+//! Background jobs: work that outlives the request that started it, throttled to leave room for interactive runs.
+//! What a job does is up to the app.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::{Engine, Shared};
 
-/// How long a job that is told of nothing waits before it looks again.
+/// How long a waiting job sleeps before it checks again without being notified.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Counts a job while it lives, a panic included.
+/// Counts a job while it runs; dropped on panic too.
 struct Count(Arc<Shared>);
 
 impl Drop for Count {
@@ -22,8 +22,8 @@ impl Drop for Count {
 }
 
 impl Engine {
-    /// Runs a job until it ends. A stopping engine waits for it: the job ends when its next run is refused or
-    /// left for the next start.
+    /// Spawns a job. A stopping engine waits for it: the job ends when its next run is refused or left for the next
+    /// start.
     pub fn job(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.shared.jobs.fetch_add(1, Ordering::Relaxed);
         let count = Count(self.shared.clone());
@@ -33,8 +33,8 @@ impl Engine {
         });
     }
 
-    /// Waits until a job may begin a run: half of the turns are free, and where somebody is waiting for a run
-    /// of their own, no other job's is under way. False when the engine takes no more runs.
+    /// Waits until a job may start a run: at least half of the slots are free, and while interactive runs are active
+    /// no other job's run is. Returns false when the engine accepts no more runs.
     pub async fn lull(&self) -> bool {
         loop {
             let left = self.shared.left.notified();
@@ -48,12 +48,12 @@ impl Engine {
         }
     }
 
-    /// Whether nobody waits for an answer. Jobs in the background are nobody.
+    /// Whether no interactive run is active; background runs do not count.
     pub fn is_quiet(&self) -> bool {
         self.shared.running().values().all(|run| run.background)
     }
 
-    /// Whether the engine takes no more runs.
+    /// Whether the engine accepts no more runs.
     pub fn is_closing(&self) -> bool {
         self.shared.turns.is_closed()
     }

@@ -1,5 +1,5 @@
-//! Keeps runs within their budgets: sets aside in memory what calls may take at most, and lets go of it
-//! when what they really took has been stored. What fits is the domain's to say.
+//! Keeps runs within their budgets: reserves in memory the most that calls may take, and releases it once the
+//! actual usage is stored. The domain decides what fits.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,18 +12,18 @@ use crate::domain::pattern::{CallId, Claim};
 use crate::domain::usage::{Amount, Limits, Over, Spent, allow, allow_run};
 use crate::store::{Store, StoreError, budgets, usage};
 
-/// Prices and budget of one run, as they stood when it was planned.
+/// Prices and budget of one run, fixed when it was planned.
 #[derive(Debug, Clone, Default)]
 pub struct Terms {
     prices: BTreeMap<String, Price>,
-    /// What the run may cost in all.
+    /// The run's budget, in micro-dollars.
     budget: Option<MicroDollars>,
-    /// What it had cost before the last stop of the server.
+    /// What it had spent before the last restart.
     spent: MicroDollars,
 }
 
 impl Terms {
-    /// Those of a plan of which these calls have been made.
+    /// Collects the terms of a plan and the cost of the calls already made.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Self {
         let planned = plan.members.iter().chain([&plan.synthesiser]);
         let all = planned.flat_map(|member| std::iter::once(member).chain(&member.fallbacks));
@@ -39,31 +39,30 @@ impl Terms {
         }
     }
 
-    /// A model's price, where it is known.
+    /// Returns a model's price, if known.
     pub fn price(&self, model: &str) -> Option<Price> {
         self.prices.get(model).copied()
     }
 }
 
-/// A person's standing.
+/// A user's budget status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Standing {
-    /// Their own limits, else the installation's.
+    /// The user's own limits, or the server's default.
     pub limits: Limits,
-    /// What is spent.
+    /// Amounts spent.
     pub spent: Spent,
-    /// What is set aside for calls under way.
+    /// Amount reserved for calls in progress.
     pub reserved: Amount,
 }
 
-/// What is set aside for everybody. One process has one.
+/// Reservation ledger of all users; one per process.
 pub(super) struct Book {
     store: Store,
-    /// For whom nothing else is said.
+    /// Default limits of users without their own.
     limits: Limits,
     reserved: Mutex<HashMap<UserId, Amount>>,
-    /// Held from the look at what is spent until more is set aside: two runs must not be granted the same
-    /// money.
+    /// Held from reading what is spent until the reservation is made: two runs must not be granted the same money.
     granting: tokio::sync::Mutex<()>,
 }
 
@@ -77,10 +76,10 @@ impl Book {
         }
     }
 
-    /// Where a person stands now.
+    /// Returns a user's budget status.
     pub async fn standing(&self, user: &UserId) -> Result<Standing, StoreError> {
-        // Looked at before the store: what is let go of meanwhile has been stored by then, so that it is
-        // counted twice at worst, and never not at all.
+        // Read before the store: an amount released in between has been stored by then, so it may be counted
+        // twice but never missed.
         let reserved = self.reserved().get(user).copied().unwrap_or_default();
         let (id, default, today) = (user.clone(), self.limits, clock::now().day());
         let look = self.store.read(move |db| {
@@ -95,7 +94,7 @@ impl Book {
         })
     }
 
-    /// Sets aside what a person's limits allow. False where they have none, and nothing is set aside.
+    /// Reserves an amount within a user's limits. Returns false, and reserves nothing, for a user without limits.
     async fn grant(
         &self,
         user: &UserId,
@@ -103,7 +102,7 @@ impl Book {
         unpriced: Option<&str>,
     ) -> Result<bool, String> {
         let unread = |_| "the budgets could not be read".to_owned();
-        // Who has no limits need not stand in line with those who have.
+        // Users without limits need not queue for the lock.
         let limits = self.standing(user).await.map_err(unread)?.limits;
         if limits == Limits::default() {
             return Ok(false);
@@ -135,7 +134,7 @@ impl Book {
         }
     }
 
-    /// People for whom something is set aside.
+    /// Number of users with reservations.
     #[cfg(test)]
     pub fn holders(&self) -> usize {
         self.reserved().len()
@@ -146,7 +145,7 @@ impl Book {
     }
 }
 
-/// What is set aside for something that is no run, until this is dropped.
+/// A reservation for something other than a run, released when dropped.
 pub struct Aside {
     book: Arc<Book>,
     user: UserId,
@@ -170,37 +169,37 @@ impl Drop for Aside {
     }
 }
 
-/// What one run has set aside. Dropping it lets go of all.
+/// The reservations of one run, released when dropped.
 pub(super) struct Purse {
     book: Arc<Book>,
     user: Option<UserId>,
     budget: Option<MicroDollars>,
     spent: MicroDollars,
     open: BTreeMap<CallId, Held>,
-    /// The budget of the run's API key, where it has one.
+    /// The budget of the run's API key, if it has one.
     key: Option<Box<dyn KeyFunds>>,
-    /// Of calls that are over and not stored yet.
+    /// Reserved for calls that have ended but are not stored yet.
     over: Amount,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Held {
-    /// Towards the person's budgets: the house's money, and tokens.
+    /// Counts toward the user's budgets: tokens, and money unless the user's own key pays.
     amount: Amount,
-    /// Towards the run's.
+    /// Counts toward the run's budget.
     cost: MicroDollars,
-    /// Output tokens.
+    /// Reserved output tokens.
     output: u64,
-    /// A budget binds it.
+    /// Whether a budget applies to it.
     is_bound: bool,
 }
 
-/// Money of an API key's budget that is set aside for a run until this is dropped.
+/// A reservation in an API key's budget, held for a run until dropped.
 pub trait KeyFunds: Send + Sync {
-    /// Sets aside more.
+    /// Reserves more.
     ///
     /// # Errors
-    /// When the key's budget has no room for it.
+    /// When the key's budget has no room for it, with the reason.
     fn extend(&self, cost: MicroDollars) -> Result<(), String>;
 }
 
@@ -217,14 +216,17 @@ impl Purse {
         }
     }
 
-    /// Bound by the budget of an API key too.
+    /// Adds the budget of an API key.
     pub fn with_key(mut self, key: Option<Box<dyn KeyFunds>>) -> Self {
         self.key = key;
         self
     }
 
-    /// Sets aside what these calls may take, each with whether its person pays it, or says why not. What has
-    /// ended must have been stored before.
+    /// Reserves what these calls may take; each comes with whether the user's own key pays for it. Store ended calls
+    /// first.
+    ///
+    /// # Errors
+    /// When a budget has no room, or a dollar budget applies and a price is unknown, with the reason.
     pub async fn reserve(&mut self, calls: &[(Claim, bool)]) -> Result<(), String> {
         let held: Vec<(CallId, Held)> = calls.iter().map(held).collect();
         let wanted = held
@@ -254,16 +256,16 @@ impl Purse {
         Ok(())
     }
 
-    /// Output tokens that are reserved for a call; none where no budget binds it.
+    /// Output tokens reserved for a call; `None` when no budget applies.
     pub fn reserved_output(&self, call: CallId) -> Option<u64> {
         let held = self.open.get(&call).filter(|held| held.is_bound);
         held.map(|held| held.output)
     }
 
-    /// Reserves more output for a call under way.
+    /// Reserves more output for a call in progress.
     ///
     /// # Errors
-    /// When a budget has no room for it.
+    /// When a budget has no room for it, with the reason.
     pub async fn extend(&mut self, more: Claim, own_key: bool) -> Result<(), String> {
         if let Some(key) = &self.key {
             key.extend(more.cost.unwrap_or_default())?;
@@ -271,7 +273,7 @@ impl Purse {
         self.reserve(&[(more, own_key)]).await
     }
 
-    /// A call is over and cost this much.
+    /// Ends a call that cost this much.
     pub fn close(&mut self, call: CallId, cost: MicroDollars) {
         self.spent = self.spent.plus(cost);
         if let Some(held) = self.open.remove(&call) {
@@ -279,12 +281,12 @@ impl Purse {
         }
     }
 
-    /// Calls are over that have not been stored.
+    /// Whether ended calls have not been stored yet.
     pub fn is_waiting(&self) -> bool {
         self.over != Amount::default()
     }
 
-    /// What the calls took that are over has been stored.
+    /// Releases the reservations of ended calls, once they are stored.
     pub fn stored(&mut self) {
         let over = std::mem::take(&mut self.over);
         if let Some(user) = &self.user {

@@ -1,5 +1,5 @@
-//! Tells watchers what happens in a run. The store is the truth; the hub keeps the newest events in
-//! memory, so that a watcher who keeps up never asks the store. One hub a run, one waker a watcher.
+//! Publishes a run's events to watchers. The store is authoritative; the hub keeps the newest events in memory, so
+//! that a watcher who keeps up never reads the store. One hub per run, one waker per watcher.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,19 +11,19 @@ use crate::domain::id::AnalysisId;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{Store, StoreError};
 
-/// Bytes of event data that a hub keeps; who lags further re-reads the store.
+/// Bytes of event data a hub keeps; watchers further behind re-read the store.
 const KEPT_BYTES: usize = 64 * 1024;
-/// Members that may wait to be left out.
+/// Limit on queued requests to skip a model.
 const LEAVING: usize = 64;
-/// Events read from the store at a time.
+/// Events read from the store at once.
 const PAGE: u32 = 200;
 
-/// The live side of one run.
+/// Live channel of one run: events out, commands in.
 pub(super) struct Hub {
     state: Mutex<State>,
-    /// Watchers wait here for events or the end.
+    /// Wakes watchers on new events or the end.
     changed: Notify,
-    /// The driver waits here for wishes.
+    /// Wakes the driver on commands.
     wanted: Notify,
 }
 
@@ -33,20 +33,20 @@ struct State {
     last: u64,
     over: bool,
     wish: Option<Wish>,
-    /// Whom somebody wants left out; at most as many as anybody could mean.
+    /// Models to skip, queued for the driver; at most [`LEAVING`].
     leaving: Vec<String>,
 }
 
-/// What somebody wants of a run under way.
+/// A command for a run in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// Write the answer now, of what is ready.
+    /// Finish early: write the answer from what is ready.
     Hurry,
-    /// Go on without this model.
+    /// Continue without this model.
     Leave(String),
-    /// Stop for good; the text says why.
+    /// Stop for good, for this reason.
     Cancel(String),
-    /// Store what there is and leave; it is resumed at the next start.
+    /// Store the current state and stop; the run resumes at the next start.
     Checkpoint,
 }
 
@@ -71,13 +71,13 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows events that the store has acknowledged.
+    /// Publishes events that the store has acknowledged.
     pub fn publish(&self, events: Vec<StoredEvent>) {
         self.show(events, true);
     }
 
-    /// Shows events that the store could not take. From then on nothing is forgotten until it can again: nobody
-    /// could re-read it.
+    /// Publishes events that the store could not take. From then on nothing is dropped from memory until the store
+    /// works again, because watchers could not re-read it.
     pub fn publish_unstored(&self, events: Vec<StoredEvent>) {
         self.show(events, false);
     }
@@ -95,7 +95,7 @@ impl Hub {
             };
             state.bytes -= oldest.data.len();
         }
-        // Released before notifying: the tasks it wakes want the same lock.
+        // Release before notifying: the tasks it wakes need the same lock.
         drop(state);
         self.changed.notify_waiters();
     }
@@ -129,7 +129,7 @@ impl Hub {
 
     fn wish(&self, wish: Wish) {
         let mut state = self.state();
-        // Who is in a hurry may still want it to stop; who wants it to stop does not change their mind.
+        // Finishing early can still be followed by cancel; nothing overrides cancel or checkpoint.
         if matches!(state.wish, None | Some(Wish::Hurry)) {
             state.wish = Some(wish);
         }
@@ -137,7 +137,7 @@ impl Hub {
         self.wanted.notify_one();
     }
 
-    /// Waits until somebody wants something.
+    /// Waits for the next command.
     pub async fn wanted(&self) -> Wish {
         loop {
             if let Some(wish) = self.wish_now() {
@@ -152,14 +152,14 @@ impl Hub {
         let Some(wish) = state.wish.clone() else {
             return state.leaving.pop().map(Wish::Leave);
         };
-        // A run goes on after this one, and may be told more.
+        // The run continues after this command, so take it to make room for more.
         if wish == Wish::Hurry {
             state.wish = None;
         }
         Some(wish)
     }
 
-    // Events after a number as far as memory reaches back; none when it does not.
+    // Events after a sequence number, or `TooOld` when memory does not reach back that far.
     fn after(&self, after: u64) -> Seen {
         let state = self.state();
         if after >= state.last {
@@ -190,7 +190,7 @@ enum Seen {
     Over,
 }
 
-/// Follows one run from a given event on.
+/// Follows one run from a given event onward.
 pub struct Watch {
     store: Store,
     hub: Option<Arc<Hub>>,
@@ -210,20 +210,23 @@ impl Watch {
         }
     }
 
-    /// The next events, at least one; none after the last. Safe to drop while waiting.
+    /// Waits for the next events, at least one; `None` after the last. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn next(&mut self) -> Result<Option<Vec<Arc<StoredEvent>>>, StoreError> {
         while !self.ended {
             let Some(hub) = self.hub.clone() else {
-                // Boxed: a thousand watchers wait, few of them for the store, and all would keep the room.
+                // Boxed: a thousand watchers wait, few of them on the store, and each would reserve the space.
                 return Box::pin(self.stored()).await;
             };
-            // Asked for before looking, so that what happens in between is not missed.
+            // Created before checking, so that no change in between is missed.
             let changed = hub.changed.notified();
             match hub.after(self.after) {
                 Seen::Events(events) => return Ok(self.advance(events)),
                 Seen::TooOld => return Box::pin(self.stored()).await,
                 Seen::Nothing => changed.await,
-                // What the hub did not have (an end written by another path) is in the store.
+                // What the hub lacks (an end written by another path) is in the store.
                 Seen::Over => self.hub = None,
             }
         }

@@ -1,5 +1,5 @@
-//! Drives one run: performs what the machine wishes, tells it what came of it. Ends with the machine, or
-//! at a checkpoint.
+//! Drives one run: executes what the state machine outputs and feeds the results back. Ends with the machine, or at a
+//! checkpoint.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,15 +29,15 @@ use crate::llm::CallEvent;
 use crate::log;
 use crate::store::StoreError;
 
-/// What happened is collected this long before it is written and shown: one write for many deltas, and
-/// still faster than anybody reads.
+/// Time events are batched before they are written and published: one write for many deltas, and still faster than
+/// anybody reads.
 const PAUSE: Duration = Duration::from_millis(60);
-/// Events of calls that may wait here before the call threads are held back.
+/// Call events buffered here before the call threads block.
 const WAITING_EVENTS: usize = 64;
-/// How long the bills of stopped calls are waited for before a run's end is written without them.
+/// Time limit for bills of stopped calls; after it the run's end is written without them.
 const BILLS: Duration = Duration::from_secs(1);
 
-/// Waits for a turn, then drives the run. None when it was left for the next start.
+/// Waits for a slot, then drives the run. Returns `None` when the run is left for the next start.
 pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Option<Over> {
     let (id, last) = (run.id.clone(), run.last_event);
     let journal = Journal::new(
@@ -54,16 +54,16 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
             turn = shared.turns.acquire() => break Some(turn.ok()?),
             wish = hub.wanted() => match wish {
                 Wish::Checkpoint => return None,
-                // Driven without a turn: it will make no call.
+                // Driven without a slot: it makes no calls.
                 Wish::Cancel(_) => break None,
                 Wish::Hurry => hurried = true,
-                // Nobody has been asked yet.
+                // No model has been called yet.
                 Wish::Leave(_) => {}
             },
         }
     };
     if hurried {
-        // Told again when it has begun.
+        // Repeat the command for the driver.
         hub.hurry();
     }
     let (events, inbox) = mpsc::channel(WAITING_EVENTS);
@@ -100,8 +100,7 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
             ],
         ),
         Ok(None) => log::info("analysis left for the next start", &[("analysis", &id)]),
-        // Its events end in the store where they end; a watcher gets the end of the stream, and the run is
-        // resumed at the next start.
+        // The stored events simply end; watchers see the end of the stream, and the run resumes at the next start.
         Err(fault) => log::error(
             "analysis could not be stored",
             &[("analysis", &id), ("fault", &format!("{fault:?}"))],
@@ -118,7 +117,7 @@ struct Driver {
     machine: Staged,
     user: Option<UserId>,
     cache: CacheUse,
-    /// Stored answers that are older than this are not taken.
+    /// Maximum age of a cached answer.
     cache_age: Option<Duration>,
     pictures: Vec<Image>,
     known: Vec<(Request, Answer)>,
@@ -127,10 +126,10 @@ struct Driver {
     ledger: Ledger,
     events: mpsc::Sender<(u64, CallEvent)>,
     inbox: mpsc::Receiver<(u64, CallEvent)>,
-    /// Calls that somebody else makes, and what is asked once that one is over.
+    /// Calls that wait for another caller's identical call, with their requests.
     following: Following,
     cancelled: bool,
-    /// The machine's time: its deadlines must not pass because the wall clock was set.
+    /// The state machine's clock: setting the wall clock must not expire its deadlines.
     watch: Stopwatch,
 }
 
@@ -197,7 +196,7 @@ impl Driver {
         }
     }
 
-    /// Performs wishes until the machine wants to wait.
+    /// Executes the machine's outputs until it wants to wait.
     async fn perform(&mut self) -> Result<Next, StoreError> {
         loop {
             match self.machine.poll() {
@@ -224,7 +223,7 @@ impl Driver {
     }
 
     async fn reserve(&mut self, calls: Vec<Claim>) -> Result<(), StoreError> {
-        // What has ended is then spent, and no longer set aside.
+        // What has ended then counts as spent, no longer as reserved.
         if self.purse.is_waiting() {
             self.flush().await?;
         }
@@ -263,13 +262,13 @@ impl Driver {
         }
     }
 
-    /// Takes in what a call tells. Gives what it needs beyond its reservation.
+    /// Handles a call's event. Returns the further reservation that the call needs.
     fn take_in(&mut self, number: u64, event: CallEvent) -> Option<Claim> {
         let now = self.watch.now();
         let input = match event {
             CallEvent::Delta(delta) => match self.ledger.piece(number, &delta, now) {
                 Some(call) => Input::Delta(call, delta),
-                // A call that was stopped may still have had something on its way.
+                // Late events of a stopped call.
                 None => return None,
             },
             CallEvent::Finished { result, bill } => {
@@ -300,7 +299,7 @@ impl Driver {
         self.ledger.needs(number)
     }
 
-    // An answer without a limit of its own goes on as long as its budgets have room for it.
+    // An answer without its own limit continues as long as its budgets have room.
     async fn extend(&mut self, number: u64, more: Claim) {
         let own = self.shared.llm.own_key(self.user.as_ref(), &more.model);
         let output = more.output;
@@ -310,7 +309,7 @@ impl Driver {
         }
     }
 
-    /// Stops what is open and takes in what it took, as long as that comes soon.
+    /// Stops open calls and collects their bills, up to [`BILLS`].
     async fn settle(&mut self) {
         self.ledger.stop_all();
         let until = soon(BILLS);
@@ -339,7 +338,7 @@ enum Next {
     Over(Outcome),
 }
 
-// A person reads this beside the model's name.
+// Shown to people beside the model's name.
 fn readable(error: CallError) -> CallError {
     if error.detail.is_empty() {
         return CallError {
@@ -359,13 +358,15 @@ fn default_detail(kind: CallErrorKind) -> &'static str {
         CallErrorKind::RateLimited => "the provider is asked too often",
         CallErrorKind::Overloaded => "the provider has a fault",
         CallErrorKind::Rejected => "the provider refused the request",
-        CallErrorKind::Malformed => "the provider did not speak its protocol",
-        CallErrorKind::Truncated => "the answer broke off",
+        CallErrorKind::Malformed => "the provider sent a malformed response",
+        CallErrorKind::Truncated => "the answer was cut off",
         CallErrorKind::Empty => "the model answered with nothing",
         CallErrorKind::TooLarge => "the answer is too large",
         CallErrorKind::Cancelled => "stopped",
         CallErrorKind::Unavailable => "the model is not available",
-        CallErrorKind::Quarantined => "the answer obeys a document instead of the person",
+        CallErrorKind::Quarantined => {
+            "the answer follows instructions from a document instead of yours"
+        }
     }
 }
 

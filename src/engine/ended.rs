@@ -1,4 +1,4 @@
-//! How a run ended, and the results that the store lacks.
+//! How a run ended, including results that could not be stored.
 
 use crate::domain::answer::StageAnswer;
 use crate::domain::citation::Citations;
@@ -8,19 +8,19 @@ use crate::domain::pattern::Outcome;
 /// How a run ended.
 #[derive(Debug, Clone)]
 pub struct Ended {
-    /// Its outcome.
+    /// Final status and totals.
     pub outcome: Outcome,
-    /// What the store lacks; none when everything is stored.
+    /// Results missing from the store; `None` when everything is stored.
     pub unstored: Option<Unstored>,
 }
 
-/// The results of a run that the store could not take.
+/// Results of a run that could not be stored.
 #[derive(Debug, Clone, Default)]
 pub struct Unstored {
-    /// Answers of its calls.
+    /// Answers of the run's calls.
     pub answers: Vec<StageAnswer>,
-    /// How its answers compare.
+    /// Comparison of its answers.
     pub findings: Option<Findings>,
-    /// Whether its citations hold.
+    /// Verification of its citations.
     pub citations: Option<Citations>,
 }

@@ -1,5 +1,5 @@
-//! Writes down what happens in a run, and shows it only then: an event that somebody has seen is still
-//! there after a crash, under the same number. Deltas are joined before they are written.
+//! Stores a run's events and publishes them only after that: an event that a client has seen still exists after a
+//! crash, under the same number. Deltas are merged before they are written.
 
 mod pieces;
 
@@ -29,7 +29,7 @@ use crate::store::{
     usage,
 };
 
-/// A run's events and results on their way to the store.
+/// Buffers a run's events and results on their way to the store.
 pub(super) struct Journal {
     store: Store,
     hub: Arc<Hub>,
@@ -42,18 +42,18 @@ pub(super) struct Journal {
     charges: Vec<Charge>,
     cacheable: Vec<Keeping>,
     hits: Vec<Hit>,
-    /// Looks whether everything that is kept still fits.
+    /// Size limit to enforce with the next write, in bytes, when a cache check is due.
     purge: Option<u64>,
     begun: bool,
-    /// Texts of which something has been noted: stage and model; both empty for the synthesis.
+    /// Texts that have started: stage and model; both empty for the synthesis.
     flowing: HashSet<(String, String)>,
     urgent: bool,
-    /// How long stages took, by name.
+    /// Stage durations in ms, by name.
     durations: Vec<(String, u64)>,
     is_awaited: bool,
-    /// Batches that the store does not have: the one being written, and of an awaited run those that failed.
+    /// Batches not in the store yet: the one being written and, of an awaited run, those that failed.
     pending: Vec<Arc<Batch>>,
-    /// After a failed write, when the next one is due.
+    /// When to retry after a failed write.
     retry_at: Option<Instant>,
 }
 
@@ -88,17 +88,17 @@ impl Journal {
         }
     }
 
-    /// Whether a connection waits for the run: its events are then shown even if they cannot be stored.
+    /// Marks the run as awaited by a connection: its events are then published even if they cannot be stored.
     pub fn awaited(self, is_awaited: bool) -> Self {
         Self { is_awaited, ..self }
     }
 
-    /// Whether everything that was noted before the last flush is in the store.
+    /// Whether everything up to the last flush is in the store.
     pub fn is_stored(&self) -> bool {
         self.pending.is_empty()
     }
 
-    /// What the store does not have of a run that is over.
+    /// Returns what the store lacks of a finished run.
     pub fn unstored(&self) -> Option<Unstored> {
         let last = self.pending.last()?;
         let found = last.outcome.as_ref().and_then(|(_, found)| found.clone());
@@ -112,7 +112,7 @@ impl Journal {
         })
     }
 
-    /// Tries once to store what is left.
+    /// Tries once to store what is left. Returns whether it succeeded.
     pub async fn store_rest(&mut self) -> bool {
         self.store_pending(&[]).await.is_ok()
     }
@@ -126,7 +126,7 @@ impl Journal {
 
     pub fn note(&mut self, event: Event) {
         self.mark(&event);
-        // Never reaches back over anything but text: a member that begins again begins a new text.
+        // Merges only with directly preceding text: a restarted member begins a new text.
         let growing = self
             .events
             .iter_mut()
@@ -156,7 +156,7 @@ impl Journal {
         }
     }
 
-    /// A text has begun since the last flush: whoever waits for it should not wait for more.
+    /// Whether a text has started since the last flush: readers should see it without delay.
     pub fn is_urgent(&self) -> bool {
         self.urgent
     }
@@ -165,12 +165,12 @@ impl Journal {
         self.kept.push(answer);
     }
 
-    /// What calls took is stored with what came of them.
+    /// Adds charges, stored in the same transaction as the results of their calls.
     pub fn charge(&mut self, charges: Vec<Charge>) {
         self.charges.extend(charges);
     }
 
-    /// The last event says what the run came to; more of that has become known since it was noted.
+    /// Replaces the totals in the final event with more complete ones.
     pub fn correct(&mut self, known: &Totals) {
         if let Some(
             Event::Completed(totals)
@@ -182,13 +182,13 @@ impl Journal {
         }
     }
 
-    /// Lets an answer stand in for the same call from now on; whoever waits for it is woken once it is stored.
+    /// Adds an answer to the cache with the next write; callers that wait for it are woken after that.
     pub fn remember(&mut self, keeping: Keeping, purge: Option<u64>) {
         self.cacheable.push(keeping);
         self.purge = purge.or(self.purge);
     }
 
-    /// An answer was given again.
+    /// Records a cache hit.
     pub fn hit(&mut self, key: String, kept: &answers::Kept) {
         let usage = &kept.answer.usage;
         self.hits.push(Hit {
@@ -206,18 +206,25 @@ impl Journal {
             && self.hits.is_empty()
     }
 
-    /// Stores all that was noted, in one transaction, then shows it.
+    /// Stores everything buffered in one transaction, then publishes it.
+    ///
+    /// # Errors
+    /// When the store fails after all retries. An awaited run continues unstored instead, unless the analysis was
+    /// deleted or is already over ([`StoreError::Missing`], [`StoreError::Conflict`]).
     pub async fn flush(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.write(now, None).await
     }
 
-    /// The same, with the run's end in the same transaction.
+    /// Flushes and stores the run's end in the same transaction.
+    ///
+    /// # Errors
+    /// As [`Journal::flush`].
     pub async fn finish(&mut self, now: Timestamp, outcome: Outcome) -> Result<(), StoreError> {
         let found = self.found(&outcome).await;
         self.write(now, Some((outcome, found))).await
     }
 
-    // Read and compared on a reader's thread: comparing long answers takes longer than an event may wait.
+    // Runs on a reader thread: comparing long answers takes longer than an event may wait.
     async fn found(&self, outcome: &Outcome) -> Option<(Findings, Option<Citations>)> {
         let (id, outcome) = (self.id.clone(), outcome.clone());
         let kept = [self.pending_answers(), self.kept.clone()].concat();
@@ -242,7 +249,7 @@ impl Journal {
         });
         match found.await {
             Ok(found) => Some(found),
-            // Without findings the answer is still worth having.
+            // The answer is useful even without findings.
             Err(fault) => {
                 let fault = format!("{fault:?}");
                 log::warn("no findings", &[("analysis", &self.id), ("fault", &fault)]);
@@ -257,7 +264,7 @@ impl Journal {
         }
         self.urgent = false;
         let ends = outcome.is_some();
-        // Whoever waits for the same call goes on once this was tried, stored or not.
+        // Callers that wait for the same call continue after this attempt, successful or not.
         let _seats: Vec<Seat> = (self.cacheable.iter_mut())
             .filter_map(|keeping| keeping.seat.take())
             .collect();
@@ -290,7 +297,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Stores every pending batch in one transaction; tries again after each of these pauses.
+    /// Stores all pending batches in one transaction; retries after each of these pauses.
     async fn store_pending(&mut self, pauses: &[Duration]) -> Result<(), StoreError> {
         let mut pauses = pauses.iter();
         loop {
@@ -298,9 +305,9 @@ impl Journal {
             let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
             match self.store.write(all).await {
                 Ok(()) => break,
-                // Deleted meanwhile, or over already: trying again changes nothing.
+                // Deleted meanwhile, or already over: a retry changes nothing.
                 Err(fault @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(fault),
-                // A full disk may be cleared, a busy one free again: the answers have been paid for.
+                // A full disk may be cleared, a busy one freed: the answers are paid for, so retry.
                 Err(fault) => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,
                     None => return Err(fault),
@@ -341,7 +348,7 @@ impl Journal {
     }
 }
 
-/// How long to wait before a batch that could not be stored is tried again: half a minute in all.
+/// Pauses between attempts to store a batch: half a minute in all.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
@@ -349,21 +356,21 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(10),
     Duration::from_secs(15),
 ];
-/// How many of these pauses a run takes for which a connection waits.
+/// Number of these pauses used when a connection waits for the run.
 const AWAITED: usize = 2;
-/// How long a run that goes on unstored waits before it tries the store again.
+/// Interval between attempts of a run that continues unstored.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// An answer that is to be kept.
+/// An answer to add to the cache.
 pub(super) struct Keeping {
     pub key: String,
     pub kept: answers::Kept,
     pub ttl: Duration,
-    /// Others wait for it until this is dropped.
+    /// Held until stored; other callers wait for its drop.
     pub seat: Option<Seat>,
 }
 
-/// An answer that was given again.
+/// A cache hit to record.
 struct Hit {
     key: String,
     model: String,
@@ -371,10 +378,10 @@ struct Hit {
     tokens: u64,
 }
 
-/// How a run ended, and what its answers were found to say.
+/// How a run ended, and the findings and citations of its answers.
 type Ended = (Outcome, Option<(Findings, Option<Citations>)>);
 
-/// What is stored in one transaction.
+/// Everything stored in one transaction.
 struct Batch {
     id: AnalysisId,
     user: Option<UserId>,
@@ -435,7 +442,7 @@ impl Batch {
     }
 }
 
-// None where no documents were given.
+// None when no documents were given.
 fn citations(
     db: &Reader,
     user: &UserId,
@@ -459,7 +466,7 @@ fn citations(
         text: &answer.text,
     });
     let mut page = |id: &DocumentId, number: u32| {
-        // A page that cannot be read is as good as gone: nothing is called verified then.
+        // Treat an unreadable page as missing: nothing is called verified then.
         let found = documents::page_of(db, user, id, number).ok().flatten();
         found.map(|page| page.text)
     };

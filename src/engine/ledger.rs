@@ -1,5 +1,5 @@
-//! What a run's calls take. Every call that is started passes through here and leaves exactly one charge,
-//! however it ends. Decides nothing about budgets.
+//! Tracks a run's calls and what they cost. Every started call passes through here and leaves exactly one charge,
+//! however it ends. Makes no budget decisions.
 
 use std::collections::BTreeMap;
 
@@ -12,40 +12,41 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::{Charge, Ended, cost};
 use crate::llm::Running;
 
-/// Output tokens that are reserved at a time for an answer without a limit of its own.
+/// Output tokens reserved at a time for an answer without its own limit.
 const MORE: u64 = 1_000;
 
 /// The calls of one run.
 #[derive(Default)]
 pub(super) struct Ledger {
-    /// Numbers are given once: what a stopped call still says must not pass for its successor's.
+    /// Last call number. Numbers are never reused: late events of a stopped call must not be taken for its
+    /// successor's.
     next: u64,
     open: BTreeMap<u64, Open>,
     charges: Vec<Charge>,
     unseen: Unseen,
 }
 
-/// A call under way, or one that was stopped and whose bill has not come.
+/// A call in progress, or one that was stopped and is not billed yet.
 pub(super) struct Open {
     pub call: CallId,
     pub model: String,
-    /// Cache key, where the answer shall be kept.
+    /// Cache key, if the answer may be cached.
     pub key: Option<Key>,
-    /// Held while others wait for the same call.
+    /// Held while other callers wait for the same call.
     pub seat: Option<Seat>,
-    /// Dropping it cancels the call. None: it was stopped, and the machine has forgotten it.
+    /// Dropping it cancels the call. `None` once stopped; the state machine has forgotten the call then.
     running: Option<Running>,
     price: Option<Price>,
     own_key: bool,
     at: Timestamp,
-    /// Counted by us, for the case that no bill comes.
+    /// Our own token count, used when no bill arrives.
     counted: Usage,
     first_token_ms: Option<u64>,
-    /// Output tokens that are reserved, where more has to be reserved beyond them.
+    /// Reserved output tokens, if more must be reserved once they are used up.
     reserved: Option<u64>,
 }
 
-/// What calls took of which the machine does not know, because they were stopped.
+/// Usage of stopped calls, which the state machine does not count.
 #[derive(Default)]
 struct Unseen {
     calls: u32,
@@ -55,18 +56,18 @@ struct Unseen {
 }
 
 impl Ledger {
-    /// The number of the next call.
+    /// Returns the next call number.
     pub fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
-    /// A call has been wanted.
+    /// Registers a started call.
     pub fn open(&mut self, number: u64, open: Open) {
         self.open.insert(number, open);
     }
 
-    /// A piece has come. Gives the call it belongs to, unless that was stopped.
+    /// Counts a streamed piece. Returns its call, or `None` when the call was stopped.
     pub fn piece(&mut self, number: u64, delta: &Delta, now: Timestamp) -> Option<CallId> {
         let open = self.open.get_mut(&number)?;
         let tokens = match delta {
@@ -82,7 +83,7 @@ impl Ledger {
         open.running.is_some().then_some(open.call)
     }
 
-    /// What a call needs beyond its reservation: as much again as is usual for an answer.
+    /// Returns the further reservation a call needs once it exceeds its own: [`MORE`] output tokens.
     pub fn needs(&self, number: u64) -> Option<Claim> {
         let open = self.open.get(&number)?;
         let is_over = open.reserved.is_some_and(|most| open.counted.output > most);
@@ -102,14 +103,14 @@ impl Ledger {
         })
     }
 
-    /// More output is reserved for a call.
+    /// Records that more output is reserved for a call.
     pub fn extend(&mut self, number: u64, output: u64) {
         if let Some(open) = self.open.get_mut(&number) {
             open.reserved = open.reserved.map(|most| most.saturating_add(output));
         }
     }
 
-    /// Ends a call with what has arrived: no budget has room for more.
+    /// Ends a call with what has arrived, because no budget has room for more.
     pub fn cut(&mut self, number: u64) {
         if let Some(open) = self.open.get_mut(&number) {
             open.reserved = None;
@@ -126,19 +127,19 @@ impl Ledger {
         }
     }
 
-    /// Stops all.
+    /// Stops all calls.
     pub fn stop_all(&mut self) {
         for open in self.open.values_mut() {
             drop(open.running.take());
         }
     }
 
-    /// No bill is missing.
+    /// Whether all bills have arrived.
     pub fn is_settled(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// A call has ended: its charge is made. Gives the call, unless it was stopped before.
+    /// Ends a call and records its charge. Returns the call, unless it was stopped before.
     pub fn close(
         &mut self,
         number: u64,
@@ -157,7 +158,7 @@ impl Ledger {
         (!stopped).then_some(open)
     }
 
-    /// The bills that are still missing are made up from what has been seen, and marked as estimates.
+    /// Charges calls without a bill by our own token count, marked as estimated.
     pub fn estimate_missing(&mut self, now: Timestamp) {
         for open in std::mem::take(&mut self.open).into_values() {
             let bill = Bill {
@@ -191,12 +192,12 @@ impl Ledger {
         });
     }
 
-    /// The charges since the last time, to be stored.
+    /// Takes the charges recorded since the last call, to store them.
     pub fn take(&mut self) -> Vec<Charge> {
         std::mem::take(&mut self.charges)
     }
 
-    /// Adds what the machine does not know of to what it says a run came to.
+    /// Adds the usage of stopped calls to a run's totals.
     pub fn complete(&self, totals: &mut Totals) {
         let unseen = &self.unseen;
         totals.usage = totals.usage.plus(&unseen.usage);
@@ -215,7 +216,7 @@ impl Ledger {
 }
 
 impl Open {
-    /// A call that has just been started.
+    /// Creates the record of a call that was just started.
     pub fn new(call: CallId, request: &Request, running: Running, now: Timestamp) -> Self {
         Self {
             call,
@@ -236,19 +237,19 @@ impl Open {
         }
     }
 
-    /// The call is cut off after so many output tokens.
+    /// Cuts the call off after this many output tokens.
     pub fn limit(&mut self, tokens: u64) {
         if let Some(running) = &self.running {
             running.limit_output(tokens);
         }
     }
 
-    /// More has to be reserved once so many output tokens have arrived.
+    /// Requires a further reservation once this many output tokens have arrived.
     pub fn watch(&mut self, tokens: u64) {
         self.reserved = Some(tokens);
     }
 
-    /// What its tokens cost, and who pays.
+    /// Sets the price per token, and whether the user's own key pays.
     pub fn paid(self, price: Option<Price>, own_key: bool) -> Self {
         Self {
             price,
@@ -257,7 +258,7 @@ impl Open {
         }
     }
 
-    /// Under which key its answer shall be kept, and the seat that others wait for.
+    /// Sets the cache key, and the seat that other callers wait on.
     pub fn kept(self, key: Option<Key>, seat: Option<Seat>) -> Self {
         Self { key, seat, ..self }
     }

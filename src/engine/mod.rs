@@ -1,5 +1,5 @@
-//! Drives the domain's state machines: starts their calls, stores what comes back, tells whoever
-//! watches. Has no rules of its own.
+//! Drives the domain's state machines: starts their calls, stores the results, and notifies watchers. Has no rules
+//! of its own.
 
 mod answers;
 mod background;
@@ -36,23 +36,23 @@ use bus::Hub;
 pub use bus::Watch;
 pub use ended::{Ended, Unstored};
 
-/// Limits and times.
+/// Engine settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Analyses that run at once; more wait their turn.
+    /// Runs in progress at once; more wait for a slot.
     pub max_runs: usize,
-    /// Where the cache ends.
+    /// Cache limits.
     pub cache: CacheLimits,
-    /// What everybody may use for whom nothing else is said.
+    /// Default usage limits of users without their own.
     pub limits: Limits,
 }
 
-/// Analyses that may wait for their turn.
+/// Runs that may wait for a slot.
 const MAX_WAITING: usize = 64;
-/// Of these, analyses of one person; people without an account count as one.
+/// Runs of one user, active and waiting; all users without an account count as one.
 const MAX_OF_ONE: usize = 24;
 
-/// Owns all running analyses.
+/// Owns all active runs.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
@@ -66,13 +66,13 @@ pub(crate) struct Shared {
     book: Arc<Book>,
     turns: Semaphore,
     runs: Mutex<Runs>,
-    /// Woken whenever a run has left `runs`, or a job has ended.
+    /// Notified whenever a run has left `runs`, or a job has ended.
     left: Notify,
-    /// Jobs under way.
+    /// Number of active jobs.
     jobs: AtomicUsize,
 }
 
-/// Stored answers that are compared with a call to say why it was none of them; the newest.
+/// Number of newest stored answers compared with a call to explain a cache miss.
 const LOOKED_THROUGH: u32 = 500;
 
 fn nearest(fields: &Fields, kept: &[BTreeMap<String, String>]) -> Miss {
@@ -81,63 +81,63 @@ fn nearest(fields: &Fields, kept: &[BTreeMap<String, String>]) -> Miss {
     nearest.map_or(Miss::NothingKept, Miss::Differs)
 }
 
-/// A run to be driven.
+/// A run to execute.
 pub struct Run {
-    /// Its id; the analysis is stored already.
+    /// ID of the analysis, stored before the run starts.
     pub id: AnalysisId,
-    /// Whose; bounds the cache and receives the usage.
+    /// The user: bounds the cache and is charged for the usage.
     pub user: Option<UserId>,
-    /// New or restored.
+    /// State machine, new or restored.
     pub machine: Staged,
-    /// The API key it was asked with; what it takes is counted there too.
+    /// The API key of the request; usage is counted for it too.
     pub key: Option<KeyId>,
-    /// What that key's budget holds for it, where the key has one.
+    /// Reservation in that key's budget, if it has one.
     pub funds: Option<Box<dyn KeyFunds>>,
-    /// Use of stored answers, as planned.
+    /// Cache use, as planned.
     pub cache: CacheUse,
-    /// Stored answers that are older than this are not taken.
+    /// Maximum age of a cached answer.
     pub cache_age: Option<Duration>,
-    /// What members that see are shown beside every question.
+    /// Images shown to vision models with every question.
     pub pictures: Vec<Image>,
-    /// What its calls cost, and what they may.
+    /// Prices and budget.
     pub terms: Terms,
-    /// Number of the last event stored so far; 0 for a new run.
+    /// Sequence number of the last stored event; 0 for a new run.
     pub last_event: u64,
-    /// Calls that an earlier run of the same person has made, with what they gave: not made again.
+    /// Calls of an earlier run of the same user with their answers; not made again.
     pub known: Vec<(Request, Answer)>,
-    /// Nobody is waiting for it: it was begun by a job, in a lull.
+    /// Started by a background job: no user waits for it.
     pub background: bool,
-    /// A connection waits for its answer, which is delivered even if it cannot be stored. Other runs end unstored
+    /// A connection waits for the answer, which is delivered even if it cannot be stored. Other runs stop unstored
     /// and resume at the next start.
     pub is_awaited: bool,
 }
 
-/// Why a run was not taken.
+/// Why a run was refused.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// As many run and wait as may.
+    /// The queue is full.
     Full,
-    /// As many of one person run and wait as may.
+    /// The user has too many active and waiting runs.
     TooMany,
     /// The server is shutting down.
     Closing,
 }
 
-/// Why a run was not begun.
+/// Why a run was not started.
 #[derive(Debug)]
 pub enum NotStarted {
-    /// There is no place for it.
+    /// Refused.
     Refused(Refused),
-    /// It could not be stored.
+    /// The run could not be stored.
     Store(StoreError),
 }
 
-/// Stores a new run: what must have happened before it is driven.
+/// Stores a new run in the transaction that must commit before the run starts.
 pub type Insert = Box<dyn FnOnce(&Writer) -> crate::store::Result<()> + Send>;
 type Stored = oneshot::Sender<crate::store::Result<()>>;
 type Runs = HashMap<AnalysisId, Running>;
 
-/// A run that is under way or waits for its turn.
+/// An active or waiting run.
 #[derive(Clone)]
 struct Running {
     user: Option<UserId>,
@@ -145,8 +145,8 @@ struct Running {
     background: bool,
 }
 
-/// A run's place among those under way. Given back however its task ends, a panic included: whoever waits
-/// for the run or for the engine to be empty must not wait for ever.
+/// A run's entry in `runs`, removed however its task ends, a panic included: whoever waits for the run or for the
+/// engine to drain must not wait forever.
 struct Place {
     shared: Arc<Shared>,
     id: AnalysisId,
@@ -162,7 +162,7 @@ impl Drop for Place {
 }
 
 impl Engine {
-    /// An engine with nothing to do.
+    /// Creates an idle engine.
     pub fn new(store: Store, llm: Llm, settings: Settings) -> Self {
         let turns = Semaphore::new(settings.max_runs.max(1));
         let shared = Shared {
@@ -181,8 +181,11 @@ impl Engine {
         }
     }
 
-    /// Takes a run: stores it by `insert` and drives it, both in a task of its own, tied to no connection.
-    /// A run that is stored is driven, and one that is refused is not stored, whoever leaves meanwhile.
+    /// Starts a run: stores it with `insert` and drives it, both in its own task that no connection owns. A stored
+    /// run is always driven and a refused one never stored, even if the caller goes away.
+    ///
+    /// # Errors
+    /// [`NotStarted`] when the run is refused or cannot be stored.
     pub async fn start(&self, run: Run, insert: Insert) -> Result<Finished, NotStarted> {
         let hub = self.take_place(&run).map_err(NotStarted::Refused)?;
         let (tell, stored) = oneshot::channel();
@@ -194,7 +197,7 @@ impl Engine {
         }
     }
 
-    /// The same for a run that was stored before the last stop: there is always room for it in the queue.
+    /// Resumes a run that was stored before the last restart; the queue limit does not apply.
     pub fn resume(&self, run: Run) -> Finished {
         let hub = Arc::new(Hub::new(run.last_event));
         let entry = Running::of(&run, &hub);
@@ -229,7 +232,7 @@ impl Engine {
             id: run.id.clone(),
             hub: hub.clone(),
         };
-        // Owned by `runs`: `drain` waits for it to leave.
+        // `runs` tracks this task: `drain` waits until its entry is gone.
         tokio::spawn(async move {
             if let Some((insert, tell)) = first {
                 let stored = shared.store.write(insert).await;
@@ -244,7 +247,7 @@ impl Engine {
             let (ended, rest) = over.map_or((None, None), |over| (Some(over.ended), over.rest));
             let Some(rest) = rest else {
                 drop(place);
-                // Nobody may be waiting: an asynchronous run has no one to tell.
+                // Nobody may be waiting: an asynchronous run has no receiver.
                 let _ = tell.send(ended);
                 return;
             };
@@ -255,25 +258,25 @@ impl Engine {
         Finished(finished)
     }
 
-    /// Asks a run to stop. False when it is not running here.
+    /// Cancels a run. Returns false when it is not active here.
     pub fn cancel(&self, id: &AnalysisId, reason: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
         found.map(|run| run.hub.cancel(reason)).is_some()
     }
 
-    /// Asks a run to write its answer now, of what is ready. False when it is not running here.
+    /// Tells a run to write its answer now, from what is ready. Returns false when it is not active here.
     pub fn hurry(&self, id: &AnalysisId) -> bool {
         let found = self.shared.running().get(id).cloned();
         found.map(|run| run.hub.hurry()).is_some()
     }
 
-    /// Asks a run to go on without this model. False when it is not running here.
+    /// Tells a run to continue without this model. Returns false when it is not active here.
     pub fn leave(&self, id: &AnalysisId, model: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
         found.map(|run| run.hub.leave(model)).is_some()
     }
 
-    /// The accounts whose runs are under way or wait.
+    /// Returns the users with active or waiting runs.
     pub fn users(&self) -> Vec<UserId> {
         let running = self.shared.running();
         running
@@ -282,7 +285,7 @@ impl Engine {
             .collect()
     }
 
-    /// Asks all runs of an account to stop.
+    /// Cancels all runs of a user.
     pub fn cancel_all_of(&self, user: &UserId, reason: &str) {
         let running = self.shared.running();
         let own = |run: &&Running| run.user.as_ref() == Some(user);
@@ -291,7 +294,10 @@ impl Engine {
         }
     }
 
-    /// Of each of these calls, its key and why it was not in the cache before then.
+    /// Returns, for each call, its cache key and why it was not in the cache before `before`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn misses(
         &self,
         user: &UserId,
@@ -309,7 +315,7 @@ impl Engine {
         Ok(misses)
     }
 
-    /// Follows the events of a run after the given number, stored ones first.
+    /// Follows a run's events after the given sequence number, stored ones first.
     pub fn watch(&self, id: AnalysisId, after: u64) -> Watch {
         let found = self.shared.running().get(&id).cloned();
         Watch::new(
@@ -320,28 +326,34 @@ impl Engine {
         )
     }
 
-    /// Where a person stands with their budgets, what is set aside for their runs included.
+    /// Returns a user's budget status, including reservations of active runs.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn standing(&self, user: &UserId) -> Result<Standing, StoreError> {
         self.shared.book.standing(user).await
     }
 
-    /// Sets aside what something may take that is no run, or says why not.
+    /// Reserves an amount for something other than a run.
+    ///
+    /// # Errors
+    /// When a budget has no room for it, with the reason.
     pub async fn set_aside(&self, user: &UserId, amount: Amount) -> Result<Aside, String> {
         Aside::of(self.shared.book.clone(), user, amount).await
     }
 
-    /// How many run or wait.
+    /// Number of active and waiting runs.
     pub fn count(&self) -> usize {
         self.shared.running().len()
     }
 
-    /// From now on takes no more runs; those that wait for a turn leave.
+    /// Refuses new runs from now on; waiting runs leave the queue.
     pub fn refuse(&self) {
         self.shared.turns.close();
     }
 
-    /// Takes no more runs, waits for those under way, and after `limit` leaves the rest where they are:
-    /// all they have stored is kept and they are resumed at the next start.
+    /// Refuses new runs, waits up to `limit` for active ones, and then checkpoints the rest: what they have stored
+    /// is kept, and they resume at the next start.
     pub async fn drain(&self, limit: Duration) {
         self.refuse();
         let until = tokio::time::Instant::from_std(clock::instant() + limit);
@@ -363,7 +375,7 @@ impl Engine {
         for hub in hubs {
             hub.checkpoint();
         }
-        // A checkpoint is one write; the second guards against a disk that hangs.
+        // A checkpoint is one write; the timeout guards against a hanging disk.
         let _ = tokio::time::timeout(Duration::from_secs(2), async {
             loop {
                 let left = self.shared.left.notified();
@@ -377,31 +389,31 @@ impl Engine {
     }
 }
 
-/// The end of a run that was started here.
+/// Handle that waits for the end of a started run.
 pub struct Finished(tokio::sync::oneshot::Receiver<Option<Ended>>);
 
 impl Finished {
-    /// How it ended; none when it was interrupted by a shutdown and will be resumed.
+    /// How the run ended; `None` when a shutdown interrupted it and it will resume.
     pub async fn outcome(self) -> Option<Ended> {
         self.0.await.ok().flatten()
     }
 }
 
-/// Cancels a run unless it is disarmed: for connections that are the request.
+/// Cancels a run when dropped, unless disarmed: for connections that wait for their run.
 pub struct CancelOnDrop {
     engine: Engine,
     id: Option<AnalysisId>,
 }
 
 impl CancelOnDrop {
-    /// Armed.
+    /// Creates an armed guard.
     pub fn new(engine: Engine, id: AnalysisId) -> Self {
         Self {
             engine,
             id: Some(id),
         }
     }
-    /// The run is over, or shall go on alone.
+    /// Disarms the guard: the run is over, or should continue without the client.
     pub fn disarm(&mut self) {
         self.id = None;
     }
@@ -410,7 +422,7 @@ impl CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(id) = &self.id {
-            // A stopping server ends its connections itself: the client is not to blame.
+            // A stopping server closes its connections: the client is not to blame.
             let reason = if self.engine.shared.turns.is_closed() {
                 "the server stopped while a client was waiting for this analysis"
             } else {
@@ -436,7 +448,7 @@ impl Shared {
         self.running().is_empty() && self.jobs.load(Ordering::Relaxed) == 0
     }
     fn running(&self) -> std::sync::MutexGuard<'_, Runs> {
-        // No code panics while it holds the lock; were it ever so, the map would still be whole.
+        // No code panics while it holds the lock; if it did, the map would still be consistent.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

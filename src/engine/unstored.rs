@@ -1,5 +1,5 @@
-//! What becomes of a run that could not be written to the store while somebody waits for its answer: the calls are
-//! paid, so the answer is delivered from memory, and storing it is tried for a while longer.
+//! A run whose results could not be stored while a client waits for the answer. The calls are paid for, so the answer
+//! is delivered from memory, and storing is retried for a while.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use super::journal::Journal;
 use crate::domain::id::AnalysisId;
 use crate::log;
 
-/// How often storing is tried again once the answer is delivered.
+/// Attempts to store after the answer was delivered.
 const TRIES: u32 = 6;
-/// Time between these tries.
+/// Time between these attempts.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// A run that is over; dropping it gives up what is not stored yet.
+/// A finished run; dropping it discards what is not stored yet.
 pub(super) struct Over {
     pub ended: Ended,
     pub rest: Option<Rest>,
@@ -28,7 +28,7 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// Tries to store it for half a minute, or until `stops` says that the server shuts down.
+    /// Retries storing for half a minute, or until `stops` returns true because the server shuts down.
     pub async fn store(mut self, stops: impl Fn() -> bool) {
         for _ in 0..TRIES {
             tokio::time::sleep(PAUSE).await;

@@ -1,5 +1,5 @@
-//! Our side of TLS, from certificate files: read, checked, read again when they change. Knows no sockets, makes
-//! no certificates, asks no authority. A file that does not hold never replaces one that does.
+//! TLS server side: loads and checks certificate files and reloads them when they change. Uses no sockets, creates
+//! no certificates, contacts no certificate authority. An invalid file never replaces a valid certificate.
 
 mod ours;
 mod validity;
@@ -24,12 +24,13 @@ pub use crate::config::TlsFiles as Files;
 use crate::domain::time::Timestamp;
 use validity::Validity;
 
-/// Larger files are refused: a chain is some kilobytes.
+/// Size limit of a certificate or key file, in bytes (1 MiB); a chain is a few kilobytes.
 const MOST_FILE_BYTES: u64 = 1 << 20;
 
+/// Modification times of the certificate and key files.
 type Stamps = [Option<SystemTime>; 2];
 
-/// What is shown to whoever connects, kept as fresh as the files.
+/// The certificate that clients see, reloaded when its files change.
 pub struct Shown {
     files: Files,
     config: Arc<ServerConfig>,
@@ -38,7 +39,10 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Reads the files. The error is a sentence that names the file and what to do.
+    /// Loads the files.
+    ///
+    /// # Errors
+    /// A sentence that names the file and what to do, when a file is unreadable, invalid, or expired.
     pub fn open(files: Files, now: Timestamp) -> Result<Self, String> {
         let seen = files.stamps();
         let read = files.read()?;
@@ -49,7 +53,7 @@ impl Shown {
             .map_err(|error| format!("TLS cannot be set up: {error}"))?
             .with_no_client_auth()
             .with_cert_resolver(current.clone());
-        // Another protocol is refused in the handshake, not after it.
+        // Clients that offer only another protocol fail in the handshake, not after it.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             files,
@@ -59,16 +63,19 @@ impl Shown {
         })
     }
 
-    /// For a connection. The certificate is the one that is current when its handshake begins.
+    /// Configuration for new connections. Each handshake uses the certificate that is current when it begins.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.config.clone()
     }
 
-    /// Reads the files again where they have changed, or in any case: until when what is shown from now on holds.
-    /// `None` where nothing has changed. On an error what was shown before still is, and the same files are not
-    /// tried again by themselves.
+    /// Reloads the files when they have changed, or always with `in_any_case`. Returns the new certificate's expiry,
+    /// or `None` when nothing has changed.
+    ///
+    /// # Errors
+    /// As [`Shown::open`]. The previous certificate stays in use, and the same files are not tried again until they
+    /// change.
     pub fn refresh(&self, in_any_case: bool, now: Timestamp) -> Result<Option<Timestamp>, String> {
-        // Before they are read: what is written meanwhile is seen the next time.
+        // Taken before reading: a change while we read is noticed the next time.
         let stamps = self.files.stamps();
         {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,7 +110,7 @@ impl ResolvesServerCert for Current {
     }
 }
 
-/// What the files hold.
+/// The contents of the two files.
 struct Read {
     certified: Arc<CertifiedKey>,
     validity: Validity,
@@ -114,7 +121,7 @@ impl Read {
         let (shown, until) = (files.certificate.display(), self.validity.until);
         if until < now {
             return Err(format!(
-                "the certificate in {shown} ended at {until}; renew it (certbot renew), or check this machine's clock, which says {now}"
+                "the certificate in {shown} expired at {until}; renew it (certbot renew), or check this machine's clock, which says {now}"
             ));
         }
         Ok(())
@@ -122,7 +129,10 @@ impl Read {
 }
 
 impl Files {
-    /// Until when the certificate holds, where the files can be used.
+    /// Returns when the certificate expires.
+    ///
+    /// # Errors
+    /// A sentence that names the file and what to do, when the files cannot be used.
     pub fn until(&self) -> Result<Timestamp, String> {
         Ok(self.read()?.validity.until)
     }
@@ -147,12 +157,12 @@ impl Files {
         let pem = content(&self.key)?;
         let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
             format!(
-                "there is no PEM private key in {key_at} that is not encrypted; QUIRE_TLS_KEY takes certbot's privkey.pem, or what `openssl pkey` prints"
+                "there is no PEM private key in {key_at}; QUIRE_TLS_KEY takes an unencrypted one, such as certbot's privkey.pem or what `openssl pkey` prints"
             )
         })?;
         let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => format!(
-                "the key in {key_at} is not that of the first certificate in {chain_at}; give the two that were made together, with the server's own certificate first"
+                "the key in {key_at} does not match the first certificate in {chain_at}; use two files that were created together, with the server's own certificate first"
             ),
             error => format!("the key in {key_at} cannot be used with {chain_at}: {error}"),
         })?;
@@ -167,7 +177,7 @@ fn content(path: &Path) -> Result<Vec<u8>, String> {
     let shown = path.display();
     let unread = |error| {
         format!(
-            "cannot read {shown}: {error}; it must be there, and readable for the user that quire runs as"
+            "cannot read {shown}: {error}; the file must exist and be readable by the user that quire runs as"
         )
     };
     let mut bytes = Vec::new();
@@ -175,13 +185,13 @@ fn content(path: &Path) -> Result<Vec<u8>, String> {
     file.read_to_end(&mut bytes).map_err(unread)?;
     match bytes.len() as u64 > MOST_FILE_BYTES {
         true => Err(format!(
-            "{shown} is larger than 1 MiB, so it is no certificate or key"
+            "{shown} is larger than 1 MiB, so it cannot be a certificate or key"
         )),
         false => Ok(bytes),
     }
 }
 
-// Named, not left to the process: nothing else decides which one it is.
+// Named explicitly rather than taken from the process default, which nothing sets.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(primitives::default_provider())
 }

@@ -1,5 +1,5 @@
-//! The other side of TLS, for the one question that a health check asks of its own machine. It takes whatever
-//! certificate is shown: the name on it is that of the world outside, and nothing secret is said.
+//! TLS client side, only for the health check against our own server. It accepts any certificate: the certificate
+//! names the public host, not this machine, and nothing secret is sent.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpStream};
@@ -12,11 +12,14 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
 };
 
-/// A connection to a server on this machine.
+/// A TLS connection to a server on this machine.
 pub struct Ours(StreamOwned<ClientConnection, TcpStream>);
 
 impl Ours {
-    /// Over this socket, which keeps its timeouts.
+    /// Wraps a socket, which keeps its timeouts.
+    ///
+    /// # Errors
+    /// When the TLS configuration or connection cannot be created.
     pub fn over(socket: TcpStream, address: IpAddr) -> io::Result<Self> {
         let provider = super::provider();
         let anyone = Anyone(provider.signature_verification_algorithms);
@@ -48,6 +51,7 @@ impl Write for Ours {
 }
 
 #[derive(Debug)]
+/// Verifier that accepts any certificate but still checks handshake signatures.
 struct Anyone(WebPkiSupportedAlgorithms);
 
 impl ServerCertVerifier for Anyone {

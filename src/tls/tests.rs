@@ -86,12 +86,12 @@ fn what_cannot_be_used_is_said_with_its_file() {
         (
             &certificate,
             &past_key,
-            "is not that of the first certificate",
+            "does not match the first certificate",
         ),
         (
             &past,
             &past_key,
-            "ended at 2025-01-01T00:00:00.000Z; renew it",
+            "expired at 2025-01-01T00:00:00.000Z; renew it",
         ),
     ] {
         folder.put(certificate, key);
@@ -122,7 +122,7 @@ fn a_renewal_replaces_and_a_bad_one_does_not() {
     folder.put(&newer, &key);
     touched(1);
     let said = shown.refresh(false, now()).unwrap_err();
-    assert!(said.contains("is not that of"), "{said}");
+    assert!(said.contains("does not match"), "{said}");
     assert_eq!(first(), before, "what held is still shown");
     assert!(
         shown.refresh(true, now()).is_err(),

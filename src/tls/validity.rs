@@ -1,12 +1,12 @@
-//! From when and until when a certificate holds, read from its DER: the one thing we want of it that rustls does
-//! not tell. Reads only the way there, and believes no length.
+//! Reads a certificate's expiry from its DER: the one field we need that rustls does not expose. Parses only what
+//! leads to it, and bounds-checks every length.
 
 use crate::domain::time::Timestamp;
 
-/// When a certificate holds.
+/// A certificate's validity period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Validity {
-    /// Its last moment.
+    /// Expiry (`notAfter`).
     pub until: Timestamp,
 }
 
@@ -16,14 +16,14 @@ const UTC_TIME: u8 = 0x17;
 const LONG_TIME: u8 = 0x18;
 
 impl Validity {
-    /// Of this certificate; `None` where it is none.
+    /// Parses a certificate; `None` when it is malformed.
     pub fn of(certificate: &[u8]) -> Option<Self> {
         let (whole, _) = expect(certificate, SEQUENCE)?;
         let (mut rest, _) = expect(whole, SEQUENCE)?;
         if rest.first() == Some(&VERSION) {
             rest = element(rest)?.2;
         }
-        // The serial number, the signature's kind, the issuer.
+        // Serial number, signature algorithm, issuer.
         for _ in 0..3 {
             rest = element(rest)?.2;
         }
@@ -41,13 +41,13 @@ fn expect(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
     (found == kind).then_some((content, rest))
 }
 
-/// Its kind, what is in it, and what follows it.
+/// Splits off one DER element: tag, content, and the rest.
 fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&kind, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = match first {
         0..=0x7f => (usize::from(first), rest),
-        // Four bytes of length are four gigabytes.
+        // Four length bytes already allow 4 GiB.
         0x81..=0x84 => {
             let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
             let fold = |sum: usize, digit: &u8| sum << 8 | usize::from(*digit);
@@ -59,7 +59,7 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((kind, content, rest))
 }
 
-/// `260102030405Z` or `20260102030405Z`; two digits of a year from 50 on are of the century before.
+/// Parses `260102030405Z` or `20260102030405Z`; two-digit years from 50 on belong to the 1900s.
 fn moment(kind: u8, text: &[u8]) -> Option<Timestamp> {
     let text = std::str::from_utf8(text)
         .ok()
@@ -112,7 +112,7 @@ mod tests {
         for length in 0..der.len() {
             assert_eq!(Validity::of(&der[..length]), None, "{length}");
         }
-        // Whatever the byte: an answer or none, and no panic.
+        // Any byte at any position gives a value or `None`, never a panic.
         for place in 0..der.len() {
             for byte in [0, 0x30, 0x7f, 0x80, 0x84, 0xff] {
                 let mut damaged = der.clone();

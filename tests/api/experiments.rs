@@ -250,9 +250,9 @@ fn what_cannot_be_run_is_refused_with_its_reason() {
             "{{question}}",
         ),
         ("current", json!({ "model": "p/x" }), "none of the settings"),
-        ("budget", json!({ "cost_usd": 1 }), "price is not known"),
+        ("budget", json!({ "cost_usd": 1 }), "the price of a model"),
         ("budget", json!({ "cost_usd": -1 }), "at least 0"),
-        ("budget", json!({}), "say what may be spent"),
+        ("budget", json!({}), "set a budget"),
         ("wrong", json!(2), "must be from"),
         ("name", json!("x".repeat(81)), "at most 80"),
         (

@@ -246,7 +246,7 @@ fn a_sealed_replica_brings_the_secret_back_and_tells_nobody_else_anything() {
     assert!(said.contains("set QUIRE_REPLICA_KEY"), "{said}");
     let other = "BBECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let said = refusal(&[("QUIRE_REPLICA", &replica), ("QUIRE_REPLICA_KEY", other)]);
-    assert!(said.contains("sealed with another key"), "{said}");
+    assert!(said.contains("encrypted with another key"), "{said}");
     let said = refusal(&[("QUIRE_REPLICA", &replica), ("QUIRE_REPLICA_KEY", "short")]);
     assert!(
         said.contains("openssl rand -base64 32") && !said.contains("short"),

@@ -88,7 +88,7 @@ fn what_cannot_be_shown_is_refused_at_the_start() {
     place.certify(0);
     let said = start().refused(1);
     assert!(
-        said.contains("the certificate in chain.pem ended at"),
+        said.contains("the certificate in chain.pem expired at"),
         "{said}"
     );
     let mut half = place.quire(&["serve", "--port", "0"]);

@@ -1,6 +1,6 @@
-//! What other programs have written, as analyses of the history: conversations in the JSON lines that OpenAI's
-//! tools take, and the exports of this product's predecessor. Nothing is guessed: a model that is not named is
-//! called `imported/unknown`, and costs are not known.
+//! Imports data of other programs into the history as analyses: conversations in the JSON Lines format of OpenAI's
+//! tools, and exports of Quire's predecessor. Guesses nothing: an unnamed model becomes `imported/unknown`, and costs
+//! stay unknown.
 
 use std::path::Path;
 
@@ -20,24 +20,24 @@ use crate::domain::parameters::Parameters;
 use crate::domain::time::Timestamp;
 use crate::store::archive::{self, Table};
 
-/// Characters of a model's name.
+/// Length limit of a model's name, in characters.
 const LONGEST_NAME: usize = 100;
-/// Whose answers stand beside each other at most.
+/// Limit on models per analysis.
 const MOST_MODELS: usize = 64;
 
-/// One thing of the history.
+/// A past question and its answers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Past {
     pub question: String,
     pub turns: Vec<Message>,
-    /// Model and text.
+    /// Model and text of each member's answer.
     pub drafts: Vec<(String, String)>,
     pub writer: String,
     pub answer: String,
     pub made: Option<Timestamp>,
 }
 
-// One piece of a file; none where there is no conversation in it.
+// Parses one piece of a file; None when it contains no conversation.
 fn read(piece: &[u8]) -> Option<Past> {
     past(&serde_json::from_slice(piece).ok()?)
 }
@@ -56,7 +56,7 @@ fn text(value: &Value, names: &[&str]) -> Option<String> {
     found.find(|text| !text.trim().is_empty())
 }
 
-// A text, parts of a text, or an object that holds one.
+// Extracts the text from a string, a list of parts, or an object that contains one.
 fn spoken(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -89,7 +89,7 @@ fn model(name: Option<&str>) -> String {
 fn made(value: &Value) -> Option<Timestamp> {
     let names = ["created", "created_at", "timestamp", "create_time"];
     names.iter().find_map(|name| match &value[*name] {
-        // Some leave out the Z of UTC.
+        // Some exports omit the Z of UTC.
         Value::String(text) => {
             Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}Z")))
         }
@@ -110,7 +110,7 @@ fn conversation(value: &Value) -> Option<Past> {
             "system" | "developer" => Role::System,
             "user" => Role::User,
             "assistant" => Role::Assistant,
-            // What tools were called with and gave is no part of what was said.
+            // Tool calls and their results are not part of the conversation.
             _ => continue,
         };
         let text = spoken(&message["content"]).unwrap_or_default();
@@ -129,7 +129,7 @@ fn conversation(value: &Value) -> Option<Past> {
     let writer = model(value["model"].as_str());
     Some(Past {
         question,
-        // A question alone needs no conversation around it.
+        // A single question needs no turns.
         turns: if turns.len() > 1 { turns } else { Vec::new() },
         drafts: Vec::new(),
         writer,
@@ -199,11 +199,11 @@ fn predecessor(value: &Value) -> Option<Past> {
     })
 }
 
-/// Puts all of it into a person's history. What is there already, word for word, is left.
+/// Adds all conversations to a person's history, skipping those already there word for word.
 ///
 /// # Errors
-/// `TooLarge` when the file or a conversation in it exceeds its limit, before anything is changed;
-/// `BadRequest` when there is nothing in it.
+/// `TooLarge` when the file or a conversation in it exceeds its limit, before anything is changed; `BadRequest` when
+/// the file contains no conversation.
 pub(super) fn keep(
     place: &Place,
     user: &UserId,
@@ -216,7 +216,7 @@ pub(super) fn keep(
     };
     pieces::each(from, &mut |piece| match json::is_affordable(piece) {
         true => Ok(()),
-        false => Err(too_large("a conversation in it holds too many values")),
+        false => Err(too_large("a conversation in it has too many values")),
     })?;
     let mut count = Count::default();
     pieces::each(from, &mut |piece| {
@@ -232,7 +232,7 @@ pub(super) fn keep(
     })?;
     if count.added + count.present == 0 {
         return Err(unreadable(
-            "there is no archive, conversation or export in it",
+            "it contains no archive, conversation, or export",
         ));
     }
     Ok(vec![("analyses".to_owned(), count)])
@@ -339,7 +339,7 @@ fn planned(one: &Past) -> (Plan, Vec<StageAnswer>) {
         },
         agreement: None,
         canary: String::new(),
-        notes: vec!["imported: costs and times are not known".to_owned()],
+        notes: vec!["imported: costs and times are unknown".to_owned()],
         turns: one.turns.clone(),
         tools: None,
         passthrough: None,

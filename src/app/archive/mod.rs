@@ -1,6 +1,6 @@
-//! Everything that a person owns as one archive, and such an archive taken in by another installation: a
-//! gzip-compressed tar of a manifest, a file of JSON lines a table, and the original documents. No secret is in
-//! it: no password, key or share link.
+//! Exports everything a person owns as one archive, and imports such an archive into another installation: a
+//! gzip-compressed tar of a manifest, one JSON Lines file per table, and the original documents. Contains no secrets:
+//! no password, key, or share link.
 
 mod foreign;
 mod pack;
@@ -23,61 +23,63 @@ use crate::domain::id::{DocumentId, UserId};
 use crate::store::Store;
 use crate::store::archive::SCHEMA;
 
-/// How a gzip file begins.
+/// Magic bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// What it calls itself.
+/// Value of the manifest's `format`.
 const FORMAT: &str = "quire-archive";
-/// The first file in it.
+/// Name of the first entry.
 const MANIFEST: &str = "manifest.json";
-/// In which the tables are, and the documents as they were uploaded.
+/// Folders of the tables and of the documents as uploaded.
 const TABLES: &str = "tables/";
 const ORIGINALS: &str = "documents/";
 
-/// The first thing in an archive.
+/// First entry of an archive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Manifest {
     format: String,
-    /// Of the database that it was made from: a newer one is not taken.
+    /// Schema version of the source database; archives of newer versions are refused.
     schema: u32,
     quire: String,
-    /// When, RFC 3339.
+    /// Time of export, RFC 3339.
     made: String,
     email: String,
 }
 
-/// How many of a table's rows went where.
+/// What happened to a table's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Count {
-    /// Written or taken in.
+    /// Exported or imported.
     pub added: u64,
-    /// There already.
+    /// Already present.
     pub present: u64,
-    /// Not what they say they are.
+    /// Invalid.
     pub refused: u64,
 }
 
-/// What came of it, in the archive's order.
+/// Counts per table, in archive order.
 pub type Counts = Vec<(String, Count)>;
 
-/// Told what is being worked on, and how many of it are done.
+/// Callback for progress: the name of the current table, and the number of rows done.
 pub type Progress<'a> = &'a mut (dyn FnMut(&str, u64) + Send);
 
-/// Where everything is.
+/// The installation's store and folders, as far as archives need them.
 #[derive(Clone)]
 pub struct Place {
     store: Store,
-    /// The original documents.
+    /// Folder of the original documents.
     documents: PathBuf,
-    /// What fetches those that are only in the replica; none in the command line.
+    /// Fetches originals that exist only in the replica; `None` on the command line.
     shelf: Option<documents::Shelf>,
-    /// Files for a moment.
+    /// Folder for temporary files.
     scratch: PathBuf,
-    /// Bytes of one document.
+    /// Size limit of a document, in bytes.
     limit: u64,
 }
 
-/// Where the things of the installation that the settings describe are, for whoever operates the machine: also
-/// while a server runs. Blocks.
+/// Opens the configured installation for its operator; works while a server is running. Blocks.
+///
+/// # Errors
+/// When there is no usable data folder, or its folders cannot be created.
 pub fn open(config: &Config) -> Result<Place> {
     let store = folder::open_existing(config)?.store;
     let place = of(store, config);
@@ -98,7 +100,10 @@ fn of(store: Store, config: &Config) -> Place {
 }
 
 impl App {
-    /// A person's archive in a file that is gone with what is returned.
+    /// Exports a person's archive to a temporary file, deleted when the returned value is dropped.
+    ///
+    /// # Errors
+    /// When the store cannot be read or the file cannot be written.
     pub async fn export(&self, user: &UserId) -> Result<Temporary> {
         let (mut place, user) = (of(self.store.clone(), &self.config), user.clone());
         place.shelf = Some(self.documents().shelf().clone());
@@ -113,10 +118,13 @@ impl App {
             .map_err(Error::internal)?
     }
 
-    /// Takes in what has been uploaded. Done whole, even if the caller leaves.
+    /// Imports an uploaded file. Completes even if the caller goes away.
+    ///
+    /// # Errors
+    /// As [`Place::import`].
     pub async fn import(&self, user: &UserId, received: Received) -> Result<Counts> {
         let (place, user) = (of(self.store.clone(), &self.config), user.clone());
-        // One at a time: each may take the memory that an import may take.
+        // One at a time: each may use the full memory allowance of an import.
         let turn = self.imports.clone().acquire_owned().await;
         let turn = turn.map_err(Error::internal)?;
         let work = move || {
@@ -130,7 +138,7 @@ impl App {
 }
 
 impl Place {
-    /// Where the original of a document is, once it has been fetched.
+    /// Fetches a document's original if needed, and returns its path.
     fn original(&self, id: &str) -> Result<PathBuf> {
         match (&self.shelf, DocumentId::parse(id)) {
             (Some(shelf), Some(id)) => shelf.bring(&id),
@@ -138,17 +146,20 @@ impl Place {
         }
     }
 
-    /// Writes a person's archive to a file that must not be there yet. Blocks.
+    /// Writes a person's archive to a file that must not exist yet. Blocks.
+    ///
+    /// # Errors
+    /// `Conflict` when the file exists; `Internal` when it cannot be written or the store cannot be read.
     pub fn export(&self, user: &UserId, to: &Path, progress: Progress<'_>) -> Result<Counts> {
         pack::pack(self, user, to, progress)
     }
 
-    /// Takes a file in for a person: an archive, or what other programs have written of conversations. Taking
-    /// the same one in twice changes nothing. Takes at most 256 MiB of memory, whatever is in the file. Blocks.
+    /// Imports a file for a person: an archive, or conversations exported by other programs. Importing the same file
+    /// twice changes nothing. Uses at most 256 MiB of memory, whatever the file contains. Blocks.
     ///
     /// # Errors
-    /// `BadRequest` when it is not such a file; `TooLarge` when it, or one row or conversation in it, exceeds
-    /// a limit. Limits on length are checked before anything is changed.
+    /// `BadRequest` for any other file; `TooLarge` when the file, or one row or conversation in it, exceeds a limit.
+    /// Length limits are checked before anything is changed.
     pub fn import(&self, user: &UserId, from: &Path, progress: Progress<'_>) -> Result<Counts> {
         let mut file = File::open(from).map_err(unreadable)?;
         let mut first = [0; 2];
@@ -175,12 +186,12 @@ fn unreadable(error: impl std::fmt::Display) -> Error {
         Kind::BadRequest,
         format!("the archive cannot be read: {error}"),
     )
-    .resolve("choose a file that quire export has written")
+    .resolve("choose a file written by quire export")
 }
 
 fn too_large(why: impl std::fmt::Display) -> Error {
     Error::new(Kind::TooLarge, format!("the archive cannot be read: {why}"))
-        .resolve("choose a file that quire export has written, or split it")
+        .resolve("choose a file written by quire export, or split it")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Writes an archive. Rows go through files of their own, because a tar says how long a file is before it.
+//! Writes an archive. Rows go through temporary files, because a tar entry starts with its length.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek as _, SeekFrom, Write as _};
@@ -39,7 +39,7 @@ pub(super) fn pack(
         Ok(counts)
     });
     if closed.is_err() {
-        // Half an archive is none.
+        // An incomplete archive is useless.
         let _ = std::fs::remove_file(to);
     }
     closed
@@ -67,7 +67,7 @@ fn fill(
     }
     let mut added = 0;
     for id in documents(place, user)? {
-        // One whose file is lost is still known by its text.
+        // The text of a document is exported even when its original is lost.
         let Ok(file) = File::open(place.original(&id)?) else {
             continue;
         };
@@ -96,9 +96,9 @@ fn rows(
     let name = hex(&random::<16>()?);
     let path = place.scratch.join(format!("export-{name}"));
     let file = scratch(&path).map_err(Error::internal)?;
-    // Without a name it is gone whatever happens.
+    // Unlinked right away, so that no crash leaves it behind.
     let _ = std::fs::remove_file(&path);
-    // Read and written by one closure, so that the table is of one moment.
+    // Read and written in one closure, so that the table is consistent.
     let (reader, user) = (file.try_clone().map_err(Error::internal)?, user.clone());
     let work = move |db: &store::Reader| {
         let mut out = BufWriter::new(reader);

@@ -1,5 +1,5 @@
-//! Splits a file of JSON into the things in it without holding the file: the elements of a list, lines of JSON,
-//! or one object. Parses nothing.
+//! Splits a JSON file into its values without loading the whole file: the elements of a list, JSON Lines, or one
+//! object. Parses nothing.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek as _, SeekFrom};
@@ -10,12 +10,12 @@ use serde::de::IgnoredAny;
 use super::{too_large, unreadable};
 use crate::app::Result;
 
-/// Bytes of a file.
+/// Size limit of a file, in bytes (256 MiB).
 const MAX_FILE: u64 = 256 << 20;
-/// Bytes of one thing in it.
+/// Size limit of one value, in bytes (16 MiB).
 const MAX_PIECE: u64 = 16 << 20;
 
-/// Gives every piece of a file to `take`: text that should be one JSON value. A broken piece is given as it is.
+/// Passes every piece of a file, which should be one JSON value, to `take`. Broken pieces are passed unchanged.
 ///
 /// # Errors
 /// `TooLarge` when the file or a piece exceeds its limit; `BadRequest` when the file cannot be read; the error
@@ -49,7 +49,7 @@ pub(super) fn each(from: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Re
 
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
-// The first byte that is not white space; it is not consumed.
+// Returns the first byte that is not white space, without consuming it.
 fn first(source: &mut impl BufRead) -> Result<Option<u8>> {
     loop {
         let text = source.fill_buf().map_err(unreadable)?;
@@ -108,12 +108,12 @@ fn elements(source: &mut impl BufRead, take: &mut dyn FnMut(&[u8]) -> Result<()>
     }
     match (scan.depth, piece.trim_ascii().is_empty()) {
         (0, true) => Ok(()),
-        // It was cut off, or goes on after its end.
+        // Cut off, or with trailing data.
         _ => take(&piece),
     }
 }
 
-/// Where in a list of values the reader is.
+/// Position of the scanner in a list of values.
 #[derive(Default)]
 struct Scan {
     depth: u64,
@@ -223,7 +223,7 @@ mod tests {
                 "{\"a\":1}\n\n{\"a\":2}\nnot",
                 vec!["{\"a\":1}", "{\"a\":2}", "not"],
             ),
-            // Cut off, and with something behind it.
+            // Cut off, or with trailing data.
             ("[{\"a\":1},{\"a\"", vec!["{\"a\":1}", "{\"a\""]),
             ("[1] 2", vec!["1", "2"]),
         ] {

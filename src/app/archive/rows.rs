@@ -1,6 +1,6 @@
-//! Reads a table's rows from an archive, one line of JSON each. A row is flat: nothing nested, no column that
-//! the table does not have, no line longer than the table can need. So a row takes about as much memory as its
-//! text, whatever the text is.
+//! Reads a table's rows from an archive, one JSON object per line. A row is flat: no nested values, no unknown columns,
+//! no line longer than the table can need. So a row's memory is bounded by about the length of its text, whatever it
+//! contains.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,15 +16,15 @@ use crate::app;
 use crate::domain::json;
 use crate::store::archive::Table;
 
-/// Bytes of memory that a row, or all rows with the same parent, may take when they are used: they are read
-/// together.
+/// Bytes of memory that a row, or all rows with the same parent, may use once parsed, because they are loaded
+/// together (64 MiB).
 const MAX_MEMORY: u64 = 64 << 20;
-/// The same for tables without JSON: the text of one document.
+/// The same limit for tables without JSON, which hold the text of one document (256 MiB).
 const MAX_TEXT: u64 = 256 << 20;
-/// Bytes of an id.
+/// Length limit of an ID, in bytes.
 const MAX_ID: usize = 64;
 
-/// The lines of a table's file.
+/// Reader of a table's lines.
 pub(super) struct Lines<R: Read> {
     source: BufReader<R>,
     table: &'static Table,
@@ -40,10 +40,10 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// The next line, not parsed.
+    /// Returns the next line, unparsed.
     ///
     /// # Errors
-    /// `TooLarge` for a line longer than any row of the table; nothing beyond the limit is held.
+    /// `TooLarge` for a line longer than any row of the table; at most the limit is buffered.
     pub(super) fn next_line(&mut self) -> app::Result<Option<&[u8]>> {
         self.line.clear();
         let mut bounded = (&mut self.source).take(self.table.max_row + 1);
@@ -58,10 +58,10 @@ impl<R: Read> Lines<R> {
         Ok((read > 0).then_some(&self.line))
     }
 
-    /// The next row, with these columns only, and its length.
+    /// Returns the next row, reduced to these columns, and its length in bytes.
     ///
     /// # Errors
-    /// As `next_line`; also when the line is not a JSON object.
+    /// As `next_line`, and `BadRequest` when the line is not a JSON object.
     pub(super) fn next_row(
         &mut self,
         columns: &[&str],
@@ -73,7 +73,7 @@ impl<R: Read> Lines<R> {
         let row = Row(columns).deserialize(&mut text);
         let row = row.and_then(|row| text.end().map(|()| row));
         let length = line.len() as u64;
-        // A long line's buffer is not kept for the short ones that follow.
+        // Do not keep a long line's buffer for the short lines that follow.
         if self.line.capacity() > 1 << 20 {
             self.line = Vec::new();
         }
@@ -82,12 +82,12 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// Tells the rows that can be used from those that would take too much memory.
+/// Rejects rows that would use too much memory once loaded.
 #[derive(Default)]
 pub(super) struct Sizes(BTreeMap<String, u64>);
 
 impl Sizes {
-    /// Whether the row, together with those of the same parent that came before, stays within bounds.
+    /// Whether the row, together with earlier rows of the same parent, stays within limits.
     pub(super) fn admit(&mut self, table: &Table, row: &Map<String, Value>) -> bool {
         let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
         if table.has_id && text("id").len() > MAX_ID {
@@ -123,7 +123,7 @@ fn size(table: &Table, name: &str, value: &Value) -> usize {
     }
 }
 
-/// Reads an object and keeps these columns.
+/// Deserializes an object, keeping only these columns.
 struct Row<'a>(&'a [&'a str]);
 
 impl<'de> DeserializeSeed<'de> for Row<'_> {
@@ -153,7 +153,7 @@ impl<'de> Visitor<'de> for Row<'_> {
     }
 }
 
-/// A value of a column. No column holds anything nested: that is null.
+/// A column's value. No column is nested: lists and objects become null.
 struct Cell(Value);
 
 impl<'de> Deserialize<'de> for Cell {

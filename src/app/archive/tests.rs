@@ -1,4 +1,4 @@
-//! Archives that mean harm.
+//! Malicious archives.
 
 use std::io::Write as _;
 
@@ -74,7 +74,7 @@ fn archive(scratch: &Scratch, schema: u32, files: &[(&str, Vec<u8>)]) -> PathBuf
     for (name, bytes) in first.chain(files.iter().cloned()) {
         let mut header = Header::new_gnu();
         header.set_size(bytes.len() as u64);
-        // Written past the crate's own checks, as somebody with other tools would.
+        // Bypasses the crate's own checks, as other tools would.
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_cksum();
         tar.append(&header, &bytes[..]).expect("an entry");
@@ -239,7 +239,7 @@ fn what_is_under_way_elsewhere_is_not_gone_on_with_here() {
         (2, "queued", 1, 0),
         (3, "completed", 0, 0),
         (4, "completed", 1, 1),
-        // A plan in which nobody sits.
+        // A plan without members.
         (5, "completed", 2, 0),
     ] {
         let mut row = whole.clone();
@@ -282,7 +282,7 @@ fn what_is_damaged_or_newer_changes_nothing() {
         let refused = import(&place, &user, &path).expect_err("refused");
         assert_eq!(refused.kind, Kind::BadRequest, "{bytes:?}");
     }
-    // Cut anywhere it is refused, or what was whole of it is taken: never a panic.
+    // Cut anywhere, it is refused or its complete part is imported, without a panic.
     let whole = archive(
         &scratch,
         SCHEMA,

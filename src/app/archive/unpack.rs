@@ -1,5 +1,5 @@
-//! Takes an archive in. Nothing in it is believed: sizes are bounded, names are looked up and never used as
-//! paths, every row becomes the person's own, and what cannot be read afterwards is taken back.
+//! Imports an archive. Nothing in it is trusted: sizes are limited, names are looked up and never used as paths, every
+//! row is assigned to the importing person, and what cannot be read afterwards is removed again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -22,28 +22,28 @@ use crate::domain::id::{UserId, ulid};
 use crate::domain::time::Timestamp;
 use crate::store::archive::{self, SCHEMA, Table};
 
-/// Bytes of everything in an archive together.
+/// Size limit of all entries together, in bytes (16 GiB).
 const MOST_BYTES: u64 = 16 << 30;
-/// Rows that have an id of their own.
+/// Limit on rows with an ID of their own.
 const MOST_IDS: usize = 500_000;
-/// Files in an archive: a table each, and the original documents.
+/// Limit on entries: one per table, and the original documents.
 const MOST_FILES: usize = 500_000;
-/// Characters of an id that tell its time.
+/// Characters of an ID that encode its time.
 const TIME: usize = 10;
-/// Rows in one transaction, and bytes after which no more are added to it.
+/// Rows per transaction, and bytes after which no more are added to it.
 const BATCH: usize = 100;
 const BATCH_BYTES: u64 = 1 << 20;
 
 type Tar = Archive<GzDecoder<BufReader<File>>>;
 
-/// What is known of the archive's ids once it was read through.
+/// What the first pass learned about the archive's IDs.
 #[derive(Default)]
 struct Ids {
-    /// Those that mean something else here, and what they become.
+    /// IDs that belong to something else here, and their replacements.
     renamed: BTreeMap<String, String>,
-    /// Those that are there already.
+    /// IDs that exist already.
     present: BTreeSet<String>,
-    /// Those that were put by this import.
+    /// IDs that this import has inserted.
     put: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
@@ -102,26 +102,28 @@ fn table_of(name: &str) -> Option<&'static Table> {
     archive::TABLES.iter().find(|table| table.name == name)
 }
 
-// Before anything is changed: whether it is an archive within all limits, and which of its ids are taken here.
-// Entries are read raw: the tar crate would read a name in an extension of any length into memory, and no name
-// of an archive needs one.
+// First pass, before anything is changed: checks the limits and finds out which IDs are taken here. Entries are read
+// raw: the tar crate would read an extended name of any length into memory, and no archive of ours needs one.
 fn look_through(place: &Place, user: &UserId, from: &Path) -> Result<Ids> {
     let mut tar = opened(from)?;
     let mut entries = tar.entries().map_err(unreadable)?.raw(true);
     let first = entries.next().ok_or_else(|| unreadable("it is empty"))?;
     let first = first.map_err(unreadable)?;
     if name_of(&first)? != MANIFEST {
-        return Err(unreadable("it is no archive of Quire's"));
+        return Err(unreadable("it is not a Quire archive"));
     }
     let manifest: Manifest = serde_json::from_reader(first.take(1 << 16))
         .map_err(|_| unreadable("its manifest is damaged"))?;
     if manifest.format != FORMAT {
-        return Err(unreadable("it is no archive of Quire's"));
+        return Err(unreadable("it is not a Quire archive"));
     }
     if manifest.schema > SCHEMA {
-        let why = format!("the archive is of a newer Quire ({})", manifest.quire);
+        let why = format!(
+            "the archive is from a newer version of Quire ({})",
+            manifest.quire
+        );
         return Err(
-            Error::new(Kind::Conflict, why).resolve("take it in with that version or a newer one")
+            Error::new(Kind::Conflict, why).resolve("import it with that version or a newer one")
         );
     }
     let mut ids = Ids::default();
@@ -152,7 +154,7 @@ fn look_through(place: &Place, user: &UserId, from: &Path) -> Result<Ids> {
     Ok(ids)
 }
 
-// What becomes of an id: itself, something that is there, or a new one.
+// Decides what an ID becomes: itself, the ID of an existing item, or a new one.
 fn settle(
     place: &Place,
     user: &UserId,
@@ -178,7 +180,7 @@ fn settle(
         };
         let same = match same {
             Some(document) => Some(document.id.to_string()),
-            // Taken in before, under the id that it was given then.
+            // Imported before, under the replacement ID.
             None => archive::owner_of(db, table, &new)?
                 .filter(|owner| owner == whose.as_str())
                 .map(|_| new),
@@ -187,12 +189,12 @@ fn settle(
     });
     match read? {
         (Some(owner), _) if owner == user.as_str() => _ = ids.present.insert(id),
-        // The same bytes under another id.
+        // The same bytes exist under another ID.
         (_, Some(same)) => {
             ids.present.insert(id.clone());
             ids.renamed.insert(id, same);
         }
-        // A pattern's id is its name: whoever has it here keeps it.
+        // A pattern's ID is its name: the existing pattern keeps it.
         (Some(_), None) if table.name == "patterns" => _ = ids.present.insert(id),
         (Some(_), None) => _ = ids.renamed.insert(id, other),
         (None, None) => {}
@@ -200,7 +202,7 @@ fn settle(
     Ok(())
 }
 
-// The id here of what somebody else has under this one: always the same, so that it is known again.
+// The replacement for an ID that another person uses here; deterministic, so that a second import recognizes it.
 fn moved(user: &UserId, id: &str) -> String {
     let (kind, old) = id.split_once('_').unwrap_or(("x", id));
     let hash = sha256::hash(format!("{user} {id}").as_bytes());
@@ -208,7 +210,7 @@ fn moved(user: &UserId, id: &str) -> String {
         .iter()
         .fold(0, |sum, byte| (sum << 8) | u128::from(*byte));
     let new = ulid(Timestamp::from_millis(0), number);
-    // The time stays, by which lists are ordered.
+    // Keep the time, which orders lists.
     let time = old
         .get(..TIME)
         .filter(|time| time.bytes().all(|byte| byte.is_ascii_alphanumeric()));
@@ -272,7 +274,7 @@ fn fate(table: &Table, row: &Map<String, Value>, ids: &Ids) -> Fate {
     let new = ids.renamed.get(id).map_or(id, String::as_str);
     match ids.put.values().any(|put| put.contains(new)) {
         true => Fate::Put,
-        // It would hang on something of somebody else's, or on nothing.
+        // Its parent belongs to another person or does not exist.
         false => Fate::Refused,
     }
 }
@@ -312,7 +314,7 @@ fn put(
     Ok(())
 }
 
-// A recipe of this name may be there: both are kept.
+// If the person has a recipe of this name, keep both.
 fn free_name(
     db: &crate::store::Writer,
     user: &UserId,
@@ -333,7 +335,7 @@ fn free_name(
     Ok(())
 }
 
-// Ids stand in texts and in JSON within texts: wherever something looks like one that is renamed.
+// IDs also occur in texts and in JSON within texts: replace every renamed one.
 fn renamed(row: &mut Map<String, Value>, ids: &Ids) {
     if ids.renamed.is_empty() {
         return;
@@ -347,7 +349,7 @@ fn renamed(row: &mut Map<String, Value>, ids: &Ids) {
     }
 }
 
-/// Characters behind an id's underscore.
+/// Characters after an ID's underscore.
 const ULID: usize = 26;
 
 fn replaced(text: &str, renamed: &BTreeMap<String, String>) -> Option<String> {
@@ -369,7 +371,7 @@ fn replaced(text: &str, renamed: &BTreeMap<String, String>) -> Option<String> {
     (done > 0).then(|| out + &text[done..])
 }
 
-// Kept if its document was put by this import and is what its row says. None: there already, or unknown.
+// Stores an original if this import inserted its document and the hash matches. None: already there, or unknown.
 fn original(
     place: &Place,
     user: &UserId,
@@ -393,7 +395,7 @@ fn original(
     let Some(row) = found else { return Ok(None) };
     let path = place.documents.join(document.as_str());
     let mut file = open_new(&path).map_err(Error::internal)?;
-    // Removed again unless it is whole, what its row says, and safe on the disk.
+    // Removed again unless it is complete, matches its row, and is synced to disk.
     let kept = Temporary::new(path);
     let mut hasher = sha256::Hasher::new();
     let mut source = entry.take(place.limit);
@@ -414,7 +416,7 @@ fn original(
     Ok(Some(is_it))
 }
 
-// What cannot be read with all that belongs to it would be a thorn in every list.
+// Removes items whose children cannot all be read: they would break every list.
 fn take_back(
     place: &Place,
     user: &UserId,

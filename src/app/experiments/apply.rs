@@ -1,4 +1,4 @@
-//! Makes a setting a recipe, or what a person's requests use that say nothing else; and takes that back.
+//! Applies a configuration: saves it as a recipe, and optionally makes it the person's default; and reverts that.
 
 use super::Experiments;
 use crate::app::accounts::Visit;
@@ -10,19 +10,23 @@ use crate::domain::recipe::MAX_NAME;
 use crate::domain::user::Caller;
 use crate::store::{audit, experiments, recipes};
 
-/// What a setting is to become.
+/// Which configuration to apply, and how.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
-    /// Which; the leader where none is named.
+    /// Index of the configuration; the leader if `None`.
     pub place: Option<usize>,
-    /// Also what this person's requests use that say nothing else.
+    /// Also make it the default of this person's requests.
     pub default: bool,
-    /// The recipe's name; the experiment's where none is given.
+    /// Name of the recipe; the experiment's if `None`.
     pub name: Option<String>,
 }
 
 impl Experiments<'_> {
-    /// Saves a setting as a recipe. Refuses a second time before the first was taken back.
+    /// Saves a configuration as a recipe. Revert it before applying another.
+    ///
+    /// # Errors
+    /// `Conflict` when one is already applied or nothing has been evaluated; `BadInput` when the index is out of range;
+    /// any error of saving a recipe.
     pub async fn apply(
         &self,
         caller: &Caller,
@@ -34,12 +38,12 @@ impl Experiments<'_> {
         let shown = self.show(&caller.user, id).await?;
         let one = &shown.experiment;
         if one.applied.is_some() {
-            let why = "a setting of this experiment is in use already";
-            return Err(Error::new(Kind::Conflict, why).resolve("take that back first"));
+            let why = "a setting of this experiment is already in use";
+            return Err(Error::new(Kind::Conflict, why).resolve("revert it first"));
         }
         let Some(place) = wish.place.or(shown.report.leader) else {
-            let why = "nothing has been evaluated yet: there is no leader";
-            return Err(Error::new(Kind::Conflict, why).resolve("wait, or name a place"));
+            let why = "nothing has been evaluated yet, so there is no leader";
+            return Err(Error::new(Kind::Conflict, why).resolve("wait, or choose a place"));
         };
         let Some(arm) = one.design.arms.get(place) else {
             let why = format!("must be from 0 to {}", one.design.arms.len() - 1);
@@ -74,8 +78,11 @@ impl Experiments<'_> {
         Ok(written.await?)
     }
 
-    /// Takes it back: the default of before, and the recipe as it was. What was changed since stays, and is
-    /// said.
+    /// Reverts: restores the previous default and the recipe's previous version. What was changed since stays, and the
+    /// returned notes say so.
+    ///
+    /// # Errors
+    /// `Conflict` when nothing is applied; any error of changing the recipe.
     pub async fn revert(
         &self,
         caller: &Caller,
@@ -109,15 +116,15 @@ impl Experiments<'_> {
             if recipes::default_of(db, &user)?.as_ref() != Some(&applied.recipe) {
                 return Ok("your default was changed since and stays as it is");
             }
-            // One that was deleted meanwhile cannot come back.
+            // A recipe deleted meanwhile cannot be restored.
             let before = match &applied.before {
                 Some(id) if recipes::version(db, id, 1)?.is_some() => Some(id),
                 _ => None,
             };
             recipes::set_default(db, &user, before)?;
             Ok(match before {
-                Some(_) => "your default is what it was before",
-                None => "you have no default any more, as before",
+                Some(_) => "your previous default is restored",
+                None => "you have no default recipe again, as before",
             })
         });
         Ok(written.await?.to_owned())
@@ -149,7 +156,10 @@ impl Experiments<'_> {
             return Ok(format!("the recipe {} is deleted", known.name));
         }
         if applied.version == 1 {
-            return Ok(format!("the recipe {} said the same before", known.name));
+            return Ok(format!(
+                "the recipe {} had the same content before",
+                known.name
+            ));
         }
         let before = format!("{id}@{}", applied.version - 1);
         let old = recipes.find(&caller.user, &before).await?;
@@ -159,13 +169,13 @@ impl Experiments<'_> {
         };
         recipes.change(caller, id, change, visit).await?;
         Ok(format!(
-            "the recipe {} says again what it said before",
+            "the recipe {} has its previous content again",
             known.name
         ))
     }
 }
 
-/// A name for a recipe from an experiment's: that may hold what a recipe's must not.
+/// Derives a recipe's name from an experiment's, which may contain what a recipe's must not.
 fn name_of(name: &str) -> String {
     let plain: String = name.chars().filter(|&c| c != '@').take(MAX_NAME).collect();
     match plain.trim() {

@@ -1,5 +1,5 @@
-//! Has a model judge answers, as an analysis of its own that is priced, kept and bounded like any other. What
-//! it is asked and what its words mean stands in `domain::experiment::jury`.
+//! LLM judge: each judgment is an analysis of its own that is priced, stored, and bounded like any other.
+//! `domain::experiment::jury` defines the prompts and parses the replies.
 
 use std::sync::Arc;
 
@@ -20,14 +20,14 @@ use crate::domain::prompt::PEER_BUDGET;
 use crate::domain::user::{Caller, Role};
 use crate::store::analyses as stored;
 
-/// Tokens of a judge's reply at most: it works the question out before it compares.
+/// Limit on tokens of a judge's reply: it solves the question before it compares.
 pub(super) const REPLY: u32 = 2_000;
-/// Tokens of our own words to a judge, at most.
+/// Limit on tokens of our own instructions to a judge.
 const OWN_WORDS: u64 = 600;
-/// Marks that differ less are the same.
+/// Marks (0 to 1) that differ by less count as equal.
 const SAME_MARK: f64 = 0.06;
 
-/// A judge at work.
+/// A judge with its context.
 pub(super) struct Court<'a> {
     pub app: &'a Arc<App>,
     pub waits: &'a Waits,
@@ -35,28 +35,31 @@ pub(super) struct Court<'a> {
     pub judge: &'a Judge,
 }
 
-/// What came of judging.
+/// Outcome of a judgment.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Opinion<T> {
     /// The verdict, or why there is none.
     pub said: std::result::Result<T, Silence>,
-    /// What it took.
+    /// Cost of the judgment.
     pub bill: Bill,
-    /// The other order changed the verdict.
+    /// Whether swapping the answers changed the verdict.
     pub flipped: bool,
 }
 
-/// Why a judge said nothing.
+/// Why there is no verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Silence {
-    /// It could not be asked, or did not answer.
+    /// The judge could not be called, or did not answer.
     Failed(String),
-    /// It answered, and that cannot be read.
+    /// The judge's reply cannot be parsed.
     Unreadable(&'static str),
 }
 
 impl Court<'_> {
-    /// Which of two answers is better: asked in both orders, a flip being a tie.
+    /// Compares two answers in both orders; a changed verdict counts as a tie.
+    ///
+    /// # Errors
+    /// [`Interrupt`](super::waits::Interrupt) when the experiment stops, pauses, or fails.
     pub async fn compare(
         &self,
         case: &Case,
@@ -89,7 +92,10 @@ impl Court<'_> {
         })
     }
 
-    /// The marks of one answer, 0 to 1.
+    /// Marks one answer by a rubric, from 0 to 1.
+    ///
+    /// # Errors
+    /// As [`Court::compare`].
     pub async fn marks(&self, case: &Case, answer: &str) -> Work<Opinion<f64>> {
         let (text, bill) = self.ask(jury::rubric(case, answer, &nonce()?)).await?;
         Ok(Opinion {
@@ -99,7 +105,10 @@ impl Court<'_> {
         })
     }
 
-    /// Whether the judge is taken in by a planted bias; none where it said nothing.
+    /// Whether a planted bias misleads the judge; `None` without a verdict.
+    ///
+    /// # Errors
+    /// As [`Court::compare`].
     pub async fn is_taken_in(&self, case: &Case, probe: &Probe) -> Work<(Option<bool>, Bill)> {
         let opinion = self.compare(case, &probe.first, &probe.second).await?;
         let taken = opinion.said.ok().map(|said| jury::is_taken_in(probe, said));
@@ -156,7 +165,7 @@ impl Court<'_> {
             let started = analyses.start_for(&caller, wanted.clone(), |_, _| Ok(()));
             match started.await {
                 Ok(id) => break id,
-                // A full queue says nothing of the judge.
+                // A full queue says nothing about the judge.
                 Err(error) if error.kind == Kind::Unavailable => self.waits.refused(error).await?,
                 Err(error) => return Ok((Err(Silence::Failed(error.public)), Bill::default())),
             }
@@ -201,8 +210,8 @@ fn nonce() -> Result<String> {
     Ok(crypto::hex(&crypto::random_number()?.to_be_bytes()[..8]))
 }
 
-/// Tokens of what a judge is asked at most: the longest question, what is expected of it, two answers cut to
-/// their common length, in a script that takes as many tokens as the questions', and our own words.
+/// Upper bound on a judge's input tokens: the longest question, its reference answer, two answers cut to their common
+/// length, in a script with as many tokens per character as the questions, and our own instructions.
 pub(super) fn asked(cases: &[Case]) -> u64 {
     let tokens = |case: &Case| {
         let question = estimate_tokens(&case.prompt);
@@ -219,8 +228,7 @@ pub(super) fn asked(cases: &[Case]) -> u64 {
     cases.iter().map(tokens).max().unwrap_or(OWN_WORDS)
 }
 
-/// What judging one answer may take at most, where the judge is asked so many tokens; none where its price is
-/// not known.
+/// Upper bound on the cost of judging one answer, given the input tokens; `None` when the judge's price is unknown.
 pub(super) fn most(judge: &Judge, price: Option<Price>, asked: u64) -> Option<Bill> {
     let usage = crate::domain::chat::Usage {
         input: asked,
@@ -272,7 +280,7 @@ mod tests {
             let bill = most_of(&judge, most);
             assert_eq!(bill.tokens, 2 * (most + u64::from(REPLY)));
         }
-        // A price that a person enters may be absurd.
+        // A price entered by a person can be absurd.
         let absurd = Price {
             input: 1e18,
             output: 1e18,

@@ -1,5 +1,5 @@
-//! From what a person sent to an experiment that can be run: settings found and priced, faults named, and
-//! what it could show said before anything is spent.
+//! Turns a request into an experiment that can run: expands and prices the configurations, reports errors, and
+//! forecasts what it could show before anything is spent.
 
 use std::collections::BTreeMap;
 
@@ -27,72 +27,71 @@ use crate::domain::usage;
 use crate::domain::user::Caller;
 use crate::store::documents;
 
-/// Settings of an experiment: each is planned and priced before it begins.
+/// Limit on configurations: each is planned and priced before the experiment starts.
 const MOST_SETTINGS: usize = 2_000;
-/// Evaluations where nothing is said and nothing costs money.
+/// Default limit on evaluations when nothing costs money.
 const USUAL_EVALUATIONS: u64 = 2_000;
-/// What one stage of an analysis usually takes, in milliseconds: for budgets of time, before one was seen.
+/// Assumed duration of one stage of an analysis, in ms, for time budgets before any was measured.
 const USUAL_STAGE: u64 = 15_000;
-/// The deviation of differences between two settings on the same case that is reckoned with beforehand:
-/// graded answers of models have about this (EVIDENCE.md section 4).
+/// Assumed standard deviation of score differences between two configurations on the same case: graded model answers
+/// have about this (EVIDENCE.md section 4).
 const USUAL_DEVIATION: f64 = 0.25;
 
-/// What a person sent, of the right types but otherwise unchecked.
+/// The request, with the right types but otherwise unchecked.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// For people.
+    /// Display name.
     pub name: String,
-    /// The questions.
+    /// Test cases.
     pub cases: Vec<Case>,
-    /// What is tried.
+    /// Parameters to vary.
     pub space: Space,
-    /// What holds for every setting.
+    /// Values common to all configurations.
     pub base: Body,
-    /// The setting in use now.
+    /// Configuration currently in use.
     pub current: BTreeMap<Dial, Value>,
-    /// How answers are scored.
+    /// Evaluator.
     pub evaluator: Scoring,
-    /// What "best" means.
+    /// Objective to maximize.
     pub objective: Objective,
-    /// What may be spent.
+    /// Budget.
     pub budget: Budget,
-    /// Differences smaller than this are nobody's concern.
+    /// Score differences below this do not matter.
     pub indifference: Option<f64>,
-    /// How often the race may be wrong.
+    /// Accepted probability of a wrong elimination.
     pub wrong: Option<f64>,
-    /// Where chance begins.
+    /// Random seed.
     pub seed: Option<u64>,
 }
 
-/// An experiment that could be begun, and what it would take.
+/// A valid experiment and what it would take.
 #[derive(Debug, Clone)]
 pub struct Forecast {
-    /// What was asked for, whole.
+    /// The complete specification.
     pub spec: Spec,
-    /// What the race would be about.
+    /// Design of the race.
     pub design: Design,
-    /// Its cases.
+    /// Test cases.
     pub cases: Vec<Case>,
-    /// How many of them are kept for the last comparison.
+    /// Cases held out for the final comparison.
     pub held_back: usize,
-    /// Settings on cases at most.
+    /// Upper bound on evaluations (one configuration on one case each).
     pub evaluations: u64,
-    /// What that is expected to cost; none where a price is not known.
+    /// Expected cost; `None` when a price is unknown.
     pub cost: Option<MicroDollars>,
-    /// What it can cost at most; none where nothing bounds it.
+    /// Upper bound on the cost; `None` when nothing bounds it.
     pub cost_at_most: Option<MicroDollars>,
-    /// Tokens that are expected.
+    /// Expected tokens.
     pub tokens: u64,
-    /// The smallest difference between leader and current setting that the last comparison finds in four of
-    /// five experiments.
+    /// Smallest difference between leader and current configuration that the final comparison detects with 80% power.
     pub detectable: f64,
-    /// When it stops, in words.
+    /// The stopping rule, in words.
     pub stopping: String,
-    /// What a person should know before.
+    /// Warnings to read before starting.
     pub warnings: Vec<String>,
 }
 
-/// What one evaluation takes, as expected and at most.
+/// Cost of one evaluation, expected and at most.
 pub(super) struct Load {
     pub(super) expected: Outcome,
     pub(super) most: Outcome,
@@ -152,7 +151,7 @@ impl Experiments<'_> {
         Ok(forecast(spec, design, cases, &loads))
     }
 
-    // Each setting is planned for one case only: that the others' documents are there is asked here.
+    // Each configuration is planned with only one case, so the documents of all cases are checked here.
     async fn check_documents(&self, user: &UserId, cases: &[Case]) -> Result<()> {
         let mut wanted: Vec<(usize, DocumentId)> = Vec::new();
         for (place, case) in cases.iter().enumerate() {
@@ -176,7 +175,7 @@ impl Experiments<'_> {
         }
     }
 
-    // Every legal setting: a dial that a model does not take is left alone.
+    // Expands every valid configuration; parameters that a model does not support are left out.
     fn settings(&self, user: &UserId, spec: &Spec) -> Result<Vec<Arm>> {
         let llm = &self.0.llm;
         let takes = |name: &str, dial: Dial| {
@@ -203,14 +202,13 @@ impl Experiments<'_> {
             return Err(refused("space", &Fault::TooMany("settings", MOST_SETTINGS)));
         }
         if arms.len() < 2 {
-            let why =
-                "there is only one setting: give an axis at least two values that its models take";
+            let why = "there is only one setting: give an axis at least two values that its models support";
             return Err(Error::field(&["body", "space"], "value_error", why));
         }
         Ok(arms)
     }
 
-    // Each setting is planned for the case with the longest question: it is asked nothing longer.
+    // Plans each configuration for the case with the longest question, the upper bound for all cases.
     async fn loads(
         &self,
         caller: &Caller,
@@ -221,7 +219,8 @@ impl Experiments<'_> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
         let judged = self.judged(&caller.user, spec, arms, cases)?;
-        // Not yet an experiment, but asked as one: a person's default recipe must not fill its settings.
+        // The experiment does not exist yet, but the request must look like an experiment's: a person's default recipe must
+        // not fill in its parameters.
         let nobody = ExperimentId::new(clock::now(), 0);
         let mut loads = Vec::with_capacity(arms.len());
         for (place, arm) in arms.iter().enumerate() {
@@ -249,14 +248,14 @@ impl Experiments<'_> {
                 priced: bound.is_some() && judged != Some(None),
             });
             if place % 50 == 49 {
-                // Thousands of plans are not made in one breath: others are served between them.
+                // Yield between plans: thousands of them must not block other requests.
                 tokio::task::yield_now().await;
             }
         }
         Ok(loads)
     }
 
-    // What judging an answer takes at most, where a judge does that: none within where its price is not known.
+    // Upper bound on judging an answer, with a judge: the inner Option is None when its price is unknown.
     fn judged(
         &self,
         user: &UserId,
@@ -284,8 +283,8 @@ impl Experiments<'_> {
             let mut authors = names.iter().filter_map(|name| llm.find(Some(user), name));
             if let Some(author) = authors.find(|author| author.family == model.family) {
                 return Err(fault(format!(
-                    "{} is of the same family as {} in setting {}, and judges favour their own: take another, \
-                     or say \"same_family\": true",
+                    "{} is of the same family as {} in setting {}, and judges favor their own: choose another, \
+                     or set \"same_family\": true",
                     model.id,
                     author.id,
                     place + 1
@@ -296,7 +295,7 @@ impl Experiments<'_> {
     }
 }
 
-// Where the current setting has left the race, its answer is asked for only to be compared with.
+// Once the current configuration has left the race, its answers are requested only for comparison.
 fn add_reference(loads: &mut [Load], current: usize) {
     let reference = Bill {
         cost: loads[current].most.cost,
@@ -312,9 +311,7 @@ fn add_reference(loads: &mut [Load], current: usize) {
 fn checked_cases(cases: Vec<Case>) -> Result<Vec<Case>> {
     let fault = |why: String| Error::field(&["body", "cases"], "value_error", why);
     if cases.is_empty() {
-        return Err(fault(
-            "there is no case: type one in, or upload some".into(),
-        ));
+        return Err(fault("there is no case: type one or upload some".into()));
     }
     if cases.len() > MOST_CASES {
         return Err(fault(format!("at most {MOST_CASES} cases")));
@@ -366,21 +363,21 @@ fn check_objective(objective: &Objective) -> Result<()> {
     let why = if !is_weight(dollar) || !is_weight(second) {
         "weights must be numbers of at least 0"
     } else if uses.is_some() && *dollar == 0.0 {
-        "uses says what points are worth together with their price: give dollar more than 0"
+        "uses needs a price of points: set dollar to more than 0"
     } else {
         return Ok(());
     };
     Err(Error::field(&["body", "objective"], "value_error", why))
 }
 
-// Something must bound it. Where nothing costs money that is the number of evaluations.
+// Something must bound the experiment; when nothing costs money, the number of evaluations does.
 fn check_budget(spec: &mut Spec, loads: &[Load], arms: usize, cases: usize) -> Result<()> {
     let fault = |why: String| Error::field(&["body", "budget"], "value_error", why);
     if spec.budget.cost.is_some()
         && let Some(place) = loads.iter().position(|load| !load.priced)
     {
         let why = format!(
-            "setting {} has a model whose price is not known: give tokens or evaluations instead",
+            "the price of a model in setting {} is unknown: set tokens or evaluations instead",
             place + 1
         );
         return Err(fault(why));
@@ -391,7 +388,7 @@ fn check_budget(spec: &mut Spec, loads: &[Load], arms: usize, cases: usize) -> R
             .any(|load| !load.priced || load.most.whole_cost().0 > 0)
         {
             return Err(fault(
-                "say what may be spent: cost_usd, tokens, seconds or evaluations".into(),
+                "set a budget: cost_usd, tokens, seconds or evaluations".into(),
             ));
         }
         let all = (arms as u64).saturating_mul(cases as u64);

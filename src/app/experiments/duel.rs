@@ -1,5 +1,5 @@
-//! A person judges: two settings' answers to the same case, side by side without names, which side which
-//! being drawn by the case and the pair. What they say is kept and goes before what a model says.
+//! Blind comparison by a person: two configurations' answers to the same case, side by side without names, in an order
+//! drawn from the case and the pair. The person's verdict is stored and outranks a model's.
 
 use std::collections::BTreeSet;
 
@@ -14,40 +14,40 @@ use crate::domain::statistics::chance::Chance;
 use crate::domain::user::Caller;
 use crate::store::{analyses, experiments};
 
-/// Pairs that are offered at most: more than anybody judges.
+/// Limit on offered pairs: more than anybody judges.
 const MOST: usize = 500;
-/// Settings that are compared with each other: the best ones.
+/// Number of best configurations compared with each other.
 const BEST: usize = 4;
 
-/// Two answers without names.
+/// Two anonymous answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Duel {
-    /// The case's place.
+    /// Index of the case.
     pub case: usize,
-    /// Names the pair when it is decided.
+    /// Identifies the pair in the verdict.
     pub token: String,
-    /// The answer on the left, and on the right.
+    /// The left and the right answer.
     pub answers: [String; 2],
-    /// Pairs that are decided, of all that are offered.
+    /// Number of pairs already judged.
     pub judged: usize,
-    /// All that are offered.
+    /// Number of pairs offered.
     pub of: usize,
 }
 
-/// What a person says.
+/// A person's verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
-    /// The left one.
+    /// Left is better.
     Left,
-    /// The right one.
+    /// Right is better.
     Right,
     /// Neither is better.
     Tie,
-    /// Another pair first.
+    /// Show another pair first.
     Skip,
 }
 
-/// A case and two settings, the smaller place first.
+/// A case and two configurations, the lower index first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pair {
     case: usize,
@@ -56,7 +56,10 @@ struct Pair {
 }
 
 impl Experiments<'_> {
-    /// The next pair that is not decided, after the one that is skipped; none when all are.
+    /// Returns the next unjudged pair after the skipped one; `None` when all are judged.
+    ///
+    /// # Errors
+    /// `Missing` for an unknown experiment; store errors.
     pub async fn duel(
         &self,
         caller: &Caller,
@@ -85,7 +88,10 @@ impl Experiments<'_> {
         }))
     }
 
-    /// Keeps what a person says of a pair, and gives the next one.
+    /// Stores a verdict and returns the next pair.
+    ///
+    /// # Errors
+    /// `BadInput` for an unknown pair; otherwise as [`Experiments::duel`].
     pub async fn decide(
         &self,
         caller: &Caller,
@@ -100,7 +106,7 @@ impl Experiments<'_> {
                 Error::field(
                     &["body", "token"],
                     "value_error",
-                    "names no pair of this experiment",
+                    "matches no pair of this experiment",
                 )
             })?;
             let preferred = match choice {
@@ -148,7 +154,7 @@ impl Experiments<'_> {
 }
 
 impl Pair {
-    // No secret: who wants to know which side is which can look at the cases.
+    // Not a secret: the cases show which side is which anyway.
     fn token(&self) -> String {
         format!("{}.{}.{}", self.case, self.first, self.second)
     }
@@ -158,7 +164,7 @@ impl Pair {
     }
 }
 
-/// Pairs of the best settings on cases that both answered, in an order that was drawn once.
+/// Pairs of the best configurations on cases that both answered, in an order shuffled once by the seed.
 fn pairs(shown: &Shown) -> Vec<Pair> {
     let tried = shown.report.leaderboard.iter().filter(|row| row.cases > 0);
     let mut best: Vec<usize> = tried.map(|row| row.place).take(BEST).collect();

@@ -1,4 +1,4 @@
-//! Files that people write: lists of cases, and whole experiments for the command line.
+//! Parses files written by people: lists of cases, and whole experiments for the command line.
 
 use serde_json::Value;
 
@@ -10,7 +10,10 @@ use crate::extract;
 use crate::wire::toml_text;
 
 impl Experiments<'_> {
-    /// Cases from a table with a header, a JSON list, or JSON objects one a line: what it is, is seen from it.
+    /// Parses cases from a table with a header, a JSON list, or JSON Lines; detects which.
+    ///
+    /// # Errors
+    /// `BadRequest` when the file is not UTF-8; `BadInput` when a case is invalid.
     pub fn read_cases(&self, bytes: &[u8]) -> Result<Read> {
         let text = std::str::from_utf8(bytes).map_err(|_| {
             let error = Error::new(Kind::BadRequest, "the file is not UTF-8 text");
@@ -19,13 +22,16 @@ impl Experiments<'_> {
         let first = text.trim_start_matches('\u{feff}').trim_start();
         let read = match first.starts_with(['{', '[']) {
             true => cases::of_json(text),
-            // With the header, and one more so that too many are noticed.
+            // Plus the header, and one more to notice too many.
             false => cases::of_rows(&extract::records(text, MOST_CASES + 2).unwrap_or_default()),
         };
         read.map_err(|fault| Error::field(&["body", "cases"], "value_error", fault.to_string()))
     }
 
-    /// An experiment as TOML or JSON, with the fields of the request that begins one.
+    /// Parses an experiment in TOML or JSON, with the fields of the API request.
+    ///
+    /// # Errors
+    /// `BadRequest` with the line of a syntax error.
     pub fn read_file(&self, text: &str) -> Result<Value> {
         let fault =
             |line: usize, why: String| Error::new(Kind::BadRequest, format!("line {line}: {why}"));

@@ -1,4 +1,4 @@
-//! What an experiment is told to take and to be able to show, in words for whoever pays for it.
+//! Forecasts an experiment in words: its stopping rule, and warnings for the person who pays.
 
 use super::AT_ONCE;
 use crate::app::{Error, Result};
@@ -7,18 +7,18 @@ use crate::domain::experiment::race::{ALL_UP_TO, Race};
 use crate::domain::experiment::spec::Spec;
 use crate::domain::experiment::{Objective, Outcome};
 
-/// Refuses a budget with which there is nothing to evaluate.
+/// Refuses a budget that allows no evaluation.
 ///
 /// # Errors
-/// `BadInput` when the budget does not carry two settings on one case, besides the part of it that is kept for
-/// the last comparison.
+/// `BadInput` when the budget does not cover two configurations on one case, besides the share reserved for the final
+/// comparison.
 pub(super) fn check_reach(design: &Design) -> Result<()> {
     if matches!(Race::new(design.clone()).next(), Step::Evaluate(_)) {
         return Ok(());
     }
     let budget = &design.budget;
-    // What an evaluation costs is known as a bound only. A small space with too little money is begun all the
-    // same, and ends with nothing tested.
+    // Only an upper bound of an evaluation's cost is known. A small space with too little money starts anyway, and may
+    // end with nothing tested.
     if design.arms.len() <= ALL_UP_TO && (budget.cost.is_some() || budget.tokens.is_some()) {
         return Ok(());
     }
@@ -47,40 +47,40 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
     Err(Error::field(&["body", "budget"], "out_of_range", why))
 }
 
-/// When the race will end.
+/// Describes the stopping rule.
 pub(super) fn stopping(spec: &Spec, held_back: usize) -> String {
     let not_worth = match spec.objective {
         Objective::Weighted {
             uses: Some(uses), ..
         } => format!(
-            "when going on would cost more than a better setting could bring over {uses} questions, "
+            "when continuing would cost more than a better setting could gain over {uses} questions, "
         ),
         _ => String::new(),
     };
     format!(
-        "Settings meet the same cases in the same order; those that are behind are set aside as the budget \
-         needs it, and those shown to be worse leave for good. It stops when one setting is left, when the leader \
-         is within {} of the best of the others in {:.0} of 100 redraws of the cases, {not_worth}when the cases are used up, \
-         or when the budget is spent. A fifth of the budget is kept to compare the leader with what you use now \
-         on {held_back} cases that the race has not seen; only that comparison is reported. {AT_ONCE} evaluations \
-         run at once, and those of people come first.",
+        "All settings answer the same cases in the same order; those that are behind wait when the budget \
+         is short, and those shown to be worse are eliminated. The race stops when one setting is left, when the leader \
+         is within {} of the best of the others in {:.0} of 100 resamples of the cases, {not_worth}when the cases are used up, \
+         or when the budget is spent. A fifth of the budget is reserved to compare the leader with your current setting \
+         on {held_back} held-out cases; only that comparison is reported. {AT_ONCE} evaluations \
+         run at once, and people's own requests come first.",
         spec.indifference,
         (1.0 - spec.wrong) * 100.0
     )
 }
 
-/// What somebody should know before they spend anything.
+/// Warns about too few cases or evaluations.
 pub(super) fn warnings(raced: usize, held_back: usize, arms: u64, evaluations: u64) -> Vec<String> {
     let mut warnings = Vec::new();
     if held_back < 10 {
         warnings.push(format!(
-            "only {held_back} cases can be kept for the last comparison: it will find large differences only; \
-             30 cases or more make a good experiment"
+            "only {held_back} cases can be held out for the final comparison, which will detect only large differences; \
+             use 30 cases or more",
         ));
     }
     if evaluations < arms.saturating_mul(4.min(raced as u64)) {
         warnings.push(format!(
-            "{evaluations} evaluations are few for {arms} settings: some will hardly be tried"
+            "{evaluations} evaluations are few for {arms} settings: some will hardly be tested"
         ));
     }
     warnings
@@ -126,7 +126,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is asked for, it is either refused or told in numbers that hold together.
+        /// Any specification is either refused or forecast with consistent numbers.
         #[test]
         fn every_specification_has_a_forecast(
             budget in budget(),

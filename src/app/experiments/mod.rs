@@ -1,5 +1,5 @@
-//! Experiments: which setting is best for a person's own questions. Checks and prices one before it begins,
-//! runs it in the background, shows what came of it. The rules of the race are the domain's.
+//! Experiments: find the best configuration for a person's own questions. Checks and prices one before it starts, runs
+//! it in the background, and shows its results. The rules of the race are in the domain.
 
 mod apply;
 mod court;
@@ -35,23 +35,23 @@ pub use duel::{Choice, Duel};
 pub use progress::Progress;
 pub use result::{Answered, Shown};
 
-/// Evaluations of an experiment that are under way at once.
+/// Evaluations of one experiment in progress at once.
 const AT_ONCE: usize = 2;
-/// Experiments of one person that are under way at once.
+/// Experiments of one person running at once.
 const MOST_RUNNING: i64 = 5;
 
-/// Use cases around experiments.
+/// Use cases of experiments.
 pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 
-/// The experiments under way here.
+/// Registry of the experiments running in this process.
 #[derive(Default)]
 pub(super) struct Desk {
     seats: Mutex<HashMap<ExperimentId, Arc<Seat>>>,
-    // A setting is put to use, or taken back, one at a time: both look first and then write twice.
+    // Serializes applying and reverting configurations: both read first and then write twice.
     applying: tokio::sync::Mutex<()>,
 }
 
-/// One of them: how far it is, and the wish that it stop.
+/// A running experiment: its progress, and the request to stop.
 struct Seat {
     progress: watch::Sender<Progress>,
     stop: watch::Sender<bool>,
@@ -59,20 +59,19 @@ struct Seat {
 
 impl Desk {
     fn seats(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<Seat>>> {
-        // No code panics while it holds the lock; were it ever so, the map would still be whole.
+        // No code panics while it holds the lock; if it did, the map would still be consistent.
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Follows how far an experiment is.
+/// Follows an experiment's progress.
 pub struct Watch {
     seen: bool,
     progress: Option<watch::Receiver<Progress>>,
 }
 
 impl Watch {
-    /// The newest state when there is one that was not given yet; none once the experiment is no longer
-    /// under way.
+    /// Waits for a progress update not returned before; `None` once the experiment is no longer running.
     pub async fn next(&mut self) -> Option<Progress> {
         let progress = self.progress.as_mut()?;
         if self.seen && progress.changed().await.is_err() {
@@ -84,12 +83,19 @@ impl Watch {
 }
 
 impl Experiments<'_> {
-    /// What an experiment would take and could show. Spends and stores nothing.
+    /// Forecasts what an experiment would take and could show. Spends and stores nothing.
+    ///
+    /// # Errors
+    /// `BadInput` with the field that is invalid; store errors.
     pub async fn forecast(&self, caller: &Caller, wanted: Wanted) -> Result<Forecast> {
         self.draft(caller, wanted).await
     }
 
-    /// Checks, stores and begins. What is returned has been stored and goes on after a crash.
+    /// Checks, stores, and starts an experiment. Once returned, it is stored and continues after a crash.
+    ///
+    /// # Errors
+    /// `Forbidden` for a restricted API key; `Conflict` when too many are running; otherwise as
+    /// [`Experiments::forecast`], or when the disk is full.
     pub async fn start(
         &self,
         caller: &Caller,
@@ -97,10 +103,9 @@ impl Experiments<'_> {
         visit: &Visit,
     ) -> Result<Experiment> {
         if caller.key.as_ref().is_some_and(|key| key.is_confined) {
-            let why =
-                "this API key is confined to models or amounts, which an experiment cannot keep to";
+            let why = "this API key is restricted to models or amounts, which an experiment cannot enforce";
             return Err(Error::new(Kind::Forbidden, why)
-                .resolve("start it from the pages, or with a key that is not confined"));
+                .resolve("start it from the pages, or with an unrestricted key"));
         }
         room::require(&self.0.store)?;
         let draft = self.draft(caller, wanted).await?;
@@ -139,7 +144,10 @@ impl Experiments<'_> {
         Ok(experiment)
     }
 
-    /// Newest first.
+    /// Lists a person's experiments, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn list(
         &self,
         user: &UserId,
@@ -154,7 +162,10 @@ impl Experiments<'_> {
         Ok(found.await?)
     }
 
-    /// Follows it; ends when it is no longer under way.
+    /// Follows an experiment until it is no longer running.
+    ///
+    /// # Errors
+    /// `Missing` for an unknown experiment; store errors.
     pub async fn watch(&self, user: &UserId, id: &ExperimentId) -> Result<Watch> {
         self.find(user, id).await?;
         let seat = self.0.experiments_desk.seats().get(id).cloned();
@@ -164,13 +175,16 @@ impl Experiments<'_> {
         })
     }
 
-    /// Stops it. What it has found so far is kept, and it can be resumed.
+    /// Stops an experiment. Its results so far are kept, and it can be resumed.
+    ///
+    /// # Errors
+    /// `Missing` for an unknown experiment; store errors.
     pub async fn cancel(&self, caller: &Caller, id: &ExperimentId) -> Result<State> {
         self.find(&caller.user, id).await?;
         if !self.unseat(id).await {
             let (user, wanted) = (caller.user.clone(), id.clone());
             let written = self.0.store.write(move |db| {
-                // Meanwhile it may have come to its end: that stays.
+                // If it has ended meanwhile, keep that state.
                 let now = experiments::by_id(db, &user, &wanted)?.map(|now| now.state);
                 match now {
                     Some(State::Running | State::Paused) => {
@@ -181,13 +195,13 @@ impl Experiments<'_> {
                 }
             });
             written.await?;
-            // One that was just being begun has its seat by now, or sees that it is cancelled.
+            // One that was just starting has its seat by now, or sees that it is cancelled.
             self.unseat(id).await;
         }
         Ok(self.find(&caller.user, id).await?.state)
     }
 
-    // Stops one that is under way and waits for that. False where it is not.
+    // Stops a running experiment and waits for its end. False when it is not running here.
     async fn unseat(&self, id: &ExperimentId) -> bool {
         let Some(seat) = self.0.experiments_desk.seats().get(id).cloned() else {
             return false;
@@ -199,21 +213,24 @@ impl Experiments<'_> {
         true
     }
 
-    /// Goes on with one that was stopped or is paused.
+    /// Resumes a stopped or paused experiment.
+    ///
+    /// # Errors
+    /// `Missing` for an unknown experiment; `Conflict` when it is completed or too many are running; store errors.
     pub async fn resume(&self, caller: &Caller, id: &ExperimentId, visit: &Visit) -> Result<State> {
         let found = self.find(&caller.user, id).await?;
         match found.state {
             State::Running => return Ok(State::Running),
             State::Completed => {
-                let why = "this experiment is over: there is nothing left to evaluate";
-                return Err(Error::new(Kind::Conflict, why).resolve("begin a new one"));
+                let why = "this experiment is complete: there is nothing left to evaluate";
+                return Err(Error::new(Kind::Conflict, why).resolve("start a new one"));
             }
             State::Paused | State::Cancelled => {}
         }
         let entry = visit.entry(Some(&caller.user), "experiment.resume", id.as_str());
         let (user, wanted) = (caller.user.clone(), id.clone());
         let written = self.0.store.write(move |db| {
-            // Two at once: the second finds it running.
+            // Of two concurrent calls, the second finds it running.
             let now = experiments::by_id(db, &user, &wanted)?;
             if now.is_none_or(|now| now.state == State::Running) {
                 return Ok(Resumed::Already);
@@ -242,7 +259,10 @@ impl Experiments<'_> {
         Ok(State::Running)
     }
 
-    /// Takes it away with its analyses; stops it first if it runs.
+    /// Deletes an experiment with its analyses; stops it first if it is running.
+    ///
+    /// # Errors
+    /// `Missing` for an unknown experiment; store errors.
     pub async fn delete(&self, caller: &Caller, id: &ExperimentId, visit: &Visit) -> Result<()> {
         self.cancel(caller, id).await?;
         let entry = visit.entry(Some(&caller.user), "experiment.delete", id.as_str());
@@ -258,7 +278,7 @@ impl Experiments<'_> {
         }
     }
 
-    /// Asks these to stop, those that run here. Their state is stored already.
+    /// Signals these experiments to stop, as far as they run here. Their state is stored already.
     pub(super) fn stop_seats(&self, ids: &[ExperimentId]) {
         let seats = self.0.experiments_desk.seats();
         for seat in ids.iter().filter_map(|id| seats.get(id)) {
@@ -266,7 +286,10 @@ impl Experiments<'_> {
         }
     }
 
-    /// Goes on with those that a stop or crash interrupted. Those of locked accounts are cancelled.
+    /// Resumes experiments interrupted by a stop or crash. Cancels those of locked accounts.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
     pub(super) async fn resume_all(&self) -> Result<()> {
         for experiment in self.0.store.read(experiments::unfinished).await? {
             let id = experiment.id.clone();
@@ -303,7 +326,7 @@ impl Experiments<'_> {
         cases: Vec<Case>,
         done: Vec<Evaluation>,
     ) -> Result<()> {
-        // What is recorded is gone through again, which may take a while.
+        // Replays everything recorded, which may take a while.
         let worked = tokio::task::spawn_blocking(move || {
             let race = race_of(&experiment, &done);
             (race, experiment, done)
@@ -319,17 +342,17 @@ impl Experiments<'_> {
             .seats()
             .insert(id.clone(), seat.clone());
         if taken.is_some() {
-            log::warn("an experiment was begun twice", &[("experiment", &id)]);
+            log::warn("experiment started twice", &[("experiment", &id)]);
         }
         let (app, engine) = (self.0.clone(), self.0.engine.clone());
         engine.job(async move {
-            // Somebody may have stopped or deleted it before it had a seat.
+            // It may have been stopped or deleted before it had a seat.
             let now = Experiments(&app).find(&experiment.user, &id).await;
             if now.is_ok_and(|now| now.state == State::Running) {
                 let runner = runner::Runner::new(app.clone(), experiment, cases, race, done, &seat);
                 runner.run().await;
             }
-            // Resumed meanwhile, it has another seat.
+            // If it was resumed meanwhile, another seat is registered.
             let mut seats = app.experiments_desk.seats();
             if seats
                 .get(&id)
@@ -342,20 +365,20 @@ impl Experiments<'_> {
     }
 }
 
-/// What came of the wish to go on.
+/// Outcome of the attempt to resume.
 enum Resumed {
     With(Vec<Case>, Vec<Evaluation>),
     Already,
     TooMany,
 }
 
-/// The race with everything that is recorded.
+/// Rebuilds the race from everything recorded.
 fn race_of(experiment: &Experiment, done: &[Evaluation]) -> Race {
     let results = done.iter().filter_map(|one| Some((one.cell, one.outcome?)));
     Race::resumed(experiment.design.clone(), results)
 }
 
 fn too_many() -> Error {
-    let why = format!("{MOST_RUNNING} of your experiments are under way");
+    let why = format!("{MOST_RUNNING} of your experiments are running");
     Error::new(Kind::Conflict, why).resolve("wait for one to end, or stop one")
 }

@@ -1,4 +1,4 @@
-//! How far an experiment is, as people are shown it while it runs.
+//! An experiment's progress, as shown while it runs.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -10,40 +10,40 @@ use crate::domain::experiment::spec::Spec;
 use crate::domain::experiment::{Budget, Outcome};
 use crate::domain::statistics::{paired, sequence::Sequence};
 
-/// A state of an experiment.
+/// Snapshot of an experiment's progress.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Progress {
-    /// Settings on cases that are done.
+    /// Completed evaluations.
     pub evaluations: usize,
-    /// What has been spent.
+    /// Amounts spent.
     pub spent: Value,
-    /// What may be.
+    /// Budget.
     pub budget: Value,
-    /// The setting that leads.
+    /// Leading configuration.
     pub best: Option<Best>,
-    /// Settings that are still in the race.
+    /// Configurations still in the race.
     pub racing: usize,
-    /// About how long it will still take, in seconds; none before anything is known.
+    /// Estimated seconds left; `None` before the first evaluation.
     pub seconds_left: Option<u64>,
 }
 
-/// The setting that leads.
+/// The leading configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Best {
-    /// Its place.
+    /// Index.
     pub place: usize,
-    /// What it says.
+    /// Parameter values.
     pub setting: Value,
-    /// Its mean so far.
+    /// Mean score so far.
     pub mean: f64,
-    /// Where its true mean lies, however often one looks (see `statistics::sequence`).
+    /// Confidence interval of its true mean, valid at any time (see `statistics::sequence`).
     pub interval: (f64, f64),
-    /// Cases so far.
+    /// Cases evaluated so far.
     pub cases: usize,
 }
 
 impl Progress {
-    /// Of a race.
+    /// Computes the progress of a race.
     pub fn of(spec: &Spec, race: &Race) -> Self {
         let spent = race.spent();
         let done = race.results().len();
@@ -65,7 +65,7 @@ impl Progress {
     }
 }
 
-/// Money, tokens, seconds and evaluations.
+/// Money, tokens, seconds, and evaluations as JSON.
 pub fn amounts(spent: &Outcome, evaluations: u64) -> Value {
     json!({
         "cost_usd": spent.whole_cost(), "tokens": spent.whole_tokens(), "seconds": spent.latency_ms as f64 / 1e3,
@@ -75,7 +75,7 @@ pub fn amounts(spent: &Outcome, evaluations: u64) -> Value {
 
 fn best(spec: &Spec, race: &Race, racing: &[usize]) -> Option<Best> {
     let all = race.cases().0.len();
-    // Compared where all that are left have been: what the others have not met would be another race.
+    // Compare only cases that every remaining configuration has answered.
     let depth = (racing.iter().map(|&arm| race.values(arm, all).len())).min()?;
     let mean = |arm: usize| paired::mean(&race.values(arm, depth));
     let mut ranked = racing.to_vec();
@@ -108,7 +108,7 @@ fn left(race: &Race, spent: &Outcome, done: usize) -> Option<u64> {
     Some((each * more as f64 / 1e3 / super::AT_ONCE as f64).ceil() as u64)
 }
 
-/// Evaluations that the budget has room for, if they take what they took so far.
+/// Number of further evaluations within the budget, at the average cost so far.
 fn affordable(budget: &Budget, spent: &Outcome, done: usize) -> usize {
     let parts = [
         (

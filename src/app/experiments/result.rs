@@ -1,4 +1,4 @@
-//! What an experiment has found: read from the store, with the words of judges and the answers themselves.
+//! An experiment's results: read from the store, with the judges' verdicts and the answers.
 
 use std::collections::BTreeMap;
 
@@ -12,38 +12,41 @@ use crate::domain::experiment::{Case, Cell, race::Race};
 use crate::domain::id::{ExperimentId, UserId};
 use crate::store::{analyses, experiments};
 
-/// An experiment with everything that is known of it.
+/// An experiment with all its results.
 #[derive(Debug, Clone)]
 pub struct Shown {
     /// The experiment.
     pub experiment: Experiment,
     /// Its cases.
     pub cases: Vec<Case>,
-    /// What was begun and what is done.
+    /// Evaluations, started and completed.
     pub evaluations: Vec<Evaluation>,
-    /// What judges said.
+    /// Verdicts of judges and of the person.
     pub judgments: Vec<Judgment>,
-    /// The race with everything that is recorded.
+    /// The race, rebuilt from everything recorded.
     pub race: Race,
-    /// How far it is.
+    /// Progress.
     pub progress: Progress,
-    /// What it has found.
+    /// Report.
     pub report: Report,
-    /// How far its scores agree with what the person said.
+    /// Agreement of the scores with the person's verdicts.
     pub calibration: Calibration,
 }
 
-/// An evaluation with what was answered.
+/// An evaluation with its answer.
 #[derive(Debug, Clone)]
 pub struct Answered {
     /// The evaluation.
     pub evaluation: Evaluation,
-    /// The answer; none where there is none.
+    /// The answer, if there is one.
     pub text: Option<String>,
 }
 
 impl Experiments<'_> {
-    /// One experiment of this person.
+    /// Returns one of the person's experiments with its results.
+    ///
+    /// # Errors
+    /// `Missing` for an unknown experiment; store errors.
     pub async fn show(&self, user: &UserId, id: &ExperimentId) -> Result<Shown> {
         let (user, id) = (user.clone(), id.clone());
         let found = self.0.store.read(move |db| {
@@ -56,12 +59,15 @@ impl Experiments<'_> {
             Ok(Some((experiment, cases, evaluations, judgments)))
         });
         let found = found.await?.ok_or_else(Error::missing)?;
-        // A thousand cases of a hundred settings are a while's work, and others are served meanwhile.
+        // A thousand cases of a hundred configurations take a while, so this runs on a blocking thread.
         let worked = tokio::task::spawn_blocking(move || worked_out(found));
         worked.await.map_err(Error::internal)
     }
 
-    /// What each setting answered to one case.
+    /// Returns each configuration's answer to one case.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn answers(&self, shown: &Shown, case: usize) -> Result<Vec<Answered>> {
         let of_case = shown.evaluations.iter().filter(|one| one.cell.case == case);
         let wanted: Vec<Evaluation> = of_case.cloned().collect();
@@ -96,7 +102,7 @@ fn worked_out((experiment, cases, evaluations, judgments): Stored) -> Shown {
     }
 }
 
-/// What judges and the person preferred. Where both have judged a pair, the person's word holds.
+/// Preferences of judges and the person. For pairs that both have judged, the person's verdict counts.
 fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
     let mut words: BTreeMap<(usize, usize, usize), &Judgment> = BTreeMap::new();
     for one in judgments {
@@ -116,7 +122,7 @@ fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
     found.collect()
 }
 
-/// What the person said of pairs, beside what the judge said of them, or else what their scores say.
+/// Pairs the person's verdicts with the judge's, or else with what the scores say.
 fn labelled(judgments: &[Judgment], race: &Race) -> Vec<(Preferred, Preferred)> {
     let own = judgments.iter().filter(|one| one.judge.is_none());
     let labels = own.filter_map(|own| {
@@ -145,5 +151,5 @@ fn labelled(judgments: &[Judgment], race: &Race) -> Vec<(Preferred, Preferred)> 
     labels.collect()
 }
 
-/// Scores that differ less are the same.
+/// Scores that differ by less count as equal.
 const SAME: f64 = 1e-9;

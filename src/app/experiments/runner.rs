@@ -1,5 +1,5 @@
-//! Runs an experiment: asks the race what to evaluate, has it answered when nobody else is waiting, scores it,
-//! stores it, tells the race. Everything it knows is stored, so that it goes on after a crash with the same
+//! Runs an experiment: asks the race what to evaluate, has it answered while no interactive run is waiting, scores and
+//! stores it, and reports it to the race. All state is stored, so that it continues after a crash with the same
 //! decisions.
 
 use std::collections::BTreeMap;
@@ -23,36 +23,36 @@ use crate::domain::user::{Caller, Role};
 use crate::log;
 use crate::store::{analyses, experiments};
 
-/// So many evaluations in a row that failed for a reason that passes pause an experiment.
+/// Consecutive transient failures that pause an experiment.
 const MOST_FAILURES: usize = 3;
-/// What the runner does next.
+/// The runner's next step.
 enum Turn {
-    /// This evaluation begins.
+    /// Start this evaluation.
     Begin(Cell),
-    /// The evaluation in this place is over.
+    /// The evaluation at this index of `begun` is over.
     Over(usize),
 }
 
-/// An experiment under way.
+/// A running experiment.
 pub(super) struct Runner<'s> {
     pub(super) app: Arc<App>,
     pub(super) experiment: Experiment,
     pub(super) cases: Vec<Case>,
     pub(super) race: Race,
-    // Evaluations that were begun and of which nothing is recorded.
+    // Evaluations started earlier without a recorded outcome.
     pub(super) open: Vec<Evaluation>,
-    // What answered each cell that is done.
+    // The analysis that answered each completed cell.
     pub(super) answers: BTreeMap<Cell, AnalysisId>,
-    // Evaluations that are under way, at most `AT_ONCE`.
+    // Evaluations in progress, at most `AT_ONCE`.
     pub(super) begun: Vec<(Cell, AnalysisId)>,
     pub(super) waits: Waits,
     progress: &'s watch::Sender<Progress>,
-    // Tries in a row that failed for a reason that passes, and what they took.
+    // Consecutive transient failures, and the cost of failed attempts.
     failures: usize,
     wasted: BTreeMap<Cell, Outcome>,
 }
 
-/// What an analysis brought.
+/// Outcome of an analysis.
 pub(super) struct Brought {
     pub outcome: Outcome,
     pub text: Option<String>,
@@ -60,7 +60,7 @@ pub(super) struct Brought {
     passes: bool,
 }
 
-/// The same with its score.
+/// The outcome with its score.
 pub(super) struct Scored {
     pub outcome: Outcome,
     pub error: Option<String>,
@@ -96,7 +96,7 @@ impl<'s> Runner<'s> {
         }
     }
 
-    /// Runs until there is nothing left to do, its owner stops it, or a person must do something.
+    /// Runs until nothing is left to do, its owner stops it, or a person must act.
     pub(super) async fn run(mut self) {
         let mut end = self.drive().await;
         if let Err(Interrupt::Stopped) = end {
@@ -132,7 +132,7 @@ impl<'s> Runner<'s> {
         });
         if let Err(fault) = written.await {
             log::error(
-                "the end of an experiment could not be stored",
+                "experiment end could not be stored",
                 &[("experiment", &self.experiment.id), ("fault", &fault)],
             );
         }
@@ -162,7 +162,7 @@ impl<'s> Runner<'s> {
         }
     }
 
-    // Each slot is filled again as soon as its evaluation is over, whatever the others do.
+    // Refills each slot as soon as its evaluation is over, independent of the others.
     async fn turn(&self, next: Option<Cell>) -> Work<Turn> {
         tokio::select! {
             biased;
@@ -178,7 +178,7 @@ impl<'s> Runner<'s> {
         }
     }
 
-    // Stops evaluations that the race no longer asks for, because the budget ended.
+    // Stops evaluations that the race no longer wants because the budget is spent.
     async fn give_up_on(&mut self, wanted: &[Cell]) -> Work<()> {
         while let Some(place) = (self.begun.iter()).position(|(cell, _)| !wanted.contains(cell)) {
             let (_, analysis) = self.begun.remove(place);
@@ -187,7 +187,7 @@ impl<'s> Runner<'s> {
         Ok(())
     }
 
-    // Others are compared with what the current setting answered: that comes first.
+    // The current configuration's answer comes first: others are compared with it.
     fn in_order(&self, mut cells: Vec<Cell>) -> Vec<Cell> {
         let current = self.experiment.design.current;
         let Some(first) = cells.first().map(|cell| cell.case) else {
@@ -198,12 +198,12 @@ impl<'s> Runner<'s> {
         cells
     }
 
-    // Begins an evaluation, or finds the one that an earlier run has begun.
+    // Starts an evaluation, or adopts the one that an earlier run has started.
     async fn begin(&mut self, cell: Cell) -> Work<()> {
         if let Some(place) = self.open.iter().position(|one| one.cell == cell) {
             let analysis = self.open.swap_remove(place).analysis;
             let status = self.status(&analysis).await?;
-            // One that was stopped with the experiment brought nothing.
+            // A run cancelled with the experiment has no result.
             if !matches!(status, None | Some(Status::Cancelled)) {
                 self.begun.push((cell, analysis));
                 return Ok(());
@@ -223,7 +223,7 @@ impl<'s> Runner<'s> {
         let id = self.experiment.id.clone();
         let mut wanted = request(&self.experiment.spec, arm, case, &id)?;
         if design.budget.cost.is_some() {
-            // The engine keeps a run within its own budget: that is what makes the declared bound one.
+            // The engine keeps a run within its budget: that makes the declared bound a real one.
             wanted.budget_usd = Some(design.declared[cell.arm].cost.dollars());
         }
         let caller = Caller {
@@ -240,7 +240,7 @@ impl<'s> Runner<'s> {
             .await
     }
 
-    // Scores and records an evaluation that is over.
+    // Scores and records a finished evaluation.
     async fn finish(&mut self, cell: Cell, analysis: AnalysisId) -> Work<()> {
         let Some(brought) = self.brought(&analysis).await? else {
             return Err(Interrupt::Left);
@@ -252,7 +252,7 @@ impl<'s> Runner<'s> {
         let scored = match self.score(cell, brought).await? {
             Ok(scored) => scored,
             Err((silent, taken)) => {
-                // The answer is there and is judged again.
+                // The answer exists; only judging is retried.
                 self.open.push(begun_as(cell, analysis));
                 let outcome = Outcome {
                     judged: taken,
@@ -265,14 +265,14 @@ impl<'s> Runner<'s> {
         Ok(self.record(cell, analysis, scored).await?)
     }
 
-    // A provider's bad day says nothing of a setting: nothing is recorded, and the race asks again.
+    // A provider's outage says nothing about a configuration: nothing is recorded, and the race asks again.
     async fn again(&mut self, cell: Cell, took: Outcome, why: String) -> Work<()> {
         let before = self.wasted.remove(&cell).unwrap_or_default();
         self.wasted.insert(cell, plus(before, took));
         self.failures += 1;
         if self.failures >= MOST_FAILURES {
             return Err(Interrupt::Paused(format!(
-                "{MOST_FAILURES} evaluations in a row failed, the last one so: {why}"
+                "{MOST_FAILURES} evaluations in a row failed; the last error: {why}"
             )));
         }
         self.waits.pause(AGAIN * self.failures as u32).await
@@ -310,7 +310,7 @@ impl<'s> Runner<'s> {
         Ok(read.await?)
     }
 
-    // None where the analysis was left for the next start.
+    // None when the analysis was left for the next start.
     pub(super) async fn brought(&self, analysis: &AnalysisId) -> Result<Option<Brought>> {
         let (user, id) = (self.experiment.user.clone(), analysis.clone());
         let read = self.app.store.read(move |db| {
@@ -319,7 +319,7 @@ impl<'s> Runner<'s> {
         });
         let (found, answers) = read.await?;
         let Some(analysis) = found else {
-            // Its owner has deleted it: what it would have brought is not known.
+            // Deleted by its owner: the result is lost.
             return Ok(Some(gone()));
         };
         if !analysis.status.is_over() {
@@ -329,7 +329,7 @@ impl<'s> Runner<'s> {
     }
 }
 
-/// An evaluation of which nothing is recorded yet.
+/// An evaluation without a recorded outcome.
 pub(super) fn begun_as(cell: Cell, analysis: AnalysisId) -> Evaluation {
     Evaluation {
         cell,
@@ -382,7 +382,7 @@ fn read_off(analysis: Analysis, answers: &[StageAnswer]) -> Brought {
     }
 }
 
-/// Whether a failure says something of the provider's day rather than of the setting.
+/// Whether a failure is transient, so that it says nothing about the configuration.
 fn passes(kind: CallErrorKind) -> bool {
     matches!(
         kind,

@@ -1,5 +1,5 @@
-//! Scores an answer: by the experiment's rule, or by its judge, against the current setting's answer to the
-//! same case or by marks. And plants biases to see how the judge errs.
+//! Scores an answer: by the experiment's rule, or by its judge, with marks or against the current configuration's answer
+//! to the same case. Also probes the judge for biases.
 
 use super::court::{Court, Opinion, Silence, asked, most};
 use super::runner::{Brought, Runner, Scored, begun_as};
@@ -13,14 +13,17 @@ use crate::domain::id::AnalysisId;
 use crate::domain::usage;
 use crate::store::{analyses, experiments};
 
-/// Answers that probes are made of.
+/// Number of answers used for probes.
 const PROBED: usize = 3;
 
-/// A score, or why there is none now and what was spent in vain.
+/// A score, or why there is none now and what the attempt cost.
 type Told = std::result::Result<Scored, (String, Bill)>;
 
 impl Runner<'_> {
-    /// Of what an evaluation brought. What has no answer has the score 0.
+    /// Scores an evaluation's answer; a missing answer scores 0.
+    ///
+    /// # Errors
+    /// [`Interrupt`] when the experiment stops, pauses, or fails.
     pub(super) async fn score(&mut self, cell: Cell, brought: Brought) -> Work<Told> {
         let Some(text) = &brought.text else {
             return Ok(Ok(plain(brought, 0.0)));
@@ -35,7 +38,7 @@ impl Runner<'_> {
         if jury::addresses_judge(text) {
             self.experiment.judging.orders += 1;
             let mut scored = plain(brought, 0.0);
-            scored.error = Some("the answer gives orders to whoever judges it".to_owned());
+            scored.error = Some("the answer contains instructions to its judge".to_owned());
             return Ok(Ok(scored));
         }
         let text = text.clone();
@@ -59,8 +62,8 @@ impl Runner<'_> {
         Ok(self.told(brought, opinion, |marks| (marks, None)))
     }
 
-    // Better than the current setting's answer is 1, as good a half, worse 0; the current setting's own is a
-    // half by that.
+    // Better than the current configuration's answer scores 1, a tie 0.5, worse 0; the current configuration itself
+    // scores 0.5 by definition.
     async fn against_current(
         &mut self,
         cell: Cell,
@@ -126,7 +129,7 @@ impl Runner<'_> {
                 })
             }
             Err(Silence::Failed(why)) => Err((format!("the judge: {why}"), opinion.bill)),
-            // Neither for nor against: half of what it could be.
+            // Neither for nor against: half of the maximum.
             Err(Silence::Unreadable(why)) => {
                 self.experiment.judging.unreadable += 1;
                 outcome.score = 0.5;
@@ -139,7 +142,7 @@ impl Runner<'_> {
         }
     }
 
-    // What the current setting answered to a case; asked now where the race no longer asks it.
+    // The current configuration's answer to a case; requested now if the race no longer asks for it.
     async fn reference(&mut self, case: usize) -> Work<(Option<String>, Bill)> {
         let cell = Cell {
             arm: self.experiment.design.current,
@@ -170,7 +173,7 @@ impl Runner<'_> {
         Ok((read.await?, bill))
     }
 
-    // Begins an evaluation outside the race. A full queue is waited out.
+    // Starts an evaluation outside the race. Waits while the queue is full.
     async fn asked_for(&self, cell: Cell) -> Work<AnalysisId> {
         loop {
             self.waits.check()?;
@@ -190,7 +193,10 @@ impl Runner<'_> {
         }
     }
 
-    /// Plants biases in answers of the current setting, as far as the budget goes.
+    /// Probes the judge with biases planted in the current configuration's answers, as far as the budget allows.
+    ///
+    /// # Errors
+    /// [`Interrupt`] when the experiment stops, pauses, or fails.
     pub(super) async fn probe(&mut self) -> Work<()> {
         let Some(judge) = self.experiment.spec.evaluator.judge().cloned() else {
             return Ok(());
@@ -219,7 +225,7 @@ impl Runner<'_> {
                     return Ok(());
                 }
                 match self.waits.room().await {
-                    // The verdict is there: it is not put off to the next start.
+                    // The verdict is known: do not defer it to the next start.
                     Err(Interrupt::Left) => return Ok(()),
                     other => other?,
                 }
@@ -256,7 +262,7 @@ impl Runner<'_> {
         Ok(written.await?)
     }
 
-    // Whether the budget has room for this besides everything that was spent.
+    // Whether the budget has room for this in addition to everything spent.
     fn affords(&self, bill: Option<Bill>) -> bool {
         let budget = &self.experiment.spec.budget;
         let spent = self.race.spent();

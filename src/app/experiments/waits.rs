@@ -1,4 +1,4 @@
-//! What an experiment waits for, and what ends every wait: its owner stops it, or the program ends.
+//! Everything an experiment waits for; its owner's stop or a shutdown ends every wait.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,19 +13,19 @@ use crate::domain::experiment::Cell;
 use crate::domain::id::AnalysisId;
 use crate::store::StoreError;
 
-/// Pause before a temporary refusal is tried again.
+/// Pause before retrying after a temporary refusal.
 pub(super) const AGAIN: Duration = Duration::from_secs(2);
 
-/// Why an experiment does not go on.
+/// Why an experiment does not continue.
 #[derive(Debug)]
 pub(super) enum Interrupt {
     /// Its owner stopped it.
     Stopped,
-    /// A person must do something first.
+    /// A person must act first, for this reason.
     Paused(String),
-    /// The program is ending: the next start goes on.
+    /// The server is shutting down; the next start continues.
     Left,
-    /// Something failed on the server's side.
+    /// Internal error.
     Failed(Error),
 }
 
@@ -41,10 +41,10 @@ impl From<StoreError> for Interrupt {
     }
 }
 
-/// A result of an experiment's work.
+/// Result of an experiment's step.
 pub(super) type Work<T> = std::result::Result<T, Interrupt>;
 
-/// The waits of one experiment.
+/// Wait operations of one experiment.
 #[derive(Clone)]
 pub(super) struct Waits {
     app: Arc<App>,
@@ -52,12 +52,12 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    /// `stop` turns true when the owner stops the experiment; its sender outlives the experiment.
+    /// `stop` becomes true when the owner stops the experiment; its sender outlives the experiment.
     pub fn new(app: Arc<App>, stop: watch::Receiver<bool>) -> Self {
         Self { app, stop }
     }
 
-    /// Whether the experiment may go on now.
+    /// Checks whether the experiment may continue.
     ///
     /// # Errors
     /// `Stopped` or `Left`, as every wait here.
@@ -70,6 +70,9 @@ impl Waits {
     }
 
     /// Waits this long.
+    ///
+    /// # Errors
+    /// As [`Waits::check`].
     pub async fn pause(&self, time: Duration) -> Work<()> {
         tokio::select! {
             biased;
@@ -78,7 +81,10 @@ impl Waits {
         }
     }
 
-    /// Waits until the server has room for a run in the background.
+    /// Waits until the server has room for a background run.
+    ///
+    /// # Errors
+    /// As [`Waits::check`].
     pub async fn room(&self) -> Work<()> {
         tokio::select! {
             biased;
@@ -90,7 +96,10 @@ impl Waits {
         }
     }
 
-    /// Waits until an analysis is over, or left for the next start. When the experiment is stopped first, cancels it.
+    /// Waits until an analysis is over or left for the next start. Cancels it when the experiment is stopped first.
+    ///
+    /// # Errors
+    /// As [`Waits::check`], or `Failed` when the store cannot be read.
     pub async fn over(&self, analysis: &AnalysisId) -> Work<()> {
         tokio::select! {
             biased;
@@ -102,7 +111,10 @@ impl Waits {
         }
     }
 
-    /// Waits until one of these is over and gives its place. Cancels none.
+    /// Waits until one of these is over and returns its index. Cancels none.
+    ///
+    /// # Errors
+    /// As [`Waits::over`].
     pub async fn first_over(&self, begun: &[(Cell, AnalysisId)]) -> Work<usize> {
         let mut ends: Vec<_> = begun
             .iter()
@@ -123,7 +135,10 @@ impl Waits {
         }
     }
 
-    /// Stops an analysis of the experiment and waits for that, which is soon.
+    /// Cancels an analysis of the experiment and waits for its end, which comes soon.
+    ///
+    /// # Errors
+    /// `Failed` when the store cannot be read.
     pub async fn cancel(&self, analysis: &AnalysisId) -> Work<()> {
         self.app
             .engine
@@ -131,7 +146,10 @@ impl Waits {
         self.ended(analysis).await
     }
 
-    /// What a refusal to begin a run means: a full queue is waited out, anything else is for a person.
+    /// Handles a refusal to start a run: waits when the queue is full, pauses the experiment otherwise.
+    ///
+    /// # Errors
+    /// `Paused` when a person must act, `Failed` on an internal error; otherwise as [`Waits::check`].
     pub async fn refused(&self, error: Error) -> Work<()> {
         self.check()?;
         match error.kind {
@@ -150,7 +168,7 @@ impl Waits {
     async fn stopped(&self) {
         let mut stop = self.stop.clone();
         if stop.wait_for(|stop| *stop).await.is_err() {
-            // Nobody can stop it any more.
+            // The sender is gone: nothing can stop it any more.
             std::future::pending::<()>().await;
         }
     }
@@ -199,7 +217,7 @@ mod tests {
             let (stop, stopped) = watch::channel(false);
             let waits = Waits::new(app.clone(), stopped);
             let refusal = |kind| Error::new(kind, "no");
-            // What the engine says when it is full: the work goes on afterwards.
+            // The engine's error when it is full: the work continues afterwards.
             let waited = waits.refused(refusal(Kind::Unavailable)).await;
             assert!(waited.is_ok(), "{waited:?}");
             // What only a person can change pauses the experiment.
@@ -207,7 +225,7 @@ mod tests {
             assert!(matches!(paused, Err(Interrupt::Paused(_))), "{paused:?}");
             let failed = waits.refused(Error::internal("broken")).await;
             assert!(matches!(failed, Err(Interrupt::Failed(_))), "{failed:?}");
-            // A stop reaches the wait for the queue.
+            // A stop interrupts the wait for the queue.
             let stop_later = async { stop.send(true) };
             let (ended, sent) = tokio::join!(waits.refused(refusal(Kind::Unavailable)), stop_later);
             assert!(sent.is_ok());

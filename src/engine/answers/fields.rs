@@ -1,5 +1,5 @@
-//! The fields of a call that can change its answer, by name: what the key is made of, and what is named when
-//! a call is not quite the same as an earlier one.
+//! The fields of a call that can change its answer, by name: the basis of the cache key, and what a cache miss
+//! reports when a call differs slightly from an earlier one.
 
 use std::collections::BTreeMap;
 
@@ -9,38 +9,38 @@ use crate::crypto;
 use crate::domain::chat::{Format, Message, Request, Role};
 use crate::domain::parameters::Parameters;
 
-/// Changes when the meaning of stored answers does.
+/// Version of the key's format; increased when stored answers change their meaning.
 const SCHEMA: u32 = 2;
 
-/// Each field's content, canonical.
+/// Canonical content of each field.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fields(BTreeMap<&'static str, Value>);
 
-/// Why a call was not served from the cache.
+/// Why a call missed the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Miss {
-    /// Nothing of this person's was kept then.
+    /// Nothing was stored for this owner at that time.
     NothingKept,
-    /// The nearest one that was kept differs in these fields.
+    /// The nearest stored call differs in these fields.
     Differs(Vec<String>),
 }
 
 impl Fields {
-    /// Of a call to this address. Every field of a request is named here, so that a new one cannot be
-    /// forgotten: the pattern would no longer be whole.
+    /// Collects the fields of a call to an endpoint. Destructures the whole request, so that the compiler flags any
+    /// new field that is not considered here.
     pub fn of(endpoint: &str, request: &Request) -> Self {
         let Request {
             model,
             messages,
             parameters,
-            // What the messages were made of.
+            // Already contained in the messages.
             brief: _,
-            // A whole answer is the same, however long it was allowed to take.
+            // A complete answer is the same whatever its time limit.
             deadline: _,
             format,
             tools,
             passthrough,
-            // Changes what is paid, not what is said.
+            // Changes the cost, not the content.
             is_reread: _,
             is_live: _,
             sample,
@@ -65,12 +65,12 @@ impl Fields {
         Self(fields)
     }
 
-    /// All of them in one text, always the same for the same content.
+    /// Serializes all fields, identically for identical content.
     pub fn canonical(&self) -> String {
         json!(self.0).to_string()
     }
 
-    /// A short hash of each, to tell later which one was different.
+    /// Short hash of each field, stored to explain later misses.
     pub fn hashes(&self) -> BTreeMap<String, String> {
         let hash = |value: &Value| {
             let whole = crypto::sha256::hash(value.to_string().as_bytes());
@@ -81,7 +81,7 @@ impl Fields {
             .collect()
     }
 
-    /// The names of the fields in which these differ from hashes that were kept.
+    /// Returns the names of the fields that differ from stored hashes.
     pub fn differing(&self, kept: &BTreeMap<String, String>) -> Vec<String> {
         let own = self.hashes();
         let names = own
@@ -117,7 +117,7 @@ fn texts(messages: &[Message], of_system: bool) -> Value {
         .collect()
 }
 
-// With the place of the turn they belong to.
+// With the index of the message they belong to.
 fn pictures(messages: &[Message]) -> Value {
     let mut all = Vec::new();
     for (turn, message) in messages.iter().enumerate() {

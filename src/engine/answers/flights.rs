@@ -1,24 +1,23 @@
-//! Calls under way by their keys: of several that are the same at the same time one is made, and the others
-//! wait for what it gives.
+//! Single-flight for identical calls: the first caller makes the call, and the others wait for its result.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// What is under way. An entry lives as long as its seat.
+/// Calls in progress by cache key. An entry exists as long as its seat.
 #[derive(Default, Clone)]
 pub(in crate::engine) struct Flights(Arc<Mutex<HashMap<String, watch::Receiver<()>>>>);
 
-/// What somebody who wants a call is given.
+/// A caller's role for a key.
 pub(in crate::engine) enum Place {
-    /// The call is theirs to make.
+    /// Leader: makes the call.
     Leads(Seat),
-    /// Somebody makes it: wait, then look into the cache again.
+    /// Follower: waits for the leader, then checks the cache again.
     Follows(watch::Receiver<()>),
 }
 
-/// Held by whoever makes a call, until its answer is stored or will not come. Dropping it wakes the others.
+/// Held by the leader until its answer is stored or will not come. Dropping it wakes the followers.
 pub(in crate::engine) struct Seat {
     flights: Flights,
     key: String,
@@ -26,7 +25,7 @@ pub(in crate::engine) struct Seat {
 }
 
 impl Flights {
-    /// Joins the call of this key.
+    /// Joins the call with this key, as leader or follower.
     pub fn join(&self, key: &str) -> Place {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = flights.get(key) {

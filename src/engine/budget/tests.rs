@@ -1,5 +1,5 @@
-//! Runs of chance against one store: whatever happens to their calls, nothing stays set aside and no
-//! budget is exceeded by more than the margin.
+//! Random runs against one store: whatever happens to their calls, nothing stays reserved and no budget is exceeded
+//! by more than the margin.
 
 use proptest::prelude::*;
 
@@ -65,7 +65,7 @@ fn claim(member: usize, tokens: u64) -> (Claim, bool) {
     (claim, false)
 }
 
-/// Stores what a call took, as the journal does.
+/// Stores what a call used, as the journal does.
 fn bill(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: Ended) {
     let charge = Charge {
         call,
@@ -108,12 +108,12 @@ proptest! {
             let mut purses: Vec<Purse> = (0..3)
                 .map(|_| Purse::new(book.clone(), Some(user.clone()), &terms))
                 .collect();
-            // What was granted and is under way, by run.
+            // Granted calls in progress, by run.
             let mut open: Vec<Vec<(CallId, u64)>> = vec![Vec::new(); 3];
             let mut of_run = [0u64; 3];
             for (number, (run, what, tokens, percent, flushes)) in steps.into_iter().enumerate() {
                 match what {
-                    // A stage begins, or a fallback.
+                    // A stage or a fallback starts.
                     0 | 1 => {
                         let asked = claim(number, tokens);
                         let call = asked.0.call;
@@ -121,7 +121,7 @@ proptest! {
                             open[run].push((call, tokens));
                         }
                     }
-                    // A call ends: answered, failed or stopped, with a bill near what was set aside.
+                    // A call ends: answered, failed, or stopped, with a bill near its reservation.
                     2 => if let Some((call, reserved)) = open[run].pop() {
                         let took = reserved * percent / 100;
                         bill(&store, &user, call, took, Ended::Failed);
@@ -131,7 +131,7 @@ proptest! {
                             purses[run].stored();
                         }
                     }
-                    // The run is over: what is open costs nothing any more.
+                    // The run is over: open calls cost nothing any more.
                     _ => {
                         open[run].clear();
                         of_run[run] = 0;

@@ -1,5 +1,5 @@
-//! Calls that need not be made: what an earlier run has given, what the cache holds, what somebody else is
-//! being told at this moment. Everything else is asked.
+//! Calls that need not be made: answered by an earlier run, by the cache, or by another caller's identical call in
+//! progress. Everything else goes to the provider.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::engine::journal::Keeping;
 use crate::engine::ledger::Open;
 use crate::store::answers::Kept;
 
-/// Calls of this run that wait for the same call of somebody else.
+/// Calls of this run that wait for another caller's identical call.
 #[derive(Default)]
 pub(super) struct Following {
     waiting: BTreeSet<CallId>,
@@ -37,12 +37,12 @@ impl Following {
         });
     }
 
-    /// Nobody wants it any more.
+    /// Stops waiting for a call.
     pub fn stop(&mut self, call: CallId) {
         self.waiting.remove(&call);
     }
 
-    /// The next one whose wait is over. Waits for ever where there is none; safe to drop.
+    /// Waits for the next call whose wait is over, forever when there is none. Cancel-safe.
     pub async fn next(&mut self) -> Option<(CallId, Request)> {
         loop {
             match self.woken.join_next().await {
@@ -71,7 +71,7 @@ impl Driver {
             }
             match self.shared.cache.flights.join(&key.whole) {
                 Place::Leads(taken) => {
-                    // Whoever led may have ended since the look above.
+                    // The previous leader may have finished since the lookup above.
                     if let Some(kept) =
                         answers::find(&self.shared, &key.whole, self.cache_age).await
                     {
@@ -81,7 +81,7 @@ impl Driver {
                 }
                 Place::Follows(mut leader) => {
                     let over = async move {
-                        // Its end is the sender's drop: there is nothing to be said.
+                        // The leader's end is the sender's drop: no value is ever sent.
                         while leader.changed().await.is_ok() {}
                     };
                     return self.following.wait(call, plain, over);
@@ -100,7 +100,7 @@ impl Driver {
         let open = Open::new(call, &asked, running, self.watch.now());
         let mut open = open.paid(price, own_key).kept(key, seat);
         if let Some(reserved) = self.purse.reserved_output(call) {
-            // What the caller limited is cut off there; everything else as soon as no budget has room for more.
+            // An answer with the caller's own limit is cut off there; any other once no budget has room for more.
             match asked.parameters.max_tokens {
                 Some(_) => open.limit(usage::with_margin(reserved)),
                 None => open.watch(reserved),
@@ -114,7 +114,7 @@ impl Driver {
         self.given(call, kept.answer);
     }
 
-    // Nobody was asked, and nothing is paid.
+    // No provider was called, and nothing is paid.
     fn given(&mut self, call: CallId, answer: Answer) {
         self.purse.close(call, MicroDollars(0));
         let input = Input::Answered {
@@ -132,7 +132,7 @@ impl Driver {
         Some(self.known.swap_remove(at).1)
     }
 
-    // Anonymous answers are nobody's and are not kept.
+    // Anonymous answers have no owner and are not cached.
     fn cache_key(&self, request: &Request) -> Option<Key> {
         let user = self.user.as_ref()?;
         if self.cache == CacheUse::Off || self.shared.cache.limits.ttl.is_zero() {

@@ -1,8 +1,8 @@
-//! Joins pieces of the same text, so that many deltas become one event.
+//! Merges pieces of the same text, so that many deltas become one event.
 
 use crate::domain::event::Event;
 
-/// Whether it is a piece of text.
+/// Whether the event is a piece of text.
 pub(super) fn is_text(event: &Event) -> bool {
     matches!(
         event,
@@ -10,7 +10,7 @@ pub(super) fn is_text(event: &Event) -> bool {
     )
 }
 
-/// Whether both are pieces of the same text.
+/// Whether both events are pieces of the same text.
 pub(super) fn same_text(previous: &Event, event: &Event) -> bool {
     match (previous, event) {
         (
@@ -42,7 +42,7 @@ pub(super) fn same_text(previous: &Event, event: &Event) -> bool {
     }
 }
 
-/// Appends a piece to the previous one of the same text. False when they are none.
+/// Appends a piece to the previous one of the same text. Returns false for other events.
 pub(super) fn join(previous: &mut Event, event: &Event) -> bool {
     match (previous, event) {
         (Event::Delta { text, .. }, Event::Delta { text: more, .. })
