@@ -1,5 +1,5 @@
-//! What kind of thing a question asks for (a time, a number, a reason …), and whether a sentence could
-//! be of that kind. Looks at wording only; never says that a sentence is the answer.
+//! Classifies what a question asks for (a time, a number, a reason …), and whether a sentence could contain it. Looks
+//! at wording only; never says that a sentence is the answer.
 
 use super::numbers;
 use super::text;
@@ -11,13 +11,13 @@ pub enum Kind {
     Time,
     /// An amount.
     Number,
-    /// Somebody.
+    /// A person or body.
     Person,
     /// A cause or purpose.
     Reason,
 }
 
-/// Question words, what they ask for, and how that is named. Longer ones first.
+/// Question words and what they ask for; the first match wins.
 const WORDS: &[(&str, Kind)] = &[
     ("how many", Kind::Number),
     ("how much", Kind::Number),
@@ -122,7 +122,7 @@ const REASONS: &[&str] = &[
 ];
 
 impl Kind {
-    /// For a sentence: "it asks for …".
+    /// Name of the kind, for "it asks for …".
     pub fn name(self) -> &'static str {
         match self {
             Self::Time => "a date or duration",
@@ -132,7 +132,7 @@ impl Kind {
         }
     }
 
-    /// Whether the sentence has something of this kind in it.
+    /// Whether the sentence contains something of this kind.
     pub fn fits(self, sentence: &str) -> bool {
         match self {
             Self::Number => !numbers::figures(sentence).is_empty(),
@@ -155,7 +155,7 @@ impl Kind {
     }
 }
 
-/// What the question asks for, with the word that says so.
+/// Returns what the question asks for, and the question word.
 pub fn kind(question: &str) -> Option<(&'static str, Kind)> {
     let words: Vec<String> = text::words(question)
         .iter()
@@ -168,7 +168,7 @@ pub fn kind(question: &str) -> Option<(&'static str, Kind)> {
     found.next().copied()
 }
 
-/// `1998`, or a date that begins with it.
+/// A year such as `1998`, or a date that begins with one.
 fn is_year(figure: &str) -> bool {
     let (Some(year), Some(rest)) = (figure.get(..4), figure.get(4..)) else {
         return false;

@@ -1,5 +1,5 @@
-//! Holds a claim against the sources: word for word, or by its words and figures. Finds what the
-//! passages say, never what is true.
+//! Checks a claim against the sources: word for word, or by its words and figures. Reports what the passages say, never
+//! what is true.
 
 use super::claims::Claim;
 use super::numbers;
@@ -9,23 +9,23 @@ use super::stop;
 use super::text;
 use super::verdict::Verdict;
 
-/// From this share of its weight on, a passage is taken to speak of the claim.
+/// Share of a claim's weight (0 to 1) from which a passage counts as being about it.
 const SAME_SUBJECT: f64 = 0.7;
-/// From this share on, it is taken to say it.
+/// Share from which a passage counts as stating it.
 const SAME_WORDS: f64 = 0.85;
 
-/// A claim's verdict and the line it rests on.
+/// A claim's verdict, and the line it rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What the sources say.
     pub verdict: Verdict,
-    /// The line that bears or contradicts it; without either, the nearest one if any is near.
+    /// The line that supports or contradicts the claim; otherwise the nearest one, if any is close.
     pub line: Option<usize>,
-    /// Why, for a person; empty where the line speaks for itself.
+    /// The reason, for people; empty when the line speaks for itself.
     pub why: String,
 }
 
-/// Checks a claim. Without sources nothing can be verified.
+/// Checks a claim. Without sources, nothing can be verified.
 pub fn check(claim: &Claim, reading: &Reading) -> Finding {
     if reading.bare {
         return unverifiable(None, "there is no document to check against");
@@ -47,7 +47,7 @@ pub fn check(claim: &Claim, reading: &Reading) -> Finding {
     compare(claim, reading)
 }
 
-/// Holds the claim against the line that speaks of it.
+/// Compares the claim with the line nearest to it.
 fn compare(claim: &Claim, reading: &Reading) -> Finding {
     let Some((line, share)) = nearest(claim, reading) else {
         return unverifiable(None, "no passage uses its words");
@@ -65,16 +65,16 @@ fn compare(claim: &Claim, reading: &Reading) -> Finding {
         return found;
     }
     if claim.quoted {
-        let why = "it is given as a quotation, but no passage has these words";
+        let why = "it is presented as a quotation, but no passage contains these words";
         return unverifiable(Some(line), why);
     }
     let words = text::words(&reading.lines[line].text);
     let denies = words.iter().any(|word| stop::is_negation(word.text));
     if denies != claim.negated {
-        return unverifiable(Some(line), "one of the two denies what the other says");
+        return unverifiable(Some(line), "one of the two denies what the other states");
     }
     if share < SAME_WORDS {
-        return unverifiable(Some(line), "a passage speaks of it, in other words");
+        return unverifiable(Some(line), "a passage mentions it, in other words");
     }
     Finding {
         verdict: Verdict::Supported,
@@ -91,8 +91,8 @@ fn unverifiable(line: Option<usize>, why: &str) -> Finding {
     }
 }
 
-/// The nearest line that has the claim's figures, or else the nearest one by its other words: a
-/// figure given elsewhere in the text must not be called contradicted.
+/// Finds the nearest line that contains the claim's figures, or else the nearest one by its other words: a claim whose
+/// figure appears elsewhere in the text must not be called contradicted.
 fn nearest(claim: &Claim, reading: &Reading) -> Option<(usize, f64)> {
     if let Some((line, share)) = reading.closest(&claim.terms) {
         let there = numbers::values(&reading.lines[line].text);
@@ -103,7 +103,7 @@ fn nearest(claim: &Claim, reading: &Reading) -> Option<(usize, f64)> {
     reading.closest(&subject(claim))
 }
 
-/// The line that has the claim's words; every sentence of a longer quote must stand somewhere.
+/// Finds the line with the claim's exact words; every sentence of a longer quote must occur somewhere.
 fn verbatim(claim: &Claim, reading: &Reading) -> Option<usize> {
     if let Some(line) = reading.verbatim(&claim.text) {
         return Some(line);
@@ -116,7 +116,7 @@ fn verbatim(claim: &Claim, reading: &Reading) -> Option<usize> {
     lines.and_then(|lines| lines.first().copied())
 }
 
-/// The claim's terms without figures, which are compared on their own.
+/// The claim's terms without figures, which are compared separately.
 fn subject(claim: &Claim) -> Vec<String> {
     let words = claim
         .terms

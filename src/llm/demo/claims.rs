@@ -1,5 +1,5 @@
-//! Takes a member's Markdown apart into claims, and a review into critiques. Reads any model's text;
-//! what is neither is left aside. Judges nothing.
+//! Parses a member's Markdown into claims, and a review into critiques. Reads any model's text and skips everything
+//! else. Judges nothing.
 
 use std::collections::BTreeSet;
 
@@ -9,49 +9,49 @@ use super::stop;
 use super::text;
 use super::verdict::Verdict;
 
-/// Claims read from one text at most.
+/// Limit on claims read from one text.
 const MOST: usize = 60;
 
-/// What every demo text says of itself, so that a reader knows how to take it, and so that another
-/// algorithm can tell counting from claims. It names nobody: letters stay letters.
+/// Disclaimer in every demo text: tells readers how to take it, and lets other algorithms tell counts from claims. It
+/// names no model, so that members stay anonymous.
 pub const MARK: &str =
     "*Words in quotation marks are quoted exactly; the rest is counted, not known.*";
 
 /// A statement in a member's text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
-    /// Without Markdown, citations and letters.
+    /// Without Markdown, citations, and member letters.
     pub text: String,
-    /// It is given as somebody's words.
+    /// Whether it is presented as a quotation.
     pub quoted: bool,
-    /// Passages it is ascribed to.
+    /// Numbers of the passages it cites.
     pub cites: BTreeSet<u32>,
-    /// Stems of its content words, sorted, once each.
+    /// Stems of its content words, sorted and deduplicated.
     pub terms: Vec<String>,
-    /// Bare figures.
+    /// Its figures, digits only.
     pub values: BTreeSet<String>,
-    /// It denies something.
+    /// Whether it contains a negation.
     pub negated: bool,
 }
 
 /// A numbered entry of a review.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Critique {
-    /// Its number within the review, for naming it.
+    /// Its number within the review.
     pub number: u32,
-    /// The words it speaks of.
+    /// The claim it refers to.
     pub claim: String,
-    /// What the reviewer found.
+    /// The reviewer's verdict.
     pub verdict: Verdict,
-    /// The letter of the text it stands under, where the review has headings.
+    /// The letter of the reviewed text, if the review has headings.
     pub about: Option<char>,
-    /// The words are not the text's: it leaves them out.
+    /// Whether the reviewed text omits the claim.
     pub missing: bool,
 }
 
-/// The claims of a text in order, once each.
+/// Parses the claims of a text, in order and without duplicates.
 pub fn claims(markdown: &str) -> Vec<Claim> {
-    // A demo text's own remarks are not claims about the subject: only what it quotes is.
+    // A demo text's own remarks are not claims about the subject; only its quotations are.
     let quotes_only = markdown.contains(MARK);
     let mut found: Vec<Claim> = Vec::new();
     for line in markdown.lines() {
@@ -87,8 +87,8 @@ pub fn claims(markdown: &str) -> Vec<Claim> {
     found
 }
 
-/// The critiques in a review, in the shape the patterns ask for: `claim:` and `verdict:`,
-/// or `missing:` for what a text leaves out.
+/// Parses the critiques of a review, in the format the patterns ask for: `claim:` and `verdict:`, or `missing:` for an
+/// omission.
 pub fn critiques(markdown: &str) -> Vec<Critique> {
     let mut found: Vec<Critique> = Vec::new();
     let mut about = None;
@@ -136,7 +136,7 @@ fn claim(text: String, quoted: bool, cites: BTreeSet<u32>, terms: Vec<String>) -
     }
 }
 
-/// Headings, rules, remarks in italics, table rules, and the fields of a review other than its claims.
+/// Whether the line is not a claim: a heading, rule, italic remark, table rule, or another field of a review.
 fn is_furniture(line: &str) -> bool {
     let italic = line.starts_with('*')
         && line.ends_with('*')
@@ -174,7 +174,7 @@ fn field<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     ))
 }
 
-/// The quoted stretches of a line that are long enough to be a statement.
+/// The quotations in a line that are long enough to be a statement.
 fn quotes(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = line;
@@ -195,7 +195,7 @@ fn quotes(line: &str) -> Vec<&str> {
     found
 }
 
-/// Where the quote that is open ends; quotes within it are passed over.
+/// Finds the end of an open quotation, skipping nested ones.
 fn matching(inner: &str) -> Option<usize> {
     let mut depth = 0u32;
     for (at, character) in inner.char_indices() {
@@ -209,7 +209,7 @@ fn matching(inner: &str) -> Option<usize> {
     inner.rfind('”')
 }
 
-/// Numbers in square brackets.
+/// The numbers in square brackets.
 fn cites(line: &str) -> BTreeSet<u32> {
     let mut found = BTreeSet::new();
     for part in line.split('[').skip(1) {
@@ -224,7 +224,7 @@ fn cites(line: &str) -> BTreeSet<u32> {
     found
 }
 
-/// A line without bullets, emphasis, citations and letters in brackets.
+/// Strips bullets, emphasis, citations, and letters in brackets from a line.
 fn plain(line: &str) -> String {
     let mut line = line.trim_start_matches(['-', '*', '>', '+', '•', '|', ' ']);
     if let Some((number, rest)) = line.split_once(". ")

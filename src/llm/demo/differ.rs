@@ -1,5 +1,5 @@
-//! Finds pairs of lines whose figures differ though they seem to speak of the same thing. Does not
-//! know which one is right.
+//! Finds pairs of lines whose figures differ although they seem to be about the same thing. Cannot tell which one is
+//! right.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,25 @@ use super::numbers::{Figure, figures};
 use super::reading::Reading;
 use super::text;
 
-/// Two lines that give different figures for what looks like the same thing.
+/// Two lines with different figures for what looks like the same thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// Index of the earlier line.
     pub left: usize,
-    /// Index of the later one.
+    /// Index of the later line.
     pub right: usize,
-    /// `30 days`, as far as it can be said.
+    /// The two figures with what they count, such as `30 days`.
     pub figures: (String, String),
 }
 
-/// Lines that differ in a figure with the same unit while they share the words around it.
+/// Finds lines that differ in a figure with the same unit but share the words around it.
 pub fn differences(reading: &Reading, most: usize) -> Vec<Difference> {
     let mut by_unit: BTreeMap<String, Vec<(usize, Figure)>> = BTreeMap::new();
     for (index, line) in reading.lines.iter().enumerate() {
         for figure in figures(&line.text) {
             if let Some(unit) = figure.unit.clone() {
                 let mentions = by_unit.entry(unit).or_default();
-                // Comparing is quadratic in the mentions of one unit.
+                // Comparison is quadratic in the mentions of one unit.
                 if mentions.len() < 60 {
                     mentions.push((index, figure));
                 }

@@ -1,18 +1,18 @@
-//! Assembles Markdown: headings that appear only when something stands under them. Decides nothing.
+//! Assembles Markdown, omitting headings without content. Decides nothing.
 
-/// A text being written.
+/// A Markdown text under construction.
 #[derive(Debug, Default)]
 pub struct Draft {
     text: String,
 }
 
 impl Draft {
-    /// An empty one.
+    /// Creates an empty draft.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A paragraph.
+    /// Appends a paragraph.
     pub fn say(&mut self, paragraph: &str) {
         if !paragraph.is_empty() {
             self.gap();
@@ -20,7 +20,7 @@ impl Draft {
         }
     }
 
-    /// A heading with a bullet for each item; nothing at all without items.
+    /// Appends a heading with one bullet per item; nothing without items.
     pub fn list<S: AsRef<str>>(&mut self, heading: &str, items: impl IntoIterator<Item = S>) {
         let mut first = true;
         for item in items {
@@ -36,7 +36,7 @@ impl Draft {
         }
     }
 
-    /// As `list`, but says so when there is nothing.
+    /// Like `list`, but with the text `otherwise` when there are no items.
     pub fn list_or(&mut self, heading: &str, items: Vec<String>, otherwise: &str) {
         if items.is_empty() {
             self.say(&format!("## {heading}\n\n{otherwise}"));
@@ -45,7 +45,7 @@ impl Draft {
         }
     }
 
-    /// The whole text.
+    /// Returns the text.
     pub fn finish(self) -> String {
         self.text
     }
@@ -57,7 +57,7 @@ impl Draft {
     }
 }
 
-/// `1 sentence`, `3 sentences`.
+/// Formats `1 sentence`, `3 sentences`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 {
         format!("1 {noun}")
@@ -66,7 +66,7 @@ pub fn count(number: usize, noun: &str) -> String {
     }
 }
 
-/// `a, b and c`.
+/// Formats `a, b and c`.
 pub fn join<S: AsRef<str>>(items: &[S]) -> String {
     match items {
         [] => String::new(),

@@ -1,5 +1,5 @@
-//! Models that need no network: real algorithms over the question and the sources, deterministic and
-//! bounded. They know no facts, say so, and quote instead of claiming. No I/O, no clock, no chance.
+//! Demo models that need no network: real algorithms over the question and the sources, deterministic and bounded. They
+//! know no facts, say so, and quote instead of asserting. No I/O, no clock, no randomness.
 
 mod asks;
 mod check;
@@ -30,12 +30,12 @@ use crate::domain::money::Price;
 use reading::Reading;
 use review::Lens;
 
-/// One algorithm.
+/// A demo algorithm.
 struct Algorithm {
     name: &'static str,
     title: &'static str,
     aliases: &'static [&'static str],
-    /// What it is, for the first line of its answers.
+    /// Description for the first line of its answers.
     nature: &'static str,
     strength: u32,
     answer: fn(&Reading) -> String,
@@ -45,7 +45,7 @@ struct Algorithm {
 const MODELS: &[Algorithm] = &[
     Algorithm {
         name: "extract",
-        title: "Extractive summariser (demo)",
+        title: "Extractive summarizer (demo)",
         aliases: &["mock"],
         nature: "extractive summary",
         strength: 2,
@@ -65,7 +65,7 @@ const MODELS: &[Algorithm] = &[
         name: "sceptic",
         title: "Sceptic (demo)",
         aliases: &[],
-        nature: "figures, hedges and absolute words",
+        nature: "figures, hedges, and absolute words",
         strength: 1,
         answer: sceptic::answer,
         lens: Lens::Figures,
@@ -81,7 +81,7 @@ const MODELS: &[Algorithm] = &[
     },
 ];
 
-/// The demo models as the catalogue shows them.
+/// The demo models as catalog entries.
 pub fn models() -> Vec<Model> {
     let model = |algorithm: &Algorithm| Model {
         id: format!("demo/{}", algorithm.name),
@@ -114,7 +114,10 @@ pub fn models() -> Vec<Model> {
     MODELS.iter().map(model).collect()
 }
 
-/// Answers as the model with this full id.
+/// Answers a request as the model with this ID.
+///
+/// # Errors
+/// `Unavailable` for an unknown model; `Empty` when a stop sequence cuts off the whole answer.
 pub fn answer(model_id: &str, request: &Request) -> Result<Answer, CallError> {
     let name = model_id.strip_prefix("demo/").unwrap_or(model_id);
     let Some(algorithm) = MODELS.iter().find(|algorithm| algorithm.name == name) else {
@@ -123,14 +126,14 @@ pub fn answer(model_id: &str, request: &Request) -> Result<Answer, CallError> {
             "there is no such demo model",
         ));
     };
-    // The algorithms count passages; people and other models cite by marks.
+    // The algorithms number passages; people and other models cite by marks.
     let brief = numbered(&request.brief);
     let whole = with_marks(&write(algorithm, &brief), &brief.sources);
     let (text, finish) = limit(whole, request);
     if text.trim().is_empty() {
         return Err(CallError::new(
             CallErrorKind::Empty,
-            "a stop text cut off the whole answer",
+            "a stop sequence cut off the whole answer",
         ));
     }
     let input = request.tokens();
@@ -180,14 +183,14 @@ fn write(algorithm: &Algorithm, brief: &Brief) -> String {
     )
 }
 
-/// The algorithm's answer alone with the question.
+/// The algorithm's answer to the question alone.
 fn first(algorithm: &Algorithm, reading: &Reading) -> String {
     if !reading.bare {
         return (algorithm.answer)(reading);
     }
     let mut draft = draft::Draft::new();
     draft.say("*There is no document, and a demo algorithm knows no facts: it can only look at the wording of the question. Upload a document, or add a language model.*");
-    // A long prompt is itself a text worth reading: people paste what they want summarised.
+    // A long prompt may itself be the text to summarize: people paste it.
     if reading.lines.len() >= 4 {
         draft.say(&(algorithm.answer)(reading));
         return draft.finish();
@@ -216,7 +219,7 @@ fn first(algorithm: &Algorithm, reading: &Reading) -> String {
     draft.finish()
 }
 
-/// Cuts at the first stop text and at the token limit, there at the end of a word.
+/// Truncates at the first stop sequence, and at the token limit at the end of a word.
 fn limit(mut text: String, request: &Request) -> (String, Finish) {
     let stops = request
         .parameters

@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use super::stop;
 use super::text;
 
-/// A figure and the word it belongs to.
+/// A figure and what it counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figure {
     /// As written, with its currency or percent sign.
     pub text: String,
-    /// The word after it as written, if it counts something.
+    /// The following word as written, if the figure counts it.
     pub counted: String,
     /// Stem of what it counts: the next content word, `%`, or a currency sign.
     pub unit: Option<String>,
 }
 
-/// The figures of a sentence in order; numbers of sections and pages are left out.
+/// Finds the figures of a sentence in order, except section and page numbers.
 pub fn figures(sentence: &str) -> Vec<Figure> {
     let words = text::words(sentence);
     let mut found = Vec::new();
@@ -59,7 +59,7 @@ pub fn figures(sentence: &str) -> Vec<Figure> {
     found
 }
 
-/// The bare figures of a sentence, for comparing one with another.
+/// The figures of a sentence as bare digits, for comparison.
 pub fn values(sentence: &str) -> BTreeSet<String> {
     let digits = |figure: Figure| figure.text.chars().filter(char::is_ascii_digit).collect();
     figures(sentence).into_iter().map(digits).collect()

@@ -1,5 +1,5 @@
-//! `demo/phrases`: what a text keeps speaking of, where it meets the question's words, and which of
-//! them it never uses. Counts and points; does not interpret.
+//! `demo/phrases`: finds key phrases, where the text matches words of the question, and which of them it never uses.
+//! Counts and locates; does not interpret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,19 +9,19 @@ use super::reading::{Reading, cite};
 use super::stop;
 use super::text;
 
-/// A run of content words that comes back.
+/// A recurring run of content words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phrase {
-    /// As it is first written.
+    /// As first written.
     pub text: String,
-    /// How often it occurs.
+    /// Number of occurrences.
     pub times: usize,
     /// The sources it occurs in, in order.
     pub sources: BTreeSet<u32>,
     score: f64,
 }
 
-/// The first answer of the key-phrase analyst.
+/// The first answer of `demo/phrases`.
 pub fn answer(reading: &Reading) -> String {
     let mut draft = Draft::new();
     let phrases = phrases(reading, 9);
@@ -36,7 +36,7 @@ pub fn answer(reading: &Reading) -> String {
             .take(3)
             .map(|phrase| format!("**{}**", phrase.text))
             .collect();
-        draft.say(&format!("The text speaks most of {}.", join(&top)));
+        draft.say(&format!("The most frequent phrases are {}.", join(&top)));
     }
     if !reading.bare && !reading.asked.is_empty() {
         draft.say(&format!(
@@ -49,7 +49,7 @@ pub fn answer(reading: &Reading) -> String {
     draft.list("The question against the text", met);
     draft.list("Key phrases", phrases.iter().map(told));
     if few {
-        draft.list("Where they stand", standing(reading, &phrases));
+        draft.list("Where they occur", standing(reading, &phrases));
     }
     if !reading.bare {
         draft.list("Outline", outline(reading));
@@ -58,7 +58,7 @@ pub fn answer(reading: &Reading) -> String {
     draft.finish()
 }
 
-/// The phrases that carry the text: frequent and long ones first, parts of better ones left out.
+/// Finds the key phrases: frequent and long ones first, without parts of better ones.
 pub fn phrases(reading: &Reading, most: usize) -> Vec<Phrase> {
     let mut found: BTreeMap<String, Phrase> = BTreeMap::new();
     for line in &reading.lines {
@@ -74,7 +74,7 @@ pub fn phrases(reading: &Reading, most: usize) -> Vec<Phrase> {
                         sources: BTreeSet::new(),
                         score: 0.0,
                     });
-                    // A title in capitals is the same phrase, badly dressed.
+                    // A title in capitals is the same phrase; prefer the lowercase form.
                     if entry.times > 0 && !entry.text.chars().any(char::is_lowercase) {
                         entry.text = written();
                     }
@@ -95,7 +95,7 @@ pub fn phrases(reading: &Reading, most: usize) -> Vec<Phrase> {
         .filter(|(_, phrase)| phrase.times >= least)
         .collect();
     for (key, phrase) in &mut phrases {
-        // A word alone says little; a phrase that comes back is rarely chance.
+        // A single word says little; a repeated phrase is rarely a coincidence.
         let length = [1.0, 3.5, 6.0, 8.0][key.split(' ').count().clamp(1, 4) - 1];
         let wanted = key.split(' ').any(|stem| asked.contains(&stem.to_owned()));
         phrase.score = phrase.times as f64 * length * if wanted { 1.5 } else { 1.0 };
@@ -119,7 +119,7 @@ pub fn phrases(reading: &Reading, most: usize) -> Vec<Phrase> {
     chosen.into_iter().map(|(_, phrase)| phrase).collect()
 }
 
-/// Runs of content words with nothing but a blank between them.
+/// Runs of content words separated by single spaces.
 fn runs(line: &str) -> Vec<Vec<text::Word<'_>>> {
     let mut runs: Vec<Vec<text::Word<'_>>> = vec![Vec::new()];
     let mut end = 0;
@@ -155,7 +155,7 @@ fn told(phrase: &Phrase) -> String {
     )
 }
 
-/// Where each word of the question is met, with the line that holds most of the question.
+/// For each word of the question, where it occurs, and the most relevant line.
 fn meetings(reading: &Reading) -> Vec<String> {
     if reading.bare {
         return Vec::new();
@@ -177,10 +177,7 @@ fn meetings(reading: &Reading) -> Vec<String> {
         let best = fresh.max_by(|a, b| nearness(a).total_cmp(&nearness(b)).then(b.cmp(a)));
         let quote = best.map_or(String::new(), |place| {
             quoted.insert(place);
-            format!(
-                ", most to the point: {}",
-                reading.quote(&reading.lines[place])
-            )
+            format!(", most relevant: {}", reading.quote(&reading.lines[place]))
         });
         let form = match asked.found.first() {
             Some(found) if *found != text::stem(&asked.word) => format!(" (as “{found}…”)"),
@@ -195,7 +192,7 @@ fn meetings(reading: &Reading) -> Vec<String> {
     met
 }
 
-/// For the first phrases, the most central line that has them.
+/// For the first phrases, the most central line that contains them.
 fn standing(reading: &Reading, phrases: &[Phrase]) -> Vec<String> {
     let order = rank::rank(reading);
     let mut shown: Vec<usize> = Vec::new();

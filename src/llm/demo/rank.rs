@@ -1,16 +1,16 @@
-//! `demo/extract`: ranks sentences by how central they are and how near the question, and quotes the
-//! best word for word. Writes no sentence of its own about the subject.
+//! `demo/extract`: ranks sentences by centrality and relevance to the question, and quotes the best ones word for word.
+//! Writes no sentence of its own about the subject.
 
 use super::draft::{Draft, count};
 use super::reading::Reading;
 use super::text;
 
-/// Sentences that take part in the quadratic step.
+/// Limit on sentences in the quadratic step.
 const CANDIDATES: usize = 160;
 const ROUNDS: usize = 15;
 const DAMPING: f64 = 0.85;
 
-/// The first answer of the extractive summariser.
+/// The first answer of `demo/extract`.
 pub fn answer(reading: &Reading) -> String {
     let mut draft = Draft::new();
     let ranked = rank(reading);
@@ -62,8 +62,8 @@ pub fn answer(reading: &Reading) -> String {
     draft.finish()
 }
 
-/// Lines from the most central to the least, leaning towards the question: LexRank with a start that
-/// prefers lines near the question.
+/// Ranks lines by centrality, biased toward the question: LexRank with a start distribution that prefers lines near the
+/// question.
 pub fn rank(reading: &Reading) -> Vec<usize> {
     let candidates = candidates(reading);
     let lines = |place: usize| &reading.lines[candidates[place]];
@@ -102,7 +102,7 @@ pub fn rank(reading: &Reading) -> Vec<usize> {
     order.into_iter().map(|place| candidates[place]).collect()
 }
 
-/// The first lines of an order that do not repeat each other or those already taken.
+/// Takes the first lines of an order, skipping those similar to a chosen or taken one.
 pub fn spread(reading: &Reading, order: &[usize], most: usize, taken: &[usize]) -> Vec<usize> {
     let mut chosen: Vec<usize> = Vec::new();
     for &index in order {
@@ -115,7 +115,7 @@ pub fn spread(reading: &Reading, order: &[usize], most: usize, taken: &[usize]) 
     chosen
 }
 
-/// How near a line is to the question: its words, and a little for being of the kind asked for.
+/// A line's relevance to the question, plus a bonus if it fits the kind of answer asked for.
 pub fn nearness(reading: &Reading, index: usize) -> f64 {
     let line = &reading.lines[index];
     let relevance = reading.relevance(&line.terms);
@@ -125,7 +125,7 @@ pub fn nearness(reading: &Reading, index: usize) -> f64 {
     relevance + if fits { 0.25 } else { 0.0 }
 }
 
-/// The given order, nearest to the question first.
+/// Stable-sorts an order by nearness to the question.
 fn by_nearness(reading: &Reading, mut order: Vec<usize>) -> Vec<usize> {
     let near: std::collections::BTreeMap<usize, f64> = order
         .iter()
@@ -135,7 +135,7 @@ fn by_nearness(reading: &Reading, mut order: Vec<usize>) -> Vec<usize> {
     order
 }
 
-/// Whole sentences of a sensible length, the most promising ones when there are many, in text order.
+/// Whole sentences of a sensible length, in text order; only the most promising ones when there are many.
 fn candidates(reading: &Reading) -> Vec<usize> {
     let whole = |least: usize| -> Vec<usize> {
         let fit = |index: &usize| {
@@ -167,7 +167,7 @@ fn candidates(reading: &Reading) -> Vec<usize> {
     places
 }
 
-/// A cheap guess at a line's worth: common subject words, and the question's.
+/// Cheap estimate of a line's value: frequent terms, and nearness to the question.
 fn promise(reading: &Reading, index: usize) -> f64 {
     let terms = &reading.lines[index].terms;
     let common = terms

@@ -1,5 +1,5 @@
-//! One reading of a request: its sources cut into lines, weighed, with the question's words beside
-//! them. Every demo algorithm starts from it. Chooses nothing and writes nothing.
+//! The common preprocessing of all demo algorithms: the sources of a request split into lines and weighted, with the
+//! question's words. Chooses nothing and writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,51 +10,51 @@ use super::sentences::{self, Sentence};
 use super::stop;
 use super::text;
 
-/// No more lines than this are read; sources are bounded upstream, this bounds us whatever they are.
+/// Limit on lines; sources are bounded upstream, but this holds whatever they are.
 const MOST_LINES: usize = 6_000;
 
 /// A sentence of a source, or of the question when there are no sources.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// The source's number; 0 for the question's own text.
+    /// Source number; 0 for the question's own text.
     pub source: u32,
-    /// As written, whitespace squeezed.
+    /// As written, with normalized whitespace.
     pub text: String,
-    /// Stems of its content words, sorted, once each.
+    /// Stems of its content words, sorted and deduplicated.
     pub terms: Vec<String>,
-    /// No sentence to quote: cut off at the passage's beginning, or code, or a row of links.
+    /// Not a quotable sentence: cut off at the passage's beginning, code, or a row of links.
     pub fragment: bool,
 }
 
-/// A word of the question that names its subject.
+/// A content word of the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// As the person wrote it.
+    /// As written.
     pub word: String,
-    /// Stems in the text that count as this word; empty when the text does not use it.
+    /// Stems in the text that match this word; empty when there are none.
     pub found: Vec<String>,
 }
 
-/// What an algorithm knows.
+/// A preprocessed request.
 #[derive(Debug)]
 pub struct Reading {
-    /// All different sentences in order, headings left out.
+    /// All distinct sentences in order, without headings.
     pub lines: Vec<Line>,
-    /// Headings with their source's number, in order.
+    /// Headings with their source number, in order.
     pub headings: Vec<(u32, String)>,
     /// The question's content words.
     pub asked: Vec<Asked>,
-    /// What kind of thing the question asks for, and the word that says so.
+    /// The kind of answer asked for, and the question word.
     pub kind: Option<(&'static str, Kind)>,
-    /// There are no sources: `lines` are the question's own sentences.
+    /// Whether there are no sources, so that `lines` are the question's own sentences.
     pub bare: bool,
-    /// Number, document and page of every source.
+    /// Number, document, and page of every source.
     pub places: Vec<(u32, String, u32)>,
     postings: BTreeMap<String, Vec<usize>>,
 }
 
 impl Reading {
-    /// Reads a brief.
+    /// Preprocesses a brief.
     pub fn of(brief: &Brief) -> Self {
         let mut lines = Vec::new();
         let mut headings = Vec::new();
@@ -76,7 +76,7 @@ impl Reading {
             for (index, Sentence { text, heading }) in
                 sentences::sentences(body).into_iter().enumerate()
             {
-                // Passages may overlap; the first place a sentence stands at is its place.
+                // Passages may overlap; a sentence belongs to its first occurrence.
                 if lines.len() >= MOST_LINES || !seen.insert(text.clone()) {
                     continue;
                 }
@@ -114,7 +114,7 @@ impl Reading {
         }
     }
 
-    /// How much a term says: rare terms say more. Terms that never occur say nothing.
+    /// Inverse-frequency weight of a term; 0 for unknown terms.
     pub fn weight(&self, term: &str) -> f64 {
         match self.postings.get(term) {
             Some(places) => (1.0 + self.lines.len() as f64 / places.len() as f64).ln(),
@@ -122,14 +122,14 @@ impl Reading {
         }
     }
 
-    /// How often a term comes back over the text, damped: what the text keeps speaking of.
+    /// Damped frequency of a term: high for the text's main subjects.
     pub fn spread_of(&self, term: &str) -> f64 {
         self.postings
             .get(term)
             .map_or(0.0, |places| (places.len() as f64).sqrt())
     }
 
-    /// How near a line is to the question, 0 to 1: the share of the found words' weight it holds.
+    /// Relevance of a line to the question, 0 to 1: its share of the matched words' weight.
     pub fn relevance(&self, terms: &[String]) -> f64 {
         let (mut held, mut all) = (0.0, 0.0);
         for asked in &self.asked {
@@ -139,7 +139,7 @@ impl Reading {
             let whole = self.weight(first);
             let has = |stem: &String| terms.binary_search(stem).is_ok();
             all += whole;
-            // A word that only begins alike is weaker evidence than the word itself.
+            // A word with only the same beginning is weaker evidence than the word itself.
             held += match (has(first), others.iter().any(has)) {
                 (true, _) => whole,
                 (false, true) => whole * 0.6,
@@ -149,7 +149,7 @@ impl Reading {
         if all > 0.0 { held / all } else { 0.0 }
     }
 
-    /// Lines that hold any of the stems, in order.
+    /// Lines that contain any of the stems, in order.
     pub fn holding(&self, stems: &[String]) -> Vec<usize> {
         let places: BTreeSet<usize> = stems
             .iter()
@@ -160,8 +160,8 @@ impl Reading {
         places.into_iter().collect()
     }
 
-    /// The line that holds most of the terms by weight, with the share of the weight it holds. Terms
-    /// the text does not know weigh like the rarest, or else an invented claim would look covered.
+    /// Finds the line with most of the terms by weight, and its share of their total weight. Unknown terms weigh as much as
+    /// the rarest, or an invented claim would look covered.
     pub fn closest(&self, terms: &[String]) -> Option<(usize, f64)> {
         let rarest = (1.0 + self.lines.len() as f64).ln();
         let mut held: BTreeMap<usize, f64> = BTreeMap::new();
@@ -183,14 +183,14 @@ impl Reading {
         Some((best.0, best.1 / all))
     }
 
-    /// The line whose text contains the words exactly, whitespace aside.
+    /// Finds the line that contains the words exactly, ignoring whitespace.
     pub fn verbatim(&self, words: &str) -> Option<usize> {
         let words = text::squeeze(words);
         let words = words.trim_end_matches(['…', ' ']);
         if words.is_empty() {
             return None;
         }
-        // A quote of several sentences is found by its first: the others are looked up on their own.
+        // Multi-sentence quotes never match here; callers look up each sentence.
         self.lines.iter().position(|line| line.text.contains(words))
     }
 
@@ -200,18 +200,18 @@ impl Reading {
         missing.map(|asked| asked.word.as_str()).collect()
     }
 
-    /// ` [3]`, or nothing where there is no source to cite.
+    /// Formats ` [3]`, or nothing without sources.
     pub fn cite(&self, line: &Line) -> String {
         cite(line.source)
     }
 
-    /// “text” [3]: a line as it is quoted everywhere.
+    /// Formats a line as a quotation with its source: “text” [3].
     pub fn quote(&self, line: &Line) -> String {
         format!("“{}”{}", text::shorten(&line.text, 480), cite(line.source))
     }
 }
 
-/// ` [3]`, or nothing for the question's own text.
+/// Formats ` [3]`, or nothing for the question's own text.
 pub fn cite(source: u32) -> String {
     if source == 0 {
         String::new()
@@ -239,7 +239,7 @@ fn asked(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<Asked> 
             word: word.text.to_owned(),
             found: related(&stem, postings),
         });
-        // A pasted essay is not a list of search words.
+        // A pasted essay is not a list of search terms.
         if asked.len() == 40 {
             break;
         }
@@ -247,7 +247,7 @@ fn asked(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<Asked> 
     asked
 }
 
-/// The stem itself and those that begin alike: "terminate" and "termination".
+/// Finds the stem itself and terms with the same beginning: "terminate" and "termination".
 fn related(stem: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<String> {
     let mut found = Vec::new();
     if postings.contains_key(stem) {

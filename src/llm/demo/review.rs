@@ -1,5 +1,5 @@
-//! What every demo algorithm does with `Task::Review`: checks the peers' claims against the sources
-//! and lays the texts side by side. The algorithms differ in what they look at first.
+//! `Task::Review` for all demo algorithms: checks the peers' claims against the sources and compares the texts. The
+//! algorithms differ in what they prioritize.
 
 use super::check::{self, Finding};
 use super::claims::{self, Claim};
@@ -10,25 +10,25 @@ use super::text;
 use super::verdict::Verdict;
 use crate::domain::chat::{Brief, Peer};
 
-/// Critiques written on one text.
+/// Limit on critiques per text.
 const PER_TEXT: usize = 4;
-/// Of these, for praise, when nothing else is to be said.
+/// Number of supported claims listed when there is nothing to criticize.
 const SUPPORTED: usize = 2;
 
-/// What an algorithm looks at first.
+/// What an algorithm prioritizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lens {
     /// Statements near the question.
     Nearness,
-    /// Statements that hold many of the question's words.
+    /// Statements with many of the question's words.
     Words,
     /// Statements with figures.
     Figures,
-    /// Statements that others share.
+    /// Statements that several members make.
     Shared,
 }
 
-/// A peer's claims with what the sources say to them.
+/// A peer's claims, each with its check against the sources.
 #[derive(Debug, Clone)]
 pub struct Read {
     /// The peer's letter.
@@ -37,7 +37,7 @@ pub struct Read {
     pub claims: Vec<(Claim, Finding)>,
 }
 
-/// The review.
+/// Writes the review.
 pub fn review(brief: &Brief, reading: &Reading, lens: Lens) -> String {
     let read = read(&brief.peers, reading);
     let mut draft = Draft::new();
@@ -48,7 +48,7 @@ pub fn review(brief: &Brief, reading: &Reading, lens: Lens) -> String {
             .count()
     };
     draft.say(&format!(
-        "*Checked {} in {}: {} supported, {} contradicted, {} unverifiable. \"Supported\" means that a passage has the words, not that they are true.*",
+        "*Checked {} in {}: {} supported, {} contradicted, {} unverifiable. \"Supported\" means that a passage contains the words, not that they are true.*",
         count(all.len(), "statement"),
         count(read.len(), "text"),
         of(Verdict::Supported),
@@ -64,7 +64,7 @@ pub fn review(brief: &Brief, reading: &Reading, lens: Lens) -> String {
     draft.finish()
 }
 
-/// Takes the peers' texts apart and checks every claim.
+/// Parses the peers' texts and checks every claim.
 pub fn read(peers: &[Peer], reading: &Reading) -> Vec<Read> {
     let check = |claim: Claim| {
         let finding = check::check(&claim, reading);
@@ -77,7 +77,7 @@ pub fn read(peers: &[Peer], reading: &Reading) -> Vec<Read> {
     peers.iter().map(read).collect()
 }
 
-/// How much a claim matters to the question through a lens; higher first.
+/// How much a claim matters to the question through a lens; higher comes first.
 pub fn weight(claim: &Claim, reading: &Reading, lens: Lens, sharers: usize) -> f64 {
     let near = reading.relevance(&claim.terms);
     match lens {
@@ -96,7 +96,7 @@ pub fn weight(claim: &Claim, reading: &Reading, lens: Lens, sharers: usize) -> f
     }
 }
 
-/// Whether two claims say the same.
+/// Whether two claims state the same.
 pub fn alike(left: &Claim, right: &Claim) -> bool {
     left.values == right.values
         && left.negated == right.negated
@@ -106,7 +106,7 @@ pub fn alike(left: &Claim, right: &Claim) -> bool {
 fn section(peer: &Read, all: &[Read], reading: &Reading, lens: Lens, number: &mut u32) -> String {
     let mut told = format!("## On answer {}\n", peer.letter);
     if peer.claims.is_empty() {
-        told.push_str("\nNo statement in it can be held against a passage.");
+        told.push_str("\nIt contains no statement that can be checked against a passage.");
         return told;
     }
     let sharers = |claim: &Claim| {
@@ -119,7 +119,7 @@ fn section(peer: &Read, all: &[Read], reading: &Reading, lens: Lens, number: &mu
         .iter()
         .map(|pair| (weighed(pair), pair))
         .collect();
-    // What needs the author's attention comes first; the sort is stable, so the text's order decides ties.
+    // Claims that need the author's attention come first; the sort is stable, so ties keep the text's order.
     order.sort_by(|a, b| a.1.1.verdict.cmp(&b.1.1.verdict).then(b.0.total_cmp(&a.0)));
     let order: Vec<&(Claim, Finding)> = order.into_iter().map(|(_, pair)| pair).collect();
     let flawed = order
@@ -165,9 +165,9 @@ fn evidence(claim: &Claim, finding: &Finding, reading: &Reading) -> String {
         format!(" ({})", finding.why)
     };
     match finding.line.map(|line| &reading.lines[line]) {
-        // The claim is the evidence; repeating it would only make the text longer.
+        // The claim itself is the evidence; repeating it would only make the text longer.
         Some(line) if line.text == claim.text => {
-            format!("stands word for word in{}{why}", reading.cite(line))
+            format!("appears word for word in{}{why}", reading.cite(line))
         }
         Some(line) => format!("{}{why}", reading.quote(line)),
         None => format!("none in the passages{why}"),
@@ -184,7 +184,7 @@ fn fix(finding: &Finding, reading: &Reading) -> String {
             "say what the passage says{}",
             reading.cite(&reading.lines[line])
         ),
-        _ => "mark as unverified, or cite the passage that bears it".to_owned(),
+        _ => "mark as unverified, or cite the passage that supports it".to_owned(),
     }
 }
 
@@ -213,7 +213,7 @@ fn shared(read: &[Read], most: usize) -> Vec<String> {
     told.into_iter().map(|(told, _)| told).collect()
 }
 
-/// Words of the question nobody takes up, and the nearest lines that nobody uses.
+/// Words of the question that no text addresses, and the nearest lines that no text uses.
 fn missing(read: &[Read], brief: &Brief, reading: &Reading) -> Vec<String> {
     let said = |stem: &String| {
         read.iter().any(|peer| {
@@ -231,7 +231,7 @@ fn missing(read: &[Read], brief: &Brief, reading: &Reading) -> Vec<String> {
     let mut told = Vec::new();
     if !untouched.is_empty() {
         told.push(format!(
-            "Words of the question that no text takes up: {}.",
+            "Words of the question that no text addresses: {}.",
             untouched.join(", ")
         ));
     }
@@ -240,7 +240,7 @@ fn missing(read: &[Read], brief: &Brief, reading: &Reading) -> Vec<String> {
             unused(read, reading)
                 .into_iter()
                 .take(2)
-                .map(|line| format!("Nobody uses {}", reading.quote(&reading.lines[line]))),
+                .map(|line| format!("No text uses {}", reading.quote(&reading.lines[line]))),
         );
     }
     told

@@ -1,5 +1,5 @@
-//! What every demo algorithm does with `Task::Revise`: keeps of its own text what the sources bear,
-//! follows a critique only where the evidence holds, and names it. Never follows a majority.
+//! `Task::Revise` for all demo algorithms: keeps the supported parts of its own text, follows a critique only when the
+//! evidence holds, and names it. Never follows a majority.
 
 use super::check::{self, Finding};
 use super::claims::{self, Claim, Critique};
@@ -10,12 +10,12 @@ use super::text;
 use super::verdict::Verdict;
 use crate::domain::chat::Brief;
 
-/// Statements of the revised answer.
+/// Limit on statements kept from its own text.
 const MOST: usize = 8;
-/// Statements added to it.
+/// Limit on statements added.
 const ADDED: usize = 2;
 
-/// The revised text. `first` is the algorithm's own first answer, for when its last text was a review.
+/// Writes the revision. `first` is the algorithm's own first answer, used when its last text was a review.
 pub fn revise(brief: &Brief, reading: &Reading, lens: Lens, first: &str) -> String {
     let own = match brief.own.as_deref() {
         Some(own) if !claims::is_review(own) && !own.trim().is_empty() => own,
@@ -51,7 +51,7 @@ pub fn revise(brief: &Brief, reading: &Reading, lens: Lens, first: &str) -> Stri
         let line = &reading.lines[line];
         kept.push(format!("{} (following {name})", reading.quote(line)));
         changes.push(format!(
-            "({name}) added what stands in{}.",
+            "({name}) added a statement from{}.",
             reading.cite(line)
         ));
     }
@@ -59,14 +59,14 @@ pub fn revise(brief: &Brief, reading: &Reading, lens: Lens, first: &str) -> Stri
     draft.list_or(
         "Answer",
         kept,
-        "Nothing in the first answer can be held against a passage; it stands as it was.",
+        "Nothing in the first answer can be checked against a passage; it is unchanged.",
     );
     draft.list_or("Changes", changes, "None.");
     draft.list_or("Critiques not followed", refused, "None.");
     draft.finish()
 }
 
-/// Puts one claim of the own text where it belongs.
+/// Keeps, changes, or marks one claim of its own text.
 fn settle(
     claim: &Claim,
     finding: &Finding,
@@ -83,7 +83,7 @@ fn settle(
             kept.push(format!("“{said}”{place}"));
             if !told {
                 refused.push(format!(
-                    "({names}) the words stand in{place}: “{}”",
+                    "({names}) the words appear in{place}: “{}”",
                     text::shorten(&claim.text, 100)
                 ));
             }
@@ -99,7 +99,7 @@ fn settle(
                     kept.push(reading.quote(line));
                     format!("the passage's words{place}")
                 }
-                _ => "removed, because no passage bears it".to_owned(),
+                _ => "removed, because no passage supports it".to_owned(),
             };
             changes.push(format!(
                 "({names}) “{}” → {instead}",
@@ -127,7 +127,7 @@ fn speaks_of(critique: &Critique, claim: &Claim) -> bool {
             || text::likeness(&text::terms(quoted), &claim.terms) >= 0.8)
 }
 
-/// Lines that reviews or others' answers bring and the own text lacks, with the name they came under.
+/// Lines from reviews or other answers that its own text lacks, with the name of their source.
 fn additions(
     brief: &Brief,
     reading: &Reading,
@@ -152,8 +152,8 @@ fn additions(
     added
 }
 
-/// Lines that reviews of this text miss in it, under the critique's name. The reader's own letter is the
-/// one that none of its peers bears.
+/// Lines that reviews of this text report as missing, with the critique's name. This text's letter is the one that no
+/// peer has.
 fn left_out(
     brief: &Brief,
     reading: &Reading,
@@ -170,7 +170,7 @@ fn left_out(
     found.collect()
 }
 
-/// Lines that others' answers rest on, the ones that matter most to the question first.
+/// Lines that support other answers, the most relevant to the question first.
 fn taken_over(brief: &Brief, reading: &Reading, lens: Lens) -> Vec<(String, usize)> {
     let mut found: Vec<(f64, char, usize)> = Vec::new();
     let answers = brief

@@ -1,5 +1,5 @@
-//! `demo/sceptic`: collects what a careful reader would check: figures, hedges, absolute words,
-//! figures that differ. Says where to look, never what is false.
+//! `demo/sceptic`: collects what a careful reader would check: figures, hedges, absolute words, inconsistent figures.
+//! Says where to look, never what is false.
 
 use super::differ::{self, Difference};
 use super::draft::{Draft, count};
@@ -9,7 +9,7 @@ use super::reading::Reading;
 use super::stop::{ABSOLUTES, HEDGES};
 use super::text;
 
-/// The first answer of the sceptic.
+/// The first answer of `demo/sceptic`.
 pub fn answer(reading: &Reading) -> String {
     let order = rank::rank(reading);
     let figures = choose(reading, &order, |line| !numbers::figures(line).is_empty());
@@ -18,7 +18,7 @@ pub fn answer(reading: &Reading) -> String {
     let differences = differ::differences(reading, 3);
     let mut draft = Draft::new();
     draft.say(&format!(
-        "*Read {}: {} with figures, {} with cautious words, {} with words that leave no exception, {} whose figures differ.*",
+        "*Read {}: {} with figures, {} with hedges, {} with absolute words, {} whose figures differ.*",
         count(reading.lines.len(), "sentence"),
         figures.0,
         hedged.0,
@@ -48,18 +48,21 @@ pub fn answer(reading: &Reading) -> String {
         places.iter().map(told).collect()
     };
     draft.list(
-        "Said with caution, or as a permission",
+        "Hedged or conditional statements",
         marked(&hedged.1, HEDGES),
     );
-    draft.list("Said without exception", marked(&absolute.1, ABSOLUTES));
     draft.list(
-        "What a sceptic would ask",
+        "Statements without exception",
+        marked(&absolute.1, ABSOLUTES),
+    );
+    draft.list(
+        "Questions to ask",
         questions(reading, &figures.1, &absolute.1, &differences),
     );
     draft.finish()
 }
 
-/// How many lines are of a sort, and the three of them that matter most to the question.
+/// Number of lines of a kind, and the three most relevant to the question.
 fn choose(
     reading: &Reading,
     order: &[usize],
@@ -73,7 +76,7 @@ fn choose(
         .copied()
         .filter(|place| all.binary_search(place).is_ok())
         .collect();
-    // Short notes may have no line that ranks; they are still worth showing.
+    // In short notes no line may rank; show them anyway.
     if best.is_empty() {
         best = all.clone();
     }
@@ -83,7 +86,7 @@ fn choose(
     (all.len(), chosen)
 }
 
-/// The first word of the list that the line uses, as written.
+/// Returns the first word of the list in the line, as written.
 fn listed(line: &str, list: &[&str]) -> Option<String> {
     let mut words = text::words(line).into_iter();
     words
@@ -91,7 +94,7 @@ fn listed(line: &str, list: &[&str]) -> Option<String> {
         .map(|word| word.text.to_owned())
 }
 
-/// A difference for a person.
+/// Formats a difference.
 pub fn told(reading: &Reading, pair: &Difference) -> String {
     format!(
         "{} or {}: {} — {}",

@@ -1,22 +1,21 @@
-//! Cuts text into sentences and headings, in whatever language it is written. Knows nothing of what
-//! they say.
+//! Splits text into sentences and headings, in any language. Knows nothing of their meaning.
 
 use super::stop;
 use super::text::squeeze;
 
-/// Longer "sentences" (tables, code, text without stops) are cut at a blank.
+/// Length in characters after which a "sentence" (table, code, text without full stops) is cut at a space.
 const LONGEST_SENTENCE: usize = 600;
 
-/// A piece of text between two stops, or a line that stands alone.
+/// A sentence, or a line on its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
-    /// With its whitespace squeezed, otherwise as written.
+    /// With normalized whitespace, otherwise as written.
     pub text: String,
-    /// It looks like a heading.
+    /// Whether it looks like a heading.
     pub heading: bool,
 }
 
-/// The sentences of a text in order.
+/// Splits a text into sentences, in order.
 pub fn sentences(text: &str) -> Vec<Sentence> {
     let mut found = Vec::new();
     let mut paragraph = String::new();
@@ -98,7 +97,7 @@ fn push_sentence(text: &str, found: &mut Vec<Sentence>) {
     }
 }
 
-/// Whether a full stop ends the sentence, seen from what stands before and after it.
+/// Whether a full stop ends the sentence, judged by its surroundings.
 fn ends_here(before: &str, after: &str) -> bool {
     if !after.starts_with(' ') && !after.is_empty() {
         return false;
@@ -114,13 +113,13 @@ fn ends_here(before: &str, after: &str) -> bool {
     let last = last.unwrap_or("").trim_start_matches(['(', '[', '"', '“']);
     let letters = last.chars().count();
     let initial = letters == 1 && last.starts_with(char::is_alphabetic);
-    // "3. Oktober", "1. Introduction": an ordinal, not an end. A year or an amount is longer.
+    // "3. Oktober", "1. Introduction": an ordinal, not an end. Years and amounts are longer.
     let ordinal =
         letters <= 2 && !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
     !(initial || ordinal || last.contains('.') || stop::is_abbreviation(last))
 }
 
-/// A short line that names what follows: marked as one, numbered, or written like a title.
+/// Whether a short line is a heading: marked as one, numbered, or in title case.
 fn is_heading(line: &str) -> bool {
     if line.starts_with('#') {
         return line.trim_start_matches('#').starts_with(' ');
@@ -130,7 +129,7 @@ fn is_heading(line: &str) -> bool {
             .trim_start_matches(|c: char| c.is_ascii_digit() || c == '.')
             .len();
     let title = line[number..].trim();
-    // Statutes and contracts end their numbered headings in a full stop.
+    // Statutes and contracts end numbered headings with a full stop.
     let title = if number > 0 {
         title.trim_end_matches('.')
     } else {
@@ -157,7 +156,7 @@ fn is_heading(line: &str) -> bool {
         && !is_record(line)
 }
 
-/// Lines that must not be joined to their neighbours: bullets, headings, records of tables, code.
+/// Whether the line must not be joined with its neighbors: bullet, heading, table record, or code.
 fn stands_alone(line: &str) -> bool {
     let bullet = ["- ", "* ", "• ", "+ ", "| ", "> "];
     line.starts_with('#') || bullet.iter().any(|mark| line.starts_with(mark)) || is_record(line)

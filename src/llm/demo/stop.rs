@@ -1,10 +1,9 @@
-//! Words that say nothing about a text's subject, in English, German, French and Spanish, and the
-//! word lists that the demo algorithms look for. Lists only; no rules.
+//! Stop words in English, German, French, and Spanish, and the word lists of the demo algorithms. Lists only; no rules.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// Function words. One list for all languages: a demo algorithm does not know which one it reads.
+/// Function words of all languages in one list: a demo algorithm does not detect the language.
 const STOP: &str = "\
 a about above after again all also although am an and any are aren't as at be because been before \
 being below between both but by can cannot could did do does doing don't down during each either else \
@@ -34,7 +33,7 @@ han hasta hay la las le les lo los más me mi mis mucho muy nada ni no nos nosot
 otros para pero poco por porque qué que quien quién se sea ser si sí sin sobre son su sus también tanto \
 te tiene tienen todo todos tu tus un una uno unos y ya yo";
 
-/// What a person says *to* a model rather than about the subject.
+/// Words said *to* a model rather than about the subject.
 const ASKING: &str = "\
 analyse analysis analyze answer article bitte brief briefly bullet compare concise content contents \
 describe describes detail details discuss document documents dokument explain explique extract file \
@@ -43,12 +42,12 @@ passage passages please point points question read resume resumen résumé resum
 sentence sentences show states summarise summarize summary tell text texts thing things understand use \
 using want work write zusammen zusammenfassen zusammenfassung erkläre explica analiza analysiere";
 
-/// Abbreviations that end in a full stop without ending a sentence.
+/// Abbreviations: their full stop does not end a sentence.
 const ABBREVIATIONS: &str = "\
 al approx art bspw bzw ca cf co corp dept dipl dr ed eds eq etc evtl fig figs ggf hr inc jr ltd m max \
 min mr mrs ms nr no p pp prof resp rev sec sog sr st tab u.s usw vgl vol vs z";
 
-/// Words by which an author takes back some certainty.
+/// Hedges: words that limit certainty.
 pub const HEDGES: &[&str] = &[
     "allegedly",
     "almost",
@@ -110,7 +109,7 @@ pub const HEDGES: &[&str] = &[
     "quizás",
 ];
 
-/// Words that leave no exception and so invite one.
+/// Absolute words, which invite a counterexample.
 pub const ABSOLUTES: &[&str] = &[
     "absolutely",
     "all",
@@ -162,39 +161,39 @@ pub const ABSOLUTES: &[&str] = &[
     "todos",
 ];
 
-/// Words that turn a sentence round.
+/// Negations.
 const NEGATIONS: &str = "\
 not no never none nobody neither nor cannot without isn't aren't doesn't don't didn't won't wasn't nicht \
 kein keine keinen keiner nie niemals ohne pas jamais aucun sans nunca sin ningún";
 
-/// Nouns that number a place in a document; the figure after them measures nothing.
+/// Nouns before a document reference ("page 3"); the figure after them measures nothing.
 const PLACES: &str = "\
 abs absatz appendix art article artikel chapter clause eq fig figure item kapitel line no nr number \
 paragraph page part point section sections seite step table teil version volume";
 
-/// Whether the word carries no subject.
+/// Whether the word is a stop word.
 pub fn is_stop(word: &str) -> bool {
     let mut characters = word.chars();
     let single = matches!((characters.next(), characters.next()), (Some(only), None) if only.is_ascii_alphabetic());
     single || listed(&STOP_SET, word)
 }
 
-/// Whether the word only asks for something.
+/// Whether the word only addresses the model.
 pub fn is_asking(word: &str) -> bool {
     listed(&ASKING_SET, word)
 }
 
-/// Whether a stop after the word may belong to the word.
+/// Whether the word is an abbreviation that ends in a full stop.
 pub fn is_abbreviation(word: &str) -> bool {
     listed(&ABBREVIATION_SET, word)
 }
 
-/// Whether the word turns a sentence round.
+/// Whether the word is a negation.
 pub fn is_negation(word: &str) -> bool {
     listed(&NEGATION_SET, word)
 }
 
-/// Whether a figure after the word numbers a place.
+/// Whether a figure after the word is a document reference.
 pub fn is_place(word: &str) -> bool {
     listed(&PLACE_SET, word)
 }

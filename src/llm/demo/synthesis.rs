@@ -1,5 +1,5 @@
-//! What every demo algorithm does with `Task::Synthesise`: one answer out of the members' claims, with
-//! letters, in the sections the patterns ask for. Agreement is shown and never taken as proof.
+//! `Task::Synthesise` for all demo algorithms: one answer from the members' claims, with their letters, in the sections
+//! that the patterns ask for. Agreement is shown but never taken as proof.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use super::text;
 use super::verdict::Verdict;
 use crate::domain::chat::Brief;
 
-/// Comparing is quadratic in the clusters.
+/// Limit on clusters; comparing them is quadratic.
 const MOST_CLUSTERS: usize = 200;
 
-/// A statement and everyone who makes it.
+/// A statement and the members that make it.
 struct Cluster {
     claim: Claim,
     letters: BTreeSet<char>,
@@ -24,7 +24,7 @@ struct Cluster {
     line: Option<usize>,
 }
 
-/// The one answer.
+/// Writes the synthesis.
 pub fn synthesise(brief: &Brief, reading: &Reading, lens: Lens) -> String {
     let read = review::read(&brief.peers, reading);
     let mut clusters = clusters(&read);
@@ -78,14 +78,14 @@ pub fn synthesise(brief: &Brief, reading: &Reading, lens: Lens) -> String {
     draft.finish()
 }
 
-/// What stands first: what a passage bears, then what the lens looks for. Agreement counts least.
+/// Rank of a cluster: supported ones first, then what the lens prioritizes. Agreement counts least.
 fn weight(cluster: &Cluster, reading: &Reading, lens: Lens) -> f64 {
     let sharers = cluster.letters.len();
     let borne = f64::from(u8::from(cluster.verdict == Verdict::Supported));
     review::weight(&cluster.claim, reading, lens, sharers) + borne + 0.2 * sharers as f64
 }
 
-/// Joins claims that say the same, in order of their first appearance.
+/// Merges claims that state the same, in order of first appearance.
 fn clusters(read: &[Read]) -> Vec<Cluster> {
     let mut clusters: Vec<Cluster> = Vec::new();
     for peer in read {
@@ -117,16 +117,16 @@ fn clusters(read: &[Read]) -> Vec<Cluster> {
 fn lead(brief: &Brief, reading: &Reading, clusters: &[Cluster], shown: usize) -> String {
     let members = count(brief.peers.len(), "text");
     if clusters.is_empty() {
-        return format!("*The {members} hold no statement that can be compared.*");
+        return format!("*The {members} contain no statements that can be compared.*");
     }
     if reading.bare {
         return format!(
-            "*Without a document nothing in the {members} can be checked. The statements below are the members', unverified.*"
+            "*Without a document, nothing in the {members} can be checked. The statements below are the members', unverified.*"
         );
     }
     if shown == 0 {
         return format!(
-            "*The passages bear none of the {} in the {members}. They are listed below, unverified.*",
+            "*The passages support none of the {} in the {members}. They are listed below, unverified.*",
             count(clusters.len(), "statement")
         );
     }
@@ -135,7 +135,7 @@ fn lead(brief: &Brief, reading: &Reading, clusters: &[Cluster], shown: usize) ->
         .filter(|cluster| cluster.verdict == Verdict::Supported)
         .count();
     format!(
-        "*Out of the {members}: {}, of which the passages bear {borne}. These matter most to the question:*",
+        "*From the {members}: {}, of which the passages support {borne}. The most relevant to the question:*",
         count(clusters.len(), "different statement")
     )
 }
@@ -179,7 +179,7 @@ fn letters(cluster: &Cluster) -> String {
         .join(", ")
 }
 
-/// Claims against passages, claims against claims, passages against passages.
+/// Contradictions of claims with passages, among claims, and among passages.
 fn contradictions(clusters: &[Cluster], reading: &Reading) -> Vec<String> {
     let mut found = Vec::new();
     for cluster in clusters
@@ -203,7 +203,7 @@ fn contradictions(clusters: &[Cluster], reading: &Reading) -> Vec<String> {
                 && !right.claim.values.is_empty()
                 && left.claim.values.is_disjoint(&right.claim.values);
             let denied = left.claim.negated != right.claim.negated && likeness >= 0.7;
-            // What a passage decides has been told above.
+            // Contradictions with a passage are listed above.
             let told = [left, right]
                 .iter()
                 .any(|one| one.verdict == Verdict::Contradicted);
@@ -241,7 +241,7 @@ fn blind_spots(read: &[Read], brief: &Brief, reading: &Reading) -> Vec<String> {
     if !brief.peers.is_empty() && !reading.bare {
         let unused = review::unused(read, reading).into_iter().take(2);
         spots.extend(
-            unused.map(|line| format!("Nobody uses {}", reading.quote(&reading.lines[line]))),
+            unused.map(|line| format!("No member uses {}", reading.quote(&reading.lines[line]))),
         );
     }
     if let Some((word, kind)) = reading.kind.filter(|_| !reading.bare) {
@@ -249,7 +249,7 @@ fn blind_spots(read: &[Read], brief: &Brief, reading: &Reading) -> Vec<String> {
             .iter()
             .flat_map(|peer| &peer.claims)
             .any(|(claim, finding)| {
-                // A quote may have been cut short before the figure; the line has it whole.
+                // A quote may be cut off before the figure; the line is complete.
                 let line = finding
                     .line
                     .map_or(&claim.text, |line| &reading.lines[line].text);
@@ -265,7 +265,7 @@ fn blind_spots(read: &[Read], brief: &Brief, reading: &Reading) -> Vec<String> {
     spots
 }
 
-/// Which document the cited numbers belong to.
+/// Lists the documents of the cited numbers.
 fn sources(reading: &Reading, shown: &[&Cluster]) -> String {
     let lines = shown.iter().filter_map(|cluster| cluster.line);
     let cited: BTreeSet<u32> = lines.map(|line| reading.lines[line].source).collect();

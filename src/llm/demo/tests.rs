@@ -1,4 +1,4 @@
-//! The demo models from outside: honest, deterministic, never panicking, quoting what is there.
+//! Black-box tests of the demo models: honest, deterministic, never panicking, quoting what is there.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ fn ask(model: &str, brief: Brief) -> String {
         .text
 }
 
-/// The licence in passages of about 1,200 characters, cut at blank lines, as the store would give them.
+/// The license in passages of about 1,200 characters, cut at blank lines, as the store would return them.
 fn passages() -> Vec<String> {
     let mut passages = vec![String::new()];
     for paragraph in GPL.split("\n\n") {
@@ -118,7 +118,7 @@ fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
     said
 }
 
-/// Every long quotation stands in the licence, whitespace aside.
+/// Every long quotation occurs in the license, ignoring whitespace.
 fn assert_quotes_are_real(told: &str) {
     let source = text::squeeze(GPL);
     let mut seen = 0;
@@ -271,7 +271,7 @@ proptest! {
     }
 }
 
-/// Any characters, and words mixed with the marks the parsers look for.
+/// Arbitrary characters, and words mixed with the marks that the parsers look for.
 fn any_text() -> impl Strategy<Value = String> {
     let parts = prop::sample::select(vec![
         "word",

@@ -1,9 +1,9 @@
-//! Cuts text into words and compares them, in whatever language it is written. Knows nothing of
-//! questions, sources or Markdown; language-bound knowledge stands in `stop.rs`.
+//! Splits text into words and compares them, in any language. Knows nothing of questions, sources, or Markdown; word
+//! lists are in `stop.rs`.
 
 use super::stop;
 
-/// A word as it stands in its text.
+/// A word and its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word<'a> {
     /// As written.
@@ -12,7 +12,7 @@ pub struct Word<'a> {
     pub at: usize,
 }
 
-/// The words of a text in order. Scripts written without blanks give overlapping pairs of characters.
+/// Splits a text into words. In scripts without spaces, overlapping pairs of characters count as words.
 pub fn words(text: &str) -> Vec<Word<'_>> {
     let mut found = Vec::new();
     let mut characters = text.char_indices().peekable();
@@ -44,8 +44,8 @@ pub fn words(text: &str) -> Vec<Word<'_>> {
     found
 }
 
-/// What a word is compared by: lower case, without the commonest English endings. Crude on purpose:
-/// it must never join words that a reader would keep apart.
+/// Stem for comparing words: lowercase, without the most common English endings. Deliberately crude: it must never merge
+/// words that a reader would keep apart.
 pub fn stem(word: &str) -> String {
     let mut stem = word.to_lowercase().replace('\u{2019}', "'");
     for ending in ["'s", "'"] {
@@ -77,7 +77,7 @@ pub fn stem(word: &str) -> String {
     stem
 }
 
-/// The stems of the words that carry meaning, in order, doubles kept.
+/// Stems of the content words, in order, with duplicates.
 pub fn content(text: &str) -> Vec<String> {
     words(text)
         .into_iter()
@@ -86,7 +86,7 @@ pub fn content(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The stems of the words that carry meaning, sorted, once each.
+/// Stems of the content words, sorted and deduplicated.
 pub fn terms(text: &str) -> Vec<String> {
     let mut stems = content(text);
     stems.sort_unstable();
@@ -94,7 +94,7 @@ pub fn terms(text: &str) -> Vec<String> {
     stems
 }
 
-/// How many members two sorted lists share.
+/// Number of elements that two sorted lists share.
 pub fn shared(left: &[String], right: &[String]) -> usize {
     let (mut i, mut j, mut count) = (0, 0, 0);
     while i < left.len() && j < right.len() {
@@ -107,7 +107,7 @@ pub fn shared(left: &[String], right: &[String]) -> usize {
     count
 }
 
-/// Shared members over all members of two sorted lists, 0 to 1.
+/// Jaccard similarity of two sorted lists, 0 to 1.
 pub fn likeness(left: &[String], right: &[String]) -> f64 {
     let both = shared(left, right);
     let all = left.len() + right.len() - both;
@@ -118,7 +118,7 @@ pub fn likeness(left: &[String], right: &[String]) -> f64 {
     }
 }
 
-/// Every run of whitespace as one blank, none at the ends; other control characters are dropped.
+/// Collapses whitespace to single spaces, trims, and drops other control characters.
 pub fn squeeze(text: &str) -> String {
     let mut squeezed = String::with_capacity(text.len());
     for part in text.split_whitespace() {
@@ -131,7 +131,7 @@ pub fn squeeze(text: &str) -> String {
     squeezed
 }
 
-/// The text up to `most` characters, cut at a blank where there is one, with a mark when it was cut.
+/// Truncates to `most` characters, preferably at a space, and marks the cut.
 pub fn shorten(text: &str, most: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(most) else {
         return text.to_owned();
@@ -150,7 +150,7 @@ fn is_joiner(character: char) -> bool {
     ) || ('\u{300}'..='\u{36f}').contains(&character)
 }
 
-/// A joiner belongs to a word only between letters; stops and commas only between digits.
+/// Whether a joiner is part of a word: only between letters; full stops and commas only between digits.
 fn continues(text: &str, at: usize, joiner: char) -> bool {
     let mark = ('\u{300}'..='\u{36f}').contains(&joiner) || joiner == '\u{94d}';
     let before = text[..at].chars().next_back();
@@ -164,7 +164,7 @@ fn continues(text: &str, at: usize, joiner: char) -> bool {
     mark || (before.is_alphanumeric() && after.is_alphanumeric() && !is_dense(after))
 }
 
-/// Scripts without blanks between words.
+/// Whether the character's script has no spaces between words.
 fn is_dense(character: char) -> bool {
     matches!(character,
         '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}'

@@ -1,18 +1,18 @@
-//! What the sources say about a claim.
+//! Verdict of the sources on a claim.
 
-/// What the sources say to a claim.
+/// What the sources say about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// A passage says otherwise.
+    /// A passage contradicts it.
     Contradicted,
-    /// No passage says so.
+    /// No passage states it.
     Unverifiable,
-    /// A passage says so.
+    /// A passage states it.
     Supported,
 }
 
 impl Verdict {
-    /// The word the patterns use.
+    /// The word used in the patterns.
     pub fn name(self) -> &'static str {
         match self {
             Self::Contradicted => "contradicted",
@@ -21,7 +21,7 @@ impl Verdict {
         }
     }
 
-    /// The inverse of `name`, from whatever else stands on the line; unclear means unverifiable.
+    /// Parses a verdict from the rest of its line; anything unclear is unverifiable.
     pub fn parse(text: &str) -> Self {
         let text = text.trim_matches(['*', '_', ' ', '`']).to_lowercase();
         let all = [Self::Contradicted, Self::Unverifiable, Self::Supported];

@@ -1,5 +1,5 @@
-//! `demo/merge` as a member: lays the passages side by side; what several of them say, what one alone
-//! says, how much of the question each covers. Its work as a synthesiser stands in `synthesis.rs`.
+//! `demo/merge` as a member: compares the passages: what several of them state, what only one states, and how much of
+//! the question each covers. Its synthesis is in `synthesis.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use super::rank;
 use super::reading::Reading;
 use super::text;
 
-/// Above this likeness two lines count as saying the same.
+/// Similarity (0 to 1) from which two lines count as stating the same.
 const ALIKE: f64 = 0.35;
 
-/// The first answer of the weaver.
+/// The first answer of `demo/merge`.
 pub fn answer(reading: &Reading) -> String {
     let mut draft = Draft::new();
     let order = rank::rank(reading);
@@ -43,7 +43,7 @@ pub fn answer(reading: &Reading) -> String {
     ));
     let pairs = said_twice(reading, &order);
     draft.list(
-        "Said more than once",
+        "Stated more than once",
         pairs.iter().map(|&(left, right)| {
             format!(
                 "{} and again{}",
@@ -57,7 +57,7 @@ pub fn answer(reading: &Reading) -> String {
         .flat_map(|&(left, right)| [left, right])
         .collect();
     draft.list(
-        "What each passage brings",
+        "Statements by passage",
         best_of_each(reading, &order, &taken),
     );
     draft.list("Coverage of the question", coverage(reading));
@@ -71,7 +71,7 @@ pub fn answer(reading: &Reading) -> String {
     draft.finish()
 }
 
-/// Pairs of lines from different passages that say nearly the same, the nearest to the question first.
+/// Pairs of similar lines from different passages, in rank order.
 fn said_twice(reading: &Reading, order: &[usize]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for (place, &left) in order.iter().enumerate() {
@@ -88,9 +88,9 @@ fn said_twice(reading: &Reading, order: &[usize]) -> Vec<(usize, usize)> {
     pairs
 }
 
-/// The best line of the passages that matter most.
+/// The best lines of each passage, the most relevant to the question.
 fn best_of_each(reading: &Reading, order: &[usize], taken: &[usize]) -> Vec<String> {
-    // A single passage may bring several lines; many passages bring one each.
+    // A single passage may contribute several lines; many passages contribute one each.
     let each = (5 / reading.places.len().max(1)).max(1);
     let mut best: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for &place in order.iter().filter(|place| !taken.contains(place)) {
