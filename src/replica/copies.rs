@@ -1,4 +1,4 @@
-//! Whole copies of a database as files, and files on their way to the target.
+//! Writes database snapshots to files, and uploads files to the target.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _};
@@ -9,7 +9,10 @@ use super::ltx::{self, Encoder, Header};
 use super::target::{Fault, Result, Target};
 use crate::clock;
 
-/// Writes every page of a database that does not change meanwhile. Gives the database's size.
+/// Writes every page of a database that does not change meanwhile. Returns the database's size in bytes.
+///
+/// # Errors
+/// When the database cannot be read or the file cannot be written.
 pub fn of(database: &File, page_size: u32, pages: u32, to: &Path, number: u64) -> io::Result<u64> {
     let at = clock::now().millis();
     let header = Header {
@@ -29,12 +32,15 @@ pub fn of(database: &File, page_size: u32, pages: u32, to: &Path, number: u64) -
     Ok(u64::from(pages) * u64::from(page_size))
 }
 
-/// The same of a database that nobody has open, and whose log is empty.
+/// Like [`of`], for a database that nobody has open and whose log is empty.
+///
+/// # Errors
+/// As [`of`], or when the database has too many pages.
 pub fn of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
     let file = File::open(database)?;
     let mut size = [0; 2];
     file.read_exact_at(&mut size, 16)?;
-    // 1 stands for 65,536: sqlite.org/fileformat2.html, section 1.3.
+    // 1 means 65,536: sqlite.org/fileformat2.html, section 1.3.
     let page_size = match u16::from_be_bytes(size) {
         1 => 65_536,
         size => u32::from(size).max(512),
@@ -44,11 +50,11 @@ pub fn of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
     of(&file, page_size, pages, to, number)
 }
 
-/// Puts a file under a name that must be new. One that was put before, and only the answer lost, is there. Returns
-/// how many bytes it takes at the target.
+/// Uploads a file under a new name. Succeeds when the same file is already there, because an earlier response may have
+/// been lost. Returns the bytes it uses at the target.
 ///
 /// # Errors
-/// [`Fault::Missing`] where there is no file to send; any other where the target did not take it.
+/// [`Fault::Missing`] when there is no file to send; otherwise when the target did not accept it.
 pub fn put(target: &dyn Target, name: &str, path: &Path) -> Result<u64> {
     let failed = |error: io::Error| Fault::Failed(error.to_string());
     let file = match File::open(path) {

@@ -1,6 +1,6 @@
-//! The originals of documents in a replica: each is sent once, and the listing of the other end decides what is
-//! there. Removes an original there after its document was deleted here; one that no document here ever named is
-//! kept for days, because the database may be an older one than the replica's.
+//! Replicates original documents: each is sent once, and the target's listing decides what is there. Removes an original
+//! from the target after its document was deleted here; one that no document here has ever named is kept for days,
+//! because this database may be older than the replica's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -20,17 +20,17 @@ use crate::store::{Store, documents};
 
 /// How long an original without a document stays in the replica.
 const KEEP_UNKNOWN: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How often their age is looked at.
+/// Interval between checks of their age.
 const LOOK_AT_UNKNOWN: Duration = Duration::from_secs(24 * 3600);
-/// The most of the note about them that is read.
+/// Size limit of the note about them, in bytes.
 const LONGEST_NOTE: u64 = 16 * 1024 * 1024;
 
-/// Originals that are in neither place.
+/// Originals that exist nowhere.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Why not everything is there: originals that were there are in neither place now.
+    /// Why the replica is incomplete: originals that it had are now in neither place.
     pub lost: Option<String>,
-    /// Documents whose original this process has seen in neither place: an archive may be imported without them.
+    /// Documents without an original in either place since this process started: an archive may be imported without them.
     pub absent: usize,
 }
 
@@ -39,24 +39,24 @@ pub struct Documents {
     target: Arc<dyn Target>,
     originals: Arc<Originals>,
     scratch: PathBuf,
-    // The stored size of each original there. None: not listed yet.
+    // Stored size of each original in the replica. None: not listed yet.
     there: Option<BTreeMap<DocumentId, u64>>,
-    // Every original that was ever there while this process ran.
+    // Every original that was in the replica while this process ran.
     known: BTreeSet<DocumentId>,
     absent: usize,
-    // Every document of the database, and the size of its original.
+    // Every document of the database with the size of its original.
     here: BTreeMap<DocumentId, u64>,
     mark: Option<(i64, i64, String)>,
-    // Deleted here, and perhaps still there.
+    // Deleted here, and possibly still in the replica.
     gone: BTreeSet<DocumentId>,
     looked_at_unknown: Option<Timestamp>,
-    // Something may be missing there.
+    // Something may be missing in the replica.
     is_due: bool,
     has_asked_for_missing: bool,
 }
 
 impl Documents {
-    /// Of a data folder, whose files in progress lie in `scratch`.
+    /// Creates the state for a data folder; temporary files go to `scratch`.
     pub fn new(target: Arc<dyn Target>, originals: Arc<Originals>, scratch: PathBuf) -> Self {
         Self {
             target,
@@ -74,7 +74,7 @@ impl Documents {
         }
     }
 
-    /// Reads which documents there are now: the next round is about them.
+    /// Reads the current documents, which the next round will check.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -84,7 +84,7 @@ impl Documents {
         Ok(())
     }
 
-    /// Lists what is there. Returns how many originals that were there are not any more, or not whole.
+    /// Lists the replica. Returns the number of originals that have disappeared from it or are incomplete.
     ///
     /// # Errors
     /// When the target cannot be listed.
@@ -111,10 +111,10 @@ impl Documents {
         Ok(lost)
     }
 
-    /// Makes sure that the original of every document is there, and reports those that are in neither place.
+    /// Ensures that the original of every document is in the replica, and reports those in neither place.
     ///
     /// # Errors
-    /// When the store cannot be read, or the target refuses or fails.
+    /// When the store cannot be read, or the target fails.
     pub fn round(&mut self, store: &Store, removing: bool) -> Result<Report> {
         if !self.is_due {
             return Ok(Report {
@@ -132,17 +132,17 @@ impl Documents {
             self.remove_unknown()?;
         }
         if !nowhere.is_empty() {
-            // One that was deleted while we looked is not missing.
+            // Documents deleted meanwhile are not missing.
             self.read(store)?;
         }
         let nowhere = nowhere.iter().filter(|id| self.here.contains_key(*id));
         let (lost, absent): (Vec<_>, Vec<_>) = nowhere.partition(|id| self.known.contains(*id));
         self.absent = absent.len();
-        // The file of one that is absent may still come: an import brings the rows first.
+        // The file of an absent one may still come: an import stores the rows first.
         self.is_due = self.absent > 0 || !lost.is_empty();
         let lost = lost.first().map(|first| {
             format!(
-                "{} original files are whole neither in the data folder nor in the replica, such as that of document \
+                "{} original files are incomplete or missing in both the data folder and the replica, such as that of document \
                  {}",
                 lost.len(),
                 first.as_str()
@@ -166,7 +166,7 @@ impl Documents {
         Ok(())
     }
 
-    /// Has what is only there fetched, once after the start.
+    /// Starts fetching originals that exist only in the replica, once per process.
     fn ask_for_missing(&mut self) {
         let Some(there) = &self.there else { return };
         if std::mem::replace(&mut self.has_asked_for_missing, true) {
@@ -179,7 +179,7 @@ impl Documents {
         }
     }
 
-    /// Sends what is not there. Returns those that are in neither place.
+    /// Uploads what the replica lacks. Returns the documents whose original is in neither place.
     fn send(&mut self) -> Result<Vec<DocumentId>> {
         let mut nowhere = Vec::new();
         let there = self.there.get_or_insert_default();
@@ -208,7 +208,7 @@ impl Documents {
 
     fn remove(&mut self) -> Result<()> {
         while let Some(id) = self.gone.first().cloned() {
-            // An archive that is imported may bring a deleted document back.
+            // Importing an archive can bring a deleted document back.
             if !self.here.contains_key(&id) {
                 self.target.remove(&names::original(&id))?;
                 if let Some(there) = &mut self.there {
@@ -221,8 +221,8 @@ impl Documents {
         Ok(())
     }
 
-    /// Removes what no document has named for days. When each was first seen is noted in the replica, because this
-    /// disk may be a new one every day.
+    /// Removes originals that no document has named for days. The time each was first seen is stored in the replica, because
+    /// this disk may be a new one every day.
     fn remove_unknown(&mut self) -> Result<()> {
         let now = clock::now();
         let is_due = |at: Timestamp| now.since(at) >= LOOK_AT_UNKNOWN;
@@ -248,7 +248,7 @@ impl Documents {
         }
         if notes.len() > before.len() {
             log::warn(
-                "the replica holds originals that no document here names: they are kept for 7 days",
+                "the replica holds originals of unknown documents; they are kept for 7 days",
                 &[("count", &notes.len())],
             );
         }

@@ -1,4 +1,4 @@
-//! A replica in a folder: another disk, a network share, a mounted bucket. Refuses names that lead out of it.
+//! A replica in a folder: another disk, a network share, a mounted bucket. Rejects names that lead out of it.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read, Seek as _, SeekFrom};
@@ -8,14 +8,17 @@ use std::time::Duration;
 
 use super::target::{Entry, Fault, Result, Target};
 
-/// What is on its way in has this at its end, and is nothing yet.
+/// Suffix of files still being written, which are ignored.
 const PART: &str = ".part";
 
-/// The folder of a `file://` address.
+/// Target of a `file://` address.
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// Makes the folder where it is missing.
+    /// Opens the folder, creating it if needed.
+    ///
+    /// # Errors
+    /// When it cannot be created.
     pub fn open(path: &Path) -> Result<Self> {
         make(path)?;
         Ok(Self(path.to_owned()))
@@ -24,7 +27,7 @@ impl Folder {
     fn path(&self, name: &str) -> Result<PathBuf> {
         let plain = |part: &str| !part.is_empty() && !part.starts_with('.');
         if !name.split('/').all(plain) {
-            return Err(Fault::Refused(format!("{name:?} is not a name")));
+            return Err(Fault::Refused(format!("{name:?} is not a valid name")));
         }
         Ok(self.0.join(name))
     }
@@ -70,7 +73,7 @@ impl Target for Folder {
             io::copy(&mut source, &mut to)?;
             to.sync_all()?;
             if only_new {
-                // Fails where a rename would replace.
+                // Unlike a rename, fails if the name exists.
                 fs::hard_link(&part, &path)?;
             } else {
                 fs::rename(&part, &path)?;
@@ -167,7 +170,7 @@ mod tests {
         let mut reader = target.get("ltx/0/b").expect("it is there");
         reader.read_to_string(&mut text).expect("read");
         assert_eq!(text, "two");
-        // What was cut off while it was written is nothing.
+        // A file cut off while it was written does not exist.
         fs::write(base.join("replica/ltx/0/c.part"), "half").expect("written");
         assert_eq!(names("ltx/0/").len(), 2);
         assert_eq!(target.remove("ltx/0/b"), Ok(()));

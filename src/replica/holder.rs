@@ -1,6 +1,6 @@
-//! Who writes to a replica: one process at a time. A process that starts claims it, and the one before it sends its
-//! last changes and stores nothing more. Also what the data folder remembers of the replica, so that an old disk
-//! never passes for the newest.
+//! Ownership of a replica: one process at a time writes to it. A starting process claims it, and the previous one sends
+//! its last changes and stores nothing more. Also records in the data folder which replica state it has, so that an old
+//! disk is never taken for the newest.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -14,13 +14,13 @@ use super::names::{self, RELEASED};
 use super::target::{Fault, Result, Target};
 use crate::clock;
 
-/// What to do about two processes.
+/// Advice when two processes use one replica.
 pub const TWO: &str = "two Quires must not share one replica";
 
-/// What the one before has to notice, send and let go.
+/// Time for the previous process to notice the claim, send its changes, and release.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// This process's right to write.
+/// This process's lease on a replica.
 pub struct Holder {
     target: Arc<dyn Target>,
     id: String,
@@ -28,29 +28,29 @@ pub struct Holder {
     lease: Lease,
 }
 
-/// How the one before this one left.
+/// How the previous process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
-    /// There was none, or it has sent everything and let go.
+    /// There was none, or it has sent everything and released the replica.
     Clean,
-    /// It did not answer: it crashed, or cannot be reached.
+    /// It did not answer: it crashed, or is unreachable.
     Silent,
 }
 
 impl Holder {
-    /// Claims the replica, and waits for the one before to let go.
+    /// Claims the replica, and waits for the previous process to release it.
     ///
     /// # Errors
     /// When the target or the data folder cannot be written to.
     pub fn claim(target: Arc<dyn Target>, id: String, data: &Path) -> Result<(Self, Before)> {
         let scratch = scratch(data);
         fs::create_dir_all(&scratch).map_err(failed)?;
-        // What waited when the last process ended is in the database, and no other process reads these.
+        // Unsent changes of the last process are in the database, and no other process reads these files.
         for left in fs::read_dir(&scratch).map_err(failed)?.flatten() {
             let _ = fs::remove_file(left.path());
         }
         let before = lease::read(&*target, names::HOLDER)?;
-        // Before it is true, so that a crash in between leaves a folder that is known.
+        // Noted before it is true, so that after a crash in between the folder is still recognized.
         let own = before.as_deref().filter(|before| noted(data, before));
         note(data, &id, own).map_err(failed)?;
         lease::write(&*target, &scratch, names::HOLDER, &id)?;
@@ -62,7 +62,7 @@ impl Holder {
             lease: Lease::start(watch).map_err(failed)?,
         };
         if own.is_some() {
-            // It was this folder's, which one process uses at a time.
+            // It was this folder's process, and only one process uses a folder at a time.
             return Ok((holder, Before::Clean));
         }
         let end = clock::instant() + PATIENCE;
@@ -78,28 +78,28 @@ impl Holder {
         }
     }
 
-    /// Whether nobody else has claimed it, as the last look found.
+    /// Whether this process still owns the replica, as of the last check.
     ///
     /// # Errors
-    /// When the last look failed.
+    /// When the last check failed.
     pub fn is_ours(&self) -> Result<bool> {
         Ok(self.lease.seen()? == Seen::Ours)
     }
 
-    /// What watches over it.
+    /// Returns the thread that watches the lease.
     pub fn lease(&self) -> Lease {
         self.lease.clone()
     }
 
-    /// Says that everything was sent.
+    /// Releases the replica after everything was sent.
     ///
     /// # Errors
-    /// When the target does not take the note.
+    /// When the target cannot be written to.
     pub fn release(&self) -> Result<()> {
         lease::write(&*self.target, &scratch(&self.data), RELEASED, &self.id)
     }
 
-    /// Lets go for good, after everything was sent. The folder remembers that its database, as it now is, holds
+    /// Releases the replica for good, after everything was sent. The folder records that its database, as it is now, holds
     /// nothing that the replica lacks.
     ///
     /// # Errors
@@ -111,17 +111,17 @@ impl Holder {
     }
 }
 
-/// The note about a database that was handed over.
+/// Name of the record about a database that was handed over.
 const HANDED_OVER: &str = "replica-handed-over";
 
-/// Whether the folder's database is still the one whose every change was handed over: the replica may take its
-/// place.
+/// Whether the folder's database is unchanged since all its changes were handed over, so that the replica may replace
+/// it.
 pub fn is_handed_over(data: &Path) -> bool {
     let noted = fs::read_to_string(data.join(HANDED_OVER)).ok();
     noted.is_some() && noted == stamp(data).ok()
 }
 
-/// What changes whenever the database does.
+/// A fingerprint that changes whenever the database does.
 fn stamp(data: &Path) -> io::Result<String> {
     let database = fs::metadata(data.join("quire.db"))?;
     let log = fs::metadata(data.join("quire.db-wal")).map_or(0, |log| log.len());
@@ -133,7 +133,7 @@ fn scratch(data: &Path) -> PathBuf {
     data.join("tmp").join("replica")
 }
 
-/// Notes who holds it in the data folder: this process, and the one that did as far as the folder knew.
+/// Records the owner in the data folder: this process, and the previous one if this folder knew it.
 fn note(data: &Path, id: &str, before: Option<&str>) -> io::Result<()> {
     let text = format!("{id}\n{}\n", before.unwrap_or_default());
     write(&data.join("replica"), &text)

@@ -1,5 +1,5 @@
-//! Watches who holds a replica, on a thread of its own so that no long upload delays it. The holder answers when it
-//! is asked for a sign of life; a process that was replaced asks for it, and learns when its replacement has ended.
+//! Watches the lease of a replica, on its own thread so that no long upload delays it. The owner answers liveness
+//! questions; a replaced process asks them, and so learns when its replacement has ended.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -10,32 +10,32 @@ use std::time::Duration;
 use super::names::{ANSWERED, ASKED, HOLDER, RELEASED};
 use super::target::{Fault, Result, Target};
 
-/// The pause between two looks.
+/// Interval between two checks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A question is asked or looked for at every third look: a bucket charges for each.
+/// A question is asked or looked for at every third check: buckets charge for each request.
 const QUESTION_EVERY: u64 = 3;
-/// A replacement that does not answer for so many looks in a row has ended.
+/// Unanswered checks in a row after which a replacement counts as ended.
 const MOST_UNANSWERED: u32 = 15;
 
-/// What the last look found.
+/// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
-    /// This process holds the replica.
+    /// This process owns the replica.
     Ours,
-    /// Another process holds it.
+    /// Another process owns it.
     Replaced {
-        /// And that process has stopped, or has not answered for half a minute.
+        /// Whether that process has stopped, or has not answered for half a minute.
         is_gone: bool,
     },
 }
 
-/// Looks at the replica's notes, one step at a time.
+/// Checks the replica's notes, one step at a time.
 pub struct Watch {
     target: Arc<dyn Target>,
     id: String,
     scratch: PathBuf,
     steps: u64,
-    // The last question that was answered, as the holder.
+    // The last question that this process answered as the owner.
     answered: Option<String>,
     replacement: Option<Replacement>,
 }
@@ -47,7 +47,7 @@ struct Replacement {
 }
 
 impl Watch {
-    /// For the process with this id; notes in progress lie in `scratch`.
+    /// Creates a watch for the process with this ID; temporary files go to `scratch`.
     pub fn new(target: Arc<dyn Target>, id: String, scratch: PathBuf) -> Self {
         Self {
             target,
@@ -59,7 +59,7 @@ impl Watch {
         }
     }
 
-    /// Looks once. A failure to look counts for nothing.
+    /// Checks once. A failed check changes nothing.
     ///
     /// # Errors
     /// When the target fails.
@@ -67,7 +67,7 @@ impl Watch {
         let asks = self.steps.is_multiple_of(QUESTION_EVERY);
         self.steps += 1;
         let Some(holder) = read(&*self.target, HOLDER)? else {
-            // Nobody replaces a process by removing its note: the target has lost it.
+            // Processes never replace another by removing its note: the target has lost it.
             self.write(HOLDER, &self.id)?;
             return Ok(Seen::Ours);
         };
@@ -110,14 +110,14 @@ impl Watch {
     }
 }
 
-/// What the thread last saw.
+/// Result of the thread's last check.
 #[derive(Default)]
 struct State {
     seen: Option<Result<Seen>>,
     stopping: bool,
 }
 
-/// A thread that looks every two seconds, until this is dropped.
+/// A thread that checks every two seconds, until it is dropped.
 #[derive(Clone)]
 pub struct Lease(Arc<Thread>);
 
@@ -133,10 +133,10 @@ impl Drop for Thread {
 }
 
 impl Lease {
-    /// Starts to look.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the thread cannot be started.
     pub fn start(mut watch: Watch) -> io::Result<Self> {
         let shared: Arc<(Mutex<State>, Condvar)> = Arc::default();
         let seen = Arc::clone(&shared);
@@ -159,10 +159,10 @@ impl Lease {
         Ok(Self(Arc::new(Thread { shared })))
     }
 
-    /// What the last look found; this process's replica before the first.
+    /// Returns the result of the last check; `Ours` before the first.
     ///
     /// # Errors
-    /// When the last look failed.
+    /// When the last check failed.
     pub fn seen(&self) -> Result<Seen> {
         let state = lock(&self.0.shared.0);
         state.seen.clone().unwrap_or(Ok(Seen::Ours))
@@ -173,7 +173,10 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads a short note. None where there is none.
+/// Reads a short note; `None` if it does not exist.
+///
+/// # Errors
+/// When the target cannot be read.
 pub(super) fn read(target: &dyn Target, name: &str) -> Result<Option<String>> {
     const LONGEST: u64 = 100;
     let mut text = String::new();
@@ -188,7 +191,10 @@ pub(super) fn read(target: &dyn Target, name: &str) -> Result<Option<String>> {
     }
 }
 
-/// Writes a short note in the place of the one before.
+/// Writes a short note, replacing the previous one.
+///
+/// # Errors
+/// When the target cannot be written to.
 pub(super) fn write(target: &dyn Target, scratch: &Path, name: &str, text: &str) -> Result<()> {
     let path = scratch.join(name);
     let written = || {
@@ -239,12 +245,12 @@ mod tests {
             (MOST_UNANSWERED - 3..=MOST_UNANSWERED + 1).contains(&quiet),
             "{quiet}"
         );
-        // It comes back, as another process does.
+        // It returns, as another process.
         assert_eq!(other.step(), Ok(Seen::Ours));
         assert_eq!(other.step(), Ok(Seen::Ours));
         assert_eq!(other.step(), Ok(Seen::Ours));
         assert_eq!(first.step(), Ok(Seen::Replaced { is_gone: false }));
-        // A stop in order is known at once.
+        // An orderly stop is noticed immediately.
         note(RELEASED, "other");
         assert_eq!(first.step(), Ok(Seen::Replaced { is_gone: true }));
         note(HOLDER, "first");

@@ -1,32 +1,31 @@
-//! What the other end is known to hold of the database: each file the target has confirmed, compared with what it
-//! lists. Sends nothing.
+//! Tracks which database files the target has confirmed, and compares them with its listing. Sends nothing.
 
 use std::collections::BTreeMap;
 
 use super::names::{self, CHANGES, SNAPSHOTS};
 use super::target::{Result, Target};
 
-/// The stored sizes of the newest whole copy and of the changes after it, as they were confirmed.
+/// Confirmed stored sizes of the newest snapshot and of the changes after it.
 #[derive(Debug, Default)]
 pub struct Ledger {
     sizes: BTreeMap<String, u64>,
 }
 
 impl Ledger {
-    /// Notes a change that the target has confirmed.
+    /// Records a change that the target has confirmed.
     pub fn change(&mut self, number: u64, stored: u64) {
         self.sizes.insert(names::change(number), stored);
     }
 
-    /// Notes a whole copy that the target has confirmed: nothing before it is needed any more.
+    /// Records a snapshot that the target has confirmed; earlier files are no longer needed.
     pub fn snapshot(&mut self, number: u64, stored: u64) {
         self.sizes
             .retain(|name, _| names::last(name).is_some_and(|last| last > number));
         self.sizes.insert(names::snapshot(number), stored);
     }
 
-    /// Compares with what the target lists, and names what a restore up to `position` would lack: files that are
-    /// not there, or not as large as they were sent. Of files sent by an earlier process only the presence is known.
+    /// Compares with the target's listing, and names what a restore up to `position` would lack: files that are missing or
+    /// not as large as they were sent. Of files sent by an earlier process only the presence is checked.
     ///
     /// # Errors
     /// When the target cannot be listed.
@@ -47,7 +46,7 @@ impl Ledger {
             .max();
         let newest = known.max(snapshots.keys().next_back().copied());
         let Some(newest) = newest else {
-            return Ok(vec!["a whole copy".into()]);
+            return Ok(vec!["a snapshot".into()]);
         };
         let lacks = |name: String, found: Option<&u64>| {
             let expected = self.sizes.get(&name);
@@ -88,7 +87,7 @@ mod tests {
         put(&names::snapshot(3), b"whole");
         put(&names::change(4), b"four");
         put(&names::change(5), b"five");
-        // Sent by an earlier process: presence is all that is known.
+        // Sent by an earlier process: only its presence is known.
         assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
         assert_eq!(ledger.audit(&target, 6).unwrap(), [names::change(6)]);
         for (number, stored) in [(4, 4), (5, 4)] {
@@ -100,7 +99,7 @@ mod tests {
         assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change(4)]);
         target.remove(&names::change(4)).unwrap();
         assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change(4)]);
-        // A new whole copy makes good for it, and must be there itself.
+        // A new snapshot replaces it, and must itself be there.
         ledger.snapshot(5, 5);
         assert_eq!(ledger.audit(&target, 5).unwrap(), [names::snapshot(5)]);
         put(&names::snapshot(5), b"whole");

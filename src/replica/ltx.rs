@@ -1,6 +1,6 @@
-//! Files of changed pages in Litestream's format, LTX version 3 (github.com/superfly/ltx), so that its tools
-//! restore a replica too. Pages are compressed one by one; the whole is guarded by a checksum. Without the rolling
-//! checksum of the database that the format allows: Litestream leaves it out as well.
+//! Files of changed pages in Litestream's format, LTX version 3 (github.com/superfly/ltx), so that its tools can also
+//! restore a replica. Pages are compressed one by one; a checksum covers the whole file. Without the optional rolling
+//! checksum of the database, which Litestream omits as well.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -14,27 +14,27 @@ const NO_ROLLING_CHECKSUM: u32 = 1 << 1;
 const SIZE_FOLLOWS: u16 = 1;
 const CHECKSUM_FLAG: u64 = 1 << 63;
 const LARGEST_PAGE: u32 = 65_536;
-// No page of SQLite's covers this byte: it is what locks are put on.
+// SQLite never uses the page that contains this byte: locks are taken on it.
 const LOCK_BYTE: u64 = 0x4000_0000;
 
 static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO);
 
-/// What a file says of itself.
+/// Header of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// Size of a page, in bytes.
     pub page_size: u32,
     /// Size of the database after these changes, in pages.
     pub commit: u32,
-    /// The first change in it. 1: it is a snapshot, and has every page.
+    /// Number of the first change. 1: the file is a snapshot with every page.
     pub min: u64,
-    /// The last change in it.
+    /// Number of the last change.
     pub max: u64,
-    /// When it was made, in milliseconds of Unix time.
+    /// Time of creation, in ms since the Unix epoch.
     pub at: i64,
 }
 
-/// The page that is never written.
+/// Number of the page that is never written.
 pub fn lock_page(page_size: u32) -> u32 {
     u32::try_from(LOCK_BYTE / u64::from(page_size) + 1).unwrap_or(u32::MAX)
 }
@@ -43,7 +43,7 @@ fn faulty(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("an LTX file {why}"))
 }
 
-/// Writes a file. Pages come in the order of their numbers, a snapshot's without a gap.
+/// Writes a file. Pages must come in ascending order, a snapshot's without gaps.
 pub struct Encoder<W> {
     to: W,
     header: Header,
@@ -56,6 +56,9 @@ pub struct Encoder<W> {
 
 impl<W: Write> Encoder<W> {
     /// Writes the header.
+    ///
+    /// # Errors
+    /// When writing fails.
     pub fn new(to: W, header: Header) -> io::Result<Self> {
         let mut encoder = Self {
             to,
@@ -79,6 +82,9 @@ impl<W: Write> Encoder<W> {
     }
 
     /// Writes a page.
+    ///
+    /// # Errors
+    /// `InvalidData` when the page is out of order or has the wrong size; otherwise when writing fails.
     pub fn page(&mut self, number: u32, page: &[u8]) -> io::Result<()> {
         let lock = lock_page(self.header.page_size);
         let in_order = number > self.last && number <= self.header.commit && number != lock;
@@ -91,7 +97,7 @@ impl<W: Write> Encoder<W> {
         self.put(&SIZE_FOLLOWS.to_be_bytes())?;
         let size = u32::try_from(length).map_err(|_| faulty("has a page too large"))?;
         self.put(&size.to_be_bytes())?;
-        // The checksum is of what was packed, not of the packing.
+        // The checksum covers the uncompressed page.
         self.to.write_all(&self.packed[..length])?;
         self.digest.update(page);
         self.written += length as u64;
@@ -102,7 +108,10 @@ impl<W: Write> Encoder<W> {
         Ok(())
     }
 
-    /// Writes what comes after the pages. Gives how many bytes the file has.
+    /// Writes the index and the trailer. Returns the file's size in bytes.
+    ///
+    /// # Errors
+    /// When writing fails.
     pub fn finish(mut self) -> io::Result<u64> {
         self.put(&[0; PAGE_HEADER])?;
         let mut index = std::mem::take(&mut self.index);
@@ -132,8 +141,11 @@ fn varint(to: &mut Vec<u8>, mut value: u64) {
     to.push(value as u8);
 }
 
-/// Reads a whole file: `page` gets every page with its number. What it was given counts only if this ends well:
-/// the checksum comes last.
+/// Reads a whole file, passing every page with its number to `page`. Discard the pages unless this succeeds: the
+/// checksum comes last.
+///
+/// # Errors
+/// `InvalidData` when the file is damaged; otherwise when reading or `page` fails.
 pub fn read(
     from: impl Read,
     mut page: impl FnMut(&Header, u32, &[u8]) -> io::Result<()>,
@@ -150,7 +162,7 @@ pub fn read(
             break;
         }
         if flags != SIZE_FOLLOWS || number <= last || number > header.commit {
-            return Err(faulty("has a page that cannot be"));
+            return Err(faulty("has an invalid page"));
         }
         last = number;
         let size = u32::from_be_bytes(from.take()?) as usize;
@@ -160,22 +172,22 @@ pub fn read(
         from.inner.read_exact(packed)?;
         match decompress_into(packed, &mut plain) {
             Ok(length) if length == plain.len() => from.digest.update(&plain),
-            _ => return Err(faulty("has a page that does not unpack")),
+            _ => return Err(faulty("has a page that cannot be decompressed")),
         }
         page(&header, number, &plain)?;
     }
     let size = from.index()?;
     if u64::from_be_bytes(from.take()?) != size {
-        return Err(faulty("has an index of another size"));
+        return Err(faulty("has an index of the wrong size"));
     }
     let _: [u8; 8] = from.take()?;
     let sum = CHECKSUM_FLAG | from.digest.clone().finalize();
     if u64::from_be_bytes(from.take()?) != sum {
-        return Err(faulty("has another checksum"));
+        return Err(faulty("has a wrong checksum"));
     }
     match from.inner.fill_buf()?.is_empty() {
         true => Ok(header),
-        false => Err(faulty("has something after its end")),
+        false => Err(faulty("has data after its end")),
     }
 }
 
@@ -192,13 +204,13 @@ fn header(bytes: &[u8; HEADER]) -> io::Result<Header> {
     };
     let size = header.page_size;
     if &bytes[..4] != MAGIC {
-        return Err(faulty("does not begin as one"));
+        return Err(faulty("has a wrong beginning"));
     }
     if !(size.is_power_of_two() && (512..=LARGEST_PAGE).contains(&size)) {
-        return Err(faulty("has pages of a size that cannot be"));
+        return Err(faulty("has an invalid page size"));
     }
     if header.min == 0 || header.min > header.max || word(4) & !NO_ROLLING_CHECKSUM != 0 {
-        return Err(faulty("has a header that cannot be"));
+        return Err(faulty("has an invalid header"));
     }
     Ok(header)
 }
@@ -221,7 +233,7 @@ impl<R: BufRead> Summed<R> {
         Ok(bytes)
     }
 
-    /// Reads over the index, whose end is a page of number 0. Gives its size.
+    /// Reads past the index, which ends with page number 0. Returns its size.
     fn index(&mut self) -> io::Result<u64> {
         let mut size = 0;
         let mut value = || -> io::Result<u64> {
@@ -325,7 +337,7 @@ mod tests {
             let mut damaged = whole.clone();
             let at = at % whole.len();
             damaged[at] ^= 1 << bit;
-            // The same pages can be packed in more than one way.
+            // The same pages can be compressed in more than one way.
             prop_assert!(pages(&damaged).map_or(true, |found| found == pages(&whole).expect("a file")));
             prop_assert!(pages(&whole[..cut % whole.len()]).is_err());
         }

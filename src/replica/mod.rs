@@ -1,5 +1,5 @@
-//! A copy of what is stored, elsewhere, kept up while the server runs. In the format of Litestream (LTX), so
-//! that its tools restore it too. Decides nothing about what is stored.
+//! Continuous replica of the stored data in another place, in Litestream's format (LTX), so that its tools can also
+//! restore it. Decides nothing about what is stored.
 
 pub mod copies;
 pub mod documents;

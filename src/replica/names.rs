@@ -1,45 +1,45 @@
-//! What lies under which name in a replica, and which of it makes a database. The layout is Litestream's:
-//! whole copies in level 9, single changes in level 0.
+//! File names in a replica, and which files make up a database. The layout is Litestream's: snapshots in level 9, single
+//! changes in level 0.
 
 use crate::domain::id::DocumentId;
 
 use super::target::{Result, Target};
 
-/// Where single changes lie.
+/// Folder of single changes.
 pub const CHANGES: &str = "ltx/0/";
-/// Where whole copies lie.
+/// Folder of snapshots.
 pub const SNAPSHOTS: &str = "ltx/9/";
-/// Where the originals of documents lie.
+/// Folder of original documents.
 pub const DOCUMENTS: &str = "documents/";
-/// Who writes.
+/// Note with the ID of the owner.
 pub const HOLDER: &str = "quire-holder";
-/// The last who wrote and has sent everything.
+/// Note with the ID of the last owner that sent everything.
 pub const RELEASED: &str = "quire-released";
-/// Who holds the replica now is asked for a sign of life here, by one that it has replaced.
+/// Note with a liveness question to the owner, from a process that it has replaced.
 pub const ASKED: &str = "quire-asked";
-/// The sign of life.
+/// Note with the owner's answer.
 pub const ANSWERED: &str = "quire-answered";
-/// Since when originals are there that no document names.
+/// Note with the times since which originals without a document are there.
 pub const UNKNOWN: &str = "quire-unknown";
-/// The installation's secret, in a sealed replica only.
+/// The installation's secret, only in an encrypted replica.
 pub const SECRET: &str = "quire-secret";
 
-/// The name of one change.
+/// Name of a change.
 pub fn change(number: u64) -> String {
     format!("{CHANGES}{number:016x}-{number:016x}.ltx")
 }
 
-/// The name of the whole copy that has every change up to this one.
+/// Name of the snapshot that includes all changes up to this one.
 pub fn snapshot(number: u64) -> String {
     format!("{SNAPSHOTS}{:016x}-{number:016x}.ltx", 1)
 }
 
-/// The name of a document's original.
+/// Name of a document's original.
 pub fn original(id: &DocumentId) -> String {
     format!("{DOCUMENTS}{}", id.as_str())
 }
 
-/// The last change in a file with this name.
+/// Number of the last change in the file with this name.
 pub(super) fn last(name: &str) -> Option<u64> {
     let (_, range) = name.strip_suffix(".ltx")?.rsplit_once('/')?;
     let (min, max) = range.split_once('-')?;
@@ -49,21 +49,24 @@ pub(super) fn last(name: &str) -> Option<u64> {
             .filter(|_| text.len() == 16)
     };
     let (min, max) = (number(min)?, number(max)?);
-    // Levels between are other programs', which have their own tools.
+    // Levels in between are written by other programs, which have their own tools.
     (min <= max && (name.starts_with(SNAPSHOTS) || min == max)).then_some(max)
 }
 
-/// What there is of a database, by the number of the last change in each file, in order.
+/// Database files of a replica: the number of the last change in each, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// Whole copies.
+    /// Snapshots.
     pub snapshots: Vec<u64>,
     /// Single changes.
     pub changes: Vec<u64>,
 }
 
 impl Inventory {
-    /// Asks the target.
+    /// Lists the target.
+    ///
+    /// # Errors
+    /// When the target cannot be listed.
     pub fn of(target: &dyn Target) -> Result<Self> {
         let list = |beginning: &str| {
             let mut found = Vec::new();
@@ -77,13 +80,13 @@ impl Inventory {
         })
     }
 
-    /// The last change that is anywhere; 0 where there is none.
+    /// The last change anywhere; 0 if there is none.
     pub fn newest(&self) -> u64 {
         let last = |numbers: &[u64]| numbers.last().copied().unwrap_or(0);
         last(&self.snapshots).max(last(&self.changes))
     }
 
-    /// A copy, and the changes that follow it without a gap: the newest copy first.
+    /// Each snapshot with the changes that follow it without a gap, the newest snapshot first.
     pub fn ways(&self) -> impl Iterator<Item = (u64, Vec<u64>)> + '_ {
         self.snapshots.iter().rev().map(|&snapshot| {
             let from = self.changes.partition_point(|&change| change <= snapshot);
@@ -93,7 +96,7 @@ impl Inventory {
         })
     }
 
-    /// The names of what is not needed to keep this many whole copies with all that follows them.
+    /// Names of files not needed to keep this many snapshots with all later changes.
     pub fn dispensable(&self, keep: usize) -> Vec<String> {
         let keep = keep.clamp(1, self.snapshots.len().max(1));
         let (old, kept) = self

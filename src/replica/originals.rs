@@ -1,5 +1,5 @@
-//! Originals of documents that are only in the replica: fetched when somebody asks for one, and all of them in the
-//! background, several at a time. Each is fetched once, however many ask.
+//! Fetches originals that exist only in the replica: on demand, and all of them in the background, several at a time.
+//! Each is fetched once, however many callers wait for it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
@@ -16,14 +16,14 @@ use crate::domain::id::DocumentId;
 use crate::log;
 use crate::store::{Store, documents};
 
-/// Threads that fetch in the background.
+/// Number of background threads.
 const THREADS: usize = 4;
-/// Files that are fetched at one time, those that somebody waits for included.
+/// Limit on concurrent fetches, including those on demand.
 const AT_ONCE: usize = 12;
-/// The pause of a thread after a failure.
+/// Pause of a thread after a failure.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// The originals of a data folder, here and in the replica.
+/// The original documents of a data folder, here and in the replica.
 pub struct Originals {
     target: Arc<dyn Target>,
     folder: PathBuf,
@@ -35,7 +35,7 @@ pub struct Originals {
 
 #[derive(Default)]
 struct State {
-    // Being fetched at this moment.
+    // Being fetched.
     underway: BTreeSet<DocumentId>,
     // Still to be fetched in the background.
     queue: VecDeque<DocumentId>,
@@ -44,7 +44,7 @@ struct State {
 }
 
 impl Originals {
-    /// Of a data folder and its store.
+    /// Creates the fetcher for a data folder and its store.
     pub fn new(target: Arc<dyn Target>, data: &Path, store: Store) -> Self {
         Self {
             target,
@@ -56,16 +56,16 @@ impl Originals {
         }
     }
 
-    /// Where an original is, or will be.
+    /// Path of an original, whether or not it exists.
     pub fn path(&self, id: &DocumentId) -> PathBuf {
         self.folder.join(id.as_str())
     }
 
-    /// Makes sure that an original is in the data folder. Blocks for as long as fetching takes.
+    /// Ensures that an original is in the data folder. Blocks while it is fetched.
     ///
     /// # Errors
-    /// [`Fault::Missing`] where the replica has none or the document is deleted; any other fault where it could not
-    /// be fetched now.
+    /// [`Fault::Missing`] when the replica does not have it or the document is deleted; any other fault when it could not be
+    /// fetched now.
     pub fn bring(&self, id: &DocumentId) -> Result<()> {
         let mut state = self.state();
         loop {
@@ -111,7 +111,7 @@ impl Originals {
         }
         file.sync_all().map_err(failed)?;
         std::fs::rename(scratch, self.path(id)).map_err(failed)?;
-        // Deleted while it was on its way: its file must not come back.
+        // If the document was deleted meanwhile, its file must not come back.
         if self.size(id)?.is_none() {
             let _ = std::fs::remove_file(self.path(id));
             return Err(Fault::Missing);
@@ -138,7 +138,7 @@ impl Originals {
                 .stack_size(512 * 1024)
                 .spawn(move || originals.work());
             if let Err(error) = thread {
-                // They are still fetched when somebody asks for them.
+                // They are still fetched on demand.
                 log::error(
                     "originals are not fetched in the background",
                     &[("why", &error)],
@@ -149,12 +149,12 @@ impl Originals {
         }
     }
 
-    /// How many are still to be fetched.
+    /// Number of originals still to be fetched.
     pub fn left(&self) -> usize {
         self.state().queue.len()
     }
 
-    /// Ends the background work, and waits for at most this long until it has ended.
+    /// Stops the background threads, and waits up to `within` for their end.
     pub fn stop(&self, within: Duration) {
         let mut state = self.state();
         state.stopping = true;
@@ -178,14 +178,14 @@ impl Originals {
             let Some(id) = next else {
                 state.threads -= 1;
                 if state.threads == 0 && !state.stopping {
-                    log::info("the originals of documents are back", &[]);
+                    log::info("all original documents are restored", &[]);
                 }
                 self.changed.notify_all();
                 return;
             };
             drop(state);
             match self.bring(&id) {
-                // The thread that keeps the replica up reports those that are in neither place.
+                // The replication thread reports originals that are in neither place.
                 Ok(()) | Err(Fault::Missing) => {}
                 Err(fault) => {
                     if !std::mem::replace(&mut told, true) {

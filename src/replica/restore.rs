@@ -1,5 +1,5 @@
-//! Makes a database file of a replica: the newest whole copy, and every change after it. A damaged file never
-//! reaches the database; what comes after it is left out, and said.
+//! Restores a database file from a replica: the newest snapshot, and every change after it. A damaged file never reaches
+//! the database; what follows it is skipped and reported.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
@@ -10,23 +10,26 @@ use super::ltx;
 use super::names::{self, Inventory};
 use super::target::{Fault, Result, Target};
 
-/// What was made.
+/// Result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
-    /// The last change in it.
+    /// The last restored change.
     pub position: u64,
-    /// The last change in the replica: larger where something could not be read.
+    /// The last change in the replica: greater if something could not be read.
     pub newest: u64,
-    /// Changes that were applied to the whole copy.
+    /// Number of changes applied to the snapshot.
     pub changes: usize,
-    /// Size of the database.
+    /// Size of the database, in bytes.
     pub bytes: u64,
-    /// What could not be read, in words.
+    /// Descriptions of what could not be read.
     pub damage: Vec<String>,
 }
 
-/// Writes the newest database of a replica into a new file. None where the replica has none. Leaves no file behind
-/// when it fails.
+/// Restores the newest database of a replica to a new file. Returns `None` when the replica is empty. Leaves no file
+/// behind on failure.
+///
+/// # Errors
+/// `Refused` when the replica contains no readable database; otherwise when the target or the disk fails.
 pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<Restored>> {
     let inventory = Inventory::of(target)?;
     let newest = inventory.newest();
@@ -52,25 +55,25 @@ pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<Restored>> {
     }
     let _ = std::fs::remove_file(to);
     if damage.is_empty() {
-        damage.push("no whole copy is there".into());
+        damage.push("it contains no snapshot".into())
     }
     Err(Fault::Refused(format!(
-        "the replica holds no database that can be read: {}",
+        "the replica contains no readable database: {}",
         damage.join("; ")
     )))
 }
 
 enum Trouble {
-    /// What lies there is not what was put there.
+    /// A file of the replica is damaged.
     Damaged(String),
-    /// The target or this machine's disk.
+    /// The target or the local disk failed.
     Fault(Fault),
 }
 
 impl From<Fault> for Trouble {
     fn from(fault: Fault) -> Self {
         match fault {
-            // Retention of another process may have been quicker than we.
+            // Another process may have deleted it for retention.
             Fault::Missing => Self::Damaged(fault.to_string()),
             other => Self::Fault(other),
         }
@@ -81,7 +84,7 @@ impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::InvalidData => Self::Damaged(error.to_string()),
-            io::ErrorKind::UnexpectedEof => Self::Damaged("it ends too early".into()),
+            io::ErrorKind::UnexpectedEof => Self::Damaged("it is cut off".into()),
             _ => Self::Fault(Fault::Failed(error.to_string())),
         }
     }
@@ -98,7 +101,9 @@ fn one_way(
     let from = target.get(&names::snapshot(snapshot))?;
     let header = apply(&database, from)?;
     if header.min != 1 || header.max != snapshot {
-        return Err(Trouble::Damaged("it is another file's".into()));
+        return Err(Trouble::Damaged(
+            "it has the contents of another file".into(),
+        ));
     }
     let mut done = Restored {
         position: snapshot,
@@ -132,7 +137,7 @@ fn one_way(
     Ok(done)
 }
 
-/// Fetches a change and reads it through: its checksum comes last.
+/// Downloads a change and reads it completely: its checksum comes last.
 fn one_change(
     target: &dyn Target,
     part: &Path,
@@ -144,7 +149,9 @@ fn one_change(
     file.seek(SeekFrom::Start(0))?;
     let header = ltx::read(&file, |_, _, _| Ok(()))?;
     if (header.min, header.max, header.page_size) != (number, number, page_size) {
-        return Err(Trouble::Damaged("it is another file's".into()));
+        return Err(Trouble::Damaged(
+            "it has the contents of another file".into(),
+        ));
     }
     file.seek(SeekFrom::Start(0))?;
     Ok(file)

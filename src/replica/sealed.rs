@@ -1,5 +1,5 @@
-//! A target whose files are sealed with a key that only its user has: names and sizes can be seen there, nothing
-//! else. A replica is sealed or it is not; the two are never mixed.
+//! A target whose files are encrypted with the user's key: only names and sizes are visible there. A replica is encrypted
+//! or not, never mixed.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Seek as _, SeekFrom};
@@ -13,7 +13,7 @@ use crate::crypto::stream::{self, Sealer};
 
 const END: &str = ".sealed";
 
-/// Seals what goes into another target.
+/// Encrypts what is written to another target.
 pub struct Sealed {
     inner: Box<dyn Target>,
     sealer: Sealer,
@@ -22,7 +22,7 @@ pub struct Sealed {
 }
 
 impl Sealed {
-    /// Over a target; sealed files are made in `scratch` before they are sent.
+    /// Wraps a target; files are encrypted in `scratch` before they are sent.
     pub fn over(inner: Box<dyn Target>, sealer: Sealer, scratch: PathBuf) -> Self {
         Self {
             inner,
@@ -33,7 +33,10 @@ impl Sealed {
     }
 }
 
-/// Refuses a target that holds copies of the other kind: they would be taken for none.
+/// Rejects a target with snapshots of the other kind, which would not be recognized.
+///
+/// # Errors
+/// `Refused` with what to do; otherwise when the target cannot be listed.
 pub fn check(inner: &dyn Target, sealed: bool) -> Result<()> {
     let mut others = false;
     inner.list(SNAPSHOTS, &mut |entry| {
@@ -41,7 +44,9 @@ pub fn check(inner: &dyn Target, sealed: bool) -> Result<()> {
     })?;
     match (others, sealed) {
         (false, _) => Ok(()),
-        (true, false) => Err(Fault::Refused("it is sealed: set QUIRE_REPLICA_KEY".into())),
+        (true, false) => Err(Fault::Refused(
+            "it is encrypted: set QUIRE_REPLICA_KEY".into(),
+        )),
         (true, true) => {
             let why = "what lies there is not sealed: take QUIRE_REPLICA_KEY away, or choose another prefix";
             Err(Fault::Refused(why.into()))
@@ -53,7 +58,7 @@ impl Target for Sealed {
     fn put(&self, name: &str, mut file: &File, only_new: bool) -> Result<()> {
         let failed = |error: std::io::Error| Fault::Failed(error.to_string());
         fs::create_dir_all(&self.scratch).map_err(failed)?;
-        // More than one thread may put something at a time.
+        // Several threads may put files at the same time.
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let path = self.scratch.join(format!("sealed-{number}"));
         file.seek(SeekFrom::Start(0)).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! Keeps a replica up, for those who start it, ask how it is and stop it. The rounds themselves are in `worker`.
+//! Handle of the replication thread: starts it, reports its status, stops it. The rounds are in `worker`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -14,7 +14,7 @@ use super::worker::Worker;
 use crate::clock;
 use crate::store::Store;
 
-/// The thread, for who started it.
+/// The replication thread.
 pub struct Shipper {
     status: Arc<Mutex<Status>>,
     shared: Arc<Shared>,
@@ -25,7 +25,10 @@ pub struct Shipper {
 }
 
 impl Shipper {
-    /// Starts. `shared` is what follows the store's log.
+    /// Starts the thread. `shared` is the state of the log's follower.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
     pub fn start(
         settings: Settings,
         shared: Arc<Shared>,
@@ -62,7 +65,7 @@ impl Shipper {
         })
     }
 
-    /// How the replica is.
+    /// Returns the status of the replica.
     pub fn status(&self) -> Status {
         let mut status = locked(&self.status).clone();
         let state = self.shared.lock();
@@ -75,19 +78,19 @@ impl Shipper {
         status
     }
 
-    /// The originals of documents, here and in the replica.
+    /// Returns the fetcher of original documents.
     pub fn originals(&self) -> Arc<Originals> {
         Arc::clone(&self.originals)
     }
 
-    /// Makes a whole copy as soon as it can; the status says when it is there.
+    /// Requests a snapshot as soon as possible; the status tells when it is there.
     pub fn copy_soon(&self) {
         let (signal, wake) = &*self.signal;
         locked(signal).copy = true;
         wake.notify_all();
     }
 
-    /// Sends what is left, for so long at most. The store must be closed. Blocks; true if everything is there.
+    /// Sends what is left, for up to `within`. The store must be closed. Blocks; returns whether everything was sent.
     pub fn finish(&self, within: Duration) -> bool {
         let (signal, wake) = &*self.signal;
         locked(signal).stop_by = Some(clock::instant() + within);

@@ -1,5 +1,5 @@
-//! What follows the store's log: each look makes a file of the changed pages, which waits here until it has been
-//! sent. Loses track rather than guess: then a whole copy is made.
+//! Follows the write-ahead log: each look writes the changed pages to a file, which waits here until it is sent. Gives up
+//! rather than guesses: then a snapshot is made.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,41 +13,41 @@ use super::wal::{self, News, Position};
 use crate::clock;
 use crate::store::Follower;
 
-/// Waiting files may be this large together; beyond, they are thrown away and a whole copy is made later.
+/// Size limit of all waiting files, in bytes (256 MiB); beyond, they are discarded and a snapshot is made later.
 const ROOM: u64 = 256 * 1024 * 1024;
 
-/// A change that waits to be sent.
+/// A change waiting to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waiting {
-    /// Its number.
+    /// Number of the change.
     pub number: u64,
-    /// The size of its file.
+    /// Size of its file, in bytes.
     pub bytes: u64,
 }
 
-/// Where the replica stands.
+/// State of the spool.
 #[derive(Debug, Default)]
 pub struct State {
-    /// The last number that was given away.
+    /// Last assigned number.
     pub newest: u64,
-    /// Made and not sent, in order.
+    /// Changes not sent yet, in order.
     pub waiting: VecDeque<Waiting>,
-    /// Something was missed, or nothing is known: only a whole copy helps.
+    /// Something was missed, or nothing is known yet: a snapshot is needed.
     pub lost: bool,
-    /// Which change the whole copy that is being made has as its last.
+    /// Last change included in the snapshot in progress.
     pub held_at: u64,
-    /// Files and bytes since the last whole copy was begun.
+    /// Files and bytes since the last snapshot was started.
     pub since: (u32, u64),
-    /// Why a change could not be kept for sending.
+    /// Why a change could not be spooled.
     pub fault: Option<String>,
 }
 
-/// The state, for the thread that follows and the one that sends.
+/// State shared by the follower and the sending thread.
 #[derive(Debug, Default)]
 pub struct Shared(Mutex<State>);
 
 impl Shared {
-    /// A replica whose last change is this one; `lost` where the database is not known to be the same.
+    /// Creates the state of a replica with this last change; `lost` when the database may differ from it.
     pub fn new(newest: u64, lost: bool) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             newest,
@@ -56,18 +56,18 @@ impl Shared {
         })))
     }
 
-    /// The state, for a moment.
+    /// Locks the state.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The file of a change that waits.
+/// Path of a waiting change.
 pub fn file_of(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:016x}.ltx"))
 }
 
-/// Follows the log.
+/// Follower of the log.
 pub struct Spool {
     shared: Arc<Shared>,
     folder: PathBuf,
@@ -75,7 +75,7 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Puts its files into this folder.
+    /// Creates a follower that writes to this folder.
     pub fn new(shared: Arc<Shared>, folder: PathBuf) -> Self {
         let position = Position::default();
         Self {
@@ -85,9 +85,9 @@ impl Spool {
         }
     }
 
-    /// Whether everything that was in the log is known.
+    /// Spools new changes. Returns false when something was missed.
     fn collect(&mut self, log: &Path, foreign: bool) -> io::Result<bool> {
-        // Another process may have written to a log that was fresh, and emptied it again.
+        // Another process may have written to a new log and truncated it again.
         if foreign && self.position.is_fresh() {
             return Ok(false);
         }
@@ -162,7 +162,7 @@ impl Follower for Spool {
     fn held(&mut self) {
         let mut state = self.shared.lock();
         if state.lost || state.newest == 0 {
-            // Nothing leads from what was sent to what is there now.
+            // Nothing connects what was sent to the current state.
             state.newest += 1;
             state.lost = false;
         }

@@ -7,64 +7,64 @@ use std::time::{Duration, Instant};
 use super::target::Target;
 use crate::domain::time::Timestamp;
 
-/// What a shipper needs.
+/// Settings of the replication thread.
 pub struct Settings {
-    /// Where to.
+    /// The target.
     pub target: Arc<dyn Target>,
-    /// Its name where people read it.
+    /// The target's name as shown to people.
     pub shown: String,
-    /// How long something that was acknowledged may be here only.
+    /// Sync interval: how long acknowledged data may exist only here.
     pub window: Duration,
-    /// Whole copies that are kept.
+    /// Number of snapshots to keep.
     pub keep: usize,
     /// The data folder.
     pub data: PathBuf,
-    /// Changes that the database was just restored from: many ask for a whole copy soon.
+    /// Number of changes applied by the last restore; after many, a snapshot is made soon.
     pub restored_from: usize,
 }
 
-/// The state of a replica.
+/// Status of a replica.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
-    /// Where it lies.
+    /// The target's name as shown to people.
     pub shown: String,
-    /// How long something that was acknowledged may be here only, where nothing fails.
+    /// Sync interval: how long acknowledged data may exist only here, while nothing fails.
     pub window: Duration,
-    /// Everything stored up to this moment is in the replica; none while that is not known.
+    /// Everything stored up to this moment is in the replica; `None` while that is unknown.
     pub whole_at: Option<Timestamp>,
-    /// When the newest whole copy was made.
+    /// Time of the newest snapshot.
     pub copied_at: Option<Timestamp>,
-    /// The last change that is there.
+    /// Last change in the replica.
     pub position: u64,
-    /// Changes that wait to be sent, and their bytes.
+    /// Number and bytes of changes not sent yet.
     pub waiting: (usize, u64),
-    /// What is in the way.
+    /// Current error.
     pub fault: Option<String>,
     /// Another process has taken over: nothing is sent any more.
     pub superseded: bool,
-    /// And that process has ended: nobody stores anything.
+    /// That process has ended too: nobody stores anything.
     pub is_abandoned: bool,
     /// Documents whose original is in neither place.
     pub absent: usize,
-    /// Originals that are still to be fetched after a restore.
+    /// Originals still to be fetched after a restore.
     pub originals_left: usize,
 }
 
-/// What the thread is asked for, and whether it has ended.
+/// Requests to the thread, and whether it has ended.
 #[derive(Default)]
 pub(super) struct Signal {
-    /// By when to end.
+    /// Deadline for stopping.
     pub stop_by: Option<Instant>,
-    /// Somebody wants a whole copy.
+    /// A snapshot was requested.
     pub copy: bool,
-    /// It has ended.
+    /// The thread has ended.
     pub is_done: bool,
 }
 
-/// The content, for a moment.
+/// Locks a mutex, ignoring poisoning.
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the thread is asked for, and what wakes it.
+/// Requests to the thread, and the condition variable that wakes it.
 pub(super) type Bell = (Mutex<Signal>, Condvar);

@@ -1,4 +1,4 @@
-//! A database of random changes, looks, whole copies, other processes and crashes: what is restored is what was.
+//! Random changes, looks, snapshots, other processes, and crashes: the restored database equals the original.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ impl Drop for Place {
     }
 }
 
-/// A store that is followed, and what sends for it when it is told to.
+/// A followed store with its sender, driven step by step.
 struct Rig {
     store: Store,
     shared: Arc<Shared>,
@@ -74,7 +74,7 @@ impl Rig {
             other => panic!("{other:?}"),
         }
     }
-    /// One round of what the shipper does.
+    /// One round of the shipper.
     fn send(&self) {
         self.look();
         if self.shared.lock().lost {
@@ -148,7 +148,7 @@ proptest! {
                 Step::Copy => rig.copy(),
                 Step::Checkpoint => { let _ = runtime.block_on(rig.store.checkpoint()); }
                 Step::Other(length) => {
-                    // As the command line does beside a server.
+                    // As the command line does next to a server.
                     let other = Store::open(&Settings { path: rig.database.clone() }).unwrap();
                     rig.set(&other, &text(length));
                     runtime.block_on(other.close());

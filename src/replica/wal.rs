@@ -1,5 +1,5 @@
-//! SQLite's write-ahead log, read from where one stood: the pages of whole transactions, checked frame by frame
-//! (sqlite.org/fileformat2.html, section 4). Changes nothing; says when it is not the log that was read before.
+//! Incremental reader of SQLite's write-ahead log: the pages of complete transactions, verified frame by frame
+//! (sqlite.org/fileformat2.html, section 4). Changes nothing; detects when the log is not the one read before.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,12 +10,12 @@ const HEADER: u64 = 32;
 const FRAME_HEADER: usize = 24;
 const MAGIC: u32 = 0x377f_0682;
 
-/// Where reading goes on.
+/// Position in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
     salts: (u32, u32),
     sums: (u32, u32),
-    /// 0: at the beginning of whatever log comes.
+    /// Byte offset; 0 for the beginning of any log.
     offset: u64,
 }
 
@@ -26,27 +26,30 @@ impl Position {
     }
 }
 
-/// What came since.
+/// Result of reading on.
 #[derive(Debug, PartialEq, Eq)]
 pub enum News {
-    /// Nothing that is committed.
+    /// No new transactions.
     None,
-    /// Whole transactions.
+    /// Complete transactions.
     Changes {
-        /// Where the newest version of each changed page lies in the log, by the page's number.
+        /// Byte offset of the newest version of each changed page, by page number.
         pages: BTreeMap<u32, u64>,
         /// Size of the database after them, in pages.
         commit: u32,
         /// Size of a page, in bytes.
         page_size: u32,
-        /// Where to go on.
+        /// Position after them.
         next: Position,
     },
-    /// The log was begun anew, and something may have been in it that was not read.
+    /// The log was restarted, and may have contained something that was not read.
     Lost,
 }
 
-/// Reads what came since. The log must not change meanwhile.
+/// Reads from a position on. The log must not change meanwhile.
+///
+/// # Errors
+/// When the log cannot be read.
 pub fn read(log: Option<&File>, from: Position) -> io::Result<News> {
     let length = log.map_or(Ok(0), |log| log.metadata().map(|data| data.len()))?;
     let Some(log) = log.filter(|_| length >= HEADER) else {
@@ -64,7 +67,7 @@ pub fn read(log: Option<&File>, from: Position) -> io::Result<News> {
     let sums = checksum((0, 0), &bytes[..24], big);
     let (page_size, salts) = (word(8), (word(16), word(20)));
     if word(0) & !1 != MAGIC || sums != (word(24), word(28)) {
-        // Half a header is what a crash leaves; nothing after it counts.
+        // A crash can leave an incomplete header; nothing after it counts.
         return Ok(if from.is_fresh() {
             News::None
         } else {
@@ -112,7 +115,7 @@ fn frames(log: &File, start: Position, page_size: u32, length: u64, big: bool) -
     if commit == 0 {
         return Ok(News::None);
     }
-    // Pages beyond the end were cut off by a later transaction.
+    // Pages beyond the end were truncated by a later transaction.
     pages.retain(|number, _| *number <= commit);
     Ok(News::Changes {
         pages,
@@ -122,7 +125,7 @@ fn frames(log: &File, start: Position, page_size: u32, length: u64, big: bool) -
     })
 }
 
-/// Section 4.2 of the format: over pairs of words, in the byte order that the log's magic names.
+/// Checksum of section 4.2 of the format: over pairs of words, in the byte order that the log's magic gives.
 fn checksum((mut a, mut b): (u32, u32), bytes: &[u8], big: bool) -> (u32, u32) {
     let word = |bytes: [u8; 4]| {
         if big {

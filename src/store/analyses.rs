@@ -1,5 +1,5 @@
-//! Analyses, the answers of their stages, and which answer people preferred. Where a person is asked
-//! for, none means somebody who was not signed in: those analyses belong to nobody who has an account.
+//! Analyses, the answers of their stages, and which answer people preferred. A user of `None` means an analysis without
+//! an account, which no account can see.
 
 pub(super) mod index;
 
@@ -18,14 +18,14 @@ use crate::domain::money::MicroDollars;
 use crate::domain::pattern::Outcome;
 use crate::domain::time::Timestamp;
 
-/// A line of the history: an analysis without its plan, which can be large.
+/// A row of the history: an analysis without its plan, which can be large.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     /// Its id.
     pub id: AnalysisId,
-    /// How far it is.
+    /// Status.
     pub status: Status,
-    /// What was asked for.
+    /// The request.
     pub request: NewAnalysis,
     /// Why it failed or was cancelled.
     pub error: Option<String>,
@@ -33,37 +33,37 @@ pub struct Summary {
     pub usage: Usage,
     /// Known costs of all calls.
     pub cost: MicroDollars,
-    /// When it was stored.
+    /// Time of creation.
     pub created: Timestamp,
-    /// When the first call went out.
+    /// Time of the first call.
     pub started: Option<Timestamp>,
-    /// When it was over.
+    /// Time of its end.
     pub finished: Option<Timestamp>,
-    /// Somebody holds a link to it.
+    /// Whether it has a share link.
     pub shared: bool,
 }
 
-/// How an analysis ended.
+/// The end of an analysis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct End<'a> {
-    /// One of those that are over.
+    /// A final status.
     pub status: Status,
-    /// The one answer.
+    /// The synthesis.
     pub synthesis: Option<&'a str>,
-    /// Why there is none.
+    /// Why there is no synthesis.
     pub error: Option<&'a str>,
     /// Tokens of all calls.
     pub usage: Usage,
     /// Known costs of all calls.
     pub cost: MicroDollars,
-    /// What its answers were found to say.
+    /// Findings about its answers.
     pub findings: Option<&'a Findings>,
-    /// What came of checking its citations.
+    /// Result of checking its citations.
     pub citations: Option<&'a Citations>,
 }
 
 impl<'a> End<'a> {
-    /// The end of a run as its machine tells it.
+    /// Collects the end of a run from its outcome.
     pub fn of(
         outcome: &'a Outcome,
         findings: Option<&'a Findings>,
@@ -81,13 +81,13 @@ impl<'a> End<'a> {
     }
 }
 
-/// Stands for an experiment's id where a question was passed on to a single model.
+/// Stored as the origin of a question passed through to a single model; experiments store their ID there.
 const PASSED_ON: &str = "call";
 
-/// Stores a new analysis.
+/// Inserts a new analysis.
 ///
 /// # Errors
-/// When its id is taken or SQLite fails.
+/// `Conflict` when its ID exists; otherwise when the database cannot be written.
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     let request = to_json(&analysis.request)?;
     let origin = match (&analysis.request.experiment, analysis.request.passed_on) {
@@ -127,7 +127,10 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     db.with(|db| index::link(db, analysis.id.as_str(), &request, origin.is_empty()))
 }
 
-/// The analysis of this person.
+/// Finds an analysis of this user.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_id(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Option<Analysis>> {
     db.maybe(
         "SELECT * FROM analyses WHERE id = ?2 AND user_id IS NOT DISTINCT FROM ?1",
@@ -136,7 +139,10 @@ pub fn by_id(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Opti
     )
 }
 
-/// The answer of an analysis of this person, without the rest of it.
+/// Returns only the synthesis of an analysis of this user.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn synthesis_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<String>> {
     let found = db.maybe(
         "SELECT synthesis FROM analyses WHERE id = ?2 AND user_id = ?1",
@@ -146,7 +152,10 @@ pub fn synthesis_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Optio
     Ok(found.flatten())
 }
 
-/// How far the analysis of this person is: the cheap way to ask whether they may see it.
+/// Returns the status of an analysis of this user: the cheap way to check whether they may see it.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn status_of(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Option<Status>> {
     db.maybe(
         "SELECT status FROM analyses WHERE id = ?2 AND user_id IS NOT DISTINCT FROM ?1",
@@ -155,24 +164,27 @@ pub fn status_of(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<
     )
 }
 
-/// Which analyses are looked for; nothing said is every one.
+/// Filter of the history; the default matches everything.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Only questions with this text in them.
+    /// Only questions that contain this text.
     pub search: Option<String>,
-    /// Only those that are this far.
+    /// Only with this status.
     pub status: Option<Status>,
-    /// Only of this pattern.
+    /// Only with this pattern.
     pub pattern: Option<String>,
-    /// Only with this model on the panel, or as the one that was to write.
+    /// Only with this model as a member or synthesizer.
     pub model: Option<String>,
-    /// Only from this moment on.
+    /// Only from this moment on (inclusive).
     pub from: Option<Timestamp>,
-    /// Only before this moment.
+    /// Only before this moment (exclusive).
     pub to: Option<Timestamp>,
 }
 
-/// The history of this person, newest first, older than the cursor.
+/// Lists this user's history, newest first, older than the cursor.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn list_of(
     db: &Reader,
     user: &UserId,
@@ -180,7 +192,7 @@ pub fn list_of(
     cursor: Option<&AnalysisId>,
     filter: &Filter,
 ) -> Result<Vec<Summary>> {
-    // `~` sorts after every id, so that no cursor means from the newest on.
+    // `~` sorts after every ID, so without a cursor the list starts at the newest.
     db.all(
         "SELECT id, status, request, error, usage, cost, created, started, finished,
                 share_hash IS NOT NULL AS shared
@@ -209,7 +221,10 @@ pub fn list_of(
     )
 }
 
-/// The first call goes out. An analysis that is taken up again keeps its beginning.
+/// Sets the status to running. A resumed analysis keeps its start time.
+///
+/// # Errors
+/// `Missing` when it is over or deleted; otherwise when the database cannot be written.
 pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
     db.run_one(
         "UPDATE analyses SET status = 'running', started = CASE WHEN started = 0 THEN ?2 ELSE started END
@@ -218,7 +233,10 @@ pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
     )
 }
 
-/// It is over. `Missing` when it was deleted meanwhile or was over already: an end is written once.
+/// Stores the end, which can be written only once.
+///
+/// # Errors
+/// `Missing` when it was deleted or is already over; otherwise when the database cannot be written.
 pub fn finish(db: &Writer, id: &AnalysisId, end: &End<'_>, now: Timestamp) -> Result<()> {
     db.run_one(
         "UPDATE analyses SET status = ?2, synthesis = ?3, error = ?4, usage = ?5, cost = ?6, finished = ?7,
@@ -238,7 +256,10 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &End<'_>, now: Timestamp) -> Re
     )
 }
 
-/// The newest analyses of this person that were given a document: their ids, questions and times.
+/// Lists this user's newest analyses of a document: ID, question, and time of creation.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn given(
     db: &Reader,
     user: &UserId,
@@ -254,7 +275,10 @@ pub fn given(
     )
 }
 
-/// How many of them there are.
+/// Counts this user's analyses of a document.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn count_given(db: &Reader, user: &UserId, document: &DocumentId) -> Result<u64> {
     let found = db.maybe(
         "SELECT count(*) AS count
@@ -266,7 +290,10 @@ pub fn count_given(db: &Reader, user: &UserId, document: &DocumentId) -> Result<
     Ok(found.unwrap_or(0))
 }
 
-/// Everybody's that are not over: what a server that starts takes up again, oldest first.
+/// Lists all unfinished analyses of all users, oldest first: a starting server resumes them.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn unfinished(db: &Reader) -> Result<Vec<AnalysisId>> {
     db.all(
         "SELECT id FROM analyses WHERE finished = 0 ORDER BY id",
@@ -275,7 +302,10 @@ pub fn unfinished(db: &Reader) -> Result<Vec<AnalysisId>> {
     )
 }
 
-/// One of these, whoever owns it.
+/// Loads an unfinished analysis of any user.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn to_resume(db: &Reader, id: &AnalysisId) -> Result<Option<Analysis>> {
     db.maybe(
         "SELECT * FROM analyses WHERE id = ?1 AND finished = 0",
@@ -284,7 +314,10 @@ pub fn to_resume(db: &Reader, id: &AnalysisId) -> Result<Option<Analysis>> {
     )
 }
 
-/// Removes what was asked without an account and is over since before then: nobody can reach it.
+/// Deletes analyses without an account that ended before `before`: nobody can reach them any more.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete_anonymous(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run(
         "DELETE FROM analyses WHERE user_id IS NULL AND finished > 0 AND finished < ?1",
@@ -292,7 +325,10 @@ pub fn delete_anonymous(db: &Writer, before: Timestamp) -> Result<usize> {
     )
 }
 
-/// Deletes questions that were passed on to single models, once they are over and older than this.
+/// Deletes passed-through questions that are over and were created before `before`.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete_passed_on(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run(
         "DELETE FROM analyses WHERE origin = ?1 AND finished > 0 AND finished < ?2",
@@ -300,7 +336,10 @@ pub fn delete_passed_on(db: &Writer, before: Timestamp) -> Result<usize> {
     )
 }
 
-/// Deletes an analysis with its answers and events. False when there is none.
+/// Deletes an analysis with its answers and events. Returns false when there is none.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete(db: &Writer, user: Option<&UserId>, id: &AnalysisId) -> Result<bool> {
     let gone = db.run(
         "DELETE FROM analyses WHERE id = ?2 AND user_id IS NOT DISTINCT FROM ?1",
@@ -309,7 +348,10 @@ pub fn delete(db: &Writer, user: Option<&UserId>, id: &AnalysisId) -> Result<boo
     Ok(gone > 0)
 }
 
-/// Gives it a share link by the hash of its token, or takes the link away.
+/// Sets the hash of the share link's token, or removes the link.
+///
+/// # Errors
+/// `Missing` when the analysis is not theirs; otherwise when the database cannot be written.
 pub fn set_share(
     db: &Writer,
     user: &UserId,
@@ -322,7 +364,10 @@ pub fn set_share(
     )
 }
 
-/// The analysis that this link shows, whoever asks. The links of a locked account show nothing.
+/// Finds the analysis of a share link. Links of locked accounts find nothing.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<Analysis>> {
     db.maybe(
         "SELECT a.* FROM analyses a JOIN users u ON u.id = a.user_id
@@ -332,7 +377,10 @@ pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<Analysis>> {
     )
 }
 
-/// Stores what a call gave. Storing it again changes nothing but to the newer answer.
+/// Stores the answer of a call, replacing an earlier one.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn put_answer(db: &Writer, id: &AnalysisId, answer: &StageAnswer) -> Result<()> {
     db.run(
         "INSERT INTO stage_answers (analysis_id, stage, member, model, answer) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -343,7 +391,10 @@ pub fn put_answer(db: &Writer, id: &AnalysisId, answer: &StageAnswer) -> Result<
     .map(drop)
 }
 
-/// What the calls gave, by stage and member.
+/// Lists the answers of an analysis by stage and member.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn answers_of(db: &Reader, id: &AnalysisId) -> Result<Vec<StageAnswer>> {
     db.all(
         "SELECT answer FROM stage_answers WHERE analysis_id = ?1 ORDER BY stage, member",
@@ -352,8 +403,10 @@ pub fn answers_of(db: &Reader, id: &AnalysisId) -> Result<Vec<StageAnswer>> {
     )
 }
 
-/// The answer this person prefers: a model's full id, `synthesis`, or whatever else the pages offer.
-/// `Missing` when the analysis is not theirs.
+/// Stores which answer this user prefers: a model's full ID, `synthesis`, or any other choice of the pages.
+///
+/// # Errors
+/// `Missing` when the analysis is not theirs; otherwise when the database cannot be written.
 pub fn put_vote(
     db: &Writer,
     user: &UserId,
@@ -370,7 +423,10 @@ pub fn put_vote(
     )
 }
 
-/// What this person preferred.
+/// Returns this user's preference.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn vote_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<String>> {
     db.maybe(
         "SELECT choice FROM votes WHERE analysis_id = ?2 AND user_id = ?1",
@@ -393,7 +449,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Analysis> {
         created: row.get("created")?,
         started: moment(row, "started")?,
         finished: moment(row, "finished")?,
-        // Findings of another version that cannot be read are no reason not to show the rest.
+        // Ignore findings of another version that cannot be parsed, and show the rest.
         findings: text(row, "findings")?.and_then(|text| serde_json::from_str(&text).ok()),
         citations: text(row, "citations")?.and_then(|text| serde_json::from_str(&text).ok()),
         shared: row.get("share_hash")?,

@@ -1,4 +1,4 @@
-//! The cache of answers. An answer is found only under its whole key, which begins with its owner.
+//! The answer cache. An answer is found only by its whole key, which begins with its owner.
 
 use std::collections::BTreeMap;
 
@@ -12,21 +12,21 @@ use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 
-/// An answer and what it cost when it was made.
+/// A cached answer with its original cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kept {
-    /// Full id of the model.
+    /// Full ID of the model.
     pub model: String,
     /// The answer.
     pub answer: Answer,
-    /// None where the price was not known.
+    /// Cost; `None` if the price was unknown.
     pub cost: Option<MicroDollars>,
-    /// A short hash of each field of the call, by name.
+    /// Short hash of each field of the call, by name.
     pub fields: BTreeMap<String, String>,
 }
 
 impl Kept {
-    /// The room it takes, about.
+    /// Approximate size in the cache, in bytes.
     pub fn bytes(&self, key: &str) -> u64 {
         let Answer {
             text, reasoning, ..
@@ -40,21 +40,24 @@ impl Kept {
     }
 }
 
-/// What the cache holds and has saved.
+/// Contents and savings of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
-    /// Answers in it.
+    /// Number of answers.
     pub entries: u64,
-    /// Their size.
+    /// Their size in bytes.
     pub bytes: u64,
-    /// How often those that are in it were used.
+    /// Hits of the answers now in the cache.
     pub hits: u64,
-    /// What these uses would have cost.
+    /// What these hits would have cost.
     pub saved: MicroDollars,
 }
 
-/// The answer under this key, if it still holds and was not made before then. A read: a miss, the common
-/// case, does not trouble the writer. Keys begin with their owner.
+/// Looks up the answer of a key unless it has expired or was created before `since`. A read, so that a miss, the common
+/// case, does not use the writer. Keys begin with their owner.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn look(db: &Reader, key: &str, now: Timestamp, since: Timestamp) -> Result<Option<Kept>> {
     db.maybe(
         "SELECT model, answer, cost, fields FROM answer_cache WHERE key = ?1 AND expires > ?2 AND created >= ?3",
@@ -63,7 +66,10 @@ pub fn look(db: &Reader, key: &str, now: Timestamp, since: Timestamp) -> Result<
     )
 }
 
-/// Counts a use: what is used stays longest.
+/// Counts a hit and marks the answer as recently used.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn hit(db: &Writer, key: &str, now: Timestamp) -> Result<()> {
     db.run(
         "UPDATE answer_cache SET hits = hits + 1, used = ?2 WHERE key = ?1",
@@ -72,7 +78,10 @@ pub fn hit(db: &Writer, key: &str, now: Timestamp) -> Result<()> {
     .map(drop)
 }
 
-/// Keeps an answer of this person, in the place of one that was there.
+/// Stores a user's answer, replacing an earlier one with the same key.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn put(
     db: &Writer,
     user: Option<&UserId>,
@@ -102,10 +111,13 @@ pub fn put(
     .map(drop)
 }
 
-/// Removes what has run out, then what was used longest ago until the rest fits. Says how many went.
+/// Deletes expired answers, then the least recently used until the rest fits. Returns the number deleted.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn purge(db: &Writer, now: Timestamp, max_bytes: u64) -> Result<usize> {
     let old = db.run("DELETE FROM answer_cache WHERE expires <= ?1", [now])?;
-    // The running sum from the newest use on: everything beyond the limit goes, in one statement.
+    // Running sum from the most recently used: one statement deletes everything beyond the limit.
     let large = db.run(
         "DELETE FROM answer_cache WHERE key IN (
              SELECT key FROM (
@@ -117,18 +129,21 @@ pub fn purge(db: &Writer, now: Timestamp, max_bytes: u64) -> Result<usize> {
     Ok(old + large)
 }
 
-/// Which answers are to go; what is absent does not matter.
+/// Filter of answers to delete; absent fields match everything.
 #[derive(Debug, Clone, Default)]
 pub struct Which {
-    /// Made for this person.
+    /// Created for this user.
     pub user: Option<UserId>,
-    /// By this model, by its full id.
+    /// By this model (full ID).
     pub model: Option<String>,
-    /// Made before then.
+    /// Created before this moment.
     pub before: Option<Timestamp>,
 }
 
-/// Removes answers. Says how many went.
+/// Deletes matching answers and returns their number.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn clear(db: &Writer, which: &Which) -> Result<usize> {
     db.run(
         "DELETE FROM answer_cache WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR model = ?2)
@@ -137,20 +152,26 @@ pub fn clear(db: &Writer, which: &Which) -> Result<usize> {
     )
 }
 
-/// Removes one answer. False when there is none.
+/// Deletes one answer. Returns false when there is none.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete(db: &Writer, key: &str) -> Result<bool> {
     let gone = db.run("DELETE FROM answer_cache WHERE key = ?1", [key])?;
     Ok(gone > 0)
 }
 
-/// Hashes of the fields of what an owner had kept before then, newest first.
+/// Lists the field hashes of an owner's answers created before `before`, newest first.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn fields_of(
     db: &Reader,
     owner: &str,
     before: Timestamp,
     limit: u32,
 ) -> Result<Vec<BTreeMap<String, String>>> {
-    // Every key of an owner lies between these two: `/` is what follows `.`.
+    // Every key of an owner is between these two: `/` follows `.`.
     db.all(
         "SELECT fields FROM answer_cache WHERE key >= ?1 || '.' AND key < ?1 || '/' AND created < ?2
          ORDER BY created DESC LIMIT ?3",
@@ -159,7 +180,10 @@ pub fn fields_of(
     )
 }
 
-/// What the cache holds.
+/// Returns statistics of the cache.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn stats(db: &Reader) -> Result<Stats> {
     db.maybe(
         "SELECT count(*) AS entries, coalesce(sum(bytes), 0) AS bytes, coalesce(sum(hits), 0) AS hits,
@@ -286,7 +310,7 @@ mod tests {
                     at(until),
                 )?;
             }
-            // The oldest is the one that was used last.
+            // The oldest is the most recently used.
             hit(db, "1", at(8))?;
             let one = stats(db)?.bytes / 5;
             assert_eq!(purge(db, at(10), 2 * one), Ok(3));

@@ -1,4 +1,4 @@
-//! Keys for programs. Only their hashes are here.
+//! API keys. Only their hashes are stored.
 
 use std::time::Duration;
 
@@ -15,7 +15,10 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::Charge;
 use crate::domain::user::{ApiKey, User};
 
-/// A new key.
+/// Inserts a key.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn insert(db: &Writer, key: &ApiKey) -> Result<()> {
     db.run(
         "INSERT INTO api_keys (id, user_id, name, prefix, hash, scopes, created, last_used, expires,
@@ -39,7 +42,10 @@ pub fn insert(db: &Writer, key: &ApiKey) -> Result<()> {
     .map(drop)
 }
 
-/// The keys of one person, newest first.
+/// Lists a user's keys, newest first, at most 200.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn list_of(db: &Reader, user: &UserId) -> Result<Vec<ApiKey>> {
     db.all(
         "SELECT * FROM api_keys WHERE user_id = ?1 ORDER BY id DESC LIMIT 200",
@@ -48,7 +54,10 @@ pub fn list_of(db: &Reader, user: &UserId) -> Result<Vec<ApiKey>> {
     )
 }
 
-/// The key with this hash and its account, unless that is locked.
+/// Finds the key with this hash and its account, unless the account is locked.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_hash(db: &Reader, hash: &[u8; 32]) -> Result<Option<(ApiKey, User)>> {
     db.maybe(
         "SELECT k.*, u.* FROM api_keys k JOIN users u ON u.id = k.user_id
@@ -58,7 +67,10 @@ pub fn by_hash(db: &Reader, hash: &[u8; 32]) -> Result<Option<(ApiKey, User)>> {
     )
 }
 
-/// It was used. Written at most once a minute, so that a busy key does not keep the writer busy.
+/// Notes the use of a key, at most once a minute so that a busy key does not load the writer.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn note_used(db: &Writer, id: &KeyId, now: Timestamp) -> Result<()> {
     db.run(
         "UPDATE api_keys SET last_used = ?2 WHERE id = ?1 AND last_used <= ?3",
@@ -67,7 +79,10 @@ pub fn note_used(db: &Writer, id: &KeyId, now: Timestamp) -> Result<()> {
     .map(drop)
 }
 
-/// Deletes a key of this person. False when there is none.
+/// Deletes a key of this user. Returns false when there is none.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &KeyId) -> Result<bool> {
     let gone = db.run(
         "DELETE FROM api_keys WHERE id = ?2 AND user_id = ?1",
@@ -76,15 +91,18 @@ pub fn delete(db: &Writer, user: &UserId, id: &KeyId) -> Result<bool> {
     Ok(gone > 0)
 }
 
-/// Deletes all keys of this person, and returns how many there were.
+/// Deletes all keys of this user and returns their number.
 ///
 /// # Errors
-/// When they cannot be deleted.
+/// When the database cannot be written.
 pub fn delete_all_of(db: &Writer, user: &UserId) -> Result<usize> {
     db.run("DELETE FROM api_keys WHERE user_id = ?1", [user])
 }
 
-/// A key of this person.
+/// Finds a key of this user.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &KeyId) -> Result<Option<ApiKey>> {
     db.maybe(
         "SELECT * FROM api_keys WHERE user_id = ?1 AND id = ?2",
@@ -93,7 +111,10 @@ pub fn by_id(db: &Reader, user: &UserId, id: &KeyId) -> Result<Option<ApiKey>> {
     )
 }
 
-/// Adds a call to what was spent with a key. One that is gone by now changes nothing.
+/// Adds a call to a key's usage. Does nothing when the key was deleted.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn add_usage(db: &Writer, id: &KeyId, charge: &Charge) -> Result<()> {
     let used = &charge.bill.usage;
     db.run(
@@ -112,7 +133,10 @@ pub fn add_usage(db: &Writer, id: &KeyId, charge: &Charge) -> Result<()> {
     .map(drop)
 }
 
-/// What was spent with a key on a day, and in all.
+/// Returns what a key has spent on a day, and in all.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn spent(db: &Reader, id: &KeyId, today: i64) -> Result<(MicroDollars, MicroDollars)> {
     db.one(
         "SELECT coalesce(sum(CASE WHEN day = ?2 THEN cost ELSE 0 END), 0) AS today,
@@ -123,13 +147,13 @@ pub fn spent(db: &Reader, id: &KeyId, today: i64) -> Result<(MicroDollars, Micro
     )
 }
 
-/// As stored where there is none.
+/// Stored value for "no limit".
 const NO_LIMIT: MicroDollars = MicroDollars(-1);
 
-/// Columns of the table.
+/// Number of the table's columns.
 const COLUMNS: usize = 12;
 
-/// By place, as in `users::from_columns` and for the same reason.
+/// Reads columns by position, as `users::from_columns` does for the same reason.
 fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
     Ok(ApiKey {
         id: row.get(0)?,

@@ -1,4 +1,4 @@
-//! Who did what from where. Lines are added and read, never changed.
+//! Audit log: who did what from where. Entries are appended and read, never changed.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -6,24 +6,27 @@ use super::values::text;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// One line.
+/// An audit log entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entry {
-    /// When.
+    /// Time of the action.
     pub at: Timestamp,
-    /// Who; none for the command line and for people who are not signed in.
+    /// The acting user; `None` for the command line and for callers without an account.
     pub actor: Option<UserId>,
-    /// What, in a word or two with a dot: `session.login`, `user.delete`.
+    /// The action, as words joined by a dot: `session.login`, `user.delete`.
     pub action: String,
-    /// To what or whom.
+    /// Object of the action.
     pub target: String,
-    /// From which address.
+    /// Client address.
     pub address: String,
-    /// More, in a sentence.
+    /// Details, as a sentence.
     pub detail: String,
 }
 
-/// Adds a line.
+/// Appends an entry.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn append(db: &Writer, entry: &Entry) -> Result<()> {
     db.run(
         "INSERT INTO audit (at, actor, action, target, address, detail)
@@ -40,12 +43,18 @@ pub fn append(db: &Writer, entry: &Entry) -> Result<()> {
     .map(drop)
 }
 
-/// Removes lines older than this.
+/// Deletes entries before `before` and returns their number.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete_before(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run("DELETE FROM audit WHERE at < ?1", [before])
 }
 
-/// Lines with their numbers, newest first, older than the cursor.
+/// Lists entries with their numbers, newest first, older than the cursor.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn recent(db: &Reader, limit: u32, cursor: Option<i64>) -> Result<Vec<(i64, Entry)>> {
     db.all(
         "SELECT * FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2",

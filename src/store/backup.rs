@@ -1,5 +1,5 @@
-//! A copy of the database while it is in use, checked before it gets its name. Never leaves half a
-//! copy under the name that was asked for, and never replaces a file unless told to.
+//! Copies the database while it is in use and verifies the copy before it gets its name. Never leaves an incomplete copy
+//! under the requested name, and never replaces a file unless asked to.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -11,14 +11,14 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::version::{APPLICATION_ID, VERSION};
 
-/// Why there is no backup, or why one is not sound.
+/// Why a backup failed or is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupError {
-    /// Something has the name already.
+    /// The name is taken.
     Exists(PathBuf),
-    /// The disk has not enough room: bytes that are free, and bytes that are needed meanwhile.
+    /// Not enough disk space: bytes free, and bytes needed during the copy.
     NoRoom(u64, u64),
-    /// The copy is not a sound database of ours.
+    /// The copy is not a valid Quire database.
     Unsound(String),
     /// Reading or writing failed.
     Failed(String),
@@ -27,14 +27,14 @@ pub enum BackupError {
 impl fmt::Display for BackupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exists(path) => write!(f, "{} is there already", path.display()),
+            Self::Exists(path) => write!(f, "{} exists already", path.display()),
             Self::NoRoom(free, needed) => write!(
                 f,
-                "the disk has {} MB free, and the copy needs {} MB while it is made",
+                "the disk has {} MB free, but the copy needs {} MB while it is made",
                 free / 1_000_000,
                 needed.div_ceil(1_000_000)
             ),
-            Self::Unsound(why) => write!(f, "the copy is not sound: {why}"),
+            Self::Unsound(why) => write!(f, "the copy is not valid: {why}"),
             Self::Failed(why) => f.write_str(why),
         }
     }
@@ -54,26 +54,26 @@ impl From<io::Error> for BackupError {
     }
 }
 
-/// What a sound copy holds.
+/// Contents of a verified copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// Its schema's version.
+    /// Schema version.
     pub version: u32,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
-    /// How many rows each table has.
+    /// Number of rows per table.
     pub rows: BTreeMap<String, u64>,
 }
 
 impl Verified {
-    /// Rows of all tables.
+    /// Number of rows in all tables.
     pub fn all_rows(&self) -> u64 {
         self.rows.values().sum()
     }
 }
 
-/// Copies the database as it is at one moment, from a connection of its own: writers go on meanwhile. The copy
-/// has as many rows in each table as the database had then, or it is an error.
+/// Copies a consistent snapshot of the database through its own connection; writers continue meanwhile. Fails unless the
+/// copy has as many rows in each table as the snapshot.
 pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, BackupError> {
     if !replace && to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
@@ -87,17 +87,17 @@ pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, Ba
         .0
         .to_str()
         .ok_or_else(|| BackupError::Failed("the name of the copy is not unicode".into()))?;
-    // Counted and copied in one transaction of one connection: what others write meanwhile is in neither.
+    // Count and copy in one transaction of one connection: concurrent writes are in neither.
     source.execute_batch("BEGIN")?;
     let rows = counted(&source)?;
     let mut whole = Connection::open(&pages.0)?;
-    // It is gone in a moment; only the copy of it must outlive a power cut.
+    // Temporary: only the compacted copy of it must survive a power cut.
     whole.execute_batch("PRAGMA synchronous = OFF")?;
     if Backup::new(&source, &mut whole)?.step(-1)? != StepResult::Done {
         return Err(BackupError::Failed("the database is busy".into()));
     }
     drop(source);
-    // Without the pages that are free, and what was deleted from them.
+    // VACUUM drops free pages, and deleted data with them.
     whole.execute("VACUUM INTO ?1", [name])?;
     drop(whole);
     drop(pages);
@@ -108,7 +108,7 @@ pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, Ba
     Ok(verified)
 }
 
-/// A copy takes twice its size for a moment.
+/// During the copy, twice its size is needed.
 fn has_room(source: &Connection, to: &Path) -> Result<(), BackupError> {
     let number = |sql: &str| source.query_row(sql, [], |row| row.get::<_, i64>(0));
     let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
@@ -120,7 +120,7 @@ fn has_room(source: &Connection, to: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// Reads the whole database, with what is in its log. Blocks.
+/// Checks the whole database, including its log. Blocks.
 pub(super) fn is_sound(path: &Path) -> bool {
     let read = || {
         let db = Connection::open_with_flags(path, read_only())?;
@@ -130,7 +130,7 @@ pub(super) fn is_sound(path: &Path) -> bool {
     read().is_ok_and(|said| said == "ok")
 }
 
-/// The rows of each table that is stored as one.
+/// Counts the rows of each ordinary table.
 fn counted(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
     let names = "SELECT name FROM pragma_table_list
         WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
@@ -161,8 +161,10 @@ fn alike(wanted: &BTreeMap<String, u64>, found: &BTreeMap<String, u64>) -> Resul
     }
 }
 
-/// Moves what is in a database's log into it, where nobody has it open: the log is gone after. Only of a damaged
-/// database it says that it is unsound.
+/// Checkpoints a database that nobody has open, so that its log is gone afterward.
+///
+/// # Errors
+/// `Unsound` only for a damaged database; `Failed` when another process has it open or it cannot be written.
 pub fn fold_log(path: &Path) -> Result<(), BackupError> {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     let told = |error: rusqlite::Error| match error.sqlite_error_code() {
@@ -175,12 +177,15 @@ pub fn fold_log(path: &Path) -> Result<(), BackupError> {
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
         .map_err(told)?;
     match busy {
-        true => Err(BackupError::Failed("somebody has it open".into())),
+        true => Err(BackupError::Failed("another process has it open".into())),
         false => db.close().map_err(|(_, error)| told(error)),
     }
 }
 
-/// Reads a copy through: every page, every index, every reference.
+/// Verifies a copy completely: every page, every index, every reference.
+///
+/// # Errors
+/// `Unsound` with what is wrong; `Failed` when the file cannot be read.
 pub fn verify(path: &Path) -> Result<Verified, BackupError> {
     let bytes = fs::metadata(path)?.len();
     let unsound = |error: rusqlite::Error| BackupError::Unsound(error.to_string());
@@ -190,7 +195,7 @@ pub fn verify(path: &Path) -> Result<Verified, BackupError> {
             .map_err(unsound)
     };
     if number("PRAGMA application_id")? != i64::from(APPLICATION_ID) {
-        return Err(BackupError::Unsound("it is not a quire database".into()));
+        return Err(BackupError::Unsound("it is not a Quire database".into()));
     }
     let version = number("PRAGMA user_version")?;
     if version > i64::from(VERSION) {
@@ -216,7 +221,7 @@ pub fn verify(path: &Path) -> Result<Verified, BackupError> {
             rows: counted(&db).map_err(unsound)?,
         }),
         strays => Err(BackupError::Unsound(format!(
-            "{strays} rows belong to nothing"
+            "{strays} rows have no parent row"
         ))),
     }
 }
@@ -225,7 +230,7 @@ fn read_only() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
-/// The copy under a name of its own; removed unless it becomes the real one.
+/// A copy under a temporary name, removed unless it is renamed.
 struct Unfinished(PathBuf);
 
 impl Unfinished {
@@ -235,7 +240,7 @@ impl Unfinished {
         if part.exists() {
             fs::remove_file(&part)?;
         }
-        // Made by us first, so that nobody else may read it; VACUUM INTO accepts an empty file.
+        // Created by us first, so that nobody else may read it; VACUUM INTO accepts an empty file.
         private_file(&part)?;
         Ok(Self(part))
     }
@@ -244,17 +249,17 @@ impl Unfinished {
         if replace {
             fs::rename(&self.0, to)?;
         } else {
-            // Fails if somebody took the name meanwhile, which a rename would not.
+            // Unlike a rename, a link fails if the name was taken meanwhile.
             match fs::hard_link(&self.0, to) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     return Err(BackupError::Exists(to.to_owned()));
                 }
-                // Not every file system has links.
+                // Some file systems have no hard links.
                 Err(_) => fs::rename(&self.0, to)?,
                 Ok(()) => {}
             }
         }
-        // The new name itself must survive a power cut.
+        // The new directory entry must also survive a power cut.
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(())
@@ -263,14 +268,14 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // After a rename there is nothing left to remove. Reading can leave an empty log.
+        // Nothing to remove after a rename. Reading may have left an empty log.
         for end in ["", "-wal", "-shm", "-journal"] {
             let _ = fs::remove_file(format!("{}{end}", self.0.display()));
         }
     }
 }
 
-/// A new empty file that only its owner may read; fails if there is one.
+/// Creates an empty file that only its owner may read; fails if it exists.
 pub(super) fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -1,4 +1,4 @@
-//! Limits that an admin has set for one person. Who has none is bound by the installation's settings.
+//! Usage limits that an admin has set for single users. Others have the server's default limits.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -7,7 +7,10 @@ use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 use crate::domain::usage::Limits;
 
-/// The limits of a person, where there are some of their own.
+/// Returns a user's own limits, if set.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<Limits>> {
     db.maybe("SELECT * FROM budgets WHERE user_id = ?1", [user], |row| {
         let known = |value: i64| (value >= 0).then_some(value);
@@ -20,7 +23,10 @@ pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<Limits>> {
     })
 }
 
-/// Sets them, in the place of earlier ones.
+/// Sets a user's limits, replacing earlier ones.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn put(db: &Writer, user: &UserId, limits: &Limits) -> Result<()> {
     let dollars = |amount: Option<MicroDollars>| amount.map_or(-1, |amount| amount.0.max(0));
     let tokens = |count: Option<u64>| count.map_or(-1, integer);
@@ -38,7 +44,10 @@ pub fn put(db: &Writer, user: &UserId, limits: &Limits) -> Result<()> {
     .map(drop)
 }
 
-/// Takes them away. False when there were none.
+/// Removes a user's limits. Returns false when there were none.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId) -> Result<bool> {
     Ok(db.run("DELETE FROM budgets WHERE user_id = ?1", [user])? > 0)
 }

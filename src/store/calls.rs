@@ -1,5 +1,4 @@
-//! What every single call took: lines that are added, read and at last thrown away. The sums that stay are
-//! in `usage`.
+//! The call log: rows are appended, read, and eventually deleted. Permanent sums are in `usage`.
 
 use rusqlite::{Row, params};
 
@@ -13,20 +12,23 @@ use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Charge, Ended};
 
-/// A stored call.
+/// A logged call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
-    /// Grows from line to line.
+    /// Row number, increasing.
     pub id: i64,
-    /// Of which analysis; it may be gone.
+    /// ID of the analysis, which may be deleted.
     pub analysis: String,
-    /// What it took.
+    /// Usage and outcome.
     pub charge: Charge,
-    /// What it cost at that time; none where the price was not known.
+    /// Cost at that time; `None` if the price was unknown.
     pub cost: Option<MicroDollars>,
 }
 
-/// Adds a line.
+/// Appends a call.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn insert(
     db: &Writer,
     user: Option<&UserId>,
@@ -66,7 +68,10 @@ pub fn insert(
     .map(drop)
 }
 
-/// The newest calls of one person, or of all, before a line.
+/// Lists the newest calls of one user, or of all, before a row number.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn latest(
     db: &Reader,
     user: Option<&UserId>,
@@ -80,8 +85,11 @@ pub fn latest(
     )
 }
 
-/// The calls of one analysis that were started in this span, in the order of their start. The span keeps it
-/// to a piece of the index: lines are not ordered by analysis.
+/// Lists the calls of one analysis that started in this time span, in start order. The span limits the part of the index
+/// to scan: rows are not indexed by analysis.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn of_analysis(
     db: &Reader,
     user: Option<&UserId>,
@@ -131,7 +139,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Call> {
     })
 }
 
-/// Removes lines older than this.
+/// Deletes calls before `before` and returns their number.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete_before(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run("DELETE FROM calls WHERE at < ?1", [before])
 }

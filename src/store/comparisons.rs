@@ -1,5 +1,5 @@
-//! Blind comparisons of a panel's answer with a single draft, and how people voted. The texts lie with
-//! their analysis; here is only which ones they were and in what order they were shown.
+//! Blind comparisons of a panel's answer with a single draft, and their votes. The texts are stored with their analysis;
+//! this table only says which ones they were and in which order they were shown.
 
 use rusqlite::{Connection, Row, params};
 
@@ -13,68 +13,71 @@ use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 use crate::domain::worth::{Preference, Tally};
 
-/// One comparison.
+/// A blind comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comparison {
-    /// Of which analysis.
+    /// ID of the analysis.
     pub analysis: AnalysisId,
-    /// Whose.
+    /// The user who votes.
     pub user: UserId,
-    /// What it is about.
+    /// Topic.
     pub topic: String,
-    /// Pattern id.
+    /// Pattern ID.
     pub pattern: String,
-    /// Who wrote the single draft.
+    /// Model of the single draft.
     pub model: String,
-    /// Its stage.
+    /// The draft's stage.
     pub stage: usize,
-    /// Its member.
+    /// The draft's member.
     pub member: usize,
-    /// The panel's answer is shown on the left.
+    /// Whether the panel's answer is shown on the left.
     pub panel_first: bool,
-    /// What the whole analysis cost; none where a price is not known.
+    /// Cost of the whole analysis; `None` if a price is unknown.
     pub panel_cost: Option<MicroDollars>,
-    /// What the draft cost; none where its price is not known.
+    /// Cost of the draft; `None` if its price is unknown.
     pub single_cost: Option<MicroDollars>,
-    /// When it was made.
+    /// Time of creation.
     pub created: Timestamp,
-    /// What was preferred, and when that was said.
+    /// The vote and its time.
     pub choice: Option<(Preference, Timestamp)>,
 }
 
-/// Which comparisons and votes are counted.
+/// Filter of comparisons and votes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scope {
-    /// Only this person's; none for everybody's.
+    /// Only this user's; `None` for all.
     pub user: Option<UserId>,
-    /// Only of this topic, whatever its case; empty for all.
+    /// Only this topic, ignoring case; empty for all.
     pub topic: String,
-    /// Only of this pattern; empty for all.
+    /// Only this pattern; empty for all.
     pub pattern: String,
-    /// Only since then.
+    /// Only from this moment on.
     pub since: Timestamp,
 }
 
-/// The votes of one topic.
+/// Votes about one topic.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Count {
-    /// Which one; empty for all together.
+    /// Topic; empty for all together.
     pub topic: String,
     /// Blind votes.
     pub tally: Tally,
-    /// Comparisons of which both prices are known, and the draft's is not nothing.
+    /// Comparisons with both prices known and a draft that was not free.
     pub priced: u64,
-    /// What their panels cost.
+    /// Cost of their panels.
     pub panel_cost: MicroDollars,
-    /// What their drafts cost.
+    /// Cost of their drafts.
     pub single_cost: MicroDollars,
-    /// Votes that the answer helped.
+    /// "Helpful" votes.
     pub helpful: u64,
-    /// Votes that it did not.
+    /// "Not helpful" votes.
     pub not_helpful: u64,
 }
 
-/// A new comparison. Where there is one already, nothing changes: its order is not drawn anew.
+/// Inserts a comparison. An existing one stays: its order is drawn only once.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn insert(db: &Writer, new: &Comparison) -> Result<()> {
     let cost = |cost: Option<MicroDollars>| cost.unwrap_or(MicroDollars(-1));
     db.run(
@@ -100,7 +103,7 @@ pub fn insert(db: &Writer, new: &Comparison) -> Result<()> {
     .map(drop)
 }
 
-/// Writes the folded topic of a comparison that an archive or an older database brought.
+/// Writes the folded topic of a comparison from an archive or an older database.
 pub(super) fn fold_topic(db: &Connection, analysis: &str) -> rusqlite::Result<()> {
     let mut query = db.prepare_cached("SELECT topic FROM comparisons WHERE analysis_id = ?1")?;
     let topic: String = query.query_row([analysis], |row| row.get(0))?;
@@ -109,7 +112,10 @@ pub(super) fn fold_topic(db: &Connection, analysis: &str) -> rusqlite::Result<()
         .map(drop)
 }
 
-/// The comparison of this person's analysis.
+/// Finds the comparison of this user's analysis.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn of_analysis(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Comparison>> {
     db.maybe(
         "SELECT * FROM comparisons WHERE analysis_id = ?2 AND user_id = ?1",
@@ -118,14 +124,20 @@ pub fn of_analysis(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option
     )
 }
 
-/// How often this person wants to be asked for one: about once in so many analyses, 0 for never; none where
-/// the installation's setting holds.
+/// Returns how often this user is offered a comparison: once in about this many analyses, 0 for never; `None` for the
+/// server's default.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn every(db: &Reader, user: &UserId) -> Result<Option<u64>> {
     let stored = settings::get(db, &every_key(user))?;
     Ok(stored.and_then(|text| text.parse().ok()))
 }
 
-/// Sets it, or lets the installation's setting hold.
+/// Sets how often this user is offered a comparison; `None` restores the server's default.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn set_every(db: &Writer, user: &UserId, every: Option<u64>) -> Result<()> {
     match every {
         Some(every) => settings::set(db, &every_key(user), &every.to_string()),
@@ -137,7 +149,10 @@ fn every_key(user: &UserId) -> String {
     format!("compare_every/{user}")
 }
 
-/// Whether somebody has voted on this analysis already.
+/// Whether this analysis already has a vote.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn is_decided(db: &Reader, id: &AnalysisId) -> Result<bool> {
     let found = db.maybe(
         "SELECT 1 FROM comparisons WHERE analysis_id = ?1 AND choice <> ''",
@@ -147,7 +162,10 @@ pub fn is_decided(db: &Reader, id: &AnalysisId) -> Result<bool> {
     Ok(found?.is_some())
 }
 
-/// Keeps what was preferred, once: whoever has seen which was which can no longer say it blindly.
+/// Stores the vote, once: a person who knows which answer was which can no longer vote blindly.
+///
+/// # Errors
+/// `Conflict` after a vote; `Missing` without a comparison; otherwise when the database cannot be written.
 pub fn decide(
     db: &Writer,
     user: &UserId,
@@ -167,7 +185,10 @@ pub fn decide(
     }
 }
 
-/// The blind votes by topic, those with most votes first; all together where topics are not asked for.
+/// Counts blind votes by topic, most votes first, or all together.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn blind(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
     db.all(
         "SELECT CASE WHEN ?5 THEN min(topic) ELSE '' END AS of_topic,
@@ -199,7 +220,10 @@ pub fn blind(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
     )
 }
 
-/// Who was helped and who was not, by topic or all together: no blind votes, and counted apart.
+/// Counts "helpful" votes by topic or all together; they are separate from blind votes.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn helped(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
     db.all(
         "SELECT CASE WHEN ?5 THEN min(a.topic) ELSE '' END AS of_topic,

@@ -1,5 +1,5 @@
-//! A connection with its settings, as the topic files see it: `Reader` asks, `Writer` also changes.
-//! A write through a `Reader` does not type-check, and its connection is read-only besides.
+//! Configured connections as the topic files see them: `Reader` queries, `Writer` also changes. Writing through a
+//! `Reader` does not compile, and its connection is read-only besides.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -11,14 +11,14 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row};
 
 use super::error::{Result, StoreError};
 
-/// Answers questions.
+/// Read-only connection.
 pub struct Reader {
     connection: Connection,
     broken: Cell<bool>,
     damaged: Cell<bool>,
 }
 
-/// Answers questions and makes changes. Only the writer thread has one.
+/// Read-write connection. Only the writer thread has one.
 pub struct Writer(Reader);
 
 impl Deref for Writer {
@@ -29,7 +29,7 @@ impl Deref for Writer {
 }
 
 impl Reader {
-    /// A read-only connection.
+    /// Opens a read-only connection.
     pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -512;")?;
@@ -44,7 +44,10 @@ impl Reader {
         }
     }
 
-    /// The first row, if there is one.
+    /// Returns the first row, if there is one.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub(super) fn maybe<T>(
         &self,
         sql: &str,
@@ -58,7 +61,10 @@ impl Reader {
         self.note(answer)
     }
 
-    /// The only row of a question that always has one.
+    /// Returns the only row of a query that always has one.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub(super) fn one<T>(
         &self,
         sql: &str,
@@ -69,7 +75,10 @@ impl Reader {
             .ok_or(StoreError::Missing)
     }
 
-    /// All rows. The question carries the limit.
+    /// Returns all rows. The query contains the limit.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub(super) fn all<T>(
         &self,
         sql: &str,
@@ -83,7 +92,10 @@ impl Reader {
         self.note(answer)
     }
 
-    /// Row after row, until `take` gives false. Nothing is collected.
+    /// Visits rows until `take` returns false, without collecting them.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub(super) fn each(
         &self,
         sql: &str,
@@ -102,7 +114,10 @@ impl Reader {
         self.note(answer)
     }
 
-    /// Transaction control, for the threads.
+    /// Runs a transaction statement; for the threads.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub(super) fn control(&self, sql: &'static str) -> Result<()> {
         let answer = self
             .connection
@@ -111,28 +126,31 @@ impl Reader {
         self.note(answer).map(drop)
     }
 
-    /// Statements that are run once in a connection's life.
+    /// Runs setup statements, once per connection.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub(super) fn batch(&self, sql: &str) -> Result<()> {
         let answer = self.connection.execute_batch(sql);
         self.note(answer)
     }
 
-    /// Between BEGIN and COMMIT. Some failures end a transaction behind our back.
+    /// Whether a transaction is open. Some failures end one implicitly.
     pub(super) fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
     }
 
-    /// Rows that this connection has changed since it was opened.
+    /// Number of rows changed by this connection since it was opened.
     pub(super) fn rows_changed(&self) -> u64 {
         self.connection.total_changes()
     }
 
-    /// Not to be used again.
+    /// Whether the connection must be discarded.
     pub(super) fn is_broken(&self) -> bool {
         self.broken.get()
     }
 
-    /// Whether a page was read that is not what it must be.
+    /// Whether a damaged page was read.
     pub(super) fn is_damaged(&self) -> bool {
         self.damaged.get()
     }
@@ -169,24 +187,27 @@ impl Reader {
 }
 
 impl Writer {
-    /// The one connection that changes things.
+    /// Opens the read-write connection.
     pub(super) fn open(path: &Path, followed: bool) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let connection = connect(path, flags)?;
-        // WAL: readers never wait for the writer. FULL: what was acknowledged survives a power cut; group
-        // commit pays for it. secure_delete: what a person deletes is overwritten, not only unlinked.
+        // WAL: readers never wait for the writer. FULL: acknowledged changes survive a power cut; group
+        // commit pays for it. secure_delete: deleted data is overwritten, not only unlinked.
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
              PRAGMA secure_delete = ON; PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304;",
         )?;
         if followed {
-            // The log is emptied only after it was looked at.
+            // The log may be truncated only after the follower has read it.
             connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
         }
         Ok(Self(Reader::new(connection)))
     }
 
-    /// Changes rows; says how many.
+    /// Changes rows and returns their number.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<usize> {
         let answer = self
             .connection
@@ -195,7 +216,10 @@ impl Writer {
         self.note(answer)
     }
 
-    /// Runs several statements that belong together; all of them are part of the current transaction.
+    /// Runs several statements within the current transaction.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub(super) fn with<T>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -204,7 +228,10 @@ impl Writer {
         self.note(answer)
     }
 
-    /// Changes the one row that is meant, which must be there.
+    /// Changes exactly one row.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such row; otherwise when the database cannot be written.
     pub(super) fn run_one(&self, sql: &str, params: impl Params) -> Result<()> {
         match self.run(sql, params)? {
             0 => Err(StoreError::Missing),
@@ -218,13 +245,13 @@ impl Writer {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    // Without SQLITE_OPEN_URI: a path is a path, whatever characters are in it.
+    // Without SQLITE_OPEN_URI: a path is a path, whatever characters it contains.
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    // First, because every statement after it may find the file locked.
+    // First, because every later statement may find the file locked.
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(128);
-    // Without it SQLite makes a plan for the values at hand, and so makes it anew at every call of a cached
-    // statement: measured, 95 % of the time of a look-up by key.
+    // Without it, SQLite plans for the bound values and so replans at every call of a cached
+    // statement: measured, 95% of the time of a lookup by key.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;")?;
     Ok(connection)

@@ -1,4 +1,4 @@
-//! Uploaded files and their text by page. The original bytes lie in the data folder, not here.
+//! Documents and their text by page. The original bytes are in the data folder, not here.
 
 use rusqlite::Row;
 
@@ -11,8 +11,11 @@ use crate::domain::document::{Document, Passage};
 use crate::domain::fit::Volume;
 use crate::domain::id::{DocumentId, UserId};
 
-/// A new document with what was read from it, if it was. `Conflict("document")` when the same person
-/// has the same bytes already.
+/// Inserts a document, with its text if it was read already.
+///
+/// # Errors
+/// `Conflict("document")` when the user has a document with the same bytes; otherwise when the database cannot be
+/// written.
 pub fn insert(
     db: &Writer,
     document: &Document,
@@ -45,7 +48,10 @@ pub fn insert(
     put_text(db, document, pages, passages)
 }
 
-/// What reading came to. `Missing` when it was deleted meanwhile.
+/// Stores the result of reading a document.
+///
+/// # Errors
+/// `Missing` when the document was deleted meanwhile; otherwise when the database cannot be written.
 pub fn settle(db: &Writer, document: &Document) -> Result<()> {
     db.run_one(
         "UPDATE documents SET content_type = ?3, kind = ?4, encoding = ?5, status = ?6, message = ?7,
@@ -67,7 +73,10 @@ pub fn settle(db: &Writer, document: &Document) -> Result<()> {
     )
 }
 
-/// Away with the text of a document that is to be read (again). False when there is no such document.
+/// Deletes the text of a document before it is read again. Returns false when there is no such document.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn forget_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
     let there = db.run(
         "UPDATE documents SET pages = 0, words = 0, gaps = '[]', flags = '[]' WHERE user_id = ?1 AND id = ?2",
@@ -81,8 +90,10 @@ pub fn forget_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> 
     Ok(true)
 }
 
-/// More of a document that is being read: so many pages have come with these. `Missing` when it was deleted or
-/// its account was locked.
+/// Adds text of a document that is being read; `come` is the number of pages so far.
+///
+/// # Errors
+/// `Missing` when the document was deleted or its account locked; otherwise when the database cannot be written.
 pub fn add_text(
     db: &Writer,
     (user, id): (&UserId, &DocumentId),
@@ -106,7 +117,10 @@ pub fn add_text(
         .try_for_each(|passage| passages::insert(db, user, id, passage))
 }
 
-/// One page of a document of this person.
+/// Finds one page of a document of this user.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn page_of(db: &Reader, user: &UserId, id: &DocumentId, number: u32) -> Result<Option<Page>> {
     db.maybe(
         "SELECT p.page, p.title, p.text FROM document_pages p JOIN documents d ON d.id = p.document_id
@@ -122,7 +136,10 @@ pub fn page_of(db: &Reader, user: &UserId, id: &DocumentId, number: u32) -> Resu
     )
 }
 
-/// The pages with text before and after this one.
+/// Finds the nearest pages with text before and after this one.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn pages_around(
     db: &Reader,
     user: &UserId,
@@ -156,7 +173,10 @@ fn put_text(
         .try_for_each(|passage| passages::insert(db, &document.user, &document.id, passage))
 }
 
-/// The document of this person.
+/// Finds a document of this user.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Document>> {
     db.maybe(
         "SELECT * FROM documents WHERE user_id = ?1 AND id = ?2",
@@ -165,7 +185,10 @@ pub fn by_id(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Docum
     )
 }
 
-/// The document of this person with these bytes.
+/// Finds this user's document with these bytes.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_sha(db: &Reader, user: &UserId, sha256: &str) -> Result<Option<Document>> {
     db.maybe(
         "SELECT * FROM documents WHERE user_id = ?1 AND sha256 = ?2",
@@ -174,7 +197,10 @@ pub fn by_sha(db: &Reader, user: &UserId, sha256: &str) -> Result<Option<Documen
     )
 }
 
-/// The documents of this person, newest first, older than the cursor.
+/// Lists this user's documents, newest first, older than the cursor.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn list_of(
     db: &Reader,
     user: &UserId,
@@ -195,10 +221,14 @@ pub fn list_of(
     }
 }
 
-/// How long a document of this person is as text. Long ones are reckoned by their words.
+/// Returns the length of a document's text, estimated from its words for long ones.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn volume(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Volume>> {
-    /// Counting exactly means reading all of it.
+    /// Number of words up to which the text is measured: that means reading all of it.
     const COUNTED: u64 = 300_000;
+    /// Estimated characters per word.
     const WORD: u64 = 7;
     let Some(document) = by_id(db, user, id)? else {
         return Ok(None);
@@ -223,7 +253,10 @@ pub fn volume(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Volu
     )
 }
 
-/// The text by page, in order; empty when it is not this person's.
+/// Returns the text by page, in order; empty when it is not this user's.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn pages_of(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Vec<(u32, String)>> {
     db.all(
         "SELECT p.page, p.text FROM document_pages p JOIN documents d ON d.id = p.document_id
@@ -233,12 +266,15 @@ pub fn pages_of(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Vec<(u32,
     )
 }
 
-/// Ids of all documents, of everybody: what in the data folder is not named here is an orphan.
+/// Lists the IDs of all documents of all users: files in the data folder without one are orphans.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn ids(db: &Reader) -> Result<Vec<DocumentId>> {
     db.all("SELECT id FROM documents ORDER BY id", [], |row| row.get(0))
 }
 
-/// Every document of every person, with the size of its original in bytes.
+/// Lists all documents of all users with the size of their original, in bytes.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -248,7 +284,7 @@ pub fn sizes(db: &Reader) -> Result<Vec<(DocumentId, u64)>> {
     })
 }
 
-/// The size of a document's original in bytes, whoever owns it. None where there is no such document.
+/// Returns the size of a document's original in bytes, whoever owns it.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -258,13 +294,19 @@ pub fn size_of(db: &Reader, id: &DocumentId) -> Result<Option<u64>> {
     })
 }
 
-/// Changes whenever a document has come or gone.
+/// A value that changes whenever a document was added or deleted.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn mark(db: &Reader) -> Result<(i64, i64, String)> {
     let sql = "SELECT count(*), coalesce(max(rowid), 0), coalesce(max(id), '') FROM documents";
     db.one(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
-/// Deletes a document with its text and what search knows of it. False when there is none.
+/// Deletes a document with its text and index entries. Returns false when there is none.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
     let gone = db.run(
         "DELETE FROM documents WHERE user_id = ?1 AND id = ?2",

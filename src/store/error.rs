@@ -1,32 +1,32 @@
-//! Why the store did not do something. SQLite's own words go to the log only: they hold SQL and paths.
+//! Store errors. SQLite's own messages go only to the log, because they contain SQL and paths.
 
 use std::fmt;
 
-/// Why a read or write did not happen.
+/// Why a read or write failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreError {
-    /// The row that was to be changed, or the one it would belong to, is not there.
+    /// The row to change, or its parent, does not exist.
     Missing,
-    /// It is there already; the name says what.
+    /// It exists already; the text names what.
     Conflict(&'static str),
-    /// Another process held the database for longer than we wait.
+    /// Another process locked the database for longer than we wait.
     Busy,
     /// The disk is full.
     Full,
-    /// Nothing is stored here any more: the server stops, or another one has taken over.
+    /// The store is closed: the server is stopping, or another one has taken over.
     Closed,
     /// Anything else. The text is for the log.
     Failed(String),
 }
 
-/// The result of a read or write.
+/// Result of a read or write.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("not there"),
-            Self::Conflict(what) => write!(f, "{what} is there already"),
+            Self::Conflict(what) => write!(f, "{what} exists already"),
             Self::Busy => f.write_str("the database is busy"),
             Self::Full => f.write_str("the disk is full"),
             Self::Closed => f.write_str("the store is closed"),
@@ -49,9 +49,9 @@ impl From<rusqlite::Error> for StoreError {
         };
         match (cause.code, cause.extended_code) {
             (DatabaseBusy | DatabaseLocked, _) => Self::Busy,
-            // The second is what growing the index of the log says.
+            // The second is the error of growing the log's index.
             (DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
-            // What the row belongs to has gone: deleted while somebody was still working for it.
+            // The parent row is gone: deleted while work for it was still running.
             (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Missing,
             (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
                 Self::Conflict("such a row")
@@ -62,7 +62,7 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
-    /// The same, with a conflict called by its name.
+    /// Names the object of a conflict.
     pub(super) fn named(self, what: &'static str) -> Self {
         match self {
             Self::Conflict(_) => Self::Conflict(what),
@@ -71,25 +71,25 @@ impl StoreError {
     }
 }
 
-/// Why a database could not be opened. Each is a sentence for whoever starts the server.
+/// Why a database could not be opened. Each message is for the operator who starts the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpenError {
-    /// Written by a newer Quire.
+    /// Written by a newer version of Quire.
     Newer {
-        /// The version in the file.
+        /// Schema version of the file.
         found: u32,
-        /// The newest version this program knows.
+        /// Newest version this program knows.
         known: u32,
     },
-    /// A database, but not ours.
+    /// A database of another program.
     Foreign,
     /// Not a readable database.
     Damaged(String),
-    /// The log beside it belongs to another database.
+    /// The log next to it belongs to another database.
     OtherLog(String),
-    /// Another process holds it.
+    /// Another process has locked it.
     Busy,
-    /// The file or its folder cannot be used, or a migration or its backup failed.
+    /// The file or its folder is unusable, or a migration or its backup failed.
     Failed(String),
 }
 
@@ -99,7 +99,7 @@ impl fmt::Display for OpenError {
             Self::Newer { found, known } => write!(
                 f,
                 "the database was written by a newer quire (its version is {found}, this program knows \
-                 {known}): start that one, or restore the backup made before it"
+                 {known}): start that version, or restore the backup made before the upgrade"
             ),
             Self::Foreign => f.write_str("the file is a database of another program"),
             Self::Damaged(why) => write!(f, "the file is not a sound database: {why}"),

@@ -1,22 +1,25 @@
-//! What was told about an analysis, in order. Who may ask for it, `analyses` knows.
+//! Events of analyses, in order. `analyses` knows who may read them.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::values::{count, integer};
 use crate::domain::id::AnalysisId;
 
-/// One event as it goes down the stream.
+/// A stored event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
-    /// Counted from 1 within the analysis.
+    /// Sequence number, from 1 within the analysis.
     pub seq: u64,
-    /// Its name.
+    /// Event name.
     pub kind: String,
-    /// JSON.
+    /// Data as JSON.
     pub data: String,
 }
 
-/// Adds events. `Missing` when the analysis was deleted meanwhile.
+/// Appends events.
+///
+/// # Errors
+/// `Missing` when the analysis was deleted meanwhile; otherwise when the database cannot be written.
 pub fn append(db: &Writer, id: &AnalysisId, events: &[StoredEvent]) -> Result<()> {
     events.iter().try_for_each(|event| {
         db.run(
@@ -28,7 +31,10 @@ pub fn append(db: &Writer, id: &AnalysisId, events: &[StoredEvent]) -> Result<()
     })
 }
 
-/// What came after the event with this number, in order.
+/// Lists the events after a sequence number, in order.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn after(db: &Reader, id: &AnalysisId, after: u64, limit: u32) -> Result<Vec<StoredEvent>> {
     db.all(
         "SELECT seq, kind, data FROM events WHERE analysis_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
@@ -39,7 +45,10 @@ pub fn after(db: &Reader, id: &AnalysisId, after: u64, limit: u32) -> Result<Vec
     )
 }
 
-/// The number of the last event; 0 when there is none.
+/// Returns the last sequence number; 0 when there are no events.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn last_seq(db: &Reader, id: &AnalysisId) -> Result<u64> {
     db.one(
         "SELECT coalesce(max(seq), 0) AS n FROM events WHERE analysis_id = ?1",

@@ -1,5 +1,5 @@
-//! Experiments: what was asked for, their cases, what each setting brought on each case, and which answers
-//! people and judges preferred.
+//! Experiments: their specification, cases, the result of each configuration on each case, and verdicts of people and
+//! judges.
 
 use rusqlite::Row;
 
@@ -13,10 +13,13 @@ use crate::domain::experiment::{Bill, Case, Cell, MOST_CASES, Outcome, design::V
 use crate::domain::id::{AnalysisId, ExperimentId, UserId};
 use crate::domain::time::Timestamp;
 
-/// Evaluations that are read at once: more than any race makes.
+/// Limit on evaluations read at once: more than any race makes.
 const MOST_EVALUATIONS: u32 = 1_000_000;
 
-/// A new experiment with its cases.
+/// Inserts an experiment with its cases.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn insert(db: &Writer, experiment: &Experiment, cases: &[Case]) -> Result<()> {
     db.run(
         "INSERT INTO experiments (id, user_id, name, status, body, design, created)
@@ -40,7 +43,10 @@ pub fn insert(db: &Writer, experiment: &Experiment, cases: &[Case]) -> Result<()
     Ok(())
 }
 
-/// The experiment of this person.
+/// Finds an experiment of this user.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &ExperimentId) -> Result<Option<Experiment>> {
     db.maybe(
         "SELECT * FROM experiments WHERE id = ?2 AND user_id = ?1",
@@ -49,7 +55,10 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ExperimentId) -> Result<Option<Exp
     )
 }
 
-/// Those that were under way when the program stopped.
+/// Lists experiments that were running when the program stopped.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn unfinished(db: &Reader) -> Result<Vec<Experiment>> {
     db.all(
         "SELECT * FROM experiments WHERE finished = 0 AND status = 'running' ORDER BY id LIMIT 1000",
@@ -58,7 +67,10 @@ pub fn unfinished(db: &Reader) -> Result<Vec<Experiment>> {
     )
 }
 
-/// How many of this person are under way.
+/// Counts this user's running experiments.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn running(db: &Reader, user: &UserId) -> Result<i64> {
     db.one(
         "SELECT count(*) FROM experiments WHERE user_id = ?1 AND finished = 0 AND status = 'running'",
@@ -67,7 +79,10 @@ pub fn running(db: &Reader, user: &UserId) -> Result<i64> {
     )
 }
 
-/// The experiments of this person, newest first, older than the cursor.
+/// Lists this user's experiments, newest first, older than the cursor.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn list_of(
     db: &Reader,
     user: &UserId,
@@ -101,7 +116,10 @@ pub fn list_of(
     )
 }
 
-/// The cases, in their order.
+/// Lists the cases in order.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn cases_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Case>> {
     db.all(
         "SELECT body FROM experiment_cases WHERE experiment_id = ?1 ORDER BY place LIMIT ?2",
@@ -110,7 +128,10 @@ pub fn cases_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Case>> {
     )
 }
 
-/// What was begun and what is done: the latter first, in the order in which it was recorded.
+/// Lists evaluations: completed ones in the order they were recorded, then started ones.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>> {
     db.all(
         "SELECT * FROM experiment_results WHERE experiment_id = ?1
@@ -141,7 +162,10 @@ pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>>
     )
 }
 
-/// An evaluation is under way as this analysis. One that was begun before and brought nothing is forgotten.
+/// Stores the analysis of a started evaluation, replacing an earlier attempt without a result.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn begin(db: &Writer, id: &ExperimentId, cell: Cell, analysis: &AnalysisId) -> Result<()> {
     db.run(
         "INSERT INTO experiment_results (experiment_id, arm, place, analysis_id) VALUES (?1, ?2, ?3, ?4)
@@ -152,7 +176,10 @@ pub fn begin(db: &Writer, id: &ExperimentId, cell: Cell, analysis: &AnalysisId) 
     .map(drop)
 }
 
-/// What an evaluation brought. The first word holds.
+/// Stores an evaluation's result. Later results are ignored.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn record(
     db: &Writer,
     id: &ExperimentId,
@@ -182,7 +209,10 @@ pub fn record(
     .map(drop)
 }
 
-/// How its judge did so far.
+/// Stores the judge's statistics.
+///
+/// # Errors
+/// `Missing` for an unknown experiment; otherwise when the database cannot be written.
 pub fn set_judging(db: &Writer, id: &ExperimentId, judging: &Judging) -> Result<()> {
     db.run_one(
         "UPDATE experiments SET judging = ?2 WHERE id = ?1",
@@ -190,7 +220,10 @@ pub fn set_judging(db: &Writer, id: &ExperimentId, judging: &Judging) -> Result<
     )
 }
 
-/// How far it is. An end has a moment and may have a verdict.
+/// Sets the state; an end has a time and may have a verdict.
+///
+/// # Errors
+/// `Missing` for an unknown experiment; otherwise when the database cannot be written.
 pub fn set_state(
     db: &Writer,
     id: &ExperimentId,
@@ -211,10 +244,10 @@ pub fn set_state(
     )
 }
 
-/// Marks this person's running experiments as cancelled, and returns them.
+/// Cancels this user's running experiments and returns their IDs.
 ///
 /// # Errors
-/// When they cannot be read or changed.
+/// When the database cannot be read or written.
 pub fn cancel_all_of(db: &Writer, user: &UserId, now: Timestamp) -> Result<Vec<ExperimentId>> {
     let running: Vec<ExperimentId> = db.all(
         "SELECT id FROM experiments WHERE user_id = ?1 AND finished = 0 AND status = 'running'
@@ -228,7 +261,10 @@ pub fn cancel_all_of(db: &Writer, user: &UserId, now: Timestamp) -> Result<Vec<E
     Ok(running)
 }
 
-/// What became of the winner; none where it was taken back.
+/// Stores how the winner was applied; `None` after a revert.
+///
+/// # Errors
+/// `Missing` for an unknown experiment; otherwise when the database cannot be written.
 pub fn set_applied(db: &Writer, id: &ExperimentId, applied: Option<&Applied>) -> Result<()> {
     let applied = applied.map(to_json).transpose()?.unwrap_or_default();
     db.run_one(
@@ -237,7 +273,10 @@ pub fn set_applied(db: &Writer, id: &ExperimentId, applied: Option<&Applied>) ->
     )
 }
 
-/// Takes an experiment of this person away with all that was asked for it. False when there is none.
+/// Deletes an experiment of this user with its analyses. Returns false when there is none.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &ExperimentId) -> Result<bool> {
     db.run(
         "DELETE FROM analyses WHERE origin = ?2 AND user_id = ?1",
@@ -250,7 +289,10 @@ pub fn delete(db: &Writer, user: &UserId, id: &ExperimentId) -> Result<bool> {
     Ok(gone > 0)
 }
 
-/// Keeps which answer was preferred; a later word of the same judge replaces an earlier one.
+/// Stores a verdict, replacing an earlier one of the same judge.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn judge(db: &Writer, id: &ExperimentId, judgment: &Judgment, at: Timestamp) -> Result<()> {
     db.run(
         "INSERT INTO experiment_judgments (experiment_id, place, first, second, judge, preferred, created)
@@ -269,7 +311,10 @@ pub fn judge(db: &Writer, id: &ExperimentId, judgment: &Judgment, at: Timestamp)
     .map(drop)
 }
 
-/// Every word of every judge.
+/// Lists all verdicts of all judges.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn judgments_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Judgment>> {
     db.all(
         "SELECT * FROM experiment_judgments WHERE experiment_id = ?1

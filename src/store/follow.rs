@@ -1,5 +1,5 @@
-//! Lets a copy elsewhere follow the log. What the log holds is shown before it is emptied, on the writer's thread,
-//! so that nothing is ever missed; a whole copy is read from the file while a read transaction keeps it as it is.
+//! Lets a replica follow the write-ahead log. The follower reads the log before it is truncated, on the writer's thread,
+//! so that nothing is missed; a snapshot is read from the file while a read transaction keeps it unchanged.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,21 +8,21 @@ use std::sync::Arc;
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
 
-/// Above this the log is moved into the database once it was looked at, as SQLite does by itself where nobody
-/// follows.
+/// Size in bytes above which the log is checkpointed after the follower has read it, as SQLite does automatically
+/// without a follower.
 const LARGE_LOG: u64 = 4 * 1024 * 1024;
 
-/// Follows the log. Called between changes: the log stands still. Must be quick, for every change waits.
+/// Follows the log. Called between changes, while the log does not change. Must be fast: every change waits.
 pub trait Follower: Send {
-    /// Reads what came since the last time. `foreign`: another process has changed the database meanwhile.
+    /// Reads what was added since the last call. `foreign`: another process has changed the database meanwhile.
     fn look(&mut self, log: &Path, foreign: bool);
-    /// The log was emptied after a look.
+    /// The log was truncated after a look.
     fn emptied(&mut self);
-    /// The database is kept as it now is, with an empty log: a whole copy of this moment is being made.
+    /// The database is now held with an empty log, to make a snapshot.
     fn held(&mut self);
 }
 
-/// The database as it was at a moment. While this is kept, its file does not change.
+/// The database at one moment. While this is held, its file does not change.
 pub struct Held {
     // Ends with its connection.
     _transaction: Reader,
@@ -34,19 +34,19 @@ pub struct Held {
 }
 
 impl Held {
-    /// The database's file, to be read at places. Do not open it anew: closing it would let go of SQLite's locks.
+    /// The database file, for positioned reads. Do not open it again: closing it would release SQLite's locks.
     pub fn file(&self) -> &File {
         &self.file
     }
 }
 
-/// The log, and who follows it.
+/// The log and its follower.
 pub(super) struct Log {
     database: PathBuf,
     path: PathBuf,
     follower: Option<Box<dyn Follower>>,
     version: Option<i64>,
-    // Opened once and kept: POSIX lets go of all of a process's locks on a file whenever one handle is closed.
+    // Opened once and kept: POSIX releases all locks of a process on a file when any of its handles is closed.
     file: Option<Arc<File>>,
 }
 
@@ -65,7 +65,7 @@ impl Log {
         }
     }
 
-    /// Shows the log.
+    /// Lets the follower read the log.
     pub(super) fn look(&mut self, db: &Writer) {
         let Some(follower) = &mut self.follower else {
             return;
@@ -76,7 +76,10 @@ impl Log {
         follower.look(&self.path, foreign);
     }
 
-    /// The same, and empties a large one.
+    /// Lets the follower read the log, then checkpoints a large one.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub(super) fn look_and_tidy(&mut self, db: &Writer) -> Result<()> {
         self.look(db);
         let length = std::fs::metadata(&self.path).map_or(0, |data| data.len());
@@ -86,7 +89,10 @@ impl Log {
         }
     }
 
-    /// Moves the log into the database, whole.
+    /// Checkpoints the whole log.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub(super) fn checkpoint(&mut self, db: &Writer) -> Result<()> {
         self.look(db);
         self.empty(db)
@@ -104,7 +110,10 @@ impl Log {
         Ok(())
     }
 
-    /// Empties the log and keeps the file as it then is.
+    /// Empties the log and holds the file as it is then.
+    ///
+    /// # Errors
+    /// `Busy` while another connection uses the log; otherwise when the database cannot be read or written.
     pub(super) fn hold(&mut self, db: &Writer) -> Result<Held> {
         self.look(db);
         self.empty(db)?;
@@ -116,7 +125,7 @@ impl Log {
         number("SELECT count(*) FROM sqlite_schema").map(|_: u32| ())?;
         let (page_size, pages) = (number("PRAGMA page_size")?, number("PRAGMA page_count")?);
         if std::fs::metadata(&self.path).is_ok_and(|data| data.len() > 0) {
-            // Another process was quicker.
+            // Another process has written meanwhile.
             return Err(StoreError::Busy);
         }
         let file = match &self.file {
@@ -124,7 +133,7 @@ impl Log {
             None => Arc::new(File::open(&self.database).map_err(failed)?),
         };
         self.file = Some(Arc::clone(&file));
-        // Only now: were anything above to fail, no copy would be made, and nothing could follow it.
+        // Last: if anything above failed, no snapshot would be made, and nothing could follow it.
         if let Some(follower) = &mut self.follower {
             follower.held();
         }

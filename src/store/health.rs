@@ -1,4 +1,4 @@
-//! Whether reads and commits succeed, as the database threads last saw it. Reading it costs nothing.
+//! Whether reads and commits succeed, as last seen by the database threads. Checking it costs nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::error::{Result, StoreError};
 use super::room::Room;
 
-/// From the end of one reading of the whole damaged database to the beginning of the next: anybody may poll
-/// `/health`, and a large file takes long to read.
+/// Time between the end of one scan of a damaged database and the start of the next: anybody may poll `/health`, and
+/// reading a large file takes long.
 const BETWEEN_SCANS: Duration = Duration::from_secs(30);
 
-/// The last reading of the whole database.
+/// State of the scan of the whole database.
 #[derive(Default)]
 enum Scan {
     #[default]
@@ -24,12 +24,12 @@ fn locked(scan: &Mutex<Scan>) -> MutexGuard<'_, Scan> {
     scan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What went wrong last and has not gone well since.
+/// Failures that no later success has cleared.
 #[derive(Default)]
 pub(super) struct Health {
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
-    // A page was not what it must be. Only reading the whole database proves that it is sound again.
+    // A damaged page was read. Only a scan of the whole database can clear this.
     is_damaged: AtomicBool,
     scan: Mutex<Scan>,
     /// Watches the disk, in a server.
@@ -37,15 +37,15 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// How a read went.
+    /// Records the outcome of a read.
     pub fn read(&self, went_well: bool) {
         self.reads_fail.store(!went_well, Relaxed);
     }
 
-    /// How a commit went.
+    /// Records the outcome of a commit.
     pub fn wrote(&self, went: &Result<()>) {
         if *went == Err(StoreError::Full) {
-            // The database is sound: the disk is what is wrong, and has a report of its own.
+            // The database is fine: the disk is the problem, and is reported separately.
             match self.room.get() {
                 Some(room) => room.failed(),
                 None => self.writes_fail.store(true, Relaxed),
@@ -55,30 +55,30 @@ impl Health {
         self.writes_fail.store(went.is_err(), Relaxed);
     }
 
-    /// A commit has put something on the disk.
+    /// Records that a commit was written to disk.
     pub fn had_room(&self) {
         if let Some(room) = self.room.get() {
             room.succeeded();
         }
     }
 
-    /// Whether a commit has failed for lack of room, and none has put anything on the disk since.
+    /// Whether a commit has failed for lack of space, and none has been written since.
     pub fn lacks_room(&self) -> bool {
         self.room.get().is_some_and(Room::has_failed)
     }
 
-    /// The thread that writes has ended.
+    /// Records the end of the writer thread.
     pub fn ended(&self, in_order: bool) {
         self.writes_fail.store(!in_order, Relaxed);
     }
 
-    /// A page was not what it must be.
+    /// Records that a damaged page was read.
     pub fn damaged(&self) {
         self.is_damaged.store(true, Relaxed);
     }
 
-    /// Whether the damaged database may be read through now: not while somebody does, and not within
-    /// [`BETWEEN_SCANS`] of the last time. Whoever gets true calls [`Health::scanned`] at its end.
+    /// Whether a scan of the damaged database may start now: not while one runs, and not within [`BETWEEN_SCANS`] of the last
+    /// one. A caller that gets true must call [`Health::scanned`] at its end.
     pub fn begin_scan(&self, now: Instant) -> bool {
         let mut scan = locked(&self.scan);
         let is_due = match *scan {
@@ -92,22 +92,22 @@ impl Health {
         is_due
     }
 
-    /// The database was read through.
+    /// Records the end of a scan.
     pub fn scanned(&self, now: Instant) {
         *locked(&self.scan) = Scan::Ended(now);
     }
 
-    /// The whole database was read, and is sound.
+    /// Records that the whole database was scanned and is sound.
     pub fn repaired(&self) {
         self.is_damaged.store(false, Relaxed);
     }
 
-    /// Whether a page was found that is not what it must be.
+    /// Whether a damaged page was found.
     pub fn is_damaged(&self) -> bool {
         self.is_damaged.load(Relaxed)
     }
 
-    /// What is wrong, if anything is.
+    /// Reports what is wrong, if anything.
     ///
     /// # Errors
     /// [`StoreError::Failed`] with what is wrong.
@@ -135,7 +135,7 @@ mod tests {
         let (health, begun) = (Health::default(), Instant::now());
         let after = |seconds| begun + Duration::from_secs(seconds);
         assert!(health.begin_scan(begun));
-        // It takes long: nobody begins another one meanwhile.
+        // It takes long: nobody starts another one meanwhile.
         assert!(!health.begin_scan(after(100)));
         health.scanned(after(101));
         let polls = (101..=200).filter(|&second| {

@@ -1,41 +1,41 @@
-//! Claims and answers of requests that may be sent again. Which requests those are, and for how long, `app` decides.
+//! Claims and answers of idempotent requests. `app` decides which requests those are, and for how long.
 
 use super::connection::Writer;
 use super::error::Result;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// The most that is kept of one person.
+/// Limit on answers kept per user.
 const MOST: u32 = 1_000;
 
-/// An answer, and the request that it is to.
+/// A stored answer and the request it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// SHA-256 of the request.
     pub request: [u8; 32],
-    /// Names and values, as JSON; of a claim, its process.
+    /// Header names and values as JSON; the process ID in a claim.
     pub headers: String,
-    /// The body, JSON.
+    /// Body as JSON.
     pub body: String,
 }
 
 /// What is known of a key when it is claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// Nothing: it is claimed now.
+    /// Nothing: the key is claimed now.
     Claimed,
-    /// Its answer.
+    /// The request was answered before.
     Answered(Kept),
-    /// A claim without an answer.
+    /// Claimed, without an answer yet.
     Claim {
-        /// SHA-256 of the request that it is for.
+        /// SHA-256 of the claimed request.
         request: [u8; 32],
-        /// The process that made it.
+        /// Process that made the claim.
         process: String,
     },
 }
 
-/// Claims a key for a request before anything is paid, unless it has been used since then.
+/// Claims a key for a request before anything is paid, unless it was used since `since`.
 ///
 /// # Errors
 /// When the database cannot be read or written.
@@ -73,7 +73,7 @@ pub fn claim(
     Ok(Found::Claimed)
 }
 
-/// Claims a key whatever is known of it.
+/// Claims a key unconditionally.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -92,7 +92,7 @@ pub fn take_over(
     .map(drop)
 }
 
-/// Gives up a claim of this process: its request failed, and may be sent again.
+/// Releases a claim of this process: its request failed and may be sent again.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -104,7 +104,10 @@ pub fn release(db: &Writer, user: &UserId, key: &str, process: &str) -> Result<(
     .map(drop)
 }
 
-/// Keeps an answer, instead of an older one under the same key.
+/// Stores an answer, replacing an older one with the same key.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn keep(db: &Writer, user: &UserId, key: &str, kept: &Kept, now: Timestamp) -> Result<()> {
     db.run(
         "INSERT OR REPLACE INTO idempotency (user_id, key, request, status, headers, body, created)
@@ -119,7 +122,10 @@ pub fn keep(db: &Writer, user: &UserId, key: &str, kept: &Kept, now: Timestamp) 
     .map(drop)
 }
 
-/// Forgets what is older.
+/// Deletes entries up to `before` and returns their number.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete_before(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run("DELETE FROM idempotency WHERE created <= ?1", [before])
 }

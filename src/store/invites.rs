@@ -1,10 +1,13 @@
-//! Invitations to make an account, by the hash of their token.
+//! Invitations to register, by the hash of their token.
 
 use super::connection::Writer;
 use super::error::Result;
 use crate::domain::time::Timestamp;
 
-/// A new invitation; for one address, or for anybody who holds it when that is empty.
+/// Inserts an invitation for one email address, or for anyone with the link if that is empty.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn put(
     db: &Writer,
     hash: &[u8; 32],
@@ -19,7 +22,10 @@ pub fn put(
     .map(drop)
 }
 
-/// Uses an invitation up. False when it is not there, has run out or is for another address.
+/// Consumes an invitation. Returns false when it is unknown, expired, or for another address.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn take(db: &Writer, hash: &[u8; 32], email: &str, now: Timestamp) -> Result<bool> {
     let taken = db.run(
         "DELETE FROM invites WHERE hash = ?1 AND expires > ?3 AND email IN ('', ?2)",

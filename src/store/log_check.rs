@@ -1,6 +1,6 @@
-//! Checks that a write-ahead log belongs to the database beside it, before anything opens the two together. SQLite
-//! plays any valid log into the file it lies beside: a log of another database (a copy that mixed two folders, a
-//! backup put over a crashed database) would replace what is in the file.
+//! Checks that a write-ahead log belongs to its database before anything opens the two together. SQLite applies any valid
+//! log to the file next to it: a log of another database (mixed-up folders, a backup copied over a crashed database)
+//! would replace the file's contents.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::OpenError;
 use super::version::APPLICATION_ID;
 
-/// Accounts of the file that are looked for in what the log makes of it.
+/// Limit on accounts of the file that are looked up after applying the log.
 const MAX_COMPARED: u32 = 1_000;
 
-/// Refuses a log that belongs to another database. Changes neither of the two files.
+/// Refuses a log that belongs to another database. Changes neither file.
 ///
-/// A log fits when the two together are a database of ours and have at least one account that the file alone has:
-/// the last administrator cannot be deleted. A file that cannot be read alone was caught in the middle of a
-/// checkpoint, and its log has the rest.
+/// A log belongs when the two together are a Quire database with at least one account of the file alone: the last
+/// administrator cannot be deleted. A file that cannot be read alone was interrupted during a checkpoint, and its log
+/// has the rest.
 ///
 /// # Errors
 /// `OtherLog` when the two do not belong together; `Busy` when another process holds the database.
@@ -41,7 +41,7 @@ pub fn check_log(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-// The accounts in the file as it is without its log.
+// The accounts in the file without its log.
 fn file_alone(path: &Path) -> rusqlite::Result<Vec<String>> {
     const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'/')
@@ -56,11 +56,11 @@ fn file_alone(path: &Path) -> rusqlite::Result<Vec<String>> {
     query.query_map([MAX_COMPARED], |row| row.get(0))?.collect()
 }
 
-// The mark of the file as its log makes it, and whether one of these accounts is in it.
+// The application ID after applying the log, and whether one of these accounts is still there.
 fn with_log(path: &Path, accounts: &[String]) -> rusqlite::Result<(i32, bool)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
-    // Before anything is read: whoever closes last would play the log into the file.
+    // Before anything is read: the last connection to close would checkpoint the log into the file.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     db.busy_timeout(Duration::from_secs(5))?;
     let mark = db.pragma_query_value(None, "application_id", |row| row.get(0))?;

@@ -1,5 +1,5 @@
-//! Brings a database to the current schema: a new one from `schema.sql`, an older one by the steps it
-//! lacks, after a verified backup. Refuses one that is newer or not ours.
+//! Brings a database to the current schema: a new one from `schema.sql`, an older one by migrations, after a verified
+//! backup. Refuses one that is newer or not ours.
 
 use std::path::{Path, PathBuf};
 
@@ -9,15 +9,15 @@ use super::error::OpenError;
 use super::version::{APPLICATION_ID, VERSION};
 use super::{analyses, backup, comparisons};
 
-/// The whole current schema.
+/// The current schema.
 pub(super) const SCHEMA: &str = include_str!("../../schema.sql");
 
-/// The first version that was ever kept.
+/// Oldest version that exists.
 const OLDEST: u32 = 1;
 
 type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
-/// The step at index n brings version `OLDEST + n` to the next one. Never change one that was released.
+/// The step at index n migrates version `OLDEST + n` to the next. Never change a released one.
 const STEPS: &[Step] = &[
     votes_and_encodings,
     providers_and_money,
@@ -312,13 +312,16 @@ fn folded_text_and_links(db: &Transaction<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What is in the file.
+/// State of the file.
 enum Found {
     Nothing,
     Version(u32),
 }
 
-/// Makes the database current. Gives the backup that was made on the way, if one was.
+/// Migrates the database. Returns the path of the backup made before, if one was.
+///
+/// # Errors
+/// `Newer`, `Foreign`, or `Damaged` for a file we must not touch; otherwise when the backup or migration fails.
 pub(super) fn bring_up(db: &mut Connection, path: &Path) -> Result<Option<PathBuf>, OpenError> {
     let saved = match inspect(db)? {
         Found::Version(VERSION) => return Ok(None),
@@ -326,7 +329,7 @@ pub(super) fn bring_up(db: &mut Connection, path: &Path) -> Result<Option<PathBu
         Found::Nothing => None,
     };
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Asked again: another process may have been faster, and now nobody can be.
+    // Check again inside the transaction: another process may have migrated first.
     match inspect(&transaction)? {
         Found::Version(VERSION) => return Ok(saved),
         Found::Nothing => transaction.execute_batch(SCHEMA)?,
@@ -341,7 +344,7 @@ pub(super) fn bring_up(db: &mut Connection, path: &Path) -> Result<Option<PathBu
             )?;
             if strays > 0 {
                 return Err(OpenError::Damaged(format!(
-                    "{strays} rows belong to nothing"
+                    "{strays} rows have no parent row"
                 )));
             }
         }
@@ -374,7 +377,7 @@ fn inspect(db: &Connection) -> Result<Found, OpenError> {
     }
 }
 
-/// A verified copy beside the database, under a name that says what it is.
+/// Makes a verified copy next to the database, with the versions in its name.
 fn save(path: &Path, old: u32) -> Result<PathBuf, OpenError> {
     let stem = path.file_name().unwrap_or_default().to_string_lossy();
     let name = (1..1000)

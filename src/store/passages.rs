@@ -1,4 +1,4 @@
-//! Pieces of documents and the full-text search over them. The only file with SQL that is SQLite's own.
+//! Passages of documents and the full-text search over them. The only file with SQLite-specific SQL.
 
 use rusqlite::Row;
 
@@ -9,7 +9,10 @@ use crate::domain::document::{Hit, Passage};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::search::index_terms;
 
-/// A passage of a document; the triggers put it into the index.
+/// Inserts a passage; triggers add it to the index.
+///
+/// # Errors
+/// When the database cannot be written.
 pub(super) fn insert(
     db: &Writer,
     user: &UserId,
@@ -34,27 +37,27 @@ pub(super) fn insert(
     .map(drop)
 }
 
-/// Row ranges asked of the index for one part of a query. A person's passages lie in runs; runs that are close are
-/// asked for together, and rows between them are left out afterwards.
+/// Limit on row ranges queried per part. A user's passages are stored in runs; nearby runs are queried together, and
+/// foreign rows between them are filtered out afterward.
 const MAX_RANGES: usize = 32;
 
-/// The passages that a search runs over: those of some documents of a person, or of all.
+/// The passages a search covers: those of some documents of a user, or of all.
 pub struct Scope {
-    /// First and last row of each run, ascending, without a gap inside a run.
+    /// First and last row of each run, ascending, without gaps inside a run.
     runs: Vec<(i64, i64)>,
     /// The same with the smallest gaps closed, so that there are at most [`MAX_RANGES`].
     ranges: Vec<(i64, i64)>,
 }
 
 impl Scope {
-    /// Finds the rows of these documents of this person, or of all.
+    /// Finds the rows of these documents of this user, or of all.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn of(db: &Reader, user: &UserId, documents: Option<&[DocumentId]>) -> Result<Self> {
         let mut ids = Runs::default();
         match documents {
-            // The index of a column keeps the rows of each value in order.
+            // The index on a column keeps the rows of each value in order.
             None => db.each(
                 "SELECT id FROM passages WHERE user_id = ?1 ORDER BY id",
                 [user],
@@ -82,7 +85,7 @@ impl Scope {
             .sum()
     }
 
-    /// Whether there is no passage.
+    /// Whether there are no passages.
     pub fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }
@@ -97,7 +100,7 @@ impl Scope {
 struct Runs(Vec<(i64, i64)>);
 
 impl Runs {
-    // Takes ascending numbers.
+    // Numbers must ascend.
     fn add(&mut self, id: i64) -> rusqlite::Result<bool> {
         match self.0.last_mut() {
             Some((_, last)) if *last + 1 == id => *last = id,
@@ -121,11 +124,11 @@ fn joined(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
     ranges
 }
 
-/// Counts the passages of the scope that contain a part of a query, up to `most`. `part` is FTS5's language, made by
-/// `domain::search` from what a person typed.
+/// Counts the passages of the scope that match a part of a query, up to `most`. `part` is an FTS5 expression built by
+/// `domain::search` from the user's input.
 ///
 /// # Errors
-/// When the part is no expression or the database cannot be read.
+/// When the part is not a valid expression or the database cannot be read.
 pub fn frequency(db: &Reader, scope: &Scope, part: &str, most: u64) -> Result<u64> {
     let mut found = 0;
     let sql =
@@ -141,14 +144,14 @@ pub fn frequency(db: &Reader, scope: &Scope, part: &str, most: u64) -> Result<u6
     Ok(found)
 }
 
-/// The passages of the scope that contain a part, by row, up to `most`: how well each matches it, 0 to 1. The best
-/// match has 1, so that what the index holds besides does not count.
+/// Finds up to `most` passages of the scope that match a part: row and score, 0 to 1. The best match has score 1, so that
+/// other documents in the index do not influence it.
 ///
 /// # Errors
-/// When the part is no expression or the database cannot be read.
+/// When the part is not a valid expression or the database cannot be read.
 pub fn matches(db: &Reader, scope: &Scope, part: &str, most: usize) -> Result<Vec<(i64, f64)>> {
     let mut found: Vec<(i64, f64)> = Vec::new();
-    // A word in the heading says less than one in the text. bm25() is smaller for better.
+    // A word in the heading counts less than one in the text. bm25() is lower for better matches.
     let sql = "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8) FROM passages_fts
                WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
     for &(first, last) in &scope.ranges {
@@ -172,7 +175,7 @@ pub fn matches(db: &Reader, scope: &Scope, part: &str, most: usize) -> Result<Ve
     Ok(found)
 }
 
-/// One passage of this person, by its row.
+/// Finds a passage of this user by row.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -185,8 +188,11 @@ pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<Hit>> {
     )
 }
 
-/// The passages of these documents of this person from their beginning on: documents in the order of
-/// their ids, passages in the order of the text. The score is 0.
+/// Lists the passages of these documents of this user from the beginning: documents by ID, passages in text order. The
+/// score is 0.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn first_of(
     db: &Reader,
     user: &UserId,
@@ -203,7 +209,10 @@ pub fn first_of(
     )
 }
 
-/// Passages of a document of this person from an ordinal on, in the order of the text.
+/// Lists passages of a document of this user from an ordinal on, in text order.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn slice_of(
     db: &Reader,
     user: &UserId,
@@ -221,9 +230,12 @@ pub fn slice_of(
     Ok(hits.into_iter().map(|hit| hit.passage).collect())
 }
 
-/// Takes up to `most` passages of a document of this person out of it and of the index; says how many.
-/// Taking every word out of the index costs about 1 ms a passage, so a large document is emptied in
-/// slices, between which other people's writes have their turn, before `documents::delete` ends it.
+/// Deletes up to `most` passages of a document of this user and returns their number. Removing every word from the index
+/// costs about 1 ms per passage, so a large document is deleted in slices, with other people's writes in between, before
+/// `documents::delete` deletes the rest.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete_some(db: &Writer, user: &UserId, document: &DocumentId, most: u32) -> Result<usize> {
     db.run(
         "DELETE FROM passages WHERE id IN (

@@ -1,5 +1,4 @@
-//! Requests to reset a password, and the hash of the link's token once there is one. One a person: a
-//! new one takes the place of the old.
+//! Password reset requests, and the hash of the link's token once there is one. One per user: a new one replaces the old.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -7,20 +6,23 @@ use super::values::moment;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// A request, as an admin sees it.
+/// A reset request, as admins see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reset {
-    /// Who asked.
+    /// The user.
     pub user: UserId,
-    /// Their address.
+    /// Their email address.
     pub email: String,
-    /// When they asked, or when the link was made without their asking.
+    /// Time of the request, or of the link if there was no request.
     pub requested: Timestamp,
-    /// Until when a link that was made holds; none while there is no link.
+    /// Expiry of the link; `None` without a link.
     pub expires: Option<Timestamp>,
 }
 
-/// Somebody asked. A link that was made before goes on holding.
+/// Stores a request. An existing link stays valid.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn request(db: &Writer, user: &UserId, now: Timestamp) -> Result<()> {
     db.run(
         "INSERT INTO password_resets (user_id, requested) VALUES (?1, ?2)
@@ -30,7 +32,10 @@ pub fn request(db: &Writer, user: &UserId, now: Timestamp) -> Result<()> {
     .map(drop)
 }
 
-/// A link was made. The one before holds no more.
+/// Stores a link, which invalidates an earlier one.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn put(
     db: &Writer,
     user: &UserId,
@@ -46,7 +51,10 @@ pub fn put(
     .map(drop)
 }
 
-/// Uses a link up. Whose it was, if it held.
+/// Consumes a link. Returns its user if it was valid.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn take(db: &Writer, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserId>> {
     let found: Option<(UserId, Timestamp)> = db.maybe(
         "SELECT user_id, expires FROM password_resets WHERE hash = ?1",
@@ -57,7 +65,10 @@ pub fn take(db: &Writer, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserI
     Ok(found.and_then(|(user, expires)| (expires > now).then_some(user)))
 }
 
-/// The newest requests, for admins.
+/// Lists the newest requests.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn list(db: &Reader, limit: u32) -> Result<Vec<Reset>> {
     db.all(
         "SELECT r.user_id, u.email, r.requested, r.expires

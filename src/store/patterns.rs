@@ -1,5 +1,4 @@
-//! Patterns that people have added, for themselves or for the team. Ids are the installation's: nobody
-//! takes one that somebody else has.
+//! Custom patterns, of single users or the team. IDs are unique on the server: nobody can take an existing one.
 
 use std::sync::Arc;
 
@@ -13,7 +12,10 @@ use crate::domain::pattern::Pattern;
 use crate::domain::pattern::kept::{Kept, Origin};
 use crate::domain::time::Timestamp;
 
-/// The team's and this person's own, by id.
+/// Lists the team's and this user's patterns by ID.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Kept>> {
     db.all(
         "SELECT * FROM patterns WHERE user_id IS NULL OR user_id = ?1 ORDER BY id LIMIT ?2",
@@ -22,7 +24,10 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Kept>> {
     )
 }
 
-/// The one of this id, if it is the team's or this person's own.
+/// Finds a pattern of the team or this user.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &str) -> Result<Option<Kept>> {
     db.maybe(
         "SELECT * FROM patterns WHERE id = ?2 AND (user_id IS NULL OR user_id = ?1)",
@@ -31,7 +36,10 @@ pub fn by_id(db: &Reader, user: &UserId, id: &str) -> Result<Option<Kept>> {
     )
 }
 
-/// How many the owner has; none is the team.
+/// Counts the owner's patterns; `None` is the team.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn count(db: &Reader, owner: Option<&UserId>) -> Result<i64> {
     db.one(
         "SELECT COUNT(*) FROM patterns WHERE user_id IS ?1",
@@ -40,7 +48,10 @@ pub fn count(db: &Reader, owner: Option<&UserId>) -> Result<i64> {
     )
 }
 
-/// Adds one. A conflict where the id is taken.
+/// Inserts a pattern.
+///
+/// # Errors
+/// `Conflict` when the ID is taken; otherwise when the database cannot be written.
 pub fn insert(
     db: &Writer,
     pattern: &Pattern,
@@ -55,7 +66,10 @@ pub fn insert(
     .map_err(|error| error.named("a pattern of this id"))
 }
 
-/// Puts another text in its place.
+/// Replaces a pattern's body.
+///
+/// # Errors
+/// `Missing` for an unknown ID; otherwise when the database cannot be written.
 pub fn change(db: &Writer, pattern: &Pattern, now: Timestamp) -> Result<()> {
     db.run_one(
         "UPDATE patterns SET body = ?2, changed = ?3 WHERE id = ?1",
@@ -63,7 +77,10 @@ pub fn change(db: &Writer, pattern: &Pattern, now: Timestamp) -> Result<()> {
     )
 }
 
-/// Takes it away.
+/// Deletes a pattern.
+///
+/// # Errors
+/// `Missing` for an unknown ID; otherwise when the database cannot be written.
 pub fn delete(db: &Writer, id: &str) -> Result<()> {
     db.run_one("DELETE FROM patterns WHERE id = ?1", [id])
 }

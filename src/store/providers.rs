@@ -1,4 +1,4 @@
-//! Providers that were added while the program runs, with their keys sealed.
+//! Providers added at run time, with encrypted keys.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -6,7 +6,10 @@ use super::values::{json, to_json};
 use crate::domain::id::{ProviderId, UserId};
 use crate::domain::provider::StoredProvider;
 
-/// A new one. Two of one name and owner are a conflict.
+/// Inserts a provider.
+///
+/// # Errors
+/// `Conflict` when the owner has one of this name; otherwise when the database cannot be written.
 pub fn insert(db: &Writer, provider: &StoredProvider) -> Result<()> {
     let models = to_json(&provider.models.as_deref().unwrap_or_default())?;
     db.run(
@@ -30,7 +33,10 @@ pub fn insert(db: &Writer, provider: &StoredProvider) -> Result<()> {
     .map(drop)
 }
 
-/// Writes down what has changed. Its owner and name stay.
+/// Updates a provider. Its owner and name stay.
+///
+/// # Errors
+/// `Missing` for an unknown provider; otherwise when the database cannot be written.
 pub fn update(db: &Writer, provider: &StoredProvider) -> Result<()> {
     let models = to_json(&provider.models.as_deref().unwrap_or_default())?;
     db.run_one(
@@ -51,7 +57,10 @@ pub fn update(db: &Writer, provider: &StoredProvider) -> Result<()> {
     )
 }
 
-/// Everyone's, or one person's, by name.
+/// Lists the shared providers, or one user's, by name.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn list_of(db: &Reader, user: Option<&UserId>) -> Result<Vec<StoredProvider>> {
     db.all(
         "SELECT * FROM providers WHERE user_id IS ?1 ORDER BY name LIMIT 1000",
@@ -60,7 +69,10 @@ pub fn list_of(db: &Reader, user: Option<&UserId>) -> Result<Vec<StoredProvider>
     )
 }
 
-/// One of them.
+/// Finds a provider.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_id(
     db: &Reader,
     user: Option<&UserId>,
@@ -73,12 +85,18 @@ pub fn by_id(
     )
 }
 
-/// All there are, for the door to the models.
+/// Lists all providers, for the model registry.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn all(db: &Reader) -> Result<Vec<StoredProvider>> {
     db.all("SELECT * FROM providers ORDER BY id LIMIT 100000", [], read)
 }
 
-/// Changes whenever the table does: how many there are and when one was last changed.
+/// A value that changes whenever the table does: number of rows and time of the last change.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn mark(db: &Reader) -> Result<(i64, i64)> {
     db.one(
         "SELECT count(*), coalesce(max(changed), 0) FROM providers",
@@ -87,7 +105,10 @@ pub fn mark(db: &Reader) -> Result<(i64, i64)> {
     )
 }
 
-/// Takes one away; false when it is not there.
+/// Deletes a provider. Returns false when there is none.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete(db: &Writer, user: Option<&UserId>, id: &ProviderId) -> Result<bool> {
     let deleted = db.run(
         "DELETE FROM providers WHERE id = ?1 AND user_id IS ?2",

@@ -1,12 +1,12 @@
-//! Jobs on their way to the database threads: bounded, first come first served. An async caller waits
-//! for room without holding up the runtime; a blocking caller is its own bound, one job a thread.
+//! Bounded FIFO queue of jobs for the database threads. An async caller waits for room without blocking the runtime; a
+//! blocking caller is limited to one job per thread anyway.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Jobs that may wait; further callers wait to be let in.
+/// Limit on queued jobs; further async callers wait.
 const ROOM: usize = 256;
 
 pub(super) struct Queue<J> {
@@ -21,7 +21,7 @@ struct State<J> {
     closed: bool,
 }
 
-/// The queue takes no more.
+/// The queue is closed.
 #[derive(Debug, PartialEq)]
 pub(super) struct Closed;
 
@@ -38,13 +38,19 @@ impl<J> Queue<J> {
         }
     }
 
-    /// Waits for room, then queues the job. A caller that leaves while waiting has queued nothing.
+    /// Waits for room, then queues the job. A caller dropped while waiting has queued nothing.
+    ///
+    /// # Errors
+    /// [`Closed`] when the queue is closed.
     pub(super) async fn put(&self, job: J) -> Result<(), Closed> {
         let place = Arc::clone(&self.room).acquire_owned().await;
         self.add(job, Some(place.map_err(|_| Closed)?))
     }
 
-    /// Queues the job of a thread that will block until it is done.
+    /// Queues the job of a thread that blocks until it is done.
+    ///
+    /// # Errors
+    /// [`Closed`] when the queue is closed.
     pub(super) fn put_now(&self, job: J) -> Result<(), Closed> {
         self.add(job, None)
     }
@@ -55,7 +61,7 @@ impl<J> Queue<J> {
             return Err(Closed);
         }
         state.jobs.push_back((job, place));
-        // A thread that is busy looks here before it sleeps: under load nobody has to be woken.
+        // A busy thread checks the queue before it sleeps: under load no wakeup is needed.
         let wake = state.idle > 0;
         drop(state);
         if wake {
@@ -64,7 +70,7 @@ impl<J> Queue<J> {
         Ok(())
     }
 
-    /// Waits for jobs and takes up to `most` of them. None once the queue is closed and empty.
+    /// Waits for jobs and takes up to `most` of them. `None` once the queue is closed and empty.
     pub(super) fn take(&self, most: usize) -> Option<Vec<J>> {
         let mut state = self.lock();
         while state.jobs.is_empty() {
@@ -81,7 +87,7 @@ impl<J> Queue<J> {
         Some(Self::first(state, most))
     }
 
-    /// Takes up to `most` jobs if there are any.
+    /// Takes up to `most` jobs without waiting.
     pub(super) fn take_waiting(&self, most: usize) -> Vec<J> {
         Self::first(self.lock(), most)
     }
@@ -89,25 +95,25 @@ impl<J> Queue<J> {
     fn first(mut state: MutexGuard<'_, State<J>>, most: usize) -> Vec<J> {
         let count = most.min(state.jobs.len());
         let taken: Vec<_> = state.jobs.drain(..count).collect();
-        // The places are given back after the lock: giving one back wakes a task that may want it.
+        // Release permits after the lock: releasing one wakes a task that may want it.
         drop(state);
         taken.into_iter().map(|(job, _place)| job).collect()
     }
 
-    /// Takes no more; what is queued will still be done.
+    /// Closes the queue; queued jobs are still done.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.room.close();
         self.ready.notify_all();
     }
 
-    /// Jobs that nobody has taken yet.
+    /// Number of queued jobs.
     pub(super) fn length(&self) -> usize {
         self.lock().jobs.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, State<J>> {
-        // No code of others runs under this lock, so a poisoned one still holds sound state.
+        // No foreign code runs under this lock, so a poisoned one still holds consistent state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! Two threads that answer questions, each with a read-only connection from the pool while there is
-//! work. They are started by the first question; a connection that failed is replaced.
+//! Two reader threads, each with a pooled read-only connection while there is work. The first query starts them; a
+//! failed connection is replaced.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -14,15 +14,15 @@ use super::error::{Result, StoreError};
 use super::health::Health;
 use super::queue::Queue;
 
-/// Two on two cores; four were slower.
+/// Number of reader threads; on two cores, four were slower.
 const READERS: u32 = 2;
-/// Enough for SQLite and a row; a thread's default is 2 MiB.
+/// Stack size in bytes: enough for SQLite and a row; the default is 2 MiB.
 const STACK: usize = 256 * 1024;
-/// Questions that share one transaction when they wait together: opening one costs as much as a row. Few,
-/// because a slow one makes the others wait.
+/// Limit on waiting queries that share one transaction: opening one costs as much as a row. Small, because a slow query
+/// delays the others.
 const SHARED: usize = 4;
 
-/// One caller's question. Given an error instead of a connection, it passes that on.
+/// A caller's query. Given an error instead of a connection, it passes that on.
 pub(super) type Job = Box<dyn FnOnce(Result<&Reader>) + Send>;
 
 pub(super) struct Readers {
@@ -57,7 +57,7 @@ impl Readers {
             .min_idle(Some(0))
             .idle_timeout(Some(Duration::from_secs(60)))
             .max_lifetime(None)
-            // A local file does not go away between two questions; a failure is noticed when it happens.
+            // A local file does not disappear between two queries; failures are noticed when they happen.
             .test_on_check_out(false)
             .connection_timeout(Duration::from_secs(10))
             .error_handler(Box::new(r2d2::NopErrorHandler))
@@ -76,7 +76,7 @@ impl Readers {
         }
     }
 
-    /// Starts the threads if this is the first question.
+    /// Starts the threads at the first query.
     pub(super) fn wake(&self) {
         self.started.call_once(|| {
             for number in 1..=READERS {
@@ -127,8 +127,8 @@ fn refuse(jobs: Vec<Job>, why: &StoreError) {
     }
 }
 
-/// Questions that waited together see one state of the database, from after the last of them was asked,
-/// however many statements they take.
+/// Queries that waited together see one state of the database, from after the last of them was queued, however many
+/// statements they run.
 fn answer(db: &Reader, jobs: Vec<Job>) {
     if let Err(error) = db.control("BEGIN") {
         db.give_up();
@@ -136,7 +136,7 @@ fn answer(db: &Reader, jobs: Vec<Job>) {
     }
     let mut calm = true;
     for job in jobs {
-        // A panic drops the way to answer, which the caller takes for a failure.
+        // A panic drops the reply channel, which the caller treats as a failure.
         calm &= catch_unwind(AssertUnwindSafe(|| job(Ok(db)))).is_ok();
     }
     if !calm || (db.in_transaction() && db.control("COMMIT").is_err()) {

@@ -1,4 +1,4 @@
-//! Recipes and their versions. A version is written once and never changed.
+//! Recipes and their versions. Versions are immutable.
 
 use rusqlite::Row;
 
@@ -9,7 +9,10 @@ use crate::domain::id::{RecipeId, UserId};
 use crate::domain::recipe::Recipe;
 use crate::domain::time::Timestamp;
 
-/// One's own and what others share, each in its newest version, by name.
+/// Lists the user's own and shared recipes in their newest version, by name.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Recipe>> {
     db.all(
         "SELECT r.*, v.version, v.body, v.created AS saved
@@ -22,7 +25,10 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Recipe>> {
     )
 }
 
-/// Those that a name or an id means to this person, their own first, each in its newest version.
+/// Finds recipes by name or ID that this user can see, their own first, in their newest version.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn named(db: &Reader, user: &UserId, name: &str) -> Result<Vec<Recipe>> {
     db.all(
         "SELECT r.*, v.version, v.body, v.created AS saved
@@ -35,7 +41,10 @@ pub fn named(db: &Reader, user: &UserId, name: &str) -> Result<Vec<Recipe>> {
     )
 }
 
-/// All versions, newest first.
+/// Lists all versions, newest first.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn versions(db: &Reader, id: &RecipeId, limit: u32) -> Result<Vec<Recipe>> {
     db.all(
         "SELECT r.*, v.version, v.body, v.created AS saved
@@ -46,7 +55,10 @@ pub fn versions(db: &Reader, id: &RecipeId, limit: u32) -> Result<Vec<Recipe>> {
     )
 }
 
-/// One version.
+/// Finds one version.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn version(db: &Reader, id: &RecipeId, version: u32) -> Result<Option<Recipe>> {
     db.maybe(
         "SELECT r.*, v.version, v.body, v.created AS saved
@@ -57,7 +69,10 @@ pub fn version(db: &Reader, id: &RecipeId, version: u32) -> Result<Option<Recipe
     )
 }
 
-/// How many a person has.
+/// Counts a user's recipes.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn count(db: &Reader, user: &UserId) -> Result<i64> {
     db.one(
         "SELECT COUNT(*) FROM recipes WHERE user_id = ?1",
@@ -66,7 +81,10 @@ pub fn count(db: &Reader, user: &UserId) -> Result<i64> {
     )
 }
 
-/// A new one, with its first version. A conflict where its owner has one of this name.
+/// Inserts a recipe with its first version.
+///
+/// # Errors
+/// `Conflict` when its owner has one of this name; otherwise when the database cannot be written.
 pub fn insert(db: &Writer, recipe: &Recipe) -> Result<()> {
     db.run(
         "INSERT INTO recipes (id, user_id, name, shared, created) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -82,7 +100,10 @@ pub fn insert(db: &Writer, recipe: &Recipe) -> Result<()> {
     add_version(db, recipe)
 }
 
-/// One more version of a recipe that is there.
+/// Inserts a new version of an existing recipe.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn add_version(db: &Writer, recipe: &Recipe) -> Result<()> {
     db.run(
         "INSERT INTO recipe_versions (recipe_id, version, body, created) VALUES (?1, ?2, ?3, ?4)",
@@ -97,7 +118,10 @@ pub fn add_version(db: &Writer, recipe: &Recipe) -> Result<()> {
     .map_err(|error| error.named("this version"))
 }
 
-/// Gives it another name, shares it or takes it back.
+/// Renames a recipe, and shares or unshares it.
+///
+/// # Errors
+/// `Missing` for an unknown recipe; `Conflict` when the name is taken; otherwise when the database cannot be written.
 pub fn change(db: &Writer, id: &RecipeId, name: &str, shared: bool) -> Result<()> {
     db.run_one(
         "UPDATE recipes SET name = ?2, shared = ?3 WHERE id = ?1",
@@ -106,7 +130,10 @@ pub fn change(db: &Writer, id: &RecipeId, name: &str, shared: bool) -> Result<()
     .map_err(|error| error.named("a recipe of this name"))
 }
 
-/// The one that fills what this person's requests do not say, where they have set one.
+/// Returns the recipe that fills unspecified fields of this user's requests, if set.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn default_of(db: &Reader, user: &UserId) -> Result<Option<RecipeId>> {
     let found = db.maybe("SELECT recipe FROM users WHERE id = ?1", [user], |row| {
         let id: String = row.get(0)?;
@@ -115,7 +142,10 @@ pub fn default_of(db: &Reader, user: &UserId) -> Result<Option<RecipeId>> {
     Ok(found.flatten())
 }
 
-/// Sets it, or takes it away.
+/// Sets or removes the default recipe.
+///
+/// # Errors
+/// `Missing` for an unknown user; otherwise when the database cannot be written.
 pub fn set_default(db: &Writer, user: &UserId, id: Option<&RecipeId>) -> Result<()> {
     db.run_one(
         "UPDATE users SET recipe = ?2 WHERE id = ?1",
@@ -123,7 +153,10 @@ pub fn set_default(db: &Writer, user: &UserId, id: Option<&RecipeId>) -> Result<
     )
 }
 
-/// Takes it away with all its versions. Whoever used it without saying so goes without.
+/// Deletes a recipe with all versions. Users with it as their default have none afterward.
+///
+/// # Errors
+/// `Missing` for an unknown recipe; otherwise when the database cannot be written.
 pub fn delete(db: &Writer, id: &RecipeId) -> Result<()> {
     db.run("UPDATE users SET recipe = '' WHERE recipe = ?1", [id])?;
     db.run_one("DELETE FROM recipes WHERE id = ?1", [id])

@@ -1,5 +1,5 @@
-//! Keeps room on the disk of the data folder: a reserve file that is given up when the disk is full, so that people
-//! can still sign in and delete, and a floor below which nothing large is taken.
+//! Keeps free space on the data folder's disk: a reserve file, released when the disk is full so that people can still
+//! sign in and delete, and a floor below which nothing large is accepted.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -7,37 +7,37 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// The name of the reserve in the data folder.
+/// Name of the reserve file in the data folder.
 const RESERVE: &str = "reserve";
-/// Bytes: with less free than this, a write may fail at any moment.
+/// Free bytes below which any write may fail.
 const ALMOST_NOTHING: u64 = 1 << 20;
 
-/// The state of the data folder's disk.
+/// State of the data folder's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disk {
-    /// Bytes that can be written.
+    /// Free bytes.
     pub free: u64,
-    /// Bytes below which no file and no run is taken.
+    /// Free bytes below which no file or run is accepted.
     pub floor: u64,
-    /// There is less than the floor, or the reserve has been given up and not come back.
+    /// Free space is below the floor, or the reserve was released and not restored.
     pub is_low: bool,
-    /// Nothing can be written: a commit failed for lack of room and none has succeeded since, or the next will fail.
+    /// Writes fail: a commit failed for lack of space and none has succeeded since, or the next one will.
     pub is_full: bool,
 }
 
-/// Watches the room of one data folder.
+/// Watches the free space of a data folder.
 pub(super) struct Room {
     folder: PathBuf,
     floor: u64,
-    // The reserve has been given up.
+    // The reserve has been released.
     is_spent: AtomicBool,
-    // A commit has failed for lack of room, and none has succeeded since. Free bytes do not settle it: inodes or a
+    // A commit has failed for lack of space, and none has succeeded since. Free bytes do not settle it: inodes or a
     // quota may have run out.
     has_failed: AtomicBool,
 }
 
 impl Room {
-    /// Of a data folder; makes the reserve, half as large as the floor, where there is room for it.
+    /// Watches a data folder; creates the reserve, half as large as the floor, if there is space.
     pub fn keep(folder: &Path, floor: u64) -> Self {
         let room = Self {
             folder: folder.to_owned(),
@@ -63,11 +63,11 @@ impl Room {
             .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// The state of the disk now. Costs one system call.
+    /// Returns the state of the disk. Costs one system call.
     pub fn disk(&self) -> Disk {
         let free = self.free();
         let spent = self.is_spent.load(Relaxed);
-        // As much as the reserve was must be there besides, or making it again would take the last of the room.
+        // The reserve's size must be free besides, or restoring it would use up the space.
         let wanted = self.floor + if spent { self.reserve() } else { 0 };
         Disk {
             free,
@@ -77,44 +77,44 @@ impl Room {
         }
     }
 
-    /// Notes that a commit has failed for lack of room.
+    /// Records a commit that failed for lack of space.
     pub fn failed(&self) {
         self.has_failed.store(true, Relaxed);
     }
 
-    /// Notes that a commit has put something on the disk.
+    /// Records a commit that was written to disk.
     pub fn succeeded(&self) {
         self.has_failed.store(false, Relaxed);
     }
 
-    /// Whether a commit has failed for lack of room, and none has succeeded since.
+    /// Whether a commit has failed for lack of space, and none has succeeded since.
     pub fn has_failed(&self) -> bool {
         self.has_failed.load(Relaxed)
     }
 
-    /// Whether a write that frees nothing must be refused, so that what is left goes to those that do.
+    /// Whether writes that free nothing must be refused, to leave the remaining space to those that do.
     pub fn is_for_freeing_only(&self) -> bool {
         self.is_spent.load(Relaxed) && self.floor > 0 && self.free() < self.reserve()
     }
 
-    /// Gives the reserve up where a write that frees something may not fit.
+    /// Releases the reserve when a write that frees space may not fit.
     pub fn relieve(&self) {
         if self.is_spent.load(Relaxed) || self.free() >= self.reserve() / 2 {
             return;
         }
-        // Emptied first: a file that somebody has open keeps its room until it is closed.
+        // Truncate first: an unlinked file that is still open keeps its space.
         let emptied = File::options().write(true).open(self.path());
         let _ = emptied.and_then(|file| file.set_len(0));
         let _ = fs::remove_file(self.path());
         self.is_spent.store(true, Relaxed);
     }
 
-    /// Whether the reserve has to be made again. Costs no system call.
+    /// Whether the reserve must be restored. Costs no system call.
     pub fn lacks_reserve(&self) -> bool {
         self.floor > 0 && self.is_spent.load(Relaxed)
     }
 
-    /// Makes the reserve again where there is room for it. True where it was made.
+    /// Restores the reserve if there is space. Returns whether it did.
     pub fn restock(&self) -> bool {
         let is_whole = fs::metadata(self.path()).is_ok_and(|file| file.len() == self.reserve());
         if self.floor == 0 || is_whole {
@@ -140,7 +140,7 @@ impl Room {
         if rustix::fs::fallocate(&file, flags, 0, self.reserve()).is_ok() {
             return Ok(());
         }
-        // Not every file system can set room aside without writing.
+        // Not every file system can preallocate.
         let zeros = vec![0; 1 << 16];
         let mut left = self.reserve();
         while left > 0 {

@@ -1,4 +1,4 @@
-//! What the cache has spared each person, by day and model. Kept when the answers themselves are gone.
+//! Savings of the cache per user, by day and model. Kept after the answers are gone.
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
@@ -6,20 +6,23 @@ use super::values::{count, integer};
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 
-/// Calls that were not made, and what they would have taken.
+/// Calls that were avoided, and their usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Saved {
-    /// Answers that were given again.
+    /// Cache hits.
     pub hits: u64,
-    /// What they had cost when they were made, where that is known.
+    /// Original cost of the answers, where known.
     pub cost: MicroDollars,
-    /// Hits whose answers had no known price.
+    /// Hits without a known price.
     pub unpriced: u64,
-    /// Tokens read and written.
+    /// Input and output tokens.
     pub tokens: u64,
 }
 
 /// Adds one hit.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn add(
     db: &Writer,
     user: &UserId,
@@ -45,7 +48,10 @@ pub fn add(
     .map(drop)
 }
 
-/// The sum from a day to another one, both included; of everybody where nobody is named.
+/// Sums the savings of a user, or of all, from one day to another (inclusive).
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn sum(db: &Reader, user: Option<&UserId>, from: i64, to: i64) -> Result<Saved> {
     db.maybe(
         "SELECT coalesce(sum(hits), 0) AS hits, coalesce(sum(cost), 0) AS cost,

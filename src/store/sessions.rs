@@ -1,4 +1,4 @@
-//! Signed-in browsers and programs. Tokens are never here, only their hashes.
+//! Sessions of browsers and API clients. Only token hashes are stored.
 
 use rusqlite::Row;
 
@@ -13,7 +13,10 @@ use crate::domain::user::{Session, User};
 /// SHA-256 of a token.
 pub type Hash = [u8; 32];
 
-/// A new session.
+/// Inserts a session.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn insert(db: &Writer, session: &Session) -> Result<()> {
     let (previous, replaced) = session.previous.unzip();
     db.run(
@@ -35,12 +38,18 @@ pub fn insert(db: &Writer, session: &Session) -> Result<()> {
     .map(drop)
 }
 
-/// The session, ended or not.
+/// Finds a session, ended or not.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_id(db: &Reader, id: &SessionId) -> Result<Option<Session>> {
     db.maybe("SELECT * FROM sessions WHERE id = ?1", [id], from_row)
 }
 
-/// The session and its account, if neither is ended or locked. What expires is the caller's to compare.
+/// Finds a session with its account, unless ended or locked. The caller checks the expiry.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
     db.maybe(
         "SELECT s.*, u.* FROM sessions s JOIN users u ON u.id = s.user_id
@@ -50,7 +59,10 @@ pub fn active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
     )
 }
 
-/// The session whose refresh token this is or was last: which of the two, the caller compares.
+/// Finds the session with this current or previous refresh token; the caller checks which.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn find_by_refresh(db: &Reader, hash: &Hash) -> Result<Option<Session>> {
     let current = db.maybe(
         "SELECT * FROM sessions WHERE refresh_hash = ?1",
@@ -67,7 +79,10 @@ pub fn find_by_refresh(db: &Reader, hash: &Hash) -> Result<Option<Session>> {
     }
 }
 
-/// A new refresh token in the place of the one in force, which becomes the previous one.
+/// Replaces the refresh token; the old one becomes the previous one.
+///
+/// # Errors
+/// `Missing` when the session has ended; otherwise when the database cannot be written.
 pub fn rotate(
     db: &Writer,
     id: &SessionId,
@@ -82,7 +97,10 @@ pub fn rotate(
     )
 }
 
-/// Ends a session. False when it was ended already or is not there.
+/// Ends a session. Returns false when it had ended or does not exist.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn revoke(db: &Writer, id: &SessionId, now: Timestamp) -> Result<bool> {
     let ended = db.run(
         "UPDATE sessions SET revoked = ?2 WHERE id = ?1 AND revoked = 0",
@@ -91,7 +109,10 @@ pub fn revoke(db: &Writer, id: &SessionId, now: Timestamp) -> Result<bool> {
     Ok(ended > 0)
 }
 
-/// Ends all sessions of an account, but for one where that is wanted. Says how many.
+/// Ends all sessions of an account, optionally except one. Returns their number.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn revoke_all_of(
     db: &Writer,
     user: &UserId,
@@ -104,7 +125,10 @@ pub fn revoke_all_of(
     )
 }
 
-/// The sessions of an account that are still in force, newest first.
+/// Lists the active sessions of an account, newest first, at most 200.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn list_of(db: &Reader, user: &UserId, now: Timestamp) -> Result<Vec<Session>> {
     db.all(
         "SELECT * FROM sessions WHERE user_id = ?1 AND revoked = 0 AND expires > ?2
@@ -114,7 +138,10 @@ pub fn list_of(db: &Reader, user: &UserId, now: Timestamp) -> Result<Vec<Session
     )
 }
 
-/// Removes sessions that have run out, and resets and invitations with them. Says how many sessions.
+/// Deletes expired sessions, password resets, and invitations. Returns the number of sessions deleted.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete_expired(db: &Writer, now: Timestamp) -> Result<usize> {
     db.run(
         "DELETE FROM password_resets WHERE hash IS NOT NULL AND expires <= ?1",
@@ -124,10 +151,10 @@ pub fn delete_expired(db: &Writer, now: Timestamp) -> Result<usize> {
     db.run("DELETE FROM sessions WHERE expires <= ?1", [now])
 }
 
-/// Columns of the table.
+/// Number of the table's columns.
 const COLUMNS: usize = 9;
 
-/// By place, as in `users::from_columns` and for the same reason.
+/// Reads columns by position, as `users::from_columns` does for the same reason.
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Session> {
     let previous: Option<Hash> = row.get(3)?;
     Ok(Session {

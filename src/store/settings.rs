@@ -1,16 +1,22 @@
-//! Settings made at run time, as text under a name.
+//! Settings changed at run time, as text under a key.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
 
-/// The value, if it was ever set.
+/// Returns a value, if set.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn get(db: &Reader, key: &str) -> Result<Option<String>> {
     db.maybe("SELECT value FROM settings WHERE key = ?1", [key], |row| {
         row.get(0)
     })
 }
 
-/// Sets it, whatever it was.
+/// Sets a value.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn set(db: &Writer, key: &str, value: &str) -> Result<()> {
     db.run(
         "INSERT INTO settings (key, value) VALUES (?1, ?2)
@@ -20,7 +26,10 @@ pub fn set(db: &Writer, key: &str, value: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Forgets it.
+/// Removes a value.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn remove(db: &Writer, key: &str) -> Result<()> {
     db.run("DELETE FROM settings WHERE key = ?1", [key])
         .map(drop)

@@ -1,11 +1,11 @@
-//! Networks from which a person has signed in. Bounded for each person; the ones unused longest go first.
+//! Networks from which a user has signed in. Limited per user; the least recently used are dropped first.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// Networks remembered for one person.
+/// Limit on networks per user.
 const MAX_PER_USER: u32 = 32;
 
 /// Records a successful sign-in from this network.
@@ -41,7 +41,7 @@ pub fn is_known(db: &Reader, email: &str, network: &str) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Forgets all networks of a person, because somebody else may have signed in from one of them.
+/// Forgets all networks of a user, because another person may have signed in from one of them.
 ///
 /// # Errors
 /// When the rows cannot be deleted.

@@ -1,4 +1,4 @@
-//! What holds for every closure: one transaction each, whoever shares the commit.
+//! Guarantees of every closure: its own transaction, whoever shares the commit.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -8,7 +8,7 @@ use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Role, User};
 
-/// A folder of its own, removed at the end.
+/// A temporary folder, removed at the end.
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
@@ -42,7 +42,7 @@ pub(super) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-/// The n-th account, with everything derived from n.
+/// The n-th account, with every field derived from n.
 pub(super) fn user(n: u32) -> User {
     User {
         id: UserId::new(at(1_000 + i64::from(n)), u128::from(n)),
@@ -56,7 +56,7 @@ pub(super) fn user(n: u32) -> User {
     }
 }
 
-/// Runs a test against a fresh store, with both kinds of access in one closure.
+/// Runs a test on a new store, with both kinds of access in one closure.
 pub(super) fn with_writer(test: impl FnOnce(&Writer) -> Result<()> + Send + 'static) {
     let folder = Folder::new();
     let store = folder.open();
@@ -72,7 +72,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 type Change = Box<dyn FnOnce(&Writer) -> Result<u32> + Send>;
 
-/// Fills the queue while the writer is held up, so that the jobs become one group.
+/// Fills the queue while the writer is blocked, so that the jobs become one group.
 fn grouped(store: &Store, jobs: Vec<Change>) -> Vec<Result<u32>> {
     let (go, wait) = sync_channel::<()>(0);
     let (began, running) = sync_channel::<()>(1);
@@ -160,7 +160,7 @@ fn a_lost_transaction_fails_what_was_in_it_and_nothing_after() {
         &store,
         vec![
             add(1),
-            // What SQLite does by itself when the disk is full.
+            // What SQLite does itself when the disk is full.
             Box::new(|db| db.control("ROLLBACK").map(|()| 2)),
             add(3),
         ],
@@ -179,7 +179,7 @@ fn a_commit_without_room_is_reported_until_one_succeeds_whatever_is_free() {
         let is_full = |store: &Store| store.disk().is_some_and(|disk| disk.is_full);
         store.write_now(add(1)).expect("room");
         assert!(!is_full(&store));
-        // The disk has room, yet the database may not grow: what a quota does.
+        // The disk has space, but the database may not grow, as under a quota.
         let pages = |pages: &'static str| {
             store
                 .write_now(move |db| db.batch(&format!("PRAGMA max_page_count = {pages}")))
@@ -317,7 +317,7 @@ fn closing_does_what_was_queued_and_empties_the_log() {
     block_on(async {
         let last = store.write(add(1));
         tokio::pin!(last);
-        // Polled once, so that it is queued; then nobody waits for it any more.
+        // Polled once, so that it is queued; then its caller goes away.
         tokio::select! {
             biased;
             _ = &mut last => {}

@@ -1,10 +1,9 @@
-//! How long commits take: counts in buckets that only grow, an atomic addition each. Knows nothing of what was
-//! committed.
+//! Histogram of commit times: monotonic counters, one atomic addition each. Knows nothing of what was committed.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Upper bounds of the buckets in milliseconds; what takes longer is in none of them, only in `count`.
+/// Upper bounds of the buckets in ms; longer commits are only in `count`.
 pub const BOUNDS_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 2500];
 
 /// The counters.
@@ -15,14 +14,14 @@ pub(super) struct Times {
     micros: AtomicU64,
 }
 
-/// The counters at a moment.
+/// Counters at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Taken {
-    /// Commits that took at most as long as the bound at the same place, and not as little as the one before.
+    /// Commits per bucket: longer than the previous bound, and at most this one.
     pub buckets: [u64; BOUNDS_MS.len()],
     /// All commits.
     pub count: u64,
-    /// Microseconds they took together.
+    /// Their total duration in microseconds.
     pub micros: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Documents that wait to be read. Whose turn it is, the domain decides.
+//! Documents waiting to be read. The domain decides the order.
 
 use super::connection::Reader;
 use super::error::Result;
@@ -6,7 +6,7 @@ use super::values::count;
 use crate::domain::id::UserId;
 use crate::domain::reading_queue::Waiting;
 
-/// Everybody's documents that wait to be read, but for those of locked accounts.
+/// Lists all documents waiting to be read, except those of locked accounts.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -25,7 +25,7 @@ pub fn waiting(db: &Reader) -> Result<Vec<Waiting>> {
     )
 }
 
-/// How many documents of this person wait to be read or are being read.
+/// Counts this user's documents that are waiting to be read or being read.
 ///
 /// # Errors
 /// When the database cannot be read.

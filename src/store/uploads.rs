@@ -1,5 +1,4 @@
-//! Uploads that come in parts: what was announced and which parts have arrived. The bytes lie in the
-//! data folder.
+//! Chunked uploads: their declaration, and which parts have arrived. The bytes are in the data folder.
 
 use rusqlite::Row;
 
@@ -9,37 +8,40 @@ use super::values::{count, integer};
 use crate::domain::id::{UploadId, UserId};
 use crate::domain::time::Timestamp;
 
-/// What was announced.
+/// A declared upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    /// Its id, the client's `sessionId`.
+    /// ID, the client's `sessionId`.
     pub id: UploadId,
-    /// Whose.
+    /// Owner.
     pub user: UserId,
-    /// The file's name, cleaned.
+    /// File name, sanitized.
     pub file_name: String,
-    /// Bytes of the whole file.
+    /// Size of the whole file, in bytes.
     pub size: u64,
-    /// Bytes of each part but the last.
+    /// Size of each part except the last, in bytes.
     pub chunk_size: u64,
-    /// How many parts there are.
+    /// Number of parts.
     pub total_chunks: u32,
-    /// When it was announced.
+    /// Time of the declaration.
     pub created: Timestamp,
-    /// When what has arrived is thrown away.
+    /// Time when an incomplete upload is discarded.
     pub expires: Timestamp,
 }
 
-/// A part that has arrived.
+/// An uploaded part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// Counted from 0.
+    /// Index, from 0.
     pub number: u32,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// A new upload.
+/// Inserts an upload.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn insert(db: &Writer, upload: &Upload) -> Result<()> {
     db.run(
         "INSERT INTO uploads (id, user_id, file_name, size, chunk_size, total_chunks, created, expires)
@@ -58,7 +60,10 @@ pub fn insert(db: &Writer, upload: &Upload) -> Result<()> {
     .map(drop)
 }
 
-/// The upload of this person.
+/// Finds an upload of this user.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &UploadId) -> Result<Option<Upload>> {
     db.maybe(
         "SELECT * FROM uploads WHERE user_id = ?1 AND id = ?2",
@@ -67,7 +72,10 @@ pub fn by_id(db: &Reader, user: &UserId, id: &UploadId) -> Result<Option<Upload>
     )
 }
 
-/// How many uploads this person has under way.
+/// Counts this user's open uploads.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
     db.one(
         "SELECT count(*) AS n FROM uploads WHERE user_id = ?1",
@@ -76,7 +84,10 @@ pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
     )
 }
 
-/// A part has arrived, or arrived again. `Missing` when the upload is not this person's or not there.
+/// Records a part, possibly repeated.
+///
+/// # Errors
+/// `Missing` when there is no such upload of this user; otherwise when the database cannot be written.
 pub fn note_part(db: &Writer, user: &UserId, id: &UploadId, part: Part) -> Result<()> {
     db.run_one(
         "INSERT INTO upload_parts (upload_id, part, size)
@@ -86,7 +97,10 @@ pub fn note_part(db: &Writer, user: &UserId, id: &UploadId, part: Part) -> Resul
     )
 }
 
-/// The parts that have arrived, in order.
+/// Lists the parts that have arrived, in order.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn parts_of(db: &Reader, user: &UserId, id: &UploadId) -> Result<Vec<Part>> {
     db.all(
         "SELECT p.part, p.size FROM upload_parts p JOIN uploads u ON u.id = p.upload_id
@@ -101,7 +115,10 @@ pub fn parts_of(db: &Reader, user: &UserId, id: &UploadId) -> Result<Vec<Part>> 
     )
 }
 
-/// Forgets an upload. False when there is none.
+/// Deletes an upload. Returns false when there is none.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &UploadId) -> Result<bool> {
     let gone = db.run(
         "DELETE FROM uploads WHERE user_id = ?1 AND id = ?2",
@@ -110,7 +127,10 @@ pub fn delete(db: &Writer, user: &UserId, id: &UploadId) -> Result<bool> {
     Ok(gone > 0)
 }
 
-/// Uploads of everybody whose time is over.
+/// Lists expired uploads of all users, at most 200.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn expired(db: &Reader, now: Timestamp) -> Result<Vec<Upload>> {
     db.all(
         "SELECT * FROM uploads WHERE expires <= ?1 ORDER BY id LIMIT 200",
@@ -119,7 +139,7 @@ pub fn expired(db: &Reader, now: Timestamp) -> Result<Vec<Upload>> {
     )
 }
 
-/// Ids of this person's uploads.
+/// Lists the IDs of this user's uploads.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -131,7 +151,10 @@ pub fn ids_of(db: &Reader, user: &UserId) -> Result<Vec<UploadId>> {
     )
 }
 
-/// Ids of all uploads, of everybody: what in the data folder is not named here is an orphan.
+/// Lists the IDs of all uploads of all users: files in the data folder without one are orphans.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn ids(db: &Reader) -> Result<Vec<UploadId>> {
     db.all("SELECT id FROM uploads ORDER BY id", [], |row| row.get(0))
 }

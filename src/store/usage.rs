@@ -1,4 +1,4 @@
-//! What each person used of each model on each day: sums that are kept for good.
+//! Usage of each user per model and day: sums that are kept forever.
 
 use rusqlite::params;
 
@@ -9,45 +9,48 @@ use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 use crate::domain::usage::{Amount, Charge, Ended, Spent, month_start};
 
-/// One model on one day.
+/// Usage of one model on one day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Day {
-    /// The UTC day, counted from 1970.
+    /// UTC day, counted from 1970.
     pub day: i64,
-    /// Full id.
+    /// Full model ID.
     pub model: String,
-    /// Calls that left.
+    /// Calls sent.
     pub calls: u64,
-    /// Of these, without an answer.
+    /// Of these, calls without an answer.
     pub failed: u64,
-    /// Tokens read.
+    /// Input tokens.
     pub input: u64,
-    /// Tokens written.
+    /// Output tokens.
     pub output: u64,
-    /// Of `input`, read from a vendor's cache.
+    /// Of `input`, tokens read from a provider's cache.
     pub cached: u64,
-    /// Of `output`, spent on reasoning.
+    /// Of `output`, reasoning tokens.
     pub reasoning: u64,
     /// Known costs.
     pub cost: MicroDollars,
-    /// Of `cost`, paid with the person's own keys.
+    /// Of `cost`, paid with the user's own keys.
     pub own_key: MicroDollars,
-    /// Calls whose price was not known.
+    /// Calls with an unknown price.
     pub unpriced: u64,
-    /// Calls whose tokens no vendor has counted.
+    /// Calls whose tokens we estimated.
     pub estimated: u64,
 }
 
-/// What one person used in a time.
+/// Usage of one user in a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// Whose.
+    /// The user.
     pub user: UserId,
-    /// All models together; `model` is empty and `day` the newest.
+    /// Sum over all models; `model` is empty and `day` the newest.
     pub sum: Day,
 }
 
-/// Adds a call to its day. One that never left changes nothing.
+/// Adds a call to its day. Ignores a call that was never sent.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn add(db: &Writer, user: &UserId, day: i64, charge: &Charge) -> Result<()> {
     let (used, cost) = (&charge.bill.usage, charge.cost());
     if charge.bill.tries == 0 {
@@ -89,7 +92,10 @@ pub fn add(db: &Writer, user: &UserId, day: i64, charge: &Charge) -> Result<()> 
     .map(drop)
 }
 
-/// Days from one to another, newest first, by model.
+/// Lists a user's usage from one day to another, newest first, by model.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn of_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result<Vec<Day>> {
     db.all(
         "SELECT * FROM usage WHERE user_id = ?1 AND day BETWEEN ?2 AND ?3
@@ -99,7 +105,10 @@ pub fn of_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result
     )
 }
 
-/// The sums of everybody who used something, dearest first.
+/// Lists the sums of all users with usage, highest cost first.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<Person>> {
     db.all(
         "SELECT user_id, max(day) AS day, '' AS model, sum(calls) AS calls, sum(input) AS input,
@@ -118,7 +127,10 @@ pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<Person>> {
     )
 }
 
-/// Days from one to another, newest first, by model, of everybody together.
+/// Lists usage of all users together from one day to another, newest first, by model.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<Day>> {
     db.all(
         "SELECT day, model, sum(calls) AS calls, sum(input) AS input, sum(output) AS output,
@@ -132,7 +144,10 @@ pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<Day>> 
     )
 }
 
-/// What counts towards a person's budgets on a day: the house's money, and all tokens.
+/// Returns what counts toward a user's budgets on a day: the server's money, and all tokens.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn spent(db: &Reader, user: &UserId, today: i64) -> Result<Spent> {
     let since = |from: i64| {
         db.one(

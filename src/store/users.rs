@@ -10,7 +10,10 @@ use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Role, User};
 
-/// A new account. `Conflict("email")` when the address is taken.
+/// Inserts an account.
+///
+/// # Errors
+/// `Conflict("email")` when the address is taken; otherwise when the database cannot be written.
 pub fn insert(db: &Writer, user: &User) -> Result<()> {
     db.run(
         "INSERT INTO users (id, email, name, password_hash, role, disabled, created, last_login)
@@ -30,8 +33,11 @@ pub fn insert(db: &Writer, user: &User) -> Result<()> {
     .map_err(|error| error.named("email"))
 }
 
-/// A new account, an admin if it is the first one, whatever `user.role` says. Decided here because only
-/// inside the write can nobody come between the question and the answer.
+/// Inserts an account and returns its role: admin for the first one, whatever `user.role` says. Decided here because only
+/// the write transaction excludes a concurrent registration.
+///
+/// # Errors
+/// As [`insert`].
 pub fn insert_first_is_admin(db: &Writer, user: &User) -> Result<Role> {
     let role = if count(db)? == 0 {
         Role::Admin
@@ -48,7 +54,7 @@ pub fn insert_first_is_admin(db: &Writer, user: &User) -> Result<Role> {
     Ok(role)
 }
 
-/// Whether there is an administrator, locked or not.
+/// Whether there is an admin, locked or not.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -60,12 +66,15 @@ pub fn has_admin(db: &Reader) -> Result<bool> {
     )
 }
 
-/// The account.
+/// Finds an account.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_id(db: &Reader, id: &UserId) -> Result<Option<User>> {
     db.maybe("SELECT * FROM users WHERE id = ?1", [id], from_row)
 }
 
-/// Whether the account exists and is not locked: whoever begins work for it asks this.
+/// Whether the account exists and is not locked; checked before work starts for it.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -78,19 +87,28 @@ pub fn is_active(db: &Reader, id: &UserId) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// The account with this address, which must be in its stored form (`domain::user::Email`).
+/// Finds the account with this email address, which must be normalized (`domain::user::Email`).
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn by_email(db: &Reader, email: &str) -> Result<Option<User>> {
     db.maybe("SELECT * FROM users WHERE email = ?1", [email], from_row)
 }
 
-/// How many accounts there are.
+/// Counts all accounts.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn count(db: &Reader) -> Result<u64> {
     db.one("SELECT count(*) AS n FROM users", [], |row| {
         super::values::count(row, "n")
     })
 }
 
-/// Accounts, newest first, older than the cursor.
+/// Lists accounts, newest first, older than the cursor.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn list(db: &Reader, limit: u32, cursor: Option<&UserId>) -> Result<Vec<User>> {
     match cursor {
         Some(cursor) => db.all(
@@ -106,7 +124,10 @@ pub fn list(db: &Reader, limit: u32, cursor: Option<&UserId>) -> Result<Vec<User
     }
 }
 
-/// A new password, as its hash.
+/// Sets the password hash.
+///
+/// # Errors
+/// `Missing` for an unknown account; otherwise when the database cannot be written.
 pub fn set_password_hash(db: &Writer, id: &UserId, hash: &str) -> Result<()> {
     db.run_one(
         "UPDATE users SET password_hash = ?2 WHERE id = ?1",
@@ -114,7 +135,11 @@ pub fn set_password_hash(db: &Writer, id: &UserId, hash: &str) -> Result<()> {
     )
 }
 
-/// A new name and address. `Conflict("email")` when the address is taken.
+/// Sets name and email address.
+///
+/// # Errors
+/// `Conflict("email")` when the address is taken; `Missing` for an unknown account; otherwise when the database cannot
+/// be written.
 pub fn set_profile(db: &Writer, id: &UserId, name: &str, email: &str) -> Result<()> {
     db.run_one(
         "UPDATE users SET name = ?2, email = ?3 WHERE id = ?1",
@@ -123,13 +148,20 @@ pub fn set_profile(db: &Writer, id: &UserId, name: &str, email: &str) -> Result<
     .map_err(|error| error.named("email"))
 }
 
-/// A new role. `Conflict("last admin")` when nobody would be left who may manage accounts.
+/// Sets the role.
+///
+/// # Errors
+/// `Conflict("last admin")` when no active admin would be left; `Missing` for an unknown account; otherwise when the
+/// database cannot be written.
 pub fn set_role(db: &Writer, id: &UserId, role: Role) -> Result<()> {
     db.run_one("UPDATE users SET role = ?2 WHERE id = ?1", (id, role))?;
     somebody_manages(db)
 }
 
-/// Locks an account, or unlocks it. `Conflict("last admin")` as above.
+/// Locks or unlocks an account.
+///
+/// # Errors
+/// As [`set_role`].
 pub fn set_disabled(db: &Writer, id: &UserId, disabled: bool) -> Result<()> {
     db.run_one(
         "UPDATE users SET disabled = ?2 WHERE id = ?1",
@@ -138,15 +170,22 @@ pub fn set_disabled(db: &Writer, id: &UserId, disabled: bool) -> Result<()> {
     somebody_manages(db)
 }
 
-/// It signed in.
+/// Stores the time of a sign-in.
+///
+/// # Errors
+/// `Missing` for an unknown account; otherwise when the database cannot be written.
 pub fn note_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
     db.run_one("UPDATE users SET last_login = ?2 WHERE id = ?1", (id, now))
 }
 
-/// Deletes an account and everything that is its own. Files of documents are the caller's to remove.
+/// Deletes an account and everything it owns; the caller removes the document files. Returns false when there is none.
+///
+/// # Errors
+/// `Conflict("last admin")` when accounts but no active admin would be left; otherwise when the database cannot be
+/// written.
 pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
     let gone = db.run("DELETE FROM users WHERE id = ?1", [id])? > 0;
-    // The one thing of a person's that lies under a name.
+    // The only data of a user that is stored under a key.
     comparisons::set_every(db, id, None)?;
     if gone && count(db)? > 0 {
         somebody_manages(db)?;
@@ -160,7 +199,7 @@ fn somebody_manages(db: &Writer) -> Result<()> {
         [],
         |_| Ok(()),
     )?;
-    // The error takes the change back.
+    // The error rolls the change back.
     left.ok_or(StoreError::Conflict("last admin"))
 }
 
@@ -168,8 +207,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
     from_columns(row, 0)
 }
 
-/// An account from the table's columns in their order, which begin at `first`. By place and not by name,
-/// because every request that carries a credential comes through here.
+/// Reads an account from the table's columns in order, starting at `first`. By position rather than name, because every
+/// request with a credential comes through here.
 pub(super) fn from_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<User> {
     Ok(User {
         id: row.get(first)?,
@@ -217,7 +256,7 @@ mod tests {
             set_disabled(db, &second, false)?;
             assert_eq!(delete(db, &first), Ok(true));
             assert_eq!(delete(db, &first), Ok(false));
-            // The very last account may go: then there is nobody to be managed.
+            // The very last account may be deleted: then nobody is left to manage.
             assert_eq!(delete(db, &second), Ok(true));
             Ok(())
         });

@@ -1,5 +1,5 @@
-//! How the words of `domain` lie in columns: ids and names as text, moments and money as integers,
-//! 0 or the empty text where there is none, lists and trees as JSON.
+//! Column encodings of `domain` types: IDs and names as text, timestamps and money as integers, 0 or the empty text for
+//! `None`, lists and trees as JSON.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Row, RowIndex, types::Type};
@@ -74,29 +74,29 @@ impl FromSql for MicroDollars {
     }
 }
 
-/// A moment that may not have come: 0 in the column.
+/// Reads an optional timestamp: 0 means none.
 pub(super) fn moment(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<Timestamp>> {
     let millis: i64 = row.get(column)?;
     Ok((millis != 0).then(|| Timestamp::from_millis(millis)))
 }
 
-/// A text that may be absent: empty in the column.
+/// Reads an optional text: empty means none.
 pub(super) fn text(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<String>> {
     let text: String = row.get(column)?;
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// A count. Nothing we store is negative.
+/// Reads a count. We store no negative ones.
 pub(super) fn count(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|count| count.max(0) as u64)
 }
 
-/// The inverse of `count`.
+/// Encodes a count; the inverse of `count`.
 pub(super) fn integer(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// A value written by `to_json`.
+/// Reads a value written by `to_json`.
 pub(super) fn json<T: DeserializeOwned>(
     row: &Row<'_>,
     column: impl RowIndex,
@@ -108,7 +108,10 @@ pub(super) fn json<T: DeserializeOwned>(
     })
 }
 
-/// JSON text for a column.
+/// Encodes a value as JSON text.
+///
+/// # Errors
+/// When it cannot be serialized.
 pub(super) fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| StoreError::Failed(error.to_string()))
 }

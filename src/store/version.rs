@@ -1,7 +1,7 @@
-//! The numbers that mark a database as ours and name its schema.
+//! The numbers in the database header that identify it as ours and give its schema version.
 
-/// `Quir`: marks the file as ours, for `file` and for us.
+/// `Quir`: SQLite's application ID of our files.
 pub const APPLICATION_ID: i32 = 0x5175_6972;
 
-/// The version this program writes.
+/// The schema version this program writes.
 pub const VERSION: u32 = 8;

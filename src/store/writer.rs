@@ -1,5 +1,5 @@
-//! The one thread that changes the database. Jobs that wait together share one transaction and one
-//! fsync; each still has its own savepoint, its own result and its own answer, sent after the commit.
+//! The single writer thread. Jobs that wait together share one transaction and one fsync; each still has its own
+//! savepoint, result, and answer, sent after the commit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,28 +11,28 @@ use super::queue::Queue;
 use super::times::Times;
 use crate::clock;
 
-/// Jobs that share a commit. More would make the first one wait longer for no gain.
+/// Limit on jobs per commit. More would delay the first one without gain.
 const GROUP: usize = 128;
 
-/// What was done, told to the caller once it is known whether the commit held.
+/// Outcome of a job, reported once the result of the commit is known.
 pub(super) struct Verdict {
-    /// How it went; after an error the changes are taken back.
+    /// Result of the job; its changes are rolled back on an error.
     pub(super) went: Result<()>,
-    /// Tells the caller.
+    /// Reports to the caller.
     pub(super) answer: Box<dyn FnOnce(Result<()>) + Send>,
 }
 
-/// One caller's work. Given an error instead of a connection, it only passes that on.
+/// A caller's work. Given an error instead of a connection, it passes that on.
 pub(super) type Work = Box<dyn FnOnce(Result<&Writer>) -> Verdict + Send>;
 
 pub(super) enum Job {
-    /// Changes.
+    /// A change.
     Work(Work),
-    /// Moves the whole log into the database and empties it.
+    /// Checkpoint the whole log.
     Checkpoint(Box<dyn FnOnce(Result<()>) + Send>),
-    /// Shows the log to who follows it.
+    /// Let the follower read the log.
     Look(Box<dyn FnOnce(Result<()>) + Send>),
-    /// Empties the log and keeps the database as it then is.
+    /// Empty the log and hold the database as it is then.
     Hold(Box<dyn FnOnce(Result<Held>) + Send>),
 }
 
@@ -47,7 +47,7 @@ impl Job {
     }
 }
 
-/// Wraps a closure and the way to answer its caller into a job.
+/// Wraps a closure and its reply channel into a job.
 pub(super) fn work<T: Send + 'static>(
     change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
     answer: impl FnOnce(Result<T>) + Send + 'static,
@@ -66,8 +66,7 @@ pub(super) fn work<T: Send + 'static>(
     }))
 }
 
-/// The thread's life: until the queue is closed and empty. `health` is told how each commit went, `times` how
-/// long all of them took.
+/// Runs until the queue is closed and empty. Reports each commit's outcome to `health` and its duration to `times`.
 pub(super) fn live(
     db: Writer,
     log: Log,
@@ -79,7 +78,7 @@ pub(super) fn live(
     let end = catch_unwind(AssertUnwindSafe(|| {
         run(db, log, queue, health, times, reopen)
     }));
-    // Should this thread ever end early, nobody may wait for it: dropping a job answers its caller.
+    // If this thread ever ends early, no caller may wait for it: dropping a job answers its caller.
     health.ended(end.is_ok());
     queue.close();
     drop(queue.take_waiting(usize::MAX));
@@ -104,7 +103,7 @@ fn run(
         for job in jobs {
             match job {
                 Job::Work(work) => group.push(work),
-                // What was asked before is in it.
+                // It must include what was queued before.
                 other => {
                     commit_group(&db, std::mem::take(&mut group), health, times);
                     other.on_log(&db, &mut log);
@@ -113,7 +112,7 @@ fn run(
         }
         commit_group(&db, group, health, times);
     }
-    // Nobody is left to tell; the log is replayed at the next start if this fails.
+    // Nobody is left to report to; if this fails, the log is replayed at the next start.
     let _ = db.batch("PRAGMA optimize;");
     let _ = log.checkpoint(&db);
 }
@@ -125,7 +124,7 @@ fn commit_group(db: &Writer, group: Vec<Work>, health: &Health, times: &Times) {
         let (verdicts, commit) = one_transaction(db, &mut waiting);
         times.add(clock::instant().saturating_duration_since(begun));
         health.wrote(&commit);
-        // A job that found no room is undone alone, and the rest of its group may have fit.
+        // A job that found no space is rolled back alone; the rest of its group may have fit.
         let had_no_room = |verdict: &Verdict| verdict.went == Err(StoreError::Full);
         if verdicts.iter().any(had_no_room) {
             health.wrote(&Err(StoreError::Full));
@@ -141,7 +140,7 @@ fn commit_group(db: &Writer, group: Vec<Work>, health: &Health, times: &Times) {
     }
 }
 
-/// Runs the jobs until there are none or the transaction is gone; gives what they said and how it ended.
+/// Runs jobs until there are none or the transaction is lost; returns their outcomes and the result of the commit.
 fn one_transaction(db: &Writer, jobs: &mut std::vec::IntoIter<Work>) -> (Vec<Verdict>, Result<()>) {
     if let Err(error) = db.control("BEGIN IMMEDIATE") {
         let refused = jobs.map(|job| job(Err(error.clone()))).collect();
@@ -158,13 +157,13 @@ fn one_transaction(db: &Writer, jobs: &mut std::vec::IntoIter<Work>) -> (Vec<Ver
     (verdicts, commit)
 }
 
-/// Fails only when the whole transaction is lost, and with it what came before in it.
+/// Fails only when the whole transaction is lost, with all earlier jobs in it.
 fn one_job(db: &Writer, job: Work, verdicts: &mut Vec<Verdict>) -> Result<()> {
     if let Err(error) = db.control("SAVEPOINT job") {
         verdicts.push(job(Err(error.clone())));
         return Err(error);
     }
-    // A panic drops the way to answer, which the caller takes for a failure.
+    // A panic drops the reply channel, which the caller treats as a failure.
     let went = match catch_unwind(AssertUnwindSafe(|| job(Ok(db)))) {
         Ok(verdict) => {
             let went = verdict.went.clone();

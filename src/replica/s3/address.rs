@@ -1,36 +1,36 @@
-//! Which bucket, and with which key: `s3://bucket/prefix` and the variables that every tool for S3 reads. Refuses
-//! what is missing or makes no sense, in a sentence that says what to set.
+//! Bucket settings: `s3://bucket/prefix` and the environment variables that every S3 tool reads. Reports what is missing
+//! or invalid in a sentence that says what to set.
 
 use std::fmt;
 use std::time::Duration;
 
 use ureq::http::Uri;
 
-/// Everything that is known about a bucket before it is asked.
+/// Everything needed to connect to a bucket.
 #[derive(Clone)]
 pub struct Settings {
     pub(super) secure: bool,
-    /// Host and port, as the `host` header has them.
+    /// Host and port, as in the `host` header.
     pub(super) host: String,
-    /// Before the bucket's name or the key: with its slash at the beginning, none at the end.
+    /// Path before the bucket's name or the key: with a leading slash, without a trailing one.
     pub(super) base: String,
     pub(super) bucket: String,
-    /// With its slash at the end, or empty.
+    /// With a trailing slash, or empty.
     pub(super) prefix: String,
     pub(super) region: String,
     pub(super) key: String,
     pub(super) secret: String,
     pub(super) token: Option<String>,
-    /// PEM text of the authorities to trust in the place of those built in.
+    /// PEM text of the certificate authorities to trust instead of the built-in ones.
     pub authorities: Option<String>,
     pub(super) patience: Patience,
 }
 
-/// How long something may take, and when it is tried again.
+/// Timeouts and retry pauses.
 #[derive(Clone)]
 pub(super) struct Patience {
     pub connect: Duration,
-    /// A piece, either way.
+    /// Per chunk, in either direction.
     pub piece: Duration,
     pub pauses: Vec<Duration>,
 }
@@ -56,7 +56,10 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// The bucket of an address, with what the environment says.
+/// Parses an address, with settings from the environment.
+///
+/// # Errors
+/// A sentence that says what to set.
 pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Settings, String> {
     let given = |name: &str| {
         let value = env(name)?.trim().to_owned();
@@ -76,16 +79,18 @@ pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Setti
     let region = region.unwrap_or_else(|| "us-east-1".to_owned());
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if !region.chars().all(plain) {
-        return Err(format!("AWS_REGION is {region:?}, which is no region"));
+        return Err(format!(
+            "AWS_REGION is {region:?}, which is not a valid region"
+        ));
     }
-    // They become headers, whose library would show them where it refuses them.
+    // They become headers, and the HTTP library would print invalid ones in its error.
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", Some(&key)),
         ("AWS_SECRET_ACCESS_KEY", Some(&secret)),
         ("AWS_SESSION_TOKEN", token.as_ref()),
     ] {
         if value.is_some_and(|value| !value.chars().all(|c| c.is_ascii_graphic())) {
-            return Err(format!("{name} has characters that no key has"));
+            return Err(format!("{name} contains characters that no key has"));
         }
     }
     let named = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
@@ -124,18 +129,18 @@ fn place(text: &str) -> Result<(String, String), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(plain) || bucket.starts_with('.') {
         return Err(format!(
-            "{text:?} names no bucket: s3://bucket/prefix, where a bucket's name has 3 to 63 letters, digits, \
-             dots and hyphens"
+            "{text:?} names no bucket: use s3://bucket/prefix, where a bucket's name has 3 to 63 letters, digits, \
+             dots, and hyphens"
         ));
     }
     if prefix.contains(['?', '#']) {
         return Err(format!(
-            "{text:?} has parameters: they are given as AWS_ENDPOINT_URL, AWS_REGION and so on"
+            "{text:?} has parameters: set AWS_ENDPOINT_URL, AWS_REGION, and so on instead"
         ));
     }
     let prefix = prefix.trim_matches('/');
     if prefix.len() > 512 || prefix.chars().any(char::is_control) {
-        return Err("the prefix is longer than 512 bytes, or has characters of control".into());
+        return Err("the prefix is longer than 512 bytes or contains control characters".into());
     }
     if prefix.is_empty() {
         return Ok((bucket.to_owned(), String::new()));
@@ -144,21 +149,19 @@ fn place(text: &str) -> Result<(String, String), String> {
         .split('/')
         .any(|part| matches!(part, "" | "." | ".."))
     {
-        return Err(format!("{text:?} has an empty part, or one of dots only"));
+        return Err(format!("{text:?} has an empty part, or one of only dots"));
     }
     Ok((bucket.to_owned(), format!("{prefix}/")))
 }
 
 fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
     let wrong = || {
-        format!(
-            "{name} is {url:?}, which is no address: https://host, http://host:9000 or the like"
-        )
+        format!("{name} is {url:?}, which is not a valid URL; use https://host or http://host:9000")
     };
-    // Not shown: what stands before an @ is a password.
+    // Not printed: what precedes an @ is a password.
     if url.contains('@') {
         return Err(format!(
-            "{name} has an @ in it: the key is given as AWS_ACCESS_KEY_ID"
+            "{name} contains an @: set the key as AWS_ACCESS_KEY_ID instead"
         ));
     }
     let uri: Uri = url.parse().map_err(|_| wrong())?;
@@ -183,7 +186,7 @@ fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
     Ok((secure, host, base.to_owned()))
 }
 
-/// A bucket's own host; a name with dots is none that Amazon's certificates know.
+/// Host and base path of an Amazon bucket; Amazon's certificates do not cover bucket names with dots.
 fn amazon(bucket: &str, region: &str) -> (String, String) {
     let end = if region.starts_with("cn-") {
         "amazonaws.com.cn"
@@ -273,7 +276,7 @@ mod tests {
             ("s3://bucket/x?endpoint=y", KEY, "has parameters"),
             ("s3://bucket/x//y", KEY, "an empty part"),
             ("s3://bucket/../y", KEY, "an empty part"),
-            ("s3://bucket/a\nb", KEY, "characters of control"),
+            ("s3://bucket/a\nb", KEY, "control characters"),
             (
                 "s3://bucket",
                 "AWS_ENDPOINT_URL=localhost:9000",
@@ -287,13 +290,13 @@ mod tests {
             (
                 "s3://bucket",
                 "AWS_ENDPOINT_URL=https://a:hidden@host",
-                "has an @ in it",
+                "contains an @",
             ),
             ("s3://bucket", "AWS_REGION=a/b", "AWS_REGION is"),
             (
                 "s3://bucket",
                 "AWS_SESSION_TOKEN=hidden\u{e9}",
-                "AWS_SESSION_TOKEN has",
+                "AWS_SESSION_TOKEN contains",
             ),
         ] {
             let variables = match variables {

@@ -1,5 +1,5 @@
-//! What a bucket's answers say: a page of names, or why not. Takes no more of an answer than a page may have, and
-//! shows nothing of a secret.
+//! Parses a bucket's responses: a page of names, or an error. Reads no more of a response than a page may have, and never
+//! shows a secret.
 
 use std::io::{Cursor, Read as _};
 
@@ -17,15 +17,18 @@ const MOST_WHY: u64 = 64 << 10;
 const MOST_MESSAGE: usize = 200;
 const DEEPEST: usize = 32;
 
-/// A part of a list.
+/// A page of a listing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
     pub entries: Vec<Entry>,
-    /// Where the next one begins.
+    /// Token of the next page.
     pub next: Option<String>,
 }
 
-/// Reads a page to its end.
+/// Reads a page.
+///
+/// # Errors
+/// `Failed` when the listing is cut off or too long; `Refused` when it is not from an S3-compatible store.
 pub(super) fn page(body: &mut Body) -> Result<Page, Fault> {
     let text = all(body, MOST_PAGE).map_err(Fault::Failed)?;
     let mut page = Page::default();
@@ -50,27 +53,27 @@ pub(super) fn page(body: &mut Body) -> Result<Page, Fault> {
             return Err(Fault::Refused(why.into()));
         }
         Some(_) => {
-            let why = "what answers there is no store with the interface of S3";
+            let why = "the server is not an S3-compatible store";
             return Err(Fault::Refused(why.into()));
         }
-        None => return Err(Fault::Failed("the list was cut off".into())),
+        None => return Err(Fault::Failed("the listing was cut off".into())),
     }
     Ok(page)
 }
 
-/// An answer that is no success.
+/// An error response.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub status: u16,
-    /// S3's word for it; empty where what answers is no store, or a HEAD was asked.
+    /// S3's error code; empty for a response of something else, or to a HEAD request.
     pub code: String,
     message: String,
     region: Option<String>,
-    /// It says something, but not as a store does.
+    /// The response has a body, but not an S3 store's.
     foreign: bool,
 }
 
-/// Reads what a success says to its end, so that the connection can serve again.
+/// Reads a successful response to its end, so that the connection can be reused.
 pub(super) fn finish(mut answer: Response<Body>) {
     let _ = all(answer.body_mut(), MOST_WHY);
 }
@@ -100,7 +103,7 @@ impl Refusal {
         refusal
     }
 
-    /// Whether a condition is what it does not know.
+    /// Whether the store does not support conditional requests.
     pub fn knows_no_conditions(&self) -> bool {
         self.status == 501 || self.code == "NotImplemented"
     }
@@ -111,7 +114,7 @@ impl Refusal {
             (404, "NoSuchKey" | "") if !self.foreign => return Fault::Missing,
             (412, _) => return Fault::Taken,
             (_, "RequestTimeTooSkewed") => {
-                return Fault::Refused(self.told(settings, "the clock of this machine is wrong"));
+                return Fault::Refused(self.told(settings, "this machine's clock is wrong"));
             }
             (507 | 501, _) => {}
             (408 | 409 | 429 | 500.., _)
@@ -132,37 +135,37 @@ impl Refusal {
     fn advice(&self, settings: &Settings) -> String {
         let code = self.code.as_str();
         if code == "NoSuchBucket" {
-            return format!("make the bucket {}, or name another", settings.bucket);
+            return format!("create the bucket {}, or use another one", settings.bucket);
         }
         if let Some(region) = self.region.as_ref().filter(|r| **r != settings.region) {
             return format!("set AWS_REGION={}", shown(region, settings));
         }
         let advice = match code {
-            "InvalidAccessKeyId" => "AWS_ACCESS_KEY_ID is not known there",
-            "SignatureDoesNotMatch" => "AWS_SECRET_ACCESS_KEY is not the one of AWS_ACCESS_KEY_ID",
+            "InvalidAccessKeyId" => "the store does not know AWS_ACCESS_KEY_ID",
+            "SignatureDoesNotMatch" => "AWS_SECRET_ACCESS_KEY does not match AWS_ACCESS_KEY_ID",
             "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => {
-                "the key was lent and has run out: give one that lasts"
+                "the temporary key has expired; use a permanent one"
             }
-            "EntityTooLarge" => "the store takes no file so large in one piece",
+            "EntityTooLarge" => "the store does not accept files this large in one request",
             _ if code.contains("Quota") || code.contains("Full") || self.status == 507 => {
                 "the store is full, or its quota is used up"
             }
             _ if matches!(self.status, 300..400) => {
-                "it sends elsewhere: set AWS_REGION or AWS_ENDPOINT_URL to where the bucket is"
+                "it redirects: set AWS_REGION or AWS_ENDPOINT_URL to the bucket's location"
             }
             _ if matches!(self.status, 401 | 403) => {
-                "the key must be allowed ListBucket, GetObject, PutObject and DeleteObject there"
+                "the key must be allowed to use ListBucket, GetObject, PutObject, and DeleteObject"
             }
-            "" => "what answers there may be no store with the interface of S3",
+            "" => "the server may not be an S3-compatible store",
             _ => "",
         };
         advice.to_owned()
     }
 
-    /// The store's own words, and what to do.
+    /// Combines the store's own message and our advice.
     fn told(&self, settings: &Settings, advice: &str) -> String {
         let mut text = match self.code.as_str() {
-            "" => format!("the store answers with status {}", self.status),
+            "" => format!("the store answered with status {}", self.status),
             code => format!("the store says {}", shown(code, settings)),
         };
         let message = shown(&self.message, settings);
@@ -176,7 +179,7 @@ impl Refusal {
     }
 }
 
-/// One line of what somebody else wrote, without our secrets.
+/// One line of foreign text, with our secrets removed.
 fn shown(text: &str, settings: &Settings) -> String {
     let mut text = text.replace(&settings.secret, "…");
     if let Some(token) = &settings.token {
@@ -198,13 +201,13 @@ fn all(body: &mut Body, most: u64) -> Result<Vec<u8>, String> {
         .read_to_end(&mut text)
         .map_err(|error| format!("the connection broke: {error}"))?;
     if text.len() as u64 > most {
-        return Err(format!("the answer has more than {most} bytes"));
+        return Err(format!("the response has more than {most} bytes"));
     }
     Ok(text)
 }
 
-/// Calls with the name of each element that ends, that of the one around it, and the text right inside. The
-/// outermost one's name, where it ended.
+/// Calls `each` for each element that ends: the enclosing element's name, its own name, and the text directly inside.
+/// Returns the outermost element's name if the document is complete.
 fn leaves(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Option<String> {
     let mut reader = Reader::from_reader(Cursor::new(text));
     reader.config_mut().expand_empty_elements = true;
@@ -231,7 +234,7 @@ fn leaves(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Option<Strin
             Event::CData(text) => text.xml10_content().into_owned(),
             Event::GeneralRef(name) => match name.resolve_char_ref() {
                 Ok(Some(character)) => character.to_string(),
-                // What a document type declares is never expanded.
+                // Entities declared in a document type are never expanded.
                 _ => resolve_predefined_entity(&name.into_inner())?.to_owned(),
             },
             Event::Start(_) | Event::Eof => return None,

@@ -1,4 +1,4 @@
-//! Sends signed requests to a bucket. Decides nothing about what an answer means, and follows no answer elsewhere.
+//! Sends signed requests to a bucket. Does not interpret responses, and follows no redirects.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -14,28 +14,28 @@ use crate::clock;
 use crate::crypto::{hex, sha256, sigv4};
 use crate::replica::target::Fault;
 
-/// A larger body waits until the store says that it wants it: a refusal comes before it then.
+/// Size in bytes above which a body waits for the store's 100-continue, so that a refusal comes first.
 const ASKED_FIRST: u64 = 1 << 20;
 const BUFFER: usize = 16 * 1024;
 
-/// A bucket that can be asked.
+/// Client of one bucket.
 pub(super) struct Client {
     pub settings: Settings,
     agent: Agent,
 }
 
-/// What is asked.
+/// A request.
 #[derive(Default)]
 pub(super) struct Ask<'a> {
     pub method: &'static str,
-    /// With the prefix; empty asks the bucket itself.
+    /// Including the prefix; empty for the bucket itself.
     pub key: &'a str,
     pub query: &'a [(&'a str, &'a str)],
     pub headers: &'a [(&'a str, &'a str)],
     pub body: Option<&'a Content<'a>>,
 }
 
-/// A file that is to be sent.
+/// A file to send.
 pub(super) struct Content<'a> {
     file: &'a File,
     pub bytes: u64,
@@ -59,7 +59,7 @@ impl Client {
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
             .max_response_header_size(32 * 1024)
-            // A change a second: a handshake for each would cost more than the change.
+            // There may be a change every second: a handshake for each would cost more than the change.
             .max_idle_connections(1)
             .max_idle_connections_per_host(1)
             .max_idle_age(Duration::from_secs(10))
@@ -70,7 +70,10 @@ impl Client {
         }
     }
 
-    /// The answer, whatever it is.
+    /// Sends a request and returns the response, whatever its status.
+    ///
+    /// # Errors
+    /// `Failed` when there is no response; `Refused` when the request is invalid.
     pub fn ask(&self, ask: &Ask<'_>) -> Result<Response<Body>, Fault> {
         let settings = &self.settings;
         let key = sigv4::path(ask.key);
@@ -121,8 +124,8 @@ impl Client {
         match answered {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(Fault::Failed(format!("{}: {error}", settings.host))),
-            // The library's own words may hold a header.
-            Err(_) => Err(Fault::Refused("the request cannot be written".into())),
+            // The library's own message may contain a header.
+            Err(_) => Err(Fault::Refused("the request is invalid".into())),
         }
     }
 }
@@ -140,7 +143,10 @@ fn tls(authorities: Option<&str>) -> TlsConfig {
 }
 
 impl<'a> Content<'a> {
-    /// Reads all of it once, for its length and its hash.
+    /// Reads the whole file once, for its length and hash.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
     pub fn of(file: &'a File) -> io::Result<Self> {
         let mut hasher = sha256::Hasher::new();
         let mut piece = vec![0; BUFFER];
@@ -169,7 +175,7 @@ impl<'a> Content<'a> {
     }
 }
 
-/// So many bytes of a file, whoever else reads it.
+/// A positioned reader of the first `bytes` of a file, independent of other readers.
 struct Source<'a> {
     file: &'a File,
     at: u64,

@@ -1,5 +1,5 @@
-//! Reads what lies in a bucket from its beginning to its end, over as many connections as that takes. Never ends
-//! early, and never goes on with something else than it began with.
+//! Downloads an object from beginning to end, resuming over new connections when one breaks. Never ends early, and never
+//! continues with a different object.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use super::answer::Refusal;
 use super::client::{Ask, Client};
 use crate::replica::target::{Fault, Result};
 
-/// A file on its way here.
+/// A download in progress.
 pub(super) struct Download {
     client: Arc<Client>,
     key: String,
     reader: BodyReader<'static>,
-    /// The store's mark of what is read; without one nothing can be taken up again.
+    /// The object's ETag; without one, a download cannot be resumed.
     mark: Option<String>,
     at: u64,
     bytes: u64,
@@ -26,7 +26,10 @@ pub(super) struct Download {
 }
 
 impl Download {
-    /// Asks for it once.
+    /// Sends the first request.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such object; otherwise when the store fails or does not report the length.
     pub fn begin(client: &Arc<Client>, key: &str) -> Result<Self> {
         let ask = Ask {
             method: "GET",
@@ -37,12 +40,10 @@ impl Download {
         if answer.status() != StatusCode::OK {
             return Err(Refusal::read(answer).fault(&client.settings));
         }
-        // The library's own number is none for an empty file.
+        // The library's own content length is none for an empty file.
         let told = header(&answer, "content-length").and_then(|told| told.parse().ok());
         let Some(bytes) = told else {
-            return Err(Fault::Failed(
-                "the store does not say how long it is".into(),
-            ));
+            return Err(Fault::Failed("the store does not report the length".into()));
         };
         Ok(Self {
             client: Arc::clone(client),
@@ -55,10 +56,10 @@ impl Download {
         })
     }
 
-    /// A new connection from where the old one broke.
+    /// Opens a new connection where the old one broke.
     fn resume(&mut self) -> Result<()> {
         let Some(mark) = &self.mark else {
-            return Err(Fault::Failed("it broke off".into()));
+            return Err(Fault::Failed("the connection broke".into()));
         };
         let range = format!("bytes={}-", self.at);
         let ask = Ask {
@@ -75,11 +76,11 @@ impl Download {
                 self.reader = answer.into_body().into_reader();
                 Ok(())
             }
-            StatusCode::PRECONDITION_FAILED => {
-                Err(Fault::Refused("it was replaced while it was read".into()))
-            }
+            StatusCode::PRECONDITION_FAILED => Err(Fault::Refused(
+                "the object was replaced while it was read".into(),
+            )),
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => {
-                Err(Fault::Failed("the store gives no parts".into()))
+                Err(Fault::Failed("the store does not support ranges".into()))
             }
             _ => Err(Refusal::read(answer).fault(&self.client.settings)),
         }

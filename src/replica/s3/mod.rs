@@ -1,5 +1,5 @@
-//! A replica in a bucket: Amazon's, or any store with the same interface. Tries again what may succeed later, and
-//! says of the rest what must be changed. Knows nothing of what is in the files.
+//! A replica in a bucket: Amazon's, or any S3-compatible store. Retries transient failures, and says what to change for
+//! all others. Knows nothing of the files' contents.
 
 mod address;
 mod answer;
@@ -26,22 +26,22 @@ use crate::crypto::{hex, sha256};
 
 const ONLY_NEW: &[(&str, &str)] = &[("if-none-match", "*")];
 
-/// The bucket of an `s3://` address.
+/// Target of an `s3://` address.
 pub struct S3 {
     client: Arc<Client>,
-    /// Whether the store keeps to a condition: what follows.
+    /// Whether the store supports conditional puts: one of the constants below.
     conditions: AtomicU8,
 }
 
-/// Not known yet: some stores do not say that they know none.
+/// Not known yet: some stores silently ignore conditions.
 const UNTRIED: u8 = 0;
 const KEPT: u8 = 1;
 const NONE: u8 = 2;
-/// A larger file is not sent twice to find out.
+/// Size in bytes above which a file is not sent twice to find out.
 const MOST_TRIED: u64 = 1 << 20;
 
 impl S3 {
-    /// Asks nothing yet.
+    /// Creates the target without sending a request.
     pub fn open(settings: Settings) -> Self {
         Self {
             client: Arc::new(Client::new(settings)),
@@ -56,12 +56,12 @@ impl S3 {
     fn key(&self, name: &str) -> Result<String> {
         let plain = |part: &str| !part.is_empty() && !part.starts_with('.');
         if !name.split('/').all(plain) {
-            return Err(Fault::Refused(format!("{name:?} is not a name")));
+            return Err(Fault::Refused(format!("{name:?} is not a valid name")));
         }
         Ok(format!("{}{name}", self.settings().prefix))
     }
 
-    /// Again, as long as it may help.
+    /// Retries transient failures.
     fn tried<T>(&self, mut once: impl FnMut() -> Result<T>) -> Result<T> {
         for pause in &self.settings().patience.pauses {
             match once() {
@@ -94,7 +94,7 @@ impl S3 {
             match self.exists(key) {
                 Ok(false) => {}
                 Ok(true) => return Err(Fault::Taken),
-                // This answer has no words for why; the next one has.
+                // A HEAD response has no reason; the next request's response has one.
                 Err(Fault::Refused(_)) if known == UNTRIED => {}
                 Err(fault) => return Err(fault),
             }
@@ -115,7 +115,7 @@ impl S3 {
         }
         match refusal.fault(self.settings()) {
             Fault::Failed(why) if refusal.status == 409 => Ok(Sent::Contested(why)),
-            // There is nothing that could be missing: what answers is no bucket.
+            // A put cannot miss anything: the server is not a bucket.
             Fault::Missing => Err(Fault::Refused(NO_STORE.into())),
             fault => Err(fault),
         }
@@ -131,7 +131,7 @@ impl S3 {
         })
     }
 
-    /// Sends what was just stored once more, which must be refused. What is stored stays the same either way.
+    /// Repeats a put that must now be refused. The stored object stays the same either way.
     fn try_condition(&self, key: &str, content: &Content<'_>) {
         if content.bytes > MOST_TRIED {
             return;
@@ -148,7 +148,7 @@ impl S3 {
         self.conditions.store(found, Ordering::Relaxed);
     }
 
-    /// Whether what lies there is this.
+    /// Whether the stored object equals this content.
     fn holds(&self, key: &str, content: &Content<'_>) -> Result<bool> {
         let mut there = Download::begin(&self.client, key)?;
         let mut hasher = sha256::Hasher::new();
@@ -180,12 +180,12 @@ impl S3 {
     }
 }
 
-const NO_STORE: &str = "what answers there is no store with the interface of S3";
+const NO_STORE: &str = "the server is not an S3-compatible store";
 
-/// What became of a file that was sent.
+/// Outcome of a put.
 enum Sent {
     Whole,
-    /// Somebody else is writing there too.
+    /// Another process is writing there, too.
     Contested(String),
 }
 
@@ -201,7 +201,7 @@ impl Target for S3 {
                 contested = true;
                 Err(Fault::Failed(why))
             }
-            // The one before this may have been stored, and only its answer lost.
+            // The previous attempt may have succeeded, with only its response lost.
             Err(Fault::Taken) if doubtful && self.holds(&key, &content)? => Ok(()),
             Err(fault) => {
                 doubtful |= matches!(fault, Fault::Failed(_));
@@ -230,13 +230,17 @@ impl Target for S3 {
             for Entry { name: key, bytes } in page.entries {
                 let name = match key.strip_prefix(prefix.as_str()) {
                     Some(name) if key.starts_with(&beginning) => name,
-                    _ => return Err(Fault::Refused("the store lists what was not asked".into())),
+                    _ => {
+                        return Err(Fault::Refused(
+                            "the store lists objects that were not requested".into(),
+                        ));
+                    }
                 };
                 if key <= last {
                     let why = "the store lists its names in no order";
                     return Err(Fault::Refused(why.into()));
                 }
-                // Consoles make such a thing for a folder.
+                // Consoles create such an object for a folder.
                 if !name.is_empty() && !name.ends_with('/') {
                     let name = name.to_owned();
                     each(Entry { name, bytes });
@@ -246,7 +250,7 @@ impl Target for S3 {
             match page.next {
                 None => return Ok(()),
                 next if next == token => {
-                    return Err(Fault::Failed("the store's list has no end".into()));
+                    return Err(Fault::Failed("the store's listing has no end".into()));
                 }
                 next => token = next,
             }

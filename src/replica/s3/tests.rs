@@ -1,4 +1,4 @@
-//! The client of a bucket against one on a real socket, that checks every signature and fails as buckets do.
+//! Tests the bucket client against a server on a real socket that verifies every signature and fails as buckets do.
 
 use std::fs;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use super::*;
 #[allow(dead_code, reason = "the tests of the whole server use the rest")]
 mod server;
 
-/// A target that does not wait long.
+/// A target with short timeouts.
 fn target(bucket: &Bucket, address: &str, change: impl FnOnce(&mut Settings)) -> S3 {
     let variables = bucket.variables();
     let env = |name: &str| {
@@ -153,7 +153,7 @@ fn what_may_succeed_later_is_tried_again() {
 fn what_somebody_must_change_is_said_once() {
     let bucket = Bucket::new();
     let target = plain(&bucket);
-    // From now on it is known to keep to conditions.
+    // From now on it is known to support conditions.
     assert_eq!(target.put("known", &file(b"x"), true), Ok(()));
     assert_eq!(target.remove("known"), Ok(()));
     let says = Trouble::Says;
@@ -176,7 +176,7 @@ fn what_somebody_must_change_is_said_once() {
         ),
         (
             says(400, "EntityTooLarge", "5 GB."),
-            ["EntityTooLarge", "so large"],
+            ["EntityTooLarge", "files this large"],
         ),
         (
             says(403, "RequestTimeTooSkewed", "Far."),
@@ -185,7 +185,7 @@ fn what_somebody_must_change_is_said_once() {
         (says(400, "ExpiredToken", "Old."), ["ExpiredToken", "lent"]),
         (
             says(404, "NoSuchBucket", "None."),
-            ["NoSuchBucket", "make the bucket copies"],
+            ["NoSuchBucket", "create the bucket copies"],
         ),
         (
             says(301, "PermanentRedirect", "There."),
@@ -202,9 +202,9 @@ fn what_somebody_must_change_is_said_once() {
         (says(403, "Odd", SECRET), ["Odd: …;", "allowed"]),
         (
             Trouble::Page(404, "<html>no</html>"),
-            ["404", "may be no store"],
+            ["404", "may not be an S3-compatible store"],
         ),
-        (Trouble::Page(302, ""), ["302", "elsewhere"]),
+        (Trouble::Page(302, ""), ["302", "redirects"]),
     ] {
         type Call = (&'static str, fn(&S3) -> Result<()>);
         let calls: [Call; 4] = [
@@ -251,7 +251,7 @@ fn a_wrong_secret_is_found_out_and_not_shown() {
         panic!("{put:?}")
     };
     assert!(
-        why.contains("AWS_SECRET_ACCESS_KEY is not the one"),
+        why.contains("AWS_SECRET_ACCESS_KEY does not match"),
         "{why}"
     );
     let shown = format!("{:?} {why}", target.settings());
@@ -280,12 +280,15 @@ fn a_broken_download_goes_on_where_it_broke_or_fails() {
         why.contains("93750 of 100000") || why.contains("isconnect"),
         "{why}"
     );
-    // What is there now is something else.
+    // The object has been replaced.
     bucket.trouble("GET", Trouble::Half);
     let mut reader = target.get("a").expect("it begins");
     bucket.plant("p/a", &bytes[1..]);
     let error = reader.read_to_end(&mut Vec::new()).expect_err("not mixed");
-    assert_eq!(error.to_string(), "it was replaced while it was read");
+    assert_eq!(
+        error.to_string(),
+        "the object was replaced while it was read"
+    );
 }
 
 #[test]
@@ -334,7 +337,7 @@ fn a_store_without_conditions_is_asked_before() {
     }
 }
 
-/// A store by others, told by the variables that every tool for S3 reads: see `make replica`.
+/// A real S3-compatible store, configured by the usual environment variables: see `make replica`.
 #[test]
 fn a_store_by_others() {
     let Ok(place) = std::env::var("REPLICA_STORE") else {

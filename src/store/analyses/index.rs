@@ -1,13 +1,12 @@
-//! What lists and searches read of an analysis instead of its JSON: text without regard to case, and its models
-//! and documents as rows of their own. Written with the analysis, and again where an archive or an older
-//! database brings one.
+//! Derived data that lists and searches use instead of an analysis's JSON: case-folded text, and rows for its models and
+//! documents. Written with the analysis, and again for one from an archive or an older database.
 
 use rusqlite::Connection;
 use serde::Deserialize;
 
 use crate::domain::case::fold_case;
 
-/// The parts of a stored request that are indexed.
+/// The indexed parts of a stored request.
 #[derive(Default, Deserialize)]
 struct Named {
     #[serde(default)]
@@ -18,10 +17,10 @@ struct Named {
     documents: Vec<String>,
 }
 
-/// Writes the folded text and the links of an analysis whose row is there.
+/// Writes the folded text and the links of an existing analysis.
 ///
 /// # Errors
-/// When there is no such row, or SQLite fails.
+/// When there is no such row, or the database cannot be written.
 pub(in crate::store) fn write(db: &Connection, id: &str) -> rusqlite::Result<()> {
     let mut query = db.prepare_cached(
         "SELECT question, topic, request, origin = '' AS listed FROM analyses WHERE id = ?1",
@@ -35,14 +34,14 @@ pub(in crate::store) fn write(db: &Connection, id: &str) -> rusqlite::Result<()>
     link(db, id, &request, is_listed)
 }
 
-/// Writes the links alone. Models are linked only where the history lists the analysis.
+/// Writes only the links. Models are linked only for analyses in the history.
 pub(super) fn link(
     db: &Connection,
     id: &str,
     request: &str,
     is_listed: bool,
 ) -> rusqlite::Result<()> {
-    // An unreadable request names nothing, and one old row must not keep a database from opening.
+    // An unreadable request links nothing: one old row must not keep a database from opening.
     let named: Named = serde_json::from_str(request).unwrap_or_default();
     if is_listed {
         let mut add = db.prepare_cached(

@@ -98,7 +98,7 @@ fn an_outcome_takes_the_place_of_what_was_there() {
             ..document(1, 1)
         };
         insert(db, &reading, &[(1, "old".into())], &[passage(0, "oldword")])?;
-        // While its account is locked, it is neither begun nor continued.
+        // While its account is locked, reading is neither started nor continued.
         users::insert(
             db,
             &User {
@@ -149,7 +149,7 @@ fn an_outcome_takes_the_place_of_what_was_there() {
     });
 }
 
-/// What a person deletes is in no file of the data folder any more.
+/// What a person deletes remains in no file of the data folder.
 #[test]
 fn deleting_really_deletes() {
     const WORD: &str = "xylophonquartett";
@@ -193,7 +193,7 @@ fn deleting_really_deletes() {
             delete(db, &user(1).id, &document(1, 1).id)?;
             delete(db, &user(2).id, &document(2, 2).id)?;
             users::set_role(db, &user(1).id, crate::domain::user::Role::Admin)?;
-            // By cascade: the account takes its documents along.
+            // By cascade: deleting the account deletes its documents.
             users::delete(db, &user(2).id)
         })
         .expect("deletes");
