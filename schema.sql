@@ -1,11 +1,11 @@
--- The whole current schema. A fresh database is made from this file; an older one is brought here by the
--- steps in src/store/migrate.rs, and tests/schema.rs proves that both ways end at the same place.
+-- The current schema. A new database is created from this file; an older one is migrated by the steps in
+-- src/store/migrate.rs, and tests/schema.rs proves that both ways give the same result.
 --
--- Ids are ULIDs behind a prefix: text that sorts by time. Times are milliseconds since 1970, 0 where there
--- is none. Money is micro-dollars. Only the part that SQLite and PostgreSQL share is used, apart from
--- STRICT, WITHOUT ROWID and the full-text search at the end.
+-- IDs are ULIDs with a prefix: text that sorts by time. Times are milliseconds since 1970, 0 for none. Money is in
+-- micro-dollars. Only SQL that SQLite and PostgreSQL share is used, except STRICT, WITHOUT ROWID, and the full-text
+-- search at the end.
 
--- `recipe` is the id of the recipe that fills in what this person's requests do not say.
+-- `recipe` is the ID of the recipe that fills unspecified fields of this user's requests.
 CREATE TABLE users (
     id            TEXT    NOT NULL PRIMARY KEY,
     email         TEXT    NOT NULL UNIQUE,
@@ -33,7 +33,7 @@ CREATE INDEX sessions_user ON sessions (user_id);
 CREATE INDEX sessions_previous ON sessions (previous_hash) WHERE previous_hash IS NOT NULL;
 CREATE INDEX sessions_expires ON sessions (expires);
 
--- Networks from which a person has signed in, the newest few: others' failed attempts do not block them.
+-- The networks from which a user signed in most recently: failed attempts of others do not block them.
 CREATE TABLE sign_in_networks (
     user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     network TEXT    NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE sign_in_networks (
     PRIMARY KEY (user_id, network)
 ) STRICT, WITHOUT ROWID;
 
--- One row a person: the request, and once an admin has made the link, its token's hash.
+-- One row per user: the request, and the hash of the link's token once an admin has created the link.
 CREATE TABLE password_resets (
     user_id   TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     requested INTEGER NOT NULL,
@@ -56,7 +56,7 @@ CREATE TABLE invites (
     expires INTEGER NOT NULL
 ) STRICT;
 
--- `models` are the ids that a key may use, all where there are none; -1 is no limit.
+-- `models` are the IDs that a key may use, empty for all; -1 is no limit.
 CREATE TABLE api_keys (
     id        TEXT    NOT NULL PRIMARY KEY,
     user_id   TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -73,7 +73,7 @@ CREATE TABLE api_keys (
 ) STRICT;
 CREATE INDEX api_keys_user ON api_keys (user_id, id);
 
--- What was spent with each key on each day.
+-- Usage of each key per day.
 CREATE TABLE key_usage (
     key_id TEXT    NOT NULL REFERENCES api_keys (id) ON DELETE CASCADE,
     day    INTEGER NOT NULL,
@@ -83,7 +83,7 @@ CREATE TABLE key_usage (
     PRIMARY KEY (key_id, day)
 ) STRICT, WITHOUT ROWID;
 
--- Answers kept for a day, for clients that send a request again under the same key. Status 0: under way.
+-- Responses kept for a day, for clients that repeat a request with the same idempotency key. Status 0: in progress.
 CREATE TABLE idempotency (
     user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     key     TEXT    NOT NULL,
@@ -96,7 +96,7 @@ CREATE TABLE idempotency (
 ) STRICT;
 CREATE INDEX idempotency_created ON idempotency (created);
 
--- No reference to users: what was done stays known after the account is gone.
+-- No reference to users: entries remain after the account is deleted.
 CREATE TABLE audit (
     id      INTEGER NOT NULL PRIMARY KEY,
     at      INTEGER NOT NULL,
@@ -107,7 +107,7 @@ CREATE TABLE audit (
     detail  TEXT    NOT NULL DEFAULT ''
 ) STRICT;
 
--- `gaps` are the pages without text and why, `flags` the places that read like orders to models: both JSON.
+-- `gaps` are the pages without text and the reasons, `flags` suspected prompt injections: both JSON.
 CREATE TABLE documents (
     id           TEXT    NOT NULL PRIMARY KEY,
     user_id      TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -137,9 +137,8 @@ CREATE TABLE document_pages (
     PRIMARY KEY (document_id, page)
 ) STRICT;
 
--- The integer key is what the full-text index refers to; it must survive VACUUM, so it is declared. `terms`
--- are words that a person may search for and that the index would not find in the text: pairs of ideographs,
--- parts of identifiers.
+-- The full-text index refers to the integer key, which must survive VACUUM, so it is declared. `terms` are search
+-- terms that the index would not find in the text: pairs of ideographs, parts of identifiers.
 CREATE TABLE passages (
     id          INTEGER NOT NULL PRIMARY KEY,
     user_id     TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -155,7 +154,7 @@ CREATE TABLE passages (
 ) STRICT;
 CREATE INDEX passages_user ON passages (user_id);
 
--- What a provider's model makes of a passage: 32-bit floats, little endian. Only where re-ranking is on.
+-- Embedding of a passage by a provider's model: 32-bit floats, little-endian. Only when re-ranking is on.
 CREATE TABLE passage_vectors (
     passage_id INTEGER NOT NULL REFERENCES passages (id) ON DELETE CASCADE,
     model      TEXT    NOT NULL,
@@ -183,11 +182,11 @@ CREATE TABLE upload_parts (
     PRIMARY KEY (upload_id, part)
 ) STRICT, WITHOUT ROWID;
 
--- No user: asked by somebody who was not signed in. The lease says which process runs it, until when.
--- `findings` is what the panel agreed and disagreed on, `citations` what came of checking its marks and
--- quotations, as JSON, once it is over; `parent` is the analysis that this one repeats with a change;
--- `origin` is what asked for it where it was not a person in the pages: an experiment, or `call` for a
--- question passed on to a single model. Such analyses are not in the history; the latter are kept for a day.
+-- No user: created without an account. `findings` is what the members agreed and disagreed on, and `citations` the
+-- result of checking citations and quotations, both JSON, written at the end; `parent` is the analysis that this one
+-- reruns with a change; `origin` is set if it was not created from the history: an experiment's ID, or `call` for a
+-- question passed through to a single model. Such analyses are not in the history; the latter are kept for a day.
+-- The lease columns are unused.
 CREATE TABLE analyses (
     id          TEXT    NOT NULL PRIMARY KEY,
     user_id     TEXT    REFERENCES users (id) ON DELETE CASCADE,
@@ -211,7 +210,7 @@ CREATE TABLE analyses (
     parent      TEXT    NOT NULL DEFAULT '',
     citations   TEXT    NOT NULL DEFAULT '',
     origin      TEXT    NOT NULL DEFAULT '',
-    -- Without regard to case in any script (domain::case); the engine folds ASCII only.
+    -- Case-folded for every script (domain::case); SQLite folds only ASCII.
     question_folded TEXT NOT NULL DEFAULT '',
     topic_folded    TEXT NOT NULL DEFAULT ''
 ) STRICT;
@@ -220,14 +219,14 @@ CREATE INDEX analyses_origin ON analyses (origin, id) WHERE origin <> '';
 CREATE INDEX analyses_open ON analyses (id) WHERE finished = 0;
 CREATE UNIQUE INDEX analyses_share ON analyses (share_hash) WHERE share_hash IS NOT NULL;
 
--- The models and documents of an analysis, for lists that filter by them.
+-- Models and documents of an analysis, for filtered lists.
 CREATE TABLE analysis_models (
     analysis_id TEXT NOT NULL REFERENCES analyses (id) ON DELETE CASCADE,
     model       TEXT NOT NULL,
     PRIMARY KEY (analysis_id, model)
 ) STRICT, WITHOUT ROWID;
 
--- A document may be deleted before the analyses that used it.
+-- A document can be deleted before the analyses that used it.
 CREATE TABLE analysis_documents (
     document_id TEXT NOT NULL,
     analysis_id TEXT NOT NULL REFERENCES analyses (id) ON DELETE CASCADE,
@@ -261,9 +260,9 @@ CREATE TABLE votes (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX votes_user ON votes (user_id);
 
--- The panel's answer beside a single model's draft, shown without names. `panel_first` is the order in which
--- a person sees them; the choice is empty until there is one, then `panel`, `single` or `tie`. The costs are
--- those of the whole analysis and of the draft, -1 where a price was not known.
+-- Blind comparison of the panel's answer with a single model's draft. `panel_first` is the order on the page; the
+-- choice is empty, then `panel`, `single`, or `tie`. The costs are those of the whole analysis and of the draft, -1 if
+-- a price is unknown.
 CREATE TABLE comparisons (
     analysis_id TEXT    NOT NULL PRIMARY KEY REFERENCES analyses (id) ON DELETE CASCADE,
     user_id     TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -282,7 +281,7 @@ CREATE TABLE comparisons (
 ) STRICT;
 CREATE INDEX comparisons_user ON comparisons (user_id, decided);
 
--- Patterns that people have added: the team's where there is no user.
+-- Custom patterns; without a user, the team's.
 CREATE TABLE patterns (
     id      TEXT    NOT NULL PRIMARY KEY,
     user_id TEXT    REFERENCES users (id) ON DELETE CASCADE,
@@ -292,8 +291,8 @@ CREATE TABLE patterns (
 ) STRICT;
 CREATE INDEX patterns_user ON patterns (user_id);
 
--- A recipe is a pattern, a panel, parameters and a synthesiser under a name. Every save is a version of its
--- own; none is ever changed.
+-- A recipe is a named combination of pattern, panel, parameters, and synthesizer. Every save is a new version; versions
+-- never change.
 CREATE TABLE recipes (
     id      TEXT    NOT NULL PRIMARY KEY,
     user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -311,8 +310,8 @@ CREATE TABLE recipe_versions (
     PRIMARY KEY (recipe_id, version)
 ) STRICT, WITHOUT ROWID;
 
--- A search for the best setting. `body` is what was asked for, `design` what the race is about, `verdict` how
--- it ended, `judging` how its judge did, `applied` what became of the winner: JSON.
+-- A search for the best configuration. `body` is the specification, `design` the design of the race, `verdict` how it
+-- ended, `judging` the judge's statistics, `applied` how the winner was applied: JSON.
 CREATE TABLE experiments (
     id       TEXT    NOT NULL PRIMARY KEY,
     user_id  TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -337,8 +336,8 @@ CREATE TABLE experiment_cases (
     PRIMARY KEY (experiment_id, place)
 ) STRICT, WITHOUT ROWID;
 
--- One setting on one case. Stored before it is asked; `number` says in which order results came, 0 while
--- there is none.
+-- One configuration on one case. Stored before the request; `number` is the order in which results arrived, 0 without
+-- a result.
 CREATE TABLE experiment_results (
     experiment_id TEXT    NOT NULL REFERENCES experiments (id) ON DELETE CASCADE,
     arm           INTEGER NOT NULL,
@@ -355,7 +354,7 @@ CREATE TABLE experiment_results (
     PRIMARY KEY (experiment_id, arm, place)
 ) STRICT, WITHOUT ROWID;
 
--- Which of two settings' answers to a case was preferred: `first`, `second` or `tie`. No judge: the person.
+-- Which of two configurations' answers to a case was preferred: `first`, `second`, or `tie`. No judge: the user.
 CREATE TABLE experiment_judgments (
     experiment_id TEXT    NOT NULL REFERENCES experiments (id) ON DELETE CASCADE,
     place         INTEGER NOT NULL,
@@ -367,8 +366,8 @@ CREATE TABLE experiment_judgments (
     PRIMARY KEY (experiment_id, place, first, second, judge)
 ) STRICT, WITHOUT ROWID;
 
--- The key begins with its owner's id, so that nobody is ever given an answer made for somebody else.
--- `fields` holds a short hash of each field of the request, to say which one made a later one differ.
+-- The key begins with its owner's ID, so that nobody gets an answer created for another user. `fields` contains a short
+-- hash of each field of the request, to explain later misses.
 CREATE TABLE answer_cache (
     key     TEXT    NOT NULL PRIMARY KEY,
     user_id TEXT    REFERENCES users (id) ON DELETE CASCADE,
@@ -388,7 +387,7 @@ CREATE INDEX answer_cache_created ON answer_cache (created);
 CREATE INDEX answer_cache_used ON answer_cache (used);
 CREATE INDEX answer_cache_model ON answer_cache (model);
 
--- What the cache has spared each person: kept when its answers are gone.
+-- Savings of the cache per user; kept after the answers are gone.
 CREATE TABLE savings (
     user_id  TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     day      INTEGER NOT NULL,
@@ -400,9 +399,9 @@ CREATE TABLE savings (
     PRIMARY KEY (user_id, day, model)
 ) STRICT, WITHOUT ROWID;
 
--- What each person used of each model on each day; kept for good. Costs are those of calls whose price is
--- known; `unpriced` counts the others, `estimated` those whose tokens no vendor has counted, `failed` those
--- without an answer. `own_key` is the part of the cost that was paid with the person's own keys.
+-- Usage of each user per model and day; kept forever. Costs are those of calls with a known price; `unpriced` counts
+-- the others, `estimated` those whose tokens we estimated, `failed` those without an answer. `own_key` is the part of
+-- the cost paid with the user's own keys.
 CREATE TABLE usage (
     user_id   TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     day       INTEGER NOT NULL,
@@ -420,8 +419,8 @@ CREATE TABLE usage (
     PRIMARY KEY (user_id, day, model)
 ) STRICT, WITHOUT ROWID;
 
--- Every call that was started, answered or not; one with no tries never left. No reference to analyses: what
--- was spent stays known after the analysis is gone. Cost -1: the price was not known. First token -1: none.
+-- Every started call, answered or not; one with no tries was never sent. No reference to analyses: rows remain after the
+-- analysis is deleted. Cost -1: unknown price. First token -1: none.
 CREATE TABLE calls (
     id             INTEGER NOT NULL PRIMARY KEY,
     user_id        TEXT    REFERENCES users (id) ON DELETE CASCADE,
@@ -446,8 +445,7 @@ CREATE TABLE calls (
 CREATE INDEX calls_user ON calls (user_id, at);
 CREATE INDEX calls_at ON calls (at);
 
--- Limits of one person in one UTC day and month; -1 where there is none, no row where the installation's
--- settings hold.
+-- Limits of one user per UTC day and month; -1 for none; no row for the server's default.
 CREATE TABLE budgets (
     user_id      TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     day_cost     INTEGER NOT NULL DEFAULT -1,
@@ -456,8 +454,8 @@ CREATE TABLE budgets (
     month_tokens INTEGER NOT NULL DEFAULT -1
 ) STRICT, WITHOUT ROWID;
 
--- Providers that an admin has added for everyone (no user), or somebody for themself. The key is sealed
--- under a secret that is not in this file; its last characters are kept so that people can tell keys apart.
+-- Providers added by an admin for everyone (no user), or by a user for themselves. The key is encrypted with a secret
+-- that is not in this file; its last characters are stored so that people can tell keys apart.
 CREATE TABLE providers (
     id          TEXT    NOT NULL PRIMARY KEY,
     user_id     TEXT    REFERENCES users (id) ON DELETE CASCADE,
@@ -479,8 +477,8 @@ CREATE TABLE settings (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Full-text search: SQLite's own. The index holds no text, only where the words are; the triggers keep
--- it in step, deletes by cascade included. secure-delete takes a removed word out of the index at once.
+-- Full-text search, specific to SQLite. The index stores no text, only word positions; triggers keep it in sync,
+-- including cascading deletes. secure-delete removes a word's entries from the index immediately.
 
 CREATE VIRTUAL TABLE passages_fts USING fts5 (
     heading, text, terms, content = 'passages', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'

@@ -83,7 +83,7 @@ mod tests {
                 .unwrap();
         };
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.audit(&target, 0).unwrap(), ["a whole copy"]);
+        assert_eq!(ledger.audit(&target, 0).unwrap(), ["a snapshot"]);
         put(&names::snapshot(3), b"whole");
         put(&names::change(4), b"four");
         put(&names::change(5), b"five");

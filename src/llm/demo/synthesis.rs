@@ -346,7 +346,7 @@ mod tests {
         let told = joined(&["Rockets fly to distant moons every week."]);
         let answer = told.split("## Where").next().expect("an answer");
         assert!(
-            !answer.contains("Rockets") && answer.contains("bear none"),
+            !answer.contains("Rockets") && answer.contains("support none"),
             "{told}"
         );
     }
