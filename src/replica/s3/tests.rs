@@ -182,7 +182,10 @@ fn what_somebody_must_change_is_said_once() {
             says(403, "RequestTimeTooSkewed", "Far."),
             ["RequestTimeTooSkewed", "clock"],
         ),
-        (says(400, "ExpiredToken", "Old."), ["ExpiredToken", "temporary"]),
+        (
+            says(400, "ExpiredToken", "Old."),
+            ["ExpiredToken", "temporary"],
+        ),
         (
             says(404, "NoSuchBucket", "None."),
             ["NoSuchBucket", "create the bucket copies"],
