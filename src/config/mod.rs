@@ -33,7 +33,7 @@ pub struct Config {
     pub host: IpAddr,
     /// Port to listen on; 0 picks a free one.
     pub port: u16,
-    /// Second port, for the pages.
+    /// Second port, only for the pages.
     pub ui_port: Option<u16>,
     /// Certificate files for TLS; `None` serves plain HTTP, for example behind a proxy that terminates TLS.
     pub tls: Option<TlsFiles>,
@@ -89,7 +89,7 @@ pub struct Config {
     pub app_type: String,
     /// `service` in /health.
     pub service_name: String,
-    /// Mail server; not used yet.
+    /// Mail server; has no effect yet.
     pub smtp_url: Option<Secret>,
     /// Serve /metrics to everyone.
     pub metrics_public: bool,
@@ -124,11 +124,11 @@ pub struct Limits {
     pub document_text: usize,
     /// Documents read at the same time; 0 for one per core.
     pub document_readers: usize,
-    /// Connections at once.
+    /// Concurrent connections.
     pub max_connections: usize,
-    /// Analyses at once.
+    /// Concurrent analyses.
     pub max_runs: usize,
-    /// Calls to providers at once.
+    /// Concurrent calls to providers.
     pub max_calls: usize,
     /// Requests per minute and caller.
     pub rate_per_minute: u32,
@@ -233,7 +233,7 @@ pub enum Models {
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a text.
+    /// Wraps a secret text.
     pub fn new(text: String) -> Self {
         Self(text)
     }

@@ -77,6 +77,9 @@ impl Book {
     }
 
     /// Returns a user's budget status.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn standing(&self, user: &UserId) -> Result<Standing, StoreError> {
         // Read before the store: an amount released in between has been stored by then, so it may be counted
         // twice but never missed.

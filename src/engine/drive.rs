@@ -30,7 +30,7 @@ use crate::log;
 use crate::store::StoreError;
 
 /// Time events are batched before they are written and published: one write for many deltas, and still faster than
-/// anybody reads.
+/// people read.
 const PAUSE: Duration = Duration::from_millis(60);
 /// Call events buffered here before the call threads block.
 const WAITING_EVENTS: usize = 64;

@@ -5,7 +5,7 @@ use crate::domain::citation::Citations;
 use crate::domain::findings::Findings;
 use crate::domain::pattern::Outcome;
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Clone)]
 pub struct Ended {
     /// Final status and totals.

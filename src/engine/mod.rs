@@ -145,8 +145,8 @@ struct Running {
     background: bool,
 }
 
-/// A run's entry in `runs`, removed however its task ends, a panic included: whoever waits for the run or for the
-/// engine to drain must not wait forever.
+/// A run's entry in `runs`, removed however its task ends, even by a panic: callers that wait for the run or for
+/// the engine to drain must not wait forever.
 struct Place {
     shared: Arc<Shared>,
     id: AnalysisId,

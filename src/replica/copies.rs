@@ -70,6 +70,7 @@ pub fn put(target: &dyn Target, name: &str, path: &Path) -> Result<u64> {
 }
 
 fn is_same(mut there: impl io::Read, here: &Path) -> io::Result<bool> {
+    // Bytes compared at a time.
     const PIECE: u64 = 16 * 1024;
     let mut here = File::open(here)?;
     let (mut one, mut other) = (Vec::new(), Vec::new());

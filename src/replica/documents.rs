@@ -34,7 +34,7 @@ pub struct Report {
     pub absent: usize,
 }
 
-/// What is known of both sides.
+/// State of the originals on both sides.
 pub struct Documents {
     target: Arc<dyn Target>,
     originals: Arc<Originals>,

@@ -148,7 +148,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Whether nobody has written to the replica since this data folder did.
+/// Whether this data folder was the last one to write to the replica.
 ///
 /// # Errors
 /// When the target cannot be read.

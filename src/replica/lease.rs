@@ -178,6 +178,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 /// # Errors
 /// When the target cannot be read.
 pub(super) fn read(target: &dyn Target, name: &str) -> Result<Option<String>> {
+    // Bytes.
     const LONGEST: u64 = 100;
     let mut text = String::new();
     match target.get(name) {

@@ -8,13 +8,19 @@ use crc::{CRC_64_GO_ISO, Crc, Digest, Table};
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 
 const MAGIC: &[u8; 4] = b"LTX1";
+/// Size of the file's header, in bytes.
 const HEADER: usize = 100;
+/// Size of a page's header, in bytes.
 const PAGE_HEADER: usize = 6;
+/// Header flag: no rolling checksum.
 const NO_ROLLING_CHECKSUM: u32 = 1 << 1;
+/// Page flag: the compressed size follows.
 const SIZE_FOLLOWS: u16 = 1;
+/// Set in every checksum.
 const CHECKSUM_FLAG: u64 = 1 << 63;
+/// Largest page size of SQLite, in bytes.
 const LARGEST_PAGE: u32 = 65_536;
-// SQLite never uses the page that contains this byte: locks are taken on it.
+// Offset of SQLite's lock byte; the page that contains it is never used.
 const LOCK_BYTE: u64 = 0x4000_0000;
 
 static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO);

@@ -6,8 +6,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+/// Size of the log's header, in bytes.
 const HEADER: u64 = 32;
+/// Size of a frame's header, in bytes.
 const FRAME_HEADER: usize = 24;
+/// First word of the log; its lowest bit gives the checksum's byte order.
 const MAGIC: u32 = 0x377f_0682;
 
 /// Position in the log.

@@ -314,7 +314,7 @@ pub fn to_resume(db: &Reader, id: &AnalysisId) -> Result<Option<Analysis>> {
     )
 }
 
-/// Deletes analyses without an account that ended before `before`: nobody can reach them any more.
+/// Deletes analyses without an account that ended before `before`: no one can reach them any more.
 ///
 /// # Errors
 /// When the database cannot be written.

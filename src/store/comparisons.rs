@@ -104,6 +104,9 @@ pub fn insert(db: &Writer, new: &Comparison) -> Result<()> {
 }
 
 /// Writes the folded topic of a comparison from an archive or an older database.
+///
+/// # Errors
+/// When the database cannot be written.
 pub(super) fn fold_topic(db: &Connection, analysis: &str) -> rusqlite::Result<()> {
     let mut query = db.prepare_cached("SELECT topic FROM comparisons WHERE analysis_id = ?1")?;
     let topic: String = query.query_row([analysis], |row| row.get(0))?;

@@ -30,6 +30,9 @@ impl Deref for Writer {
 
 impl Reader {
     /// Opens a read-only connection.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
     pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -512;")?;
@@ -188,6 +191,9 @@ impl Reader {
 
 impl Writer {
     /// Opens the read-write connection.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or configured.
     pub(super) fn open(path: &Path, followed: bool) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let connection = connect(path, flags)?;

@@ -284,7 +284,7 @@ pub fn sizes(db: &Reader) -> Result<Vec<(DocumentId, u64)>> {
     })
 }
 
-/// Returns the size of a document's original in bytes, whoever owns it.
+/// Returns the size of any user's document, in bytes of its original.
 ///
 /// # Errors
 /// When the database cannot be read.

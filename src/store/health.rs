@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::error::{Result, StoreError};
 use super::room::Room;
 
-/// Time between the end of one scan of a damaged database and the start of the next: anybody may poll `/health`, and
+/// Time between the end of one scan of a damaged database and the start of the next: anyone may poll `/health`, and
 /// reading a large file takes long.
 const BETWEEN_SCANS: Duration = Duration::from_secs(30);
 
@@ -135,7 +135,7 @@ mod tests {
         let (health, begun) = (Health::default(), Instant::now());
         let after = |seconds| begun + Duration::from_secs(seconds);
         assert!(health.begin_scan(begun));
-        // It takes long: nobody starts another one meanwhile.
+        // A long scan: no other one starts meanwhile.
         assert!(!health.begin_scan(after(100)));
         health.scanned(after(101));
         let polls = (101..=200).filter(|&second| {

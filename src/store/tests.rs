@@ -1,4 +1,4 @@
-//! Guarantees of every closure: its own transaction, whoever shares the commit.
+//! Guarantees of every closure: its own transaction, even when several share a commit.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

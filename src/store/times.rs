@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Upper bounds of the buckets in ms; longer commits are only in `count`.
 pub const BOUNDS_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 2500];
 
-/// The counters.
+/// Counters, updated atomically.
 #[derive(Debug, Default)]
 pub(super) struct Times {
     buckets: [AtomicU64; BOUNDS_MS.len()],
@@ -19,7 +19,7 @@ pub(super) struct Times {
 pub struct Taken {
     /// Commits per bucket: longer than the previous bound, and at most this one.
     pub buckets: [u64; BOUNDS_MS.len()],
-    /// All commits.
+    /// Number of commits.
     pub count: u64,
     /// Their total duration in microseconds.
     pub micros: u64,

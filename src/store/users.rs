@@ -209,6 +209,9 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
 
 /// Reads an account from the table's columns in order, starting at `first`. By position rather than name, because every
 /// request with a credential comes through here.
+///
+/// # Errors
+/// When a column has an invalid value.
 pub(super) fn from_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<User> {
     Ok(User {
         id: row.get(first)?,

@@ -75,18 +75,27 @@ impl FromSql for MicroDollars {
 }
 
 /// Reads an optional timestamp: 0 means none.
+///
+/// # Errors
+/// When the column does not exist or has an invalid value.
 pub(super) fn moment(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<Timestamp>> {
     let millis: i64 = row.get(column)?;
     Ok((millis != 0).then(|| Timestamp::from_millis(millis)))
 }
 
 /// Reads an optional text: empty means none.
+///
+/// # Errors
+/// When the column does not exist or has an invalid value.
 pub(super) fn text(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<String>> {
     let text: String = row.get(column)?;
     Ok((!text.is_empty()).then_some(text))
 }
 
 /// Reads a count. We store no negative ones.
+///
+/// # Errors
+/// When the column does not exist or has an invalid value.
 pub(super) fn count(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|count| count.max(0) as u64)
 }
@@ -97,6 +106,9 @@ pub(super) fn integer(count: u64) -> i64 {
 }
 
 /// Reads a value written by `to_json`.
+///
+/// # Errors
+/// When the column does not exist or has an invalid value.
 pub(super) fn json<T: DeserializeOwned>(
     row: &Row<'_>,
     column: impl RowIndex,

@@ -1,4 +1,4 @@
-//! What is read of certificate files, what is refused, and what a renewal replaces.
+//! Reading certificate files, refusing invalid ones, and reloading renewed ones.
 
 use std::fs;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ impl Drop for Folder {
     }
 }
 
-/// The certificate and its key, both as PEM, until the first day of a year.
+/// Creates a certificate that expires on the first day of a year, and its key, both as PEM.
 fn made(until: i32) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec!["quire.example".to_owned()]).unwrap();
@@ -105,7 +105,7 @@ fn what_cannot_be_used_is_said_with_its_file() {
 fn a_renewal_replaces_and_a_bad_one_does_not() {
     let folder = Folder::new("renewal");
     let touched = |later: u64| {
-        // Some file systems tell times apart by seconds only.
+        // Some file systems store times in whole seconds.
         let file = fs::File::open(folder.files().certificate).unwrap();
         let when = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + later);
         file.set_modified(when).unwrap();

@@ -10,6 +10,7 @@ pub(super) struct Validity {
     pub until: Timestamp,
 }
 
+// DER tags.
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;

@@ -19,6 +19,10 @@ use crate::store::{self, users};
 
 type Tar = Builder<GzEncoder<BufWriter<File>>>;
 
+/// Writes a person's archive to a new file; removes it on failure.
+///
+/// # Errors
+/// `Conflict` when the file exists; `Internal` when it cannot be written or the store cannot be read.
 pub(super) fn pack(
     place: &Place,
     user: &UserId,

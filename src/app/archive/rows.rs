@@ -115,6 +115,7 @@ impl Sizes {
 }
 
 fn size(table: &Table, name: &str, value: &Value) -> usize {
+    // Bytes of memory of a cell besides its text.
     const CELL: usize = 64;
     let text = value.as_str().unwrap_or_default();
     CELL + match table.json.contains(&name) {

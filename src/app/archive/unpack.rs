@@ -47,6 +47,10 @@ struct Ids {
     put: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
+/// Imports an archive for a person.
+///
+/// # Errors
+/// `BadRequest` for a file that is not an archive or is damaged; `Conflict` for one of a newer version; `TooLarge` above a limit.
 pub(super) fn unpack(
     place: &Place,
     user: &UserId,

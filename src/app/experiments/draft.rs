@@ -99,6 +99,10 @@ pub(super) struct Load {
 }
 
 impl Experiments<'_> {
+    /// Validates a request and prices its configurations.
+    ///
+    /// # Errors
+    /// `BadInput` with the invalid field; store errors.
     pub(super) async fn draft(&self, caller: &Caller, wanted: Wanted) -> Result<Forecast> {
         let cases = checked_cases(wanted.cases)?;
         let name = checked_name(&wanted.name)?;

@@ -14,7 +14,7 @@ use crate::domain::statistics::chance::Chance;
 use crate::domain::user::Caller;
 use crate::store::{analyses, experiments};
 
-/// Limit on offered pairs: more than anybody judges.
+/// Limit on offered pairs: more than a person will judge.
 const MOST: usize = 500;
 /// Number of best configurations compared with each other.
 const BEST: usize = 4;

@@ -8,6 +8,9 @@ use crate::domain::plan::CacheUse;
 
 /// The request of a case under a configuration. The cache is off: a stored answer costs nothing and comes at
 /// once, which would be counted in favor of its configuration.
+///
+/// # Errors
+/// `BadInput` when the configuration is not a valid request.
 pub(super) fn request(
     spec: &Spec,
     arm: &Arm,

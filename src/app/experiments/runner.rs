@@ -216,6 +216,10 @@ impl<'s> Runner<'s> {
         Ok(())
     }
 
+    /// Starts the analysis of a cell.
+    ///
+    /// # Errors
+    /// Any error of starting an analysis.
     pub(super) async fn ask(&self, cell: Cell) -> Result<AnalysisId> {
         let design = &self.experiment.design;
         let found = design.arms.get(cell.arm).zip(self.cases.get(cell.case));
@@ -310,7 +314,10 @@ impl<'s> Runner<'s> {
         Ok(read.await?)
     }
 
-    // None when the analysis was left for the next start.
+    /// Returns the outcome of an analysis; `None` when it was left for the next start.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub(super) async fn brought(&self, analysis: &AnalysisId) -> Result<Option<Brought>> {
         let (user, id) = (self.experiment.user.clone(), analysis.clone());
         let read = self.app.store.read(move |db| {

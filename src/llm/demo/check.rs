@@ -91,8 +91,8 @@ fn unverifiable(line: Option<usize>, why: &str) -> Finding {
     }
 }
 
-/// Finds the nearest line that contains the claim's figures, or else the nearest one by its other words: a claim whose
-/// figure appears elsewhere in the text must not be called contradicted.
+/// Finds the nearest line that contains the claim's figures, or else the nearest one by its other words: if the
+/// figure appears elsewhere in the text, the claim must not be called contradicted.
 fn nearest(claim: &Claim, reading: &Reading) -> Option<(usize, f64)> {
     if let Some((line, share)) = reading.closest(&claim.terms) {
         let there = numbers::values(&reading.lines[line].text);

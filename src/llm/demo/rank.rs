@@ -7,7 +7,9 @@ use super::text;
 
 /// Limit on sentences in the quadratic step.
 const CANDIDATES: usize = 160;
+/// Iterations of LexRank.
 const ROUNDS: usize = 15;
+/// Damping factor of LexRank.
 const DAMPING: f64 = 0.85;
 
 /// The first answer of `demo/extract`.

@@ -10,7 +10,7 @@ use super::sentences::{self, Sentence};
 use super::stop;
 use super::text;
 
-/// Limit on lines; sources are bounded upstream, but this holds whatever they are.
+/// Limit on lines; sources are bounded upstream, but this limit holds regardless.
 const MOST_LINES: usize = 6_000;
 
 /// A sentence of a source, or of the question when there are no sources.

@@ -12,7 +12,7 @@ use crate::domain::prompt;
 const GPL: &str = include_str!("../../../tests/data/documents/gpl-3.txt");
 const TASKS: [Task; 4] = [Task::Answer, Task::Review, Task::Revise, Task::Synthesise];
 
-/// A real text of some length.
+/// A real text, several pages long.
 pub(super) fn gpl() -> &'static str {
     GPL
 }

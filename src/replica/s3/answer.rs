@@ -12,9 +12,13 @@ use ureq::http::Response;
 use super::address::Settings;
 use crate::replica::target::{Entry, Fault};
 
+/// Size limit of a page of a listing, in bytes.
 const MOST_PAGE: u64 = 2 << 20;
+/// Size limit of an error response, in bytes.
 const MOST_WHY: u64 = 64 << 10;
+/// Length limit of a quoted message, in characters.
 const MOST_MESSAGE: usize = 200;
+/// Limit on nested XML elements.
 const DEEPEST: usize = 32;
 
 /// A page of a listing.

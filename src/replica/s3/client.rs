@@ -16,6 +16,7 @@ use crate::replica::target::Fault;
 
 /// Size in bytes above which a body waits for the store's 100-continue, so that a refusal comes first.
 const ASKED_FIRST: u64 = 1 << 20;
+/// Size of read and write buffers, in bytes.
 const BUFFER: usize = 16 * 1024;
 
 /// Client of one bucket.

@@ -35,6 +35,9 @@ pub(in crate::store) fn write(db: &Connection, id: &str) -> rusqlite::Result<()>
 }
 
 /// Writes only the links. Models are linked only for analyses in the history.
+///
+/// # Errors
+/// When the database cannot be written.
 pub(super) fn link(
     db: &Connection,
     id: &str,

@@ -1,4 +1,4 @@
-//! An analysis through its life, and who may see it.
+//! The life cycle of an analysis, and who can see it.
 
 use std::collections::BTreeMap;
 

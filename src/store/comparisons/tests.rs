@@ -1,4 +1,4 @@
-//! Comparisons are made once, decided once, and counted for whom they are asked.
+//! Comparisons are created once, decided once, and counted within the requested scope.
 
 use super::super::analyses;
 use super::super::tests::{at, user, with_writer};
