@@ -3,7 +3,7 @@
 
 use super::{json, table};
 
-/// A kind of file that can be read: the row of README's table.
+/// A kind of file that Quire reads: a row of `KINDS`.
 pub struct Kind {
     /// As it is stored and shown.
     pub name: &'static str,

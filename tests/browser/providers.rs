@@ -67,7 +67,7 @@ fn an_admin_adds_a_provider_and_says_who_stands_in() {
     browser.keys(&[], keys::ENTER);
     browser.wait_text(".provider-list", "key ends in 1357");
 
-    browser.press("Reset circuits");
+    browser.press("Reset circuit breakers");
     browser.wait_text(".providers .notice", "asked again as usual");
     fill(&browser, "One chain a line", "far/model > nobody/nothing");
     browser.press("Save the chains");

@@ -18,7 +18,7 @@ export function Checks(refresh, signal) {
   };
   return el("div", { class: "row-actions" },
     button("Ask all providers now", { class: "secondary", on: { click: () => run("/api/llm/health-check", "all providers were asked") } }),
-    button("Reset circuits", { class: "secondary", title: "Models that were left alone after failures are asked again", on: { click: () => run("/api/admin/breakers/reset") } }));
+    button("Reset circuit breakers", { class: "secondary", title: "Calls models again that are skipped after failures", on: { click: () => run("/api/admin/breakers/reset") } }));
 }
 
 /** Who is asked in whose place. */

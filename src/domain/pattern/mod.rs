@@ -18,7 +18,7 @@ use super::event::{Event, Totals};
 use super::money::MicroDollars;
 use super::time::Timestamp;
 
-/// The arrangements that exist: name and what it does. README lists them.
+/// The arrangements that exist: name and what it does.
 pub const TABLE: &[(Arrangement, &str)] = &[
     (
         Arrangement::Staged,
