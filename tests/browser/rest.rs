@@ -279,9 +279,9 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
     browser.click(&format!("{keys} input[value=chat]"));
     write(&browser, "Allowed models", "demo/*");
     browser.press("Create key");
-    browser.wait_text(".new-key", "shown this once");
+    browser.wait_text(".new-key", "shown only once");
     let told = browser.text(keys);
-    for words in ["ends ", "opens chat", "asks demo/*"] {
+    for words in ["expires ", "opens chat", "asks demo/*"] {
         assert!(told.contains(words), "no {words} in {told}");
     }
     let address = format!("{}/v1", server.base);
@@ -422,7 +422,7 @@ fn the_way_in_for_who_comes_first_who_only_looks_and_who_forgot() {
     browser.press("Start");
     browser.wait(".prompt-input");
     browser.go(&server.address("/login?forgotten"));
-    browser.wait_text("h1", "Forgotten password");
+    browser.wait_text("h1", "Forgot your password");
     browser.wait_text("main", "quire user reset-link");
     browser.fill("input[name=email]", EMAIL);
     browser.press("Request a link");

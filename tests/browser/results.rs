@@ -483,6 +483,6 @@ fn a_shared_result_is_read_without_an_account_until_the_link_is_taken_back() {
     reader.prefer(true, false);
     reader.picture_of_window("share-gone");
     owner.press("Stop sharing");
-    owner.wait_text("#toasts", "Nobody can read it");
+    owner.wait_text("#toasts", "The link no longer works");
     assert_eq!(owner.complaints(), Vec::<String>::new());
 }
