@@ -1,36 +1,36 @@
-//! Where a replica lies: files under names, whole or not at all. Knows nothing of what is in them.
+//! Storage of a replica: named files, complete or absent. Knows nothing of their contents.
 
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
-/// Something that lies there.
+/// A stored file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its whole name, with its folders: `ltx/0/0000000000000001-0000000000000001.ltx`.
+    /// Full name with folders: `ltx/0/0000000000000001-0000000000000001.ltx`.
     pub name: String,
-    /// Its size.
+    /// Stored size, in bytes.
     pub bytes: u64,
 }
 
-/// Why something was not done.
+/// Why an operation failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing has this name.
+    /// There is no file of this name.
     Missing,
-    /// Something has this name already, and only a new one was wanted.
+    /// The name exists, but a new one was required.
     Taken,
-    /// It was refused, and will be until somebody changes something: a key, a right, a bucket's name.
+    /// Refused, permanently until someone changes a key, a permission, or a bucket's name.
     Refused(String),
-    /// It did not succeed; later it may.
+    /// Failed, but may succeed later.
     Failed(String),
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("it is not there"),
+            Self::Missing => f.write_str("the file does not exist"),
             Self::Taken => f.write_str("another process has written there meanwhile"),
             Self::Refused(why) | Self::Failed(why) => f.write_str(why),
         }
@@ -39,22 +39,33 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// What a call gives.
+/// Result of an operation.
 pub type Result<T> = std::result::Result<T, Fault>;
 
-/// A folder, or a bucket's prefix. Every call blocks.
+/// A folder, or a prefix in a bucket. Every call blocks.
 pub trait Target: Send + Sync {
-    /// Puts a whole file under a name; until it returns, nothing or the old one is there. With `only_new`,
-    /// nothing is replaced: [`Fault::Taken`].
+    /// Stores a file atomically under a name. With `only_new`, never replaces one.
+    ///
+    /// # Errors
+    /// [`Fault::Taken`] when the name exists and `only_new` is set; otherwise when the target fails.
     fn put(&self, name: &str, file: &File, only_new: bool) -> Result<()>;
 
-    /// Reads from its beginning. The reader fails rather than end early.
+    /// Opens a file for reading from its beginning. The reader fails rather than ends early.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`] when there is no such file; otherwise when the target fails.
     fn get(&self, name: &str) -> Result<Box<dyn Read + Send>>;
 
-    /// Everything whose name begins so, in the order of the names.
+    /// Lists all files with this name prefix, ordered by name.
+    ///
+    /// # Errors
+    /// When the target fails.
     fn list(&self, beginning: &str, each: &mut dyn FnMut(Entry)) -> Result<()>;
 
-    /// Removes it; no fault if there is nothing.
+    /// Removes a file; succeeds if it does not exist.
+    ///
+    /// # Errors
+    /// When the target fails.
     fn remove(&self, name: &str) -> Result<()>;
 
     /// How many bytes a file of this size takes here, as [`Target::list`] reports it.

@@ -1,6 +1,5 @@
-//! The thread that keeps a replica up: in each round what the log says goes out, whole copies now and then, originals
-//! of documents as they come. Begins again after every failure; never holds up a change. Promises nothing that the
-//! other end does not hold.
+//! The replication thread: each round sends the changes in the log, a snapshot now and then, and new original documents.
+//! Retries after every failure; never delays a change. Reports nothing as replicated that the target does not have.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,17 +21,17 @@ use crate::store::Store;
 
 /// Interval between checks for changes by another process.
 const FOREIGN: Duration = Duration::from_secs(30);
-/// What a changed database waits at most for a whole copy.
+/// Maximum age of the newest snapshot of a changed database.
 const COPY_EVERY: Duration = Duration::from_secs(24 * 3600);
-/// Fewer changes than this are always quick to apply.
+/// Number of changes that are always fast to apply.
 const FEW: u32 = 64;
-/// The cost of fetching one more file during a restore, in bytes that could be fetched in the same time.
+/// Cost of downloading one more file during a restore, in bytes that could be downloaded in the same time.
 const FILE_COST: u64 = 200 * 1024;
 /// While nothing can be sent the log grows up to here before it is looked at all the same.
 const LARGE_LOG: u64 = 64 * 1024 * 1024;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Differs whenever something was committed, by this process or another.
+/// Fingerprint of the log that changes with every commit, by this process or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seal {
     commits: u64,
@@ -51,7 +50,7 @@ impl Seal {
     }
 }
 
-/// Does the rounds.
+/// State of the replication thread.
 pub(super) struct Worker {
     settings: Settings,
     shared: Arc<Shared>,
@@ -64,18 +63,18 @@ pub(super) struct Worker {
     status: Arc<Mutex<Status>>,
     signal: Arc<Bell>,
     spool: PathBuf,
-    // What the log was at the last look, and when that was.
+    // The log's fingerprint at the last look, and when that was.
     seen: Option<Seal>,
     looked: Option<Instant>,
     copied: Instant,
     copy_due: bool,
-    // A whole copy that was made and could not be sent.
+    // Number of a snapshot that was made but not sent yet.
     unsent: Option<u64>,
     database: u64,
 }
 
 impl Worker {
-    /// One that has done nothing yet.
+    /// Creates the state before the first round.
     pub fn new(
         settings: Settings,
         (shared, store, holder): (Arc<Shared>, Store, Holder),
@@ -104,7 +103,7 @@ impl Worker {
         }
     }
 
-    /// Does rounds until it is asked to stop.
+    /// Runs rounds until it is asked to stop.
     pub fn run(mut self) {
         let mut pause = Duration::ZERO;
         loop {
@@ -120,7 +119,7 @@ impl Worker {
                     self.settings.window
                 }
                 Err(fault) => {
-                    // What happened there is not known: it is listed again.
+                    // The state of the target is unknown: list it again.
                     self.audited = None;
                     self.unwell(&fault);
                     (pause * 2).clamp(Duration::from_millis(500), LONGEST_PAUSE)
@@ -142,7 +141,7 @@ impl Worker {
         wake.notify_all();
     }
 
-    /// Waits; gives by when to be done, once it is to stop.
+    /// Waits for the next round. Returns the deadline once it is asked to stop.
     fn wait(&mut self, pause: Duration) -> Option<Instant> {
         let signal = Arc::clone(&self.signal);
         let (signal, wake) = &*signal;
@@ -179,18 +178,18 @@ impl Worker {
         let seal = Seal::of(&self.store, &self.settings.data.join("quire.db-wal"));
         let is_news = stopping || self.is_news(seal);
         if is_news {
-            // Before the log is looked at: what is deleted by now is deleted in what is sent next, and only then its
-            // original may go.
+            // Before reading the log: a document deleted by now is deleted in the changes sent next, and only after that
+            // may its original be removed.
             self.documents.refresh(&self.store)?;
         }
         let looked = match stopping || !is_news {
             true => Ok(true),
             false => self.look(seal, false),
         };
-        // What was shown before is sent, even where a full disk lets no more be shown.
+        // Send what was read before, even when a full disk prevents reading more.
         self.send()?;
         if !looked? {
-            // It was not looked at while files waited: it may say more.
+            // It was not read while files were waiting, so it may contain more.
             self.look(seal, true)?;
             self.send()?;
         }
@@ -209,12 +208,12 @@ impl Worker {
         state.lost || state.newest == 0
     }
 
-    /// Where the log grew so large meanwhile that it is lost again, another copy follows.
+    /// Makes and sends a snapshot. If the log is lost again because it grew too large meanwhile, another one follows.
     fn copy_and_send(&mut self, closed: bool) -> Result<()> {
         self.copy(closed)?;
         self.send()?;
         match self.is_lost() {
-            true => Err(Fault::Failed("a whole copy has to be made again".into())),
+            true => Err(Fault::Failed("another snapshot must be made".into())),
             false => Ok(()),
         }
     }
@@ -237,7 +236,7 @@ impl Worker {
         if !missing.is_empty() || originals > 0 {
             locked(&self.status).whole_at = None;
             log::error(
-                "the replica does not hold what was sent: it is sent again",
+                "the replica lacks data that was sent; sending it again",
                 &[
                     ("replica", &self.settings.shown),
                     ("database files", &missing.join(", ")),
@@ -252,10 +251,10 @@ impl Worker {
         Ok(())
     }
 
-    /// Another process writes there from now on. What was acknowledged here before is sent; nothing is after.
+    /// Another process has taken over the replica: sends what was acknowledged here before, and then nothing more.
     fn hand_over(&mut self) {
         log::error(
-            "another quire has taken over this replica: nothing more can be stored here",
+            "another Quire has taken over this replica; nothing more can be stored here",
             &[("replica", &self.settings.shown)],
         );
         self.store.close_to_changes();
@@ -270,7 +269,7 @@ impl Worker {
         });
     }
 
-    /// Everything that is left, originals included. Only then the next process is told that it has all.
+    /// Sends everything that is left, including originals, and only then tells the next process that it has all.
     fn send_last(&mut self) -> Result<()> {
         self.send()?;
         if self.is_lost() {
@@ -283,19 +282,19 @@ impl Worker {
         }
     }
 
-    /// Whether something may have been committed since the last look.
+    /// Whether anything may have been committed since the last look.
     fn is_news(&self, seal: Seal) -> bool {
         let is_old = |at: Instant| clock::instant() - at >= FOREIGN;
         self.seen != Some(seal) || self.looked.is_none_or(is_old)
     }
 
-    /// Has the log looked at. False where it was left for later, because files wait.
+    /// Reads the log. Returns false when that was deferred because files are waiting.
     fn look(&mut self, seal: Seal, must: bool) -> Result<bool> {
         let waits = !self.shared.lock().waiting.is_empty();
         if waits && !must && seal.length <= LARGE_LOG {
             return Ok(false);
         }
-        // Busy: somebody reads, and the log is emptied another time. It was looked at all the same.
+        // Busy: another connection is reading, so the log is truncated another time. It was read anyway.
         match self.store.look_now() {
             Ok(()) | Err(crate::store::StoreError::Busy) => {}
             Err(error) => return Err(Fault::Failed(error.to_string())),
@@ -305,14 +304,14 @@ impl Worker {
         Ok(true)
     }
 
-    /// Sends what waits, in order.
+    /// Sends all waiting files in order.
     fn send(&mut self) -> Result<()> {
         if let Some(number) = self.unsent {
             let path = self.spool.join("copy");
             match copies::put(&*self.settings.target, &names::snapshot(number), &path) {
                 Ok(stored) => self.ledger.snapshot(number, stored),
                 Err(Fault::Missing) => {
-                    // Somebody has cleared the folder: another one is made.
+                    // The file was deleted by someone: make another snapshot.
                     self.unsent = None;
                     self.shared.lock().lost = true;
                     return Ok(());
@@ -356,7 +355,7 @@ impl Worker {
         self.copy_due || (files > FEW && costly) || (files > 0 && old)
     }
 
-    /// Makes a whole copy; it is sent with the next sending.
+    /// Makes a snapshot; the next `send` sends it.
     fn copy(&mut self, closed: bool) -> Result<()> {
         let path = self.spool.join("copy");
         let failed = |error: std::io::Error| Fault::Failed(error.to_string());
@@ -375,7 +374,7 @@ impl Worker {
             let number = self.shared.lock().held_at;
             let made = copies::of(held.file(), held.page_size, held.pages, &path, number);
             if made.is_err() {
-                // What follows would have nothing to follow.
+                // Later changes would have no snapshot to build on.
                 self.shared.lock().lost = true;
             }
             self.database = made.map_err(failed)?;

@@ -1,5 +1,5 @@
-//! Rows of a person's tables as they stand, for an archive that another installation takes in: out as JSON
-//! objects, in through a list of the columns there are. Knows no archive's format.
+//! Exports and imports the rows of a user's tables for archives: out as JSON objects, in through the list of existing
+//! columns. Does not know the archive format.
 
 use rusqlite::types::{Value as Cell, ValueRef};
 use rusqlite::{Row, params_from_iter};
@@ -15,34 +15,34 @@ use crate::domain::experiment::record::State;
 use crate::domain::id::{AnalysisId, DocumentId, ExperimentId, RecipeId, UserId};
 use crate::domain::pattern::file::is_id;
 
-/// The schema that rows are of.
+/// Schema version of exported rows.
 pub const SCHEMA: u32 = VERSION;
 
-/// A table that belongs to people.
+/// A table with data of users.
 #[derive(Debug)]
 pub struct Table {
-    /// Its name here and in the archive.
+    /// Name in the database and in the archive.
     pub name: &'static str,
-    /// The rows of the person ?1 that are finished.
+    /// Query for the finished rows of the user ?1.
     rows: &'static str,
-    /// Columns that stay here: numbers that mean something in one file only, and what would open a door.
+    /// Columns that are not exported: numbers with a meaning only in this file, and credentials.
     left: &'static [&'static str],
-    /// The column that names the row it belongs to.
+    /// Column with the ID of the parent row.
     pub parent: Option<&'static str>,
-    /// Rows have an id of their own, under which others belong to them.
+    /// Whether rows have an ID of their own, to which child rows refer.
     pub has_id: bool,
-    /// Taken in again. What was spent elsewhere is shown in the archive and counts nowhere else.
+    /// Whether the table is imported. Usage of another installation is exported, but not imported.
     pub is_taken: bool,
-    /// Columns that hold JSON and are parsed when the row is used.
+    /// JSON columns, parsed when the row is used.
     pub json: &'static [&'static str],
-    /// Bytes of one row as a line of JSON, at most.
+    /// Size limit of a row as a line of JSON, in bytes.
     pub max_row: u64,
 }
 
-/// Bytes of a row. The longest text in most tables is a page of a document, 1 MiB and several times that with
-/// its escapes.
+/// Default size limit of a row, in bytes. The longest text in most tables is a page of a document: 1 MiB, and several
+/// times that with JSON escapes.
 const ROW: u64 = 8 << 20;
-/// Bytes of a row with a model's answer, of 8 MiB at most, or with a plan and all the text that it sends.
+/// Size limit of a row with a model's answer, which has at most 8 MiB, or with a plan and all the text it sends.
 const LONG_ROW: u64 = 32 << 20;
 
 const fn table(name: &'static str, rows: &'static str) -> Table {
@@ -66,7 +66,7 @@ const fn child(name: &'static str, rows: &'static str, parent: &'static str) -> 
     }
 }
 
-/// Those that belong to others stand behind them.
+/// All tables; children follow their parents.
 pub const TABLES: &[Table] = &[
     Table {
         json: &["gaps", "flags"],
@@ -165,7 +165,10 @@ pub const TABLES: &[Table] = &[
     },
 ];
 
-/// Gives every row of a person's in a table, until `take` says that it has had enough.
+/// Passes every row of a user in a table to `take`, until it returns false.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn each(
     db: &Reader,
     table: &Table,
@@ -193,9 +196,12 @@ fn object(row: &Row<'_>, table: &Table) -> rusqlite::Result<Map<String, Value>> 
     Ok(object)
 }
 
-/// Whose row this is; none where there is none with this id.
+/// Returns the owner of a row; `None` when there is no such row.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn owner_of(db: &Reader, table: &Table, id: &str) -> Result<Option<String>> {
-    // The name is one of ours, never from an archive.
+    // The table name is one of ours, never from an archive.
     let sql = format!(
         "SELECT coalesce(user_id, '') FROM {} WHERE id = ?1",
         table.name
@@ -203,7 +209,7 @@ pub fn owner_of(db: &Reader, table: &Table, id: &str) -> Result<Option<String>> 
     db.maybe(&sql, [id], |row| row.get(0))
 }
 
-/// The columns of a table that an archive may fill.
+/// Lists the columns that an archive may fill.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -258,7 +264,7 @@ pub fn put(db: &Writer, table: &Table, user: &UserId, mut row: Map<String, Value
     Ok(added)
 }
 
-// What this program derives from a row and an archive does not carry. A row without it cannot be read either.
+// Writes what is derived from a row and not in the archive. When this fails, the row itself is unreadable.
 fn index(db: &Writer, table: &Table, id: &str) -> Result<()> {
     match table.name {
         "analyses" => db.with(|db| analyses::index::write(db, id)),
@@ -279,8 +285,8 @@ fn cell(value: Value) -> Cell {
     }
 }
 
-/// Whether a row that was put can be read as what it is, and is over: what is under way elsewhere would be
-/// gone on with here. What else an archive says is checked where it is used.
+/// Whether an imported row can be read and is finished: a running one would be resumed here. Other contents are checked
+/// where they are used.
 pub fn is_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id)
@@ -301,7 +307,7 @@ pub fn is_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -> bool {
     }
 }
 
-/// The same for what belongs to rows that were put: their parents go with what cannot be read.
+/// Whether all children of an imported row can be read; otherwise the row is removed with them.
 pub fn are_children_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id).is_some_and(|id| {
@@ -325,13 +331,19 @@ pub fn are_children_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -
     }
 }
 
-/// Takes a row back, with what belongs to it.
+/// Removes an imported row with its children.
+///
+/// # Errors
+/// When the database cannot be written.
 pub fn remove(db: &Writer, table: &Table, user: &UserId, id: &str) -> Result<()> {
     let sql = format!("DELETE FROM {} WHERE id = ?1 AND user_id = ?2", table.name);
     db.run(&sql, [id, user.as_str()]).map(drop)
 }
 
-/// Whether the person has asked just this and got just this.
+/// Whether the user has an analysis with exactly this question and answer.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn has_analysis(db: &Reader, user: &UserId, question: &str, answer: &str) -> Result<bool> {
     let found = db.maybe(
         "SELECT 1 FROM analyses WHERE user_id = ?1 AND question = ?2 AND synthesis = ?3",
@@ -341,7 +353,10 @@ pub fn has_analysis(db: &Reader, user: &UserId, question: &str, answer: &str) ->
     Ok(found?.is_some())
 }
 
-/// Whether the person has a recipe of this name already.
+/// Whether the user has a recipe of this name.
+///
+/// # Errors
+/// When the database cannot be read.
 pub fn has_recipe(db: &Reader, user: &UserId, name: &str) -> Result<bool> {
     let found = db.maybe(
         "SELECT 1 FROM recipes WHERE user_id = ?1 AND name = ?2",

@@ -1,9 +1,9 @@
-//! SQLite. The only folder that contains SQL: one writer thread, two reader threads, and one file a
-//! topic with functions that each answer one question. Decides nothing about features.
+//! SQLite storage. The only folder that contains SQL: one writer thread, two reader threads, and one file per topic with
+//! one function per query. Decides nothing about features.
 //!
-//! A closure given to `read` or `write` runs within one transaction, which others that waited with it may
-//! share. It runs on a thread of the store, so it must own what it uses; if its caller leaves, a write that
-//! was queued is still made, whole.
+//! A closure passed to `read` or `write` runs within one transaction, which closures that waited with it may share. It
+//! runs on a thread of the store, so it must own what it uses; if its caller goes away, a queued write is still made
+//! completely.
 
 pub mod analyses;
 pub mod answers;
@@ -69,23 +69,23 @@ pub struct Settings {
     pub path: PathBuf,
 }
 
-/// The version of the engine that is linked in.
+/// Version of the linked SQLite.
 pub fn engine_version() -> &'static str {
     rusqlite::version()
 }
 
-/// The database. Cheap to clone; the threads end when it is closed or the last clone is gone.
+/// Handle of the database. Cheap to clone; the threads end when it is closed or the last clone is dropped.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>, For);
 
-/// What changes are for.
+/// Purpose of a handle's writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum For {
-    /// Whatever people do.
+    /// Anything.
     Anything,
-    /// Signing in and deleting, which a full disk must not prevent.
+    /// Signing in and deleting: a full disk must not prevent them.
     Freeing,
-    /// To see whether it works: changes nothing.
+    /// Probes that change nothing.
     Nothing,
 }
 
@@ -107,19 +107,25 @@ impl Drop for Inner {
 }
 
 impl Store {
-    /// Opens the database, made new or brought to the current schema first. Blocks.
+    /// Opens the database, creating or migrating it first. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the file is unusable, newer, or locked, or the migration fails.
     pub fn open(settings: &Settings) -> std::result::Result<Self, OpenError> {
         Self::open_followed(settings, None)
     }
 
-    /// The same, with somebody who follows the log from its beginning.
+    /// Like [`Store::open`], with a follower that reads the log from its beginning.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
     pub fn open_followed(
         settings: &Settings,
         follower: Option<Box<dyn Follower>>,
     ) -> std::result::Result<Self, OpenError> {
         let followed = follower.is_some();
         let path = settings.path.clone();
-        // Made by us, so that the log and its index get the mode of the database.
+        // Created by us, because the log and its index inherit the database's mode.
         if let Err(error) = backup::private_file(&path)
             && error.kind() != std::io::ErrorKind::AlreadyExists
         {
@@ -159,12 +165,15 @@ impl Store {
         ))
     }
 
-    /// The backup that was made because the database had to be migrated, if it had to.
+    /// Path of the backup made before a migration, if there was one.
     pub fn saved_before_migrating(&self) -> Option<&Path> {
         self.0.saved.as_deref()
     }
 
-    /// Asks. Many statements in one closure see one state of the database.
+    /// Runs queries. All statements of a closure see one state of the database.
+    ///
+    /// # Errors
+    /// The closure's own error, or `Closed` or `Failed` when it could not run.
     pub async fn read<T, F>(&self, ask: F) -> Result<T>
     where
         T: Send + 'static,
@@ -179,7 +188,10 @@ impl Store {
         answered.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Changes. The answer comes after the change is safely on disk; on an error nothing was changed.
+    /// Makes changes. Returns after they are safely on disk; on an error, nothing was changed.
+    ///
+    /// # Errors
+    /// The closure's own error, `Full` without disk space, or `Closed` or `Failed` when it could not run or commit.
     pub async fn write<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
@@ -194,7 +206,10 @@ impl Store {
         answered.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// `read` for threads that may block: never call it on the runtime.
+    /// Blocking [`Store::read`]: never call it on the runtime.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
     pub fn read_now<T, F>(&self, ask: F) -> Result<T>
     where
         T: Send + 'static,
@@ -209,7 +224,10 @@ impl Store {
         answered.recv().unwrap_or_else(|_| Err(gone()))
     }
 
-    /// `write` for threads that may block: never call it on the runtime.
+    /// Blocking [`Store::write`]: never call it on the runtime.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
     pub fn write_now<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
@@ -224,7 +242,10 @@ impl Store {
         answered.recv().unwrap_or_else(|_| Err(gone()))
     }
 
-    /// How the last read and the last commit went. Costs nothing.
+    /// Reports whether the last read and the last commit succeeded. Costs nothing.
+    ///
+    /// # Errors
+    /// `Closed`, or `Failed` with what is wrong.
     pub fn check(&self) -> Result<()> {
         if *self.0.done.borrow() {
             return Err(closed(queue::Closed));
@@ -232,22 +253,22 @@ impl Store {
         self.0.health.check()
     }
 
-    /// How long the commits took so far, and how many changes wait for one.
+    /// Histogram of commit times, and the number of queued changes.
     pub fn commits(&self) -> (times::Taken, usize) {
         (self.0.times.taken(), self.0.changes.length())
     }
 
-    /// Really asks both sides, and so refreshes what `check` says. The write changes nothing. A database that was
-    /// found damaged is read through, every half minute at most: only that proves that it is sound again. After a
-    /// commit that found no room, one page is written, as it was.
+    /// Tests both sides with real queries, which refreshes what `check` reports. The write changes nothing. A database
+    /// that was found damaged is scanned completely, at most every half minute: only that proves that it is sound again.
+    /// After a commit that found no space, one page is rewritten unchanged.
     ///
     /// # Errors
-    /// What is wrong, as [`Store::check`] says it.
+    /// As [`Store::check`].
     pub async fn probe(&self) -> Result<()> {
         let health = &self.0.health;
         if health.is_damaged() && health.begin_scan(clock::instant()) {
             let (path, told) = (self.0.path.clone(), Arc::clone(health));
-            // The thread itself reports the end, because this future may be dropped before it.
+            // The thread itself reports the end, because this future may be dropped earlier.
             let scan = tokio::task::spawn_blocking(move || {
                 if backup::is_sound(&path) {
                     told.repaired();
@@ -268,7 +289,7 @@ impl Store {
             let same = format!("PRAGMA user_version = {VERSION}");
             match writing.write(move |db| db.batch(&same)).await {
                 Ok(()) => health.had_room(),
-                // Reported with the disk, not as a fault of the database.
+                // Reported as a problem of the disk, not of the database.
                 Err(StoreError::Full) => {}
                 Err(error) => return Err(error),
             }
@@ -284,29 +305,29 @@ impl Store {
         }
     }
 
-    /// How the disk is; none where nobody watches it.
+    /// State of the disk; `None` when it is not watched.
     pub fn disk(&self) -> Option<Disk> {
         self.0.health.room.get().map(room::Room::disk)
     }
 
-    /// Whether the disk's reserve has been given up and has to be made again.
+    /// Whether the disk reserve has been released and must be restored.
     pub fn lacks_reserve(&self) -> bool {
         let room = self.0.health.room.get();
         room.is_some_and(room::Room::lacks_reserve)
     }
 
-    /// Makes the reserve again where it was given up and there is room for it. Blocks. True where it was made.
+    /// Restores a released reserve if there is space. Blocks. Returns whether it did.
     pub fn restock(&self) -> bool {
         self.0.health.room.get().is_some_and(room::Room::restock)
     }
 
-    /// The same store for changes that a full disk must not prevent, such as deleting: the reserve is given up for
+    /// Returns a handle for changes that a full disk must not prevent, such as deleting: the reserve is released for
     /// them.
     pub fn for_freeing(&self) -> Self {
         Self(Arc::clone(&self.0), For::Freeing)
     }
 
-    /// What goes to the thread that writes, or why it does not.
+    /// Wraps a change for the writer thread, or refuses it without disk space.
     fn admitted<T>(
         &self,
         change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
@@ -330,7 +351,10 @@ impl Store {
         })
     }
 
-    /// Moves the log into the database and empties it. What was deleted before is in no file after.
+    /// Checkpoints and truncates the log. Afterward, no file contains what was deleted before.
+    ///
+    /// # Errors
+    /// `Busy` while another connection uses the log; otherwise when the database cannot be written.
     pub async fn checkpoint(&self) -> Result<()> {
         let (answer, answered) = oneshot::channel();
         let job = writer::Job::Checkpoint(Box::new(move |result| {
@@ -340,13 +364,19 @@ impl Store {
         answered.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Shows the log to who follows it. Blocks.
+    /// Lets the follower read the log. Blocks.
+    ///
+    /// # Errors
+    /// `Closed`, or when a large log cannot be checkpointed.
     pub fn look_now(&self) -> Result<()> {
         self.on_log(writer::Job::Look)
     }
 
-    /// Empties the log and keeps the database's file as it then is, for as long as what is given is kept: the log
-    /// grows meanwhile. [`StoreError::Busy`] while somebody reads from the log. Blocks.
+    /// Empties the log and holds the database file unchanged until the returned value is dropped; the log grows meanwhile.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] while another connection reads from the log; otherwise when the database cannot be used.
     pub fn hold_now(&self) -> Result<Held> {
         self.on_log(writer::Job::Hold)
     }
@@ -363,12 +393,16 @@ impl Store {
         answered.recv().unwrap_or_else(|_| Err(gone()))
     }
 
-    /// A verified copy of the database, made while it is in use. Blocks for as long as it takes.
+    /// Makes a verified copy of the database while it is in use. Blocks.
+    ///
+    /// # Errors
+    /// [`BackupError`] when there is no copy, or it is not valid.
     pub fn backup(&self, to: &Path, replace: bool) -> std::result::Result<Verified, BackupError> {
         backup::copy(&self.0.path, to, replace)
     }
 
-    /// Takes no more changes: those that were queued are made, the log is shown and emptied. Questions go on. Blocks.
+    /// Refuses new changes, makes queued ones, and lets the follower read the log before emptying it. Reads continue to
+    /// work. Blocks.
     pub fn close_to_changes(&self) {
         self.0.changes.close();
         while !*self.0.done.borrow() && self.0.done.has_changed().is_ok() {
@@ -376,7 +410,7 @@ impl Store {
         }
     }
 
-    /// Takes no more, does what was queued, empties the log. Any clone may call it, once or more.
+    /// Refuses new jobs, finishes queued ones, and empties the log. Any clone may call it, repeatedly.
     pub async fn close(&self) {
         self.0.readers.queue.close();
         self.0.changes.close();
@@ -390,7 +424,7 @@ fn closed(_: queue::Closed) -> StoreError {
     StoreError::Closed
 }
 
-/// The answer's sender was dropped: the closure panicked, or its thread ended.
+/// The reply channel was dropped: the closure panicked, or its thread ended.
 fn gone() -> StoreError {
     StoreError::Failed("the closure panicked".into())
 }
