@@ -37,7 +37,7 @@ pub(super) struct Cache {
     grown: AtomicU64,
 }
 
-/// The total size is checked each time this fraction (1/16) of the limit was added.
+/// Divisor: the total size is checked each time a sixteenth of the limit was added.
 const LOOKED_AT: u64 = 16;
 
 impl Cache {

@@ -325,7 +325,7 @@ pub fn delete_anonymous(db: &Writer, before: Timestamp) -> Result<usize> {
     )
 }
 
-/// Deletes passed-through questions that are over and were created before `before`.
+/// Deletes passed-through questions that ended before `before`.
 ///
 /// # Errors
 /// When the database cannot be written.

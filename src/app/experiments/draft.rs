@@ -58,7 +58,7 @@ pub struct Wanted {
     pub budget: Budget,
     /// Score differences below this do not matter.
     pub indifference: Option<f64>,
-    /// Accepted probability of a wrong elimination.
+    /// Accepted probability that the race ends with a wrong result.
     pub wrong: Option<f64>,
     /// Random seed.
     pub seed: Option<u64>,
@@ -91,7 +91,7 @@ pub struct Forecast {
     pub warnings: Vec<String>,
 }
 
-/// Cost of one evaluation, expected and at most.
+/// Expected and maximum cost of one evaluation.
 pub(super) struct Load {
     pub(super) expected: Outcome,
     pub(super) most: Outcome,

@@ -17,7 +17,7 @@ pub enum Kind {
     Reason,
 }
 
-/// Question words and what they ask for; the first match wins.
+/// Question words and what they ask for, longer ones first: the first match wins.
 const WORDS: &[(&str, Kind)] = &[
     ("how many", Kind::Number),
     ("how much", Kind::Number),

@@ -36,7 +36,7 @@ pub fn answer(reading: &Reading) -> String {
             .take(3)
             .map(|phrase| format!("**{}**", phrase.text))
             .collect();
-        draft.say(&format!("The most frequent phrases are {}.", join(&top)));
+        draft.say(&format!("The main phrases are {}.", join(&top)));
     }
     if !reading.bare && !reading.asked.is_empty() {
         draft.say(&format!(

@@ -190,7 +190,7 @@ impl Reading {
         if words.is_empty() {
             return None;
         }
-        // Multi-sentence quotes never match here; callers look up each sentence.
+        // A line is one sentence, so a longer quote never matches: look up its sentences one by one.
         self.lines.iter().position(|line| line.text.contains(words))
     }
 

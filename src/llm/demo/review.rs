@@ -12,7 +12,7 @@ use crate::domain::chat::{Brief, Peer};
 
 /// Limit on critiques per text.
 const PER_TEXT: usize = 4;
-/// Number of supported claims listed when there is nothing to criticize.
+/// Minimum of claims listed per text: supported ones are added when few can be criticized.
 const SUPPORTED: usize = 2;
 
 /// What an algorithm prioritizes.
