@@ -1,4 +1,4 @@
-//! An analysis: what was asked for, how it will be run, how far it is, what every call gave.
+//! An analysis: the request, its plan, its status, and its results.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,81 +19,81 @@ pub use super::answer::{Earlier, StageAnswer};
 use super::plan::is_first;
 pub use super::plan::{Arrangement, CacheUse, Depth, Member, Picture, Plan, Stage, Times, Who};
 
-/// What a person asked for, with names resolved and ranges checked.
+/// A validated analysis request: names are resolved and ranges checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewAnalysis {
     /// The question.
     pub prompt: String,
-    /// Full model ids, no doubles, in the order given.
+    /// Full model ids, without duplicates, in the order given.
     pub models: Vec<String>,
     /// Pattern id.
     pub pattern: String,
-    /// Full id of the synthesiser; chosen when absent.
+    /// Full id of the synthesizer; selected automatically when absent.
     pub ultra_model: Option<String>,
-    /// Documents to draw on.
+    /// Documents to use as context.
     pub documents: Vec<DocumentId>,
-    /// How they are read.
+    /// Context mode: how the documents are put into prompts.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub reading: Reading,
-    /// For all members.
+    /// Parameters of all members.
     pub parameters: Parameters,
-    /// For single members, over the above.
+    /// Overrides for single members, by full model id.
     pub model_parameters: BTreeMap<String, Parameters>,
-    /// The run must not be estimated above this.
+    /// Upper limit for the estimated cost of the run.
     pub budget: Option<MicroDollars>,
-    /// Use of stored answers.
+    /// How stored answers are used.
     pub cache: CacheUse,
-    /// Goes on when nobody watches, and after a restart of the server.
+    /// Whether the run continues without a connected client and after a server restart.
     pub detached: bool,
-    /// The shape that the one answer must have.
+    /// Required output format of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// What it is about, in the asker's words or by its pattern's family: votes are counted by topic.
+    /// Topic, from the request or the pattern's family; votes are counted per topic.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub topic: String,
-    /// How much of the pattern is run. Requests that are older than this choice ran all of it.
+    /// How much of the pattern runs. Requests stored before this field existed ran all of it.
     #[serde(default = "whole")]
     pub depth: Depth,
-    /// As in the plan. None: never compared, unless the arrangement does.
+    /// Agreement threshold, as in the plan. None: never compared, unless the arrangement requires it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
-    /// How often one model is asked in the arrangement `self`.
+    /// Number of samples of the one model in the arrangement `self`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
-    /// Which of several answers to one request this run gives, from 0: each is a sample of its own.
+    /// Index of this sample among several answers to one request, from 0.
     #[serde(default, skip_serializing_if = "is_first")]
     pub sample: u32,
-    /// Stored answers that are older than so many seconds are not taken.
+    /// Maximum age in seconds of a stored answer that may be reused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_max_age_s: Option<u32>,
     /// The analysis that this one repeats with a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<AnalysisId>,
-    /// The recipe that filled in what was not said, and its version: `brief@3`.
+    /// The recipe that supplied omitted settings, with its version: `brief@3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipe: Option<String>,
-    /// Passages of documents that are given at most; none: as many as there is room for.
+    /// Maximum number of document passages; none: as many as fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passages: Option<u32>,
-    /// The experiment that asked for it.
+    /// The experiment that started this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<ExperimentId>,
-    /// The conversation that the question ends, itself the last turn; empty for a question alone.
+    /// The conversation, including the question as its last turn; empty for a standalone question.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
-    /// What the one who writes the answer may call.
+    /// Tools that the model writing the answer may call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Arc<Tools>>,
-    /// The API key that it was asked with.
+    /// The API key used for the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
-    /// Fields of the client's that go to the one model unread.
+    /// Uninterpreted client fields, passed to the single model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passthrough: Option<Arc<Passthrough>>,
-    /// A program has passed it on to a single model: it is no work of the person's, and not in the history.
+    /// Whether a program passed this call through to a single model; such runs are left out of the history.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub passed_on: bool,
-    /// A client reads the answer as it comes, and nothing can be taken back.
+    /// Whether a client streams the answer over an API that cannot retract text.
     #[serde(skip)]
     pub is_live: bool,
 }
@@ -106,24 +106,24 @@ fn whole() -> Depth {
     Depth::Full
 }
 
-/// How far an analysis is.
+/// Status of an analysis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Stored, not begun.
+    /// Stored, not started.
     Queued,
     /// Under way.
     Running,
-    /// It has a result.
+    /// Finished with a result.
     Completed,
-    /// It has none, and says why.
+    /// Finished without a result; `error` gives the reason.
     Failed,
-    /// Somebody stopped it; what had been answered is kept.
+    /// Stopped by a user; answers received so far are kept.
     Cancelled,
 }
 
 impl Status {
-    /// The stored name.
+    /// Returns the stored name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -133,7 +133,7 @@ impl Status {
             Self::Cancelled => "cancelled",
         }
     }
-    /// The inverse of `as_str`.
+    /// Parses a stored name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         [
             Self::Queued,
@@ -145,43 +145,43 @@ impl Status {
         .into_iter()
         .find(|status| status.as_str() == text)
     }
-    /// Nothing will happen any more.
+    /// Whether the run is finished and its status is final.
     pub fn is_over(self) -> bool {
         !matches!(self, Self::Queued | Self::Running)
     }
 }
 
-/// An analysis as it is stored.
+/// A stored analysis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Analysis {
     /// Its id.
     pub id: AnalysisId,
-    /// Whose; none for anonymous use.
+    /// Owner; none for anonymous use.
     pub user: Option<UserId>,
-    /// How far it is.
+    /// Current status.
     pub status: Status,
-    /// What was asked for.
+    /// The request.
     pub request: NewAnalysis,
-    /// How it is run.
+    /// The plan of the run.
     pub plan: Plan,
-    /// The one answer, once there is one.
+    /// The final answer, once written.
     pub synthesis: Option<String>,
     /// Why it failed or was cancelled.
     pub error: Option<String>,
-    /// Tokens of all calls.
+    /// Token usage of all calls.
     pub usage: Usage,
-    /// Known costs of all calls.
+    /// Sum of the known costs of all calls.
     pub cost: MicroDollars,
     /// When it was stored.
     pub created: Timestamp,
-    /// When the first call went out.
+    /// When the first call started.
     pub started: Option<Timestamp>,
-    /// When it was over.
+    /// When the run finished.
     pub finished: Option<Timestamp>,
-    /// What its answers were found to say beside each other, once it is over.
+    /// Comparison of the answers, once the run is finished.
     pub findings: Option<Findings>,
-    /// What came of checking its citations, once it is over.
+    /// Results of the citation check, once the run is finished.
     pub citations: Option<Citations>,
-    /// SHA-256 of the token of its share link, while there is one.
+    /// SHA-256 of the share link's token; none when not shared.
     pub shared: Option<[u8; 32]>,
 }

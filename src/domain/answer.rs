@@ -1,4 +1,4 @@
-//! The answer of one call in a stage of an analysis, with its usage and cost, or why there is none.
+//! The answer of one call in an analysis, with usage and cost, or its error.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,60 +6,60 @@ use super::chat::{CallError, Finish, Usage};
 use super::money::MicroDollars;
 use super::tools::ToolCall;
 
-/// The answer of one call. The pair (stage, member) is unique within an analysis.
+/// Result of one call. The pair (stage, member) is unique within an analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageAnswer {
     /// Index into the plan's stages.
     pub stage: usize,
-    /// Index into the plan's members; 0 in the synthesiser's stage.
+    /// Index into the plan's members; 0 in the synthesizer's stage.
     pub member: usize,
-    /// Full id of the model that was asked.
+    /// Full id of the model called.
     pub model: String,
-    /// Visible text; empty when it failed.
+    /// Visible text; empty when the call failed.
     pub text: String,
-    /// The model's reasoning, where shown.
+    /// The model's reasoning, where the provider returns it.
     pub reasoning: String,
-    /// Tokens.
+    /// Token usage.
     pub usage: Usage,
-    /// None where the price is not known.
+    /// None when the price is unknown.
     pub cost: Option<MicroDollars>,
-    /// From the call's start to its end.
+    /// From the start of the call to its end, in ms.
     pub latency_ms: u64,
-    /// From the call's start to the first text.
+    /// From the start of the call to the first text, in ms.
     pub first_token_ms: Option<u64>,
-    /// Why the model stopped; none when it failed.
+    /// Why the model stopped; none when the call failed.
     pub finish: Option<Finish>,
-    /// Why it failed; none when it answered.
+    /// Why the call failed; none when it succeeded.
     pub error: Option<CallError>,
-    /// From the cache.
+    /// Whether the answer came from the cache.
     pub cached: bool,
-    /// Times the model was asked; 0 where nobody was.
+    /// Number of attempts; 0 when no call was sent.
     #[serde(default)]
     pub tries: u32,
-    /// Parameters that were wanted and that the model does not take.
+    /// Requested parameters that the model does not accept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
-    /// The model that was planned, where another one has answered in its place.
+    /// The planned model, when a fallback answered in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_for: Option<String>,
-    /// Models that were asked before and failed, the planned one first.
+    /// Failed calls to earlier models in the fallback chain, the planned model first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Earlier>,
-    /// Tools that the model wants called.
+    /// Tool calls requested by the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
 }
 
-/// A call that failed and whose place another model has taken.
+/// A failed call that was replaced by a call to another model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Earlier {
     /// Full id.
     pub model: String,
-    /// Why it failed.
+    /// Usage that the failed call still incurred.
     pub error: CallError,
     /// What it took all the same.
     pub usage: Usage,
-    /// None where the price is not known.
+    /// None when the price is unknown.
     pub cost: Option<MicroDollars>,
 }
 

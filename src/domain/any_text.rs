@@ -1,5 +1,5 @@
-//! Whatever text a person, a document or a model sends, nothing here panics: no slice within a character, no
-//! arithmetic below zero.
+//! Property tests: no text from a user, document, or model causes a panic (no slice inside a character, no
+//! arithmetic underflow).
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -11,7 +11,7 @@ use super::{
     ballot, citation, findings, id, injection, network, prompt, recipe, schema, search, time,
 };
 
-/// Pieces that the readers of this folder look for, and characters of one to four bytes around them.
+/// Fragments that the parsers of this module tree look for, and characters of one to four bytes.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(

@@ -1,26 +1,26 @@
-//! Closed questions: brings answers into one form and counts them. What cannot be read is not guessed.
+//! Votes on closed questions: normalizes answers and counts them. Unreadable answers are not guessed.
 
-/// An answer's line that is meant to be counted is no longer than this.
+/// Maximum length in characters of a line that counts as a stated choice.
 const SHORT: usize = 80;
 
-/// How the votes fell.
+/// Vote counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
-    /// What was chosen and by whom, most votes first.
+    /// Each choice with the letters of its voters, most votes first.
     pub choices: Vec<(String, Vec<char>)>,
-    /// Members whose answer could not be read.
+    /// Letters of members with an unreadable answer.
     pub unread: Vec<char>,
 }
 
 impl Tally {
-    /// Several choices have the most votes.
+    /// Whether several choices share the highest count.
     pub fn is_tie(&self) -> bool {
         let most = self.choices.first().map(|(_, letters)| letters.len());
         let second = self.choices.get(1).map(|(_, letters)| letters.len());
         second.is_some() && most == second
     }
 
-    /// For a person.
+    /// Renders the result as Markdown.
     pub fn to_markdown(&self) -> String {
         let cast: usize = self.choices.iter().map(|(_, letters)| letters.len()).sum();
         let Some((winner, most)) = self.choices.first() else {
@@ -48,11 +48,11 @@ impl Tally {
         }
         if !self.unread.is_empty() {
             text += &format!(
-                "\nNot counted, because no single answer could be read: {}.\n",
+                "\nNot counted because no single choice could be read: {}.\n",
                 list(&self.unread)
             );
         }
-        text + "\nVotes are counted, not weighed: that members agree does not make an answer true.\n"
+        text + "\nVotes are counted, not weighted; agreement does not make an answer correct.\n"
     }
 }
 
@@ -61,7 +61,7 @@ fn list(letters: &[char]) -> String {
     letters.join(", ")
 }
 
-/// Counts what members under these letters chose; none where not one of them can be read.
+/// Counts the votes of the members with these letters. None when no answer can be read.
 pub fn count(question: &str, answers: &[(char, &str)]) -> Option<Tally> {
     let mut tally = Tally {
         choices: Vec::new(),
@@ -77,14 +77,14 @@ pub fn count(question: &str, answers: &[(char, &str)]) -> Option<Tally> {
             None => tally.choices.push((choice, vec![*letter])),
         }
     }
-    // Stable: among equals, who was first in the panel stands first.
+    // Stable sort: ties keep the order of the panel.
     tally
         .choices
         .sort_by_key(|(_, letters)| std::cmp::Reverse(letters.len()));
     (!tally.choices.is_empty()).then_some(tally)
 }
 
-/// What an answer chooses, in the form in which choices are compared.
+/// Returns the choice that an answer states, normalized for comparison.
 pub fn choice(question: &str, answer: &str) -> Option<String> {
     let said = stated(answer)?;
     let options = options(question);
@@ -101,7 +101,7 @@ pub fn choice(question: &str, answer: &str) -> Option<String> {
     number(&bare).or_else(|| Some(bare.to_lowercase()))
 }
 
-// What stands behind the last "Answer:", or the whole of an answer that is one short line.
+// The text after the last "Answer:", or the whole answer if it is one short line.
 fn stated(answer: &str) -> Option<String> {
     let lines: Vec<&str> = answer
         .lines()
@@ -132,7 +132,7 @@ fn bare(said: &str) -> String {
     bare.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-// "A) tea  B) coffee" in the question: labels and texts, whether in lines of their own or in one.
+// "A) tea  B) coffee" in the question: labels and texts, on separate lines or on one.
 fn options(question: &str) -> Vec<(char, String)> {
     let characters: Vec<char> = question.chars().collect();
     let mut starts = Vec::new();
@@ -150,7 +150,7 @@ fn options(question: &str) -> Vec<(char, String)> {
             starts.push((at, label.to_ascii_uppercase()));
         }
     }
-    // A lone "a)" is no list.
+    // A single "a)" is not a list.
     if starts.len() < 2 {
         return Vec::new();
     }
@@ -191,7 +191,7 @@ fn yes_or_no(bare: &str) -> Option<&'static str> {
     }
 }
 
-// One value, however it is written, with its unit.
+// Normalizes a numeric value and its unit so that different notations compare equal.
 fn number(bare: &str) -> Option<String> {
     let start = bare.find(|c: char| c.is_ascii_digit())?;
     let (before, rest) = bare.split_at(start);
@@ -213,7 +213,8 @@ fn number(bare: &str) -> Option<String> {
     Some(format!("{sign}{value} {}", unit.trim()).trim().to_owned())
 }
 
-// The last of two kinds of separators is the decimal one; a lone comma before three digits is none.
+// When both separators occur, the last one is the decimal separator; a single comma before exactly three
+// digits groups thousands.
 fn value(digits: &str) -> Option<f64> {
     let digits: String = digits
         .chars()

@@ -1,21 +1,20 @@
-//! Token buckets: how often something may happen. State and time in, "yes" or "wait so long" out. Keeps
-//! no map of who asked.
+//! Token-bucket rate limiting as a pure function of state and time. The caller stores the buckets.
 
 use std::time::Duration;
 
 use super::time::Timestamp;
 
-/// How often: a burst at once, and so many a minute in the long run.
+/// Rate limit: burst size and sustained rate per minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many at once, after a pause; at least 1 counts.
+    /// Burst size in tokens; 0 counts as 1.
     pub burst: u32,
-    /// How many a minute in the long run; at least 1 counts.
+    /// Sustained rate in tokens per minute; 0 counts as 1.
     pub per_minute: u32,
 }
 
 impl Rate {
-    /// The same number at once and a minute.
+    /// Creates a rate with the same burst size and tokens per minute.
     pub const fn per_minute(number: u32) -> Self {
         Self {
             burst: number,
@@ -30,10 +29,10 @@ impl Rate {
     }
 }
 
-/// One token in the unit of the level: with it, `per_minute` units come back each millisecond.
+/// Level units per token, chosen so that exactly `per_minute` units refill each millisecond.
 const TOKEN: u64 = 60_000;
 
-/// What is left for one caller.
+/// Token bucket of one caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bucket {
     level: u64,
@@ -41,7 +40,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A full one.
+    /// Creates a full bucket.
     pub fn full(rate: Rate, now: Timestamp) -> Self {
         Self {
             level: rate.full(),
@@ -49,7 +48,10 @@ impl Bucket {
         }
     }
 
-    /// Takes a token, or says how long it is until there is one.
+    /// Takes one token.
+    ///
+    /// # Errors
+    /// Returns the time until the next token is available when the bucket is empty.
     pub fn take(&mut self, rate: Rate, now: Timestamp) -> Result<(), Duration> {
         self.fill(rate, now);
         if self.level < TOKEN {
@@ -59,34 +61,35 @@ impl Bucket {
         Ok(())
     }
 
-    /// Puts a token back that turned out not to count.
+    /// Returns a token that was taken for something that does not count.
     pub fn put_back(&mut self, rate: Rate) {
         self.level = rate.full().min(self.level + TOKEN);
     }
 
-    /// Whole tokens that are left.
+    /// Number of whole tokens left.
     pub fn remaining(&self) -> u32 {
         u32::try_from(self.level / TOKEN).unwrap_or(u32::MAX)
     }
 
-    /// How long it is until it is full.
+    /// Time until the bucket is full.
     pub fn until_full(&self, rate: Rate) -> Duration {
         wait(rate.full().saturating_sub(self.level), rate)
     }
 
-    /// Whether it says no more than a new one would, so that it can be forgotten.
+    /// Whether the bucket is full at `now` and can therefore be dropped.
     pub fn is_full(&self, rate: Rate, now: Timestamp) -> bool {
         let mut later = *self;
         later.fill(rate, now);
         later.level == rate.full()
     }
 
-    /// When it was last asked.
+    /// Time of the last refill.
     pub fn last(&self) -> Timestamp {
         self.at
     }
 
-    /// A clock that is set back gives nothing and takes nothing; counting goes on from there.
+    /// Refills by elapsed time. When the clock moves backward, the level is unchanged and counting restarts
+    /// from the new time.
     fn fill(&mut self, rate: Rate, now: Timestamp) {
         let passed = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
         let gained = passed.saturating_mul(rate.refill());
@@ -123,7 +126,7 @@ mod tests {
             (400, Err(ms(600))),
             (1000, Ok(())),
             (1000, Err(ms(1000))),
-            // The clock is set back: nothing is gained, nothing is lost.
+            // When the clock moves backward, the level stays the same.
             (0, Err(ms(1000))),
             (1000, Ok(())),
             (i64::MAX, Ok(())),

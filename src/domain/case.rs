@@ -1,12 +1,12 @@
-//! Caseless comparison of text in any script, for columns that are searched without regard to case.
-//! SQLite's `lower` and `NOCASE` fold ASCII only, and PostgreSQL's folding depends on a locale.
+//! Case-insensitive comparison of text in any script, for searchable columns. SQLite's `lower` and `NOCASE`
+//! fold only ASCII, and PostgreSQL's folding depends on a locale.
 
 /// Folds case so that texts that differ only in case become equal: `ÜBER` and `über`, `STRASSE` and `Straße`,
-/// `ΣΊΣΥΦΟΣ` and `Σίσυφος`. The result is for comparing, not for showing.
+/// `ΣΊΣΥΦΟΣ` and `Σίσυφος`. The result is for comparison, not display.
 ///
-/// Uppercasing in between expands what has no single-letter counterpart (`ß` to `SS`) and unites the two lowercase
-/// sigmas, which is Unicode's full case folding for all but a few archaic letters. Lowercasing first covers `ẞ`,
-/// which is its own uppercase.
+/// The uppercase step expands letters without a single-letter counterpart (`ß` to `SS`) and merges the two
+/// lowercase sigmas; the result is Unicode full case folding for all but a few archaic letters. Lowercasing
+/// first covers `ẞ`, which is its own uppercase.
 pub fn fold_case(text: &str) -> String {
     let lower = text.chars().flat_map(char::to_lowercase);
     let upper = lower.flat_map(char::to_uppercase);

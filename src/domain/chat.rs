@@ -1,4 +1,4 @@
-//! What is said to a model and what comes back, in no vendor's dialect.
+//! Provider-independent types of model calls: requests, answers, usage, and errors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,41 +12,41 @@ use super::parameters::Parameters;
 pub use super::tokens::{Usage, estimate_tokens};
 use super::tools::{ToolCall, Tools};
 
-/// Who speaks.
+/// Author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Instructions that stand above the conversation.
+    /// Instructions that precede the conversation.
     System,
-    /// The person (or Quire on the person's behalf).
+    /// The user, or Quire on the user's behalf.
     User,
     /// The model.
     Assistant,
 }
 
-/// One turn.
+/// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who speaks.
+    /// Author.
     pub role: Role,
-    /// What is said.
+    /// Text content.
     pub text: String,
-    /// Pictures beside it, for models that see.
+    /// Attached images, for models with vision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
-    /// Tools that the model called at the end of this turn of its own.
+    /// Tools that the model called at the end of its turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
-    /// The call whose result the text is.
+    /// Id of the tool call that this message answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_of: Option<String>,
-    /// The model's reasoning before this turn of its own, where a client sends it back.
+    /// The model's reasoning before its turn, when a client sends it back.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reasoning: String,
 }
 
 impl Message {
-    /// A turn of text alone.
+    /// Creates a text-only message.
     pub fn new(role: Role, text: impl Into<String>) -> Self {
         Self {
             role,
@@ -60,7 +60,7 @@ impl Message {
 }
 
 impl Message {
-    /// About how many tokens it has, without its pictures.
+    /// Estimated token count, without images.
     pub fn tokens(&self) -> u64 {
         let calls = self.calls.iter();
         let calls: u64 = calls
@@ -70,76 +70,75 @@ impl Message {
     }
 }
 
-/// A picture, as it goes over the wire.
+/// An image in wire format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// `image/png`, `image/jpeg`, `image/webp` or `image/gif`.
     pub media_type: String,
-    /// Standard base64 with padding, shared between the calls of a run.
+    /// Standard base64 with padding; shared by the calls of a run.
     pub base64: Arc<str>,
 }
 
-/// The shape an answer must have.
+/// Required format of an answer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Format {
-    /// Letters, digits, `_` and `-`; some vendors want a name.
+    /// Letters, digits, `_`, and `-`; some providers require a name.
     pub name: String,
-    /// A JSON schema whose top is an object.
+    /// JSON schema with an object at the top level.
     pub schema: Value,
-    /// Whether the vendor is to hold the model to the schema strictly, where the client has said so.
+    /// Whether the provider enforces the schema strictly; none when the client did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
-    /// Any JSON object will do: the client has named no schema.
+    /// Whether any JSON object is accepted because the client gave no schema.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any: bool,
 }
 
-/// Fields of a client's request that Quire does not interpret, for the one model that the client names.
+/// Request fields that Quire does not interpret and passes to the single model that the client names.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Passthrough {
-    /// The API format of the request, by its name in settings: `openai`, `responses`, `anthropic`.
+    /// API format of the request, by its name in settings: `openai`, `responses`, `anthropic`.
     pub format: String,
-    /// The fields as they came.
+    /// The fields as received.
     pub fields: Map<String, Value>,
 }
 
-/// One call to one model. `messages` is what goes over the wire; `brief` is what they were rendered
-/// from, which the local demo algorithms read instead of parsing prose.
+/// One call to one model. `messages` are sent to the provider; `brief` holds the data they were rendered
+/// from, which the local demo models read instead of parsing text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// Full id, `provider/name`.
+    /// Full model id, `provider/name`.
     pub model: String,
-    /// The conversation, oldest first.
+    /// Conversation, oldest message first.
     pub messages: Vec<Message>,
-    /// Already checked and merged for this member.
+    /// Parameters, validated and merged for this member.
     pub parameters: Parameters,
-    /// The facts behind the messages.
+    /// Data from which the messages were rendered.
     pub brief: Brief,
-    /// The whole call must end within this time.
+    /// Time limit for the whole call.
     pub deadline: Duration,
-    /// The answer must be JSON of this shape; none for free text.
+    /// Required output format; none for free text.
     pub format: Option<Format>,
-    /// What the model may call, shared between the calls of a run; none for most.
+    /// Tools that the model may call, shared by the calls of a run.
     pub tools: Option<Arc<Tools>>,
-    /// Fields of the client's that go to the provider unread; none for most.
+    /// Uninterpreted client fields, passed to the provider.
     pub passthrough: Option<Arc<Passthrough>>,
-    /// The model will read the beginning of this call again in this run: worth keeping in a vendor's cache.
+    /// Whether a later call of this run starts with the same prefix, so that provider-side caching pays off.
     pub is_reread: bool,
-    /// Somebody reads the answer as it comes, over an API that cannot take anything back.
+    /// Whether a client streams the answer over an API that cannot retract text.
     pub is_live: bool,
-    /// Which sample this is where one model is asked the same several times: each is a call of its own.
+    /// Sample index, when one model gets the same request several times; each sample is a separate call.
     pub sample: u32,
 }
 
 impl Request {
-    /// About how many tokens the model reads, without pictures.
+    /// Estimated input tokens, without images.
     pub fn tokens(&self) -> u64 {
         let messages: u64 = self.messages.iter().map(Message::tokens).sum();
         messages + self.tools.as_deref().map_or(0, Tools::tokens)
     }
 
-    /// Whether an answer to the one is an answer to the other. Compared whole: what differs in anything that
-    /// is sent is another call.
+    /// Whether both requests are identical in everything that is sent, so that one answer serves both.
     pub fn is_same_question(&self, other: &Request) -> bool {
         (&self.model, &self.messages, &self.parameters)
             == (&other.model, &other.messages, &other.parameters)
@@ -148,190 +147,190 @@ impl Request {
     }
 }
 
-/// What a model is asked to do at this point of a pattern.
+/// The model's task at this point of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Task {
-    /// Answer the question alone.
+    /// Answer the question independently.
     #[default]
     Answer,
-    /// Write down what a part of the documents says about the question.
+    /// Extract what part of the documents says about the question.
     Read,
-    /// Judge or compare the others' texts.
+    /// Judge or compare other members' texts.
     Review,
-    /// Improve one's own text in the light of the reviews.
+    /// Revise the model's own text using the reviews.
     Revise,
-    /// Write the one answer out of all.
+    /// Write the final answer from all texts.
     Synthesise,
 }
 
-/// The parts a prompt was rendered from.
+/// The data from which a prompt is rendered.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Brief {
-    /// What is to be done.
+    /// Task.
     pub task: Task,
-    /// The person's question.
+    /// The user's question.
     pub question: String,
-    /// Passages of the person's documents.
+    /// Passages of the user's documents.
     pub sources: Vec<Source>,
-    /// The model's own earlier text, if it has one.
+    /// The model's own earlier text, if any.
     pub own: Option<String>,
-    /// Other members' texts, under letters, in this reader's order.
+    /// Other members' texts under letters, in the order shown to this reader.
     pub peers: Vec<Peer>,
-    /// For a synthesis of texts that were criticised but not revised: the critiques, under their authors'
-    /// letters.
+    /// Critiques under their authors' letters, for a synthesis of texts that were critiqued but not revised.
     pub reviews: Vec<Peer>,
 }
 
-/// A passage that a model may rely on and cite.
+/// A passage that a model may use and cite.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// Cited as `[1]`, `[2]` …; unique within an analysis.
     pub number: u32,
-    /// Cited as `[D1:p4]`: the fourth page of the first document of the request. Empty in analyses that were
-    /// stored before there were such marks.
+    /// Citation mark: `[D1:p4]` is the fourth page of the request's first document. Empty in analyses stored
+    /// before these marks existed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub mark: String,
-    /// Which document; none in analyses that were stored before it was kept.
+    /// Document id; none in analyses stored before it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
-    /// Where the passage starts in its page's text, in bytes.
+    /// Start of the passage in its page's text, in bytes.
     #[serde(default)]
     pub start: u32,
-    /// Where it ends.
+    /// End of the passage, in bytes.
     #[serde(default)]
     pub end: u32,
-    /// The document's file name.
+    /// File name of the document.
     pub document: String,
-    /// Page, sheet or section, counted from 1.
+    /// Page, sheet, or section number, from 1.
     pub page: u32,
-    /// The passage.
+    /// Text of the passage.
     pub text: String,
 }
 
 /// Another member's text without its author's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// `A`, `B`, …: stable for one member throughout an analysis.
+    /// `A`, `B`, …: fixed for one member throughout an analysis.
     pub letter: char,
-    /// Its text, stripped of self-introductions and cut to the common budget.
+    /// The member's text without self-introductions, cut to the common length limit.
     pub text: String,
 }
 
-/// A piece of an answer on its way.
+/// A streamed piece of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delta {
     /// Visible text.
     Text(String),
-    /// The model's own reasoning, where the vendor shows it.
+    /// The model's reasoning, where the provider returns it.
     Reasoning(String),
-    /// The answer begins again: what has come of it so far is void.
+    /// The answer starts over; discard the text so far.
     Restart,
 }
 
-/// What a call took, whatever became of it: nothing is paid for that is not in a bill.
+/// Usage of a call, successful or not. Only calls with a bill are charged.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Bill {
-    /// All tries together; estimated where a vendor gave no count or the stream was cut.
+    /// Usage of all attempts; estimated where the provider gave no count or the stream was cut off.
     pub usage: Usage,
-    /// Times the provider was asked; 0 when the call never left.
+    /// Number of attempts; 0 when no request was sent.
     pub tries: u32,
-    /// From the wish to the end, waiting in line included.
+    /// From the request to the end, including queueing, in ms.
     pub latency_ms: u64,
-    /// From the wish to the first piece, of reasoning or of text.
+    /// From the request to the first piece of reasoning or text, in ms.
     pub first_token_ms: Option<u64>,
-    /// Parameters that the model refused and that were left out, by their names in the glossary.
+    /// Parameters left out after the model refused them, by glossary name.
     pub dropped: Vec<String>,
-    /// A provider's own statement of what it charged, where it makes one.
+    /// The charge that the provider reports, where it does.
     pub charged: Option<MicroDollars>,
 }
 
-/// Why a model stopped.
+/// Why a model stopped generating.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
-    /// It was done.
+    /// The answer is complete.
     Stop,
-    /// It ran into a token limit.
+    /// The token limit was reached.
     Length,
-    /// The vendor blocked or the model refused.
+    /// The provider blocked the answer or the model refused.
     ContentFilter,
-    /// It wants a tool.
+    /// The model requests a tool call.
     ToolCalls,
 }
 
-/// A whole answer with a proper end.
+/// A complete answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Visible text; empty only beside calls of tools (an empty answer is `CallErrorKind::Empty`).
+    /// Visible text; empty only with tool calls (otherwise an empty answer is `CallErrorKind::Empty`).
     pub text: String,
-    /// Reasoning text, if the vendor shows it.
+    /// Reasoning text, where the provider returns it.
     #[serde(default)]
     pub reasoning: String,
-    /// Tokens.
+    /// Token usage.
     pub usage: Usage,
-    /// Why it stopped.
+    /// Why the model stopped.
     pub finish: Finish,
-    /// Tools it wants called.
+    /// Tool calls requested by the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
 }
 
-/// What went wrong with a call, as far as a decision depends on it.
+/// Classification of a failed call, as detailed as decisions require.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallErrorKind {
-    /// No connection: refused, unreachable, no such host, TLS failed.
+    /// Connection failed: refused, unreachable, unknown host, or TLS error.
     Connect,
-    /// A time limit passed.
+    /// A time limit was exceeded.
     Timeout,
-    /// 401 or 403: the key is missing, wrong or not allowed.
+    /// 401 or 403: the key is missing, invalid, or not permitted.
     Auth,
-    /// 402, or a quota that will not come back by waiting.
+    /// 402, or an exhausted quota that waiting does not restore.
     Money,
     /// 429.
     RateLimited,
-    /// 5xx, 529.
+    /// 5xx, including 529.
     Overloaded,
-    /// 400, 404, 413, 422: the request itself is refused.
+    /// 400, 404, 413, or 422: the provider rejects the request itself.
     Rejected,
-    /// What came back is not the protocol (HTML, garbage, a lie about its length).
+    /// The response violates the protocol (HTML, garbage, wrong length).
     Malformed,
-    /// The stream ended before its end.
+    /// The stream ended before the answer was complete.
     Truncated,
-    /// A proper end with no text in it.
+    /// The answer is complete but has no text.
     Empty,
-    /// Larger than any honest answer.
+    /// The response exceeds the size limit.
     TooLarge,
-    /// We stopped it.
+    /// Quire stopped the call.
     Cancelled,
-    /// The model is not configured (any more).
+    /// The model is not, or no longer, configured.
     Unavailable,
-    /// The answer obeys a document instead of the person, and is kept from everybody else.
+    /// The answer follows instructions in a document instead of the user's, and is hidden from all other
+    /// models.
     Quarantined,
 }
 
-/// A failed call. `detail` is written by us and safe to show to anybody; what the upstream said of it is for
-/// admins, and is neither stored nor shown with the call.
+/// A failed call. `detail` is written by Quire and safe to show to any user. `said`, the upstream's message,
+/// is for admins and is neither stored nor shown with the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallError {
-    /// What went wrong.
+    /// Classification.
     pub kind: CallErrorKind,
-    /// The upstream's HTTP status, if there was one.
+    /// HTTP status of the upstream, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The upstream asked to wait this long.
+    /// Wait time in ms that the upstream requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// One sentence for a person, in lower case.
+    /// One sentence for users, in lower case.
     pub detail: String,
-    /// The upstream's own words, cleaned and short; empty where it said nothing.
+    /// The upstream's own message, cleaned and shortened; empty when there is none.
     #[serde(skip)]
     pub said: String,
 }
 
 impl CallError {
-    /// An error without status.
+    /// Creates an error without a status.
     pub fn new(kind: CallErrorKind, detail: impl Into<String>) -> Self {
         Self {
             kind,

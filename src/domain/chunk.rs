@@ -1,44 +1,46 @@
-//! Cuts pages of text into passages of a size that fits a prompt, and counts words.
-//! Never changes the text: every passage is exactly a slice of its page.
+//! Splits pages of text into passages that fit a prompt, and counts words. Never changes the text: every
+//! passage is an exact slice of its page.
 
 use super::document::Passage;
 use layout::Layout;
 
 mod layout;
 
-/// A page, sheet or section of a document as text.
+/// The text of a page, sheet, or section of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
-    /// Counted from 1.
+    /// Number, from 1.
     pub number: u32,
-    /// Its title where the format has one, else empty.
+    /// Title where the format has one, else empty.
     pub title: String,
-    /// The text, with `\n` line ends. Headings are lines that begin with `#`.
+    /// Text with `\n` line endings. Headings are lines that begin with `#`.
     pub text: String,
 }
 
-/// No passage has more characters, unless what is left over would be too small to stand alone.
+/// Maximum passage length in characters, exceeded only to include a remainder too short for its own passage.
 pub const LONGEST: usize = 1_200;
-/// A remainder under this many characters joins the passage before it.
+/// A remainder of at most this many characters is appended to the preceding passage.
 const CRUMB: usize = 200;
-/// From here on a heading ends the passage before it.
+/// Minimum passage length in characters at which a heading ends it.
 const SECTION: usize = 300;
-/// From here on a paragraph's end is a good place to cut; for lesser places the passage must be longer.
+/// Minimum passage length in characters at which a paragraph end is a break point.
 const PARAGRAPH: usize = 700;
+/// Minimum passage length in characters at which a line, sentence, or word end is a break point.
 const SENTENCE: usize = 900;
-/// Bounds what one document can add to the index. Nothing is lost by it: the longest text that is read,
-/// 64 MiB, has fewer, even if all its sections are as short as they may be.
+/// Maximum number of passages per document, to bound its share of the index. No text is lost: the largest
+/// accepted text, 64 MiB, has fewer, even if all its sections have the minimum length.
 pub const MOST: usize = 250_000;
+/// Maximum length of a heading in characters.
 const HEADING_CHARS: usize = 200;
 
-/// All passages of a document in order. At most `MOST`.
+/// Splits a document into passages, in order. At most `MOST`.
 pub fn passages(pages: &[Page]) -> Vec<Passage> {
     let mut cutter = Cutter::new();
     pages.iter().flat_map(|page| cutter.page(page)).collect()
 }
 
-/// Cuts a document that comes page by page: passages are numbered throughout, and a page that begins
-/// in the midst of a section knows what the section is called.
+/// Incremental splitter for a document that arrives page by page. Numbers passages across pages and carries
+/// the current section heading over page boundaries.
 #[derive(Debug, Default)]
 pub struct Cutter {
     ordinal: usize,
@@ -46,12 +48,12 @@ pub struct Cutter {
 }
 
 impl Cutter {
-    /// Before the first page.
+    /// Creates a splitter positioned before the first page.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The passages of the next page; none after `MOST`.
+    /// Splits the next page into passages. Returns none once `MOST` is reached.
     pub fn page(&mut self, page: &Page) -> Vec<Passage> {
         let layout = Layout::of(&page.text);
         if !page.title.is_empty() {
@@ -81,8 +83,8 @@ impl Cutter {
         found
     }
 
-    /// The heading that stands nearest above the passage's first line of plain text, and the header of
-    /// the table that the passage begins inside of.
+    /// Returns the heading nearest above the passage's first line of body text, plus the header row of the
+    /// table in which the passage begins.
     fn heading_of(&self, text: &str, layout: &Layout, start: usize, end: usize) -> String {
         let mut body = start;
         let mut nearest = layout.headings.partition_point(|h| h.start < start);
@@ -106,8 +108,8 @@ impl Cutter {
     }
 }
 
-/// Words as a person counts them: runs between spaces that hold a letter or digit, and each
-/// ideograph, since Chinese and Japanese put no spaces between words.
+/// Counts words: runs of non-space characters that contain a letter or digit, and each ideograph, since
+/// Chinese and Japanese put no spaces between words.
 pub fn count_words(text: &str) -> u64 {
     let (mut words, mut inside) = (0, false);
     for character in text.chars() {
@@ -124,12 +126,12 @@ pub fn count_words(text: &str) -> u64 {
     words
 }
 
-/// Characters that are written without spaces between words.
+/// Whether the character belongs to a script written without spaces between words.
 pub fn is_ideograph(character: char) -> bool {
     matches!(u32::from(character), 0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x2FA1F)
 }
 
-/// How many bytes of `rest`, which starts at `base` in its page, belong to the next passage.
+/// Length in bytes of the next passage in `rest`, which starts at offset `base` of its page.
 fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
     let mut places = Places::default();
     let (mut characters, mut previous, mut blank) = (0, ' ', true);
@@ -160,7 +162,7 @@ fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
         }
         let inside = block.filter(|block| block.start < here);
         if characters == LONGEST {
-            // Looking a crumb ahead costs a bounded number of characters, never the whole rest.
+            // The look-ahead is limited to `CRUMB` characters, never the whole rest.
             let crumb = rest[at..].chars().take(CRUMB + 1).count() <= CRUMB;
             let section = layout.headings.get(next_heading).is_some();
             return match (crumb && !section, inside) {
@@ -183,7 +185,7 @@ fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
     rest.len()
 }
 
-/// The last good place of each kind seen so far; 0 is none.
+/// Last break point of each kind seen so far; 0 means none.
 #[derive(Default)]
 struct Places {
     block: usize,
@@ -194,7 +196,7 @@ struct Places {
 }
 
 impl Places {
-    /// Looks at one character. Inside a table or code only the ends of lines are good.
+    /// Processes one character. Inside a table or code block only line ends are break points.
     fn see(&mut self, at: usize, previous: char, character: char, block: bool, rest: &str) {
         if character == '\n' {
             self.line = at + 1;
@@ -217,13 +219,13 @@ impl Places {
     }
 }
 
-/// A small letter after a full stop: it was an abbreviation's.
+/// Whether a lowercase letter follows the period, which suggests an abbreviation.
 fn goes_on(rest: &str) -> bool {
     let next = rest.chars().find(|c| !c.is_whitespace());
     next.is_some_and(char::is_lowercase)
 }
 
-/// Keeps the indentation of the first line that says something.
+/// Skips blank lines but keeps the indentation of the first non-blank line.
 fn skip_blank_lines(text: &str, from: usize) -> usize {
     let rest = &text[from..];
     let Some(first) = rest.find(|c: char| !c.is_whitespace()) else {

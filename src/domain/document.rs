@@ -1,24 +1,24 @@
-//! Documents as they are stored, and the passages that search and prompts are made of.
+//! Stored documents and the passages used in search and prompts.
 
 use serde::{Deserialize, Serialize};
 
 use super::id::{DocumentId, UserId};
 use super::time::Timestamp;
 
-/// How far reading has come.
+/// Processing status of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DocumentStatus {
-    /// Text and passages are there.
+    /// Text and passages are available.
     Processed,
-    /// Being read.
+    /// Being processed.
     Processing,
-    /// Stored, but no text could be had; `message` says why.
+    /// Stored, but no text could be extracted; `message` gives the reason.
     Failed,
 }
 
 impl DocumentStatus {
-    /// The stored name.
+    /// Returns the stored name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Processed => "processed",
@@ -26,7 +26,7 @@ impl DocumentStatus {
             Self::Failed => "failed",
         }
     }
-    /// The inverse of `as_str`.
+    /// Parses a stored name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Processed, Self::Processing, Self::Failed]
             .into_iter()
@@ -34,94 +34,94 @@ impl DocumentStatus {
     }
 }
 
-/// A page without text.
+/// A page without extractable text.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Gap {
-    /// Counted from 1.
+    /// Page number, from 1.
     pub page: u32,
-    /// For a person: why there is none.
+    /// Reason, for users.
     pub why: String,
-    /// Whether it can be shown to a model that sees.
+    /// Whether the page can be shown as an image to a model with vision.
     #[serde(default)]
     pub picture: bool,
 }
 
-/// A place in a document that reads as if it gave orders to models.
+/// A place in a document that looks like a prompt injection.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Flag {
-    /// Counted from 1.
+    /// Page number, from 1.
     pub page: u32,
-    /// Where it starts in the page's text, in bytes.
+    /// Start in the page's text, in bytes.
     pub start: u32,
-    /// Where it ends.
+    /// End, in bytes.
     pub end: u32,
-    /// For a person: what makes it suspicious.
+    /// Why it is suspicious, for users.
     pub why: String,
-    /// The words themselves, shortened.
+    /// The suspicious words, shortened.
     pub excerpt: String,
 }
 
 /// An uploaded file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// Its id; the original bytes lie in the data folder under this name.
+    /// Id, also the file name of the original bytes in the data folder.
     pub id: DocumentId,
-    /// Whose.
+    /// Owner.
     pub user: UserId,
-    /// The file name as it was sent, cleaned of paths and control characters.
+    /// File name as uploaded, without path and control characters.
     pub name: String,
-    /// Media type by content.
+    /// Media type, detected from the content.
     pub content_type: String,
-    /// Kind by content: `text`, `markdown`, `html`, `csv`, `json`, `source`, …
+    /// Kind, detected from the content: `text`, `markdown`, `html`, `csv`, `json`, `source`, …
     pub kind: String,
-    /// The encoding it was read in, for text kinds.
+    /// Detected encoding, for text kinds.
     pub encoding: Option<String>,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Hex SHA-256 of the bytes.
+    /// SHA-256 of the bytes in hex.
     pub sha256: String,
-    /// How far reading has come.
+    /// Processing status.
     pub status: DocumentStatus,
-    /// For a person: what happened.
+    /// Explanation of the status, for users.
     pub message: String,
-    /// Pages, sheets or sections with text.
+    /// Number of pages, sheets, or sections with text.
     pub pages: u32,
-    /// Words in all pages.
+    /// Number of words on all pages.
     pub words: u64,
     /// Pages without text.
     pub gaps: Vec<Gap>,
-    /// Places that read as if they gave orders to models.
+    /// Suspected prompt injections.
     pub flags: Vec<Flag>,
-    /// When it was uploaded.
+    /// Upload time.
     pub created: Timestamp,
 }
 
-/// A piece of a document of a size that fits a prompt, with its place.
+/// A section of a document that fits a prompt, with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passage {
-    /// Counted from 0 within the document.
+    /// Index within the document, from 0.
     pub ordinal: u32,
-    /// Counted from 1.
+    /// Page number, from 1.
     pub page: u32,
-    /// Where it starts in the page's text, in bytes.
+    /// Start in the page's text, in bytes.
     pub start: u32,
-    /// Where it ends.
+    /// End, in bytes.
     pub end: u32,
-    /// The nearest heading above, or empty.
+    /// Nearest heading above, or empty.
     pub heading: String,
-    /// The text itself.
+    /// Text of the passage.
     pub text: String,
 }
 
-/// A passage found by a search.
+/// A search result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hit {
-    /// In which document.
+    /// Document id.
     pub document: DocumentId,
-    /// Its file name.
+    /// File name of the document.
     pub name: String,
     /// The passage.
     pub passage: Passage,
-    /// BM25, larger is better.
+    /// BM25 score; larger is better.
     pub score: f64,
 }

@@ -1,4 +1,4 @@
-//! What happens during an analysis, as told to whoever watches. The names and fields are the contract's.
+//! Events of an analysis, as streamed to clients. Names and fields are part of the API contract.
 
 use serde::Serialize;
 
@@ -8,11 +8,11 @@ use super::id::AnalysisId;
 use super::money::MicroDollars;
 
 #[allow(missing_docs, reason = "the fields are the contract's, section 7")]
-/// One event. Serialises to the `data:` of the stream; `name` is its `event:`.
+/// One event. Serializes to the `data:` field of the stream; `name` is its `event:` field.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Event {
-    /// `analysis.started`: the first event. After a restart of the server it is not repeated.
+    /// `analysis.started`: the first event. Not repeated after a server restart.
     Started {
         analysis_id: AnalysisId,
         pattern: String,
@@ -27,7 +27,8 @@ pub enum Event {
         index: usize,
         total: usize,
     },
-    /// `member.started`: text of this member and stage begins (again): a reader forgets what it had.
+    /// `member.started`: the text of this member and stage starts, or starts over; clients discard earlier
+    /// text.
     MemberStarted {
         stage: String,
         model: String,
@@ -50,16 +51,16 @@ pub enum Event {
         stage: String,
         model: String,
         usage: Usage,
-        /// None where the price is not known.
+        /// None when the price is unknown.
         cost_usd: Option<MicroDollars>,
         latency_ms: u64,
         time_to_first_token_ms: Option<u64>,
         cached: bool,
         finish_reason: Finish,
-        /// Parameters that were wanted and that the model does not take.
+        /// Requested parameters that the model does not accept.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         dropped_parameters: Vec<String>,
-        /// The model that was planned and failed.
+        /// The planned model, when it failed and a fallback answered.
         #[serde(skip_serializing_if = "Option::is_none")]
         fallback_for: Option<String>,
     },
@@ -96,56 +97,56 @@ pub enum Event {
     },
 }
 
-/// A stage, as announced.
+/// A stage as announced in `analysis.started`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageInfo {
-    /// Its name: `initial`, `meta`, `hyper`, `ultra`.
+    /// Name: `initial`, `meta`, `hyper`, `ultra`.
     pub stage: String,
-    /// `members`, or `synthesiser`: whose text is the answer.
+    /// `members` or `synthesiser`; the latter writes the answer.
     pub who: Who,
-    /// Who takes part.
+    /// Full ids of the participating models.
     pub models: Vec<String>,
 }
 
-/// What a run may cost, before it starts.
+/// Estimated usage and cost of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Estimate {
-    /// Calls at most.
+    /// Maximum number of calls.
     pub calls: u32,
-    /// Tokens read, about.
+    /// Estimated input tokens.
     pub input_tokens: u64,
-    /// Tokens written, about.
+    /// Estimated output tokens.
     pub output_tokens: u64,
-    /// Dollars; absent when a member's price is not known.
+    /// Estimated cost in dollars; none when a member's price is unknown.
     pub cost_usd: Option<MicroDollars>,
 }
 
-/// What a run came to.
+/// Totals of a finished run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Totals {
-    /// Wall clock, first call to last answer.
+    /// Wall-clock time from the first call to the last answer, in ms.
     pub total_time_ms: u64,
-    /// Tokens of all calls.
+    /// Token usage of all calls.
     pub usage: Usage,
-    /// Known costs of all calls.
+    /// Sum of the known costs of all calls.
     pub cost_usd: MicroDollars,
-    /// True when some call's price is not known, so that `cost_usd` is a lower bound.
+    /// Whether a call's price is unknown, so that `cost_usd` is a lower bound.
     pub cost_incomplete: bool,
-    /// Calls that answered.
+    /// Number of successful calls.
     pub answered: u32,
-    /// Calls that failed.
+    /// Number of failed calls.
     pub failed: u32,
-    /// True when every answer came from the cache.
+    /// Whether every answer came from the cache.
     pub cached: bool,
-    /// Why the answer is less than was planned, where it is: a budget or a time was used up.
+    /// Why the result is partial: the budget or time limit was reached. None for a complete result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub degraded: Option<String>,
-    /// What a reader should know: stages skipped, members dropped, another synthesiser.
+    /// Notes for readers: skipped stages, dropped members, a different synthesizer.
     pub notes: Vec<String>,
 }
 
 impl Event {
-    /// The `event:` field.
+    /// Value of the `event:` field.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Started { .. } => "analysis.started",
@@ -164,7 +165,7 @@ impl Event {
     }
 }
 
-/// The three names one of which ends every stream.
+/// The names of the final events; exactly one of them ends every stream.
 pub const LAST: &[&str] = &[
     "analysis.completed",
     "analysis.failed",

@@ -1,123 +1,123 @@
-//! How much of a person's documents each member is given: all of it, the passages that matter, fewer of them,
-//! notes on every part, or nothing because it has no room. Decided before anything is spent; reads nothing.
+//! Chooses the context mode of each member: whole documents, relevant passages, fewer passages, notes on
+//! every part, or nothing for lack of space. Decided from lengths before anything is spent.
 
 use serde::{Deserialize, Serialize};
 
-/// How a person wants documents to be read.
+/// Requested context mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reading {
-    /// Whole while they are short, else the passages that matter.
+    /// Whole documents while they are short, else relevant passages.
     #[default]
     Auto,
-    /// Whole, whatever it costs, wherever it fits.
+    /// Whole documents wherever they fit, at any cost.
     Whole,
-    /// The passages that the question finds.
+    /// Passages retrieved for the question.
     Passages,
-    /// Every part by one member, whose notes go to all.
+    /// One member reads each part, and its notes go to all members.
     Parts,
 }
 
-/// What a member is given.
+/// Context given to a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
-    /// All of it.
+    /// Whole documents.
     Whole,
-    /// The passages that the question finds.
+    /// Passages retrieved for the question.
     Passages,
-    /// Fewer passages than others, because it has less room.
+    /// Fewer passages than other members, because of a smaller context window.
     Trimmed,
     /// Notes on every part.
     Parts,
-    /// Nothing: it is not asked.
+    /// No space: the member is not called.
     Cannot,
 }
 
-/// A member and what it is given, for people.
+/// A member's context, for users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fitting {
-    /// Full id.
+    /// Full model id.
     pub model: String,
-    /// What it is given.
+    /// Context given.
     pub fit: Fit,
-    /// Why it is less than all; empty where it is not.
+    /// Why it is less than the whole; empty if it is not.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
 }
 
-/// How long documents are.
+/// Length of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Volume {
-    /// Characters of text.
+    /// Characters.
     pub chars: u64,
-    /// Bytes of it.
+    /// UTF-8 bytes.
     pub bytes: u64,
 }
 
 impl Volume {
-    /// About how many tokens it is: as `chat::estimate_tokens`, from the lengths alone. Characters beyond
-    /// ASCII have two to four bytes, of which the middle is taken.
+    /// Estimated token count, like `chat::estimate_tokens` but from lengths alone. Characters outside ASCII
+    /// have two to four bytes; three are assumed.
     pub fn tokens(self) -> u64 {
         let other = self.bytes.saturating_sub(self.chars) / 2;
         let other = other.min(self.chars);
         (self.chars - other).div_ceil(4) + other
     }
 
-    // Characters that so many tokens have room for.
+    // Number of characters that fit into this many tokens.
     fn chars_in(self, tokens: u64) -> usize {
         let each = (self.tokens() as f64 / self.chars.max(1) as f64).max(0.25);
         (tokens as f64 / each) as usize
     }
 }
 
-/// Characters of passages that enter a prompt: about 6,000 tokens, which every current model can read.
+/// Maximum characters of passages in a prompt: about 6,000 tokens, which every current model can read.
 pub const PASSAGES: usize = 24_000;
-/// Documents of at most so many characters go in whole unasked: about 24,000 tokens.
+/// Documents up to this many characters are included whole by default: about 24,000 tokens.
 pub const UNASKED: u64 = 96_000;
-/// Characters that go in whole at most, whoever asks for it: they are kept with the analysis.
+/// Maximum characters included whole on request; they are stored with the analysis.
 pub const MOST: u64 = 2_000_000;
-/// Characters of passages for members with less room.
+/// Characters of passages for members with smaller context windows.
 const STEPS: [usize; 4] = [12_000, 6_000, 3_000, 1_500];
-/// Tokens of the panel's rules and a stage's prompt.
+/// Tokens reserved for the panel's rules and a stage's prompt.
 const RULES: u64 = 1_200;
-/// A part's characters, at least and at most: below, notes would be longer than what they are notes on; above,
-/// readers overlook what stands in the middle.
+/// Minimum and maximum characters of a part: below, notes would be longer than their source; above, models
+/// overlook text in the middle.
 const PART: (usize, usize) = (3_000, 60_000);
 
-/// What a member needs its context window for, in tokens.
+/// Uses of a member's context window, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Seat {
-    /// The window; 0 where it is not known.
+    /// Size of the context window; 0 if unknown.
     pub window: u64,
-    /// What it may write.
+    /// Maximum output.
     pub output: u64,
-    /// The question.
+    /// Question.
     pub question: u64,
     /// Other members' texts.
     pub peers: u64,
 }
 
 impl Seat {
-    /// What is left for documents; none where the window is not known.
+    /// Tokens left for documents; none if the window is unknown.
     pub fn room(self) -> Option<u64> {
         let needed = self.output + self.question + self.peers + RULES;
         (self.window > 0).then(|| self.window.saturating_sub(needed))
     }
 }
 
-/// What a member is given, in characters at most, and why it is not all.
+/// Chosen context of a member, with its size limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// What.
+    /// Context mode.
     pub fit: Fit,
-    /// Characters at most.
+    /// Maximum characters.
     pub chars: usize,
-    /// Why it is less than all; empty where it is not.
+    /// Why it is less than the whole; empty if it is not.
     pub why: String,
 }
 
-/// Chooses for one member. `Parts` is not chosen here: it is one decision for the whole panel.
+/// Chooses the context of one member. Never `Parts`, which is a decision for the whole panel.
 pub fn choose(wish: Reading, volume: Volume, seat: Seat) -> Choice {
     let room = seat.room();
     let given = |fit, chars, why: String| Choice { fit, chars, why };
@@ -134,17 +134,17 @@ pub fn choose(wish: Reading, volume: Volume, seat: Seat) -> Choice {
     }
     let why = match room {
         Some(room) if wish != Reading::Passages && !fits => format!(
-            "its context of {} tokens leaves room for {room} of the documents' {}",
+            "its context window of {} tokens has space for {room} of the documents' {} tokens",
             seat.window,
             volume.tokens()
         ),
         _ if wish == Reading::Passages => String::new(),
-        None if wish == Reading::Auto => "its context window is not known".to_owned(),
+        None if wish == Reading::Auto => "its context window is unknown".to_owned(),
         _ => format!(
-            "the documents have {} characters, more than the {most} that go in whole{}",
+            "the documents have {} characters, more than the limit of {most} for whole documents{}",
             volume.chars,
             if wish == Reading::Auto {
-                " unasked"
+                " by default"
             } else {
                 ""
             }
@@ -160,7 +160,7 @@ pub fn choose(wish: Reading, volume: Volume, seat: Seat) -> Choice {
     }
 }
 
-/// Characters of a part that all of these can read; none where one of them cannot read any.
+/// Characters of a part that all of these members can read; none if one of them has too little space.
 pub fn part(volume: Volume, seats: &[Seat]) -> Option<usize> {
     let room = |seat: &Seat| seat.room().map_or(PASSAGES, |room| volume.chars_in(room));
     let least = seats.iter().map(room).min()?;

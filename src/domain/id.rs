@@ -1,4 +1,4 @@
-//! Identifiers: a kind and a ULID, such as `analysis_01JD…`. Sortable by the time they were made.
+//! Identifiers: a kind and a ULID, such as `analysis_01JD…`. Sortable by creation time.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use super::time::Timestamp;
 
-/// Encodes 48 bits of time and 80 bits of chance as a ULID's 26 characters.
+/// Encodes 48 bits of time and 80 random bits as a ULID of 26 characters.
 pub fn ulid(now: Timestamp, random: u128) -> String {
     Ulid::from_parts(now.millis().max(0) as u64, random).to_string()
 }
@@ -25,16 +25,16 @@ macro_rules! ids {
         pub struct $name(String);
 
         impl $name {
-            /// A new id from the time and 80 random bits (the low ones of `random`).
+            /// Creates an id from the time and the low 80 bits of `random`.
             pub fn new(now: Timestamp, random: u128) -> Self {
                 Self(format!(concat!($prefix, "_{}"), ulid(now, random)))
             }
-            /// Accepts exactly what `new` makes; anything else cannot name a thing of this kind.
+            /// Parses an id in exactly the form that `new` creates.
             pub fn parse(text: &str) -> Option<Self> {
                 let rest = text.strip_prefix(concat!($prefix, "_"))?;
                 is_ulid(rest).then(|| Self(text.to_owned()))
             }
-            /// The whole id, prefix included.
+            /// Returns the whole id, including the prefix.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -74,13 +74,13 @@ ids! {
     DocumentId = "document";
     /// One run of a pattern by a panel.
     AnalysisId = "analysis";
-    /// A provider that was added while the program runs.
+    /// A provider added at run time.
     ProviderId = "provider";
     /// A recipe.
     RecipeId = "recipe";
-    /// A search for the best setting.
+    /// An experiment.
     ExperimentId = "experiment";
-    /// A chunked upload under way.
+    /// A chunked upload in progress.
     UploadId = "upload";
 }
 

@@ -1,6 +1,6 @@
-//! Answers that obey a document instead of the person. Two signs are looked for: the mark that is hidden
-//! among the documents, and words that a document orders the model to say. A document that gives no orders
-//! to models is never suspected, and an answer that reports an order does not obey it.
+//! Detects answers that obey a prompt injection in a document. Two signs count: the canary hidden among the
+//! documents, and words that a document orders the model to say. A document without instructions to models is
+//! never suspected, and an answer that only reports an instruction does not obey it.
 
 mod scan;
 
@@ -8,7 +8,7 @@ use super::chat::Source;
 
 pub use scan::scan;
 
-/// What takes a passage out of its part and speaks to whoever reads it.
+/// Phrases that tell the reader to abandon its task.
 const OVERRIDES: &[&str] = &[
     "ignore all",
     "ignore any",
@@ -31,7 +31,8 @@ const OVERRIDES: &[&str] = &[
     "neue anweisung",
 ];
 
-/// What is said of models, or to them: an order must be plainer here, since papers speak of models too.
+/// Phrases that mention or address models. These alone require a more explicit order, since papers mention
+/// models too.
 const ADDRESSES: &[&str] = &[
     "language model",
     "system prompt",
@@ -43,7 +44,7 @@ const ADDRESSES: &[&str] = &[
     "sprachmodell",
 ];
 
-/// What stands before the words that are to be said.
+/// Phrases that introduce words to be said.
 const ORDERS: &[&str] = &[
     "reply with",
     "respond with",
@@ -70,7 +71,7 @@ const ORDERS: &[&str] = &[
     "gib nur",
 ];
 
-/// The same in fewer words; only behind an override.
+/// Shorter order phrases; they count only after an override.
 const SHORT_ORDERS: &[&str] = &[
     "say",
     "write",
@@ -83,7 +84,7 @@ const SHORT_ORDERS: &[&str] = &[
     "sage",
 ];
 
-/// An answer speaks about an order when these stand near its words.
+/// Words that, near the ordered words, show that the answer only reports the order.
 const REPORTS: &[&str] = &[
     "instruct",
     "inject",
@@ -104,18 +105,18 @@ const REPORTS: &[&str] = &[
     "verlangt",
 ];
 
-/// Shorter words, outside quotation marks, turn up by chance.
+/// Minimum length in characters of unquoted ordered words; shorter ones occur by chance.
 const LEAST_PLAIN: usize = 12;
-/// In quotation marks they are meant.
+/// Minimum length in characters of quoted ordered words.
 const LEAST_QUOTED: usize = 3;
-/// Longer orders are no words to be said.
+/// Maximum length in characters of ordered words.
 const MOST: usize = 200;
 
-/// Why this answer is taken for one that obeys a document; none where nothing speaks for it.
+/// Returns why the answer is considered injected; none if there is no sign of it.
 pub fn obeyed(sources: &[Source], canary: &str, question: &str, answer: &str) -> Option<String> {
     if !canary.is_empty() && answer.contains(canary) {
         return Some(
-            "quarantined: it repeats the mark that is hidden among the documents".to_owned(),
+            "quarantined: the answer contains the canary hidden among the documents".to_owned(),
         );
     }
     let (question, said) = (plain(question), plain(answer));
@@ -127,7 +128,7 @@ pub fn obeyed(sources: &[Source], canary: &str, question: &str, answer: &str) ->
         if let Some(words) = ordered {
             let words: String = words.chars().take(60).collect();
             return Some(format!(
-                "quarantined: it says what a passage of {} orders models to say (\"{words}\")",
+                "quarantined: the answer says what a passage of {} instructs models to say (\"{words}\")",
                 source.document
             ));
         }
@@ -135,7 +136,7 @@ pub fn obeyed(sources: &[Source], canary: &str, question: &str, answer: &str) ->
     None
 }
 
-// What the passage orders models to say, in plain form.
+// The words that the passage orders models to say, normalized.
 fn orders(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let overridden = OVERRIDES.iter().filter_map(|sign| text.find(sign)).min();
@@ -146,7 +147,7 @@ fn orders(text: &str) -> Vec<String> {
     if let Some(at) = overridden {
         found.extend(ordered(&text[at..], SHORT_ORDERS));
     }
-    // The longest first: it is the one to be named.
+    // Longest first, because the first match is reported.
     found.sort_by_key(|words| std::cmp::Reverse(words.len()));
     found.dedup();
     found
@@ -210,7 +211,7 @@ fn closing(open: char) -> Option<char> {
     })
 }
 
-// Said as the answer's own words: neither quoted nor reported.
+// Whether the answer says the words itself, neither quoted nor reported.
 fn is_said(said: &str, words: &str) -> bool {
     if said.trim_matches(|c: char| !c.is_alphanumeric()) == words {
         return true;
@@ -279,7 +280,7 @@ mod tests {
             (long, "Acme is the only serious bidder.", true),
             (long, "There are three bidders, Acme among them.", false),
             (german, "Acme gewinnt", true),
-            // No orders to models: whatever it says may be said.
+            // Without instructions to models, an answer may say anything.
             (
                 "A language model will write the summary of all chapters first.",
                 "It will write the summary of all chapters first.",

@@ -1,25 +1,25 @@
-//! How much memory a JSON text takes once it is parsed, estimated from the text itself. A few bytes of text can
-//! become a hundred times as many bytes of values (`[{"":0},{"":0},…]`), so a limit on the text alone bounds
-//! nothing. Every text from outside is checked here before it is parsed into a whole value.
+//! Estimates the memory of a parsed JSON text from the text itself. A few bytes of text can become a hundred
+//! times as many bytes of values (`[{"":0},{"":0},…]`), so a limit on text size alone does not bound memory.
+//! Every external text is checked here before it is parsed into a `Value`.
 
 use serde_json::Value;
 
-/// Bytes of memory that one parsed text may take.
+/// Maximum memory of one parsed text in bytes.
 pub const MAX_MEMORY: usize = 64 << 20;
-/// Texts up to this many bytes stay below `MAX_MEMORY` whatever they hold, so they are not scanned.
+/// Texts up to this many bytes always stay below `MAX_MEMORY`, so they are not scanned.
 const SMALL: usize = 256 << 10;
 
-/// Bytes of a value in its array or object, with its share of the container's spare room.
+/// Bytes per value in an array or object, including its share of the container's spare capacity.
 const VALUE: usize = 64;
-/// Bytes that an array with anything in it takes at least.
+/// Minimum bytes of a non-empty array.
 const ARRAY: usize = 128;
-/// Bytes that an object with anything in it takes at least: a tree node with room for eleven entries.
+/// Minimum bytes of a non-empty object: a B-tree node with capacity for eleven entries.
 const OBJECT: usize = 700;
 
-/// An upper bound for the bytes of memory that a JSON text takes as a `serde_json::Value`. One pass, no
-/// allocation; for text that is not JSON the result means nothing.
+/// Upper bound in bytes of the memory that a JSON text takes as a `serde_json::Value`. One pass, no
+/// allocation; the result is meaningless for text that is not JSON.
 pub fn memory(text: &[u8]) -> usize {
-    // What stands in strings is copied as it is.
+    // String contents are stored as they are.
     let mut bytes = text.len().saturating_add(VALUE);
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
@@ -44,20 +44,18 @@ pub fn memory(text: &[u8]) -> usize {
     bytes
 }
 
-/// Whether a JSON text takes at most `MAX_MEMORY` bytes once it is parsed.
+/// Whether a JSON text takes at most `MAX_MEMORY` bytes when parsed.
 pub fn is_affordable(text: &[u8]) -> bool {
     text.len() <= SMALL || memory(text) <= MAX_MEMORY
 }
 
-/// Parses a text from outside.
+/// Parses an external JSON text.
 ///
 /// # Errors
-/// When it is not JSON, or would take more than `MAX_MEMORY` bytes.
+/// Fails when the text is not JSON or would take more than `MAX_MEMORY` bytes.
 pub fn parse(text: &str) -> serde_json::Result<Value> {
     if !is_affordable(text.as_bytes()) {
-        return Err(serde::de::Error::custom(
-            "it holds too many values to be read",
-        ));
+        return Err(serde::de::Error::custom("it contains too many values"));
     }
     serde_json::from_str(text)
 }
@@ -68,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    /// What a value holds outside itself, as the standard library allocates it.
+    /// Heap memory of a value, as the standard library allocates it.
     fn held(value: &Value) -> usize {
         const ENTRY: usize = size_of::<String>() + size_of::<Value>();
         match value {
@@ -77,7 +75,7 @@ mod tests {
                 list.capacity() * size_of::<Value>() + list.iter().map(held).sum::<usize>()
             }
             Value::Object(map) => {
-                // A tree node has room for 11 entries and is filled at least to 5, but for the root.
+                // A B-tree node has capacity for 11 entries and, except for the root, at least 5.
                 let nodes = map.len().div_ceil(5);
                 let entries = map.iter().map(|(key, value)| key.capacity() + held(value));
                 nodes * (11 * ENTRY + 120) + entries.sum::<usize>()
@@ -99,7 +97,7 @@ mod tests {
         let bomb = format!("[{}0]", "{\"\":0},".repeat(1 << 20));
         assert!(memory(bomb.as_bytes()) > 80 * bomb.len());
         assert!(parse(&bomb).is_err());
-        // As long, and one string.
+        // Same length, but one string.
         let text = format!("[\"{}\"]", "{\\\"\\\":0},".repeat(1 << 20));
         assert!(parse(&text).is_ok());
         // A large list of embeddings.

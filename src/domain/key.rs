@@ -1,29 +1,29 @@
-//! What an API key may: which parts of the API, which models, how much money. Looks nothing up.
+//! Permissions of an API key: scopes, models, and spending limits. Performs no lookups.
 
 use serde::{Deserialize, Serialize};
 
 use super::id::KeyId;
 use super::money::MicroDollars;
 
-/// A part of the API.
+/// A part of the API that a key can open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// What clients of OpenAI and Anthropic speak, and the Model Context Protocol.
+    /// The OpenAI- and Anthropic-compatible APIs and the Model Context Protocol.
     Chat,
-    /// Analyses, experiments, patterns, recipes, and what is known of models.
+    /// Analyses, experiments, patterns, recipes, and model information.
     Analyze,
-    /// Uploading, reading, searching and deleting documents.
+    /// Uploading, reading, searching, and deleting documents.
     Documents,
-    /// What is for administrators, where the key's owner is one.
+    /// Administration, if the key's owner is an administrator.
     Admin,
-    /// Listing and deleting API keys. No key creates another one.
+    /// Listing and deleting API keys. Keys cannot create keys.
     Keys,
-    /// Everything that a person owns, going out or coming in as one archive.
+    /// Export and import of all of a user's data as one archive.
     Export,
 }
 
-/// Addresses around documents; half of them are the predecessor's.
+/// Paths of the documents API; half of them are the predecessor's.
 const DOCUMENTS: &[&str] = &[
     "/api/documents",
     "/api/search",
@@ -34,11 +34,11 @@ const DOCUMENTS: &[&str] = &[
     "/api/finalize-document-upload",
 ];
 
-/// Addresses under which everything that a person owns goes out or comes in.
+/// Paths that export or import all of a user's data.
 const EVERYTHING: &[&str] = &["/api/users/me/export", "/api/users/me/import"];
 
 impl Scope {
-    /// All of them.
+    /// All scopes.
     pub const ALL: [Self; 6] = [
         Self::Chat,
         Self::Analyze,
@@ -47,10 +47,10 @@ impl Scope {
         Self::Keys,
         Self::Export,
     ];
-    /// What a key without scopes opens: work, but neither the account, nor everything in it, nor the server.
+    /// Scopes of a key without explicit ones: normal use, but no account, full export, or administration.
     pub const DEFAULT: [Self; 3] = [Self::Chat, Self::Analyze, Self::Documents];
 
-    /// The name in requests.
+    /// Returns the name used in requests.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Chat => "chat",
@@ -62,12 +62,12 @@ impl Scope {
         }
     }
 
-    /// The inverse of `as_str`.
+    /// Parses a name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text)
     }
 
-    /// The parts that a path belongs to: a key must open all of them.
+    /// Scopes required for a path; the key needs all of them.
     pub fn of_path(path: &str) -> &'static [Self] {
         let under = |root: &str| {
             let rest = path.strip_prefix(root);
@@ -90,19 +90,19 @@ impl Scope {
     }
 }
 
-/// What a key is confined to, beyond its scopes. The default confines to nothing.
+/// Limits of a key besides its scopes. The default has no limits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Confines {
-    /// Ids of models, or beginnings of ids followed by `*`; any model where there are none.
+    /// Permitted model ids, or id prefixes followed by `*`; empty permits all models.
     pub models: Vec<String>,
-    /// What its calls may cost a UTC day.
+    /// Maximum cost per UTC day.
     pub day_cost: Option<MicroDollars>,
-    /// What they may cost in all.
+    /// Maximum total cost.
     pub all_cost: Option<MicroDollars>,
 }
 
 impl Confines {
-    /// Whether this model may be asked.
+    /// Whether the model is permitted.
     pub fn allow(&self, model: &str) -> bool {
         let matches = |rule: &String| match rule.strip_suffix('*') {
             Some(beginning) => model.starts_with(beginning),
@@ -111,25 +111,25 @@ impl Confines {
         self.models.is_empty() || self.models.iter().any(matches)
     }
 
-    /// They bound anything.
+    /// Whether any limit is set.
     pub fn are_some(&self) -> bool {
         *self != Self::default()
     }
 }
 
-/// The key that a request came with.
+/// The API key of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presented {
-    /// Which one.
+    /// Id of the key.
     pub id: KeyId,
-    /// The parts of the API that it opens; `Scope::DEFAULT` where there are none.
+    /// Scopes of the key; empty means `Scope::DEFAULT`.
     pub scopes: Vec<Scope>,
-    /// It has confines.
+    /// Whether the key has limits.
     pub is_confined: bool,
 }
 
 impl Presented {
-    /// Whether it opens this part.
+    /// Whether the key has the scope.
     pub fn opens(&self, scope: Scope) -> bool {
         match self.scopes.is_empty() {
             true => Scope::DEFAULT.contains(&scope),

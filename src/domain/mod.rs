@@ -1,5 +1,5 @@
-//! What things are and which rules hold. Pure: no I/O, no clock, no randomness, no logging;
-//! time and chance come in as arguments, so that everything here is tested with literals.
+//! Domain types and rules. Pure: no I/O, clock, randomness, or logging; time and random bits are arguments,
+//! so that tests use literals.
 
 pub mod analysis;
 pub mod answer;

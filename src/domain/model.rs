@@ -1,127 +1,127 @@
-//! Models as the catalogue knows them: names, limits, prices, what they accept.
+//! Models as described by the catalog: names, limits, prices, and capabilities.
 
 use serde::{Deserialize, Serialize};
 
 use super::money::Price;
 
-/// A model that a panel may contain.
+/// A model that a panel can contain.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Model {
     /// Full id, `provider/name`.
     pub id: String,
-    /// For people.
+    /// Display name.
     pub name: String,
-    /// The part of the id before the first slash.
+    /// Provider: the part of the id before the first slash.
     pub provider: String,
-    /// Other ids it answers to.
+    /// Alternative names.
     #[serde(default)]
     pub aliases: Vec<String>,
-    /// Tokens it can read and write together.
+    /// Context window in tokens, input and output together; 0 if unknown.
     pub context_window: u64,
-    /// Unknown prices are unknown, not zero.
+    /// Price; none if unknown, which is not the same as zero.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
-    /// When the price was looked up, as `2026-11` or `2026-11-22`; empty where there is no price.
+    /// Date of the price, such as `2026-11` or `2026-11-22`; empty without a price.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub price_of: String,
-    /// Who made it: `gpt`, `claude`, `gemini`, `llama` … A judge should not be of its author's family.
+    /// Model family: `gpt`, `claude`, `gemini`, `llama`, … A judge should not share its author's family.
     #[serde(default)]
     pub family: String,
-    /// Whether it reads pictures; none where that is not known.
+    /// Whether it accepts images; none if unknown.
     #[serde(default)]
     pub vision: Option<bool>,
-    /// How it can be held to a JSON schema.
+    /// Support for structured output.
     #[serde(default)]
     pub structured: Structured,
-    /// How it is told how much to think.
+    /// How its reasoning is controlled.
     #[serde(default)]
     pub thinking: Thinking,
-    /// Words for how hard to think that it takes, from the least on; empty where that is not known.
+    /// Accepted effort levels, lowest first; empty if unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub efforts: Vec<String>,
-    /// Tokens it writes at most; 0 where that is not known.
+    /// Maximum output in tokens; 0 if unknown.
     #[serde(default)]
     pub max_output: u64,
-    /// Names from the parameter glossary that it accepts; empty where it is not known.
+    /// Accepted parameters, by glossary name; empty if unknown.
     #[serde(default)]
     pub parameters: Vec<String>,
-    /// Loose labels: `fast`, `offline`, `reasoning`.
+    /// Free-form labels: `fast`, `offline`, `reasoning`.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// A local demo algorithm, not a language model.
+    /// Whether it is a local demo algorithm instead of a language model.
     #[serde(default)]
     pub mock: bool,
-    /// Rough rank for being chosen unasked, as the synthesiser: the higher the better for its price.
+    /// Rank for automatic selection, such as of the synthesizer: higher is better value.
     #[serde(default)]
     pub strength: u32,
 }
 
 impl Model {
-    /// Whether it is known not to read pictures. What is not known is tried.
+    /// Whether it is known not to accept images. Unknown models are tried.
     pub fn is_blind(&self) -> bool {
         self.vision == Some(false)
     }
 
-    /// Whether this is one of its other names.
+    /// Whether `name` is one of its aliases.
     pub fn answers_to(&self, name: &str) -> bool {
         let mut aliases = self.aliases.iter();
         aliases.any(|alias| alias.eq_ignore_ascii_case(name))
     }
 }
 
-/// How a model is told how much to think, in its vendor's own way.
+/// How a provider's API controls a model's reasoning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Thinking {
-    /// Not known: as its provider's dialect usually says it.
+    /// Unknown: uses the default of the provider's API format.
     #[default]
     Unknown,
-    /// It does not think, or cannot be told how much.
+    /// No reasoning, or no control over it.
     Fixed,
-    /// By a word: `reasoning_effort`, `reasoning.effort`.
+    /// By effort level: `reasoning_effort`, `reasoning.effort`.
     Effort,
-    /// It decides itself, and takes a word for how hard (Anthropic from 4.6 on).
+    /// Adaptive, with an effort level (Anthropic from 4.6).
     Adaptive,
-    /// By a number of tokens (Anthropic up to 4.5, Gemini 2).
+    /// By token budget (Anthropic up to 4.5, Gemini 2).
     Budget,
-    /// By a level (Gemini 3).
+    /// By thinking level (Gemini 3).
     Level,
     /// On or off (DeepSeek, GLM, Kimi).
     Toggle,
 }
 
-/// The best way to hold a model to a JSON schema.
+/// Best available method to make a model's output conform to a JSON schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Structured {
-    /// The vendor enforces a schema. Also tried where nothing is known of a model: one that refuses the
-    /// field is asked in words from then on.
+    /// The provider enforces the schema. Also tried for unknown models; a model that rejects the field is
+    /// prompted from then on.
     #[default]
     Native,
-    /// By a tool that it is forced to call.
+    /// By a forced tool call.
     Tool,
-    /// By asking; the answer is checked and repaired once.
+    /// By prompting; the answer is validated and repaired once.
     Prompt,
 }
 
-/// Whether a model can be asked now.
+/// Whether a model can be called now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
-    /// Yes.
+    /// Available.
     Ready,
     /// Its provider has no key.
     NeedsKey,
-    /// Its provider could not be reached when last asked.
+    /// Its provider was unreachable at the last attempt.
     Unavailable,
-    /// Its provider has told us to wait.
+    /// Its provider's rate limit requires waiting.
     Throttled,
-    /// It failed too often: it is not asked before a pause is over.
+    /// Its circuit breaker is open after repeated failures.
     CircuitOpen,
 }
 
 impl Availability {
-    /// The name in the contract.
+    /// Returns the name used in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "ready",

@@ -1,34 +1,35 @@
-//! Money in micro-dollars, and what tokens cost. Checked integer arithmetic: sums of prices never drift.
+//! Money in micro-dollars. Saturating integer arithmetic, so that sums are exact.
 
 use serde::{Deserialize, Serialize};
 
 pub use super::price::{Long, Price};
 
-/// Millionths of a US dollar.
+/// An amount in millionths of a US dollar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct MicroDollars(pub i64);
 
 impl MicroDollars {
-    /// The amount in dollars, for people and JSON.
+    /// The amount in dollars, for display and JSON.
     pub fn dollars(self) -> f64 {
         self.0 as f64 / 1e6
     }
-    /// From a dollar amount, rounded up, so that a budget is never understated.
+    /// Converts from dollars, rounding up so that a cost is never understated. None if negative, not finite,
+    /// or above 1e9.
     pub fn from_dollars(dollars: f64) -> Option<Self> {
         (dollars.is_finite() && (0.0..=1e9).contains(&dollars))
             .then(|| Self((dollars * 1e6).ceil() as i64))
     }
-    /// The sum, or the largest amount when it does not fit.
+    /// Saturating sum.
     pub fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
-    /// So many times this, or the largest amount.
+    /// Saturating product.
     pub fn times(self, count: u32) -> Self {
         Self(self.0.saturating_mul(i64::from(count)))
     }
 }
 
-// As dollars: a client should not need to know how we count.
+// Serialized in dollars, so that clients do not depend on the internal unit.
 impl Serialize for MicroDollars {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.dollars())
@@ -41,7 +42,7 @@ impl<'de> Deserialize<'de> for MicroDollars {
         if (-1e12..=1e12).contains(&dollars) {
             Ok(Self((dollars * 1e6).round() as i64))
         } else {
-            Err(serde::de::Error::custom("not an amount of money"))
+            Err(serde::de::Error::custom("invalid amount of money"))
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Addresses and networks: which belong to which, which are public, and where connections may go.
+//! IP networks: membership, public addresses, and permitted targets of outbound connections.
 
-// The types alone: nothing here opens a connection.
+// Only the address types: nothing here opens a connection.
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An address, or all addresses that share its first bits.
+/// A network in CIDR notation; a single address is a network of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -11,7 +11,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Reads `10.0.0.0/8`, `::1` and the like.
+    /// Parses `10.0.0.0/8`, `::1`, and the like.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits.parse().ok()?)),
@@ -23,7 +23,7 @@ impl Network {
         (bits <= most).then_some(Self { address, bits })
     }
 
-    /// Whether the address belongs to it. An IPv4 address written as IPv6 counts as IPv4.
+    /// Whether the network contains the address. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let same = |a: u128, b: u128, width: u32| {
             let drop = width - self.bits;
@@ -37,18 +37,18 @@ impl Network {
     }
 }
 
-/// Where connections may go. Without a decision: only to the public internet.
+/// Permitted targets of outbound connections. Defaults to the public internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reach {
-    /// Public addresses, and the networks that `OUTBOUND_ALLOW` adds. For addresses that users choose.
+    /// Public addresses and the networks in `OUTBOUND_ALLOW`. For addresses chosen by users.
     #[default]
     Public,
-    /// Any address, also this machine's. For addresses that the operator or an administrator chooses.
+    /// Any address, including this machine's. For addresses chosen by the operator or an administrator.
     Anywhere,
 }
 
-/// IPv4 networks that no server on the internet has: this machine, private and link-local networks, carrier-grade
-/// NAT, tests and documentation, multicast, reserved (IANA special-purpose registry, RFC 6890 and its updates).
+/// IPv4 networks without public servers: loopback, private and link-local networks, carrier-grade NAT, tests
+/// and documentation, multicast, and reserved (IANA special-purpose registry, RFC 6890 and its updates).
 const SPECIAL_V4: &[&str] = &[
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -69,11 +69,11 @@ const SPECIAL_V4: &[&str] = &[
 /// The only IPv6 range from which public addresses are allocated (RFC 4291, section 2.4).
 const GLOBAL_UNICAST: &str = "2000::/3";
 
-/// Parts of the global unicast range that no server on the internet has.
+/// Parts of the global unicast range without public servers.
 const SPECIAL_V6: &[&str] = &["2001::/23", "2001:db8::/32", "3fff::/20"];
 
-/// Whether a server on the internet may have this address. An address that carries an IPv4 address (IPv4-mapped,
-/// NAT64, 6to4) is as public as the one it carries.
+/// Whether the address is public. An address with an embedded IPv4 address (IPv4-mapped, NAT64, 6to4) is as
+/// public as the embedded one.
 pub fn is_public(address: IpAddr) -> bool {
     let within = |text: &&str| Network::parse(text).is_some_and(|one| one.contains(address));
     match address.to_canonical() {
@@ -85,8 +85,8 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The address that a host of a URL spells, without a name server: IPv6 in brackets, IPv4 in the forms that
-/// `inet_aton` reads (1 to 4 parts, decimal, octal or hexadecimal, also with a final dot), and `localhost`
+/// Resolves a URL host that is an address literal, without DNS: bracketed IPv6, IPv4 in the forms that
+/// `inet_aton` accepts (1 to 4 parts, decimal, octal, or hexadecimal, optional final dot), and `localhost`
 /// (RFC 6761, section 6.3). None for every other name.
 pub fn literal(host: &str) -> Option<IpAddr> {
     if let Some(inner) = host.strip_prefix('[') {
@@ -99,7 +99,7 @@ pub fn literal(host: &str) -> Option<IpAddr> {
     }
     let parts: Vec<u32> = host.split('.').map(number).collect::<Option<_>>()?;
     let (last, before) = parts.split_last()?;
-    // The last part fills all bytes that the ones before it leave.
+    // The last part fills all bytes that the preceding ones leave.
     let room = 32_u32.checked_sub(8 * u32::try_from(before.len()).ok()?)?;
     if room == 0 || before.iter().any(|part| *part > 255) || u64::from(*last) >> room != 0 {
         return None;
@@ -113,7 +113,7 @@ pub fn literal(host: &str) -> Option<IpAddr> {
         .map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)))
 }
 
-/// A part of an IPv4 address as C writes integers.
+/// Parses a part of an IPv4 address as a C integer literal.
 fn number(text: &str) -> Option<u32> {
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     let (digits, radix) = match (hex, text.strip_prefix('0')) {
@@ -121,13 +121,13 @@ fn number(text: &str) -> Option<u32> {
         (None, Some(digits)) if !digits.is_empty() => (digits, 8),
         _ => (text, 10),
     };
-    // `from_str_radix` would take a sign.
+    // `from_str_radix` would accept a sign.
     let plain = digits.chars().all(|digit| digit.is_digit(radix));
     u32::from_str_radix(digits, radix).ok().filter(|_| plain)
 }
 
 /// The IPv4 address to which a NAT64 gateway (64:ff9b::/96, RFC 6052) or a 6to4 relay (2002::/16, RFC 3056)
-/// forwards. Local-use NAT64 (64:ff9b:1::/48) may lead anywhere and is not public at all.
+/// forwards. Local-use NAT64 (64:ff9b:1::/48) can lead anywhere and is not public at all.
 fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let bits = address.to_bits();
     if bits >> 32 == 0x0064_ff9b << 64 {

@@ -1,9 +1,9 @@
-//! Sampling parameters: meaning, range, default and presets, in one table that the API, the pages and
-//! the checks all read.
+//! Sampling parameters: meaning, range, default, and presets, in one table used by the API, the pages, and
+//! validation.
 
 use serde::{Deserialize, Serialize};
 
-/// What a person may set. Absent means the vendor's own default.
+/// Parameters that a user can set. Absent fields use the provider's default.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
@@ -19,7 +19,7 @@ pub struct Parameters {
     /// 1 to 200,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
-    /// At most 4 strings of at most 64 characters.
+    /// Stop sequences: at most `MOST_STOPS`, each of 1 to 64 characters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
     /// Any integer.
@@ -34,21 +34,22 @@ pub struct Parameters {
     /// One of `EFFORTS`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
-    /// Seconds one call may take, 1 to 3,600.
+    /// Time limit of one call in seconds, 1 to 3,600.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u32>,
 }
 
-/// Legal values of `reasoning_effort`.
+/// Valid values of `reasoning_effort`.
 pub const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
-/// Anthropic's clients send long lists; a provider that allows fewer answers with its own refusal.
+/// Maximum number of stop sequences. High because Anthropic's clients send long lists; a provider with a
+/// lower limit rejects the call itself.
 const MOST_STOPS: usize = 64;
 
-/// One row of the glossary.
+/// One glossary entry.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Entry {
-    /// The field's name.
+    /// Field name.
     pub name: &'static str,
     /// JSON type.
     #[serde(rename = "type")]
@@ -59,9 +60,9 @@ pub struct Entry {
     /// Largest value, for numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum: Option<f64>,
-    /// What applies when it is absent, in words.
+    /// Effect of omitting it, as text.
     pub default: &'static str,
-    /// What it does.
+    /// Description.
     pub meaning: &'static str,
 }
 
@@ -82,7 +83,7 @@ const fn number(
     }
 }
 
-/// Every parameter, once.
+/// All parameters.
 pub const GLOSSARY: &[Entry] = &[
     number(
         "temperature",
@@ -118,14 +119,14 @@ pub const GLOSSARY: &[Entry] = &[
         minimum: None,
         maximum: None,
         default: "none",
-        meaning: "up to 64 texts at which the model stops; some providers allow only 4",
+        meaning: "up to 64 strings at which the model stops; some providers allow only 4",
     },
     number(
         "seed",
         "integer",
         (i64::MIN as f64, i64::MAX as f64),
         "none",
-        "asks the vendor to repeat itself; few promise it, and some do not take it",
+        "asks the provider for reproducible output; few guarantee it, and some do not accept it",
     ),
     number(
         "presence_penalty",
@@ -147,35 +148,37 @@ pub const GLOSSARY: &[Entry] = &[
         minimum: None,
         maximum: None,
         default: "the model's own",
-        meaning: "none, minimal, low, medium, high, xhigh or max: how long a reasoning model thinks; slower and dearer; said in the nearest word that the model knows",
+        meaning: "none, minimal, low, medium, high, xhigh or max: how long a reasoning model thinks; higher is slower and costs more; mapped to the nearest level that the model accepts",
     },
     number(
         "timeout_s",
         "integer",
         (1.0, 3_600.0),
         "300",
-        "seconds one call may take before it is given up",
+        "time limit of one call in seconds",
     ),
 ];
 
-/// A parameter out of range: its name and what would be right.
+/// A parameter out of range, with the permitted values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutOfRange {
-    /// The field.
+    /// Field name.
     pub name: &'static str,
-    /// What it must be.
+    /// Permitted values.
     pub message: String,
 }
 
-/// A name, what it is good for, and its values.
+/// Name, purpose, and values of a preset.
 pub type Preset = (&'static str, &'static str, fn() -> Parameters);
 
-/// Named settings for people who do not care for numbers.
+/// Named presets for users who do not want to set numbers.
 pub const PRESETS: &[Preset] = &[
     ("precise", "little variety: facts, extraction, code", || {
         sampling(0.2, 0.9)
     }),
-    ("balanced", "the middle way", || sampling(0.7, 0.95)),
+    ("balanced", "a compromise for most tasks", || {
+        sampling(0.7, 0.95)
+    }),
     ("creative", "more variety: ideas, drafts, names", || {
         sampling(1.1, 1.0)
     }),
@@ -190,7 +193,7 @@ fn sampling(temperature: f64, top_p: f64) -> Parameters {
 }
 
 impl Parameters {
-    /// A preset by name.
+    /// Returns a preset by name.
     pub fn preset(name: &str) -> Option<Self> {
         PRESETS
             .iter()
@@ -198,7 +201,10 @@ impl Parameters {
             .map(|preset| preset.2())
     }
 
-    /// Checks every range of the glossary; gives all faults, not only the first.
+    /// Validates all parameters.
+    ///
+    /// # Errors
+    /// Returns every parameter that is out of range, not only the first.
     pub fn check(&self) -> Result<(), Vec<OutOfRange>> {
         let value = |name: &str| match name {
             "temperature" => self.temperature,
@@ -232,7 +238,7 @@ impl Parameters {
         {
             faults.push(OutOfRange {
                 name: "stop",
-                message: format!("must be at most {MOST_STOPS} texts of 1 to 64 characters"),
+                message: format!("must be at most {MOST_STOPS} strings of 1 to 64 characters"),
             });
         }
         if self
@@ -252,7 +258,7 @@ impl Parameters {
         }
     }
 
-    /// These, with the gaps filled from `base`.
+    /// Fills unset parameters from `base`.
     pub fn over(&self, base: &Parameters) -> Parameters {
         Parameters {
             temperature: self.temperature.or(base.temperature),

@@ -11,39 +11,39 @@ use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
 use super::tools::Tools;
 
-/// Whether stored answers may stand in for calls.
+/// Cache policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CacheUse {
-    /// Use and fill the cache.
+    /// Read and write the cache.
     #[default]
     On,
-    /// Neither.
+    /// Do not use the cache.
     Off,
-    /// Ask again, and replace what is stored.
+    /// Make the calls and replace stored answers.
     Refresh,
 }
 
-/// How a pattern's stages follow one another.
+/// Arrangement of a pattern's stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Arrangement {
-    /// Members in every stage, the synthesiser in the last.
+    /// Members in every stage, the synthesizer in the last.
     #[default]
     Staged,
     /// One model, sampled several times, then a synthesis.
     #[serde(rename = "self")]
     Own,
-    /// Closed questions: normalise and count.
+    /// Closed questions: answers are normalized and counted.
     Vote,
-    /// Two drafts; a synthesis only where they disagree.
+    /// Two drafts; a synthesis only if they disagree.
     Cascade,
     /// One model.
     Single,
 }
 
 impl Arrangement {
-    /// The name in files and answers.
+    /// Returns the name used in files and API responses.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Staged => "staged",
@@ -55,102 +55,102 @@ impl Arrangement {
     }
 }
 
-/// How much of a pattern is run.
+/// How much of a pattern runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Depth {
     /// One model answers.
     Quick,
-    /// First answers, one round of critique, the synthesis.
+    /// First answers, one round of critique, and the synthesis.
     #[default]
     Standard,
     /// Every stage of the pattern.
     Full,
 }
 
-/// Everything a run needs, fixed before it starts and stored with it, so that it can be resumed and
-/// repeated whatever happens to patterns and settings meanwhile.
+/// Everything a run needs, fixed before it starts and stored with it, so that it can be resumed and repeated
+/// regardless of later changes to patterns and settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Pattern id.
     pub pattern: String,
     /// The question.
     pub question: String,
-    /// The panel; a member's place gives its letter.
+    /// The panel; a member's index gives its letter.
     pub members: Vec<Member>,
-    /// Who writes the one answer.
+    /// The synthesizer, which writes the final answer.
     pub synthesiser: Member,
-    /// In order; the last one is the synthesis.
+    /// Stages in order; the last one is the synthesis.
     pub stages: Vec<Stage>,
-    /// Passages that enter the prompts. Empty where the documents are read in parts.
+    /// Passages in the prompts. Empty when the documents are read in parts.
     pub sources: Vec<Source>,
-    /// Other selections of passages, for members that can take more or less.
+    /// Other selections of passages, for members with larger or smaller context windows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readings: Vec<Vec<Source>>,
-    /// The documents cut into parts, where they are read one by one before the first stage.
+    /// The documents split into parts, when they are read one by one before the first stage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Vec<Source>>,
-    /// What each member, and last the synthesiser, is given of the documents; empty where there are none.
+    /// Context given to each member and, last, the synthesizer; empty without documents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fits: Vec<Fitting>,
-    /// Who reads each part; whoever else is on the panel stands in.
+    /// The reader of each part, with the other members as fallbacks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<Member>,
-    /// Marks the fence around the sources; the documents' author cannot have known it.
+    /// Nonce in the fence around the sources, unknown to the documents' authors.
     pub nonce: String,
-    /// Seeds the shuffles.
+    /// Random seed of the shuffles.
     pub seed: u64,
-    /// Use of stored answers.
+    /// Cache policy.
     pub cache: CacheUse,
-    /// Stored answers that are older than so many seconds are not taken.
+    /// Maximum age in seconds of a stored answer that may be reused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_max_age_s: Option<u32>,
-    /// No stage begins once this much has been spent.
+    /// Budget: no stage starts once this much has been spent.
     pub budget: Option<MicroDollars>,
-    /// Pictures that are shown to members that see.
+    /// Images shown to members with vision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pictures: Vec<Picture>,
-    /// Seconds that a stage and the whole run may take.
+    /// Time limits of a stage and of the run.
     #[serde(default)]
     pub times: Times,
-    /// The shape that the one answer must have; none for free text.
+    /// Required output format of the answer; none for free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// How the stages follow one another.
+    /// Arrangement of the stages.
     #[serde(default)]
     pub arrangement: Arrangement,
     /// Skips the remaining stages when the first answers agree at least this much, 0 to 1. None: never compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
-    /// Stands in the fence around the documents, and never in an honest answer.
+    /// Canary in the fence around the documents, which an honest answer never contains.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub canary: String,
-    /// What a reader of the result should know before anything has happened.
+    /// Notes for readers of the result that are known before the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// The conversation that the question ends, itself the last turn; empty for a question alone.
+    /// The conversation, including the question as its last turn; empty for a standalone question.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
-    /// What the one who writes the answer may call.
+    /// Tools that the model writing the answer may call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Arc<Tools>>,
-    /// Fields of the client's that go to the one model unread.
+    /// Uninterpreted client fields, passed to the single model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passthrough: Option<Arc<Passthrough>>,
-    /// The conversation is all that is said: no rules and no words of ours.
+    /// Whether the conversation is sent as is, without rules or text of Quire's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bare: bool,
-    /// As in the request. Not stored: nobody reads a resumed run live.
+    /// As in the request. Not stored: a resumed run has no live reader.
     #[serde(skip)]
     pub is_live: bool,
 }
 
-/// How long a run may take, in seconds. A call's own limit is `timeout_s` of its parameters.
+/// Time limits of a run in seconds. The limit of a single call is `timeout_s` of its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
-    /// One stage.
+    /// Maximum duration of one stage, in s.
     pub stage: u32,
-    /// All of them together.
+    /// Maximum duration of the whole run, in s.
     pub run: u32,
 }
 
@@ -163,36 +163,36 @@ impl Default for Times {
     }
 }
 
-/// A document that is a picture.
+/// An image document, or an image page of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Picture {
-    /// Which document.
+    /// Document id.
     pub document: DocumentId,
-    /// Its file name.
+    /// File name of the document.
     pub name: String,
-    /// Its media type; of a page it is known when it is fetched.
+    /// Media type; for a page it is known only when fetched.
     pub content_type: String,
-    /// The page that is a picture; 0 where the document is one.
+    /// Page number of an image page; 0 if the whole document is an image.
     #[serde(default, skip_serializing_if = "is_first")]
     pub page: u32,
 }
 
-/// A model and how it is called.
+/// A model with its call settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Member {
-    /// Full id.
+    /// Full model id.
     pub model: String,
-    /// Merged for this member.
+    /// Parameters, merged for this member.
     pub parameters: Parameters,
-    /// As it stood when the run was planned: a later change of price does not rewrite history.
+    /// Price at the time of planning, so that later price changes do not affect the run.
     pub price: Option<Price>,
-    /// Who is asked in its place when it fails, in order; none unless an admin has said so.
+    /// Fallback models in order; empty unless an administrator configured them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<Member>,
-    /// Which sample of its model this member is, from 0.
+    /// Sample index among members of the same model, from 0.
     #[serde(default, skip_serializing_if = "is_first")]
     pub sample: u32,
-    /// Which passages it is given: 0 are the plan's sources, the others its readings from 1 on.
+    /// Index of its passages: 0 for the plan's `sources`, n for `readings[n - 1]`.
     #[serde(default, skip_serializing_if = "is_first")]
     pub reads: u32,
 }
@@ -202,13 +202,13 @@ pub(super) fn is_first(number: &u32) -> bool {
 }
 
 impl Plan {
-    /// The stage of the first answers: behind the one in which parts of documents are read.
+    /// Index of the stage of first answers, which follows a reading stage.
     pub fn first(&self) -> usize {
         let reads = self.stages.first().map(|stage| stage.who) == Some(Who::Readers);
         usize::from(reads)
     }
 
-    /// Whether a stage has a place of this number.
+    /// Whether the stage has a member with this index.
     pub fn has_place(&self, stage: usize, member: usize) -> bool {
         match self.stages.get(stage).map(|stage| stage.who) {
             Some(Who::Readers) => member < self.readers.len(),
@@ -218,14 +218,14 @@ impl Plan {
         }
     }
 
-    /// The passages that this member is given.
+    /// Passages given to a member.
     pub fn sources_of(&self, member: &Member) -> &[Source] {
         let chosen = (member.reads as usize).checked_sub(1);
         let chosen = chosen.and_then(|index| self.readings.get(index));
         chosen.unwrap_or(&self.sources)
     }
 
-    /// Every passage that anybody is given.
+    /// Every passage given to any member.
     pub fn all_sources(&self) -> impl Iterator<Item = &Source> {
         let others = self.readings.iter().chain(&self.parts).flatten();
         self.sources.iter().chain(others)
@@ -233,7 +233,7 @@ impl Plan {
 }
 
 impl Member {
-    /// What it is called in events and results: its model, and from the second sample on its number.
+    /// Name in events and results: the model id, with the sample number from the second sample on.
     pub fn name(&self) -> String {
         match self.sample {
             0 => self.model.clone(),
@@ -242,15 +242,15 @@ impl Member {
     }
 }
 
-/// Who takes part in a stage.
+/// Participants of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Who {
-    /// Every member that is still in the run.
+    /// Every member without a failure so far.
     Members,
-    /// The synthesiser alone.
+    /// The synthesizer only.
     Synthesiser,
-    /// The reader of each part of the documents.
+    /// The readers, one per part of the documents.
     Readers,
 }
 
@@ -259,10 +259,10 @@ pub enum Who {
 pub struct Stage {
     /// `initial`, `meta`, `hyper` or `ultra`.
     pub name: String,
-    /// Who takes part.
+    /// Participants.
     pub who: Who,
-    /// What they are to do.
+    /// Task of the participants.
     pub task: Task,
-    /// Template with holes: see `prompt.rs`.
+    /// Prompt template with placeholders; see `prompt.rs`.
     pub prompt: String,
 }

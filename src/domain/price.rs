@@ -1,31 +1,31 @@
-//! What tokens cost: a model's price, and the cost of a call.
+//! Token prices and the cost of a call.
 
 use serde::{Deserialize, Serialize};
 
 use super::money::MicroDollars;
 use super::tokens::Usage;
 
-/// Dollars per million tokens, as vendors print their prices.
+/// Price of a model in dollars per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// Per million tokens read.
+    /// Dollars per million input tokens.
     pub input: f64,
-    /// Per million tokens written, reasoning included.
+    /// Dollars per million output tokens, including reasoning.
     pub output: f64,
-    /// Per million tokens read from the vendor's prompt cache; the input price when absent.
+    /// Dollars per million input tokens served from the provider's prompt cache; the input price if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_input: Option<f64>,
-    /// What holds for the whole of a call that reads very much, where that is dearer.
+    /// Higher prices for the whole of a call with very long input, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<Long>,
 }
 
-/// The prices of a long call.
+/// Prices of a long call.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Long {
-    /// Calls that read more tokens than this are long.
+    /// Minimum input tokens (exclusive) of a long call.
     pub over: u64,
     /// As in `Price`.
     pub input: f64,
@@ -36,13 +36,14 @@ pub struct Long {
     pub cached_input: Option<f64>,
 }
 
-/// What it costs to have a token kept, on top of reading it, as a part of that: Anthropic's five minutes, the
-/// only ones that are asked for (docs.anthropic.com/en/docs/build-with-claude/prompt-caching). Vendors that
-/// keep for nothing report no such tokens.
+/// Surcharge for writing a token to the prompt cache, as a fraction of the input price: Anthropic's
+/// five-minute cache, the only one that is requested
+/// (docs.anthropic.com/en/docs/build-with-claude/prompt-caching). Providers that cache for free report no
+/// such tokens.
 const STORING: f64 = 0.25;
 
 impl Price {
-    /// What a call cost. `Usage::input` counts cached tokens too; they are taken out at their own price.
+    /// Cost of a call. `Usage::input` includes cached tokens, which are charged at their own price.
     pub fn cost(&self, usage: &Usage) -> MicroDollars {
         let cached = usage.cached.min(usage.input);
         let fresh = usage.input - cached;

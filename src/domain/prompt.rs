@@ -1,16 +1,16 @@
-//! Prompts out of templates with named holes, the fence around documents, and the letters under which
-//! members read each other. Decides nothing about who is asked; `pattern` does.
+//! Renders prompts from templates with named placeholders, the fence around documents, and the letters under
+//! which members read each other. Which models are called is decided in `pattern`.
 
 use super::analysis::Plan;
 use super::chat::{Brief, Message, Peer, Role, Source, Task};
 use super::citation;
 use super::statistics::chance::Chance;
 
-/// Characters of another member's text that a reader gets to see: the same for all.
+/// Maximum characters of another member's text shown to a reader; the same for all.
 pub const PEER_BUDGET: usize = 8_000;
 
-/// The rules that every call starts with, followed by the fenced sources. The same bytes for every
-/// member and stage of a run, so that vendors' prompt caches can serve the beginning.
+/// System message of every call: the rules, followed by the fenced sources. Identical bytes for every member
+/// and stage of a run, so that providers' prompt caches can serve the prefix.
 pub fn system_message(sources: &[Source], nonce: &str, canary: &str) -> Message {
     let mut text = String::from(
         "You are one member of a panel that works on a person's question. Be exact and concrete. \
@@ -46,12 +46,12 @@ pub fn system_message(sources: &[Source], nonce: &str, canary: &str) -> Message 
     Message::new(Role::System, text)
 }
 
-/// What the one who writes the answer is told of the tools it is given.
+/// Suffix for the model that writes the answer when it has tools.
 pub const MAY_ACT: &str = "\n\nYou are given tools, the other members were not: call them where the question needs it, \
     instead of writing what you have not looked up or done.";
 
-/// What a call says: our rules, the conversation so far, our way of asking what it ends with. Instructions of
-/// the conversation's own stand behind our rules; bare, it is all that is said.
+/// Messages of a call: our rules, the earlier conversation, and the rendered question in place of its last
+/// turn. The conversation's own system messages follow our rules; a bare plan sends the conversation alone.
 pub fn conversation(plan: &Plan, rules: Message, asked: Message) -> Vec<Message> {
     let Some((last, earlier)) = plan.turns.split_last() else {
         return vec![rules, asked];
@@ -78,7 +78,7 @@ pub fn conversation(plan: &Plan, rules: Message, asked: Message) -> Vec<Message>
     messages
 }
 
-// Calls of tools are shown to members that have none.
+// Tool calls as text, for members without tools.
 fn in_words(turn: &Message) -> Message {
     let mut text = turn.text.clone();
     if turn.result_of.is_some() {
@@ -96,22 +96,22 @@ fn in_words(turn: &Message) -> Message {
     }
 }
 
-/// What a template's holes stand for at this point of a run.
+/// Values of a template's placeholders at this point of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Holes<'a> {
-    /// `{question}`, and `{sources}`, `{own}`, `{peers}` and `{reviews}` as far as the brief has them.
+    /// `{question}`, and `{sources}`, `{peers}`, and `{reviews}` as far as the brief has them.
     pub brief: &'a Brief,
     /// `{own_initial}`
     pub own_initial: &'a str,
-    /// `{own}`: the member's text of the stage before.
+    /// `{own}`: the member's text of the previous stage.
     pub own: &'a str,
     /// `{members}`
     pub members: usize,
-    /// Marks where other members' texts begin and end.
+    /// Nonce that delimits other members' texts.
     pub nonce: &'a str,
 }
 
-/// Fills a template. A line that consists of nothing but an empty hole vanishes.
+/// Fills a template. A line that contains only an empty placeholder is removed.
 pub fn user_message(template: &str, holes: &Holes) -> Message {
     let value = |name: &str| -> Option<String> {
         Some(match name {
@@ -136,7 +136,7 @@ pub fn user_message(template: &str, holes: &Holes) -> Message {
         }
     }
     let mut text = lines.join("\n");
-    // A template for revised texts knows nothing of critiques that nobody has followed yet.
+    // Templates for revised texts have no placeholder for critiques that were not revised upon.
     if !holes.brief.reviews.is_empty() && !template.contains("{reviews}") {
         text.push_str("\n\n");
         text.push_str(&critiques(&holes.brief.reviews, holes.nonce));
@@ -154,7 +154,7 @@ fn critiques(reviews: &[Peer], nonce: &str) -> String {
     }
 }
 
-/// The names a template may use; a pattern with another one is refused when it is loaded.
+/// Valid placeholder names; a pattern with any other is rejected when it is loaded.
 pub const HOLES: &[&str] = &[
     "question",
     "sources",
@@ -165,7 +165,7 @@ pub const HOLES: &[&str] = &[
     "members",
 ];
 
-/// The names between braces in a template.
+/// Returns the placeholder names in a template.
 pub fn holes_of(template: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = template;
@@ -183,8 +183,7 @@ pub fn holes_of(template: &str) -> Vec<&str> {
     found
 }
 
-// One pass: what a hole is filled with is never searched for holes again, so a document or a peer
-// cannot smuggle one in.
+// Single pass: inserted values are not searched for placeholders, so a document or a peer cannot inject one.
 fn fill(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = line;
@@ -209,7 +208,8 @@ fn fill(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     out
 }
 
-// A document that holds marks of its own would pass for another passage. Notes cite, and may.
+// Replaces citation marks inside a document, which could be mistaken for other passages. Notes may contain
+// marks.
 fn disarmed(source: &Source, passage: &str) -> String {
     if source.document_id.is_none() {
         return passage.to_owned();
@@ -235,7 +235,7 @@ fn disarmed(source: &Source, passage: &str) -> String {
     out
 }
 
-// Analyses that were stored before there were marks go on with numbers.
+// Analyses stored before marks existed use numbers.
 fn mark_of(source: &Source) -> String {
     match source.mark.is_empty() {
         true => format!("[{}]", source.number),
@@ -271,12 +271,12 @@ fn lettered(peers: &[Peer], nonce: &str) -> String {
         .join("\n\n")
 }
 
-/// The letter of the member at this place of the plan: A to Z.
+/// Letter of a member by index: A to Z, repeating after 26.
 pub fn letter(member: usize) -> char {
     (b'A' + (member % 26) as u8) as char
 }
 
-/// What peers get to see of a text: without a self-introduction, cut to the common budget.
+/// Prepares a text for peers: without a self-introduction, cut to `PEER_BUDGET`.
 pub fn anonymous(text: &str) -> String {
     let text = without_introduction(text.trim());
     match text.char_indices().nth(PEER_BUDGET) {
@@ -307,8 +307,8 @@ const NAMES: &[&str] = &[
     "demo algorithm",
 ];
 
-/// A text without its author's introduction of itself: authors are recognised by it, and a judge that
-/// recognises itself favours itself.
+/// Removes the author's self-introduction. It would reveal the author, and a judge that recognizes its own
+/// text favors it.
 pub fn without_introduction(text: &str) -> &str {
     let end = text
         .find(['\n', '.', ',', ':', '!'])
@@ -332,8 +332,8 @@ pub fn without_introduction(text: &str) -> &str {
     text
 }
 
-/// Orders `items` by a stored seed (Fisher-Yates over splitmix64, Steele et al. 2014), so that a run
-/// can be repeated exactly and no place is favoured.
+/// Shuffles `items` by a stored seed (Fisher-Yates over splitmix64, Steele et al. 2014), so that a run can be
+/// repeated exactly and no position is favored.
 pub fn shuffle<T>(items: &mut [T], seed: u64) {
     let mut chance = Chance::new(seed);
     for last in (1..items.len()).rev() {

@@ -1,4 +1,4 @@
-//! A provider that was added while the program runs: by an admin for everyone, or by somebody for themself.
+//! Providers added at run time, by an administrator for everyone or by a user for their own use.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use serde_json::{Map, Value};
 use super::id::{ProviderId, UserId};
 use super::time::Timestamp;
 
-/// Headers, and models with settings of their own, that one provider may have.
+/// Maximum number of added headers, and of models with their own settings, per provider.
 const MAX_HEADERS: usize = 32;
 const MAX_MODELS: usize = 200;
-/// Bytes of a header's value, and of all fields of a body as JSON.
+/// Maximum size in bytes of a header value, and of all added body fields as JSON.
 const MAX_VALUE: usize = 4_096;
 const MAX_BODY: usize = 64 * 1024;
 
-/// Headers that belong to the connection or to the request's own bytes.
+/// Headers controlled by the connection or by the request itself.
 const OWN_HEADERS: &[&str] = &[
     "host",
     "connection",
@@ -34,7 +34,7 @@ const OWN_HEADERS: &[&str] = &[
     "proxy-connection",
 ];
 
-/// Headers in whose place only an admin may put another.
+/// Credential headers that only an administrator may replace.
 const CREDENTIALS: &[&str] = &[
     "authorization",
     "x-api-key",
@@ -43,7 +43,7 @@ const CREDENTIALS: &[&str] = &[
     "cookie",
 ];
 
-/// Fields of a body that say what is asked of which model.
+/// Body fields that define the call and cannot be replaced.
 pub const FIXED_FIELDS: &[&str] = &[
     "model",
     "messages",
@@ -55,34 +55,34 @@ pub const FIXED_FIELDS: &[&str] = &[
     "systemInstruction",
 ];
 
-/// Headers and body fields that settings add to the requests of a provider or of one of its models.
+/// Headers and body fields added to the requests of a provider or of one of its models.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Additions {
-    /// By lower-case name.
+    /// Headers by lowercase name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// Top-level fields; objects are merged with what Quire writes itself.
+    /// Top-level body fields; objects are merged with Quire's own.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub body: Map<String, Value>,
 }
 
-/// What settings add to a provider's requests.
+/// Additions to a provider's requests, for all and for single models.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Extras {
-    /// For all of its models, by lower-case name.
+    /// Headers for all models, by lowercase name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// For all of its models: top-level fields; objects are merged with what Quire writes itself.
+    /// Top-level body fields for all models; objects are merged with Quire's own.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub body: Map<String, Value>,
-    /// For single models by their names at the provider; these win.
+    /// Additions for single models, by model name at the provider; these override the above.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub model_settings: BTreeMap<String, Additions>,
 }
 
-/// Headers may be secrets.
+/// Prints names only, because header values may be secrets.
 impl std::fmt::Debug for Extras {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Extras({})", self.names())
@@ -120,7 +120,7 @@ impl Additions {
 fn check_header(name: &str, value: &str, may_sign: bool) -> Result<(), String> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_token) {
-        return Err("a header has a name of 1 to 64 letters, digits and -".to_owned());
+        return Err("a header name must have 1 to 64 letters, digits and -".to_owned());
     }
     if OWN_HEADERS.contains(&name) {
         return Err(format!("the header {name} cannot be set"));
@@ -140,14 +140,14 @@ fn check_header(name: &str, value: &str, may_sign: bool) -> Result<(), String> {
 }
 
 impl Extras {
-    /// Checks and normalizes names. `may_sign`: credentials may be replaced.
+    /// Validates the additions and normalizes header names. `may_sign`: credential headers may be set.
     ///
     /// # Errors
-    /// Says which header or field cannot be set, in one sentence.
+    /// Names, in one sentence, the first header or field that cannot be set.
     pub fn checked(mut self, may_sign: bool) -> Result<Self, String> {
         if self.model_settings.len() > MAX_MODELS {
             return Err(format!(
-                "at most {MAX_MODELS} models can have settings of their own"
+                "at most {MAX_MODELS} models can have their own settings"
             ));
         }
         let mut all = Additions {
@@ -162,12 +162,12 @@ impl Extras {
         Ok(self)
     }
 
-    /// Whether nothing is added to anything.
+    /// Whether there are no additions.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The headers of a model's requests; of the provider's own where no model is named.
+    /// Headers of a model's requests; with an empty name, those of the provider's own requests.
     pub fn headers_of(&self, model: &str) -> BTreeMap<String, String> {
         let mut headers = self.headers.clone();
         let own = self.model_settings.get(model);
@@ -175,7 +175,7 @@ impl Extras {
         headers
     }
 
-    /// The body fields of a model's requests.
+    /// Body fields of a model's requests.
     pub fn body_of(&self, model: &str) -> Map<String, Value> {
         let mut body = self.body.clone();
         let own = self.model_settings.get(model);
@@ -183,7 +183,7 @@ impl Extras {
         body
     }
 
-    /// What may be shown of it: names, never values.
+    /// The displayable part: names without values.
     pub fn names(&self) -> Value {
         let shown = |headers: &BTreeMap<String, String>, body: &Map<String, Value>| {
             let headers: Vec<&String> = headers.keys().collect();
@@ -200,48 +200,49 @@ impl Extras {
     }
 }
 
-/// As it is stored: its key is sealed. Who holds the database alone cannot use it.
+/// A stored provider. Its key is encrypted, so that the database alone does not reveal it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredProvider {
     /// Its id.
     pub id: ProviderId,
-    /// Whose; everyone's when absent.
+    /// Owner; none if it is available to everyone.
     pub user: Option<UserId>,
-    /// The first part of its models' ids.
+    /// Name: the first part of its models' ids.
     pub name: String,
-    /// What it speaks; empty for what a provider of this name usually speaks.
+    /// API format; empty for the usual format of a provider of this name.
     pub kind: String,
-    /// Where it listens; absent for a well-known provider at its usual address.
+    /// Base URL; none for a well-known provider at its usual URL.
     pub base_url: Option<String>,
-    /// Its key, sealed for this provider at this address; empty where it needs none.
+    /// Encrypted key, bound to this provider and URL; empty if it needs none.
     pub sealed_key: String,
-    /// The key's last characters, so that people can tell keys apart.
+    /// Last characters of the key, to tell keys apart.
     pub key_end: String,
-    /// Its models; all that it lists when absent.
+    /// Model names; none for all that the provider lists.
     pub models: Option<Vec<String>>,
-    /// Calls at once, where it bears only so many.
+    /// Maximum number of concurrent calls, if limited.
     pub concurrency: Option<usize>,
-    /// When it was added.
+    /// Creation time.
     pub created: Timestamp,
-    /// When it was last changed.
+    /// Time of the last change.
     pub changed: Timestamp,
 }
 
 impl StoredProvider {
-    /// The place that the key is sealed for: moved to another row or another address it does not open.
+    /// Associated data of the key's encryption: moved to another row or URL, the key cannot be decrypted.
     pub fn place(&self) -> String {
         let base = self.base_url.as_deref().unwrap_or_default();
         format!("provider {} {} {base}", self.id, self.name)
     }
 }
 
-/// Whether a provider may be called so: 1 to 40 lower-case letters, digits, `-` and `_`, and none of our own.
+/// Whether the text is a valid provider name: 1 to 40 lowercase letters, digits, `-`, and `_`, and not
+/// reserved.
 pub fn is_name(name: &str) -> bool {
     let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     (1..=40).contains(&name.len()) && name.chars().all(sound) && !matches!(name, "demo" | "quire")
 }
 
-/// The characters of a key that may be shown: too few to guess the rest from.
+/// The displayable end of a key: too short to guess the rest from; empty for keys under 16 characters.
 pub fn key_end(key: &str) -> String {
     let count = key.chars().count();
     if count < 16 {

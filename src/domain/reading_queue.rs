@@ -1,28 +1,28 @@
-//! Which document is read next: people take turns, small files come first within one person's, and while there
-//! is more than one reader nobody holds the last one. Pure: what waits and what was served comes in.
+//! Scheduling of document processing: fair between users, small files first within a user's, and with more
+//! than one reader no user occupies them all. Pure: waiting and served documents are arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::id::{DocumentId, UserId};
 
-/// Documents that one person may have waiting to be read.
+/// Maximum number of documents that one user may have waiting.
 pub const MAX_WAITING: u64 = 100;
-/// Every n-th document read for one person is the one that has waited longest, so that small files cannot hold up
-/// a large one forever.
+/// Every n-th document served for a user is the one that has waited longest, so that small files cannot
+/// starve a large one.
 const OLDEST_EVERY: u64 = 4;
 
-/// A document that waits to be read.
+/// A document waiting to be processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// Its id; ids sort by the time of upload.
+    /// Document id; ids sort by upload time.
     pub id: DocumentId,
-    /// Whose it is.
+    /// Owner.
     pub user: UserId,
-    /// Bytes of the file.
+    /// File size in bytes.
     pub size: u64,
 }
 
-/// Whose turn it was, and what is being read now.
+/// Scheduling state: when each user was last served, and what is being processed.
 #[derive(Debug, Default)]
 pub struct Turns {
     people: BTreeMap<UserId, Turn>,
@@ -31,18 +31,18 @@ pub struct Turns {
 
 #[derive(Debug, Default)]
 struct Turn {
-    /// When the person was served last, or came: see `Turns::now`.
+    /// When the user was last served, or first seen: see `Turns::now`.
     last: u64,
-    /// How many of the person's documents were served.
+    /// Number of the user's documents served.
     served: u64,
-    /// How many are being read.
+    /// Number of the user's documents being processed.
     held: usize,
 }
 
 impl Turns {
-    /// The document to read next when one of `readers` is free: of the person who holds the fewest readers, and
-    /// among those of the one who was served longest ago. None while nothing waits, or only documents of people
-    /// who hold all readers but the last.
+    /// Selects the next document when one of `readers` is free: from the user who occupies the fewest
+    /// readers, then from the one served longest ago. None while nothing waits, or only documents of users
+    /// who occupy all readers but the last.
     pub fn next<'a>(&self, waiting: &'a [Waiting], readers: usize) -> Option<&'a Waiting> {
         let share = readers.saturating_sub(1).max(1);
         let turn = |one: &Waiting| {
@@ -61,7 +61,7 @@ impl Turns {
         }
     }
 
-    /// Notes that a document of this person has begun to be read.
+    /// Records the start of processing for a user.
     pub fn begin(&mut self, user: &UserId) {
         self.count += 1;
         let turn = self.people.entry(user.clone()).or_default();
@@ -70,15 +70,15 @@ impl Turns {
         turn.held += 1;
     }
 
-    /// Notes that a document of this person is no longer being read.
+    /// Records the end of processing for a user.
     pub fn end(&mut self, user: &UserId) {
         if let Some(turn) = self.people.get_mut(user) {
             turn.held = turn.held.saturating_sub(1);
         }
     }
 
-    /// Notes who waits. People come behind everybody who has waited since an earlier turn, and before whoever
-    /// was served last; who neither waits nor holds a reader is forgotten.
+    /// Records the waiting users. New users queue behind those waiting since an earlier turn and before the
+    /// one served last; users who neither wait nor occupy a reader are removed.
     pub fn see(&mut self, waiting: &[Waiting]) {
         let people: BTreeSet<&UserId> = waiting.iter().map(|one| &one.user).collect();
         self.people
@@ -95,7 +95,7 @@ impl Turns {
         }
     }
 
-    // Turns have even numbers; who comes between two has the odd one below that of the turn before.
+    // Turns have even numbers; a user who arrives between two gets the odd number below the later one.
     fn now(&self) -> u64 {
         (2 * self.count).saturating_sub(1)
     }
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// Reads everything with one reader and gives the numbers in the order in which they were read.
+    /// Processes everything with one reader and returns the numbers in order of processing.
     fn order(mut waiting: Vec<Waiting>) -> Vec<u64> {
         let mut turns = Turns::default();
         let mut read = Vec::new();
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(order(waiting)[..2], [42_991, 16]);
         let waiting = vec![document(1, 1, 30), document(2, 1, 10), document(3, 1, 20)];
         assert_eq!(order(waiting), [10, 20, 30]);
-        // The oldest of a person's own comes in its turn, however large.
+        // A user's oldest document gets its turn, however large.
         let waiting = (0..8).map(|n| document(n, 1, 100 - u64::from(n))).collect();
         assert_eq!(order(waiting), [93, 94, 95, 100, 96, 97, 98, 99]);
     }
@@ -170,7 +170,7 @@ mod tests {
         turns.begin(&user(7));
         turns.see(&[document(1, 3, 1)]);
         assert_eq!(turns.people.len(), 2);
-        // Whoever comes back with one file at a time does not pass one who has waited.
+        // A user who returns with one file at a time does not overtake one who has waited.
         let mut turns = Turns::default();
         let patient = document(9, 9, 1);
         turns.begin(&user(9));
@@ -189,7 +189,7 @@ mod tests {
         panic!("passed by again and again");
     }
 
-    /// What happens at a queue.
+    /// A queue event.
     #[derive(Debug, Clone)]
     enum Event {
         Upload(u8, u64),
@@ -204,12 +204,12 @@ mod tests {
     }
 
     proptest! {
-        /// A person who waits is served before anybody else is served twice, and nobody ever holds all readers.
+        /// A waiting user is served before any other is served twice, and no user ever occupies all readers.
         #[test]
         fn nobody_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
             let mut turns = Turns::default();
             let (mut waiting, mut held) = (Vec::<Waiting>::new(), Vec::<UserId>::new());
-            // For everybody who waits and could be served: who was served since.
+            // For each user who waits and could be served: the users served since.
             let mut since: BTreeMap<UserId, Vec<UserId>> = BTreeMap::new();
             let share = readers.saturating_sub(1).max(1);
             for (number, event) in events.into_iter().enumerate() {
@@ -250,7 +250,7 @@ mod tests {
             }
         }
 
-        /// A person's own documents are all read, whatever small ones keep coming.
+        /// All of a user's documents are processed, however many small ones keep arriving.
         #[test]
         fn no_document_starves(sizes in prop::collection::vec(0u64..100, 1..60)) {
             let mut turns = Turns::default();

@@ -1,5 +1,5 @@
-//! A recipe: a pattern, a panel, parameters and a synthesiser under a name. Every save is a version.
-//! Whether its models still exist is asked when it is used.
+//! Recipes: a named set of pattern, panel, parameters, and synthesizer. Every save creates a version. Models
+//! are checked when the recipe is used, not here.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use super::id::{RecipeId, UserId};
 use super::parameters::Parameters;
 use super::time::Timestamp;
 
-/// Characters of a name.
+/// Maximum length of a name in characters.
 pub const MAX_NAME: usize = 60;
 
-/// What a recipe fills in for a request that does not say it itself. Names are kept as they were given.
+/// Defaults that a recipe supplies for a request. Names are stored as given.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Body {
@@ -23,76 +23,79 @@ pub struct Body {
     /// The panel.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
-    /// Who writes the answer.
+    /// The synthesizer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ultra_model: Option<String>,
-    /// For all members.
+    /// Parameters of all members.
     pub parameters: Parameters,
-    /// For single members.
+    /// Overrides for single members, by model.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub model_parameters: BTreeMap<String, Parameters>,
-    /// Name of a preset, under the parameters.
+    /// Name of a preset, which the parameters override.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
-    /// How much of the pattern is run.
+    /// How much of the pattern runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<Depth>,
-    /// First answers that agree this much, 0 to 1, spare the stages before the synthesis.
+    /// Skip the remaining stages when the first answers agree at least this much, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_when_agreed: Option<f64>,
-    /// How often one model is asked in the arrangement `self`.
+    /// Number of samples of one model in the arrangement `self`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
-    /// In dollars.
+    /// Budget in dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<f64>,
-    /// What is asked, with `{{question}}` for the question.
+    /// Prompt template, with `{{question}}` for the question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
-    /// Passages of documents at most.
+    /// Maximum number of document passages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passages: Option<u32>,
 }
 
-/// Where the question goes in a recipe's prompt.
+/// Placeholder for the question in a recipe's prompt.
 pub const QUESTION: &str = "{{question}}";
 
-/// Characters of a recipe's prompt.
+/// Maximum length of a recipe's prompt in characters.
 pub const MAX_PROMPT: usize = 20_000;
 
-/// The prompt with the question in its place. Refuses one that has no place for it.
+/// Inserts the question into a prompt template.
+///
+/// # Errors
+/// Fails when the template lacks the placeholder or is too long.
 pub fn prompt(template: &str, question: &str) -> Result<String, &'static str> {
     if !template.contains(QUESTION) {
         return Err("a prompt needs {{question}} where the question goes");
     }
     if template.chars().count() > MAX_PROMPT {
-        return Err("a prompt may have at most 20000 characters");
+        return Err("a prompt can have at most 20000 characters");
     }
     Ok(template.replace(QUESTION, question))
 }
 
-/// A recipe in one of its versions.
+/// A version of a recipe.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
     /// Its id.
     pub id: RecipeId,
-    /// Whose.
+    /// Owner.
     pub owner: UserId,
-    /// Unique among the owner's.
+    /// Name, unique among the owner's recipes.
     pub name: String,
-    /// Everybody with an account may use it.
+    /// Whether every user with an account may use it.
     pub shared: bool,
-    /// From 1.
+    /// Version number, from 1.
     pub version: u32,
-    /// What it says.
+    /// Settings.
     pub body: Body,
-    /// When the recipe was made.
+    /// Creation time of the recipe.
     pub created: Timestamp,
-    /// When this version was.
+    /// Creation time of this version.
     pub saved: Timestamp,
 }
 
-/// How requests speak of a recipe: by name or id, and where they want one, a version: `brief@3`.
+/// Parses a reference to a recipe: name or id, with an optional version: `brief@3`.
 pub fn parse_reference(text: &str) -> (&str, Option<u32>) {
     match text.rsplit_once('@') {
         Some((name, version)) => match version.parse() {
@@ -103,20 +106,23 @@ pub fn parse_reference(text: &str) -> (&str, Option<u32>) {
     }
 }
 
-/// A name that can be referred to, or what is wrong with it.
+/// Validates and trims a recipe name.
+///
+/// # Errors
+/// Fails when the name is empty, too long, contains `@` or control characters, or looks like an id.
 pub fn checked_name(name: &str) -> Result<String, &'static str> {
     let name = name.trim();
     if name.is_empty() {
         return Err("a recipe needs a name");
     }
     if name.chars().count() > MAX_NAME {
-        return Err("a name may have at most 60 characters");
+        return Err("a name can have at most 60 characters");
     }
     if name.contains('@') || name.chars().any(char::is_control) {
-        return Err("a name has no @ and no control characters; after @ stands a version");
+        return Err("a name cannot contain control characters or @, which precedes a version");
     }
     if name.starts_with("recipe_") {
-        return Err("a name must not begin with recipe_, as ids do");
+        return Err("a name cannot start with recipe_, which is reserved for ids");
     }
     Ok(name.to_owned())
 }

@@ -1,26 +1,27 @@
-//! JSON schemas that answers are held to: which are accepted, and whether a value fits one. The crate `jsonschema`
-//! validates; the bounds are ours, because schema and value both come from outside. No reference is fetched.
+//! JSON schemas for structured answers: which are accepted, and whether a value conforms. The crate
+//! `jsonschema` validates; the limits are ours, because schema and value both come from outside. References
+//! are never fetched.
 
 mod effort;
 
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
-/// Bytes of a schema.
+/// Maximum size of a schema in bytes.
 const MAX_BYTES: usize = 64 * 1024;
-/// Levels of objects and lists in a schema, and in a value under it.
+/// Maximum nesting depth of a schema, and of a value.
 const MAX_DEPTH: usize = 96;
-/// Regular expressions in a schema.
+/// Maximum number of regular expressions in a schema.
 const MAX_PATTERNS: usize = 100;
-/// Bytes of a compiled regular expression, and of all of them in one schema.
+/// Maximum size in bytes of a compiled regular expression, and of all in one schema.
 const MAX_PATTERN_SIZE: usize = 256 * 1024;
 const MAX_PATTERNS_SIZE: usize = 4 * 1024 * 1024;
-/// Steps back that one match of a regular expression may take.
+/// Maximum backtracking steps of one regular-expression match.
 const MAX_BACKTRACKS: usize = 5_000;
-/// Characters of a fault's description.
+/// Maximum length of an error description in characters.
 const MAX_FAULT: usize = 400;
 
-/// Checks that a schema can be used: of bounded size, complete in itself, valid, and open to objects at its top.
+/// Checks that a schema is usable: limited in size, self-contained, valid, and of type object at the top.
 ///
 /// # Errors
 /// Says in one phrase what is wrong and where.
@@ -32,7 +33,7 @@ pub fn check(schema: &Value) -> Result<(), String> {
         return Err("the schema is larger than 64 KiB".to_owned());
     }
     if !admits_objects(schema) {
-        return Err("the schema's top must be of type object".to_owned());
+        return Err("the schema must be of type object at the top level".to_owned());
     }
     let mut patterns = 0;
     scan(schema, 0, &mut patterns)?;
@@ -50,7 +51,7 @@ fn admits_objects(schema: &Value) -> bool {
     }
 }
 
-// What the crate does not bound: depth, the number of patterns, references to elsewhere.
+// Limits that the crate does not enforce: depth, number of patterns, and external references.
 fn scan(part: &Value, depth: usize, patterns: &mut usize) -> Result<(), String> {
     if depth > MAX_DEPTH {
         return Err("the schema is nested too deeply".to_owned());
@@ -63,7 +64,7 @@ fn scan(part: &Value, depth: usize, patterns: &mut usize) -> Result<(), String> 
                         if !target.starts_with('#') =>
                     {
                         return Err(format!(
-                            "{name} must refer to a place in the schema itself, like #/$defs/name"
+                            "{name} must refer to a location within the schema, such as #/$defs/name"
                         ));
                     }
                     ("pattern", Value::String(_)) => *patterns += 1,
@@ -98,7 +99,7 @@ fn compiled(schema: &Value, patterns: usize) -> Result<Validator, String> {
         _ => Draft::Draft202012,
     };
     if let Some(fields) = schema.as_object_mut() {
-        // Its address is of no use where nothing is fetched, and an unknown dialect is read like the newest.
+        // The id is unused because nothing is fetched, and an unknown dialect is treated as the newest.
         fields.remove("$schema");
         fields.remove("$id");
     }
@@ -110,11 +111,11 @@ fn compiled(schema: &Value, patterns: usize) -> Result<Validator, String> {
         .map_err(|error| format!("the schema is not valid: {}", told(&error)))
 }
 
-/// Says what is wrong with a value under a schema that has passed `check`: the first fault and its place. Bounded to
-/// about 50 ms of work, because it runs on the runtime's threads: what could take longer is refused untried.
+/// Validates a value against a schema that has passed `check`. Limited to about 50 ms of work, because it
+/// runs on the runtime's threads: what could take longer is rejected untried.
 ///
 /// # Errors
-/// The fault, without the value itself.
+/// Describes the first error and its location, without the value itself.
 pub fn validate(schema: &Value, value: &Value) -> Result<(), String> {
     if depth_of(value) > MAX_DEPTH {
         return Err("the top is nested too deeply".to_owned());
@@ -136,7 +137,7 @@ fn depth_of(value: &Value) -> usize {
     deepest.unwrap_or(0) + 1
 }
 
-// The place as programs write it, and the fault; the value may be somebody's secret.
+// Formats location and error. The value is masked because it may be secret.
 fn told(error: &ValidationError<'_>) -> String {
     let mut place = String::new();
     for part in error.instance_path().to_string().split('/').skip(1) {
@@ -152,18 +153,18 @@ fn told(error: &ValidationError<'_>) -> String {
     said.chars().take(MAX_FAULT).collect()
 }
 
-/// The JSON object in a model's answer: the whole of it, what stands in a code fence, or what stands from the
-/// first brace on.
+/// Extracts the JSON object from a model's answer: the whole text, the content of a code fence, or the text
+/// from the first brace on.
 pub fn find(text: &str) -> Option<Value> {
     Some(located(text)?.1)
 }
 
-/// The JSON object in a model's answer as it stands there, if it fits the schema.
+/// Returns the JSON text in a model's answer if it conforms to the schema.
 ///
 /// # Errors
-/// What is wrong with the answer, for the model to repair it.
+/// Describes what is wrong with the answer, for the model to repair it.
 pub fn fitting<'t>(schema: &Value, text: &'t str) -> Result<&'t str, String> {
-    let (found, value) = located(text).ok_or("there is no JSON object in it")?;
+    let (found, value) = located(text).ok_or("the answer contains no JSON object")?;
     validate(schema, &value)?;
     Ok(found)
 }
@@ -190,7 +191,7 @@ fn located(text: &str) -> Option<(&str, Value)> {
     {
         return Some((inside, value));
     }
-    // The first object and nothing behind it: words may follow.
+    // Only the first object is parsed, because text may follow it.
     let rest = &text[text.find('{')?..];
     if !super::json::is_affordable(rest.as_bytes()) {
         return None;
@@ -251,7 +252,7 @@ mod tests {
         assert!(!found.contains("secret"), "{found}");
     }
 
-    // As pydantic 2 writes them, and zod 4 with `z.toJSONSchema`.
+    // As generated by pydantic 2, and by zod 4 with `z.toJSONSchema`.
     #[test]
     fn schemas_that_libraries_write_are_taken() {
         let tree = json!({
@@ -376,7 +377,7 @@ mod tests {
         }
         let refusal = validate(&schema, &json!({ "d": value })).unwrap_err();
         assert!(refusal.contains("too long"), "{refusal}");
-        // A chain of definitions that doubles with each.
+        // A chain of definitions that doubles at each step.
         let mut defs = serde_json::Map::new();
         for n in 0..40 {
             let next = json!({ "$ref": format!("#/$defs/d{}", n + 1) });
@@ -389,7 +390,7 @@ mod tests {
                 .unwrap_err()
                 .contains("too long")
         );
-        // References that go in a circle ask for nothing.
+        // Circular references require nothing.
         let circle = json!({ "$ref": "#/$defs/a", "$defs": { "a": { "$ref": "#/$defs/a" } } });
         assert_eq!(validate(&circle, &json!({})), Ok(()));
     }

@@ -1,4 +1,4 @@
-//! A moment, in milliseconds since 1970, and its RFC 3339 text. Who asks the clock is `clock.rs`.
+//! Timestamps in milliseconds since 1970 and their RFC 3339 text. The clock itself is in `clock.rs`.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -6,18 +6,18 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 
-/// Milliseconds since 1970-01-01T00:00:00Z. Serialised as RFC 3339 text.
+/// Milliseconds since 1970-01-01T00:00:00Z. Serialized as RFC 3339 text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// A moment as RFC 3339 writes it, in UTC.
+    /// Parses RFC 3339 text in UTC.
     pub fn parse(text: &str) -> Option<Self> {
         let moment = humantime::parse_rfc3339(text).ok()?;
         let since = moment.duration_since(UNIX_EPOCH).ok()?;
         Some(Self::from_millis(i64::try_from(since.as_millis()).ok()?))
     }
-    /// From milliseconds since 1970.
+    /// Creates a timestamp from milliseconds since 1970.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -25,15 +25,15 @@ impl Timestamp {
     pub const fn millis(self) -> i64 {
         self.0
     }
-    /// Whole seconds since 1970.
+    /// Whole seconds since 1970, rounded down.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
-    /// The UTC day, counted from 1970.
+    /// UTC days since 1970, rounded down.
     pub const fn day(self) -> i64 {
         self.0.div_euclid(86_400_000)
     }
-    /// How long after `earlier` this is; zero when it is not later.
+    /// Time elapsed since `earlier`; zero if it is not earlier.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0).max(0) as u64)
     }
@@ -61,7 +61,7 @@ impl Sub<Duration> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // humantime covers 1970 to 9999; nothing Quire stores lies outside.
+        // humantime covers 1970 to 9999; nothing Quire stores is outside this range.
         let millis = self.0.clamp(0, 253_402_300_799_999) as u64;
         humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(millis)).fmt(f)
     }

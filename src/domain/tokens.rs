@@ -1,29 +1,29 @@
-//! Tokens: how many a call read and wrote, as counted by the vendor or estimated from the text.
+//! Token counts of a call, reported by the provider or estimated from the text.
 
 use serde::{Deserialize, Serialize};
 
 use super::money::MicroDollars;
 
-/// Tokens, as the vendor counted them.
+/// Token usage as reported by the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
-    /// Tokens read, cached ones included.
+    /// Input tokens, including cached ones.
     pub input: u64,
-    /// Tokens written, reasoning included.
+    /// Output tokens, including reasoning.
     pub output: u64,
-    /// Of `input`, read from the vendor's prompt cache.
+    /// The part of `input` read from the provider's prompt cache.
     #[serde(default)]
     pub cached: u64,
-    /// Of `output`, spent on reasoning.
+    /// The part of `output` used for reasoning.
     #[serde(default)]
     pub reasoning: u64,
-    /// Of `input`, written into the vendor's prompt cache, where that has a price of its own.
+    /// The part of `input` written to the provider's prompt cache, where that has a separate price.
     #[serde(default, skip_serializing_if = "is_none")]
     pub stored: u64,
-    /// True when the vendor said nothing and the counts are our estimate.
+    /// Whether the counts are estimated because the provider reported none.
     #[serde(default)]
     pub estimated: bool,
-    /// What the vendor itself says that it charged, where it says so.
+    /// The charge reported by the provider, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charged: Option<MicroDollars>,
 }
@@ -36,14 +36,14 @@ impl Usage {
     fn charged_with(&self, other: &Usage) -> Option<MicroDollars> {
         match (self.charged, other.charged) {
             (Some(one), Some(two)) => Some(one.plus(two)),
-            // A statement for a part is none for the whole, unless the other part is nothing.
+            // A charge for a part does not cover the whole unless the other part is empty.
             (Some(one), None) if other.input + other.output == 0 => Some(one),
             (None, Some(two)) if self.input + self.output == 0 => Some(two),
             _ => None,
         }
     }
 
-    /// The sum; estimated as soon as a part is.
+    /// Sum of both; estimated if either is.
     pub fn plus(&self, other: &Usage) -> Usage {
         Usage {
             input: self.input.saturating_add(other.input),
@@ -57,8 +57,8 @@ impl Usage {
     }
 }
 
-/// A rough count for texts whose tokens no vendor has counted: four bytes of English a token, but at
-/// least one a character for scripts that tokenise worse.
+/// Rough token estimate for text without a provider's count: four ASCII characters per token, and one token
+/// per other character, for scripts that tokenize worse.
 pub fn estimate_tokens(text: &str) -> u64 {
     let (mut ascii, mut other) = (0u64, 0u64);
     for character in text.chars() {

@@ -1,60 +1,60 @@
-//! Tools of a program that asks: what a model may call, and what it has called. Quire passes them on and runs
-//! none itself.
+//! Tools of a client program: the functions that a model may call, and its calls. Quire passes them through
+//! and executes none.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::tokens::estimate_tokens;
 
-/// Tools in one request, and calls in one answer.
+/// Maximum number of tools per request, and of calls per answer.
 pub const MOST: usize = 128;
 
 /// A function that a model may call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tool {
-    /// Letters, digits, `_` and `-`.
+    /// Letters, digits, `_`, and `-`.
     pub name: String,
-    /// What it is for, in the program's words.
+    /// Description, from the client.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// A JSON schema of its arguments; null where it takes none.
+    /// JSON schema of the arguments; null if there are none.
     #[serde(default)]
     pub parameters: Value,
-    /// Whether the vendor shall hold the model to the schema, where somebody has said so.
+    /// Whether the provider enforces the schema strictly; none when the client did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
 }
 
-/// Whether tools are called.
+/// Tool choice.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Choice {
-    /// As the model likes.
+    /// The model decides.
     #[default]
     Auto,
-    /// None of them.
+    /// No tool may be called.
     None,
-    /// At least one.
+    /// At least one tool must be called.
     Required,
-    /// This one.
+    /// This tool must be called.
     Named(String),
 }
 
-/// What a model is offered.
+/// Tools offered to a model.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Tools {
-    /// In the program's order.
+    /// Tools in the client's order.
     pub list: Vec<Tool>,
-    /// Whether they are called.
+    /// Tool choice.
     #[serde(default)]
     pub choice: Choice,
-    /// Whether several may be called at once, where somebody has said so.
+    /// Whether several tools may be called at once; none when the client did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel: Option<bool>,
 }
 
 impl Tools {
-    /// About how many tokens their descriptions have.
+    /// Estimated token count of the tool descriptions and schemas.
     pub fn tokens(&self) -> u64 {
         let tools = self.list.iter();
         tools
@@ -65,25 +65,25 @@ impl Tools {
     }
 }
 
-/// A call that a model wants.
+/// A tool call requested by a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// By which its result is told apart from others'; unique within a conversation.
+    /// Id that links the call to its result; unique within a conversation.
     pub id: String,
-    /// The tool's name.
+    /// Name of the tool.
     pub name: String,
-    /// A JSON object, as the model wrote it.
+    /// Arguments: a JSON object as text, as the model wrote it.
     pub arguments: String,
-    /// What the vendor wants to see again beside the call.
+    /// Opaque provider data that must be returned along with the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
-    /// OpenRouter's `reasoning_details` of the turn, on its first call: opaque, and sent back unchanged.
+    /// OpenRouter's `reasoning_details` of the turn, on its first call: opaque, and returned unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_details: Option<Value>,
 }
 
 impl ToolCall {
-    /// The arguments as a value; an empty object where they are none.
+    /// Parsed arguments; an empty object if they are not a JSON object.
     pub fn input(&self) -> Value {
         let value: Value = super::json::parse(&self.arguments).unwrap_or_default();
         match value.is_object() {
@@ -92,7 +92,7 @@ impl ToolCall {
         }
     }
 
-    /// The call in words, for models that are not offered tools.
+    /// The call as text, for models without tools.
     pub fn in_words(&self) -> String {
         format!("(called {} with {})", self.name, self.arguments)
     }

@@ -1,5 +1,5 @@
-//! What was used and what may be: the charge of one call, a person's limits in a day and a month, and
-//! whether something more fits into them. Knows neither the clock nor the store.
+//! Usage accounting: the charge of a call, a user's daily and monthly limits, and whether a reservation fits
+//! within them. Independent of clock and store.
 
 use std::fmt;
 use std::time::UNIX_EPOCH;
@@ -20,12 +20,12 @@ pub enum Ended {
     Answered,
     /// With an error.
     Failed,
-    /// We stopped it.
+    /// Stopped by Quire.
     Cancelled,
 }
 
 impl Ended {
-    /// The stored name.
+    /// Returns the stored name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -33,7 +33,7 @@ impl Ended {
             Self::Cancelled => "cancelled",
         }
     }
-    /// The inverse of `as_str`.
+    /// Parses a stored name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Answered, Self::Failed, Self::Cancelled]
             .into_iter()
@@ -41,33 +41,33 @@ impl Ended {
     }
 }
 
-/// What one call took, and what it cost at the price of that time.
+/// Usage and cost of one call, at the price of that time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Charge {
-    /// Its place in its run.
+    /// Stage and member of the call.
     pub call: CallId,
-    /// Full id.
+    /// Full model id.
     pub model: String,
-    /// When it was started.
+    /// Start time.
     pub at: Timestamp,
     /// How it ended.
     pub ended: Ended,
-    /// What it took.
+    /// Usage.
     pub bill: Bill,
-    /// As it stood when the run was planned.
+    /// Price at the time of planning.
     pub price: Option<Price>,
-    /// It went out with its person's own key.
+    /// Whether the user's own provider key was used.
     pub own_key: bool,
 }
 
 impl Charge {
-    /// What the vendor says it charged, else tokens times price; none where neither is known.
+    /// The charge reported by the provider, else tokens times price; none if neither is known.
     pub fn cost(&self) -> Option<MicroDollars> {
         cost(&self.bill, self.price)
     }
 }
 
-/// What a bill comes to at a price; nothing where nothing was used.
+/// Cost of a bill at a price; zero if nothing was used.
 pub fn cost(bill: &Bill, price: Option<Price>) -> Option<MicroDollars> {
     let used = bill.usage.input > 0 || bill.usage.output > 0;
     let of_price = || match price {
@@ -77,10 +77,10 @@ pub fn cost(bill: &Bill, price: Option<Price>) -> Option<MicroDollars> {
     bill.charged.or_else(of_price)
 }
 
-/// Providers that run on one's own machines: tokens there cost nothing that anybody bills.
+/// Providers that run on the operator's own machines, where tokens are free of charge.
 const LOCAL: &[&str] = &["demo", "ollama", "llamacpp", "lmstudio", "vllm"];
 
-/// A model's price; nothing for local ones unless they have one.
+/// Price of a model; zero for local ones without an explicit price.
 pub fn price_of(model: &Model) -> Option<Price> {
     let free = Price {
         input: 0.0,
@@ -92,63 +92,63 @@ pub fn price_of(model: &Model) -> Option<Price> {
     model.price.or(is_local.then_some(free))
 }
 
-/// How far a call's bill may go beyond what was set aside for it, in percent: the tokens of a prompt are our
-/// estimate. No budget is exceeded by more than this part of what was set aside at once.
+/// Percentage by which a call's bill may exceed its reservation, because prompt tokens are estimated. A
+/// budget is never exceeded by more than this percentage of what is reserved at once.
 pub const MARGIN_PERCENT: u64 = 25;
 
-/// Output tokens after which a call is cut off, where this many were reserved.
+/// Output tokens at which a call with this reservation is cut off.
 pub fn with_margin(reserved: u64) -> u64 {
     reserved.saturating_add(reserved.saturating_mul(MARGIN_PERCENT) / 100)
 }
 
-/// What one person may use; none where there is no bound. Days and months are those of UTC.
+/// Spending limits of one user; none where there is no limit. Days and months are in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Dollars a day, of the house's keys.
+    /// Maximum cost per day on the server's keys.
     #[serde(default, rename = "day_usd")]
     pub day_cost: Option<MicroDollars>,
-    /// Dollars a month, of the house's keys.
+    /// Maximum cost per month on the server's keys.
     #[serde(default, rename = "month_usd")]
     pub month_cost: Option<MicroDollars>,
-    /// Tokens a day, whoever pays.
+    /// Maximum tokens per day, on any key.
     #[serde(default)]
     pub day_tokens: Option<u64>,
-    /// Tokens a month, whoever pays.
+    /// Maximum tokens per month, on any key.
     #[serde(default)]
     pub month_tokens: Option<u64>,
 }
 
 impl Limits {
-    /// There is a bound on money.
+    /// Whether a cost limit is set.
     pub fn bound_cost(&self) -> bool {
         self.day_cost.is_some() || self.month_cost.is_some()
     }
-    /// There is no bound at all.
+    /// Whether no limit is set.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// An amount of both kinds.
+/// An amount of money and tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Amount {
-    /// Dollars.
+    /// Cost.
     #[serde(rename = "cost_usd")]
     pub cost: MicroDollars,
-    /// Tokens, read and written.
+    /// Tokens, input and output.
     pub tokens: u64,
 }
 
 impl Amount {
-    /// The sum.
+    /// Sum of both.
     pub fn plus(self, other: Self) -> Self {
         Self {
             cost: self.cost.plus(other.cost),
             tokens: self.tokens.saturating_add(other.tokens),
         }
     }
-    /// What is left of it; never less than nothing.
+    /// Difference, at least zero.
     pub fn less(self, other: Self) -> Self {
         Self {
             cost: MicroDollars(self.cost.0.saturating_sub(other.cost.0).max(0)),
@@ -157,46 +157,49 @@ impl Amount {
     }
 }
 
-/// What one person has used so far.
+/// Usage of one user so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Spent {
-    /// Since midnight, UTC.
+    /// Since midnight UTC.
     pub day: Amount,
     /// Since the first of the month.
     pub month: Amount,
 }
 
-/// Which limit would be exceeded.
+/// The limit that would be exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// Dollars of a day.
+    /// Cost per day.
     DayCost,
-    /// Dollars of a month.
+    /// Cost per month.
     MonthCost,
-    /// Tokens of a day.
+    /// Tokens per day.
     DayTokens,
-    /// Tokens of a month.
+    /// Tokens per month.
     MonthTokens,
-    /// Dollars of one run.
+    /// Cost of one run.
     Run,
 }
 
-/// Why something more does not fit. Amounts are micro-dollars or tokens, as `which` says.
+/// An exceeded limit. Amounts are micro-dollars or tokens, depending on `which`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Over {
-    /// Which limit.
+    /// The limit.
     pub which: Which,
-    /// How much it allows.
+    /// Permitted amount.
     pub limit: u64,
-    /// How much is used, or set aside for what is under way.
+    /// Amount used or reserved for runs in progress.
     pub used: u64,
-    /// How much more is wanted.
+    /// Additional amount requested.
     pub wanted: u64,
-    /// When it begins anew; none for a run.
+    /// When the limit resets; none for a run.
     pub resets_at: Option<Timestamp>,
 }
 
-/// Whether `wanted` fits in beside what is spent and what is set aside.
+/// Checks whether `wanted` fits within the limits, in addition to what is spent and reserved.
+///
+/// # Errors
+/// Returns the first limit that would be exceeded.
 pub fn allow(
     limits: &Limits,
     spent: &Spent,
@@ -240,7 +243,7 @@ pub fn allow(
             _ => (dollars(reserved.cost), dollars(wanted.cost)),
         };
         let used = spent.saturating_add(reserved);
-        // What takes nothing of a kind is not held up by its limit.
+        // A request that uses none of a kind is not blocked by its limit.
         if wanted > 0 && used.saturating_add(wanted) > limit {
             return Err(Over {
                 which,
@@ -254,7 +257,10 @@ pub fn allow(
     Ok(())
 }
 
-/// The same for the budget of one run.
+/// Checks whether `wanted` fits within the budget of one run.
+///
+/// # Errors
+/// Returns the exceeded budget.
 pub fn allow_run(
     budget: Option<MicroDollars>,
     used: MicroDollars,
@@ -272,38 +278,38 @@ pub fn allow_run(
     }
 }
 
-/// A day as people write it: `2026-11-23`.
+/// Formats a day, counted from 1970, as `2026-11-23`.
 pub fn day_text(day: i64) -> String {
     let moment = Timestamp::from_millis(day.saturating_mul(86_400_000));
     moment.to_string().chars().take(10).collect()
 }
 
-/// The inverse of `day_text`.
+/// Parses a day: the inverse of `day_text`.
 pub fn parse_day(text: &str) -> Option<i64> {
     let moment = humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).ok()?;
     let since = moment.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_secs() / 86_400).ok()
 }
 
-/// When the UTC day of this moment is over.
+/// End of this moment's UTC day.
 pub fn day_end(now: Timestamp) -> Timestamp {
     Timestamp::from_millis((now.day() + 1).saturating_mul(86_400_000))
 }
 
-/// When the UTC month of this moment is over.
+/// End of this moment's UTC month.
 pub fn month_end(now: Timestamp) -> Timestamp {
-    // Every month has a 28th, and four days later it is the next one.
+    // 31 days after the first of a month is always in the next month.
     let next = month_start(month_start(now.day()) + 31);
     Timestamp::from_millis(next.saturating_mul(86_400_000))
 }
 
-/// The first day of the month of a day, both counted from 1970.
+/// First day of the month that contains a day, both counted from 1970.
 pub fn month_start(day: i64) -> i64 {
     day - i64::from(day_of_month(day)) + 1
 }
 
-// Days since 1970 to the day of a month: counted in years that begin in March, so that the leap day is the
-// last of a year, and in eras of 400 of them, which all have the same length.
+// Civil-calendar arithmetic with years that begin in March, so that the leap day is the last of a year, and
+// in eras of 400 years, which all have the same length.
 fn day_of_month(day: i64) -> u8 {
     const ERA: i64 = 146_097;
     let of_era = (day + 719_468).rem_euclid(ERA);
@@ -314,7 +320,7 @@ fn day_of_month(day: i64) -> u8 {
 }
 
 impl Over {
-    /// How much is left.
+    /// Remaining amount.
     pub fn left(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
@@ -339,13 +345,13 @@ impl fmt::Display for Over {
             "{name} of {limit} has {left} left, and this would take up to {wanted}"
         )?;
         match self.resets_at {
-            Some(at) => write!(f, "; it begins anew at {at}"),
+            Some(at) => write!(f, "; it resets at {at}"),
             None => Ok(()),
         }
     }
 }
 
-// Whole cents at least, and as much more as it takes.
+// At least whole cents, and as many more digits as needed.
 fn dollars(micro: u64) -> String {
     let text = format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000);
     let cents = text.len() - 4;
@@ -460,7 +466,7 @@ mod tests {
             let found = allow(&limits, &spent, reserved, wanted, now);
             assert_eq!(found.err().map(|over| (over.which, over.left())), over);
         }
-        // A run that costs nothing is not held up by a money budget that is used up.
+        // A run without cost is not blocked by an exhausted cost limit.
         let free = amount(0, 50);
         assert_eq!(
             allow(
@@ -484,7 +490,7 @@ mod tests {
         assert_eq!(
             text,
             "the day's budget of 1.00 USD has 0.99994 USD left, and this would take up to 2.00 USD; \
-             it begins anew at 2026-11-24T00:00:00.000Z"
+             it resets at 2026-11-24T00:00:00.000Z"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Accounts: e-mail addresses, roles, what a role may do, and which passwords are too weak.
+//! Accounts: email addresses, roles and their permissions, sessions, and password rules.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,25 +6,25 @@ use super::id::{KeyId, SessionId, UserId};
 use super::key::{Confines, Presented, Scope};
 use super::time::Timestamp;
 
-/// What a person may do.
+/// Role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Everything, other people's accounts included.
+    /// Full access, including other users' accounts.
     Admin,
-    /// Their own things.
+    /// Access to the user's own data.
     User,
 }
 
 impl Role {
-    /// The stored and shown name.
+    /// Returns the name used in storage and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Role::Admin => "admin",
             Role::User => "user",
         }
     }
-    /// The inverse of `as_str`.
+    /// Parses a name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "admin" => Some(Role::Admin),
@@ -34,88 +34,88 @@ impl Role {
     }
 }
 
-/// An account as it is stored.
+/// A stored account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Its id.
     pub id: UserId,
-    /// Lower-cased; unique.
+    /// Email address in lower case; unique.
     pub email: String,
-    /// Shown in the pages; may be empty.
+    /// Display name; may be empty.
     pub name: String,
-    /// PHC string with the algorithm and its parameters.
+    /// Password hash as a PHC string, with the algorithm and its parameters.
     pub password_hash: String,
-    /// What it may do.
+    /// Role.
     pub role: Role,
-    /// A disabled account can do nothing, but its things stay.
+    /// Whether the account is disabled: it cannot be used, but its data is kept.
     pub disabled: bool,
-    /// When it was made.
+    /// Creation time.
     pub created: Timestamp,
-    /// When it last signed in.
+    /// Last sign-in.
     pub last_login: Option<Timestamp>,
 }
 
-/// A signed-in browser or program. One row lives through all rotations of its refresh token.
+/// A signed-in browser or program. The same row is kept through all rotations of its refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Its id, `sid` in the JWT.
+    /// Id; `sid` in the JWT.
     pub id: SessionId,
-    /// Whose.
+    /// Owner.
     pub user: UserId,
-    /// SHA-256 of the refresh token in force.
+    /// SHA-256 of the current refresh token.
     pub refresh_hash: [u8; 32],
-    /// SHA-256 of the one before, and when it was replaced: within the grace it may be used again.
+    /// SHA-256 of the previous refresh token, and when it was replaced: it is accepted during the grace period.
     pub previous: Option<([u8; 32], Timestamp)>,
-    /// When it was made.
+    /// Creation time.
     pub created: Timestamp,
-    /// When the refresh token ends.
+    /// Expiry of the refresh token.
     pub expires: Timestamp,
-    /// Set when it was ended by logout, reuse or a password change.
+    /// When the session was ended by logout, token reuse, or a password change.
     pub revoked: Option<Timestamp>,
-    /// What the client calls itself, cut to 200 characters.
+    /// User agent of the client, cut to 200 characters.
     pub client: String,
 }
 
-/// A key for programs. The key itself is not stored.
+/// An API key. The key itself is not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its id.
     pub id: KeyId,
-    /// Whose.
+    /// Owner.
     pub user: UserId,
-    /// What its owner calls it.
+    /// Name given by the owner.
     pub name: String,
-    /// Its first characters, to recognise it by.
+    /// First characters of the key, to recognize it.
     pub prefix: String,
     /// SHA-256 of the key.
     pub hash: [u8; 32],
-    /// What it may be used for; empty means everything its owner may.
+    /// Scopes; empty means `Scope::DEFAULT`.
     pub scopes: Vec<Scope>,
-    /// What it is confined to.
+    /// Limits.
     pub confines: Confines,
-    /// When it was made.
+    /// Creation time.
     pub created: Timestamp,
-    /// When it was last used, to the minute.
+    /// Last use, to the minute.
     pub last_used: Option<Timestamp>,
-    /// When it ends; none for a key that lasts until it is deleted.
+    /// Expiry; none for a key that is valid until deleted.
     pub expires: Option<Timestamp>,
 }
 
-/// Who is asking, once the credential has been checked.
+/// The authenticated caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The account.
+    /// Account id.
     pub user: UserId,
-    /// What it may do.
+    /// Role of the account.
     pub role: Role,
-    /// Set when the credential was a session (cookie or JWT), not a key.
+    /// The session, if the credential was a session (cookie or JWT).
     pub session: Option<SessionId>,
-    /// Set when the credential was a key.
+    /// The API key, if the credential was a key.
     pub key: Option<Presented>,
 }
 
 impl Caller {
-    /// Somebody for whom the server itself acts.
+    /// Creates the caller for actions that the server itself takes for a user.
     pub fn of(user: UserId, role: Role) -> Self {
         Self {
             user,
@@ -126,13 +126,13 @@ impl Caller {
     }
 }
 
-/// An e-mail address in the form it is stored and compared. Only `parse` makes one.
+/// An email address in the form that is stored and compared. Only `parse` creates one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email(String);
 
 impl Email {
-    /// Trims and lower-cases. Checks the shape that every deliverable address has, not RFC 5322 in full:
-    /// the only real test of an address is a mail to it.
+    /// Trims, lowercases, and validates an address. Checks the shape of every deliverable address, not all of
+    /// RFC 5322: the only real test of an address is an email to it.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (local, domain) = text.rsplit_once('@')?;
@@ -156,40 +156,43 @@ impl Email {
             && domain.split('.').all(label);
         sound.then(|| Self(text.to_lowercase()))
     }
-    /// The address.
+    /// Returns the address.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Why a password is not accepted. The text names the rule.
+/// Why a password is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeakPassword {
     /// Under 8 characters.
     TooShort,
-    /// Over 1,024 bytes: hashing it would be a way to keep us busy.
+    /// Over 1,024 bytes, to bound the cost of hashing.
     TooLong,
-    /// Fewer than 3 of lower case, upper case, digit, other.
+    /// Fewer than three of lowercase, uppercase, digits, and other characters.
     TooPlain,
-    /// Among the commonest.
+    /// Among the most common passwords.
     Common,
 }
 
 impl WeakPassword {
-    /// A sentence for the person.
+    /// Message for the user.
     pub fn message(self) -> &'static str {
         match self {
             Self::TooShort => "the password needs at least 8 characters",
-            Self::TooLong => "the password may have at most 1024 bytes",
+            Self::TooLong => "the password can have at most 1024 bytes",
             Self::TooPlain => {
-                "the password needs at least three of: lower case, upper case, digits, other characters"
+                "the password needs at least three of: lowercase letters, uppercase letters, digits, other characters"
             }
             Self::Common => "the password is among the most common ones; choose another",
         }
     }
 }
 
-/// Checks a new password against the rules of the contract.
+/// Checks a new password against the rules.
+///
+/// # Errors
+/// Returns the rule that the password violates.
 pub fn check_password(password: &str) -> Result<(), WeakPassword> {
     if password.chars().count() < 8 {
         return Err(WeakPassword::TooShort);
@@ -212,7 +215,7 @@ pub fn check_password(password: &str) -> Result<(), WeakPassword> {
     }
 }
 
-/// The stems of the commonest passwords: `Password1!`, `P@ssw0rd` and `password` have one stem.
+/// Stems of the most common passwords: `Password1!`, `P@ssw0rd`, and `password` have the same stem.
 const COMMON: &[&str] = &[
     "password",
     "passwort",
@@ -278,7 +281,7 @@ fn is_common(password: &str) -> bool {
     if distinct < 4 {
         return true;
     }
-    // A year, digits or punctuation at the ends add nothing that a guesser does not try; nor does `@` for `a`.
+    // A year, digits, or punctuation at the ends, or `@` for `a`, do not make a password harder to guess.
     let word = lower.trim_end_matches(|c: char| !c.is_alphabetic());
     [word, word.trim_start_matches(|c: char| !c.is_alphabetic())]
         .iter()

@@ -1,9 +1,9 @@
-//! Whether a panel is worth its price: blind votes on its answer against the best single draft, what they
-//! show, and what they do not show yet. Pure statistics; knows nothing of who voted or how it is stored.
+//! Panel vs. single model: evaluates blind votes between the panel's answer and the best single draft. Pure
+//! statistics; independent of voters and storage.
 //!
-//! A tie counts as half a win. The figure that people see, the win rate with its interval, is right at one
-//! look after a number of votes. People look after every vote, though, and stop when they like what they
-//! see: the verdict therefore rests on evidence that may be looked at as often as one likes.
+//! A tie counts as half a win. The displayed win rate and its interval are valid for one look at a fixed
+//! number of votes. Because users look after every vote and may stop at any time, the verdict uses
+//! anytime-valid evidence.
 
 pub mod blind;
 mod evidence;
@@ -15,27 +15,28 @@ mod tests;
 
 use serde::Serialize;
 
-/// How often a verdict may be wrong, however often somebody looks.
+/// Maximum error probability of a verdict, at any number of looks.
 pub const WRONG: f64 = 0.05;
 
-/// A panel that wins fewer than this part of the votes makes no difference worth a price.
+/// Minimum win rate of a panel that makes a relevant difference, 0 to 1.
 pub const WORTHWHILE: f64 = 0.6;
 
-/// More votes than this nobody will give, and the hardest rate needs fewer: where the search ends.
+/// Upper bound of the search for the number of votes needed; larger than realistic, and enough for the
+/// hardest rate.
 const MOST_VOTES: f64 = 10_000.0;
 
-/// Blind votes, counted.
+/// Counts of blind votes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct Tally {
-    /// The panel's answer was preferred.
+    /// Votes for the panel's answer.
     pub wins: u64,
-    /// Neither was.
+    /// Votes for neither.
     pub ties: u64,
-    /// The single draft was preferred.
+    /// Votes for the single draft.
     pub losses: u64,
 }
 
-/// What a person preferred, not knowing which was which.
+/// Preference of a blind vote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preference {
@@ -48,7 +49,7 @@ pub enum Preference {
 }
 
 impl Preference {
-    /// The stored name.
+    /// Returns the stored name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Panel => "panel",
@@ -56,49 +57,49 @@ impl Preference {
             Self::Tie => "tie",
         }
     }
-    /// The inverse of `as_str`.
+    /// Parses a stored name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         let all = [Self::Panel, Self::Single, Self::Tie];
         all.into_iter().find(|one| one.as_str() == text)
     }
 }
 
-/// What the votes show.
+/// Conclusion from the votes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The panel's answer is preferred more often than not.
+    /// The panel's answers are preferred.
     Pays,
-    /// The single draft is preferred more often than not.
+    /// The single drafts are preferred.
     DoesNotPay,
-    /// Whichever is preferred: the panel's answer is not preferred often enough to be worth a price.
+    /// The panel's win rate is below `WORTHWHILE`, whichever is preferred.
     NoDifference,
-    /// The votes do not show it yet.
+    /// Not enough evidence yet.
     Unknown,
 }
 
-/// What follows from a tally.
+/// Evaluation of a tally.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judgement {
     /// The votes.
     pub tally: Tally,
-    /// What they show.
+    /// Conclusion.
     pub verdict: Verdict,
-    /// Wins and half the ties, as a part of the votes; none without votes.
+    /// Win rate, with ties as half wins, 0 to 1; none without votes.
     pub rate: Option<f64>,
-    /// Where the true rate lies with 95 % confidence, for one look; none without votes.
+    /// 95 % interval of the true win rate, for a single look; none without votes.
     pub interval: Option<(f64, f64)>,
-    /// Votes after which it would be known if they go on like this; none when it is known.
+    /// Number of further votes needed at the current rates; none if the verdict is known or too far away.
     pub more: Option<u64>,
 }
 
 impl Tally {
-    /// All votes.
+    /// Total number of votes.
     pub fn votes(&self) -> u64 {
         self.wins + self.ties + self.losses
     }
 
-    /// What follows from them.
+    /// Evaluates the votes.
     pub fn judge(self) -> Judgement {
         let votes = self.votes();
         let (wins, ties, losses) = (self.wins as f64, self.ties as f64, self.losses as f64);
@@ -129,8 +130,7 @@ fn verdict(wins: f64, ties: f64, losses: f64) -> Verdict {
     }
 }
 
-/// How many more votes at the rates so far would end the doubt. Before the first vote: how many it takes at
-/// the least, when all agree.
+/// Number of further votes needed for a verdict at the current rates. Without votes: the minimum, if all agree.
 fn more(wins: f64, ties: f64, losses: f64) -> Option<u64> {
     let votes = wins + ties + losses;
     let part = |count: f64, of_none: f64| {
@@ -165,11 +165,11 @@ fn more(wins: f64, ties: f64, losses: f64) -> Option<u64> {
 }
 
 impl Judgement {
-    /// The same in a sentence for a person. `multiple` is the panel's price over the single draft's.
+    /// Describes the evaluation for users. `multiple` is the panel's price relative to the single draft's.
     pub fn sentence(&self, multiple: Option<f64>) -> String {
         let price = match multiple {
             Some(multiple) => format!("at {multiple:.1} times the price of the single answer"),
-            None => "without prices that can be compared".to_owned(),
+            None => "without comparable prices".to_owned(),
         };
         let (Some(rate), Some((from, to))) = (self.rate, self.interval) else {
             return format!(
@@ -178,7 +178,7 @@ impl Judgement {
             );
         };
         let so_far = format!(
-            "the panel won {} % of {} (95 % interval {} to {} %, ties count half), {price}",
+            "the panel won {} % of {} (95 % interval {} to {} %, ties count as half), {price}",
             percent(rate),
             counted(self.tally.votes(), "blind vote"),
             percent(from),
@@ -186,17 +186,17 @@ impl Judgement {
         );
         match self.verdict {
             Verdict::Pays => format!(
-                "The panel's answers are preferred: {so_far}. Whether that is worth its price is yours to say."
+                "The panel's answers are preferred: {so_far}. Whether that is worth the price is up to you."
             ),
             Verdict::DoesNotPay => {
-                format!("The panel does not pay: the single answers are preferred; {so_far}.")
+                format!("The panel is not worth it: the single answers are preferred; {so_far}.")
             }
             Verdict::NoDifference => format!(
-                "No difference worth a price: {so_far}; the panel is preferred in fewer than {} of 100.",
+                "No relevant difference: {so_far}; the panel is preferred in fewer than {} of 100 votes.",
                 percent(WORTHWHILE)
             ),
             Verdict::Unknown => format!(
-                "Unknown, about {} needed if they go on like this: {so_far}.",
+                "Unknown, about {} needed at this rate: {so_far}.",
                 counted(self.more.unwrap_or_default(), "more vote")
             ),
         }

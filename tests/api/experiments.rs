@@ -218,7 +218,11 @@ fn what_cannot_be_run_is_refused_with_its_reason() {
             json!([{ "prompt": " " }]),
             "case 1 has no question",
         ),
-        ("cases", json!([{ "prompt": "a" }]), "no expected answer"),
+        (
+            "cases",
+            json!([{ "prompt": "a" }]),
+            "the expected answer is missing",
+        ),
         (
             "space",
             json!([{ "dial": "model", "values": ["p/a"] }]),
@@ -249,7 +253,11 @@ fn what_cannot_be_run_is_refused_with_its_reason() {
             json!([{ "dial": "prompt", "values": ["a", "b {{question}}"] }]),
             "{{question}}",
         ),
-        ("current", json!({ "model": "p/x" }), "none of the settings"),
+        (
+            "current",
+            json!({ "model": "p/x" }),
+            "not among the settings",
+        ),
         ("budget", json!({ "cost_usd": 1 }), "the price of a model"),
         ("budget", json!({ "cost_usd": -1 }), "at least 0"),
         ("budget", json!({}), "set a budget"),

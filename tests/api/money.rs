@@ -129,7 +129,7 @@ fn a_run_beyond_a_budget_is_refused_and_told_why() {
     for word in [
         "day's token budget of 100 tokens",
         "100 tokens left",
-        "begins anew at",
+        "resets at",
     ] {
         assert!(refused.contains(word), "{refused}");
     }

@@ -176,7 +176,7 @@ fn what_cannot_be_compared_blindly_is_refused_with_its_reason() {
     let refused = client.post(&about(&id(&shaped), "/comparison"), json!({}));
     let text = refused.text();
     refused.refused(409, "CONFLICT");
-    assert!(text.contains("wanted shape"), "{text}");
+    assert!(text.contains("requested format"), "{text}");
     assert_eq!(shaped["comparison_offered"], false);
     let failed = client.post("/api/analyze", short_with(&["p/none"], json!({})));
     assert_eq!(failed.status, 503);

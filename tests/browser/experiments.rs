@@ -428,7 +428,7 @@ fn a_model_judges_and_is_told_how_it_errs() {
         "far/judge compared",
         "in both orders",
         "Where the judge is fooled",
-        "You have judged no pair yet",
+        "You have not judged any pairs yet",
     ] {
         assert!(told.contains(words), "no {words} in {told}");
     }

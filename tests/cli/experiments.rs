@@ -42,7 +42,7 @@ fn an_experiment_says_what_it_takes_and_then_what_it_found() {
         told.err.contains("the smallest difference it can find"),
         "{told:?}"
     );
-    assert!(told.err.contains("not used: id"), "{told:?}");
+    assert!(told.err.contains("unused columns: id"), "{told:?}");
 
     let ran = place.run(&[
         "experiment",
@@ -74,7 +74,7 @@ fn what_is_wrong_with_a_file_is_said_with_its_place() {
         (
             "d.json",
             "{\"cases\": [{\"prompt\": \"a\"}], \"space\": [], \"evaluator\": {\"kind\": \"exact\"}}",
-            "no expected answer",
+            "the expected answer is missing",
         ),
     ] {
         std::fs::write(place.0.join(name), text).unwrap();

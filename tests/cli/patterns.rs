@@ -55,7 +55,7 @@ fn patterns_are_listed_shown_and_checked() {
     assert!(
         checked
             .err
-            .contains("a.toml: line 8: stages.1.prompt: asks for no ## Answer"),
+            .contains("a.toml: line 8: stages.1.prompt: does not ask for ## Answer"),
         "{}",
         checked.err
     );

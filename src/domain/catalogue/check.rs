@@ -1,4 +1,4 @@
-//! What may stand in a sheet of models. Says everything that is wrong, in words; changes nothing.
+//! Validation of model sheets. Collects every error as text; changes nothing.
 
 use std::collections::BTreeSet;
 
@@ -8,15 +8,15 @@ use super::Row;
 use crate::domain::money::Price;
 use crate::domain::parameters::{EFFORTS, GLOSSARY};
 
-/// Dollars per million tokens. Dearer is a slip of the decimal point.
+/// Maximum price in dollars per million tokens; a higher one is assumed to be a misplaced decimal point.
 const DEAREST: f64 = 10_000.0;
-/// Tokens. More is a slip too.
+/// Maximum token count; a higher one is assumed to be a typing error.
 const LONGEST: u64 = 1_000_000_000;
 
-/// A row, unless it is none.
+/// Deserializes one row. Records an error and returns none when the value is not a valid row.
 pub(super) fn read(value: Value, place: &str, faults: &mut Vec<String>) -> Option<Row> {
     if !value.is_object() {
-        // A list would pass for an object with its fields in order.
+        // Serde would accept a list as an object with its fields in order.
         faults.push(format!("{place}: it must be an object"));
         return None;
     }
@@ -29,33 +29,31 @@ pub(super) fn read(value: Value, place: &str, faults: &mut Vec<String>) -> Optio
     }
 }
 
-/// A name as it may be repeated in a message.
+/// Cleans a name for use in an error message: no control characters, at most 80 characters.
 pub(super) fn short(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
-/// A class has the fields of a model, but is none.
+/// Validates a class: the fields of a model without an id.
 pub(super) fn class(row: &Row, place: &str, faults: &mut Vec<String>) {
     if !row.id.is_empty() || row.like.is_some() {
-        faults.push(format!(
-            "{place}: a class has no \"id\" and is like no other"
-        ));
+        faults.push(format!("{place}: a class cannot have \"id\" or \"like\""));
     }
     facts(row, place, faults);
 }
 
-/// The models, their classes laid under them.
+/// Validates the models after their classes have been applied.
 pub(super) fn rows(rows: &[Row], faults: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for row in rows {
         let place = format!("model \"{}\"", short(&row.id));
         if !is_id(&row.id) {
             faults.push(format!(
-                "{place}: an \"id\" is provider/name, at most 200 characters without blanks"
+                "{place}: \"id\" must be provider/name, at most 200 characters, without spaces"
             ));
         }
         if !seen.insert(&row.id) {
-            faults.push(format!("{place} stands there twice"));
+            faults.push(format!("{place} is listed twice"));
         }
         facts(row, &place, faults);
     }
@@ -77,15 +75,15 @@ fn facts(row: &Row, place: &str, faults: &mut Vec<String>) {
     let is_long = |tokens: Option<u64>| tokens.is_some_and(|tokens| tokens > LONGEST);
     fault(
         is_long(row.context_window) || is_long(row.max_output),
-        "\"context_window\" and \"max_output\" are tokens, at most a thousand million",
+        "\"context_window\" and \"max_output\" are token counts, at most 1,000,000,000",
     );
     fault(
         row.price.is_some_and(|price| !is_sane(&price)),
-        "a \"price\" is dollars per million tokens, 0 to 10000; a cached_input is not dearer than the input, and nothing is cheaper in a long call",
+        "\"price\" is in dollars per million tokens, 0 to 10000; cached_input cannot exceed input, and long-call prices cannot be below the normal ones",
     );
     fault(
         row.price_of.as_deref().is_some_and(|day| !is_day(day)),
-        "\"price_of\" is the day the price was looked up, as 2026-11 or 2026-11-22",
+        "\"price_of\" is the date of the price, such as 2026-11 or 2026-11-22",
     );
     let words = |list: &Option<Vec<String>>, known: &dyn Fn(&str) -> bool| {
         list.iter().flatten().any(|word| !known(word))
@@ -95,7 +93,7 @@ fn facts(row: &Row, place: &str, faults: &mut Vec<String>) {
             GLOSSARY.iter().any(|entry| entry.name == name)
         }),
         &format!(
-            "\"parameters\" are among {}",
+            "\"parameters\" can contain {}",
             GLOSSARY
                 .iter()
                 .map(|entry| entry.name)
@@ -105,7 +103,7 @@ fn facts(row: &Row, place: &str, faults: &mut Vec<String>) {
     );
     fault(
         words(&row.efforts, &|word| EFFORTS.contains(&word)),
-        &format!("\"efforts\" are among {}", EFFORTS.join(", ")),
+        &format!("\"efforts\" can contain {}", EFFORTS.join(", ")),
     );
     let is_word = |word: &str| {
         (1..=80).contains(&word.chars().count()) && !word.chars().any(char::is_control)
@@ -117,14 +115,14 @@ fn facts(row: &Row, place: &str, faults: &mut Vec<String>) {
                 .family
                 .as_deref()
                 .is_some_and(|text| text.chars().count() > 40),
-        "a \"name\" has 1 to 80 characters, a \"family\" at most 40",
+        "\"name\" must have 1 to 80 characters, \"family\" at most 40",
     );
     let lists = [&row.aliases, &row.tags];
     fault(
         lists
             .iter()
             .any(|list| words(list, &is_word) || list.as_ref().is_some_and(|list| list.len() > 40)),
-        "\"aliases\" and \"tags\" are at most 40 words each",
+        "\"aliases\" and \"tags\" can contain at most 40 entries of 1 to 80 characters each",
     );
 }
 

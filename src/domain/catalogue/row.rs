@@ -1,16 +1,16 @@
-//! What is said of one model, each fact or not. Puts rows over one another; judges nothing.
+//! Known facts about one model, each optional. Merges rows; does not validate.
 
 use serde::Deserialize;
 
 use crate::domain::model::{Model, Structured, Thinking};
 use crate::domain::money::Price;
 
-/// What somebody knows of a model. What the fields mean stands at those of `Model`.
+/// A partial model description. `Model` documents the fields.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Row {
     pub(super) id: String,
-    /// The class that says what this row does not.
+    /// Name of the class that supplies missing fields.
     pub(super) like: Option<String>,
     pub(super) name: Option<String>,
     pub(super) aliases: Option<Vec<String>>,
@@ -28,24 +28,24 @@ pub struct Row {
     pub(super) strength: Option<u32>,
 }
 
-/// What a provider says of a model in its own list.
+/// Model facts from a provider's model list.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Seen {
-    /// Tokens it reads and writes together.
+    /// Context window in tokens, input and output together.
     pub context_window: Option<u64>,
-    /// What it costs, and the day on which that was said.
+    /// Price and the date on which it was retrieved.
     pub price: Option<(Price, String)>,
-    /// Whether it reads pictures.
+    /// Whether the model accepts images.
     pub vision: Option<bool>,
-    /// What it takes, by names in the glossary.
+    /// Accepted parameters, by glossary name.
     pub parameters: Option<Vec<String>>,
 }
 
 impl Row {
-    /// This, with what it does not say from `base`.
+    /// Fills missing fields from `base`.
     pub(super) fn over(self, base: &Row) -> Row {
         let (price, price_of) = match self.price {
-            // A price without a day has none: the base's day is that of another price.
+            // A price without a date has none: the base's date belongs to another price.
             Some(_) => (self.price, self.price_of),
             None => (base.price, self.price_of.or_else(|| base.price_of.clone())),
         };
@@ -69,7 +69,7 @@ impl Row {
         }
     }
 
-    /// What nobody has said is empty, false or the weakest.
+    /// Converts to a `Model`. Unknown facts become empty, false, or the lowest value.
     pub(super) fn into_model(self) -> Model {
         let (provider, name) = self.id.split_once('/').unwrap_or_default();
         Model {
@@ -98,7 +98,7 @@ impl Row {
 }
 
 impl Seen {
-    /// What changes with time, and the rest.
+    /// Splits into facts that change over time and the rest.
     pub(super) fn into_rows(self) -> (Row, Row) {
         let (price, price_of) = self.price.unzip();
         let fresh = Row {

@@ -1,4 +1,4 @@
-//! What the catalogue says, and what a sheet may say.
+//! Catalog lookups and sheet validation.
 
 use super::*;
 use crate::domain::model::{Structured, Thinking};
@@ -13,7 +13,7 @@ fn known(catalogue: &Catalogue, id: &str) -> Model {
     catalogue.describe(provider, name, Seen::default())
 }
 
-/// What the predecessor and common use call models, and who may be behind it.
+/// Model names used by the predecessor and in common use, with the models they may refer to.
 const OLD_NAMES: &[(&str, &[&str])] = &[
     (
         "openai",
@@ -83,14 +83,14 @@ fn the_built_in_sheet_is_sound() {
         assert_eq!(row.name.as_ref(), Some(&model.name));
         assert!(model.strength > 1 && !model.family.is_empty(), "{}", row.id);
         assert!(!model.parameters.is_empty(), "{}", row.id);
-        // Where one says how hard to think, it is known how that is said.
+        // A model with effort levels must specify how they are sent.
         let takes = model
             .parameters
             .iter()
             .any(|name| name == "reasoning_effort");
         let is_told = !matches!(model.thinking, Thinking::Fixed | Thinking::Unknown);
         assert_eq!(takes, is_told, "{}", row.id);
-        // An old name means one model of a provider; of a server at home, whichever is there.
+        // An old name maps to one model of a provider; of a local server, to any that is installed.
         if !sheet.servers.contains_key(provider) {
             for alias in &model.aliases {
                 assert!(
@@ -150,7 +150,7 @@ fn an_admin_s_rows_replace_and_add() {
             ]}"#,
     );
     let model = known(&catalogue, "openai/gpt-5");
-    // The price is theirs, and so is its day, which they do not tell; the rest stays.
+    // The price comes from the provider, which gives no date for it; the rest stays.
     assert_eq!(model.price.unwrap().input, 1.0);
     assert_eq!(
         (
@@ -188,7 +188,7 @@ fn an_admin_s_rows_replace_and_add() {
 #[test]
 fn what_cannot_be_meant_is_refused_in_words() {
     for (text, expected) in [
-        ("[]", "not a sheet of models"),
+        ("[]", "not a model sheet"),
         (r#"{"modles": []}"#, "unknown field `modles`"),
         (
             r#"{"models": [{"id": "a/b", "cost": 1}]}"#,
@@ -196,17 +196,20 @@ fn what_cannot_be_meant_is_refused_in_words() {
         ),
         (
             r#"{"models": [{"name": "x"}]}"#,
-            "an \"id\" is provider/name",
+            "\"id\" must be provider/name",
         ),
         (r#"{"models": [7]}"#, "model 1: it must be an object"),
-        (r#"{"models": [{"id": "b"}]}"#, "an \"id\" is provider/name"),
+        (
+            r#"{"models": [{"id": "b"}]}"#,
+            "\"id\" must be provider/name",
+        ),
         (
             r#"{"models": [{"id": "a/b"}, {"id": "a/b"}]}"#,
-            "stands there twice",
+            "is listed twice",
         ),
         (
             r#"{"models": [{"id": "a/b", "like": "gtp"}]}"#,
-            "there is no class \"gtp\"",
+            "unknown class \"gtp\"",
         ),
         (
             r#"{"models": [{"id": "a/b", "context_window": -1}]}"#,
@@ -214,7 +217,7 @@ fn what_cannot_be_meant_is_refused_in_words() {
         ),
         (
             r#"{"models": [{"id": "a/b", "context_window": 5000000000}]}"#,
-            "at most a thousand million",
+            "at most 1,000,000,000",
         ),
         (
             r#"{"models": [{"id": "a/b", "vision": "yes"}]}"#,
@@ -250,19 +253,19 @@ fn what_cannot_be_meant_is_refused_in_words() {
         ),
         (
             r#"{"models": [{"id": "a/b", "price_of": "November"}]}"#,
-            "\"price_of\" is the day",
+            "\"price_of\" is the date",
         ),
         (
             r#"{"models": [{"id": "a/b", "price_of": "2026-13"}]}"#,
-            "\"price_of\" is the day",
+            "\"price_of\" is the date",
         ),
         (
             r#"{"models": [{"id": "a/b", "parameters": ["heat"]}]}"#,
-            "\"parameters\" are among temperature",
+            "\"parameters\" can contain temperature",
         ),
         (
             r#"{"models": [{"id": "a/b", "efforts": ["huge"]}]}"#,
-            "\"efforts\" are among none",
+            "\"efforts\" can contain none",
         ),
         (
             r#"{"models": [{"id": "a/b", "aliases": [""]}]}"#,
@@ -270,11 +273,11 @@ fn what_cannot_be_meant_is_refused_in_words() {
         ),
         (
             r#"{"classes": {"c": {"id": "a/b"}}}"#,
-            "class \"c\": a class has no \"id\"",
+            "class \"c\": a class cannot have \"id\"",
         ),
         (
             r#"{"servers": {"s": "c"}}"#,
-            "server \"s\": there is no class \"c\"",
+            "server \"s\": unknown class \"c\"",
         ),
     ] {
         let faults = Sheet::parse(text).expect_err(text).join("\n");
@@ -283,7 +286,7 @@ fn what_cannot_be_meant_is_refused_in_words() {
     let all = Sheet::parse(
         r#"{"models": [{"id": "a"}, {"id": "a/b", "x": 1}, {"id": "a/c", "price_of": "?"}]}"#,
     );
-    assert_eq!(all.unwrap_err().len(), 3, "all faults are told at once");
+    assert_eq!(all.unwrap_err().len(), 3, "all errors are reported at once");
 }
 
 #[test]
@@ -333,16 +336,16 @@ fn a_local_model_is_known_without_its_tag() {
     );
     let model = known(&catalogue, "ollama/gemma3:4b");
     assert_eq!((model.strength, model.vision), (7, Some(true)));
-    // Of a server at home the kind of server says what all of its models take.
+    // For a local server, the server's class supplies the parameters of all of its models.
     let model = known(&catalogue, "ollama/somebody/else:1b");
     assert_eq!(
         (model.structured, model.thinking, model.vision),
         (Structured::Native, Thinking::Unknown, None)
     );
     assert_eq!(model.tags, ["offline"]);
-    // It has what somebody put there, which nobody knows before it is asked.
+    // Its models are installed by the operator and unknown until the server is queried.
     assert_eq!(catalogue.names_of("ollama").count(), 0);
-    // At a vendor the tag is part of the name: a free variant has another price.
+    // For a hosted provider the tag is part of the name: a free variant has another price.
     let model = known(&catalogue, "openrouter/z-ai/glm-5.3:free");
     assert_eq!(model.price, None);
 }

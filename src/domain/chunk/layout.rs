@@ -1,31 +1,31 @@
-//! Finds what must not be torn apart in a page of text: headings with what follows them, tables, and
-//! code between fences. Reads line by line; knows nothing of sizes.
+//! Finds the parts of a page that should stay together: headings with their text, tables, and fenced code.
+//! Works line by line; knows no size limits beyond the passage length.
 
 use super::{HEADING_CHARS, LONGEST};
 
-/// A heading line: where it starts, where it ends, and what it says.
+/// A heading line: byte range and text.
 pub(super) struct Heading {
     pub start: usize,
     pub end: usize,
     pub text: String,
 }
 
-/// A table or fenced code, from its first line to behind its last.
+/// A table or fenced code block, as the byte range from its first line to the end of its last.
 pub(super) struct Block {
     pub start: usize,
     pub end: usize,
-    /// Whether its first line names the columns of all the others.
+    /// Whether the first line names the columns of the others.
     table: bool,
 }
 
 impl Block {
-    /// Whether it can be one passage.
+    /// Whether the block fits in one passage.
     pub fn small(&self) -> bool {
         self.end - self.start < LONGEST
     }
 }
 
-/// What a page consists of.
+/// Structure of a page.
 #[derive(Default)]
 pub(super) struct Layout {
     pub headings: Vec<Heading>,
@@ -69,7 +69,7 @@ impl Layout {
             }
             at += line.len();
         }
-        // A fence that is never closed was none.
+        // An unclosed fence does not count as a fence.
         if let Some((start, kind)) = open.filter(|&(_, kind)| kind != Kind::Fence) {
             layout.close(start, text.len(), kind);
         }
@@ -84,7 +84,7 @@ impl Layout {
         });
     }
 
-    /// The first line of the table in whose midst `at` is.
+    /// Returns the header row of the table that contains `at`, unless `at` is its start.
     pub fn columns_at<'a>(&self, text: &'a str, at: usize) -> Option<&'a str> {
         let place = self.blocks.partition_point(|block| block.end <= at);
         let block = self.blocks.get(place)?;
@@ -99,7 +99,7 @@ enum Kind {
     Fence,
     /// `| a | b |`: the first row names the columns.
     Piped,
-    /// `Name: a | Age: 3`: each row names them itself.
+    /// `Name: a | Age: 3`: each row names its own columns.
     Named,
 }
 

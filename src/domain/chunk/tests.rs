@@ -1,4 +1,4 @@
-//! Where texts are cut, and that nothing is lost.
+//! Passage boundaries, and that no text is lost.
 
 use super::*;
 use proptest::prelude::*;
@@ -148,7 +148,7 @@ fn code_stays_together_while_it_fits() {
         found[1].starts_with("```rust") && found[1].contains("```\n"),
         "{found:?}"
     );
-    // A fence that never ends holds nothing together, and headings below it are headings.
+    // An unclosed fence keeps nothing together, and headings below it count as headings.
     let open = passages(&[page(&format!(
         "{}\n```\n{prose}\n\n{prose}",
         "a ".repeat(200)

@@ -1,36 +1,37 @@
-//! Whether words stand in a text, and where: as they are, or with the noise of scanning and of line ends.
+//! Locates quotations in a text, exactly or with the noise of OCR and line breaks.
 //!
-//! What may differ: case, spaces, line ends and hyphens at them, punctuation, quotation marks, ligatures,
-//! accents; a word torn in two halves of three letters or more; and in at most one of eight words one letter
-//! that scanners confuse with the other (c and e, l and i, h and b), not the first, of a word of five letters
-//! or more that is written small and has no digit. An ellipsis stands for words of one sentence without a
-//! negation. Numbers with their points and commas, signs of comparison, of money and of percent are words.
+//! Tolerated differences: case, spaces, line breaks and hyphens at them, punctuation, quotation marks,
+//! ligatures, and accents; a word split into two halves of three letters or more; and, in at most one of
+//! eight words, one letter that OCR confuses with another (c and e, l and i, h and b). That letter must not
+//! be the first, and the word must have five letters or more, no capital initial, and no digit. An ellipsis
+//! matches words of one sentence without a negation. Numbers with their periods and commas, comparison signs,
+//! currency signs, and percent signs count as words.
 
-/// Words between the fragments that an ellipsis joins, at most.
+/// Maximum number of words that an ellipsis may skip.
 const GAP: usize = 60;
-/// One word of so many may have a letter wrong.
+/// Number of words per permitted letter error.
 const PER_ERROR: usize = 8;
-/// Shorter words must be exact.
+/// Minimum word length in letters for a letter error; shorter words must match exactly.
 const LONG_WORD: usize = 5;
-/// Words of a quotation beyond these are not compared.
+/// Maximum quotation length in words; longer quotations are not matched.
 const MOST: usize = 400;
 
-/// A word in plain form, and where it stands in the text it comes from.
+/// A normalized word and its position in the source text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
     /// Lower case, without accents.
     pub plain: String,
-    /// In bytes.
+    /// Start offset in bytes.
     pub start: usize,
-    /// In bytes.
+    /// End offset in bytes.
     pub end: usize,
-    /// Written with a capital: a name, as far as one can tell.
+    /// Whether it starts with a capital, which suggests a name.
     pub is_capital: bool,
-    /// A sentence may end behind it.
+    /// Whether a sentence may end after it.
     pub ends: bool,
 }
 
-/// Words that turn what is said into its opposite.
+/// Words that negate a statement.
 const NEGATIONS: &[&str] = &[
     "not", "no", "never", "none", "nor", "neither", "without", "cannot", "unless", "except", "non",
     "nicht", "kein", "keine", "keinen", "keiner", "keinem", "nie", "ohne", "ne", "pas", "jamais",
@@ -43,7 +44,7 @@ fn is_negation(word: &Word) -> bool {
     is_short || NEGATIONS.contains(&word.plain.as_str())
 }
 
-// Signs without which a figure says something else.
+// Whether the character is a sign that changes the meaning of a figure.
 fn is_sign(c: char, before: Option<char>, next: Option<char>) -> bool {
     let is_minus = matches!(c, '-' | '−' | '–')
         && next.is_some_and(|next| next.is_ascii_digit())
@@ -55,7 +56,7 @@ fn is_sign(c: char, before: Option<char>, next: Option<char>) -> bool {
         )
 }
 
-/// The words of a text; each ideograph is one.
+/// Splits a text into normalized words; each ideograph is one word.
 pub fn words(text: &str) -> Vec<Word> {
     let mut found: Vec<Word> = Vec::new();
     let mut open: Option<Word> = None;
@@ -116,7 +117,7 @@ fn joins_within(open: &Option<Word>, c: char, next: Option<char>) -> bool {
         && next.is_some_and(|next| next.is_ascii_digit())
 }
 
-// A hyphen at a line's end, with the rest of the word on the next line.
+// A hyphen at a line end, with the rest of the word on the next line.
 fn is_broken(open: &Option<Word>, c: char, rest: &str) -> bool {
     let mut behind = rest.chars().skip(1);
     let has_letter = |word: &Word| word.plain.ends_with(char::is_alphabetic);
@@ -137,7 +138,7 @@ fn skip_break(c: char, rest: &mut std::iter::Peekable<std::str::CharIndices<'_>>
     }
 }
 
-// Marks above and below letters, and what has no width: part of no word and no gap between two.
+// Combining marks and zero-width characters: part of no word and no gap between words.
 fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36F}' | '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}')
 }
@@ -146,7 +147,7 @@ fn is_single(c: char) -> bool {
     matches!(u32::from(c), 0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x2FA1F)
 }
 
-// Lower case without accents and ligatures, for the letters that European texts and scans have.
+// Appends the lower-case form without accents and ligatures, for the letters of European texts and OCR.
 fn plain(c: char, out: &mut String) {
     let folded = match c {
         'ﬁ' => "fi",
@@ -177,7 +178,7 @@ fn plain(c: char, out: &mut String) {
     out.push_str(folded);
 }
 
-/// Where a quotation stands in a text, in bytes; none where it does not.
+/// Finds a quotation in a text and returns its byte range.
 pub fn locate(quote: &str, text: &[Word]) -> Option<(usize, usize)> {
     let quote = quote
         .replace("[…]", "…")
@@ -190,7 +191,7 @@ pub fn locate(quote: &str, text: &[Word]) -> Option<(usize, usize)> {
     if total > MOST {
         return None;
     }
-    // A fragment of one word could be found anywhere.
+    // A single-word fragment could match anywhere.
     if fragments.len() > 1 && fragments.iter().any(|words| words.len() < 2) {
         return None;
     }
@@ -200,7 +201,7 @@ pub fn locate(quote: &str, text: &[Word]) -> Option<(usize, usize)> {
         let whole = fragments[1..].iter().all(|fragment| {
             let limit = (end + GAP + fragment.len()).min(text.len());
             match find(fragment, text, end, limit, &mut errors) {
-                // What is left out may not turn what is said, nor be another sentence.
+                // The skipped words must not negate the statement or cross a sentence end.
                 Some((at, behind)) => {
                     let is_harmless = !text[end - 1..at].iter().any(|word| word.ends)
                         && !text[end..at].iter().any(is_negation);
@@ -219,7 +220,7 @@ pub fn locate(quote: &str, text: &[Word]) -> Option<(usize, usize)> {
     None
 }
 
-// The first place where these words stand, from one word on and not beyond another.
+// First match of these words within `from..to`.
 fn find(
     wanted: &[Word],
     text: &[Word],
@@ -235,7 +236,7 @@ fn find(
     })
 }
 
-// How many words of the text these are, if they are the words it begins with.
+// Number of text words matched when the text starts with the wanted words.
 fn matches(wanted: &[Word], text: &[Word], errors: &mut usize) -> Option<usize> {
     let (mut mine, mut theirs) = (0, 0);
     while mine < wanted.len() {
@@ -256,7 +257,7 @@ fn matches(wanted: &[Word], text: &[Word], errors: &mut usize) -> Option<usize> 
     Some(theirs)
 }
 
-// Two words that stand as one, or one that is torn apart: both are letters, for 1 and 5 are not 15.
+// Whether one word equals two split words. Letters only, because 1 and 5 are not 15.
 fn is_joined(one: &Word, two: Option<&[Word]>) -> bool {
     let Some([first, second]) = two else {
         return false;
@@ -270,7 +271,7 @@ fn is_joined(one: &Word, two: Option<&[Word]>) -> bool {
         && !one.plain.contains(|c: char| c.is_ascii_digit())
 }
 
-// One letter that scanners take for another, behind the first.
+// Whether the words differ in one letter that OCR confuses, other than the first.
 fn is_slip(one: &Word, other: &Word) -> bool {
     const CONFUSED: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
     let (a, b): (Vec<char>, Vec<char>) =

@@ -1,42 +1,42 @@
-//! The marks by which answers cite: `[D1:p4]` is page 4 of the first document. Reads the ways in which models
-//! write them, and turns them into passages' numbers and back. Judges nothing.
+//! Citation marks: `[D1:p4]` is page 4 of the first document. Parses the forms that models write and converts
+//! between marks and passage numbers. Verifies nothing.
 
 use crate::domain::chat::Source;
 
-/// What one mark points at.
+/// Target of one citation mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
-    /// Pages of a document, both counted from 1.
+    /// Pages of a document, both numbered from 1.
     Pages {
-        /// Its place in the request.
+        /// Position of the document in the request.
         document: u32,
-        /// The first page.
+        /// First page.
         from: u32,
-        /// The last one.
+        /// Last page, inclusive.
         to: u32,
     },
     /// A document without a page.
     Document(u32),
-    /// A passage by its number, as answers cited before there were marks.
+    /// A passage by its number, the form used before marks existed.
     Number(u32),
 }
 
-/// Brackets with marks in them, and where they stand in the text, in bytes.
+/// A bracketed group of marks with its byte range in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cite {
-    /// Where the bracket opens.
+    /// Offset of the opening bracket.
     pub start: usize,
-    /// Behind where it closes.
+    /// Offset after the closing bracket.
     pub end: usize,
-    /// At least one.
+    /// The marks, at least one.
     pub marks: Vec<Mark>,
 }
 
-/// Longer brackets hold a remark, not marks.
+/// Maximum length of a bracket's content in bytes; longer brackets hold a remark, not marks.
 const LONGEST: usize = 120;
 const BRACKETS: [(char, char); 3] = [('[', ']'), ('(', ')'), ('【', '】')];
 
-/// All of them, in the order of the text.
+/// Returns all citations in text order.
 pub fn cites(text: &str) -> Vec<Cite> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -51,7 +51,7 @@ pub fn cites(text: &str) -> Vec<Cite> {
             continue;
         };
         let end = inside + length + close.len_utf8();
-        // A link's text is no mark.
+        // The text of a link is not a mark.
         let is_link = text[end..].starts_with('(') && open == '[';
         let marks = if is_link {
             Vec::new()
@@ -74,7 +74,8 @@ fn next_open(text: &str, at: usize) -> Option<(usize, char)> {
     Some((start, text[start..].chars().next()?))
 }
 
-/// `D1:p4-6, D2:p1`, `D1, p. 4`, `3, 5`; empty where anything else stands among them.
+/// Parses the content of a bracket: `D1:p4-6, D2:p1`, `D1, p. 4`, `3, 5`. Returns nothing if any part is not
+/// a mark.
 pub fn read(inner: &str, numbers: bool) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
     for part in inner.split([',', ';', '，', '；', '、']) {
@@ -140,7 +141,7 @@ fn pages(document: u32, text: &str) -> Option<Mark> {
 }
 
 impl Mark {
-    /// As it is written.
+    /// Formats the mark without brackets.
     pub fn text(self) -> String {
         match self {
             Self::Pages { document, from, to } if from == to => format!("D{document}:p{from}"),
@@ -150,7 +151,7 @@ impl Mark {
         }
     }
 
-    /// Whether a passage is what it points at.
+    /// Whether the mark refers to the passage.
     pub fn meets(self, source: &Source) -> bool {
         let own = || read(&source.mark, false).into_iter();
         match self {
@@ -171,7 +172,7 @@ impl Mark {
     }
 }
 
-/// The text with marks in the place of passages' numbers: `[3]` becomes `[D1:p4]`.
+/// Replaces passage numbers with marks: `[3]` becomes `[D1:p4]`.
 pub fn with_marks(text: &str, sources: &[Source]) -> String {
     replaced(text, |mark| match mark {
         Mark::Number(number) => {
@@ -183,8 +184,7 @@ pub fn with_marks(text: &str, sources: &[Source]) -> String {
     })
 }
 
-/// The text with passages' numbers in the place of marks that are known: `[D1:p4]` becomes `[3, 4]` where two
-/// passages are of that page.
+/// Replaces known marks with passage numbers: `[D1:p4]` becomes `[3, 4]` when two passages are from that page.
 pub fn with_numbers(text: &str, sources: &[Source]) -> String {
     replaced(text, |mark| match mark {
         Mark::Number(_) => Vec::new(),
@@ -195,7 +195,7 @@ pub fn with_numbers(text: &str, sources: &[Source]) -> String {
     })
 }
 
-// Brackets of which nothing is known stay as they are.
+// Brackets without a known mark stay as they are.
 fn replaced(text: &str, name: impl Fn(Mark) -> Vec<String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;

@@ -1,5 +1,5 @@
-//! Citations checked against the documents: is the page one that was given, do the quoted words stand on it.
-//! Never calls a false one verified; what cannot be checked is said to be so.
+//! Citation checking: verifies that cited pages were given and that quoted words occur on them. A false
+//! citation is never reported as verified; one that cannot be checked is reported as such.
 
 pub mod compare;
 pub mod marks;
@@ -16,81 +16,81 @@ use crate::domain::id::DocumentId;
 pub use marks::{Cite, Mark, cites, with_marks, with_numbers};
 pub use quotes::Quote;
 
-/// Citations of one analysis that are kept; the rest is counted.
+/// Maximum number of citations stored per analysis; the rest are only counted.
 const MOST: usize = 500;
-/// Pages that one mark is looked up on.
+/// Maximum number of pages searched per mark.
 const MOST_PAGES: u32 = 12;
 
-/// What became of one citation.
+/// Result of checking one citation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// The quoted words stand on the page.
+    /// The quoted words occur on the cited page.
     Verified,
-    /// They stand on another page that was given.
+    /// The quoted words occur on another page that was given.
     Elsewhere,
-    /// They stand on no page that was given.
+    /// The quoted words occur on no page that was given.
     NotFound,
-    /// Nothing is quoted; the page has the sentence's words and figures.
+    /// Nothing is quoted; the page contains the sentence's words and figures.
     Supported,
     /// Nothing is quoted; the page was given.
     Cited,
-    /// No such page was given.
+    /// The cited page was not given.
     Unknown,
-    /// The document is not there any more.
+    /// The document no longer exists.
     Gone,
 }
 
-/// One citation.
+/// One checked citation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// Index of the stage; of the synthesis where there is no member.
+    /// Stage index.
     pub stage: usize,
-    /// Index of the member.
+    /// Member index; none for the synthesis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<usize>,
-    /// As it was written: `D1:p4`.
+    /// The mark in canonical form: `D1:p4`.
     pub mark: String,
-    /// What became of it.
+    /// Result of the check.
     pub state: State,
-    /// The quoted words, shortened.
+    /// Quoted words, at most 300 characters.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub quote: String,
-    /// Where it leads.
+    /// Cited document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
-    /// The page it leads to.
+    /// Page number of the match, or the first cited page.
     #[serde(default)]
     pub page: u32,
-    /// Where the quoted words start in the page's text, in bytes.
+    /// Start of the quoted words in the page's text, in bytes.
     #[serde(default)]
     pub start: u32,
-    /// Where they end; 0 where nothing was found.
+    /// End of the quoted words, in bytes; 0 when nothing was found.
     #[serde(default)]
     pub end: u32,
 }
 
-/// All of one analysis.
+/// Checked citations of one analysis.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Citations {
-    /// How many there are in each state.
+    /// Number of citations by state.
     pub counts: BTreeMap<State, u32>,
-    /// The first of them.
+    /// The first citations, up to `MOST`.
     pub items: Vec<Item>,
 }
 
-/// A text that cites.
+/// A text to check.
 #[derive(Debug, Clone, Copy)]
 pub struct Text<'a> {
-    /// Index of the stage.
+    /// Stage index.
     pub stage: usize,
-    /// Index of the member; none for the synthesis.
+    /// Member index; none for the synthesis.
     pub member: Option<usize>,
-    /// What it says.
+    /// The text.
     pub text: &'a str,
 }
 
-/// Checks every citation in these texts. `page` gives the text of a page; none where it is gone.
+/// Checks every citation in the texts. `page` returns the text of a page, or none if it no longer exists.
 pub fn check<'a>(
     plan: &Plan,
     texts: impl IntoIterator<Item = Text<'a>>,
@@ -105,11 +105,11 @@ pub fn check<'a>(
 }
 
 struct Desk<'a> {
-    /// By place in the request: the document and its pages that somebody was given.
+    /// By position in the request: the document and the pages that were given to any member.
     given: BTreeMap<u32, (DocumentId, BTreeSet<u32>)>,
     sources: Vec<&'a Source>,
     page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<String>,
-    /// The page that was looked at last: citations of one page come together.
+    /// The last page used, as a one-entry cache: citations of one page come together.
     last: Option<(DocumentId, u32, Vec<compare::Word>)>,
 }
 
@@ -158,7 +158,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    // Numbers of old analyses lead where their passages do; what is no citation of ours is left alone.
+    // Resolves passage numbers of older analyses to marks. Ignores marks when no document was given.
     fn place_of(&self, mark: Mark) -> Option<Mark> {
         match mark {
             Mark::Number(number) => {
@@ -235,7 +235,7 @@ impl<'a> Desk<'a> {
         };
     }
 
-    // On another of the pages that were given, as far as their passages tell.
+    // Searches the other pages that were given, as far as their passages reach.
     fn elsewhere(&self, quote: &str, item: &mut Item) -> State {
         for source in &self.sources {
             let words = compare::words(&source.text);
@@ -244,7 +244,7 @@ impl<'a> Desk<'a> {
             {
                 item.document_id = Some(id.clone());
                 item.page = source.page;
-                // A heading may stand before the passage: then the place within the page is not known.
+                // If a heading precedes the passage, the offset within the page is unknown.
                 if source.end as usize >= source.start as usize + source.text.len() {
                     item.start = source.start + start as u32;
                     item.end = source.start + end as u32;
@@ -265,7 +265,7 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// The text with what no page was given for struck out, for Markdown.
+/// Strikes out (in Markdown) the marks of pages that were not given.
 pub fn struck(text: &str, found: &Citations) -> String {
     let unknown: BTreeSet<&str> = found
         .items

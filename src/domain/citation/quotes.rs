@@ -1,17 +1,17 @@
-//! What an answer quotes, and which citation goes with it. Finds; compares nothing but whole words.
+//! Finds quotations in an answer and the citation that belongs to each.
 
 use std::collections::BTreeSet;
 
 use super::compare::{Word, words};
 use super::marks::Cite;
 
-/// Fewer words are a term in quotation marks, not a quotation.
+/// Minimum number of words of a quotation; fewer are a term in quotation marks.
 const LEAST_WORDS: usize = 3;
-/// Bytes between a quotation and its citation, at most.
+/// Maximum distance in bytes between a quotation and its citation.
 const NEAR: usize = 240;
-/// Bytes of one quotation, at most.
+/// Maximum length of a quotation in bytes.
 const LONGEST: usize = 4_000;
-/// Opening marks with what closes them.
+/// Opening quotation marks with their closing marks.
 const PAIRS: [(char, &[char]); 6] = [
     ('“', &['”', '“']),
     ('"', &['"']),
@@ -21,16 +21,16 @@ const PAIRS: [(char, &[char]); 6] = [
     ('『', &['』']),
 ];
 
-/// Quoted words.
+/// A quotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
-    /// Without the marks.
+    /// The text without quotation marks.
     pub text: String,
-    /// Which citation it goes with.
+    /// Index of its citation.
     pub cite: usize,
 }
 
-/// Every quotation that a citation stands near.
+/// Returns every quotation that has a citation nearby.
 pub fn find(text: &str, cites: &[Cite]) -> Vec<Quote> {
     let spans = spans(text).into_iter().chain(blocks(text));
     let quote = |(start, end): (usize, usize)| {
@@ -41,7 +41,7 @@ pub fn find(text: &str, cites: &[Cite]) -> Vec<Quote> {
     spans.filter_map(quote).collect()
 }
 
-// Between quotation marks, within one paragraph.
+// Text between quotation marks, within one paragraph.
 fn spans(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -71,14 +71,14 @@ fn spans(text: &str) -> Vec<(usize, usize)> {
     found
 }
 
-// Lines that begin with `>`.
+// Markdown quote lines, which begin with `>`.
 fn blocks(text: &str) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let quoted = line.trim_start().strip_prefix('>');
         if let Some(quoted) = quoted {
-            // Marks of a quotation within are the quotation.
+            // If the line contains quotation marks, the text between them is the quotation.
             let is_plain = !quoted.contains(|c| PAIRS.iter().any(|(one, _)| *one == c));
             let (start, end) = (at + line.len() - quoted.len(), at + line.trim_end().len());
             if is_plain && start < end {
@@ -90,7 +90,8 @@ fn blocks(text: &str) -> Vec<(usize, usize)> {
     found
 }
 
-// The citation behind it in the same paragraph, else the one before it on the same line.
+// The citation inside the quotation, else the next one in the same paragraph, else the previous one on the
+// same line.
 fn near(text: &str, (start, end): (usize, usize), cites: &[Cite]) -> Option<usize> {
     let within =
         |from: usize, to: usize, stop: &str| to - from <= NEAR && !text[from..to].contains(stop);
@@ -104,7 +105,7 @@ fn near(text: &str, (start, end): (usize, usize), cites: &[Cite]) -> Option<usiz
     inside.or(behind).or(before)
 }
 
-/// The sentence that a citation stands behind.
+/// Returns the sentence that a citation follows.
 pub fn claim<'a>(text: &'a str, cite: &Cite) -> &'a str {
     let before = &text[..cite.start];
     let paragraph = before.rfind("\n").map_or(0, |at| at + 1);
@@ -119,7 +120,7 @@ pub fn claim<'a>(text: &'a str, cite: &Cite) -> &'a str {
     &before[paragraph + sentence.map_or(0, |at| at + 1)..]
 }
 
-/// Whether a page has every word of weight and every figure of a claim: not that it says the same.
+/// Whether a page contains every significant word and figure of a claim. Does not prove that it says the same.
 pub fn bears(page: &[Word], claim: &str) -> bool {
     let there: BTreeSet<&str> = page.iter().map(|word| word.plain.as_str()).collect();
     let telling: Vec<Word> = words(claim)

@@ -1,4 +1,4 @@
-//! Planted citations, true and false.
+//! Known correct and incorrect citations.
 
 use super::*;
 use crate::domain::time::Timestamp;
@@ -119,7 +119,7 @@ fn no_planted_false_citation_is_verified() {
                     [State::Verified],
                     "{quote:?}"
                 );
-                // On the wrong page, with a word too few or changed, with its order turned.
+                // On the wrong page, with a word missing or changed, or with reversed order.
                 let mut less = quote.to_vec();
                 less.remove(2);
                 let mut other = quote.to_vec();

@@ -1,5 +1,5 @@
-//! Whether automatic scores may be believed here: how far they agree with what the person said of the same
-//! pairs, beyond chance. With few labels nothing is claimed.
+//! Calibration of automatic scores: chance-corrected agreement with the user's own judgments on the same
+//! pairs. With few labels no conclusion is drawn.
 
 use serde::Serialize;
 
@@ -8,31 +8,31 @@ use crate::domain::statistics::agreement::{Weight, kappa};
 use crate::domain::statistics::chance::Chance;
 use crate::domain::statistics::paired::ends;
 
-/// Labels before a word is said about trust.
+/// Minimum number of labels for a statement about trust.
 pub const LEAST_LABELS: usize = 20;
-/// Below this the scores are not trusted here.
+/// Minimum kappa for trusted scores.
 pub const LEAST_KAPPA: f64 = 0.4;
-/// How often pairs are drawn anew for the interval.
+/// Number of bootstrap resamples for the confidence interval.
 const DRAWS: usize = 500;
 
-/// How far scores and the person agree.
+/// Agreement between scores and user.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calibration {
-    /// Pairs that both judged.
+    /// Number of pairs that both judged.
     pub labels: usize,
-    /// Cohen's kappa, ties between the two sides; none where it cannot be computed.
+    /// Cohen's kappa with linear weights, ties ranked between the two sides; none when undefined.
     pub kappa: Option<f64>,
-    /// From and to, in 95 of 100 draws of the pairs.
+    /// 95 % bootstrap confidence interval of kappa, resampling pairs.
     pub interval: Option<(f64, f64)>,
-    /// The part of pairs on which they differ.
+    /// Fraction of pairs on which they differ, 0 to 1.
     pub errors: Option<f64>,
     /// Whether the scores are trusted; none with too few labels.
     pub trusted: Option<bool>,
-    /// The same in words.
+    /// The conclusion as text.
     pub words: String,
 }
 
-/// Of pairs: what the person said, what the scores say.
+/// Computes the calibration from pairs of (user judgment, automatic judgment).
 pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
     let numbers: Vec<(usize, usize)> = pairs.iter().map(|&(a, b)| (rank(a), rank(b))).collect();
     let kappa_of = |pairs: &[(usize, usize)]| kappa(pairs, 3, Weight::Linear);
@@ -83,19 +83,17 @@ fn interval(
 fn words(labels: usize, kappa: Option<f64>, trusted: Option<bool>) -> String {
     match (kappa, trusted) {
         _ if labels == 0 => {
-            "You have judged no pair yet: whether these scores agree with you is not known."
+            "You have not judged any pairs yet, so agreement with these scores is unknown."
                 .to_owned()
         }
         (Some(kappa), Some(true)) => {
-            format!(
-                "The scores agree with your own judgement on {labels} pairs (\u{3ba} {kappa:.2})."
-            )
+            format!("The scores agree with your judgments on {labels} pairs (\u{3ba} {kappa:.2}).")
         }
         (Some(kappa), Some(false)) => format!(
-            "Not trusted here: on {labels} pairs the scores hardly agree with you (\u{3ba} {kappa:.2}, below {LEAST_KAPPA})."
+            "Not trusted: the scores agree poorly with your judgments on {labels} pairs (\u{3ba} {kappa:.2}, below {LEAST_KAPPA})."
         ),
         _ => format!(
-            "{labels} pairs judged by you; {LEAST_LABELS} are needed to say whether the scores agree with you."
+            "You have judged {labels} pairs; {LEAST_LABELS} are needed to assess agreement with the scores."
         ),
     }
 }
@@ -105,7 +103,7 @@ mod tests {
     use super::*;
     use Preferred::{First, Neither, Second};
 
-    /// A judge that is right so often, and says anything else otherwise.
+    /// A judge that is right with the given probability and answers randomly otherwise.
     fn judged(labels: usize, right: f64) -> Calibration {
         let mut chance = Chance::new(5);
         let all = [First, Neither, Second];
@@ -134,7 +132,7 @@ mod tests {
         );
         assert_eq!(judged(300, 0.8).trusted, Some(true));
         assert_eq!(judged(300, 0.2).trusted, Some(false));
-        assert!(judged(300, 0.2).words.starts_with("Not trusted here"));
+        assert!(judged(300, 0.2).words.starts_with("Not trusted:"));
     }
 
     #[test]

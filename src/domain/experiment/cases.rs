@@ -1,11 +1,11 @@
-//! Cases from files that people have: tables with a header, lists of JSON objects, evaluation sets as OpenAI's
-//! tools write them. Names of columns are those in common use. A row that is no case is a fault with its line.
+//! Imports cases from common formats: tables with a header, lists of JSON objects, and evaluation sets in the
+//! format of OpenAI's tools. Recognizes common column names. An invalid row is an error with its line number.
 
 use serde_json::{Map, Value};
 
 use super::{Case, MOST_CASES};
 
-/// Characters of a question.
+/// Maximum length of a question in characters.
 const MOST_PROMPT: usize = 200_000;
 
 const PROMPTS: &[&str] = &["prompt", "question", "input", "query", "problem"];
@@ -20,10 +20,10 @@ const EXPECTED: &[&str] = &[
 const LABELS: &[&str] = &["label", "category", "group", "topic", "subject"];
 const DOCUMENTS: &[&str] = &["documents", "document_ids"];
 
-/// What is wrong with a file of cases.
+/// An error in a file of cases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// From 1; none where it is the file as a whole.
+    /// Line number, from 1; none for the file as a whole.
     pub line: Option<usize>,
     /// What is wrong.
     pub why: String,
@@ -38,16 +38,20 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// Cases, and what a person should know of how they were read.
+/// Imported cases and notes for the user.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Read {
-    /// In the file's order.
+    /// Cases in file order.
     pub cases: Vec<Case>,
-    /// Columns that were not used, and the like.
+    /// Notes, such as unused columns.
     pub notes: Vec<String>,
 }
 
-/// Of the rows of a table with the lines they begin on; the first one names the columns.
+/// Imports cases from table rows with their starting lines; the first row names the columns.
+///
+/// # Errors
+/// Fails when the table is empty, no column holds questions, a row has no question or one that is too long,
+/// there are more than `MOST_CASES` rows, or there are none.
 pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<Read, Fault> {
     let Some(((_, header), rows)) = rows.split_first() else {
         return Err(whole("the file is empty"));
@@ -62,7 +66,7 @@ pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<Read, Fault> {
     };
     let Some(prompt) = column(PROMPTS) else {
         return Err(whole(&format!(
-            "no column is called {}; the first line must name the columns",
+            "no column is named {}; the first line must contain the column names",
             PROMPTS.join(", ")
         )));
     };
@@ -94,12 +98,17 @@ pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<Read, Fault> {
         .map(|(_, name)| name.as_str())
         .collect();
     if !unused.is_empty() {
-        read.notes.push(format!("not used: {}", unused.join(", ")));
+        read.notes
+            .push(format!("unused columns: {}", unused.join(", ")));
     }
     finished(read)
 }
 
-/// Of JSON objects, one a line or in a list.
+/// Imports cases from JSON objects, one per line or in a list.
+///
+/// # Errors
+/// Fails when the text is not JSON, an entry is not an object, a question is missing or too long, there are
+/// more than `MOST_CASES` cases, or there are none.
 pub fn of_json(text: &str) -> Result<Read, Fault> {
     let mut read = Read::default();
     let trimmed = text.trim_start_matches('\u{feff}').trim();
@@ -139,7 +148,7 @@ pub fn of_json(text: &str) -> Result<Read, Fault> {
     finished(read)
 }
 
-// One object over several lines, rather than one a line.
+// Whether the text is one object over several lines, not one object per line.
 fn is_one(text: &str) -> bool {
     text.starts_with('{')
         && text
@@ -150,7 +159,7 @@ fn is_one(text: &str) -> bool {
 
 fn of_value(value: &Value) -> Result<Case, String> {
     let Some(object) = value.as_object() else {
-        return Err("an object is expected".to_owned());
+        return Err("expected an object".to_owned());
     };
     let prompt = find(object, PROMPTS).map(text_of).unwrap_or_default();
     let documents = find(object, DOCUMENTS).and_then(Value::as_array);
@@ -171,8 +180,8 @@ fn find<'v>(object: &'v Map<String, Value>, known: &[&str]) -> Option<&'v Value>
     known.iter().find_map(|name| object.get(*name))
 }
 
-// A text, a number, a chat (`[{"role", "content"}]`, whose system part goes before the question), or a list of
-// answers that are all right, of which the first is taken.
+// Extracts text from a string, a number, a chat (`[{"role", "content"}]`; its system message precedes the
+// question), or a list of acceptable answers, of which the first is used.
 fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -194,16 +203,16 @@ fn add(read: &mut Read, case: Case, line: Option<usize>) -> Result<(), Fault> {
         None => whole(&format!("case {place}: {why}")),
     };
     if case.prompt.trim().is_empty() {
-        return Err(fault("there is no question".to_owned()));
+        return Err(fault("the question is missing".to_owned()));
     }
     if case.prompt.chars().count() > MOST_PROMPT {
         return Err(fault(format!(
-            "a question has at most {MOST_PROMPT} characters"
+            "the question is longer than {MOST_PROMPT} characters"
         )));
     }
     if read.cases.len() == MOST_CASES {
         return Err(fault(format!(
-            "an experiment has at most {MOST_CASES} cases"
+            "an experiment can have at most {MOST_CASES} cases"
         )));
     }
     read.cases.push(case);
@@ -212,7 +221,7 @@ fn add(read: &mut Read, case: Case, line: Option<usize>) -> Result<(), Fault> {
 
 fn finished(mut read: Read) -> Result<Read, Fault> {
     if read.cases.is_empty() {
-        return Err(whole("there is no case in it"));
+        return Err(whole("the file contains no cases"));
     }
     let without = read
         .cases
@@ -267,11 +276,11 @@ mod tests {
         );
         for (table, words) in [
             (rows(&[]), "empty"),
-            (rows(&[&["a", "b"]]), "no column is called"),
+            (rows(&[&["a", "b"]]), "no column is named"),
             (rows(&[&["prompt"]]), "no case"),
             (
                 rows(&[&["prompt", "answer"], &["", "2"]]),
-                "line 2: there is no question",
+                "line 2: the question is missing",
             ),
         ] {
             let fault = of_rows(&table).expect_err("refused").to_string();
@@ -305,10 +314,10 @@ mod tests {
             ("{\"prompt\":\"a\"}\nnope", "line 2: not JSON"),
             (
                 "{\"prompt\":\"a\"}\n{\"answer\":\"a\"}",
-                "line 2: there is no question",
+                "line 2: the question is missing",
             ),
-            ("[7]", "case 1: an object is expected"),
-            ("[{\"prompt\":\"a\"},{}]", "case 2: there is no question"),
+            ("[7]", "case 1: expected an object"),
+            ("[{\"prompt\":\"a\"},{}]", "case 2: the question is missing"),
         ] {
             let fault = of_json(text).expect_err("refused").to_string();
             assert!(fault.contains(words), "{text}: {fault}");

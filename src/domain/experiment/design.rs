@@ -1,53 +1,53 @@
-//! What a race is given and what it gives back. No rules; those are the race's.
+//! Input and output types of the successive-halving race. The rules are in `race`.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Arm, Budget, Cell, Objective, Outcome};
 use crate::domain::statistics::paired::Difference;
 
-/// What a race is about. Stored with the experiment; never changes.
+/// Design of a race. Stored with the experiment; immutable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Design {
-    /// The settings.
+    /// Candidate configurations.
     pub arms: Vec<Arm>,
-    /// The place of the setting that is in use now.
+    /// Index of the current configuration.
     pub current: usize,
-    /// How many cases there are.
+    /// Number of cases.
     pub cases: usize,
-    /// What "best" means.
+    /// Definition of "best".
     pub objective: Objective,
-    /// The limit.
+    /// Spending limit.
     pub budget: Budget,
-    /// For each setting, what one evaluation can take at most; its `score` means nothing.
+    /// Per configuration, the upper bound of one evaluation's usage; `score` is unused.
     pub declared: Vec<Outcome>,
-    /// Differences smaller than this are nobody's concern.
+    /// Smallest relevant difference in value, 0 to 1.
     pub indifference: f64,
-    /// How often the race may be wrong.
+    /// Permitted error probability, 0 to 1.
     pub wrong: f64,
-    /// Where chance begins.
+    /// Random seed.
     pub seed: u64,
 }
 
-/// What to do next.
+/// The next action of a race.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Evaluate these, in any order and any number at once, and record each.
+    /// Evaluate these trials, in any order and concurrently, and record each outcome.
     Evaluate(Vec<Cell>),
-    /// There is nothing left to do.
+    /// The race is over.
     Done(Verdict),
 }
 
-/// What became of a setting.
+/// Status of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "fate")]
 pub enum Fate {
-    /// Never tried: the budget or the proposals did not reach it.
+    /// Never tried: outside the budget or never proposed.
     Untried,
     /// Still in the race.
     Racing,
-    /// Behind when only half could go on. Not shown to be worse.
+    /// Dropped by successive halving. Not proven worse.
     SetAside,
-    /// Shown to be worse than the leader of its time by more than the indifference.
+    /// Proven worse than the leader at the time by more than the indifference.
     Beaten(Elimination),
 }
 
@@ -55,54 +55,55 @@ pub enum Fate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
-    /// One setting was left.
+    /// One configuration was left.
     OneLeft,
-    /// The leader is as good as any that is left, within the indifference.
+    /// No remaining configuration beats the leader by more than the indifference.
     CloseEnough,
-    /// Going on would cost more than a better one could bring.
+    /// Continuing would cost more than a better configuration is worth.
     NotWorth,
-    /// The cases are used up.
+    /// All cases were used.
     Cases,
-    /// The budget is.
+    /// The budget was used up.
     Budget,
 }
 
-/// What the comparison on cases held back says. Only this is free of the winner's luck.
+/// Result of the comparison on the holdout, which is free of the winner's curse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
-    /// The leader is better than the current setting.
+    /// The leader is better than the current configuration.
     Better,
-    /// It is worse there: the race was luck.
+    /// The leader is worse on the holdout: its lead was luck.
     Worse,
-    /// The difference can be chance.
+    /// The difference is not statistically significant.
     NotDistinguishable,
-    /// The current setting leads itself.
+    /// The current configuration is the leader.
     CurrentLeads,
-    /// Too few cases or too little budget to tell.
+    /// Not tested: too few cases or too little budget.
     NotTested,
 }
 
-/// The end of a race.
+/// Result of a race.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The best setting of the race.
+    /// Index of the leader.
     pub leader: usize,
     /// Why the race ended.
     pub stop: Stop,
-    /// Leader against current, on cases held back.
+    /// Comparison of leader and current configuration on the holdout.
     pub finding: Finding,
-    /// The figures of that comparison.
+    /// Statistics of that comparison.
     pub difference: Option<Difference>,
 }
 
-/// Why a setting left for good.
+/// Evidence that eliminated a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Elimination {
-    /// The leader then.
+    /// Index of the leader at that time.
     pub by: usize,
-    /// Cases then.
+    /// Number of cases at that time.
     pub cases: usize,
-    /// The mean difference to the leader, from and to; the end is below minus the indifference.
+    /// Confidence interval of the mean difference to the leader; its upper end is below the negative
+    /// indifference.
     pub interval: (f64, f64),
 }

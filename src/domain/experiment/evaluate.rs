@@ -1,5 +1,5 @@
-//! How right an answer is, from 0 to 1, without asking a model. Those that compare exactly come first in
-//! trust; a likeness of words comes last. Judges that are models or people live elsewhere.
+//! Rule-based scores of answers, 0 to 1, without a model. Exact comparisons are the most reliable, word
+//! similarity the least. Model and human judges are in other modules.
 
 use std::collections::HashMap;
 
@@ -10,48 +10,52 @@ use serde_json::Value;
 use super::{Case, Fault};
 use crate::domain::schema;
 
-/// Bytes of a pattern, and of its program.
+/// Maximum size of a regular expression, and of its compiled program, in bytes.
 const MOST_PATTERN: usize = 4 * 1024;
 const MOST_PROGRAM: usize = 256 * 1024;
-/// Words of a text that likeness looks at.
+/// Maximum number of words of a text used for similarity.
 const MOST_WORDS: usize = 2_000;
 
-/// A way to score an answer.
+/// A scoring rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum Evaluator {
-    /// The answer is what is expected, but for case, blanks and a stop at the end.
+    /// The answer equals the expected one, ignoring case, whitespace, and final punctuation.
     Exact,
-    /// It holds what is expected.
+    /// The answer contains the expected text.
     Contains,
-    /// Its last number is the expected one, within either tolerance.
+    /// The last number in the answer equals the expected one within either tolerance.
     Number {
-        /// As a difference.
+        /// Absolute tolerance.
         #[serde(default)]
         absolute: f64,
-        /// As a part of the expected number.
+        /// Tolerance relative to the expected number.
         #[serde(default)]
         relative: f64,
     },
-    /// It matches a regular expression: this one, or the case's when there is none.
+    /// The answer matches a regular expression: this one, or the case's expected answer if none is given.
     Regex {
         /// The expression.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pattern: Option<String>,
     },
-    /// It holds JSON of this shape.
+    /// The answer contains JSON that conforms to a schema.
     Schema {
-        /// The shape.
+        /// The JSON schema.
         schema: Value,
     },
-    /// The letter chosen is the expected one.
+    /// The chosen letter equals the expected one.
     Choice,
-    /// How alike its words are to the expected ones: the larger of token F1 and ROUGE-L.
+    /// Word similarity to the expected answer: the larger of token F1 and ROUGE-L.
     Likeness,
 }
 
 impl Evaluator {
-    /// Refuses what could score nothing: a pattern or schema that is none, a case without what it compares to.
+    /// Validates the rule for these cases.
+    ///
+    /// # Errors
+    /// Fails when a pattern or schema is invalid, or a case lacks the expected answer, number, or letter that
+    /// the rule compares.
     pub fn check(&self, cases: &[Case]) -> Result<(), Fault> {
         let needs_expected = match self {
             Self::Regex {
@@ -73,14 +77,14 @@ impl Evaluator {
                 .as_deref()
                 .filter(|text| !text.trim().is_empty())
             else {
-                return fault("there is no expected answer");
+                return fault("the expected answer is missing");
             };
             match self {
                 Self::Number { .. } if numbers(expected).is_empty() => {
-                    return fault("the expected answer has no number");
+                    return fault("the expected answer contains no number");
                 }
                 Self::Choice if choice(expected).is_none() => {
-                    return fault("the expected answer is no letter");
+                    return fault("the expected answer is not a letter");
                 }
                 Self::Regex { .. } => {
                     compile(expected)
@@ -91,7 +95,7 @@ impl Evaluator {
         }
         Ok(())
     }
-    /// The score of an answer to a case.
+    /// Scores an answer to a case.
     pub fn score(&self, case: &Case, answer: &str) -> f64 {
         let expected = case.expected.as_deref().unwrap_or_default();
         let right = match self {
@@ -124,10 +128,10 @@ fn compile(pattern: &str) -> Result<Regex, String> {
         return Err("the pattern is longer than 4 KiB".to_owned());
     }
     let built = RegexBuilder::new(pattern).size_limit(MOST_PROGRAM).build();
-    built.map_err(|fault| format!("not a regular expression: {fault}"))
+    built.map_err(|fault| format!("invalid regular expression: {fault}"))
 }
 
-/// Lower case, one blank between words, without a stop at the end.
+/// Normalizes to lower case, single spaces, and no final punctuation.
 fn plain(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words
@@ -137,7 +141,7 @@ fn plain(text: &str) -> String {
         .to_owned()
 }
 
-/// The numbers of a text, with points for decimals and commas between thousands.
+/// Numbers in a text, with periods as decimal and commas as thousands separators.
 fn numbers(text: &str) -> Vec<f64> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -161,7 +165,7 @@ fn numbers(text: &str) -> Vec<f64> {
     found
 }
 
-/// With "e-3" behind the digits, where a whole number follows the e.
+/// Appends an exponent such as "e-3" to the digits if a whole number follows the e.
 fn exponent<'a>(digits: &'a str, after: &'a str) -> (String, &'a str) {
     let sign = |text: &str| usize::from(text.starts_with(['-', '+']));
     if let Some(power) = after.strip_prefix(['e', 'E']) {
@@ -175,7 +179,7 @@ fn exponent<'a>(digits: &'a str, after: &'a str) -> (String, &'a str) {
     (digits.to_owned(), after)
 }
 
-/// The letter of a choice: the text itself, "(B)", "B) …", or behind "answer" or "option" the last time.
+/// Letter of a choice: the whole text, "(B)", "B) …", or the last one after "answer", "option", or "choice".
 fn choice(text: &str) -> Option<char> {
     let letter = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
@@ -202,7 +206,7 @@ fn choice(text: &str) -> Option<char> {
             .contains(&behind.as_str())
             .then(|| letter(words[place]))?
     });
-    // At the start, a letter alone might be the article "A".
+    // A single letter at the start might be the article "A".
     let first = words
         .first()
         .filter(|word| words.len() == 1 || word.ends_with([')', '.', ':']))
@@ -215,7 +219,7 @@ fn choice(text: &str) -> Option<char> {
     named.or_else(|| letter(first?)).or_else(|| letter(marked?))
 }
 
-/// The larger of the two likenesses, both harmonic means of precision and recall.
+/// The larger of token F1 and ROUGE-L, both harmonic means of precision and recall.
 fn likeness(answer: &str, expected: &str) -> f64 {
     let (ours, theirs) = (words(answer), words(expected));
     if ours.is_empty() || theirs.is_empty() {
@@ -243,7 +247,7 @@ fn words(text: &str) -> Vec<String> {
     words.take(MOST_WORDS).map(str::to_lowercase).collect()
 }
 
-/// The length of the longest sequence that both hold, gaps allowed.
+/// Length of the longest common subsequence.
 fn longest_common(ours: &[String], theirs: &[String]) -> usize {
     let mut row = vec![0; theirs.len() + 1];
     for word in ours {

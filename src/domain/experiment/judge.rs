@@ -1,5 +1,5 @@
-//! What results say about settings on the same cases: who leads, who is proven worse, whether going on is
-//! worth it, and what the comparison on cases held back shows. Decides nothing about money.
+//! Statistical decisions of a race: ranking, elimination, value of continuing, and the holdout comparison.
+//! Does not manage the budget.
 
 use super::design::{Elimination, Finding};
 use super::level;
@@ -8,28 +8,28 @@ use crate::domain::statistics::chance::Chance;
 use crate::domain::statistics::paired::{self, Difference};
 use crate::domain::statistics::{rate, sequence::Sequence};
 
-/// Cases before "close enough" may be said: with fewer, drawing anew says little.
+/// Minimum number of cases for stopping early; with fewer, resampling tells little.
 const LEAST_CASES: usize = 10;
-/// How often cases are drawn anew.
+/// Number of bootstrap resamples of the cases.
 const DRAWS: usize = 400;
-/// How often a finding on cases held back may be wrong, both ways together.
+/// Significance level of the holdout comparison, two-sided.
 const LEVEL: f64 = 0.05;
 
-/// Settings after a rung.
+/// Ranking after a round.
 pub(super) struct Standing {
-    /// The best first.
+    /// Configurations, best first.
     pub ranking: Vec<usize>,
-    /// Those proven worse.
+    /// Configurations proven worse.
     pub beaten: Vec<(usize, Elimination)>,
 }
 
-/// The mean of a setting over the first so many cases.
+/// Mean value of a configuration over the first `cases` cases.
 pub(super) fn mean_of(seen: &Observations, arm: usize, cases: usize) -> f64 {
     paired::mean(&seen.values(arm, cases))
 }
 
-/// Ranks settings that met the same cases. The best one is among the beaten with a probability of at most the
-/// design's `wrong`, over all looks: each of its `comparisons` has its part of that.
+/// Ranks configurations evaluated on the same cases. The probability that the best one is eliminated is at
+/// most the design's `wrong` over all looks, split evenly over the `comparisons` (Bonferroni).
 pub(super) fn stand(
     seen: &Observations,
     arms: &[usize],
@@ -39,10 +39,10 @@ pub(super) fn stand(
     let design = &seen.design;
     let mean = |&arm: &usize| mean_of(seen, arm, cases);
     let levels = level::levels(seen, arms).unwrap_or_else(|| arms.iter().map(mean).collect());
-    // Rounded: what differs only by how machines reckon is a tie.
+    // Rounded so that floating-point noise counts as a tie.
     let rounded = levels.into_iter().map(|level| (level * 1e9).round());
     let mut sorted: Vec<(usize, f64)> = arms.iter().copied().zip(rounded).collect();
-    // Ties go to the current setting, then to the first: the same each time.
+    // Ties go to the current configuration, then to the lowest index, to be deterministic.
     sorted.sort_by(|a, b| {
         let current = |arm: usize| arm != design.current;
         b.1.total_cmp(&a.1)
@@ -75,16 +75,16 @@ pub(super) fn stand(
     }
 }
 
-/// What drawing the cases anew says of the first of these.
+/// Bootstrap outlook on the leader.
 pub(super) struct Outlook {
-    /// Whether it is the best, or within the indifference of it, with the wanted probability.
+    /// Whether the leader is the best, or within the indifference of it, with the required probability.
     pub close_enough: bool,
-    /// By how much the best of them beats it on average: what knowing all would bring, and so the most that
-    /// going on can (the expected value of perfect information, Raiffa and Schlaifer 1961).
+    /// Expected gain of the best configuration over the leader: the expected value of perfect information and
+    /// thus an upper bound of what continuing can bring (Raiffa and Schlaifer 1961).
     pub gain: f64,
 }
 
-/// Nothing with too few cases.
+/// Estimates the outlook by bootstrap. None with too few cases.
 pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> Option<Outlook> {
     if cases < LEAST_CASES {
         return None;
@@ -108,7 +108,7 @@ pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> O
     })
 }
 
-/// What pairs of leader and current setting on cases held back show.
+/// Compares leader and current configuration on holdout pairs.
 pub(super) fn confirm(pairs: &[(f64, f64)], same: bool) -> (Finding, Option<Difference>) {
     if same {
         return (Finding::CurrentLeads, None);
@@ -121,7 +121,7 @@ pub(super) fn confirm(pairs: &[(f64, f64)], same: bool) -> (Finding, Option<Diff
         return (Finding::NotTested, None);
     };
     difference.interval = within_reason(difference.interval, differences.len());
-    // Where all is yes or no, or nearly all the same, Student's t sees too little variance.
+    // With binary or mostly identical scores, Student's t underestimates the variance.
     let ups = differences.iter().filter(|&&d| d > 0.0).count() as u64;
     let downs = differences.iter().filter(|&&d| d < 0.0).count() as u64;
     let yes_or_no = pairs
@@ -138,9 +138,9 @@ pub(super) fn confirm(pairs: &[(f64, f64)], same: bool) -> (Finding, Option<Diff
     (finding, Some(difference))
 }
 
-/// An interval of a mean difference of scores from 0 to 1. Differences that are all the same show no variance,
-/// and yet a case that differs can have been missed: as often as one in twenty it has a part of up to
-/// 1 - 0.05^(1/n) of all cases (the exact bound of Clopper and Pearson 1934 for none in n).
+/// Widens a confidence interval of a mean difference of scores from 0 to 1. Identical differences show no
+/// variance, yet a case that differs may be missing from the sample: with 95 % confidence such cases make up
+/// at most 1 - 0.05^(1/n) of all cases (exact bound of Clopper and Pearson 1934 for none in n).
 pub(super) fn within_reason((from, to): (f64, f64), cases: usize) -> (f64, f64) {
     let missed = match to - from < 1e-12 {
         true => 1.0 - LEVEL.powf(1.0 / cases.max(1) as f64),

@@ -1,9 +1,9 @@
-//! What a model is asked as judge, and what its words mean. Two answers under letters, in a fence, without
-//! their authors' introductions and cut to the same length; the judge works the question out itself before it
-//! compares. A verdict that cannot be read is no verdict.
+//! Prompts of the LLM judge and parsers of its replies. Answers are fenced, stripped of self-introductions,
+//! and labeled with letters; the judge solves the question before it compares. An unreadable verdict is an
+//! error.
 //!
-//! Why so: Zheng and others, "Judging LLM-as-a-judge" (2023), for both orders; Panickssery and others (2024)
-//! and Chen and others (2025) for families and for solving first; EVIDENCE.md sections 2 and 3.
+//! Sources: Zheng et al., "Judging LLM-as-a-judge" (2023), for judging in both orders; Panickssery et al.
+//! (2024) and Chen et al. (2025) for model families and for solving first; EVIDENCE.md sections 2 and 3.
 
 use serde_json::{Value, json};
 
@@ -14,11 +14,11 @@ use crate::domain::injection;
 use crate::domain::prompt::anonymous;
 use crate::domain::schema;
 
-/// Characters of an expected answer that a judge sees.
+/// Maximum number of characters of an expected answer shown to a judge.
 pub const REFERENCE: usize = 4_000;
-/// With accuracy below the first, the whole is at most the second: a fluent error must not win.
+/// With an accuracy mark below the first value, the total is capped at the second: a fluent error must not win.
 const CEILING: (f64, f64) = (5.0, 4.0);
-/// What a rubric asks for, with the weight of each.
+/// Rubric criteria with their weights, which sum to 1.
 const CRITERIA: [(&str, f64); 4] = [
     ("accuracy", 0.4),
     ("completeness", 0.3),
@@ -26,7 +26,7 @@ const CRITERIA: [(&str, f64); 4] = [
     ("clarity", 0.1),
 ];
 
-/// Asks which of two answers is better. `nonce` marks the fence; the answers must not know it.
+/// Renders the pairwise comparison prompt. `nonce` marks the fence and must be unknown to the answers.
 pub fn pairwise(case: &Case, first: &str, second: &str, nonce: &str) -> String {
     format!(
         "You compare two answers to the same question. First work out for yourself, in a few sentences, what a \
@@ -45,7 +45,7 @@ pub fn pairwise(case: &Case, first: &str, second: &str, nonce: &str) -> String {
     )
 }
 
-/// Asks for marks. The same fence.
+/// Renders the rubric prompt, with the same fence.
 pub fn rubric(case: &Case, answer: &str, nonce: &str) -> String {
     let marks = CRITERIA.map(|(name, _)| format!("\"{name}\": 1-10"));
     format!(
@@ -73,14 +73,17 @@ fn question(case: &Case, nonce: &str) -> String {
 }
 
 fn fenced(name: &str, text: &str, nonce: &str) -> String {
-    // A text that holds the mark could close its own fence.
+    // A text that contains the nonce could close its own fence.
     let text = text.replace(nonce, "");
     format!("----- {name} {nonce} -----\n{text}\n----- end of {name} {nonce} -----\n\n")
 }
 
-/// Which of the two answers a judge preferred.
+/// Parses which of the two answers the judge prefers.
+///
+/// # Errors
+/// Fails when the reply contains no JSON or names neither A nor B nor a tie.
 pub fn preferred(reply: &str) -> Result<Preferred, &'static str> {
-    let value = schema::find(reply).ok_or("the judge's reply holds no JSON")?;
+    let value = schema::find(reply).ok_or("the judge's reply contains no JSON")?;
     let better = value["better"].as_str().unwrap_or_default().trim();
     match better.to_ascii_lowercase().as_str() {
         "a" | "answer a" => Ok(Preferred::First),
@@ -90,9 +93,12 @@ pub fn preferred(reply: &str) -> Result<Preferred, &'static str> {
     }
 }
 
-/// The score of a judge's marks, 0 to 1.
+/// Parses the judge's rubric marks into a score, 0 to 1.
+///
+/// # Errors
+/// Fails when the reply contains no JSON or a criterion lacks a mark from 1 to 10.
 pub fn marks(reply: &str) -> Result<f64, &'static str> {
-    let value = schema::find(reply).ok_or("the judge's reply holds no JSON")?;
+    let value = schema::find(reply).ok_or("the judge's reply contains no JSON")?;
     let mut total = 0.0;
     let mut accuracy = 0.0;
     for (name, weight) in CRITERIA {
@@ -108,7 +114,7 @@ pub fn marks(reply: &str) -> Result<f64, &'static str> {
     Ok(((total - 1.0) / 9.0).clamp(0.0, 1.0))
 }
 
-// A number, or a text that is one: "8", "8/10".
+// A number, or a string that contains one: "8", "8/10".
 fn mark_of(value: &Value) -> Option<f64> {
     let mark = match value {
         Value::String(text) => text.trim().split('/').next()?.trim().parse().ok()?,
@@ -117,7 +123,7 @@ fn mark_of(value: &Value) -> Option<f64> {
     (1.0..=10.0).contains(&mark).then_some(mark)
 }
 
-/// Whether an answer gives orders to whoever judges it.
+/// Whether an answer contains instructions to its judge.
 pub fn addresses_judge(answer: &str) -> bool {
     let page = Page {
         number: 1,
@@ -127,34 +133,34 @@ pub fn addresses_judge(answer: &str) -> bool {
     !injection::scan(&page).is_empty()
 }
 
-/// A pair whose right verdict is known, to see how a judge errs.
+/// A pair with a known correct verdict, to measure a judge's bias.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
-    /// What it is for.
+    /// The bias tested.
     pub bias: Bias,
-    /// The first answer.
+    /// First answer.
     pub first: String,
-    /// The other one.
+    /// Second answer.
     pub second: String,
-    /// What an honest judge says.
+    /// Correct verdict.
     pub right: Preferred,
 }
 
-/// A way in which judges err.
+/// A known bias of judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bias {
-    /// The same answer twice is a tie.
+    /// Preferring one of two identical answers.
     Sameness,
-    /// Half of an answer is worse than the whole.
+    /// Not preferring a full answer over its first half.
     Blindness,
-    /// Politeness around an answer makes it no better.
+    /// Preferring an answer padded with politeness.
     Padding,
-    /// An order to the judge makes an answer no better.
+    /// Preferring an answer that gives instructions to the judge.
     Obedience,
 }
 
 impl Bias {
-    /// The name in answers.
+    /// Returns the name used in API responses.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sameness => "sameness",
@@ -165,7 +171,7 @@ impl Bias {
     }
 }
 
-/// Probes made of an answer that somebody really gave.
+/// Builds probes from a real answer.
 pub fn probes(answer: &str) -> Vec<Probe> {
     let half: String = answer.chars().take(answer.chars().count() / 2).collect();
     let padded = format!(
@@ -188,7 +194,7 @@ pub fn probes(answer: &str) -> Vec<Probe> {
     ]
 }
 
-/// Whether a verdict on a probe is the error that it looks for. A padded or bribed answer may lose.
+/// Whether the verdict on a probe shows its bias. A padded or injected answer may lose.
 pub fn is_taken_in(probe: &Probe, verdict: Preferred) -> bool {
     match probe.bias {
         Bias::Sameness => verdict != Preferred::Neither,
@@ -197,7 +203,7 @@ pub fn is_taken_in(probe: &Probe, verdict: Preferred) -> bool {
     }
 }
 
-/// The shape of a pairwise verdict, for judges that can be held to one.
+/// JSON schema of a pairwise verdict, for judges with structured output.
 pub fn verdict_schema() -> Value {
     json!({
         "type": "object", "additionalProperties": false, "required": ["solution", "reason", "better"],
@@ -233,7 +239,8 @@ mod tests {
             !text.contains("Claude") && text.contains("In 2031"),
             "{text}"
         );
-        // The line that names the mark, and a line at both ends of question, expectation and two answers.
+        // The line that names the nonce, and lines at both ends of the question, the expectation, and two
+        // answers.
         assert_eq!(text.matches("n0nce").count(), 1 + 8);
         assert!(text.len() < 12_000, "{}", text.len());
     }

@@ -1,27 +1,27 @@
-//! How good settings are, by all that was seen: settings that share values tell something about each other.
-//! Ranks them; shows nothing: that one is worse is only ever said from its own results (`judge`).
+//! Estimates of configuration quality from all observations: configurations that share parameter values
+//! inform each other. Used only for ranking; elimination relies on a configuration's own results (`judge`).
 //!
-//! A result is the case's hardness, an effect of each value the setting has, one of its own, and chance. All
-//! but the hardness are drawn towards nothing as far as the results themselves say that they vary little: best
-//! linear unbiased prediction (Henderson 1975), variances by expectation and maximisation (Dempster, Laird and
-//! Rubin 1977), with what is usual counting as much as two observations, for at the start there is hardly
-//! anything else to go by.
+//! Model: an outcome is the case's difficulty, an effect of each parameter value, an effect of the
+//! configuration, and noise. All effects but the difficulty are shrunk toward zero as far as the data shows
+//! little variance: best linear unbiased prediction (Henderson 1975), with variances by expectation
+//! maximization (Dempster, Laird, and Rubin 1977). Prior variances count as two observations, because at the
+//! start there is hardly any other information.
 
 use super::observations::Observations;
 
-/// With more settings than this, each stands for itself: the work grows with the third power.
+/// Maximum number of configurations; above it each is estimated on its own, because the work is cubic.
 const MOST: usize = 96;
-/// Steps towards the variances. They need not be exact to rank by: thirty rank no better in the simulations.
+/// EM iterations. Ranking does not need exact variances: 30 iterations rank no better in the simulations.
 const STEPS: usize = 8;
-/// What is usual counts as so many observations.
+/// Weight of a prior variance, in observations.
 const USUAL: f64 = 2.0;
-/// Usual variances: chance, a setting's own effect, that of a value.
+/// Prior variances of noise, configuration effects, and value effects.
 const CHANCE: f64 = 0.04;
 const OWN: f64 = 0.002;
 const VALUE: f64 = 0.001;
 
-/// The predicted levels of these settings, in their order, against the average of all that were tried. None
-/// where there are too many, or values say nothing: then the means of the common cases rank.
+/// Predicts the levels of these configurations relative to the average of all tried ones. None when there are
+/// too many or no values are shared; the means over the common cases then determine the ranking.
 pub(super) fn levels(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
     let all = seen.order.len();
     let tried: Vec<usize> = (0..seen.design.arms.len())
@@ -40,7 +40,7 @@ pub(super) fn levels(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
     arms.iter().map(level).collect()
 }
 
-/// For each axis on which some settings share a value and not all do, the place of each setting's value.
+/// For each axis on which some but not all configurations share a value, the value index of each configuration.
 fn sharing(seen: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
     let axes = seen.design.arms.first().map_or(0, |arm| arm.0.len());
     let places = |axis: usize| -> Vec<usize> {
@@ -56,19 +56,19 @@ fn sharing(seen: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
     (0..axes).map(places).filter(useful).collect()
 }
 
-/// What was seen, the hardness of cases taken out.
+/// Sufficient statistics of the observations after removing case difficulty.
 struct Seen {
-    /// How much is known of each setting, and of it together with each other one.
+    /// Information matrix of the configuration effects.
     known: Square,
-    /// What each setting has above the others on the cases that it met, summed.
+    /// Sum of each configuration's deviations from the case means.
     above: Vec<f64>,
-    /// The squares of all that, summed, and how many they are without the cases' own.
+    /// Sum of the squared deviations, and its degrees of freedom.
     squares: f64,
     count: f64,
 }
 
 impl Seen {
-    /// Each setting has met the first so many cases.
+    /// Computes the statistics. Each configuration has outcomes for a prefix of the cases.
     fn of(values: &[Vec<f64>]) -> Self {
         let size = values.len();
         let mut seen = Self {
@@ -108,7 +108,7 @@ impl Seen {
 
 fn predict(seen: &Seen, sharing: &[Vec<usize>]) -> Vec<f64> {
     let size = seen.above.len();
-    // The settings' own effects are one more axis, on which nobody shares a value.
+    // Configuration effects are one more axis, on which all values are distinct.
     let own: Vec<usize> = (0..size).collect();
     let axes: Vec<&[usize]> = sharing
         .iter()
@@ -121,7 +121,7 @@ fn predict(seen: &Seen, sharing: &[Vec<usize>]) -> Vec<f64> {
     let mut levels = vec![0.0; size];
     for _ in 0..STEPS {
         let prior = prior(&axes, &variances);
-        // (chance + known × prior)⁻¹ of what was seen above, and of what is known.
+        // (chance + known × prior)⁻¹ times `above`, and times `known`.
         let mut left = seen.known.times(&prior);
         (0..size).for_each(|at| *left.at(at, at) += chance);
         let (pull, weight) = left.solve(&seen.above, &seen.known);
@@ -142,7 +142,7 @@ fn predict(seen: &Seen, sharing: &[Vec<usize>]) -> Vec<f64> {
     levels
 }
 
-/// How alike any two settings are expected to be.
+/// Prior covariance of the configurations.
 fn prior(axes: &[&[usize]], variances: &[f64]) -> Square {
     let size = axes.first().map_or(0, |places| places.len());
     let mut prior = Square::new(size);
@@ -156,8 +156,8 @@ fn prior(axes: &[&[usize]], variances: &[f64]) -> Square {
     prior
 }
 
-/// Of an axis: how many values it has, the squares of what pulls at each, and the sum of the weights of
-/// settings that share one.
+/// For one axis: the number of values, the sum of squared pulls per value, and the sum of the weights of
+/// configurations that share a value.
 fn within(places: &[usize], pull: &[f64], weight: &Square) -> (f64, f64, f64) {
     let most = places.iter().max().map_or(0, |most| most + 1);
     let mut pulls: Vec<Option<f64>> = vec![None; most];
@@ -175,7 +175,7 @@ fn within(places: &[usize], pull: &[f64], weight: &Square) -> (f64, f64, f64) {
     (count, pulled, weighted)
 }
 
-/// A square of numbers, row by row.
+/// Square matrix in row-major order.
 struct Square {
     size: usize,
     cells: Vec<f64>,
@@ -210,14 +210,14 @@ impl Square {
         }
         product
     }
-    /// The sum of the products of cells that are each other's mirror.
+    /// Trace of the product of two matrices.
     fn trace_with(&self, other: &Self) -> f64 {
         (0..self.size)
             .flat_map(|row| (0..self.size).map(move |column| (row, column)))
             .map(|(row, column)| self.row(row)[column] * other.row(column)[row])
             .sum()
     }
-    /// What this turns into the vector and into the other square (Gauss, the largest pivot first).
+    /// Solves for a vector and a matrix by Gauss-Jordan elimination with partial pivoting.
     fn solve(mut self, vector: &[f64], other: &Self) -> (Vec<f64>, Self) {
         let size = self.size;
         let (mut vector, mut other) = (vector.to_vec(), other.cells.clone());
@@ -278,7 +278,7 @@ mod tests {
     use super::*;
     use crate::domain::statistics::chance::Chance;
 
-    /// How far levels are from the truth, squared: predicted, and as the plain means have it.
+    /// Squared errors of the levels against the truth: predicted, and by plain means.
     fn errors(shared: f64, own: f64) -> (f64, f64) {
         let (mut predicted, mut plain) = (0.0, 0.0);
         let mut chance = Chance::new(7);

@@ -1,12 +1,12 @@
-//! Experiments: which setting is best for somebody's own questions, and whether the difference is real. What
-//! cases, settings and goals are, how an answer is scored, and which evaluation is worth paying for next.
-//! Pure: the race is a fold over results that somebody else pays for and stores, so that a restart ends with
-//! the same decisions. Knows nothing of providers, the store or the clock.
+//! Experiments: finds the configuration that is best on a user's own questions and tests whether the
+//! difference is real. Defines cases, configurations, objectives, scoring, and the choice of the next
+//! evaluations. Pure: the race is a fold over outcomes that the caller pays for and stores, so that a restart
+//! leads to the same decisions. Knows no providers, store, or clock.
 //!
-//! The method (sequential halving on the same cases, with anytime elimination): Karnin, Koren and Somekh
-//! "Almost optimal exploration in multi-armed bandits" (2013); Shi and others, "Efficient prompt
-//! optimization through the lens of best arm identification" (2024, TRIPLE); López-Ibáñez and others, "The
-//! irace package" (2016) for racing on the same cases; Waudby-Smith and Ramdas (2024) for the intervals.
+//! Method: sequential halving on common cases with anytime elimination. Sources: Karnin, Koren, and Somekh,
+//! "Almost optimal exploration in multi-armed bandits" (2013); Shi et al., "Efficient prompt optimization
+//! through the lens of best arm identification" (2024, TRIPLE); López-Ibáñez et al., "The irace package"
+//! (2016) for racing on common cases; Waudby-Smith and Ramdas (2024) for the confidence sequences.
 
 pub mod calibration;
 pub mod cases;
@@ -40,51 +40,51 @@ pub use evaluate::Evaluator;
 pub use scoring::Scoring;
 pub use space::{Arm, Axis, Dial, Space};
 
-/// Cases of an experiment at most.
+/// Maximum number of cases of an experiment.
 pub const MOST_CASES: usize = 1_000;
 
-/// One question that settings are tried on.
+/// A test question for comparing configurations.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Case {
     /// The question.
     pub prompt: String,
-    /// What the answer should be, or hold, for evaluators that compare.
+    /// Expected answer or content, for rules that compare.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// Documents that the question is about, by their ids.
+    /// Ids of the documents that the question is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<String>,
-    /// A word to group cases by.
+    /// Label for grouping cases.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
 }
 
-/// What "best" means.
+/// Objective: the definition of "best".
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "kind", deny_unknown_fields)]
 pub enum Objective {
-    /// The score alone.
+    /// Score only.
     Quality,
-    /// The score, less what money and time are worth: points of the score (0 to 1) a dollar, and a second.
+    /// Score minus penalties for cost and latency. The score ranges from 0 to 1.
     Weighted {
-        /// Points lost by a dollar a case.
+        /// Penalty in points per dollar per case.
         dollar: f64,
-        /// Points lost by a second a case.
+        /// Penalty in points per second per case.
         second: f64,
-        /// How many questions the winner will answer. With a price for points that bounds what finding a
-        /// better one can bring, and the race ends when going on would cost more. Without it, it never does.
+        /// Number of questions that the winner will answer. Together with `dollar` it bounds the value of a
+        /// better configuration, and the race ends when continuing would cost more. None: the race never ends
+        /// for this reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uses: Option<u64>,
     },
-    /// No single best: every setting that no other beats in all of quality, cost and time. The race is
-    /// then by the score.
+    /// Pareto front of quality, cost, and latency instead of a single best. The race then uses the score.
     Pareto,
 }
 
 impl Objective {
-    /// What so many points of value are worth over all questions that the winner will answer; none where
-    /// nobody has said.
+    /// Value in dollars of `points` over all questions that the winner will answer; none when the request
+    /// does not define it.
     pub fn worth(&self, points: f64) -> Option<MicroDollars> {
         match self {
             Self::Weighted { dollar, uses, .. } if *dollar > 0.0 => {
@@ -93,7 +93,7 @@ impl Objective {
             _ => None,
         }
     }
-    /// The value of a result, from 0 to 1: what the race compares.
+    /// Value of an outcome, 0 to 1, as compared in the race.
     pub fn value(&self, outcome: &Outcome) -> f64 {
         let paid = match self {
             Self::Quality | Self::Pareto => 0.0,
@@ -110,45 +110,45 @@ impl Objective {
     }
 }
 
-/// What may be spent at most. What is absent has no limit, but one of them must be there.
+/// Spending limits. An absent limit does not apply, but at least one is required.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Budget {
-    /// Money.
+    /// Cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<MicroDollars>,
-    /// Tokens read and written.
+    /// Tokens, input and output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// Time that answers took, added up.
+    /// Total latency of answers in ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
-    /// Evaluations: one setting on one case.
+    /// Number of evaluations (one configuration on one case).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluations: Option<u64>,
 }
 
-/// One setting on one case.
+/// A trial: one configuration on one case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Cell {
-    /// The setting's place in the space's list.
+    /// Index of the configuration.
     pub arm: usize,
-    /// The case's place in the experiment's list.
+    /// Index of the case.
     pub case: usize,
 }
 
-/// What judging an answer took. It counts against the budget, not against the setting.
+/// Usage of judging an answer. Counts toward the budget, not toward the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Bill {
-    /// What it cost.
+    /// Cost.
     pub cost: MicroDollars,
-    /// Tokens read and written.
+    /// Tokens, input and output.
     pub tokens: u64,
 }
 
 impl Bill {
-    /// Both together.
+    /// Sum of both bills.
     pub fn plus(self, other: Self) -> Self {
         Self {
             cost: self.cost.plus(other.cost),
@@ -157,49 +157,49 @@ impl Bill {
     }
 }
 
-/// What an evaluation brought. A failed call has the score 0 and what it cost.
+/// Outcome of a trial. A failed call has score 0 and its actual cost.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Outcome {
-    /// From 0 to 1.
+    /// Score, 0 to 1.
     pub score: f64,
-    /// What it cost.
+    /// Cost of answering.
     pub cost: MicroDollars,
-    /// Tokens read and written.
+    /// Tokens, input and output.
     pub tokens: u64,
-    /// How long it took.
+    /// Latency in ms.
     pub latency_ms: u64,
-    /// What judging it took besides.
+    /// Usage of judging the answer.
     #[serde(default)]
     pub judged: Bill,
 }
 
 impl Outcome {
-    /// Money in all, judging included.
+    /// Total cost, including judging.
     pub fn whole_cost(&self) -> MicroDollars {
         self.cost.plus(self.judged.cost)
     }
-    /// Tokens in all, judging included.
+    /// Total tokens, including judging.
     pub fn whole_tokens(&self) -> u64 {
         self.tokens.saturating_add(self.judged.tokens)
     }
 }
 
-/// What is wrong with an experiment as somebody sent it.
+/// An error in an experiment request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// A space without settings, or an axis without values.
+    /// A space without configurations, or an axis without values.
     Empty(&'static str),
-    /// More than can be handled, with the most.
+    /// Too many items of a kind, with the limit.
     TooMany(&'static str, usize),
-    /// An axis twice.
+    /// A parameter with two axes.
     Twice(Dial),
-    /// A value that its dial does not take.
+    /// A value that the parameter does not accept.
     Value(Dial, Value),
-    /// A value twice: both would be the same setting.
+    /// A duplicate value, which would repeat a configuration.
     Again(Dial, Value),
-    /// A current setting that is none, and why.
+    /// An invalid current configuration, with the reason.
     Current(String),
-    /// An evaluator that cannot be used as it is, and why.
+    /// An unusable scoring rule, with the reason.
     Evaluator(String),
 }
 
@@ -208,10 +208,10 @@ impl std::fmt::Display for Fault {
         match self {
             Self::Empty(what) => write!(f, "there is no {what}"),
             Self::TooMany(what, most) => write!(f, "more than {most} {what}"),
-            Self::Twice(dial) => write!(f, "{} stands twice", dial.as_str()),
-            Self::Again(dial, value) => write!(f, "{} is {value} twice", dial.as_str()),
-            Self::Value(dial, value) => write!(f, "{} cannot be {value}", dial.as_str()),
-            Self::Current(why) => write!(f, "the current setting: {why}"),
+            Self::Twice(dial) => write!(f, "{} is listed twice", dial.as_str()),
+            Self::Again(dial, value) => write!(f, "{} lists {value} twice", dial.as_str()),
+            Self::Value(dial, value) => write!(f, "{} does not accept {value}", dial.as_str()),
+            Self::Current(why) => write!(f, "invalid current setting: {why}"),
             Self::Evaluator(why) => f.write_str(why),
         }
     }

@@ -1,20 +1,20 @@
-//! What a race has seen: the design, the order of its cases, and every recorded outcome.
+//! State observed by a race: the design, the case order, and all recorded outcomes.
 
 use std::collections::BTreeMap;
 
 use super::design::{Design, Fate};
 use super::{Cell, Outcome};
 
-/// Outcomes recorded so far, with what is needed to read them.
+/// Outcomes recorded so far, with the context to interpret them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Observations {
     pub design: Design,
-    /// Cases in the order in which all configurations meet them.
+    /// Cases in the order used for all configurations.
     pub order: Vec<usize>,
-    /// Cases of the holdout.
+    /// Holdout cases.
     pub held: Vec<usize>,
     pub results: BTreeMap<Cell, Outcome>,
-    /// What became of each configuration, by its index in the design.
+    /// Status of each configuration, by index in the design.
     pub fates: Vec<Fate>,
 }
 

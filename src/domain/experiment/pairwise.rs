@@ -1,44 +1,45 @@
-//! The strengths of settings that were compared in pairs, ties included: Davidson's model (1970) fitted by
-//! minorising and maximising (Hunter, "MM algorithms for generalized Bradley-Terry models", 2004), with
-//! intervals by drawing cases anew. A judge who prefers differently in the other order has said "tie".
+//! Strengths of configurations from pairwise comparisons with ties: Davidson's model (1970), fitted by
+//! minorization-maximization (Hunter, "MM algorithms for generalized Bradley-Terry models", 2004), with
+//! bootstrap intervals over cases. A preference that flips with the order counts as a tie.
 
 use super::Fault;
 use crate::domain::statistics::chance::Chance;
 use crate::domain::statistics::paired::ends;
 
-/// Wins that each side of a pair that was compared gets besides: without them, one who never lost would be
-/// infinitely strong.
+/// Pseudo-wins added to each side of every compared pair; without them, an undefeated configuration would
+/// have infinite strength.
 const BESIDES: f64 = 0.1;
+/// Maximum number of iterations of the fit.
 const MOST_STEPS: usize = 5_000;
-/// How often cases are drawn anew for the intervals.
+/// Number of bootstrap resamples of the cases.
 const DRAWS: usize = 200;
 
-/// One comparison.
+/// One pairwise comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Match {
-    /// The case that both answered.
+    /// Index of the case that both answered.
     pub case: usize,
-    /// The first setting.
+    /// Index of the first configuration.
     pub first: usize,
-    /// The other one.
+    /// Index of the second configuration.
     pub second: usize,
-    /// Which was preferred.
+    /// Preferred side.
     pub preferred: Preferred,
 }
 
-/// Which side was preferred.
+/// Preferred side of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preferred {
     /// The first.
     First,
-    /// The other one.
+    /// The second.
     Second,
-    /// Neither.
+    /// Neither: a tie.
     Neither,
 }
 
 impl Preferred {
-    /// The stored name.
+    /// Returns the stored name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::First => "first",
@@ -46,12 +47,12 @@ impl Preferred {
             Self::Neither => "tie",
         }
     }
-    /// The inverse of `as_str`.
+    /// Parses a stored name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         let all = [Self::First, Self::Second, Self::Neither];
         all.into_iter().find(|one| one.as_str() == text)
     }
-    /// The same from the other side.
+    /// The same preference with the sides swapped.
     pub fn turned(self) -> Self {
         match self {
             Self::First => Self::Second,
@@ -59,7 +60,7 @@ impl Preferred {
             Self::Neither => Self::Neither,
         }
     }
-    /// What a judge means who was asked twice, the second time with the sides changed: a flip is a tie.
+    /// Combines two judgments of a pair, the second with the sides swapped. A flip is a tie.
     pub fn of_both_orders(once: Self, sides_changed: Self) -> Self {
         match (once, sides_changed) {
             (Self::First, Self::Second) => Self::First,
@@ -69,23 +70,26 @@ impl Preferred {
     }
 }
 
-/// Strengths as logarithms, their mean 0.
+/// Fitted log-strengths, with mean 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Strengths {
-    /// One for each setting.
+    /// Log-strength by configuration.
     pub strengths: Vec<f64>,
-    /// From and to, in 95 of 100 draws.
+    /// 95 % bootstrap confidence intervals.
     pub intervals: Vec<(f64, f64)>,
-    /// How readily sides of equal strength tie: 0 never, 1 in a third of the matches.
+    /// Tie parameter: 0 means no ties, 1 means that sides of equal strength tie in a third of the matches.
     pub ties: f64,
 }
 
-/// Fits so many settings. Refuses a match of a setting with itself or with one that is not there.
+/// Fits the strengths of `settings` configurations.
+///
+/// # Errors
+/// Fails when a match compares a configuration with itself or with an unknown index.
 pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, Fault> {
     let wrong = |one: &Match| one.first == one.second || one.first.max(one.second) >= settings;
     if matches.iter().any(wrong) {
         return Err(Fault::Evaluator(
-            "a comparison of settings that are not two".to_owned(),
+            "a comparison needs two different known settings".to_owned(),
         ));
     }
     let (strengths, ties) = solve(settings, matches, BESIDES);
@@ -95,7 +99,7 @@ pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, F
     let mut chance = Chance::new(seed);
     let mut drawn: Vec<Vec<f64>> = vec![Vec::with_capacity(DRAWS); settings];
     for _ in 0..DRAWS {
-        // Whole cases: matches on one case are not independent of each other.
+        // Resample whole cases: matches on one case are not independent.
         let mut again = Vec::with_capacity(matches.len());
         for _ in 0..cases.len() {
             let case = cases[chance.below(cases.len())];
@@ -117,7 +121,7 @@ pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, F
     })
 }
 
-/// Matches of a pair, counted.
+/// Match counts of a pair.
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
     first: f64,

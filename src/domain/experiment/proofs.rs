@@ -1,9 +1,9 @@
-//! More of the proof: what must hold in any race, however it is killed, ordered, paid or looked at.
+//! Further simulation tests: invariants of every race, however it is interrupted, ordered, priced, or observed.
 
 use super::*;
 use crate::domain::statistics::sequence::Sequence;
 
-/// Any size, any budget, results in any order, killed at any points: the same end.
+/// With any size, budget, result order, and interruptions, the race ends the same.
 #[test]
 fn races_killed_anywhere_end_as_unbroken_ones() {
     let mut chance = Chance::new(21);
@@ -42,7 +42,7 @@ fn races_killed_anywhere_end_as_unbroken_ones() {
     }
 }
 
-/// Settings that answer alike are not told apart: the one in use stays, and none is shown to be worse.
+/// With identical configurations, the current one stays and none is eliminated.
 #[test]
 fn of_settings_that_answer_alike_the_current_one_stays() {
     let arms = grid(&[3, 4]);
@@ -69,8 +69,8 @@ fn of_settings_that_answer_alike_the_current_one_stays() {
     }
 }
 
-/// Looked at after every result of a race that stops when it likes and drops whom it likes, an interval misses
-/// what the setting is worth in at most 5 of 100.
+/// Checked after every outcome of a race with optional stopping and elimination, a 95 % interval misses the
+/// true value in at most 5 % of cases.
 #[test]
 fn intervals_hold_while_the_race_is_looked_at() {
     let worth = [0.3, 0.5, 0.5, 0.6, 0.7, 0.9];

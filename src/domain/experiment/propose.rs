@@ -1,16 +1,16 @@
-//! Which settings of a large space are tried: at first some that share its values out evenly, then those
-//! whose values stand among the good ones rather than among the others. A tree-structured Parzen estimator
-//! over categories (Bergstra and others, "Algorithms for hyper-parameter optimization", 2011): one histogram
-//! of each axis for the good part, one for the rest, and the ratio of both.
+//! Proposes configurations of a large space: at first a set that covers all values evenly, then those with
+//! values that occur among the good ones rather than the rest. A tree-structured Parzen estimator over
+//! categories (Bergstra et al., "Algorithms for hyper-parameter optimization", 2011): one histogram per axis
+//! for the good part, one for the rest, and their ratio.
 
 use super::design::Design;
 use crate::domain::statistics::chance::Chance;
 
-/// The part of the tried settings that counts as good.
+/// Fraction of the tried configurations that counts as good.
 const GOOD: f64 = 0.25;
 
-/// So many settings, the current one first: all when they fit, otherwise each one that shares the fewest
-/// values with those chosen (a Latin design, greedily).
+/// Selects up to `most` configurations, including the current one: all if they fit, otherwise greedily those
+/// that share the fewest values with the ones already selected (a Latin design).
 pub(super) fn first(design: &Design, most: usize) -> Vec<usize> {
     let arms = &design.arms;
     let mut chosen = vec![design.current];
@@ -39,8 +39,8 @@ pub(super) fn first(design: &Design, most: usize) -> Vec<usize> {
     chosen
 }
 
-/// The most promising settings that were not tried yet, drawn by how promising they are. `tried` has the mean
-/// of each on the same cases.
+/// Proposes untried configurations, sampled by how promising they are. `tried` holds the mean of each tried
+/// configuration on the same cases.
 pub(super) fn next(design: &Design, tried: &[(usize, f64)], most: usize) -> Vec<usize> {
     let mut sorted = tried.to_vec();
     sorted.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -53,7 +53,7 @@ pub(super) fn next(design: &Design, tried: &[(usize, f64)], most: usize) -> Vec<
     let mut chance = Chance::new(design.seed ^ (tried.len() as u64) << 8);
     let mut scored: Vec<(f64, usize)> = Vec::new();
     for arm in 0..design.arms.len() {
-        // Drawn for every setting, tried or not, so that what is drawn does not hang on what was.
+        // Drawn for every configuration, tried or not, so that the draws do not depend on which were tried.
         let luck = -(-(1.0 - chance.unit()).max(1e-300).ln()).max(1e-300).ln();
         if tried.iter().any(|(known, _)| *known == arm) {
             continue;
@@ -62,7 +62,8 @@ pub(super) fn next(design: &Design, tried: &[(usize, f64)], most: usize) -> Vec<
             let place = slot(design.arms[arm].0[axis]);
             (good[place] / rest[place]).ln()
         });
-        // The largest of sums with Gumbel's noise is a draw by the exponentials of what was summed.
+        // Gumbel-max trick: the largest noisy score is a sample with probability proportional to its
+        // exponential.
         scored.push((2.0 * ratio.sum::<f64>() + luck, arm));
     }
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -75,7 +76,7 @@ fn slot(place: Option<usize>) -> usize {
     place.map_or(0, |place| place + 1)
 }
 
-/// How often each value of an axis stands in these settings, with one more for each value there is.
+/// Smoothed frequency of each value of an axis among these configurations, with one pseudo-count per value.
 fn histogram(design: &Design, of: &[(usize, f64)], axis: usize) -> Vec<f64> {
     let values = design
         .arms

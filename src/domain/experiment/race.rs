@@ -1,11 +1,11 @@
-//! Which evaluations are worth paying for next: settings race on the same cases in the same order; as many as
-//! the budget carries go on, half as many when the cases have doubled; what is proven worse leaves for good,
-//! and a reserved part of the budget compares the leader with the current setting on cases that the race never
-//! saw.
+//! Successive-halving race: chooses the next evaluations. Configurations are evaluated on the same cases in
+//! the same order; as many as the budget covers continue while cases accumulate; those proven worse are
+//! eliminated; and a reserved part of the budget compares the leader with the current configuration on a
+//! holdout.
 //!
-//! A state machine without chance of its own: the same design and the same results give the same decisions,
-//! so that a race is resumed by recording what is stored. It never hands out what its declared bounds could
-//! carry past the budget; a call that costs more than was declared is the last that is over.
+//! A deterministic state machine: the same design and outcomes give the same decisions, so a race is resumed
+//! by replaying stored outcomes. It never schedules calls with declared bounds that would exceed the budget;
+//! if a call exceeds its bound, it is the last one over budget.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,15 @@ use super::spending::{NOTHING, RESERVE, amounts, held_back, limits, plus, usual_
 use super::{Cell, Outcome};
 use crate::domain::statistics::chance::Chance;
 
-/// As many settings are tried as they are; of more, some are proposed.
+/// Maximum number of configurations that are all tried; larger spaces use proposals.
 pub const ALL_UP_TO: usize = 64;
-/// Settings that a large space begins with, besides the current one; and those proposed at each step.
+/// Number of configurations that a large space starts with, besides the current one; and number proposed per
+/// step.
 const FIRST: usize = 16;
 const NEXT: usize = 8;
-/// Cases that a proposed setting is tried on first.
+/// Number of cases on which a proposed configuration is first tried.
 const GLANCE: usize = 4;
-/// The cases between two looks, as a part of those that were met before.
+/// Divisor of the cases seen so far that gives the number of new cases until the next check.
 const PACE: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,7 +36,7 @@ enum Phase {
     Over(Verdict),
 }
 
-/// Settings that go over the same cases.
+/// A round: configurations evaluated on the same range of cases.
 #[derive(Debug, Clone, PartialEq)]
 struct Rung {
     arms: Vec<usize>,
@@ -43,21 +44,21 @@ struct Rung {
     to: usize,
 }
 
-/// A race, as far as it has come.
+/// State of a race.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Race {
     seen: Observations,
     spent: Outcome,
     phase: Phase,
     rung: Rung,
-    /// How many of the rung's cases all its settings have met.
+    /// Number of cases of the round for which all its configurations have outcomes.
     met: usize,
-    /// What is to be evaluated now and is not yet recorded.
+    /// Trials handed out and not yet recorded.
     batch: Vec<Cell>,
 }
 
 impl Race {
-    /// A race at its start. A design without settings or cases is over at once.
+    /// Starts a race. Ends immediately if the design has no configurations or cases.
     pub fn new(design: Design) -> Self {
         let mut order: Vec<usize> = (0..design.cases).collect();
         Chance::new(design.seed).shuffle(&mut order);
@@ -83,7 +84,7 @@ impl Race {
         race.begin();
         race
     }
-    /// The race after these results, in the order in which they were recorded.
+    /// Rebuilds a race from stored outcomes, in the order in which they were recorded.
     pub fn resumed(design: Design, results: impl IntoIterator<Item = (Cell, Outcome)>) -> Self {
         let mut race = Self::new(design);
         for (cell, outcome) in results {
@@ -91,14 +92,14 @@ impl Race {
         }
         race
     }
-    /// What to do next; the same until something is recorded.
+    /// Returns the next step; the same until an outcome is recorded.
     pub fn next(&self) -> Step {
         match self.phase {
             Phase::Over(verdict) => Step::Done(verdict),
             _ => Step::Evaluate(self.batch.clone()),
         }
     }
-    /// Takes a result in. False when nobody asked for it, or a second time: then nothing changes.
+    /// Records an outcome. Returns false and changes nothing if the trial is not open.
     pub fn record(&mut self, cell: Cell, outcome: Outcome) -> bool {
         if !self.batch.contains(&cell) {
             return false;
@@ -110,8 +111,8 @@ impl Race {
             fate => fate,
         };
         self.batch.retain(|open| *open != cell);
-        // Only a call that took more than was declared can make what is open too dear: then cases at the end
-        // are given up.
+        // Only a call that exceeded its declared bound can make open trials unaffordable; cases at the end of
+        // the batch are then dropped.
         while !self.batch.is_empty() && !self.affords(self.batch.iter().copied(), self.keep()) {
             let last = self.batch.last().map(|cell| cell.case);
             self.batch.retain(|cell| Some(cell.case) != last);
@@ -122,32 +123,32 @@ impl Race {
         }
         true
     }
-    /// What has been spent; its score means nothing.
+    /// Total usage so far; its score is unused.
     pub fn spent(&self) -> Outcome {
         self.spent
     }
-    /// What became of each setting so far.
+    /// Current status of each configuration.
     pub fn fates(&self) -> &[Fate] {
         &self.seen.fates
     }
-    /// Everything recorded.
+    /// All recorded outcomes.
     pub fn results(&self) -> &BTreeMap<Cell, Outcome> {
         &self.seen.results
     }
-    /// The design.
+    /// Design of the race.
     pub fn design(&self) -> &Design {
         &self.seen.design
     }
-    /// The cases that the race is run on, in its order, and those held back.
+    /// Cases of the race, in order, and holdout cases.
     pub fn cases(&self) -> (&[usize], &[usize]) {
         (&self.seen.order, &self.seen.held)
     }
-    /// The values of a configuration on the first so many cases of the race.
+    /// Values of a configuration on the first `cases` cases of the race.
     pub fn values(&self, arm: usize, cases: usize) -> Vec<f64> {
         self.seen.values(arm, cases)
     }
 
-    /// The cases that the phase is about.
+    /// Cases of the current phase.
     fn list(&self) -> &[usize] {
         if matches!(self.phase, Phase::Confirm(..)) {
             &self.seen.held
@@ -155,7 +156,7 @@ impl Race {
             &self.seen.order
         }
     }
-    /// Counts the rung's cases that all its settings have met by now.
+    /// Counts the cases of the round for which all its configurations have outcomes.
     fn count_met(&mut self) {
         let known = |&&case: &&usize| {
             let cell = |&arm: &usize| self.seen.results.contains_key(&Cell { arm, case });
@@ -180,7 +181,7 @@ impl Race {
         }
         let arms = self.seen.design.arms.len();
         if arms <= ALL_UP_TO {
-            // More settings than can be looked at once: the current one and as many others.
+            // If not all can be afforded: the current configuration and as many others as possible.
             let most = (self.evaluations_left() / 2).max(2);
             self.rung.arms = propose::first(&self.seen.design, most);
             self.rung.to = 1;
@@ -194,9 +195,9 @@ impl Race {
         }
         self.advance();
     }
-    /// Goes on until there is something to evaluate, or nothing left to do.
+    /// Advances until there are trials to evaluate or the race is over.
     fn advance(&mut self) {
-        // Each turn uses up cases, settings or a phase; the bound only guards against a mistake here.
+        // Each iteration uses up cases, configurations, or a phase; the bound only guards against a bug here.
         for _ in 0..100_000 {
             if matches!(self.phase, Phase::Over(_)) || self.fill() {
                 return;
@@ -211,7 +212,7 @@ impl Race {
             }
         }
     }
-    /// The next cases of the rung, as many as the budget is sure to carry.
+    /// Fills the batch with the next cases of the round, as many as the budget covers for certain.
     fn fill(&mut self) -> bool {
         let cases = self
             .list()
@@ -247,7 +248,7 @@ impl Race {
         self.met = 0;
         if newcomers.is_empty() {
             self.phase = Phase::Race;
-            // A newcomer that the budget stopped half-way is not comparable.
+            // A proposed configuration that the budget stopped partway is not comparable.
             let whole = tried
                 .into_iter()
                 .filter(|&arm| self.values(arm, glance).len() == glance);
@@ -265,7 +266,7 @@ impl Race {
         let depth = self.rung.from + self.met;
         let cut_short = depth < self.rung.to;
         let comparable: Vec<usize> = self.rung.arms.clone();
-        // Nothing was evaluated: the budget does not carry one case for two settings.
+        // Nothing was evaluated: the budget does not cover one case for two configurations.
         if depth == 0 || comparable.is_empty() {
             self.confirm(self.seen.design.current, Stop::Budget);
             return;
@@ -322,7 +323,7 @@ impl Race {
         self.met = 0;
         let mut arms = vec![leader, self.seen.design.current];
         arms.dedup();
-        // The current setting need not be compared with itself.
+        // The current configuration is not compared with itself.
         let to = if arms.len() == 2 {
             self.seen.held.len()
         } else {
@@ -353,7 +354,7 @@ impl Race {
             difference,
         }
     }
-    /// How many comparisons with the best setting can be made: all of them together may be wrong.
+    /// Number of possible comparisons with the best configuration, for the correction of the error probability.
     fn comparisons(&self) -> usize {
         let tried = self
             .seen
@@ -361,7 +362,7 @@ impl Race {
             .iter()
             .filter(|fate| **fate != Fate::Untried)
             .count();
-        // A large space shows settings chosen by what was seen: all that could be are counted.
+        // In a large space the tried configurations depend on earlier outcomes, so all are counted.
         if self.seen.fates.len() > ALL_UP_TO {
             self.seen.fates.len()
         } else {
@@ -370,9 +371,9 @@ impl Race {
         .max(2)
             - 1
     }
-    /// How many settings may go on: all where the budget carries them over all cases, otherwise as many as it
-    /// carries when their number falls as the cases grow, until two are left. That is sequential halving
-    /// without its steps: the best are known a little better at each case, not only at each halving.
+    /// Number of configurations that continue: all if the budget covers them on all cases, otherwise as many
+    /// as it covers when their number falls inversely to the cases, down to two. Sequential halving in
+    /// continuous form: the ranking improves with each case, not only at each halving.
     fn carried(&self, most: usize, depth: usize) -> usize {
         let left = self.evaluations_left();
         let open = self.seen.order.len() - depth;
@@ -389,9 +390,9 @@ impl Race {
     }
 }
 
-/// What the budget says.
+/// Budget calculations.
 impl Race {
-    /// The part that may not be touched now.
+    /// Fraction of the budget that is reserved in the current phase.
     fn keep(&self) -> f64 {
         if matches!(self.phase, Phase::Confirm(..)) {
             0.0
@@ -419,7 +420,7 @@ impl Race {
             .zip(wants)
             .all(|(limit, want)| limit.is_none_or(|limit| want <= limit * (1.0 - keep)))
     }
-    /// About how many evaluations the race can still pay, by what they cost so far or are declared to.
+    /// Estimated number of evaluations that the race can still afford, from average or declared usage.
     fn evaluations_left(&self) -> usize {
         let done = self.seen.results.len() as u64;
         let usual = if done > 0 {
@@ -440,7 +441,7 @@ impl Race {
         }
         left.max(0.0) as usize
     }
-    /// The part of the race's budget that is left, from 0 to 1.
+    /// Remaining fraction of the race's budget, at most 1.
     fn part_left(&self) -> f64 {
         let gone = amounts(&self.spent, self.seen.results.len() as u64);
         let parts = limits(&self.seen.design.budget).into_iter().zip(gone);

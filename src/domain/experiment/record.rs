@@ -1,4 +1,4 @@
-//! An experiment as it is stored: what was asked for, how far it is, what came of it.
+//! Stored experiments: specification, state, and result.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,22 +9,22 @@ use crate::domain::id::{AnalysisId, ExperimentId, RecipeId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 
-/// How far an experiment is.
+/// State of an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Under way, or waiting for a lull.
+    /// Running, or waiting for idle capacity.
     Running,
-    /// Stopped by something that a person can mend; it can be resumed.
+    /// Stopped by a problem that a user can fix; can be resumed.
     Paused,
-    /// It has a verdict.
+    /// Finished with a verdict.
     Completed,
-    /// Somebody stopped it; it can be resumed.
+    /// Stopped by a user; can be resumed.
     Cancelled,
 }
 
 impl State {
-    /// The stored name.
+    /// Returns the stored name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -33,7 +33,7 @@ impl State {
             Self::Cancelled => "cancelled",
         }
     }
-    /// The inverse of `as_str`.
+    /// Parses a stored name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         let all = [
             Self::Running,
@@ -45,130 +45,130 @@ impl State {
     }
 }
 
-/// An experiment without its cases and results.
+/// An experiment without its cases and outcomes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
     /// Its id.
     pub id: ExperimentId,
-    /// Whose.
+    /// Owner.
     pub user: UserId,
-    /// How far it is.
+    /// Current state.
     pub state: State,
-    /// What was asked for.
+    /// Specification.
     pub spec: Spec,
-    /// What the race is about.
+    /// Design of the race.
     pub design: Design,
-    /// How it ended.
+    /// Verdict, once finished.
     pub verdict: Option<Verdict>,
     /// Why it is paused.
     pub error: Option<String>,
-    /// What became of the winner.
+    /// How the winner was applied.
     pub applied: Option<Applied>,
-    /// How its judge did.
+    /// Statistics of the judge.
     pub judging: Judging,
-    /// When it was made.
+    /// Creation time.
     pub created: Timestamp,
-    /// When it ended.
+    /// End time.
     pub finished: Option<Timestamp>,
 }
 
-/// A line of the list.
+/// A row of the experiment list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
     /// Its id.
     pub id: ExperimentId,
-    /// For people.
+    /// Display name.
     pub name: String,
-    /// How far it is.
+    /// Current state.
     pub state: State,
-    /// Settings and cases.
+    /// Number of configurations.
     pub arms: usize,
-    /// Cases.
+    /// Number of cases.
     pub cases: usize,
-    /// Evaluations that are done.
+    /// Number of finished evaluations.
     pub evaluations: u64,
-    /// What they cost.
+    /// Cost of the evaluations.
     pub cost: MicroDollars,
-    /// How it ended.
+    /// Verdict, once finished.
     pub verdict: Option<Verdict>,
-    /// When it was made.
+    /// Creation time.
     pub created: Timestamp,
-    /// When it ended.
+    /// End time.
     pub finished: Option<Timestamp>,
 }
 
-/// One setting on one case, begun or done.
+/// A trial in progress or finished.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// Which.
+    /// Configuration and case.
     pub cell: Cell,
-    /// The analysis that answered.
+    /// The analysis that produced the answer.
     pub analysis: AnalysisId,
-    /// What it brought; none while it is under way.
+    /// Outcome; none while in progress.
     pub outcome: Option<Outcome>,
     /// Why there is no answer.
     pub error: Option<String>,
 }
 
-/// Which of two settings' answers to a case somebody preferred.
+/// A judgment: which of two configurations' answers to a case is preferred.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgment {
-    /// The case's place.
+    /// Index of the case.
     pub case: usize,
-    /// The setting with the smaller place.
+    /// The configuration with the lower index.
     pub first: usize,
-    /// The other one.
+    /// The other configuration.
     pub second: usize,
-    /// Which was preferred.
+    /// Preferred side.
     pub preferred: super::pairwise::Preferred,
-    /// The model that judged; none for the person.
+    /// The judging model; none for a user.
     pub judge: Option<String>,
 }
 
-/// How a judge did.
+/// Statistics of a judge.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Judging {
-    /// Comparisons made in both orders.
+    /// Number of comparisons made in both orders.
     pub pairs: u64,
-    /// Of these, those in which the other order changed the verdict: counted as ties.
+    /// Number of these in which the verdict changed with the order; counted as ties.
     pub flips: u64,
-    /// Replies that could not be read.
+    /// Number of unreadable replies.
     pub unreadable: u64,
-    /// Answers that gave orders to the judge, and got nothing for it.
+    /// Number of answers that tried to instruct the judge; they score nothing.
     pub orders: u64,
-    /// Planted biases.
+    /// Results of the bias probes.
     pub probes: Vec<Probed>,
-    /// What the probes took.
+    /// Usage of the probes.
     pub bill: Bill,
 }
 
-/// How often a judge was taken in by a planted bias.
+/// Susceptibility of a judge to one bias.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probed {
-    /// Which, as `jury::Bias` names it.
+    /// Name of the bias, as in `jury::Bias`.
     pub bias: String,
-    /// How often it was tried.
+    /// Number of probes.
     pub tried: u64,
-    /// How often the judge was taken in.
+    /// Number of probes that revealed the bias.
     pub taken_in: u64,
 }
 
-/// What a winner was made.
+/// How a winning configuration was applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
-    /// The setting.
+    /// Index of the configuration.
     pub place: usize,
-    /// The recipe that says it.
+    /// The recipe that contains it.
     pub recipe: RecipeId,
-    /// The version of it.
+    /// Version of the recipe.
     pub version: u32,
-    /// Its name.
+    /// Name of the recipe.
     pub name: String,
-    /// Whether it is what the person's requests use that say nothing else.
+    /// Whether it is the user's default recipe for requests that name none.
     pub default: bool,
-    /// What they used before; none where it was nothing.
+    /// Default recipe before; none if there was none.
     pub before: Option<RecipeId>,
-    /// Whether the recipe was made for this.
+    /// Whether the recipe was created for this.
     pub new: bool,
 }

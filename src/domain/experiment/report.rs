@@ -1,5 +1,5 @@
-//! What a race has found, for people: who leads and whether that is more than luck, what each setting brought,
-//! how settings fell away, which of them nothing beats, which dial matters. Decides nothing.
+//! Report of a race for users: leader and significance, results per configuration, rounds, Pareto front, and
+//! sensitivity. Makes no decisions.
 
 use std::collections::BTreeSet;
 
@@ -17,116 +17,117 @@ use crate::domain::money::MicroDollars;
 use crate::domain::statistics::paired::{self, Difference};
 use crate::domain::statistics::sequence::Sequence;
 
-/// How often an interval may miss.
+/// Error probability of an interval.
 const LEVEL: f64 = 0.05;
 
-/// Everything about a race.
+/// Report of a race.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// The result in words.
+    /// Summary sentence.
     pub sentence: String,
-    /// Leader against current setting, on cases held back; none while the race is on.
+    /// Holdout comparison of leader and current configuration; none while the race runs.
     pub finding: Option<Finding>,
-    /// Why it ended.
+    /// Why the race ended.
     pub stop: Option<Stop>,
-    /// The place of the best setting, where any was tried.
+    /// Index of the best configuration, if any was tried.
     pub leader: Option<usize>,
-    /// The place of the setting in use now.
+    /// Index of the current configuration.
     pub current: usize,
-    /// The figures of the comparison on cases held back.
+    /// Statistics of the holdout comparison.
     pub difference: Option<Difference>,
-    /// Every setting, the best first, those never tried last.
+    /// Every configuration, best first, untried ones last.
     pub leaderboard: Vec<Row>,
-    /// The places of those that no other beats in all of quality, cost and time.
+    /// Indexes of the configurations on the Pareto front of quality, cost, and latency.
     pub pareto: Vec<usize>,
-    /// How they fell away.
+    /// Rounds: which configurations continued, were dropped, or were eliminated.
     pub fates: Vec<Round>,
-    /// What each dial matters.
+    /// Influence of each parameter.
     pub sensitivity: Vec<Influence>,
-    /// Strengths from comparisons in pairs, where there are any: by place.
+    /// Strengths by configuration from pairwise comparisons, if any.
     pub strengths: Option<Vec<Strength>>,
 }
 
-/// A setting.
+/// A row of the leaderboard.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
-    /// Its place.
+    /// Index of the configuration.
     pub place: usize,
-    /// Its dials.
+    /// Parameter values.
     pub setting: Value,
-    /// The mean over the cases of the race that it met; none where it was never tried.
+    /// Mean value over its cases of the race; none if never tried.
     pub mean: Option<f64>,
-    /// Where its true mean lies in 95 of 100 such races, however often one looks: a confidence sequence (see
-    /// `statistics::sequence`). Wide, because it is.
+    /// 95 % confidence sequence of the true mean (see `statistics::sequence`). Valid however often it is
+    /// checked, and therefore wide.
     pub interval: Option<(f64, f64)>,
-    /// Its mean, corrected for how hard its cases were for the leader: comparable between settings that left
+    /// Mean adjusted for case difficulty by the leader's results: comparable between configurations that left
     /// at different times.
     pub level: Option<f64>,
-    /// Cases of the race that it met.
+    /// Number of its cases in the race.
     pub cases: usize,
-    /// Cases without an answer.
+    /// Number of cases without an answer.
     pub failed: usize,
-    /// What a case costs on average.
+    /// Mean cost per case.
     pub cost_usd: Option<MicroDollars>,
-    /// Tokens of a case on average.
+    /// Mean tokens per case.
     pub tokens: Option<u64>,
-    /// How long a case takes.
+    /// Latency per case.
     pub latency_ms: Option<Latency>,
-    /// What became of it.
+    /// Status.
     pub fate: Fate,
-    /// The difference to the leader on the cases that both met.
+    /// Difference to the leader on common cases.
     pub against_leader: Option<Against>,
-    /// Whether no other beats it in all of quality, cost and time.
+    /// Whether it is on the Pareto front of quality, cost, and latency.
     pub pareto: bool,
 }
 
-/// Times in milliseconds.
+/// Latency in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Latency {
-    /// On average.
+    /// Mean.
     pub mean: u64,
-    /// All but one of twenty are faster.
+    /// 95th percentile.
     pub p95: u64,
 }
 
-/// A difference to the leader. Seen after the leader was chosen for leading: not proof.
+/// Difference to the leader. Computed after the leader was selected, so not evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Against {
-    /// On average; below 0 where the leader is better.
+    /// Mean; negative if the leader is better.
     pub mean: f64,
-    /// From.
+    /// Lower end of the 95 % confidence interval.
     pub from: f64,
-    /// To.
+    /// Upper end.
     pub to: f64,
-    /// How likely so large a difference is where there is none, corrected for all comparisons (Holm 1979).
+    /// P-value, corrected for all comparisons (Holm 1979).
     pub p_adjusted: f64,
 }
 
-/// What had happened after so many cases.
+/// State of the race after a number of cases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Round {
-    /// Cases.
+    /// Number of cases.
     pub cases: usize,
-    /// Who went on.
+    /// Configurations that continued.
     pub left: Vec<usize>,
-    /// Who was behind when only half could go on: not shown to be worse.
+    /// Configurations dropped by successive halving; not proven worse.
     pub set_aside: Vec<usize>,
-    /// Who was shown to be worse.
+    /// Configurations proven worse.
     pub beaten: Vec<usize>,
 }
 
-/// A strength among those compared in pairs, as a logarithm.
+/// Log-strength of a configuration from pairwise comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Strength {
-    /// The setting.
+    /// Index of the configuration.
     pub place: usize,
-    /// Their mean is 0.
+    /// Log-strength; the mean over all is 0.
     pub strength: f64,
-    /// From and to, in 95 of 100 draws of the cases.
+    /// 95 % bootstrap confidence interval over cases.
     pub interval: (f64, f64),
 }
 
-/// Of a race. `failed` are the evaluations without an answer, `matches` what judges and people preferred.
+/// Builds the report. `failed` holds the trials without an answer, `matches` the preferences of judges and
+/// users.
 pub fn report(race: &Race, space: &Space, failed: &BTreeSet<Cell>, matches: &[Match]) -> Report {
     let design = race.design();
     let verdict = match race.next() {
@@ -175,7 +176,7 @@ fn values(race: &Race, arm: usize) -> Vec<f64> {
     race.values(arm, race.cases().0.len())
 }
 
-// The best mean among those still in the race, on the cases that all of them met.
+// The configuration still in the race with the best mean on the cases common to all of them.
 fn leading(race: &Race, tried: &[usize]) -> Option<usize> {
     let racing = tried
         .iter()
@@ -234,7 +235,7 @@ fn latency(outcomes: &[&Outcome]) -> Latency {
     }
 }
 
-// All comparisons with the leader at once, so that they can be corrected for how many they are.
+// All comparisons with the leader together, for the multiple-testing correction.
 fn adjust(race: &Race, rows: &mut [Row], leader: Option<usize>) {
     let Some(leader) = leader else { return };
     let best = values(race, leader);
@@ -258,7 +259,7 @@ fn adjust(race: &Race, rows: &mut [Row], leader: Option<usize>) {
     }
 }
 
-// Those that no other beats: at least as good in quality, cost and time, and better in one of them.
+// Pareto front: rows that no other matches or beats in quality, cost, and latency while being better in one.
 fn front(rows: &mut [Row]) -> Vec<usize> {
     let of = |row: &Row| Some((row.level?, row.cost_usd?.0, row.latency_ms?.mean));
     let points: Vec<Option<(f64, i64, u64)>> = rows.iter().map(of).collect();
@@ -309,7 +310,7 @@ fn strengths(settings: usize, matches: &[Match], seed: u64) -> Option<Vec<Streng
         .filter(|&place| place < settings)
         .collect();
     let compared: Vec<usize> = compared.into_iter().collect();
-    // Only those that were compared: the fit takes time for each, and knows nothing of the others.
+    // Only compared configurations: the fit's work grows with each, and it knows nothing of the others.
     let place_of = |setting: usize| compared.binary_search(&setting).ok();
     let among = matches.iter().filter_map(|one| {
         Some(Match {
@@ -338,7 +339,7 @@ fn sentence(
     let Some(leader) = leader else {
         return match verdict {
             Some(_) => {
-                "Nothing was evaluated: the budget does not pay for one case of every setting."
+                "Nothing was evaluated: the budget does not cover one case of every setting."
             }
             None => "Nothing has been evaluated yet.",
         }
@@ -347,7 +348,9 @@ fn sentence(
     let name = label(space, &design.arms[leader]);
     let cases = values(race, leader).len();
     let Some(verdict) = verdict else {
-        return format!("So far {name} leads after {cases} cases. The race is not over.");
+        return format!(
+            "{name} leads after {cases} cases so far. The experiment is still running."
+        );
     };
     let figures = |one: &Difference| {
         let (from, to) = one.interval;
@@ -360,30 +363,33 @@ fn sentence(
             ),
         };
         format!(
-            "on {} cases that the race had not seen it scored {than} on average, and any true difference from \
-             {from:+.2} to {to:+.2} fits what was seen",
+            "on {} holdout cases it scored {than} on average, and the true difference is likely between \
+             {from:+.2} and {to:+.2}",
             one.cases
         )
     };
     match (verdict.finding, &verdict.difference) {
         (Finding::Better, Some(one)) => {
-            format!("{name} is better than what you use now: {}.", figures(one))
+            format!(
+                "{name} is better than your current setting: {}.",
+                figures(one)
+            )
         }
         (Finding::Worse, Some(one)) => format!(
-            "Keep what you use now. {name} won the race by luck: {}.",
+            "Keep your current setting. {name} led the race by chance: {}.",
             figures(one)
         ),
         (Finding::NotDistinguishable, Some(one)) => format!(
-            "{name} leads, but it is not distinguishable from what you use now: {}.",
+            "{name} leads, but is not distinguishable from your current setting: {}.",
             figures(one)
         ),
         (Finding::CurrentLeads, _) => format!(
-            "What you use now leads: on {cases} cases none of the {} other settings was better.",
+            "Your current setting leads: on {cases} cases none of the {} other settings was better.",
             design.arms.len() - 1
         ),
         _ => format!(
-            "{name} leads after {cases} cases, but whether it is better than what you use now was not tested: \
-             there were too few cases, or too little budget, to keep some back."
+            "{name} leads after {cases} cases, but was not tested against your current setting: \
+             there were too few cases, or too little budget, for a holdout."
         ),
     }
 }

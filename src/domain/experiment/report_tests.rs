@@ -1,4 +1,4 @@
-//! Reports of races whose truth is known.
+//! Reports of races with a known truth.
 
 use super::*;
 use crate::domain::experiment::design::Design;
@@ -14,7 +14,7 @@ fn space() -> Space {
     .expect("a space")
 }
 
-/// Runs a race in which a setting's outcome on a case is what this says.
+/// Runs a race in which `of` gives the outcome of a configuration on a case.
 fn raced(cases: usize, of: impl Fn(usize, usize, f64) -> Outcome) -> Race {
     let arms: Vec<Arm> = space().arms(&|_, _| true).expect("arms");
     let nothing = Outcome {
@@ -57,7 +57,7 @@ fn outcome(score: f64, cost: i64, latency_ms: u64) -> Outcome {
     }
 }
 
-// p/b is much better and dearer, p/c is bad; temperature does nothing.
+// p/b is much better and more expensive, p/c is bad; temperature has no effect.
 fn plain(arm: usize, _: usize, noise: f64) -> Outcome {
     let (mean, cost) = [(0.5, 10), (0.8, 90), (0.2, 10)][arm / 2];
     outcome(mean + noise * 0.1, cost, 100 + arm as u64)
@@ -70,7 +70,7 @@ fn the_winner_is_named_with_its_figures_on_unseen_cases() {
     let leader = report.leader.expect("a leader");
     assert_eq!(leader / 2, 1);
     assert_eq!(report.finding, Some(Finding::Better));
-    assert!(report.sentence.contains("p/b") && report.sentence.contains("had not seen"));
+    assert!(report.sentence.contains("p/b") && report.sentence.contains("holdout cases"));
     assert_eq!(report.leaderboard[0].place, leader);
     assert_eq!(report.leaderboard.len(), 6);
     let levels: Vec<f64> = report.leaderboard[1..]
@@ -92,7 +92,7 @@ fn the_front_holds_what_nothing_beats() {
     let race = raced(60, plain);
     let report = report(&race, &space(), &BTreeSet::new(), &[]);
     let on = |place: usize| report.pareto.contains(&place);
-    // The current setting is the fastest of the cheap ones that are not bad.
+    // The current configuration is the fastest of the cheap ones that are not bad.
     assert!(
         on(0) && on(report.leader.expect("one")),
         "{:?}",

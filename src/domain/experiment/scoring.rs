@@ -1,44 +1,44 @@
-//! How the answers of an experiment are scored: by a rule that anybody can repeat, or by a model as judge.
+//! Scoring of an experiment's answers: a reproducible rule or an LLM judge.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::Evaluator;
 
-/// A rule or a judge.
+/// Scoring method.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scoring {
-    /// The same score each time.
+    /// Deterministic rule.
     Rule(Evaluator),
-    /// A model's opinion.
+    /// LLM judge.
     Judge(Judge),
 }
 
-/// A model that judges.
+/// An LLM judge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judge {
-    /// What it is asked.
+    /// Judging mode.
     pub kind: Way,
-    /// Its name.
+    /// Full id of the judging model.
     pub model: String,
-    /// It may judge answers of models of its own family.
+    /// Whether it may judge answers of models of its own family.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub same_family: bool,
 }
 
-/// What a judge is asked.
+/// Judging mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
-    /// Which of two answers is better, in both orders: against the current setting's answer.
+    /// Pairwise comparison with the current configuration's answer, in both orders.
     Pairwise,
-    /// Marks for accuracy and the rest.
+    /// Marks for accuracy and other criteria.
     Rubric,
 }
 
 impl Scoring {
-    /// The judge, where it is one.
+    /// Returns the judge, if any.
     pub fn judge(&self) -> Option<&Judge> {
         match self {
             Self::Rule(_) => None,
@@ -47,7 +47,7 @@ impl Scoring {
     }
 }
 
-// By hand, because an untagged enum says of a wrong field only that nothing fits.
+// Implemented by hand because the error of an untagged enum says only that no variant matches.
 impl<'de> Deserialize<'de> for Scoring {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;

@@ -1,6 +1,6 @@
-//! Which dial matters: how settings that share a value did, against all that were tried. Only from the cases
-//! that every tried setting met, so that nothing is compared over different questions. An average over
-//! settings: it does not see that one dial matters only at some value of another.
+//! Sensitivity: the influence of each parameter, from the mean values of configurations that share its
+//! values. Uses only cases that every tried configuration completed, so that all are compared on the same
+//! questions. A main effect: interactions between parameters are not detected.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,34 +9,34 @@ use super::race::Race;
 use super::{Dial, Space};
 use crate::domain::statistics::paired;
 
-/// A dial.
+/// Influence of one parameter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Influence {
-    /// Which.
+    /// Parameter.
     pub dial: Dial,
-    /// The part of the differences between settings that goes with its values, 0 to 1: the sum of squares
-    /// between values over that between settings. Chance has its part in it.
+    /// Fraction of the variation between configurations explained by its values, 0 to 1: the sum of squares
+    /// between values over the total. Includes noise.
     pub share: f64,
-    /// Its values.
+    /// Effect of each value.
     pub values: Vec<Effect>,
-    /// Cases that this is drawn from.
+    /// Number of cases used.
     pub cases: usize,
 }
 
-/// A value of a dial.
+/// Effect of one parameter value.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Effect {
     /// The value; null is the model's default.
     pub value: Value,
-    /// The mean of the settings that have it.
+    /// Mean of the configurations with this value.
     pub mean: f64,
-    /// Where that mean lies in 95 of 100 draws of cases (Student's t over cases); none for a single case.
+    /// 95 % confidence interval of the mean (Student's t over cases); none for a single case.
     pub interval: Option<(f64, f64)>,
-    /// How many settings that is.
+    /// Number of configurations with this value.
     pub settings: usize,
 }
 
-/// Every dial that was turned among the tried settings, the most influential first.
+/// Computes the influence of every parameter that varies among the tried configurations, largest first.
 pub(super) fn of(race: &Race, space: &Space, tried: &[usize]) -> Vec<Influence> {
     let all = race.cases().0.len();
     let depth = tried.iter().map(|&arm| race.values(arm, all).len()).min();
@@ -49,7 +49,7 @@ pub(super) fn of(race: &Race, space: &Space, tried: &[usize]) -> Vec<Influence> 
     let total: f64 = means.iter().map(|mean| (mean - middle).powi(2)).sum();
     let mut found: Vec<Influence> = Vec::new();
     for axis in &space.0 {
-        // The value itself, so that what a model does not take and what is left alone are one.
+        // Compare values, not indexes, so that an unsupported value and the default count as one.
         let value_of = |place: usize| {
             let arm = &race.design().arms[tried[place]];
             space.value(arm, axis.dial).cloned().unwrap_or_default()

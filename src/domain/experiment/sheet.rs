@@ -1,5 +1,5 @@
-//! What an experiment has found as files that other programs read: CSV, a row for every evaluation, and
-//! Markdown to read. (JSON is the API's own shape.)
+//! Exports of an experiment's results: CSV with one row per evaluation, and Markdown for readers. (JSON is
+//! the API's own format.)
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use super::space::label;
 use super::{Case, Dial};
 use crate::domain::export::cell;
 
-/// One row for every evaluation that is done, RFC 4180, with a header.
+/// CSV (RFC 4180) with a header and one row per finished evaluation.
 pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) -> String {
     let dials: Vec<Dial> = (experiment.spec.space.0.iter())
         .map(|axis| axis.dial)
@@ -63,7 +63,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
     out
 }
 
-/// The result as a document to read.
+/// The report as Markdown.
 pub fn markdown(experiment: &Experiment, cases: &[Case], report: &Report) -> String {
     let mut out = String::new();
     let spec = &experiment.spec;
@@ -76,14 +76,14 @@ pub fn markdown(experiment: &Experiment, cases: &[Case], report: &Report) -> Str
         experiment.state.as_str(),
         experiment.created
     );
-    out += "## Leaderboard\n\n| | setting | mean | 95 % | cases | $ a case | s a case | fate |\n|--:|---|--:|---|--:|--:|--:|---|\n";
+    out += "## Leaderboard\n\n| | setting | mean | 95 % | cases | $ per case | s per case | status |\n|--:|---|--:|---|--:|--:|--:|---|\n";
     for (rank, row) in report.leaderboard.iter().enumerate() {
         out += &line(experiment, report, rank + 1, row);
     }
-    out += "\nThe intervals hold however often one looks (confidence sequences), so they are wide. \"Set aside\" \
-            means behind when only half could go on, not shown to be worse.\n";
+    out += "\nThe intervals are confidence sequences, valid at any time and therefore wide. \"Set aside\" \
+            means dropped when only some settings could continue, not shown to be worse.\n";
     if !report.sensitivity.is_empty() {
-        out += "\n## What matters\n\n| dial | share of the differences | value | mean | 95 % |\n|---|--:|---|--:|---|\n";
+        out += "\n## Sensitivity\n\n| parameter | share of variation | value | mean | 95 % |\n|---|--:|---|--:|---|\n";
     }
     for influence in &report.sensitivity {
         for value in &influence.values {
@@ -143,7 +143,7 @@ fn said(value: &Value) -> String {
     }
 }
 
-// A bar or a line end would break the table.
+// A pipe or a line break would break the table.
 fn escaped(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").replace('|', "\\|")

@@ -1,5 +1,5 @@
-//! The settings that an experiment tries: every legal combination of the values of its axes. A value that a
-//! model does not take is left at the model's own default, and what becomes the same by that is tried once.
+//! Search space: every valid combination of the values of its axes. A parameter that a model does not accept
+//! stays at the model's default; configurations that become equal by this are tried once.
 
 use std::collections::BTreeSet;
 
@@ -8,35 +8,35 @@ use serde_json::Value;
 
 use super::Fault;
 
-/// Settings of a space at most.
+/// Maximum number of configurations of a space.
 pub const MOST_ARMS: usize = 10_000;
 
-/// What can be turned.
+/// A parameter that an experiment can vary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dial {
     /// The model, or the panel as a list of models.
     Model,
-    /// A variant of the prompt, with `{{question}}` for the case's question.
+    /// Prompt variant, with `{{question}}` for the case's question.
     Prompt,
-    /// A pattern by its id.
+    /// Pattern id.
     Pattern,
-    /// How many members the panel has.
+    /// Number of panel members.
     Members,
-    /// How hard a model thinks.
+    /// Reasoning effort.
     Effort,
     /// Temperature.
     Temperature,
-    /// The part of the probability that is drawn from.
+    /// Nucleus sampling: the probability mass to sample from, 0 to 1.
     TopP,
-    /// Tokens of an answer at most.
+    /// Maximum number of output tokens.
     MaxTokens,
-    /// Passages of documents that are given.
+    /// Number of document passages in the prompt.
     Passages,
 }
 
 impl Dial {
-    /// The stored name.
+    /// Returns the stored name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Model => "model",
@@ -50,14 +50,14 @@ impl Dial {
             Self::Passages => "passages",
         }
     }
-    /// Whether it is the model that takes it or not.
+    /// Whether acceptance depends on the model.
     const fn is_of_model(self) -> bool {
         matches!(
             self,
             Self::Effort | Self::Temperature | Self::TopP | Self::MaxTokens
         )
     }
-    /// Whether it can have this value at all. Null leaves it at its default.
+    /// Whether the value is valid for the parameter. Null keeps the default.
     fn takes(self, value: &Value) -> bool {
         let text = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
         let whole = |most: u64| value.as_u64().is_some_and(|n| (1..=most).contains(&n));
@@ -80,13 +80,13 @@ impl Dial {
     }
 }
 
-/// A dial and the values to try.
+/// A parameter and its candidate values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Axis {
-    /// What is turned.
+    /// Parameter.
     pub dial: Dial,
-    /// What it is turned to; null is the default.
+    /// Candidate values; null is the default.
     pub values: Vec<Value>,
 }
 
@@ -95,14 +95,18 @@ pub struct Axis {
 #[serde(transparent)]
 pub struct Space(pub Vec<Axis>);
 
-/// One setting: for each axis the place of its value, or nothing where the model does not take the dial.
+/// A configuration: for each axis the index of its value, or none where the default applies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Arm(pub Vec<Option<usize>>);
 
 impl Space {
-    /// Every legal setting once, in the order of the axes. `takes` says whether a model (or each of a panel)
-    /// takes a dial; it is asked for what belongs to models only, with no name where no axis is one of models.
+    /// Enumerates every valid configuration once, in axis order. `takes` returns whether a model accepts a
+    /// parameter; it is called only for model parameters, with an empty name when no axis is of models.
+    ///
+    /// # Errors
+    /// Fails when there is no axis, an axis is empty or repeated, a value is invalid or repeated, or there
+    /// are more than `MOST_ARMS` combinations.
     pub fn arms(&self, takes: &dyn Fn(&str, Dial) -> bool) -> Result<Vec<Arm>, Fault> {
         self.check()?;
         let mut all: Vec<Vec<usize>> = vec![Vec::new()];
@@ -120,7 +124,7 @@ impl Space {
         let legal = all.iter().map(|places| self.legal(places, takes));
         Ok(legal.filter(|arm| seen.insert(arm.clone())).collect())
     }
-    /// The value of an arm on an axis; nothing where it is left at the default.
+    /// Value of a configuration's parameter; none at the default.
     pub fn value<'a>(&'a self, arm: &Arm, dial: Dial) -> Option<&'a Value> {
         let axis = self.0.iter().position(|axis| axis.dial == dial)?;
         let place = (*arm.0.get(axis)?)?;
@@ -173,7 +177,7 @@ impl Space {
     }
 }
 
-/// A setting by the names of its dials; what is left at its default is null.
+/// A configuration as an object of parameter values; null where the default applies.
 pub fn setting(space: &Space, arm: &Arm) -> Value {
     let values = space.0.iter().map(|axis| {
         let value = space.value(arm, axis.dial).cloned();
@@ -182,9 +186,9 @@ pub fn setting(space: &Space, arm: &Arm) -> Value {
     Value::Object(values.collect())
 }
 
-/// A setting in words: `model p/a, temperature 0.5`. Long values are cut.
+/// A configuration as text: `model p/a, temperature 0.5`. Long values are shortened.
 pub fn label(space: &Space, arm: &Arm) -> String {
-    // What every setting has tells none from another.
+    // Parameters with a single value do not distinguish configurations.
     let turned = space.0.iter().filter(|axis| axis.values.len() > 1);
     let words = turned.filter_map(|axis| {
         let value = match space.value(arm, axis.dial)? {

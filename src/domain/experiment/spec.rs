@@ -1,5 +1,5 @@
-//! What somebody wants to find out: the space, what stays the same, how answers are scored, what may be
-//! spent. Turns a setting into what an analysis is asked with. Whether models exist is asked elsewhere.
+//! Experiment specification: search space, fixed settings, scoring, and budget. Converts a configuration into
+//! the settings of an analysis. Does not check that models exist.
 
 use std::collections::BTreeMap;
 
@@ -9,45 +9,48 @@ use serde_json::Value;
 use super::{Arm, Budget, Dial, Fault, Objective, Scoring, Space};
 use crate::domain::recipe::Body;
 
-/// The pattern that asks one model what was written, and nothing else.
+/// Id of the pattern that sends the question to one model unchanged.
 pub const PLAIN: &str = "plain";
 
-/// Characters of a name.
+/// Maximum length of a name in characters.
 pub const MAX_NAME: usize = 80;
 
-/// An experiment as it was asked for, its cases apart. Stored with it; never changes.
+/// Specification of an experiment without its cases. Stored with it; immutable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
-    /// For people.
+    /// Display name.
     pub name: String,
-    /// What is tried.
+    /// Search space.
     pub space: Space,
-    /// What holds for every setting.
+    /// Settings common to all configurations.
     pub base: Body,
-    /// The setting in use now; the first value of each axis that is not named.
+    /// The current configuration; omitted axes use their first value.
     #[serde(default)]
     pub current: BTreeMap<Dial, Value>,
-    /// How answers are scored.
+    /// Scoring method.
     pub evaluator: Scoring,
-    /// What "best" means.
+    /// Definition of "best".
     pub objective: Objective,
-    /// What may be spent.
+    /// Spending limit.
     pub budget: Budget,
-    /// Differences smaller than this are nobody's concern.
+    /// Smallest relevant difference in value, 0 to 1.
     pub indifference: f64,
-    /// How often the race may be wrong.
+    /// Permitted error probability, 0 to 1.
     pub wrong: f64,
-    /// Where chance begins.
+    /// Random seed.
     pub seed: u64,
 }
 
 impl Spec {
-    /// The place of the setting in use now. Refuses one that is not among the settings.
+    /// Returns the index of the current configuration.
+    ///
+    /// # Errors
+    /// Fails when `current` names a parameter without an axis or matches none of the configurations.
     pub fn current_of(&self, arms: &[Arm]) -> Result<usize, Fault> {
         if let Some(dial) =
             (self.current.keys()).find(|&&dial| self.space.0.iter().all(|axis| axis.dial != dial))
         {
-            let why = format!("{} is no axis of the space", dial.as_str());
+            let why = format!("{} is not an axis of the space", dial.as_str());
             return Err(Fault::Current(why));
         }
         let fits = |arm: &Arm, is_lenient: bool| {
@@ -59,12 +62,12 @@ impl Spec {
                 }
             })
         };
-        // What its model does not take is at its default, whatever was named.
+        // Parameters that the model does not accept are at their default, whatever was requested.
         let exact = arms.iter().position(|arm| fits(arm, false));
         let found = exact.or_else(|| arms.iter().position(|arm| fits(arm, true)));
-        found.ok_or_else(|| Fault::Current("it is none of the settings".to_owned()))
+        found.ok_or_else(|| Fault::Current("it is not among the settings".to_owned()))
     }
-    /// What an analysis is asked with under this setting.
+    /// Settings of an analysis under this configuration.
     pub fn body_of(&self, arm: &Arm) -> Body {
         let mut body = self.base.clone();
         let value = |dial| self.space.value(arm, dial);
@@ -80,7 +83,7 @@ impl Spec {
         }
         if let Some(members) = number(Dial::Members) {
             body.models.truncate(members as usize);
-            // The arrangement that asks one model several times has its panel's size from here.
+            // The arrangement `self` takes its number of samples from here.
             body.samples = Some(members).filter(|&members| members > 1);
         }
         body.prompt = text(Dial::Prompt).or(body.prompt);
@@ -92,7 +95,7 @@ impl Spec {
         parameters.temperature = real(Dial::Temperature).or(parameters.temperature);
         parameters.top_p = real(Dial::TopP).or(parameters.top_p);
         parameters.max_tokens = number(Dial::MaxTokens).or(parameters.max_tokens);
-        // One model and no word about how: it is asked just that.
+        // A single model without a pattern or depth gets the question unchanged.
         if body.models.len() == 1 && body.pattern.is_none() && body.depth.is_none() {
             body.pattern = Some(PLAIN.to_owned());
         }
@@ -151,8 +154,11 @@ mod tests {
             (json!({}), Ok(0)),
             (json!({"temperature": 1}), Ok(1)),
             (json!({"model": "p/b", "temperature": 1}), Ok(2)),
-            (json!({"model": "p/c"}), Err("it is none of the settings")),
-            (json!({"top_p": 1}), Err("top_p is no axis of the space")),
+            (json!({"model": "p/c"}), Err("it is not among the settings")),
+            (
+                json!({"top_p": 1}),
+                Err("top_p is not an axis of the space"),
+            ),
         ] {
             let spec = spec(axes.clone(), json!({}), current.clone());
             let arms = spec.space.arms(&takes).expect("arms");

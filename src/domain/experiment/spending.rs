@@ -1,14 +1,14 @@
-//! What a race may spend and what it has spent, in all four ways in which a budget limits it at once. Decides
-//! nothing.
+//! Budget accounting of a race in all four limited quantities: cost, tokens, latency, and evaluations. Makes
+//! no decisions.
 
 use super::design::Design;
 use super::{Bill, Budget, Outcome};
 use crate::domain::money::MicroDollars;
 
-/// The part of the budget that is kept for the comparison on cases held back.
+/// Fraction of the budget reserved for the holdout comparison.
 pub(super) const RESERVE: f64 = 0.2;
 
-/// Nothing spent.
+/// Zero usage.
 pub(super) const NOTHING: Outcome = Outcome {
     score: 0.0,
     cost: MicroDollars(0),
@@ -59,7 +59,7 @@ pub(super) fn usual_declared(design: &Design) -> [f64; 4] {
     usual
 }
 
-/// How many cases the race never sees: what the reserve pays for two settings, at most a third of them.
+/// Number of holdout cases: what the reserve covers for two configurations, at most a third of all cases.
 pub(super) fn held_back(design: &Design) -> usize {
     let most = design.cases / 3;
     let usual = usual_declared(design);

@@ -1,4 +1,4 @@
-//! The proof: simulated experiments whose truth is known. Seeds are fixed.
+//! Simulated experiments with a known truth and fixed seeds.
 
 #[path = "proofs.rs"]
 mod proofs;
@@ -67,7 +67,7 @@ fn run(race: &mut Race, truth: &Truth) -> Verdict {
     }
 }
 
-/// The race goes on for as long as what it may find is worth its price, and not for a cent more.
+/// The race continues exactly as long as the expected gain is worth its price.
 #[test]
 fn it_ends_when_going_on_costs_more_than_it_can_bring() {
     let arms = grid(&[6]);
@@ -101,7 +101,7 @@ fn it_ends_when_going_on_costs_more_than_it_can_bring() {
     assert_ne!(without.0, Stop::NotWorth);
 }
 
-/// Taking the setting with the best mean after settings were tried on cases at random.
+/// Baseline: picks the best mean after evaluating configurations on random cases.
 fn uniform(truth: &Truth, evaluations: usize, chance: &mut Chance) -> usize {
     let mut seen: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for turn in 0..evaluations {
@@ -114,7 +114,7 @@ fn uniform(truth: &Truth, evaluations: usize, chance: &mut Chance) -> usize {
     *best.expect("some were tried").0
 }
 
-/// Whether settings have nothing in common, or what they are worth is mostly that of values they share.
+/// For independent configurations and for those that owe their value mostly to shared parameter values.
 #[test]
 fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
     let arms = grid(&[4, 3, 2]);
@@ -133,7 +133,7 @@ fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
     }
 }
 
-/// No setting differs from another: that one is better is said in at most a tenth of the races.
+/// With equal configurations, a winner is declared in at most a tenth of the races.
 #[test]
 fn of_equal_settings_none_is_declared_the_winner() {
     let arms = grid(&[8]);
@@ -158,11 +158,11 @@ fn of_equal_settings_none_is_declared_the_winner() {
     assert!(wrong <= 100, "{wrong}");
 }
 
-/// The best of the settings leaves for good in at most a tenth of the races, and what left did not reach the
+/// The best configuration is eliminated in at most a tenth of the races, and eliminated ones were below the
 /// leader.
 #[test]
 fn elimination_never_drops_what_still_reaches_the_leader() {
-    // Two are the best: between them a race seldom ends early, so that the others meet many cases.
+    // The top two are equal: a race between them seldom ends early, so the others are evaluated on many cases.
     let worth = [0.2, 0.2, 0.19, 0.0, -0.1, -0.2];
     let arms = grid(&[6]);
     let (mut wrong, mut beaten) = (0, 0);
@@ -195,7 +195,7 @@ fn elimination_never_drops_what_still_reaches_the_leader() {
     assert!(wrong <= 20, "{wrong}");
 }
 
-/// Killed after any result and resumed, the race goes the same way to the same end.
+/// Interrupted after any outcome and resumed, the race takes the same course to the same end.
 #[test]
 fn a_resumed_race_ends_as_an_unbroken_one() {
     for (axes, evaluations) in [(vec![4, 3, 2], 120), (vec![5, 5, 4, 3], 400)] {
@@ -210,7 +210,7 @@ fn a_resumed_race_ends_as_an_unbroken_one() {
             match broken.next() {
                 Step::Done(verdict) => break verdict,
                 Step::Evaluate(cells) => {
-                    // Results come in any order.
+                    // Outcomes arrive in any order.
                     let cell = cells[chance.below(cells.len())];
                     let outcome = paid(truth.scores[cell.arm][cell.case], 0);
                     assert!(broken.record(cell, outcome));
@@ -226,7 +226,7 @@ fn a_resumed_race_ends_as_an_unbroken_one() {
     }
 }
 
-/// Whatever calls cost, the budget is passed by one call's excess over its bound at most.
+/// Whatever calls cost, the budget is exceeded by at most one call's excess over its bound.
 #[test]
 fn the_budget_is_never_overrun_beyond_one_call() {
     let arms = grid(&[4, 3]);
@@ -261,7 +261,7 @@ fn the_budget_is_never_overrun_beyond_one_call() {
     }
 }
 
-/// In a space too large to try, what is proposed is better than what would be drawn.
+/// In a space too large to enumerate, proposals beat random draws.
 #[test]
 fn a_large_space_is_searched() {
     let arms = grid(&[5, 5, 4, 3]);
@@ -276,7 +276,7 @@ fn a_large_space_is_searched() {
         let truth = truth::draw(&arms, 40, spread, &mut || chance.normal());
         let mut race = Race::new(design(&arms, 40, 500, seed));
         ours += truth.regret(run(&mut race, &truth).leader);
-        // The best of 40 settings drawn evenly, known for certain.
+        // The best of 40 random configurations, with certain knowledge.
         let lucky = (0..40).map(|_| truth.regret(chance.below(arms.len())));
         drawn += lucky.fold(f64::MAX, f64::min);
     }
@@ -315,7 +315,7 @@ fn races_that_cannot_be_run_end_at_once() {
     }
 }
 
-/// Designs and results as a request can make them, sound or not.
+/// Designs and outcomes as requests can produce them, valid or not.
 mod any_request {
     use proptest::prelude::*;
 

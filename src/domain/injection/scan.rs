@@ -1,18 +1,18 @@
-//! Places in a document that read as if they gave orders to models. A sign for people, shown beside the page:
-//! nothing is left out because of it. Text that reports such orders, in quotation marks or as an example, is
-//! no sign.
+//! Finds likely prompt injections in a document. The result is a hint for users, shown next to the page; no
+//! text is removed because of it. Text that reports such instructions, quoted or as an example, is not
+//! flagged.
 
 use crate::domain::chunk::Page;
 use crate::domain::document::Flag;
 
-/// Of one page.
+/// Maximum number of flags per page.
 const MOST: usize = 5;
-/// Bytes around a sign that are looked at.
+/// Context in bytes around a sign that is examined.
 const AROUND: usize = 240;
-/// Characters of an excerpt.
+/// Maximum length of an excerpt in characters.
 const EXCERPT: usize = 160;
 
-/// What no text for people holds: the marks with which chats are told apart from their roles.
+/// Chat-template role markers, which do not occur in text for human readers.
 const ROLES: &[&str] = &[
     "<|im_start|>",
     "<|im_end|>",
@@ -28,7 +28,7 @@ const ROLES: &[&str] = &[
     "\nassistant:",
 ];
 
-/// Turns away from the task. Weighed with what stands near.
+/// Phrases that divert from the task. They count only with an order nearby.
 const TURNS: &[&str] = &[
     "ignore all previous",
     "ignore all prior",
@@ -80,7 +80,7 @@ const TURNS: &[&str] = &[
     "забудь все",
 ];
 
-/// Who is spoken to.
+/// Phrases that address a model.
 const ADDRESSES: &[&str] = &[
     "note to the ai",
     "note to ai",
@@ -113,7 +113,7 @@ const ADDRESSES: &[&str] = &[
     "如果你是ai",
 ];
 
-/// What is to be done then.
+/// Phrases that state an order.
 const ORDERS: &[&str] = &[
     "reply",
     "respond",
@@ -171,7 +171,7 @@ const ORDERS: &[&str] = &[
     "your instructions",
 ];
 
-/// Words of people who write about such texts.
+/// Words of authors who write about prompt injections.
 const REPORTS: &[&str] = &[
     "prompt injection",
     "injection attack",
@@ -192,7 +192,7 @@ const REPORTS: &[&str] = &[
     "par exemple",
 ];
 
-/// The places of a page that are to be shown, in its order.
+/// Finds the suspicious places of a page, in text order.
 pub fn scan(page: &Page) -> Vec<Flag> {
     let (as_it_is, its_places) = lowered(&page.text, false);
     let (run_on, run_places) = lowered(&page.text, true);
@@ -207,18 +207,15 @@ pub fn scan(page: &Page) -> Vec<Flag> {
         }
     };
     for (signs, why) in [
-        (
-            ROLES,
-            "it holds marks that tell the parts of a chat with a model apart",
-        ),
+        (ROLES, "it contains role markers of a chat with a model"),
         (
             TURNS,
-            "it tells its reader to turn away from the task and what to do instead",
+            "it tells the reader to abandon the task and what to do instead",
         ),
-        (ADDRESSES, "it speaks to a model and tells it what to do"),
+        (ADDRESSES, "it addresses a model and tells it what to do"),
     ] {
-        let is_role = why.starts_with("it holds marks");
-        // Roles begin lines; orders may be broken over them.
+        let is_role = why.starts_with("it contains role markers");
+        // Role markers start lines; orders may span lines.
         let (lower, places) = match is_role {
             true => (&as_it_is, &its_places),
             false => (&run_on, &run_places),
@@ -240,19 +237,14 @@ pub fn scan(page: &Page) -> Vec<Flag> {
         }
     }
     for (at, length) in leaks(&as_it_is) {
-        keep(
-            &its_places,
-            at,
-            length,
-            "a picture's address would carry text away",
-        );
+        keep(&its_places, at, length, "an image URL could leak text");
     }
     found.sort_by_key(|flag| flag.start);
     found
 }
 
-// The text in lower case, and for each byte of it where it stands in the text. Run on: with one space for any
-// number of them and for line ends, without characters that nobody sees, and with the letters that tags spell.
+// The text in lower case, with the source offset of each byte. With `run_on`, runs of whitespace become one
+// space, invisible characters are removed, and tag characters are decoded to the letters they encode.
 fn lowered(text: &str, run_on: bool) -> (String, Vec<usize>) {
     let mut lower = String::with_capacity(text.len());
     let mut places = Vec::with_capacity(text.len() + 1);
@@ -284,7 +276,7 @@ fn lowered(text: &str, run_on: bool) -> (String, Vec<usize>) {
     (lower, places)
 }
 
-// Said in the same sentence.
+// Reported in the same sentence.
 fn is_reported(text: &str, at: usize) -> bool {
     const ENDS: [char; 4] = ['.', '!', '?', '\n'];
     let start = text[..at].rfind(ENDS).map_or(0, |end| end + 1);
@@ -294,13 +286,13 @@ fn is_reported(text: &str, at: usize) -> bool {
     REPORTS.iter().any(|word| text[start..end].contains(word))
 }
 
-// Between quotation marks of one sentence.
+// Preceded by a quotation mark within 30 bytes.
 fn is_quoted(text: &str, at: usize) -> bool {
     let before = &text[text.floor_char_boundary(at.saturating_sub(30))..at];
     before.contains(['"', '“', '„', '«', '‘', '`', '「'])
 }
 
-// "System:" at a line's beginning is a role only where the line goes on to speak to somebody.
+// "System:" at the start of a line is a role marker only if the line addresses a reader.
 fn is_spoken(text: &str, at: usize, sign: &str) -> bool {
     if !sign.starts_with('\n') {
         return false;
@@ -321,7 +313,7 @@ fn has_order(text: &str, at: usize, sign: &str) -> bool {
     ORDERS.iter().any(|order| near.contains(order))
 }
 
-// Markdown pictures whose address ends in an open parameter or a place to be filled.
+// Markdown images with a URL that ends in an open parameter or contains a placeholder.
 fn leaks(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("![") {

@@ -1,32 +1,32 @@
-//! From a pattern and a depth to the stages that are run.
+//! Derives the stages of a run from a pattern and a depth.
 
 use super::{Arrangement, Pattern};
 use crate::domain::analysis::{Depth, Stage, Who};
 
-/// First answers of a cascade that agree less than this are given to the synthesiser.
+/// Agreement threshold of a cascade, 0 to 1: below it, the first answers go to the synthesizer.
 pub const CASCADE_BAR: f64 = 0.8;
-/// Times that one model is asked in the arrangement `self`: the third is the last that is worth much.
+/// Default number of samples in the arrangement `self`; more than three add little.
 pub const SAMPLES: u32 = 3;
-/// Members of a cascade; the rest of the panel is not asked.
+/// Number of drafting members in a cascade; the rest of the panel is not called.
 pub const DRAFTS: usize = 2;
 
-/// How a pattern is run at this depth.
+/// Returns the arrangement of a pattern at a depth.
 pub fn arrangement(pattern: &Pattern, depth: Depth) -> Arrangement {
     match (pattern.arrangement, depth) {
-        // Votes are counted, however few there are.
+        // Votes are counted at any depth.
         (Arrangement::Vote, _) => Arrangement::Vote,
         (_, Depth::Quick) => Arrangement::Single,
         (arrangement, _) => arrangement,
     }
 }
 
-/// The stages of the pattern at this depth.
+/// Returns the stages of a pattern at a depth.
 pub fn stages(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
     let mut stages = pattern.plan_stages();
     match arrangement(pattern, depth) {
         Arrangement::Single => {
             stages.truncate(1);
-            // Its answer is the answer.
+            // The single answer is the final answer.
             stages
                 .iter_mut()
                 .for_each(|stage| stage.who = Who::Synthesiser);

@@ -1,4 +1,4 @@
-//! What a plan may cost before anything is spent: calls, tokens and dollars, stage by stage.
+//! Cost estimation of a plan: calls, tokens, and dollars per stage.
 
 use serde::Serialize;
 
@@ -11,36 +11,36 @@ use crate::domain::prompt;
 use crate::domain::tools::Tools;
 use crate::domain::usage::Amount;
 
-/// Tokens an answer has when nobody limits it: a page or so of text.
+/// Assumed output tokens of an answer without a limit: about a page of text.
 const TYPICAL_ANSWER: u64 = 700;
-/// An answer that nobody limits is reckoned at this many typical ones where money is set aside for it.
+/// Number of typical answers reserved for an answer without a limit.
 const LONG_ANSWERS: u64 = 4;
-/// At least this many output tokens are reserved: a call is cut off by what arrives, and that is never exact.
+/// Minimum output tokens reserved per call, because cutting off a stream is never exact.
 const SHORTEST_ANSWER: u64 = 16;
 
-/// Tokens of one peer's text at most.
+/// Maximum tokens of one peer's text.
 const PEER_TOKENS: u64 = prompt::PEER_BUDGET as u64 / 4;
 
-/// One call of the plan.
+/// Estimate of one call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CallEstimate {
-    /// The stage's name.
+    /// Stage name.
     pub stage: String,
-    /// Full id.
+    /// Full model id.
     pub model: String,
-    /// Tokens read, about.
+    /// Estimated input tokens.
     pub input_tokens: u64,
-    /// Tokens written, about.
+    /// Estimated output tokens.
     pub output_tokens: u64,
-    /// None where the price is not known.
+    /// Estimated cost; none when the price is unknown.
     pub cost_usd: Option<MicroDollars>,
-    /// Tokens at most, read and written, for which there must be room in a budget.
+    /// Upper bound of input and output tokens, which a budget must cover.
     pub upper_bound_tokens: u64,
-    /// What would be set aside for it.
+    /// Upper bound of the cost, which is reserved.
     pub upper_bound_usd: Option<MicroDollars>,
 }
 
-/// What this call may take at most.
+/// Returns the upper bound of a call's usage.
 pub fn claim(call: CallId, request: &Request, member: &Member) -> Claim {
     let input = request.tokens();
     let output = longest(member);
@@ -69,7 +69,7 @@ fn cost(member: &Member, input: u64, output: u64) -> Option<MicroDollars> {
     member.price.map(|price| price.cost(&usage))
 }
 
-/// Every call that the plan makes when nothing fails.
+/// Estimates every call of the plan, assuming that none fails.
 pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
     let members = plan.members.len() as u64;
     let earlier = plan
@@ -85,7 +85,7 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
             Who::Members => plan.members.iter().collect(),
             Who::Synthesiser => vec![&plan.synthesiser],
         };
-        // Later stages read every member's text of the stage before.
+        // Later stages read every member's text from the previous stage.
         let texts = if index <= plan.first() { 0 } else { members };
         let read = texts * TYPICAL_ANSWER.min(PEER_TOKENS);
         let own = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question) + earlier;
@@ -120,15 +120,15 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
     calls
 }
 
-/// Tokens that every call of this member begins with: the panel's rules and its documents, or the notes that
-/// stand for them.
+/// Tokens of a member's common prompt prefix: the panel's rules and its documents, or the notes that replace
+/// them.
 pub fn beginning_of(plan: &Plan, member: &Member) -> u64 {
     let notes = (reading::notes_budget(plan.parts.len()) as u64 / 4).min(TYPICAL_ANSWER);
     let notes = plan.parts.len() as u64 * notes;
     notes + beginning(plan, plan.sources_of(member))
 }
 
-/// Tokens of documents that this member is given, or of the notes that stand for them.
+/// Tokens of the documents given to a member, or of the notes that replace them.
 pub fn documents_of(plan: &Plan, member: &Member) -> u64 {
     beginning_of(plan, member).saturating_sub(beginning(plan, &[]))
 }
@@ -137,7 +137,7 @@ fn beginning(plan: &Plan, sources: &[Source]) -> u64 {
     estimate_tokens(&prompt::system_message(sources, &plan.nonce, &plan.canary).text)
 }
 
-/// What is set aside for the first stage.
+/// Upper bound of the first stage.
 pub fn first_bound(calls: &[CallEstimate]) -> Amount {
     let stage = calls.first().map(|call| call.stage.as_str());
     let first = calls.iter().filter(|call| Some(&*call.stage) == stage);
@@ -149,19 +149,19 @@ pub fn first_bound(calls: &[CallEstimate]) -> Amount {
     })
 }
 
-/// What would be set aside in all; none as soon as one price is not known.
+/// Upper bound of the total cost; none if any price is unknown.
 pub fn upper_bound(calls: &[CallEstimate]) -> Option<MicroDollars> {
     let mut bounds = calls.iter().map(|call| call.upper_bound_usd);
     bounds.try_fold(MicroDollars(0), |sum, bound| Some(sum.plus(bound?)))
 }
 
-/// The sum of the known costs.
+/// Sum of the known costs.
 pub fn known_cost(calls: &[CallEstimate]) -> MicroDollars {
     let costs = calls.iter().filter_map(|call| call.cost_usd);
     costs.fold(MicroDollars(0), MicroDollars::plus)
 }
 
-/// The sum. The cost is unknown as soon as one member's price is.
+/// Total of all calls. The cost is none if any member's price is unknown.
 pub fn total(calls: &[CallEstimate]) -> Estimate {
     let cost = calls
         .iter()

@@ -1,5 +1,5 @@
-//! A pattern as people write it: what may be left out, which bounds hold, and every fault with its place.
-//! Knows neither files nor formats; it judges the tree that a reader has made of them.
+//! Parses and validates pattern definitions: defaults, limits, and every error with its location. Works on a
+//! parsed tree; knows no files or formats.
 
 use serde_json::{Map, Value};
 
@@ -8,19 +8,19 @@ use crate::domain::analysis::Who;
 use crate::domain::chat::Task;
 use crate::domain::prompt;
 
-/// Characters of a prompt.
+/// Maximum length of a prompt in characters.
 pub const MAX_PROMPT: usize = 20_000;
-/// Stages of a pattern.
+/// Maximum number of stages.
 pub const MAX_STAGES: usize = 6;
-/// The largest panel.
+/// Maximum panel size.
 const MAX_PANEL: u32 = 16;
-/// Entries of a list of use cases or limitations.
+/// Maximum number of use cases or limitations.
 const MAX_ENTRIES: usize = 12;
 
-/// Words that stand where an id would in an address.
+/// Words that occupy an id's position in a URL path.
 const RESERVED: &[&str] = &["suggest", "check"];
 
-/// What the result of a run is read from; a synthesis without them still is an answer.
+/// Headings from which a result is parsed; a synthesis without them is still an answer.
 const HEADINGS: &[&str] = &[
     "## Answer",
     "## Where the members agree",
@@ -29,20 +29,23 @@ const HEADINGS: &[&str] = &[
     "## Blind spots",
 ];
 
-/// What is wrong with a pattern, and where.
+/// An error in a pattern, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// `stages.1.prompt`; empty where it is about the whole.
+    /// Path such as `stages.1.prompt`; empty for the whole pattern.
     pub place: String,
-    /// In lower case.
+    /// Message in lower case.
     pub message: String,
 }
 
-/// Reads a pattern. All faults are told at once.
+/// Parses a pattern.
+///
+/// # Errors
+/// Returns every error found: missing, unknown, or invalid fields, or stages that cannot be run.
 pub fn read(value: &Value) -> Result<Pattern, Vec<Fault>> {
     let mut faults = Vec::new();
     let Some(tree) = value.as_object() else {
-        return Err(vec![fault("", "a pattern is a table of named values")]);
+        return Err(vec![fault("", "a pattern must be an object")]);
     };
     let mut fields = Fields {
         tree,
@@ -63,10 +66,10 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<Fault>> {
     ]);
     let id = fields.text("id", 40, None);
     if !id.is_empty() && !is_id(&id) {
-        let why = "has 2 to 40 lower-case letters, digits, _ and -";
+        let why = "must have 2 to 40 lowercase letters, digits, _ and -";
         fields.fault(
             "id",
-            &format!("an id {why}, begins with a letter or digit, and is not suggest or check"),
+            &format!("an id {why}, start with a letter or digit, and not be suggest or check"),
         );
     }
     let name = fields.text("name", 80, None);
@@ -97,7 +100,7 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<Fault>> {
     }
 }
 
-/// Whether a pattern may be called so.
+/// Whether the text is a valid pattern id.
 pub fn is_id(id: &str) -> bool {
     (2..=40).contains(&id.len())
         && id
@@ -107,7 +110,7 @@ pub fn is_id(id: &str) -> bool {
         && !RESERVED.contains(&id)
 }
 
-/// What is no fault, but will disappoint whoever runs it.
+/// Returns problems that do not prevent a run but degrade its result.
 pub fn warnings(pattern: &Pattern) -> Vec<Fault> {
     let mut found = Vec::new();
     for (at, stage) in pattern.stages.iter().enumerate() {
@@ -123,7 +126,7 @@ pub fn warnings(pattern: &Pattern) -> Vec<Fault> {
             found.push(Fault {
                 place: format!("stages.{at}.prompt"),
                 message: format!(
-                    "asks for no {}: the result shows agreement, contradictions and blind spots only where the synthesis has these headings",
+                    "does not ask for {}: the result shows agreement, contradictions and blind spots only if the synthesis has these headings",
                     missing.join(", ")
                 ),
             });
@@ -133,7 +136,7 @@ pub fn warnings(pattern: &Pattern) -> Vec<Fault> {
 }
 
 impl Pattern {
-    /// What keeps it from being run, place by place.
+    /// Returns the errors that prevent a run, with their locations.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.stages.is_empty() {
@@ -147,11 +150,11 @@ impl Pattern {
                 let known = prompt::HOLES.join("}, {");
                 faults.push(fault(
                     &place,
-                    &format!("unknown hole {{{hole}}}; there are {{{known}}}"),
+                    &format!("unknown placeholder {{{hole}}}; the available ones are {{{known}}}"),
                 ));
             }
             let needs = |name: &str| holes.contains(&name);
-            // Independence of the first answers is not a pattern's to give away.
+            // Patterns cannot give up the independence of the first answers.
             if at == 0
                 && ["peers", "reviews", "own", "own_initial"]
                     .iter()
@@ -159,17 +162,20 @@ impl Pattern {
             {
                 faults.push(fault(
                     &place,
-                    "first answers must not see each other, and there is nothing of one's own before them",
+                    "first answers must not see each other, and members have no earlier answer of their own",
                 ));
             }
             if at == 0 && !needs("question") {
                 faults.push(fault(
                     &place,
-                    "the first stage must have the hole {question}",
+                    "the first stage must contain the placeholder {question}",
                 ));
             }
             if stage.who == Who::Synthesiser && !needs("peers") {
-                faults.push(fault(&place, "the synthesis must have the hole {peers}"));
+                faults.push(fault(
+                    &place,
+                    "the synthesis must contain the placeholder {peers}",
+                ));
             }
         }
         faults
@@ -182,8 +188,9 @@ impl Pattern {
             Arrangement::Single | Arrangement::Vote => {
                 if last > 0 || self.stages[0].who != Who::Members {
                     let name = self.arrangement.as_str();
-                    let why =
-                        format!("the arrangement {name} has one stage, which is the members'");
+                    let why = format!(
+                        "the arrangement {name} must have exactly one stage, with who = members"
+                    );
                     faults.push(fault("stages", &why));
                 }
                 return;
@@ -191,30 +198,30 @@ impl Pattern {
             Arrangement::Own | Arrangement::Cascade if last != 1 => {
                 let name = self.arrangement.as_str();
                 let why = format!(
-                    "the arrangement {name} has two stages: the members' and the synthesiser's"
+                    "the arrangement {name} must have two stages: first members, then synthesiser"
                 );
                 faults.push(fault("stages", &why));
             }
             Arrangement::Staged if last == 0 => {
                 faults.push(fault(
                     "stages",
-                    "there must be a stage of the members before the synthesis",
+                    "a members stage must precede the synthesis",
                 ));
             }
             _ => {}
         }
         for (at, stage) in self.stages.iter().enumerate() {
             if stage.task == Task::Read || stage.name == reading::STAGE {
-                let why = "reading in parts comes of itself where documents are long";
+                let why = "reading in parts is added automatically for long documents";
                 faults.push(fault(&format!("stages.{at}"), why));
             }
         }
         if self.stages[last].who != Who::Synthesiser {
-            faults.push(fault(&place, "the last stage must be the synthesiser's"));
+            faults.push(fault(&place, "the last stage must have who = synthesiser"));
         }
         for (at, stage) in self.stages[..last].iter().enumerate() {
             if stage.who != Who::Members {
-                let why = "every stage before the last must be the members'";
+                let why = "every stage before the last must have who = members";
                 faults.push(fault(&format!("stages.{at}.who"), why));
             }
         }
@@ -246,7 +253,7 @@ fn stages(
     for (at, stage) in list.iter().enumerate() {
         let place = format!("stages.{at}");
         let Some(tree) = stage.as_object() else {
-            faults.push(fault(&place, "a stage is a table of named values"));
+            faults.push(fault(&place, "a stage must be an object"));
             continue;
         };
         let mut fields = Fields {
@@ -263,7 +270,7 @@ fn stages(
         if !name.chars().all(sound) {
             fields.fault(
                 "name",
-                "a stage's name has lower-case letters, digits and _",
+                "a stage name can contain lowercase letters, digits and _",
             );
         }
         names.push(name.clone());
@@ -288,11 +295,11 @@ fn stages(
     stages
 }
 
-/// What a stage that does not say its task is there for.
+/// Default task of a stage.
 fn usual(at: usize, who: Who, prompt: &str) -> Task {
     match who {
         Who::Synthesiser => Task::Synthesise,
-        // No file can ask for readers: the documents do.
+        // Files cannot define a readers stage: it is added for long documents.
         Who::Readers => Task::Read,
         Who::Members if at == 0 => Task::Answer,
         Who::Members if prompt.contains("{reviews}") || prompt.contains("{own_initial}") => {
@@ -302,10 +309,10 @@ fn usual(at: usize, who: Who, prompt: &str) -> Task {
     }
 }
 
-/// The named values of a table while they are being read.
+/// Reader of an object's fields that collects errors.
 struct Fields<'a> {
     tree: &'a Map<String, Value>,
-    /// With a dot at its end, or empty.
+    /// Path prefix with a trailing dot, or empty.
     place: String,
     faults: &'a mut Vec<Fault>,
 }
@@ -325,7 +332,7 @@ impl Fields<'_> {
             let shown: String = name.chars().take(40).collect();
             self.fault(
                 &shown,
-                &format!("is not known here; there are {}", known.join(", ")),
+                &format!("is unknown; the available fields are {}", known.join(", ")),
             );
         }
     }
@@ -346,7 +353,7 @@ impl Fields<'_> {
             }
             (Some(Value::String(text)), _) => text.clone(),
             (Some(_), _) => {
-                self.fault(name, "must be a text");
+                self.fault(name, "must be a string");
                 String::new()
             }
             (None, Some(default)) => default.to_owned(),
@@ -357,13 +364,13 @@ impl Fields<'_> {
         }
     }
 
-    /// One of the words of a closed list.
+    /// Parses one word of a closed list.
     fn word<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let value = self.tree.get(name)?;
         match serde_json::from_value(value.clone()) {
             Ok(word) => Some(word),
             Err(error) => {
-                // "unknown variant `x`, expected one of `a`, `b`": what is expected is what helps.
+                // "unknown variant `x`, expected one of `a`, `b`": only the expected words help.
                 let text = error.to_string();
                 let right = text
                     .split_once("expected ")
@@ -388,7 +395,7 @@ impl Fields<'_> {
                 self.fault(
                     name,
                     &format!(
-                        "must be a list of at most {MAX_ENTRIES} texts of at most 300 characters"
+                        "must be a list of at most {MAX_ENTRIES} strings of at most 300 characters"
                     ),
                 );
                 Vec::new()
@@ -410,7 +417,7 @@ impl Fields<'_> {
             _ => {
                 self.fault(
                     "panel",
-                    &format!("must be two numbers from 1 to {MAX_PANEL}, the smaller one first"),
+                    &format!("must be two numbers from 1 to {MAX_PANEL}, smaller one first"),
                 );
                 usual
             }
@@ -466,13 +473,13 @@ mod tests {
         let long = "x".repeat(MAX_PROMPT + 1);
         let stage = |name: &str, prompt: &str| json!({ "name": name, "prompt": prompt });
         for (pointer, value, place, words) in [
-            ("/id", json!("Legal"), "id", "lower-case"),
+            ("/id", json!("Legal"), "id", "lowercase"),
             ("/id", json!("x"), "id", "2 to 40"),
-            ("/id", json!("-x"), "id", "begins with"),
-            ("/id", json!("check"), "id", "not suggest or check"),
-            ("/id", json!(7), "id", "must be a text"),
+            ("/id", json!("-x"), "id", "start with"),
+            ("/id", json!("check"), "id", "not be suggest or check"),
+            ("/id", json!(7), "id", "must be a string"),
             ("/name", json!(" "), "name", "must not be empty"),
-            ("/colour", json!(1), "colour", "not known here"),
+            ("/colour", json!(1), "colour", "is unknown"),
             ("/panel", json!([3, 2]), "panel", "two numbers"),
             ("/panel", json!([1, 17]), "panel", "two numbers"),
             (
@@ -493,7 +500,7 @@ mod tests {
                 "stages",
                 "at most 6",
             ),
-            ("/stages/0", json!(3), "stages.0", "a table"),
+            ("/stages/0", json!(3), "stages.0", "an object"),
             (
                 "/stages/0/prompt",
                 json!("{sources}"),
@@ -511,7 +518,7 @@ mod tests {
                 "/stages/1/prompt",
                 json!("{pears}"),
                 "stages.1.prompt",
-                "unknown hole {pears}; there are {question}",
+                "unknown placeholder {pears}; the available ones are {question}",
             ),
             (
                 "/stages/1/name",
@@ -523,7 +530,7 @@ mod tests {
                 "/stages/1/name",
                 json!("Check it"),
                 "stages.1.name",
-                "lower-case",
+                "lowercase",
             ),
             (
                 "/stages/1/who",
@@ -541,7 +548,7 @@ mod tests {
                 "/stages/1/tasks",
                 json!("x"),
                 "stages.1.tasks",
-                "not known here",
+                "is unknown",
             ),
             (
                 "/stages/3/who",

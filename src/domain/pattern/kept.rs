@@ -1,4 +1,4 @@
-//! A pattern together with where it comes from and whose it is. Who may see it is the app's to say.
+//! A pattern with its origin and owner. The app decides who may see it.
 
 use std::sync::Arc;
 
@@ -8,35 +8,35 @@ use super::Pattern;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// Where a pattern comes from.
+/// Origin of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// The program.
+    /// Built into the program.
     Embedded,
-    /// A file in the folder of patterns.
+    /// A file in the patterns folder.
     Folder,
-    /// An admin added it for everyone.
+    /// Added by an administrator for everyone.
     Team,
-    /// Its user added it.
+    /// Added by its user.
     Own,
 }
 
-/// A pattern and its origin.
+/// A pattern with its origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kept {
     /// The pattern.
     pub pattern: Arc<Pattern>,
-    /// Where it comes from.
+    /// Origin.
     pub origin: Origin,
-    /// Whose it is, where it is a person's own.
+    /// Owner, for a user's own pattern.
     pub owner: Option<UserId>,
-    /// When it was last changed, where it is stored.
+    /// Time of the last change, for a stored pattern.
     pub changed: Option<Timestamp>,
 }
 
 impl Kept {
-    /// A pattern that came with the program or its folder.
+    /// Wraps a pattern that is built in or comes from the patterns folder.
     pub fn house(pattern: Pattern, origin: Origin) -> Self {
         Self {
             pattern: Arc::new(pattern),
@@ -46,7 +46,7 @@ impl Kept {
         }
     }
 
-    /// What requests call it.
+    /// Returns the pattern's id.
     pub fn id(&self) -> &str {
         &self.pattern.id
     }

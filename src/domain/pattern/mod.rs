@@ -1,5 +1,5 @@
-//! Patterns: who is asked what, and what flows where. What is asked is data (`assets/patterns`); how a
-//! run proceeds is a state machine here, without network, thread or clock.
+//! Patterns: which models get which prompts and how their texts flow. Prompts are data (`assets/patterns`);
+//! the course of a run is a state machine without network, threads, or clock.
 
 pub mod arrange;
 pub mod estimate;
@@ -18,11 +18,11 @@ use super::event::{Event, Totals};
 use super::money::MicroDollars;
 use super::time::Timestamp;
 
-/// The arrangements that exist: name and what it does.
+/// All arrangements with their descriptions.
 pub const TABLE: &[(Arrangement, &str)] = &[
     (
         Arrangement::Staged,
-        "every member in each stage, the synthesiser in the last; all texts of a stage flow into the next",
+        "every member in each stage, the synthesizer in the last; all texts of a stage flow into the next",
     ),
     (
         Arrangement::Own,
@@ -30,11 +30,11 @@ pub const TABLE: &[(Arrangement, &str)] = &[
     ),
     (
         Arrangement::Vote,
-        "every member answers a closed question; the answers are brought into one form and counted",
+        "every member answers a closed question; the answers are normalized and counted",
     ),
     (
         Arrangement::Cascade,
-        "two members draft; only where they disagree does the synthesiser write",
+        "two members draft; the synthesizer writes only if they disagree",
     ),
     (
         Arrangement::Single,
@@ -42,51 +42,54 @@ pub const TABLE: &[(Arrangement, &str)] = &[
     ),
 ];
 
-/// A pattern, as its file says.
+/// A pattern as defined in its file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pattern {
-    /// What requests call it.
+    /// Id used in requests.
     pub id: String,
-    /// For people.
+    /// Display name.
     pub name: String,
-    /// One or two sentences for a person choosing.
+    /// One or two sentences that help users choose.
     pub description: String,
     /// Family: Analytical, Strategic, …
     pub category: String,
-    /// How its stages follow one another.
+    /// Arrangement of the stages.
     #[serde(default)]
     pub arrangement: Arrangement,
     /// `low`, `medium` or `high`.
     pub complexity: String,
-    /// Recommended panel size, from and to.
+    /// Recommended panel size: minimum and maximum.
     pub panel: (u32, u32),
-    /// What it is good for.
+    /// Suitable uses.
     pub use_cases: Vec<String>,
-    /// What it is bad at.
+    /// Limitations.
     pub limitations: Vec<String>,
-    /// In order.
+    /// Stages, in order.
     pub stages: Vec<StageText>,
 }
 
-/// A stage, as its file says.
+/// A stage as defined in its file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageText {
     /// `initial`, `meta`, `hyper` or `ultra`.
     pub name: String,
-    /// Who takes part.
+    /// Participants.
     pub who: Who,
-    /// What they are to do.
+    /// Task of the participants.
     pub task: Task,
-    /// For a person: what happens here.
+    /// What happens in this stage, for users.
     pub help: String,
-    /// Template with holes (`prompt::HOLES`).
+    /// Prompt template with placeholders (`prompt::HOLES`).
     pub prompt: String,
 }
 
 impl Pattern {
-    /// Refuses what could not be run, with a sentence that says where it is wrong.
+    /// Checks that the pattern can be run.
+    ///
+    /// # Errors
+    /// Returns the first error as a sentence with its location.
     pub fn check(&self) -> Result<(), String> {
         match self.faults().first() {
             None => Ok(()),
@@ -97,7 +100,7 @@ impl Pattern {
         }
     }
 
-    /// The stages as a plan stores them.
+    /// Converts the stages to the form stored in a plan.
     pub fn plan_stages(&self) -> Vec<Stage> {
         let stage = |text: &StageText| Stage {
             name: text.name.clone(),
@@ -109,105 +112,104 @@ impl Pattern {
     }
 }
 
-/// Names a call within a run: which stage, which member (in the synthesiser's stage: which attempt).
+/// Identifies a call within a run: stage and member (in the synthesizer's stage: attempt).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId {
     /// Index into the plan's stages.
     pub stage: usize,
-    /// Index into the plan's members; in the last stage 0 is the synthesiser, others stand in for it.
+    /// Index into the plan's members; in the last stage 0 is the synthesizer and others are its fallbacks.
     pub member: usize,
 }
 
-/// What a call may take at most.
+/// Upper bound of a call's usage, for a budget reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// Which call.
+    /// The call.
     pub call: CallId,
-    /// Full id.
+    /// Full model id.
     pub model: String,
-    /// Tokens read.
+    /// Input tokens.
     pub input: u64,
-    /// Tokens written.
+    /// Output tokens.
     pub output: u64,
-    /// None where the price is not known.
+    /// Cost; none when the price is unknown.
     pub cost: Option<MicroDollars>,
 }
 
-/// What a machine is told.
+/// Input of the state machine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    /// Begin, or go on after a restart.
+    /// Start, or resume after a restart.
     Started,
-    /// A piece of an answer.
+    /// A streamed piece of an answer.
     Delta(CallId, Delta),
-    /// A whole answer; `cached` when it came from the store.
+    /// A complete answer.
     Answered {
-        /// Which call.
+        /// The call.
         call: CallId,
-        /// What it gave.
+        /// The answer.
         answer: Answer,
-        /// From the store instead of a model.
+        /// Whether it came from the cache instead of a model.
         cached: bool,
-        /// What it took.
+        /// Usage.
         bill: Bill,
     },
-    /// No answer. What it took all the same is in the bill.
+    /// A failed call. It may still have incurred usage.
     Failed {
-        /// Which call.
+        /// The call.
         call: CallId,
-        /// Why.
+        /// Why it failed.
         error: CallError,
-        /// What it took.
+        /// Usage.
         bill: Bill,
     },
-    /// The time that `Wait` named has come.
+    /// The time named by `Wait` has come.
     Tick,
-    /// What `Reserve` asked for is set aside: its calls may be made.
+    /// The requested reservation was granted: its calls may be made.
     Granted,
-    /// It would go beyond a budget, and the text says which: its calls must not be made.
+    /// The reservation was denied, with the exceeded budget: its calls must not be made.
     Denied(String),
-    /// Somebody wants the synthesis now, of what is ready.
+    /// A user requests the synthesis now, from the answers received so far.
     Hurry,
-    /// Somebody wants no answer of this model any more, in the stage that runs.
+    /// A user skips this model in the current stage.
     Leave(String),
-    /// Somebody wants it to stop; the text says who or why.
+    /// The run is cancelled, with the reason.
     Cancelled(String),
 }
 
-/// What a machine wants done.
+/// Output of the state machine: an action for the caller.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// Set aside what these calls may take at most. Answered by `Granted` or `Denied`, before which none of
-    /// them is made.
+    /// Reserve the upper bound of these calls. Answered by `Granted` or `Denied`; none of them is made before.
     Reserve {
         /// Index into the plan's stages.
         stage: usize,
-        /// All that will be asked for at once.
+        /// Calls to be made together.
         calls: Vec<Claim>,
     },
-    /// Ask a model.
+    /// Call a model.
     Call(CallId, Box<Request>),
-    /// Stop asking.
+    /// Abort a call.
     Stop(CallId),
-    /// Tell whoever watches.
+    /// Publish an event.
     Emit(Event),
-    /// Keep this result of a call.
+    /// Store the result of a call.
     Keep(Box<StageAnswer>),
-    /// Nothing to do before an input comes, or before this time.
+    /// Wait for an input, or until this time.
     Wait(Option<Timestamp>),
-    /// It is over.
+    /// The run is finished.
     Done(Box<Outcome>),
 }
 
-/// How a run ended.
+/// Result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// Completed, failed or cancelled.
+    /// Completed, failed, or cancelled.
     pub status: Status,
-    /// The one answer.
+    /// The final answer.
     pub synthesis: Option<String>,
-    /// Why there is none.
+    /// Why there is no answer.
     pub error: Option<String>,
-    /// What it came to.
+    /// Totals.
     pub totals: Totals,
 }

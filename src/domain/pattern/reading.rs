@@ -1,18 +1,18 @@
-//! Documents that are read in parts before the panel answers: each part by one reader, whose notes stand in
-//! for the part from then on. Says what is asked and what the notes cover; the flow is in `staged`.
+//! Reading of long documents in parts before the panel answers: one reader takes notes on each part, and the
+//! notes replace the part from then on. Defines the prompt and the coverage; the flow is in `staged`.
 
 use std::fmt::Write;
 
 use crate::domain::analysis::{Plan, Stage, StageAnswer, Who};
 use crate::domain::chat::{Source, Task};
 
-/// What the stage is called.
+/// Name of the reading stage.
 pub const STAGE: &str = "reading";
-/// Parts of one analysis at most.
+/// Maximum number of parts per analysis.
 pub const MOST_PARTS: usize = 64;
-/// Characters of all notes together, as members get to see them.
+/// Maximum characters of all notes together in a member's prompt.
 const NOTES: usize = 96_000;
-/// Characters of one part's notes.
+/// Maximum characters of the notes on one part.
 const LONGEST_NOTES: usize = 8_000;
 
 const PROMPT: &str = "\
@@ -26,7 +26,7 @@ conditions and exceptions, each with the mark of its passage right behind it, an
 where the wording matters. Leave out what has nothing to do with the question. If nothing here has to do with it, \
 write only: nothing on this here.";
 
-/// The stage that comes before all others.
+/// Returns the reading stage, which precedes all others.
 pub fn stage() -> Stage {
     Stage {
         name: STAGE.to_owned(),
@@ -36,12 +36,12 @@ pub fn stage() -> Stage {
     }
 }
 
-/// Characters of the notes on one of so many parts.
+/// Maximum characters of the notes on one of `parts` parts.
 pub fn notes_budget(parts: usize) -> usize {
     (NOTES / parts.max(1)).min(LONGEST_NOTES)
 }
 
-/// The notes as the passages of every later stage, in the order of the parts.
+/// Converts the notes to sources for all later stages, in the order of the parts.
 pub fn notes(plan: &Plan, answers: &[(usize, &str)]) -> Vec<Source> {
     let budget = notes_budget(plan.parts.len());
     let note = |&(part, text): &(usize, &str)| {
@@ -58,19 +58,19 @@ pub fn notes(plan: &Plan, answers: &[(usize, &str)]) -> Vec<Source> {
     answers.iter().filter_map(note).collect()
 }
 
-/// What of the documents has been read, once a run has left the stage.
+/// Coverage of the documents after the reading stage.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Coverage {
-    /// How many parts there are.
+    /// Number of parts.
     pub parts: usize,
-    /// How many were read.
+    /// Number of parts read.
     pub read: usize,
-    /// The marks of those that were not, and why.
+    /// Unread parts: mark and reason.
     pub missing: Vec<(String, String)>,
 }
 
 impl Coverage {
-    /// None where nothing is read in parts.
+    /// Computes the coverage; none when nothing is read in parts.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         if plan.parts.is_empty() {
             return None;
@@ -89,13 +89,13 @@ impl Coverage {
                 Some(Some(error)) => coverage.missing.push((span(sources), error.detail.clone())),
                 None => coverage
                     .missing
-                    .push((span(sources), "it was not read yet".to_owned())),
+                    .push((span(sources), "not read yet".to_owned())),
             }
         }
         Some(coverage)
     }
 
-    /// For a person.
+    /// Describes the coverage for users.
     pub fn sentence(&self) -> String {
         if self.missing.is_empty() {
             return format!(
@@ -117,7 +117,7 @@ impl Coverage {
     }
 }
 
-/// `D1:p1-12, D2:p1`: the pages of a part.
+/// Formats the pages of a part: `D1:p1-12, D2:p1`.
 pub fn span(sources: &[Source]) -> String {
     let mut spans: Vec<(&str, u32, u32)> = Vec::new();
     for source in sources {

@@ -1,5 +1,6 @@
-//! The staged arrangement: every member answers alone, later stages read the stage before under letters,
-//! the synthesiser writes the last one. Inputs and the time come in, wishes come out; it performs none.
+//! State machine of the staged arrangement: members answer independently, later stages read the previous
+//! stage's texts under letters, and the synthesizer writes the last one. Takes inputs and the time, returns
+//! actions; performs none itself.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -23,17 +24,18 @@ use crate::domain::prompt;
 use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
-/// How long a call may take when the person set nothing.
+/// Default time limit of a call.
 const CALL_LIMIT: Duration = Duration::from_secs(300);
-/// What a call is given at least, however late it is.
+/// Minimum time limit of a call, however little time the run has left.
 const LEAST: Duration = Duration::from_secs(1);
-// The door to the models enforces the same limit; this is for the case that it does not answer at all.
+// Added to the deadline, because the LLM client enforces the same limit; this covers a client that does not
+// respond.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What a run that was interrupted says of itself.
-const RESUMED: &str = "the server stopped in the middle of this analysis: calls that were open then are asked again, and a provider may charge them twice";
+/// Note on an interrupted and resumed run.
+const RESUMED: &str = "the server stopped during this analysis: calls that were open are repeated, and a provider may charge them twice";
 
-/// One run.
+/// State of one run.
 #[derive(Debug, Clone)]
 pub struct Staged {
     id: AnalysisId,
@@ -44,17 +46,17 @@ pub struct Staged {
     started: Timestamp,
     stage_started: Timestamp,
     notes: Vec<String>,
-    /// Members whose calls wait for money to be set aside.
+    /// Members waiting for a budget reservation.
     asking: Vec<usize>,
-    /// Members that are asked once another one of the same model has read what they share.
+    /// Members waiting until another call to the same model has cached their common prefix.
     held: Vec<usize>,
-    /// Calls of the stage in hand that failed and whose place another model has taken, by member.
+    /// Failed calls of the current stage that were replaced by a fallback, by member.
     earlier: BTreeMap<usize, Vec<Earlier>>,
-    /// Since when the run's time is counted: its start, or its resumption.
+    /// Start of the run's time limit: its start or its resumption.
     timed: Timestamp,
     degraded: Option<String>,
     restored: bool,
-    /// The person wants the synthesis now.
+    /// Whether a user requested the synthesis now.
     hurried: bool,
     over: bool,
 }
@@ -65,13 +67,13 @@ struct Open {
     until: Timestamp,
     first_token: Option<u64>,
     shown: bool,
-    /// Something has come: what it was sent has been read.
+    /// Whether a piece has arrived, which means that the prompt has been read.
     has_read: bool,
-    /// Times the answer was begun again.
+    /// Number of restarts of the answer.
     restarts: u32,
 }
 
-/// What a call took.
+/// Usage of a call.
 #[derive(Default)]
 struct Took {
     cached: bool,
@@ -79,7 +81,7 @@ struct Took {
 }
 
 impl Staged {
-    /// A run that has not begun.
+    /// Creates a run that has not started.
     pub fn new(id: AnalysisId, plan: Plan, estimate: Estimate) -> Self {
         let moment = Timestamp::default();
         Self {
@@ -107,7 +109,7 @@ impl Staged {
         }
     }
 
-    /// A run that was interrupted: what had been answered (or had failed) is not asked again.
+    /// Restores an interrupted run. Calls with an answer or a failure are not repeated.
     pub fn restore(
         id: AnalysisId,
         plan: Plan,
@@ -126,13 +128,13 @@ impl Staged {
         run
     }
 
-    /// All that is left to do for a run that ends here, whoever drove it.
+    /// Cancels the run and returns the remaining actions.
     pub fn cancelled(mut self, now: Timestamp, reason: String) -> impl Iterator<Item = Output> {
         self.handle(now, Input::Cancelled(reason));
         self.out.into_iter()
     }
 
-    /// Takes in what happened. Inputs for calls that are no longer open are ignored.
+    /// Processes an input. Inputs for calls that are no longer open are ignored.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         if self.over {
             return;
@@ -175,7 +177,7 @@ impl Staged {
         }
     }
 
-    /// The next wish; to be repeated until it is `Wait` or `Done`.
+    /// Returns the next action; call it until it returns `Wait` or `Done`.
     pub fn poll(&mut self) -> Output {
         self.out
             .pop_front()
@@ -194,7 +196,7 @@ impl Staged {
         self.begin(now, 0);
     }
 
-    // Enters a stage, or passes through it when there is nothing (left) to ask in it.
+    // Enters a stage, or passes through it when no calls are left to make.
     fn begin(&mut self, now: Timestamp, mut stage: usize) {
         loop {
             if stage == self.board.plan.stages.len() {
@@ -251,7 +253,7 @@ impl Staged {
         }
         if tried < self.board.writers().len() {
             if self.time_left(now).is_zero() {
-                return self.best_so_far(now, "the time of this analysis was over".to_owned());
+                return self.best_so_far(now, "the analysis reached its time limit".to_owned());
             }
             if tried == 0 {
                 self.emit_stage_started();
@@ -281,14 +283,14 @@ impl Staged {
         self.out.push_back(Output::Reserve { stage, calls });
     }
 
-    // A run that may not go on keeps the best it has.
+    // Ends a run that cannot continue with its best answer.
     fn best_so_far(&mut self, now: Timestamp, reason: String) {
         let Some(best) = self.board.best_answer() else {
             let error = format!("there is no answer: {reason}");
             return self.finish(now, Status::Failed, None, Some(error));
         };
         let Some(text) = self.board.shaped(&best.text) else {
-            let error = format!("there is no answer of the requested format: {reason}");
+            let error = format!("there is no answer in the requested format: {reason}");
             return self.finish(now, Status::Failed, None, Some(error));
         };
         let model = &best.model;
@@ -406,7 +408,7 @@ impl Staged {
             model,
             text: String::new(),
             reasoning: String::new(),
-            // All tries together, the failed ones too.
+            // Usage of all attempts, including failed ones.
             usage: took.bill.usage,
             cost: usage::cost(&took.bill, price),
             latency_ms,
@@ -422,7 +424,7 @@ impl Staged {
         };
         match result {
             Ok(answer) => {
-                // What the cache gives is not paid again, but shown.
+                // A cached answer's usage is shown but not charged.
                 if took.cached {
                     kept.usage = answer.usage;
                 }
@@ -465,12 +467,12 @@ impl Staged {
             return self.nobody_answered(now);
         }
         if self.board.is_reading() {
-            // Readers and members are counted apart.
+            // Readers and members are numbered separately.
             self.board.turned.clear();
         }
         if answered == 0 {
             self.notes.push(format!(
-                "stage {} gave nothing: the stage before it flows on",
+                "stage {} produced no texts: those of the previous stage are used",
                 self.board.name()
             ));
         }

@@ -1,5 +1,5 @@
-//! Which pattern suits a question, by the words it contains and by its form. A rule of thumb that says its
-//! reason; a person chooses. Asks no model and knows no document.
+//! Suggests patterns for a question, from the words it contains and from its form. A heuristic that gives its
+//! reasons; the user chooses. Uses no model and no documents.
 
 mod form;
 mod signs;
@@ -10,25 +10,25 @@ use super::Pattern;
 use super::kept::Kept;
 use signs::{SIGNS, STRONG, WEAK};
 
-/// Characters of a question that are looked at.
+/// Maximum number of characters of a question that are examined.
 const MOST_READ: usize = 4_000;
-/// Words of a question that speak for a pattern of people's own, at most.
+/// Maximum number of words in a question that count for a custom pattern.
 const MOST_COMMON: usize = 3;
-/// What is chosen where nothing speaks for anything.
+/// Pattern ranked first when there are no signs for any.
 const DEFAULT: &str = "confidence";
 
-/// A pattern, how well it seems to fit (0 to 1), and why.
+/// A ranked pattern with score and reason.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranked<'a> {
     /// The pattern.
     pub pattern: &'a Pattern,
-    /// 0 to 1. An order, not a probability.
+    /// Score, 0 to 1. For ranking only, not a probability.
     pub score: f64,
-    /// For a person.
+    /// Reason, for users.
     pub reason: String,
 }
 
-/// All patterns, best first; those that nothing speaks for keep their order behind.
+/// Ranks all patterns, best first; those without signs follow in their original order.
 pub fn rank<'a>(patterns: &'a [Kept], question: &str) -> Vec<Ranked<'a>> {
     let end = question.char_indices().nth(MOST_READ);
     let read = end.map_or(question, |(end, _)| &question[..end]);
@@ -75,7 +75,7 @@ fn weigh<'a>(pattern: &'a Pattern, lower: &str, forms: &[form::Form]) -> Ranked<
         if pattern.id == DEFAULT {
             left *= 0.99;
         }
-        reasons.push("nothing in the question speaks for it in particular".to_owned());
+        reasons.push("nothing in the question points to it in particular".to_owned());
     }
     Ranked {
         pattern,
@@ -84,7 +84,7 @@ fn weigh<'a>(pattern: &'a Pattern, lower: &str, forms: &[form::Form]) -> Ranked<
     }
 }
 
-/// The question's longer words that also stand in a pattern's name, use cases or description.
+/// The question's longer words that also occur in a pattern's name, use cases, or description.
 fn common<'q>(pattern: &Pattern, lower: &'q str) -> Vec<&'q str> {
     let about = format!(
         "{} {} {}",
@@ -108,7 +108,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.chars().count() >= 5)
 }
 
-// At the beginning of a word, so that "claims" counts and "disclaim" does not.
+// Matches only at the start of a word, so that "claims" counts and "disclaim" does not.
 fn has_word(text: &str, sign: &str) -> bool {
     text.match_indices(sign)
         .any(|(start, _)| !text[..start].ends_with(char::is_alphanumeric))

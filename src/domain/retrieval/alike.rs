@@ -1,15 +1,15 @@
-//! Tells texts that say the same in nearly the same words. Compares runs of words, not meaning.
+//! Near-duplicate detection by word shingles. Compares runs of words, not meaning.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-/// Words that are taken together.
+/// Number of words per shingle.
 const RUN: usize = 4;
-/// Share of common runs from which on a second text is no news: one changed word in a passage of 150
-/// leaves 0.95, one changed sentence of ten some 0.8.
+/// Minimum Jaccard similarity of near-duplicates: one changed word in a passage of 150 leaves 0.95, one
+/// changed sentence of ten about 0.8.
 const SAME: f64 = 0.85;
 
-/// The runs of words of a text, sorted, as numbers.
+/// Shingles of a text as sorted hashes.
 pub(super) struct Shingles(Vec<u64>);
 
 impl Shingles {
@@ -27,7 +27,7 @@ impl Shingles {
         Self(runs)
     }
 
-    /// Whether the two say the same.
+    /// Whether the two are near-duplicates.
     pub fn like(&self, other: &Self) -> bool {
         let (mut a, mut b, mut common) = (0, 0, 0);
         while let (Some(here), Some(there)) = (self.0.get(a), other.0.get(b)) {

@@ -1,5 +1,5 @@
-//! Chooses what of a person's documents goes into a prompt: whole documents while they fit, else the
-//! passages that the question finds, with the first one for orientation. Decides; reads nothing.
+//! Context allocation: chooses what of a user's documents goes into a prompt, whole documents while they fit,
+//! else the passages found for the question and the first one for orientation. Reads no files.
 
 mod alike;
 
@@ -8,28 +8,28 @@ use super::document::{Hit, Passage};
 use super::id::DocumentId;
 use alike::Shingles;
 
-/// A document with what is known of it before choosing.
+/// A document available for selection.
 pub struct Candidate {
-    /// Which document.
+    /// Document id.
     pub id: DocumentId,
-    /// Its file name.
+    /// File name.
     pub name: String,
-    /// Its passages from the first on, as many as could be used at most.
+    /// Its first passages, as many as could be used at most.
     pub passages: Vec<Passage>,
-    /// Whether these are all it has.
+    /// Whether `passages` is the whole document.
     pub whole: bool,
-    /// What the question found in it, best first.
+    /// Search results for the question in this document, best first.
     pub hits: Vec<Hit>,
 }
 
-/// What a passage costs beside its text: its number, the document's name and the page.
+/// Characters per source besides its text: mark, document name, and page.
 pub const FRAME: usize = 80;
 
-/// Neighbours are joined up to this many characters: a longer source says too little about where.
+/// Maximum characters of joined neighboring passages; a longer source would be too imprecise as a citation.
 const LONGEST_JOINED: usize = 3_600;
 
-/// The chosen passages, numbered from 1, documents in the order given and passages in theirs, neighbours
-/// joined. Never over `budget` characters, unless nothing at all would fit: then the first passage, cut.
+/// Chooses passages within `budget` characters. They are numbered from 1, in the order of the documents and
+/// of their text, with neighbors joined. If not even one fits, returns the first passage, truncated.
 pub fn choose(candidates: &[Candidate], budget: usize) -> Vec<Source> {
     let chosen = share(candidates, budget);
     let mut sources: Vec<Source> = Vec::new();
@@ -59,14 +59,14 @@ pub fn choose(candidates: &[Candidate], budget: usize) -> Vec<Source> {
     sources
 }
 
-/// Puts a passage behind the source that ends just before it. False when it is no neighbour.
+/// Appends a passage to the source that ends just before it. Returns false if it is not adjacent.
 fn join(source: &mut Source, before: &Passage, passage: &Passage) -> bool {
     let neighbours = before.page == passage.page
         && before.ordinal + 1 == passage.ordinal
         && before.heading == passage.heading
         && source.text.len() + passage.text.len() <= LONGEST_JOINED;
     if neighbours {
-        // Only white space lies between them, of which a paragraph's end is all that matters.
+        // Only whitespace lies between them; a paragraph break is all that needs to be kept.
         let between = if passage.start > before.end + 1 {
             "\n\n"
         } else {
@@ -79,8 +79,8 @@ fn join(source: &mut Source, before: &Passage, passage: &Passage) -> bool {
     neighbours
 }
 
-/// Small documents first take what they need, then those in which nothing was found take their beginning;
-/// what they leave goes to the others.
+/// Divides the budget: small documents first get what they need, then those without hits get their beginning;
+/// the remainder goes to the others.
 fn share(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
     let found = candidates
         .iter()
@@ -116,15 +116,15 @@ fn share(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
     chosen
 }
 
-/// The first passage, then the hits from the best on, then more from the start, while they fit. A hit that
-/// says what another one says already is left out.
+/// Selects within one document: the first passage, then hits by rank, then (without hits) more from the
+/// start, while they fit. Near-duplicates of selected hits are skipped.
 fn best<'a>(
     candidate: &'a Candidate,
     budget: usize,
     taken: &mut Vec<Shingles>,
 ) -> Vec<&'a Passage> {
     let first = candidate.passages.first();
-    // A first passage that takes more than a quarter would crowd out what was asked for.
+    // A first passage of more than a quarter of the budget would displace hits.
     let orientation =
         first.filter(|passage| candidate.hits.is_empty() || cost(passage) * 4 <= budget);
     let mut left = budget;
@@ -168,7 +168,7 @@ fn cost(passage: &Passage) -> usize {
 
 fn source(candidates: &[Candidate], place: usize, passage: &Passage, number: usize) -> Source {
     let Candidate { id, name, .. } = &candidates[place];
-    // The heading says what a passage is about, unless the passage says so itself.
+    // Prefix the heading unless the passage contains it.
     let text = if passage.heading.is_empty() || passage.text.contains(&passage.heading) {
         passage.text.clone()
     } else {

@@ -1,4 +1,4 @@
-//! What is chosen for which room.
+//! Selection for different budgets.
 
 use super::*;
 use crate::domain::time::Timestamp;

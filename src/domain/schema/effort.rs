@@ -1,30 +1,29 @@
-//! How many steps the validation of a value may take at most. Schemas that refer to themselves under alternatives
-//! can take exponential time: those are refused instead of tried. So are more matches of regular expressions than can
-//! be afforded.
+//! Upper bound of the steps that validating a value may take. Schemas with recursive alternatives can take
+//! exponential time and are rejected instead of tried, as are too many regular-expression matches.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-/// Steps of one validation. One step is reckoned at 50 ns, so all of them take about 50 ms.
+/// Maximum steps of one validation. A step is assumed to take 50 ns, so this is about 50 ms.
 const MAX_STEPS: u64 = 1_000_000;
-/// Steps of one match that may step back, apart from the text's length: each step back that is allowed.
+/// Maximum steps of one backtracking match, apart from the text's length: one per permitted backtrack.
 const BACKTRACKS: u64 = super::MAX_BACKTRACKS as u64;
-/// Bytes of text that a regular expression's simple parts pass in the time of one step.
+/// Bytes of text that simple parts of a regular expression process per step.
 const BYTES_A_STEP: u64 = 50;
-/// Places of a regular expression that are visited in the time of one step, for one byte of text.
+/// Positions of a regular expression processed per step, for one byte of text.
 const PLACES_A_STEP: u64 = 10;
-/// Places that a regular expression within the bound on its compiled size can have.
+/// Maximum number of positions of a regular expression within the compiled-size limit.
 const MAX_PLACES: u64 = 10_000;
-/// Pairs of a part of the schema and a part of the value that are looked at.
+/// Maximum number of (schema part, value part) pairs examined.
 const MAX_PAIRS: usize = 200_000;
-/// Nested applications of one part of a schema to another.
+/// Maximum nesting of schema applications.
 const MAX_NESTED: usize = 400;
 
-/// Refuses what could take too long.
+/// Rejects validations that could take too long.
 ///
 /// # Errors
-/// A phrase that says so.
+/// Fails with a phrase that says so.
 pub(super) fn check(schema: &Value, value: &Value) -> Result<(), String> {
     let mut meter = Meter {
         root: schema,
@@ -38,7 +37,7 @@ pub(super) fn check(schema: &Value, value: &Value) -> Result<(), String> {
 
 struct Meter<'a> {
     root: &'a Value,
-    /// Steps by the addresses of a schema and a value; none while they are being counted.
+    /// Steps by the addresses of a schema and a value; none while being computed.
     known: HashMap<(usize, usize), Option<u64>>,
 }
 
@@ -47,7 +46,7 @@ fn address(value: &Value) -> usize {
 }
 
 impl<'a> Meter<'a> {
-    // None: too many.
+    // None: too many steps.
     fn steps(&mut self, schema: &'a Value, value: &'a Value, nested: usize) -> Option<u64> {
         let Some(rules) = schema.as_object() else {
             return Some(1);
@@ -63,7 +62,7 @@ impl<'a> Meter<'a> {
             let more = self.rule((name, rule), rules, value, nested + 1)?;
             steps = steps.saturating_add(more);
         }
-        // These look at everything beside them once more.
+        // These keywords examine all adjacent ones again.
         if rules.keys().any(|name| name.starts_with("unevaluated")) {
             steps = steps.saturating_mul(2);
         }
@@ -71,7 +70,7 @@ impl<'a> Meter<'a> {
         (steps <= MAX_STEPS).then_some(steps)
     }
 
-    /// The steps of validating each of an object's names.
+    /// Steps of validating each property name of an object.
     fn property_names(&self, rule: &Value, value: &Value, nested: usize) -> Option<u64> {
         let names = value.as_object().into_iter().flat_map(Map::keys);
         let mut steps = 1u64;
@@ -133,7 +132,7 @@ impl<'a> Meter<'a> {
                     steps = steps.saturating_add(names(pattern, value));
                 }
             }
-            // Each asks the patterns beside it once more which fields they have left.
+            // Each of these matches the adjacent patterns again to find the remaining fields.
             "additionalProperties" | "unevaluatedProperties" => {
                 pairs.extend(fields().map(|field| (rule, field)));
                 let beside = beside.get("patternProperties").and_then(Value::as_object);
@@ -161,7 +160,7 @@ impl<'a> Meter<'a> {
     }
 }
 
-/// The steps of going through a value once.
+/// Steps of one traversal of a value.
 fn size(value: &Value) -> u64 {
     match value {
         Value::Array(items) => items.iter().map(size).sum::<u64>() + 1,
@@ -176,7 +175,7 @@ fn size(value: &Value) -> u64 {
     }
 }
 
-/// The steps of matching a regular expression against each of an object's names.
+/// Steps of matching a regular expression against each property name of an object.
 fn names(pattern: &str, value: &Value) -> u64 {
     let names = value.as_object().into_iter().flat_map(Map::keys);
     names.fold(0, |sum: u64, name| {
@@ -184,8 +183,8 @@ fn names(pattern: &str, value: &Value) -> u64 {
     })
 }
 
-/// The steps of one match: the length of the text times the places of the expression that may be active at once. An
-/// expression that may step back takes all the steps back it is allowed, each of which may pass the whole text.
+/// Steps of one match: text length times the positions of the expression that can be active at once. A
+/// backtracking expression is assumed to use all permitted backtracks, each over the whole text.
 fn matching(pattern: &str, text: &str) -> u64 {
     let length = text.len() as u64;
     match steps_back(pattern) {
@@ -194,8 +193,8 @@ fn matching(pattern: &str, text: &str) -> u64 {
     }
 }
 
-/// Whether an expression has what only matching with steps back can do: looking around, references to groups, atomic
-/// groups, possessive repetition. Says so of some that have not.
+/// Whether an expression needs backtracking: lookaround, backreferences, atomic groups, or possessive
+/// quantifiers. May report false positives.
 fn steps_back(pattern: &str) -> bool {
     let bytes = pattern.as_bytes();
     bytes.windows(2).any(|pair| match pair {
@@ -210,8 +209,7 @@ fn steps_back(pattern: &str) -> bool {
     })
 }
 
-/// At most so many places of an expression are active at once: its length, with what is repeated a counted number of
-/// times unrolled.
+/// Upper bound of the positions of an expression active at once: its length, with counted repetitions unrolled.
 fn places(pattern: &str) -> u64 {
     let counts = pattern.split('{').skip(1).filter_map(|rest| {
         let (count, _) = rest.split_once('}')?;
@@ -227,7 +225,7 @@ fn places(pattern: &str) -> u64 {
         )
     });
     let length = pattern.len() as u64;
-    // Repeated groups multiply what is in them.
+    // Repetition of a group multiplies its content.
     let places = match pattern.contains('(') {
         true => length.saturating_mul(product),
         false => length.saturating_add(sum),
@@ -235,7 +233,7 @@ fn places(pattern: &str) -> u64 {
     places.min(MAX_PLACES)
 }
 
-// A pointer or a name within the schema.
+// Resolves a JSON pointer or an anchor within the schema.
 fn resolve<'a>(root: &'a Value, place: &str) -> Option<&'a Value> {
     let place = place.strip_prefix('#')?;
     if place.is_empty() || place.starts_with('/') {

@@ -1,14 +1,14 @@
-//! How writing systems part their words: what belongs to a word, which scripts put no spaces between
-//! words, and other ways to write the same letters. Knows neither the index nor questions.
+//! Word structure of writing systems: word characters, scripts without spaces, and alternative spellings.
+//! Independent of index and queries.
 
 use crate::domain::chunk::is_ideograph;
 
-/// Letters, digits, and the marks that are written on letters.
+/// Whether the character is part of a word: letters, digits, and combining marks.
 pub(super) fn in_word(character: char) -> bool {
     character.is_alphanumeric() || is_mark(character)
 }
 
-/// Combining marks of the scripts that write vowels with them.
+/// Combining marks of scripts that write vowels with them.
 fn is_mark(character: char) -> bool {
     matches!(u32::from(character),
         0x0300..=0x036F | 0x0591..=0x05C7 | 0x0610..=0x061A | 0x064B..=0x065F | 0x0900..=0x0963
@@ -16,12 +16,12 @@ fn is_mark(character: char) -> bool {
         | 0x0EC8..=0x0ECE | 0x102B..=0x103E | 0x17B4..=0x17D3)
 }
 
-/// Ideographs, kana, and Hangul, whose words carry their particles along: found by pairs.
+/// Ideographs, kana, and Hangul, in which words include particles: indexed as bigrams.
 fn is_packed(character: char) -> bool {
     is_ideograph(character) || matches!(character, '々' | '\u{AC00}'..='\u{D7AF}')
 }
 
-/// Letters of Thai, Lao, Burmese and Khmer, which put no spaces between words: found by threes.
+/// Letters of Thai, Lao, Burmese, and Khmer, which put no spaces between words: indexed as trigrams.
 fn is_spaceless(character: char) -> bool {
     matches!(character, '\u{0E01}'..='\u{0E46}' | '\u{0E81}'..='\u{0EC6}' | '\u{1000}'..='\u{102A}' | '\u{1780}'..='\u{17B3}')
         && !is_mark(character)
@@ -31,7 +31,7 @@ fn is_hiragana(character: char) -> bool {
     matches!(character, '\u{3040}'..='\u{309F}')
 }
 
-/// What a run of characters is found by.
+/// How a run of characters is indexed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Script {
     Spaced,
@@ -47,15 +47,15 @@ fn script(character: char) -> Script {
     }
 }
 
-/// A piece of a word.
+/// An indexed piece of a word.
 pub(super) enum Piece<'a> {
-    /// Of a script with spaces.
+    /// A word of a script with spaces.
     Word(&'a str),
-    /// Neighbouring characters of a script without; the flag says that the run has no more than this.
+    /// An n-gram of a script without spaces; the flag tells that it is the whole run.
     Gram(String, bool),
 }
 
-/// Gives the pieces of one word, in order.
+/// Passes the pieces of one word to `each`, in order.
 pub(super) fn pieces<'a>(word: &'a str, each: &mut dyn FnMut(Piece<'a>)) {
     let mut rest = word;
     while let Some(first) = rest.chars().next() {
@@ -78,7 +78,7 @@ pub(super) fn pieces<'a>(word: &'a str, each: &mut dyn FnMut(Piece<'a>)) {
             each(Piece::Gram(letters.iter().collect(), true));
         }
         for gram in letters.windows(size) {
-            // Pairs of kana are endings and particles: they are in every sentence.
+            // Kana bigrams are endings and particles, which occur in every sentence.
             if !gram.iter().all(|&c| is_hiragana(c)) {
                 each(Piece::Gram(gram.iter().collect(), false));
             }
@@ -86,9 +86,9 @@ pub(super) fn pieces<'a>(word: &'a str, each: &mut dyn FnMut(Piece<'a>)) {
     }
 }
 
-/// The parts of an identifier as `getUserName` and `HTTP2Server` have them; none when it is of one part.
+/// Splits an identifier such as `getUserName` or `HTTP2Server` into its parts; empty if it has only one.
 pub(super) fn humps(word: &str) -> Vec<String> {
-    /// Longer ones are no names but encoded bytes.
+    /// Maximum number of parts; more indicates encoded bytes rather than a name.
     const MOST: usize = 8;
     if word.bytes().all(|b| b.is_ascii_lowercase()) || word.len() > 64 {
         return Vec::new();
@@ -118,8 +118,8 @@ fn lower(letters: &[char]) -> String {
     letters.iter().flat_map(|c| c.to_lowercase()).collect()
 }
 
-/// The word with letters that are no letters with marks written out, as people do who lack them on their
-/// keyboard; None when it has none of them.
+/// Replaces letters that are not base letters with marks by their ASCII spelling, as used on keyboards
+/// without them; none if there are none.
 pub(super) fn spelled_out(word: &str) -> Option<String> {
     if word.is_ascii() {
         return None;
@@ -147,7 +147,7 @@ pub(super) fn spelled_out(word: &str) -> Option<String> {
     (out != word).then_some(out)
 }
 
-/// The word with umlauts as two letters: `Kuendigung`. None when it has none.
+/// Replaces umlauts by two letters: `Kuendigung`; none if there are none.
 pub(super) fn without_umlauts(word: &str) -> Option<String> {
     if !word.contains(['ä', 'ö', 'ü', 'Ä', 'Ö', 'Ü']) {
         return None;
@@ -165,7 +165,7 @@ pub(super) fn without_umlauts(word: &str) -> Option<String> {
     Some(out)
 }
 
-/// The small letter without its marks, as the index compares letters.
+/// Lowercases a letter and removes its marks, as the index compares letters.
 pub(super) fn plain(character: char) -> impl Iterator<Item = char> {
     const MARKED: [(&str, char); 20] = [
         ("àáâãäåāăą", 'a'),
@@ -190,7 +190,7 @@ pub(super) fn plain(character: char) -> impl Iterator<Item = char> {
         ("ё", 'е'),
     ];
     character.to_lowercase().map(|small| {
-        // Most letters of the world are not in the table: looking for them there is what would cost most.
+        // Most letters are not in the table, and searching it for them would dominate the cost.
         if !matches!(small, '\u{C0}'..='\u{17F}' | 'ḍ' | 'ё') {
             return small;
         }

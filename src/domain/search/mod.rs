@@ -1,5 +1,5 @@
-//! Turns what a person types into a full-text query that can never be a syntax error, and finds the same
-//! words in a text. Knows FTS5's quoting and what `index_terms` adds; knows nothing of the database.
+//! Converts a user's text into a full-text query that is never a syntax error, and locates the same words in
+//! a text. Knows FTS5's quoting and what `index_terms` adds; independent of the database.
 
 mod letters;
 mod stop;
@@ -13,46 +13,47 @@ use letters::Piece;
 
 pub use terms::index_terms;
 
-/// A part costs time, so a long question is searched by its first and most telling ones.
+/// Maximum number of parts of a query, since each takes time.
 const MOST_PARTS: usize = 48;
-/// From this length on a word is searched without its ending.
+/// Minimum length in characters of a word that is searched as a prefix.
 const PREFIX_FROM: usize = 5;
+/// Maximum length of a search term in characters.
 const LONGEST_TERM: usize = 64;
-/// A pasted book is searched by its beginning.
+/// Maximum number of words of a question that are searched, for pasted books.
 const MOST_WORDS: usize = 512;
-/// Enough for any question; a pasted book is searched by its beginning.
+/// Maximum number of ideograph pairs of a question that are searched, for pasted books.
 const MOST_PAIRS: usize = 512;
 
-/// What a person asks for, ready for the index.
+/// A parsed search query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
-    /// In the order of the question, without duplicates.
+    /// Parts in the order of the question, without duplicates.
     pub parts: Vec<Part>,
 }
 
-/// A word, the beginning of one, or words that stand side by side.
+/// A word, a prefix, or a phrase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     words: Vec<String>,
     prefix: bool,
-    /// The person put it into quotation marks.
+    /// Whether the user put it in quotation marks.
     pub quoted: bool,
     gram: bool,
 }
 
-/// Where a part stands in a text, in bytes.
+/// Match of a query part in a text, as a byte range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
-    /// Where it starts.
+    /// Start offset.
     pub start: usize,
-    /// Where it ends.
+    /// End offset.
     pub end: usize,
-    /// Which part of the query.
+    /// Index of the part in the query.
     pub part: usize,
 }
 
 impl Part {
-    /// In FTS5's language. Only letters and digits stand between the quotation marks.
+    /// Formats the part in FTS5 syntax. Only letters, digits, and marks occur between the quotation marks.
     pub fn expression(&self) -> String {
         let star = if self.prefix { "*" } else { "" };
         format!("\"{}\"{star}", self.words.join(" "))
@@ -60,7 +61,7 @@ impl Part {
 }
 
 impl Query {
-    /// What is worth searching for in `text`.
+    /// Parses the searchable parts of `text`.
     pub fn of(text: &str) -> Self {
         let mut query = Self::default();
         for phrase in quotations(text).take(8) {
@@ -75,7 +76,7 @@ impl Query {
         query
     }
 
-    /// Where its parts stand in a text, in the order of the text.
+    /// Locates the parts in a text, in text order.
     pub fn found_in(&self, text: &str) -> Vec<Found> {
         let mut found = Vec::new();
         for (part, gram) in self.parts.iter().enumerate().filter(|(_, part)| part.gram) {
@@ -167,7 +168,7 @@ impl Query {
                 Piece::Word(word) => self.add_word(word, small),
             });
         }
-        // A name of several parts stands side by side in the text: `user_name`, `3.14`, `read-only`.
+        // A compound name is a phrase in the text: `user_name`, `3.14`, `read-only`.
         let name = token.trim_matches(|c| !letters::in_word(c));
         let ascii = name.is_ascii() && name.len() <= LONGEST_TERM;
         if ascii && (2..=6).contains(&runs.len()) && !name.contains(['\'', '"']) {
@@ -186,7 +187,7 @@ impl Query {
 
     fn add_word(&mut self, word: &str, small: &dyn Fn(&str) -> bool) {
         let whole = lowered(word);
-        // One letter says nothing; one digit does.
+        // A single letter is not distinctive; a single digit is.
         let telling = whole.chars().count() > 1 || whole.chars().all(char::is_numeric);
         if !telling || small(&whole) {
             return;
@@ -215,9 +216,9 @@ impl Query {
         self.add_one(whole);
     }
 
-    /// Words of European languages end in what grammar wants, so the ending is left open. Measured on
-    /// XQuAD: 0.925 to 0.977 of the Russian questions find their passage among the first five, 0.972 to
-    /// 0.977 of the German ones.
+    /// Adds a word as a prefix without its ending, since words of European languages are inflected. Measured
+    /// on XQuAD: recall among the first five passages is 0.925 to 0.977 for Russian questions and 0.972
+    /// to 0.977 for German ones.
     fn add_one(&mut self, word: String) {
         let length = word.chars().count();
         let prefix = length >= PREFIX_FROM && !word.chars().any(char::is_numeric);
@@ -250,7 +251,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     spans(text).map(|(start, end)| &text[start..end])
 }
 
-/// Where words are, in bytes.
+/// Byte ranges of the words.
 fn spans(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -282,7 +283,7 @@ fn plain_of(word: &str) -> String {
         .collect()
 }
 
-/// What stands between quotation marks of any kind, within one line.
+/// Text between quotation marks of any kind, within one line.
 fn quotations(text: &str) -> impl Iterator<Item = &str> {
     const MARKS: [(char, &[char]); 7] = [
         ('"', &['"']),
@@ -312,9 +313,8 @@ fn quotations(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// For documents that were taken in before the index knew pairs of ideographs: which of `texts`
-/// share the most pairs of neighbouring ideographs with the question, best first. Texts that share
-/// none are left out; a question without such pairs ranks nothing.
+/// Ranks `texts` by the number of ideograph bigrams shared with the question, best first, for documents
+/// indexed before bigrams were. Texts that share none are omitted; a question without bigrams ranks nothing.
 pub fn rank_by_pairs<'a>(question: &str, texts: impl Iterator<Item = &'a str>) -> Vec<usize> {
     let wanted: BTreeSet<(char, char)> = pairs(question).take(MOST_PAIRS).collect();
     if wanted.is_empty() {
@@ -337,7 +337,7 @@ fn pairs(text: &str) -> impl Iterator<Item = (char, char)> {
     text.chars()
         .zip(next)
         .filter(|&(first, second)| is_ideograph(first) && is_ideograph(second))
-        // Pairs of kana are endings and particles: they are in every sentence.
+        // Kana bigrams are endings and particles, which occur in every sentence.
         .filter(|&(first, second)| !(is_hiragana(first) && is_hiragana(second)))
 }
 

@@ -1,7 +1,6 @@
-//! Words that are in every text of their language, and which languages' words a question leaves out.
-//! Guesses only as far as the question's own small words say.
+//! Stop words, and the detection of a question's language from them.
 
-/// The small words of one language.
+/// Stop words of one language.
 type List = &'static [&'static str];
 
 #[rustfmt::skip]
@@ -75,8 +74,8 @@ const LISTS: [List; 8] = [
     ENGLISH, GERMAN, FRENCH, SPANISH, ITALIAN, PORTUGUESE, DUTCH, RUSSIAN,
 ];
 
-/// The lists whose words tell nothing in a question of these words: English, and the language most of whose
-/// small words stand in it. One of them alone proves nothing: "war" is a small word in German.
+/// Selects the stop-word lists for a question: the language with the most stop words in it, or English by
+/// default. A single match proves nothing: "war" is a stop word in German.
 pub(super) fn lists_for(words: &[String]) -> Vec<List> {
     let count = |list: List| words.iter().filter(|word| has(list, word)).count();
     let most = LISTS.iter().map(|list| count(list)).max().unwrap_or(0);

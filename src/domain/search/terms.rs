@@ -1,10 +1,10 @@
-//! What the index must hold beside a text's own words, because its tokenizer cannot find them: pairs of
-//! neighbours in scripts without spaces, the parts of identifiers, words torn at a line's end, and letters
-//! written out. Says it as text, to be tokenized like the rest.
+//! Additional index terms that the index's tokenizer cannot find: n-grams of scripts without spaces, parts of
+//! identifiers, words hyphenated at line ends, and alternative spellings. Returned as text, to be tokenized
+//! like the rest.
 
 use super::letters::{self, Piece};
 
-/// More words for the index, separated by spaces. Empty for most plain text.
+/// Returns additional index terms separated by spaces. Empty for most plain text.
 pub fn index_terms(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -13,7 +13,7 @@ pub fn index_terms(text: &str) -> String {
         let end = token.find(char::is_whitespace).unwrap_or(token.len());
         let (token, after) = token.split_at(end);
         rest = after;
-        // Most words are small letters and perhaps a comma, and need nothing.
+        // Most words are lowercase letters and perhaps a comma, and need nothing.
         let simple = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b',' | b'.');
         if token.as_bytes().iter().skip(1).all(simple) && token.as_bytes()[0].is_ascii_alphabetic()
         {
@@ -51,7 +51,7 @@ fn describe(token: &str, out: &mut String) {
     }
 }
 
-/// `e-mail` as `email`.
+/// Joins a hyphenated word: `e-mail` becomes `email`.
 pub(super) fn joined(token: &str) -> Option<String> {
     let token = token.trim_matches(|c: char| !c.is_alphanumeric());
     let parts: Vec<&str> = token

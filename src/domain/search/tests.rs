@@ -1,4 +1,4 @@
-//! What questions become, and where their words are found again.
+//! Query parsing and match locations.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,31 +1,32 @@
-//! Ranks passages by BM25 counted over the passages that are searched, and over nothing else. What other
-//! documents or other people's libraries contain has no influence on a result.
+//! BM25 ranking with statistics only of the searched passages. Other documents and other users' libraries
+//! have no influence on a result.
 //!
-//! BM25 as in S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework" (2009), section 3.4, with the
-//! document frequency of the Lucene variant, which never turns negative.
+//! BM25 as in S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework" (2009), section 3.4, with
+//! the document frequency of the Lucene variant, which is never negative.
 
 use super::Query;
 use crate::domain::document::Hit;
 
-/// `k1`: how soon further occurrences of a word stop adding weight.
+/// `k1`: how quickly further occurrences of a word stop adding weight.
 const SATURATION: f64 = 1.2;
-/// `b`: how much a long passage is discounted, 0 to 1.
+/// `b`: length normalization, 0 to 1.
 const LENGTH: f64 = 0.75;
-/// What a word in the heading counts, next to 1 in the text.
+/// Weight of an occurrence in the heading, relative to 1 in the text.
 const HEADING: f64 = 0.6;
-/// What a word counts that the index knows only in another form: a spelled-out umlaut, a joined name.
+/// Weight of a match that the index knows only in another form: a spelled-out umlaut, a joined name.
 const OTHER_FORM: f64 = 0.8;
-/// Added for a passage that has every part of the query, as a share of its score.
+/// Bonus for a passage that contains every part of the query, as a fraction of its score.
 const COVERAGE: f64 = 0.5;
-/// Added for a passage that has a phrase the person quoted, as a share of its score.
+/// Bonus for a passage that contains a quoted phrase, as a fraction of its score.
 const QUOTED: f64 = 1.0;
 
-/// Parts searched for even when they are frequent, so that a question of common words still finds something.
+/// Minimum number of parts searched even if they are frequent, so that a question of common words still finds
+/// something.
 const HANDFUL: usize = 6;
-/// Passages scored for one search, summed over its parts; beyond it only the [`HANDFUL`] rarest parts count.
+/// Maximum passages scored per search, summed over its parts; above it only the [`HANDFUL`] rarest parts count.
 const MAX_SCORED: u64 = 6_000;
 
-/// How often the parts of a query occur in the passages that are searched.
+/// Frequencies of a query's parts in the searched passages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
     /// Number of passages searched.
@@ -35,8 +36,8 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// The parts to search for: those that occur, quoted ones first, then the rarest, as many as can be scored in
-    /// little time but at least a handful.
+    /// Selects the parts to search for: those that occur, quoted ones first, then the rarest, as many as
+    /// `MAX_SCORED` permits but at least `HANDFUL`.
     pub fn selected(&self, query: &Query) -> Vec<usize> {
         let mut order: Vec<usize> = (0..query.parts.len())
             .filter(|&part| self.frequency(part) > 0)
@@ -65,15 +66,15 @@ impl Statistics {
     }
 }
 
-/// A passage that the index returned, with the parts of the query it was found by.
+/// A passage returned by the index, with the query parts that matched.
 pub struct Found {
     /// The passage; its score is replaced.
     pub hit: Hit,
-    /// Bit n is set when the index has part n in it.
+    /// Bit n is set if part n matched in the index.
     pub parts: u64,
 }
 
-/// Orders passages by score, best first, and by their place in the text where scores are equal.
+/// Ranks passages by score, best first; ties keep the order of the text.
 pub fn rank(found: Vec<Found>, query: &Query, statistics: &Statistics) -> Vec<Hit> {
     let lengths = found.iter().map(|one| one.hit.passage.text.len());
     let average = lengths.sum::<usize>() as f64 / found.len().max(1) as f64;
@@ -165,7 +166,7 @@ mod tests {
 
     #[test]
     fn rare_words_short_passages_whole_matches_and_quotations_come_first() {
-        // "tax" is everywhere, "levy" rare.
+        // "tax" is frequent, "levy" rare.
         assert_eq!(order("tax levy", &[90, 2], &["a tax", "a levy"]), [1, 0]);
         assert_eq!(
             order("tax", &[9], &["tax and much else besides", "tax"]),

@@ -1,18 +1,18 @@
-//! How far two orders, or two people's labels, agree beyond chance. Says nothing of who is right.
+//! Chance-corrected agreement between two rankings or two raters. Does not tell which is correct.
 
-/// How labels that differ count.
+/// Weighting of disagreements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
-    /// Every difference is as bad: labels without an order.
+    /// All disagreements weigh the same: nominal labels.
     Same,
-    /// By how far they lie apart.
+    /// By distance.
     Linear,
-    /// By the square of it.
+    /// By squared distance.
     Quadratic,
 }
 
-/// Cohen's kappa (1960, weighted 1968) of labels from 0 to below `kinds`, in pairs. Nothing without pairs, when
-/// a label is out of range, or when chance alone would agree always.
+/// Cohen's kappa (1960, weighted 1968) of pairs of labels from 0 to below `kinds`. None without pairs, with a
+/// label out of range, or if chance agreement is complete.
 pub fn kappa(pairs: &[(usize, usize)], kinds: usize, weight: Weight) -> Option<f64> {
     if pairs.is_empty() || pairs.iter().any(|&(a, b)| a >= kinds || b >= kinds) {
         return None;
@@ -41,8 +41,7 @@ pub fn kappa(pairs: &[(usize, usize)], kinds: usize, weight: Weight) -> Option<f
     (expected > 0.0).then(|| 1.0 - seen / expected)
 }
 
-/// Kendall's tau-b: how far two orders of the same things agree, from -1 to 1, with ties. Nothing when one of
-/// them orders nothing.
+/// Kendall's tau-b rank correlation with ties, -1 to 1. None if either ranking has only ties.
 pub fn kendall(first: &[f64], second: &[f64]) -> Option<f64> {
     let length = first.len().min(second.len());
     let (mut agreement, mut ordered_first, mut ordered_second) = (0.0, 0.0_f64, 0.0_f64);

@@ -1,16 +1,16 @@
-//! Random numbers that are the same for the same seed, on every machine and in every version. Not for
-//! secrets.
+//! Pseudorandom numbers, identical for the same seed on every machine and in every version. Not for
+//! cryptography.
 
-/// A stream of numbers (splitmix64: Steele, Lea and Flood 2014).
+/// Pseudorandom number generator (splitmix64: Steele, Lea, and Flood 2014).
 #[derive(Debug, Clone)]
 pub struct Chance(u64);
 
 impl Chance {
-    /// The stream of this seed.
+    /// Creates a generator with this seed.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
-    /// Any of 2^64.
+    /// Uniform 64-bit number.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -18,21 +18,21 @@ impl Chance {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     }
-    /// From 0 to below 1.
+    /// Uniform number in [0, 1).
     pub fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
-    /// A place in a list of this length; 0 when it is empty.
+    /// Uniform index into a list of this length; 0 if it is empty.
     pub fn below(&mut self, length: usize) -> usize {
-        // The high half of a product: as even as 64 bits are, without a division.
+        // The high half of the product: uniform up to 64-bit precision, without a division.
         ((u128::from(self.bits()) * length as u128) >> 64) as usize
     }
-    /// A standard normal number (Box and Muller 1958).
+    /// Standard normal number (Box and Muller 1958).
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }
-    /// Brings a list into one of all its orders, each as likely (Fisher and Yates).
+    /// Shuffles a list uniformly (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn the_stream_is_the_published_one() {
-        // The reference implementation's first numbers for the seed 1234567.
+        // First outputs of the reference implementation for the seed 1234567.
         let mut chance = Chance::new(1_234_567);
         assert_eq!(chance.bits(), 6_457_827_717_110_365_317);
         assert_eq!(chance.bits(), 3_203_168_211_198_807_973);

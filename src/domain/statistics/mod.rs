@@ -1,7 +1,6 @@
-//! Statistics that say what figures show and what they do not: intervals, tests, agreement, and what a
-//! number of cases can detect. Pure functions over slices, the same for the same arguments; chance comes in
-//! as a seed. Checked against what scipy and statsmodels say (tests/data/statistics). Knows nothing of
-//! experiments or votes.
+//! Statistics: intervals, tests, agreement, and detectable differences. Pure functions over slices;
+//! randomness comes from a seed. Checked against scipy and statsmodels (tests/data/statistics). Independent
+//! of experiments and votes.
 
 pub mod agreement;
 pub mod beta;

@@ -1,23 +1,23 @@
-//! Differences between two settings on the same cases: their mean with an interval, whether it can be chance,
-//! what a number of cases can detect, and corrections for many comparisons.
+//! Paired differences of two configurations on the same cases: mean with interval, significance, detectable
+//! differences, and corrections for multiple comparisons.
 
 use super::beta::{normal_quantile, student_quantile, student_tails};
 use super::chance::Chance;
 
-/// What differences show at one look at a fixed number of cases.
+/// Result of a paired comparison at a fixed number of cases.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Difference {
-    /// The mean.
+    /// Mean difference.
     pub mean: f64,
-    /// From and to, at the confidence asked for.
+    /// Confidence interval at the requested level.
     pub interval: (f64, f64),
-    /// How likely so large a mean is by chance.
+    /// Two-sided p-value.
     pub p: f64,
-    /// Cases.
+    /// Number of cases.
     pub cases: usize,
 }
 
-/// The mean; 0 of nothing.
+/// Mean; 0 for an empty slice.
 pub fn mean(values: &[f64]) -> f64 {
     if values.is_empty() {
         return 0.0;
@@ -25,7 +25,7 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The standard deviation of a sample; 0 below two values.
+/// Sample standard deviation; 0 for fewer than two values.
 pub fn deviation(values: &[f64]) -> f64 {
     if values.len() < 2 {
         return 0.0;
@@ -35,8 +35,8 @@ pub fn deviation(values: &[f64]) -> f64 {
     (squares / (values.len() - 1) as f64).sqrt()
 }
 
-/// Student's t over paired differences. Nothing below two cases. Differences that are all the same have no
-/// variance to judge by: when they are not 0 the sign test decides, and the interval stays at the point.
+/// Student's t-test over paired differences. None for fewer than two cases. Identical differences have no
+/// variance: if they are not 0, the p-value is that of the sign test, and the interval is a point.
 pub fn student(differences: &[f64], confidence: f64) -> Option<Difference> {
     let cases = differences.len();
     if cases < 2 {
@@ -63,8 +63,8 @@ pub fn student(differences: &[f64], confidence: f64) -> Option<Difference> {
     })
 }
 
-/// The interval of the mean by drawing cases anew (percentiles; Efron 1979). Too narrow below some ten
-/// cases: there Student's t is better.
+/// Percentile bootstrap interval of the mean (Efron 1979). Too narrow for fewer than about ten cases, where
+/// Student's t is better. None for fewer than two values or 20 draws.
 pub fn bootstrap(values: &[f64], confidence: f64, draws: usize, seed: u64) -> Option<(f64, f64)> {
     if values.len() < 2 || draws < 20 {
         return None;
@@ -80,7 +80,7 @@ pub fn bootstrap(values: &[f64], confidence: f64, draws: usize, seed: u64) -> Op
     Some(ends(&means, confidence))
 }
 
-/// The part of sorted values that holds the confidence, as much cut off above as below.
+/// Central interval of sorted values at this confidence, cutting equally at both ends.
 pub fn ends(sorted: &[f64], confidence: f64) -> (f64, f64) {
     let last = sorted.len().saturating_sub(1);
     let cut = ((1.0 - confidence) / 2.0 * last as f64).round() as usize;
@@ -88,15 +88,15 @@ pub fn ends(sorted: &[f64], confidence: f64) -> (f64, f64) {
     (at(cut), at(last - cut.min(last)))
 }
 
-/// The smallest true difference that so many cases find with this power in a two-sided test, for differences
-/// of this standard deviation. For paired yes and no that is the root of the part of cases on which the two
-/// disagree.
+/// Smallest true difference that `cases` cases detect with this power in a two-sided test, for differences
+/// with this standard deviation. For paired binary outcomes the deviation is the square root of the fraction
+/// of cases on which the two disagree.
 pub fn detectable(cases: usize, deviation: f64, level: f64, power: f64) -> f64 {
     let reach = normal_quantile(1.0 - level / 2.0) + normal_quantile(power);
     reach * deviation / (cases.max(1) as f64).sqrt()
 }
 
-/// Probabilities corrected for how many they are (Holm 1979), in the order given.
+/// P-values corrected for multiple comparisons (Holm 1979), in the order given.
 pub fn holm(probabilities: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));

@@ -1,9 +1,8 @@
-//! Rates of yes and no: one rate's interval, and exact tests of whether two of them on the same cases differ.
+//! Binary rates: the interval of one rate, and exact tests of the difference of two rates on the same cases.
 
 use super::beta::{beta, normal_quantile};
 
-/// The interval of a rate (Wilson 1927), which holds at few cases and near 0 and 1 too. Everything when
-/// there are no cases.
+/// Wilson score interval (1927), accurate also for few cases and near 0 and 1. (0, 1) without cases.
 pub fn wilson(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     if cases == 0 {
         return (0.0, 1.0);
@@ -16,19 +15,19 @@ pub fn wilson(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
-/// How likely so uneven a split is, or one less even, when both sides are as likely: the sign test. Ties are
-/// left out before. Over paired yes and no it is McNemar's exact test, with the cases that only one got right.
+/// Two-sided sign test: probability of a split at least this uneven if both sides are equally likely. Exclude
+/// ties before the call. With the discordant pairs of binary outcomes it is McNemar's exact test.
 pub fn sign_test(for_one: u64, for_other: u64) -> f64 {
     let (less, all) = (for_one.min(for_other) as f64, for_one + for_other);
     if all == 0 || for_one == for_other {
         return 1.0;
     }
-    // P(X <= less) of a binomial variable, as the beta function says it without a sum.
+    // P(X <= less) of a binomial variable, by the beta function instead of a sum.
     (2.0 * beta(all as f64 - less, less + 1.0, 0.5)).min(1.0)
 }
 
-/// McNemar's exact test over paired yes and no: the probability, and how often only the first and only the
-/// second was right.
+/// McNemar's exact test over paired binary outcomes: the p-value, and the numbers of cases in which only the
+/// first and only the second was right.
 pub fn mcnemar(pairs: &[(bool, bool)]) -> (f64, u64, u64) {
     let count = |wanted: (bool, bool)| pairs.iter().filter(|&&pair| pair == wanted).count() as u64;
     let (first, second) = (count((true, false)), count((false, true)));

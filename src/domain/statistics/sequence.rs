@@ -1,19 +1,19 @@
-//! An interval for a mean of bounded values that may be looked at after every value: with the promised
-//! confidence it holds the mean at all times at once, so one may stop whenever one likes.
+//! Confidence sequence: an interval for the mean of bounded values that may be checked after every value.
+//! With the given confidence it contains the mean at all times at once, so optional stopping is valid.
 //!
 //! The predictable plug-in empirical-Bernstein confidence sequence of Waudby-Smith and Ramdas, "Estimating
-//! means of bounded random variables by betting" (2024), theorem 2. Every bet rests on the values before it
-//! only. The interval is the cut of all up to now, which holds as well (Ville) and never grows.
+//! means of bounded random variables by betting" (2024), theorem 2. Each bet depends only on earlier values.
+//! The interval is the running intersection, which is also valid (Ville) and never grows.
 
-/// The largest bet; the source takes 1/2 or 3/4.
+/// Maximum bet; the source uses 1/2 or 3/4.
 const LARGEST_BET: f64 = 0.5;
 
-/// The state after some values.
+/// State of the sequence after some values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sequence {
     from: f64,
     to: f64,
-    /// ln(2/α): what both sides together may be wrong.
+    /// ln(2/α), where α is the error probability of both sides together.
     allowance: f64,
     count: f64,
     sum: f64,
@@ -25,7 +25,8 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    /// For values from `from` to `to`, wrong with a probability of at most `wrong`, both sides together.
+    /// Creates a sequence for values from `from` to `to` with an error probability of at most `wrong`, both
+    /// sides together.
     pub fn new(from: f64, to: f64, wrong: f64) -> Self {
         Self {
             from,
@@ -40,13 +41,13 @@ impl Sequence {
             interval: (0.0, 1.0),
         }
     }
-    /// The state after these values.
+    /// Creates a sequence and adds these values.
     pub fn over(from: f64, to: f64, wrong: f64, values: &[f64]) -> Self {
         let mut sequence = Self::new(from, to, wrong);
         values.iter().for_each(|&value| sequence.add(value));
         sequence
     }
-    /// Takes one more value; what lies outside the bounds counts as the bound.
+    /// Adds a value; values outside the bounds are clamped.
     pub fn add(&mut self, value: f64) {
         let x = ((value - self.from) / (self.to - self.from)).clamp(0.0, 1.0);
         let before = (0.5 + self.sum) / (self.count + 1.0);
@@ -66,7 +67,7 @@ impl Sequence {
         self.interval.0 = self.interval.0.max(middle - half);
         self.interval.1 = self.interval.1.min(middle + half);
     }
-    /// From and to.
+    /// Current confidence interval.
     pub fn interval(&self) -> (f64, f64) {
         let back = |x: f64| self.from + x * (self.to - self.from);
         (back(self.interval.0), back(self.interval.1))

@@ -1,5 +1,5 @@
-//! The proof: what scipy and statsmodels say (tests/data/statistics/make.py), and whether what promises to
-//! hold at all times does.
+//! Comparison with scipy and statsmodels (tests/data/statistics/make.py), and simulated coverage of the
+//! time-uniform intervals.
 
 use serde_json::Value;
 
@@ -92,7 +92,7 @@ fn differences_are_those_of_scipy() {
         close(ours.interval.0, number(&row["from"]), &row);
         close(ours.interval.1, number(&row["to"]), &row);
         close(paired::deviation(&values), number(&row["deviation"]), &row);
-        // Both draw: they agree but for that.
+        // Both resample randomly, so they agree only approximately.
         let (from, to) = paired::bootstrap(&values, 0.95, 20_000, 7).expect("enough");
         let theirs = numbers(&row["boot"]);
         let slack = 0.1 * (theirs[1] - theirs[0]);
@@ -167,8 +167,8 @@ fn the_sequence_is_that_of_the_paper() {
     }
 }
 
-/// Looked at after each of 300 values, the interval misses the mean in at most 5 % of the runs; an interval
-/// made for one look would do so in a third of them.
+/// Checked after each of 300 values, the interval misses the mean in at most 5 % of the runs; a fixed-sample
+/// interval would in a third of them.
 #[test]
 fn the_sequence_holds_at_all_times_at_once() {
     const RUNS: usize = 1_000;
@@ -186,12 +186,12 @@ fn the_sequence_holds_at_all_times_at_once() {
         }
         assert!(missed <= RUNS / 20, "{missed} of {RUNS}");
     }
-    // It does close in: an interval that is everything would hold as well.
+    // It does shrink: an interval of the whole range would also be valid.
     let narrow = Sequence::over(-1.0, 1.0, 0.05, &[0.1; 300]).interval();
     assert!(narrow.1 - narrow.0 < 0.2, "{narrow:?}");
 }
 
-/// Percentiles over twenty cases and Student's t over eight cover as they promise.
+/// Bootstrap intervals over twenty cases and Student's t over eight have their nominal coverage.
 #[test]
 fn intervals_cover_at_their_nominal_rate() {
     const RUNS: usize = 2_000;
@@ -204,7 +204,7 @@ fn intervals_cover_at_their_nominal_rate() {
         drawn += inside(paired::bootstrap(&values, 0.95, 200, run as u64).expect("many"));
     }
     assert!(student.abs_diff(RUNS * 95 / 100) < 35, "{student}");
-    // Percentiles are known to be a little narrow.
+    // Percentile intervals are known to be slightly narrow.
     assert!(
         (RUNS * 90 / 100..RUNS * 97 / 100).contains(&drawn),
         "{drawn}"

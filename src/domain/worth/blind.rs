@@ -1,10 +1,10 @@
-//! Texts for a blind comparison: a panel's answer and a single draft, without what tells which is which.
-//! Takes marks and sections away; never changes a word of what is left.
+//! Texts of a blind comparison: removes from a panel's answer and a single draft what reveals their origin.
+//! Removes marks and sections; never changes the remaining words.
 
 use crate::domain::prompt;
 
-/// Headings that only the shapes of our own prompts have. What stands under them is about the panel or
-/// about the answer, not the answer.
+/// Headings specific to the output formats of our prompts. Their sections are about the panel or the answer,
+/// not the answer itself.
 const ASIDES: &[&str] = &[
     "where the members agree",
     "contradictions",
@@ -22,16 +22,16 @@ const ASIDES: &[&str] = &[
     "blinde flecken",
 ];
 
-/// The heading above the answer itself.
+/// Headings of the answer itself.
 const ANSWERS: &[&str] = &["answer", "the answer", "final answer", "antwort"];
 
-/// Columns that only a table about the panel has.
+/// Columns that occur only in tables about the panel.
 const COLUMNS: &[&str] = &["members", "letters", "level"];
 
-/// Remarks that our prompts ask for.
+/// Remarks that our prompts request.
 const REMARKS: &[&str] = &["(not in the passages)"];
 
-/// Words behind which a letter is a choice of the question.
+/// Words after which a letter is an option of the question.
 const CHOICES: &[&str] = &[
     "option",
     "choice",
@@ -44,8 +44,8 @@ const CHOICES: &[&str] = &[
     "variante",
 ];
 
-/// The text as both sides are shown. Letters of the panel's members are taken away, unless the question
-/// itself speaks of letters: then they are its choices.
+/// Converts a text to the form shown in the comparison. Removes the letters of the panel's members, unless
+/// the question itself offers lettered options.
 pub fn plain(text: &str, question: &str, members: usize) -> String {
     let text = prompt::without_introduction(text.trim());
     let lines = without_panel_tables(&answer_lines(text));
@@ -59,7 +59,7 @@ pub fn plain(text: &str, question: &str, members: usize) -> String {
         if strip {
             line = without_letters(&line, members);
         }
-        // Several empty lines would tell where something was taken out.
+        // Consecutive empty lines would reveal where something was removed.
         if !(line.trim().is_empty() && (out.is_empty() || out.ends_with("\n\n"))) {
             out.push_str(line.trim_end());
             out.push('\n');
@@ -68,7 +68,7 @@ pub fn plain(text: &str, question: &str, members: usize) -> String {
     out.trim_end().to_owned()
 }
 
-/// The lines under the answer's heading; without such a heading all, but for the asides.
+/// Lines under the answer's heading; without such a heading, all lines except the asides.
 fn answer_lines(text: &str) -> Vec<&str> {
     let headings: Vec<Option<(usize, String)>> = text.lines().map(heading).collect();
     let is = |index: usize, names: &[&str]| {
@@ -80,7 +80,7 @@ fn answer_lines(text: &str) -> Vec<&str> {
     let lines: Vec<&str> = text.lines().collect();
     let begin = (0..lines.len()).find_map(|index| Some((index, is(index, ANSWERS)?)));
     let mut kept = Vec::new();
-    // How deep the heading lies whose section is left out.
+    // Level of the heading of the section being removed.
     let mut aside = None;
     for (index, line) in lines.iter().enumerate() {
         let here = headings.get(index).and_then(Option::as_ref);
@@ -105,8 +105,8 @@ fn answer_lines(text: &str) -> Vec<&str> {
     kept
 }
 
-/// A Markdown heading's depth and its words in lower case. A line in bold counts as one of the deepest, if
-/// it is one that we know.
+/// Level and lowercase text of a Markdown heading. A bold line with a known title counts as a heading of the
+/// lowest level.
 fn heading(line: &str) -> Option<(usize, String)> {
     let line = line.trim();
     let depth = line.bytes().take_while(|&byte| byte == b'#').count();
@@ -138,7 +138,7 @@ fn without_panel_tables<'a>(lines: &[&'a str]) -> Vec<&'a str> {
     kept
 }
 
-/// Whether a question offers choices under letters: "(A) ink", "A. ink" on a line of its own, "option B".
+/// Whether a question offers lettered options: "(A) ink", "A. ink" on its own line, "option B".
 fn names_letters(question: &str, members: usize) -> bool {
     let mut before = "";
     question.lines().any(|line| {
@@ -154,7 +154,7 @@ fn names_letters(question: &str, members: usize) -> bool {
     })
 }
 
-/// One of the panel's letters, with the number of a critique or without.
+/// Whether the word is a member's letter, optionally with the number of a critique.
 fn letters_of(word: &str, members: usize) -> bool {
     let mut characters = word.chars();
     let letter = characters.next();
@@ -163,7 +163,7 @@ fn letters_of(word: &str, members: usize) -> bool {
     known && characters.as_str().len() <= 2 && characters.all(|c| c.is_ascii_digit())
 }
 
-/// Without groups such as "(B)", "(A, C)", "(A and B3)".
+/// Removes groups of letters such as "(B)", "(A, C)", "(A and B3)".
 fn without_letters(line: &str, members: usize) -> String {
     let mut out = String::new();
     let mut rest = line;
@@ -181,7 +181,7 @@ fn without_letters(line: &str, members: usize) -> String {
         });
         match end {
             Some(end) if is_letters => {
-                // The blank on one side goes with it, but never a line's indentation.
+                // Also remove the space on one side, but never a line's indentation.
                 if out.ends_with(' ') && !out.trim().is_empty() && !is_bullet(&out) {
                     out.truncate(out.trim_end().len());
                 }
@@ -200,7 +200,7 @@ fn without_letters(line: &str, members: usize) -> String {
     out
 }
 
-/// Nothing stands before it but the mark of a list.
+/// Whether the line so far is only a list marker.
 fn is_bullet(line: &str) -> bool {
     matches!(line.trim(), "-" | "*" | "+")
         || line.trim().trim_end_matches('.').parse::<u32>().is_ok()

@@ -1,20 +1,20 @@
-//! The interval of a win rate in which ties count half, for one look at a fixed number of votes.
+//! Interval of a win rate with ties as half wins, for a single look at a fixed number of votes.
 //!
-//! Jeffreys' prior for three outcomes, Dirichlet(1/2, 1/2, 1/2), which gives intervals close to their nominal
-//! coverage at few votes too (Brown, Cai and DasGupta, "Interval estimation for a binomial proportion",
-//! 2001, for two outcomes). The win rate is wins plus half the ties: its posterior is brought to the beta
-//! distribution of the same mean and variance, so that ties narrow the interval as they should. As there, an
-//! end where no vote contradicts it is open.
+//! Uses Jeffreys' prior for three outcomes, Dirichlet(1/2, 1/2, 1/2). Its intervals are close to nominal
+//! coverage even for few votes (Brown, Cai, and DasGupta, "Interval estimation for a binomial proportion",
+//! 2001, for two outcomes). The posterior of the win rate (wins plus half the ties) is approximated by the
+//! beta distribution with the same mean and variance, so that ties narrow the interval as they should. As in
+//! that paper, an end that no vote contradicts is open.
 //!
-//! Few votes without ties have few possible outcomes, so that no fixed interval covers 95 % at every rate: at
-//! 5 votes and a rate of 0.1 it can only be 91.9 or 99.1 %. Then the coverage is 95 % on average over rates.
+//! Few votes without ties have few possible outcomes, so no fixed interval covers 95 % at every rate: with 5
+//! votes and a rate of 0.1, only 91.9 or 99.1 % are possible. Coverage is then 95 % on average over rates.
 
 use crate::domain::statistics::beta::quantile;
 
-/// What lies outside on each side.
+/// Probability outside the interval on each side.
 const TAIL: f64 = 0.025;
 
-/// From and to.
+/// Computes the interval.
 pub fn of(wins: f64, ties: f64, losses: f64) -> (f64, f64) {
     let all = wins + ties + losses + 1.5;
     let (win, tie) = ((wins + 0.5) / all, (ties + 0.5) / all);

@@ -1,16 +1,16 @@
-//! The two texts of a blind comparison, or why there is none. Draws no order; that is for who stores it.
+//! The two texts of a blind comparison, or why there are none. Their order is drawn by the caller.
 
 use std::fmt;
 
 use super::blind::plain;
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 
-/// A panel's answer and a single draft, without what tells which is which.
+/// A panel's answer and a single draft, without what reveals their origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
     /// The panel's answer.
     pub panel: String,
-    /// The draft.
+    /// The single draft.
     pub single: String,
 }
 
@@ -19,29 +19,33 @@ pub struct Pair {
 pub enum Unfit {
     /// It has no answer, or not yet.
     NotCompleted,
-    /// Its answer has a shape that no draft has.
+    /// Its answer has a structured format, which reveals it.
     Shaped,
-    /// One model was asked, once: there is no panel.
+    /// Only one model was called, once, so there is no panel.
     Alone,
-    /// Both texts are the same, or one of them is nothing.
+    /// Both texts are the same, or one is empty.
     Same,
 }
 
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotCompleted => "only an analysis that has its answer can be compared",
+            Self::NotCompleted => "only a completed analysis can be compared",
             Self::Shaped => {
-                "an answer in a wanted shape is recognised, so it cannot be compared blindly"
+                "an answer in a requested format is recognizable, so it cannot be compared blindly"
             }
-            Self::Alone => "only one model was asked: there is nothing to compare",
+            Self::Alone => "only one model was called: there is nothing to compare",
             Self::Same => "the panel's answer and the single draft are the same",
         })
     }
 }
 
 impl Pair {
-    /// Of an analysis and the draft that was chosen.
+    /// Builds the pair from an analysis and the chosen draft.
+    ///
+    /// # Errors
+    /// Fails when the analysis has no answer or draft, its answer has a structured format, only one model was
+    /// called, or the texts are empty or equal.
     pub fn of(analysis: &Analysis, draft: Option<&StageAnswer>) -> Result<Self, Unfit> {
         let plan = &analysis.plan;
         let (Status::Completed, Some(synthesis), Some(draft)) =

@@ -1,15 +1,14 @@
-//! The best single draft: what one model would have answered alone, and what that would have cost. The
-//! answer to "was the panel worth it?" is a comparison with this one. Judges no text.
+//! The best single draft: what one model would have answered alone, and its cost. It is the baseline for
+//! whether a panel is worth its price. Does not judge texts.
 
 use crate::domain::analysis::{Member, Plan, StageAnswer};
 use crate::domain::money::{MicroDollars, Price};
 
-/// How it is chosen, for people. Chosen before anybody reads it, so that the comparison is with what a
-/// person would have got who had asked one model, not with the luckiest of several.
-pub const RULE: &str = "the first answer of the strongest member by the catalogue; of equals the dearest, then the first of the panel";
+/// The selection rule, for users. It is fixed before anyone reads the drafts, so that the baseline is what a
+/// user would have got from one model, not the luckiest of several.
+pub const RULE: &str = "the first answer of the member ranked strongest in the catalog; ties go to the most expensive, then to the first in the panel";
 
-/// Where the best single draft lies among the answers, if any member has answered. Strengths are the
-/// catalogue's.
+/// Index of the best single draft among the answers, if any member answered. `strength` is the catalog's rank.
 pub fn best(plan: &Plan, answers: &[StageAnswer], strength: impl Fn(&str) -> u32) -> Option<usize> {
     let mut best: Option<(usize, (u32, f64))> = None;
     for (index, draft) in answers.iter().enumerate() {
@@ -29,8 +28,7 @@ pub fn best(plan: &Plan, answers: &[StageAnswer], strength: impl Fn(&str) -> u32
     best.map(|(index, _)| index)
 }
 
-/// What an answer costs where nothing was stored: one from the cache was free, but a comparison of prices
-/// with it would say nothing.
+/// Cost of an answer without the cache. A cached answer was free, but comparing its price would be meaningless.
 pub fn cost(plan: &Plan, answer: &StageAnswer) -> Option<MicroDollars> {
     if !answer.cached {
         return answer.cost;
@@ -39,7 +37,7 @@ pub fn cost(plan: &Plan, answer: &StageAnswer) -> Option<MicroDollars> {
     answer.usage.charged.or_else(listed)
 }
 
-/// The same of all calls, those included that failed; none where one of them is not known.
+/// Cost of all calls without the cache, including failed ones; none if any is unknown.
 pub fn total(plan: &Plan, answers: &[StageAnswer]) -> Option<MicroDollars> {
     answers.iter().try_fold(MicroDollars(0), |sum, answer| {
         let earlier = answer.earlier.iter().map(|one| one.cost);
@@ -90,7 +88,7 @@ mod tests {
                 }
                 answers.push(answer);
             }
-            // What comes later is not a model's own answer.
+            // Later stages are not a model's own answer.
             answers.push(answer(1, 0, "p/strongest"));
             let strength = |model: &str| {
                 let place = names.iter().position(|name| *name == model);

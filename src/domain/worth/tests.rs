@@ -1,4 +1,4 @@
-//! The proof: voters whose win rate is known, and what the figures say of them. Seeds are fixed.
+//! Simulated voters with a known win rate, and what the evaluation says of them. Seeds are fixed.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::statistics::beta::{beta, ln_gamma};
 use crate::domain::statistics::chance::Chance;
 
-/// A plan of these members, as it would be stored.
+/// A stored plan with these members.
 pub(super) fn plan(models: &[&str]) -> Plan {
     let member = |model: &&str| json!({ "model": model, "parameters": {}, "price": null });
     let members: Vec<Value> = models.iter().map(member).collect();
@@ -23,7 +23,7 @@ pub(super) fn plan(models: &[&str]) -> Plan {
     serde_json::from_value(stored).expect("a stored plan")
 }
 
-/// An answer, as it would be stored.
+/// A stored answer.
 pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
     let stored = json!({
         "stage": stage, "member": member, "model": model, "text": "Thin.", "reasoning": "",
@@ -35,7 +35,7 @@ pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
 
 const RUNS: u32 = 2_000;
 
-/// A vote of somebody who prefers the panel at this rate, ties counted half.
+/// A vote of a user who prefers the panel at this rate, with ties counted as half.
 fn vote(chance: &mut Chance, tally: &mut Tally, rate: f64, ties: f64) {
     match chance.unit() {
         x if x < rate - ties / 2.0 => tally.wins += 1,
@@ -48,7 +48,7 @@ fn tally(wins: u64, ties: u64, losses: u64) -> Tally {
     Tally { wins, ties, losses }
 }
 
-/// The part of 2,000 runs of so many votes in which the interval holds the true rate.
+/// Fraction of 2,000 runs in which the interval contains the true rate.
 fn coverage(chance: &mut Chance, votes: u32, ties: f64, rate: impl Fn(&mut Chance) -> f64) -> f64 {
     let mut known: HashMap<(u64, u64), (f64, f64)> = HashMap::new();
     let mut covered = 0;
@@ -75,7 +75,7 @@ fn the_interval_covers_the_truth_in_93_to_97_percent_of_2000_runs() {
     };
     for votes in [30, 50, 100, 200] {
         for ties in [0.1, 0.2] {
-            // Where a rate leaves room for wins and losses beside the ties.
+            // Where the rate leaves space for both wins and losses besides the ties.
             let open = |rate: &&f64| (0.15..0.85).contains(*rate) || ties < 0.15;
             for rate in RATES.iter().filter(open) {
                 let part = coverage(&mut chance, votes, ties, |_| *rate);
@@ -83,7 +83,7 @@ fn the_interval_covers_the_truth_in_93_to_97_percent_of_2000_runs() {
             }
         }
     }
-    // With fewer votes the possible outcomes are too few to hit 95 % at each rate: over all it is hit.
+    // With fewer votes, too few outcomes are possible for 95 % at each rate; on average it is reached.
     for votes in (5..20).chain([20, 30, 50, 100, 200]) {
         for ties in [0.0, 0.1, 0.2] {
             let any = |chance: &mut Chance| 0.1 + 0.8 * chance.unit();
@@ -119,8 +119,8 @@ fn without_ties_the_exact_coverage_at_each_rate_is_93_to_97_percent_from_50_vote
 fn pays_is_said_wrongly_in_fewer_than_5_percent_though_somebody_looks_after_every_vote() {
     let mut chance = Chance::new(5);
     let mut known: HashMap<Tally, Verdict> = HashMap::new();
-    // A panel that is no better, and one that is a little worse; both are wrong to be said to pay. And one
-    // that is no worse is wrong to be said not to pay.
+    // A panel that is equal or slightly worse must not be said to pay; one that is not worse must not be said
+    // not to.
     for (rate, ties) in [(0.5, 0.0), (0.5, 0.2), (0.45, 0.1)] {
         let (mut pays, mut does_not) = (0, 0);
         for _ in 0..RUNS {
@@ -219,7 +219,7 @@ fn seven_wins_are_the_least_that_convince_and_the_count_of_missing_votes_is_righ
         assert_eq!(after(more - 1.0), Verdict::Unknown, "{start:?}");
         assert_ne!(after(more), Verdict::Unknown, "{start:?}");
     }
-    // The hardest rates lie between "no difference" and "pays": they too are settled some day.
+    // The hardest rates lie between "no difference" and "pays"; even they are settled eventually.
     let hardest = (500..=600).filter_map(|wins| tally(wins, 0, 1_000 - wins).judge().more);
     assert!(hardest.max().is_some_and(|most| most < 2_000));
 }
@@ -244,17 +244,17 @@ fn sentences_say_what_is_known_and_no_more() {
         (
             tally(30, 5, 5),
             Some(4.25),
-            vec!["preferred", "81 % of 40", "4.2 times", "yours to say"],
+            vec!["preferred", "81 % of 40", "4.2 times", "up to you"],
         ),
         (
             tally(5, 5, 30),
             None,
-            vec!["does not pay", "19 % of 40", "without prices"],
+            vec!["not worth it", "19 % of 40", "without comparable prices"],
         ),
         (
             tally(0, 200, 0),
             Some(2.0),
-            vec!["No difference", "60 of 100"],
+            vec!["No relevant difference", "60 of 100"],
         ),
     ] {
         let sentence = tally.judge().sentence(multiple);
@@ -281,7 +281,7 @@ fn the_functions_have_the_values_of_the_tables() {
     ] {
         assert!((ln_gamma(x) - expected).abs() < 1e-10, "{x}");
     }
-    // No votes: no evidence, whatever the bar.
+    // Without votes there is no evidence, whatever the bar.
     assert!(evidence::above(0.0, 0.0, 0.0, 0.5).abs() < 1e-12);
     // Seven wins against one half: the mean of (1 + b)^7 for b from 0 to 1 is 255/8.
     let exact = f64::ln(255.0 / 8.0);

@@ -31,7 +31,7 @@ fn price() -> impl Strategy<Value = Price> {
         input,
         output,
         cached_input: None,
-        // A long call is never cheaper, or reading more would cost less.
+        // A long call never has a lower price, or reading more would cost less.
         long: long.map(|long| Long {
             input: long.input.max(input),
             output: long.output.max(output),

@@ -1,5 +1,5 @@
-//! What a run knows at one moment: its plan, what every call gave, which stage it is in. Answers
-//! questions about them and changes nothing; the flow is in `staged`.
+//! Current data of a run: its plan, the results of its calls, and the current stage. Derives prompts and
+//! totals from them; the flow is in `staged`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,21 +13,22 @@ use crate::domain::pattern::{CallId, reading};
 use crate::domain::prompt;
 use crate::domain::schema;
 
-/// The synthesiser and at most two members that stand in for it.
+/// Maximum attempts at the synthesis: the synthesizer and two members as substitutes.
 const SYNTHESIS_ATTEMPTS: usize = 3;
 
-/// Plan, results and the stage in hand.
+/// Plan, results, and current stage.
 #[derive(Debug, Clone)]
 pub(super) struct Board {
     pub plan: Plan,
     pub results: BTreeMap<CallId, StageAnswer>,
     pub stage: usize,
-    /// How many fallbacks of a member have been turned to so far; the last of them is asked.
+    /// Number of fallbacks used so far, by member; the last of them is called.
     pub turned: BTreeMap<usize, usize>,
 }
 
 impl Board {
-    // Members of a later stage are those that have not failed so far. Reviews need somebody to review.
+    // Participants of the current stage; in later stages, members without a failure so far. A review needs at
+    // least two texts.
     pub fn participants(&self) -> Vec<usize> {
         let (all, first) = (0..self.seats().len(), self.plan.first());
         if self.stage <= first {
@@ -55,7 +56,8 @@ impl Board {
         }
     }
 
-    // Who may write the synthesis, in order of preference: the chosen one, then members that answered.
+    // Candidates for writing the synthesis, by preference: the synthesizer and its fallbacks, then members
+    // with an answer.
     pub fn writers(&self) -> Vec<&Member> {
         let texts = self.texts_before(self.plan.stages.len() - 1);
         let stand_ins = texts.iter().map(|&(member, _)| self.seated(member));
@@ -71,7 +73,7 @@ impl Board {
         writers
     }
 
-    // The places of the stage in hand: in most of them the members'.
+    // Seats of the current stage: those of the members, except in the reading stage.
     fn seats(&self) -> &[Member] {
         match self.is_reading() {
             true => &self.plan.readers,
@@ -79,7 +81,7 @@ impl Board {
         }
     }
 
-    // Who sits in a member's place by now: itself, or the fallback that was turned to last.
+    // The model in a member's seat: the planned one, or the last fallback used.
     fn seated(&self, member: usize) -> &Member {
         let planned = &self.seats()[member];
         let turned = self.turned.get(&member).copied().unwrap_or(0);
@@ -89,14 +91,14 @@ impl Board {
         fallback.unwrap_or(planned)
     }
 
-    /// How many could take a member's place.
+    /// Number of fallbacks of a member.
     pub fn fallbacks_of(&self, member: usize) -> usize {
         self.seats()
             .get(member)
             .map_or(0, |seat| seat.fallbacks.len())
     }
 
-    /// Who would take a member's place if it failed now.
+    /// The fallback that replaces a member if it fails now.
     pub fn next_fallback(&self, member: usize) -> Option<&Member> {
         if self.is_last() {
             return None;
@@ -105,7 +107,7 @@ impl Board {
         self.seats().get(member)?.fallbacks.get(turned)
     }
 
-    /// The model that was planned, where another one sits in its place.
+    /// The planned model, if a fallback occupies its seat.
     pub fn planned_instead(&self, member: usize) -> Option<String> {
         let planned = match self.is_last() {
             true => &self.plan.synthesiser,
@@ -114,7 +116,7 @@ impl Board {
         (planned.model != self.member(member).model).then(|| planned.name())
     }
 
-    /// Takes over what a run had come to before it was interrupted.
+    /// Restores the results of an interrupted run.
     pub fn restore(&mut self, results: Vec<StageAnswer>) {
         let last = self.plan.stages.len().saturating_sub(1);
         for result in results {
@@ -132,7 +134,7 @@ impl Board {
         let mut peers: Vec<Peer> = Vec::new();
         let mut own = None;
         let newest = self.newest_before(self.stage);
-        // Critiques that nobody has followed are read beside what they criticise.
+        // Critiques without a revision are shown along with the texts that they criticize.
         let unheeded = newest.filter(|&stage| self.is_last() && self.is_review(stage));
         let read = match unheeded {
             Some(reviewed) => self.newest_answers_before(reviewed),
@@ -158,7 +160,7 @@ impl Board {
             .map(|(author, text)| peer(author, text))
             .collect();
         prompt::shuffle(&mut reviews, seed ^ 1);
-        // What a revision changes is the answer that was reviewed, not the member's review of the others.
+        // A revision starts from the member's reviewed answer, not from its review of the others.
         if task == Task::Revise && self.task_before(self.stage) == Some(Task::Review) {
             let first = self.text_at(self.plan.first(), member);
             own = Some(first.to_owned()).filter(|text| !text.is_empty());
@@ -203,8 +205,8 @@ impl Board {
         totals
     }
 
-    /// The newest stage's answer (a review is none) of the member that would write the synthesis, else of
-    /// the first that has one.
+    /// Best available answer: from the newest stage of answers (reviews excluded), preferably by the
+    /// synthesizer's model, else by the first member.
     pub fn best_answer(&self) -> Option<&StageAnswer> {
         let is_answer = |result: &&StageAnswer| {
             let task = self.plan.stages.get(result.stage).map(|stage| stage.task);
@@ -221,13 +223,13 @@ impl Board {
             .or(Some(first))
     }
 
-    /// Texts of the newest stage before `stage` in which anybody answered, by member.
+    /// Texts of the newest stage before `stage` with any answer, by member.
     pub fn texts_before(&self, stage: usize) -> Vec<(usize, &str)> {
         let newest = self.newest_before(stage);
         newest.map_or_else(Vec::new, |stage| self.texts_of(stage))
     }
 
-    /// What members gave in a stage.
+    /// Answers of a stage, by member.
     pub fn texts_of(&self, stage: usize) -> Vec<(usize, &str)> {
         let of_stage = |result: &&StageAnswer| result.stage == stage && result.answered();
         let texts = self.results.values().filter(of_stage);
@@ -288,22 +290,22 @@ impl Board {
             .any(|result| result.stage == stage && result.answered())
     }
 
-    /// The synthesiser's stage is in hand.
+    /// Whether the synthesizer's stage is current.
     pub fn is_last(&self) -> bool {
         self.plan.stages[self.stage].who == Who::Synthesiser
     }
 
-    /// One model is asked, and that is all.
+    /// Whether the run consists of a single model's answer.
     pub fn is_single(&self) -> bool {
         self.plan.stages.len() == self.plan.first() + 1 && self.is_last()
     }
 
-    /// Parts of documents are being read.
+    /// Whether the reading stage is current.
     pub fn is_reading(&self) -> bool {
         self.stage < self.plan.first()
     }
 
-    /// What this member is given of the documents in the stage in hand.
+    /// Sources given to a member in the current stage.
     pub fn sources(&self, member: usize) -> Cow<'_, [Source]> {
         if self.is_reading() {
             let part = self.plan.parts.get(member);
@@ -315,14 +317,14 @@ impl Board {
         Cow::Borrowed(self.plan.sources_of(self.member(member)))
     }
 
-    /// The message that this member's calls begin with.
+    /// System message of a member's calls, their common prefix.
     pub fn beginning(&self, member: usize) -> Message {
         let sources = self.sources(member);
         prompt::system_message(&sources, &self.plan.nonce, &self.plan.canary)
     }
 
-    /// A text as the one answer: itself, or the object in it where a format is requested; none where it does
-    /// not fit.
+    /// Converts a text to the final answer: unchanged, or the JSON in it if a format is requested; none if it
+    /// does not conform.
     pub fn shaped(&self, text: &str) -> Option<String> {
         match &self.plan.format {
             None => Some(text.to_owned()),
@@ -336,7 +338,7 @@ impl Board {
         &self.plan.stages[self.stage].name
     }
 
-    /// A piece of a member's answer; `attempt` counts the answers that were begun.
+    /// Event for a piece of a member's answer; `attempt` counts the answers started.
     pub fn text_event(&self, member: usize, delta: Delta, attempt: u32) -> Event {
         let (stage, model) = (self.name().to_owned(), self.member(member).name());
         match delta {
@@ -351,7 +353,7 @@ impl Board {
         }
     }
 
-    /// The call of this member (in the last stage: this attempt) in the stage in hand.
+    /// Builds the request of a member (in the last stage: of an attempt) in the current stage.
     pub fn request(&self, member: usize, deadline: Duration) -> Request {
         let asked = self.member(member).clone();
         let brief = self.brief(member);
@@ -388,7 +390,7 @@ impl Board {
         }
     }
 
-    // The documents stand at the beginning of every call.
+    // Whether another call to the model follows. Every call starts with the documents.
     fn reads_again(&self, model: &str) -> bool {
         let stages = self.plan.stages.iter();
         let rounds = stages.filter(|stage| stage.who == Who::Members).count();
@@ -399,10 +401,10 @@ impl Board {
         !self.is_reading() && has_sources && rounds * seats + writes > 1
     }
 
-    /// Every call that has given an answer, as it was made.
+    /// Rebuilds the requests of all successful calls.
     pub fn asked(&mut self) -> Vec<(StageAnswer, Request)> {
         let results: Vec<StageAnswer> = self.results.values().cloned().collect();
-        // Whoever has read a part in another's place was asked in that one's name.
+        // A fallback reader was called in the planned reader's name.
         let is_itself = |result: &StageAnswer| {
             result.stage >= self.plan.first() || result.fallback_for.is_none()
         };
@@ -420,16 +422,16 @@ impl Board {
             .collect()
     }
 
-    /// The call of this member in a stage, with what is known by now.
+    /// Builds the request of a member in a stage from the results so far.
     pub fn would_ask(&mut self, stage: usize, member: usize) -> Request {
         self.stage = stage;
         self.request(member, Duration::ZERO)
     }
 
-    /// What is announced first.
+    /// The `analysis.started` event.
     pub fn announcement(&self, analysis_id: AnalysisId, estimate: Estimate) -> Event {
         let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();
-        // Votes are counted, and nobody writes.
+        // Votes are counted, so there is no synthesizer.
         let ultra_model = match self.plan.arrangement {
             Arrangement::Vote => String::new(),
             _ => self.plan.synthesiser.name(),
@@ -454,7 +456,7 @@ impl Board {
         }
     }
 
-    /// What a restored run has to say of the calls that had failed.
+    /// Notes of a restored run on its failed calls.
     pub fn failures(&self) -> Vec<String> {
         let note = |result: &StageAnswer| {
             let (model, stage) = (&result.model, &self.plan.stages.get(result.stage)?.name);
@@ -474,7 +476,7 @@ impl Board {
             .collect()
     }
 
-    /// How many answered and how many failed in the stage in hand.
+    /// Number of answers and failures in the current stage.
     pub fn counts(&self) -> (usize, usize) {
         let of_stage = self
             .results

@@ -1,4 +1,4 @@
-//! How much time a run has: a stage's, the whole run's, and what is kept for the synthesis.
+//! Time limits: of a stage, of the run, and the share reserved for the synthesis.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 
-/// The part of the run's time that the stages before the synthesis may not use, as one in so many.
+/// Divisor of the run's time that gives the share reserved for the synthesis.
 const KEPT_FOR_SYNTHESIS: u32 = 5;
 
 impl Staged {
-    /// What a call that begins now may take at most: what is left of its stage and of the run.
+    /// Time left for a call that starts now: the minimum of the stage's and the run's remainder.
     pub(super) fn time_left(&self, now: Timestamp) -> Duration {
         let times = self.board.plan.times;
         let (stage, run) = (seconds(times.stage), seconds(times.run));
@@ -24,22 +24,22 @@ impl Staged {
         of_stage.min(of_run)
     }
 
-    /// A call that ran into its stage's or run's end has not been slow itself.
+    /// Rewords a timeout that was caused by the end of the stage or run rather than by a slow call.
     pub(super) fn blamed(&self, now: Timestamp, error: CallError) -> CallError {
         let is_late = error.kind == CallErrorKind::Timeout && self.time_left(now) <= GRACE;
         if !is_late {
             return error;
         }
         CallError {
-            detail: "the time of this stage was over".to_owned(),
+            detail: "the stage reached its time limit".to_owned(),
             ..error
         }
     }
 
-    /// Leaves out the stages that there is no time for.
+    /// Skips to the last stage for lack of time.
     pub(super) fn hurry(&mut self, now: Timestamp) {
         let reason = format!(
-            "stage {} was left out: the time of this analysis was nearly over",
+            "stage {} was skipped: the analysis had nearly reached its time limit",
             self.board.name()
         );
         self.notes.push(reason.clone());
@@ -48,7 +48,7 @@ impl Staged {
         self.begin(now, last);
     }
 
-    /// Ends calls that have run out of time without an answer from the door to the models.
+    /// Ends calls past their deadline to which the LLM client did not respond.
     pub(super) fn expire(&mut self, now: Timestamp) {
         let late: Vec<usize> = self
             .open

@@ -1,5 +1,5 @@
-//! When enough is known: first answers that agree, votes that are counted, a person who wants the answer
-//! now. Asks nobody.
+//! Early conclusions: answers that agree, counted votes, and a user's request for the synthesis. Makes no
+//! calls.
 
 use super::{Output, Staged, Took};
 use crate::domain::analysis::{Arrangement, Status};
@@ -13,8 +13,7 @@ use crate::domain::prompt;
 use crate::domain::time::Timestamp;
 
 impl Staged {
-    /// The stage to go on with where what would come next is spared; the number of stages where nothing
-    /// need follow at all.
+    /// Returns the next stage if stages can be skipped, or the number of stages if no further stage is needed.
     pub(super) fn spared(&mut self, stage: usize) -> Option<usize> {
         let stages = self.board.plan.stages.len();
         let is_vote = self.board.plan.arrangement == Arrangement::Vote;
@@ -37,13 +36,13 @@ impl Staged {
             if is_cascade {
                 let writer = self.board.plan.synthesiser.name();
                 self.notes.push(format!(
-                    "the drafts agree {found:.2} of 1, below the bar of {bar:.2}: {writer} was asked"
+                    "the drafts agree to {found:.2} of 1, below the threshold of {bar:.2}: {writer} was called"
                 ));
             }
             return None;
         }
         match (is_cascade, stages > first + 2) {
-            // A draft is free text, and the answer must be of a format: somebody has to write it.
+            // A draft is free text; if the answer needs a format that the draft lacks, a synthesis is required.
             (true, _)
                 if self
                     .board
@@ -54,13 +53,13 @@ impl Staged {
             }
             (true, _) => {
                 self.notes.push(format!(
-                    "the drafts agree {found:.2} of 1, at or above the bar of {bar:.2}: one of them is the answer, and no stronger model was asked; agreement alone does not make it right"
+                    "the drafts agree to {found:.2} of 1, at or above the threshold of {bar:.2}: one of them is the answer, and no stronger model was called; agreement alone does not make it right"
                 ));
                 Some(stages)
             }
             (false, true) => {
                 self.notes.push(format!(
-                    "the first answers agree {found:.2} of 1, at or above the bar of {bar:.2}: the stages before the synthesis were spared; agreement alone does not make them right"
+                    "the first answers agree to {found:.2} of 1, at or above the threshold of {bar:.2}: the stages before the synthesis were skipped; agreement alone does not make them right"
                 ));
                 Some(stages - 1)
             }
@@ -68,7 +67,7 @@ impl Staged {
         }
     }
 
-    /// A draft is the answer.
+    /// Ends the run with the best draft.
     pub(super) fn keep_draft(&mut self, now: Timestamp) {
         let Some(best) = self.board.best_answer() else {
             return self.nobody_answered(now);
@@ -82,7 +81,7 @@ impl Staged {
         self.end_with(now, text);
     }
 
-    /// The answer is what most members chose.
+    /// Ends the run with the counted votes.
     pub(super) fn count_votes(&mut self, now: Timestamp) {
         let votes = self.board.texts_of(self.board.plan.first());
         if votes.is_empty() {
@@ -107,22 +106,22 @@ impl Staged {
         self.finish(now, Status::Completed, Some(text), None);
     }
 
-    /// Goes on with what is ready: who has not answered yet is left out. Before the first answer there is
-    /// nothing to go on with, and the wish is kept until then.
+    /// Starts the synthesis with the answers received so far, skipping open calls. Before the first answer
+    /// the request is kept until one arrives.
     pub(super) fn synthesise_now(&mut self, now: Timestamp) {
         if self.hurried || self.board.is_last() {
             return;
         }
         self.hurried = true;
         self.notes
-            .push("the synthesis was begun early, at the person's wish".to_owned());
+            .push("the synthesis was started early at the user's request".to_owned());
         if !self.board.anyone_answered(self.board.plan.first()) {
             return;
         }
         self.leave_out_open(now);
     }
 
-    /// In a hurry the first answer is enough.
+    /// After an early-synthesis request, continues as soon as there is one answer.
     pub(super) fn hurry_on(&mut self, now: Timestamp) {
         let has_begun = self.board.anyone_answered(self.board.plan.first());
         if self.hurried && !self.board.is_last() && has_begun {
@@ -130,7 +129,8 @@ impl Staged {
         }
     }
 
-    /// Goes on without this model's answer. Whoever writes the synthesis is not left out: it would be none.
+    /// Skips a model's open call in the current stage. The synthesizer is never skipped, because there would
+    /// be no answer.
     pub(super) fn leave_out(&mut self, now: Timestamp, model: &str) {
         if self.board.is_last() {
             return;
@@ -152,7 +152,7 @@ impl Staged {
         let stage = self.board.stage;
         let open: Vec<usize> = self.open.keys().copied().collect();
         for member in open {
-            // Settling one may have left out the others already.
+            // Settling one call may have skipped the others already.
             if self.board.stage != stage || !self.open.contains_key(&member) {
                 return;
             }
@@ -160,13 +160,13 @@ impl Staged {
             self.out.push_back(Output::Stop(call));
             let error = CallError::new(
                 CallErrorKind::Cancelled,
-                "left out: the synthesis was begun without it",
+                "skipped: the synthesis started without it",
             );
             self.settle(now, call, Err(error), Took::default());
         }
     }
 
-    /// An answer that obeys a document is no answer; its text is kept for whoever wants to see why.
+    /// Turns an answer that obeys a prompt injection into a failure; its text is kept for inspection.
     pub(super) fn quarantined(
         &self,
         member: usize,

@@ -1,4 +1,5 @@
-//! Who takes a member's place when it fails: only where an admin has said so, and never without a word.
+//! Fallbacks: another model replaces a failed member, if an administrator configured one, and always with a
+//! note.
 
 use super::{Staged, Took};
 use crate::domain::analysis::Earlier;
@@ -9,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
 impl Staged {
-    /// True when another model is asked in the member's place.
+    /// Switches to the next fallback of a member. Returns false if there is none or no time for it.
     pub(super) fn turn_to_fallback(
         &mut self,
         now: Timestamp,
@@ -49,8 +50,8 @@ impl Staged {
         true
     }
 
-    /// There is no money for what was asked for. A fallback is then not asked, and its member drops out; a
-    /// whole stage is not begun, and the run ends with what it has.
+    /// Handles a denied reservation. A denied fallback drops its member; a denied stage ends the run with
+    /// what it has.
     pub(super) fn denied(&mut self, now: Timestamp, reason: String) {
         let asked = std::mem::take(&mut self.asking);
         let is_fallback = |member: &usize| self.earlier.contains_key(member);
@@ -67,7 +68,7 @@ impl Staged {
     }
 
     fn drop_unasked(&mut self, now: Timestamp, member: usize, error: CallError) {
-        // Nobody takes the place of somebody who was never asked.
+        // A member that was never called has no fallbacks.
         let turned = self.board.fallbacks_of(member);
         self.board.turned.insert(member, turned);
         self.expect(now, member);

@@ -1,4 +1,4 @@
-//! What a run says of itself: how a call ended, which stage begins, what it all came to. Decides nothing.
+//! Events and notes of a run: settled calls, started stages, and totals. Makes no decisions.
 
 use super::board::Board;
 use super::{Output, Staged};
@@ -10,7 +10,7 @@ use crate::domain::pattern::{CallId, Outcome, reading};
 use crate::domain::time::Timestamp;
 
 impl Board {
-    /// A sentence for readers of an answer that was cut off; empty for a complete one.
+    /// Suffix for readers of a truncated answer; empty for a complete one.
     pub fn shortfall(&self, stage: usize, member: usize) -> &'static str {
         let result = self.results.get(&CallId { stage, member });
         match result.and_then(|result| result.finish) {
@@ -24,7 +24,7 @@ impl Board {
 }
 
 impl Staged {
-    /// The calls of a run that were answered, as they were made.
+    /// Rebuilds the requests of a run's successful calls.
     pub fn requests(plan: &Plan, results: &[StageAnswer]) -> Vec<(CallId, Request)> {
         let asked = Self::answered(plan, results).into_iter();
         asked
@@ -35,7 +35,7 @@ impl Staged {
             .collect()
     }
 
-    /// The calls that a run has made and what they gave, so that a repetition need not make them again.
+    /// Requests and answers of a run, so that a repetition can reuse them.
     pub fn asked(plan: &Plan, results: &[StageAnswer]) -> Vec<(Request, Answer)> {
         let asked = Self::answered(plan, results).into_iter();
         let given = |(result, request): (StageAnswer, Request)| {
@@ -66,7 +66,7 @@ impl Staged {
         error: Option<String>,
     ) {
         self.over = true;
-        // Cancelled before it began: no time has passed.
+        // Cancelled before the start: no time has passed.
         let began = if self.started == Timestamp::default() {
             now
         } else {

@@ -1,5 +1,5 @@
-//! Which answers of an earlier run a plan takes over, found without asking anybody. A call whose text hangs on
-//! an answer that is not known yet counts as asked.
+//! Finds answers of an earlier run that a plan can reuse, without any calls. A call with a prompt that
+//! depends on an answer not yet known counts as not reusable.
 
 use super::Staged;
 use crate::domain::analysis::{Plan, StageAnswer, Who};
@@ -8,7 +8,7 @@ use crate::domain::id::AnalysisId;
 use crate::domain::time::Timestamp;
 
 impl Staged {
-    /// The answers that need not be asked for again, in their new places.
+    /// Returns the reusable answers with their stage and member in the new plan.
     pub fn taken_over(plan: &Plan, earlier: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
         let mut known = Self::answered(earlier, answers);
         let id = AnalysisId::new(Timestamp::default(), 0);

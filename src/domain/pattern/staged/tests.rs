@@ -1,4 +1,4 @@
-//! Scripts: what the machine is told, and what it wants done.
+//! Scripted runs: inputs of the state machine and the actions it returns.
 
 mod course;
 mod orders;
@@ -127,7 +127,7 @@ fn answered(stage: usize, member: usize, text: &str) -> Input {
     }
 }
 
-/// Of `answer`: 20 micro-dollars at the price of `member`.
+/// Usage of `answer`: 20 micro-dollars at the price of `member`.
 fn bill() -> Bill {
     Bill {
         usage: answer("").usage,
@@ -151,7 +151,7 @@ fn failed_with(call: CallId, error: CallError) -> Input {
     }
 }
 
-/// What came out, in words.
+/// Handles an input and returns the actions as text.
 fn told(machine: &mut Staged, ms: i64, input: Input) -> Vec<String> {
     machine.handle(at(ms), input);
     drain(machine).iter().filter_map(words).collect()
@@ -297,7 +297,7 @@ fn a_failed_member_is_dropped_and_the_run_goes_on() {
         ["-initial 2/1", "+meta", "call 1 a", "call 1 c"]
     );
     told(&mut machine, 3, failed(1, 0));
-    // Only one text is left to compare with nothing: the rest goes straight to the synthesis.
+    // A single text has nothing to be compared with: the run goes straight to the synthesis.
     assert_eq!(
         told(&mut machine, 4, answered(1, 2, "M")),
         ["-meta 1/1", "+ultra", "call 3 s"]
@@ -484,7 +484,7 @@ fn a_failed_call_costs_what_it_took() {
     );
 }
 
-/// Handles everything up to the next question for money, and gives what it would take.
+/// Handles actions up to the next reservation and returns its claims.
 fn asked(machine: &mut Staged) -> Vec<Claim> {
     loop {
         match machine.poll() {
@@ -527,7 +527,7 @@ fn a_run_without_money_ends_with_the_best_it_has() {
         _ => None,
     });
     let outcome = outcome.unwrap();
-    // A review is no answer.
+    // A review is not an answer.
     assert_eq!(outcome.synthesis.as_deref(), Some("draft 0"));
     assert_eq!(outcome.status, Status::Completed);
     assert_eq!(
@@ -535,7 +535,7 @@ fn a_run_without_money_ends_with_the_best_it_has() {
         Some("the money is used up")
     );
     assert!(outcome.totals.notes[0].contains("by A (a)"), "{outcome:?}");
-    // An answer to what was not asked changes nothing any more.
+    // A grant that was not requested has no effect.
     run.handle(at(3), Input::Granted);
     assert_eq!(run.poll(), Output::Wait(None));
 }

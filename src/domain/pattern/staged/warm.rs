@@ -1,15 +1,15 @@
-//! Where one model is asked several times with the same long beginning, the first call goes out alone: once
-//! it has read the beginning, the vendor's prompt cache serves it to the others for less.
+//! Prompt-cache warming: if one model gets several calls with the same long prefix, the first call is sent
+//! alone; once it has read the prefix, the provider serves it to the others from its cache for less.
 
 use super::Staged;
 use crate::domain::chat::estimate_tokens;
 use crate::domain::time::Timestamp;
 
-/// Vendors keep no beginning that is shorter than this many tokens.
+/// Minimum length in tokens of a prefix that providers cache.
 const CACHED_FROM: u64 = 1_024;
 
 impl Staged {
-    /// What was set aside may be spent.
+    /// Makes the calls of the granted reservation.
     pub(super) fn granted(&mut self, now: Timestamp) {
         let mut leading: Vec<String> = Vec::new();
         for member in std::mem::take(&mut self.asking) {
@@ -38,7 +38,7 @@ impl Staged {
         price.is_some_and(is_cheaper) && estimate_tokens(&beginning.text) >= CACHED_FROM
     }
 
-    /// Asks those that waited for a call that has read the beginning, or is over.
+    /// Makes the calls that waited for another one to read the prefix or to end.
     pub(super) fn warmed(&mut self, now: Timestamp) {
         if self.held.is_empty() {
             return;
@@ -56,7 +56,7 @@ impl Staged {
         }
     }
 
-    /// Nothing is open, and nobody waits for what is open.
+    /// Whether no call is open or waiting.
     pub(super) fn is_stage_settled(&self) -> bool {
         self.open.is_empty() && self.held.is_empty()
     }

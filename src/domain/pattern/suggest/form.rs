@@ -1,8 +1,8 @@
-//! What a question's form says, whatever its words are about: closed or open, a decision, a long text.
+//! The form of a question, independent of its words: closed or open, a decision, a long text.
 
 use super::has_word;
 
-/// A form that a question has, and the patterns that this speaks for, each with its weight.
+/// A form of questions and the patterns that it suggests, each with its weight.
 pub(super) struct Form {
     pub reason: &'static str,
     pub speaks_for: &'static [(&'static str, f64)],
@@ -32,7 +32,7 @@ const SHORT: Form = Form {
     speaks_for: &[("single", 0.35), ("cascade", 0.3), ("gut", 0.1)],
 };
 const LONG: Form = Form {
-    reason: "it brings a long text along",
+    reason: "it includes a long text",
     speaks_for: &[
         ("summarize", 0.25),
         ("improvement", 0.2),
@@ -41,20 +41,20 @@ const LONG: Form = Form {
     ],
 };
 const MANY: Form = Form {
-    reason: "it asks several things at once",
+    reason: "it asks several questions",
     speaks_for: &[("analyze", 0.3), ("synthesis", 0.15)],
 };
 const CALCULATED: Form = Form {
-    reason: "it asks for a calculation or code, where several tries of one model help",
+    reason: "it asks for a calculation or code, where several attempts of one model help",
     speaks_for: &[("self", 0.55), ("vote", 0.2)],
 };
 
-/// Characters from which on a question is a text.
+/// Minimum length in characters of a long question.
 const LONG_FROM: usize = 1_500;
-/// Words up to which a question is short.
+/// Maximum number of words of a short question.
 const SHORT_TO: usize = 12;
 
-/// The forms of a question in lower case; `length` in characters is that of the whole.
+/// Detects the forms of a question given in lower case; `length` is that of the whole question, in characters.
 pub(super) fn of(lower: &str, length: usize) -> Vec<Form> {
     let mut found = Vec::new();
     let any = |words: &[&str]| words.iter().any(|word| has_word(lower, word));
@@ -140,7 +140,7 @@ fn begins_closed(lower: &str) -> bool {
         "is", "are", "was", "were", "does", "do", "did", "has", "have", "had", "can", "ist",
         "sind", "war", "waren", "hat", "haben", "kann", "gibt", "enthält",
     ];
-    // A long question that begins so is rarely answered by one word.
+    // A longer question with this start rarely has a one-word answer.
     verbs.contains(&first.as_str()) && lower.contains('?') && lower.split_whitespace().count() <= 25
 }
 

@@ -1,9 +1,9 @@
-//! Words that speak for a pattern, in English and German, each as it begins. Strong ones name the thing,
-//! weak ones often go with it.
+//! Words that suggest a pattern, in English and German, as word prefixes. Strong signs name the task, weak
+//! ones often accompany it.
 
-/// How much a strong sign counts.
+/// Weight of a strong sign, 0 to 1.
 pub(super) const STRONG: f64 = 0.6;
-/// How much a weak one counts.
+/// Weight of a weak sign, 0 to 1.
 pub(super) const WEAK: f64 = 0.3;
 
 /// Pattern id, strong signs, weak signs.

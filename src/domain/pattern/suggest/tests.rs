@@ -1,4 +1,4 @@
-//! What is asked in ordinary words, and which pattern should be among the first three.
+//! Questions in ordinary words, each with the pattern that must be among the first three.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Fallbacks and time: who takes whose place, and what a run does when its time is over.
+//! Fallbacks and time limits.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::domain::pattern::Outcome;
 
 const SECOND: i64 = 1_000;
 
-/// `a` gives way to `x`, then to `y`.
+/// Fallback chain of `a`: `x`, then `y`.
 fn with_chain() -> Plan {
     let mut plan = four();
     plan.members[0].fallbacks = vec![member("x"), member("y")];
@@ -83,7 +83,7 @@ fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
     );
     run.handle(at(4), Input::Cancelled("enough".into()));
     let outcome = outcome(&drain(&mut run)).unwrap();
-    // What the first one took is paid for too.
+    // The failed call is charged too.
     assert_eq!((outcome.totals.failed, outcome.totals.answered), (1, 3));
     assert_eq!(outcome.totals.cost_usd, MicroDollars(20 * 4));
     assert!(
@@ -196,7 +196,7 @@ fn a_call_has_what_its_stage_and_its_run_have_left() {
     assert_eq!(limits(&drain(&mut run)), [100, 100, 100]);
     let mut run = timed(four(), 600, 300);
     run.handle(at(0), Input::Started);
-    // A fifth is kept for the synthesis.
+    // A fifth is reserved for the synthesis.
     assert_eq!(limits(&drain(&mut run)), [240, 240, 240]);
     for member in 0..3 {
         run.handle(at(100 * SECOND), answered(0, member, "text"));
@@ -224,13 +224,13 @@ fn stages_without_time_are_left_out_and_the_synthesis_is_written() {
     let outputs = drain(&mut run);
     assert_eq!(
         kept(&outputs)[2].error.as_ref().unwrap().detail,
-        "the time of this stage was over"
+        "the stage reached its time limit"
     );
     assert_eq!(limits(&outputs), [60]);
     run.handle(at(250 * SECOND), answered(3, 0, "the synthesis"));
     let outcome = outcome(&drain(&mut run)).unwrap();
     assert_eq!(outcome.synthesis.as_deref(), Some("the synthesis"));
-    assert!(outcome.totals.degraded.unwrap().contains("nearly over"));
+    assert!(outcome.totals.degraded.unwrap().contains("nearly reached"));
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn a_shape_is_asked_of_the_one_answer_only() {
 }
 
 proptest! {
-    // Whatever fails and whenever: one end, never more calls open than members, each call ends.
+    // With failures at any time: one end, never more open calls than members, and each call ends.
     #[test]
     fn every_order_of_failures_ends(script in prop::collection::vec((0usize..4, 0u8..6, 0i64..90), 0..80), chain in 0usize..3) {
         let mut plan = four();

@@ -1,5 +1,5 @@
-//! Whatever order inputs come in, in every arrangement: the run ends, calls end once, nothing is asked after
-//! the end, and nobody waits for nothing.
+//! Inputs in any order, in every arrangement: the run ends, each call ends once, no calls are made after the
+//! end, and nothing waits forever.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::domain::analysis::Arrangement;
 use crate::domain::chat::Source;
 
-/// A plan of each arrangement, with what makes calls wait for one another.
+/// A plan of each arrangement, with prefixes that make calls wait for one another.
 fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
     let mut plan = match way {
         0 => four(),
@@ -87,7 +87,7 @@ proptest! {
                     Output::Call(call, request) => {
                         prop_assert_eq!(done, 0);
                         prop_assert!(asked.insert((call, request.model)), "{:?} asked twice", call);
-                        // A fallback takes its member's place.
+                        // A fallback replaces its member.
                         open.retain(|&other| other != call);
                         open.push(call);
                     }
@@ -98,7 +98,7 @@ proptest! {
                         open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member });
                     }
                     Output::Done(outcome) => {
-                        // Nothing is paid that no call has taken.
+                        // Only usage of actual calls is charged.
                         prop_assert_eq!(outcome.totals.cost_usd, cost);
                         done += 1;
                     }
@@ -122,7 +122,7 @@ proptest! {
         }
         prop_assert_eq!(done, 1);
         prop_assert!(open.is_empty());
-        // What comes after the end changes nothing.
+        // Inputs after the end have no effect.
         machine.handle(at(9_999), Input::Hurry);
         machine.handle(at(9_999), Input::Started);
         prop_assert!(drain(&mut machine).is_empty());

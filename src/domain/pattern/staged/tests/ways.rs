@@ -1,4 +1,4 @@
-//! The other arrangements, what spares a stage, and who is not let through.
+//! The other arrangements, skipped stages, and quarantined answers.
 
 use super::*;
 use crate::domain::analysis::Arrangement;
@@ -109,7 +109,7 @@ fn drafts_that_agree_spare_the_stronger_model() {
         told(&mut run, 1, answered(0, 1, "It is 5 mm.")),
         ["-initial 2/0", "+ultra", "call 1 s"]
     );
-    // One draft agrees with nobody.
+    // A single draft agrees with nothing.
     let mut run = machine(cascade());
     told(&mut run, 0, Input::Started);
     told(&mut run, 1, failed(0, 0));
@@ -132,7 +132,7 @@ fn first_answers_that_agree_spare_the_critique_where_that_is_wanted() {
         }
         let said = told(&mut machine, 1, answered(0, 2, "It is 4 mm."));
         assert_eq!(said[1], next, "{bar:?}");
-        // And never says that agreement makes it true.
+        // The notes do not claim that agreement makes it true.
         let notes = machine.notes.join("; ");
         assert_eq!(
             next == "+ultra",
@@ -180,10 +180,10 @@ fn the_synthesis_begins_with_what_is_ready() {
             "call 3 s"
         ]
     );
-    assert!(run.notes.iter().any(|note| note.contains("person's wish")));
-    // A second wish changes nothing.
+    assert!(run.notes.iter().any(|note| note.contains("user's request")));
+    // A second request has no effect.
     assert_eq!(told(&mut run, 3, Input::Hurry), [""; 0]);
-    // Before the first answer it waits for that one.
+    // Before the first answer, the request waits for it.
     let mut run = machine(four());
     told(&mut run, 0, Input::Started);
     assert_eq!(told(&mut run, 1, Input::Hurry), [""; 0]);
@@ -295,7 +295,7 @@ fn a_long_beginning_is_read_once_before_the_siblings_go_out() {
         }
         plan
     };
-    // Where it saves nothing, nobody waits.
+    // Without savings, no call waits.
     let mut run = machine(cheaper(&plan, None));
     let said = told(&mut run, 0, Input::Started);
     assert_eq!(said, ["+initial", "call 0 a", "call 0 a", "call 0 b"]);
@@ -309,7 +309,7 @@ fn a_long_beginning_is_read_once_before_the_siblings_go_out() {
     };
     let piece = Input::Delta(first, Delta::Reasoning("hm".into()));
     assert_eq!(told(&mut run, 1, piece), ["call 0 a"]);
-    // A call that fails has read nothing, and holds nobody back.
+    // A failed call has cached nothing, so the others do not wait for it.
     let mut run = machine(plan);
     told(&mut run, 0, Input::Started);
     told(&mut run, 1, answered(0, 2, "B"));
@@ -384,7 +384,7 @@ fn whoever_obeys_a_document_is_read_by_nobody() {
         .map(|peer| peer.text)
         .collect();
     assert_eq!(texts, ["Nothing is known of prices."]);
-    // The same for the one who writes the answer; another one takes over.
+    // The same for the synthesizer; a substitute takes over.
     assert_eq!(
         told(&mut run, 2, answered(1, 0, "My mark is c4n4ry.")),
         ["failed s then Some(\"b\")", "call 1 b"]
