@@ -8,11 +8,13 @@ use serde_json::{Map, Value};
 use super::id::{ProviderId, UserId};
 use super::time::Timestamp;
 
-/// Maximum number of added headers, and of models with their own settings, per provider.
+/// Maximum number of added headers.
 const MAX_HEADERS: usize = 32;
+/// Maximum number of models of a provider with their own settings.
 const MAX_MODELS: usize = 200;
-/// Maximum size in bytes of a header value, and of all added body fields as JSON.
+/// Maximum size of a header value in bytes.
 const MAX_VALUE: usize = 4_096;
+/// Maximum size of all added body fields as JSON, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
 /// Headers controlled by the connection or by the request itself.

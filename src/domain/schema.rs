@@ -13,8 +13,9 @@ const MAX_BYTES: usize = 64 * 1024;
 const MAX_DEPTH: usize = 96;
 /// Maximum number of regular expressions in a schema.
 const MAX_PATTERNS: usize = 100;
-/// Maximum size in bytes of a compiled regular expression, and of all in one schema.
+/// Maximum size of a compiled regular expression in bytes.
 const MAX_PATTERN_SIZE: usize = 256 * 1024;
+/// Maximum size of all compiled regular expressions of a schema in bytes.
 const MAX_PATTERNS_SIZE: usize = 4 * 1024 * 1024;
 /// Maximum backtracking steps of one regular-expression match.
 const MAX_BACKTRACKS: usize = 5_000;

@@ -311,6 +311,7 @@ pub fn month_start(day: i64) -> i64 {
 // Civil-calendar arithmetic with years that begin in March, so that the leap day is the last of a year, and
 // in eras of 400 years, which all have the same length.
 fn day_of_month(day: i64) -> u8 {
+    // Days in 400 years.
     const ERA: i64 = 146_097;
     let of_era = (day + 719_468).rem_euclid(ERA);
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (ERA - 1)) / 365;

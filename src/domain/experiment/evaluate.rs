@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::{Case, Fault};
 use crate::domain::schema;
 
-/// Maximum size of a regular expression, and of its compiled program, in bytes.
+/// Maximum size of a regular expression in bytes.
 const MOST_PATTERN: usize = 4 * 1024;
+/// Maximum size of a compiled regular expression in bytes.
 const MOST_PROGRAM: usize = 256 * 1024;
 /// Maximum number of words of a text used for similarity.
 const MOST_WORDS: usize = 2_000;

@@ -15,9 +15,11 @@ const MOST: usize = 96;
 const STEPS: usize = 8;
 /// Weight of a prior variance, in observations.
 const USUAL: f64 = 2.0;
-/// Prior variances of noise, configuration effects, and value effects.
+/// Prior variance of the noise, in squared points of the value (0 to 1).
 const CHANCE: f64 = 0.04;
+/// Prior variance of a configuration's own effect.
 const OWN: f64 = 0.002;
+/// Prior variance of the effect of a parameter value.
 const VALUE: f64 = 0.001;
 
 /// Predicts the levels of these configurations relative to the average of all tried ones. None when there are

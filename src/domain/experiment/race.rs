@@ -19,9 +19,9 @@ use crate::domain::statistics::chance::Chance;
 
 /// Maximum number of configurations that are all tried; larger spaces use proposals.
 pub const ALL_UP_TO: usize = 64;
-/// Number of configurations that a large space starts with, besides the current one; and number proposed per
-/// step.
+/// Number of configurations that a large space starts with, besides the current one.
 const FIRST: usize = 16;
+/// Number of configurations proposed per step.
 const NEXT: usize = 8;
 /// Number of cases on which a proposed configuration is first tried.
 const GLANCE: usize = 4;

@@ -33,6 +33,7 @@ pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
     serde_json::from_value(stored).expect("a stored answer")
 }
 
+/// Number of simulated runs.
 const RUNS: u32 = 2_000;
 
 /// A vote of a user who prefers the panel at this rate, with ties counted as half.

@@ -7,6 +7,7 @@ use crate::domain::analysis::Times;
 use crate::domain::chat::Format;
 use crate::domain::pattern::Outcome;
 
+/// Milliseconds per second.
 const SECOND: i64 = 1_000;
 
 /// Fallback chain of `a`: `x`, then `y`.
