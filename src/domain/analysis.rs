@@ -112,7 +112,7 @@ fn whole() -> Depth {
 pub enum Status {
     /// Stored, not started.
     Queued,
-    /// Under way.
+    /// In progress.
     Running,
     /// Finished with a result.
     Completed,

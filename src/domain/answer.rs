@@ -53,11 +53,11 @@ pub struct StageAnswer {
 /// A failed call that was replaced by a call to another model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Earlier {
-    /// Full id.
+    /// Full model id.
     pub model: String,
-    /// Usage that the failed call still incurred.
+    /// Why it failed.
     pub error: CallError,
-    /// What it took all the same.
+    /// Usage that the failed call still incurred.
     pub usage: Usage,
     /// None when the price is unknown.
     pub cost: Option<MicroDollars>,

@@ -73,7 +73,7 @@ impl Message {
 /// An image in wire format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// `image/png`, `image/jpeg`, `image/webp` or `image/gif`.
+    /// `image/png`, `image/jpeg`, `image/webp`, or `image/gif`.
     pub media_type: String,
     /// Standard base64 with padding; shared by the calls of a run.
     pub base64: Arc<str>,
