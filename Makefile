@@ -74,7 +74,7 @@ vanish:  ## 500 times killed while it writes, its disk wiped: what the replica h
 
 # Each name is a module of tests; a small number of its rounds is part of `make unit` too.
 attack:  ## what must hold under attack: walls between people, outbound addresses, lost and full disks, the replica's promise (50 rounds)
-	cargo test --test api -- --nocapture --test-threads=1 walls:: matrix:: locks:: outbound:: accidents:: durability:: full::
+	cargo test --test api -- --nocapture --test-threads=1 walls:: matrix:: locks:: outbound:: accidents:: durability:: full:: sync_errors::
 	ATTACK_ROUNDS=$${ATTACK_ROUNDS:-50} cargo test --test api promise:: -- --nocapture
 
 week:  ## a week on a host that sleeps and forgets its disk: woken every hour, stopped or killed, its disk wiped

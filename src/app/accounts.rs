@@ -61,6 +61,8 @@ pub struct Settings {
 /// The use cases, with what they remember between requests.
 pub struct Accounts {
     pub(super) store: Store,
+    /// The same for signing in, signing out and deleting, which a full disk must not prevent.
+    pub(super) freeing: Store,
     pub(super) data_dir: PathBuf,
     registration: Registration,
     setup: Setup,
@@ -156,6 +158,7 @@ impl Accounts {
     /// Starts nothing yet; the password thread begins with the first password.
     pub fn new(store: Store, settings: &Settings) -> Self {
         Self {
+            freeing: store.for_freeing(),
             store,
             data_dir: settings.data_dir.clone(),
             registration: settings.registration,
@@ -235,7 +238,7 @@ impl Accounts {
         let (now, checked) = (visit.now, signed_in.user.password_hash.clone());
         let network = visit.peer.map(|peer| throttle::network(peer).to_string());
         let begun = self
-            .store
+            .freeing
             .write(move |db| {
                 // While the password was being checked it may have been changed, which ends all
                 // sessions: one must not begin behind that.
@@ -272,7 +275,7 @@ impl Accounts {
         let (now, session) = (visit.now, id.clone());
         let reused = visit.entry(None, "session.reused", id.as_str());
         let user = self
-            .store
+            .freeing
             .write(move |db| {
                 let Some((session, user)) = sessions::active(db, &session)? else {
                     return Ok(None);
@@ -336,7 +339,7 @@ impl Accounts {
             visit.now,
             visit.entry(None, "session.ended", session.as_str()),
         );
-        self.store
+        self.freeing
             .write(move |db| {
                 let Some((_, user)) = sessions::active(db, &session)? else {
                     return Ok(());
@@ -358,7 +361,7 @@ impl Accounts {
     /// Clears away sessions, links and invitations that have run out.
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         let gone = self
-            .store
+            .freeing
             .write(move |db| sessions::delete_expired(db, now))
             .await?;
         if gone > 0 {
@@ -394,7 +397,7 @@ impl Accounts {
     async fn note_failure(&self, account: Option<String>, visit: &Visit) -> Result<()> {
         let entry = visit.entry(None, "login.failed", &account.unwrap_or_default());
         Ok(self
-            .store
+            .freeing
             .write(move |db| audit::append(db, &entry))
             .await?)
     }

@@ -113,7 +113,7 @@ impl Accounts {
         visit: &Visit,
     ) -> Result<()> {
         let entry = visit.entry(actor, "account.deleted", id.as_str());
-        let (store, data, id) = (self.store.clone(), self.data_dir.clone(), id.clone());
+        let (store, data, id) = (self.freeing.clone(), self.data_dir.clone(), id.clone());
         let work = move || delete_with_files(&store, &data, &id, entry);
         let deleted = tokio::task::spawn_blocking(work).await;
         self.seen.forget();

@@ -113,7 +113,7 @@ impl Accounts {
         }
         let entry = visit.entry(Some(&caller.user), "key.deleted", id.as_str());
         let user = caller.user.clone();
-        let deleted = self.store.write(move |db| {
+        let deleted = self.freeing.write(move |db| {
             let deleted = api_keys::delete(db, &user, &id)?;
             if deleted {
                 audit::append(db, &entry)?;

@@ -108,7 +108,7 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<Restored> 
         let swapped = swap.run().map_err(failed)?;
         let has_new_secret = config.secret.is_none() && !secret::path(folder).exists();
         if has_new_secret {
-            secret::of_folder(folder).map_err(failed)?;
+            folder::secret_check::accept_locked(config)?;
         }
         Ok(Restored {
             copy,

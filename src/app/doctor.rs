@@ -202,7 +202,9 @@ fn the_secret(config: &Config) -> Finding {
                     (everybody signs in again, and stored provider keys must be entered again)";
         return finding("secret", State::Broken, text);
     }
-    match secret::of_folder(&config.data_dir).and_then(|_| secret::is_exposed(&config.data_dir)) {
+    let exposed =
+        secret::of_folder(&config.data_dir).and_then(|_| Ok(secret::is_exposed(&config.data_dir)?));
+    match exposed {
         Ok(false) => finding(
             "secret",
             State::Well,
@@ -216,7 +218,10 @@ fn the_secret(config: &Config) -> Finding {
         Err(error) => finding(
             "secret",
             State::Broken,
-            format!("the file secret in the data folder cannot be used: {error}"),
+            format!(
+                "the file secret in the data folder {error}: put it back from a copy, or move it elsewhere and run \
+                 quire secret new (everybody signs in again, and stored provider keys must be entered again)"
+            ),
         ),
     }
 }
@@ -236,7 +241,9 @@ async fn database(config: &Config) -> (Vec<Finding>, Option<Timestamp>) {
     let store = match Store::open(&settings) {
         Ok(store) => store,
         Err(error) => {
-            let found = finding("database", State::Broken, error.to_string());
+            let error = data_folder::soundness::unopened(&config.data_dir, &error);
+            let text = format!("{}. {}", error.public, error.resolution);
+            let found = finding("database", State::Broken, text);
             return (vec![found], None);
         }
     };
@@ -248,11 +255,21 @@ async fn database(config: &Config) -> (Vec<Finding>, Option<Timestamp>) {
         );
         findings.push(finding("database", State::Doubtful, text));
     }
+    if let Err(error) = tables(&store, config).await {
+        let text = format!("{}. {}", error.public, error.resolution);
+        findings.push(finding("database", State::Broken, text));
+        return (findings, None);
+    }
     findings.push(match store.probe().await {
         Ok(()) => finding("database", State::Well, "it answers and takes changes"),
         Err(error) => finding("database", State::Broken, error.to_string()),
     });
     findings.extend(originals::examine(&store, config).await);
+    let (compared, own) = (store.clone(), config.clone());
+    let fault =
+        tokio::task::spawn_blocking(move || data_folder::secret_check::fault(&own, &compared));
+    let fault = fault.await.ok().flatten();
+    findings.extend(fault.map(|text| finding("secret", State::Broken, text)));
     let newest = store.read(|db| audit::recent(db, 1, None)).await;
     let newest = newest
         .ok()
@@ -271,6 +288,13 @@ async fn database(config: &Config) -> (Vec<Finding>, Option<Timestamp>) {
         Err(error) => finding("database", State::Broken, error.to_string()),
     });
     (findings, newest)
+}
+
+async fn tables(store: &Store, config: &Config) -> super::Result<()> {
+    let (store, folder) = (store.clone(), config.data_dir.clone());
+    let read =
+        tokio::task::spawn_blocking(move || data_folder::soundness::check_tables(&folder, &store));
+    read.await.map_err(super::Error::internal)?
 }
 
 /// Those in the folder; the program's own are tested when it is built.

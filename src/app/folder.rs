@@ -1,6 +1,7 @@
 //! The data folder: made for its owner only, locked by the one process that serves from it, and where in
 //! it the database and the secret are. Refuses a folder that has lost one of the two.
 
+pub(super) mod secret_check;
 pub(super) mod soundness;
 
 use std::fs::{DirBuilder, File, TryLockError};
@@ -12,11 +13,11 @@ use super::documents::orphans::{self, Orphan};
 use super::{Error, Kind, Result, replica, swap};
 use crate::clock;
 use crate::config::{Config, Replica};
-use crate::crypto::secret;
 use crate::domain::time::Timestamp;
-use crate::log;
 use crate::replica::names::Inventory;
-use crate::store::{Settings, Store, providers, users};
+use crate::store::{Settings, Store};
+use secret_check::Opener;
+pub use secret_check::{accept as accept_secret, new_secret};
 
 /// What lies in an opened folder.
 pub struct Opened {
@@ -39,7 +40,7 @@ pub fn database(folder: &Path) -> PathBuf {
 /// `Conflict` where the folder has lost its database or its secret; `Internal` where it cannot be used. The text is
 /// for whoever starts this program, so it says everything.
 pub fn open(config: &Config) -> Result<Opened> {
-    open_with(config, |config| {
+    open_with(config, Opener::Command, |config| {
         if let Some(settings) = &config.replica
             && !database(&config.data_dir).exists()
         {
@@ -85,7 +86,7 @@ pub fn check(config: &Config) -> Result<()> {
 
 /// The same for a server, which keeps the replica up where one is set.
 pub(super) fn open_to_serve(config: &Config) -> Result<Opened> {
-    open_with(config, |config| {
+    open_with(config, Opener::Server, |config| {
         swap::clear_cut_short(&database(&config.data_dir)).map_err(Error::internal)?;
         let settings = config.replica.as_ref();
         settings
@@ -116,100 +117,27 @@ fn may_fetch(config: &Config, settings: &Replica) -> Result<()> {
 
 fn open_with(
     config: &Config,
+    opener: Opener,
     prepare: impl FnOnce(&Config) -> Result<Option<replica::Prepared>>,
 ) -> Result<Opened> {
     soundness::check(config, config.replica.is_some())?;
     let folder = &config.data_dir;
-    let unusable = |error| {
-        let text = format!(
-            "the data folder {} cannot be used: {error}",
-            folder.display()
-        );
-        Error::new(Kind::Internal, text)
-            .resolve("set QUIRE_DATA to a folder that can be written to")
-    };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(unusable)?;
+    secret_check::check_file(config)?;
+    make(folder)?;
     let was_there = database(folder).exists();
     let prepared = prepare(config)?;
     let is_fetched = !was_there && database(folder).exists();
     let follower = prepared.as_ref().map(replica::Prepared::follower);
     let path = database(folder);
     let store = Store::open_followed(&Settings { path }, follower)
-        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    let secret = match &config.secret {
-        Some(secret) => secret.expose().to_owned(),
-        None => {
-            may_make_secret(folder, &store, is_fetched)?;
-            secret::of_folder(folder).map_err(unusable)?
-        }
-    };
+        .map_err(|error| soundness::unopened(folder, &error))?;
+    soundness::check_tables(folder, &store)?;
+    let secret = secret_check::of(config, &store, is_fetched, opener)?;
     Ok(Opened {
         store,
         secret,
         prepared,
     })
-}
-
-/// Refuses a folder whose database is in use and whose secret is gone. A replica keeps no secret without
-/// QUIRE_REPLICA_KEY: for what was fetched from one, a new secret is made, and the log says so.
-fn may_make_secret(folder: &Path, store: &Store, is_fetched: bool) -> Result<()> {
-    if secret::path(folder).exists() {
-        return Ok(());
-    }
-    let is_used =
-        store.read_now(|db| Ok(users::count(db)? > 0 || !providers::all(db)?.is_empty()))?;
-    match is_used {
-        false => Ok(()),
-        true if is_fetched => {
-            let lost = "everybody signs in again, and stored provider keys must be entered again";
-            log::warn(
-                "the replica keeps no secret: a new one is made",
-                &[("so", &lost)],
-            );
-            Ok(())
-        }
-        true => Err(lost_secret(folder)),
-    }
-}
-
-fn lost_secret(folder: &Path) -> Error {
-    let text = format!(
-        "{} has a database, but its file secret is missing: with another secret everybody is signed out, and the \
-         provider keys that are stored cannot be read",
-        folder.display()
-    );
-    Error::new(Kind::Conflict, text).resolve(
-        "Put the file secret back from a copy of the folder, or set QUIRE_SECRET to what it was. To go on without \
-         it: quire secret new",
-    )
-}
-
-/// Makes a new secret for an installation that has lost its own, for whoever operates the machine. Gives its path.
-///
-/// # Errors
-/// `Conflict` where there is a secret, or a server holds the folder; `Missing` where there is no installation.
-pub fn new_secret(config: &Config) -> Result<PathBuf> {
-    exists(config)?;
-    let folder = &config.data_dir;
-    let path = secret::path(folder);
-    if config.secret.is_some() {
-        let text = "QUIRE_SECRET is set, so the file is not used";
-        return Err(Error::new(Kind::Conflict, text));
-    }
-    if path.exists() {
-        let text = format!("{} is there already", path.display());
-        return Err(Error::new(Kind::Conflict, text)
-            .resolve("move it away first if everybody should sign in again"));
-    }
-    let Some(_lock) = lock(folder)? else {
-        return Err(in_use(folder).resolve("stop it first"));
-    };
-    secret::of_folder(folder).map_err(Error::internal)?;
-    Ok(path)
 }
 
 /// The files that were moved aside because no row names them.
@@ -249,19 +177,13 @@ pub struct Lock(#[allow(dead_code, reason = "holding the file is its use")] File
 /// each other's analyses and throw away each other's uploads.
 pub fn lock(folder: &Path) -> Result<Option<Lock>> {
     let unusable = |error: std::io::Error| {
-        Error::new(
-            Kind::Internal,
-            format!(
-                "the data folder {} cannot be locked: {error}",
-                folder.display()
-            ),
-        )
+        let text = format!(
+            "the data folder {} cannot be locked: {error}",
+            folder.display()
+        );
+        Error::new(Kind::Internal, text)
     };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(unusable)?;
+    make(folder)?;
     let mut file = File::options()
         .create(true)
         .append(true)
@@ -279,6 +201,21 @@ pub fn lock(folder: &Path) -> Result<Option<Lock>> {
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
+}
+
+/// Makes the folder where it is missing.
+fn make(folder: &Path) -> Result<()> {
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| {
+        let shown = folder.display();
+        let text = match folder.is_file() {
+            true => format!("the data folder {shown} is a file"),
+            false => format!("the data folder {shown} cannot be used: {error}"),
+        };
+        Error::new(Kind::Internal, text)
+            .resolve("set QUIRE_DATA to a folder that can be written to")
+    })
 }
 
 /// Who holds a folder, as its lock says it: "process 12, since 2026-11-23T12:00:00.000Z". None where it

@@ -121,7 +121,7 @@ impl App {
         } = opened;
         let patterns = patterns::open(&config)?;
         let settings = accounts::Settings::of(&config, &secret)?;
-        let accounts = accounts::Accounts::new(store.for_freeing(), &settings);
+        let accounts = accounts::Accounts::new(store.clone(), &settings);
         let settings = documents::settings(&config)?;
         if is_alone {
             documents::clear_temporary(&config.data_dir);

@@ -178,7 +178,8 @@ impl Patterns<'_> {
         self.own(caller, id).await?;
         let entry = visit.entry(Some(&caller.user), "pattern.deleted", id);
         let id = id.to_owned();
-        let written = self.0.store.write(move |db| {
+        let store = self.0.store.for_freeing();
+        let written = store.write(move |db| {
             patterns::delete(db, &id)?;
             audit::append(db, &entry)
         });

@@ -283,7 +283,7 @@ impl Providers<'_> {
             }
             Ok(deleted)
         };
-        if !self.store.write(delete).await? {
+        if !self.store.for_freeing().write(delete).await? {
             return Err(Error::missing());
         }
         self.reload().await

@@ -184,7 +184,8 @@ impl Recipes<'_> {
             Role::User => self.own(caller, id).await?,
         };
         let entry = visit.entry(Some(&caller.user), "recipe.deleted", recipe.id.as_str());
-        let written = self.0.store.write(move |db| {
+        let store = self.0.store.for_freeing();
+        let written = store.write(move |db| {
             recipes::delete(db, &recipe.id)?;
             audit::append(db, &entry)
         });

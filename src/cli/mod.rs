@@ -220,7 +220,7 @@ pub static COMMANDS: &[Command] = &[
         run: orphans::run,
     },
     Command {
-        name: "secret", usage: "new", summary: "create a new secret for a data folder that lost its own",
+        name: "secret", usage: "new|accept", summary: "create a new secret for a data folder that lost its own, or accept another one",
         details: secret::DETAILS,
         options: &[], run: secret::run,
     },

@@ -1,22 +1,30 @@
-//! `quire secret new`: a new secret for a data folder that has lost its own.
+//! `quire secret`: a new secret for a data folder that has lost its own, and going on with another one on purpose.
 
 use super::args::Call;
 use super::{Outcome, print, usage};
 use crate::app::folder;
 
-pub(super) const DETAILS: &str = "The file secret in the data folder signs sessions and encrypts stored keys. If\n\
-it is missing, put it back from a copy. Without a copy, create a new one:\n\
-everyone signs in again, and provider keys must be entered again.";
+pub(super) const DETAILS: &str = "The file secret in the data folder signs sessions and encrypts stored keys. If
+it is missing, put it back from a copy. Without a copy, create a new one.
+  new       create a new secret where the file is missing
+  accept    keep the secret that is there (the file, or QUIRE_SECRET), although
+            the database was used with another one; stop the server first
+After either, everyone signs in again, and provider keys must be entered again.";
 
-/// Makes it.
+/// Runs the action that the first word names.
 pub(super) fn run(call: &Call) -> Outcome {
     call.at_most(1)?;
-    if call.words.first().map(String::as_str) != Some("new") {
-        return usage("secret needs the word new: quire secret new");
+    const COST: &str = "everybody signs in again, and stored provider keys must be entered again";
+    let config = call.config()?;
+    match call.words.first().map(String::as_str) {
+        Some("new") => {
+            let path = folder::new_secret(&config)?;
+            print(format!("{} is new: {COST}", path.display()))
+        }
+        Some("accept") => {
+            folder::accept_secret(&config)?;
+            print(format!("the secret is accepted: {COST}"))
+        }
+        _ => usage("secret needs the word new or accept: quire secret new"),
     }
-    let path = folder::new_secret(&call.config()?)?;
-    print(format!(
-        "{} is new: everybody signs in again, and stored provider keys must be entered again",
-        path.display()
-    ))
 }

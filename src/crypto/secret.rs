@@ -1,12 +1,48 @@
 //! The installation's secret when none is configured: a file in the data folder that only its owner can read,
 //! created at the first start.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{hex, random};
+use super::{derive, hex, random};
+
+/// Characters that a secret has at least.
+const SHORTEST: usize = 16;
+/// Bytes that the file has at most.
+const LONGEST: u64 = 4096;
+
+/// Why there is no secret to use.
+#[derive(Debug)]
+pub enum Unusable {
+    /// Nothing is in the file.
+    Empty,
+    /// It has fewer characters than a secret needs.
+    Short,
+    /// It is not one line of text.
+    NotText,
+    /// The file cannot be read or made.
+    Failed(io::Error),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("is empty"),
+            Self::Short => write!(f, "holds fewer than {SHORTEST} characters"),
+            Self::NotText => f.write_str("does not hold one line of text"),
+            Self::Failed(error) => write!(f, "cannot be used: {error}"),
+        }
+    }
+}
+
+impl From<io::Error> for Unusable {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
 
 /// Path of a data folder's secret file.
 pub fn path(folder: &Path) -> PathBuf {
@@ -17,22 +53,30 @@ pub fn path(folder: &Path) -> PathBuf {
 /// both read the same secret.
 ///
 /// # Errors
-/// When the file cannot be created or read, or holds fewer than 16 characters (`InvalidData`).
-pub fn of_folder(folder: &Path) -> io::Result<String> {
+/// When the file cannot be created or read, or holds nothing that can be a secret.
+pub fn of_folder(folder: &Path) -> Result<String, Unusable> {
     let path = path(folder);
     if !path.exists() {
         make(folder, &path)?;
     }
-    let mut text = String::new();
-    File::open(&path)?.take(4096).read_to_string(&mut text)?;
-    let text = text.trim();
-    if text.len() < 16 {
-        let why = "the file \"secret\" in the data folder holds fewer than 16 characters";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    let mut bytes = Vec::new();
+    File::open(&path)?
+        .take(LONGEST + 1)
+        .read_to_end(&mut bytes)?;
+    let is_long = bytes.len() as u64 > LONGEST;
+    let text = String::from_utf8(bytes).map_err(|_| Unusable::NotText)?;
+    match text.trim() {
+        "" => Err(Unusable::Empty),
+        text if is_long || text.chars().any(char::is_control) => Err(Unusable::NotText),
+        text if text.len() < SHORTEST => Err(Unusable::Short),
+        text => Ok(text.to_owned()),
     }
-    Ok(text.to_owned())
 }
 
+/// A value that tells one secret from another and does not reveal it.
+pub fn check_value(secret: &str) -> String {
+    hex(&derive(secret, "check")[..16])
+}
 fn make(folder: &Path, path: &Path) -> io::Result<()> {
     let no_randomness = |error| io::Error::other(format!("{error}"));
     let secret = hex(&random::<32>().map_err(no_randomness)?);
@@ -80,8 +124,29 @@ mod tests {
         assert_eq!(of_folder(&folder).expect("read"), first);
         assert!(!is_exposed(&folder).expect("there"));
         assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 1);
-        std::fs::write(path(&folder), "short").expect("written");
-        assert!(of_folder(&folder).is_err());
+        for (bytes, why) in [
+            (&b""[..], "is empty"),
+            (b" \n", "is empty"),
+            (b"short", "holds fewer than 16 characters"),
+            (
+                b"\xff\xfe0123456789abcdef",
+                "does not hold one line of text",
+            ),
+            (b"0123456789\n0123456789", "does not hold one line of text"),
+            (&[b'a'; 5000], "does not hold one line of text"),
+        ] {
+            std::fs::write(path(&folder), bytes).expect("written");
+            let said = of_folder(&folder).expect_err("refused").to_string();
+            assert_eq!(said, why);
+        }
         std::fs::remove_dir_all(&folder).expect("removed");
+    }
+
+    #[test]
+    fn a_check_value_tells_secrets_apart() {
+        let value = check_value("0123456789abcdef");
+        assert_eq!(value, check_value("0123456789abcdef"));
+        assert_ne!(value, check_value("0123456789abcdeg"));
+        assert_eq!(value.len(), 32);
     }
 }

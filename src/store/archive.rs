@@ -6,7 +6,7 @@ use rusqlite::{Row, params_from_iter};
 use serde_json::{Map, Number, Value};
 
 use super::connection::{Reader, Writer};
-use super::error::Result;
+use super::error::{Result, StoreError};
 use super::version::VERSION;
 use super::{analyses, comparisons, documents, experiments, patterns, recipes};
 use crate::domain::analysis::StageAnswer;
@@ -226,7 +226,7 @@ pub fn columns(db: &Reader, table: &Table) -> Result<Vec<String>> {
 /// Adds a row for a person. False when it is there already, or does not fit.
 ///
 /// # Errors
-/// When the table's columns cannot be read, or a row whose index cannot be written cannot be removed.
+/// When the table's columns cannot be read, the disk is full, or a row whose index cannot be written cannot be removed.
 pub fn put(db: &Writer, table: &Table, user: &UserId, mut row: Map<String, Value>) -> Result<bool> {
     let id = row.get(table.parent.unwrap_or("id"));
     let id = id.and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -247,10 +247,15 @@ pub fn put(db: &Writer, table: &Table, user: &UserId, mut row: Map<String, Value
         names.join(", "),
         marks.join(", ")
     );
-    // A value that does not fit its column is the archive's fault, and no reason to stop.
-    let added = db
-        .run(&sql, params_from_iter(cells))
-        .is_ok_and(|added| added > 0);
+    let added = match db.run(&sql, params_from_iter(cells)) {
+        Ok(added) => added > 0,
+        // Nothing that follows would be stored either.
+        Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Closed)) => {
+            return Err(error);
+        }
+        // A value that does not fit its column is the archive's fault, and no reason to stop.
+        Err(_) => false,
+    };
     if added && index(db, table, &id).is_err() {
         // Both tables with an index have one row per id.
         let named = table.parent.unwrap_or("id");

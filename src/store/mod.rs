@@ -62,6 +62,14 @@ pub use log_check::check_log;
 pub use room::Disk;
 pub use version::{APPLICATION_ID, VERSION};
 
+// Not through an index, which would not touch the table itself.
+const FIRST_PAGES: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM users NOT INDEXED LIMIT 1)),
+            (SELECT count(*) FROM (SELECT 1 FROM sessions NOT INDEXED LIMIT 1)),
+            (SELECT count(*) FROM (SELECT 1 FROM analyses NOT INDEXED LIMIT 1)),
+            (SELECT count(*) FROM (SELECT 1 FROM documents NOT INDEXED LIMIT 1)),
+            (SELECT count(*) FROM (SELECT 1 FROM providers NOT INDEXED LIMIT 1)),
+            (SELECT count(*) FROM (SELECT 1 FROM settings NOT INDEXED LIMIT 1))";
+
 /// Where the database lies.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -277,12 +285,7 @@ impl Store {
             });
             let _ = scan.await;
         }
-        // Each reads the first page of a table that nothing works without.
-        let ask = "SELECT (SELECT count(*) FROM (SELECT 1 FROM users LIMIT 1)),
-                          (SELECT count(*) FROM (SELECT 1 FROM sessions LIMIT 1)),
-                          (SELECT count(*) FROM (SELECT 1 FROM analyses LIMIT 1)),
-                          (SELECT count(*) FROM (SELECT 1 FROM documents LIMIT 1))";
-        self.read(move |db| db.one(ask, [], |_| Ok(()))).await?;
+        self.read(|db| db.one(FIRST_PAGES, [], |_| Ok(()))).await?;
         let writing = Self(Arc::clone(&self.0), For::Nothing);
         writing.write(|_| Ok(())).await?;
         if health.lacks_room() {
@@ -295,6 +298,18 @@ impl Store {
             }
         }
         self.check()
+    }
+
+    /// Reads the first page of each table that nothing works without. Returns what is wrong with the file, if
+    /// anything is. Blocks.
+    ///
+    /// # Errors
+    /// When they cannot be read for another reason.
+    pub fn find_damage(&self) -> Result<Option<String>> {
+        self.read_now(|db| match db.one(FIRST_PAGES, [], |_| Ok(())) {
+            Err(error) if db.is_damaged() => Ok(Some(error.to_string())),
+            read => read.map(|()| None),
+        })
     }
 
     /// Keeps room on the disk from now on: below `floor` bytes nothing large is to be taken, and half as much is

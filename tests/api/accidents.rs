@@ -1,6 +1,8 @@
 //! Accidents with the data folder: a database that is older, missing, empty, or cut off. Whatever happens, nothing
 //! that a person gave the server is deleted, and putting things right brings everything back.
 
+mod refusals;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

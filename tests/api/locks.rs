@@ -1,6 +1,8 @@
 //! Locking an account stops everything that it started, and nothing of it resumes after a restart.
 
 use std::io::{ErrorKind, Read};
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -135,6 +137,76 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
     let shown = person.get(&format!("/api/experiments/{experiment}")).json();
     assert_eq!(shown["status"], "cancelled", "{shown}");
     assert_eq!(ended(&mut person, &run)["status"], "cancelled");
+}
+
+/// The process that reads a document for this server, if there is one.
+fn reader_of(server: u32) -> Option<u32> {
+    let folders = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut ids = folders.filter_map(|folder| folder.file_name().to_str()?.parse::<u32>().ok());
+    ids.find(|id| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // After the name, which may hold anything: the state and the parent.
+        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        let state = fields.next();
+        state.is_some_and(|state| state != "Z") && fields.next() == Some(&server.to_string())
+    })
+}
+
+/// Waits for something that comes within a second where all is well.
+fn wait<T>(what: &str, found: impl Fn() -> Option<T>) -> T {
+    for _ in 0..30_000 {
+        if let Some(found) = found() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    panic!("never {what}");
+}
+
+#[test]
+fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unlock() {
+    let (folder, provider) = (Folder::new(), provider());
+    let server = Executable::start(&folder, &provider, &[]);
+    let mut admin = Client::new(server.address).registered("root@example.org");
+    let mut person = Client::new(server.address).registered("ada@example.org");
+    let user = id_of(&mut person);
+    let long = format!(
+        "<html><body>{}</body></html>",
+        "<p>It is <b>thin</b>.</p>\n".repeat(300_000)
+    );
+    let taken = person.upload("/api/upload-document", "long.html", long.as_bytes());
+    assert_eq!(taken.json()["status"], "processing", "{}", taken.text());
+    let document = taken.json()["document_id"].as_str().unwrap().to_owned();
+    let reader = wait("read", || reader_of(server.id()));
+    // It cannot end by itself: only a kill ends a process that is stopped.
+    let stopped = Command::new("kill")
+        .args(["-STOP", &reader.to_string()])
+        .status();
+    assert!(stopped.unwrap().success());
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(reader_of(server.id()), Some(reader));
+
+    lock(&mut admin, &user, true);
+    wait("killed", || reader_of(server.id()).is_none().then_some(()));
+    let database = rusqlite::Connection::open(folder.path().join("data/quire.db")).unwrap();
+    let status: String = database
+        .query_row(
+            "SELECT status FROM documents WHERE id = ?1",
+            [&document],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(status, "processing", "it waits for its owner");
+    drop(database);
+
+    lock(&mut admin, &user, false);
+    let mut person = Client::new(server.address).signed_in("ada@example.org");
+    let path = format!("/api/documents/{document}");
+    let read = (0..1200).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        person.get(&path).json()["status"] == "processed"
+    });
+    assert!(read, "{}", person.get(&path).text());
 }
 
 /// Everything that a locked or deleted account has open ends, and its calls with it.

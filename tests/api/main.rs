@@ -52,6 +52,7 @@ mod soak;
 mod stream;
 mod support;
 mod surface;
+mod sync_errors;
 mod tools;
 mod trials;
 mod unstored;

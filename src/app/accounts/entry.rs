@@ -10,7 +10,7 @@ use crate::domain::id::SessionId;
 use crate::domain::key::{Presented, Scope};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
-use crate::store::{api_keys, sessions};
+use crate::store::{StoreError, api_keys, sessions};
 
 impl Accounts {
     /// Who shows this credential. The same error whatever is wrong with it.
@@ -87,9 +87,14 @@ impl Accounts {
             .last_used
             .is_some_and(|used| now.since(used) < Duration::from_secs(60));
         if !recent {
-            self.store
-                .write(move |db| api_keys::note_used(db, &key.id, now))
-                .await?;
+            let note = self
+                .store
+                .write(move |db| api_keys::note_used(db, &key.id, now));
+            match note.await {
+                // A full disk must not keep a program from reading what is there.
+                Ok(()) | Err(StoreError::Full) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         self.seen.note(epoch, &hash, &caller, now);
         Ok(caller)

@@ -22,7 +22,7 @@ impl Accounts {
         let id = SessionId::parse(id).ok_or_else(Error::missing)?;
         let entry = visit.entry(Some(&caller.user), "session.ended", id.as_str());
         let (user, now) = (caller.user.clone(), visit.now);
-        let ended = self.store.write(move |db| {
+        let ended = self.freeing.write(move |db| {
             let own = sessions::by_id(db, &id)?.is_some_and(|session| session.user == user);
             if !own || !sessions::revoke(db, &id, now)? {
                 return Ok(false);
@@ -46,7 +46,7 @@ impl Accounts {
             caller.user.as_str(),
         );
         let (caller, now) = (caller.clone(), visit.now);
-        let ended = self.store.write(move |db| {
+        let ended = self.freeing.write(move |db| {
             let ended = sessions::revoke_all_of(db, &caller.user, now, caller.session.as_ref())?;
             audit::append(db, &entry)?;
             Ok(ended)

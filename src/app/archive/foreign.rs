@@ -18,6 +18,7 @@ use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::json;
 use crate::domain::parameters::Parameters;
 use crate::domain::time::Timestamp;
+use crate::store::StoreError;
 use crate::store::archive::{self, Table};
 
 /// Length limit of a model's name, in characters.
@@ -223,8 +224,9 @@ pub(super) fn keep(
         match read(piece) {
             None => count.refused += 1,
             Some(one) => match keep_one(place, user, &one, (analyses, answers))? {
-                true => count.added += 1,
-                false => count.present += 1,
+                Kept::Added => count.added += 1,
+                Kept::Present => count.present += 1,
+                Kept::Refused => count.refused += 1,
             },
         }
         progress("analyses", count.added);
@@ -238,12 +240,21 @@ pub(super) fn keep(
     Ok(vec![("analyses".to_owned(), count)])
 }
 
-fn keep_one(
+/// What became of one conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    Added,
+    Present,
+    /// A row of it does not fit its table: nothing of it was stored.
+    Refused,
+}
+
+pub(super) fn keep_one(
     place: &Place,
     user: &UserId,
     one: &Past,
     (analyses, answers): (&'static Table, &'static Table),
-) -> Result<bool> {
+) -> Result<Kept> {
     let made = one.made.unwrap_or_else(clock::now);
     let id = AnalysisId::new(made, random_number()?);
     let (plan, given) = planned(one);
@@ -265,18 +276,24 @@ fn keep_one(
     let (user, question, said) = (user.clone(), one.question.clone(), one.answer.clone());
     let added = place.store.write_now(move |db| {
         if archive::has_analysis(db, &user, &question, &said)? {
-            return Ok(false);
+            return Ok(Kept::Present);
         }
         for (table, row) in
             std::iter::once((analyses, row)).chain(rows.into_iter().map(|row| (answers, row)))
         {
-            if let Value::Object(row) = row {
-                archive::put(db, table, &user, row)?;
+            // An error takes back what was added before it: a conversation is imported whole or not at all.
+            if let Value::Object(row) = row
+                && !archive::put(db, table, &user, row)?
+            {
+                return Err(StoreError::Conflict("a row of it"));
             }
         }
-        Ok(true)
+        Ok(Kept::Added)
     });
-    Ok(added?)
+    match added {
+        Err(StoreError::Conflict(_)) => Ok(Kept::Refused),
+        added => Ok(added?),
+    }
 }
 
 fn planned(one: &Past) -> (Plan, Vec<StageAnswer>) {

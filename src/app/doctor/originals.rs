@@ -1,7 +1,7 @@
 //! Compares the rows of documents with the files beside the database, and lists the files that were moved aside.
 
 use super::{Finding, State, finding};
-use crate::app::documents::orphans::{self, Compared, KEPT_DAYS, Orphan};
+use crate::app::documents::orphans::{self, Compared, KEPT_DAYS, Orphan, YOUNG_MINUTES};
 use crate::config::Config;
 use crate::store::Store;
 
@@ -44,7 +44,8 @@ fn told(compared: &Compared, has_replica: bool) -> Vec<Finding> {
     });
     if !compared.loose.is_empty() {
         let text = format!(
-            "{} files belong to no document or upload; the next start moves them aside: {}",
+            "{} files belong to no document or upload; the server moves each aside at a start or within an hour, once \
+             it has not changed for {YOUNG_MINUTES} minutes: {}",
             compared.loose.len(),
             listed(&compared.loose)
         );

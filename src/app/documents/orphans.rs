@@ -20,8 +20,9 @@ use crate::store::{Store, documents, uploads};
 pub const FOLDER: &str = "orphans";
 /// Days for which they are kept in any case; afterwards they stay until somebody deletes them.
 pub const KEPT_DAYS: u64 = 30;
-/// Files changed within this time are left alone: another process may be about to store their row.
-const YOUNG: Duration = Duration::from_secs(600);
+/// Files changed within so many minutes are left alone: another process may be about to store their row.
+pub const YOUNG_MINUTES: u64 = 10;
+const YOUNG: Duration = Duration::from_secs(YOUNG_MINUTES * 60);
 
 /// What a file or folder was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

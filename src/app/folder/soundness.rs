@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::app::documents::orphans;
 use crate::app::{Error, Kind, Result};
 use crate::config::Config;
-use crate::store::OpenError;
+use crate::store::{APPLICATION_ID, OpenError, Store};
 
 /// What every SQLite database begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -37,6 +37,10 @@ pub(in crate::app) enum Damage {
     },
     /// Something else.
     NotSqlite,
+    /// A folder has its name.
+    Folder,
+    /// A sound database, but not one of ours.
+    Foreign,
 }
 
 impl fmt::Display for Damage {
@@ -48,6 +52,8 @@ impl fmt::Display for Damage {
                 write!(f, "is cut off: it has {bytes} of {expected} bytes")
             }
             Self::NotSqlite => f.write_str("is not an SQLite database"),
+            Self::Folder => f.write_str("is a folder, not a file"),
+            Self::Foreign => f.write_str("is a database of another program"),
         }
     }
 }
@@ -59,9 +65,10 @@ impl fmt::Display for Damage {
 /// `Conflict`, with what was found and what to do; `Internal` where the folder cannot be read.
 pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let folder = &config.data_dir;
+    check_folders(folder)?;
     let path = super::database(folder);
     let Some(damage) = damage(&path).map_err(Error::internal)? else {
-        return crate::store::check_log(&path).map_err(|error| unfit(folder, &error));
+        return crate::store::check_log(&path).map_err(|error| unopened(folder, &error));
     };
     let logs = logs(folder);
     let found = found(folder);
@@ -81,13 +88,62 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     }
 }
 
-// Nothing is known to be wrong with either file, so only a person can say which one to keep.
-fn unfit(folder: &Path, error: &OpenError) -> Error {
-    let error = Error::new(Kind::Conflict, format!("{}: {error}", folder.display()));
-    error.resolve(
-        "Nothing was changed. Copy the folder before you try anything. If quire.db is the one to keep (a backup that \
-         was copied there, say), move quire.db-wal and quire.db-shm elsewhere and start again. If the log is the one \
-         to keep, put back the quire.db that it belongs to. quire restore FILE --replace does it right for a backup.",
+/// Refuses a folder in which a file has the name of one of its folders.
+fn check_folders(folder: &Path) -> Result<()> {
+    for name in ["documents", "uploads", "tmp", orphans::FOLDER] {
+        let path = folder.join(name);
+        if path.exists() && !path.is_dir() {
+            let text = format!(
+                "{} is a file, and Quire needs a folder there",
+                path.display()
+            );
+            return Err(Error::new(Kind::Conflict, text).resolve(
+                "Nothing was changed. Move the file elsewhere, put the folder of that name back if there was one, \
+                 and start again.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The refusal of a database that could not be opened, with what to do about it.
+pub(in crate::app) fn unopened(folder: &Path, error: &OpenError) -> Error {
+    let shown = folder.display();
+    match error {
+        // Nothing is known to be wrong with either file, so only a person can say which one to keep.
+        OpenError::OtherLog(_) => Error::new(Kind::Conflict, format!("{shown}: {error}")).resolve(
+            "Nothing was changed. Copy the folder before you try anything. If quire.db is the one to keep (a backup \
+             that was copied there, say), move quire.db-wal and quire.db-shm elsewhere and start again. If the log is \
+             the one to keep, put back the quire.db that it belongs to. quire restore FILE --replace does it right \
+             for a backup.",
+        ),
+        OpenError::Damaged(why) => damaged(folder, why),
+        OpenError::Foreign => refusal(folder, Damage::Foreign, &found(folder), &logs(folder)),
+        OpenError::Busy => Error::new(Kind::Conflict, format!("{shown}/quire.db: {error}"))
+            .resolve("Stop the other process, or set QUIRE_DATA to another folder."),
+        OpenError::Newer { .. } | OpenError::Failed(_) => {
+            Error::new(Kind::Internal, format!("{shown}/quire.db: {error}"))
+        }
+    }
+}
+
+/// Reads from each table that a start needs, so that damage is found before anybody is served.
+///
+/// # Errors
+/// `Conflict` where a page of the database is damaged; `Internal` where it cannot be read for another reason.
+pub(in crate::app) fn check_tables(folder: &Path, store: &Store) -> Result<()> {
+    match store.find_damage()? {
+        Some(why) => Err(damaged(folder, &why)),
+        None => Ok(()),
+    }
+}
+
+fn damaged(folder: &Path, why: &str) -> Error {
+    let text = format!("{}/quire.db is damaged: {why}", folder.display());
+    Error::new(Kind::Conflict, text).resolve(
+        "Nothing was changed. Copy the folder before you try anything, and check the disk. Restore a backup: quire \
+         restore FILE --replace (everything that is there is kept). Without a backup, `sqlite3 quire.db .recover` \
+         reads what is left.",
     )
 }
 
@@ -107,11 +163,17 @@ fn refusal(folder: &Path, damage: Damage, found: &[String], logs: &[PathBuf]) ->
         text = format!("{text}, but the folder holds {}", all.join(", "));
     }
     let replace = match damage {
-        Damage::Missing => "",
+        Damage::Missing | Damage::Folder => "",
         _ => " --replace",
     };
+    let first = match damage {
+        Damage::Folder => {
+            "Move that folder elsewhere (a container makes one where it mounts a file that does not exist). "
+        }
+        _ => "",
+    };
     Error::new(Kind::Conflict, text).resolve(format!(
-        "Nothing was changed. Copy the folder before you try anything. Check that the right disk is mounted there, \
+        "Nothing was changed. Copy the folder before you try anything. {first}Check that the right disk is mounted there, \
          and put quire.db back{}. Or restore a backup: quire restore FILE{replace} (everything that is there is kept). \
          To begin with an empty installation instead, set QUIRE_DATA to another folder.",
         match logs {
@@ -167,7 +229,11 @@ pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<Damage>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(Damage::Missing)),
         file => file?,
     };
-    let bytes = file.metadata()?.len();
+    let about = file.metadata()?;
+    if about.is_dir() {
+        return Ok(Some(Damage::Folder));
+    }
+    let bytes = about.len();
     let mut header = Vec::with_capacity(HEADER);
     file.by_ref().take(HEADER as u64).read_to_end(&mut header)?;
     if header.is_empty() {
@@ -185,6 +251,10 @@ pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<Damage>> {
         }));
     };
     let expected = u64::from(header.pages) * u64::from(header.page_size);
+    // The first page of ours has its mark before any other page follows it, whatever moment a start is killed at.
+    if header.mark != APPLICATION_ID && bytes > u64::from(header.page_size) {
+        return Ok(Some(Damage::Foreign));
+    }
     if bytes >= expected {
         return Ok(None);
     }
@@ -203,6 +273,8 @@ struct Header {
     page_size: u32,
     /// 0 where it does not say.
     pages: u32,
+    /// Which program it belongs to.
+    mark: i32,
 }
 
 impl Header {
@@ -224,6 +296,7 @@ impl Header {
         Some(Self {
             page_size,
             pages: pages.max(1),
+            mark: number(68).cast_signed(),
         })
     }
 }
@@ -272,7 +345,7 @@ fn log_covers(log: &Path, page_size: u32, first: u32) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Settings, Store, settings};
+    use crate::store::{Settings, settings};
 
     fn folder(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("quire-sound-{name}-{}", std::process::id()));

@@ -32,6 +32,8 @@ pub enum Trouble {
     Lost,
     /// So long nothing comes.
     Late(Duration),
+    /// So long nothing comes; then the connection is gone, and nothing was done.
+    Silence(Duration),
 }
 
 #[derive(Default)]
@@ -39,6 +41,8 @@ struct State {
     files: BTreeMap<String, Vec<u8>>,
     /// For the next request with this method.
     troubles: Vec<(&'static str, Trouble)>,
+    /// For all requests with this method, or all of them.
+    outage: Option<(Option<&'static str>, Trouble)>,
     asked: Vec<String>,
     /// So many names a page.
     page: usize,
@@ -104,6 +108,21 @@ impl Bucket {
     /// The next request with this method fails so; after earlier ones that were told.
     pub fn trouble(&self, method: &'static str, trouble: Trouble) {
         self.state.lock().unwrap().troubles.push((method, trouble));
+    }
+
+    /// Every request with this method fails so from now on; every request where none is named.
+    pub fn fails(&self, method: Option<&'static str>, trouble: Trouble) {
+        self.state.lock().unwrap().outage = Some((method, trouble));
+    }
+
+    /// The outage is over.
+    pub fn works(&self) {
+        self.state.lock().unwrap().outage = None;
+    }
+
+    /// Loses a file.
+    pub fn lose(&self, key: &str) {
+        self.state.lock().unwrap().files.remove(key);
     }
 
     /// So many names a page of a list.
@@ -245,6 +264,10 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
             return;
         }
         let trouble = note(&request, state);
+        if let Some(Trouble::Silence(length)) = trouble {
+            std::thread::sleep(length);
+            return;
+        }
         let refusal = match trouble {
             Some(Trouble::Says(status, code, message)) => Some(error(status, code, message)),
             Some(Trouble::Page(status, text)) => Some((status, String::new(), text.into())),
@@ -301,6 +324,11 @@ fn note(request: &Request, state: &Mutex<State>) -> Option<Trouble> {
         ..
     } = request;
     state.asked.push(format!("{method} {path}{mark}{query}"));
+    if let Some((on, trouble)) = &state.outage
+        && on.is_none_or(|on| on == method)
+    {
+        return Some(trouble.clone());
+    }
     let found = state.troubles.iter().position(|(on, _)| on == method)?;
     Some(state.troubles.remove(found).1)
 }

@@ -1,0 +1,252 @@
+//! The installation's secret at a start: read, made at the first one, and compared with the secret that the database
+//! was used with. Another secret signs everybody out and cannot read stored provider keys, so no start goes on with
+//! one unnoticed.
+
+use std::path::{Path, PathBuf};
+
+use super::{exists, in_use, lock};
+use crate::app::{Error, Kind, Result};
+use crate::config::Config;
+use crate::crypto::secret::{self, Unusable};
+use crate::crypto::vault::Vault;
+use crate::log;
+use crate::store::{OpenError, Settings, Store, providers, settings, users};
+
+/// The setting with the check value of the secret that the database is used with.
+const CHECK: &str = "secret_check";
+
+/// What another secret costs.
+const COST: &str = "everybody signs in again, and stored provider keys must be entered again";
+
+/// Who opens the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opener {
+    /// A server: it notes the secret, and goes on with another one where nothing is lost by that.
+    Server,
+    /// A command: it changes nothing, because its environment may lack what the server's has.
+    Command,
+}
+
+/// How the secret compares with the one that the database was used with.
+#[derive(Debug, PartialEq, Eq)]
+enum Compared {
+    Same,
+    /// The database has no check value yet, and nothing speaks against this secret.
+    NotNoted,
+    /// Another one. So many provider keys were sealed with the earlier secret.
+    Other {
+        keys: usize,
+    },
+}
+
+/// Reads the secret, or makes it where the installation is new.
+///
+/// # Errors
+/// `Conflict` where the secret is gone, cannot be one, or is not the one the database was used with.
+pub(super) fn of(
+    config: &Config,
+    store: &Store,
+    is_fetched: bool,
+    opener: Opener,
+) -> Result<String> {
+    let folder = &config.data_dir;
+    if config.secret.is_none() && !secret::path(folder).exists() {
+        may_make(folder, store, is_fetched)?;
+        let made = read(config)?;
+        note(store, &made);
+        return Ok(made);
+    }
+    let used = read(config)?;
+    match (compare(store, &used)?, opener) {
+        (Compared::Same, _) | (Compared::NotNoted, Opener::Command) => {}
+        (Compared::NotNoted, Opener::Server) => note(store, &used),
+        (Compared::Other { keys: 0 }, Opener::Server) => {
+            log::warn(
+                "the secret is not the one that this database was used with",
+                &[("so", &"everybody signs in again")],
+            );
+            note(store, &used);
+        }
+        (Compared::Other { keys }, _) => return Err(other(config, keys)),
+    }
+    Ok(used)
+}
+
+/// Refuses a file that cannot be a secret, before anything is opened.
+///
+/// # Errors
+/// `Conflict`, with what is wrong with it and what to do.
+pub(super) fn check_file(config: &Config) -> Result<()> {
+    match config.secret.is_none() && secret::path(&config.data_dir).exists() {
+        true => read(config).map(drop),
+        false => Ok(()),
+    }
+}
+
+/// Reports a secret that is not the one the database was used with, in a sentence. None where all is well.
+pub(in crate::app) fn fault(config: &Config, store: &Store) -> Option<String> {
+    // Reading a secret that is missing makes one.
+    let is_there = config.secret.is_some() || secret::path(&config.data_dir).exists();
+    if !is_there {
+        return None;
+    }
+    match compare(store, &read(config).ok()?) {
+        Ok(Compared::Other { keys }) => {
+            let error = other(config, keys);
+            Some(format!("{}. {}", error.public, error.resolution))
+        }
+        _ => None,
+    }
+}
+
+/// Makes a new secret for an installation that has lost its own, for whoever operates the machine. Returns its path.
+///
+/// # Errors
+/// `Conflict` where there is a secret, or a server holds the folder; `Missing` where there is no installation.
+pub fn new_secret(config: &Config) -> Result<PathBuf> {
+    exists(config)?;
+    let folder = &config.data_dir;
+    let path = secret::path(folder);
+    if config.secret.is_some() {
+        let text = "QUIRE_SECRET is set, so the file is not used";
+        return Err(Error::new(Kind::Conflict, text));
+    }
+    if path.exists() {
+        let text = format!("{} is there already", path.display());
+        return Err(Error::new(Kind::Conflict, text)
+            .resolve("move it away first if everybody should sign in again"));
+    }
+    accept(config)?;
+    Ok(path)
+}
+
+/// Notes the secret as the one that the database is used with from now on, for whoever operates the machine. Makes
+/// the file where there is none and `QUIRE_SECRET` is not set.
+///
+/// # Errors
+/// `Conflict` where a server holds the folder or the file cannot be a secret; `Missing` where there is no
+/// installation.
+pub fn accept(config: &Config) -> Result<()> {
+    exists(config)?;
+    let Some(_lock) = lock(&config.data_dir)? else {
+        return Err(in_use(&config.data_dir).resolve("stop it first"));
+    };
+    accept_locked(config)
+}
+
+/// The same for a caller that holds the folder's lock already.
+///
+/// # Errors
+/// `Conflict` where the file cannot be a secret; `Internal` where the database cannot be opened or written to.
+pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
+    let folder = &config.data_dir;
+    let path = super::database(folder);
+    let used = read(config)?;
+    if !path.exists() {
+        return Ok(());
+    }
+    let store = Store::open(&Settings { path });
+    let store = store.map_err(|error: OpenError| super::soundness::unopened(folder, &error))?;
+    let value = secret::check_value(&used);
+    let noted = store.write_now(move |db| settings::set(db, CHECK, &value));
+    store.close_to_changes();
+    Ok(noted?)
+}
+
+fn read(config: &Config) -> Result<String> {
+    match &config.secret {
+        Some(secret) => Ok(secret.expose().to_owned()),
+        None => secret::of_folder(&config.data_dir).map_err(|why| unusable(config, &why)),
+    }
+}
+
+fn compare(store: &Store, secret: &str) -> Result<Compared> {
+    let (noted, stored) =
+        store.read_now(|db| Ok((settings::get(db, CHECK)?, providers::all(db)?)))?;
+    let sealed: Vec<_> = stored
+        .iter()
+        .filter(|provider| !provider.sealed_key.is_empty())
+        .collect();
+    let keys = sealed.len();
+    match noted {
+        Some(noted) if noted == secret::check_value(secret) => Ok(Compared::Same),
+        Some(_) => Ok(Compared::Other { keys }),
+        // Of a database from before there were check values, the keys themselves tell.
+        None => {
+            let vault = Vault::new(secret);
+            let opens = sealed
+                .iter()
+                .any(|provider| vault.open(&provider.place(), &provider.sealed_key).is_ok());
+            Ok(match keys == 0 || opens {
+                true => Compared::NotNoted,
+                false => Compared::Other { keys },
+            })
+        }
+    }
+}
+
+// A full disk must not keep the server from starting: the next start notes it.
+fn note(store: &Store, secret: &str) {
+    let value = secret::check_value(secret);
+    if let Err(error) = store.write_now(move |db| settings::set(db, CHECK, &value)) {
+        log::warn("the secret's check value is not stored", &[("why", &error)]);
+    }
+}
+
+/// Refuses a folder whose database is in use and whose secret is gone. A
+/// replica keeps no secret without QUIRE_REPLICA_KEY: for what was fetched from one, a new secret is made, and the
+/// log says so.
+fn may_make(folder: &Path, store: &Store, is_fetched: bool) -> Result<()> {
+    let is_used =
+        store.read_now(|db| Ok(users::count(db)? > 0 || !providers::all(db)?.is_empty()))?;
+    if is_used && !is_fetched {
+        return Err(lost(folder));
+    }
+    if is_used {
+        log::warn(
+            "the replica keeps no secret: a new one is made",
+            &[("so", &COST)],
+        );
+    }
+    Ok(())
+}
+
+fn lost(folder: &Path) -> Error {
+    let text = format!(
+        "{} has a database, but its file secret is missing: with another secret everybody is signed out, and the \
+         provider keys that are stored cannot be read",
+        folder.display()
+    );
+    Error::new(Kind::Conflict, text).resolve(
+        "Put the file secret back from a copy of the folder, or set QUIRE_SECRET to what it was. To go on without \
+         it: quire secret new",
+    )
+}
+
+fn unusable(config: &Config, why: &Unusable) -> Error {
+    let path = secret::path(&config.data_dir);
+    let text = format!("{} {why}", path.display());
+    Error::new(Kind::Conflict, text).resolve(format!(
+        "Put the file back from a copy of the folder, or set QUIRE_SECRET to what it was. To go on without it, move \
+         the file elsewhere and run quire secret new: {COST}."
+    ))
+}
+
+fn other(config: &Config, keys: usize) -> Error {
+    let what = match config.secret {
+        Some(_) => "QUIRE_SECRET".to_owned(),
+        None => secret::path(&config.data_dir).display().to_string(),
+    };
+    let cost = match keys {
+        0 => "everybody is signed out with it".to_owned(),
+        1 => "it cannot read the stored provider key, and everybody is signed out".to_owned(),
+        keys => {
+            format!("it cannot read the {keys} stored provider keys, and everybody is signed out")
+        }
+    };
+    let text = format!("{what} is not the secret that this database was used with: {cost}");
+    Error::new(Kind::Conflict, text).resolve(format!(
+        "Put the earlier secret back (the file secret, or QUIRE_SECRET if it was set). To go on with this one, run \
+         quire secret accept: {COST}."
+    ))
+}

@@ -1,0 +1,340 @@
+//! Starts that are refused, each with what happened and what to do: a database that is damaged, a folder, or another
+//! program's; a file in the place of a folder; a secret that cannot be one, or is not the database's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{
+    SETTINGS, age, all_there, command, contents, data, files, house, kept, quire, refused,
+    refused_by_all, start, stop,
+};
+use crate::support::Client;
+use crate::support::executable::Executable;
+use crate::support::server::Folder;
+
+const PAGE: usize = 4096;
+
+/// The first page of a table.
+fn page_of(database: &Path, table: &str) -> usize {
+    let db = rusqlite::Connection::open(database).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    let page: i64 = db.query_row(sql, [table], |row| row.get(0)).unwrap();
+    usize::try_from(page).unwrap()
+}
+
+/// The files that a person would miss.
+fn valuables(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = contents(folder);
+    all.retain(|(path, _)| {
+        path.ends_with("quire.db")
+            || path.ends_with("secret")
+            || path.to_string_lossy().contains("document_")
+    });
+    all
+}
+
+#[test]
+fn a_damaged_page_that_a_start_needs_is_refused_with_the_way_out() {
+    let folder = Folder::new();
+    let (ada, ids) = house(&folder, 1);
+    age(&folder);
+    quire(&folder, &["backup", "copy.db"]);
+    let there = data(&folder).join("quire.db");
+    let sound = fs::read(&there).unwrap();
+    for table in ["", "users", "documents", "providers"] {
+        let mut damaged = sound.clone();
+        match table {
+            // What follows the header of the first page: the list of all tables.
+            "" => damaged[100..PAGE].fill(0xff),
+            table => {
+                let page = page_of(&there, table);
+                damaged[(page - 1) * PAGE..page * PAGE].fill(0xff);
+            }
+        }
+        fs::write(&there, &damaged).unwrap();
+        let before = valuables(&folder);
+        for words in [&["serve"][..], &["user", "list"], &["provider", "list"]] {
+            let said = refused(command(&folder, words));
+            for part in [
+                "quire.db is damaged",
+                "malformed",
+                "quire restore FILE --replace",
+            ] {
+                assert!(said.contains(part), "{table} {words:?}: {said}");
+            }
+            assert!(
+                valuables(&folder) == before,
+                "{table} {words:?} changed a file"
+            );
+        }
+        let doctor = command(&folder, &["doctor"]).output().unwrap();
+        let text = String::from_utf8(doctor.stdout).unwrap();
+        assert!(text.contains("broken   database"), "{table}: {text}");
+        assert!(
+            text.contains("quire restore FILE --replace"),
+            "{table}: {text}"
+        );
+        fs::write(&there, &sound).unwrap();
+    }
+    // The way out that it names.
+    let mut damaged = sound;
+    damaged[100..PAGE].fill(0xff);
+    fs::write(&there, &damaged).unwrap();
+    let said = quire(&folder, &["restore", "copy.db", "--replace"]);
+    assert!(fs::read(kept(&said)).unwrap() == damaged);
+    let server = start(&folder);
+    all_there(&mut server.known(&ada), &ids);
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_database_is_refused() {
+    let folder = Folder::new();
+    let (ada, ids) = house(&folder, 1);
+    age(&folder);
+    let (there, away) = (
+        data(&folder).join("quire.db"),
+        folder.path().join("away.db"),
+    );
+    fs::rename(&there, &away).unwrap();
+    fs::create_dir(&there).unwrap();
+    refused_by_all(&folder, "is a folder, not a file");
+    let said = refused(command(&folder, &["serve"]));
+    assert!(said.contains("Move that folder elsewhere"), "{said}");
+    fs::remove_dir(&there).unwrap();
+    fs::rename(&away, &there).unwrap();
+    all_there(&mut start(&folder).known(&ada), &ids);
+}
+
+#[test]
+fn a_file_in_the_place_of_a_folder_is_refused() {
+    let folder = Folder::new();
+    let (ada, ids) = house(&folder, 1);
+    age(&folder);
+    let away = folder.path().join("away");
+    for name in ["documents", "uploads", "orphans", "tmp"] {
+        let there = data(&folder).join(name);
+        let was_there = fs::rename(&there, &away).is_ok();
+        fs::write(&there, "in the way").unwrap();
+        refused_by_all(&folder, &format!("{name} is a file"));
+        let said = refused(command(&folder, &["serve"]));
+        assert!(said.contains("Move the file elsewhere"), "{said}");
+        fs::remove_file(&there).unwrap();
+        if was_there {
+            fs::rename(&away, &there).unwrap();
+        }
+    }
+    all_there(&mut start(&folder).known(&ada), &ids);
+}
+
+#[test]
+fn a_data_folder_that_is_a_file_is_refused() {
+    let folder = Folder::new();
+    fs::write(data(&folder), "a file").unwrap();
+    let said = refused(command(&folder, &["serve"]));
+    assert!(
+        said.contains("is a file") && said.contains("QUIRE_DATA"),
+        "{said}"
+    );
+    assert_eq!(fs::read(data(&folder)).unwrap(), b"a file");
+}
+
+#[test]
+fn a_database_of_another_program_is_refused_and_does_not_change() {
+    for journal in ["delete", "wal"] {
+        let folder = Folder::new();
+        fs::create_dir(data(&folder)).unwrap();
+        let there = data(&folder).join("quire.db");
+        let db = rusqlite::Connection::open(&there).unwrap();
+        let sql = format!(
+            "PRAGMA journal_mode = {journal}; CREATE TABLE songs (title); INSERT INTO songs VALUES (zeroblob(9999));"
+        );
+        db.execute_batch(&sql).unwrap();
+        drop(db);
+        refused_by_all(&folder, "is a database of another program");
+        let said = refused(command(&folder, &["serve"]));
+        assert!(said.contains("set QUIRE_DATA to another folder"), "{said}");
+        let db = rusqlite::Connection::open(&there).unwrap();
+        let mode: String = db
+            .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(mode, journal);
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_one_is_refused_and_can_be_replaced_on_purpose() {
+    let folder = Folder::new();
+    let (mut ada, ids) = house(&folder, 1);
+    let secret = data(&folder).join("secret");
+    for (bytes, why) in [
+        (&b""[..], "secret is empty"),
+        (b"short\n", "secret holds fewer than 16 characters"),
+        (
+            b"\xff\xfe\x00 0123456789abcdef",
+            "secret does not hold one line of text",
+        ),
+    ] {
+        fs::write(&secret, bytes).unwrap();
+        let before = contents(&folder);
+        for words in [&["serve"][..], &["provider", "list"], &["user", "list"]] {
+            let said = refused(command(&folder, words));
+            for part in [
+                why,
+                "Put the file back",
+                "quire secret new",
+                "everybody signs in again",
+            ] {
+                assert!(said.contains(part), "{words:?}: {said}");
+            }
+            assert_eq!(contents(&folder), before, "{words:?}");
+        }
+        let doctor = command(&folder, &["doctor"]).output().unwrap();
+        let text = String::from_utf8(doctor.stdout).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("broken   secret"));
+        assert!(
+            line.is_some_and(|line| line.contains("quire secret new")),
+            "{text}"
+        );
+    }
+    fs::rename(&secret, folder.path().join("bad")).unwrap();
+    quire(&folder, &["secret", "new"]);
+    let server = start(&folder);
+    ada = server.known(&ada);
+    assert_eq!(ada.get("/api/users/me").status, 401);
+    all_there(
+        &mut Client::new(server.address).signed_in("ada@example.com"),
+        &ids,
+    );
+}
+
+const ONE: &str = "0123456789abcdef0123456789abcdef";
+const OTHER: &str = "fedcba9876543210fedcba9876543210";
+
+fn with_secret<'a>(secret: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut settings = SETTINGS.to_vec();
+    settings.push(("QUIRE_SECRET", secret));
+    settings
+}
+
+/// Stores a provider whose key is sealed with this secret.
+fn seal_a_key(folder: &Folder, secret: &str) {
+    let mut add = command(
+        folder,
+        &[
+            "provider",
+            "add",
+            "lab",
+            "--key-env",
+            "LAB_KEY",
+            "--kind",
+            "openai",
+            "--base-url",
+            "https://lab.example/v1",
+            "--force",
+        ],
+    );
+    add.env("QUIRE_SECRET", secret)
+        .env("LAB_KEY", "sk-0123456789");
+    let said = add.output().unwrap();
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+}
+
+fn check_value(folder: &Folder) -> Option<String> {
+    let db = rusqlite::Connection::open(data(folder).join("quire.db")).unwrap();
+    let sql = "SELECT value FROM settings WHERE key = 'secret_check'";
+    db.query_row(sql, [], |row| row.get(0)).ok()
+}
+
+fn forget_check_value(folder: &Folder) {
+    let db = rusqlite::Connection::open(data(folder).join("quire.db")).unwrap();
+    let gone = db.execute("DELETE FROM settings WHERE key = 'secret_check'", []);
+    assert_eq!(gone.unwrap(), 1);
+}
+
+fn refused_with(folder: &Folder, secret: &str) {
+    for words in [&["serve"][..], &["user", "list"], &["provider", "list"]] {
+        let mut command = command(folder, words);
+        command.env("QUIRE_SECRET", secret);
+        let said = refused(command);
+        for part in [
+            "QUIRE_SECRET is not the secret that this database was used with",
+            "the stored provider key",
+            "Put the earlier secret back",
+            "quire secret accept",
+            "everybody signs in again",
+        ] {
+            assert!(said.contains(part), "{words:?}: {said}");
+        }
+        assert!(!said.contains(secret), "{said}");
+    }
+}
+
+#[test]
+fn another_secret_beside_sealed_keys_is_refused_until_it_is_accepted() {
+    let folder = Folder::new();
+    let server = Executable::with(&folder, &with_secret(ONE));
+    let ada = Client::new(server.address).registered("ada@example.com");
+    stop(server);
+    seal_a_key(&folder, ONE);
+    let noted = check_value(&folder).unwrap();
+    assert!(!noted.contains(ONE));
+    refused_with(&folder, OTHER);
+    // A database from before there were check values: its keys tell.
+    forget_check_value(&folder);
+    refused_with(&folder, OTHER);
+    assert_eq!(check_value(&folder), None, "a refusal notes nothing");
+    let server = Executable::with(&folder, &with_secret(ONE));
+    assert_eq!(server.known(&ada).get("/api/users/me").status, 200);
+    stop(server);
+    assert_eq!(check_value(&folder).unwrap(), noted);
+
+    let mut doctor = command(&folder, &["doctor", "--port", "0"]);
+    let said = doctor.env("QUIRE_SECRET", OTHER).output().unwrap();
+    let text = String::from_utf8(said.stdout).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("broken   secret"));
+    assert!(
+        line.is_some_and(|line| line.contains("quire secret accept")),
+        "{text}"
+    );
+
+    let mut accept = command(&folder, &["secret", "accept"]);
+    let said = accept.env("QUIRE_SECRET", OTHER).output().unwrap();
+    assert!(said.status.success());
+    let server = Executable::with(&folder, &with_secret(OTHER));
+    assert_eq!(server.known(&ada).get("/api/users/me").status, 401);
+    Client::new(server.address).signed_in("ada@example.com");
+    stop(server);
+    refused_with(&folder, ONE);
+}
+
+#[test]
+fn another_secret_without_sealed_keys_signs_everybody_out_and_is_noted() {
+    let folder = Folder::new();
+    let (ada, _) = house(&folder, 0);
+    let before = check_value(&folder).unwrap();
+    fs::write(data(&folder).join("secret"), OTHER).unwrap();
+    // A command's environment may lack what the server's has: it goes on with nothing.
+    let said = refused(command(&folder, &["user", "list"]));
+    assert!(
+        said.contains("is not the secret that this database was used with"),
+        "{said}"
+    );
+    let server = start(&folder);
+    assert_eq!(server.known(&ada).get("/api/users/me").status, 401);
+    stop(server);
+    assert_ne!(check_value(&folder).unwrap(), before);
+    quire(&folder, &["user", "list"]);
+    assert!(
+        files(&data(&folder))
+            .iter()
+            .any(|path| path.ends_with("secret"))
+    );
+}

@@ -1,0 +1,331 @@
+//! Rounds of changes, a fault, and a kill at the moment that `whole_at` states: what comes back is compared row by
+//! row and byte by byte. The replica is a folder on a disk that fills up, or a bucket that fails for a while.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{content, is_whole_after, now, until, upload, whole_at};
+use crate::support::Client;
+use crate::support::executable::Executable;
+use crate::support::s3::{Bucket, Trouble};
+use crate::support::server::Folder;
+
+/// Rounds on one data folder. More would fill its small disk with what earlier rounds stored.
+const ROUNDS_OF_A_LIFE: u64 = 5;
+
+/// A disk of its own under a folder, as small as a fault wants it.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// None where this machine lets nobody mount one.
+    fn under(path: &Path) -> Option<Self> {
+        let options = ["-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs"];
+        let mounted = Command::new("mount").args(options).arg(path).output();
+        mounted
+            .is_ok_and(|output| output.status.success())
+            .then(|| Self(path.to_owned()))
+    }
+
+    fn fill(&self) {
+        let Ok(mut file) = fs::File::create(self.0.join("filling")) else {
+            return;
+        };
+        let piece = vec![7; 1 << 16];
+        while file.write_all(&piece).is_ok() {}
+        while file.write_all(&piece[..512]).is_ok() {}
+    }
+
+    fn free(&self) {
+        let _ = fs::remove_file(self.0.join("filling"));
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// A sequence that is the same for the same seed.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, most: u64) -> u64 {
+        // Knuth's constants (MMIX) for a linear congruential generator.
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+}
+
+/// Everything that was acknowledged, and when.
+#[derive(Default)]
+struct Model {
+    /// Name, and the moment of its acknowledgment.
+    names: Vec<(String, String)>,
+    /// Bytes, when they were acknowledged, when the deletion was.
+    documents: BTreeMap<String, (Vec<u8>, String, Option<String>)>,
+}
+
+impl Model {
+    fn act(&mut self, client: &mut Client, chance: &mut Chance, number: u64) {
+        match chance.below(5) {
+            0 | 1 => {
+                let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
+                if answer.status == 200 {
+                    self.names.push((number.to_string(), now()));
+                }
+            }
+            2 | 3 => {
+                let length = 1 + chance.below(300_000) as usize;
+                let mut bytes = format!("Sheet {number}. ").into_bytes();
+                bytes.resize(length.max(bytes.len()), b'a');
+                if let Some(id) = upload(client, &format!("{number}.txt"), &bytes) {
+                    self.documents.insert(id, (bytes, now(), None));
+                }
+            }
+            _ => {
+                let mut kept = self.documents.iter_mut();
+                let Some((id, row)) = kept.find(|(_, row)| row.2.is_none()) else {
+                    return;
+                };
+                if client.delete(&format!("/api/documents/{id}")).status == 200 {
+                    row.2 = Some(now());
+                }
+            }
+        }
+    }
+
+    /// Checks that everything up to a moment is there, and goes on from what is. Returns how many documents had
+    /// been promised.
+    fn check(&mut self, client: &mut Client, moment: &str, context: &str) -> usize {
+        let mut promised = 0;
+        let name = client.get("/api/users/me").json()["name"].clone();
+        let sure = self.names.iter().rposition(|(_, at)| at.as_str() < moment);
+        let back = self.names.iter().position(|(known, _)| name == *known);
+        assert!(back >= sure, "{context}: the name {name} is back");
+        self.names.truncate(back.map_or(0, |at| at + 1));
+        let listed = client.get("/api/documents?limit=200").json();
+        let listed: Vec<String> = listed["documents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["id"].as_str().unwrap().to_owned())
+            .collect();
+        for (id, (bytes, stored, deleted)) in &self.documents {
+            let is_listed = listed.contains(id);
+            let is_gone = deleted.as_ref().is_some_and(|at| at.as_str() < moment);
+            assert!(!(is_gone && is_listed), "{context}: {id} was deleted");
+            if stored.as_str() < moment && deleted.is_none() {
+                promised += 1;
+                assert!(is_listed, "{context}: {id} of {stored} is missing");
+                let (status, found) = content(client, id);
+                assert!(
+                    status == 200 && found == *bytes,
+                    "{context}: the original of {id}: {status}"
+                );
+            }
+        }
+        self.documents.retain(|id, row| {
+            row.2 = None;
+            // Of a document that was not promised, the row may be there alone.
+            listed.contains(id) && content(client, id) == (200, row.0.clone())
+        });
+        promised
+    }
+}
+
+/// One data folder and its replica, with what can go wrong with them.
+struct Life {
+    // Unmounted before its folder is removed.
+    disk: Option<SmallDisk>,
+    bucket: Option<Bucket>,
+    folder: Folder,
+}
+
+impl Life {
+    /// The data folder and the replica share a disk that can be full.
+    fn on_a_small_disk() -> Self {
+        let folder = Folder::new();
+        let disk = SmallDisk::under(folder.path());
+        if disk.is_none() {
+            eprintln!("no full disk: this machine lets nobody mount a disk in memory");
+        }
+        Self {
+            disk,
+            bucket: None,
+            folder,
+        }
+    }
+
+    fn with_a_bucket() -> Self {
+        Self {
+            disk: None,
+            bucket: Some(Bucket::new()),
+            folder: Folder::new(),
+        }
+    }
+
+    fn start(&self) -> Executable {
+        let Some(bucket) = &self.bucket else {
+            return super::start(&self.folder, &[]);
+        };
+        let variables = bucket.variables();
+        let mut settings = vec![("QUIRE_REPLICA", "s3://copies/life")];
+        let own = variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()));
+        settings.extend(own);
+        super::start(&self.folder, &settings)
+    }
+
+    /// Starts on an empty disk. Nobody has to wait for a machine that is known to be gone.
+    fn start_again(&self) -> Executable {
+        fs::remove_dir_all(self.folder.path().join("data")).unwrap();
+        match &self.bucket {
+            Some(bucket) => bucket.lose("life/quire-holder"),
+            None => {
+                let _ = fs::remove_file(self.folder.path().join("replica/quire-holder"));
+            }
+        }
+        self.start()
+    }
+
+    fn break_something(&self, client: &mut Client, chance: &mut Chance) {
+        if let Some(bucket) = &self.bucket {
+            return outage(bucket, chance);
+        }
+        match (chance.below(4), &self.disk) {
+            // Both sides are full, and have room again before the end or not.
+            (0 | 1, Some(disk)) => disk.fill(),
+            (2, _) => self.lose_a_file(client, chance),
+            _ => {}
+        }
+    }
+
+    /// The other end loses a file; what was promised before does not count any more.
+    fn lose_a_file(&self, client: &mut Client, chance: &mut Chance) {
+        let mut files = Vec::new();
+        for place in ["documents", "ltx/0", "ltx/9"] {
+            let entries = fs::read_dir(self.folder.path().join("replica").join(place));
+            files.extend(entries.into_iter().flatten().flatten());
+        }
+        if !files.is_empty() {
+            let number = chance.below(files.len() as u64) as usize;
+            let _ = fs::remove_file(files[number].path());
+        }
+        let lost = now();
+        until(client, "whole after a loss", |health| {
+            is_whole_after(health, &lost)
+        });
+    }
+
+    fn heal(&self) {
+        if let Some(disk) = &self.disk {
+            disk.free();
+        }
+        if let Some(bucket) = &self.bucket {
+            bucket.works();
+        }
+    }
+}
+
+/// The bucket fails until it is healed.
+fn outage(bucket: &Bucket, chance: &mut Chance) {
+    let all: [Option<&'static str>; 3] = [Some("PUT"), Some("PUT"), None];
+    let methods = all[chance.below(3) as usize];
+    let trouble = match chance.below(7) {
+        0 => Trouble::Says(500, "InternalError", "We encountered an internal error."),
+        1 => Trouble::Says(503, "SlowDown", "Please reduce your request rate."),
+        2 => Trouble::Says(403, "AccessDenied", "Access Denied"),
+        3 => Trouble::Half,
+        // Stored, and the client waits for an answer that never comes.
+        4 => Trouble::Lost,
+        5 => Trouble::Silence(Duration::from_secs(1)),
+        _ => return,
+    };
+    bucket.fails(methods, trouble);
+}
+
+/// Changes with a fault in between. Returns the last moment that was promised, empty where none was.
+fn change(life: &Life, client: &mut Client, model: &mut Model, chance: &mut Chance) -> String {
+    let when = chance.below(20);
+    let healed = when + chance.below(10);
+    let mut moment = String::new();
+    for step in 0..20 + chance.below(10) {
+        if step == when {
+            life.break_something(client, chance);
+        }
+        if step == healed {
+            life.heal();
+        }
+        let number = chance.below(1 << 30);
+        model.act(client, chance, number);
+        if chance.below(3) == 0 {
+            moment = whole_at(client);
+        }
+    }
+    if chance.below(2) == 0 {
+        // Killed at the very moment at which something new is promised.
+        life.heal();
+        let before = whole_at(client);
+        let health = until(client, "whole", |health| is_whole_after(health, &before));
+        moment = health["replica"]["whole_at"].as_str().unwrap().to_owned();
+    }
+    moment
+}
+
+/// Each life has a data folder of its own, so that no round depends on how many came before. `ATTACK_ROUNDS` sets
+/// the number of rounds, `ATTACK_SEED` the first seed.
+fn rounds(life: impl Fn() -> Life) {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    let rounds = number("ATTACK_ROUNDS").unwrap_or(4);
+    let first = number("ATTACK_SEED").unwrap_or(15);
+    let (mut done, mut promised) = (0, 0);
+    while done < rounds {
+        let seed = first + done / ROUNDS_OF_A_LIFE;
+        let life = life();
+        let (mut chance, mut model) = (Chance(seed), Model::default());
+        let mut server = life.start();
+        let mut client = Client::new(server.address).registered("ada@example.com");
+        let begun = now();
+        until(&mut client, "whole", |health| {
+            is_whole_after(health, &begun)
+        });
+        for round in 0..ROUNDS_OF_A_LIFE.min(rounds - done) {
+            let moment = change(&life, &mut client, &mut model, &mut chance);
+            server.kill();
+            life.heal();
+            server = life.start_again();
+            client = server.known(&client);
+            let context = format!("round {round} of seed {seed}, whole at {moment}");
+            promised += model.check(&mut client, &moment, &context);
+            let back = now();
+            until(&mut client, "whole again", |health| {
+                is_whole_after(health, &back)
+            });
+        }
+        done += ROUNDS_OF_A_LIFE;
+    }
+    eprintln!("{rounds} rounds, {promised} promised documents compared: all were there");
+}
+
+/// `make attack` does 50 rounds.
+#[test]
+fn what_was_whole_comes_back_after_a_kill_whatever_went_wrong_before() {
+    rounds(Life::on_a_small_disk);
+}
+
+/// `make attack` does 50 rounds.
+#[test]
+fn what_was_whole_in_a_bucket_comes_back_after_it_failed_for_a_while() {
+    rounds(Life::with_a_bucket);
+}

@@ -1,0 +1,286 @@
+//! A disk that reports an I/O error (EIO) when a file is synced, once. Whatever file that is, nothing is
+//! acknowledged that is not stored, and everything works afterwards. A library that is loaded before the system's
+//! makes the call fail, in the real executable.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::Client;
+use crate::support::executable::Executable;
+use crate::support::server::Folder;
+
+/// The n-th sync of a file whose path holds `FAIL_SYNC_OF` fails, n being in the file that `FAIL_SYNC_COUNT` names.
+/// The file is removed then.
+const SHIM: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int fails(int fd) {
+    const char *of = getenv("FAIL_SYNC_OF"), *count = getenv("FAIL_SYNC_COUNT");
+    char name[64], path[4096], text[16];
+    if (!of || !count) return 0;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(name, path, sizeof path - 1);
+    if (length < 0) return 0;
+    path[length] = 0;
+    if (!strstr(path, of)) return 0;
+    int failing = 0;
+    pthread_mutex_lock(&lock);
+    int file = open(count, O_RDWR);
+    if (file >= 0) {
+        ssize_t read_bytes = read(file, text, sizeof text - 1);
+        text[read_bytes > 0 ? read_bytes : 0] = 0;
+        int left = atoi(text);
+        if (left == 1) {
+            failing = 1;
+            unlink(count);
+        } else if (left > 1) {
+            int written = snprintf(text, sizeof text, "%d", left - 1);
+            if (ftruncate(file, 0) || pwrite(file, text, written, 0) != written) abort();
+        }
+        close(file);
+    }
+    pthread_mutex_unlock(&lock);
+    return failing;
+}
+
+int fsync(int fd) {
+    int (*real)(int) = (int (*)(int)) dlsym(RTLD_NEXT, "fsync");
+    if (fails(fd)) { errno = EIO; return -1; }
+    return real(fd);
+}
+
+int fdatasync(int fd) {
+    int (*real)(int) = (int (*)(int)) dlsym(RTLD_NEXT, "fdatasync");
+    if (fails(fd)) { errno = EIO; return -1; }
+    return real(fd);
+}
+"#;
+
+/// The library, compiled. None where this machine has no C compiler.
+fn shim(folder: &Folder) -> Option<PathBuf> {
+    let (source, library) = (folder.path().join("shim.c"), folder.path().join("shim.so"));
+    fs::write(&source, SHIM).unwrap();
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-O1", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .args(["-ldl", "-lpthread"]);
+    match cc.output() {
+        Err(error) => {
+            eprintln!("skipped: this machine has no C compiler ({error})");
+            None
+        }
+        Ok(done) => {
+            let said = String::from_utf8_lossy(&done.stderr);
+            assert!(done.status.success(), "{said}");
+            Some(library)
+        }
+    }
+}
+
+/// A server whose syncs of some files fail on demand.
+struct Failing {
+    server: Executable,
+    count: PathBuf,
+    folder: Folder,
+}
+
+impl Failing {
+    fn of(files: &str) -> Option<Self> {
+        let folder = Folder::new();
+        let library = shim(&folder)?;
+        let count = folder.path().join("count");
+        let settings = [
+            ("USE_MOCK", "true"),
+            ("RATE_LIMIT", "1000000"),
+            ("LD_PRELOAD", library.to_str().unwrap()),
+            ("FAIL_SYNC_OF", files),
+            ("FAIL_SYNC_COUNT", count.to_str().unwrap()),
+        ];
+        let server = Executable::with(&folder, &settings);
+        Some(Self {
+            server,
+            count,
+            folder,
+        })
+    }
+
+    /// The n-th sync from now on fails. The number is there as a whole or not at all.
+    fn fail(&self, n: usize) {
+        let part = self.count.with_extension("part");
+        fs::write(&part, n.to_string()).unwrap();
+        fs::rename(part, &self.count).unwrap();
+    }
+
+    fn has_failed(&self) -> bool {
+        !self.count.exists()
+    }
+
+    /// Killed, and started on what is on the disk, without the library.
+    fn restarted(self, client: &Client) -> (Executable, Client, Folder) {
+        self.server.kill();
+        let settings = [("USE_MOCK", "true"), ("RATE_LIMIT", "1000000")];
+        let server = Executable::with(&self.folder, &settings);
+        let client = server.known(client);
+        (server, client, self.folder)
+    }
+}
+
+fn text_of(n: usize) -> String {
+    format!("Sheet {n} weighs eighty grams. ").repeat(20)
+}
+
+/// The document once it has been read.
+fn settled(client: &mut Client, id: &str) -> Value {
+    for _ in 0..1200 {
+        let shown = client.get(&format!("/api/documents/{id}")).json();
+        if shown["status"] != "processing" {
+            return shown;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{id} is not read");
+}
+
+fn listed(client: &mut Client) -> Vec<String> {
+    let told = client.get("/api/documents?limit=200").json();
+    let all = told["documents"].as_array().unwrap().iter();
+    all.map(|one| one["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Uploads a document at each sync that fails, until none is left to fail. Returns those that were acknowledged, and
+/// how many were refused.
+fn upload_all(failing: &Failing, client: &mut Client) -> (Vec<(String, usize)>, usize) {
+    let (mut stored, mut refused) = (Vec::new(), 0);
+    for n in 1..100 {
+        failing.fail(n);
+        let name = format!("{n}.txt");
+        let taken = client.upload("/api/upload-document", &name, text_of(n).as_bytes());
+        match taken.status {
+            200 | 202 => {
+                let id = taken.json()["document_id"].as_str().unwrap().to_owned();
+                let shown = settled(client, &id);
+                assert_eq!(shown["status"], "processed", "sync {n}: {shown}");
+                stored.push((id, n));
+            }
+            status => {
+                assert!(status >= 500, "sync {n}: {}", taken.text());
+                refused += 1;
+            }
+        }
+        let known: Vec<_> = stored.iter().map(|(id, _)| id.clone()).collect();
+        let mut found = listed(client);
+        found.retain(|id| !known.contains(id));
+        assert!(found.is_empty(), "sync {n}: nothing acknowledged {found:?}");
+        if !failing.has_failed() {
+            let _ = fs::remove_file(&failing.count);
+            return (stored, refused);
+        }
+    }
+    panic!("an upload syncs a hundred times");
+}
+
+fn all_there(client: &mut Client, stored: &[(String, usize)]) {
+    for (id, n) in stored {
+        let answer = client.get(&format!("/api/documents/{id}/content"));
+        assert_eq!((answer.status, answer.text()), (200, text_of(*n)), "{n}");
+        let read = client.get(&format!("/api/documents/{id}/text"));
+        assert!(read.text().contains(&format!("Sheet {n} weighs")), "{n}");
+    }
+}
+
+/// Files below a folder.
+fn files(folder: &Path) -> usize {
+    fs::read_dir(folder).map_or(0, |entries| entries.flatten().count())
+}
+
+fn an_upload_survives(of: &str, expected: usize) {
+    let Some(failing) = Failing::of(of) else {
+        return;
+    };
+    let mut client = Client::new(failing.server.address).registered("ada@example.com");
+    let (stored, refused) = upload_all(&failing, &mut client);
+    eprintln!("{of}: {refused} uploads refused, {} stored", stored.len());
+    assert!(
+        refused >= expected,
+        "{refused} syncs of {of} failed an upload"
+    );
+    assert!(!stored.is_empty(), "the last one met no failure");
+    all_there(&mut client, &stored);
+    assert_eq!(client.get("/health").json()["status"], "ok");
+    let (server, mut client, folder) = failing.restarted(&client);
+    all_there(&mut client, &stored);
+    let mut ids: Vec<_> = stored.iter().map(|(id, _)| id.clone()).collect();
+    let mut found = listed(&mut client);
+    ids.sort();
+    found.sort();
+    assert_eq!(found, ids);
+    // Nothing of what was refused takes up room.
+    let data = folder.path().join("data");
+    assert_eq!(files(&data.join("documents")), stored.len());
+    drop(server);
+}
+
+#[test]
+fn a_document_whose_file_cannot_be_synced_is_refused() {
+    // The bytes as they come in, and the folder that has the name.
+    an_upload_survives("/data/tmp/", 1);
+    an_upload_survives("/data/documents", 1);
+}
+
+#[test]
+fn a_document_whose_row_cannot_be_synced_is_refused_or_read_all_the_same() {
+    an_upload_survives("/data/quire.db", 1);
+}
+
+#[test]
+fn a_change_whose_commit_cannot_be_synced_is_refused_and_leaves_nothing() {
+    let Some(failing) = Failing::of("/data/quire.db-wal") else {
+        return;
+    };
+    let mut client = Client::new(failing.server.address).registered("ada@example.com");
+    let named = |client: &mut Client, n: usize| {
+        client
+            .put("/api/users/me", json!({ "name": n.to_string() }))
+            .status
+    };
+    assert_eq!(named(&mut client, 0), 200);
+    let mut last = 0;
+    let mut refused = 0;
+    for n in 1..20 {
+        failing.fail(1);
+        match named(&mut client, n) {
+            200 => last = n,
+            status => {
+                assert!(status >= 500, "{status}");
+                refused += 1;
+            }
+        }
+        assert_eq!(
+            client.get("/api/users/me").json()["name"],
+            last.to_string(),
+            "what is read is what was acknowledged"
+        );
+    }
+    assert!(refused > 0, "no commit failed");
+    let _ = fs::remove_file(&failing.count);
+    assert_eq!(named(&mut client, 99), 200);
+    let (server, mut client, _folder) = failing.restarted(&client);
+    assert_eq!(client.get("/api/users/me").json()["name"], "99");
+    drop(server);
+}
