@@ -30,6 +30,10 @@ const FILE_COST: u64 = 200 * 1024;
 /// While nothing can be sent the log grows up to here before it is looked at all the same.
 const LARGE_LOG: u64 = 64 * 1024 * 1024;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A listing is repeated after so many times what it took, so that a large replica costs little of a machine.
+const PER_LISTING: u32 = 20;
+/// But at least this often.
+const LONGEST_UNLISTED: Duration = Duration::from_secs(60);
 
 /// Fingerprint of the log that changes with every commit, by this process or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +62,10 @@ pub(super) struct Worker {
     holder: Holder,
     documents: Documents,
     ledger: Ledger,
-    // When everything that is there was last listed; none after a failure.
-    audited: Option<Instant>,
+    // When everything that is there was last listed, and how long that took; none after a failure.
+    audited: Option<(Instant, Duration)>,
+    // This round has listed it.
+    is_audited: bool,
     status: Arc<Mutex<Status>>,
     signal: Arc<Bell>,
     spool: PathBuf,
@@ -87,6 +93,7 @@ impl Worker {
             documents,
             ledger: Ledger::default(),
             audited: None,
+            is_audited: false,
             spool,
             copy_due: settings.restored_from > 16,
             settings,
@@ -168,6 +175,7 @@ impl Worker {
     /// Sends what is not there yet, and makes sure of the rest. Ends well only if everything that was stored when
     /// it began is there, or the report says what is not.
     fn round(&mut self, stopping: bool) -> Result<Report> {
+        self.is_audited = false;
         if locked(&self.status).superseded {
             return Ok(Report::default());
         }
@@ -220,12 +228,14 @@ impl Worker {
 
     fn is_audit_due(&self) -> bool {
         let interval = self.settings.target.audit_interval();
-        self.audited
-            .is_none_or(|at| clock::instant() - at >= interval)
+        self.audited.is_none_or(|(at, took)| {
+            clock::instant().saturating_duration_since(at) >= unlisted(interval, took)
+        })
     }
 
     /// Lists what is there. What the target has lost is sent again, and nothing was whole until it is.
     fn audit(&mut self, stopping: bool) -> Result<()> {
+        let begun = clock::instant();
         let sent = {
             let state = self.shared.lock();
             let next = state.waiting.front();
@@ -233,6 +243,7 @@ impl Worker {
         };
         let missing = self.ledger.audit(&*self.settings.target, sent)?;
         let originals = self.documents.audit()?;
+        let took = clock::instant().saturating_duration_since(begun);
         if !missing.is_empty() || originals > 0 {
             locked(&self.status).whole_at = None;
             log::error(
@@ -247,7 +258,8 @@ impl Worker {
         if !missing.is_empty() {
             self.copy_and_send(stopping)?;
         }
-        self.audited = Some(clock::instant());
+        self.audited = Some((clock::instant(), took));
+        self.is_audited = true;
         Ok(())
     }
 
@@ -403,7 +415,10 @@ impl Worker {
                 &[("replica", &status.shown)],
             );
         }
-        status.whole_at = Some(begun);
+        // What a folder confirms, anybody may remove a moment later; a listing costs nothing there but time.
+        if self.is_audited || !self.settings.target.audit_interval().is_zero() {
+            status.whole_at = Some(begun);
+        }
     }
 
     fn unwell(&self, fault: &Fault) {
@@ -419,5 +434,30 @@ impl Worker {
             );
         }
         status.fault = Some(why);
+    }
+}
+
+/// The time between two listings of a target that asks for `interval` between them, when the last one took so long.
+fn unlisted(interval: Duration, took: Duration) -> Duration {
+    interval.max((took * PER_LISTING).min(LONGEST_UNLISTED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_takes_a_twentieth_of_the_time_and_comes_every_minute_at_least() {
+        let [none, second, minute] = [0, 1, 60].map(Duration::from_secs);
+        let quick = Duration::from_millis(2);
+        for (interval, took, expected) in [
+            (none, none, none),
+            (none, quick, quick * 20),
+            (none, second, second * 20),
+            (none, minute, minute),
+            (minute, quick, minute),
+        ] {
+            assert_eq!(unlisted(interval, took), expected, "{interval:?} {took:?}");
+        }
     }
 }

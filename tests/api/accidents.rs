@@ -528,6 +528,10 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     };
     assert!(line(&ids[0]).starts_with("broken   originals"), "{text}");
     assert!(line(stray).starts_with("warning  originals"), "{text}");
+    assert!(line(stray).contains("not changed for 10 minutes"), "{text}");
+    // A start leaves it where it is while it is that young.
+    stop(start(&folder));
+    assert!(documents.join(stray).exists());
     assert!(!text.contains(&ids[1]));
     settle(&folder);
     let (_, text) = doctor();

@@ -204,6 +204,47 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
     assert!(is_back);
 }
 
+/// The reserve is for signing in and deleting. What only stores something must not use it up.
+#[test]
+fn changes_that_free_nothing_leave_the_reserve_alone() {
+    let folder = Folder::new();
+    let Some((server, disk)) = on_a_small_disk(&folder) else {
+        return;
+    };
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    let key = client.post(
+        "/api/users/me/api-keys",
+        json!({ "name": "k", "scopes": ["documents"] }),
+    );
+    assert!(key.status < 300, "{}", key.text());
+    let (key, id) = (key.json()["key"].clone(), key.json()["api_key"]["id"].clone());
+    let _filling = fill(&disk);
+    let reserve = disk.join("reserve");
+    let is_whole = || fs::metadata(&reserve).is_ok_and(|file| file.len() == 4 << 20);
+    let named = |client: &mut Client, n: usize| {
+        let name = format!("{n} {}", "x".repeat(80));
+        client.put("/api/users/me", json!({ "name": name })).status
+    };
+    let refused = (0..20_000).find(|n| named(&mut client, *n) != 200);
+    assert!(refused.is_some(), "a full disk refuses at last");
+    assert!(is_whole(), "a change of a name has used the reserve");
+    let account = json!({ "email": "bob@example.com", "password": "correct horse 7 battery" });
+    let registered = client.post("/api/auth/register", account);
+    assert_eq!(registered.status, 503, "{}", registered.text());
+    assert!(is_whole(), "a registration has used the reserve");
+    // A program reads with its key, although the time of its use cannot be noted.
+    let mut program = Client::new(server.address).with("x-api-key", key.as_str().unwrap());
+    let read = program.get("/api/documents");
+    assert_eq!(read.status, 200, "{}", read.text());
+    assert!(is_whole(), "a request with a key has used the reserve");
+
+    let mut client = Client::new(server.address).signed_in("ada@example.com");
+    assert!(!is_whole(), "signing in takes from the reserve");
+    let gone = client.delete(&format!("/api/users/me/api-keys/{}", id.as_str().unwrap()));
+    assert_eq!(gone.status, 200, "{}", gone.text());
+    assert_eq!(client.get("/api/users/me").status, 200);
+}
+
 #[test]
 fn a_damaged_page_is_an_error_until_it_is_mended() {
     let folder = Folder::new();

@@ -10,7 +10,7 @@ use tar::{Builder, Header};
 use super::*;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Role, User};
-use crate::store::{Settings, users};
+use crate::store::{Settings, archive, users};
 
 struct Scratch(PathBuf);
 
@@ -44,6 +44,40 @@ fn place(scratch: &Scratch) -> Place {
         scratch: scratch.0.join("tmp"),
         limit: 1 << 20,
     }
+}
+
+#[test]
+fn a_conversation_of_which_a_row_does_not_fit_is_counted_as_refused_and_leaves_nothing() {
+    let scratch = Scratch::new("unfit");
+    let place = place(&scratch);
+    let user = person(&place, 1);
+    let table = |name: &str| {
+        let found = archive::TABLES.iter().find(|table| table.name == name);
+        found.expect("a table")
+    };
+    let (analyses, answers) = (table("analyses"), table("stage_answers"));
+    let one = foreign::Past {
+        question: "Why?".into(),
+        turns: Vec::new(),
+        drafts: Vec::new(),
+        writer: "imported/m".into(),
+        answer: "So.".into(),
+        made: None,
+    };
+    let keep = |tables| foreign::keep_one(&place, &user, &one, tables).expect("a store");
+    let count = || {
+        let whose = user.clone();
+        let found = place
+            .store
+            .read_now(move |db| archive::has_analysis(db, &whose, "Why?", "So."));
+        found.expect("a store")
+    };
+    // An answer fits no other table.
+    assert_eq!(keep((analyses, analyses)), foreign::Kept::Refused);
+    assert!(!count(), "the question was stored without its answer");
+    assert_eq!(keep((analyses, answers)), foreign::Kept::Added);
+    assert_eq!(keep((analyses, answers)), foreign::Kept::Present);
+    assert!(count());
 }
 
 fn person(place: &Place, n: u128) -> UserId {
