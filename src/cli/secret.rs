@@ -4,7 +4,8 @@ use super::args::Call;
 use super::{Outcome, print, usage};
 use crate::app::folder;
 
-pub(super) const DETAILS: &str = "The file secret in the data folder signs sessions and encrypts stored keys. If
+pub(super) const DETAILS: &str =
+    "The file secret in the data folder signs sessions and encrypts stored keys. If
 it is missing, put it back from a copy. Without a copy, create a new one.
   new       create a new secret where the file is missing
   accept    keep the secret that is there (the file, or QUIRE_SECRET), although

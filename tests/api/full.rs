@@ -217,7 +217,10 @@ fn changes_that_free_nothing_leave_the_reserve_alone() {
         json!({ "name": "k", "scopes": ["documents"] }),
     );
     assert!(key.status < 300, "{}", key.text());
-    let (key, id) = (key.json()["key"].clone(), key.json()["api_key"]["id"].clone());
+    let (key, id) = (
+        key.json()["key"].clone(),
+        key.json()["api_key"]["id"].clone(),
+    );
     let _filling = fill(&disk);
     let reserve = disk.join("reserve");
     let is_whole = || fs::metadata(&reserve).is_ok_and(|file| file.len() == 4 << 20);
