@@ -77,6 +77,7 @@ pub fn of_folder(folder: &Path) -> Result<String, Unusable> {
 pub fn check_value(secret: &str) -> String {
     hex(&derive(secret, "check")[..16])
 }
+
 fn make(folder: &Path, path: &Path) -> io::Result<()> {
     let no_randomness = |error| io::Error::other(format!("{error}"));
     let secret = hex(&random::<32>().map_err(no_randomness)?);
