@@ -212,7 +212,7 @@ fn a_secret_that_cannot_be_one_is_refused_and_can_be_replaced_on_purpose() {
 const ONE: &str = "0123456789abcdef0123456789abcdef";
 const OTHER: &str = "fedcba9876543210fedcba9876543210";
 
-fn with_secret<'a>(secret: &'a str) -> Vec<(&'a str, &'a str)> {
+fn with_secret(secret: &str) -> Vec<(&str, &str)> {
     let mut settings = SETTINGS.to_vec();
     settings.push(("QUIRE_SECRET", secret));
     settings
