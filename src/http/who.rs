@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderValue, ORIGIN};
 
 use super::error::ApiError;
 use crate::app::accounts::Credential;
@@ -96,7 +96,11 @@ impl LinkToken {
 /// The credential of a request, if it presents one. The header wins over the cookie: a program that
 /// sends a key means it.
 pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential>, ApiError> {
-    if let Some(value) = headers.get(AUTHORIZATION) {
+    let has_key = KEY_HEADERS.iter().any(|name| headers.contains_key(*name));
+    // Programs that know two headers send the one that is not set up as well, without a key.
+    let authorization = headers.get(AUTHORIZATION);
+    let authorization = authorization.filter(|value| !(has_key && is_blank(value)));
+    if let Some(value) = authorization {
         let bearer = value.to_str().ok().and_then(|text| {
             let (scheme, token) = text.split_once(' ')?;
             scheme
@@ -120,6 +124,12 @@ pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential
     let name = SessionCookie::Access.name(secure);
     let token = cookie(headers, name).filter(|token| !token.is_empty());
     Ok(token.map(|token| Credential::Cookie(token.to_owned())))
+}
+
+/// Whether an `Authorization` header names no more than its scheme.
+fn is_blank(value: &HeaderValue) -> bool {
+    let text = value.to_str().unwrap_or("?").trim();
+    text.is_empty() || text.eq_ignore_ascii_case("bearer")
 }
 
 /// Who is asking. `None` where no credential is presented; one that does not hold is an error.

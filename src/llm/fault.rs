@@ -49,6 +49,14 @@ pub(super) fn no_events() -> CallError {
     )
 }
 
+/// One piece of the answer is larger than any provider sends.
+pub(super) fn huge_event() -> CallError {
+    CallError::new(
+        CallErrorKind::Malformed,
+        "the provider sent more than 1 MB in one piece",
+    )
+}
+
 /// What came is a page for people.
 pub(super) fn web_page() -> CallError {
     CallError::new(

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use flate2::read::MultiGzDecoder;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use super::fault;
 use super::gauge::Gauge;
@@ -18,6 +18,23 @@ pub(super) const MAX_EVENT: usize = 1 << 20;
 
 /// What every gzip stream begins with, and no text does.
 const GZIP: &[u8] = &[0x1f, 0x8b];
+
+/// What a zlib stream begins with (`deflate` in HTTP), and no UTF-8 text.
+const ZLIB: [&[u8]; 2] = [&[0x78, 0x9c], &[0x78, 0xda]];
+
+/// Whether bytes are packed. Nobody asked for it, but there is only one way to read them.
+fn is_packed(first: &[u8]) -> bool {
+    first.starts_with(GZIP) || ZLIB.iter().any(|mark| first.starts_with(mark))
+}
+
+/// Reads what is packed.
+fn unpack<'a>(first: &'a [u8], rest: impl Read + 'a) -> Box<dyn Read + 'a> {
+    let packed = first.chain(rest);
+    match first.starts_with(GZIP) {
+        true => Box::new(MultiGzDecoder::new(packed)),
+        false => Box::new(ZlibDecoder::new(packed)),
+    }
+}
 
 /// Reads until the answer is over. `send` receives its pieces, those that came together as one.
 ///
@@ -46,10 +63,8 @@ pub(super) fn receive(
         };
         let piece = &buffer[..read];
         if total == 0 {
-            // Nobody asked for it, but there is only one way to read it.
-            if piece.starts_with(GZIP) {
-                let packed = piece.chain(reader);
-                let mut text = MultiGzDecoder::new(packed).take(MAX_ANSWER as u64 + 1);
+            if is_packed(piece) {
+                let mut text = unpack(piece, reader).take(MAX_ANSWER as u64 + 1);
                 return receive(&mut text, stream, content_type, slot, send);
             }
             // Servers are careless with the content type; the first character is not.
@@ -67,7 +82,7 @@ pub(super) fn receive(
         }
         decoder.push(piece);
         let mut joined = Joined::default();
-        while let Some(event) = decoder.next_event().map_err(|_| fault::no_events())? {
+        while let Some(event) = decoder.next_event().map_err(|_| fault::huge_event())? {
             for delta in stream.push(&event) {
                 gauge.add(&delta);
                 joined.add(delta, send);
@@ -83,7 +98,7 @@ pub(super) fn receive(
         return Ok(());
     }
     decoder.end();
-    while let Some(event) = decoder.next_event().map_err(|_| fault::no_events())? {
+    while let Some(event) = decoder.next_event().map_err(|_| fault::huge_event())? {
         stream.push(&event).into_iter().for_each(&mut *send);
     }
     match total {
@@ -97,7 +112,7 @@ pub(super) fn receive(
 /// The next bytes; of the first ones, enough to tell what they are.
 fn read_piece(reader: &mut dyn Read, buffer: &mut [u8], total: usize) -> std::io::Result<usize> {
     let read = reader.read(buffer)?;
-    if total == 0 && read == 1 && GZIP.starts_with(&buffer[..1]) {
+    if total == 0 && read == 1 && matches!(buffer[0], 0x1f | 0x78) {
         return Ok(read + reader.read(&mut buffer[1..])?);
     }
     Ok(read)
@@ -172,10 +187,11 @@ pub(super) fn read_whole(reader: &mut dyn Read) -> Result<String, CallError> {
     let limited = &mut reader.take(MAX_ANSWER as u64 + 1);
     let read = limited.read_to_end(&mut bytes);
     read.map_err(|error| fault::within(&error))?;
-    if bytes.starts_with(GZIP) {
-        let mut text = Vec::new();
-        let limited = &mut MultiGzDecoder::new(&*bytes).take(MAX_ANSWER as u64 + 1);
-        let read = limited.read_to_end(&mut text);
+    let mut text = Vec::new();
+    if is_packed(&bytes) {
+        let read = unpack(&bytes, std::io::empty())
+            .take(MAX_ANSWER as u64 + 1)
+            .read_to_end(&mut text);
         read.map_err(|error| fault::within(&error))?;
         bytes = text;
     }
@@ -192,10 +208,11 @@ pub(super) fn read_whole(reader: &mut dyn Read) -> Result<String, CallError> {
 pub(super) fn read_some(reader: &mut impl Read) -> String {
     let mut bytes = Vec::new();
     let _ = reader.take(MAX_EVENT as u64).read_to_end(&mut bytes);
-    if bytes.starts_with(GZIP) {
-        let mut text = Vec::new();
-        let unpacked = MultiGzDecoder::new(&*bytes);
-        let _ = unpacked.take(MAX_EVENT as u64).read_to_end(&mut text);
+    let mut text = Vec::new();
+    if is_packed(&bytes) {
+        let _ = unpack(&bytes, std::io::empty())
+            .take(MAX_EVENT as u64)
+            .read_to_end(&mut text);
         bytes = text;
     }
     String::from_utf8_lossy(&bytes).into_owned()

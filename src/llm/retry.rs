@@ -7,6 +7,9 @@ use crate::domain::chat::{CallError, CallErrorKind};
 /// The longest pause of our own; a provider may ask for more.
 const LONGEST: Duration = Duration::from_secs(20);
 
+/// How many times the longest pause before it a later pause is at least.
+const LEAST_GROWTH: f64 = 1.2;
+
 /// What another try depends on.
 pub(super) struct Failure<'a> {
     pub error: &'a CallError,
@@ -35,8 +38,10 @@ pub(super) enum Next {
     Never,
 }
 
-/// Exponential back-off with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015): any pause
-/// between nothing and twice the last longest. Where the provider says how long, at least that.
+/// Exponential back-off with jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015): the first pause is any
+/// between nothing and the longest first one. Each later one is longer than the one before it could be, and at most
+/// twice that: a server that is still in trouble sees calls become rarer. Where the provider says how long, at
+/// least that.
 pub(super) fn next(failure: &Failure) -> Next {
     let error = failure.error;
     if failure.tries >= failure.retries || !may_pass(failure) {
@@ -49,7 +54,12 @@ pub(super) fn next(failure: &Failure) -> Next {
         1
     };
     let ceiling = failure.pause * scale * 2u32.saturating_pow(failure.tries.min(16));
-    let jitter = ceiling.min(LONGEST).mul_f64(failure.dice.clamp(0.0, 1.0));
+    let floor = match failure.tries {
+        0 => Duration::ZERO,
+        _ => ceiling.mul_f64(LEAST_GROWTH / 2.0).min(LONGEST),
+    };
+    let room = ceiling.min(LONGEST).saturating_sub(floor);
+    let jitter = floor + room.mul_f64(failure.dice.clamp(0.0, 1.0));
     let asked = error.retry_after_ms.map(Duration::from_millis);
     let wait = asked.map_or(jitter, |asked| asked.saturating_add(jitter / 4));
     // With less than half the time left a new answer would hardly be whole.
@@ -89,7 +99,7 @@ mod tests {
         let too_long = |millis| Next::TooLong(Duration::from_millis(millis));
         for (kind, status, after, tries, left, expected) in [
             (Overloaded, Some(503), None, 0, 300, again(500)),
-            (Overloaded, Some(529), None, 1, 300, again(1_000)),
+            (Overloaded, Some(529), None, 1, 300, again(1_600)),
             (Overloaded, Some(503), None, 2, 300, Next::Never),
             (Overloaded, None, None, 0, 1, Next::Never),
             (RateLimited, Some(429), None, 0, 300, again(2_000)),
@@ -186,5 +196,30 @@ mod tests {
         assert_eq!(at(0.0), Next::Again(Duration::ZERO));
         assert_eq!(at(0.25), Next::Again(Duration::from_millis(250)));
         assert_eq!(at(1.0), Next::Again(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn every_pause_is_longer_than_the_one_before() {
+        let error = CallError::new(CallErrorKind::Overloaded, "");
+        let at = |tries, dice| {
+            next(&Failure {
+                error: &error,
+                broke_off: false,
+                tries,
+                retries: 9,
+                pause: Duration::from_secs(1),
+                left: Duration::from_secs(300),
+                dice,
+            })
+        };
+        let millis = |next| match next {
+            Next::Again(wait) => wait.as_millis(),
+            other => panic!("{other:?}"),
+        };
+        for tries in 1..4 {
+            let (before, after) = (millis(at(tries - 1, 1.0)), millis(at(tries, 0.0)));
+            assert!(after * 10 > before * 11, "{after} ms after {before} ms");
+        }
+        assert_eq!(millis(at(8, 1.0)), LONGEST.as_millis());
     }
 }

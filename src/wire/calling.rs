@@ -5,9 +5,20 @@ use serde_json::Value;
 use crate::domain::chat::{CallError, CallErrorKind, Finish, Request, estimate_tokens};
 use crate::domain::tools::{self, ToolCall};
 
-/// The calls of one answer, each under its index in the vendor's count.
+/// The calls of one answer, in the order in which they began.
 #[derive(Debug, Default)]
-pub(super) struct Calling(Vec<(u64, ToolCall)>);
+pub(super) struct Calling(Vec<Begun>);
+
+/// A call that has begun.
+#[derive(Debug, Default)]
+struct Begun {
+    /// Its index in the vendor's count.
+    index: u64,
+    call: ToolCall,
+    /// The last fragment of the arguments, where each so far began with all of the one before: some hosts send
+    /// the arguments so far instead of what is new. Whether they do is known at the end.
+    repeated: Option<String>,
+}
 
 /// What a fragment says. Empty text means that it does not say.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,7 +36,7 @@ impl Calling {
 
     /// Bytes of all arguments so far.
     pub fn argument_bytes(&self) -> usize {
-        let arguments = self.0.iter().map(|(_, call)| call.arguments.len());
+        let arguments = self.0.iter().map(|begun| begun.call.arguments.len());
         arguments.sum()
     }
 
@@ -33,7 +44,7 @@ impl Calling {
     pub fn argument_tokens(&self) -> u64 {
         let arguments = self.0.iter();
         arguments
-            .map(|(_, call)| estimate_tokens(&call.arguments))
+            .map(|begun| estimate_tokens(&begun.call.arguments))
             .sum()
     }
 
@@ -43,21 +54,30 @@ impl Calling {
             Some(at) => at,
             None if self.0.len() > tools::MOST => return,
             None => {
-                let next = self
-                    .0
-                    .last()
-                    .map_or(0, |(index, _)| index.saturating_add(1));
-                self.0
-                    .push((fragment.index.unwrap_or(next), ToolCall::default()));
+                let index = fragment.index.unwrap_or(self.next_index());
+                self.0.push(Begun {
+                    index,
+                    ..Begun::default()
+                });
                 self.0.len() - 1
             }
         };
-        let call = &mut self.0[at].1;
+        let begun = &mut self.0[at];
+        let call = &mut begun.call;
         for (field, told) in [(&mut call.id, fragment.id), (&mut call.name, fragment.name)] {
             if field.is_empty() {
                 field.push_str(told);
             }
         }
+        if fragment.arguments.is_empty() {
+            return;
+        }
+        let before = match call.arguments.is_empty() {
+            true => Some(""),
+            false => begun.repeated.as_deref(),
+        };
+        let goes_on = before.is_some_and(|before| fragment.arguments.starts_with(before));
+        begun.repeated = goes_on.then(|| fragment.arguments.to_owned());
         // Nothing may follow a complete object but space: it is given once more, or begins again.
         if is_object(&call.arguments) && !fragment.arguments.trim().is_empty() {
             call.arguments.clear();
@@ -65,24 +85,29 @@ impl Calling {
         call.arguments.push_str(fragment.arguments);
     }
 
+    fn next_index(&self) -> u64 {
+        let last = self.0.last();
+        last.map_or(0, |begun| begun.index.saturating_add(1))
+    }
+
     /// Which call a fragment belongs to; none where it begins one.
     fn known(&self, fragment: &Fragment) -> Option<usize> {
         let Fragment {
             index, id, name, ..
         } = *fragment;
-        let of_id = (self.0.iter()).rposition(|(_, call)| !id.is_empty() && call.id == id);
+        let of_id = (self.0.iter()).rposition(|begun| !id.is_empty() && begun.call.id == id);
         let Some(index) = index else {
             // Without an index, an id that is new begins a call.
-            return match id.is_empty() && (name.is_empty() || self.is_open()) {
+            return match id.is_empty() && (name.is_empty() || self.is_open(name)) {
                 true => self.0.len().checked_sub(1),
                 false => of_id,
             };
         };
-        let Some(at) = self.0.iter().rposition(|(own, _)| *own == index) else {
+        let Some(at) = self.0.iter().rposition(|begun| begun.index == index) else {
             // A host that counts fragments: the same call goes on under another index.
-            return of_id.filter(|&at| !is_object(&self.0[at].1.arguments));
+            return of_id.filter(|&at| !is_object(&self.0[at].call.arguments));
         };
-        let call = &self.0[at].1;
+        let call = &self.0[at].call;
         let is_other = !id.is_empty() && !call.id.is_empty() && call.id != id;
         // Gemini's compatible endpoint numbers every parallel call 0. Others give one call a new id with every
         // fragment, but neither a name nor anything behind complete arguments.
@@ -92,9 +117,14 @@ impl Calling {
         }
     }
 
-    /// The last call has no name yet: one that comes is its own.
-    fn is_open(&self) -> bool {
-        self.0.last().is_some_and(|(_, call)| call.name.is_empty())
+    /// The last call has no name yet, or its arguments are incomplete and this name is its own: the fragment
+    /// belongs to it.
+    fn is_open(&self, name: &str) -> bool {
+        let last = self.0.last().map(|begun| &begun.call);
+        last.is_some_and(|call| {
+            let has_begun = !call.arguments.trim().is_empty() && !is_object(&call.arguments);
+            call.name.is_empty() || (call.name == name && has_begun)
+        })
     }
 
     /// A whole call, behind those that are known.
@@ -102,10 +132,6 @@ impl Calling {
         if self.0.len() > tools::MOST {
             return;
         }
-        let index = self
-            .0
-            .last()
-            .map_or(0, |(index, _)| index.saturating_add(1));
         let arguments = match arguments {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -117,13 +143,20 @@ impl Calling {
             signature: signature.map(str::to_owned),
             ..ToolCall::default()
         };
-        self.0.push((index, call));
+        let index = self.next_index();
+        self.0.push(Begun {
+            index,
+            call,
+            repeated: None,
+        });
     }
 
     /// The arguments of the first call, taken out.
     pub fn take_arguments(&mut self) -> Option<String> {
-        let (_, first) = self.0.first_mut()?;
-        Some(std::mem::take(&mut first.arguments)).filter(|arguments| !arguments.is_empty())
+        let first = self.0.first_mut()?;
+        let arguments = first.arguments();
+        first.call.arguments.clear();
+        Some(arguments).filter(|arguments| !arguments.is_empty())
     }
 
     /// The calls as they are passed on: each with an id, a name and an object. A call that a limit cut off is
@@ -139,10 +172,14 @@ impl Calling {
         let earlier = request.messages.iter().map(|message| message.calls.len());
         let mut number: usize = earlier.sum();
         let mut told: Vec<ToolCall> = Vec::new();
-        for (_, mut call) in self.0 {
-            if call.arguments.trim().is_empty() || call.arguments.trim() == "null" {
-                "{}".clone_into(&mut call.arguments);
-            }
+        for begun in self.0 {
+            let arguments = begun.arguments();
+            let mut call = begun.call;
+            call.arguments = match arguments.trim() {
+                // PHP writes an empty object as an empty list.
+                "" | "null" | "[]" => "{}".to_owned(),
+                _ => arguments,
+            };
             if call.name.is_empty() || !is_object(&call.arguments) {
                 if finish == Some(Finish::Length) {
                     continue;
@@ -160,6 +197,39 @@ impl Calling {
         told.truncate(tools::MOST);
         Ok(told)
     }
+}
+
+impl Begun {
+    /// The arguments, read in whichever way gives an object: as they are, as the last of fragments that repeat
+    /// all before them, as a JSON text within a JSON text, or as one object that was written several times.
+    fn arguments(&self) -> String {
+        let told = &self.call.arguments;
+        if is_object(told) {
+            return told.clone();
+        }
+        let repeated = self.repeated.clone().filter(|text| is_object(text));
+        let mended = repeated.or_else(|| within(told)).or_else(|| once(told));
+        mended.unwrap_or_else(|| told.clone())
+    }
+}
+
+/// The object in a JSON text that is itself written as a JSON text.
+fn within(text: &str) -> Option<String> {
+    let text = text.trim().strip_prefix('"').and(Some(text))?;
+    let inner: String = serde_json::from_str(text).ok()?;
+    is_object(&inner).then_some(inner)
+}
+
+/// The object that is written several times in a row.
+fn once(text: &str) -> Option<String> {
+    let text = text.trim();
+    let mut objects = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    objects.next()?.ok()?;
+    let (first, mut rest) = text.split_at(objects.byte_offset());
+    while !rest.is_empty() {
+        rest = rest.trim_start().strip_prefix(first)?;
+    }
+    is_object(first).then(|| first.to_owned())
 }
 
 fn is_object(text: &str) -> bool {
@@ -187,9 +257,12 @@ mod tests {
                 arguments,
             });
         }
-        let told = calling.0.into_iter().map(|(_, call)| call);
-        told.map(|call| (call.id, call.name, call.arguments))
-            .collect()
+        let told = calling.0.into_iter();
+        told.map(|begun| {
+            let arguments = begun.arguments();
+            (begun.call.id, begun.call.name, arguments)
+        })
+        .collect()
     }
 
     #[test]
@@ -293,6 +366,52 @@ mod tests {
                     (Some(1), "a", "", r#""Oslo"}"#),
                 ],
                 one,
+            ),
+            (
+                "all so far with every fragment",
+                vec![
+                    (Some(0), "a", "weather", r#"{"ci"#),
+                    (Some(0), "", "", r#"{"city":"Os"#),
+                    (Some(0), "", "", OSLO),
+                ],
+                one,
+            ),
+            (
+                "a part that begins like the whole",
+                vec![
+                    (Some(0), "a", "weather", r#"{"a":"#),
+                    (Some(0), "", "", r#"{"a":1}}"#),
+                ],
+                &[("a", "weather", r#"{"a":{"a":1}}"#)],
+            ),
+            (
+                "written as a text",
+                vec![(Some(0), "a", "weather", r#""{\"city\":\"Oslo\"}""#)],
+                one,
+            ),
+            (
+                "twice in one fragment",
+                vec![(
+                    Some(0),
+                    "a",
+                    "weather",
+                    r#"{"city":"Oslo"} {"city":"Oslo"}"#,
+                )],
+                one,
+            ),
+            (
+                "two objects in one fragment are none",
+                vec![(Some(0), "a", "weather", r#"{"city":"Oslo"}{"city":"Rome"}"#)],
+                &[("a", "weather", r#"{"city":"Oslo"}{"city":"Rome"}"#)],
+            ),
+            (
+                "no index and no id, the name with every fragment",
+                vec![
+                    (None, "", "weather", r#"{"city":"#),
+                    (None, "", "weather", r#""Oslo"}"#),
+                    (None, "", "weather", ROME),
+                ],
+                &[("", "weather", OSLO), ("", "weather", ROME)],
             ),
             (
                 "space behind",

@@ -27,6 +27,10 @@ const INPUT: &[&[&str]] = &[
     &["prompt_token_count"],
     &["promptTokenCount"],
     &["prompt_eval_count"],
+    // Bedrock's metrics, and Cohere's two counts.
+    &["inputTokenCount"],
+    &["tokens", "input_tokens"],
+    &["billed_units", "input_tokens"],
 ];
 const OUTPUT: &[&[&str]] = &[
     &["completion_tokens"],
@@ -36,6 +40,9 @@ const OUTPUT: &[&[&str]] = &[
     &["generated_tokens"],
     &["candidatesTokenCount"],
     &["eval_count"],
+    &["outputTokenCount"],
+    &["tokens", "output_tokens"],
+    &["billed_units", "output_tokens"],
 ];
 /// Tokens read from a prompt cache: OpenAI, Responses, DeepSeek, Moonshot, Anthropic, Gemini, and hosts that mix
 /// these.
@@ -53,6 +60,10 @@ const CACHED: &[&[&str]] = &[
     &["cache_read_input_tokens"],
     &["cache_read_tokens"],
     &["cacheReadInputTokens"],
+    &["cacheReadInputTokenCount"],
+    &["cachedInputTokens"],
+    &["promptTokensDetails", "cachedTokens"],
+    &["inputTokensDetails", "cachedTokens"],
     &["cachedContentTokenCount"],
 ];
 /// Tokens written into a prompt cache.
@@ -64,14 +75,18 @@ const STORED: &[&[&str]] = &[
     &["cache_creation_input_tokens"],
     &["cache_write_tokens"],
     &["cacheWriteInputTokens"],
+    &["cacheWriteInputTokenCount"],
 ];
 const REASONING: &[&[&str]] = &[
     &["completion_tokens_details", "reasoning_tokens"],
     &["output_tokens_details", "reasoning_tokens"],
     &["output_tokens_details", "thinking_tokens"],
     &["reasoning_tokens"],
+    &["reasoningTokens"],
     &["thoughtsTokenCount"],
 ];
+
+const TOTAL: &[&[&str]] = &[&["total_tokens"], &["totalTokens"], &["total_token_count"]];
 
 /// A count: a whole number, as a number or as digits.
 pub(super) fn whole(value: &Value) -> Option<u64> {
@@ -102,14 +117,20 @@ fn find(found: &Value, paths: &[&[&str]]) -> Option<u64> {
 /// A usage object of chat completions or responses.
 pub(super) fn of(found: &Value) -> Counts {
     let (mut input, mut output) = (find(found, INPUT), find(found, OUTPUT));
-    let total = whole(&found["total_tokens"]).filter(|&total| total > 0);
-    match (input, output, total) {
-        (Some(read), None, Some(total)) => output = total.checked_sub(read),
-        (None, Some(written), Some(total)) => input = total.checked_sub(written),
-        _ => {}
-    }
+    let total = find(found, TOTAL).filter(|&total| total > 0);
     let (cached, stored) = (find(found, CACHED), find(found, STORED));
     let reasoning = find(found, REASONING);
+    // Whole sides that are missing, or reported as zero, are what is left of the total.
+    match (input.unwrap_or(0), output.unwrap_or(0), total) {
+        (0, 0, _) => {}
+        (read, 0, Some(total)) if reasoning.unwrap_or(0) == 0 => {
+            output = total.checked_sub(read).or(output)
+        }
+        (0, written, Some(total)) if cached.unwrap_or(0) == 0 => {
+            input = total.checked_sub(written).or(input)
+        }
+        _ => {}
+    }
     let (read, written) = (input.unwrap_or(0), output.unwrap_or(0));
     let is_sum = |parts: &[u64]| {
         let sum = parts
@@ -135,15 +156,40 @@ pub(super) fn of(found: &Value) -> Counts {
     }
 }
 
+/// llama.cpp's measurements of its own speed, where it reports no usage: tokens read anew, tokens that were still
+/// in memory, and tokens written.
+pub(super) fn of_timings(found: &Value) -> Counts {
+    let count = |name: &str| whole(&found[name]);
+    let cached = count("cache_n");
+    Counts {
+        input: count("prompt_n").map(|read| read.saturating_add(cached.unwrap_or(0))),
+        output: count("predicted_n"),
+        cached,
+        ..Counts::default()
+    }
+}
+
 /// What the provider states it charged: OpenRouter's `cost`, or what a person's own key was charged behind it.
 fn charged(found: &Value) -> Option<MicroDollars> {
     let dollars = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse::<f64>().ok(),
+        Value::String(text) => text.trim().trim_start_matches('$').parse::<f64>().ok(),
         _ => None,
     };
     let amount = |value: &Value| dollars(value).and_then(MicroDollars::from_dollars);
-    let cost = amount(&found["cost"]).or_else(|| amount(&found["cost"]["total_cost"]));
+    let places = [
+        &found["cost"],
+        &found["cost"]["total_cost"],
+        &found["cost"]["total"],
+        &found["total_cost"],
+        &found["cost_usd"],
+    ];
+    // xAI counts in ten-billionths of a dollar.
+    let ticks = || {
+        let ticks = whole(&found["cost_in_usd_ticks"])?;
+        MicroDollars::from_dollars(ticks as f64 / 1e10)
+    };
+    let cost = { places }.into_iter().find_map(amount).or_else(ticks);
     let upstream = amount(&found["cost_details"]["upstream_inference_cost"]);
     match (cost, upstream) {
         (Some(cost), Some(upstream)) if found["is_byok"] == true => Some(cost.plus(upstream)),
@@ -265,6 +311,23 @@ mod tests {
                 plain,
             ),
             (json!({ "prompt_eval_count": 100, "eval_count": 7 }), plain),
+            (
+                json!({ "prompt_tokens": 100, "completion_tokens": 0, "total_tokens": 107 }),
+                plain,
+            ),
+            (json!({ "promptTokens": "100", "totalTokens": 107 }), plain),
+            (
+                json!({ "inputTokenCount": 100, "outputTokenCount": 7 }),
+                plain,
+            ),
+            (
+                json!({ "billed_units": { "input_tokens": 90, "output_tokens": 7 }, "tokens": { "input_tokens": 100, "output_tokens": 7 } }),
+                plain,
+            ),
+            (
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost_in_usd_ticks": 37756000u64 }),
+                (100, 7, 0, 0, 0, Some(3_776)),
+            ),
             (json!({ "prompt_tokens": 100, "total_tokens": 107 }), plain),
             (
                 json!({ "prompt_tokens": -100, "completion_tokens": -7 }),

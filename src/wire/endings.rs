@@ -37,6 +37,17 @@ const GOOD: &[(&str, Finish)] = &[
     ("sensitive", Finish::ContentFilter),
     // llama.cpp's own completions.
     ("limit", Finish::Length),
+    // watsonx, which also has `not_finished`, `time_limit`, and `cancelled`: those are cut off.
+    ("token_limit", Finish::Length),
+    // AI21.
+    ("endoftext", Finish::Stop),
+    // Titan on Bedrock.
+    ("finished", Finish::Stop),
+    ("stop_criteria_met", Finish::Stop),
+    // ERNIE.
+    ("normal", Finish::Stop),
+    // Cohere's toxicity filter.
+    ("error_toxic", Finish::ContentFilter),
     // Gemini's filters.
     ("safety", Finish::ContentFilter),
     ("recitation", Finish::ContentFilter),
@@ -50,9 +61,22 @@ const GOOD: &[(&str, Finish)] = &[
     ("image_recitation", Finish::ContentFilter),
 ];
 
+/// Names of the enumeration itself, which proxies that print an SDK's value leave in front of it.
+const PREFIXES: &[&str] = &[
+    "finish_reason_",
+    "finishreason.",
+    "stop_reason_",
+    "stopreason.",
+    "reason_",
+];
+
 /// What a reason means: none where no vendor documents it as a good ending.
 pub(super) fn of(reason: &str) -> Option<Finish> {
     let reason = reason.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+    let bare = PREFIXES
+        .iter()
+        .find_map(|prefix| reason.strip_prefix(prefix));
+    let reason = bare.unwrap_or(&reason);
     // Gemini's compatible endpoint names the filter behind the word: `content_filter: RECITATION`.
     let word = reason.split(':').next().unwrap_or_default();
     let found = GOOD.iter().find(|(known, _)| *known == word);
@@ -86,6 +110,12 @@ mod tests {
             ("FINISH_REASON_UNSPECIFIED", None),
             ("stopped by the scheduler", None),
             ("cancelled", None),
+            ("FINISH_REASON_STOP", Some(Finish::Stop)),
+            ("FinishReason.MAX_TOKENS", Some(Finish::Length)),
+            ("token_limit", Some(Finish::Length)),
+            ("time_limit", None),
+            ("not_finished", None),
+            ("reason_", None),
         ] {
             assert_eq!(of(reason), expected, "{reason}");
         }

@@ -243,9 +243,10 @@ fn take(growing: &mut Growing, frame: &Value) {
         let call = &part["functionCall"];
         if call.is_object() {
             let (id, name) = (call["id"].as_str(), call["name"].as_str());
-            let args = match call["args"].is_object() {
-                true => call["args"].clone(),
-                false => json!({}),
+            let args = match &call["args"] {
+                // An object, or the text of one.
+                args @ (Value::Object(_) | Value::String(_)) => args.clone(),
+                _ => json!({}),
             };
             let (id, name) = (id.unwrap_or_default(), name.unwrap_or_default());
             growing.whole_call(id, name, &args, part["thoughtSignature"].as_str());
@@ -290,9 +291,13 @@ fn usage(growing: &mut Growing, found: &Value) {
         (one, two) => Some(one.unwrap_or(0).saturating_add(two.unwrap_or(0))),
     };
     let reasoning = count("thoughtsTokenCount");
+    let input = sum(count("promptTokenCount"), count("toolUsePromptTokenCount"));
+    let output = sum(count("candidatesTokenCount"), reasoning);
+    // Some leave the answer's own count to be worked out from the total.
+    let rest = || count("totalTokenCount")?.checked_sub(input?);
     growing.count(Counts {
-        input: sum(count("promptTokenCount"), count("toolUsePromptTokenCount")),
-        output: sum(count("candidatesTokenCount"), reasoning),
+        input,
+        output: output.filter(|&output| output > 0).or_else(rest).or(output),
         cached: count("cachedContentTokenCount"),
         reasoning,
         ..Counts::default()

@@ -66,6 +66,12 @@ impl Growing {
         self.divider.push(piece, &mut self.fresh);
     }
 
+    /// Whether a text is all of the answer that has been told already.
+    pub fn has_told(&self, text: &str) -> bool {
+        let text = text.trim();
+        !text.is_empty() && text == self.text.trim()
+    }
+
     pub fn reasoning(&mut self, piece: &str) {
         if !piece.is_empty() {
             self.divider.is_told_apart();
@@ -137,8 +143,13 @@ impl Growing {
     }
 
     /// Something that is no JSON: words of a proxy on the way, or a broken piece.
+    ///
+    /// Words behind a proper end change nothing; a broken piece there may have been a part of the answer.
     pub fn unreadable(&mut self, data: &str, what: &str) {
         let data = data.trim();
+        if self.is_complete() && !data.starts_with(['{', '[']) {
+            return;
+        }
         let is_prose = data.contains(' ') && !data.starts_with(['{', '[', '"', '<']);
         match is_prose {
             false => self.malformed(what),

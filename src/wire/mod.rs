@@ -8,6 +8,7 @@ pub mod embed;
 mod endings;
 mod gemini;
 mod growing;
+mod joined;
 pub mod lines;
 mod listed;
 pub mod mcp;
@@ -16,6 +17,7 @@ pub mod openai;
 pub mod passthrough;
 pub mod places;
 mod prompt;
+mod reasons;
 mod refusal;
 mod responses;
 pub mod serve_anthropic;
@@ -258,18 +260,33 @@ impl Stream {
                 &mended
             }
         };
-        match self.kind {
-            Kind::OpenAi => openai::read(growing, event),
-            Kind::Responses => responses::read(growing, event),
-            Kind::Anthropic => anthropic::read(growing, event),
-            Kind::Gemini => gemini::read(growing, event),
-            Kind::Ollama => ollama::read(growing, event),
+        match joined::divide(&event.data) {
+            None => read(self.kind, growing, event),
+            Some(parts) => {
+                for data in parts {
+                    let event = event.event.clone();
+                    let part = sse::Event {
+                        event,
+                        data,
+                        id: None,
+                    };
+                    read(self.kind, growing, &part);
+                }
+            }
         }
         growing.take()
     }
 
     /// A server that does not stream answers with one JSON object.
     pub fn push_whole(&mut self, body: &str) -> Vec<Delta> {
+        // Or with its stream's pieces, one behind the other, without the frame of events.
+        if let Some(parts) = joined::divide(body.trim()) {
+            let events = parts.into_iter().map(|data| sse::Event {
+                data,
+                ..sse::Event::default()
+            });
+            return events.flat_map(|event| self.push(&event)).collect();
+        }
         let growing = &mut self.growing;
         let body = self.halves.mend(body);
         let value = crate::domain::json::parse(&body).unwrap_or_default();
@@ -329,9 +346,21 @@ impl Stream {
     }
 }
 
+/// Takes an event of an API format.
+fn read(kind: Kind, growing: &mut Growing, event: &sse::Event) {
+    match kind {
+        Kind::OpenAi => openai::read(growing, event),
+        Kind::Responses => responses::read(growing, event),
+        Kind::Anthropic => anthropic::read(growing, event),
+        Kind::Gemini => gemini::read(growing, event),
+        Kind::Ollama => ollama::read(growing, event),
+    }
+}
+
 /// The mark at the end of a stream of chat completions.
 fn is_done(data: &str) -> bool {
-    data.trim().trim_matches('"').trim() == "[DONE]"
+    let data = data.trim().trim_matches('"').trim();
+    data.eq_ignore_ascii_case("[DONE]")
 }
 
 /// What is only sent so that a connection does not look idle: an event without data, a comment that was sent as

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::counts;
+use super::reasons::{BLIND, is_sure, reason};
 use crate::domain::chat::{CallError, CallErrorKind};
 
 /// What an answer with an error status means. `headers` gives a header by its lower-case name.
@@ -98,8 +99,15 @@ pub(super) fn field(frame: &Value) -> Option<&Value> {
         Value::Array(items) => !items.is_empty(),
         Value::Number(number) => number.as_f64() != Some(0.0),
     };
-    let fields = ["error", "errors"].iter().map(|name| &frame[*name]);
-    let error = { fields }.find(is_something)?;
+    // Apigee and Tencent have names of their own.
+    let fields = [
+        &frame["error"],
+        &frame["errors"],
+        &frame["Error"],
+        &frame["fault"],
+        &frame["Response"]["Error"],
+    ];
+    let error = { fields }.into_iter().find(is_something)?;
     Some(error.get(0).unwrap_or(error))
 }
 
@@ -140,8 +148,6 @@ const FIELDS: &[&str] = &[
     "seed",
     "stop",
 ];
-
-const BLIND: &str = "the model does not take pictures";
 
 /// Words by which providers without a field for it say that a parameter is not welcome.
 const UNWELCOME: &[&str] = &[
@@ -275,89 +281,10 @@ fn meaning(error: &Value, status: Option<u16>) -> CallError {
     }
 }
 
-/// Why a request was refused, where the provider's words leave no doubt: in ours, because theirs are not for
-/// everybody's eyes.
-fn reason(codes: &str, said: &str) -> Option<String> {
-    const REASONS: &[(&[&str], &str)] = &[
-        (
-            &[
-                "context_length",
-                "context length",
-                "context window",
-                "maximum context",
-                "prompt is too long",
-                "input is too long",
-                "too many tokens",
-                "token count exceeds",
-                "request_too_large",
-            ],
-            TOO_LONG,
-        ),
-        (
-            &[
-                "model_not_found",
-                "does not exist",
-                "model not found",
-                "no such model",
-                "unknown model",
-                "not a valid model",
-                "not found, try pulling it",
-                "is not found for api version",
-            ],
-            UNKNOWN_MODEL,
-        ),
-        (
-            &[
-                "content_policy",
-                "content_filter",
-                "content management policy",
-                "moderation",
-                "safety",
-                "usage policy",
-            ],
-            "the provider's rules do not allow this request",
-        ),
-        (
-            &[
-                "image input",
-                "images are not",
-                "image_url",
-                "support image",
-                "not a multimodal model",
-                "vision",
-            ],
-            BLIND,
-        ),
-    ];
-    let said = said.to_ascii_lowercase();
-    let fits = |(marks, _): &&(&[&str], &str)| {
-        let mut marks = marks.iter();
-        marks.any(|mark| codes.contains(mark) || said.contains(mark))
-    };
-    let (_, sentence) = REASONS.iter().find(fits)?;
-    // How much it can read is no secret, and what a person needs to know.
-    let length = said.split("context length is ").nth(1);
-    let length = length.and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
-    Some(match length {
-        Some(length) if *sentence == TOO_LONG => {
-            format!("{TOO_LONG}: its maximum context length is {length} tokens")
-        }
-        _ => (*sentence).to_owned(),
-    })
-}
-
-/// Whether a reason is the request's fault even where nothing but words says so.
-fn is_sure(reason: Option<&str>) -> bool {
-    reason.is_some_and(|reason| reason.starts_with(TOO_LONG) || reason == UNKNOWN_MODEL)
-}
-
-const UNKNOWN_MODEL: &str = "the provider does not know this model";
-const TOO_LONG: &str = "the question with its documents is longer than the model can read";
-
 fn codes(error: &Value) -> String {
     let details = error["details"].as_array().into_iter().flatten();
     let reasons = details.filter_map(|detail| detail["reason"].as_str());
-    let texts = ["code", "type", "status"]
+    let texts = ["code", "type", "status", "Code", "__type"]
         .iter()
         .filter_map(|name| error[*name].as_str());
     let all: Vec<&str> = texts.chain(reasons).collect();
@@ -373,6 +300,10 @@ const WORDS: &[&str] = &[
     "error_msg",
     "status_msg",
     "errorMessage",
+    "Message",
+    "faultstring",
+    "reason",
+    "title",
     "description",
     "error",
 ];
@@ -420,7 +351,8 @@ fn kind_of(status: Option<u16>, codes: &str) -> CallErrorKind {
         Some(402) => CallErrorKind::Money,
         Some(408 | 504) => CallErrorKind::Timeout,
         Some(429) => CallErrorKind::RateLimited,
-        Some(500..) => CallErrorKind::Overloaded,
+        // A lock that was not free in time: vendors' own clients ask again.
+        Some(409 | 500..) => CallErrorKind::Overloaded,
         Some(_) => CallErrorKind::Rejected,
         None if says(&["rate_limit", "ratelimit", "resource_exhausted"]) => {
             CallErrorKind::RateLimited

@@ -20,7 +20,9 @@ pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), Fault> {
                 let Some(text) = part["text"].as_str() else {
                     return fault("messages", "a text part needs its text");
                 };
-                texts.push(text);
+                if !text.is_empty() {
+                    texts.push(text);
+                }
             }
             Some("refusal") => texts.push(part["refusal"].as_str().unwrap_or_default()),
             Some("image_url" | "input_image") => {
@@ -31,6 +33,8 @@ pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), Fault> {
             }
             Some("image") => images.push(anthropic_picture(&part["source"])?),
             Some("thinking" | "redacted_thinking") => {}
+            // What a vendor's own tools have done in an earlier turn: nobody else can read it.
+            Some(kind) if kind == "server_tool_use" || kind.ends_with("_tool_result") => {}
             other => {
                 let what = other.unwrap_or("a part without a type");
                 return fault(
@@ -44,10 +48,20 @@ pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), Fault> {
 }
 
 fn picture(url: &str) -> Result<Image, Fault> {
-    let data = url
-        .strip_prefix("data:")
-        .and_then(|rest| rest.split_once(";base64,"));
-    let Some((media_type, base64)) = data else {
+    let is_data = url
+        .get(.."data:".len())
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
+    let data = url.get("data:".len()..).filter(|_| is_data);
+    let data = data.and_then(|data| data.split_once(','));
+    // The media type may have parameters of its own.
+    let parts = data.and_then(|(head, base64)| {
+        let (head, last) = head.rsplit_once(';')?;
+        let media_type = head.split(';').next().unwrap_or_default();
+        last.trim()
+            .eq_ignore_ascii_case("base64")
+            .then_some((media_type, base64))
+    });
+    let Some((media_type, base64)) = parts else {
         return fault(
             "messages",
             "pictures must come as data: URLs with base64: this server fetches nothing from elsewhere",
@@ -70,7 +84,12 @@ fn anthropic_picture(source: &Value) -> Result<Image, Fault> {
 }
 
 fn image(media_type: &str, base64: &str) -> Result<Image, Fault> {
-    if !["image/png", "image/jpeg", "image/webp", "image/gif"].contains(&media_type) {
+    let media_type = match media_type.trim().to_ascii_lowercase() {
+        // No such type is registered, but browsers and scripts write it.
+        kind if kind == "image/jpg" => "image/jpeg".to_owned(),
+        kind => kind,
+    };
+    if !["image/png", "image/jpeg", "image/webp", "image/gif"].contains(&media_type.as_str()) {
         return fault("messages", "pictures must be PNG, JPEG, WebP or GIF");
     }
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
@@ -78,7 +97,7 @@ fn image(media_type: &str, base64: &str) -> Result<Image, Fault> {
         return fault("messages", "a picture is not base64");
     }
     Ok(Image {
-        media_type: media_type.to_owned(),
+        media_type,
         base64: base64.into(),
     })
 }

@@ -95,10 +95,7 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
             .is_some_and(|options| options["include_usage"] == json!(true)),
         progress: flag(fields, "include_reasoning")?,
         parameters: parameters(fields)?,
-        format: fields
-            .get("response_format")
-            .filter(|v| !v.is_null())
-            .cloned(),
+        format: format(fields.get("response_format")),
         ..Asked::default()
     };
     let Some(messages) = fields.get("messages").and_then(Value::as_array) else {
@@ -114,6 +111,19 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
     asked.offer(serve_tools::read(fields, Shape::Nested)?);
     asked.passthrough = passthrough::read(Kind::OpenAi, fields, KNOWN, UNREAD)?;
     Ok(asked)
+}
+
+/// The shape that is wanted; none where the field says nothing.
+fn format(given: Option<&Value>) -> Option<Value> {
+    let given = given.filter(|given| !given.is_null() && **given != json!({}))?;
+    // Together, Fireworks, and llama.cpp write a schema so.
+    let schema = given.get("schema").filter(|schema| schema.is_object());
+    Some(match schema {
+        Some(schema) if given["type"] == "json_object" => {
+            json!({ "type": "json_schema", "json_schema": { "name": "answer", "schema": schema } })
+        }
+        _ => given.clone(),
+    })
 }
 
 /// Answers to one request.

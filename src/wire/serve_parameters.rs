@@ -24,7 +24,7 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Faul
     }
     let seed = match given("seed") {
         None => None,
-        Some(value) => match value.as_i64() {
+        Some(value) => match value.as_i64().or_else(|| whole_float(value)) {
             Some(seed) => Some(seed),
             None => return fault("seed", "seed must be a whole number of 64 bits"),
         },
@@ -59,7 +59,7 @@ fn effort(fields: &Map<String, Value>) -> Result<Option<String>, Fault> {
         .or_else(|| inner("output_config", "effort"));
     if let Some(word) = word {
         return match word.as_str() {
-            Some(word) => Ok(Some(word.to_owned())),
+            Some(word) => Ok(Some(word.trim().to_ascii_lowercase())),
             None => fault("reasoning_effort", "reasoning_effort must be a word"),
         };
     }
@@ -69,7 +69,14 @@ fn effort(fields: &Map<String, Value>) -> Result<Option<String>, Fault> {
     }
     let is_off = inner("reasoning", "enabled") == Some(&Value::Bool(false))
         || inner("thinking", "type").is_some_and(|kind| kind == "disabled");
-    Ok(is_off.then(|| "none".to_owned()))
+    // OpenRouter's default where thinking is only turned on.
+    let is_on = inner("reasoning", "enabled") == Some(&Value::Bool(true));
+    let word = match (is_off, is_on) {
+        (true, _) => Some("none"),
+        (false, true) => Some("medium"),
+        (false, false) => None,
+    };
+    Ok(word.map(str::to_owned))
 }
 
 /// The effort that stands for a budget of so many tokens: the nearest of those that a budget is made from.
@@ -93,6 +100,12 @@ fn top_k(given: Option<&Value>) -> Result<Option<u32>, Fault> {
     }
     let count = whole(given, "top_k")?;
     Ok(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
+}
+
+/// A whole number that was written with a decimal point.
+fn whole_float(value: &Value) -> Option<i64> {
+    let number = value.as_f64()?;
+    (number.abs() < 9e15 && number.fract() == 0.0).then_some(number as i64)
 }
 
 /// A count, where there is one. Some languages know no whole numbers and send 100.0.
@@ -122,13 +135,17 @@ pub(super) fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bo
 fn stops(given: Option<&Value>) -> Result<Vec<String>, Fault> {
     let list = match given {
         None => return Ok(Vec::new()),
+        // An empty text ends nothing; forms send it for a field that was left empty.
+        Some(Value::String(one)) if one.is_empty() => return Ok(Vec::new()),
         Some(Value::String(one)) => return Ok(vec![one.clone()]),
         Some(Value::Array(list)) => list,
         Some(_) => return fault("stop", "stop must be a text or a list of texts"),
     };
     let texts = list.iter().map(|text| text.as_str().map(str::to_owned));
-    match texts.collect() {
-        Some(texts) => Ok(texts),
+    match texts.collect::<Option<Vec<String>>>() {
+        Some(texts) => Ok({ texts.into_iter() }
+            .filter(|text| !text.is_empty())
+            .collect()),
         None => fault("stop", "stop must be a text or a list of texts"),
     }
 }

@@ -1,7 +1,7 @@
 //! Our own Responses-compatible API: bodies to facts, facts to response objects and their events. Stateless:
 //! nothing is referred to that an earlier request has left.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::serve_content::content;
 use super::serve_openai::{Asked, Fault, Frame, check_turns, fault, model};
@@ -54,15 +54,7 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
     };
-    if fields
-        .get("previous_response_id")
-        .is_some_and(|id| !id.is_null())
-    {
-        return fault(
-            "previous_response_id",
-            "responses are not kept here: send the whole conversation as input",
-        );
-    }
+    refuse_stored(fields)?;
     let mut asked = Asked {
         model: model(fields)?,
         stream: flag(fields, "stream")?,
@@ -71,24 +63,58 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
         format: format(&fields.get("text").cloned().unwrap_or_default()["format"]),
         ..Asked::default()
     };
-    if let Some(text) = fields.get("instructions").and_then(Value::as_str) {
+    let instructions = fields.get("instructions").and_then(Value::as_str);
+    if let Some(text) = instructions.filter(|text| !text.is_empty()) {
         asked.turns.push(Message::new(Role::System, text));
     }
     match fields.get("input") {
         Some(Value::String(text)) => asked.turns.push(Message::new(Role::User, text.as_str())),
         Some(Value::Array(items)) => {
             for item in items {
-                take(&mut asked.turns, item)?;
+                take(&mut asked.turns, item).map_err(in_input)?;
             }
         }
         _ => return fault("input", "input must be a text or a list of items"),
     }
-    check_turns(&asked.turns)?;
+    check_turns(&asked.turns).map_err(in_input)?;
     let offered = serve_tools::read(fields, Shape::Flat)?;
     asked.settings = settings(fields, &offered);
     asked.offer(offered);
     asked.passthrough = passthrough::read(Kind::Responses, fields, KNOWN, UNREAD)?;
     Ok(asked)
+}
+
+/// Refuses what refers to something that is stored at a vendor: without it the answer would be another one.
+fn refuse_stored(fields: &Map<String, Value>) -> Result<(), Fault> {
+    let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
+    let kept = "responses are not kept here: send the whole conversation as input";
+    for (name, why) in [
+        ("previous_response_id", kept),
+        ("conversation", kept),
+        (
+            "prompt",
+            "prompts are not kept here: send it as instructions and input",
+        ),
+    ] {
+        if is_given(name) {
+            return fault(name, why);
+        }
+    }
+    match flag(fields, "background")? {
+        true => fault(
+            "background",
+            "responses are not kept here: ask without background",
+        ),
+        false => Ok(()),
+    }
+}
+
+/// Names the field as this API has it.
+fn in_input(mut fault: Fault) -> Fault {
+    if fault.param == "messages" {
+        fault.param = "input";
+    }
+    fault
 }
 
 // Here the schema lies flat; the chat API's has a level more.
@@ -102,11 +128,41 @@ fn format(given: &Value) -> Option<Value> {
     }
 }
 
+/// Items for what a vendor has run itself: nobody else can read them.
+const VENDORS: &[&str] = &[
+    "reasoning",
+    "web_search_call",
+    "file_search_call",
+    "code_interpreter_call",
+    "image_generation_call",
+    "mcp_call",
+    "mcp_list_tools",
+];
+
+/// A call that the program ran, of a function or of a tool that has an item of its own: `custom_tool_call` with a
+/// text, `local_shell_call` with an action. Those are written as calls of a function with one argument.
+fn called(kind: &str, item: &Value) -> Result<ToolCall, Fault> {
+    if kind == "function_call" {
+        return serve_tools::call(&item["call_id"], &item["name"], &item["arguments"]);
+    }
+    let own = json!(kind.trim_end_matches("_call"));
+    let name = match item["name"].is_string() {
+        true => &item["name"],
+        false => &own,
+    };
+    let given = ["input", "action", "operation"].into_iter();
+    let given = { given }.find(|name| !item[*name].is_null());
+    let arguments = given.map_or(json!({}), |name| json!({ name: item[name] }));
+    serve_tools::call(&item["call_id"], name, &arguments)
+}
+
 // Calls belong to the turn of the model's that they follow.
 fn take(turns: &mut Vec<Message>, item: &Value) -> Result<(), Fault> {
-    match item["type"].as_str() {
-        Some("function_call") => {
-            let call = serve_tools::call(&item["call_id"], &item["name"], &item["arguments"])?;
+    let kind = item["type"].as_str().unwrap_or_default();
+    match kind {
+        _ if VENDORS.contains(&kind) => {}
+        _ if kind.ends_with("_call") => {
+            let call = called(kind, item)?;
             match turns.last_mut() {
                 Some(last) if last.role == Role::Assistant => last.calls.push(call),
                 _ => turns.push(Message {
@@ -115,7 +171,7 @@ fn take(turns: &mut Vec<Message>, item: &Value) -> Result<(), Fault> {
                 }),
             }
         }
-        Some("function_call_output") => {
+        _ if kind.ends_with("_call_output") => {
             let Some(id) = item["call_id"].as_str() else {
                 return fault("input", "a tool's result needs its call_id");
             };
@@ -126,15 +182,14 @@ fn take(turns: &mut Vec<Message>, item: &Value) -> Result<(), Fault> {
                 ..Message::new(Role::User, text)
             });
         }
-        _ => turns.extend(turn(item)?),
+        _ => turns.push(turn(item)?),
     }
     Ok(())
 }
 
-fn turn(item: &Value) -> Result<Option<Message>, Fault> {
+fn turn(item: &Value) -> Result<Message, Fault> {
     match item["type"].as_str() {
         None | Some("message") => {}
-        Some("reasoning") => return Ok(None),
         Some(other) => {
             return fault("input", format!("{other} is not taken here: send messages"));
         }
@@ -151,10 +206,10 @@ fn turn(item: &Value) -> Result<Option<Message>, Fault> {
         }
     };
     let (text, images) = content(&item["content"])?;
-    Ok(Some(Message {
+    Ok(Message {
         images,
         ..Message::new(role, text)
-    }))
+    })
 }
 
 /// A whole response, or the state of one under way.

@@ -48,6 +48,9 @@ pub fn read(fields: &Map<String, Value>, shape: Shape) -> Result<Offered, Fault>
     let (mut kept, mut left_out) = (Vec::new(), Vec::new());
     for given in list {
         match (given["type"].as_str(), shape) {
+            (None, Shape::Nested) if given["function"].is_object() => {
+                kept.push(tool(given, shape)?)
+            }
             (Some("function"), Shape::Nested | Shape::Flat)
             | (None | Some("custom"), Shape::Anthropic) => kept.push(tool(given, shape)?),
             (kind, _) => {
@@ -56,7 +59,14 @@ pub fn read(fields: &Map<String, Value>, shape: Shape) -> Result<Offered, Fault>
             }
         }
     }
-    let choice = choice(fields.get("tool_choice").unwrap_or(&Value::Null), shape)?;
+    let mut given = fields.get("tool_choice").unwrap_or(&Value::Null);
+    if given["type"] == "allowed_tools" {
+        // The chat API has it a level below.
+        let allowed = given.get("allowed_tools").unwrap_or(given);
+        kept.retain(|tool| is_allowed(allowed, &tool.name));
+        given = &allowed["mode"];
+    }
+    let choice = choice(given, shape)?;
     if let Choice::Named(name) = &choice
         && !kept.iter().any(|tool| tool.name == *name)
     {
@@ -83,6 +93,13 @@ pub fn read(fields: &Map<String, Value>, shape: Shape) -> Result<Offered, Fault>
     Ok(Offered { tools, left_out })
 }
 
+/// Whether a list of tools that may be called has this one.
+fn is_allowed(allowed: &Value, name: &str) -> bool {
+    let names = { allowed["tools"].as_array().into_iter().flatten() }
+        .filter_map(|tool| tool["name"].as_str().or(tool["function"]["name"].as_str()));
+    { names }.any(|allowed| allowed == name)
+}
+
 fn short(text: &str) -> String {
     text.chars()
         .filter(char::is_ascii_graphic)
@@ -91,10 +108,14 @@ fn short(text: &str) -> String {
 }
 
 fn tool(given: &Value, shape: Shape) -> Result<Tool, Fault> {
-    let (inner, schema) = match shape {
-        Shape::Nested => (&given["function"], "parameters"),
-        Shape::Flat => (given, "parameters"),
-        Shape::Anthropic => (given, "input_schema"),
+    // Programs that speak both of OpenAI's APIs mix up their two forms.
+    let inner = match &given["function"] {
+        inner @ Value::Object(_) if shape != Shape::Anthropic => inner,
+        _ => given,
+    };
+    let schema = match shape {
+        Shape::Nested | Shape::Flat => "parameters",
+        Shape::Anthropic => "input_schema",
     };
     let name = inner["name"].as_str().unwrap_or_default();
     let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');

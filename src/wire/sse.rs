@@ -102,7 +102,7 @@ impl Decoder {
         if !line.is_empty() {
             self.take_line(&line);
         }
-        if self.is_complete() {
+        if self.is_complete() || super::joined::divide(&self.event.data).is_some() {
             self.give();
         }
     }
@@ -131,6 +131,14 @@ impl Decoder {
             line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line)
         } else {
             line
+        };
+        // The standard ignores an indented line; nothing but a field is meant by it.
+        let bare = line.trim_ascii_start();
+        let is_indented = bare.len() < line.len();
+        let line = match is_indented && (bare.starts_with(b"data:") || bare.starts_with(b"event:"))
+        {
+            true => bare,
+            false => line,
         };
         if line.is_empty() {
             if let Some(event) = self.pending.take() {
@@ -236,6 +244,8 @@ mod tests {
             ("data: cut off\n", data(&[])),
             ("retry: 10\nunknown: 1\ndata: x\n\n", data(&["x"])),
             ("event: ping\n\ndata: x\n\n", data(&["x"])),
+            (" data: x\n\n\t data: y\n\n", data(&["x", "y"])),
+            (" date: x\n\n", data(&[])),
         ] {
             assert_eq!(decode(&[stream.as_bytes()]), expected, "{stream:?}");
         }

@@ -92,6 +92,7 @@ macro_rules! recording {
 }
 
 mod tools;
+mod whole_streams;
 
 /// Recordings that keep one chunk a line, as the events they were.
 fn events(chunks: &str) -> String {
@@ -426,7 +427,7 @@ fn recorded_refusals_are_known() {
             400,
             r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 300000 tokens > 200000 maximum"}}"#,
             CallErrorKind::Rejected,
-            "the question with its documents is longer than the model can read (400)",
+            "the question with its documents is longer than the model can read: its maximum context length is 200000 tokens (400)",
         ),
         (
             413,

@@ -1,55 +1,11 @@
 //! Local models write their reasoning into the answer, between marks such as `<think>` and `</think>`. Takes it
 //! out of the text while it streams in, and leaves alone what an answer says about such marks in code.
 
-/// A pair of marks.
-struct Marks {
-    open: &'static str,
-    close: &'static str,
-    /// No answer has it for another reason: recognized at the beginning of any line, and its closing mark ends
-    /// reasoning that nothing has opened (chat templates that open it in the prompt). The others are plain XML
-    /// names, recognized only where the answer begins with them.
-    distinct: bool,
-}
+mod code;
+mod marks;
 
-const fn marks(open: &'static str, close: &'static str, distinct: bool) -> Marks {
-    Marks {
-        open,
-        close,
-        distinct,
-    }
-}
-
-/// The marks that models are known to use, in lower case; the case of a text does not matter. Longer ones stand
-/// before those they begin with.
-const MARKS: &[Marks] = &[
-    // DeepSeek, Qwen, GLM, MiniMax, and most others.
-    marks("<think>", "</think>", true),
-    marks("<thinking>", "</thinking>", true),
-    marks("<antthinking>", "</antthinking>", true),
-    // Magistral.
-    marks("[think]", "[/think]", true),
-    // Kimi.
-    marks("◁think▷", "◁/think▷", true),
-    // Seed-OSS.
-    marks("<seed:think>", "</seed:think>", true),
-    // LongCat.
-    marks("<longcat_think>", "</longcat_think>", true),
-    // Cohere.
-    marks("<|start_thinking|>", "<|end_thinking|>", true),
-    // OpenThinker, and models trained on its data.
-    marks("<|begin_of_thought|>", "<|end_of_thought|>", true),
-    marks("<|think|>", "<|/think|>", true),
-    marks("<|thinking|>", "<|/thinking|>", true),
-    // Gemma.
-    marks("<|channel>thought", "<channel|>", true),
-    marks("<unused94>thought", "<unused95>", true),
-    marks("<reason>", "</reason>", false),
-    marks("<reasoning>", "</reasoning>", false),
-    marks("<thought>", "</thought>", false),
-    marks("<thoughts>", "</thoughts>", false),
-    marks("<reflection>", "</reflection>", false),
-    marks("<scratchpad>", "</scratchpad>", false),
-];
+use code::Code;
+use marks::{ANSWERS, FIRST, MARKS, Marks};
 
 /// gpt-oss writes into channels, of which `final` is the answer (OpenAI's Harmony format).
 const BEGINS: &[&str] = &["<|channel|>", "<|start|>"];
@@ -64,9 +20,6 @@ const MOST_SPACE: usize = 1024;
 const MOST_AWAITED: usize = 1024 * 1024;
 /// Bytes looked at in one step: what a step moves stays small, however large a piece comes.
 const STEP: usize = 4096;
-
-/// What every mark begins with.
-const FIRST: [char; 3] = ['<', '[', '◁'];
 
 /// A piece of the answer, told apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +47,8 @@ pub(super) struct Divider {
     /// This model opens its reasoning in the prompt: all is held until a mark closes it.
     expects_close: bool,
     channels: bool,
+    /// What closes the answer, where a mark has opened it.
+    wrapped: Option<&'static str>,
     has_text: bool,
     /// The text itself speaks of an opening mark.
     has_plain: bool,
@@ -111,69 +66,8 @@ enum Mode {
     Header,
     /// In a channel: the final one, or another.
     Channel(bool),
-}
-
-/// Where in Markdown the text stands: marks in code are the answer's own.
-#[derive(Debug, Clone, Copy)]
-struct Code {
-    is_fenced: bool,
-    /// Backticks that have opened code within the line.
-    inline: usize,
-    /// Backticks (or tildes) that the text ends with.
-    run: usize,
-    /// Nothing but spaces since the line's beginning, up to the run.
-    at_start: bool,
-    run_at_start: bool,
-}
-
-impl Default for Code {
-    fn default() -> Self {
-        Self {
-            is_fenced: false,
-            inline: 0,
-            run: 0,
-            at_start: true,
-            run_at_start: false,
-        }
-    }
-}
-
-impl Code {
-    fn take(&mut self, character: char) {
-        if matches!(character, '`' | '~') {
-            if self.run == 0 {
-                self.run_at_start = self.at_start;
-            }
-            self.run += 1;
-            self.at_start = false;
-            return;
-        }
-        self.close_run(character);
-        match character {
-            '\n' => (self.at_start, self.inline) = (true, 0),
-            character if !character.is_whitespace() => self.at_start = false,
-            _ => {}
-        }
-    }
-
-    fn close_run(&mut self, next: char) {
-        let run = std::mem::take(&mut self.run);
-        match run {
-            0 => {}
-            3.. if self.run_at_start => self.is_fenced = !self.is_fenced,
-            _ if self.is_fenced => {}
-            run if self.inline == 0 && next != '\n' => self.inline = run,
-            run if self.inline == run => self.inline = 0,
-            _ => {}
-        }
-    }
-
-    /// Whether what comes next is in code.
-    fn is_within(&self) -> bool {
-        let mut now = *self;
-        now.close_run(' ');
-        now.is_fenced || now.inline > 0
-    }
+    /// In an answer that this mark closes. Only found, never entered: such an answer is read as any other text.
+    Wrapped(&'static str),
 }
 
 /// What stands at a place of the text.
@@ -185,14 +79,35 @@ enum Found<T> {
     Mark(T, usize),
 }
 
-/// Whether a text begins with a mark, whatever its case.
+/// Bytes of a tag with its attributes.
+const MOST_TAG: usize = 128;
+
+/// Whether a text begins with a mark, whatever its case; a tag may have attributes.
 fn begins(text: &str, mark: &str) -> Found<()> {
     let (bytes, wanted) = (text.as_bytes(), mark.as_bytes());
+    if let Some(name) = mark.strip_suffix('>')
+        && name[1..].starts_with(|first: char| first.is_ascii_alphabetic())
+        && bytes.get(name.len()) == Some(&b' ')
+        && bytes[..name.len()].eq_ignore_ascii_case(name.as_bytes())
+    {
+        return with_attributes(text);
+    }
     let length = bytes.len().min(wanted.len());
     match bytes[..length].eq_ignore_ascii_case(&wanted[..length]) {
         false => Found::Nothing,
         true if length == wanted.len() => Found::Mark((), length),
         true => Found::Perhaps,
+    }
+}
+
+fn with_attributes(text: &str) -> Found<()> {
+    let within = text.find(['>', '\n']).unwrap_or(text.len());
+    match text.as_bytes().get(within) {
+        Some(b'>') if within < MOST_TAG && text[..within].contains('=') => {
+            Found::Mark((), within + 1)
+        }
+        None if within < MOST_TAG => Found::Perhaps,
+        _ => Found::Nothing,
     }
 }
 
@@ -290,6 +205,7 @@ impl Divider {
                 Err(sure) => self.give_sure(sure, false, out),
             },
             Mode::Header => self.header(),
+            Mode::Wrapped(_) => false,
             Mode::Channel(is_final) => self.channel(is_final, out),
         }
     }
@@ -304,9 +220,11 @@ impl Divider {
             }
         };
         self.was_closed = true;
+        self.wrapped = wrapper(&self.held[at..at + length]);
         // Some templates open it in the prompt, and the model once more.
         let trimmed = self.held.trim_start();
-        let opening = distinct().map(|marks| (marks.open, ()));
+        let opening = distinct().filter(|marks| !marks.open.is_empty());
+        let opening = opening.map(|marks| (marks.open, ()));
         let skipped = match first_of(trimmed, opening) {
             Found::Mark((), open) => self.held.len() - trimmed.len() + open,
             _ => 0,
@@ -323,11 +241,16 @@ impl Divider {
         }
         let space = self.held.len() - trimmed.len();
         let channels = BEGINS.iter().map(|mark| (*mark, Mode::Header));
-        let blocks = MARKS
-            .iter()
-            .map(|marks| (marks.open, Mode::Reasoning(marks.close)));
-        match first_of(trimmed, channels.chain(blocks)) {
-            Found::Mark(mode, length) => {
+        let blocks = opening().map(|marks| (marks.open, Mode::Reasoning(marks.close)));
+        let is_behind = (self.is_marked || self.was_closed) && !self.has_text;
+        let answers = ANSWERS.iter().filter(|_| is_behind);
+        let answers = answers.map(|(open, close)| (*open, Mode::Wrapped(close)));
+        match first_of(trimmed, channels.chain(blocks).chain(answers)) {
+            Found::Mark(Mode::Wrapped(close), length) if self.wrapped.is_none() => {
+                self.held.drain(..space + length);
+                self.wrapped = Some(close);
+            }
+            Found::Mark(mode, length) if !matches!(mode, Mode::Wrapped(_)) => {
                 self.held.drain(..space + length);
                 self.mode = mode;
                 self.is_marked = true;
@@ -336,8 +259,7 @@ impl Divider {
             Found::Perhaps if self.held.len() <= MOST_SPACE => return false,
             _ => {
                 // The space between a block and the answer is neither's; an answer's own stays.
-                let is_behind = self.is_marked || self.was_closed;
-                if is_behind && !self.has_text {
+                if is_behind {
                     self.held.drain(..space);
                 }
                 self.mode = Mode::Text;
@@ -349,7 +271,14 @@ impl Divider {
     /// Gives text up to the next mark.
     fn text(&mut self, out: &mut Vec<Piece>) -> bool {
         let held = std::mem::take(&mut self.held);
-        for (at, character) in held.char_indices() {
+        // The space in front of the mark that closes an answer is not the answer's.
+        let wrapped = self.wrapped;
+        let kept = |text: &str| match wrapped {
+            Some(_) if text.len() - text.trim_end().len() <= MOST_SPACE => text.trim_end().len(),
+            _ => text.len(),
+        };
+        let sure = kept(&held);
+        for (at, character) in held[..sure].char_indices() {
             let found = match FIRST.contains(&character) && !self.code.is_within() {
                 true => self.mark(&held[at..]),
                 false => Found::Nothing,
@@ -361,38 +290,54 @@ impl Divider {
                 }
                 Found::Nothing => self.code.take(character),
                 Found::Perhaps => {
-                    self.tell(&held[..at], out);
-                    held[at..].clone_into(&mut self.held);
+                    let sure = kept(&held[..at]);
+                    self.tell(&held[..sure], out);
+                    held[sure..].clone_into(&mut self.held);
                     return false;
                 }
                 Found::Mark(mark, length) => {
-                    self.tell(&held[..at], out);
+                    let sure = match mark {
+                        Mark::Answered => kept(&held[..at]),
+                        _ => at,
+                    };
+                    self.tell(&held[..sure], out);
                     held[at + length..].clone_into(&mut self.held);
-                    match mark {
-                        Mark::Plain => {}
-                        Mark::Open(mode) => {
-                            self.mode = mode;
-                            self.is_marked = true;
-                        }
-                        Mark::Close(close) => {
-                            self.was_closed = true;
-                            self.mode = Mode::Start;
-                            self.has_text = false;
-                            self.code = Code::default();
-                            out.push(Piece::Closed(close));
-                        }
-                    }
+                    self.pass(mark, out);
                     return true;
                 }
             }
         }
-        self.tell(&held, out);
+        self.tell(&held[..sure], out);
+        held[sure..].clone_into(&mut self.held);
         false
     }
 
-    /// A mark of reasoning within the text.
+    /// Goes on behind a mark.
+    fn pass(&mut self, mark: Mark, out: &mut Vec<Piece>) {
+        match mark {
+            Mark::Plain => {}
+            Mark::Answered => {
+                self.wrapped = None;
+                self.mode = Mode::Start;
+            }
+            Mark::Open(mode) => {
+                self.mode = mode;
+                self.is_marked = true;
+            }
+            Mark::Close(close) => {
+                self.was_closed = true;
+                self.wrapped = wrapper(close);
+                self.mode = Mode::Start;
+                self.has_text = false;
+                self.code = Code::default();
+                out.push(Piece::Closed(close));
+            }
+        }
+    }
+
+    /// A mark of reasoning within the text, or of the answer's end.
     fn mark(&self, text: &str) -> Found<Mark> {
-        let blocks = MARKS.iter().filter(|marks| {
+        let blocks = opening().filter(|marks| {
             // At a line's beginning, or anywhere once the answer has begun with a block.
             (marks.distinct && self.code.at_start) || self.is_marked || self.was_closed
         });
@@ -400,11 +345,13 @@ impl Divider {
         let is_alone = !self.is_marked && !self.was_closed && !self.has_plain;
         let closing = distinct().filter(|_| is_alone);
         let closing = closing.map(|marks| (marks.close, Mark::Close(marks.close)));
-        let plain = distinct().filter(|_| is_alone);
+        let plain = opening().filter(|marks| is_alone && marks.distinct);
         let plain = plain.map(|marks| (marks.open, Mark::Plain));
         let channels = BEGINS.iter().filter(|_| self.channels);
         let channels = channels.map(|mark| (*mark, Mark::Open(Mode::Header)));
-        first_of(text, channels.chain(blocks).chain(closing).chain(plain))
+        let answered = self.wrapped.map(|close| (close, Mark::Answered));
+        let marks = channels.chain(blocks).chain(closing).chain(plain);
+        first_of(text, marks.chain(answered))
     }
 
     fn header(&mut self) -> bool {
@@ -489,6 +436,19 @@ enum Mark {
     Plain,
     Open(Mode),
     Close(&'static str),
+    /// The end of an answer that a mark has opened.
+    Answered,
+}
+
+/// Those that models write themselves.
+fn opening() -> impl Iterator<Item = &'static Marks> {
+    MARKS.iter().filter(|marks| !marks.open.is_empty())
+}
+
+/// What closes an answer that this mark has opened.
+fn wrapper(mark: &str) -> Option<&'static str> {
+    let found = { ANSWERS.iter() }.find(|(open, _)| open.eq_ignore_ascii_case(mark));
+    found.map(|(_, close)| *close)
 }
 
 fn distinct() -> impl Iterator<Item = &'static Marks> {

@@ -12,26 +12,26 @@ use crate::support::provider::{Asked, Provider};
 use crate::support::script::{saying, server};
 
 /// A model that answers anything; what it was asked is looked up at the provider.
-fn plain() -> Provider {
+pub fn plain() -> Provider {
     Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")))
 }
 
-fn user() -> Value {
+pub fn user() -> Value {
     json!([{ "role": "user", "content": "Is it thin?" }])
 }
 
-fn chat(more: Value) -> Value {
+pub fn chat(more: Value) -> Value {
     merged(json!({ "model": "p/any", "messages": user() }), more)
 }
 
-fn merged(mut body: Value, more: Value) -> Value {
+pub fn merged(mut body: Value, more: Value) -> Value {
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
     }
     body
 }
 
-fn last_sent(provider: &Provider) -> Value {
+pub fn last_sent(provider: &Provider) -> Value {
     provider.asked().last().unwrap().body.clone()
 }
 

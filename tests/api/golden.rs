@@ -52,6 +52,7 @@ fn mask(value: &mut Value) {
 fn streams_are_what_they_were() {
     let provider = Provider::answering(|asked: &Asked| match asked.model().as_str() {
         "tools" => on("").sse(&calling()),
+        "whole" => on("").sse(include_str!("../data/streams/whole-openai.sse")),
         "broken" => on("").cut(&beginning("It is ")),
         _ => on("").sse(&saying("It is thin.")),
     });
@@ -77,6 +78,21 @@ fn streams_are_what_they_were() {
             "chat-broken",
             "/v1/chat/completions",
             json!({ "model": "p/broken", "messages": user }),
+        ),
+        (
+            "chat-whole",
+            "/v1/chat/completions",
+            json!({ "model": "p/whole", "messages": user, "tools": nested, "include_reasoning": true, "stream_options": { "include_usage": true } }),
+        ),
+        (
+            "responses-whole",
+            "/v1/responses",
+            json!({ "model": "p/whole", "input": "Is it thin?", "tools": flat }),
+        ),
+        (
+            "messages-whole",
+            "/v1/messages",
+            json!({ "model": "p/whole", "max_tokens": 99, "messages": user, "tools": own }),
         ),
         (
             "responses",

@@ -34,6 +34,8 @@ mod matrix;
 mod mcp;
 mod models;
 mod money;
+mod odd_clients;
+mod odd_providers;
 mod outbound;
 mod passthrough;
 mod patterns;

@@ -13,36 +13,36 @@ use crate::support::line::Line;
 use crate::support::provider::{Asked, Provider, on};
 use crate::support::{Client, Server};
 
-const T: &str = "Seven plus five is twelve.";
-const JSON: &str = "application/json";
+pub const T: &str = "Seven plus five is twelve.";
+pub const JSON: &str = "application/json";
 
 /// A chunk of a chat completion.
-fn chunk(delta: Value, finish: Value) -> Value {
+pub fn chunk(delta: Value, finish: Value) -> Value {
     json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
         "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }] })
 }
 
-fn text(text: &str) -> Value {
+pub fn text(text: &str) -> Value {
     chunk(json!({ "content": text }), Value::Null)
 }
 
-fn end(reason: &str) -> Value {
+pub fn end(reason: &str) -> Value {
     chunk(json!({}), json!(reason))
 }
 
-fn usage(usage: Value) -> Value {
+pub fn usage(usage: Value) -> Value {
     json!({ "id": "c1", "choices": [], "usage": usage })
 }
 
-fn usual() -> Value {
+pub fn usual() -> Value {
     usage(json!({ "prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107 }))
 }
 
-fn done() -> Value {
+pub fn done() -> Value {
     json!("[DONE]")
 }
 
-fn events_with(objects: &[Value], separator: &str) -> String {
+pub fn events_with(objects: &[Value], separator: &str) -> String {
     let one = |object: &Value| match object.as_str() {
         Some(text) => format!("data: {text}{separator}"),
         None => format!("data: {object}{separator}"),
@@ -50,26 +50,26 @@ fn events_with(objects: &[Value], separator: &str) -> String {
     objects.iter().map(one).collect()
 }
 
-fn events(objects: &[Value]) -> String {
+pub fn events(objects: &[Value]) -> String {
     events_with(objects, "\n\n")
 }
 
-fn sse(objects: &[Value]) -> Line {
+pub fn sse(objects: &[Value]) -> Line {
     on("").sse(&events(objects))
 }
 
 /// A whole text with its end and these tokens.
-fn counted(tokens: Value) -> Line {
+pub fn counted(tokens: Value) -> Line {
     sse(&[text(T), end("stop"), usage(tokens), done()])
 }
 
-fn call(index: Value, id: &str, arguments: Value) -> Value {
+pub fn call(index: Value, id: &str, arguments: Value) -> Value {
     let function = json!({ "name": "weather", "arguments": arguments });
     let call = json!({ "index": index, "id": id, "type": "function", "function": function });
     chunk(json!({ "tool_calls": [call] }), Value::Null)
 }
 
-fn anthropic(objects: &[Value]) -> Line {
+pub fn anthropic(objects: &[Value]) -> Line {
     let one = |object: &Value| {
         format!(
             "event: {}\ndata: {object}\n\n",
@@ -79,25 +79,25 @@ fn anthropic(objects: &[Value]) -> Line {
     on("").sse(&objects.iter().map(one).collect::<String>())
 }
 
-fn started(usage: Value) -> Value {
+pub fn started(usage: Value) -> Value {
     json!({ "type": "message_start", "message": { "id": "m1", "type": "message", "role": "assistant",
         "content": [], "stop_reason": null, "usage": usage } })
 }
 
-fn block(text: &str) -> Value {
+pub fn block(text: &str) -> Value {
     json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": text } })
 }
 
-fn stopped(reason: &str, usage: Value) -> Value {
+pub fn stopped(reason: &str, usage: Value) -> Value {
     json!({ "type": "message_delta", "delta": { "stop_reason": reason }, "usage": usage })
 }
 
-fn gemini(parts: Value, reason: Value) -> Value {
+pub fn gemini(parts: Value, reason: Value) -> Value {
     json!({ "candidates": [{ "index": 0, "content": { "role": "model", "parts": parts }, "finishReason": reason }],
         "usageMetadata": { "promptTokenCount": 100, "candidatesTokenCount": 7, "totalTokenCount": 107 } })
 }
 
-fn ollama(objects: &[Value]) -> Line {
+pub fn ollama(objects: &[Value]) -> Line {
     let body: String = objects.iter().map(|object| format!("{object}\n")).collect();
     on("").status(200, "application/x-ndjson", &body)
 }
@@ -115,7 +115,7 @@ fn gzip(body: &str) -> Line {
 
 /// What a client is given.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Given {
+pub enum Given {
     /// A whole answer and its end.
     Answer(&'static str, &'static str),
     /// A status and words of the reason, before anything of an answer.
@@ -124,26 +124,26 @@ enum Given {
     Broken(&'static str, &'static str),
 }
 
-use Given::{Answer, Broken, Refused};
+pub use Given::{Answer, Broken, Refused};
 
 /// What is counted: tokens read, written, from a cache; and the price. None where it is an estimate.
-type Count = Option<(u64, u64, u64, &'static str)>;
+pub type Count = Option<(u64, u64, u64, &'static str)>;
 
-struct Case {
-    model: &'static str,
+pub struct Case {
+    pub model: &'static str,
     /// What is played to the first call, the second, and so on; the last to all others.
-    lines: Vec<Line>,
-    whole: Given,
+    pub lines: Vec<Line>,
+    pub whole: Given,
     stream: Given,
     count: Count,
 }
 
 /// A case in which both are given the same answer.
-fn whole(model: &'static str, line: Line, count: Count) -> Case {
+pub fn whole(model: &'static str, line: Line, count: Count) -> Case {
     both(model, vec![line], Answer(T, "stop"), count)
 }
 
-fn both(model: &'static str, lines: Vec<Line>, given: Given, count: Count) -> Case {
+pub fn both(model: &'static str, lines: Vec<Line>, given: Given, count: Count) -> Case {
     Case {
         model,
         lines,
@@ -154,7 +154,7 @@ fn both(model: &'static str, lines: Vec<Line>, given: Given, count: Count) -> Ca
 }
 
 /// A case in which the answer breaks off after its first words, at every call.
-fn broken(model: &'static str, line: Line, status: u16, words: &'static str) -> Case {
+pub fn broken(model: &'static str, line: Line, status: u16, words: &'static str) -> Case {
     let half = "Seven plus ";
     Case {
         model,
@@ -165,11 +165,11 @@ fn broken(model: &'static str, line: Line, status: u16, words: &'static str) -> 
     }
 }
 
-const COUNTED: Count = Some((100, 7, 0, "0.170000"));
-const CACHED: Count = Some((100, 7, 80, "0.098000"));
-const BROKE: &str = "broke off";
+pub const COUNTED: Count = Some((100, 7, 0, "0.170000"));
+pub const CACHED: Count = Some((100, 7, 80, "0.098000"));
+pub const BROKE: &str = "broke off";
 
-fn ended(reason: &str) -> Line {
+pub fn ended(reason: &str) -> Line {
     sse(&[text("Seven plus "), end(reason), usual(), done()])
 }
 
@@ -612,7 +612,7 @@ fn failures() -> Vec<Case> {
 }
 
 impl Case {
-    fn giving(mut self, text: &'static str) -> Self {
+    pub fn giving(mut self, text: &'static str) -> Self {
         (self.whole, self.stream) = (Answer(text, "stop"), Answer(text, "stop"));
         self
     }
@@ -626,7 +626,7 @@ impl Case {
 }
 
 /// A provider that plays these cases in four API formats, and a server that knows it.
-fn playing(cases: &[Case]) -> (Provider, Server) {
+pub fn playing(cases: &[Case]) -> (Provider, Server) {
     let name = |model: &str| model.rsplit('/').next().unwrap().to_owned();
     let script: HashMap<String, Vec<Line>> = cases
         .iter()
@@ -635,7 +635,7 @@ fn playing(cases: &[Case]) -> (Provider, Server) {
     let counts: Mutex<HashMap<String, usize>> = Mutex::default();
     let provider = Provider::answering(move |asked: &Asked| {
         let path = asked.head.split(' ').nth(1).unwrap_or_default();
-        let kind = ["an", "ge", "ol"]
+        let kind = ["an", "ge", "ol", "rs"]
             .into_iter()
             .find(|kind| path.starts_with(&format!("/{kind}/")));
         let model = match path.split_once("/models/") {
@@ -668,6 +668,7 @@ fn playing(cases: &[Case]) -> (Provider, Server) {
         { "id": "an", "kind": "anthropic", "base_url": format!("{base}/an/v1"), "api_key": "k", "models": of("an/") },
         { "id": "ge", "kind": "gemini", "base_url": format!("{base}/ge/v1beta"), "api_key": "k", "models": of("ge/") },
         { "id": "ol", "kind": "ollama", "base_url": format!("{base}/ol"), "models": of("ol/") },
+        { "id": "rs", "kind": "responses", "base_url": format!("{base}/rs/v1"), "api_key": "k", "models": of("rs/") },
     ]);
     let listed = known.as_array_mut().unwrap();
     listed.retain(|provider| provider["models"] != json!([]));
@@ -795,7 +796,7 @@ fn check_streamed(case: &Case, server: &Server, key: &str) {
     }
 }
 
-fn check(cases: &[Case]) {
+pub fn check(cases: &[Case]) {
     let (_provider, server) = playing(cases);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);

@@ -1,8 +1,10 @@
 //! Faults on demand by llmock, and its own judgement of the client that it saw.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
-use crate::mock::{Asking, Mock};
+use crate::mock::{Asking, Mock, installed};
 
 fn started() -> Option<(Mock, Asking)> {
     let mock = Mock::start("venv/bin/llmock", &["serve"])?;
@@ -16,7 +18,12 @@ fn started() -> Option<(Mock, Asking)> {
         {"id": "together", "base_url": at("/together/v1"), "api_key": "k"},
         {"id": "xai", "base_url": at("/xai/v1"), "api_key": "k"},
     ]);
-    let asking = Asking::start(&providers, &[("RETRIES", "2"), ("TOKEN_TIMEOUT", "1")]);
+    let settings = [
+        ("RETRIES", "2"),
+        ("TOKEN_TIMEOUT", "1"),
+        ("DISCOVER_LOCAL", "false"),
+    ];
+    let asking = Asking::start(&providers, &settings);
     Some((mock, asking))
 }
 
@@ -119,6 +126,69 @@ fn a_stream_that_breaks_is_never_taken_for_an_answer() {
             let answer = Asking::answer(&shown, model);
             assert_eq!(answer["status"], "failed", "{kind}: {answer:#}");
         }
+        mock.post("/_llmock/reset", &json!({}));
+    }
+}
+
+/// Its own command for CI finds nothing to complain of, not even a warning.
+fn judged_well_strictly(mock: &Mock, what: &str) {
+    let program = installed("venv/bin/llmock").expect("it is running");
+    let report = Command::new(program)
+        .args(["report", "--strict", "--url", &mock.url])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&report.stdout);
+    assert!(report.status.success(), "{what}: {said}");
+}
+
+/// Faults that another try overcomes, each with how often it comes: streams that break before, within, and behind
+/// their text, and every status that is worth another try.
+fn passing_faults() -> Vec<Value> {
+    let mut faults = Vec::new();
+    for kind in ["disconnect", "truncate", "malformed", "stall"] {
+        for after in [0, 2, 6] {
+            faults.push(json!({ "type": "stream_fault", "kind": kind, "after_chunks": after, "stall_seconds": 3 }));
+        }
+    }
+    for kind in ["disconnect", "truncate"] {
+        faults.push(json!({ "type": "stream_fault", "kind": kind, "after_chunks": 2, "times": 2 }));
+    }
+    for status in [408, 409, 429, 500, 502, 503, 504, 529] {
+        faults.push(json!({ "type": "fail", "status": status }));
+    }
+    for status in [500, 503] {
+        faults.push(json!({ "type": "fail", "status": status, "times": 2 }));
+    }
+    faults.push(json!({ "type": "fail", "status": 429, "retry_after": 1 }));
+    faults.push(json!({ "type": "slow_first_token", "seconds": 0.5 }));
+    faults
+}
+
+#[test]
+fn no_fault_is_taken_badly_by_its_strict_judgement() {
+    let Some((mock, mut asking)) = started() else {
+        return;
+    };
+    let lasting =
+        [400, 401, 403, 404, 422].map(|status| json!({ "type": "fail", "status": status }));
+    let passing = passing_faults();
+    let rounds = passing
+        .chunks(PANEL.len())
+        .map(|faults| (faults, "completed"));
+    for (faults, status) in rounds.chain([(&lasting[..], "failed")]) {
+        let scripted = faults.iter().zip(PANEL).map(|(fault, model)| {
+            let mut fault = fault.clone();
+            let name = model.split_once('/').unwrap().1;
+            fault["match"] = json!({ "model": name });
+            fault
+        });
+        script(&mock, scripted.collect());
+        let shown = asking.panel(&PANEL, "openai/gpt-4o-mini");
+        for (model, fault) in PANEL.iter().zip(faults) {
+            let answer = Asking::answer(&shown, model);
+            assert_eq!(answer["status"], status, "{fault}: {answer:#}");
+        }
+        judged_well_strictly(&mock, &json!(faults).to_string());
         mock.post("/_llmock/reset", &json!({}));
     }
 }

@@ -44,23 +44,53 @@ fn take(growing: &mut Growing, chunk: &Value) {
     if let Some(error) = reported(chunk).or_else(|| field(first)) {
         return growing.fail(in_band(error));
     }
-    // Groq counts in a field of its own, Moonshot within the choice.
-    for usage in [&chunk["usage"], &chunk["x_groq"]["usage"], &first["usage"]] {
+    count(growing, chunk, first);
+    let found = [&first["delta"], &first["message"]];
+    match found.into_iter().find(|found| found.is_object()) {
+        // Behind the pieces some give the whole message once more.
+        Some(message) if growing.has_told(message["content"].as_str().unwrap_or_default()) => {}
+        Some(found) => piece(growing, found),
+        // Completions of a text, which some send in the place of a message.
+        None => growing.text(first["text"].as_str().unwrap_or_default()),
+    }
+    // SGLang's own form is an object.
+    let reason = &first["finish_reason"];
+    let reason = reason.as_str().or_else(|| reason["type"].as_str());
+    growing.stopped(reason.unwrap_or_default());
+}
+
+/// Takes the tokens from wherever a host counts them: Groq in a field of its own, Moonshot within the choice,
+/// llama.cpp beside its speed, Bedrock in its metrics.
+fn count(growing: &mut Growing, chunk: &Value, choice: &Value) {
+    if chunk["timings"].is_object() {
+        growing.count(counts::of_timings(&chunk["timings"]));
+    }
+    for usage in [
+        &chunk["amazon-bedrock-invocationMetrics"],
+        &chunk["usage"],
+        &chunk["x_groq"]["usage"],
+        &choice["usage"],
+        &choice["delta"]["usage"],
+        &choice["message"]["usage"],
+    ] {
         if usage.is_object() {
             growing.count(counts::of(usage));
         }
     }
-    let found = [&first["delta"], &first["message"]];
-    if let Some(found) = found.into_iter().find(|found| found.is_object()) {
-        piece(growing, found);
-    }
-    growing.stopped(first["finish_reason"].as_str().unwrap_or_default());
 }
 
+/// Names of the field with the reasoning. Hosts of the same models disagree; OpenRouter sends two, and some leave
+/// one empty.
+const REASONING: &[&str] = &[
+    "reasoning_content",
+    "reasoning",
+    "reasoning_text",
+    "thinking",
+    "thinking_content",
+];
+
 fn piece(growing: &mut Growing, piece: &Value) {
-    // Hosts of the same models disagree about the name; OpenRouter sends both, and some leave one empty.
-    let names = ["reasoning_content", "reasoning"];
-    let mut reasoning = names.iter().filter_map(|name| piece[*name].as_str());
+    let mut reasoning = REASONING.iter().map(|name| thought(&piece[*name]));
     let reasoning = reasoning.find(|text| !text.is_empty());
     growing.reasoning(reasoning.unwrap_or_default());
     if let Some(details) = piece["reasoning_details"].as_array() {
@@ -70,37 +100,64 @@ fn piece(growing: &mut Growing, piece: &Value) {
         Value::String(text) => growing.text(text),
         // Mistral's reasoning models send parts where others send text.
         Value::Array(parts) => parts.iter().for_each(|found| part(growing, found)),
+        found @ Value::Object(_) => part(growing, found),
         _ => {}
     }
     growing.refuse(piece["refusal"].as_str().unwrap_or_default());
-    let calls = piece["tool_calls"].as_array();
-    for call in calls.into_iter().flatten() {
-        tool(growing, call, &call["function"]);
+    match &piece["tool_calls"] {
+        Value::Array(calls) => calls.iter().for_each(|call| tool(growing, call)),
+        call @ Value::Object(_) => tool(growing, call),
+        _ => {}
     }
     // The predecessor of `tool_calls`: a single call, without an id.
     if piece["function_call"].is_object() {
-        tool(growing, &json!({ "index": 0 }), &piece["function_call"]);
+        tool(
+            growing,
+            &json!({ "index": 0, "function": piece["function_call"] }),
+        );
     }
 }
 
-fn tool(growing: &mut Growing, call: &Value, function: &Value) {
-    let arguments = match &function["arguments"] {
-        Value::String(text) => Cow::Borrowed(text.as_str()),
-        given @ Value::Object(_) => Cow::Owned(given.to_string()),
+/// The text of a thought: alone, or in an object.
+fn thought(found: &Value) -> &str {
+    let places = [found, &found["content"], &found["text"]];
+    let mut texts = places.into_iter().filter_map(Value::as_str);
+    texts.find(|text| !text.is_empty()).unwrap_or_default()
+}
+
+fn tool(growing: &mut Growing, call: &Value) {
+    // Some leave out the object around a function, or name its arguments as others do.
+    let function = match &call["function"] {
+        found @ Value::Object(_) => found,
+        _ => call,
+    };
+    let names = ["arguments", "parameters", "input"].map(|name| &function[name]);
+    let given = names.into_iter().find(|given| !given.is_null());
+    let arguments = match given {
+        Some(Value::String(text)) => Cow::Borrowed(text.as_str()),
+        Some(given @ Value::Object(_)) => Cow::Owned(given.to_string()),
         _ => Cow::Borrowed(""),
+    };
+    let id = match &call["id"] {
+        Value::Number(number) => Cow::Owned(number.to_string()),
+        id => Cow::Borrowed(id.as_str().unwrap_or_default()),
     };
     growing.call(Fragment {
         index: counts::whole(&call["index"]),
-        id: call["id"].as_str().unwrap_or_default(),
+        id: &id,
         name: function["name"].as_str().unwrap_or_default(),
         arguments: &arguments,
     });
 }
 
 fn part(growing: &mut Growing, part: &Value) {
-    if let Some(text) = part["text"].as_str() {
+    let kind = part["type"].as_str().unwrap_or_default();
+    if kind.contains("reasoning") || kind.contains("thinking") {
+        growing.reasoning(thought(part));
+    } else if let Some(text) = part["text"].as_str() {
         growing.text(text);
     }
+    growing.reasoning(part["thinking"].as_str().unwrap_or_default());
     for thought in part["thinking"].as_array().into_iter().flatten() {
         growing.reasoning(thought["text"].as_str().unwrap_or_default());
     }

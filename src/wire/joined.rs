@@ -1,0 +1,76 @@
+//! JSON texts that came as one: some servers leave out the line feeds between events, the mark `data:` in front of
+//! them, or write one mark too many. They are told apart where there is only one way to.
+
+use serde::de::IgnoredAny;
+
+/// What stands between two objects that are not one.
+const SEAMS: &[&str] = &["}{", "}data:", "}\n", "} ", "}\r", "}[DONE]", "}\t"];
+
+/// The texts of which this one is made; none where it is one text, or no JSON.
+pub(super) fn divide(data: &str) -> Option<Vec<String>> {
+    let bare = without_mark(data);
+    // Nearly all data is one object, which need not be parsed for that.
+    let may_be_several = SEAMS.iter().any(|seam| bare.contains(seam));
+    if !may_be_several {
+        return (bare.len() < data.trim_start().len()).then(|| vec![bare.to_owned()]);
+    }
+    if serde_json::from_str::<IgnoredAny>(bare).is_ok() {
+        return (bare.len() < data.trim_start().len()).then(|| vec![bare.to_owned()]);
+    }
+    let (mut parts, mut rest) = (Vec::new(), bare);
+    while !rest.is_empty() {
+        let end = match rest.starts_with("[DONE]") {
+            true => "[DONE]".len(),
+            false => length(rest)?,
+        };
+        parts.push(rest[..end].to_owned());
+        rest = without_mark(&rest[end..]);
+    }
+    Some(parts)
+}
+
+/// A text without what stands in front of its data.
+fn without_mark(text: &str) -> &str {
+    let mut text = text.trim_start();
+    while let Some(rest) = text.strip_prefix("data:") {
+        text = rest.trim_start();
+    }
+    text
+}
+
+/// Bytes of the object that a text begins with.
+fn length(text: &str) -> Option<usize> {
+    text.strip_prefix('{')?;
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    Some(values.byte_offset())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_came_as_one_are_told_apart() {
+        for (data, expected) in [
+            ("{\"a\":1}", None),
+            ("{\"a\": {}}", None),
+            ("{\n \"a\": {},\n \"b\": 1\n}\n", None),
+            ("{\"a\":\"}{\"}", None),
+            ("{\"a\":1}{\"b\"", None),
+            ("words }{ words", None),
+            ("[DONE]", None),
+            ("", None),
+            ("{}{}", Some(vec!["{}", "{}"])),
+            ("{}\n{}\n", Some(vec!["{}", "{}"])),
+            ("{}data: {}", Some(vec!["{}", "{}"])),
+            ("{}data: [DONE]", Some(vec!["{}", "[DONE]"])),
+            ("data: {\"a\":1}", Some(vec!["{\"a\":1}"])),
+            ("data:data: [DONE]", Some(vec!["[DONE]"])),
+        ] {
+            let expected =
+                expected.map(|parts: Vec<&str>| { parts }.into_iter().map(str::to_owned).collect());
+            assert_eq!(divide(data), expected, "{data:?}");
+        }
+    }
+}

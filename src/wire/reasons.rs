@@ -1,0 +1,147 @@
+//! Why a provider refused a request, read from its words: the few reasons that a person needs to know.
+
+/// The sentence for a model that was shown a picture in vain.
+pub(super) const BLIND: &str = "the model does not take pictures";
+/// Why a request was refused, where the provider's words leave no doubt: in ours, because theirs are not for
+/// everybody's eyes.
+pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
+    const REASONS: &[(&[&str], &str)] = &[
+        (
+            &[
+                "context_length",
+                "context length",
+                "context window",
+                "maximum context",
+                "prompt is too long",
+                "input is too long",
+                "too many tokens",
+                "token count exceeds",
+                "request_too_large",
+                "request too large",
+                // llama.cpp.
+                "context size",
+                "exceed_context_size",
+                // Text Generation Inference, Together, Gemini.
+                "`inputs` tokens",
+                "`inputs` must have less than",
+                "input token count",
+                // Groq.
+                "reduce the length of the messages",
+            ],
+            TOO_LONG,
+        ),
+        (
+            &[
+                "model_not_found",
+                "does not exist",
+                "model not found",
+                "no such model",
+                "unknown model",
+                "not a valid model",
+                "not found, try pulling it",
+                "is not found for api version",
+            ],
+            UNKNOWN_MODEL,
+        ),
+        (
+            &[
+                "content_policy",
+                "content_filter",
+                "content management policy",
+                "moderation",
+                "safety",
+                "usage policy",
+            ],
+            "the provider's rules do not allow this request",
+        ),
+        (
+            &[
+                "image input",
+                "images are not",
+                "image_url",
+                "support image",
+                "not a multimodal model",
+                "vision",
+            ],
+            BLIND,
+        ),
+    ];
+    let said = said.to_ascii_lowercase();
+    let fits = |(marks, _): &&(&[&str], &str)| {
+        let mut marks = marks.iter();
+        marks.any(|mark| codes.contains(mark) || said.contains(mark))
+    };
+    let (_, sentence) = REASONS.iter().find(fits)?;
+    // How much it can read is no secret, and what a person needs to know.
+    let length = window(&said);
+    Some(match length {
+        Some(length) if *sentence == TOO_LONG => {
+            format!("{TOO_LONG}: its maximum context length is {length} tokens")
+        }
+        _ => (*sentence).to_owned(),
+    })
+}
+
+/// What stands in front of the number of tokens that a model can read, in servers' various sentences.
+const BEFORE_WINDOW: &[&str] = &[
+    "context length is ",
+    "context length of ",
+    "context length (",
+    "context size (",
+    "context window is ",
+    "context window of ",
+    "context window (",
+    "context limit is ",
+    "number of tokens allowed (",
+    "must have less than ",
+    "must be <= ",
+    "tokens > ",
+    "model with ",
+];
+
+/// How many tokens the model can read, where its provider says so.
+fn window(said: &str) -> Option<u64> {
+    let number = |rest: &str| {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != ',');
+        let digits = rest[..end.unwrap_or(rest.len())].replace(',', "");
+        digits.parse::<u64>().ok()
+    };
+    let mut found = { BEFORE_WINDOW.iter() }.filter_map(|before| said.split_once(before));
+    found.find_map(|(_, rest)| number(rest))
+}
+
+/// Whether a reason is the request's fault even where nothing but words says so.
+pub(super) fn is_sure(reason: Option<&str>) -> bool {
+    reason.is_some_and(|reason| reason.starts_with(TOO_LONG) || reason == UNKNOWN_MODEL)
+}
+
+const UNKNOWN_MODEL: &str = "the provider does not know this model";
+const TOO_LONG: &str = "the question with its documents is longer than the model can read";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_tokens_that_a_model_reads_is_kept() {
+        for said in [
+            "This model's maximum context length is 4096 tokens. However, you requested 9000 tokens.",
+            "The input (9000 tokens) is longer than the model's context length (4096 tokens).",
+            "Requested token count exceeds the model's maximum context length of 4,096 tokens.",
+            "the request exceeds the available context size (4096 tokens), try increasing it",
+            "The input token count (9000) exceeds the maximum number of tokens allowed (4096).",
+            "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 9000",
+            "Prompt contains 9000 tokens, too large for model with 4096 maximum context length",
+            "prompt is too long: 9000 tokens > 4096 maximum",
+        ] {
+            let found = reason("", said).unwrap_or_default();
+            assert!(
+                found.ends_with("context length is 4096 tokens"),
+                "{said}: {found}"
+            );
+            assert!(is_sure(Some(&found)));
+        }
+        assert_eq!(reason("", "too many tokens").as_deref(), Some(TOO_LONG));
+        assert_eq!(reason("", "the engine died"), None);
+    }
+}

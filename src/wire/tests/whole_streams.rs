@@ -1,0 +1,97 @@
+//! One whole stream of each API format, with reasoning, text, a call, and usage: read alike wherever it is split.
+
+use super::*;
+use crate::domain::tools::{Tool, Tools};
+
+const STREAMS: &[(Kind, &str)] = &[
+    (Kind::OpenAi, recording!("whole-openai.sse")),
+    (Kind::Responses, recording!("whole-responses.sse")),
+    (Kind::Anthropic, recording!("whole-anthropic.sse")),
+    (Kind::Gemini, recording!("whole-gemini.sse")),
+    (Kind::Ollama, recording!("whole-ollama.ndjson")),
+];
+
+fn calling() -> Request {
+    let weather = Tool {
+        name: "weather".into(),
+        description: String::new(),
+        parameters: serde_json::Value::Null,
+        strict: None,
+    };
+    let tools = Tools {
+        list: vec![weather],
+        ..Tools::default()
+    };
+    Request {
+        tools: Some(std::sync::Arc::new(tools)),
+        ..wanted(Parameters::default())
+    }
+}
+
+fn check(kind: Kind, pieces: &[&[u8]], place: &str) {
+    let (text, reasoning, result) = decode(kind, pieces, &calling());
+    let answer = result.unwrap_or_else(|error| panic!("{kind:?} {place}: {error:?}"));
+    assert_eq!(
+        (text.as_str(), reasoning.as_str()),
+        ("Das ist 12 😀.", "7 + 5 – zwölf."),
+        "{kind:?} {place}"
+    );
+    assert_eq!((answer.text, answer.reasoning), (text, reasoning));
+    assert_eq!(answer.finish, Finish::ToolCalls, "{kind:?} {place}");
+    let calls: Vec<_> = { answer.calls.iter() }
+        .map(|call| (call.name.as_str(), call.arguments.as_str()))
+        .collect();
+    assert_eq!(
+        calls,
+        [("weather", "{\"city\":\"Zürich\"}")],
+        "{kind:?} {place}"
+    );
+    let usage = &answer.usage;
+    // Ollama counts neither what it had in memory nor its reasoning.
+    let (cached, thought) = match kind {
+        Kind::Ollama => (0, 0),
+        _ => (80, 6),
+    };
+    assert_eq!(
+        (
+            usage.input,
+            usage.output,
+            usage.cached,
+            usage.reasoning,
+            usage.estimated
+        ),
+        (100, 20, cached, thought, false),
+        "{kind:?} {place}"
+    );
+}
+
+#[test]
+fn a_whole_stream_is_read_alike_wherever_it_is_split() {
+    for (kind, body) in STREAMS {
+        let bytes = body.as_bytes();
+        for at in 0..=bytes.len() {
+            check(*kind, &[&bytes[..at], &bytes[at..]], &format!("at {at}"));
+        }
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        check(*kind, &single, "byte by byte");
+    }
+}
+
+#[test]
+fn a_whole_stream_cut_short_is_no_whole_answer() {
+    for (kind, body) in STREAMS {
+        // The mark of the end: what comes behind it is no part of the answer.
+        let mark = match kind {
+            Kind::OpenAi => "\"finish_reason\":\"tool_calls\"}",
+            Kind::Responses => "\"response.completed\",",
+            Kind::Anthropic => "\"stop_reason\":\"tool_use\"",
+            Kind::Gemini => "\"finishReason\"",
+            Kind::Ollama => "\"done_reason\"",
+        };
+        let end = body.find(mark).unwrap();
+        for at in (0..end).filter(|&at| body.is_char_boundary(at)) {
+            let result = decode(*kind, &[body[..at].as_bytes()], &calling()).2;
+            assert!(result.is_err(), "{kind:?} is whole when cut at {at}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Follows code in Markdown, a character at a time.
+
+/// Where in Markdown the text stands: marks in code are the answer's own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Code {
+    is_fenced: bool,
+    /// Backticks that have opened code within the line.
+    inline: usize,
+    /// Backticks (or tildes) that the text ends with.
+    run: usize,
+    /// Nothing but spaces since the line's beginning, up to the run.
+    pub at_start: bool,
+    run_at_start: bool,
+}
+
+impl Default for Code {
+    fn default() -> Self {
+        Self {
+            is_fenced: false,
+            inline: 0,
+            run: 0,
+            at_start: true,
+            run_at_start: false,
+        }
+    }
+}
+
+impl Code {
+    /// Takes the next character of the text.
+    pub fn take(&mut self, character: char) {
+        if matches!(character, '`' | '~') {
+            if self.run == 0 {
+                self.run_at_start = self.at_start;
+            }
+            self.run += 1;
+            self.at_start = false;
+            return;
+        }
+        self.close_run(character);
+        match character {
+            '\n' => (self.at_start, self.inline) = (true, 0),
+            character if !character.is_whitespace() => self.at_start = false,
+            _ => {}
+        }
+    }
+
+    fn close_run(&mut self, next: char) {
+        let run = std::mem::take(&mut self.run);
+        match run {
+            0 => {}
+            3.. if self.run_at_start => self.is_fenced = !self.is_fenced,
+            _ if self.is_fenced => {}
+            run if self.inline == 0 && next != '\n' => self.inline = run,
+            run if self.inline == run => self.inline = 0,
+            _ => {}
+        }
+    }
+
+    /// Whether what comes next is in code.
+    pub fn is_within(&self) -> bool {
+        let mut now = *self;
+        now.close_run(' ');
+        now.is_fenced || now.inline > 0
+    }
+}

@@ -1,0 +1,626 @@
+//! More of the odd requests that `clients` has one of each kind of: fields in other types and spellings, tools and
+//! conversations in the forms of other APIs, items that only a vendor could read, other ways to send a body or a key.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::clients::{chat, last_sent, merged, plain};
+use crate::compatible::key;
+use crate::support::script::server;
+
+const CHAT: &str = "/v1/chat/completions";
+
+/// Sends each request, and compares what the provider was sent at a place; null is for a field that was not sent.
+fn sends(path: &str, cases: &[(Value, &str, Value)]) {
+    let provider = plain();
+    let server = server(&provider, &[("CACHE_TTL", "0")]);
+    let mut client = server.user("ada@example.com");
+    let mut wrong = Vec::new();
+    for (body, place, expected) in cases {
+        let body = merged(json!({ "model": "p/any" }), body.clone());
+        let answer = client.post(path, body.clone());
+        if answer.status != 200 {
+            wrong.push(format!("{body}: {} {}", answer.status, answer.text()));
+            continue;
+        }
+        let sent = last_sent(&provider);
+        let found = sent.pointer(place).unwrap_or(&Value::Null);
+        if found != expected {
+            wrong.push(format!("{body}: {place} is {found} in {sent}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn said(role: &str, content: Value) -> Value {
+    json!({ "role": role, "content": content })
+}
+
+#[test]
+fn fields_in_other_types_and_spellings() {
+    let cases = [
+        (json!({ "stop": "" }), "/stop", Value::Null),
+        (json!({ "stop": [""] }), "/stop", Value::Null),
+        (json!({ "stop": ["", "END"] }), "/stop", json!(["END"])),
+        (json!({ "stop": "END" }), "/stop", json!(["END"])),
+        (
+            json!({ "stop": ["a", "b", "c", "d", "e"] }),
+            "/stop/4",
+            json!("e"),
+        ),
+        (json!({ "seed": 3.0 }), "/seed", json!(3)),
+        (json!({ "seed": -1 }), "/seed", json!(-1)),
+        (
+            json!({ "max_completion_tokens": -1 }),
+            "/max_tokens",
+            Value::Null,
+        ),
+        (
+            json!({ "max_completion_tokens": 64.0 }),
+            "/max_tokens",
+            json!(64),
+        ),
+        (json!({ "temperature": 2.5 }), "/temperature", json!(2.5)),
+        (json!({ "temperature": 0 }), "/temperature", json!(0.0)),
+        (json!({ "top_p": 1 }), "/top_p", json!(1.0)),
+        (json!({ "top_k": -1 }), "/top_k", Value::Null),
+        (json!({ "n": 1.0 }), "/n", Value::Null),
+        (
+            json!({ "stream_options": { "include_usage": true } }),
+            "/model",
+            json!("any"),
+        ),
+        (
+            json!({ "response_format": {} }),
+            "/response_format",
+            Value::Null,
+        ),
+        (
+            json!({ "response_format": { "type": "text" } }),
+            "/response_format",
+            Value::Null,
+        ),
+        (
+            json!({ "reasoning_effort": "High" }),
+            "/reasoning_effort",
+            json!("high"),
+        ),
+        (
+            json!({ "reasoning_effort": "none" }),
+            "/reasoning_effort",
+            json!("none"),
+        ),
+        (
+            json!({ "reasoning": { "enabled": true } }),
+            "/reasoning_effort",
+            json!("medium"),
+        ),
+        (
+            json!({ "reasoning": { "enabled": false } }),
+            "/reasoning_effort",
+            json!("none"),
+        ),
+        (
+            json!({ "chat_template_kwargs": { "enable_thinking": false } }),
+            "/chat_template_kwargs/enable_thinking",
+            json!(false),
+        ),
+        (
+            json!({ "min_p": 0.05, "repetition_penalty": 1.1 }),
+            "/repetition_penalty",
+            json!(1.1),
+        ),
+        (
+            json!({ "logit_bias": { "50256": -100 } }),
+            "/logit_bias/50256",
+            json!(-100),
+        ),
+        (
+            json!({ "logprobs": true, "top_logprobs": 3 }),
+            "/top_logprobs",
+            json!(3),
+        ),
+        (json!({ "user": 123 }), "/user", json!(123)),
+    ];
+    let cases: Vec<_> = { cases.into_iter() }
+        .map(|(more, place, sent)| (chat(more), place, sent))
+        .collect();
+    sends(CHAT, &cases);
+}
+
+#[test]
+fn a_schema_under_json_object_is_a_schema() {
+    let provider =
+        crate::support::provider::Provider::answering(|_: &crate::support::provider::Asked| {
+            crate::support::line::on("").sse(&crate::support::script::saying("{\"thin\": true}"))
+        });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let schema = json!({ "type": "object", "properties": { "thin": { "type": "boolean" } }, "required": ["thin"] });
+    let wanted = json!({ "response_format": { "type": "json_object", "schema": schema } });
+    let answer = client.post(CHAT, chat(wanted));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent = last_sent(&provider);
+    assert_eq!(
+        sent["response_format"]["json_schema"]["schema"]["required"],
+        json!(["thin"]),
+        "{sent}"
+    );
+}
+
+#[test]
+fn tools_in_other_forms() {
+    let nested = json!({ "type": "function", "function": { "name": "weather", "parameters": { "type": "object" } } });
+    let other = json!({ "type": "function", "function": { "name": "time" } });
+    let place = "/tools/0/function/name";
+    let name = json!("weather");
+    let mut bare = nested.clone();
+    bare.as_object_mut().unwrap().remove("type");
+    let nulls = json!({ "type": "function", "function": { "name": "weather", "description": null, "parameters": null, "strict": null } });
+    let cases = [
+        (json!({ "tools": [bare] }), place, name.clone()),
+        (
+            json!({ "tools": [{ "type": "function", "name": "weather", "parameters": { "type": "object" } }] }),
+            place,
+            name.clone(),
+        ),
+        (json!({ "tools": [nulls] }), place, name.clone()),
+        (
+            json!({ "tools": [{ "type": "web_search" }, nested] }),
+            place,
+            name.clone(),
+        ),
+        (
+            json!({ "tools": [nested], "tool_choice": "any" }),
+            "/tool_choice",
+            json!("required"),
+        ),
+        (
+            json!({ "tools": [nested], "tool_choice": { "type": "auto" } }),
+            "/tool_choice",
+            Value::Null,
+        ),
+        (
+            json!({ "tools": [other, nested], "tool_choice": { "type": "allowed_tools", "allowed_tools": { "mode": "required", "tools": [nested] } } }),
+            place,
+            name.clone(),
+        ),
+        (
+            json!({ "tool_choice": "auto" }),
+            "/tool_choice",
+            Value::Null,
+        ),
+    ];
+    let cases: Vec<_> = { cases.into_iter() }
+        .map(|(more, place, sent)| (chat(more), place, sent))
+        .collect();
+    sends(CHAT, &cases);
+}
+
+#[test]
+fn conversations_in_other_forms() {
+    let picture = |url: &str| json!({ "type": "image_url", "image_url": { "url": url } });
+    let shown = |part: Value| json!([said("user", json!([{ "type": "text", "text": "a" }, part]))]);
+    let url = "/messages/0/content/1/image_url/url";
+    let jpeg = json!("data:image/jpeg;base64,/9j/4AAQ");
+    let call = |arguments: Value| json!({ "role": "assistant", "content": null, "tool_calls": [{ "id": "1", "type": "function", "function": { "name": "weather", "arguments": arguments } }] });
+    let result =
+        |content: Value| json!({ "role": "tool", "tool_call_id": "1", "content": content });
+    let with = |call: Value, result: Value| json!([said("user", json!("a")), call, result]);
+    let parts = json!([{ "type": "text", "text": "" }, { "type": "text", "text": "a" }]);
+    let cached = json!([{ "type": "text", "text": "a", "cache_control": { "type": "ephemeral" } }]);
+    let history = json!([said("user", json!("a")), { "role": "assistant", "content": "b", "refusal": null, "annotations": [], "audio": null, "tool_calls": [], "function_call": null }, said("user", json!("c"))]);
+    let middle = json!([
+        said("user", json!("a")),
+        said("system", json!("Be brief.")),
+        said("user", json!("b"))
+    ]);
+    let cases = [
+        (
+            shown(picture("DATA:image/jpg;base64,/9j/4AAQ")),
+            url,
+            jpeg.clone(),
+        ),
+        (
+            shown(picture("data:image/jpeg;name=a.jpg;base64,/9j/4AAQ")),
+            url,
+            jpeg.clone(),
+        ),
+        (
+            shown(json!({ "type": "image_url", "image_url": "data:image/jpeg;base64,/9j/4AAQ" })),
+            url,
+            jpeg,
+        ),
+        (
+            json!([said("user", parts)]),
+            "/messages/0/content",
+            json!("a"),
+        ),
+        (
+            json!([said("user", cached)]),
+            "/messages/0/content",
+            json!("a"),
+        ),
+        (
+            json!([said("user", json!([{ "type": "input_text", "text": "a" }]))]),
+            "/messages/0/content",
+            json!("a"),
+        ),
+        (
+            with(call(json!({ "city": "Oslo" })), result(json!("x"))),
+            "/messages/1/tool_calls/0/function/arguments",
+            json!("{\"city\":\"Oslo\"}"),
+        ),
+        (
+            with(
+                call(json!("{}")),
+                result(json!([{ "type": "text", "text": "x" }])),
+            ),
+            "/messages/2/content",
+            json!("x"),
+        ),
+        (
+            with(call(json!("{}")), result(Value::Null)),
+            "/messages/2/content",
+            json!(""),
+        ),
+        (history, "/messages/1", said("assistant", json!("b"))),
+        (middle, "/messages/1/role", json!("system")),
+    ];
+    let cases: Vec<_> = { cases.into_iter() }
+        .map(|(messages, place, sent)| (json!({ "messages": messages }), place, sent))
+        .collect();
+    sends(CHAT, &cases);
+}
+
+#[test]
+fn messages_in_other_forms() {
+    let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
+    let usual = json!([said("user", json!("a"))]);
+    let asked = |more: Value| merged(json!({ "max_tokens": 64, "messages": usual }), more);
+    let use_of = |input: Value| {
+        said(
+            "assistant",
+            json!([{ "type": "tool_use", "id": "t1", "name": "weather", "input": input }]),
+        )
+    };
+    let result = |block: Value| {
+        said(
+            "user",
+            json!([merged(
+                json!({ "type": "tool_result", "tool_use_id": "t1" }),
+                block
+            )]),
+        )
+    };
+    let searched = said(
+        "assistant",
+        json!([
+            { "type": "thinking", "thinking": "hm", "signature": "s" },
+            { "type": "redacted_thinking", "data": "x" },
+            { "type": "server_tool_use", "id": "s1", "name": "web_search", "input": { "query": "q" } },
+            { "type": "web_search_tool_result", "tool_use_id": "s1", "content": [] },
+            { "type": "text", "text": "b", "citations": null },
+        ]),
+    );
+    sends(
+        "/v1/messages?beta=true",
+        &[
+            (
+                asked(json!({ "system": "" })),
+                "/messages/0/role",
+                json!("user"),
+            ),
+            (
+                asked(json!({ "system": [], "tools": [], "tool_choice": { "type": "auto" } })),
+                "/messages/0/role",
+                json!("user"),
+            ),
+            (
+                asked(
+                    json!({ "system": [{ "type": "text", "text": "Be brief.", "cache_control": { "type": "ephemeral" } }] }),
+                ),
+                "/messages/0/content",
+                json!("Be brief."),
+            ),
+            (
+                asked(
+                    json!({ "max_tokens": 64.0, "stop_sequences": null, "temperature": null, "stream": null }),
+                ),
+                "/max_tokens",
+                json!(64),
+            ),
+            (
+                asked(
+                    json!({ "messages": [said("user", json!("a")), searched, said("user", json!("c"))] }),
+                ),
+                "/messages/1",
+                said("assistant", json!("b")),
+            ),
+            (
+                asked(json!({ "messages": [said("user", json!("a")), said("user", json!("b"))] })),
+                "/messages/1/content",
+                json!("b"),
+            ),
+            (
+                asked(
+                    json!({ "messages": [said("user", json!("a")), said("assistant", json!("{"))] }),
+                ),
+                "/messages/1/role",
+                json!("assistant"),
+            ),
+            (
+                asked(
+                    json!({ "tools": tools, "messages": [said("user", json!("a")), use_of(Value::Null), result(json!({ "is_error": true }))] }),
+                ),
+                "/messages/2/tool_call_id",
+                json!("t1"),
+            ),
+            (
+                asked(
+                    json!({ "tools": tools, "messages": [said("user", json!("a")), use_of(json!({})), result(json!({ "content": [{ "type": "text", "text": "x" }] }))] }),
+                ),
+                "/messages/2/content",
+                json!("x"),
+            ),
+            (
+                asked(json!({ "thinking": { "type": "disabled" } })),
+                "/reasoning_effort",
+                json!("none"),
+            ),
+            (
+                asked(
+                    json!({ "metadata": { "user_id": "u" }, "service_tier": "auto", "container": null }),
+                ),
+                "/messages/0/content",
+                json!("a"),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn items_in_other_forms() {
+    let user = said("user", json!("a"));
+    let input = |items: Value| json!({ "input": items });
+    let custom =
+        json!({ "type": "custom_tool_call", "call_id": "1", "name": "apply_patch", "input": "p" });
+    let done = json!({ "type": "custom_tool_call_output", "call_id": "1", "output": "ok" });
+    let shell = json!({ "type": "local_shell_call", "call_id": "1", "status": "completed", "action": { "type": "exec", "command": ["ls"] } });
+    let listed = json!({ "type": "local_shell_call_output", "call_id": "1", "output": "x" });
+    let search = json!({ "type": "web_search_call", "id": "w", "status": "completed", "action": { "type": "search", "query": "q" } });
+    let thought =
+        json!({ "type": "reasoning", "id": "r", "summary": [], "encrypted_content": "x" });
+    let tools =
+        json!([{ "type": "function", "name": "time" }, { "type": "function", "name": "weather" }]);
+    let allowed = json!({ "type": "allowed_tools", "mode": "auto", "tools": [{ "type": "function", "name": "weather" }] });
+    let nothing = json!({ "input": "a", "reasoning": null, "text": null, "tools": null, "include": null, "previous_response_id": null, "conversation": null, "prompt": null, "background": false, "max_output_tokens": null, "store": null });
+    sends(
+        "/v1/responses",
+        &[
+            (
+                json!({ "input": "a", "instructions": "" }),
+                "/messages/0/role",
+                json!("user"),
+            ),
+            (nothing, "/messages/0/content", json!("a")),
+            (
+                input(json!([user, custom, done])),
+                "/messages/1/tool_calls/0/function",
+                json!({ "name": "apply_patch", "arguments": "{\"input\":\"p\"}" }),
+            ),
+            (
+                input(json!([user, shell, listed])),
+                "/messages/2",
+                json!({ "role": "tool", "tool_call_id": "1", "content": "x" }),
+            ),
+            (
+                input(json!([
+                    user,
+                    thought,
+                    search,
+                    said("assistant", json!("b")),
+                    said("user", json!("c"))
+                ])),
+                "/messages/1/content",
+                json!("b"),
+            ),
+            (
+                input(json!([said("developer", json!("Be brief.")), user])),
+                "/messages/0/role",
+                json!("system"),
+            ),
+            (
+                json!({ "input": "a", "tools": tools, "tool_choice": allowed }),
+                "/tools/0/function/name",
+                json!("weather"),
+            ),
+            (
+                json!({ "input": "a", "tools": [{ "type": "function", "function": { "name": "weather" } }] }),
+                "/tools/0/function/name",
+                json!("weather"),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_would_be_left_out_silently_is_refused() {
+    let provider = plain();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for (path, body, param) in [
+        (CHAT, json!({ "messages": "a" }), "messages"),
+        (CHAT, chat(json!({ "temperature": "0.7" })), "temperature"),
+        (CHAT, chat(json!({ "max_tokens": "256" })), "max_tokens"),
+        (CHAT, chat(json!({ "stream": "false" })), "stream"),
+        (CHAT, chat(json!({ "stop": [null] })), "stop"),
+        (
+            CHAT,
+            chat(json!({ "messages": [said("human", json!("a"))] })),
+            "messages",
+        ),
+        (
+            CHAT,
+            chat(
+                json!({ "messages": [said("user", json!([{ "type": "input_audio", "input_audio": { "data": "AA", "format": "wav" } }]))] }),
+            ),
+            "messages",
+        ),
+        (
+            CHAT,
+            chat(
+                json!({ "messages": [said("user", json!([{ "type": "image_url", "image_url": { "url": "https://example.org/x.png" } }]))] }),
+            ),
+            "messages",
+        ),
+        ("/v1/responses", json!({ "input": [] }), "input"),
+        ("/v1/responses", json!({ "input": "" }), "input"),
+        (
+            "/v1/responses",
+            json!({ "input": [said("user", json!([{ "type": "input_audio" }]))] }),
+            "input",
+        ),
+        (
+            "/v1/responses",
+            json!({ "input": [{ "type": "item_reference", "id": "x" }] }),
+            "input",
+        ),
+        (
+            "/v1/responses",
+            json!({ "input": "a", "previous_response_id": "resp_1" }),
+            "previous_response_id",
+        ),
+        (
+            "/v1/responses",
+            json!({ "input": "a", "conversation": "conv_1" }),
+            "conversation",
+        ),
+        (
+            "/v1/responses",
+            json!({ "input": "a", "prompt": { "id": "pmpt_1" } }),
+            "prompt",
+        ),
+        (
+            "/v1/responses",
+            json!({ "input": "a", "background": true }),
+            "background",
+        ),
+    ] {
+        let answer = client.post(path, merged(json!({ "model": "p/any" }), body.clone()));
+        let found = &answer.json()["error"]["param"];
+        assert_eq!(
+            (answer.status, found),
+            (400, &json!(param)),
+            "{body}: {}",
+            answer.text()
+        );
+    }
+    assert!(provider.asked().is_empty(), "none of these was sent on");
+}
+
+#[test]
+fn bodies_as_clients_send_them() {
+    let provider = plain();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let text = chat(json!({})).to_string();
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let json_type = "application/json";
+    let lone = text.replace("Is it thin?", "a \\ud83d b");
+    let twice = text.replacen('{', "{\"model\":\"p/other\",", 1);
+    for (header, kind, bytes, status) in [
+        (
+            ("content-encoding", "deflate"),
+            json_type,
+            packed.as_slice(),
+            200,
+        ),
+        (
+            ("accept", "text/event-stream"),
+            "application/json; charset=UTF-8",
+            text.as_bytes(),
+            200,
+        ),
+        (
+            ("expect", "100-continue"),
+            "Application/JSON",
+            text.as_bytes(),
+            200,
+        ),
+        (
+            ("accept", "*/*"),
+            json_type,
+            format!("\r\n {text}\n\n").as_bytes(),
+            200,
+        ),
+        (("accept", "*/*"), "text/plain", text.as_bytes(), 415),
+        (("accept", "*/*"), json_type, b"", 400),
+        (("accept", "*/*"), json_type, b"{\"model\":\"p/any\",}", 400),
+        (
+            ("accept", "*/*"),
+            json_type,
+            b"{\"model\":\"p/any\",\"temperature\":NaN}",
+            400,
+        ),
+        (("accept", "*/*"), json_type, lone.as_bytes(), 400),
+        (("accept", "*/*"), json_type, twice.as_bytes(), 200),
+    ] {
+        let mut client = client.clone().with(header.0, header.1);
+        let answer = client.send("POST", CHAT, Some((kind, bytes)));
+        assert_eq!(
+            answer.status,
+            status,
+            "{header:?} {kind}: {}",
+            answer.text()
+        );
+    }
+    for (path, status) in [
+        ("/v1/models/", 200),
+        ("/v1/models/p%2Fany", 200),
+        ("/v1/models?limit=2", 200),
+        ("/v1", 404),
+    ] {
+        assert_eq!(client.get(path).status, status, "{path}");
+    }
+    for model in [" p/any ", "p/any"] {
+        assert_eq!(
+            client.post(CHAT, chat(json!({ "model": model }))).status,
+            200,
+            "{model:?}"
+        );
+    }
+}
+
+#[test]
+fn keys_as_clients_send_them() {
+    let provider = plain();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let made = key(&mut client);
+    let bearer = format!("bearer  {made} ");
+    for (headers, status) in [
+        (vec![("authorization", bearer.as_str())], 200),
+        (vec![("authorization", "Bearer"), ("x-api-key", &made)], 200),
+        (
+            vec![("authorization", "Bearer "), ("x-api-key", "quire_wrong")],
+            401,
+        ),
+        (
+            vec![("authorization", "Bearer wrong"), ("x-api-key", &made)],
+            401,
+        ),
+        (vec![("authorization", "Bearer ")], 401),
+        (vec![("authorization", "Basic eDp5")], 401),
+        (vec![("authorization", &made)], 401),
+    ] {
+        let mut stranger = server.client();
+        for (name, value) in &headers {
+            stranger = stranger.with(name, value);
+        }
+        assert_eq!(stranger.get("/v1/models").status, status, "{headers:?}");
+    }
+}

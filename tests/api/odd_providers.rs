@@ -1,0 +1,869 @@
+//! More of the oddities that `upstream` has one of each kind of: other vendors' words for an ending, other places
+//! for tokens, other marks of reasoning, other ways to write a stream, an error, or a call.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::compatible::key;
+use crate::support::line::Line;
+use crate::support::provider::on;
+use crate::upstream::{
+    Answer, BROKE, Broken, CACHED, COUNTED, Case, JSON, Refused, T, anthropic, block, both, broken,
+    check, chunk, counted, done, end, ended, events, events_with, gemini, ollama, playing, sse,
+    started, stopped, text, usage, usual, whole,
+};
+
+const HALF: &str = "Seven plus ";
+const FAULT: &str = "the provider has a fault";
+
+/// A whole answer with something else between its text and its end.
+fn between(middle: &str) -> Line {
+    let (first, rest) = (events(&[text(T)]), events(&[end("stop"), usual(), done()]));
+    on("").sse(&(first + middle + &rest))
+}
+
+/// An answer that breaks off behind its first words with this.
+fn breaks(model: &'static str, last: Value, status: u16, words: &'static str) -> Case {
+    broken(model, sse(&[text(HALF), last, done()]), status, words)
+}
+
+fn message_stop() -> Value {
+    json!({ "type": "message_stop" })
+}
+
+/// A stream of Responses.
+fn responses(objects: &[Value]) -> Line {
+    anthropic(objects)
+}
+
+fn said(pieces: &[&str]) -> Line {
+    let pieces = pieces.iter().map(|piece| text(piece));
+    sse(&{ pieces }
+        .chain([end("stop"), usual(), done()])
+        .collect::<Vec<_>>())
+}
+
+fn zlib(body: &str) -> Line {
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(body.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: deflate\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        packed.len()
+    );
+    on("").raw(&[head.as_bytes(), &packed].concat())
+}
+
+#[test]
+fn endings_in_other_words() {
+    let good = |model, reason: &str| {
+        whole(
+            model,
+            sse(&[text(T), end(reason), usual(), done()]),
+            COUNTED,
+        )
+    };
+    let short =
+        |model, reason: &str| both(model, vec![ended(reason)], Answer(HALF, "length"), COUNTED);
+    let object = |reason: Value| sse(&[text(HALF), chunk(json!({}), reason), usual(), done()]);
+    check(&[
+        broken("time-limit", ended("time_limit"), 502, BROKE),
+        broken("cancelled", ended("USER_CANCEL"), 502, BROKE),
+        broken("incomplete", ended("incomplete"), 502, BROKE),
+        broken("not-finished", ended("not_finished"), 502, BROKE),
+        broken("number", object(json!(1)), 502, BROKE),
+        broken(
+            "object-abort",
+            object(json!({ "type": "abort", "message": "killed" })),
+            502,
+            BROKE,
+        ),
+        broken("stop-like", ended("stopped"), 502, BROKE),
+        good("object-stop", "stop"),
+        whole(
+            "sglang",
+            sse(&[
+                text(T),
+                chunk(json!({}), json!({ "type": "stop", "matched": 128_009 })),
+                usual(),
+                done(),
+            ]),
+            COUNTED,
+        ),
+        good("titan", "FINISHED"),
+        good("jurassic", "endoftext"),
+        good("ernie", "normal"),
+        good("printed", "FinishReason.STOP"),
+        good("enum", "FINISH_REASON_STOP"),
+        short("watsonx", "token_limit"),
+        short("printed-limit", "FinishReason.MAX_TOKENS"),
+        short("hyphen", "max-tokens"),
+        both(
+            "toxic",
+            vec![ended("ERROR_TOXIC")],
+            Answer(HALF, "content_filter"),
+            COUNTED,
+        ),
+        whole(
+            "then-null",
+            sse(&[
+                text(T),
+                end("stop"),
+                chunk(json!({}), Value::Null),
+                usual(),
+                done(),
+            ]),
+            COUNTED,
+        ),
+        broken(
+            "an/null",
+            anthropic(&[
+                started(json!({})),
+                block(HALF),
+                stopped_by(Value::Null),
+                message_stop(),
+            ]),
+            502,
+            BROKE,
+        ),
+        both(
+            "an/length",
+            vec![anthropic(&[
+                started(json!({ "input_tokens": 100 })),
+                block(HALF),
+                stopped("max_tokens", json!({ "output_tokens": 7 })),
+                message_stop(),
+            ])],
+            Answer(HALF, "length"),
+            COUNTED,
+        ),
+        both(
+            "an/pause",
+            vec![anthropic(&[
+                started(json!({ "input_tokens": 100 })),
+                block(HALF),
+                stopped("pause_turn", json!({ "output_tokens": 7 })),
+                message_stop(),
+            ])],
+            Answer(HALF, "length"),
+            COUNTED,
+        ),
+        whole(
+            "an/no-stop-event",
+            anthropic(&[
+                started(json!({ "input_tokens": 100 })),
+                block(T),
+                stopped("end_turn", json!({ "output_tokens": 7 })),
+            ]),
+            COUNTED,
+        ),
+        broken(
+            "ge/none",
+            sse(&[gemini(json!([{ "text": HALF }]), Value::Null)]),
+            502,
+            BROKE,
+        ),
+        whole(
+            "ge/lower",
+            sse(&[gemini(json!([{ "text": T }]), json!("stop"))]),
+            COUNTED,
+        ),
+        both(
+            "ge/language",
+            vec![sse(&[gemini(json!([{ "text": HALF }]), json!("LANGUAGE"))])],
+            Answer(HALF, "content_filter"),
+            COUNTED,
+        ),
+        broken(
+            "ol/none",
+            ollama(&[json!({ "message": { "content": HALF }, "done": false })]),
+            502,
+            BROKE,
+        ),
+        broken(
+            "ol/unload",
+            ollama(&[
+                json!({ "message": { "content": HALF }, "done": false }),
+                json!({ "done": true, "done_reason": "unload" }),
+            ]),
+            502,
+            BROKE,
+        ),
+        whole(
+            "rs/completed",
+            responses(&[
+                json!({ "type": "response.output_text.delta", "delta": T }),
+                json!({ "type": "response.completed", "response": { "status": "completed", "usage": { "input_tokens": 100, "output_tokens": 7 } } }),
+            ]),
+            COUNTED,
+        ),
+        broken(
+            "rs/cancelled",
+            responses(&[
+                json!({ "type": "response.output_text.delta", "delta": HALF }),
+                json!({ "type": "response.incomplete", "response": { "status": "cancelled" } }),
+            ]),
+            502,
+            BROKE,
+        ),
+        broken(
+            "rs/cut",
+            responses(&[json!({ "type": "response.output_text.delta", "delta": HALF })]),
+            502,
+            BROKE,
+        ),
+    ]);
+}
+
+fn stopped_by(reason: Value) -> Value {
+    json!({ "type": "message_delta", "delta": { "stop_reason": reason }, "usage": {} })
+}
+
+#[test]
+fn errors_inside_a_stream_in_other_shapes() {
+    check(&[
+        breaks("flag", json!({ "error": true, "message": "backend died" }), 503, FAULT),
+        breaks("success", json!({ "success": false, "errors": [{ "message": "no capacity" }] }), 503, FAULT),
+        breaks("msg", json!({ "code": "InternalError", "msg": "worker lost" }), 503, FAULT),
+        breaks("anthropic-like", json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }), 503, FAULT),
+        breaks("problem", json!({ "title": "Service Unavailable", "status": 503, "detail": "draining" }), 503, FAULT),
+        breaks("apigee", json!({ "fault": { "faultstring": "backend timed out" } }), 503, FAULT),
+        breaks("tencent", json!({ "Response": { "Error": { "Code": "InternalError", "Message": "lost" } } }), 503, FAULT),
+        breaks("aws", json!({ "__type": "InternalServerException", "Message": "lost" }), 503, FAULT),
+        breaks("in-choice", json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "error", "error": { "code": 502, "message": "lost" } }] }), 503, FAULT),
+        broken("event-error", on("").sse(&(events(&[text(HALF)]) + "event: error\ndata: Internal server error\n\n")), 503, FAULT),
+        breaks("limited", json!({ "error": { "code": "rate_limit_exceeded", "message": "slow down" } }), 429, "asked too often"),
+        breaks("too-long", json!({ "error": { "message": "the request exceeds the available context size (4096 tokens), try increasing it", "type": "exceed_context_size_error", "code": 400 } }), 400, "4096"),
+        broken("ge/list", on("").sse(&(events(&[gemini(json!([{ "text": HALF }]), Value::Null)]) + "data: [{\"error\":{\"code\":500,\"message\":\"lost\",\"status\":\"INTERNAL\"}}]\n\n")), 503, FAULT),
+        broken("rs/failed", responses(&[json!({ "type": "response.output_text.delta", "delta": HALF }), json!({ "type": "response.failed", "response": { "status": "failed", "error": { "code": "server_error", "message": "lost" } } })]), 503, FAULT),
+        broken("rs/error", responses(&[json!({ "type": "response.output_text.delta", "delta": HALF }), json!({ "type": "error", "code": "server_error", "message": "lost" })]), 503, FAULT),
+    ]);
+}
+
+#[test]
+fn tokens_and_prices_in_other_places() {
+    let with = |extra: Value| {
+        let mut last = end("stop");
+        for (name, value) in extra.as_object().unwrap() {
+            last[name] = value.clone();
+        }
+        sse(&[text(T), last, done()])
+    };
+    let tokens = json!({ "prompt_tokens": 100, "completion_tokens": 7 });
+    check(&[
+        whole(
+            "cohere",
+            counted(
+                json!({ "billed_units": { "input_tokens": 90, "output_tokens": 7 }, "tokens": { "input_tokens": 100, "output_tokens": 7 } }),
+            ),
+            COUNTED,
+        ),
+        whole(
+            "bedrock",
+            with(
+                json!({ "amazon-bedrock-invocationMetrics": { "inputTokenCount": 100, "outputTokenCount": 7 } }),
+            ),
+            COUNTED,
+        ),
+        whole(
+            "llama-cpp",
+            with(
+                json!({ "timings": { "prompt_n": 20, "cache_n": 80, "predicted_n": 7, "predicted_ms": 12.5 } }),
+            ),
+            CACHED,
+        ),
+        whole(
+            "groq",
+            with(
+                json!({ "x_groq": { "usage": { "prompt_tokens": 100, "completion_tokens": 7 } } }),
+            ),
+            COUNTED,
+        ),
+        whole(
+            "in-delta",
+            sse(&[
+                text(T),
+                chunk(json!({ "usage": tokens }), json!("stop")),
+                done(),
+            ]),
+            COUNTED,
+        ),
+        whole(
+            "camel",
+            counted(
+                json!({ "promptTokens": 100, "completionTokens": 7, "promptTokensDetails": { "cachedTokens": 80 } }),
+            ),
+            CACHED,
+        ),
+        whole(
+            "deepseek",
+            counted(
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "prompt_cache_hit_tokens": 80, "prompt_cache_miss_tokens": 20 }),
+            ),
+            CACHED,
+        ),
+        whole("total-only", counted(json!({ "total_tokens": 107 })), None),
+        whole(
+            "no-output",
+            counted(json!({ "prompt_tokens": 100, "total_tokens": 107 })),
+            COUNTED,
+        ),
+        whole(
+            "zero-output",
+            counted(json!({ "prompt_tokens": 100, "completion_tokens": 0, "total_tokens": 107 })),
+            COUNTED,
+        ),
+        whole(
+            "null-counts",
+            counted(
+                json!({ "prompt_tokens": null, "completion_tokens": null, "total_tokens": null }),
+            ),
+            None,
+        ),
+        whole(
+            "half-tokens",
+            counted(json!({ "prompt_tokens": 99.5, "completion_tokens": "7.5" })),
+            None,
+        ),
+        whole(
+            "absurd",
+            counted(json!({ "prompt_tokens": 1e14, "completion_tokens": 7 })),
+            None,
+        ),
+        whole(
+            "each",
+            sse(&[
+                text("Seven plus five "),
+                usage(json!({ "prompt_tokens": 100, "completion_tokens": 3 })),
+                text("is twelve."),
+                end("stop"),
+                usual(),
+                done(),
+            ]),
+            COUNTED,
+        ),
+        whole(
+            "xai",
+            counted(
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost_in_usd_ticks": 123_000_000 }),
+            ),
+            Some((100, 7, 0, "0.012300")),
+        ),
+        whole(
+            "dollars",
+            counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": "$0.0123" })),
+            Some((100, 7, 0, "0.012300")),
+        ),
+        whole(
+            "cost-object",
+            counted(
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": { "total_cost": 0.0123 } }),
+            ),
+            Some((100, 7, 0, "0.012300")),
+        ),
+        whole(
+            "an/texts",
+            anthropic(&[
+                started(json!({ "input_tokens": "100" })),
+                block(T),
+                stopped("end_turn", json!({ "output_tokens": "7" })),
+                message_stop(),
+            ]),
+            COUNTED,
+        ),
+        whole(
+            "an/none",
+            anthropic(&[
+                started(json!(null)),
+                block(T),
+                stopped("end_turn", json!(null)),
+                message_stop(),
+            ]),
+            None,
+        ),
+        whole(
+            "ge/total",
+            sse(&[
+                json!({ "candidates": [{ "content": { "parts": [{ "text": T }] }, "finishReason": "STOP" }], "usageMetadata": { "promptTokenCount": 100, "totalTokenCount": 107 } }),
+            ]),
+            COUNTED,
+        ),
+        whole(
+            "ge/thoughts",
+            sse(&[
+                json!({ "candidates": [{ "content": { "parts": [{ "text": "So.", "thought": true }, { "text": T }] }, "finishReason": "STOP" }], "usageMetadata": { "promptTokenCount": 100, "candidatesTokenCount": 3, "thoughtsTokenCount": 4 } }),
+            ]),
+            COUNTED,
+        ),
+        whole(
+            "ol/no-prompt",
+            ollama(&[
+                json!({ "message": { "content": T }, "done": false }),
+                json!({ "done": true, "done_reason": "stop", "eval_count": 7 }),
+            ]),
+            None,
+        ),
+        whole(
+            "rs/cached",
+            responses(&[
+                json!({ "type": "response.output_text.delta", "delta": T }),
+                json!({ "type": "response.completed", "response": { "status": "completed", "usage": { "input_tokens": 100, "input_tokens_details": { "cached_tokens": 80 }, "output_tokens": 7 } } }),
+            ]),
+            CACHED,
+        ),
+    ]);
+}
+
+#[test]
+fn reasoning_in_other_marks() {
+    let parts = |parts: Value| {
+        sse(&[
+            chunk(json!({ "content": parts }), Value::Null),
+            end("stop"),
+            usual(),
+            done(),
+        ])
+    };
+    let both_fields = json!({ "reasoning_content": "Okay.", "content": "<think>Okay.</think>" });
+    check(&[
+        whole(
+            "attributes",
+            said(&["<think lang=\"en\">Okay", ".</think>", T]),
+            COUNTED,
+        ),
+        whole(
+            "answer",
+            said(&["<think>Okay.</think>\n<ans", "wer>\n", T, "\n</answer>"]),
+            COUNTED,
+        ),
+        whole(
+            "response",
+            said(&["<think>Okay.</think>\n\n<response>\n", T, "\n</response>\n"]),
+            COUNTED,
+        ),
+        whole(
+            "solution",
+            said(&[
+                "<|begin_of_thought|>Okay.<|end_of_thought|>\n\n<|begin_of_solution|>",
+                T,
+                "<|end_of_solution|>",
+            ]),
+            COUNTED,
+        ),
+        whole(
+            "cohere",
+            said(&[
+                "<|START_THINKING|>Okay.<|END_THINKING|><|START_RESPONSE|>",
+                T,
+                "<|END_RESPONSE|>",
+            ]),
+            COUNTED,
+        ),
+        whole(
+            "apriel",
+            said(&["My steps:\n1. Okay.\n[BEGIN FINAL ", "RESPONSE]\n", T]),
+            COUNTED,
+        ),
+        whole(
+            "apertus",
+            said(&["<|inner_prefix|>Okay.<|inner_suffix|>", T]),
+            COUNTED,
+        ),
+        whole("caps", said(&["<THINK>Okay.</THINK>", T]), COUNTED),
+        whole(
+            "split",
+            said(&["<", "thi", "nk>Okay.</t", "hink>\n", T]),
+            COUNTED,
+        ),
+        whole(
+            "thinking-parts",
+            parts(
+                json!([{ "type": "thinking", "thinking": "Okay." }, { "type": "text", "text": T }]),
+            ),
+            COUNTED,
+        ),
+        whole(
+            "reasoning-parts",
+            parts(json!([{ "type": "reasoning", "text": "Okay." }, { "type": "text", "text": T }])),
+            COUNTED,
+        ),
+        whole(
+            "mistral-parts",
+            parts(
+                json!([{ "type": "thinking", "thinking": [{ "type": "text", "text": "Okay." }] }, { "type": "text", "text": T }]),
+            ),
+            COUNTED,
+        ),
+        whole(
+            "object",
+            sse(&[
+                chunk(json!({ "reasoning": { "content": "Okay." } }), Value::Null),
+                text(T),
+                end("stop"),
+                usual(),
+                done(),
+            ]),
+            COUNTED,
+        ),
+        whole(
+            "both",
+            sse(&[
+                chunk(both_fields, Value::Null),
+                text(T),
+                end("stop"),
+                usual(),
+                done(),
+            ]),
+            COUNTED,
+        ),
+        whole(
+            "tool-like",
+            said(&["Use `<think>` and `</think>`. ", T]),
+            COUNTED,
+        )
+        .giving("Use `<think>` and `</think>`. Seven plus five is twelve."),
+        whole(
+            "ol/marks",
+            ollama(&[
+                json!({ "message": { "content": "<think>Okay.</think>" }, "done": false }),
+                json!({ "message": { "content": T }, "done": true, "done_reason": "stop", "prompt_eval_count": 100, "eval_count": 7 }),
+            ]),
+            COUNTED,
+        ),
+        whole(
+            "ol/thinking",
+            ollama(&[
+                json!({ "message": { "thinking": "Okay.", "content": "" }, "done": false }),
+                json!({ "message": { "content": T }, "done": true, "done_reason": "stop", "prompt_eval_count": 100, "eval_count": 7 }),
+            ]),
+            COUNTED,
+        ),
+    ]);
+}
+
+#[test]
+fn streams_in_other_forms() {
+    let plain = || [text(T), end("stop"), usual(), done()];
+    let all = || events(&plain());
+    let lines = |separator: &str| {
+        { plain()[..3].iter() }
+            .map(|one| format!("{one}{separator}"))
+            .collect::<String>()
+    };
+    let short =
+        |piece: &str| json!({ "choices": [{ "index": 0, "text": piece, "finish_reason": null }] });
+    let again = json!({ "object": "chat.completion", "choices": [{ "index": 0, "message": { "role": "assistant", "content": T }, "finish_reason": "stop" }] });
+    check(&[
+        whole("mark-twice", on("").sse(&all().replace("data: ", "data: data: ")), COUNTED),
+        whole("indented", on("").sse(&all().replace("data: ", "  data: ")), COUNTED),
+        whole("no-line-feed", on("").sse(&events_with(&plain(), "")), COUNTED),
+        whole("carriage-returns", on("").sse(&events_with(&plain(), "\r\r")), COUNTED),
+        whole("bare-lines", on("").sse(&lines("\n")), COUNTED),
+        whole("bare", on("").status(200, JSON, &lines("")), COUNTED),
+        whole("two-in-one", on("").sse(&format!("data: {}{}\n\n{}", text("Seven plus "), text("five is twelve."), events(&plain()[1..]))), COUNTED),
+        whole("byte-order-mark", on("").sse(&format!("\u{feff}{}", all())), COUNTED),
+        whole("small-done", on("").sse(&all().replace("[DONE]", "[done]")), COUNTED),
+        whole("word-behind", on("").sse(&all().replace("[DONE]", "bye")), COUNTED),
+        whole("no-done", on("").sse(&events(&plain()[..3])), COUNTED),
+        whole("ping-object", between("data: {\"type\":\"ping\"}\n\n"), COUNTED),
+        whole("ping-brackets", between("data: [PING]\n\n"), COUNTED),
+        whole("null-data", between("data: null\n\nevent: heartbeat\ndata: 1\n\n"), COUNTED),
+        whole("empty-chunks", between("data: {}\n\ndata: {\"choices\":[]}\n\ndata: {\"choices\":[{}]}\n\n"), COUNTED),
+        whole("retry-and-id", on("").sse(&("retry: 3000\n\nid: 7\nevent: message\n".to_owned() + &all())), COUNTED),
+        whole("repeated-role", sse(&[chunk(json!({ "role": "assistant", "content": "Seven plus " }), Value::Null), chunk(json!({ "role": "assistant", "content": "five is twelve." }), Value::Null), chunk(json!({ "role": "assistant", "content": "" }), json!("stop")), usual(), done()]), COUNTED),
+        whole("text-choices", sse(&[short("Seven plus "), short("five is twelve."), end("stop"), usual(), done()]), COUNTED),
+        whole("message-behind", sse(&[text("Seven plus "), text("five is twelve."), again, usual(), done()]), COUNTED),
+        whole("other-choice", sse(&[text("Seven plus "), json!({ "choices": [{ "index": 1, "delta": { "content": "Or else." }, "finish_reason": null }] }), text("five is twelve."), end("stop"), usual(), done()]), COUNTED),
+        whole("filter-first", sse(&[json!({ "choices": [], "prompt_filter_results": [{ "prompt_index": 0 }], "usage": null }), text(T), end("stop"), usual(), done()]), COUNTED),
+        whole("nul", said(&["Seven\u{0} plus five is 😀 twelve."]), COUNTED).giving("Seven\u{0} plus five is 😀 twelve."),
+        whole("zlib", zlib(&all()), COUNTED),
+        whole("content-object", sse(&[chunk(json!({ "content": { "type": "text", "text": T } }), Value::Null), end("stop"), usual(), done()]), COUNTED),
+        whole("an/data-only", on("").sse(&events(&[started(json!({ "input_tokens": 100 })), block(T), stopped("end_turn", json!({ "output_tokens": 7 })), message_stop()])), COUNTED),
+        whole("an/in-start", anthropic(&[started(json!({ "input_tokens": 100 })), json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": T } }), stopped("end_turn", json!({ "output_tokens": 7 })), message_stop()]), COUNTED),
+        whole("ge/signature", sse(&[gemini(json!([{ "text": T }]), Value::Null), gemini(json!([{ "text": "", "thoughtSignature": "abc" }]), json!("STOP"))]), COUNTED),
+        whole("ge/code", sse(&[gemini(json!([{ "executableCode": { "language": "PYTHON", "code": "print(7+5)" } }, { "text": T }]), json!("STOP"))]), COUNTED),
+        whole("ol/old", ollama(&[json!({ "message": { "content": T }, "done": false }), json!({ "done": true, "prompt_eval_count": 100, "eval_count": 7 })]), COUNTED),
+        whole("ol/one", on("").status(200, JSON, &json!({ "message": { "content": T }, "done": true, "done_reason": "stop", "prompt_eval_count": 100, "eval_count": 7 }).to_string()), COUNTED),
+        whole("rs/done", on("").sse(&events(&[json!({ "type": "response.output_text.delta", "delta": T }), json!({ "type": "response.completed", "response": { "status": "completed", "usage": { "input_tokens": 100, "output_tokens": 7 } } }), done()])), COUNTED),
+    ]);
+}
+
+#[test]
+fn failures_in_other_words() {
+    let refused = |model, status: u16, body: Value, given: u16, words: &'static str| {
+        both(
+            model,
+            vec![on("").status(status, JSON, &body.to_string())],
+            Refused(given, words),
+            None,
+        )
+    };
+    let message = |message: &str| json!({ "error": { "message": message } });
+    let then = |line: Line| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
+    let thought = sse(&[
+        chunk(json!({ "reasoning_content": "Okay." }), Value::Null),
+        end("stop"),
+        usual(),
+        done(),
+    ]);
+    let thinks_only = Case {
+        model: "thinks-only",
+        lines: vec![thought],
+        whole: Refused(502, "nothing"),
+        stream: Broken("", "nothing"),
+        count: None,
+    };
+    check(&[
+        refused("sglang", 400, json!({ "object": "error", "message": "The input (9000 tokens) is longer than the model's context length (4096 tokens).", "code": 400 }), 400, "4096"),
+        refused("gemini", 400, json!([{ "error": { "code": 400, "message": "The input token count (9000) exceeds the maximum number of tokens allowed (4096).", "status": "INVALID_ARGUMENT" } }]), 400, "4096"),
+        refused("anthropic", 400, json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "prompt is too long: 9000 tokens > 4096 maximum" } }), 400, "4096"),
+        refused("tgi", 422, json!({ "error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 9000", "error_type": "validation" }), 400, "4096"),
+        refused("detail-text", 400, json!({ "detail": "maximum context length is 4096 tokens" }), 400, "4096"),
+        refused("in-200", 200, json!({ "message": "maximum context length is 4096 tokens", "type": "BadRequestError" }), 400, "4096"),
+        refused("in-list", 200, json!([{ "error": { "code": 400, "message": "maximum context length is 4096 tokens" } }]), 400, "4096"),
+        refused("code-in-200", 200, json!({ "error": { "code": "429", "message": "slow" } }), 429, "asked too often"),
+        refused("minimax", 200, json!({ "base_resp": { "status_code": 1000, "status_msg": "unknown error" } }), 503, FAULT),
+        refused("no-credit", 200, json!({ "error": { "code": 402, "message": "Insufficient credits" } }), 402, "no credit left"),
+        refused("overloaded", 529, json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }), 503, FAULT),
+        refused("cloudflare", 524, message("a timeout occurred"), 503, FAULT),
+        refused("empty-object", 200, json!({}), 502, "no chat completion"),
+        both("date", vec![on("").header("retry-after", "Fri, 06 Nov 2099 17:20:30 GMT").status(429, JSON, "{}")], Refused(429, "the provider wants"), None),
+        both("retry-zero", then(on("").header("retry-after", "0").status(429, JSON, "{}")), Answer(T, "stop"), None),
+        both("retry-negative", then(on("").header("retry-after", "-1").status(429, JSON, "{}")), Answer(T, "stop"), None),
+        both("space-once", then(said(&[" \n\n"])), Answer(T, "stop"), None),
+        both("calls-nothing-once", then(sse(&[text(""), end("stop"), done()])), Answer(T, "stop"), None),
+        both("cut-once", then(on("").cut("")), Answer(T, "stop"), None),
+        both("an/overloaded-once", vec![
+            anthropic(&[started(json!({})), json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } })]),
+            anthropic(&[started(json!({ "input_tokens": 100 })), block(T), stopped("end_turn", json!({ "output_tokens": 7 })), message_stop()]),
+        ], Answer(T, "stop"), None),
+        both("an/blank-json", vec![on("").status(200, JSON, &json!({ "type": "message", "role": "assistant", "content": [], "stop_reason": "end_turn" }).to_string())], Refused(502, "nothing"), None),
+        both("ge/thought-too-long", vec![sse(&[json!({ "candidates": [{ "finishReason": "MAX_TOKENS" }], "usageMetadata": { "promptTokenCount": 100, "thoughtsTokenCount": 500 } })])], Refused(502, "raise max_tokens"), None),
+        both("ge/malformed-call", vec![sse(&[gemini(json!([]), json!("MALFORMED_FUNCTION_CALL"))])], Refused(502, "unusable"), None),
+        both("an/refusal", vec![anthropic(&[started(json!({})), stopped("refusal", json!({})), message_stop()])], Refused(400, "refused"), None),
+        thinks_only,
+    ]);
+}
+
+/// A call in one piece, as a host writes it.
+fn written(call: Value) -> Vec<Value> {
+    vec![chunk(json!({ "tool_calls": [call] }), Value::Null)]
+}
+
+#[test]
+fn calls_in_other_forms() {
+    const OSLO: &str = "{\"city\":\"Oslo\"}";
+    const ROME: &str = "{\"city\":\"Rome\"}";
+    let nested = |arguments: Value| json!({ "index": 0, "id": "a1", "type": "function", "function": { "name": "weather", "arguments": arguments } });
+    let piece = |call: Value| written(call).remove(0);
+    let named = |arguments: &str| {
+        piece(json!({ "function": { "name": "weather", "arguments": arguments } }))
+    };
+    let part =
+        |arguments: &str| piece(json!({ "index": 0, "function": { "arguments": arguments } }));
+    let cases: Vec<(&'static str, Vec<Value>, &[&str])> = vec![
+        (
+            "flat",
+            written(json!({ "index": 0, "id": "a1", "name": "weather", "arguments": OSLO })),
+            &[OSLO],
+        ),
+        (
+            "parameters",
+            written(
+                json!({ "index": 0, "id": "a1", "function": { "name": "weather", "parameters": { "city": "Oslo" } } }),
+            ),
+            &[OSLO],
+        ),
+        (
+            "one-object",
+            vec![chunk(
+                json!({ "tool_calls": nested(json!(OSLO)) }),
+                Value::Null,
+            )],
+            &[OSLO],
+        ),
+        (
+            "text-in-text",
+            written(nested(json!(json!(OSLO).to_string()))),
+            &[OSLO],
+        ),
+        ("empty-list", written(nested(json!("[]"))), &["{}"]),
+        (
+            "number-id",
+            written(
+                json!({ "index": 0, "id": 7, "function": { "name": "weather", "arguments": OSLO } }),
+            ),
+            &[OSLO],
+        ),
+        (
+            "same-id",
+            vec![
+                piece(nested(json!(OSLO))),
+                piece(
+                    json!({ "index": 1, "id": "a1", "function": { "name": "weather", "arguments": ROME } }),
+                ),
+            ],
+            &[OSLO, ROME],
+        ),
+        (
+            "name-each-time",
+            vec![named("{\"city\":"), named("\"Oslo\"}"), named(ROME)],
+            &[OSLO, ROME],
+        ),
+        (
+            "all-so-far",
+            vec![
+                piece(nested(json!("{\"ci"))),
+                part("{\"city\":"),
+                part(OSLO),
+            ],
+            &[OSLO],
+        ),
+        (
+            "twice-in-one",
+            written(nested(json!(format!("{OSLO}{OSLO}")))),
+            &[OSLO],
+        ),
+        (
+            "null-id",
+            vec![
+                piece(nested(json!(""))),
+                piece(
+                    json!({ "index": 0, "id": null, "function": { "name": null, "arguments": OSLO } }),
+                ),
+            ],
+            &[OSLO],
+        ),
+        (
+            "empty-id",
+            vec![
+                piece(nested(json!(""))),
+                piece(
+                    json!({ "index": 0, "id": "", "function": { "name": "", "arguments": OSLO } }),
+                ),
+            ],
+            &[OSLO],
+        ),
+        (
+            "both-fields",
+            vec![chunk(
+                json!({ "tool_calls": [nested(json!(OSLO))], "function_call": { "name": "weather", "arguments": OSLO } }),
+                Value::Null,
+            )],
+            &[OSLO],
+        ),
+    ];
+    let rest = |reason: &str| [end(reason), usual(), done()];
+    let mut played: Vec<Case> = { cases.iter() }
+        .map(|(model, pieces, _)| {
+            whole(
+                model,
+                sse(&pieces
+                    .iter()
+                    .cloned()
+                    .chain(rest("tool_calls"))
+                    .collect::<Vec<_>>()),
+                None,
+            )
+        })
+        .collect();
+    let own: [(&'static str, Line); 3] = [
+        (
+            "ge/text",
+            sse(&[gemini(
+                json!([{ "functionCall": { "name": "weather", "args": OSLO } }]),
+                json!("STOP"),
+            )]),
+        ),
+        (
+            "ol/text",
+            ollama(&[
+                json!({ "message": { "content": "", "tool_calls": [{ "function": { "name": "weather", "arguments": OSLO } }] }, "done": true, "done_reason": "stop" }),
+            ]),
+        ),
+        (
+            "an/at-once",
+            anthropic(&[
+                started(json!({})),
+                json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "tool_use", "id": "a1", "name": "weather", "input": { "city": "Oslo" } } }),
+                stopped("tool_use", json!({})),
+                message_stop(),
+            ]),
+        ),
+    ];
+    played.extend(
+        own.iter()
+            .map(|(model, line)| whole(model, line.clone(), None)),
+    );
+    let (_provider, server) = playing(&played);
+    let mut client = server.user("ada@example.com");
+    let tools = json!([{ "type": "function", "function": { "name": "weather" } }]);
+    let own = own
+        .iter()
+        .map(|(model, _)| ((*model).to_owned(), &[OSLO] as &[&str]));
+    let all = { cases.iter() }
+        .map(|(model, _, expected)| (format!("up/{model}"), *expected))
+        .chain(own);
+    for (model, expected) in all {
+        let body = json!({ "model": model, "tools": tools, "messages": [{ "role": "user", "content": "Warm?" }] });
+        let told = client.post("/v1/chat/completions", body).json();
+        let calls = told["choices"][0]["message"]["tool_calls"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let found: Vec<&str> = { calls.iter() }
+            .map(|call| call["function"]["arguments"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, expected, "{model}: {told}");
+        let ids: std::collections::BTreeSet<_> = calls
+            .iter()
+            .map(|call| call["id"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            ids.len(),
+            calls.len(),
+            "{model}: each has an id of its own: {told}"
+        );
+        assert_eq!(told["choices"][0]["finish_reason"], "tool_calls", "{model}");
+    }
+}
+
+#[test]
+fn reasoning_is_given_on_whatever_its_field_is_called() {
+    let names = [
+        "reasoning_content",
+        "reasoning",
+        "reasoning_text",
+        "thinking",
+        "thinking_content",
+    ];
+    let cases: Vec<Case> = { names.iter() }
+        .map(|name| {
+            whole(
+                name,
+                sse(&[
+                    chunk(json!({ *name: "Okay." }), Value::Null),
+                    text(T),
+                    end("stop"),
+                    usual(),
+                    done(),
+                ]),
+                None,
+            )
+        })
+        .collect();
+    let (_provider, server) = playing(&cases);
+    let mut client = server.user("ada@example.com");
+    key(&mut client);
+    for name in names {
+        let body = json!({ "model": format!("up/{name}"), "messages": [{ "role": "user", "content": "7+5?" }] });
+        let told = client.post("/v1/chat/completions", body).json();
+        let message = &told["choices"][0]["message"];
+        assert_eq!(
+            (&message["reasoning_content"], &message["content"]),
+            (&json!("Okay."), &json!(T)),
+            "{name}: {told}"
+        );
+    }
+}
