@@ -256,7 +256,12 @@ impl Growing {
                 other => other,
             });
         }
-        (held, self.answer(request))
+        let result = self.answer(request);
+        if matches!(&result, Err(error) if error.kind == CallErrorKind::Empty) {
+            // Nothing but space: whoever was shown it could not be given another answer.
+            held.clear();
+        }
+        (held, result)
     }
 
     fn answer(mut self, request: &Request) -> Result<Answer, CallError> {

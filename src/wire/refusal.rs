@@ -74,8 +74,10 @@ pub(super) fn reported(frame: &Value) -> Option<&Value> {
         return Some(error);
     }
     let is_error = |name: &str| {
-        let word = frame[name].as_str();
-        word.is_some_and(|word| word.eq_ignore_ascii_case("error"))
+        // `error`, `BadRequestError`, `ThrottlingException`.
+        let word = frame[name].as_str().unwrap_or_default();
+        let word = word.to_ascii_lowercase();
+        word.ends_with("error") || word.ends_with("exception")
     };
     // MiniMax reports in every answer how it went: 0 is well.
     let status = &frame["base_resp"];

@@ -49,6 +49,7 @@ mod recipes;
 mod replica;
 mod resilience;
 mod routes;
+mod second_tries;
 mod shapes;
 mod soak;
 mod stream;

@@ -134,8 +134,8 @@ pub struct Case {
     /// What is played to the first call, the second, and so on; the last to all others.
     pub lines: Vec<Line>,
     pub whole: Given,
-    stream: Given,
-    count: Count,
+    pub stream: Given,
+    pub count: Count,
 }
 
 /// A case in which both are given the same answer.

@@ -1,0 +1,96 @@
+//! What is asked again over the whole server, how often, and what of it is never kept.
+
+use serde_json::json;
+
+use crate::support::provider::{Provider, on};
+use crate::support::script::{about, begin, beginning, ended, saying, server, short_with};
+
+/// A stream with this text that ends for this reason.
+fn ending(text: &str, reason: &str) -> String {
+    let end = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }] });
+    format!("{}data: {end}\n\ndata: [DONE]\n\n", beginning(text))
+}
+
+#[test]
+fn an_answer_that_is_not_whole_is_never_given_again() {
+    let endings = [
+        ("busy", "insufficient_system_resource"),
+        ("late", "time_limit"),
+        ("short", "length"),
+        ("blocked", "content_filter"),
+    ];
+    let mut lines = Vec::new();
+    for (model, reason) in endings {
+        lines.push(on(model).sse(&ending("It is ", reason)));
+        lines.push(on(model).sse(&saying("Thin.")));
+    }
+    let provider = Provider::script(lines);
+    let server = server(&provider, &[("RETRIES", "0")]);
+    let mut client = server.user("ada@example.com");
+    for (model, reason) in endings {
+        let mut texts = Vec::new();
+        // The second time it is asked for again; the third time it comes from the cache.
+        for _ in 0..3 {
+            let body = json!({ "model": format!("p/{model}"), "messages": [{ "role": "user", "content": "Is it thin?" }] });
+            let told = client.post("/v1/chat/completions", body).json();
+            texts.push(told["choices"][0]["message"]["content"].clone());
+        }
+        let thin = json!("Thin.");
+        assert_ne!(texts[0], thin, "{reason}");
+        assert_eq!(texts[1..], [thin.clone(), thin], "{reason}");
+    }
+    assert_eq!(provider.asked().len(), endings.len() * 2);
+}
+
+#[test]
+fn a_member_that_breaks_off_is_announced_and_asked_again() {
+    let provider = Provider::script([
+        on("m").sse(&ending("It is ", "abort")),
+        on("m").cut(&beginning("It is still ")),
+        on("m").sse(&saying("It is thin.")),
+    ]);
+    let server = server(&provider, &[("RETRIES", "2")]);
+    let mut client = server.user("ada@example.com");
+    let id = begin(&mut client, &["p/m"]);
+    let (mut text, mut begun) = (String::new(), 0);
+    for event in client.events(&about(&id, "/events"), None) {
+        if event.data["model"] != "p/m" {
+            continue;
+        }
+        match event.name.as_str() {
+            "member.started" => {
+                begun += 1;
+                text.clear();
+            }
+            "member.delta" => text += event.data["text"].as_str().unwrap_or_default(),
+            _ => {}
+        }
+    }
+    let shown = ended(&mut client, &id);
+    let answer = &shown["results"]["stages"][0]["answers"][0];
+    assert_eq!(
+        (&answer["status"], &answer["text"]),
+        (&json!("completed"), &json!("It is thin.")),
+        "{shown}"
+    );
+    assert_eq!(begun, 3, "each beginning is announced");
+    assert_eq!(text, "It is thin.");
+}
+
+#[test]
+fn an_empty_answer_is_asked_for_once_more_and_not_again() {
+    let provider = Provider::script([
+        on("empty").times(2).sse(&ending("", "stop")),
+        on("blank").times(2).sse(&ending(" \n", "stop")),
+        on("thinks").times(1).sse(&ending("", "length")),
+    ]);
+    let server = server(&provider, &[("RETRIES", "5")]);
+    let mut client = server.user("ada@example.com");
+    let more = json!({ "async": true, "cache": "off" });
+    let body = short_with(&["p/empty", "p/blank", "p/thinks", "demo/extract"], more);
+    let answer = client.post("/api/analyze", body);
+    let shown = ended(&mut client, &crate::support::script::id_of(&answer));
+    let failed = shown["failures"].as_array().unwrap();
+    assert_eq!(failed.len(), 3, "{shown}");
+    assert_eq!(provider.asked().len(), 5);
+}
