@@ -94,7 +94,8 @@ pub(super) fn ask_once(
     if stream.was_closed() {
         asking.entry.remember_closing(asking.name);
     }
-    let (broke_off, ended) = (stream.has_begun(), stream.ended());
+    let (has_begun, ended) = (stream.has_begun(), stream.ended());
+    let is_streamed = stream.is_streamed();
     let result = received.and_then(|()| {
         let (held, result) = match asking.slot.is_cut() {
             true => stream.cut_off(request),
@@ -107,7 +108,8 @@ pub(super) fn ask_once(
         // A model that thought until its limit, or that was blocked, will do so again.
         lasting: asking.slot.is_cut()
             || (error.kind == CallErrorKind::Empty && !matches!(ended, None | Some(Finish::Stop))),
-        broke_off,
+        // A stream whose first piece cannot be read may be readable the next time; a page or a whole body will not.
+        broke_off: has_begun || (is_streamed && error.kind == CallErrorKind::Malformed),
         ..error.into()
     })
 }

@@ -69,7 +69,7 @@ pub struct Settings {
     pub idle: Duration,
     /// Further tries after a failure that may pass, as long as nothing of the answer was shown.
     pub retries: u32,
-    /// Before the first of them at most; twice as long before each further one (full jitter).
+    /// Before the first of them at most; twice as long before each further one (with jitter).
     pub retry_pause: Duration,
     /// Networks that are not public and that providers may be in all the same.
     pub allowed: Vec<Network>,

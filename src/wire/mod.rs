@@ -205,6 +205,8 @@ pub struct Stream {
     kind: Kind,
     growing: Growing,
     halves: Halves,
+    /// Pieces of an answer have come, readable or not.
+    is_streamed: bool,
 }
 
 /// What is known before a stream begins.
@@ -235,6 +237,7 @@ impl Stream {
             kind,
             growing,
             halves: Halves::default(),
+            is_streamed: false,
         }
     }
 
@@ -248,6 +251,7 @@ impl Stream {
         if self.is_over() || is_keep_alive(event) {
             return Vec::new();
         }
+        self.is_streamed = true;
         let growing = &mut self.growing;
         let mended;
         let event = match self.halves.mend(&event.data) {
@@ -318,6 +322,11 @@ impl Stream {
     /// Something of an answer has come: text, reasoning, or a tool call.
     pub fn has_begun(&self) -> bool {
         self.growing.has_begun()
+    }
+
+    /// Pieces of a stream have come, whether or not they could be read.
+    pub fn is_streamed(&self) -> bool {
+        self.is_streamed
     }
 
     /// A closing mark that no mark had opened has ended the model's reasoning.

@@ -185,6 +185,8 @@ fn a_stream_that_breaks_off_is_begun_again_unless_somebody_reads_it() {
         on("m").sse(&hello()),
         on("garbage").sse(&(half.clone() + "data: {oops\n\n")),
         on("garbage").sse(&hello()),
+        on("nonsense").sse("data: {oops\n\n"),
+        on("nonsense").sse(&hello()),
         on("empty").sse(
             "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
         ),
@@ -192,7 +194,7 @@ fn a_stream_that_breaks_off_is_begun_again_unless_somebody_reads_it() {
         on("live").cut(&half),
     ]);
     let llm = twice(&provider);
-    for (model, tries) in [("m", 3), ("garbage", 2), ("empty", 2)] {
+    for (model, tries) in [("m", 3), ("garbage", 2), ("nonsense", 2), ("empty", 2)] {
         let mut texts = Vec::new();
         let mut call = call(&llm, request(model));
         let (result, bill) = loop {

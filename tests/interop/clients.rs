@@ -256,10 +256,7 @@ fn llm_on_a_terminal() {
             ("panel stream", "true"),
             ("unknown model", "Error: Error code: 404 (exit 1)"),
             ("wrong key", "Error: Error code: 401 (exit 1)"),
-            (
-                "provider refuses",
-                "the provider refused the request (400) (exit 1)",
-            ),
+            ("provider refuses", "Error: Error code: 400 (exit 1)"),
             (
                 "cut",
                 "the connection broke in the middle of the answer (exit 1)",

@@ -47,7 +47,7 @@ tell("panel stream", (await textOf(await chat("quire/gut", { stream: true }))).l
 
 tell("unknown model", await refusal(() => chat("nobody/none")));
 tell("wrong key", await refusal(() => chat("p/thin", {}, client.withOptions({ apiKey: "quire_wrong" }))));
-tell("wrong field", await refusal(() => chat("p/thin", { n: 2 })));
+tell("wrong field", await refusal(() => chat("p/thin", { n: 0 })));
 tell("provider refuses", await refusal(() => chat("p/refused")));
 tell("provider busy", await refusal(() => chat("p/busy")));
 tell("provider down", await refusal(() => chat("p/down")));

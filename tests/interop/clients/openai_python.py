@@ -51,7 +51,7 @@ tell("panel stream", len(text_of(chat("quire/gut", stream=True))) > 5)
 
 tell("unknown model", refusal(lambda c: chat("nobody/none", c)))
 tell("wrong key", refusal(lambda c: chat("p/thin", c), client.with_options(api_key="quire_wrong")))
-tell("wrong field", refusal(lambda c: chat("p/thin", c, n=2)))
+tell("wrong field", refusal(lambda c: chat("p/thin", c, n=0)))
 tell("provider refuses", refusal(lambda c: chat("p/refused", c)))
 tell("provider busy", refusal(lambda c: chat("p/busy", c)))
 tell("provider down", refusal(lambda c: chat("p/down", c)))
