@@ -9,21 +9,21 @@ use std::path::{Path, PathBuf};
 
 use super::{derive, hex, random};
 
-/// Characters that a secret has at least.
+/// Minimum length of a secret, in bytes.
 const SHORTEST: usize = 16;
-/// Bytes that the file has at most.
+/// Size limit of the file, in bytes.
 const LONGEST: u64 = 4096;
 
-/// Why there is no secret to use.
+/// Why the secret's file is unusable.
 #[derive(Debug)]
 pub enum Unusable {
-    /// Nothing is in the file.
+    /// The file is empty.
     Empty,
-    /// It has fewer characters than a secret needs.
+    /// The secret is too short.
     Short,
-    /// It is not one line of text.
+    /// The file is not one line of text.
     NotText,
-    /// The file cannot be read or made.
+    /// The file cannot be read or created.
     Failed(io::Error),
 }
 
@@ -53,7 +53,7 @@ pub fn path(folder: &Path) -> PathBuf {
 /// both read the same secret.
 ///
 /// # Errors
-/// When the file cannot be created or read, or holds nothing that can be a secret.
+/// [`Unusable`] when the file cannot be created or read, or does not contain a valid secret.
 pub fn of_folder(folder: &Path) -> Result<String, Unusable> {
     let path = path(folder);
     if !path.exists() {
@@ -73,7 +73,7 @@ pub fn of_folder(folder: &Path) -> Result<String, Unusable> {
     }
 }
 
-/// A value that tells one secret from another and does not reveal it.
+/// Fingerprint that identifies a secret without revealing it.
 pub fn check_value(secret: &str) -> String {
     hex(&derive(secret, "check")[..16])
 }

@@ -27,12 +27,14 @@ const COPY_EVERY: Duration = Duration::from_secs(24 * 3600);
 const FEW: u32 = 64;
 /// Cost of downloading one more file during a restore, in bytes that could be downloaded in the same time.
 const FILE_COST: u64 = 200 * 1024;
-/// While nothing can be sent the log grows up to here before it is looked at all the same.
+/// Size of the log, in bytes, above which it is read even while nothing can be sent (64 MiB).
 const LARGE_LOG: u64 = 64 * 1024 * 1024;
+/// Longest pause between retries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A listing is repeated after so many times what it took, so that a large replica costs little of a machine.
+/// Pause before the next listing, as a multiple of the last one's duration, so that listing a large replica uses little
+/// of a machine.
 const PER_LISTING: u32 = 20;
-/// But at least this often.
+/// Longest pause between listings.
 const LONGEST_UNLISTED: Duration = Duration::from_secs(60);
 
 /// Fingerprint of the log that changes with every commit, by this process or another.
@@ -62,9 +64,9 @@ pub(super) struct Worker {
     holder: Holder,
     documents: Documents,
     ledger: Ledger,
-    // When everything that is there was last listed, and how long that took; none after a failure.
+    // When the target was last listed, and how long that took; None after a failure.
     audited: Option<(Instant, Duration)>,
-    // This round has listed it.
+    // Whether this round has listed the target.
     is_audited: bool,
     status: Arc<Mutex<Status>>,
     signal: Arc<Bell>,
@@ -172,8 +174,8 @@ impl Worker {
         locked(&self.status).fault.is_some()
     }
 
-    /// Sends what is not there yet, and makes sure of the rest. Ends well only if everything that was stored when
-    /// it began is there, or the report says what is not.
+    /// Sends what the replica lacks, and verifies the rest. Succeeds only if everything stored before it started is in the
+    /// replica, or the report says what is not.
     fn round(&mut self, stopping: bool) -> Result<Report> {
         self.is_audited = false;
         if locked(&self.status).superseded {
@@ -233,7 +235,7 @@ impl Worker {
         })
     }
 
-    /// Lists what is there. What the target has lost is sent again, and nothing was whole until it is.
+    /// Lists the target. Sends what it has lost again, and reports the replica as incomplete until then.
     fn audit(&mut self, stopping: bool) -> Result<()> {
         let begun = clock::instant();
         let sent = {
@@ -411,11 +413,11 @@ impl Worker {
         }
         if status.fault.take().is_some() {
             log::info(
-                "the replica is kept up again",
+                "the replica is up to date again",
                 &[("replica", &status.shown)],
             );
         }
-        // What a folder confirms, anybody may remove a moment later; a listing costs nothing there but time.
+        // Anyone may delete a folder's files right after it has confirmed them, and listing it costs nothing but time.
         if self.is_audited || !self.settings.target.audit_interval().is_zero() {
             status.whole_at = Some(begun);
         }
@@ -429,7 +431,7 @@ impl Worker {
         };
         if status.fault.as_ref() != Some(&why) {
             log::error(
-                "the replica cannot be kept up",
+                "the replica cannot be updated",
                 &[("replica", &status.shown), ("why", &why)],
             );
         }
@@ -437,7 +439,7 @@ impl Worker {
     }
 }
 
-/// The time between two listings of a target that asks for `interval` between them, when the last one took so long.
+/// Time until the next listing, given the target's minimum interval and the duration of the last listing.
 fn unlisted(interval: Duration, took: Duration) -> Duration {
     interval.max((took * PER_LISTING).min(LONGEST_UNLISTED))
 }

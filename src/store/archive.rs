@@ -249,11 +249,11 @@ pub fn put(db: &Writer, table: &Table, user: &UserId, mut row: Map<String, Value
     );
     let added = match db.run(&sql, params_from_iter(cells)) {
         Ok(added) => added > 0,
-        // Nothing that follows would be stored either.
+        // No later row could be stored either.
         Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Closed)) => {
             return Err(error);
         }
-        // A value that does not fit its column is the archive's fault, and no reason to stop.
+        // A value of the wrong type is the archive's fault: skip the row and continue.
         Err(_) => false,
     };
     if added && index(db, table, &id).is_err() {

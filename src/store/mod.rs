@@ -62,7 +62,7 @@ pub use log_check::check_log;
 pub use room::Disk;
 pub use version::{APPLICATION_ID, VERSION};
 
-// Not through an index, which would not touch the table itself.
+// Reads the first page of each essential table; through an index, the table itself would not be read.
 const FIRST_PAGES: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM users NOT INDEXED LIMIT 1)),
             (SELECT count(*) FROM (SELECT 1 FROM sessions NOT INDEXED LIMIT 1)),
             (SELECT count(*) FROM (SELECT 1 FROM analyses NOT INDEXED LIMIT 1)),
@@ -70,7 +70,7 @@ const FIRST_PAGES: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM users NOT
             (SELECT count(*) FROM (SELECT 1 FROM providers NOT INDEXED LIMIT 1)),
             (SELECT count(*) FROM (SELECT 1 FROM settings NOT INDEXED LIMIT 1))";
 
-/// Where the database lies.
+/// Location of the database.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The file; its folder must exist.
@@ -300,11 +300,10 @@ impl Store {
         self.check()
     }
 
-    /// Reads the first page of each table that nothing works without. Returns what is wrong with the file, if
-    /// anything is. Blocks.
+    /// Reads the first page of each essential table. Returns what is wrong with the file, if anything. Blocks.
     ///
     /// # Errors
-    /// When they cannot be read for another reason.
+    /// When they cannot be read for a reason other than damage.
     pub fn find_damage(&self) -> Result<Option<String>> {
         self.read_now(|db| match db.one(FIRST_PAGES, [], |_| Ok(())) {
             Err(error) if db.is_damaged() => Ok(Some(error.to_string())),

@@ -240,12 +240,12 @@ pub(super) fn keep(
     Ok(vec![("analyses".to_owned(), count)])
 }
 
-/// What became of one conversation.
+/// Outcome of importing a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
     Added,
     Present,
-    /// A row of it does not fit its table: nothing of it was stored.
+    /// A row does not fit its table; nothing was stored.
     Refused,
 }
 
@@ -281,7 +281,7 @@ pub(super) fn keep_one(
         for (table, row) in
             std::iter::once((analyses, row)).chain(rows.into_iter().map(|row| (answers, row)))
         {
-            // An error takes back what was added before it: a conversation is imported whole or not at all.
+            // The error rolls back earlier rows: a conversation is imported completely or not at all.
             if let Value::Object(row) = row
                 && !archive::put(db, table, &user, row)?
             {
