@@ -374,7 +374,7 @@ fn a_backup_is_a_database_that_opens() {
         place
             .run(&["backup", "copy.db"])
             .refused(1)
-            .contains("exists already")
+            .contains("is there already")
     );
     place.run(&["backup", "copy.db", "--replace"]).well();
     let other = Place::new();
