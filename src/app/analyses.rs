@@ -311,6 +311,7 @@ impl Analyses<'_> {
         self.0.engine.resume(Run {
             background: analysis.request.experiment.is_some(),
             is_awaited: false,
+            is_reserved: false,
             funds: analysis
                 .request
                 .key

@@ -11,10 +11,10 @@ use crate::domain::chat::{CallErrorKind, Finish, Message, Passthrough, Role, Usa
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::model::{Availability, Model};
 use crate::domain::money::MicroDollars;
-use crate::domain::schema;
 use crate::domain::time::Timestamp;
 use crate::domain::tools::{ToolCall, Tools};
 use crate::domain::user::Caller;
+use crate::engine::Reservation;
 use crate::wire::passthrough;
 use crate::wire::serve_openai::{Asked, shown};
 
@@ -133,13 +133,31 @@ impl Completions<'_> {
         found.ok_or_else(|| unknown(id))
     }
 
+    /// Keeps places for several answers to one request.
+    ///
+    /// # Errors
+    /// As `start` where there is no place: nothing was begun.
+    pub fn reserve(&self, caller: &Caller, places: usize) -> Result<Reservation> {
+        self.0.analyses().reserve(caller, places)
+    }
+
     /// Begins one. The run ends with the connection: its guard says so.
-    pub async fn start(&self, caller: &Caller, asked: Asked, now: Timestamp) -> Result<Started> {
+    pub async fn start(
+        &self,
+        caller: &Caller,
+        asked: Asked,
+        now: Timestamp,
+        place: Option<&Reservation>,
+    ) -> Result<Started> {
         let mut ignored = asked.ignored.clone();
         ignored.extend(self.unread(caller, &asked));
         ignored.truncate(MAX_IGNORED);
         let (wanted, is_panel) = self.wanted(caller, asked).await?;
-        let begun = self.0.analyses().start(Some(caller), wanted, now).await?;
+        let analyses = self.0.analyses();
+        let begun = match place {
+            None => analyses.start(Some(caller), wanted, now).await?,
+            Some(place) => analyses.start_reserved(caller, wanted, now, place).await?,
+        };
         Ok(Started {
             begun,
             ignored,
@@ -270,7 +288,7 @@ impl Completions<'_> {
         };
         if let Some(format) = &analysis.plan.format
             && calls.is_empty()
-            && let Err(why) = schema::fitting(&format.schema, &text)
+            && let Err(why) = format.fitting(&text)
         {
             let why = format!("the answer is not of the wanted shape: {why}");
             return Err(Error::new(Kind::UpstreamFailed, why));

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::chunk::{Page, passages};
 use super::experiment::{Case, Evaluator, jury};
+use super::schema::Compiled;
 use super::worth::blind;
 use super::{
     ballot, citation, findings, id, injection, network, prompt, recipe, schema, search, time,
@@ -120,7 +121,10 @@ proptest! {
             Evaluator::Contains,
             Evaluator::Number { absolute: 0.1, relative: 0.1 },
             Evaluator::Regex { pattern: None },
-            Evaluator::Schema { schema: json!({ "type": "object", "required": ["a"] }) },
+            Evaluator::Schema {
+                schema: json!({ "type": "object", "required": ["a"] }),
+                compiled: Compiled::default(),
+            },
             Evaluator::Choice,
             Evaluator::Likeness,
         ] {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::id::DocumentId;
 use super::money::MicroDollars;
 use super::parameters::Parameters;
+use super::schema::Compiled;
 pub use super::tokens::{Usage, estimate_tokens};
 use super::tools::{ToolCall, Tools};
 
@@ -92,6 +93,27 @@ pub struct Format {
     /// Whether any JSON object is accepted because the client gave no schema.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any: bool,
+    /// The schema in the form that validates, shared by everything that belongs to one request.
+    #[serde(skip)]
+    pub compiled: Compiled,
+}
+
+impl Format {
+    /// Checks that its schema can be used.
+    ///
+    /// # Errors
+    /// As [`Compiled::check`].
+    pub fn check(&self) -> Result<(), String> {
+        self.compiled.check(&self.schema)
+    }
+
+    /// The JSON object in a model's answer, if it fits.
+    ///
+    /// # Errors
+    /// As [`Compiled::fitting`].
+    pub fn fitting<'t>(&self, text: &'t str) -> Result<&'t str, String> {
+        self.compiled.fitting(&self.schema, text)
+    }
 }
 
 /// Request fields that Quire does not interpret and passes to the single model that the client names.

@@ -2,10 +2,13 @@
 //! `jsonschema` validates; the limits are ours, because schema and value both come from outside. References
 //! are never fetched.
 
+mod compiled;
 mod effort;
 
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
+
+pub use compiled::{Compiled, is_large};
 
 /// Maximum size of a schema in bytes.
 const MAX_BYTES: usize = 64 * 1024;
@@ -22,11 +25,7 @@ const MAX_BACKTRACKS: usize = 5_000;
 /// Maximum length of an error description in characters.
 const MAX_FAULT: usize = 400;
 
-/// Checks that a schema is usable: limited in size, self-contained, valid, and of type object at the top.
-///
-/// # Errors
-/// Says in one phrase what is wrong and where.
-pub fn check(schema: &Value) -> Result<(), String> {
+fn check(schema: &Value, compiled: &Compiled) -> Result<(), String> {
     if !schema.is_object() {
         return Err("the schema must be an object".to_owned());
     }
@@ -41,7 +40,7 @@ pub fn check(schema: &Value) -> Result<(), String> {
     if patterns > MAX_PATTERNS {
         return Err(format!("the schema has more than {MAX_PATTERNS} patterns"));
     }
-    compiled(schema, patterns).map(drop)
+    compiled.of(schema).map(drop)
 }
 
 fn admits_objects(schema: &Value) -> bool {
@@ -85,7 +84,9 @@ fn scan(part: &Value, depth: usize, patterns: &mut usize) -> Result<(), String> 
     Ok(())
 }
 
-fn compiled(schema: &Value, patterns: usize) -> Result<Validator, String> {
+fn compiled(schema: &Value) -> Result<Validator, String> {
+    let mut patterns = 0;
+    scan(schema, 0, &mut patterns)?;
     let size = MAX_PATTERN_SIZE.min(MAX_PATTERNS_SIZE / patterns.max(1));
     let patterns = PatternOptions::fancy_regex()
         .backtrack_limit(MAX_BACKTRACKS)
@@ -112,21 +113,13 @@ fn compiled(schema: &Value, patterns: usize) -> Result<Validator, String> {
         .map_err(|error| format!("the schema is not valid: {}", told(&error)))
 }
 
-/// Validates a value against a schema that has passed `check`. Limited to about 50 ms of work, because it
-/// runs on the runtime's threads: what could take longer is rejected untried.
-///
-/// # Errors
-/// Describes the first error and its location, without the value itself.
-pub fn validate(schema: &Value, value: &Value) -> Result<(), String> {
+fn validate(schema: &Value, compiled: &Compiled, value: &Value) -> Result<(), String> {
     if depth_of(value) > MAX_DEPTH {
         return Err("the top is nested too deeply".to_owned());
     }
     effort::check(schema, value)?;
-    let mut patterns = 0;
-    scan(schema, 0, &mut patterns)?;
-    compiled(schema, patterns)?
-        .validate(value)
-        .map_err(|error| told(&error))
+    let validator = compiled.of(schema)?;
+    validator.validate(value).map_err(|error| told(&error))
 }
 
 fn depth_of(value: &Value) -> usize {
@@ -158,16 +151,6 @@ fn told(error: &ValidationError<'_>) -> String {
 /// from the first brace on.
 pub fn find(text: &str) -> Option<Value> {
     Some(located(text)?.1)
-}
-
-/// Returns the JSON text in a model's answer if it conforms to the schema.
-///
-/// # Errors
-/// Describes what is wrong with the answer, for the model to repair it.
-pub fn fitting<'t>(schema: &Value, text: &'t str) -> Result<&'t str, String> {
-    let (found, value) = located(text).ok_or("the answer contains no JSON object")?;
-    validate(schema, &value)?;
-    Ok(found)
 }
 
 fn located(text: &str) -> Option<(&str, Value)> {
@@ -207,6 +190,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn check(schema: &Value) -> Result<(), String> {
+        Compiled::default().check(schema)
+    }
+
+    fn validate(schema: &Value, value: &Value) -> Result<(), String> {
+        Compiled::default().validate(schema, value)
+    }
+
+    fn fitting<'t>(schema: &Value, text: &'t str) -> Result<&'t str, String> {
+        Compiled::default().fitting(schema, text)
+    }
 
     fn person() -> Value {
         json!({ "type": "object", "required": ["name"], "additionalProperties": false, "properties": {

@@ -9,6 +9,7 @@ mod drive;
 mod ended;
 mod journal;
 mod ledger;
+mod reserve;
 mod unstored;
 
 use std::collections::{BTreeMap, HashMap};
@@ -35,6 +36,8 @@ pub use budget::{Aside, KeyFunds, Standing, Terms};
 use bus::Hub;
 pub use bus::Watch;
 pub use ended::{Ended, Unstored};
+pub use reserve::Reservation;
+use reserve::Reserved;
 
 /// Engine settings.
 #[derive(Debug, Clone)]
@@ -66,8 +69,12 @@ pub(crate) struct Shared {
     book: Arc<Book>,
     turns: Semaphore,
     runs: Mutex<Runs>,
+    /// Slots reserved for runs. Locked after `runs`, where both are.
+    reserved: Mutex<Reserved>,
     /// Notified whenever a run has left `runs`, or a job has ended.
     left: Notify,
+    /// Notified whenever a run has entered `runs`.
+    arrived: Notify,
     /// Number of active jobs.
     jobs: AtomicUsize,
 }
@@ -110,6 +117,8 @@ pub struct Run {
     /// A connection waits for the answer, which is delivered even if it cannot be stored. Other runs stop unstored
     /// and resume at the next start.
     pub is_awaited: bool,
+    /// It has a place already: its request holds a [`Reservation`].
+    pub is_reserved: bool,
 }
 
 /// Why a run was refused.
@@ -143,6 +152,7 @@ struct Running {
     user: Option<UserId>,
     hub: Arc<Hub>,
     background: bool,
+    is_reserved: bool,
 }
 
 /// A run's entry in `runs`, removed however its task ends, even by a panic: callers that wait for the run or for
@@ -173,6 +183,8 @@ impl Engine {
             settings,
             turns,
             runs: Mutex::new(HashMap::new()),
+            reserved: Mutex::default(),
+            arrived: Notify::new(),
             left: Notify::new(),
             jobs: AtomicUsize::new(0),
         };
@@ -202,25 +214,18 @@ impl Engine {
         let hub = Arc::new(Hub::new(run.last_event));
         let entry = Running::of(&run, &hub);
         self.shared.running().insert(run.id.clone(), entry);
+        self.shared.arrived.notify_one();
         self.spawn(run, hub, None)
     }
 
     fn take_place(&self, run: &Run) -> Result<Arc<Hub>, Refused> {
-        if self.shared.turns.is_closed() {
-            return Err(Refused::Closing);
-        }
         let mut running = self.shared.running();
-        if running.len() >= self.shared.settings.max_runs + MAX_WAITING {
-            return Err(Refused::Full);
-        }
-        let own = (running.values())
-            .filter(|other| other.user == run.user && !other.background)
-            .count();
-        if own >= MAX_OF_ONE && !run.background {
-            return Err(Refused::TooMany);
-        }
+        let places = usize::from(!run.is_reserved);
+        let user = run.user.as_ref();
+        (self.shared).check_room(&running, user, places, run.background)?;
         let hub = Arc::new(Hub::new(run.last_event));
         running.insert(run.id.clone(), Running::of(run, &hub));
+        self.shared.arrived.notify_one();
         Ok(hub)
     }
 
@@ -274,6 +279,11 @@ impl Engine {
     pub fn leave(&self, id: &AnalysisId, model: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
         found.map(|run| run.hub.leave(model)).is_some()
+    }
+
+    /// Waits until a run has started since the last call. For one caller at a time.
+    pub async fn arrived(&self) {
+        self.shared.arrived.notified().await;
     }
 
     /// Returns the users with active or waiting runs.
@@ -439,11 +449,40 @@ impl Running {
             user: run.user.clone(),
             hub: hub.clone(),
             background: run.background,
+            is_reserved: run.is_reserved,
         }
     }
 }
 
 impl Shared {
+    /// Whether so many more of one person's runs may be taken.
+    fn check_room(
+        &self,
+        running: &Runs,
+        user: Option<&UserId>,
+        places: usize,
+        background: bool,
+    ) -> Result<(), Refused> {
+        if self.turns.is_closed() {
+            return Err(Refused::Closing);
+        }
+        let reserved = self.reserved();
+        let all = running.values().filter(|other| !other.is_reserved).count();
+        let kept: usize = reserved.values().sum();
+        if places > 0 && all + kept + places > self.settings.max_runs + MAX_WAITING {
+            return Err(Refused::Full);
+        }
+        let own = |other: &&Running| {
+            other.user.as_ref() == user && !other.background && !other.is_reserved
+        };
+        let own = running.values().filter(own).count();
+        let kept = reserved.get(&user.cloned()).copied().unwrap_or_default();
+        if places > 0 && own + kept + places > MAX_OF_ONE && !background {
+            return Err(Refused::TooMany);
+        }
+        Ok(())
+    }
+
     fn is_idle(&self) -> bool {
         self.running().is_empty() && self.jobs.load(Ordering::Relaxed) == 0
     }

@@ -15,7 +15,6 @@ use super::{Inner, Provider, fault};
 use crate::clock;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Message, Request, Role};
 use crate::domain::parameters::Parameters;
-use crate::domain::schema;
 use crate::wire::{self, Listed, Taste, passthrough};
 
 /// Fields that a model may refuse one after the other before the call is given up.
@@ -56,7 +55,7 @@ pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallErro
     if !answer.calls.is_empty() {
         return Ok(answer);
     }
-    let why = match schema::fitting(&format.schema, &answer.text) {
+    let why = match format.fitting(&answer.text) {
         Ok(object) => {
             let text = object.to_owned();
             return Ok(Answer { text, ..answer });
@@ -80,7 +79,7 @@ pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallErro
         ..*asking
     };
     let mended = ask_counted(&mending, meter)?;
-    match schema::fitting(&format.schema, &mended.text) {
+    match format.fitting(&mended.text) {
         Ok(object) => Ok(Answer {
             text: object.to_owned(),
             usage: answer.usage.plus(&mended.usage),

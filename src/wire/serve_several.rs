@@ -3,15 +3,16 @@
 
 use serde_json::{Value, json};
 
-/// Joins whole answers into one; the first lends its id. `usage` is that of all.
-pub fn joined(mut wholes: Vec<Value>, usage: Value) -> Value {
-    let mut choices = Vec::new();
-    for whole in &mut wholes {
+/// Joins whole answers into one, each with its place; the first lends its id. `usage` is that of all.
+pub fn joined(wholes: impl IntoIterator<Item = (usize, Value)>, usage: Value) -> Value {
+    let (mut choices, mut first) = (Vec::new(), None);
+    for (index, mut whole) in wholes {
         let mut choice = whole["choices"][0].take();
-        choice["index"] = json!(choices.len());
+        choice["index"] = json!(index);
         choices.push(choice);
+        first.get_or_insert(whole);
     }
-    let mut joined = wholes.into_iter().next().unwrap_or_default();
+    let mut joined = first.unwrap_or_default();
     joined["choices"] = Value::Array(choices);
     joined["usage"] = usage;
     joined
@@ -68,17 +69,21 @@ mod tests {
                 "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": text } }],
             })
         };
-        let all = joined(vec![whole("a"), whole("b")], json!({ "total_tokens": 9 }));
+        // The second one failed.
+        let all = joined(
+            [(0, whole("a")), (2, whole("b"))],
+            json!({ "total_tokens": 9 }),
+        );
         assert_eq!(
             (&all["id"], &all["choices"][1]["index"]),
-            (&json!("a"), &json!(1))
+            (&json!("a"), &json!(2))
         );
         let told = chunks(&all, true);
         assert_eq!(told.len(), 5);
         assert_eq!(told[2]["choices"][0]["delta"]["content"], "b");
         assert_eq!(
             told[3]["choices"][0],
-            json!({ "index": 1, "delta": {}, "logprobs": null, "finish_reason": "stop" })
+            json!({ "index": 2, "delta": {}, "logprobs": null, "finish_reason": "stop" })
         );
         assert_eq!(
             (&told[4]["choices"], &told[4]["usage"]["total_tokens"]),

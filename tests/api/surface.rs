@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::compatible::{data, key, lines};
 use crate::support::line::on;
 use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::script::{begin, saying, server};
 
 /// A model that numbers its answers.
 fn counting() -> Provider {
@@ -155,6 +155,115 @@ fn several_answers_are_as_many_calls_and_one_answer() {
     let prompts = json!({ "model": "p/any", "prompt": ["a", "b"], "n": 2 });
     let told = client.post("/v1/completions", prompts).json();
     assert_eq!(told["choices"].as_array().unwrap().len(), 4, "{told}");
+}
+
+fn several(n: usize, more: Value) -> Value {
+    let mut body = json!({ "model": "p/any", "messages": [{ "role": "user", "content": "A number?" }], "n": n });
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+#[test]
+fn of_many_answers_few_are_under_way_at_once() {
+    let provider = counting();
+    provider.allow_at_once(4);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let told = client
+        .post("/v1/chat/completions", several(16, json!({})))
+        .json();
+    assert_eq!(told["choices"].as_array().unwrap().len(), 16, "{told}");
+    assert_eq!(told.get("incomplete"), None);
+    assert_eq!(provider.asked().len(), 16);
+}
+
+#[test]
+fn without_room_for_all_answers_nothing_is_asked() {
+    let provider = Provider::answering(|asked: &Asked| match asked.model().as_str() {
+        "slow" => on("").hang(),
+        _ => on("").sse(&saying("It is thin.")),
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    // One person may have 24.
+    for _ in 0..21 {
+        begin(&mut client, &["p/slow"]);
+    }
+    let asked = |provider: &Provider| {
+        let all = provider.asked();
+        all.iter().filter(|one| one.model() == "any").count()
+    };
+    let refused = client.post("/v1/chat/completions", several(5, json!({})));
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+    assert_eq!(asked(&provider), 0);
+    // The places that were kept in vain are free again.
+    for _ in 0..3 {
+        begin(&mut client, &["p/slow"]);
+    }
+    let full = client.post("/v1/chat/completions", several(1, json!({})));
+    assert_eq!(full.status, 429, "{}", full.text());
+}
+
+#[test]
+fn what_was_answered_before_one_failed_is_delivered() {
+    let count = std::sync::atomic::AtomicU32::new(0);
+    let provider = Provider::answering(move |_: &Asked| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        match number {
+            0..5 => on("").sse(&saying("It is thin.")),
+            _ => on("").status(400, "application/json", "{}"),
+        }
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let answer = client.post("/v1/chat/completions", several(16, json!({})));
+    let told = answer.json();
+    assert_eq!(answer.status, 200, "{told}");
+    let given = told["choices"].as_array().unwrap().len();
+    assert_eq!(given, 5, "{told}");
+    assert_eq!(answer.header("x-quire-incomplete"), "5 of 16");
+    assert_eq!(
+        (&told["incomplete"]["wanted"], &told["incomplete"]["given"]),
+        (&json!(16), &json!(5))
+    );
+    assert!(told["incomplete"]["error"]["message"].is_string(), "{told}");
+    // What a failed one has cost is not known.
+    assert_eq!(answer.header("x-quire-cost-usd"), "");
+    let asked = provider.asked().len();
+    assert!(
+        asked < 5 + 2 * 4,
+        "none begins after one has failed: {asked}"
+    );
+    // And where none has an answer, the failure is the answer.
+    let other = json!({ "messages": [{ "role": "user", "content": "Another number?" }] });
+    let none = client.post("/v1/chat/completions", several(16, other));
+    assert_eq!(none.status, 400, "{}", none.text());
+}
+
+#[test]
+fn fields_without_effect_are_named_for_all_answers_together() {
+    let count = std::sync::atomic::AtomicU32::new(0);
+    let refusal = json!({ "error": { "message": "Unsupported parameter: 'top_k'", "param": "top_k", "code": "unsupported_parameter" } });
+    let provider = Provider::answering(move |asked: &Asked| {
+        let has_field = asked.body.get("top_k").is_some();
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        match has_field && number > 0 {
+            true => on("").status(400, "application/json", &refusal.to_string()),
+            false => on("").sse(&saying("It is thin.")),
+        }
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let answer = client.post(
+        "/v1/chat/completions",
+        several(2, json!({ "top_k": 3, "betas": ["x"] })),
+    );
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let ignored = answer.header("x-quire-ignored");
+    assert_eq!(ignored.matches("top_k").count(), 1, "{ignored}");
 }
 
 #[test]

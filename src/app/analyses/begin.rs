@@ -18,7 +18,7 @@ use crate::domain::pattern::estimate;
 use crate::domain::pattern::staged::Staged;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-use crate::engine::{CancelOnDrop, NotStarted, Refused, Run, Terms};
+use crate::engine::{CancelOnDrop, NotStarted, Refused, Reservation, Run, Terms};
 use crate::store::{self, Writer, analyses, audit};
 
 /// An analysis that could be begun.
@@ -39,6 +39,34 @@ impl Analyses<'_> {
         let new = self.check(caller, wanted).await?;
         self.begin(caller.map(|caller| caller.user.clone()), new, None, now)
             .await
+    }
+
+    /// Keeps places for several runs of one request.
+    ///
+    /// # Errors
+    /// As `start` where there is no place: nothing was begun.
+    pub fn reserve(&self, caller: &Caller, places: usize) -> Result<Reservation> {
+        let user = Some(caller.user.clone());
+        let reserved = self.0.engine.reserve(user, places);
+        reserved.map_err(|refused| not_started(NotStarted::Refused(refused)))
+    }
+
+    /// As `start`, in a place of this reservation.
+    ///
+    /// # Errors
+    /// As `start`, but not for want of a place.
+    pub async fn start_reserved(
+        &self,
+        caller: &Caller,
+        wanted: Wanted,
+        now: Timestamp,
+        _: &Reservation,
+    ) -> Result<Begun> {
+        let new = self.check(Some(caller), wanted).await?;
+        let user = Some(caller.user.clone());
+        let mut ready = self.prepare(user, new, None, now).await?;
+        ready.run.is_reserved = true;
+        self.launch(ready, |_, _| Ok(())).await
     }
 
     /// The same, and something is stored with it or neither is.
@@ -127,6 +155,7 @@ impl Analyses<'_> {
         let run = Run {
             background: analysis.request.experiment.is_some(),
             is_awaited: !analysis.request.detached,
+            is_reserved: false,
             key: analysis.request.key.clone(),
             funds: funds.map(Grant::boxed),
             cache_age,

@@ -140,7 +140,7 @@ impl Analyses<'_> {
             budget
         });
         check_bars(&wanted, &mut faults);
-        let format = check_format(wanted.response_format, &mut faults);
+        let format = check_format(wanted.response_format, &mut faults).await;
         let topic = check_topic(wanted.topic.as_deref(), &mut faults);
         if !faults.is_empty() {
             return Err(refusal(faults));

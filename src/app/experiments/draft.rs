@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::forecast::{check_reach, stopping, warnings};
 use super::request::request;
-use super::{Experiments, court};
+use super::{Experiments, court, rules};
 use crate::app::{Error, Result};
 use crate::clock;
 use crate::crypto;
@@ -122,10 +122,14 @@ impl Experiments<'_> {
             },
         };
         check_objective(&spec.objective)?;
-        if let Scoring::Rule(rule) = &spec.evaluator {
-            rule.check(&cases)
-                .map_err(|fault| refused("evaluator", &fault))?;
-        }
+        let cases = match &spec.evaluator {
+            Scoring::Rule(rule) => {
+                let (cases, checked) = rules::check(rule, cases).await?;
+                checked.map_err(|fault| refused("evaluator", &fault))?;
+                cases
+            }
+            Scoring::Judge(_) => cases,
+        };
         self.check_documents(&caller.user, &cases).await?;
         let arms = self.settings(&caller.user, &spec)?;
         let current = spec

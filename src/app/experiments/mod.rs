@@ -10,6 +10,7 @@ mod forecast;
 mod progress;
 mod request;
 mod result;
+mod rules;
 mod runner;
 mod score;
 mod waits;

@@ -2,6 +2,7 @@
 //! to the same case. Also probes the judge for biases.
 
 use super::court::{Court, Opinion, Silence, asked, most};
+use super::rules;
 use super::runner::{Brought, Runner, Scored, begun_as};
 use super::waits::{Interrupt, Work};
 use crate::domain::experiment::jury::{self, Probe};
@@ -30,7 +31,7 @@ impl Runner<'_> {
         };
         let judge = match &self.experiment.spec.evaluator {
             Scoring::Rule(rule) => {
-                let score = rule.score(&self.cases[cell.case], text);
+                let score = rules::score(rule, &self.cases[cell.case], text).await?;
                 return Ok(Ok(plain(brought, score)));
             }
             Scoring::Judge(judge) => judge.clone(),

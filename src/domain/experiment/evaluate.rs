@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Case, Fault};
-use crate::domain::schema;
+use crate::domain::schema::{self, Compiled};
 
 /// Maximum size of a regular expression in bytes.
 const MOST_PATTERN: usize = 4 * 1024;
@@ -44,6 +44,9 @@ pub enum Evaluator {
     Schema {
         /// The JSON schema.
         schema: Value,
+        /// The same in the form that validates.
+        #[serde(skip)]
+        compiled: Compiled,
     },
     /// The chosen letter equals the expected one.
     Choice,
@@ -52,6 +55,14 @@ pub enum Evaluator {
 }
 
 impl Evaluator {
+    /// Whether checking and scoring may take too long for a runtime thread.
+    pub fn is_large(&self) -> bool {
+        match self {
+            Self::Schema { schema, .. } => schema::is_large(schema),
+            Self::Regex { .. } => true,
+            _ => false,
+        }
+    }
     /// Validates the rule for these cases.
     ///
     /// # Errors
@@ -65,8 +76,8 @@ impl Evaluator {
                 compile(pattern).map_err(Fault::Evaluator)?;
                 false
             }
-            Self::Schema { schema } => {
-                schema::check(schema).map_err(Fault::Evaluator)?;
+            Self::Schema { schema, compiled } => {
+                compiled.check(schema).map_err(Fault::Evaluator)?;
                 false
             }
             _ => true,
@@ -114,8 +125,8 @@ impl Evaluator {
             }
             Self::Regex { pattern } => compile(pattern.as_deref().unwrap_or(expected))
                 .is_ok_and(|pattern| pattern.is_match(answer)),
-            Self::Schema { schema } => {
-                schema::find(answer).is_some_and(|value| schema::validate(schema, &value).is_ok())
+            Self::Schema { schema, compiled } => {
+                schema::find(answer).is_some_and(|value| compiled.validate(schema, &value).is_ok())
             }
             Self::Choice => choice(answer).is_some() && choice(answer) == choice(expected),
             Self::Likeness => return likeness(answer, expected),
@@ -378,7 +389,8 @@ mod tests {
         assert!(large.check(&[]).is_err());
         assert!(
             Evaluator::Schema {
-                schema: json!({"type": "string"})
+                schema: json!({"type": "string"}),
+                compiled: Compiled::default(),
             }
             .check(&[])
             .is_err()

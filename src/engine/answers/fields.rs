@@ -137,6 +137,8 @@ fn shape(format: Option<&Format>) -> Value {
              schema,
              strict,
              any,
+             // The same as the schema.
+             compiled: _,
          }| json!([name, schema, strict, any]),
     )
 }

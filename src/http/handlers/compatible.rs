@@ -151,7 +151,9 @@ async fn answer(
     let (stream, usage, progress) = (asked.stream, asked.usage, asked.progress);
     let mut frame = frame_of(cx, &asked);
     let completions = cx.app.completions();
-    let started = completions.start(&caller, asked, clock::now()).await?;
+    let started = completions
+        .start(&caller, asked, clock::now(), None)
+        .await?;
     let Started {
         begun,
         mut ignored,

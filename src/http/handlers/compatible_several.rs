@@ -1,21 +1,48 @@
 //! Several answers to one request: `n`, and a list of prompts. Each is a run of its own; together they are one
-//! answer. A stream begins when all are complete.
+//! answer. A stream begins when all are complete. Places for the runs are kept before the first one begins, few run at
+//! once, and none begins after one has failed; what was answered by then is delivered and marked as incomplete.
+
+use std::sync::Arc;
 
 use hyper::header::HeaderName;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::compatible::{self, Api};
-use crate::app::analyses::Begun;
-use crate::app::completions::{Completion, Started};
-use crate::app::{Error, Kind};
+use crate::app::completions::Completion;
+use crate::app::{App, Error, Kind};
 use crate::clock;
+use crate::domain::id::AnalysisId;
 use crate::domain::user::Caller;
+use crate::engine::Reservation;
 use crate::http::cx::Cx;
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, Dialect};
 use crate::http::reply::Reply;
 use crate::http::sse::{self, Event};
-use crate::wire::serve_openai::{self as openai, Asked, Fault, MOST_CHOICES};
+use crate::wire::serve_openai::{self as openai, Asked, Fault, Frame, MOST_CHOICES};
 use crate::wire::serve_several::{chunks, joined};
+
+/// Runs of one request that are under way at once.
+const AT_ONCE: usize = 4;
+
+/// One of the answers.
+struct Choice {
+    /// Its place among those that were asked for.
+    index: usize,
+    id: AnalysisId,
+    whole: Value,
+    done: Completion,
+    /// Fields of its request that had no effect.
+    ignored: Vec<String>,
+}
+
+/// What came of all runs.
+#[derive(Default)]
+struct Gathered {
+    choices: Vec<Choice>,
+    /// The failure of the first run that has none.
+    failure: Option<(usize, Error)>,
+}
 
 /// A request for each answer that is wanted.
 ///
@@ -37,52 +64,40 @@ pub(super) fn each(asked: Vec<Asked>) -> Result<Vec<Asked>, ApiError> {
     Ok(samples.collect())
 }
 
-/// The answers to all of them as one, and its text where it is no stream.
+/// The answers to all of them as one, and its text where it is no stream. Where some could not be given, the others
+/// are, with the header `x-quire-incomplete` and the field `incomplete`.
 ///
 /// # Errors
-/// As the first run that fails.
+/// When there is no place for the runs: nothing was begun. As the first run that failed where no other has an answer.
 pub(super) async fn answer(
     cx: &Cx,
     caller: Caller,
     all: Vec<Asked>,
     api: Api,
 ) -> Result<(Reply, String), ApiError> {
-    let completions = cx.app.completions();
-    let (mut runs, mut guards) = (Vec::new(), Vec::new());
-    let (mut stream, mut usage, mut ignored) = (false, false, String::new());
-    for asked in all {
-        (stream, usage) = (asked.stream, asked.usage);
-        let mut frame = compatible::frame_of(cx, &asked);
-        let started: Started = completions.start(&caller, asked, clock::now()).await?;
-        frame.id = compatible::id_of(api, &started.begun.id);
-        ignored = started.ignored.join(", ");
-        let Begun {
-            id,
-            finished,
-            guard,
-        } = started.begun;
-        guards.push(guard);
-        runs.push((id, finished, frame));
+    let wanted = all.len();
+    let (stream, usage) = all
+        .first()
+        .map_or((false, false), |asked| (asked.stream, asked.usage));
+    let Gathered { choices, failure } = gather(cx, &caller, all, api).await?;
+    let given = choices.len();
+    let Some(sum) = sum(&choices, failure.is_none()) else {
+        let nothing = || Error::internal("no answer was asked for");
+        return Err(failure.map_or_else(nothing, |(_, error)| error).into());
+    };
+    let ignored = union(&choices);
+    let first = choices.first().map(|choice| choice.id.to_string());
+    let wholes = choices.into_iter().map(|one| (one.index, one.whole));
+    let mut answer = joined(wholes, openai::tokens(&sum.usage));
+    let mut named = vec![("x-quire-analysis", first.unwrap_or_default())];
+    if !ignored.is_empty() {
+        named.push(("x-quire-ignored", ignored.join(", ")));
     }
-    // A client that leaves drops this future, and with the guards every run.
-    let (mut wholes, mut sum) = (Vec::new(), None::<Completion>);
-    let first = runs.first().map(|(id, ..)| id.to_string());
-    for (id, finished, mut frame) in runs {
-        let Some(ended) = finished.outcome().await else {
-            let error = Error::new(Kind::Unavailable, "the server is shutting down");
-            return Err(error.resolve("try again in a minute").into());
-        };
-        let done = completions.result(&caller, &id, ended).await?;
-        frame.completed = Some(clock::now().millis() / 1_000);
-        wholes.push(compatible::whole(api, &frame, &done));
-        sum = Some(match sum {
-            None => done,
-            Some(sum) => sum.plus(&done),
-        });
+    if let Some((_, error)) = failure {
+        let error = ApiError::from(error).foreign_body(Dialect::OpenAi, &cx.id);
+        answer["incomplete"] = json!({ "wanted": wanted, "given": given, "error": error["error"] });
+        named.push(("x-quire-incomplete", format!("{given} of {wanted}")));
     }
-    drop(guards);
-    let sum = sum.ok_or_else(|| Error::internal("no answer was asked for"))?;
-    let answer = joined(wholes, openai::tokens(&sum.usage));
     let (reply, text) = match stream {
         true => (streamed(cx, &answer, usage), String::new()),
         false => {
@@ -90,14 +105,104 @@ pub(super) async fn answer(
             (Reply::bytes(text.clone(), "application/json"), text)
         }
     };
-    let mut reply = compatible::told(reply, cx, &sum);
-    if let Some(first) = first {
-        reply = reply.header(HeaderName::from_static("x-quire-analysis"), &first);
-    }
-    if !ignored.is_empty() {
-        reply = reply.header(HeaderName::from_static("x-quire-ignored"), &ignored);
-    }
+    let reply = compatible::told(reply, cx, &sum);
+    let reply = named.iter().fold(reply, |reply, (name, value)| {
+        reply.header(HeaderName::from_static(name), value)
+    });
     Ok((reply, text))
+}
+
+/// Runs them all, a few at once. A client that leaves drops this future, and with the tasks every run.
+///
+/// # Errors
+/// When there is no place for the runs: nothing was begun.
+async fn gather(cx: &Cx, caller: &Caller, all: Vec<Asked>, api: Api) -> Result<Gathered, ApiError> {
+    let places = all.len().min(AT_ONCE);
+    let reservation = Arc::new(cx.app.completions().reserve(caller, places)?);
+    let mut gathered = Gathered::default();
+    let mut waiting = all.into_iter().enumerate();
+    let mut tasks = JoinSet::new();
+    loop {
+        while gathered.failure.is_none()
+            && tasks.len() < places
+            && let Some((index, asked)) = waiting.next()
+        {
+            let frame = compatible::frame_of(cx, &asked);
+            let (app, caller, place) = (cx.app.clone(), caller.clone(), reservation.clone());
+            tasks.spawn(async move {
+                let answered = one(&app, &caller, &place, (asked, frame), api).await;
+                answered
+                    .map(|answered| Choice { index, ..answered })
+                    .map_err(|error| (index, error))
+            });
+        }
+        match tasks.join_next().await {
+            None => break,
+            Some(Ok(Ok(choice))) => gathered.choices.push(choice),
+            Some(Ok(Err(failed))) => {
+                let earlier = gathered.failure.take().filter(|(at, _)| *at < failed.0);
+                gathered.failure = Some(earlier.unwrap_or(failed));
+            }
+            Some(Err(fault)) => {
+                gathered.failure = Some((0, Error::internal(fault)));
+            }
+        }
+    }
+    gathered.choices.sort_by_key(|choice| choice.index);
+    Ok(gathered)
+}
+
+async fn one(
+    app: &App,
+    caller: &Caller,
+    place: &Reservation,
+    (asked, mut frame): (Asked, Frame),
+    api: Api,
+) -> Result<Choice, Error> {
+    let completions = app.completions();
+    let started = completions
+        .start(caller, asked, clock::now(), Some(place))
+        .await?;
+    let (begun, mut ignored) = (started.begun, started.ignored);
+    // Held until the answer is there.
+    let _guard = begun.guard;
+    let Some(ended) = begun.finished.outcome().await else {
+        let error = Error::new(Kind::Unavailable, "the server is shutting down");
+        return Err(error.resolve("try again in a minute"));
+    };
+    let done = completions.result(caller, &begun.id, ended).await?;
+    frame.id = compatible::id_of(api, &begun.id);
+    frame.completed = Some(clock::now().millis() / 1_000);
+    ignored.extend(done.dropped.iter().map(|name| openai::shown(name)));
+    Ok(Choice {
+        index: 0,
+        id: begun.id,
+        whole: compatible::whole(api, &frame, &done),
+        done,
+        ignored,
+    })
+}
+
+/// All of them as one completion; none where there are none. What a failed run has cost is not known here, so the
+/// cost is left out where one has failed.
+fn sum(choices: &[Choice], is_whole: bool) -> Option<Completion> {
+    let (first, rest) = choices.split_first()?;
+    let sum = rest
+        .iter()
+        .fold(first.done.clone(), |sum, one| sum.plus(&one.done));
+    let cost = sum.cost.filter(|_| is_whole);
+    Some(Completion { cost, ..sum })
+}
+
+/// Every field that had no effect on one of them, once.
+fn union(choices: &[Choice]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in choices.iter().flat_map(|choice| &choice.ignored) {
+        if !all.contains(name) {
+            all.push(name.clone());
+        }
+    }
+    all
 }
 
 fn streamed(cx: &Cx, answer: &Value, with_usage: bool) -> Reply {

@@ -9,7 +9,7 @@ use crate::domain::id::DocumentId;
 use crate::domain::parameters::{OutOfRange, Parameters};
 use crate::domain::schema;
 
-pub(super) fn check_format(wanted: Option<Value>, faults: &mut Vec<Field>) -> Option<Format> {
+pub(super) async fn check_format(wanted: Option<Value>, faults: &mut Vec<Field>) -> Option<Format> {
     let wanted = wanted?;
     let place = &["body", "response_format"];
     let (name, schema) = match wanted["type"].as_str() {
@@ -33,15 +33,28 @@ pub(super) fn check_format(wanted: Option<Value>, faults: &mut Vec<Field>) -> Op
         let why = "a name has 1 to 64 letters, digits, _ and -";
         faults.push(field(place, "value_error", why));
     }
-    if let Err(why) = schema::check(&schema) {
-        faults.push(field(place, "value_error", &why));
-    }
-    Some(Format {
+    let format = Format {
         name: name.to_owned(),
         schema,
         strict: wanted["json_schema"]["strict"].as_bool(),
         any: wanted["type"] == "json_object",
-    })
+        ..Format::default()
+    };
+    if let Err(why) = compiled(&format).await {
+        faults.push(field(place, "value_error", &why));
+    }
+    Some(format)
+}
+
+/// Compiles the schema once for the whole request; a large one elsewhere than on the runtime's threads.
+async fn compiled(format: &Format) -> Result<(), String> {
+    if !schema::is_large(&format.schema) {
+        return format.check();
+    }
+    // The clone shares what is compiled.
+    let format = format.clone();
+    let checked = tokio::task::spawn_blocking(move || format.check()).await;
+    checked.unwrap_or_else(|_| Err("the schema cannot be read".to_owned()))
 }
 
 pub(super) fn check_topic(topic: Option<&str>, faults: &mut Vec<Field>) -> Option<String> {

@@ -11,7 +11,6 @@ use crate::domain::event::{Estimate, Event, StageInfo, Totals};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::{CallId, reading};
 use crate::domain::prompt;
-use crate::domain::schema;
 
 /// Maximum attempts at the synthesis: the synthesizer and two members as substitutes.
 const SYNTHESIS_ATTEMPTS: usize = 3;
@@ -328,9 +327,7 @@ impl Board {
     pub fn shaped(&self, text: &str) -> Option<String> {
         match &self.plan.format {
             None => Some(text.to_owned()),
-            Some(format) => schema::fitting(&format.schema, text)
-                .ok()
-                .map(str::to_owned),
+            Some(format) => format.fitting(text).ok().map(str::to_owned),
         }
     }
 

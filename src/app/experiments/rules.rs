@@ -1,0 +1,39 @@
+//! Rules that score answers: those that may take long work on a thread that nobody else waits for.
+
+use crate::app::{Error, Result};
+use crate::domain::experiment::{Case, Evaluator, Fault};
+
+/// Checks a rule against its cases, which it gives back.
+///
+/// # Errors
+/// When the work panics.
+pub(super) async fn check(
+    rule: &Evaluator,
+    cases: Vec<Case>,
+) -> Result<(Vec<Case>, std::result::Result<(), Fault>)> {
+    if !rule.is_large() {
+        let checked = rule.check(&cases);
+        return Ok((cases, checked));
+    }
+    // What the clone compiles, the rule shares.
+    let rule = rule.clone();
+    let work = move || {
+        let checked = rule.check(&cases);
+        (cases, checked)
+    };
+    let checked = tokio::task::spawn_blocking(work).await;
+    checked.map_err(Error::internal)
+}
+
+/// The score of an answer to a case.
+///
+/// # Errors
+/// When the work panics.
+pub(super) async fn score(rule: &Evaluator, case: &Case, answer: &str) -> Result<f64> {
+    if !rule.is_large() {
+        return Ok(rule.score(case, answer));
+    }
+    let (rule, case, answer) = (rule.clone(), case.clone(), answer.to_owned());
+    let scored = tokio::task::spawn_blocking(move || rule.score(&case, &answer)).await;
+    scored.map_err(Error::internal)
+}

@@ -1,0 +1,203 @@
+//! A schema's compiled form, kept with the schema: compiling costs more than most validations, so all that belongs to
+//! one request shares it. Also remembers the texts that were found to fit, since one answer is looked at in several
+//! places, some of them on the runtime's threads.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+/// Texts that are remembered.
+const MAX_FITTING: usize = 64;
+/// Bytes of a schema without regular expressions that takes well under a millisecond to compile.
+const SMALL: usize = 2 * 1024;
+
+/// Empty until it is first needed; clones share it. It says nothing that the schema does not, so all are equal.
+#[derive(Clone, Default)]
+pub struct Compiled(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    validator: OnceLock<Result<Validator, String>>,
+    /// Keyed by chance: nobody can make a text that stands for another one.
+    seed: RandomState,
+    fitting: Mutex<VecDeque<u64>>,
+}
+
+impl Compiled {
+    /// The validator of this schema, compiled at the first call.
+    ///
+    /// # Errors
+    /// Says in one phrase why the schema is not valid.
+    pub(super) fn of(&self, schema: &Value) -> Result<&Validator, String> {
+        let compiled = self.0.validator.get_or_init(|| super::compiled(schema));
+        compiled.as_ref().map_err(Clone::clone)
+    }
+
+    /// Checks that a schema can be used: of bounded size, complete in itself, valid, and open to objects at its top.
+    ///
+    /// # Errors
+    /// Says in one phrase what is wrong and where.
+    pub fn check(&self, schema: &Value) -> Result<(), String> {
+        super::check(schema, self)
+    }
+
+    /// Says what is wrong with a value under a schema that has passed `check`: the first fault and its place. Bounded
+    /// to about 50 ms of work: what could take longer is refused untried.
+    ///
+    /// # Errors
+    /// The fault, without the value itself.
+    pub fn validate(&self, schema: &Value, value: &Value) -> Result<(), String> {
+        super::validate(schema, self, value)
+    }
+
+    /// The JSON object in a model's answer as it stands there, if it fits the schema.
+    ///
+    /// # Errors
+    /// What is wrong with the answer, for the model to repair it.
+    pub fn fitting<'t>(&self, schema: &Value, text: &'t str) -> Result<&'t str, String> {
+        if self.knows(text) {
+            return Ok(text);
+        }
+        let (found, value) = super::located(text).ok_or("there is no JSON object in it")?;
+        self.validate(schema, &value)?;
+        self.remember(found);
+        Ok(found)
+    }
+
+    /// Whether the whole of this text is an object that was found to fit.
+    fn knows(&self, text: &str) -> bool {
+        let hash = self.0.seed.hash_one(text);
+        self.with_known(|known| known.contains(&hash))
+    }
+
+    fn remember(&self, text: &str) {
+        let hash = self.0.seed.hash_one(text);
+        self.with_known(|known| {
+            if known.len() >= MAX_FITTING {
+                known.pop_front();
+            }
+            known.push_back(hash);
+        });
+    }
+
+    fn with_known<T>(&self, with: impl FnOnce(&mut VecDeque<u64>) -> T) -> T {
+        let mut known = self
+            .0
+            .fitting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        with(&mut known)
+    }
+
+    #[cfg(test)]
+    fn is_there(&self) -> bool {
+        self.0.validator.get().is_some()
+    }
+}
+
+impl PartialEq for Compiled {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Compiled")
+    }
+}
+
+/// Whether compiling a schema may take so long that it must not happen on a thread that others wait for.
+pub fn is_large(schema: &Value) -> bool {
+    let mut bytes = 0;
+    let has_patterns = weigh(schema, &mut bytes);
+    has_patterns || bytes > SMALL
+}
+
+/// Adds up the bytes, about, and looks for regular expressions; stops where either is enough.
+fn weigh(part: &Value, bytes: &mut usize) -> bool {
+    *bytes += 4;
+    if *bytes > SMALL {
+        return false;
+    }
+    match part {
+        Value::String(text) => {
+            *bytes += text.len();
+            false
+        }
+        Value::Array(items) => items.iter().any(|item| weigh(item, bytes)),
+        Value::Object(fields) => fields.iter().any(|(name, value)| {
+            *bytes += name.len();
+            matches!(name.as_str(), "pattern" | "patternProperties") || weigh(value, bytes)
+        }),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::chat::Format;
+
+    fn format() -> Format {
+        Format {
+            name: "a".into(),
+            schema: json!({ "type": "object", "required": ["n"], "properties": { "n": { "type": "integer" } } }),
+            ..Format::default()
+        }
+    }
+
+    #[test]
+    fn all_clones_of_a_format_are_compiled_once() {
+        let format = format();
+        let (early, late) = (format.clone(), format.clone());
+        assert!(!early.compiled.is_there());
+        assert_eq!(format.check(), Ok(()));
+        assert!(early.compiled.is_there() && late.compiled.is_there());
+        assert!(std::ptr::eq(
+            early.compiled.of(&early.schema).expect("valid"),
+            late.compiled.of(&late.schema).expect("valid"),
+        ));
+        // What was stored is compiled when it is needed.
+        let stored: Format = serde_json::from_value(json!(format)).expect("stored");
+        assert_eq!(stored, format);
+        assert!(!stored.compiled.is_there());
+        assert!(stored.fitting("{\"n\": 1}").is_ok() && stored.compiled.is_there());
+    }
+
+    #[test]
+    fn only_whole_texts_that_fit_are_remembered() {
+        let format = format();
+        let object = "{\"n\":1}";
+        let told = format!("Here: {object}");
+        assert_eq!(format.fitting(&told), Ok(object));
+        assert!(format.compiled.knows(object) && !format.compiled.knows(&told));
+        assert!(format.fitting("{\"n\":\"x\"}").is_err());
+        assert!(!format.compiled.knows("{\"n\":\"x\"}"));
+        for n in 0..2 * MAX_FITTING {
+            assert!(format.fitting(&format!("{{\"n\":{n}}}")).is_ok());
+        }
+        assert_eq!(format.compiled.with_known(|known| known.len()), MAX_FITTING);
+    }
+
+    #[test]
+    fn large_schemas_and_patterns_are_compiled_elsewhere() {
+        let long: Vec<String> = (0..200).map(|n| format!("name number {n}")).collect();
+        for (schema, large) in [
+            (json!({ "type": "object" }), false),
+            (format().schema, false),
+            (json!({ "properties": { "a": { "pattern": "^a" } } }), true),
+            (json!({ "patternProperties": {} }), true),
+            (json!({ "enum": long }), true),
+            (json!({ "enum": vec![1; 1_000] }), true),
+        ] {
+            assert_eq!(is_large(&schema), large, "{schema}");
+        }
+    }
+}
