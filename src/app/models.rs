@@ -99,6 +99,7 @@ pub(super) fn settings(config: &Config) -> llm::Settings {
             config::Models::List(names) => Some(names.clone()),
         },
         concurrency: provider.concurrency,
+        price: provider.price,
         extras: provider.extras.clone(),
         kind: provider.kind.as_deref().and_then(wire::Kind::parse),
         owner: None,

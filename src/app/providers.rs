@@ -423,6 +423,7 @@ impl Providers<'_> {
             extras,
             models: stored.models.clone(),
             concurrency: stored.concurrency,
+            price: None,
             owner: stored.user.clone(),
             reach: match stored.user {
                 Some(_) => Reach::Public,

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::domain::catalogue::Sheet;
+use crate::domain::money::Price;
 pub use crate::domain::network::Network;
 use crate::domain::provider::Extras;
 use crate::domain::usage;
@@ -201,7 +202,7 @@ impl Registration {
 }
 
 /// Configuration of a model provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProviderConfig {
     /// ID: the part of a model's name before the slash.
     pub id: String,
@@ -215,6 +216,8 @@ pub struct ProviderConfig {
     pub models: Models,
     /// Concurrent calls to it; `None` for no limit of its own.
     pub concurrency: Option<usize>,
+    /// Price of each of its models, if configured.
+    pub price: Option<Price>,
     /// Headers and body fields added to its requests.
     pub extras: Extras,
 }
@@ -260,14 +263,17 @@ impl fmt::Display for Faults {
 }
 
 impl Config {
-    /// Whether other machines may reach the server, directly or through a proxy, so that the first person to register
-    /// is not trusted.
+    /// Whether other machines may reach the server, directly or through a proxy, so that the first person to
+    /// register is not trusted. A trusted proxy on this machine makes strangers come from a loopback address.
     pub fn needs_setup_token(&self) -> bool {
         let is_published = self
             .public_url
             .as_deref()
             .is_some_and(|url| !check::is_local(url));
-        self.environment == Environment::Production || !self.host.is_loopback() || is_published
+        self.environment == Environment::Production
+            || !self.host.is_loopback()
+            || is_published
+            || !self.trusted_proxies.is_empty()
     }
 }
 

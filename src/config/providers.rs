@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::check::{Checker, http_url};
+use crate::domain::money::Price;
 use crate::domain::provider::{Additions, Extras};
 
 use super::{Models, ProviderConfig, Secret, options};
@@ -28,9 +29,7 @@ struct Entry {
     body: Map<String, Value>,
     #[serde(default)]
     model_settings: BTreeMap<String, Additions>,
-    /// Accepted so that lists written for later versions can be read; not used yet.
-    #[serde(rename = "price")]
-    _price: Option<serde_json::Value>,
+    price: Option<Value>,
 }
 
 /// API formats that a provider may use.
@@ -59,6 +58,7 @@ pub(super) fn providers(
                 api_key,
                 models: Models::Any,
                 concurrency: None,
+                price: None,
                 extras: Extras::default(),
             });
         }
@@ -162,6 +162,7 @@ fn provider(
         models: models(&id, entry.models)?,
         kind: entry.kind,
         base_url,
+        price: price(&id, entry.price)?,
         api_key: api_key.map(Secret::new),
         concurrency: match entry.concurrency {
             Some(0) => {
@@ -173,6 +174,21 @@ fn provider(
         },
         id,
     })
+}
+
+fn price(id: &str, value: Option<Value>) -> Result<Option<Price>, String> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let price: Price = serde_json::from_value(value)
+        .map_err(|error| format!("provider \"{id}\": \"price\": {error}"))?;
+    match price.is_sane() {
+        true => Ok(Some(price)),
+        false => Err(format!(
+            "provider \"{id}\": a \"price\" is dollars per million tokens, 0 to 10000; a cached_input is not dearer \
+             than the input, and nothing is cheaper in a long call"
+        )),
+    }
 }
 
 fn models(id: &str, value: Option<serde_json::Value>) -> Result<Models, String> {

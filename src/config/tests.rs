@@ -283,6 +283,26 @@ fn provider_lists_that_are_refused() {
             r#"[{"id":"a","base_url":"http://h","concurrency":0}]"#,
             "at least 1",
         ),
+        (
+            r#"[{"id":"a","base_url":"http://h","price":{"input":-1,"output":1}}]"#,
+            "\"price\" is dollars",
+        ),
+        (
+            r#"[{"id":"a","base_url":"http://h","price":{"input":1,"output":1,"per":1000}}]"#,
+            "\"price\": unknown field `per`",
+        ),
+        (
+            r#"[{"id":"a","base_url":"http://h","price":0.5}]"#,
+            "\"price\": invalid type",
+        ),
+        (
+            r#"[{"id":"a","base_url":"http://h","rpm":3}]"#,
+            "unknown field `rpm`",
+        ),
+        (
+            r#"[{"id":"a","base_url":"http://h","model_settings":{"m":{"price":1}}}]"#,
+            "unknown field `price`",
+        ),
     ] {
         let faults = faults(&[("QUIRE_PROVIDERS", list)]);
         assert!(faults[0].contains(why), "{list}: {faults:?}");

@@ -21,6 +21,27 @@ pub struct Price {
     pub long: Option<Long>,
 }
 
+/// Maximum price in dollars per million tokens; a higher one is assumed to be a misplaced decimal point.
+const DEAREST: f64 = 10_000.0;
+
+impl Price {
+    /// Whether the price is plausible: within bounds, cached input no more than input, and long-call prices no less
+    /// than the normal ones.
+    pub fn is_sane(&self) -> bool {
+        let sane = |dollars: f64| (0.0..=DEAREST).contains(&dollars);
+        let sound = |input: f64, output: f64, cached: Option<f64>| {
+            let is_cheaper = |cached| sane(cached) && cached <= input;
+            sane(input) && sane(output) && cached.is_none_or(is_cheaper)
+        };
+        sound(self.input, self.output, self.cached_input)
+            && self.long.is_none_or(|long| {
+                sound(long.input, long.output, long.cached_input)
+                    && long.input >= self.input
+                    && long.output >= self.output
+            })
+    }
+}
+
 /// Prices of a long call.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

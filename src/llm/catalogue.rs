@@ -117,8 +117,13 @@ impl Known {
         state: &State,
     ) -> Model {
         let seen = listed.map(|listed| seen(listed, state.checked));
-        let catalogue = self.catalogue();
-        let model = catalogue.describe(&provider.id, name, seen.unwrap_or_default());
+        let mut seen = seen.unwrap_or_default();
+        // Its day is not known.
+        seen.price = provider
+            .price
+            .map(|price| (price, String::new()))
+            .or(seen.price);
+        let model = self.catalogue().describe(&provider.id, name, seen);
         let blind = state.is_blind(name).then_some(false);
         Model {
             vision: model.vision.or(blind),
@@ -226,6 +231,17 @@ mod tests {
         // The catalogue knows best what a model takes, the provider what it costs today.
         assert_eq!(told("gpt-5"), (Some(1.0), day.clone(), 7_000, true, false));
         assert_eq!(told("new/gpt-9"), (Some(1.0), day, 7_000, false, true));
+        let priced = Provider {
+            price: Some(Price {
+                input: 9.0,
+                ..price
+            }),
+            ..provider.clone()
+        };
+        for (name, input) in [("gpt-5", 9.0), ("unheard-of", 9.0), ("mine", 5.0)] {
+            let model = known.describe(&priced, name, &state);
+            assert_eq!(model.price.map(|price| price.input), Some(input), "{name}");
+        }
         // What an admin has written holds.
         assert_eq!(told("mine"), (Some(5.0), String::new(), 7_000, false, true));
         let unknown = known.describe(&provider, "new/gpt-9", &State::default());

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
+use crate::domain::money::Price;
 use crate::domain::network::Reach;
 use crate::domain::provider::Extras;
 use crate::wire::Kind;
 use crate::wire::openai::{PLAIN, Quirks};
 
 /// A configured provider. No `Debug`: it holds a key.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub struct Provider {
     /// The first part of its models' ids.
     pub id: String,
@@ -24,6 +25,9 @@ pub struct Provider {
     pub models: Option<Vec<String>>,
     /// Calls at once, where it bears only so many.
     pub concurrency: Option<usize>,
+    /// What each of its models costs, where the operator says so: more than its list says, less than a row for the
+    /// model among the operator's own.
+    pub price: Option<Price>,
     /// The one person who may ask it; everyone when absent.
     pub owner: Option<UserId>,
     /// Where its address may lead. Only what the operator or an administrator added may be in a private network.

@@ -237,3 +237,21 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
         .unwrap();
     assert!(spent <= bound * 2.5, "{usage}");
 }
+
+#[test]
+fn the_price_of_a_listed_provider_is_what_its_models_cost() {
+    let provider = Provider::script([on("any").sse(&saying("It is thin."))]);
+    let list = json!([{ "id": "lab", "base_url": provider.base_url(), "models": ["any"],
+        "price": { "input": 1000.0, "output": 2000.0 } }])
+    .to_string();
+    let server = server(&provider, &[("QUIRE_PROVIDERS", &list)]);
+    let mut client = server.user("ada@example.com");
+    let body =
+        json!({ "model": "lab/any", "messages": [{ "role": "user", "content": "Is it thin?" }] });
+    let answer = client.post("/v1/chat/completions", body);
+    let usage = answer.json()["usage"].clone();
+    let tokens = |name: &str| usage[name].as_f64().unwrap();
+    let cost = (tokens("prompt_tokens") * 1000.0 + tokens("completion_tokens") * 2000.0) / 1e6;
+    assert!(cost > 0.0);
+    assert_eq!(answer.header("x-quire-cost-usd"), format!("{cost:.6}"));
+}

@@ -5,11 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Row;
-use crate::domain::money::Price;
 use crate::domain::parameters::{EFFORTS, GLOSSARY};
 
-/// Maximum price in dollars per million tokens; a higher one is assumed to be a misplaced decimal point.
-const DEAREST: f64 = 10_000.0;
 /// Maximum token count; a higher one is assumed to be a typing error.
 const LONGEST: u64 = 1_000_000_000;
 
@@ -78,7 +75,7 @@ fn facts(row: &Row, place: &str, faults: &mut Vec<String>) {
         "\"context_window\" and \"max_output\" are token counts, at most 1,000,000,000",
     );
     fault(
-        row.price.is_some_and(|price| !is_sane(&price)),
+        row.price.is_some_and(|price| !price.is_sane()),
         "\"price\" is in dollars per million tokens, 0 to 10000; cached_input cannot exceed input, and long-call prices cannot be below the normal ones",
     );
     fault(
@@ -124,19 +121,6 @@ fn facts(row: &Row, place: &str, faults: &mut Vec<String>) {
             .any(|list| words(list, &is_word) || list.as_ref().is_some_and(|list| list.len() > 40)),
         "\"aliases\" and \"tags\" can contain at most 40 entries of 1 to 80 characters each",
     );
-}
-
-fn is_sane(price: &Price) -> bool {
-    let sane = |dollars: f64| (0.0..=DEAREST).contains(&dollars);
-    let sound = |input: f64, output: f64, cached: Option<f64>| {
-        sane(input) && sane(output) && cached.is_none_or(|cached| sane(cached) && cached <= input)
-    };
-    sound(price.input, price.output, price.cached_input)
-        && price.long.is_none_or(|long| {
-            sound(long.input, long.output, long.cached_input)
-                && long.input >= price.input
-                && long.output >= price.output
-        })
 }
 
 fn is_day(text: &str) -> bool {
