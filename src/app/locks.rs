@@ -20,7 +20,6 @@ impl App {
     /// # Errors
     /// When its experiments cannot be marked as cancelled. Everything in flight has been stopped even then.
     pub async fn stop_account(self: &Arc<Self>, user: &UserId, reason: &str) -> Result<()> {
-        self.engine.cancel_all_of(user, reason);
         let id = user.clone();
         let cancelled = self
             .store
@@ -30,30 +29,42 @@ impl App {
             self.experiments().stop_seats(cancelled);
         }
         self.documents().stop_reading(user);
-        // What an experiment began in between.
-        self.engine.cancel_all_of(user, reason);
+        // Requests before their runs, and without a wait in between: what ends is the request, for the reason that
+        // its account is gone, not a run of it that fails for whatever comes of that.
         self.accounts().end_presence(user);
+        self.engine.cancel_all_of(user, reason);
         cancelled.map(drop).map_err(Error::from)
     }
 
-    /// Stops the work of accounts that another process has locked or deleted. Never ends.
+    /// Stops the work of accounts that another process has locked or deleted. Never ends, and sleeps without a timer
+    /// while nothing is in flight. What this process locks or deletes, it stops at once.
     pub async fn watch_accounts(self: &Arc<Self>) {
         loop {
-            tokio::time::sleep(CHECK_EVERY).await;
-            if let Err(fault) = self.stop_inactive().await {
-                log::error("accounts could not be checked", &[("fault", &fault)]);
+            tokio::select! {
+                () = self.accounts().arrived() => {}
+                () = self.engine.arrived() => {}
+                () = self.documents().reading_arrived() => {}
+            }
+            loop {
+                tokio::time::sleep(CHECK_EVERY).await;
+                match self.stop_inactive().await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(fault) => log::error("accounts could not be checked", &[("fault", &fault)]),
+                }
             }
         }
     }
 
-    async fn stop_inactive(self: &Arc<Self>) -> Result<()> {
+    /// Whether anything is in flight that needs another look.
+    async fn stop_inactive(self: &Arc<Self>) -> Result<bool> {
         let mut busy = self.accounts().present();
         busy.extend(self.engine.users());
         busy.extend(self.documents().readers_for());
         busy.sort();
         busy.dedup();
         if busy.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let read = self.store.read(move |db| {
             let mut inactive = Vec::new();
@@ -68,7 +79,7 @@ impl App {
             self.stop_account(&user, "its account was locked or deleted")
                 .await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether an account exists and is not locked.
@@ -92,5 +103,63 @@ pub(super) fn check_active_in(db: &Writer, user: Option<&UserId>) -> crate::stor
     match user {
         Some(user) if !users::is_active(db, user)? => Err(StoreError::Missing),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use super::*;
+    use crate::config::{self, Layers};
+
+    struct Folder(std::path::PathBuf);
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_watch_sets_no_timer_while_nothing_is_in_flight() {
+        let path = std::env::temp_dir().join(format!("quire-locks-{}", std::process::id()));
+        let folder = Folder(path);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let layers = Layers {
+            file: None,
+            dotenv: None,
+            environment: vec![
+                pair("ENVIRONMENT", "test"),
+                pair("DISCOVER_LOCAL", "false"),
+                pair("LOG_LEVEL", "error"),
+                pair("QUIRE_DATA", folder.0.to_str().unwrap()),
+            ],
+            flags: Vec::new(),
+        };
+        let config = config::load(&layers).unwrap();
+        // Without timers: setting one panics.
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            let app = App::open(config).unwrap();
+            let watch = app.clone();
+            let mut watch = std::pin::pin!(watch.watch_accounts());
+            let mut is_waiting = async || {
+                let poll = |cx: &mut std::task::Context<'_>| {
+                    let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                        watch.as_mut().poll(cx)
+                    }));
+                    Poll::Ready(looked.is_ok_and(|poll| poll.is_pending()))
+                };
+                std::future::poll_fn(poll).await
+            };
+            assert!(is_waiting().await, "idle");
+            assert!(is_waiting().await, "still idle");
+            let user = UserId::new(clock::now(), 1);
+            let mark = app.accounts().mark();
+            let present = app.accounts().enter(&user, mark).await.unwrap();
+            assert!(!is_waiting().await, "what is in flight is looked after");
+            drop(present);
+        });
     }
 }

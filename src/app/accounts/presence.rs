@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{Accounts, sign_in_again};
 use crate::app::Result;
@@ -15,7 +15,11 @@ use crate::store::users;
 type Ended = watch::Sender<bool>;
 
 #[derive(Default)]
-pub(super) struct Presence(Arc<Mutex<State>>);
+pub(super) struct Presence {
+    state: Arc<Mutex<State>>,
+    /// Woken whenever something has come in flight.
+    arrived: Notify,
+}
 
 #[derive(Default)]
 struct State {
@@ -54,7 +58,7 @@ impl Drop for Present {
 
 impl Presence {
     fn enter(&self, user: &UserId) -> (Present, u64) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let known = state.in_flight.get(user).and_then(Weak::upgrade);
         let group = known.unwrap_or_else(|| {
             let group = Arc::new(watch::channel(false).0);
@@ -63,8 +67,9 @@ impl Presence {
         });
         let epoch = state.epoch;
         drop(state);
+        self.arrived.notify_one();
         let present = Present {
-            state: self.0.clone(),
+            state: self.state.clone(),
             user: user.clone(),
             ended: group.subscribe(),
             group,
@@ -73,7 +78,7 @@ impl Presence {
     }
 
     fn end(&self, user: &UserId) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         state.epoch += 1;
         let group = state.in_flight.remove(user);
         drop(state);
@@ -86,7 +91,7 @@ impl Presence {
 impl Accounts {
     /// To be taken before a credential is checked, for `enter`.
     pub fn mark(&self) -> u64 {
-        lock(&self.presence.0).epoch
+        lock(&self.presence.state).epoch
     }
 
     /// Registers something in flight for a caller whose credential was checked after `mark`.
@@ -113,7 +118,13 @@ impl Accounts {
 
     /// The accounts that have something in flight.
     pub(in crate::app) fn present(&self) -> Vec<UserId> {
-        lock(&self.presence.0).in_flight.keys().cloned().collect()
+        let state = lock(&self.presence.state);
+        state.in_flight.keys().cloned().collect()
+    }
+
+    /// Waits until something has come in flight since the last call. For one caller at a time.
+    pub(in crate::app) async fn arrived(&self) {
+        self.presence.arrived.notified().await;
     }
 }
 
@@ -144,8 +155,8 @@ mod tests {
         let (again, after) = presence.enter(&user(1));
         assert!(after > before && !*again.ended.borrow());
         drop((one, two));
-        assert_eq!(lock(&presence.0).in_flight.len(), 2);
+        assert_eq!(lock(&presence.state).in_flight.len(), 2);
         drop((again, other));
-        assert_eq!(lock(&presence.0).in_flight.len(), 0);
+        assert_eq!(lock(&presence.state).in_flight.len(), 0);
     }
 }

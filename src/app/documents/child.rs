@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
+use tokio::sync::Notify;
+
 use crate::domain::chunk::Page;
 use crate::domain::id::UserId;
 use crate::extract::frame::{ARGUMENT, Frame, Job, Refusal};
@@ -70,7 +72,11 @@ pub(super) struct Reader {
 
 /// Processes at work.
 #[derive(Clone, Default)]
-pub(super) struct Running(Arc<Mutex<AtWork>>);
+pub(super) struct Running {
+    at_work: Arc<Mutex<AtWork>>,
+    /// Woken whenever a process was started.
+    arrived: Arc<Notify>,
+}
 
 #[derive(Default)]
 struct AtWork {
@@ -90,14 +96,14 @@ struct Process {
 impl Running {
     /// Ends them all, and those that are started from now on.
     pub fn stop(&self) {
-        let mut at_work = lock(&self.0);
+        let mut at_work = lock(&self.at_work);
         at_work.stopped = true;
         at_work.children.iter().for_each(|one| one.interrupt());
     }
 
     /// Ends those of one person.
     pub fn stop_of(&self, user: &UserId) {
-        let at_work = lock(&self.0);
+        let at_work = lock(&self.at_work);
         let own = at_work.children.iter();
         own.filter(|one| one.user.as_ref() == Some(user))
             .for_each(|one| one.interrupt());
@@ -105,9 +111,14 @@ impl Running {
 
     /// The people whose files are being read.
     pub fn users(&self) -> Vec<UserId> {
-        let at_work = lock(&self.0);
+        let at_work = lock(&self.at_work);
         let users = at_work.children.iter();
         users.filter_map(|one| one.user.clone()).collect()
+    }
+
+    /// Waits until a process was started since the last call. For one caller at a time.
+    pub async fn arrived(&self) {
+        self.arrived.notified().await;
     }
 
     fn add(&self, child: Child, user: Option<UserId>) -> Arc<Process> {
@@ -116,8 +127,9 @@ impl Running {
             user,
             interrupted: AtomicBool::new(false),
         });
-        let mut at_work = lock(&self.0);
+        let mut at_work = lock(&self.at_work);
         at_work.children.push(one.clone());
+        self.arrived.notify_one();
         if at_work.stopped {
             one.interrupt();
         }
@@ -125,7 +137,7 @@ impl Running {
     }
 
     fn remove(&self, one: &Arc<Process>) {
-        let mut at_work = lock(&self.0);
+        let mut at_work = lock(&self.at_work);
         at_work.children.retain(|other| !Arc::ptr_eq(other, one));
     }
 }

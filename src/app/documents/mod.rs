@@ -228,6 +228,11 @@ impl Documents {
         self.reader.running.users()
     }
 
+    /// Waits until a file began to be read since the last call. For one caller at a time.
+    pub(in crate::app) async fn reading_arrived(&self) {
+        self.reader.running.arrived().await;
+    }
+
     /// Goes on with what was being read when the server stopped, and with what waits for an unlocked account.
     ///
     /// # Errors
