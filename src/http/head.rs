@@ -5,6 +5,8 @@
 
 use hyper::Uri;
 
+use super::host;
+
 /// Bytes of a head at most; more are answered with 431.
 pub(super) const MAX_HEAD: usize = 16 << 10;
 /// Header lines at most, as hyper has it.
@@ -177,16 +179,16 @@ impl Head {
         if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
             return Err(Malformed("the method is not a token"));
         }
-        if !is_target(target) {
-            return Err(Malformed("the address is malformed"));
-        }
         match version {
             b"HTTP/1.1" => self.is_1_1 = true,
             b"HTTP/1.0" => {}
             other if other.starts_with(b"HTTP/") => return Err(Refusal::Version),
             _ => return Err(Malformed("the request line names no version of HTTP")),
         }
-        Ok(())
+        match is_target(method, target) {
+            true => Ok(()),
+            false => Err(Malformed("the address is malformed")),
+        }
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
@@ -208,7 +210,7 @@ impl Head {
         }
         if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
-            if !is_host(value) {
+            if !host::is_valid(value) {
                 return Err(Malformed("the Host header is malformed"));
             }
         } else if name.eq_ignore_ascii_case(b"content-length") {
@@ -317,42 +319,37 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Common characters are known to be valid; hyper's own parser decides about the rest.
-fn is_target(target: &[u8]) -> bool {
-    let is_usual =
-        |byte: &u8| byte.is_ascii_alphanumeric() || b"/._~%?&=+-:,@!$'()*;".contains(byte);
-    match target.first() {
-        Some(b'/') if target.iter().all(is_usual) => true,
-        Some(_) => target.is_ascii() && Uri::try_from(target).is_ok(),
-        None => false,
+/// Whether a target has one of the four forms of RFC 9112, section 3.2, and the one that goes with the method.
+fn is_target(method: &[u8], target: &[u8]) -> bool {
+    match target {
+        _ if method == b"CONNECT" => host::is_valid(target),
+        [b'/', ..] => is_path(target),
+        b"*" => method == b"OPTIONS",
+        _ => is_absolute(target),
     }
 }
 
-/// A name, an IPv4 address or an IPv6 address in brackets; then perhaps a port.
-fn is_host(value: &[u8]) -> bool {
-    let (name, port) = match value.iter().position(|byte| *byte == b']') {
-        Some(end) => (&value[..=end], &value[end + 1..]),
-        None => {
-            let end = value.iter().position(|byte| *byte == b':');
-            value.split_at(end.unwrap_or(value.len()))
-        }
+/// Common characters are known to be valid; hyper's own parser decides about the rest.
+fn is_path(target: &[u8]) -> bool {
+    let is_usual =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"/._~%?&=+-:,@!$'()*;".contains(byte);
+    // A fragment stays with the client: servers cut it off, or do not.
+    let is_read_alike = || target.is_ascii() && !target.contains(&b'#');
+    target.iter().all(is_usual) || is_read_alike() && Uri::try_from(target).is_ok()
+}
+
+/// A whole address, as proxies are sent it. What it names counts, not the `Host` beside it (section 3.2.2).
+fn is_absolute(target: &[u8]) -> bool {
+    let after = |scheme: &[u8]| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
     };
-    let is_name = match name.strip_prefix(b"[") {
-        Some(address) => address.strip_suffix(b"]").is_some_and(|address| {
-            let text = std::str::from_utf8(address).unwrap_or_default();
-            text.parse::<std::net::Ipv6Addr>().is_ok()
-        }),
-        None => {
-            let sound =
-                |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte);
-            !name.is_empty() && name.iter().all(sound)
-        }
+    let Some(rest) = after(b"http://").or_else(|| after(b"https://")) else {
+        return false;
     };
-    let is_port = match port.strip_prefix(b":") {
-        Some(port) => port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
-        None => port.is_empty(),
-    };
-    is_name && is_port
+    let is_end = |byte: &u8| b"/?#".contains(byte);
+    let end = rest.iter().position(is_end).unwrap_or(rest.len());
+    host::is_valid(&rest[..end]) && !rest.contains(&b'#') && Uri::try_from(target).is_ok()
 }
 
 fn digits(value: &[u8]) -> Option<u64> {

@@ -9,6 +9,7 @@ pub mod error;
 pub mod handlers;
 mod head;
 mod headers;
+mod host;
 mod hours;
 mod json;
 mod limit;

@@ -220,11 +220,13 @@ impl Server {
             return Ok(handler(self, cx.started));
         }
         let headers = &cx.request.headers;
-        let is_foreign = unsafe_method(&cx.request.method) && who::is_foreign(headers, &cx.app);
+        let is_foreign = unsafe_method(&cx.request.method) && who::is_foreign(&cx.request, &cx.app);
         // The protocol asks servers to check it whatever the credential is.
-        if is_foreign || (route.path == "/mcp" && who::has_foreign_origin(headers, &cx.app)) {
+        if is_foreign || (route.path == "/mcp" && who::has_foreign_origin(&cx.request, &cx.app)) {
             let error = Error::new(Kind::Forbidden, "this request was sent by another site");
-            return Err(error.resolve("send it from Quire's own pages").into());
+            let instead = "send it from Quire's own pages; if these are, set PUBLIC_URL to the address they are \
+                           opened at";
+            return Err(error.resolve(instead).into());
         }
         let takes_caller = matches!(route.how, How::Maybe(_) | How::User(_) | How::Admin(_))
             || checks_credential(route, headers);

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderValue, ORIGIN};
+use hyper::http::request::Parts;
 
 use super::error::ApiError;
+use super::host;
 use crate::app::accounts::Credential;
 use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
@@ -163,45 +165,72 @@ pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
         .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
-/// Whether a browser may have been led to send this by another site. Only a request that carries one of
-/// our cookies can be: whatever else identifies a caller is never sent by a browser on its own.
-pub fn is_foreign(headers: &HeaderMap, app: &App) -> bool {
-    let carries = headers
-        .get_all(COOKIE)
-        .iter()
-        .any(|line| line.as_bytes().windows(6).any(|six| six == b"quire_"));
-    if !carries || is_explicit(headers) {
+/// Whether a browser may have been led to send this by another site: with our cookies, or to a server that only its
+/// own machine reaches. A credential in a header is never sent by a browser on its own.
+pub fn is_foreign(request: &Parts, app: &App) -> bool {
+    let headers = &request.headers;
+    if is_explicit(headers) {
         return false;
     }
     if headers.contains_key(ORIGIN) {
-        return has_foreign_origin(headers, app);
+        // Only this machine's own browser reaches it, and any name on the internet can be pointed here.
+        let is_hidden = app.config.host.is_loopback() && app.config.trusted_proxies.is_empty();
+        return !has_own_origin(request, app, is_hidden);
     }
-    match headers.get("sec-fetch-site") {
-        None => false,
-        Some(site) => site != "same-origin" && site != "none",
-    }
+    let site = headers.get("sec-fetch-site");
+    site.is_some_and(|site| site != "same-origin" && site != "none")
 }
 
-/// Whether a page of another site sent this, by what its browser says.
-pub fn has_foreign_origin(headers: &HeaderMap, app: &App) -> bool {
-    headers.get(ORIGIN).is_some_and(|origin| {
-        let origin = origin.to_str();
-        !origin.is_ok_and(|origin| is_ours(origin, headers, app))
-    })
+/// Whether a page of another site sent this, by what its browser says. Names that anybody could have pointed here
+/// are another site's, unless the settings list them.
+pub fn has_foreign_origin(request: &Parts, app: &App) -> bool {
+    request.headers.contains_key(ORIGIN) && !has_own_origin(request, app, true)
 }
 
-fn is_ours(origin: &str, headers: &HeaderMap, app: &App) -> bool {
+/// `strict`: the name under which the request came proves nothing (DNS rebinding), except for addresses and
+/// `localhost`.
+fn has_own_origin(request: &Parts, app: &App, strict: bool) -> bool {
+    let origin = request.headers.get(ORIGIN);
+    let Some(origin) = origin.and_then(|origin| origin.to_str().ok()) else {
+        return false;
+    };
     let origin = origin.to_ascii_lowercase();
     let Some((_, authority)) = origin.split_once("://") else {
         return false;
     };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    host.is_some_and(|host| host.eq_ignore_ascii_case(authority))
+    let is_named = named(request).is_some_and(|host| host.eq_ignore_ascii_case(authority));
+    is_named && (!strict || host::is_literal(authority))
         || app.config.public_url.as_deref().is_some_and(|ours| {
             ours.eq_ignore_ascii_case(&origin)
                 || ours.to_ascii_lowercase().starts_with(&format!("{origin}/"))
         })
         || app.config.cors_origins.contains(&origin)
+}
+
+/// The host and port that a request names: those of a whole address count, not the `Host` beside it.
+fn named(request: &Parts) -> Option<&str> {
+    match request.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => request.headers.get(HOST)?.to_str().ok(),
+    }
+}
+
+/// Headers that proxies add.
+const PROXY_HEADERS: &[&str] = &[
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
+/// Whether a request comes from this machine itself, by what can be seen: not from elsewhere through a proxy on this
+/// machine, and not from a page whose name was pointed here.
+pub fn is_local(request: &Parts, peer: IpAddr) -> bool {
+    let mut proxy_headers = PROXY_HEADERS.iter();
+    let has_proxy = proxy_headers.any(|name| request.headers.contains_key(*name));
+    peer.is_loopback() && !has_proxy && named(request).is_none_or(host::is_literal)
 }
 
 /// The client's address and whether it speaks https. What proxies say counts only as far as they are

@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::stream::{self, read_until};
+use crate::support::client::PASSWORD;
 use crate::support::line::on;
 use crate::support::provider::Provider;
 use crate::support::script::{self, about, begin, beginning};
@@ -793,7 +794,11 @@ fn health_tells_the_truth() {
 
 #[test]
 fn metrics_for_people_and_programs() {
-    let server = Server::with(&[("TRUSTED_PROXIES", "127.0.0.1")]);
+    let token = "0123456789abcdef";
+    let server = Server::with(&[
+        ("TRUSTED_PROXIES", "127.0.0.1"),
+        ("QUIRE_SETUP_TOKEN", token),
+    ]);
     let before =
         server.client().get("/api/metrics").json()["metrics"]["requests_processed"].as_u64();
     let body = server.client().get("/api/metrics").json();
@@ -821,13 +826,14 @@ fn metrics_for_people_and_programs() {
     );
     let elsewhere = || server.client().with("x-forwarded-for", "192.0.2.1");
     elsewhere().get("/metrics").refused(401, "UNAUTHENTICATED");
-    assert_eq!(
-        elsewhere()
-            .registered("root@example.org")
-            .get("/metrics")
-            .status,
-        200
-    );
+    let root = json!({ "email": "root@example.org", "password": PASSWORD, "setup_token": token });
+    assert_eq!(elsewhere().post("/api/auth/register", root).status, 200);
+    let mut root = elsewhere().signed_in("root@example.org");
+    assert_eq!(root.get("/metrics").status, 200);
+    for header in ["forwarded", "via", "x-real-ip", "x-forwarded-host"] {
+        let mut passed_on = server.client().with(header, "x");
+        passed_on.get("/metrics").refused(401, "UNAUTHENTICATED");
+    }
     elsewhere()
         .registered("other@example.org")
         .get("/metrics")

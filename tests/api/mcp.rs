@@ -96,3 +96,42 @@ fn pages_of_other_sites_are_refused_whatever_they_carry() {
         }
     }
 }
+
+/// The name under which a page reached us proves nothing: it may have been pointed here (DNS rebinding).
+#[test]
+fn a_name_that_was_pointed_here_is_another_site() {
+    let provider = slow();
+    let server = server(&provider, &[("HOST", "0.0.0.0")]);
+    let mut owner = server.user("ada@example.com");
+    let key = key(&mut owner);
+    let port = server.address.port();
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
+    let status = |target: &str, host: &str, origin: &str| {
+        let answer = server.raw(
+            format!(
+                "POST {target} HTTP/1.1\r\nhost: {host}\r\norigin: http://{origin}\r\nx-api-key: {key}\r\n\
+                 connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{list}",
+                list.len()
+            )
+            .as_bytes(),
+        );
+        answer[9..12].to_owned()
+    };
+    let (evil, local) = (format!("evil.example:{port}"), format!("localhost:{port}"));
+    let whole = |host: &str| format!("http://{host}/mcp");
+    for (target, host, origin, expected) in [
+        ("/mcp", &evil, &evil, "403"),
+        ("/mcp", &local, &evil, "403"),
+        ("/mcp", &evil, &local, "403"),
+        ("/mcp", &local, &local, "200"),
+        // What a whole address names counts, not the Host beside it.
+        (&*whole(&local), &evil, &local, "200"),
+        (&*whole(&evil), &local, &local, "403"),
+    ] {
+        assert_eq!(
+            status(target, host, origin),
+            expected,
+            "{target} {host} {origin}"
+        );
+    }
+}

@@ -263,8 +263,7 @@ pub async fn metrics(cx: Cx) -> Result<Reply, ApiError> {
 /// `GET /metrics`: for administrators and for programs on this machine, or for all where the settings
 /// say so.
 pub async fn prometheus(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    // What a proxy on this machine passes on comes from elsewhere.
-    let local = cx.peer.is_loopback() && !cx.request.headers.contains_key("x-forwarded-for");
+    let local = who::is_local(&cx.request, cx.peer);
     let admin = caller
         .as_ref()
         .is_some_and(|caller| caller.role == Role::Admin);

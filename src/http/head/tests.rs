@@ -34,6 +34,7 @@ fn requests_pass_one_after_the_other() {
          5;x=y\r\n\n\r\n\r\n\r\na \r\n0123456789\r\n0\r\nx-end: 1\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nhost: x\r\nx-text: gr\u{fc}n\r\nx-empty:\r\n\r\n",
         "GET http://x/y HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET HTTPS://[::1]:80?y HTTP/1.1\r\nhost: y\r\n\r\n",
         "DELETE / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
     ] {
         bytes.extend_from_slice(one.as_bytes());
@@ -55,6 +56,10 @@ fn what_may_be_read_in_two_ways_is_refused() {
         "host: a/b\r\n",
         "host: user@a\r\n",
         "host: a:b\r\n",
+        "host: a:99999\r\n",
+        "host: a,b\r\n",
+        "host: a..b\r\n",
+        "host: x\r\nhost:\r\n",
         "host: [::1\r\n",
         "host: ::1\r\n",
         "host: x\r\nDummy: x\nContent-Length: 23\r\n",
@@ -119,6 +124,30 @@ fn request_lines_are_checked() {
             Malformed("the address is malformed"),
         ),
         ("\u{16}\u{3}\u{1}", Malformed("this is no HTTP request")),
+        ("GET * HTTP/1.1", Malformed("the address is malformed")),
+        ("GET x:80 HTTP/1.1", Malformed("the address is malformed")),
+        ("GET /x#y HTTP/1.1", Malformed("the address is malformed")),
+        ("CONNECT /x HTTP/1.1", Malformed("the address is malformed")),
+        (
+            "GET ftp://x/ HTTP/1.1",
+            Malformed("the address is malformed"),
+        ),
+        (
+            "GET http:/// HTTP/1.1",
+            Malformed("the address is malformed"),
+        ),
+        (
+            "GET http://user@x/ HTTP/1.1",
+            Malformed("the address is malformed"),
+        ),
+        (
+            "GET http://x:99999/ HTTP/1.1",
+            Malformed("the address is malformed"),
+        ),
+        (
+            "GET http://a,b/ HTTP/1.1",
+            Malformed("the address is malformed"),
+        ),
     ] {
         let bytes = format!("{line}\r\nhost: x\r\n\r\n");
         assert_eq!(fed(bytes.as_bytes(), 10_000).1, Some(refusal), "{line:?}");

@@ -1,0 +1,129 @@
+//! The server that a request names: a host and perhaps a port, as `Host` and absolute addresses have them
+//! (RFC 9110, section 7.2). Names are held to what the domain name system and container networks use, which is less
+//! than RFC 3986 allows, so that no other server on the way reads them differently.
+
+use std::net::Ipv6Addr;
+
+use crate::domain::network;
+
+/// Bytes of one label of a name, and of a name with its final dot.
+const MAX_LABEL: usize = 63;
+const MAX_NAME: usize = 254;
+
+/// Whether this is a name, an IPv4 address or an IPv6 address in brackets; then perhaps a port.
+pub(super) fn is_valid(authority: &[u8]) -> bool {
+    let Some((name, port)) = split(authority) else {
+        return false;
+    };
+    let is_port = match port {
+        None | Some("") => true,
+        Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok(),
+    };
+    let is_host = match name.strip_prefix('[') {
+        Some(rest) => {
+            let address = rest.strip_suffix(']');
+            address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+        }
+        None => is_name(name),
+    };
+    is_port && is_host
+}
+
+/// Whether no name server decides where this leads: an address, or `localhost` and the names below it. A page that
+/// comes from such a host cannot be another site whose name was pointed at this machine (DNS rebinding).
+pub(super) fn is_literal(authority: &str) -> bool {
+    split(authority.as_bytes()).is_some_and(|(name, _)| network::literal(name).is_some())
+}
+
+/// The host, and what follows its colon.
+fn split(authority: &[u8]) -> Option<(&str, Option<&str>)> {
+    let text = std::str::from_utf8(authority).ok()?;
+    let end = match text.strip_prefix('[') {
+        Some(rest) => rest.find(']')? + 2,
+        None => text.find(':').unwrap_or(text.len()),
+    };
+    let (host, rest) = text.split_at(end);
+    match rest.strip_prefix(':') {
+        Some(port) => Some((host, Some(port))),
+        None if rest.is_empty() => Some((host, None)),
+        None => None,
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let is_label =
+        |label: &str| (1..=MAX_LABEL).contains(&label.len()) && label.bytes().all(is_sound);
+    name.len() <= MAX_NAME && bare.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for (host, valid) in [
+            ("x", true),
+            ("a.b", true),
+            ("a.b.:80", true),
+            ("quire_1:8080", true),
+            ("a:", true),
+            ("a:0", true),
+            ("a:65535", true),
+            ("127.0.0.1:8080", true),
+            ("[::1]", true),
+            ("[::1]:8080", true),
+            ("", false),
+            (".", false),
+            (":80", false),
+            ("a,b", false),
+            ("a b", false),
+            ("a/b", false),
+            ("a..b", false),
+            (".a", false),
+            ("a.b..", false),
+            ("a:65536", false),
+            ("a:99999", false),
+            ("a:b", false),
+            ("a:-1", false),
+            ("a:+1", false),
+            ("a:1:2", false),
+            ("user@a", false),
+            ("user:pass@a", false),
+            ("a%41", false),
+            ("a;b", false),
+            ("gr\u{fc}n", false),
+            ("::1", false),
+            ("[::1", false),
+            ("[::1]x", false),
+            ("[::1%25eth0]", false),
+            ("[v1.x]", false),
+            ("[127.0.0.1]", false),
+        ] {
+            assert_eq!(is_valid(host.as_bytes()), valid, "{host:?}");
+        }
+        let label = "a".repeat(MAX_LABEL);
+        assert!(is_valid(label.as_bytes()));
+        assert!(!is_valid(format!("{label}a").as_bytes()));
+        assert!(!is_valid([label.as_str(); 5].join(".").as_bytes()));
+    }
+
+    #[test]
+    fn literals_need_no_name_server() {
+        for (host, literal) in [
+            ("127.0.0.1:8080", true),
+            ("192.168.1.2", true),
+            ("[::1]:8080", true),
+            ("localhost:8080", true),
+            ("quire.localhost.", true),
+            ("example.org", false),
+            ("127.0.0.1.example.org", false),
+            ("localhost.example.org", false),
+            ("", false),
+        ] {
+            assert_eq!(is_literal(host), literal, "{host}");
+        }
+    }
+}
