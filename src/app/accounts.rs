@@ -102,6 +102,8 @@ pub struct NewAccount {
     pub invite: Option<String>,
     /// To become the first administrator.
     pub setup_token: Option<String>,
+    /// It was asked for on this machine, as far as that can be seen.
+    pub is_local: bool,
 }
 
 /// Somebody who has just signed in, or renewed.
@@ -181,7 +183,8 @@ impl Accounts {
         let tried = account
             .clone()
             .unwrap_or_else(|| email.chars().take(254).collect());
-        self.note_attempt(Some(&tried), visit).await?;
+        let attempt = self.note_attempt(Some(&tried), visit).await?;
+        tokio::time::sleep(attempt.wait).await;
         let user = match account {
             Some(ref address) => {
                 let address = address.clone();
@@ -198,7 +201,7 @@ impl Accounts {
             self.note_failure(account, visit).await?;
             return Err(wrong_login());
         };
-        self.forgive_attempt(&tried, visit);
+        self.forgive(&attempt);
         if user.disabled {
             return Err(
                 Error::new(Kind::Forbidden, "this account is locked").resolve("ask an admin")

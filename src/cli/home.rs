@@ -108,6 +108,7 @@ impl Home {
             name: String::new(),
             invite: None,
             setup_token: None,
+            is_local: true,
         };
         let visit = Visit::local(clock::now());
         let user = app

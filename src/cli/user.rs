@@ -9,6 +9,7 @@ use crate::app::accounts::{self, Accounts, NewAccount, Visit};
 use crate::app::admin::{Link, UserChange};
 use crate::clock;
 use crate::config::Config;
+use crate::domain::key::keys_deleted;
 use crate::domain::user::{Role, User};
 
 /// The acts, for the help.
@@ -113,8 +114,9 @@ async fn perform(call: &Call, config: &Config, accounts: &Accounts, act: Act<'_>
                 .set_password(None, &user.id, &password, keep_keys, &visit)
                 .await?;
             print(format!(
-                "{} has a new password; all sessions are ended, {deleted} API keys are deleted",
-                user.email
+                "{} has a new password; all sessions are ended, {}",
+                user.email,
+                keys_deleted(deleted)
             ))?;
             tell(made_up, &password)
         }
@@ -153,6 +155,7 @@ async fn add(call: &Call, accounts: &Accounts, email: &str, visit: &Visit) -> Ou
         name: call.value("name").unwrap_or_default().to_owned(),
         invite: None,
         setup_token: None,
+        is_local: true,
     };
     let user = accounts.create_user(None, new, role, visit).await?;
     print(line(&user))?;

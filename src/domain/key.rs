@@ -5,6 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::id::KeyId;
 use super::money::MicroDollars;
 
+/// Number of deleted API keys as a sentence, without the period.
+pub fn keys_deleted(count: usize) -> String {
+    match count {
+        1 => "1 API key is deleted".to_owned(),
+        _ => format!("{count} API keys are deleted"),
+    }
+}
+
 /// A part of the API that a key can open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -141,6 +149,17 @@ impl Presented {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_key_is_singular() {
+        for (count, said) in [
+            (0, "0 API keys are deleted"),
+            (1, "1 API key is deleted"),
+            (2, "2 API keys are deleted"),
+        ] {
+            assert_eq!(keys_deleted(count), said);
+        }
+    }
 
     #[test]
     fn every_path_has_a_part() {

@@ -346,16 +346,20 @@ fn a_reset_deletes_api_keys_unless_they_are_kept() {
 
 #[test]
 fn attempts_are_slowed_per_account() {
-    let server = Server::with(&[("LOGIN_LIMIT", "3")]);
+    let server = Server::with(&[("LOGIN_LIMIT", "3"), ("TRUSTED_PROXIES", "127.0.0.1")]);
     signed_in(&server, "a@b.co");
     signed_in(&server, "b@b.co");
+    let stranger = || server.client().with("x-forwarded-for", "192.0.2.1");
     for _ in 0..3 {
+        login(&mut stranger(), "a@b.co", OTHER).refused(401, "UNAUTHENTICATED");
         login(&mut server.client(), "a@b.co", OTHER).refused(401, "UNAUTHENTICATED");
     }
-    let slowed = login(&mut server.client(), "A@b.co", PASSWORD);
+    let slowed = login(&mut stranger(), "A@b.co", PASSWORD);
     slowed.refused(429, "RATE_LIMITED");
     let wait: u64 = slowed.header("retry-after").parse().expect("seconds");
     assert!((1..=20).contains(&wait), "{wait}");
+    let owner = login(&mut server.client(), "A@b.co", PASSWORD);
+    assert_eq!(owner.status, 200, "where the account was used before");
     assert_eq!(
         login(&mut server.client(), "b@b.co", PASSWORD).status,
         200,
@@ -368,6 +372,82 @@ fn attempts_are_slowed_per_account() {
         statuses.contains(&429),
         "one address tries many accounts: {statuses:?}"
     );
+}
+
+/// Whoever comes through a proxy on this machine comes from a loopback address, and is no less a stranger.
+#[test]
+fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
+    let role = |server: &Server, mut client: Client, email: &str| {
+        let made = register(&mut client, email);
+        assert_eq!(made.status, 200, "{}", made.text());
+        login(&mut server.client(), email, PASSWORD).json()["user"]["role"].clone()
+    };
+    let trusted = Server::with(&[("TRUSTED_PROXIES", "127.0.0.1")]);
+    assert_eq!(role(&trusted, trusted.client(), "a@b.co"), "user");
+
+    let server = Server::start();
+    for (header, value) in [
+        ("x-forwarded-for", "192.0.2.1"),
+        ("forwarded", "for=192.0.2.1"),
+        ("x-real-ip", "192.0.2.1"),
+        ("via", "1.1 proxy"),
+        ("host", "quire.example.org"),
+    ] {
+        let mut stranger = server.client().with(header, value);
+        register(&mut stranger, "a@b.co").refused(403, "FORBIDDEN");
+    }
+    assert_eq!(role(&server, server.client(), "root@b.co"), "admin");
+    let stranger = server.client().with("x-forwarded-for", "192.0.2.1");
+    assert_eq!(role(&server, stranger, "a@b.co"), "user");
+}
+
+/// A server that only its own machine reaches believes no name: any site can have its own pointed there.
+#[test]
+fn pages_of_other_sites_neither_register_nor_sign_in() {
+    let server = Server::start();
+    let here = server.address.to_string();
+    let port = server.address.port();
+    let evil = format!("evil.example:{port}");
+    let pages = [
+        (here.clone(), Some("http://evil.example".to_owned())),
+        // Its name was pointed here: the browser takes it for the same site.
+        (evil.clone(), Some(format!("http://{evil}"))),
+        (here.clone(), Some("null".to_owned())),
+        (here.clone(), None),
+    ];
+    for (host, origin) in pages {
+        for path in ["/api/auth/register", "/api/auth/login", "/api/auth/logout"] {
+            let body = json!({"email": "a@b.co", "password": PASSWORD}).to_string();
+            let origin = match &origin {
+                Some(origin) => format!("origin: {origin}\r\n"),
+                None => "sec-fetch-site: cross-site\r\n".to_owned(),
+            };
+            // Without a content type, as a page can send it anywhere without asking.
+            let answer = server.raw(
+                format!(
+                    "POST {path} HTTP/1.1\r\nhost: {host}\r\n{origin}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+                .as_bytes(),
+            );
+            assert!(
+                answer.starts_with("HTTP/1.1 403"),
+                "{host} {origin}{path}: {answer}"
+            );
+        }
+    }
+    for (number, host) in [here, format!("localhost:{port}")].iter().enumerate() {
+        let email = format!("a{number}@b.co");
+        let body = json!({"email": email, "password": PASSWORD}).to_string();
+        let answer = server.raw(
+            format!(
+                "POST /api/auth/register HTTP/1.1\r\nhost: {host}\r\norigin: http://{host}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .as_bytes(),
+        );
+        assert!(answer.starts_with("HTTP/1.1 200"), "{host}: {answer}");
+    }
 }
 
 /// Somebody guesses from many addresses; a proxy that we trust tells them apart.

@@ -1,56 +1,83 @@
 //! Counts attempts to sign in: strictly for one account from one network, loosely for one account from
-//! everywhere and for one network. A network that has signed in to the account before is held to the strict
-//! limit only, so that nobody who guesses elsewhere can lock its owner out.
+//! everywhere and for one network. A network that has signed in to the account before is never blocked: it is not
+//! held to the loose limits, and beyond the strict one its attempts wait for their turn instead of being refused, so
+//! that a correct password succeeds and guesses stay bounded.
+
+use std::net::IpAddr;
+use std::time::Duration;
 
 use super::throttle::{Key, network};
 use super::{Accounts, Visit};
 use crate::app::Result;
+use crate::domain::time::Timestamp;
 use crate::store::sign_in_networks;
+
+/// An attempt that was counted.
+#[derive(Debug, Default)]
+pub(super) struct Attempt {
+    /// What it was counted under: given back if the password is correct.
+    counted: Vec<Key>,
+    /// How long it waits before the password is checked.
+    pub wait: Duration,
+}
 
 impl Accounts {
     /// Counts an attempt before it is made, so that many at once cannot slip through together. Without an
     /// account, only the network is counted.
     ///
     /// # Errors
-    /// `Kind::TooFast` when the attempt has to wait.
-    pub(super) async fn note_attempt(&self, account: Option<&str>, visit: &Visit) -> Result<()> {
+    /// `Kind::TooFast` when the attempt is refused.
+    pub(super) async fn note_attempt(
+        &self,
+        account: Option<&str>,
+        visit: &Visit,
+    ) -> Result<Attempt> {
+        let mut attempt = Attempt::default();
         let Some(peer) = visit.peer else {
-            return Ok(());
+            return Ok(attempt);
         };
-        let (attempts, now) = (&self.attempts, visit.now);
-        let network = network(peer);
+        let (network, now) = (network(peer), visit.now);
         let Some(account) = account else {
-            return attempts.take(Key::Network(network), now);
+            self.count(Key::Network(network), now, &mut attempt)?;
+            return Ok(attempt);
         };
-        attempts.take(Key::Pair(account.to_owned(), network), now)?;
-        let loose = attempts
-            .take(Key::Network(network), now)
-            .and(attempts.take(Key::Account(account.to_owned()), now));
-        let Err(too_fast) = loose else {
-            return Ok(());
-        };
+        let pair = Key::Pair(account.to_owned(), network);
+        if let Err(too_fast) = self.count(pair, now, &mut attempt) {
+            if !self.is_known(account, network).await? {
+                return Err(too_fast);
+            }
+            attempt.wait = self.attempts.queue(account.to_owned(), network, now)?;
+            return Ok(attempt);
+        }
+        // Each counts, even where the other one refuses.
+        let over_network = self.count(Key::Network(network), now, &mut attempt);
+        let over_account = self.count(Key::Account(account.to_owned()), now, &mut attempt);
+        if let Err(too_fast) = over_network.and(over_account)
+            && !self.is_known(account, network).await?
+        {
+            return Err(too_fast);
+        }
+        Ok(attempt)
+    }
+
+    /// Takes an attempt back that turned out to be a good one.
+    pub(super) fn forgive(&self, attempt: &Attempt) {
+        for key in &attempt.counted {
+            self.attempts.put_back(key);
+        }
+    }
+
+    fn count(&self, key: Key, now: Timestamp, attempt: &mut Attempt) -> Result<()> {
+        self.attempts.take(key.clone(), now)?;
+        attempt.counted.push(key);
+        Ok(())
+    }
+
+    async fn is_known(&self, account: &str, network: IpAddr) -> Result<bool> {
         let (email, place) = (account.to_owned(), network.to_string());
         let known = self
             .store
             .read(move |db| sign_in_networks::is_known(db, &email, &place));
-        match known.await? {
-            true => Ok(()),
-            false => Err(too_fast),
-        }
-    }
-
-    /// Takes an attempt back that turned out to be a good one.
-    pub(super) fn forgive_attempt(&self, account: &str, visit: &Visit) {
-        let Some(peer) = visit.peer else {
-            return;
-        };
-        let network = network(peer);
-        for key in [
-            Key::Pair(account.to_owned(), network),
-            Key::Account(account.to_owned()),
-            Key::Network(network),
-        ] {
-            self.attempts.put_back(&key);
-        }
+        Ok(known.await?)
     }
 }

@@ -96,7 +96,8 @@ impl Accounts {
     ) -> Result<()> {
         needs_session(caller, "change the password")?;
         let user = self.me(caller).await?;
-        self.note_attempt(Some(&user.email), visit).await?;
+        let attempt = self.note_attempt(Some(&user.email), visit).await?;
+        tokio::time::sleep(attempt.wait).await;
         if current.len() > 1024
             || !self
                 .passwords
@@ -108,7 +109,7 @@ impl Accounts {
                 "the current password is wrong",
             ));
         }
-        self.forgive_attempt(&user.email, visit);
+        self.forgive(&attempt);
         let hash = self.checked_hash(new).await?;
         let entry = visit.entry(Some(&user.id), "password.changed", user.id.as_str());
         let (session, now) = (caller.session.clone(), visit.now);

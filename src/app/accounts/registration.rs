@@ -29,7 +29,7 @@ impl Accounts {
                 .resolve("ask an admin to create your account"));
         }
         self.note_attempt(None, visit).await?;
-        let claim = self.setup.claim(new.setup_token.as_deref())?;
+        let claim = self.setup.claim(new.setup_token.as_deref(), new.is_local)?;
         let invite = match (self.registration, claim) {
             (_, Claim::Setup) => None,
             (Registration::Invite, _) => Some(new.invite.clone().unwrap_or_default()),
@@ -85,6 +85,7 @@ impl Accounts {
                 Ok(user)
             }
             Ok(Inserted::SetUpAlready) => Err(setup::done()),
+            Ok(Inserted::NotLocal) => Err(setup::from_elsewhere()),
             Ok(Inserted::NotInvited) => Err(Error::new(
                 Kind::Forbidden,
                 "an invitation is needed to register here",
@@ -101,6 +102,7 @@ enum Inserted {
     As(Role),
     NotInvited,
     SetUpAlready,
+    NotLocal,
 }
 
 fn insert(
@@ -110,6 +112,9 @@ fn insert(
     now: Timestamp,
     entry: &audit::Entry,
 ) -> store::Result<Inserted> {
+    if claim == Claim::FromElsewhere && users::count(db)? == 0 {
+        return Ok(Inserted::NotLocal);
+    }
     // Where the first to come is the administrator, nobody is there yet who could have invited them.
     let is_first = claim == Claim::FirstCome && users::count(db)? == 0;
     if let Some(invite) = invite
@@ -123,7 +128,9 @@ fn insert(
     }
     let role = match (user.role, claim) {
         (Role::User, Claim::FirstCome) => users::insert_first_is_admin(db, user)?,
-        (Role::User, Claim::Ordinary) => users::insert(db, user).map(|()| Role::User)?,
+        (Role::User, Claim::Ordinary | Claim::FromElsewhere) => {
+            users::insert(db, user).map(|()| Role::User)?
+        }
         // An admin who makes an admin means it.
         (Role::Admin, _) | (_, Claim::Setup) => {
             let role = Role::Admin;

@@ -24,6 +24,8 @@ pub enum Setup {
 pub(in crate::app) enum Claim {
     /// To be the administrator where nobody has an account yet.
     FirstCome,
+    /// The same, from elsewhere through a proxy: an ordinary account, and refused where nobody has one yet.
+    FromElsewhere,
     /// An ordinary account.
     Ordinary,
     /// To be the administrator, with the right token.
@@ -51,14 +53,15 @@ impl Setup {
         })
     }
 
-    /// What a registration with this token asks for.
+    /// What a registration with this token asks for. `is_local`: as far as can be seen, nobody else sent it.
     ///
     /// # Errors
     /// `Forbidden` where the token is not the right one.
-    pub(super) fn claim(&self, shown: Option<&str>) -> Result<Claim> {
+    pub(super) fn claim(&self, shown: Option<&str>, is_local: bool) -> Result<Claim> {
         let shown = shown.map(str::trim).filter(|shown| !shown.is_empty());
         match (self, shown) {
-            (Self::FirstCome, _) => Ok(Claim::FirstCome),
+            (Self::FirstCome, _) if is_local => Ok(Claim::FirstCome),
+            (Self::FirstCome, _) => Ok(Claim::FromElsewhere),
             (Self::Token { .. }, None) => Ok(Claim::Ordinary),
             // Hashes have one length, and comparing them takes one time.
             (Self::Token { token, .. }, Some(shown))
@@ -78,6 +81,18 @@ impl Setup {
     }
 }
 
+/// The refusal of a stranger where the first to come is the administrator.
+pub(super) fn from_elsewhere() -> Error {
+    Error::new(
+        Kind::Forbidden,
+        "this server has no administrator yet, and this request did not come from its own machine",
+    )
+    .resolve(
+        "open Quire at http://127.0.0.1 and its port on the machine itself, run `quire user add EMAIL --admin` there, \
+         or set TRUSTED_PROXIES and PUBLIC_URL and use the setup link from the server's output",
+    )
+}
+
 /// The refusal of a setup token that comes too late.
 pub(super) fn done() -> Error {
     Error::new(Kind::Forbidden, "this server has an administrator already")
@@ -94,13 +109,16 @@ mod tests {
             token: "0123456789abcdef".to_owned(),
             is_made: false,
         };
-        assert_eq!(setup.claim(Some(" 0123456789abcdef ")), Ok(Claim::Setup));
+        let right = Some(" 0123456789abcdef ");
+        assert_eq!(setup.claim(right, false), Ok(Claim::Setup));
         for none in [None, Some(""), Some("  ")] {
-            assert_eq!(setup.claim(none), Ok(Claim::Ordinary));
-            assert_eq!(Setup::FirstCome.claim(none), Ok(Claim::FirstCome));
+            assert_eq!(setup.claim(none, true), Ok(Claim::Ordinary));
+            assert_eq!(Setup::FirstCome.claim(none, true), Ok(Claim::FirstCome));
+            let stranger = Setup::FirstCome.claim(none, false);
+            assert_eq!(stranger, Ok(Claim::FromElsewhere));
         }
         for wrong in ["0123456789abcde", "0123456789abcdef0", "x"] {
-            let refused = setup.claim(Some(wrong)).map_err(|error| error.kind);
+            let refused = setup.claim(Some(wrong), true).map_err(|error| error.kind);
             assert_eq!(refused, Err(Kind::Forbidden), "{wrong}");
         }
     }

@@ -17,6 +17,12 @@ const NETWORK_FACTOR: u32 = 5;
 /// How many times the strict limit one account may be tried from all networks together. Slows guessing from
 /// many addresses; its owner's networks are not held to it.
 const ACCOUNT_FACTOR: u32 = 20;
+/// Attempts beyond the strict limit from a network that has signed in to the account before: one every 3 s is
+/// checked, and 10 wait, so the last one waits 30 s. A correct password succeeds; guesses stay bounded.
+const QUEUE: Rate = Rate {
+    burst: 10,
+    per_minute: 20,
+};
 
 /// Remembers who tried.
 pub struct Throttle {
@@ -31,6 +37,8 @@ pub struct Throttle {
 pub enum Key {
     /// An account, tried from one network.
     Pair(String, IpAddr),
+    /// The same beyond the strict limit, where the network is known: see [`Throttle::queue`].
+    Queue(String, IpAddr),
     /// An account, tried from anywhere.
     Account(String),
     /// Where the attempt came from.
@@ -58,7 +66,24 @@ impl Throttle {
     }
 
     /// Counts an attempt before it is made, so that many at once cannot slip through together.
+    ///
+    /// # Errors
+    /// `Kind::TooFast`, with the time until the next attempt.
     pub fn take(&self, key: Key, now: Timestamp) -> Result<()> {
+        self.counted(key, now).map(drop)
+    }
+
+    /// Returns how long an attempt beyond the strict limit waits before it is checked.
+    ///
+    /// # Errors
+    /// `Kind::TooFast` while as many attempts as may are waiting.
+    pub fn queue(&self, account: String, network: IpAddr, now: Timestamp) -> Result<Duration> {
+        // The tokens that are missing are the attempts that wait, this one included.
+        self.counted(Key::Queue(account, network), now)
+            .map(|bucket| bucket.until_full(QUEUE))
+    }
+
+    fn counted(&self, key: Key, now: Timestamp) -> Result<Bucket> {
         let rate = self.rate(&key);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= MOST && !buckets.contains_key(&key) {
@@ -67,7 +92,8 @@ impl Throttle {
         let bucket = buckets
             .entry(key)
             .or_insert_with(|| Bucket::full(rate, now));
-        bucket.take(rate, now).map_err(too_fast)
+        bucket.take(rate, now).map_err(too_fast)?;
+        Ok(*bucket)
     }
 
     /// The attempt was a good one after all.
@@ -81,6 +107,7 @@ impl Throttle {
     fn rate(&self, key: &Key) -> Rate {
         match key {
             Key::Pair(..) => self.pair,
+            Key::Queue(..) => QUEUE,
             Key::Account(_) => self.account,
             Key::Network(_) => self.network,
         }
@@ -139,6 +166,25 @@ mod tests {
         throttle.put_back(&pair());
         assert!(throttle.take(pair(), at(0)).is_ok());
         assert!(throttle.take(pair(), at(30)).is_ok());
+    }
+
+    #[test]
+    fn attempts_in_the_queue_are_checked_one_after_the_other() {
+        let throttle = Throttle::new(10);
+        let queue = |seconds| throttle.queue("a@b.co".into(), [192, 0, 2, 1].into(), at(seconds));
+        let waits: Vec<_> = (0..10).map(|_| queue(0)).collect();
+        let expected: Vec<_> = (1..=10).map(|n| Ok(Duration::from_secs(3 * n))).collect();
+        assert_eq!(waits, expected);
+        let full = queue(0).expect_err("ten wait");
+        assert_eq!(
+            (full.kind, full.retry_after),
+            (Kind::TooFast, Some(Duration::from_secs(3)))
+        );
+        assert_eq!(queue(3), Ok(Duration::from_secs(30)));
+        assert_eq!(queue(3 + 30), Ok(Duration::from_secs(3)));
+        // Whoever sends without pause for a day gets one guess every 3 s, and the ten at the start.
+        let day = (33..33 + 86_400).filter(|second| queue(*second).is_ok());
+        assert!(day.count() <= 86_400 / 3 + 10);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::app::accounts::{
     ACCESS_LENGTH, NewAccount, NewProfile, REFRESH_LENGTH, SignedIn, Visit,
 };
 use crate::app::{Error, Kind};
+use crate::domain::key::keys_deleted;
 use crate::domain::user::{Caller, User};
 use crate::http::cx::Cx;
 use crate::http::error::ApiError;
@@ -76,6 +77,7 @@ pub async fn register(mut cx: Cx) -> Result<Reply, ApiError> {
         name: body.name.unwrap_or_default(),
         invite: body.invite,
         setup_token: body.setup_token,
+        is_local: who::is_local(&cx.request, cx.peer),
     };
     let user = cx.app.accounts().register(new, &visit(&cx)).await?;
     Ok(private(Reply::json(&json!({
@@ -158,7 +160,7 @@ pub async fn reset_password(mut cx: Cx) -> Result<Reply, ApiError> {
         .await?;
     Ok(private(Reply::json(&json!({
         "status": "success", "success": true, "api_keys_deleted": deleted,
-        "message": format!("the password is set and {deleted} API keys are deleted; sign in with it"),
+        "message": format!("the password is set and {}; sign in with it", keys_deleted(deleted)),
     }))))
 }
 

@@ -71,6 +71,7 @@ pub async fn create_user(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
         name: body.name.unwrap_or_default(),
         invite: None,
         setup_token: None,
+        is_local: false,
     };
     let (by, role) = (&admin.caller().user, body.role.unwrap_or(Role::User));
     let user = cx

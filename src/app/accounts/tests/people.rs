@@ -83,6 +83,7 @@ fn what_cannot_become_an_account() {
                 name: name.into(),
                 invite: None,
                 setup_token: None,
+                is_local: true,
             };
             assert_eq!(
                 kind(house.accounts.register(new, &visit(0)).await),
