@@ -14,7 +14,7 @@ use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 use crate::domain::tools::{ToolCall, Tools};
 use crate::domain::user::Caller;
-use crate::engine::Reservation;
+pub use crate::engine::Reservation;
 use crate::wire::passthrough;
 use crate::wire::serve_openai::{Asked, shown};
 

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jsonschema::Validator;
@@ -22,8 +22,8 @@ pub struct Compiled(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     validator: OnceLock<Result<Validator, String>>,
-    /// Keyed by chance: nobody can make a text that stands for another one.
-    seed: RandomState,
+    /// Hashes of texts. They belong to one request: whoever makes a text that stands for another one deceives nobody
+    /// else.
     fitting: Mutex<VecDeque<u64>>,
 }
 
@@ -70,12 +70,12 @@ impl Compiled {
 
     /// Whether the whole of this text is an object that was found to fit.
     fn knows(&self, text: &str) -> bool {
-        let hash = self.0.seed.hash_one(text);
+        let hash = hash(text);
         self.with_known(|known| known.contains(&hash))
     }
 
     fn remember(&self, text: &str) {
-        let hash = self.0.seed.hash_one(text);
+        let hash = hash(text);
         self.with_known(|known| {
             if known.len() >= MAX_FITTING {
                 known.pop_front();
@@ -97,6 +97,12 @@ impl Compiled {
     fn is_there(&self) -> bool {
         self.0.validator.get().is_some()
     }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl PartialEq for Compiled {

@@ -9,12 +9,11 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::compatible::{self, Api};
-use crate::app::completions::Completion;
+use crate::app::completions::{Completion, Reservation};
 use crate::app::{App, Error, Kind};
 use crate::clock;
 use crate::domain::id::AnalysisId;
 use crate::domain::user::Caller;
-use crate::engine::Reservation;
 use crate::http::cx::Cx;
 use crate::http::error::{ApiError, Dialect};
 use crate::http::reply::Reply;
