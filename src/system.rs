@@ -1,5 +1,6 @@
-//! Operating-system calls: glibc's allocator settings, releasing memory after a burst, and the sandbox of the process
-//! that reads documents. The only module with `unsafe`: three libc calls that take numbers and touch no memory of ours.
+//! Operating-system calls: glibc's allocator settings, releasing memory after a burst, and the sandbox of the
+//! process that reads documents. The only module with `unsafe`: three libc calls that take numbers and touch no
+//! memory of ours.
 #![allow(unsafe_code)]
 
 use rustix::process::{

@@ -1,6 +1,6 @@
-//! Replicates original documents: each is sent once, and the target's listing decides what is there. Removes an original
-//! from the target after its document was deleted here; one that no document here has ever named is kept for days,
-//! because this database may be older than the replica's.
+//! Replicates original documents: each is sent once, and the target's listing decides what is there. Removes an
+//! original from the target after its document was deleted here; one that no document here has ever named is kept
+//! for days, because this database may be older than the replica's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -30,7 +30,8 @@ const LONGEST_NOTE: u64 = 16 * 1024 * 1024;
 pub struct Report {
     /// Why the replica is incomplete: originals that it had are now in neither place.
     pub lost: Option<String>,
-    /// Documents without an original in either place since this process started: an archive may be imported without them.
+    /// Documents without an original in either place since this process started: an archive may be imported without
+    /// them.
     pub absent: usize,
 }
 
@@ -221,8 +222,8 @@ impl Documents {
         Ok(())
     }
 
-    /// Removes originals that no document has named for days. The time each was first seen is stored in the replica, because
-    /// this disk may be a new one every day.
+    /// Removes originals that no document has named for days. The time each was first seen is stored in the
+    /// replica, because this disk may be a new one every day.
     fn remove_unknown(&mut self) -> Result<()> {
         let now = clock::now();
         let is_due = |at: Timestamp| now.since(at) >= LOOK_AT_UNKNOWN;

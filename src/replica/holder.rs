@@ -1,6 +1,6 @@
-//! Ownership of a replica: one process at a time writes to it. A starting process claims it, and the previous one sends
-//! its last changes and stores nothing more. Also records in the data folder which replica state it has, so that an old
-//! disk is never taken for the newest.
+//! Ownership of a replica: one process at a time writes to it. A starting process claims it, and the previous one
+//! sends its last changes and stores nothing more. Also records in the data folder which replica state it has, so
+//! that an old disk is never taken for the newest.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -99,8 +99,8 @@ impl Holder {
         lease::write(&*self.target, &scratch(&self.data), RELEASED, &self.id)
     }
 
-    /// Releases the replica for good, after everything was sent. The folder records that its database, as it is now, holds
-    /// nothing that the replica lacks.
+    /// Releases the replica for good, after everything was sent. The folder records that its database, as it is
+    /// now, holds nothing that the replica lacks.
     ///
     /// # Errors
     /// When the target or the data folder cannot be written to.

@@ -24,8 +24,8 @@ impl Ledger {
         self.sizes.insert(names::snapshot(number), stored);
     }
 
-    /// Compares with the target's listing, and names what a restore up to `position` would lack: files that are missing or
-    /// not as large as they were sent. Of files sent by an earlier process only the presence is checked.
+    /// Compares with the target's listing, and names what a restore up to `position` would lack: files that are
+    /// missing or not as large as they were sent. Of files sent by an earlier process only the presence is checked.
     ///
     /// # Errors
     /// When the target cannot be listed.

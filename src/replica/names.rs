@@ -1,5 +1,5 @@
-//! File names in a replica, and which files make up a database. The layout is Litestream's: snapshots in level 9, single
-//! changes in level 0.
+//! File names in a replica, and which files make up a database. The layout is Litestream's: snapshots in level 9,
+//! single changes in level 0.
 
 use crate::domain::id::DocumentId;
 

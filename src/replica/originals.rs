@@ -64,8 +64,8 @@ impl Originals {
     /// Ensures that an original is in the data folder. Blocks while it is fetched.
     ///
     /// # Errors
-    /// [`Fault::Missing`] when the replica does not have it or the document is deleted; any other fault when it could not be
-    /// fetched now.
+    /// [`Fault::Missing`] when the replica does not have it or the document is deleted; any other fault when it
+    /// could not be fetched now.
     pub fn bring(&self, id: &DocumentId) -> Result<()> {
         let mut state = self.state();
         loop {

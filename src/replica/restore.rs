@@ -1,5 +1,5 @@
-//! Restores a database file from a replica: the newest snapshot, and every change after it. A damaged file never reaches
-//! the database; what follows it is skipped and reported.
+//! Restores a database file from a replica: the newest snapshot, and every change after it. A damaged file never
+//! reaches the database; what follows it is skipped and reported.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};

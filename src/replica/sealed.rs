@@ -1,5 +1,5 @@
-//! A target whose files are encrypted with the user's key: only names and sizes are visible there. A replica is encrypted
-//! or not, never mixed.
+//! A target whose files are encrypted with the user's key: only names and sizes are visible there. A replica is
+//! encrypted or not, never mixed.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Seek as _, SeekFrom};

@@ -1,5 +1,5 @@
-//! Follows the write-ahead log: each look writes the changed pages to a file, which waits here until it is sent. Gives up
-//! rather than guesses: then a snapshot is made.
+//! Follows the write-ahead log: each look writes the changed pages to a file, which waits here until it is sent.
+//! Gives up rather than guesses: then a snapshot is made.
 
 use std::collections::VecDeque;
 use std::fs::File;

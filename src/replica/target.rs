@@ -73,8 +73,8 @@ pub trait Target: Send + Sync {
         bytes
     }
 
-    /// Minimum time between two listings: buckets charge for each. Zero when only the duration of a listing limits them;
-    /// then nothing but a listing proves that everything is there.
+    /// Minimum time between two listings: buckets charge for each. Zero when only the duration of a listing limits
+    /// them; then nothing but a listing proves that everything is there.
     fn audit_interval(&self) -> Duration {
         Duration::from_secs(60)
     }

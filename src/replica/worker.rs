@@ -1,5 +1,6 @@
-//! The replication thread: each round sends the changes in the log, a snapshot now and then, and new original documents.
-//! Retries after every failure; never delays a change. Reports nothing as replicated that the target does not have.
+//! The replication thread: each round sends the changes in the log, a snapshot now and then, and new original
+//! documents. Retries after every failure; never delays a change. Reports nothing as replicated that the target
+//! does not have.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,8 +32,8 @@ const FILE_COST: u64 = 200 * 1024;
 const LARGE_LOG: u64 = 64 * 1024 * 1024;
 /// Longest pause between retries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Pause before the next listing, as a multiple of the last one's duration, so that listing a large replica uses little
-/// of a machine.
+/// Pause before the next listing, as a multiple of the last one's duration, so that listing a large replica uses
+/// little of a machine.
 const PER_LISTING: u32 = 20;
 /// Longest pause between listings.
 const LONGEST_UNLISTED: Duration = Duration::from_secs(60);
@@ -174,8 +175,8 @@ impl Worker {
         locked(&self.status).fault.is_some()
     }
 
-    /// Sends what the replica lacks, and verifies the rest. Succeeds only if everything stored before it started is in the
-    /// replica, or the report says what is not.
+    /// Sends what the replica lacks, and verifies the rest. Succeeds only if everything stored before it started is
+    /// in the replica, or the report says what is not.
     fn round(&mut self, stopping: bool) -> Result<Report> {
         self.is_audited = false;
         if locked(&self.status).superseded {
@@ -188,8 +189,8 @@ impl Worker {
         let seal = Seal::of(&self.store, &self.settings.data.join("quire.db-wal"));
         let is_news = stopping || self.is_news(seal);
         if is_news {
-            // Before reading the log: a document deleted by now is deleted in the changes sent next, and only after that
-            // may its original be removed.
+            // Before reading the log: a document deleted by now is deleted in the changes sent next, and only after
+            // that may its original be removed.
             self.documents.refresh(&self.store)?;
         }
         let looked = match stopping || !is_news {

@@ -1,5 +1,5 @@
-//! Analyses, the answers of their stages, and which answer people preferred. A user of `None` means an analysis without
-//! an account, which no account can see.
+//! Analyses, the answers of their stages, and which answer people preferred. A user of `None` means an analysis
+//! without an account, which no account can see.
 
 pub(super) mod index;
 

@@ -53,8 +53,8 @@ pub struct Stats {
     pub saved: MicroDollars,
 }
 
-/// Looks up the answer of a key unless it has expired or was created before `since`. A read, so that a miss, the common
-/// case, does not use the writer. Keys begin with their owner.
+/// Looks up the answer of a key unless it has expired or was created before `since`. A read, so that a miss, the
+/// common case, does not use the writer. Keys begin with their owner.
 ///
 /// # Errors
 /// When the database cannot be read.

@@ -226,7 +226,8 @@ pub fn columns(db: &Reader, table: &Table) -> Result<Vec<String>> {
 /// Adds a row for a person. False when it is there already, or does not fit.
 ///
 /// # Errors
-/// When the table's columns cannot be read, the disk is full, or a row whose index cannot be written cannot be removed.
+/// When the table's columns cannot be read, the disk is full, or a row whose index cannot be written cannot be
+/// removed.
 pub fn put(db: &Writer, table: &Table, user: &UserId, mut row: Map<String, Value>) -> Result<bool> {
     let id = row.get(table.parent.unwrap_or("id"));
     let id = id.and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -290,8 +291,8 @@ fn cell(value: Value) -> Cell {
     }
 }
 
-/// Whether an imported row can be read and is finished: a running one would be resumed here. Other contents are checked
-/// where they are used.
+/// Whether an imported row can be read and is finished: a running one would be resumed here. Other contents are
+/// checked where they are used.
 pub fn is_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id)

@@ -1,5 +1,5 @@
-//! Copies the database while it is in use and verifies the copy before it gets its name. Never leaves an incomplete copy
-//! under the requested name, and never replaces a file unless asked to.
+//! Copies the database while it is in use and verifies the copy before it gets its name. Never leaves an incomplete
+//! copy under the requested name, and never replaces a file unless asked to.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -75,8 +75,8 @@ impl Verified {
 /// Copies a consistent snapshot of the database through its own connection; writers continue meanwhile.
 ///
 /// # Errors
-/// `Exists` when the name is taken; `NoRoom` without enough space; `Unsound` unless the copy is valid and has as many rows
-/// in each table as the snapshot; otherwise when reading or writing fails.
+/// `Exists` when the name is taken; `NoRoom` without enough space; `Unsound` unless the copy is valid and has as
+/// many rows in each table as the snapshot; otherwise when reading or writing fails.
 pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, BackupError> {
     if !replace && to.exists() {
         return Err(BackupError::Exists(to.to_owned()));

@@ -85,8 +85,8 @@ pub fn latest(
     )
 }
 
-/// Lists the calls of one analysis that started in this time span, in start order. The span limits the part of the index
-/// to scan: rows are not indexed by analysis.
+/// Lists the calls of one analysis that started in this time span, in start order. The span limits the part of the
+/// index to scan: rows are not indexed by analysis.
 ///
 /// # Errors
 /// When the database cannot be read.

@@ -1,5 +1,5 @@
-//! Lets a replica follow the write-ahead log. The follower reads the log before it is truncated, on the writer's thread,
-//! so that nothing is missed; a snapshot is read from the file while a read transaction keeps it unchanged.
+//! Lets a replica follow the write-ahead log. The follower reads the log before it is truncated, on the writer's
+//! thread, so that nothing is missed; a snapshot is read from the file while a read transaction keeps it unchanged.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -77,8 +77,8 @@ impl Health {
         self.is_damaged.store(true, Relaxed);
     }
 
-    /// Whether a scan of the damaged database may start now: not while one runs, and not within [`BETWEEN_SCANS`] of the last
-    /// one. A caller that gets true must call [`Health::scanned`] at its end.
+    /// Whether a scan of the damaged database may start now: not while one runs, and not within [`BETWEEN_SCANS`]
+    /// of the last one. A caller that gets true must call [`Health::scanned`] at its end.
     pub fn begin_scan(&self, now: Instant) -> bool {
         let mut scan = locked(&self.scan);
         let is_due = match *scan {

@@ -1,6 +1,6 @@
-//! Checks that a write-ahead log belongs to its database before anything opens the two together. SQLite applies any valid
-//! log to the file next to it: a log of another database (mixed-up folders, a backup copied over a crashed database)
-//! would replace the file's contents.
+//! Checks that a write-ahead log belongs to its database before anything opens the two together. SQLite applies any
+//! valid log to the file next to it: a log of another database (mixed-up folders, a backup copied over a crashed
+//! database) would replace the file's contents.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! SQLite storage. The only folder that contains SQL: one writer thread, two reader threads, and one file per topic with
-//! one function per query. Decides nothing about features.
+//! SQLite storage. The only folder that contains SQL: one writer thread, two reader threads, and one file per topic
+//! with one function per query. Decides nothing about features.
 //!
 //! A closure passed to `read` or `write` runs within one transaction, which closures that waited with it may share. It
 //! runs on a thread of the store, so it must own what it uses; if its caller goes away, a queued write is still made
@@ -266,9 +266,9 @@ impl Store {
         (self.0.times.taken(), self.0.changes.length())
     }
 
-    /// Tests both sides with real queries, which refreshes what `check` reports. The write changes nothing. A database
-    /// that was found damaged is scanned completely, at most every half minute: only that proves that it is sound again.
-    /// After a commit that found no space, one page is rewritten unchanged.
+    /// Tests both sides with real queries, which refreshes what `check` reports. The write changes nothing. A
+    /// database that was found damaged is scanned completely, at most every half minute: only that proves that it
+    /// is sound again. After a commit that found no space, one page is rewritten unchanged.
     ///
     /// # Errors
     /// As [`Store::check`].
@@ -386,8 +386,8 @@ impl Store {
         self.on_log(writer::Job::Look)
     }
 
-    /// Empties the log and holds the database file unchanged until the returned value is dropped; the log grows meanwhile.
-    /// Blocks.
+    /// Empties the log and holds the database file unchanged until the returned value is dropped; the log grows
+    /// meanwhile. Blocks.
     ///
     /// # Errors
     /// [`StoreError::Busy`] while another connection reads from the log; otherwise when the database cannot be used.
@@ -415,8 +415,8 @@ impl Store {
         backup::copy(&self.0.path, to, replace)
     }
 
-    /// Refuses new changes, makes queued ones, and lets the follower read the log before emptying it. Reads continue to
-    /// work. Blocks.
+    /// Refuses new changes, makes queued ones, and lets the follower read the log before emptying it. Reads
+    /// continue to work. Blocks.
     pub fn close_to_changes(&self) {
         self.0.changes.close();
         while !*self.0.done.borrow() && self.0.done.has_changed().is_ok() {

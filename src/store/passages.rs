@@ -144,8 +144,8 @@ pub fn frequency(db: &Reader, scope: &Scope, part: &str, most: u64) -> Result<u6
     Ok(found)
 }
 
-/// Finds up to `most` passages of the scope that match a part: row and score, 0 to 1. The best match has score 1, so that
-/// other documents in the index do not influence it.
+/// Finds up to `most` passages of the scope that match a part: row and score, 0 to 1. The best match has score 1,
+/// so that other documents in the index do not influence it.
 ///
 /// # Errors
 /// When the part is not a valid expression or the database cannot be read.
@@ -230,9 +230,9 @@ pub fn slice_of(
     Ok(hits.into_iter().map(|hit| hit.passage).collect())
 }
 
-/// Deletes up to `most` passages of a document of this user and returns their number. Removing every word from the index
-/// costs about 1 ms per passage, so a large document is deleted in slices, with other people's writes in between, before
-/// `documents::delete` deletes the rest.
+/// Deletes up to `most` passages of a document of this user and returns their number. Removing every word from the
+/// index costs about 1 ms per passage, so a large document is deleted in slices, with other people's writes in
+/// between, before `documents::delete` deletes the rest.
 ///
 /// # Errors
 /// When the database cannot be written.

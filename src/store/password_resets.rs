@@ -1,4 +1,5 @@
-//! Password reset requests, and the hash of the link's token once there is one. One per user: a new one replaces the old.
+//! Password reset requests, and the hash of the link's token once there is one. One per user: a new one replaces
+//! the old.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;

@@ -18,8 +18,8 @@ use super::queue::Queue;
 const READERS: u32 = 2;
 /// Stack size in bytes: enough for SQLite and a row; the default is 2 MiB.
 const STACK: usize = 256 * 1024;
-/// Limit on waiting queries that share one transaction: opening one costs as much as a row. Small, because a slow query
-/// delays the others.
+/// Limit on waiting queries that share one transaction: opening one costs as much as a row. Small, because a slow
+/// query delays the others.
 const SHARED: usize = 4;
 
 /// A caller's query. Given an error instead of a connection, it passes that on.

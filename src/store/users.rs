@@ -33,8 +33,8 @@ pub fn insert(db: &Writer, user: &User) -> Result<()> {
     .map_err(|error| error.named("email"))
 }
 
-/// Inserts an account and returns its role: admin for the first one, whatever `user.role` says. Decided here because only
-/// the write transaction excludes a concurrent registration.
+/// Inserts an account and returns its role: admin for the first one, whatever `user.role` says. Decided here
+/// because only the write transaction excludes a concurrent registration.
 ///
 /// # Errors
 /// As [`insert`].
@@ -207,8 +207,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
     from_columns(row, 0)
 }
 
-/// Reads an account from the table's columns in order, starting at `first`. By position rather than name, because every
-/// request with a credential comes through here.
+/// Reads an account from the table's columns in order, starting at `first`. By position rather than name, because
+/// every request with a credential comes through here.
 ///
 /// # Errors
 /// When a column has an invalid value.

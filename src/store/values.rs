@@ -1,5 +1,5 @@
-//! Column encodings of `domain` types: IDs and names as text, timestamps and money as integers, 0 or the empty text for
-//! `None`, lists and trees as JSON.
+//! Column encodings of `domain` types: IDs and names as text, timestamps and money as integers, 0 or the empty text
+//! for `None`, lists and trees as JSON.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Row, RowIndex, types::Type};

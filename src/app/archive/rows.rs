@@ -1,6 +1,6 @@
-//! Reads a table's rows from an archive, one JSON object per line. A row is flat: no nested values, no unknown columns,
-//! no line longer than the table can need. So a row's memory is bounded by about the length of its text, whatever it
-//! contains.
+//! Reads a table's rows from an archive, one JSON object per line. A row is flat: no nested values, no unknown
+//! columns, no line longer than the table can need. So a row's memory is bounded by about the length of its text,
+//! whatever it contains.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -50,7 +50,8 @@ struct Ids {
 /// Imports an archive for a person.
 ///
 /// # Errors
-/// `BadRequest` for a file that is not an archive or is damaged; `Conflict` for one of a newer version; `TooLarge` above a limit.
+/// `BadRequest` for a file that is not an archive or is damaged; `Conflict` for one of a newer version; `TooLarge`
+/// above a limit.
 pub(super) fn unpack(
     place: &Place,
     user: &UserId,

@@ -25,8 +25,8 @@ impl Experiments<'_> {
     /// Saves a configuration as a recipe. Revert it before applying another.
     ///
     /// # Errors
-    /// `Conflict` when one is already applied or nothing has been evaluated; `BadInput` when the index is out of range;
-    /// any error of saving a recipe.
+    /// `Conflict` when one is already applied or nothing has been evaluated; `BadInput` when the index is out of
+    /// range; any error of saving a recipe.
     pub async fn apply(
         &self,
         caller: &Caller,

@@ -227,8 +227,8 @@ impl Experiments<'_> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
         let judged = self.judged(&caller.user, spec, arms, cases)?;
-        // The experiment does not exist yet, but the request must look like an experiment's: a person's default recipe must
-        // not fill in its parameters.
+        // The experiment does not exist yet, but the request must look like an experiment's: a person's default
+        // recipe must not fill in its parameters.
         let nobody = ExperimentId::new(clock::now(), 0);
         let mut loads = Vec::with_capacity(arms.len());
         for (place, arm) in arms.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Scores an answer: by the experiment's rule, or by its judge, with marks or against the current configuration's answer
-//! to the same case. Also probes the judge for biases.
+//! Scores an answer: by the experiment's rule, or by its judge, with marks or against the current configuration's
+//! answer to the same case. Also probes the judge for biases.
 
 use super::court::{Court, Opinion, Silence, asked, most};
 use super::rules;

@@ -1,5 +1,5 @@
-//! Checks a claim against the sources: word for word, or by its words and figures. Reports what the passages say, never
-//! what is true.
+//! Checks a claim against the sources: word for word, or by its words and figures. Reports what the passages say,
+//! never what is true.
 
 use super::claims::Claim;
 use super::numbers;

@@ -1,5 +1,5 @@
-//! Demo models that need no network: real algorithms over the question and the sources, deterministic and bounded. They
-//! know no facts, say so, and quote instead of asserting. No I/O, no clock, no randomness.
+//! Demo models that need no network: real algorithms over the question and the sources, deterministic and bounded.
+//! They know no facts, say so, and quote instead of asserting. No I/O, no clock, no randomness.
 
 mod asks;
 mod check;

@@ -1,5 +1,5 @@
-//! `demo/extract`: ranks sentences by centrality and relevance to the question, and quotes the best ones word for word.
-//! Writes no sentence of its own about the subject.
+//! `demo/extract`: ranks sentences by centrality and relevance to the question, and quotes the best ones word for
+//! word. Writes no sentence of its own about the subject.
 
 use super::draft::{Draft, count};
 use super::reading::Reading;
@@ -64,8 +64,8 @@ pub fn answer(reading: &Reading) -> String {
     draft.finish()
 }
 
-/// Ranks lines by centrality, biased toward the question: LexRank with a start distribution that prefers lines near the
-/// question.
+/// Ranks lines by centrality, biased toward the question: LexRank with a start distribution that prefers lines near
+/// the question.
 pub fn rank(reading: &Reading) -> Vec<usize> {
     let candidates = candidates(reading);
     let lines = |place: usize| &reading.lines[candidates[place]];

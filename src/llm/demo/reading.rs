@@ -160,8 +160,8 @@ impl Reading {
         places.into_iter().collect()
     }
 
-    /// Finds the line with most of the terms by weight, and its share of their total weight. Unknown terms weigh as much as
-    /// the rarest, or an invented claim would look covered.
+    /// Finds the line with most of the terms by weight, and its share of their total weight. Unknown terms weigh as
+    /// much as the rarest, or an invented claim would look covered.
     pub fn closest(&self, terms: &[String]) -> Option<(usize, f64)> {
         let rarest = (1.0 + self.lines.len() as f64).ln();
         let mut held: BTreeMap<usize, f64> = BTreeMap::new();

@@ -1,4 +1,5 @@
-//! Stop words in English, German, French, and Spanish, and the word lists of the demo algorithms. Lists only; no rules.
+//! Stop words in English, German, French, and Spanish, and the word lists of the demo algorithms. Lists only; no
+//! rules.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;

@@ -1,5 +1,5 @@
-//! `Task::Synthesise` for all demo algorithms: one answer from the members' claims, with their letters, in the sections
-//! that the patterns ask for. Agreement is shown but never taken as proof.
+//! `Task::Synthesise` for all demo algorithms: one answer from the members' claims, with their letters, in the
+//! sections that the patterns ask for. Agreement is shown but never taken as proof.
 
 use std::collections::BTreeSet;
 

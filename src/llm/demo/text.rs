@@ -44,8 +44,8 @@ pub fn words(text: &str) -> Vec<Word<'_>> {
     found
 }
 
-/// Stem for comparing words: lowercase, without the most common English endings. Deliberately crude: it must never merge
-/// words that a reader would keep apart.
+/// Stem for comparing words: lowercase, without the most common English endings. Deliberately crude: it must never
+/// merge words that a reader would keep apart.
 pub fn stem(word: &str) -> String {
     let mut stem = word.to_lowercase().replace('\u{2019}', "'");
     for ending in ["'s", "'"] {

@@ -1,5 +1,5 @@
-//! Bucket settings: `s3://bucket/prefix` and the environment variables that every S3 tool reads. Reports what is missing
-//! or invalid in a sentence that says what to set.
+//! Bucket settings: `s3://bucket/prefix` and the environment variables that every S3 tool reads. Reports what is
+//! missing or invalid in a sentence that says what to set.
 
 use std::fmt;
 use std::time::Duration;

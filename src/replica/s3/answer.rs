@@ -1,5 +1,5 @@
-//! Parses a bucket's responses: a page of names, or an error. Reads no more of a response than a page may have, and never
-//! shows a secret.
+//! Parses a bucket's responses: a page of names, or an error. Reads no more of a response than a page may have, and
+//! never shows a secret.
 
 use std::io::{Cursor, Read as _};
 

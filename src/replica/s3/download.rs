@@ -1,5 +1,5 @@
-//! Downloads an object from beginning to end, resuming over new connections when one breaks. Never ends early, and never
-//! continues with a different object.
+//! Downloads an object from beginning to end, resuming over new connections when one breaks. Never ends early, and
+//! never continues with a different object.
 
 use std::io::{self, Read};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! A replica in a bucket: Amazon's, or any S3-compatible store. Retries transient failures, and says what to change for
-//! all others. Knows nothing of the files' contents.
+//! A replica in a bucket: Amazon's, or any S3-compatible store. Retries transient failures, and says what to change
+//! for all others. Knows nothing of the files' contents.
 
 mod address;
 mod answer;

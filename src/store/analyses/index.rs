@@ -1,5 +1,5 @@
-//! Derived data that lists and searches use instead of an analysis's JSON: case-folded text, and rows for its models and
-//! documents. Written with the analysis, and again for one from an archive or an older database.
+//! Derived data that lists and searches use instead of an analysis's JSON: case-folded text, and rows for its
+//! models and documents. Written with the analysis, and again for one from an archive or an older database.
 
 use rusqlite::Connection;
 use serde::Deserialize;
