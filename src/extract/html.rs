@@ -183,8 +183,7 @@ struct Writer {
 impl Writer {
     fn take(&mut self, token: &Token) {
         match token {
-            Token::Text(text) => self.text(&entities::decode(text)),
-            Token::Raw(text) if self.in_title => {
+            Token::Text(text) | Token::Raw(text) if self.in_title => {
                 if self.title.is_empty() {
                     let title = entities::decode(text);
                     self.title = title
@@ -196,7 +195,7 @@ impl Writer {
                         .collect();
                 }
             }
-            Token::Raw(text) => self.text(&entities::decode(text)),
+            Token::Text(text) | Token::Raw(text) => self.text(&entities::decode(text)),
             Token::Open { name, attributes } => self.open(name, attributes),
             Token::Close(name) => self.close(name),
         }
@@ -441,6 +440,20 @@ mod tests {
     fn an_unclosed_part_does_not_swallow_the_page() {
         check("<nav>menu<p>text<footer>foot", "menu\n\ntext\n\nfoot");
         check("a<script>never closed", "a");
+    }
+
+    #[test]
+    fn xhtml_is_read_as_xml_and_html_is_not() {
+        let inside = "<head><title>A &amp; B</title><script src='x'/></head>\
+                      <body><p>one</p><p/><![CDATA[a < b]]> <div hidden='hidden'/>two</body>";
+        let page = format!(
+            "<?xml version='1.0'?><html xmlns='{}'>{inside}</html>",
+            "http://www.w3.org/1999/xhtml"
+        );
+        check(&page, "# A & B\n\none\n\na < b two");
+        // Not well-formed: browsers would read it as HTML too, where the script never ends.
+        check(&page.replace("</p>", ""), "# A & B\n\n");
+        check("<p>a<div/>b", "a\n\nb");
     }
 
     #[test]

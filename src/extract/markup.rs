@@ -1,8 +1,12 @@
-//! Splits HTML into tags and text as browsers do, whatever the markup. Builds no tree and keeps no
+//! Splits HTML and XHTML into tags and text as browsers do, whatever the markup. Builds no tree and keeps no
 //! stack, so its time is linear and its memory constant for any input. Knows no element's meaning
 //! beyond which ones hold raw text.
 
+use quick_xml::events::{BytesStart, Event};
+
 use super::entities;
+
+const XHTML: &str = "http://www.w3.org/1999/xhtml";
 
 /// A piece of a page.
 #[derive(Debug, PartialEq)]
@@ -40,6 +44,34 @@ pub struct Tokens<'a> {
     text: &'a str,
     at: usize,
     raw: Option<String>,
+    /// Whether the page is XML: `<script/>` is a whole element, and no element holds raw text.
+    is_xml: bool,
+    /// The element that has just opened and closes itself.
+    empty: Option<String>,
+}
+
+/// Whether a page is well-formed XML with XHTML's namespace at its root. Most that only say so are not.
+fn is_xhtml(text: &str) -> bool {
+    let mut reader = quick_xml::Reader::from_str(text);
+    let is_root = |tag: &BytesStart<'_>| {
+        let mut attributes = tag.attributes().flatten();
+        attributes.any(|one| one.key.into_inner() == "xmlns" && one.value == XHTML)
+    };
+    let mut has_root = false;
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(tag)) if !has_root => {
+                has_root = is_root(&tag);
+                if !has_root {
+                    return false;
+                }
+            }
+            Ok(Event::Text(_) | Event::Empty(_)) if !has_root => {}
+            Ok(Event::Eof) => return has_root,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
 }
 
 impl<'a> Tokens<'a> {
@@ -49,6 +81,8 @@ impl<'a> Tokens<'a> {
             text,
             at: 0,
             raw: None,
+            is_xml: is_xhtml(text),
+            empty: None,
         }
     }
 
@@ -61,6 +95,7 @@ impl<'a> Tokens<'a> {
     pub fn rewind(&mut self, position: usize) {
         self.at = position;
         self.raw = None;
+        self.empty = None;
     }
 
     fn raw_text(&mut self, name: &str) -> Option<Token<'a>> {
@@ -103,13 +138,13 @@ impl<'a> Tokens<'a> {
         if closing {
             return Some(Token::Close(name));
         }
-        if RAW.contains(&name.as_str()) {
+        let attributes = &attributes[..end.unwrap_or(attributes.len())];
+        if self.is_xml {
+            self.empty = attributes.ends_with('/').then(|| name.clone());
+        } else if RAW.contains(&name.as_str()) {
             self.raw = Some(name.clone());
         }
-        Some(Token::Open {
-            name,
-            attributes: &attributes[..end.unwrap_or(attributes.len())],
-        })
+        Some(Token::Open { name, attributes })
     }
 }
 
@@ -117,6 +152,9 @@ impl<'a> Iterator for Tokens<'a> {
     type Item = Token<'a>;
 
     fn next(&mut self) -> Option<Token<'a>> {
+        if let Some(name) = self.empty.take() {
+            return Some(Token::Close(name));
+        }
         while self.at < self.text.len() {
             if let Some(name) = self.raw.take() {
                 if let Some(raw) = self.raw_text(&name) {
