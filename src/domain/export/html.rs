@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::inline::{Cite, inline};
-use super::prose::{escape, prose};
+use super::inline::{Cite, escape};
+use super::prose::{inline, prose};
 use super::{first_line, list, meaning};
 use crate::domain::analysis::{Analysis, Member, StageAnswer, Who};
 use crate::domain::citation;

@@ -1,314 +1,269 @@
-//! Markdown as models write it, as HTML for a file that is read on its own. Everything is escaped, no picture
-//! is loaded, and only the web and mail are linked. What is inside a line stands in `inline`.
+//! Markdown as models write it, as HTML for a file that is read on its own. pulldown-cmark parses; this decides
+//! what may be in the file: everything is escaped, no picture is loaded, and only the web and mail are linked.
 
-use std::cell::Cell;
+use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, TextMergeWithOffset};
 
-use super::inline::{Cite, inline};
+use super::inline::{Cite, bracketed_formulas, escape, is_formula, is_web, math, words};
 
-/// Blocks inside blocks at most.
+/// Quotations inside quotations at most.
 const DEEPEST: usize = 6;
-
-/// Text that may stand between tags and in quoted attributes.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + text.len() / 16);
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(letter),
-        }
-    }
-    out
-}
 
 /// The text as HTML, its headings from this level on; `cite` gives the address of what a mark in brackets names.
 pub fn prose(text: &str, first: usize, cite: Cite<'_>) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    let top = lines.iter().filter_map(|line| heading(line.trim()));
-    let top = top.map(|(level, _)| level).min().unwrap_or(1);
-    let mut out = String::with_capacity(text.len() * 5 / 4);
-    let last = Cell::new(first - 1);
-    let cx = Context {
-        cite,
-        top,
-        first,
-        last,
-    };
-    blocks(&lines, &cx, 0, &mut out);
-    out
+    let text = bracketed_formulas(text);
+    let mut writer = Writer::new(&text, first, cite);
+    writer.top = headings(&text).min().unwrap_or(1);
+    writer.write()
 }
 
-struct Context<'a> {
+/// A line of text as HTML, without blocks.
+pub fn inline(text: &str, cite: Cite<'_>) -> String {
+    // Behind a point nothing begins a block: a list, a heading, a quotation.
+    let text = bracketed_formulas(&format!(".{}", text.replace('\n', " ")));
+    let html = Writer::new(&text, 1, cite).write();
+    let html = html.strip_prefix(PARAGRAPH).unwrap_or(&html);
+    let html = html.strip_suffix("</p>\n").unwrap_or(html);
+    html.strip_prefix('.').unwrap_or(html).to_owned()
+}
+
+const PARAGRAPH: &str = "<p dir=\"auto\">";
+const ITEM: &str = "<li dir=\"auto\">";
+const OPTIONS: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_MATH);
+
+fn headings(text: &str) -> impl Iterator<Item = usize> + '_ {
+    Parser::new_ext(text, OPTIONS).filter_map(|event| match event {
+        Event::Start(Tag::Heading { level, .. }) => Some(level as usize),
+        _ => None,
+    })
+}
+
+/// Events on their way to HTML.
+struct Writer<'a> {
+    text: &'a str,
     cite: Cite<'a>,
+    out: String,
     /// The highest level of the text's own headings.
     top: usize,
     /// What that becomes in the file.
     first: usize,
     /// The level of the last heading: none is left out on the way down.
-    last: Cell<usize>,
+    last: usize,
+    quotes: usize,
+    is_head: bool,
+    is_code: bool,
+    /// Paragraphs, items, links and pictures that are open, and where each begins in `out`.
+    open: Vec<(usize, String)>,
 }
 
-fn blocks(lines: &[&str], cx: &Context<'_>, depth: usize, out: &mut String) {
-    let mut at = 0;
-    while at < lines.len() {
-        at = block(lines, at, cx, depth, out);
-    }
-}
-
-// One block, and where the next begins.
-fn block(lines: &[&str], at: usize, cx: &Context<'_>, depth: usize, out: &mut String) -> usize {
-    let line = lines[at].trim();
-    if line.is_empty() {
-        return at + 1;
-    }
-    if let Some(fence) = fence(line) {
-        return code(lines, at, fence, out);
-    }
-    if let Some((level, words)) = heading(line) {
-        let level = (cx.first + level - cx.top).min(cx.last.get() + 1).min(6);
-        cx.last.set(level);
-        let words = inline(words, cx.cite);
-        out.push_str(&format!("<h{level} dir=\"auto\">{words}</h{level}>\n"));
-        return at + 1;
-    }
-    if is_rule(line) {
-        out.push_str("<hr>\n");
-        return at + 1;
-    }
-    // A bracket with a stroke before it opens a formula only where it stands alone: else it is just a bracket.
-    if line.starts_with("$$") || line == "\\[" || (line.starts_with("\\[") && line.ends_with("\\]"))
-    {
-        return formula(lines, at, out);
-    }
-    if depth < DEEPEST && line.starts_with('>') {
-        return quote(lines, at, cx, depth, out);
-    }
-    if depth < DEEPEST && Marker::of(lines[at]).is_some() {
-        return list(lines, at, cx, depth, out);
-    }
-    if line.contains('|') && lines.get(at + 1).is_some_and(|next| is_table_rule(next)) {
-        return table(lines, at, cx, out);
-    }
-    paragraph(lines, at, cx, depth, out)
-}
-
-fn fence(line: &str) -> Option<&str> {
-    ["```", "~~~"]
-        .into_iter()
-        .find(|fence| line.starts_with(fence))
-}
-
-fn heading(line: &str) -> Option<(usize, &str)> {
-    let level = line.bytes().take_while(|&byte| byte == b'#').count();
-    let words = line.get(level..)?;
-    let is_one = (1..=6).contains(&level) && words.starts_with(' ') && !words.trim().is_empty();
-    is_one.then(|| (level, words.trim().trim_end_matches('#').trim_end()))
-}
-
-fn is_rule(line: &str) -> bool {
-    let mut signs = line.chars().filter(|letter| !letter.is_whitespace());
-    let first = signs.next().unwrap_or(' ');
-    let others = signs.clone().count();
-    "-*_".contains(first) && others >= 2 && signs.all(|sign| sign == first)
-}
-
-fn code(lines: &[&str], at: usize, fence: &str, out: &mut String) -> usize {
-    let end = |line: &&str| line.trim_start().starts_with(fence);
-    let length = lines[at + 1..].iter().position(end);
-    let body = &lines[at + 1..length.map_or(lines.len(), |length| at + 1 + length)];
-    out.push_str(&format!(
-        "<pre><code>{}</code></pre>\n",
-        escape(&body.join("\n"))
-    ));
-    (at + 2 + body.len()).min(lines.len().max(at + 1))
-}
-
-// Formulas stay as they were written, on lines of their own, in a type that keeps their signs apart.
-fn formula(lines: &[&str], at: usize, out: &mut String) -> usize {
-    let first = lines[at].trim();
-    let close = if first.starts_with("$$") { "$$" } else { "\\]" };
-    let mut text = first[2..].to_owned();
-    let mut next = at + 1;
-    while !text.contains(close) && next < lines.len() && !lines[next].trim().is_empty() {
-        text.push('\n');
-        text.push_str(lines[next]);
-        next += 1;
-    }
-    let (formula, rest) = text.split_once(close).unwrap_or((&text, ""));
-    let formula = escape(formula.trim());
-    out.push_str(&format!("<pre class=\"math\">{formula}</pre>\n"));
-    if !rest.trim().is_empty() {
-        out.push_str(&format!("<p dir=\"auto\">{}</p>\n", escape(rest.trim())));
-    }
-    next
-}
-
-fn quote(lines: &[&str], at: usize, cx: &Context<'_>, depth: usize, out: &mut String) -> usize {
-    let quoted = lines[at..]
-        .iter()
-        .map_while(|line| line.trim_start().strip_prefix('>'));
-    let inner: Vec<&str> = quoted
-        .map(|line| line.strip_prefix(' ').unwrap_or(line))
-        .collect();
-    out.push_str("<blockquote>\n");
-    blocks(&inner, cx, depth + 1, out);
-    out.push_str("</blockquote>\n");
-    at + inner.len()
-}
-
-fn indent(line: &str) -> usize {
-    line.len() - line.trim_start_matches([' ', '\t']).len()
-}
-
-// How an item of a list begins.
-struct Marker {
-    indent: usize,
-    width: usize,
-    number: Option<u32>,
-}
-
-impl Marker {
-    fn of(line: &str) -> Option<Self> {
-        let indent = indent(line);
-        let rest = &line[indent..];
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let number = rest[..digits].parse().ok();
-        let sign = match rest.as_bytes().get(digits)? {
-            b'.' | b')' if (1..=9).contains(&digits) => digits + 1,
-            b'-' | b'*' | b'+' if digits == 0 => 1,
-            _ => return None,
-        };
-        let words = rest[sign..].trim_start_matches([' ', '\t']);
-        let space = rest.len() - sign - words.len();
-        (space > 0 && !words.is_empty()).then_some(Self {
-            indent,
-            width: indent + sign + space,
-            number,
-        })
-    }
-}
-
-fn list(lines: &[&str], at: usize, cx: &Context<'_>, depth: usize, out: &mut String) -> usize {
-    let Some(first) = Marker::of(lines[at]) else {
-        return at + 1;
-    };
-    let tag = if first.number.is_some() { "ol" } else { "ul" };
-    match first.number {
-        Some(number) if number != 1 => out.push_str(&format!("<ol start=\"{number}\">\n")),
-        _ => out.push_str(&format!("<{tag}>\n")),
-    }
-    let sibling = |line: &str| {
-        Marker::of(line).filter(|here| {
-            here.number.is_some() == first.number.is_some()
-                && (first.indent..=first.indent + 3).contains(&here.indent)
-        })
-    };
-    let mut next = at;
-    while let Some(here) = lines.get(next).and_then(|line| sibling(line)) {
-        let (item, after) = item(lines, next, here.width, first.indent);
-        let mut inner = String::new();
-        blocks(&item, cx, depth + 1, &mut inner);
-        out.push_str(&format!("<li dir=\"auto\">{}</li>\n", tight(&inner)));
-        next = after;
-        // A blank line between items is still the same list.
-        let blank = lines[next..]
-            .iter()
-            .take_while(|line| line.trim().is_empty());
-        let peek = next + blank.count();
-        if lines.get(peek).is_some_and(|line| sibling(line).is_some()) {
-            next = peek;
+impl<'a> Writer<'a> {
+    fn new(text: &'a str, first: usize, cite: Cite<'a>) -> Self {
+        Self {
+            text,
+            cite,
+            out: String::with_capacity(text.len() * 5 / 4),
+            top: 1,
+            first,
+            last: first - 1,
+            quotes: 0,
+            is_head: false,
+            is_code: false,
+            open: Vec::new(),
         }
     }
-    out.push_str(&format!("</{tag}>\n"));
-    next
-}
 
-// The lines of an item without its marker, and where the next thing begins.
-fn item<'a>(lines: &[&'a str], at: usize, width: usize, base: usize) -> (Vec<&'a str>, usize) {
-    let mut item = vec![&lines[at][width..]];
-    let mut next = at + 1;
-    while let Some(&line) = lines.get(next) {
-        let own = indent(line);
-        if line.trim().is_empty() {
-            let follows = lines.get(next + 1);
-            if !follows.is_some_and(|line| !line.trim().is_empty() && indent(line) > base) {
-                break;
+    fn write(mut self) -> String {
+        let events = Parser::new_ext(self.text, OPTIONS).into_offset_iter();
+        for (event, range) in TextMergeWithOffset::new(events) {
+            // One tilde means "about", and stands between the ends of a range.
+            let is_single = !self.text[range].starts_with("~~");
+            match event {
+                Event::Start(Tag::Strikethrough) if is_single => self.out.push('~'),
+                Event::End(TagEnd::Strikethrough) if is_single => self.out.push('~'),
+                Event::Start(tag) => self.start(tag),
+                Event::End(tag) => self.end(tag),
+                event => self.inside(event),
             }
-        } else if own <= base && (Marker::of(line).is_some() || starts_block(line)) {
-            break;
         }
-        item.push(&line[own.min(width)..]);
-        next += 1;
+        self.out
     }
-    (item, next)
-}
 
-// An item of one paragraph is that paragraph's text, not a paragraph with its margins.
-fn tight(html: &str) -> String {
-    let inner = html
-        .strip_prefix("<p dir=\"auto\">")
-        .and_then(|rest| rest.split_once("</p>\n"));
-    inner.map_or_else(|| html.to_owned(), |(first, rest)| format!("{first}{rest}"))
-}
+    fn start(&mut self, tag: Tag<'_>) {
+        match tag {
+            Tag::Paragraph | Tag::HtmlBlock => {
+                // The first paragraph of an item is the item's text, without a paragraph's margins.
+                let tag = if self.out.ends_with(ITEM) {
+                    ""
+                } else {
+                    PARAGRAPH
+                };
+                self.open(tag.to_owned());
+                self.out.push_str(tag);
+            }
+            Tag::Heading { level, .. } => {
+                let level = self.level(level);
+                self.out.push_str(&format!("<h{level} dir=\"auto\">"));
+            }
+            Tag::BlockQuote(_) => {
+                self.quotes += 1;
+                if self.quotes <= DEEPEST {
+                    self.out.push_str("<blockquote>\n");
+                }
+            }
+            Tag::CodeBlock(_) => {
+                self.is_code = true;
+                self.out.push_str("<pre><code>");
+            }
+            Tag::List(Some(start)) if start != 1 => {
+                self.out.push_str(&format!("<ol start=\"{start}\">\n"));
+            }
+            Tag::List(Some(_)) => self.out.push_str("<ol>\n"),
+            Tag::List(None) => self.out.push_str("<ul>\n"),
+            Tag::Item => self.out.push_str(ITEM),
+            Tag::Table(_) => self.out.push_str("<table>"),
+            Tag::TableHead => {
+                self.is_head = true;
+                self.out.push_str("<thead><tr>");
+            }
+            Tag::TableRow => self.out.push_str("<tr>"),
+            Tag::TableCell => self.out.push_str(match self.is_head {
+                true => "<th dir=\"auto\">",
+                false => "<td dir=\"auto\">",
+            }),
+            Tag::Emphasis => self.out.push_str("<em>"),
+            Tag::Strong => self.out.push_str("<strong>"),
+            Tag::Strikethrough => self.out.push_str("<del>"),
+            Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => {
+                self.open(dest_url.into_string());
+            }
+            _ => {}
+        }
+    }
 
-fn is_table_rule(line: &str) -> bool {
-    line.contains('-') && line.trim().chars().all(|letter| "|-: ".contains(letter))
-}
+    fn end(&mut self, tag: TagEnd) {
+        match tag {
+            TagEnd::Paragraph | TagEnd::HtmlBlock => self.end_paragraph(),
+            TagEnd::Heading(_) => self.out.push_str(&format!("</h{}>\n", self.last)),
+            TagEnd::BlockQuote(_) => {
+                if self.quotes <= DEEPEST {
+                    self.out.push_str("</blockquote>\n");
+                }
+                self.quotes -= 1;
+            }
+            TagEnd::CodeBlock => {
+                self.is_code = false;
+                let length = self.out.strip_suffix('\n').map_or(self.out.len(), str::len);
+                self.out.truncate(length);
+                self.out.push_str("</code></pre>\n");
+            }
+            TagEnd::List(true) => self.out.push_str("</ol>\n"),
+            TagEnd::List(false) => self.out.push_str("</ul>\n"),
+            TagEnd::Item => self.out.push_str("</li>\n"),
+            TagEnd::Table => self.out.push_str("</tbody></table>\n"),
+            TagEnd::TableHead => {
+                self.is_head = false;
+                self.out.push_str("</tr></thead><tbody>\n");
+            }
+            TagEnd::TableRow => self.out.push_str("</tr>\n"),
+            TagEnd::TableCell if self.is_head => self.out.push_str("</th>"),
+            TagEnd::TableCell => self.out.push_str("</td>"),
+            TagEnd::Emphasis => self.out.push_str("</em>"),
+            TagEnd::Strong => self.out.push_str("</strong>"),
+            TagEnd::Strikethrough => self.out.push_str("</del>"),
+            TagEnd::Link => self.end_link(),
+            TagEnd::Image => self.end_picture(),
+            _ => {}
+        }
+    }
 
-fn table(lines: &[&str], at: usize, cx: &Context<'_>, out: &mut String) -> usize {
-    let head = cells(lines[at]);
-    let row = |tag: &str, texts: &[String]| -> String {
-        let cell = |column: usize| {
-            let words = inline(texts.get(column).map_or("", String::as_str), cx.cite);
-            format!("<{tag} dir=\"auto\">{words}</{tag}>")
+    fn inside(&mut self, event: Event<'_>) {
+        match event {
+            // The words of a link are linked already.
+            Event::Text(text) if self.is_code || self.is_link() => {
+                self.out.push_str(&escape(&text));
+            }
+            Event::Text(text) => words(&text, self.cite, &mut self.out),
+            Event::Html(text) | Event::InlineHtml(text) => self.out.push_str(&escape(&text)),
+            Event::Code(text) => {
+                let html = format!("<code>{}</code>", escape(text.trim()));
+                self.out.push_str(&html);
+            }
+            Event::InlineMath(text) if !is_formula(&text) => {
+                self.out.push_str(&format!("${}$", escape(&text)));
+            }
+            Event::InlineMath(text) | Event::DisplayMath(text) => self.out.push_str(&math(&text)),
+            Event::SoftBreak => self.out.push('\n'),
+            Event::HardBreak => self.out.push_str("<br>\n"),
+            Event::Rule => self.out.push_str("<hr>\n"),
+            _ => {}
+        }
+    }
+
+    fn level(&mut self, level: HeadingLevel) -> usize {
+        let level = self.first + level as usize - self.top;
+        self.last = level.min(self.last + 1).min(6);
+        self.last
+    }
+
+    fn open(&mut self, what: String) {
+        self.open.push((self.out.len(), what));
+    }
+
+    fn is_link(&self) -> bool {
+        let last = self.open.last();
+        last.is_some_and(|(_, what)| !what.is_empty() && what != PARAGRAPH)
+    }
+
+    // A formula that is a paragraph of its own stands on lines of its own.
+    fn end_paragraph(&mut self) {
+        let Some((start, tag)) = self.open.pop() else {
+            return;
         };
-        (0..head.len()).map(cell).collect()
-    };
-    out.push_str(&format!(
-        "<table><thead><tr>{}</tr></thead><tbody>\n",
-        row("th", &head)
-    ));
-    let rows = lines[at + 2..].iter().take_while(|line| line.contains('|'));
-    let mut count = 0;
-    for line in rows {
-        out.push_str(&format!("<tr>{}</tr>\n", row("td", &cells(line))));
-        count += 1;
+        let inside = &self.out[start + tag.len()..];
+        let formula = inside
+            .strip_prefix("<code class=\"math\">")
+            .and_then(|rest| rest.strip_suffix("</code>"))
+            .filter(|formula| !formula.contains("</code>"));
+        if let Some(formula) = formula {
+            let html = format!("<pre class=\"math\">{formula}</pre>\n");
+            self.out.replace_range(start.., &html);
+        } else if !tag.is_empty() {
+            self.out.truncate(self.out.trim_end_matches('\n').len());
+            self.out.push_str("</p>\n");
+        }
     }
-    out.push_str("</tbody></table>\n");
-    at + 2 + count
-}
 
-fn cells(line: &str) -> Vec<String> {
-    let line = line.trim();
-    let line = line.strip_prefix('|').unwrap_or(line);
-    let line = line.strip_suffix('|').unwrap_or(line);
-    let line = line.replace("\\|", "\u{1}");
-    line.split('|')
-        .map(|cell| cell.trim().replace('\u{1}', "|"))
-        .collect()
-}
+    // Says where a link goes.
+    fn end_link(&mut self) {
+        let Some((start, address)) = self.open.pop() else {
+            return;
+        };
+        let (words, shown) = (self.out.split_off(start), escape(&address));
+        self.out.push_str(&match is_web(&address) {
+            true if words == shown => format!("<a href=\"{shown}\" rel=\"noreferrer\">{shown}</a>"),
+            true => format!(
+                "<a href=\"{shown}\" rel=\"noreferrer\">{words}</a> <small>({shown})</small>"
+            ),
+            false if words == shown => words,
+            false => format!("{words} ({shown})"),
+        });
+    }
 
-fn starts_block(line: &str) -> bool {
-    let line = line.trim_start();
-    fence(line).is_some() || heading(line).is_some() || line.starts_with('>')
-}
-
-fn paragraph(lines: &[&str], at: usize, cx: &Context<'_>, depth: usize, out: &mut String) -> usize {
-    let goes_on = |place: usize| {
-        let line = lines[place];
-        let listed = depth < DEEPEST && Marker::of(line).is_some();
-        let table =
-            line.contains('|') && lines.get(place + 1).is_some_and(|next| is_table_rule(next));
-        !(line.trim().is_empty() || starts_block(line) || listed || table)
-    };
-    let more = (at + 1..lines.len()).take_while(|&place| goes_on(place));
-    let end = at + 1 + more.count();
-    let words = inline(lines[at..end].join("\n").trim(), cx.cite);
-    out.push_str(&format!("<p dir=\"auto\">{words}</p>\n"));
-    end
+    // Nothing is loaded from anywhere: a picture is told by its name and address.
+    fn end_picture(&mut self) {
+        let Some((start, address)) = self.open.pop() else {
+            return;
+        };
+        let name = self.out.split_off(start);
+        let name = if name.is_empty() {
+            "without a name"
+        } else {
+            &name
+        };
+        self.out
+            .push_str(&format!("image: {name} ({})", escape(&address)));
+    }
 }
 
 #[cfg(test)]
@@ -388,5 +343,78 @@ mod tests {
         ] {
             let _ = shown(odd);
         }
+    }
+
+    fn line(text: &str) -> String {
+        inline(text, &|mark| match mark {
+            "D1:p2" | "2" => Some("#source-1".to_owned()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn lines_are_read_as_they_are_meant() {
+        for (text, expected) in [
+            (
+                "a **b** *c* _d_ ~~e~~ `f<g`",
+                "a <strong>b</strong> <em>c</em> <em>d</em> <del>e</del> <code>f&lt;g</code>",
+            ),
+            ("snake_case_name 2 * 3 * 4", "snake_case_name 2 * 3 * 4"),
+            (
+                "so [D1:p2] and [2, D1:p2] and [9]",
+                "so <span class=\"cite\">[<a href=\"#source-1\">D1:p2</a>]</span> and <span class=\"cite\">[<a href=\"#source-1\">2</a>, <a href=\"#source-1\">D1:p2</a>]</span> and [9]",
+            ),
+            (
+                "[x](https://a.example/?q=\"1\")",
+                "<a href=\"https://a.example/?q=&quot;1&quot;\" rel=\"noreferrer\">x</a> <small>(https://a.example/?q=&quot;1&quot;)</small>",
+            ),
+            ("[x](javascript:alert)", "x (javascript:alert)"),
+            (
+                "![p](https://a.example/p.png)",
+                "image: p (https://a.example/p.png)",
+            ),
+            (
+                "see https://a.example.",
+                "see <a href=\"https://a.example\" rel=\"noreferrer\">https://a.example</a>.",
+            ),
+            ("it costs $5 and then $6", "it costs $5 and then $6"),
+            (
+                "so $x^2$ and \\(y_1\\)",
+                "so <code class=\"math\">x^2</code> and <code class=\"math\">y_1</code>",
+            ),
+            ("1\\* 2", "1* 2"),
+            ("<b onclick='x'>", "&lt;b onclick=&#39;x&#39;&gt;"),
+        ] {
+            assert_eq!(line(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_never_closed_ends_too() {
+        for text in [
+            "*", "**", "`", "[", "![", "$", "\\", "~~", "[a](", "é*é", "![](", "[[[[",
+        ] {
+            let _ = line(text);
+            let _ = line(&text.repeat(3_000));
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_markdown_stays_text() {
+        for (text, expected) in [
+            ("5~6 and 7~8", "5~6 and 7~8"),
+            ("1. no list", "1. no list"),
+            ("# no heading", "# no heading"),
+            ("[x](<a b> \"t\")", "x (a b)"),
+            ("<me@a.example>", "me@a.example"),
+            (
+                "`\\(a\\)` and \\(b\\)",
+                "<code>\\(a\\)</code> and <code class=\"math\">b</code>",
+            ),
+        ] {
+            assert_eq!(line(text), expected, "{text}");
+        }
+        let code = "```\n\\[\nx\n\\]\n```";
+        assert_eq!(shown(code), "<pre><code>\\[\nx\n\\]</code></pre>\n");
     }
 }
