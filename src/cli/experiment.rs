@@ -7,8 +7,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::args::Call;
+use super::columns::cut;
 use super::home::Home;
-use super::screen::progress;
+use super::screen::{progress, width};
 use super::{Failure, Outcome, block_on, failed, print, public_url, usage};
 use crate::app::accounts::Visit;
 use crate::app::experiments::{Forecast, Progress, Shown};
@@ -275,7 +276,8 @@ impl Bar {
         if stderr.is_terminal() {
             let full = ((part * BAR as f64) as usize).min(BAR);
             let bar = format!("{}{}", "#".repeat(full), ".".repeat(BAR - full));
-            let _ = write!(stderr, "\r\x1b[K[{bar}] {line}");
+            let line = format!("[{bar}] {line}");
+            let _ = write!(stderr, "\r\x1b[K{}", cut(&line, width()));
             let _ = stderr.flush();
             self.is_open = true;
         } else if (part * 10.0) as usize > self.tenth {

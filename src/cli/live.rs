@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::columns::cut;
 use super::markdown::clean;
 
 /// More members than this share a last line.
@@ -74,7 +75,7 @@ impl Live {
                 (false, written) => format!("{written} characters"),
             };
             let line = format!("  {} · {} · {state}", member.model, member.stage);
-            out.extend(clean(&line).chars().take(width.saturating_sub(1)));
+            out.push_str(cut(&clean(&line), width));
             out.push('\n');
             self.drawn += 1;
         }
@@ -108,8 +109,10 @@ mod tests {
         live.take("member.reasoning", &of("c/d"));
         let over = "\x1b[1A\x1b[2K".repeat(2);
         assert_eq!(live.draw(12), format!("{over}  c/d · ini\n"));
+        live.take("member.started", &of("模型/e"));
+        assert!(live.draw(12).ends_with("  模型/e · i\n"));
         live.take("analysis.completed", &json!({}));
-        assert_eq!(live.draw(80), "\x1b[1A\x1b[2K");
+        assert_eq!(live.draw(80), "\x1b[1A\x1b[2K".repeat(2));
         assert_eq!(live.erase(), "");
     }
 

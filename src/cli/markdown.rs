@@ -1,6 +1,8 @@
 //! Markdown made readable on a terminal, a line at a time as it is written: headings, emphasis, lists, code,
 //! quotations, links, wrapped at words. Pure. Refuses to pass on anything that could steer the terminal.
 
+use super::columns::{width, width_of};
+
 /// Wider lines are hard to read.
 const WIDEST: usize = 100;
 
@@ -94,18 +96,18 @@ impl Markdown {
     // Wraps at words; the styles within take no room.
     fn wrapped(&self, text: &str, first: &str, other: &str, style: Option<&str>) -> String {
         let mut out = String::from(first);
-        let mut column = first.chars().count();
+        let mut column = width(first);
         let mut inline = Inline::default();
         let open =
             |out: &mut String| out.push_str(style.filter(|_| self.is_coloured).unwrap_or(""));
         open(&mut out);
         for (at, word) in text.split_whitespace().enumerate() {
             let shown = inline.shown(word);
-            let length = shown.iter().filter(|piece| piece.is_text()).count();
+            let length: usize = shown.iter().map(Piece::columns).sum();
             if at > 0 && column + 1 + length > self.width {
                 out.push('\n');
                 out.push_str(other);
-                column = other.chars().count();
+                column = width(other);
             } else if at > 0 {
                 out.push(' ');
                 column += 1;
@@ -146,8 +148,11 @@ enum Piece {
 }
 
 impl Piece {
-    fn is_text(&self) -> bool {
-        matches!(self, Self::Text(_))
+    fn columns(&self) -> usize {
+        match self {
+            Self::Text(character) => width_of(*character),
+            Self::Style(_) => 0,
+        }
     }
 }
 
@@ -236,6 +241,10 @@ mod tests {
                 "• a long line that has to be\n  broken somewhere\n",
             ),
             ("\n\n", "\n\n"),
+            (
+                "日本語日本語日本 日本語日本語日本",
+                "日本語日本語日本\n日本語日本語日本\n",
+            ),
             ("\x1b[2Jgone\u{202e}x", "[2Jgonex\n"),
         ] {
             assert_eq!(shown(text, false), expected, "{text:?}");

@@ -5,6 +5,7 @@ mod archive;
 mod args;
 mod ask;
 mod backup;
+mod columns;
 mod completions;
 mod doctor;
 mod documents;

@@ -26,7 +26,7 @@ pub(super) struct Screen {
 impl Screen {
     /// `streams`: the answer itself may be shown while it is written.
     pub(super) fn new(is_quiet: bool, streams: bool) -> Self {
-        let width = system::terminal_width().map_or(WIDTH, usize::from);
+        let width = width();
         let is_terminal = std::io::stdout().is_terminal();
         Self {
             is_quiet,
@@ -95,6 +95,11 @@ impl Screen {
             note(&live.erase());
         }
     }
+}
+
+/// The columns of the terminal.
+pub(super) fn width() -> usize {
+    system::terminal_width().map_or(WIDTH, usize::from)
 }
 
 /// A renderer for a terminal of this many columns; NO_COLOR takes the styles away.

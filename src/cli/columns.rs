@@ -1,0 +1,46 @@
+//! Columns that text takes on a terminal: letters of East Asia and emoji take two, combining marks none.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// The columns of a text.
+pub(super) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The columns of a single character.
+pub(super) fn width_of(character: char) -> usize {
+    character.width().unwrap_or(0)
+}
+
+/// The beginning of a line that fits a terminal of so many columns. The last one stays empty: a line that wraps
+/// could not be drawn over.
+pub(super) fn cut(line: &str, columns: usize) -> &str {
+    let mut left = columns.saturating_sub(1);
+    let end = line.char_indices().find(|(_, character)| {
+        let rest = left.checked_sub(width_of(*character));
+        left = rest.unwrap_or(left);
+        rest.is_none()
+    });
+    &line[..end.map_or(line.len(), |(at, _)| at)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_by_columns() {
+        for (line, columns, expected) in [
+            ("abc", 80, "abc"),
+            ("abc", 4, "abc"),
+            ("abcd", 4, "abc"),
+            ("日本語", 6, "日本"),
+            ("日本語", 5, "日本"),
+            ("e\u{301}x", 3, "e\u{301}x"),
+            ("x", 0, ""),
+        ] {
+            assert_eq!(cut(line, columns), expected, "{line} in {columns}");
+        }
+        assert_eq!(width("日本 ok"), 7);
+    }
+}
