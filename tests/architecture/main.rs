@@ -45,10 +45,12 @@ const OWNED: &[(&str, &[&str])] = &[
     ("hyper", &["http"]), ("hyper_util", &["http"]), ("http_body_util", &["http"]),
     ("multer", &["http"]), ("rust_embed", &["http"]),
     ("ring", &["crypto"]), ("rustls", &["tls"]), ("tokio_rustls", &["http"]),
-    ("lol_html", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
+    ("html_escape", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
-    ("regex_lite", &["domain"]), ("jsonschema", &["domain"]),
-    ("lexopt", &["cli"]), ("rustix", &["cli", "store"]), ("listenfd", &["cli"]), ("libc", &["system"]), ("toml", &["build"]),
+    ("regex_lite", &["domain"]), ("jsonschema", &["domain"]), ("pulldown_cmark", &["domain"]), ("statrs", &["domain"]), ("ulid", &["domain"]),
+    ("lexopt", &["cli"]), ("unicode_width", &["cli"]), ("listenfd", &["cli"]), ("rustix", &["cli", "store", "system"]),
+    ("libc", &["system"]), ("seccompiler", &["system"]), ("toml", &["build", "wire"]), ("httpdate", &["llm"]),
+    ("subtle", &["crypto"]), ("percent_encoding", &["crypto", "http", "store"]),
     ("tokio", &["store", "llm", "engine", "app", "http", "cli"]),
 ];
 
