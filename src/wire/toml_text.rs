@@ -2,10 +2,11 @@
 //! Refuses what JSON has no form for (dates, infinity, NaN) and nesting deeper than any file needs.
 
 use std::collections::BTreeMap;
-use std::thread;
 
 use serde_json::{Map, Number, Value};
 use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
+use toml_parser::Source;
+use toml_parser::lexer::TokenKind;
 
 /// Arrays and tables inside one another.
 const MAX_DEPTH: usize = 32;
@@ -14,9 +15,6 @@ const MAX_DEPTH: usize = 32;
 const MAX_PATH: usize = 200;
 /// Bytes of the text that an error may quote.
 const MAX_PIECE: usize = 60;
-/// Bytes of stack for the parser. It frees tables by recursion and lets them nest some 6,400 deep, which our
-/// own threads with their 256 KiB would not survive.
-const STACK: usize = 8 << 20;
 
 /// What a text says, and where.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,17 +40,7 @@ pub struct Fault {
 /// Where the text is not TOML, or says what JSON cannot: the line and the reason.
 pub fn read(text: &str) -> Result<Document, Fault> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
-    thread::scope(|scope| {
-        let parser = thread::Builder::new()
-            .name("toml".to_owned())
-            .stack_size(STACK)
-            .spawn_scoped(scope, || parse(&text));
-        let done = parser.map(|parser| parser.join());
-        done.map_or_else(
-            |error| fault(1, format!("no thread to read it: {error}")),
-            |read| read.unwrap_or_else(|_| fault(1, "the TOML parser panicked")),
-        )
-    })
+    parse(&text)
 }
 
 fn parse(text: &str) -> Result<Document, Fault> {
@@ -62,6 +50,9 @@ fn parse(text: &str) -> Result<Document, Fault> {
         path: Vec::new(),
         lines: BTreeMap::new(),
     };
+    if let Some(start) = too_deep(text) {
+        return fault(convert.line(start), "nested too deep");
+    }
     let table = DeTable::parse(text).map_err(|error| {
         let (at, message) = explain(text, &error);
         Fault {
@@ -76,14 +67,45 @@ fn parse(text: &str) -> Result<Document, Fault> {
     })
 }
 
+/// Where brackets and the parts of names nest too deep. The parser has limits of its own, but they multiply: it
+/// takes 6,400 tables inside one another, and frees them by recursion, which the stack of a thread with 256 KiB
+/// does not survive.
+fn too_deep(text: &str) -> Option<usize> {
+    // The brackets that are open, each with the points that came before it since the last comma.
+    let mut open: Vec<(TokenKind, usize)> = Vec::new();
+    let (mut points, mut depth) = (0, 0);
+    for token in Source::new(text).lex() {
+        let opened_by = match token.kind() {
+            TokenKind::RightCurlyBracket => Some(TokenKind::LeftCurlyBracket),
+            TokenKind::RightSquareBracket => Some(TokenKind::LeftSquareBracket),
+            _ => None,
+        };
+        match token.kind() {
+            TokenKind::Dot => points += 1,
+            TokenKind::LeftCurlyBracket | TokenKind::LeftSquareBracket => {
+                open.push((token.kind(), points));
+                depth += 1 + std::mem::take(&mut points);
+            }
+            TokenKind::Comma => points = 0,
+            TokenKind::Newline if open.is_empty() => points = 0,
+            _ if opened_by.is_some() && open.last().map(|last| last.0) == opened_by => {
+                points = open.pop().map_or(0, |last| last.1);
+                depth -= 1 + points;
+            }
+            _ => {}
+        }
+        if depth + points > MAX_DEPTH {
+            return Some(token.span().start());
+        }
+    }
+    None
+}
+
 /// Where the parser's error is, and its message with the piece of text that it is about, such as the key that
 /// is there twice.
 fn explain(text: &str, error: &toml::de::Error) -> (usize, String) {
     let span = error.span().unwrap_or_default();
     let message = error.message();
-    if message.contains("recurs") {
-        return (span.start, "nested too deep".to_owned());
-    }
     if message.starts_with("invalid multi-line") {
         // The parser points to the end of the text; the quotes that are not closed are the last ones.
         let opening = text.rfind("\"\"\"").max(text.rfind("'''"));

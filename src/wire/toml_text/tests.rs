@@ -144,13 +144,25 @@ fn depth_is_bounded_and_nothing_panics() {
     );
     assert!(read(&format!("a = {}", "{b=".repeat(100_000))).is_err());
     assert!(read(&format!("{}a = 1", "a.".repeat(100_000))).is_err());
-    // Each inline table opens 79 levels: free these on a small stack and the program would end.
+    // By the parser's own limits these are 6,400 tables, more than a stack can free.
     let dotted = format!("{{{}b = ", "b.".repeat(78)).repeat(78);
-    let deep = format!("a = {dotted}1{}", "}".repeat(78));
-    assert_eq!(
-        read(&deep).err().map(|fault| fault.message),
-        Some("nested too deep".to_owned())
+    for (open, close) in [
+        (dotted.clone(), "}".repeat(78)),
+        (dotted.replace('{', "{] "), String::new()),
+    ] {
+        assert_eq!(
+            read(&format!("a = {open}1{close}"))
+                .err()
+                .map(|fault| fault.message),
+            Some("nested too deep".to_owned())
+        );
+    }
+    let wide = format!(
+        "a = [{}]\n{}",
+        "[0.5, 1.5],\n".repeat(1_000),
+        "[t.u.v]\n[t.u.w]\n"
     );
+    assert_eq!(read(&wide).err(), None);
     let whole = "a.b = [1, {c = \"ä\\u00e4\"}]\n[[s]]\nx = '''y'''\n[s.t]\nz = 1.5e-3 # c\n";
     for (at, _) in whole.char_indices() {
         let _ = read(&whole[..at]);
