@@ -110,7 +110,7 @@ mod tests {
         let over = "\x1b[1A\x1b[2K".repeat(2);
         assert_eq!(live.draw(12), format!("{over}  c/d · ini\n"));
         live.take("member.started", &of("模型/e"));
-        assert!(live.draw(12).ends_with("  模型/e · i\n"));
+        assert!(live.draw(12).ends_with("  模型/e · \n"));
         live.take("analysis.completed", &json!({}));
         assert_eq!(live.draw(80), "\x1b[1A\x1b[2K".repeat(2));
         assert_eq!(live.erase(), "");

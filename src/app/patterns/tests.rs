@@ -136,8 +136,8 @@ fn a_folder_adds_and_overrides_and_bad_files_are_told_by_line() {
     let ids: Vec<&str> = found.iter().map(|pattern| pattern.id.as_str()).collect();
     assert_eq!(ids, ["legal", "gut"]);
     for (fault, words) in faults.iter().zip([
-        "c.toml: line 8: stages.1.prompt: unknown hole {pears}",
-        "d.toml: line 1: the quote is not closed",
+        "c.toml: line 8: stages.1.prompt: unknown placeholder {pears}",
+        "d.toml: line 1: invalid basic string, expected `\"`",
         "e.json: line 3: name: must be a string",
         "e.json: stages: there are no stages",
         "f.toml: another file has the id legal already",
