@@ -53,13 +53,13 @@ fn parse(text: &str) -> Result<Document, Fault> {
     if let Some(start) = too_deep(text) {
         return fault(convert.line(start), "nested too deep");
     }
-    let table = DeTable::parse(text).map_err(|error| {
-        let (at, message) = explain(text, &error);
-        Fault {
-            line: convert.line(at),
-            message,
-        }
-    })?;
+    let (table, errors) = DeTable::parse_recoverable(text);
+    // The first line with an error has the cause: the parser reports errors of the structure before those of values.
+    let line = |error: &&toml::de::Error| convert.line(error.span().map_or(0, |span| span.start));
+    if let Some(error) = errors.iter().min_by_key(line) {
+        let (at, message) = explain(text, error);
+        return fault(convert.line(at), message);
+    }
     let value = convert.table(table.get_ref())?;
     Ok(Document {
         value,

@@ -52,6 +52,7 @@ fn faults_name_their_line() {
         ("[a]\n[a]", 2, "duplicate key: a"),
         ("a = []\n[[a]]", 2, "duplicate key: a"),
         ("[[a]]\nb = 1\n[a.b]", 3, "duplicate key: b"),
+        ("a = \"x\ny", 1, "invalid basic string"),
         ("a = \"x\nb = 1", 1, "invalid basic string, expected `\"`"),
         ("x = 1\na = \"\"\"x\ny\n", 2, "expected `\"` three times"),
         ("a = 'x", 1, "invalid literal string, expected `'`"),
