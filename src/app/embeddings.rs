@@ -17,6 +17,7 @@ use crate::engine::Aside;
 use crate::log;
 use crate::store::{api_keys, calls, usage as days};
 use crate::wire::embed::{self, Asked, Embedded};
+use crate::wire::serve_openai::shown;
 
 /// What came of it.
 #[derive(Debug, Clone)]
@@ -62,7 +63,7 @@ impl App {
         let expected = usage::cost(&bill(guess, true), price);
         // Let go of when the charge is written down: two requests must not be granted the same money.
         let _granted = self.afford_vectors(caller, expected, guess, begun).await?;
-        let ignored = embed::ignored(self.llm.kind_of(Some(user), &model.id), &asked);
+        let mut ignored = embed::ignored(self.llm.kind_of(Some(user), &model.id), &asked);
         let result = self.llm.embed(Some(user), &model.id, asked).await;
         let bill = match &result {
             Ok(embedded) => bill(embedded.tokens.unwrap_or(guess), embedded.tokens.is_none()),
@@ -90,6 +91,7 @@ impl App {
         let (tokens, cost) = (charge.bill.usage.input, charge.cost());
         let written = self.write_down(caller, charge).await;
         let embedded = result.map_err(told)?;
+        ignored.extend(embedded.left_out.iter().map(|name| shown(name)));
         // They are paid: what cannot be written down is no reason to withhold them.
         let is_recorded = written.is_ok();
         if let Err(fault) = written {

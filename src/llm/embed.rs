@@ -1,4 +1,5 @@
-//! One call for embeddings. Tries nothing twice: who asks has a retry of its own.
+//! One call for embeddings. Tries again only without a field that the model refuses: for what may pass, the client
+//! has a retry of its own.
 
 use std::sync::Arc;
 
@@ -12,7 +13,11 @@ use super::{Inner, Llm, fault};
 use crate::clock;
 use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::id::UserId;
+use crate::wire;
 use crate::wire::embed::{self, Asked, Embedded};
+
+/// Fields that a model may refuse one after the other before the call is given up.
+const MOST_REFUSALS: usize = 4;
 
 impl Llm {
     /// Vectors for texts by a model of a provider. Dropping the future stops the call.
@@ -35,7 +40,7 @@ impl Llm {
         let (lane, waiting, called) = (entry.lane(), entry.clone(), name.clone());
         let running = self.0.threads.start(lane, move |slot| {
             slot.enter();
-            let result = once(&inner, &entry, &name, &asked, slot);
+            let result = ask(&inner, &entry, &name, &asked, slot);
             CancelSlot::leave();
             let now = clock::steady();
             match &result {
@@ -63,18 +68,46 @@ fn unable(model: &str) -> CallError {
     CallError::new(CallErrorKind::Rejected, why)
 }
 
-fn once(
+// A refused field is remembered by the model, so that the next call leaves it out at once.
+fn ask(
     inner: &Inner,
     entry: &Entry,
     name: &str,
     asked: &Asked,
     slot: &Arc<CancelSlot>,
 ) -> Result<Embedded, Failed> {
+    let mut refusals = 0;
+    loop {
+        let refused = entry.refused(name);
+        let failed = match once(inner, entry, name, asked, slot, &refused) {
+            Ok(embedded) => return Ok(embedded),
+            Err(failed) => failed,
+        };
+        match &failed.unwelcome {
+            Some(field) if refusals < MOST_REFUSALS && !refused.contains(field) => {
+                entry.remember_refusal(name, field);
+                refusals += 1;
+            }
+            _ => return Err(failed),
+        }
+    }
+}
+
+fn once(
+    inner: &Inner,
+    entry: &Entry,
+    name: &str,
+    asked: &Asked,
+    slot: &Arc<CancelSlot>,
+    refused: &[String],
+) -> Result<Embedded, Failed> {
     let provider = &entry.provider;
     let kind = provider.dialect();
-    let Some((path, body)) = embed::request(kind, name, asked) else {
+    let Some((path, mut body)) = embed::request(kind, name, asked) else {
         return Err(unable(&format!("{}/{name}", provider.id)).into());
     };
+    let left_out = embed::leave_out(&mut body, refused);
+    let optional = embed::optional(&body);
     let now = clock::steady();
     if let Some(until) = entry.throttled(name, now) {
         return Err(fault::throttled(until.since(now)).into());
@@ -94,15 +127,21 @@ fn once(
     let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();
     if parts.status.as_u16() != 200 {
         let header = |name: &str| header(&parts.headers, name);
-        return Err(refusal(
-            parts.status.as_u16(),
-            &header,
-            &read_some(&mut reader),
-        ));
+        let (status, said) = (parts.status.as_u16(), read_some(&mut reader));
+        let named = wire::unwelcome_among(&said, &optional);
+        return Err(Failed {
+            unwelcome: named.filter(|_| matches!(status, 400 | 422)),
+            ..refusal(status, &header, &said)
+        });
     }
     let text = read_whole(&mut reader)?;
     let value = crate::domain::json::parse(&text).unwrap_or_default();
-    embed::answer(kind, asked.texts.len(), &value).ok_or_else(|| {
+    let embedded = embed::answer(kind, asked.texts.len(), &value);
+    let embedded = embedded.map(|embedded| Embedded {
+        left_out,
+        ..embedded
+    });
+    embedded.ok_or_else(|| {
         let why = "the provider sent something that is no list of embeddings";
         CallError::new(CallErrorKind::Malformed, why).into()
     })

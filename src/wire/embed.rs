@@ -117,6 +117,35 @@ pub fn request(kind: Kind, name: &str, asked: &Asked) -> Option<(String, Value)>
     }
 }
 
+/// The fields of a request that can be left out: all but the model and its texts.
+pub fn optional(body: &Value) -> Vec<String> {
+    let one = body.get("requests").map_or(body, |requests| &requests[0]);
+    let names = one.as_object().into_iter().flat_map(|fields| fields.keys());
+    let is_needed = |name: &&String| matches!(name.as_str(), "model" | "input" | "content");
+    names.filter(|name| !is_needed(name)).cloned().collect()
+}
+
+/// Leaves out of a request what the model has refused, and returns the names by which a client knows it.
+pub fn leave_out(body: &mut Value, refused: &[String]) -> Vec<String> {
+    let names = optional(body);
+    let left_out: Vec<String> = names
+        .into_iter()
+        .filter(|name| refused.contains(name))
+        .collect();
+    let all = match body.get_mut("requests").and_then(Value::as_array_mut) {
+        Some(requests) => requests.iter_mut().collect(),
+        None => vec![body],
+    };
+    for fields in all.into_iter().filter_map(Value::as_object_mut) {
+        fields.retain(|name, _| !left_out.contains(name));
+    }
+    let known = |name: String| match name.as_str() {
+        "outputDimensionality" => "dimensions".to_owned(),
+        _ => name,
+    };
+    left_out.into_iter().map(known).collect()
+}
+
 // Quire's own fields stay as they are.
 fn pass_on(kind: Kind, body: &mut Value, asked: &Asked) {
     let Some(body) = body.as_object_mut() else {
@@ -147,6 +176,8 @@ pub struct Embedded {
     pub vectors: Vec<Vec<f32>>,
     /// Tokens read.
     pub tokens: Option<u64>,
+    /// Fields of the request that the model refused and that were left out.
+    pub left_out: Vec<String>,
 }
 
 /// A provider's answer. None where it is none, or not as many vectors as texts.
@@ -179,7 +210,11 @@ pub fn answer(kind: Kind, texts: usize, body: &Value) -> Option<Embedded> {
     };
     let vectors = vectors.filter(|vectors| vectors.len() == texts)?;
     let tokens = tokens.as_u64();
-    Some(Embedded { vectors, tokens })
+    Some(Embedded {
+        vectors,
+        tokens,
+        left_out: Vec::new(),
+    })
 }
 
 #[cfg(test)]
@@ -217,6 +252,26 @@ mod tests {
             (json!({ "input": "a" }), "model"),
         ] {
             assert_eq!(read(&body).expect_err("refused").param, param, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_a_model_has_refused_is_left_out() {
+        let asked = Asked {
+            texts: vec!["a".into(), "b".into()],
+            dimensions: Some(2),
+            ..Asked::default()
+        };
+        for (kind, field) in [
+            (Kind::OpenAi, "dimensions"),
+            (Kind::Ollama, "dimensions"),
+            (Kind::Gemini, "outputDimensionality"),
+        ] {
+            let (_, mut body) = request(kind, "m", &asked).expect("it has embeddings");
+            let refused = [field.to_owned(), "model".to_owned(), "input".to_owned()];
+            assert_eq!(leave_out(&mut body, &refused), ["dimensions"], "{kind:?}");
+            assert!(!body.to_string().contains(field), "{body}");
+            assert!(body.to_string().contains("\"a\""), "{body}");
         }
     }
 

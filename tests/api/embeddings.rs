@@ -153,3 +153,37 @@ fn no_vectors_beyond_a_budget() {
     );
     assert_eq!(provider.asked().len(), 3);
 }
+
+/// Refuses two fields in its vendors' words.
+fn picky() -> Provider {
+    Provider::answering(|asked: &Asked| {
+        let refuse = |why: &str| {
+            let body = json!({ "error": { "message": why, "type": "invalid_request_error", "param": null, "code": null } });
+            on("").status(400, "application/json", &body.to_string())
+        };
+        if asked.body.get("dimensions").is_some() {
+            return refuse("This model does not support specifying dimensions.");
+        }
+        if asked.body.get("encoding_format").is_some() {
+            return refuse("Unrecognized request argument supplied: encoding_format");
+        }
+        let body = json!({ "data": [{ "index": 0, "embedding": [1.0, 0.5] }], "usage": { "prompt_tokens": 3 } });
+        on("").status(200, "application/json", &body.to_string())
+    })
+}
+
+#[test]
+fn a_refused_field_is_left_out_reported_and_remembered() {
+    let provider = picky();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = json!({ "model": "p/vec", "input": "a", "dimensions": 2 });
+    for asked in [3, 4] {
+        let answer = client.post("/v1/embeddings", body.clone());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let mut ignored: Vec<&str> = answer.header("x-quire-ignored").split(", ").collect();
+        ignored.sort_unstable();
+        assert_eq!(ignored, ["dimensions", "encoding_format"]);
+        assert_eq!(provider.asked().len(), asked, "remembered");
+    }
+}
