@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::analyses::{Begun, Ended, MAX_PROMPT, Report, Wanted};
 use super::{App, Error, Kind, Result};
-use crate::domain::analysis::{StageAnswer, Status};
-use crate::domain::chat::{CallErrorKind, Finish, Message, Passthrough, Role, Usage};
+use crate::domain::analysis::{Member, StageAnswer, Status};
+use crate::domain::chat::{CallErrorKind, Extras, Finish, Message, Passthrough, Role, Usage};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::model::{Availability, Model};
 use crate::domain::money::MicroDollars;
@@ -15,6 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::tools::{ToolCall, Tools};
 use crate::domain::user::Caller;
 pub use crate::engine::Reservation;
+use crate::llm::Retired;
 use crate::wire::passthrough;
 use crate::wire::serve_openai::{Asked, shown};
 
@@ -41,6 +42,8 @@ pub struct Name {
     pub owner: String,
     /// When it was made, where that is known.
     pub created: Option<Timestamp>,
+    /// Its provider no longer lists it.
+    pub retired: Option<Retired>,
 }
 
 /// A completion under way.
@@ -62,6 +65,8 @@ pub struct Completion {
     pub reasoning: String,
     /// Tools that the model wants called.
     pub calls: Vec<ToolCall>,
+    /// What else the vendor of a single model sent.
+    pub extras: Extras,
     /// Why it ended.
     pub finish: Finish,
     /// Tokens of all calls.
@@ -102,12 +107,14 @@ impl Completions<'_> {
         let ready = self.0.llm.models(Some(user)).into_iter();
         let ready = ready
             .filter(|(model, state)| *state == Availability::Ready && confines.allow(&model.id));
-        let mut names: Vec<Name> = ready.map(|(model, _)| name_of(model)).collect();
+        let named = |model| self.named(caller, model);
+        let mut names: Vec<Name> = ready.map(|(model, _)| named(model)).collect();
         let ours = |id: String, created| Name {
             model: None,
             id: format!("{PREFIX}{id}"),
             owner: "quire".to_owned(),
             created,
+            retired: None,
         };
         let patterns = self.0.patterns().ids(Some(user)).await?;
         let recipes = self.0.recipes().list(user).await?;
@@ -126,7 +133,7 @@ impl Completions<'_> {
         let model = self.0.llm.find(Some(&caller.user), id);
         let model = model.filter(|model| !id.starts_with(PREFIX) && confines.allow(&model.id));
         if let Some(model) = model {
-            return Ok(name_of(model));
+            return Ok(self.named(caller, model));
         }
         let names = self.names(caller).await?;
         let found = names.into_iter().find(|name| name.id == id);
@@ -139,6 +146,16 @@ impl Completions<'_> {
     /// As `start` where there is no place: nothing was begun.
     pub fn reserve(&self, caller: &Caller, places: usize) -> Result<Reservation> {
         self.0.analyses().reserve(caller, places)
+    }
+
+    fn named(&self, caller: &Caller, model: Model) -> Name {
+        Name {
+            id: model.id.clone(),
+            owner: model.provider.clone(),
+            created: None,
+            retired: self.0.llm.retired(Some(&caller.user), &model.id),
+            model: Some(model),
+        }
     }
 
     /// Begins one. The run ends with the connection: its guard says so.
@@ -298,10 +315,12 @@ impl Completions<'_> {
             earlier.chain([answer.cost]).all(|cost| cost.is_some())
         });
         let reasoning = last.last().filter(|_| analysis.request.passed_on);
+        let extras = reasoning.map_or_else(Extras::default, |answer| answer.extras.clone());
         Ok(Completion {
             reasoning: reasoning.map_or_else(String::new, |answer| answer.reasoning.clone()),
             text,
             calls: calls.to_vec(),
+            extras,
             finish: last
                 .last()
                 .and_then(|answer| answer.finish)
@@ -313,9 +332,7 @@ impl Completions<'_> {
             dropped: last
                 .last()
                 .map_or_else(Vec::new, |answer| answer.dropped.clone()),
-            panel: (analysis.plan.members.iter())
-                .map(|member| member.model.clone())
-                .collect(),
+            panel: (analysis.plan.members.iter()).map(Member::name).collect(),
         })
     }
 }
@@ -371,15 +388,6 @@ pub fn count(asked: &Asked) -> u64 {
     // Each turn has a few of its own.
     let turns: u64 = turns.map(|turn| turn.tokens() + 4).sum();
     turns + asked.tools.as_deref().map_or(0, Tools::tokens)
-}
-
-fn name_of(model: Model) -> Name {
-    Name {
-        id: model.id.clone(),
-        owner: model.provider.clone(),
-        created: None,
-        model: Some(model),
-    }
 }
 
 fn is_result(turn: &Message) -> bool {

@@ -6,7 +6,7 @@ use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::network::Reach;
 use crate::llm;
-pub use crate::llm::{Circuit, ProviderState, Source};
+pub use crate::llm::{Circuit, ProviderState, Retired, Source};
 use crate::log;
 use crate::wire;
 
@@ -28,6 +28,7 @@ impl Models<'_> {
             .into_iter()
             .filter(|(_, state)| *state == Availability::Ready)
             .map(|(model, _)| model)
+            .filter(|model| self.retired(user, &model.id).is_none())
             .collect();
         let real = ready.iter().any(|model| !model.mock);
         let mut panel: Vec<&Model> = Vec::new();
@@ -43,6 +44,11 @@ impl Models<'_> {
             }
         }
         panel.into_iter().map(|model| model.id.clone()).collect()
+    }
+
+    /// Whether a model is gone, or its provider no longer lists it.
+    pub fn retired(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
+        self.0.llm.retired(user, name)
     }
 
     /// The state of each provider that this person may ask, as last seen.

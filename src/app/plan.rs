@@ -48,7 +48,9 @@ impl App {
         let given = self.analyses().provide(user, new, panel).await?;
         number(&mut members, new.sample);
         synthesiser.sample = new.sample;
-        let mut notes = material.notes(&models);
+        let mut notes = new.notes.clone();
+        notes.extend(self.retired_notes(user, &models));
+        notes.extend(material.notes(&models));
         notes.extend(blind_note(new, &models));
         notes.extend(material.warnings);
         notes.extend(given.notes);
@@ -97,6 +99,21 @@ impl App {
             tools: new.tools.clone(),
             passthrough: new.passthrough.clone(),
         })
+    }
+
+    // One that its provider no longer lists is asked all the same: lists have gaps.
+    fn retired_notes(&self, user: Option<&UserId>, models: &[Model]) -> Vec<String> {
+        let mut ids: Vec<&str> = models.iter().map(|model| &*model.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let note = |id: &str| {
+            let retired = self.llm.retired(user, id)?;
+            Some(format!(
+                "{id} is no longer in its provider's list of models{}",
+                retired.hint()
+            ))
+        };
+        ids.into_iter().filter_map(note).collect()
     }
 
     // Each with its parameters, its price as it stands, and who takes its place.
@@ -206,6 +223,7 @@ impl App {
                 *state == Availability::Ready
                     && model.mock == demo
                     && is_known(model)
+                    && self.llm.retired(user, &model.id).is_none()
                     && !members.contains(&model.id)
             })
             .map(|(model, _)| model)

@@ -136,7 +136,7 @@ impl Recipes<'_> {
             created: visit.now,
             saved: visit.now,
         };
-        self.check(caller, &recipe).await?;
+        self.check(caller, &recipe, true).await?;
         let entry = visit.entry(Some(&caller.user), "recipe.added", recipe.id.as_str());
         let stored = recipe.clone();
         let written = self.0.store.write(move |db| {
@@ -265,7 +265,8 @@ impl Recipes<'_> {
             let why = format!("this recipe has {MOST_VERSIONS} versions already");
             return Err(Error::new(Kind::Conflict, why).resolve("save it under another name"));
         }
-        self.check(caller, &recipe).await?;
+        let is_new = recipe.version > known.version;
+        self.check(caller, &recipe, is_new).await?;
         let entry = visit.entry(Some(&caller.user), "recipe.changed", recipe.id.as_str());
         let stored = recipe.clone();
         let written = self.0.store.write(move |db| {
@@ -280,12 +281,19 @@ impl Recipes<'_> {
     }
 
     /// A recipe that could not be used today is not saved; one that is shared names nothing of one's own.
-    async fn check(&self, caller: &Caller, recipe: &Recipe) -> Result<()> {
+    /// One that is only renamed or shared may name models that are gone since.
+    async fn check(&self, caller: &Caller, recipe: &Recipe, is_new: bool) -> Result<()> {
         let mut wanted = Wanted {
             prompt: "does this recipe work?".to_owned(),
             ..Wanted::default()
         };
         fill(&mut wanted, recipe.body.clone())?;
+        if !is_new {
+            wanted.models.clear();
+            wanted.model_parameters.clear();
+            wanted.ultra_model = None;
+        }
+        wanted.inherited.clear();
         let new = self.0.analyses().check(Some(caller), wanted).await?;
         if !recipe.shared {
             return Ok(());
@@ -320,6 +328,9 @@ pub(super) fn fill(wanted: &mut Wanted, body: Body) -> Result<()> {
         Some(preset) => wanted.parameters = wanted.parameters.over(&preset).over(&body.parameters),
         None => wanted.parameters = wanted.parameters.over(&body.parameters),
     }
+    let named = body.models.iter().chain(&body.ultra_model);
+    let named = named.chain(body.model_parameters.keys()).cloned();
+    wanted.inherited = named.collect();
     wanted.pattern = wanted.pattern.take().or(body.pattern);
     wanted.ultra_model = wanted.ultra_model.take().or(body.ultra_model);
     wanted.preset = wanted.preset.take().or(body.preset);

@@ -24,7 +24,7 @@ pub use super::plan::{Arrangement, CacheUse, Depth, Member, Picture, Plan, Stage
 pub struct NewAnalysis {
     /// The question.
     pub prompt: String,
-    /// Full model ids, without duplicates, in the order given.
+    /// Full model ids in the order given; one that is named twice gives two samples.
     pub models: Vec<String>,
     /// Pattern id.
     pub pattern: String,
@@ -96,6 +96,9 @@ pub struct NewAnalysis {
     /// Whether a client streams the answer over an API that cannot retract text.
     #[serde(skip)]
     pub is_live: bool,
+    /// What the check left out, for the plan's notes.
+    #[serde(skip)]
+    pub notes: Vec<String>,
 }
 
 fn is_usual(reading: &Reading) -> bool {

@@ -85,17 +85,52 @@ impl Known {
         let names = self.catalogue().names_of(&provider.id);
         let mut known = names.map(|name| self.describe(provider, name, state));
         let old = known.find(|model| model.answers_to(alias))?;
+        self.newest(provider, &old, state)
+    }
+
+    /// The newest model of the same family that a provider really lists, for a model that it no longer does.
+    pub fn heir(&self, provider: &Provider, name: &str, state: &State) -> Option<Model> {
+        if state.listed.is_empty() {
+            return None;
+        }
+        let old = self.describe(provider, name, state);
+        let heir = self.newest(provider, &old, state)?;
+        (!old.family.is_empty() && heir.id != old.id).then_some(heir)
+    }
+
+    /// Whether a provider's own list lacks a model that it is known to have had. A list that holds none of the
+    /// names that settings give speaks of something else (Azure lists models, not deployments), and a name that
+    /// always means the newest is in no list.
+    pub fn is_unlisted(&self, provider: &Provider, name: &str, state: &State) -> bool {
+        let same = |listed: &str, name: &str| {
+            listed == name || listed.strip_suffix(":latest") == Some(name)
+        };
+        let lists = |name: &str| state.listed.iter().any(|one| same(&one.name, name));
+        if state.listed.is_empty() || name.ends_with("latest") || lists(name) {
+            return false;
+        }
+        match &provider.models {
+            Some(names) => names.iter().any(|other| lists(other)),
+            None => self
+                .catalogue()
+                .names_of(&provider.id)
+                .any(|known| known == name),
+        }
+    }
+
+    fn newest(&self, provider: &Provider, old: &Model, state: &State) -> Option<Model> {
         let created = |model: &Model| {
             let name = model.id.split_once('/').map_or("", |(_, name)| name);
             let listed = state.listed.iter().find(|listed| listed.name == name);
             listed.map_or(0, |listed| listed.created)
         };
         let offered = self.models_of(provider, state).into_iter();
+        let is_offered = |model: &Model| {
+            let name = model.id.split_once('/').map_or("", |(_, name)| name);
+            model.family == old.family && !self.is_unlisted(provider, name, state)
+        };
         // Of several of one age the first is the one to offer first.
-        offered
-            .filter(|model| model.family == old.family)
-            .rev()
-            .max_by_key(created)
+        offered.filter(is_offered).rev().max_by_key(created)
     }
 
     /// A model of the catalogue by its id, its bare name or an alias, whether or not it can be asked.

@@ -39,7 +39,7 @@ pub use breaker::Circuit;
 use call::Wanted;
 use catalogue::Known;
 pub use discover::find_local;
-pub use offer::ProviderState;
+pub use offer::{ProviderState, Retired};
 use outlet::Outlet;
 pub use provider::{Provider, WellKnown, is_local, known_base_url, known_kind, known_providers};
 use registry::{Entry, Origin, Registry};

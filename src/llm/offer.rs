@@ -39,6 +39,21 @@ pub struct ProviderState {
     pub held: Vec<(String, Circuit, Option<Timestamp>)>,
 }
 
+/// A model that is no longer offered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Retired {
+    /// The newest listed model of the same family at the same provider, where one is known.
+    pub successor: Option<String>,
+}
+
+impl Retired {
+    /// The successor in words, to follow a sentence; empty where none is known.
+    pub fn hint(&self) -> String {
+        let named = |id: &String| format!(" (the newest of its family is {id})");
+        self.successor.as_ref().map_or_else(String::new, named)
+    }
+}
+
 impl Llm {
     /// All models that this person may ask, their own providers' among them, and whether they can be asked
     /// now.
@@ -127,6 +142,25 @@ impl Llm {
                 .successor(&entry.provider, alias, &entry.state())
         });
         found.find_map(|model| model)
+    }
+
+    /// Whether a name stands for a model that is gone: no provider has it, or its own one no longer lists it.
+    pub fn retired(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
+        let found = self.find(user, name);
+        if found.is_none() && self.needing_key(user, name).is_some() {
+            return None;
+        }
+        let id = found.as_ref().map_or(name, |model| &model.id);
+        let Some((entry, bare)) = self.0.registry.resolve(user, id) else {
+            return found.is_none().then(Retired::default);
+        };
+        let (known, state) = (&self.0.known, entry.state());
+        let is_gone = found.is_none() || known.is_unlisted(&entry.provider, bare, &state);
+        is_gone.then(|| Retired {
+            successor: known
+                .heir(&entry.provider, bare, &state)
+                .map(|model| model.id),
+        })
     }
 
     /// A well-known model that nobody can ask because no provider has been configured; none where one has.

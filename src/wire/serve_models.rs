@@ -18,6 +18,8 @@ pub struct Listed<'a> {
     pub created: Timestamp,
     /// The model; none for a panel.
     pub model: Option<&'a Model>,
+    /// Its provider no longer lists it. The inner value is the model that takes its place, where one is known.
+    pub retired: Option<Option<&'a str>>,
 }
 
 /// A row of OpenAI's list with the fields of OpenRouter's (openrouter.ai/docs/api/api-reference/models). What is
@@ -54,7 +56,15 @@ pub fn row(listed: &Listed) -> Value {
     if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
         row.extend(more);
     }
+    mark(&mut row, listed);
     row
+}
+
+fn mark(row: &mut Value, listed: &Listed) {
+    if let Some(successor) = listed.retired {
+        row["retired"] = json!(true);
+        row["successor"] = json!(successor);
+    }
 }
 
 fn known(count: u64) -> Option<u64> {
@@ -107,11 +117,13 @@ fn supported(model: Option<&Model>) -> Vec<&'static str> {
 /// A row of Anthropic's list.
 pub fn anthropic_row(listed: &Listed) -> Value {
     let model = listed.model;
-    json!({
+    let mut row = json!({
         "type": "model", "id": listed.id, "display_name": model.map_or(listed.id, |model| &model.name),
         "created_at": listed.created, "max_input_tokens": model.and_then(|model| known(model.context_window)),
         "max_tokens": model.and_then(|model| known(model.max_output)), "capabilities": null,
-    })
+    });
+    mark(&mut row, listed);
+    row
 }
 
 /// The part of Anthropic's list that a client asks for with `limit`, `after_id` and `before_id`.
@@ -155,7 +167,21 @@ mod tests {
             owner: "p",
             created: Timestamp::from_millis(1_700_000_000_000),
             model,
+            retired: None,
         }
+    }
+
+    #[test]
+    fn a_retired_model_is_marked_with_its_successor() {
+        let gone = Listed {
+            retired: Some(Some("p/n")),
+            ..listed("p/m", None)
+        };
+        for row in [row(&gone), anthropic_row(&gone)] {
+            assert_eq!(row["retired"], true);
+            assert_eq!(row["successor"], "p/n");
+        }
+        assert!(row(&listed("p/m", None)).get("retired").is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::conversation::check_conversation;
+use super::conversation::{check_conversation, named};
 use super::rerun::Earlier;
 use super::{Analyses, Begun, Wanted, cache_age, entry};
 use crate::app::confines::Grant;
@@ -214,7 +214,9 @@ fn again(old: NewAnalysis) -> Result<Wanted> {
             json!({ "name": format.name, "schema": format.schema, "strict": format.strict });
         json!({ "type": "json_schema", "json_schema": inner })
     };
+    let inherited = named(&old);
     Ok(Wanted {
+        inherited,
         prompt: old.prompt,
         models: old.models,
         pattern: Some(old.pattern),

@@ -1,6 +1,7 @@
 //! From what a client sent to what can be run: names resolved, ranges checked, all faults told at once.
 
 mod fields;
+mod missing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,6 +75,8 @@ pub struct Wanted {
     pub topic: Option<String>,
     /// Name or id of a recipe that fills what is not said here.
     pub recipe: Option<String>,
+    /// Models that a recipe or an earlier analysis names, not the client: a missing one is left out and reported.
+    pub inherited: Vec<String>,
     /// How much of the pattern is run; `standard` when absent.
     pub depth: Option<Depth>,
     /// First answers that agree at least this much spare what would follow.
@@ -114,6 +117,7 @@ impl Analyses<'_> {
         }
         check_prompt(&wanted.prompt, &mut faults);
         let user = caller.map(|caller| &caller.user);
+        let notes = self.leave_out_missing(user, &mut wanted)?;
         self.confine(caller, &mut wanted).await?;
         let models = self.check_models(user, &wanted.models, &mut faults);
         let ultra = wanted
@@ -178,6 +182,7 @@ impl Analyses<'_> {
             key: caller.and_then(|caller| Some(caller.key.as_ref()?.id.clone())),
             passed_on: wanted.passed_on,
             is_live: wanted.is_live,
+            notes,
         };
         match caller {
             Some(caller) => self.check_ownership(caller, &new).await?,
@@ -233,11 +238,8 @@ impl Analyses<'_> {
         let mut models: Vec<Model> = Vec::new();
         for (index, name) in chosen.iter().enumerate() {
             let place = index.to_string();
-            if let Some(model) = self.check_model(user, name, &["body", "models", &place], faults)
-                && !models.iter().any(|known| known.id == model.id)
-            {
-                models.push(model);
-            }
+            // A model that is named twice gives two samples.
+            models.extend(self.check_model(user, name, &["body", "models", &place], faults));
         }
         models
     }

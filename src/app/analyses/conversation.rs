@@ -22,3 +22,12 @@ pub(super) fn check_conversation(old: &NewAnalysis) -> Result<()> {
     }
     Ok(())
 }
+
+/// The models that an earlier analysis names.
+pub(super) fn named(old: &NewAnalysis) -> Vec<String> {
+    let members = old.models.iter().chain(&old.ultra_model);
+    members
+        .chain(old.model_parameters.keys())
+        .cloned()
+        .collect()
+}

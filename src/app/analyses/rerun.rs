@@ -1,7 +1,7 @@
 //! An analysis again with one thing changed: what does not depend on the change is taken from the earlier
 //! run and not asked again. And one that is told to come to its end.
 
-use super::conversation::check_conversation;
+use super::conversation::{check_conversation, named};
 use super::{Analyses, Begun, Forecast, Wanted};
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::{CacheUse, NewAnalysis, Plan, StageAnswer, Status};
@@ -111,6 +111,7 @@ fn with_conversation(wanted: Wanted, old: &NewAnalysis) -> Result<Wanted> {
     Ok(Wanted {
         turns,
         tools: old.tools.clone(),
+        inherited: named(old),
         ..wanted
     })
 }

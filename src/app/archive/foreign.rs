@@ -389,6 +389,7 @@ fn given(stage: usize, member: usize, model: &str, text: &str) -> StageAnswer {
         fallback_for: None,
         earlier: Vec::new(),
         calls: Vec::new(),
+        extras: Default::default(),
     }
 }
 
@@ -426,6 +427,7 @@ fn requested(one: &Past, plan: &Plan) -> NewAnalysis {
         key: None,
         passed_on: false,
         is_live: false,
+        notes: Vec::new(),
     }
 }
 

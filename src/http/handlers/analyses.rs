@@ -100,6 +100,7 @@ impl NewAnalysisBody {
             response_format: self.response_format,
             topic: self.topic,
             recipe: self.recipe,
+            inherited: Vec::new(),
             depth: self.depth,
             agreement: self.stop_when_agreed,
             samples: self.samples,

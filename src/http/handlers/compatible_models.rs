@@ -55,5 +55,6 @@ fn listed<'a>(cx: &Cx, name: &'a Name) -> Listed<'a> {
         owner: &name.owner,
         created: name.created.unwrap_or(cx.app.started),
         model: name.model.as_ref(),
+        retired: (name.retired.as_ref()).map(|retired| retired.successor.as_deref()),
     }
 }

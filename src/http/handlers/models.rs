@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::app::models::{Circuit, ProviderState, Source};
+use crate::app::models::{Circuit, ProviderState, Retired, Source};
 use crate::domain::model::{Availability, Model};
 use crate::domain::parameters::{GLOSSARY, PRESETS};
 use crate::domain::user::{Caller, Role};
@@ -11,8 +11,7 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::who::Admin;
 
-fn model(entry: &(Model, Availability)) -> Value {
-    let (model, state) = entry;
+fn model((model, state): &(Model, Availability), retired: Option<Retired>) -> Value {
     let mut shown = json!({
         "id": model.id, "name": model.name, "provider": model.provider,
         "available": *state == Availability::Ready, "status": state.as_str(),
@@ -24,15 +23,22 @@ fn model(entry: &(Model, Availability)) -> Value {
     if model.mock {
         shown["mock"] = json!(true);
     }
+    if let Some(retired) = retired {
+        shown["retired"] = json!(true);
+        shown["successor"] = json!(retired.successor);
+    }
     shown
 }
 
 fn all(cx: &Cx, caller: Option<&Caller>) -> Vec<Value> {
     let user = caller.map(|caller| &caller.user);
-    cx.app.models().list(user).iter().map(model).collect()
+    let models = cx.app.models();
+    let list = models.list(user);
+    let shown = |entry: &(Model, Availability)| model(entry, models.retired(user, &entry.0.id));
+    list.iter().map(shown).collect()
 }
 
-/// GET /api/available-models
+/// GET /api/available-models: a model that its provider no longer lists has `retired` and its `successor`.
 pub async fn available(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
     Ok(Reply::json(&all(&cx, caller.as_ref())))
 }

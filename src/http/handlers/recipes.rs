@@ -86,8 +86,15 @@ impl RecipeBody {
     }
 }
 
-fn shape(recipe: &Recipe, caller: &Caller) -> Value {
+fn shape(cx: &Cx, recipe: &Recipe, caller: &Caller) -> Value {
     let body = &recipe.body;
+    let models = cx.app.models();
+    let named = body.models.iter().chain(&body.ultra_model);
+    let retired = named.filter_map(|name| {
+        let retired = models.retired(Some(&caller.user), name)?;
+        Some(json!({ "model": name, "successor": retired.successor }))
+    });
+    let retired: Vec<Value> = retired.collect();
     json!({
         "id": recipe.id, "name": recipe.name, "version": recipe.version, "shared": recipe.shared,
         "own": recipe.owner == caller.user, "created_at": recipe.created, "saved_at": recipe.saved,
@@ -95,13 +102,17 @@ fn shape(recipe: &Recipe, caller: &Caller) -> Value {
         "parameters": body.parameters, "model_parameters": body.model_parameters, "preset": body.preset,
         "depth": body.depth, "stop_when_agreed": body.stop_when_agreed, "samples": body.samples,
         "budget_usd": body.budget_usd, "prompt": body.prompt, "passages": body.passages,
+        "retired": retired,
     })
 }
 
 /// GET /api/recipes
 pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let found = cx.app.recipes().list(&caller.user).await?;
-    let shown: Vec<Value> = found.iter().map(|recipe| shape(recipe, &caller)).collect();
+    let shown: Vec<Value> = found
+        .iter()
+        .map(|recipe| shape(&cx, recipe, &caller))
+        .collect();
     let default = cx.app.recipes().default_of(&caller.user).await?;
     Ok(private(Reply::json(
         &json!({ "recipes": shown, "default": default, "next_cursor": null }),
@@ -119,7 +130,7 @@ pub async fn save(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     } else {
         StatusCode::OK
     };
-    let body = json!({ "status": "success", "recipe": shape(&recipe, &caller) });
+    let body = json!({ "status": "success", "recipe": shape(&cx, &recipe, &caller) });
     Ok(private(Reply::json(&body).status(status)))
 }
 
@@ -131,14 +142,14 @@ pub async fn set_default(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> 
     let wanted = body.recipe.as_deref();
     let recipe = app.set_default(&caller, wanted, &visit).await?;
     let body =
-        json!({ "status": "success", "recipe": recipe.map(|recipe| shape(&recipe, &caller)) });
+        json!({ "status": "success", "recipe": recipe.map(|recipe| shape(&cx, &recipe, &caller)) });
     Ok(private(Reply::json(&body)))
 }
 
 /// GET /api/recipes/{id}
 pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let recipe = cx.app.recipes().find(&caller.user, cx.param("id")).await?;
-    Ok(private(Reply::json(&shape(&recipe, &caller))))
+    Ok(private(Reply::json(&shape(&cx, &recipe, &caller))))
 }
 
 /// PUT /api/recipes/{id}
@@ -148,7 +159,7 @@ pub async fn change(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let known = app.own(&caller, cx.param("id")).await?;
     let (change, visit) = (body.over(known.body), visit(&cx));
     let recipe = app.change(&caller, cx.param("id"), change, &visit).await?;
-    let body = json!({ "status": "success", "recipe": shape(&recipe, &caller) });
+    let body = json!({ "status": "success", "recipe": shape(&cx, &recipe, &caller) });
     Ok(private(Reply::json(&body)))
 }
 
@@ -164,7 +175,10 @@ pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 pub async fn versions(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let app = cx.app.recipes();
     let found = app.versions(&caller.user, cx.param("id")).await?;
-    let shown: Vec<Value> = found.iter().map(|recipe| shape(recipe, &caller)).collect();
+    let shown: Vec<Value> = found
+        .iter()
+        .map(|recipe| shape(&cx, recipe, &caller))
+        .collect();
     Ok(private(Reply::json(
         &json!({ "versions": shown, "next_cursor": null }),
     )))

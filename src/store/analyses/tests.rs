@@ -33,6 +33,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             passthrough: None,
             passed_on: false,
             is_live: false,
+            notes: Vec::new(),
             reading: Default::default(),
             prompt: prompt.into(),
             models: vec!["demo/a".into()],
@@ -129,6 +130,7 @@ fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
         fallback_for: None,
         earlier: Vec::new(),
         calls: Vec::new(),
+        extras: Default::default(),
     }
 }
 

@@ -1,0 +1,69 @@
+//! Models that a recipe or an earlier analysis names and that are gone since: the run goes on without them and
+//! reports it. A name that the client itself gives is never left out.
+
+use super::{Analyses, Wanted};
+use crate::app::{Error, Result};
+use crate::domain::id::UserId;
+
+impl Analyses<'_> {
+    /// Takes the missing ones out of the request, and returns a note for each.
+    ///
+    /// # Errors
+    /// When no member would be left.
+    pub(super) fn leave_out_missing(
+        &self,
+        user: Option<&UserId>,
+        wanted: &mut Wanted,
+    ) -> Result<Vec<String>> {
+        let llm = &self.0.llm;
+        let inherited = std::mem::take(&mut wanted.inherited);
+        let is_missing = |name: &String| inherited.contains(name) && llm.find(user, name).is_none();
+        if wanted.models.iter().any(|name| !is_missing(name)) || wanted.models.is_empty() {
+            // One of them stays.
+        } else if wanted
+            .models
+            .iter()
+            .all(|name| llm.needing_key(user, name).is_some())
+        {
+            // They are not gone but lack a key, and the check of each says so.
+            return Ok(Vec::new());
+        } else {
+            return Err(nobody_left(&wanted.models));
+        }
+        let hint = |name: &str| {
+            let retired = llm.retired(user, name);
+            retired.map_or_else(String::new, |retired| retired.hint())
+        };
+        let mut notes = Vec::new();
+        wanted.models.retain(|name| {
+            let stays = !is_missing(name);
+            if !stays {
+                let hint = hint(name);
+                notes.push(format!(
+                    "{name} is no longer available and was left out{hint}"
+                ));
+            }
+            stays
+        });
+        if let Some(writer) = wanted.ultra_model.take_if(|name| is_missing(name)) {
+            let hint = hint(&writer);
+            notes.push(format!(
+                "{writer} is no longer available: another model writes the answer{hint}"
+            ));
+        }
+        wanted.model_parameters.retain(|name, _| !is_missing(name));
+        notes.dedup();
+        Ok(notes)
+    }
+}
+
+fn nobody_left(names: &[String]) -> Error {
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.dedup();
+    let why = format!(
+        "none of its models is available any more: {}",
+        names.join(", ")
+    );
+    Error::field(&["body", "models"], "unknown_model", why)
+        .resolve("choose other models, or configure their provider again")
+}

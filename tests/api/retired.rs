@@ -1,0 +1,155 @@
+//! Models that are gone since somebody named them, and a model that is named twice.
+
+use serde_json::{Value, json};
+
+use crate::support::provider::{Asked, Provider, on};
+use crate::support::script::{about, ended, id_of, saying, server, short, short_with};
+use crate::support::{Client, Server};
+
+/// Answers whatever is asked; lists one model.
+fn listing(name: &'static str) -> Provider {
+    Provider::answering(move |asked: &Asked| match asked.head.starts_with("GET") {
+        true => {
+            let list = json!({ "data": [{ "id": name, "created": 30 }] });
+            on("").status(200, "application/json", &list.to_string())
+        }
+        false => on("").sse(&saying("Thin.")),
+    })
+}
+
+fn named(provider: &Provider, id: &str, models: &[&str]) -> String {
+    json!([{ "id": id, "base_url": provider.base_url(), "api_key": "sk-test-key", "models": models }])
+        .to_string()
+}
+
+fn notes(shown: &Value) -> String {
+    shown["notes"].to_string() + &shown["metadata"]["notes"].to_string()
+}
+
+#[test]
+fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
+    let provider = listing("new");
+    let both = named(&provider, "p", &["old", "new"]);
+    let server = Server::with(&[("QUIRE_PROVIDERS", &both), ("USE_MOCK", "true")]);
+    let mut ada = server.user("ada@example.org");
+    for (name, models) in [
+        ("pair", json!(["p/old", "p/new"])),
+        ("gone", json!(["p/old"])),
+    ] {
+        let recipe = json!({
+            "name": name, "pattern": "summarize", "models": models, "ultra_model": "demo/merge",
+            "model_parameters": { "p/old": { "temperature": 0.1 } },
+        });
+        assert_eq!(ada.post("/api/recipes", recipe).status, 201);
+    }
+    let id = id_of(&ada.post(
+        "/api/analyze",
+        short_with(&["p/old", "p/new"], json!({ "async": true })),
+    ));
+    assert_eq!(ended(&mut ada, &id)["status"], "completed");
+    let one = named(&provider, "p", &["new"]);
+    let again = Server::in_folder(
+        server.stop(),
+        &[("QUIRE_PROVIDERS", &one), ("USE_MOCK", "true")],
+    );
+    ada.base = again.client().base;
+    let ask = |ada: &mut Client, recipe: &str| {
+        ada.post(
+            "/api/analyze",
+            json!({ "prompt": "How thick is the paper?", "recipe": recipe }),
+        )
+    };
+    let answer = ask(&mut ada, "pair");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let answer = answer.json();
+    assert_eq!(answer["metadata"]["models_used"], json!(["p/new"]));
+    assert!(
+        notes(&answer).contains("p/old is no longer available"),
+        "{answer}"
+    );
+    let refused = ask(&mut ada, "gone");
+    refused.refused(422, "VALIDATION_ERROR");
+    assert!(
+        refused
+            .text()
+            .contains("none of its models is available any more: p/old")
+    );
+    for (path, body) in [
+        ("/retry", json!({})),
+        ("/rerun", json!({ "depth": "quick" })),
+    ] {
+        let begun = ada.post(&about(&id, path), body);
+        assert_eq!(begun.status, 202, "{}", begun.text());
+        let shown = ended(&mut ada, &id_of(&begun));
+        assert!(
+            notes(&shown).contains("p/old is no longer available"),
+            "{path} {shown}"
+        );
+    }
+    let direct = ada.post("/api/analyze", short(&["p/old", "p/new"]));
+    direct.refused(422, "VALIDATION_ERROR");
+    let recipes = ada.get("/api/recipes").json();
+    for recipe in recipes["recipes"].as_array().unwrap() {
+        assert_eq!(
+            recipe["retired"],
+            json!([{ "model": "p/old", "successor": null }])
+        );
+    }
+    // A new name for it is no new recipe.
+    let id = recipes["recipes"][0]["id"].as_str().unwrap();
+    let renamed = ada.put(&format!("/api/recipes/{id}"), json!({ "name": "renamed" }));
+    assert_eq!(renamed.status, 200, "{}", renamed.text());
+}
+
+#[test]
+fn lists_mark_a_model_that_its_provider_no_longer_lists() {
+    let provider = listing("gpt-7-new");
+    let known = named(&provider, "openai", &["gpt-4o", "gpt-7-new"]);
+    let server = Server::with(&[("QUIRE_PROVIDERS", &known)]);
+    let mut admin = server.user("admin@example.org");
+    assert_eq!(admin.post("/api/llm/health-check", json!({})).status, 200);
+    let of = |list: &Value, id: &str| {
+        let mut rows = list.as_array().unwrap().iter();
+        rows.find(|row| row["id"] == id).unwrap().clone()
+    };
+    for list in [
+        admin.get("/api/available-models").json(),
+        admin.get("/v1/models").json()["data"].clone(),
+    ] {
+        let gone = of(&list, "openai/gpt-4o");
+        assert_eq!(
+            (&gone["retired"], &gone["successor"]),
+            (&json!(true), &json!("openai/gpt-7-new"))
+        );
+        assert_eq!(of(&list, "openai/gpt-7-new")["retired"], Value::Null);
+    }
+    // Lists have gaps: it is asked all the same, and the result says so.
+    let body = json!({ "prompt": "Why?", "models": ["openai/gpt-4o"], "pattern": "single", "async": true });
+    let id = id_of(&admin.post("/api/analyze", body));
+    let shown = ended(&mut admin, &id);
+    assert!(
+        notes(&shown).contains("openai/gpt-4o is no longer in its provider's list"),
+        "{shown}"
+    );
+    let panel = admin.get("/api/models").json()["default_panel"].clone();
+    assert_eq!(panel, json!(["openai/gpt-7-new"]));
+}
+
+#[test]
+fn a_model_that_is_named_twice_gives_two_samples() {
+    let provider = listing("m");
+    let server = server(&provider, &[]);
+    let mut ada = server.user("ada@example.org");
+    let answer = ada.post("/api/analyze", short(&["p/m", "p/m"]));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let texts = answer.json()["model_responses"].clone();
+    assert_eq!(texts, json!({ "p/m": "Thin.", "p/m#2": "Thin." }));
+    assert_eq!(provider.asked().len(), 2);
+    let body = json!({
+        "model": "quire/summarize", "models": ["p/m", "p/m"],
+        "messages": [{ "role": "user", "content": "How thick is the paper?" }],
+    });
+    let answer = ada.post("/v1/chat/completions", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-quire-panel"), "p/m, p/m#2");
+}
