@@ -82,7 +82,7 @@ impl Scope {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         let any = |roots: &[&str]| roots.iter().any(|root| under(root));
-        if any(&["/v1", "/mcp"]) {
+        if any(&["/v1", "/v1beta", "/mcp"]) {
             &[Self::Chat]
         } else if under("/api/admin") {
             &[Self::Admin]

@@ -68,6 +68,8 @@ pub enum Dialect {
     OpenAi,
     /// Anthropic's.
     Anthropic,
+    /// Gemini's.
+    Gemini,
 }
 
 /// A refusal on its way out. Boxed: results are moved about far more often than they fail.
@@ -109,7 +111,7 @@ impl ApiError {
         let advice = match &right {
             Some(right) => format!("use {right}: the client's base URL is wrong"),
             None if path.starts_with("/v1") => "Quire answers /v1/models, /v1/chat/completions, \
-                /v1/completions, /v1/responses, /v1/embeddings and /v1/messages"
+                /v1/completions, /v1/responses, /v1/embeddings, /v1/messages and /v1beta/models"
                 .to_owned(),
             None => String::new(),
         };
@@ -267,6 +269,11 @@ impl ApiError {
                 "type": "error", "error": { "type": kind, "message": message }, "request_id": request_id,
             });
         }
+        if dialect == Dialect::Gemini {
+            let code = self.foreign_status().as_u16();
+            let status = google_status(code);
+            return json!({ "error": { "code": code, "message": message, "status": status } });
+        }
         let code = match self.0.cause {
             App(Kind::Missing) => Some("model_not_found"),
             Cause::WrongAddress => Some("unknown_url"),
@@ -298,6 +305,21 @@ impl ApiError {
             .iter()
             .find(|row| row.0 == self.0.cause)
             .expect("a test holds that every cause has a row")
+    }
+}
+
+/// Google's name for a status of HTTP.
+fn google_status(code: u16) -> &'static str {
+    match code {
+        400 | 413 | 415 | 422 => "INVALID_ARGUMENT",
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 | 405 => "NOT_FOUND",
+        409 => "ABORTED",
+        429 => "RESOURCE_EXHAUSTED",
+        503 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        _ => "INTERNAL",
     }
 }
 

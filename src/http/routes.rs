@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use super::cx::Cx;
 use super::error::ApiError;
-use super::error::Dialect::{self, Anthropic, OpenAi};
+use super::error::Dialect::{self, Anthropic, Gemini, OpenAi};
 use super::handlers::{
     accounts, admin, analyses, api_keys, archive, backups, cache, compatible, compatible_models,
-    documents, embeddings, experiments, health, history, mcp, models, pages, patterns, providers,
-    recipes, search, sessions, usage, worth,
+    documents, embeddings, experiments, gemini, health, history, mcp, models, pages, patterns,
+    providers, recipes, search, sessions, usage, worth,
 };
 use super::reply::Reply;
 use super::server::Server;
@@ -301,6 +301,9 @@ pub static ROUTES: &[Route] = &[
     // For programs that speak to OpenAI or Anthropic.
     user( Get,    "/v1/models",                              h!(compatible_models::list)).speaks(OpenAi),
     user( Get,    "/v1/models/{name*}",                      h!(compatible_models::show)).speaks(OpenAi),
+    user( Post,   "/v1/models/{name*}",                      h!(gemini::act)).large().speaks(Gemini),
+    user( Get,    "/v1beta/models",                          h!(gemini::list)).speaks(Gemini),
+    user( Post,   "/v1beta/models/{name*}",                  h!(gemini::act)).large().speaks(Gemini),
     user( Post,   "/v1/chat/completions",                    h!(compatible::chat)).large().speaks(OpenAi),
     user( Post,   "/v1/completions",                         h!(compatible::complete)).large().speaks(OpenAi),
     user( Post,   "/v1/responses",                           h!(compatible::responses)).large().speaks(OpenAi),

@@ -213,11 +213,14 @@ impl Server {
     async fn run(
         &self,
         route: &'static Route,
-        cx: Cx,
+        mut cx: Cx,
         said: &mut Option<String>,
     ) -> Result<Reply, ApiError> {
         if let How::Quick(handler) = route.how {
             return Ok(handler(self, cx.started));
+        }
+        if route.dialect == Dialect::Gemini {
+            who::take_key_of_query(&mut cx);
         }
         let headers = &cx.request.headers;
         let is_foreign = unsafe_method(&cx.request.method) && who::is_foreign(&cx.request, &cx.app);

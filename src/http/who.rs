@@ -4,9 +4,10 @@
 use std::net::IpAddr;
 
 use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderValue, ORIGIN};
+use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 
+use super::cx::Cx;
 use super::error::ApiError;
 use super::host;
 use crate::app::accounts::Credential;
@@ -56,6 +57,18 @@ const KEY_HEADERS: &[&str] = &["x-api-key", "api-key", "x-goog-api-key"];
 pub fn is_explicit(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION)
         || KEY_HEADERS.iter().any(|name| headers.contains_key(*name))
+}
+
+/// Moves the key of `?key=`, where Google's older clients send it, into the header of their newer ones.
+pub(super) fn take_key_of_query(cx: &mut Cx) {
+    if is_explicit(&cx.request.headers) {
+        return;
+    }
+    let key = cx.query("key").filter(|key| !key.is_empty());
+    if let Some(value) = key.and_then(|key| HeaderValue::from_str(&key).ok()) {
+        let name = HeaderName::from_static("x-goog-api-key");
+        cx.request.headers.insert(name, value);
+    }
 }
 
 /// An administrator. Only the router makes one.

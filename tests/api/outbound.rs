@@ -20,6 +20,7 @@ const CALLING: &[&str] = &[
     "POST /api/admin/providers", "PUT /api/admin/providers/{id}", "POST /api/admin/providers/{id}/test",
     "POST /api/llm/health-check",
     "POST /v1/chat/completions", "POST /v1/completions", "POST /v1/responses", "POST /v1/messages", "POST /v1/embeddings", "POST /mcp",
+    "POST /v1/models/{name*}", "POST /v1beta/models/{name*}",
     "POST /analyze", "POST /api/analyze", "POST /api/orchestrator/analyze",
     "POST /api/analyses/{id}/retry", "POST /api/analyses/{id}/rerun",
     "POST /api/experiments", "POST /api/experiments/{id}/resume",
@@ -198,6 +199,10 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
         "/v1/responses" => (
             path.to_owned(),
             json!({ "model": model, "input": "2 and 2?" }),
+        ),
+        "/v1/models/{name*}" | "/v1beta/models/{name*}" => (
+            path.replace("{name*}", &format!("{model}:generateContent")),
+            json!({ "contents": [{ "role": "user", "parts": [{ "text": "2 and 2?" }] }] }),
         ),
         "/v1/completions" => (
             path.to_owned(),

@@ -15,9 +15,10 @@ use crate::domain::user::Caller;
 use crate::http::cx::Cx;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::wire::serve_openai::{self as openai, Asked, Fault, Frame};
+use crate::wire::serve_openai::{self as openai, Asked, Fault, Frame, Told};
 use crate::wire::{
-    serve_anthropic as anthropic, serve_completions as completions, serve_responses as responses,
+    serve_anthropic as anthropic, serve_completions as completions, serve_gemini as gemini,
+    serve_responses as responses,
 };
 
 /// Which API a request speaks.
@@ -31,6 +32,8 @@ pub(super) enum Api {
     Responses,
     /// Anthropic's messages.
     Messages,
+    /// Gemini's generateContent.
+    Gemini,
 }
 
 /// POST /v1/chat/completions
@@ -76,7 +79,7 @@ async fn body(cx: &mut Cx, caller: &Caller) -> Result<Value, ApiError> {
     Ok(body)
 }
 
-async fn once(
+pub(super) async fn once(
     cx: Cx,
     caller: Caller,
     body: &Value,
@@ -211,23 +214,31 @@ pub(super) fn frame_of(cx: &Cx, asked: &Asked) -> Frame {
         settings: asked.settings.clone(),
         echo: asked.echo.clone(),
         is_legacy: asked.is_legacy,
+        shows_thinking: asked.shows_thinking,
     }
 }
 
 /// A whole answer in the shape of an API.
 pub(super) fn whole(api: Api, frame: &Frame, done: &Completion) -> Value {
-    let (text, finish, usage) = (done.text.as_str(), done.finish, &done.usage);
+    let told = said(done);
     match api {
-        Api::Chat => {
-            let told = (text, &done.calls[..], done.reasoning.as_str());
-            openai::completion(frame, told, finish, usage)
-        }
-        Api::Completions => completions::completion(frame, text, finish, usage),
-        Api::Responses => {
-            let told = (Some(text), &done.calls[..]);
-            responses::response(frame, "completed", told, Some((finish, usage)))
-        }
-        Api::Messages => anthropic::message(frame, (text, &done.calls), finish, usage),
+        Api::Chat => openai::completion(frame, &told),
+        Api::Completions => completions::completion(frame, told.text, told.finish, told.usage),
+        Api::Responses => responses::response(frame, "completed", Some(&told)),
+        Api::Messages => anthropic::message(frame, &told),
+        Api::Gemini => gemini::answer(frame, &told),
+    }
+}
+
+/// What an answer says, for the APIs' shapes.
+pub(super) fn said(done: &Completion) -> Told<'_> {
+    Told {
+        text: &done.text,
+        calls: &done.calls,
+        reasoning: &done.reasoning,
+        extras: &done.extras,
+        finish: done.finish,
+        usage: &done.usage,
     }
 }
 
@@ -268,6 +279,7 @@ pub(super) fn id_of(api: Api, id: &AnalysisId) -> String {
         Api::Completions => format!("cmpl-{own}"),
         Api::Responses => format!("resp_{own}"),
         Api::Messages => format!("msg_{own}"),
+        Api::Gemini => own.to_owned(),
     }
 }
 

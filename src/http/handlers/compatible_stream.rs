@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::timeout_at;
 
-use super::compatible::Api;
+use super::compatible::{Api, said};
 use crate::app::analyses::{Begun, CancelOnDrop, Ended, Finished, StoredEvent, Watch};
 use crate::app::completions::Completion;
 use crate::app::{App, Error, Kind};
@@ -21,7 +21,8 @@ use crate::http::reply::Reply;
 use crate::http::sse::{self, Event};
 use crate::wire::serve_openai::{self as openai, Frame};
 use crate::wire::{
-    serve_anthropic as anthropic, serve_completions as completions, serve_responses as responses,
+    serve_anthropic as anthropic, serve_completions as completions, serve_gemini as gemini,
+    serve_responses as responses,
 };
 
 /// How a stream is written.
@@ -37,6 +38,7 @@ pub(super) enum Tongue {
     },
     Responses(responses::Events),
     Messages(anthropic::Events),
+    Gemini(Frame),
 }
 
 impl Tongue {
@@ -50,6 +52,7 @@ impl Tongue {
             Api::Completions => Self::Completions { frame, usage },
             Api::Responses => Self::Responses(responses::Events::new(frame)),
             Api::Messages => Self::Messages(anthropic::Events::new(frame)),
+            Api::Gemini => Self::Gemini(frame),
         }
     }
 
@@ -59,6 +62,7 @@ impl Tongue {
             Self::Completions { frame, .. } => vec![bare(&completions::opening(frame))],
             Self::Responses(events) => named(events.opening()),
             Self::Messages(events) => vec![name(events.opening())],
+            Self::Gemini(_) => Vec::new(),
         }
     }
 
@@ -68,27 +72,43 @@ impl Tongue {
             Self::Completions { frame, .. } => vec![bare(&completions::piece(frame, text))],
             Self::Responses(events) => named(events.piece(text)),
             Self::Messages(events) => named(events.piece(text)),
+            Self::Gemini(frame) => vec![bare(&gemini::piece(frame, text))],
         }
     }
 
     // A model's own reasoning always, a panel's progress where it was asked for; and only in the one API whose
     // clients show it without being told how.
-    fn thought(&self, text: &str, is_own: bool) -> Option<Event> {
+    fn thought(&mut self, text: &str, is_own: bool) -> Vec<Event> {
         match self {
+            _ if text.is_empty() => Vec::new(),
             Self::Chat {
                 frame, progress, ..
-            } if *progress || is_own => Some(bare(&openai::thought(frame, text))),
-            _ => None,
+            } if *progress || is_own => vec![bare(&openai::thought(frame, text))],
+            Self::Responses(events) if is_own => named(events.thought(text)),
+            Self::Messages(events) if is_own => named(events.thought(text)),
+            Self::Gemini(frame) if is_own => {
+                let thought = gemini::thought(frame, text);
+                thought.iter().map(bare).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    // The end of a block of reasoning, as its vendor wants it back.
+    fn sealed(&mut self, item: &Value) -> Vec<Event> {
+        match self {
+            Self::Responses(events) => named(events.sealed(item)),
+            Self::Messages(events) => named(events.sealed(item)),
+            // At the end, all together.
+            Self::Chat { .. } | Self::Completions { .. } | Self::Gemini(_) => Vec::new(),
         }
     }
 
     fn ending(&mut self, done: &Completion) -> Vec<Event> {
         match self {
             Self::Chat { frame, usage, .. } => {
-                let mut events = Vec::new();
-                if !done.calls.is_empty() {
-                    events.push(bare(&openai::called(frame, &done.calls)));
-                }
+                let behind = openai::behind(frame, &done.calls, &done.extras);
+                let mut events: Vec<Event> = behind.iter().map(bare).collect();
                 events.push(bare(&openai::ending(frame, done.finish)));
                 if *usage {
                     events.push(bare(&openai::counted(frame, &done.usage)));
@@ -106,9 +126,10 @@ impl Tongue {
             }
             Self::Responses(events) => {
                 events.complete_at(clock::now().millis() / 1_000);
-                named(events.ending(&done.calls, done.finish, &done.usage))
+                named(events.ending(&said(done)))
             }
-            Self::Messages(events) => named(events.ending(&done.calls, done.finish, &done.usage)),
+            Self::Messages(events) => named(events.ending(&said(done))),
+            Self::Gemini(frame) => vec![bare(&gemini::ending(frame, &said(done)))],
         }
     }
 
@@ -117,6 +138,7 @@ impl Tongue {
             Self::Chat { .. } | Self::Completions { .. } => {
                 vec![bare(&error.foreign_body(Dialect::OpenAi, request_id))]
             }
+            Self::Gemini(_) => vec![bare(&error.foreign_body(Dialect::Gemini, request_id))],
             Self::Responses(events) => {
                 let body = error.foreign_body(Dialect::OpenAi, request_id);
                 let text = |name: &str| {
@@ -323,7 +345,7 @@ impl Following {
     }
 
     // What a reader may want to see while the answer is not there yet.
-    fn aside(&self, kind: &str, data: &Value) -> Option<Event> {
+    fn aside(&mut self, kind: &str, data: &Value) -> Vec<Event> {
         let text = |name: &str| data[name].as_str().unwrap_or_default();
         let line = match kind {
             "member.reasoning" if !self.is_panel => text("text").to_owned(),
@@ -332,9 +354,13 @@ impl Following {
             "member.failed" if self.is_panel => {
                 format!("{} failed: {}\n", text("model"), text("error"))
             }
-            _ => return None,
+            _ => return Vec::new(),
         };
-        self.tongue.thought(&line, !self.is_panel)
+        let mut told = self.tongue.thought(&line, !self.is_panel);
+        if !self.is_panel && !data["item"].is_null() {
+            told.extend(self.tongue.sealed(&data["item"]));
+        }
+        told
     }
 
     // How the run ended. None when the server stopped first.

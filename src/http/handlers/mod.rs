@@ -18,6 +18,7 @@ pub mod documents;
 pub mod embeddings;
 pub mod experiment_shape;
 pub mod experiments;
+pub mod gemini;
 pub mod health;
 pub mod history;
 pub mod mcp;

@@ -1,0 +1,356 @@
+//! Our own Gemini-compatible API: bodies of `generateContent` to facts, by way of a chat completion's body, which
+//! says the same in other words; facts to answers and the frames of their streams.
+
+use serde_json::{Map, Value, json};
+
+use super::serve_openai::{self as openai, Asked, Fault, Frame, Told, fault};
+use super::{Kind, passthrough};
+use crate::domain::chat::{Finish, Usage};
+
+const KNOWN: &[&str] = &[
+    "model",
+    "contents",
+    "systemInstruction",
+    "system_instruction",
+    "generationConfig",
+    "generation_config",
+    "tools",
+    "toolConfig",
+    "tool_config",
+    "safetySettings",
+    "safety_settings",
+    "labels",
+];
+
+/// Of these, the ones that only the provider reads.
+const UNREAD: &[&str] = &["safetySettings", "safety_settings", "labels"];
+
+/// Settings of `generationConfig`, and what a chat completion calls them.
+const SETTINGS: &[(&str, &str)] = &[
+    ("temperature", "temperature"),
+    ("topP", "top_p"),
+    ("topK", "top_k"),
+    ("maxOutputTokens", "max_tokens"),
+    ("stopSequences", "stop"),
+    ("seed", "seed"),
+    ("presencePenalty", "presence_penalty"),
+    ("frequencyPenalty", "frequency_penalty"),
+];
+
+/// Reads a body for this model. `stream`: the address asks for one.
+///
+/// # Errors
+/// The field that is missing, malformed, or of a kind that is not passed on.
+pub fn read(model: &str, body: &Value, stream: bool) -> Result<Asked, Fault> {
+    let Some(fields) = body.as_object() else {
+        return fault("body", "the body must be a JSON object");
+    };
+    let config = named(body, "generationConfig");
+    if named(config, "candidateCount").as_u64() > Some(1) {
+        return fault(
+            "candidateCount",
+            "one candidate is given: leave candidateCount out",
+        );
+    }
+    let mut chat = settings(config);
+    chat.insert("model".into(), json!(model));
+    chat.insert("stream".into(), json!(stream));
+    chat.insert("messages".into(), messages(body)?);
+    let mut left_out = Vec::new();
+    tools(body, &mut chat, &mut left_out);
+    let mut asked = openai::read(&Value::Object(chat))?;
+    asked.usage = true;
+    asked.ignored.extend(left_out);
+    asked.shows_thinking = named(named(config, "thinkingConfig"), "includeThoughts") == true;
+    asked.passthrough = passthrough::read(Kind::Gemini, fields, KNOWN, UNREAD)?;
+    Ok(asked)
+}
+
+/// A field, in either of the spellings that Google's servers read: camel case and snake case.
+fn named<'a>(value: &'a Value, name: &str) -> &'a Value {
+    if !value[name].is_null() {
+        return &value[name];
+    }
+    let mut snake = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    &value[&snake]
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn settings(config: &Value) -> Map<String, Value> {
+    let mut chat = Map::new();
+    for (own, chat_name) in SETTINGS {
+        let value = named(config, own);
+        if !value.is_null() {
+            chat.insert((*chat_name).to_owned(), value.clone());
+        }
+    }
+    let thinking = named(config, "thinkingConfig");
+    if let Some(level) = named(thinking, "thinkingLevel").as_str() {
+        chat.insert("reasoning_effort".into(), json!(level.to_ascii_lowercase()));
+    } else if let Some(tokens) = named(thinking, "thinkingBudget").as_u64() {
+        // -1 leaves it to the model.
+        chat.insert("reasoning".into(), json!({ "max_tokens": tokens }));
+    }
+    let schemas = ["responseJsonSchema", "responseSchema"].map(|name| named(config, name));
+    let schema = schemas.into_iter().find(|schema| schema.is_object());
+    if let Some(schema) = schema {
+        let inner = json!({ "name": "answer", "schema": plain(schema) });
+        let format = json!({ "type": "json_schema", "json_schema": inner });
+        chat.insert("response_format".into(), format);
+    } else if named(config, "responseMimeType") == "application/json" {
+        chat.insert("response_format".into(), json!({ "type": "json_object" }));
+    }
+    chat
+}
+
+/// A schema as others write it: Google's names of types are in capitals.
+fn plain(schema: &Value) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let one = |(name, value): (&String, &Value)| match (name.as_str(), value) {
+                ("type", Value::String(kind)) => (name.clone(), json!(kind.to_ascii_lowercase())),
+                _ => (name.clone(), plain(value)),
+            };
+            Value::Object(fields.iter().map(one).collect())
+        }
+        Value::Array(items) => items.iter().map(plain).collect(),
+        other => other.clone(),
+    }
+}
+
+fn messages(body: &Value) -> Result<Value, Fault> {
+    let mut messages = Vec::new();
+    let system = named(body, "systemInstruction");
+    let words = list(&system["parts"]).iter();
+    let words: Vec<&str> = words.filter_map(|part| part["text"].as_str()).collect();
+    if !words.is_empty() {
+        messages.push(json!({ "role": "system", "content": words.join("\n\n") }));
+    }
+    if let Some(text) = body["contents"].as_str() {
+        messages.push(json!({ "role": "user", "content": text }));
+    }
+    let mut calls = Calls::default();
+    let contents = &body["contents"];
+    let one = std::slice::from_ref(contents);
+    let contents = if contents.is_object() {
+        one
+    } else {
+        list(contents)
+    };
+    for content in contents {
+        match content["role"].as_str() {
+            None | Some("user" | "function") => said(&content["parts"], &mut calls, &mut messages)?,
+            Some("model") => messages.push(answered(&content["parts"], &mut calls)?),
+            Some(_) => return fault("contents", "each content needs a role: user or model"),
+        }
+    }
+    Ok(Value::Array(messages))
+}
+
+/// Calls whose results are still to come. Google's clients often send neither with an id.
+#[derive(Default)]
+struct Calls {
+    open: Vec<(String, String)>,
+    count: usize,
+}
+
+impl Calls {
+    fn begin(&mut self, call: &Value) -> String {
+        self.count += 1;
+        let made_up = || format!("call_{}", self.count);
+        let id = call["id"].as_str().map_or_else(made_up, str::to_owned);
+        let name = call["name"].as_str().unwrap_or_default();
+        self.open.push((id.clone(), name.to_owned()));
+        id
+    }
+
+    /// The call that a result answers: by its id, else the first one of its name.
+    fn end(&mut self, result: &Value) -> Option<String> {
+        let is_it = |(id, name): &(String, String)| match result["id"].as_str() {
+            Some(wanted) => id == wanted,
+            None => result["name"] == *name,
+        };
+        let at = self.open.iter().position(is_it)?;
+        Some(self.open.remove(at).0)
+    }
+}
+
+// Results are turns of their own, in front of any words.
+fn said(parts: &Value, calls: &mut Calls, messages: &mut Vec<Value>) -> Result<(), Fault> {
+    let mut content = Vec::new();
+    for part in list(parts) {
+        let (result, data) = (named(part, "functionResponse"), named(part, "inlineData"));
+        if result.is_object() {
+            let Some(id) = calls.end(result) else {
+                return fault(
+                    "contents",
+                    "a functionResponse answers no functionCall before it",
+                );
+            };
+            let text = result["response"].to_string();
+            messages.push(json!({ "role": "tool", "tool_call_id": id, "content": text }));
+        } else if data.is_object() {
+            let kind = named(data, "mimeType").as_str().unwrap_or_default();
+            let url = format!(
+                "data:{kind};base64,{}",
+                data["data"].as_str().unwrap_or_default()
+            );
+            content.push(json!({ "type": "image_url", "image_url": { "url": url } }));
+        } else if part["text"].is_string() {
+            content.push(json!({ "type": "text", "text": part["text"] }));
+        } else {
+            return fault(
+                "contents",
+                "a part must be text, inlineData, or a functionResponse",
+            );
+        }
+    }
+    if !content.is_empty() {
+        messages.push(json!({ "role": "user", "content": content }));
+    }
+    Ok(())
+}
+
+fn answered(parts: &Value, calls: &mut Calls) -> Result<Value, Fault> {
+    let (mut text, mut thought, mut told) = (String::new(), String::new(), Vec::new());
+    for part in list(parts) {
+        let call = named(part, "functionCall");
+        if call.is_object() {
+            let function = json!({ "name": call["name"], "arguments": call["args"] });
+            let mut one =
+                json!({ "id": calls.begin(call), "type": "function", "function": function });
+            let signature = named(part, "thoughtSignature");
+            if signature.is_string() {
+                one["extra_content"] = json!({ "google": { "thought_signature": signature } });
+            }
+            told.push(one);
+        } else if let Some(words) = part["text"].as_str() {
+            let place = if part["thought"] == true {
+                &mut thought
+            } else {
+                &mut text
+            };
+            place.push_str(words);
+        } else {
+            return fault(
+                "contents",
+                "a part of the model's must be text or a functionCall",
+            );
+        }
+    }
+    let mut message = json!({ "role": "assistant", "content": text, "reasoning_content": thought });
+    if !told.is_empty() {
+        message["tool_calls"] = Value::Array(told);
+    }
+    Ok(message)
+}
+
+fn tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<String>) {
+    let mut functions = Vec::new();
+    for tool in list(&body["tools"]) {
+        for declared in list(named(tool, "functionDeclarations")) {
+            let schemas = ["parametersJsonSchema", "parameters"].map(|name| named(declared, name));
+            let schema = schemas.into_iter().find(|schema| schema.is_object());
+            let mut function =
+                json!({ "name": declared["name"], "description": declared["description"] });
+            if let Some(schema) = schema {
+                function["parameters"] = plain(schema);
+            }
+            functions.push(json!({ "type": "function", "function": function }));
+        }
+        // What the vendor would run itself.
+        let others = tool.as_object().into_iter().flat_map(|tool| tool.keys());
+        let others = others.filter(|name| !name.to_ascii_lowercase().starts_with("function"));
+        left_out.extend(others.map(|name| format!("tools: {}", openai::shown(name))));
+    }
+    if functions.is_empty() {
+        return;
+    }
+    let config = named(named(body, "toolConfig"), "functionCallingConfig");
+    let mode = config["mode"]
+        .as_str()
+        .unwrap_or_default()
+        .to_ascii_uppercase();
+    let choice = match (mode.as_str(), list(named(config, "allowedFunctionNames"))) {
+        ("NONE", _) => json!("none"),
+        ("ANY", [only]) => json!({ "type": "function", "function": { "name": only } }),
+        ("ANY", _) => json!("required"),
+        _ => json!("auto"),
+    };
+    chat.insert("tools".into(), Value::Array(functions));
+    chat.insert("tool_choice".into(), choice);
+}
+
+/// A whole answer.
+pub fn answer(frame: &Frame, told: &Told) -> Value {
+    let mut parts = Vec::new();
+    if frame.shows_thinking && !told.reasoning.is_empty() {
+        parts.push(json!({ "text": told.reasoning, "thought": true }));
+    }
+    if !told.text.is_empty() || told.calls.is_empty() {
+        parts.push(json!({ "text": told.text }));
+    }
+    ended(frame, parts, told)
+}
+
+/// A frame of a stream: a piece of the answer.
+pub fn piece(frame: &Frame, text: &str) -> Value {
+    framed(frame, vec![json!({ "text": text })])
+}
+
+/// A piece of the reasoning, for a client that has asked for it.
+pub fn thought(frame: &Frame, text: &str) -> Option<Value> {
+    let part = json!({ "text": text, "thought": true });
+    frame.shows_thinking.then(|| framed(frame, vec![part]))
+}
+
+/// The last frame: calls, why it ended, and its tokens.
+pub fn ending(frame: &Frame, told: &Told) -> Value {
+    ended(frame, Vec::new(), told)
+}
+
+fn ended(frame: &Frame, mut parts: Vec<Value>, told: &Told) -> Value {
+    parts.extend(told.calls.iter().map(|call| {
+        let mut part =
+            json!({ "functionCall": { "id": call.id, "name": call.name, "args": call.input() } });
+        if let Some(signature) = &call.signature {
+            part["thoughtSignature"] = json!(signature);
+        }
+        part
+    }));
+    let mut whole = framed(frame, parts);
+    whole["candidates"][0]["finishReason"] = json!(match told.finish {
+        Finish::Stop | Finish::ToolCalls => "STOP",
+        Finish::Length => "MAX_TOKENS",
+        Finish::ContentFilter => "SAFETY",
+    });
+    whole["usageMetadata"] = usage(told.usage);
+    whole
+}
+
+fn framed(frame: &Frame, parts: Vec<Value>) -> Value {
+    let content = json!({ "role": "model", "parts": parts });
+    json!({
+        "candidates": [{ "index": 0, "content": content }], "modelVersion": frame.model,
+        "responseId": frame.id,
+    })
+}
+
+// Here thoughts are counted beside the answer, not within it.
+fn usage(usage: &Usage) -> Value {
+    json!({
+        "promptTokenCount": usage.input, "cachedContentTokenCount": usage.cached,
+        "candidatesTokenCount": usage.output.saturating_sub(usage.reasoning),
+        "thoughtsTokenCount": usage.reasoning,
+        "totalTokenCount": usage.input.saturating_add(usage.output),
+    })
+}

@@ -1,0 +1,248 @@
+//! Gemini's own API, over a provider of another kind and over Google's.
+
+use serde_json::{Value, json};
+
+use crate::compatible::{data, key, lines};
+use crate::support::provider::{Asked, Provider, on};
+use crate::support::script::{calling, saying, server};
+use crate::support::{Client, Server};
+
+fn question() -> Value {
+    json!({
+        "systemInstruction": { "parts": [{ "text": "Be brief." }] },
+        "contents": [{ "role": "user", "parts": [
+            { "text": "Warm?" }, { "inlineData": { "mimeType": "image/png", "data": "AAAA" } },
+        ] }],
+        "generationConfig": { "maxOutputTokens": 50, "topP": 0.5, "stopSequences": ["END"],
+            "thinkingConfig": { "thinkingLevel": "HIGH", "includeThoughts": true } },
+    })
+}
+
+/// Calls a tool that it is offered, unless it has a result; else answers.
+fn acting() -> Provider {
+    Provider::answering(|asked: &Asked| {
+        let has_result = asked.body["messages"].to_string().contains("\"tool\"");
+        match asked.body["tools"].is_array() && !has_result {
+            true => on("").sse(&calling()),
+            false => on("").sse(
+                &("data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"South.\"}}]}\n\n"
+                    .to_owned()
+                    + &saying("It is mild.")),
+            ),
+        }
+    })
+}
+
+fn last_sent(provider: &Provider) -> Value {
+    provider.asked().pop().unwrap().body
+}
+
+#[test]
+fn content_is_generated_whole_streamed_and_counted() {
+    let provider = acting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let path = |action: &str| format!("/v1beta/models/p/any:{action}");
+    let told = client.post(&path("generateContent"), question());
+    assert_eq!(told.status, 200, "{}", told.text());
+    let told = told.json();
+    let parts = json!([{ "text": "South.", "thought": true }, { "text": "It is mild." }]);
+    let candidate = &told["candidates"][0];
+    assert_eq!(
+        candidate["content"],
+        json!({ "role": "model", "parts": parts }),
+        "{told}"
+    );
+    assert_eq!(candidate["finishReason"], "STOP");
+    assert_eq!(told["usageMetadata"]["totalTokenCount"], 18, "{told}");
+    let sent = last_sent(&provider);
+    assert_eq!(
+        sent["messages"][0],
+        json!({ "role": "system", "content": "Be brief." })
+    );
+    assert_eq!(
+        sent["messages"][1]["content"][1]["image_url"]["url"],
+        "data:image/png;base64,AAAA"
+    );
+    assert_eq!(
+        (&sent["max_tokens"], &sent["top_p"]),
+        (&json!(50), &json!(0.5)),
+        "{sent}"
+    );
+    assert_eq!(
+        (&sent["stop"], &sent["reasoning_effort"]),
+        (&json!(["END"]), &json!("high")),
+        "{sent}"
+    );
+
+    let own = key(&mut client);
+    let address = path("streamGenerateContent") + "?alt=sse";
+    let (_, all) = lines(&server, &own, &address, &question());
+    assert!(
+        !all.iter()
+            .any(|line| line.contains("[DONE]") || line.starts_with("event:")),
+        "{all:?}"
+    );
+    let frames = data(&all);
+    let (mut text, mut thought) = (String::new(), String::new());
+    for part in frames.iter().flat_map(|frame| {
+        frame["candidates"][0]["content"]["parts"]
+            .as_array()
+            .unwrap()
+    }) {
+        let place = if part["thought"] == true {
+            &mut thought
+        } else {
+            &mut text
+        };
+        place.push_str(part["text"].as_str().unwrap());
+    }
+    assert_eq!(
+        (text.as_str(), thought.as_str()),
+        ("It is mild.", "South."),
+        "{frames:?}"
+    );
+    let last = frames.last().unwrap();
+    assert_eq!(last["candidates"][0]["finishReason"], "STOP", "{last}");
+    assert_eq!(
+        last["usageMetadata"]["candidatesTokenCount"]
+            .as_u64()
+            .map(|count| count > 0),
+        Some(true)
+    );
+
+    let told = client.post(&path("countTokens"), question()).json();
+    assert!(told["totalTokens"].as_u64().unwrap() > 3, "{told}");
+    // A panel by its name, at the address of the newest clients.
+    let told = client.post(
+        "/v1/models/quire/summarize:generateContent",
+        json!({ "contents": "Warm?" }),
+    );
+    assert_eq!(told.status, 200, "{}", told.text());
+    let listed = client.get("/v1beta/models").json();
+    let mut names = listed["models"].as_array().unwrap().iter();
+    assert!(
+        names.any(|row| row["name"] == "models/quire/summarize"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn tools_go_both_ways_without_ids() {
+    let provider = acting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let schema = json!({ "type": "OBJECT", "properties": { "place": { "type": "STRING" } } });
+    let tools = json!([{ "functionDeclarations": [{ "name": "weather", "parameters": schema }] }, { "googleSearch": {} }]);
+    let mut body =
+        json!({ "contents": [{ "role": "user", "parts": [{ "text": "Warm?" }] }], "tools": tools });
+    let path = "/v1beta/models/p/any:generateContent";
+    let answer = client.post(path, body.clone());
+    assert_eq!(answer.header("x-quire-ignored"), "tools: googleSearch");
+    let mut content = answer.json()["candidates"][0]["content"].clone();
+    let parts = content["parts"].as_array_mut().unwrap();
+    assert_eq!(
+        (parts.len(), &parts[1]["functionCall"]["args"]),
+        (2, &json!({ "place": "Oslo" }))
+    );
+    for part in parts.iter_mut() {
+        part["functionCall"].as_object_mut().unwrap().remove("id");
+    }
+    let sent = last_sent(&provider);
+    assert_eq!(
+        sent["tools"][0]["function"]["parameters"]["properties"]["place"]["type"],
+        "string"
+    );
+    let result = |text: &str| json!({ "functionResponse": { "name": "weather", "response": { "result": text } } });
+    let turns = body["contents"].as_array_mut().unwrap();
+    turns.push(content);
+    turns.push(json!({ "role": "user", "parts": [result("mild"), result("cold")] }));
+    let told = client.post(path, body).json();
+    assert_eq!(
+        told["candidates"][0]["content"]["parts"][0]["text"], "It is mild.",
+        "{told}"
+    );
+    let sent = last_sent(&provider)["messages"].clone();
+    assert_eq!(
+        sent[1]["tool_calls"][1]["id"], sent[3]["tool_call_id"],
+        "{sent}"
+    );
+    assert!(
+        sent[2]["content"].as_str().unwrap().contains("mild"),
+        "{sent}"
+    );
+}
+
+#[test]
+fn a_key_is_taken_from_the_address_and_refusals_are_google_s() {
+    let provider = acting();
+    let server = server(&provider, &[]);
+    let own = key(&mut server.user("ada@example.com"));
+    let path = "/v1beta/models/p/any:generateContent";
+    let mut nobody = Client::new(server.address);
+    let body = json!({ "contents": "Warm?" });
+    for (address, status, name) in [
+        (format!("{path}?key={own}"), 200, ""),
+        (path.to_owned(), 401, "UNAUTHENTICATED"),
+        (format!("{path}?key=quire_wrong"), 401, "UNAUTHENTICATED"),
+        (
+            format!("/v1beta/models/p/any:embed?key={own}"),
+            404,
+            "NOT_FOUND",
+        ),
+        (
+            format!("/v1beta/models/nobody:generateContent?key={own}"),
+            404,
+            "NOT_FOUND",
+        ),
+        (
+            format!("/v1beta/models/p/any:streamGenerateContent?key={own}"),
+            400,
+            "INVALID_ARGUMENT",
+        ),
+    ] {
+        let answer = nobody.post(&address, body.clone());
+        assert_eq!(answer.status, status, "{address} {}", answer.text());
+        if status != 200 {
+            let told = answer.json();
+            assert_eq!(
+                (&told["error"]["code"], &told["error"]["status"]),
+                (&json!(status), &json!(name))
+            );
+        }
+    }
+    let mut header = Client::new(server.address).with("x-goog-api-key", &own);
+    assert_eq!(header.post(path, body).status, 200);
+    let wrong = json!({ "contents": [{ "role": "user", "parts": [{ "fileData": {} }] }] });
+    let answer = header.post(path, wrong);
+    assert_eq!(
+        answer.json()["error"]["status"],
+        "INVALID_ARGUMENT",
+        "{}",
+        answer.text()
+    );
+}
+
+#[test]
+fn google_s_own_fields_reach_google() {
+    let provider = Provider::answering(|_: &Asked| {
+        let whole = json!({ "candidates": [{ "content": { "parts": [{ "text": "Mild." }] }, "finishReason": "STOP" }] });
+        on("").sse(&format!("data: {whole}\n\n"))
+    });
+    let known = json!([{ "id": "g", "kind": "gemini", "base_url": provider.base_url(), "api_key": "k", "models": "*" }]);
+    let server = Server::with(&[("QUIRE_PROVIDERS", &known.to_string())]);
+    let mut client = server.user("ada@example.com");
+    let safety = json!([{ "category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE" }]);
+    let mut body = question();
+    body["safetySettings"] = safety.clone();
+    let answer = client.post("/v1beta/models/g/gemini-x:generateContent", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent = last_sent(&provider);
+    assert_eq!(sent["safetySettings"], safety, "{sent}");
+    let thinking = &sent["generationConfig"]["thinkingConfig"];
+    assert_eq!(
+        thinking,
+        &json!({ "includeThoughts": true, "thinkingLevel": "high" }),
+        "{sent}"
+    );
+}
