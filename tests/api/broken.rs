@@ -1,0 +1,97 @@
+//! Members whose answers are less than whole: cut off by a limit, or broken off and begun again.
+
+use serde_json::json;
+
+use crate::compatible::{data, key, lines};
+use crate::stream::{texts, whole};
+use crate::support::provider::{Provider, on};
+use crate::support::script::{about, begin, beginning, ended, id_of, saying, server, short_with};
+
+#[test]
+fn the_synthesizer_reads_that_an_answer_was_cut_off() {
+    let cut = beginning("Sixty grams and")
+        + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\ndata: [DONE]\n\n";
+    let provider = Provider::script([
+        on("long").sse(&cut),
+        on("whole").sse(&saying("Eighty grams.")),
+        on("writer").sse(&saying("Eighty, most likely.")),
+    ]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let more = json!({ "ultra_model": "p/writer", "async": true });
+    let id = id_of(&client.post("/api/analyze", short_with(&["p/long", "p/whole"], more)));
+    assert_eq!(ended(&mut client, &id)["status"], "completed");
+    let asked = provider.asked();
+    let prompt = asked.last().unwrap().body["messages"].to_string();
+    let announced = "(This answer was cut off by its length limit.)";
+    assert_eq!(prompt.matches(announced).count(), 1, "{prompt}");
+    let (before, _) = prompt.split_once(announced).unwrap();
+    assert!(
+        before.trim_end_matches("\\n").ends_with("Sixty grams and"),
+        "{prompt}"
+    );
+}
+
+#[test]
+fn a_member_that_breaks_off_begins_again_in_the_live_stream() {
+    let provider = Provider::script([
+        on("breaks").cut(&beginning("Sixty grams ")),
+        on("breaks").sse(&saying("Eighty grams.")),
+        on("steady").sse(&saying("Eighty.")),
+    ]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let id = begin(&mut client, &["p/breaks", "p/steady"]);
+    let events: Vec<_> = client.events(&about(&id, "/events"), None).collect();
+    whole(&events);
+    let started = events
+        .iter()
+        .filter(|event| event.name == "member.started" && event.data["model"] == "p/breaks");
+    let attempts: Vec<u64> = started
+        .map(|event| event.data["attempt"].as_u64().unwrap())
+        .collect();
+    assert_eq!(attempts, [1, 2], "{events:?}");
+    let (members, _) = texts(&events);
+    let text = members
+        .iter()
+        .find(|((_, model), _)| model == "p/breaks")
+        .unwrap()
+        .1;
+    assert_eq!(text, "Eighty grams.");
+    assert!(
+        !events.iter().any(|event| event.name == "member.failed"),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn a_program_that_reads_a_panel_s_answer_notices_nothing_of_it() {
+    let provider = Provider::script([
+        on("breaks").cut(&beginning("Sixty grams ")),
+        on("breaks").sse(&saying("Eighty grams.")),
+        on("steady").sse(&saying("Eighty.")),
+        on("breaks")
+            .optional()
+            .sse(&saying("Eighty grams, both say.")),
+        on("steady")
+            .optional()
+            .sse(&saying("Eighty grams, both say.")),
+    ]);
+    let server = server(&provider, &[]);
+    let own = key(&mut server.user("ada@example.com"));
+    let body = json!({
+        "model": "quire/summarize", "stream": true, "models": ["p/breaks", "p/steady"],
+        "messages": [{ "role": "user", "content": "How thick is the paper?" }],
+    });
+    let (head, all) = lines(&server, &own, "/v1/chat/completions", &body);
+    assert!(head.contains("200"), "{head}");
+    let chunks = data(&all);
+    let pieces = chunks
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
+    assert_eq!(pieces.collect::<String>(), "Eighty grams, both say.");
+    assert_eq!(
+        chunks.last().unwrap()["choices"][0]["finish_reason"],
+        "stop"
+    );
+}
