@@ -131,7 +131,7 @@ fn completion(kind: Kind, pieces: &[&[u8]]) -> Completed {
         match delta {
             Delta::Text(piece) => text += &piece,
             Delta::Restart => text.clear(),
-            Delta::Reasoning(_) => {}
+            Delta::Reasoning(_) | Delta::Sealed(_) => {}
         }
     }
     (text, result)

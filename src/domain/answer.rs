@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chat::{CallError, Finish, Usage};
+use super::chat::{CallError, Extras, Finish, Usage};
 use super::money::MicroDollars;
 use super::tools::ToolCall;
 
@@ -48,6 +48,9 @@ pub struct StageAnswer {
     /// Tool calls requested by the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
+    /// What else the vendor sent.
+    #[serde(default, skip_serializing_if = "Extras::is_empty")]
+    pub extras: Extras,
 }
 
 /// A failed call that was replaced by a call to another model.

@@ -44,6 +44,9 @@ pub struct Message {
     /// The model's reasoning before its turn, when a client sends it back.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reasoning: String,
+    /// The same as its vendor wrote it, with signatures: see [`Extras::reasoning`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasoning_items: Vec<Value>,
 }
 
 impl Message {
@@ -56,6 +59,7 @@ impl Message {
             calls: Vec::new(),
             result_of: None,
             reasoning: String::new(),
+            reasoning_items: Vec::new(),
         }
     }
 }
@@ -245,6 +249,9 @@ pub enum Delta {
     Text(String),
     /// The model's reasoning, where the provider returns it.
     Reasoning(String),
+    /// A block of reasoning is complete, as its vendor wants it back: see [`Extras::reasoning`]. Its text has come
+    /// before, piece by piece.
+    Sealed(Value),
     /// The answer starts over; discard the text so far.
     Restart,
 }
@@ -295,6 +302,32 @@ pub struct Answer {
     /// Tool calls requested by the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
+    /// What else the vendor sent.
+    #[serde(default, skip_serializing_if = "Extras::is_empty")]
+    pub extras: Extras,
+}
+
+/// Parts of an answer that only programs read: Quire passes them on without interpreting them.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Extras {
+    /// Blocks or items of reasoning that the vendor wants back unchanged: Anthropic's `thinking` and
+    /// `redacted_thinking`, items of Responses, OpenRouter's `reasoning_details`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasoning: Vec<Value>,
+    /// The stop sequence that ended the answer, where the vendor names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_sequence: Option<String>,
+    /// Log probabilities of the tokens, in the shape of a chat completion's `logprobs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<Value>,
+}
+
+impl Extras {
+    /// Whether there is none of it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Classification of a failed call, as detailed as decisions require.

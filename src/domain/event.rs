@@ -1,6 +1,7 @@
 //! Events of an analysis, as streamed to clients. Names and fields are part of the API contract.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::analysis::Who;
 use super::chat::{Finish, Usage};
@@ -45,6 +46,9 @@ pub enum Event {
         stage: String,
         model: String,
         text: String,
+        /// The block that is complete now, as its vendor wrote it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        item: Option<Value>,
     },
     /// `member.completed`
     MemberCompleted {

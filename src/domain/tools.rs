@@ -77,9 +77,6 @@ pub struct ToolCall {
     /// Opaque provider data that must be returned along with the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
-    /// OpenRouter's `reasoning_details` of the turn, on its first call: opaque, and returned unchanged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reasoning_details: Option<Value>,
 }
 
 impl ToolCall {

@@ -72,7 +72,7 @@ impl Ledger {
         let open = self.open.get_mut(&number)?;
         let tokens = match delta {
             Delta::Text(text) | Delta::Reasoning(text) => estimate_tokens(text),
-            Delta::Restart => 0,
+            Delta::Sealed(_) | Delta::Restart => 0,
         };
         open.counted.output += tokens;
         if matches!(delta, Delta::Reasoning(_)) {

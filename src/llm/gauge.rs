@@ -21,10 +21,14 @@ pub(super) struct Gauge {
 impl Gauge {
     /// A piece has arrived, of text or of reasoning.
     pub fn add(&mut self, delta: &Delta) {
-        let (Delta::Text(text) | Delta::Reasoning(text)) = delta else {
+        let text = match delta {
+            Delta::Text(text) | Delta::Reasoning(text) => text,
+            Delta::Sealed(_) => return,
             // All of it comes once more, as reasoning.
-            *self = Self::default();
-            return;
+            Delta::Restart => {
+                *self = Self::default();
+                return;
+            }
         };
         for character in text.chars() {
             // Tokenizers join long runs of one character (spaces, dashes) into one token.

@@ -51,6 +51,7 @@ impl<'a> Meter<'a> {
         match &delta {
             Delta::Text(text) => self.text += estimate_tokens(text),
             Delta::Reasoning(text) => self.reasoning += estimate_tokens(text),
+            Delta::Sealed(_) => {}
             // What was text turns out to be reasoning, and is given once more.
             Delta::Restart => (self.text, self.reasoning) = (0, 0),
         }

@@ -271,7 +271,7 @@ mod tests {
             .iter()
             .filter_map(|delta| match delta {
                 Delta::Text(text) => Some(text.as_str()),
-                Delta::Reasoning(_) | Delta::Restart => None,
+                Delta::Reasoning(_) | Delta::Sealed(_) | Delta::Restart => None,
             })
             .collect();
         assert_eq!(text, "Hello there! 😊 How can I help you today?");

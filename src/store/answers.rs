@@ -29,14 +29,20 @@ impl Kept {
     /// Approximate size in the cache, in bytes.
     pub fn bytes(&self, key: &str) -> u64 {
         let Answer {
-            text, reasoning, ..
+            text,
+            reasoning,
+            extras,
+            ..
         } = &self.answer;
+        let sealed = extras.reasoning.iter().map(|item| item.to_string().len());
+        let logprobs = extras.logprobs.as_ref();
+        let extras = sealed.sum::<usize>() + logprobs.map_or(0, |told| told.to_string().len());
         let fields = self
             .fields
             .keys()
             .map(|name| name.len() + 18)
             .sum::<usize>();
-        (text.len() + reasoning.len() + key.len() + self.model.len() + fields + 200) as u64
+        (text.len() + reasoning.len() + extras + key.len() + self.model.len() + fields + 200) as u64
     }
 }
 
@@ -232,6 +238,7 @@ mod tests {
                 },
                 finish: Finish::Stop,
                 calls: Vec::new(),
+                extras: Default::default(),
             },
             cost: cost.map(MicroDollars),
             fields: BTreeMap::from([("model".to_owned(), "00ff".to_owned())]),

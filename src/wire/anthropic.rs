@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::calling::Fragment;
 use super::counts::{self, Counts};
 use super::growing::Growing;
-use super::prompt::{Turn, budget, divide, effort, is_acting};
+use super::prompt::{Turn, budget, divide, effort, is_acting, is_signed_thought};
 use super::sse::Event;
 use super::{Taste, refusal, subset};
 use crate::domain::chat::{Request, estimate_tokens};
@@ -119,7 +119,8 @@ fn messages(turns: &[Turn]) -> Value {
 
 fn turn(turn: &Turn) -> Value {
     let role = if turn.is_model { "assistant" } else { "user" };
-    if turn.images.is_empty() && turn.calls.is_empty() && turn.result_of.is_none() {
+    let is_plain = turn.images.is_empty() && turn.calls.is_empty() && turn.result_of.is_none();
+    if is_plain && !turn.reasoning_items.iter().any(is_signed_thought) {
         return json!({ "role": role, "content": turn.text });
     }
     json!({ "role": role, "content": blocks(turn) })
@@ -139,6 +140,8 @@ fn blocks(turn: &Turn) -> Vec<Value> {
         parts.push(json!({ "type": "text", "text": turn.text }));
         return vec![json!({ "type": "tool_result", "tool_use_id": id, "content": parts })];
     }
+    let thoughts = turn.reasoning_items.iter();
+    parts.extend(thoughts.filter(|item| is_signed_thought(item)).cloned());
     if turn.calls.is_empty() || !turn.text.is_empty() {
         parts.push(json!({ "type": "text", "text": turn.text }));
     }
@@ -162,12 +165,20 @@ fn config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
     config.as_object_mut().expect("it was made an object above")
 }
 
+/// The model has called a tool, and the thoughts that it would want back with the result are not there.
+fn lacks_thoughts(request: &Request) -> bool {
+    let mut messages = request.messages.iter().rev();
+    let last = messages.find(|message| !message.calls.is_empty());
+    is_acting(request)
+        && !last.is_some_and(|message| message.reasoning_items.iter().any(is_signed_thought))
+}
+
 /// True when the model is told to think.
 fn think(body: &mut Map<String, Value>, request: &Request, taste: &Taste, most: &mut u64) -> bool {
     let Some(effort) = effort(request, taste, "thinking") else {
         return false;
     };
-    if effort == "none" || taste.thinking == Thinking::Fixed || is_acting(request) {
+    if effort == "none" || taste.thinking == Thinking::Fixed || lacks_thoughts(request) {
         return false;
     }
     if taste.thinking != Thinking::Budget {
@@ -222,11 +233,26 @@ pub(super) fn read(growing: &mut Growing, event: &Event) {
     let place = counts::whole(&data["index"]).unwrap_or(0);
     match data["type"].as_str().unwrap_or(&event.event) {
         "message_start" => usage(growing, &data["message"]["usage"]),
-        "content_block_start" => block(growing, place, &data["content_block"], false),
+        "content_block_start" => {
+            let mut begun = data["content_block"].clone();
+            block(growing, place, &begun, false);
+            if is_thought(&begun) {
+                begun["index"] = json!(place);
+                growing.reasoning_items(&[begun]);
+            }
+        }
+        "content_block_stop" => growing.seal(place),
         "content_block_delta" => {
             let delta = &data["delta"];
             growing.text(delta["text"].as_str().unwrap_or_default());
             growing.reasoning(delta["thinking"].as_str().unwrap_or_default());
+            for name in ["thinking", "signature"] {
+                if let Some(piece) = delta[name].as_str() {
+                    let mut more = json!({ "type": "thinking", "index": place });
+                    more[name] = json!(piece);
+                    growing.reasoning_items(&[more]);
+                }
+            }
             if let Some(arguments) = delta["partial_json"].as_str() {
                 growing.call(Fragment {
                     index: Some(place),
@@ -258,10 +284,17 @@ pub(super) fn whole(growing: &mut Growing, body: &Value) {
     };
     for (place, part) in (0..).zip(blocks) {
         block(growing, place, part, true);
+        if is_thought(part) {
+            growing.sealed(part);
+        }
     }
     usage(growing, &body["usage"]);
     stopped(growing, body);
     growing.end();
+}
+
+fn is_thought(block: &Value) -> bool {
+    block["type"] == "thinking" || block["type"] == "redacted_thinking"
 }
 
 fn block(growing: &mut Growing, place: u64, block: &Value, is_whole: bool) {
@@ -293,6 +326,7 @@ fn stopped(growing: &mut Growing, stop: &Value) {
         let why = stop["stop_details"]["explanation"].as_str();
         growing.refuse(why.unwrap_or("its vendor's rules do not allow an answer"));
     }
+    growing.stop_sequence(&stop["stop_sequence"]);
     growing.stopped(reason);
 }
 

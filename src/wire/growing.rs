@@ -1,15 +1,16 @@
 //! An answer being put together, whichever API format it comes in: each format reports what it found, this keeps
 //! it and says at the end what the whole came to. An answer that broke off never passes for a whole one.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::calling::{Calling, Fragment};
 use super::counts::Counts;
 use super::endings;
+use super::prompt::is_detail;
 use super::refusal::{self, clean};
 use super::think::{Divider, Piece};
 use crate::domain::chat::{
-    Answer, CallError, CallErrorKind, Delta, Finish, Request, Usage, estimate_tokens,
+    Answer, CallError, CallErrorKind, Delta, Extras, Finish, Request, Usage, estimate_tokens,
 };
 use crate::domain::tools::ToolCall;
 
@@ -18,7 +19,9 @@ use crate::domain::tools::ToolCall;
 pub(super) struct Growing {
     text: String,
     reasoning: String,
-    details: Vec<Value>,
+    extras: Extras,
+    /// Alternatives among the log probabilities so far.
+    alternatives: usize,
     calls: Calling,
     divider: Divider,
     counts: Counts,
@@ -38,7 +41,9 @@ pub(super) struct Growing {
 }
 
 /// Opaque items of reasoning in one answer; more than any vendor sends.
-const MOST_DETAILS: usize = 512;
+const MOST_ITEMS: usize = 512;
+/// Tokens and their alternatives whose log probabilities are kept: some ten megabytes.
+const MOST_ALTERNATIVES: usize = 100_000;
 
 impl Growing {
     /// The model is known to open its reasoning in the prompt.
@@ -79,21 +84,74 @@ impl Growing {
         }
     }
 
-    /// OpenRouter's `reasoning_details`: fragments of one item, by its index, are put together.
-    pub fn reasoning_details(&mut self, items: &[Value]) {
+    /// Items of reasoning that the vendor wants back: fragments of one, by its index, are put together.
+    pub fn reasoning_items(&mut self, items: &[Value]) {
+        let known_items = &mut self.extras.reasoning;
         for item in items {
             let index = &item["index"];
             let is_same = |known: &Value| {
                 !index.is_null() && known["index"] == *index && known["type"] == item["type"]
             };
-            let has_room = self.details.len() < MOST_DETAILS;
-            let known = self.details.iter_mut().rev().find(|known| is_same(known));
+            let has_room = known_items.len() < MOST_ITEMS;
+            let known = known_items.iter_mut().rev().find(|known| is_same(known));
             match (known.and_then(Value::as_object_mut), item.as_object()) {
                 (Some(known), Some(item)) => join(known, item),
                 (None, Some(_)) if has_room => {
-                    self.details.push(item.clone());
+                    known_items.push(item.clone());
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// The block of reasoning at this index is complete.
+    pub fn seal(&mut self, index: u64) {
+        let mut items = self.extras.reasoning.iter_mut();
+        let Some(item) = items.find(|item| item["index"] == index) else {
+            return;
+        };
+        // The index was only to find it by.
+        if let Some(item) = item.as_object_mut() {
+            item.remove("index");
+        }
+        let item = item.clone();
+        self.fresh.push(Piece::Sealed(item));
+    }
+
+    /// A whole block of reasoning.
+    pub fn sealed(&mut self, item: &Value) {
+        if self.extras.reasoning.len() < MOST_ITEMS {
+            self.extras.reasoning.push(item.clone());
+            self.fresh.push(Piece::Sealed(item.clone()));
+        }
+    }
+
+    /// The stop sequence that the vendor says has ended the answer.
+    pub fn stop_sequence(&mut self, found: &Value) {
+        if let Some(text) = found.as_str() {
+            self.extras.stop_sequence = Some(text.to_owned());
+        }
+    }
+
+    /// Log probabilities of a piece, as a chat completion has them.
+    pub fn logprobs(&mut self, found: &Value) {
+        for name in ["content", "refusal"] {
+            let Some(tokens) = found[name].as_array() else {
+                continue;
+            };
+            let tops = tokens.iter().map(|one| one["top_logprobs"].as_array());
+            let tops = tops.map(|top| 1 + top.map_or(0, Vec::len));
+            self.alternatives += tops.sum::<usize>();
+            if self.alternatives > MOST_ALTERNATIVES {
+                // A part would pass for the whole.
+                self.extras.logprobs = None;
+                return;
+            }
+            let none = || json!({ "content": null, "refusal": null });
+            let known = &mut self.extras.logprobs.get_or_insert_with(none)[name];
+            match known.as_array_mut() {
+                Some(known) => known.extend(tokens.iter().cloned()),
+                None => *known = Value::Array(tokens.clone()),
             }
         }
     }
@@ -200,6 +258,7 @@ impl Growing {
                     self.reasoning.push_str(&text);
                     out.push(Delta::Reasoning(text));
                 }
+                Piece::Sealed(item) => out.push(Delta::Sealed(item)),
                 // Its reader sees the mark, and can tell where the answer begins.
                 Piece::Closed(close) if self.keeps_shown && shown.0 > 0 => {
                     self.text.push_str(close);
@@ -271,7 +330,7 @@ impl Growing {
         }
         let finish = self.ending()?;
         let had_calls = !self.calls.is_empty();
-        let mut calls = match request.tools {
+        let calls = match request.tools {
             Some(_) => std::mem::take(&mut self.calls).finish(request, Some(finish))?,
             None => Vec::new(),
         };
@@ -290,15 +349,21 @@ impl Growing {
             return Err(CallError::new(kind, emptiness(finish)));
         }
         let usage = self.usage(request, &calls);
-        if let Some(first) = calls.first_mut().filter(|_| !self.details.is_empty()) {
-            first.reasoning_details = Some(Value::Array(self.details));
+        let mut extras = self.extras;
+        // A block whose end did not come has its index still, and the vendor would not take it back.
+        let blocks = extras.reasoning.iter_mut().filter(|item| !is_detail(item));
+        for block in blocks.filter_map(Value::as_object_mut) {
+            block.remove("index");
         }
+        let stops = &request.parameters.stop;
+        (extras.stop_sequence).take_if(|text| finish != Finish::Stop || !stops.contains(text));
         Ok(Answer {
             text: self.text,
             reasoning: self.reasoning,
             usage,
             finish,
             calls,
+            extras,
         })
     }
 
@@ -359,7 +424,10 @@ fn join(known: &mut serde_json::Map<String, Value>, more: &serde_json::Map<Strin
     for (name, value) in more {
         match (known.get_mut(name), value) {
             (Some(Value::String(text)), Value::String(piece))
-                if matches!(name.as_str(), "text" | "summary" | "data" | "signature") =>
+                if matches!(
+                    name.as_str(),
+                    "text" | "summary" | "data" | "signature" | "thinking"
+                ) =>
             {
                 text.push_str(piece);
             }

@@ -25,6 +25,7 @@ pub mod serve_completions;
 mod serve_content;
 pub mod serve_files;
 mod serve_functions;
+pub mod serve_gemini;
 pub mod serve_models;
 pub mod serve_openai;
 pub mod serve_parameters;

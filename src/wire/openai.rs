@@ -5,7 +5,7 @@ mod stream;
 use serde_json::{Map, Value, json};
 
 use super::Taste;
-use super::prompt::{Turn, divide, effort, in_words, is_acting};
+use super::prompt::{Turn, divide, effort, in_words, is_acting, is_detail};
 use super::subset::{is_strict, top};
 use crate::domain::chat::{Image, Request, Role};
 use crate::domain::model::{Structured, Thinking};
@@ -84,11 +84,11 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste, quirks: Quirks)
 }
 
 fn messages(request: &Request, shape: Structured, taste: &Taste, quirks: Quirks) -> Value {
-    let thought = |message: Value, reasoning: &str, calls: &[ToolCall]| {
+    let thought = |message: Value, reasoning: &str, items: &[Value]| {
         // OpenAI itself refuses the fields.
         match quirks.developer {
             true => message,
-            false => with_reasoning(message, reasoning, calls, taste),
+            false => with_reasoning(message, reasoning, items, taste),
         }
     };
     let system = if quirks.developer {
@@ -108,10 +108,11 @@ fn messages(request: &Request, shape: Structured, taste: &Taste, quirks: Quirks)
                  calls,
                  result_of,
                  reasoning,
+                 reasoning_items,
              }| {
                 let role = if *is_model { "assistant" } else { "user" };
                 let message = acted(role, content(text, images), calls, *result_of);
-                thought(message, reasoning, calls)
+                thought(message, reasoning, reasoning_items)
             },
         );
         return first.into_iter().chain(rest).collect();
@@ -124,7 +125,7 @@ fn messages(request: &Request, shape: Structured, taste: &Taste, quirks: Quirks)
         };
         let content = content(&message.text, &message.images);
         let told = acted(role, content, &message.calls, message.result_of.as_deref());
-        thought(told, &message.reasoning, &message.calls)
+        thought(told, &message.reasoning, &message.reasoning_items)
     };
     let words = in_words(request, shape);
     let words = words.map(|words| json!({ "role": system, "content": words }));
@@ -134,15 +135,13 @@ fn messages(request: &Request, shape: Structured, taste: &Taste, quirks: Quirks)
 }
 
 /// Some models want to read their own reasoning before the results of the tools that they called.
-fn with_reasoning(mut message: Value, reasoning: &str, calls: &[ToolCall], taste: &Taste) -> Value {
+fn with_reasoning(mut message: Value, reasoning: &str, items: &[Value], taste: &Taste) -> Value {
     if !reasoning.is_empty() && !taste.refuses("reasoning_content") {
         message["reasoning_content"] = json!(reasoning);
     }
-    let details = calls
-        .first()
-        .and_then(|call| call.reasoning_details.as_ref());
-    if let Some(details) = details.filter(|_| !taste.refuses("reasoning_details")) {
-        message["reasoning_details"] = details.clone();
+    let details: Vec<&Value> = items.iter().filter(|item| is_detail(item)).collect();
+    if !details.is_empty() && !taste.refuses("reasoning_details") {
+        message["reasoning_details"] = json!(details);
     }
     message
 }

@@ -1,5 +1,7 @@
 //! What families share when they write a request: turns in order, and the shape of an answer in words.
 
+use serde_json::Value;
+
 use super::Taste;
 use crate::domain::chat::{Image, Request, Role};
 use crate::domain::model::Structured;
@@ -13,11 +15,12 @@ pub(super) struct Turn<'a> {
     pub calls: &'a [ToolCall],
     pub result_of: Option<&'a str>,
     pub reasoning: &'a str,
+    pub reasoning_items: &'a [Value],
 }
 
 impl Turn<'_> {
     fn is_plain(&self) -> bool {
-        self.calls.is_empty() && self.result_of.is_none()
+        self.calls.is_empty() && self.result_of.is_none() && self.reasoning_items.is_empty()
     }
 }
 
@@ -37,6 +40,7 @@ pub(super) fn divide<'a>(request: &'a Request, shape: Structured) -> (String, Ve
                     && last.is_plain()
                     && message.images.is_empty()
                     && message.calls.is_empty()
+                    && message.reasoning_items.is_empty()
                     && message.result_of.is_none() =>
             {
                 last.text.push_str("\n\n");
@@ -49,6 +53,7 @@ pub(super) fn divide<'a>(request: &'a Request, shape: Structured) -> (String, Ve
                 calls: &message.calls,
                 result_of: message.result_of.as_deref(),
                 reasoning: &message.reasoning,
+                reasoning_items: &message.reasoning_items,
             }),
         }
     }
@@ -68,6 +73,29 @@ pub(super) fn called<'a>(request: &'a Request, id: &'a str) -> &'a str {
 pub(super) fn is_acting(request: &Request) -> bool {
     let mut messages = request.messages.iter();
     request.tools.is_some() && messages.any(|message| message.result_of.is_some())
+}
+
+/// Whether an item of reasoning is a block of Anthropic's that it takes back: with its signature.
+pub(super) fn is_signed_thought(item: &Value) -> bool {
+    let has = |name: &str| item[name].as_str().is_some_and(|text| !text.is_empty());
+    match item["type"].as_str() {
+        Some("thinking") => has("signature"),
+        Some("redacted_thinking") => has("data"),
+        _ => false,
+    }
+}
+
+/// Whether it is an item of Responses that stands for itself: nothing is kept there under its id.
+pub(super) fn is_encrypted_item(item: &Value) -> bool {
+    item["type"] == "reasoning" && item["encrypted_content"].is_string()
+}
+
+/// Whether it is one of OpenRouter's `reasoning_details`.
+pub(super) fn is_detail(item: &Value) -> bool {
+    !matches!(
+        item["type"].as_str(),
+        Some("thinking" | "redacted_thinking" | "reasoning")
+    )
 }
 
 /// For models that can be held to a schema by asking only.

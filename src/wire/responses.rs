@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::calling::Fragment;
 use super::counts;
 use super::growing::Growing;
-use super::prompt::{Turn, divide, effort};
+use super::prompt::{Turn, divide, effort, is_encrypted_item};
 use super::sse::Event;
 use super::subset::{is_strict, top};
 use super::{Taste, refusal};
@@ -47,6 +47,10 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
     let mut reasoning = Map::new();
     if let Some(effort) = effort.filter(|_| taste.thinking != Thinking::Fixed) {
         reasoning.insert("effort".into(), json!(effort));
+    }
+    // Nothing is kept there: what the model thought before it called a tool comes back with the result, or not.
+    if taste.thinking == Thinking::Effort && request.tools.is_some() && !taste.refuses("include") {
+        body.insert("include".into(), json!(["reasoning.encrypted_content"]));
     }
     if taste.thinking == Thinking::Effort && !taste.refuses("reasoning.summary") {
         reasoning.insert("summary".into(), json!("auto"));
@@ -113,7 +117,11 @@ fn items(one: &Turn) -> Vec<Value> {
     if let Some(id) = one.result_of {
         return vec![json!({ "type": "function_call_output", "call_id": id, "output": one.text })];
     }
-    let mut items = Vec::new();
+    let thoughts = one.reasoning_items.iter();
+    let mut items: Vec<Value> = thoughts
+        .filter(|item| is_encrypted_item(item))
+        .cloned()
+        .collect();
     if one.calls.is_empty() || !one.text.is_empty() {
         items.push(turn(one));
     }
@@ -168,6 +176,9 @@ pub(super) fn read(growing: &mut Growing, event: &Event) {
         {
             function_call(growing, place, &data["item"]);
         }
+        "response.output_item.done" if data["item"]["type"] == "reasoning" => {
+            growing.sealed(&data["item"]);
+        }
         "response.completed" | "response.incomplete" | "response.failed" => {
             ended(growing, &data["response"], &name["response.".len()..]);
         }
@@ -200,8 +211,10 @@ pub(super) fn whole(growing: &mut Growing, body: &Value) {
             }
             growing.refuse(part["refusal"].as_str().unwrap_or_default());
         }
-        if item["type"] == "function_call" {
-            function_call(growing, place, item);
+        match item["type"].as_str() {
+            Some("function_call") => function_call(growing, place, item),
+            Some("reasoning") => growing.sealed(item),
+            _ => {}
         }
     }
     ended(growing, body, "completed");

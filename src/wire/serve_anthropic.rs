@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::serve_content::content;
-use super::serve_openai::{Asked, Fault, Frame, check_turns, fault, model};
+use super::serve_openai::{Asked, Fault, Frame, Told, check_turns, fault, model};
 use super::serve_parameters::{flag, parameters};
 use super::serve_tools::{self, Shape};
 use super::{Kind, passthrough};
@@ -42,6 +42,9 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<Asked, Fault> {
         stream: flag(fields, "stream")?,
         usage: true,
         parameters: parameters(fields)?,
+        shows_thinking: fields
+            .get("thinking")
+            .is_some_and(|thinking| thinking.is_object() && thinking["type"] != "disabled"),
         ..Asked::default()
     };
     let format = fields.get("output_config").map(|config| &config["format"]);
@@ -86,7 +89,7 @@ fn wanted_format(given: &Value) -> Option<Value> {
 fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Fault> {
     let blocks = given.as_array().map_or(&[][..], Vec::as_slice);
     let is = |block: &Value, kind: &str| block["type"] == kind;
-    let (mut rest, mut calls) = (Vec::new(), Vec::new());
+    let (mut rest, mut calls, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
     for block in blocks {
         if is(block, "tool_use") && role == Role::Assistant {
             calls.push(serve_tools::call(
@@ -94,6 +97,10 @@ fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Fault
                 &block["name"],
                 &block["input"],
             )?);
+        } else if role == Role::Assistant
+            && (is(block, "thinking") || is(block, "redacted_thinking"))
+        {
+            thoughts.push(block.clone());
         } else if is(block, "tool_result") && role == Role::User {
             let Some(id) = block["tool_use_id"].as_str() else {
                 return fault("messages", "a tool's result needs its tool_use_id");
@@ -112,12 +119,17 @@ fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Fault
         }
     }
     let is_plain = given.is_string() || rest.len() == blocks.len();
-    if is_plain || !rest.is_empty() || !calls.is_empty() {
+    if is_plain || !rest.is_empty() || !calls.is_empty() || !thoughts.is_empty() {
         let whole = Value::Array(rest);
         let (text, images) = content(if is_plain { given } else { &whole })?;
+        let words = thoughts
+            .iter()
+            .filter_map(|block| block["thinking"].as_str());
         turns.push(Message {
             images,
             calls,
+            reasoning: words.collect::<Vec<_>>().join("\n\n"),
+            reasoning_items: thoughts,
             ..Message::new(role, text)
         });
     }
@@ -125,22 +137,40 @@ fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Fault
 }
 
 /// A whole message.
-pub fn message(
-    frame: &Frame,
-    (text, calls): (&str, &[ToolCall]),
-    finish: Finish,
-    usage: &Usage,
-) -> Value {
-    let mut content = Vec::new();
+pub fn message(frame: &Frame, told: &Told) -> Value {
+    let Told { text, calls, .. } = *told;
+    let mut content = match frame.shows_thinking {
+        true => thoughts(told),
+        false => Vec::new(),
+    };
     if calls.is_empty() || !text.is_empty() {
         content.push(json!({ "type": "text", "text": text, "citations": null }));
     }
     content.extend(calls.iter().map(|call| block(call, call.input())));
+    let sequence = &told.extras.stop_sequence;
     json!({
         "id": frame.id, "type": "message", "role": "assistant", "model": frame.model, "content": content,
-        "stop_reason": reason(finish), "stop_sequence": null, "stop_details": null, "container": null,
-        "usage": usage_of(usage),
+        "stop_reason": reason(told), "stop_sequence": sequence, "stop_details": null, "container": null,
+        "usage": usage_of(told.usage),
     })
+}
+
+/// The blocks of reasoning: the vendor's own, or one without a signature around another vendor's words.
+fn thoughts(told: &Told) -> Vec<Value> {
+    let own = told.extras.reasoning.iter();
+    let own: Vec<Value> = own.filter(|item| is_block(item)).cloned().collect();
+    if !own.is_empty() || told.reasoning.is_empty() {
+        return own;
+    }
+    vec![thinking(told.reasoning)]
+}
+
+fn is_block(item: &Value) -> bool {
+    item["type"] == "thinking" || item["type"] == "redacted_thinking"
+}
+
+fn thinking(text: &str) -> Value {
+    json!({ "type": "thinking", "thinking": text, "signature": "" })
 }
 
 fn block(call: &ToolCall, input: Value) -> Value {
@@ -154,18 +184,32 @@ fn block(call: &ToolCall, input: Value) -> Value {
 #[derive(Debug)]
 pub struct Events {
     frame: Frame,
-    speaks: bool,
+    /// The index of the block that is open, or that comes next.
+    index: usize,
+    open: Option<Block>,
 }
+
+/// A block whose end is still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Block {
+    Thinking,
+    Text,
+}
+
+type Named = (&'static str, Value);
 
 impl Events {
     /// Of this message.
     pub fn new(frame: Frame) -> Self {
-        let speaks = false;
-        Self { frame, speaks }
+        Self {
+            frame,
+            index: 0,
+            open: None,
+        }
     }
 
     /// The `message_start` event. The input tokens follow in `message_delta`, once the vendor has counted.
-    pub fn opening(&self) -> (&'static str, Value) {
+    pub fn opening(&self) -> Named {
         let begun = json!({
             "id": self.frame.id, "type": "message", "role": "assistant", "model": self.frame.model,
             "content": [], "stop_reason": null, "stop_sequence": null, "stop_details": null, "container": null,
@@ -177,46 +221,85 @@ impl Events {
         )
     }
 
-    /// A piece of text.
-    pub fn piece(&mut self, text: &str) -> Vec<(&'static str, Value)> {
-        let mut events = Vec::new();
-        if !self.speaks {
-            self.speaks = true;
-            events.push(start(
-                0,
-                json!({ "type": "text", "text": "", "citations": null }),
-            ));
+    /// A piece of reasoning, for a client that has asked for it.
+    pub fn thought(&mut self, text: &str) -> Vec<Named> {
+        if !self.frame.shows_thinking {
+            return Vec::new();
         }
-        events.push(delta(0, json!({ "type": "text_delta", "text": text })));
+        let mut events = self.open(Block::Thinking);
+        let piece = json!({ "type": "thinking_delta", "thinking": text });
+        events.push(delta(self.index, piece));
+        events
+    }
+
+    /// The end of a block of reasoning, with its signature.
+    pub fn sealed(&mut self, item: &Value) -> Vec<Named> {
+        if !self.frame.shows_thinking || !is_block(item) {
+            return Vec::new();
+        }
+        if item["type"] == "redacted_thinking" {
+            let mut events = self.close();
+            events.push(start(self.index, item.clone()));
+            events.push(stop(self.index));
+            self.index += 1;
+            return events;
+        }
+        let mut events = self.open(Block::Thinking);
+        let signature = json!({ "type": "signature_delta", "signature": item["signature"] });
+        events.push(delta(self.index, signature));
+        events.extend(self.close());
+        events
+    }
+
+    /// A piece of text.
+    pub fn piece(&mut self, text: &str) -> Vec<Named> {
+        let mut events = self.open(Block::Text);
+        let piece = json!({ "type": "text_delta", "text": text });
+        events.push(delta(self.index, piece));
         events
     }
 
     /// The proper end.
-    pub fn ending(
-        &mut self,
-        calls: &[ToolCall],
-        finish: Finish,
-        usage: &Usage,
-    ) -> Vec<(&'static str, Value)> {
-        let mut events = Vec::new();
-        if self.speaks {
-            events.push(stop(0));
-        }
-        for (index, call) in (usize::from(self.speaks)..).zip(calls) {
+    pub fn ending(&mut self, told: &Told) -> Vec<Named> {
+        let mut events = self.close();
+        for (index, call) in (self.index..).zip(told.calls) {
             let piece = json!({ "type": "input_json_delta", "partial_json": call.arguments });
             events.push(start(index, block(call, json!({}))));
             events.push(delta(index, piece));
             events.push(stop(index));
         }
         let delta = json!({
-            "stop_reason": reason(finish), "stop_sequence": null, "stop_details": null, "container": null,
+            "stop_reason": reason(told), "stop_sequence": told.extras.stop_sequence, "stop_details": null,
+            "container": null,
         });
         events.push((
             "message_delta",
-            json!({ "type": "message_delta", "delta": delta, "usage": tokens(usage) }),
+            json!({ "type": "message_delta", "delta": delta, "usage": tokens(told.usage) }),
         ));
         events.push(("message_stop", json!({ "type": "message_stop" })));
         events
+    }
+
+    fn open(&mut self, block: Block) -> Vec<Named> {
+        if self.open == Some(block) {
+            return Vec::new();
+        }
+        let mut events = self.close();
+        self.open = Some(block);
+        let begun = match block {
+            Block::Thinking => thinking(""),
+            Block::Text => json!({ "type": "text", "text": "", "citations": null }),
+        };
+        events.push(start(self.index, begun));
+        events
+    }
+
+    fn close(&mut self) -> Vec<Named> {
+        let Some(_) = self.open.take() else {
+            return Vec::new();
+        };
+        self.index += 1;
+        vec![stop(self.index - 1)]
     }
 }
 
@@ -241,8 +324,9 @@ fn stop(index: usize) -> (&'static str, Value) {
     (name, json!({ "type": name, "index": index }))
 }
 
-fn reason(finish: Finish) -> &'static str {
-    match finish {
+fn reason(told: &Told) -> &'static str {
+    match told.finish {
+        Finish::Stop if told.extras.stop_sequence.is_some() => "stop_sequence",
         Finish::Stop => "end_turn",
         Finish::ToolCalls => "tool_use",
         Finish::Length => "max_tokens",
@@ -272,6 +356,7 @@ fn usage_of(usage: &Usage) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::chat::Extras;
 
     #[test]
     fn messages_as_the_sdk_sends_them() {
@@ -330,9 +415,15 @@ mod tests {
             created: 7,
             ..Frame::default()
         });
-        assert_eq!(
-            events.ending(&[], Finish::Length, &usage)[0].1["delta"]["stop_reason"],
-            "max_tokens"
-        );
+        let told = Told {
+            text: "",
+            calls: &[],
+            reasoning: "",
+            extras: &Extras::default(),
+            finish: Finish::Length,
+            usage: &usage,
+        };
+        let ending = events.ending(&told);
+        assert_eq!(ending[0].1["delta"]["stop_reason"], "max_tokens");
     }
 }

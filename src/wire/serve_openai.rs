@@ -12,7 +12,7 @@ use super::serve_functions;
 use super::serve_parameters::{flag, parameters, whole};
 use super::serve_tools::{self, Offered, Shape};
 use super::{Kind, passthrough};
-use crate::domain::chat::{Finish, Message, Passthrough, Role, Usage};
+use crate::domain::chat::{Extras, Finish, Message, Passthrough, Role, Usage};
 use crate::domain::parameters::Parameters;
 use crate::domain::tools::{ToolCall, Tools};
 
@@ -47,6 +47,8 @@ pub struct Asked {
     pub echo: Option<String>,
     /// Tools came as legacy `functions`, and calls go back in that form.
     pub is_legacy: bool,
+    /// `thinking` was asked for, as Anthropic's API has it.
+    pub shows_thinking: bool,
     /// Fields that are passed on to a single model unread; a panel ignores them.
     pub passthrough: Passthrough,
 }
@@ -230,20 +232,18 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, Fault> {
         Some("function") => Some(serve_functions::result_of(message, earlier)?),
         _ => None,
     };
-    let mut calls = Vec::new();
+    let (mut calls, mut reasoning_items) = (Vec::new(), Vec::new());
     if role == Role::Assistant {
         calls = serve_tools::calls(message)?;
         calls.extend(serve_functions::call(message, earlier.len())?);
-        // Opaque items that the vendor wants to see again stand with the calls.
-        let details = message.get("reasoning_details");
-        if let (Some(call), Some(details)) = (calls.first_mut(), details) {
-            call.reasoning_details = Some(details.clone()).filter(Value::is_array);
-        }
+        let details = message["reasoning_details"].as_array();
+        reasoning_items = details.cloned().unwrap_or_default();
     }
     Ok(Message {
         images,
         calls,
         reasoning: reasoning(message).to_owned(),
+        reasoning_items,
         result_of,
         ..Message::new(role, text)
     })
@@ -266,15 +266,30 @@ pub struct Frame {
     pub echo: Option<String>,
     /// Calls are written as legacy `function_call`.
     pub is_legacy: bool,
+    /// The client has asked Anthropic's API for `thinking`.
+    pub shows_thinking: bool,
+}
+
+/// What an answer says, whichever API it is told in.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// The answer.
+    pub text: &'a str,
+    /// Tools that the model wants called.
+    pub calls: &'a [ToolCall],
+    /// The reasoning before it.
+    pub reasoning: &'a str,
+    /// What else the vendor sent.
+    pub extras: &'a Extras,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Its tokens.
+    pub usage: &'a Usage,
 }
 
 /// A whole answer.
-pub fn completion(
-    frame: &Frame,
-    (text, calls, reasoning): (&str, &[ToolCall], &str),
-    finish: Finish,
-    usage: &Usage,
-) -> Value {
+pub fn completion(frame: &Frame, told: &Told) -> Value {
+    let Told { text, calls, .. } = *told;
     let mut message =
         json!({ "role": "assistant", "content": text, "refusal": null, "annotations": [] });
     if let Some(call) = calls.first() {
@@ -286,17 +301,17 @@ pub fn completion(
             message["content"] = Value::Null;
         }
     }
-    if !reasoning.is_empty() {
-        message["reasoning_content"] = json!(reasoning);
+    if !told.reasoning.is_empty() {
+        message["reasoning_content"] = json!(told.reasoning);
     }
-    add_details(&mut message, calls);
+    add_details(&mut message, told.extras);
     json!({
         "id": frame.id, "object": "chat.completion", "created": frame.created, "model": frame.model,
         "choices": [{
-            "index": 0, "finish_reason": finish_reason(frame, finish), "logprobs": null,
-            "message": message,
+            "index": 0, "finish_reason": finish_reason(frame, told.finish),
+            "logprobs": told.extras.logprobs, "message": message,
         }],
-        "usage": tokens(usage),
+        "usage": tokens(told.usage),
     })
 }
 
@@ -323,24 +338,27 @@ fn reasoning(message: &Value) -> &str {
     found.find(|text| !text.is_empty()).unwrap_or_default()
 }
 
-/// What a client must send back beside a turn's calls.
-fn add_details(message: &mut Value, calls: &[ToolCall]) {
-    if let Some(details) = calls
-        .first()
-        .and_then(|call| call.reasoning_details.as_ref())
-    {
-        message["reasoning_details"] = details.clone();
+/// What a client must send back with the turn: opaque, whichever vendor it comes from.
+fn add_details(message: &mut Value, extras: &Extras) {
+    if !extras.reasoning.is_empty() {
+        message["reasoning_details"] = json!(extras.reasoning);
     }
 }
 
-/// The calls of tools, whole.
-pub fn called(frame: &Frame, calls: &[ToolCall]) -> Value {
-    let mut delta = match calls.first().filter(|_| frame.is_legacy) {
-        Some(call) => json!({ "function_call": serve_functions::told(call) }),
-        None => json!({ "tool_calls": serve_tools::told(calls, true) }),
+/// The chunks of what comes whole behind the text: calls of tools, items of reasoning, log probabilities.
+pub fn behind(frame: &Frame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> {
+    let mut delta = match (calls.first(), frame.is_legacy) {
+        (None, _) => json!({}),
+        (Some(call), true) => json!({ "function_call": serve_functions::told(call) }),
+        (Some(_), false) => json!({ "tool_calls": serve_tools::told(calls, true) }),
     };
-    add_details(&mut delta, calls);
-    chunk(frame, delta, None)
+    add_details(&mut delta, extras);
+    if delta == json!({}) && extras.logprobs.is_none() {
+        return Vec::new();
+    }
+    let mut last = chunk(frame, delta, None);
+    last["choices"][0]["logprobs"] = json!(extras.logprobs);
+    vec![last]
 }
 
 /// The one chunk that says why it ended.

@@ -1,16 +1,19 @@
 //! Our own Responses-compatible API: bodies to facts, facts to response objects and their events. Stateless:
 //! nothing is referred to that an earlier request has left.
 
+mod events;
+
 use serde_json::{Map, Value, json};
 
 use super::serve_content::content;
-use super::serve_openai::{Asked, Fault, Frame, check_turns, fault, model};
+use super::serve_openai::{Asked, Fault, Frame, Told, check_turns, fault, model};
 use super::serve_parameters::{flag, parameters};
 use super::serve_settings::settings;
 use super::serve_tools::{self, Shape};
 use super::{Kind, passthrough};
-use crate::domain::chat::{Finish, Message, Role, Usage};
+use crate::domain::chat::{Finish, Message, Role};
 use crate::domain::tools::ToolCall;
+pub use events::Events;
 
 const KNOWN: &[&str] = &[
     "model",
@@ -130,7 +133,6 @@ fn format(given: &Value) -> Option<Value> {
 
 /// Items for what a vendor has run itself: nobody else can read them.
 const VENDORS: &[&str] = &[
-    "reasoning",
     "web_search_call",
     "file_search_call",
     "code_interpreter_call",
@@ -160,16 +162,11 @@ fn called(kind: &str, item: &Value) -> Result<ToolCall, Fault> {
 fn take(turns: &mut Vec<Message>, item: &Value) -> Result<(), Fault> {
     let kind = item["type"].as_str().unwrap_or_default();
     match kind {
+        "reasoning" => reflect(turns, item),
         _ if VENDORS.contains(&kind) => {}
         _ if kind.ends_with("_call") => {
             let call = called(kind, item)?;
-            match turns.last_mut() {
-                Some(last) if last.role == Role::Assistant => last.calls.push(call),
-                _ => turns.push(Message {
-                    calls: vec![call],
-                    ..Message::new(Role::Assistant, "")
-                }),
-            }
+            own_turn(turns).calls.push(call);
         }
         _ if kind.ends_with("_call_output") => {
             let Some(id) = item["call_id"].as_str() else {
@@ -182,9 +179,51 @@ fn take(turns: &mut Vec<Message>, item: &Value) -> Result<(), Fault> {
                 ..Message::new(Role::User, text)
             });
         }
-        _ => turns.push(turn(item)?),
+        _ => speak(turns, turn(item)?),
     }
     Ok(())
+}
+
+// The model's turn at the end of the conversation.
+fn own_turn(turns: &mut Vec<Message>) -> &mut Message {
+    match turns.pop_if(|last| last.role == Role::Assistant) {
+        Some(last) => turns.push(last),
+        None => turns.push(Message::new(Role::Assistant, "")),
+    }
+    turns.last_mut().expect("it was pushed above")
+}
+
+// Reasoning stands in front of the turn that it belongs to.
+fn reflect(turns: &mut Vec<Message>, item: &Value) {
+    let parts = |name: &str| item[name].as_array().into_iter().flatten();
+    let words = parts("summary").chain(parts("content"));
+    let words: Vec<&str> = words.filter_map(|part| part["text"].as_str()).collect();
+    let begun = |last: &Message| !last.text.is_empty() || !last.calls.is_empty();
+    if turns.last().is_some_and(begun) {
+        turns.push(Message::new(Role::Assistant, ""));
+    }
+    let turn = own_turn(turns);
+    turn.reasoning += &words.join("\n\n");
+    turn.reasoning_items.push(item.clone());
+}
+
+// Words behind reasoning are of the same turn.
+fn speak(turns: &mut Vec<Message>, said: Message) {
+    let is_bare = |last: &mut Message| {
+        last.role == Role::Assistant && last.text.is_empty() && last.calls.is_empty()
+    };
+    let thought = match said.role {
+        Role::Assistant => turns.pop_if(is_bare),
+        _ => None,
+    };
+    turns.push(match thought {
+        Some(thought) => Message {
+            reasoning: thought.reasoning,
+            reasoning_items: thought.reasoning_items,
+            ..said
+        },
+        None => said,
+    });
 }
 
 fn turn(item: &Value) -> Result<Message, Fault> {
@@ -213,18 +252,9 @@ fn turn(item: &Value) -> Result<Message, Fault> {
 }
 
 /// A whole response, or the state of one under way.
-pub fn response(
-    frame: &Frame,
-    state: &str,
-    (text, calls): (Option<&str>, &[ToolCall]),
-    end: Option<(Finish, &Usage)>,
-) -> Value {
-    let text = text.filter(|text| calls.is_empty() || !text.is_empty());
-    let text = text.map(|text| item(frame, "completed", Some(text)));
-    let calls = calls.iter().map(|call| call_item(call, "completed"));
-    let output: Vec<Value> = text.into_iter().chain(calls).collect();
-    let cut = end.is_some_and(|(finish, _)| finish == Finish::Length);
-    let usage = end.map(|(_, usage)| {
+pub fn response(frame: &Frame, state: &str, told: Option<&Told>) -> Value {
+    let cut = told.is_some_and(|told| told.finish == Finish::Length);
+    let usage = told.map(|Told { usage, .. }| {
         json!({
             "input_tokens": usage.input, "input_tokens_details": { "cached_tokens": usage.cached },
             "output_tokens": usage.output,
@@ -232,6 +262,7 @@ pub fn response(
             "total_tokens": usage.input.saturating_add(usage.output),
         })
     });
+    let output = told.map_or_else(Vec::new, |told| output(frame, told));
     let mut response = json!({
         "id": frame.id, "object": "response", "created_at": frame.created, "model": frame.model,
         "completed_at": frame.completed.filter(|_| state == "completed"),
@@ -243,6 +274,38 @@ pub fn response(
         response[name] = value.clone();
     }
     response
+}
+
+fn output(frame: &Frame, told: &Told) -> Vec<Value> {
+    let mut output = thoughts(frame, told);
+    if told.calls.is_empty() || !told.text.is_empty() {
+        output.push(item(frame, "completed", Some(told.text)));
+    }
+    let calls = told.calls.iter();
+    output.extend(calls.map(|call| call_item(call, "completed")));
+    output
+}
+
+/// The items of reasoning: the vendor's own, or one around the words of a vendor that has none.
+fn thoughts(frame: &Frame, told: &Told) -> Vec<Value> {
+    let own = told.extras.reasoning.iter();
+    let own: Vec<Value> = own.filter(|item| is_item(item)).cloned().collect();
+    match own.is_empty() && !told.reasoning.is_empty() {
+        true => vec![thought_item(frame, &[summary(told.reasoning)])],
+        false => own,
+    }
+}
+
+fn is_item(item: &Value) -> bool {
+    item["type"] == "reasoning"
+}
+
+fn thought_item(frame: &Frame, summary: &[Value]) -> Value {
+    json!({ "id": format!("rs_{}", frame.id), "type": "reasoning", "summary": summary })
+}
+
+fn summary(text: &str) -> Value {
+    json!({ "type": "summary_text", "text": text })
 }
 
 fn item(frame: &Frame, state: &str, text: Option<&str>) -> Value {
@@ -266,124 +329,6 @@ fn call_item(call: &ToolCall, state: &str) -> Value {
 
 fn part(text: &str) -> Value {
     json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] })
-}
-
-/// The events of a stream, each with its number.
-#[derive(Debug)]
-pub struct Events {
-    frame: Frame,
-    number: u64,
-    text: String,
-    speaks: bool,
-}
-
-impl Events {
-    /// Of this response.
-    pub fn new(frame: Frame) -> Self {
-        Self {
-            frame,
-            number: 0,
-            text: String::new(),
-            speaks: false,
-        }
-    }
-    /// Notes when the answer was complete, in seconds since 1970.
-    pub fn complete_at(&mut self, seconds: i64) {
-        self.frame.completed = Some(seconds);
-    }
-
-    /// The `response.created` and `response.in_progress` events.
-    pub fn opening(&mut self) -> Vec<(&'static str, Value)> {
-        let begun = response(&self.frame, "in_progress", (None, &[]), None);
-        vec![
-            self.event("response.created", json!({ "response": begun })),
-            self.event("response.in_progress", json!({ "response": begun })),
-        ]
-    }
-
-    /// A piece of text.
-    pub fn piece(&mut self, text: &str) -> Vec<(&'static str, Value)> {
-        let mut events = Vec::new();
-        if !self.speaks {
-            self.speaks = true;
-            let item = item(&self.frame, "in_progress", None);
-            let added = json!({ "output_index": 0, "item": item });
-            events.push(self.event("response.output_item.added", added));
-            let part = self.placed(json!({ "part": part("") }));
-            events.push(self.event("response.content_part.added", part));
-        }
-        self.text += text;
-        let delta = self.placed(json!({ "delta": text, "logprobs": [] }));
-        events.push(self.event("response.output_text.delta", delta));
-        events
-    }
-
-    /// The proper end.
-    pub fn ending(
-        &mut self,
-        calls: &[ToolCall],
-        finish: Finish,
-        usage: &Usage,
-    ) -> Vec<(&'static str, Value)> {
-        let text = std::mem::take(&mut self.text);
-        let mut events = Vec::new();
-        if self.speaks {
-            let done = self.placed(json!({ "text": text, "logprobs": [] }));
-            events.push(self.event("response.output_text.done", done));
-            let done = self.placed(json!({ "part": part(&text) }));
-            events.push(self.event("response.content_part.done", done));
-            let item = item(&self.frame, "completed", Some(&text));
-            let done = json!({ "output_index": 0, "item": item });
-            events.push(self.event("response.output_item.done", done));
-        }
-        for (place, call) in (usize::from(self.speaks)..).zip(calls) {
-            events.extend(self.called(place, call));
-        }
-        let told = (self.speaks.then_some(text.as_str()), calls);
-        let whole = response(&self.frame, "completed", told, Some((finish, usage)));
-        let last = match finish {
-            Finish::Length => "response.incomplete",
-            _ => "response.completed",
-        };
-        events.push(self.event(last, json!({ "response": whole })));
-        events
-    }
-
-    fn called(&mut self, place: usize, call: &ToolCall) -> [(&'static str, Value); 4] {
-        let id = format!("fc_{}", call.id);
-        let added = json!({ "output_index": place, "item": call_item(call, "in_progress") });
-        let delta = json!({ "item_id": id, "output_index": place, "delta": call.arguments });
-        let done = json!({ "item_id": id, "output_index": place, "name": call.name, "arguments": call.arguments });
-        let over = json!({ "output_index": place, "item": call_item(call, "completed") });
-        [
-            self.event("response.output_item.added", added),
-            self.event("response.function_call_arguments.delta", delta),
-            self.event("response.function_call_arguments.done", done),
-            self.event("response.output_item.done", over),
-        ]
-    }
-
-    // Within the one message.
-    fn placed(&self, mut body: Value) -> Value {
-        body["item_id"] = json!(format!("msg_{}", self.frame.id));
-        body["output_index"] = json!(0);
-        body["content_index"] = json!(0);
-        body
-    }
-
-    /// The end where there is no answer.
-    pub fn failure(&mut self, code: &str, message: &str) -> (&'static str, Value) {
-        let mut failed = response(&self.frame, "failed", (None, &[]), None);
-        failed["error"] = json!({ "code": code, "message": message });
-        self.event("response.failed", json!({ "response": failed }))
-    }
-
-    fn event(&mut self, name: &'static str, mut body: Value) -> (&'static str, Value) {
-        body["type"] = json!(name);
-        body["sequence_number"] = json!(self.number);
-        self.number += 1;
-        (name, body)
-    }
 }
 
 #[cfg(test)]
@@ -426,29 +371,5 @@ mod tests {
         ] {
             assert_eq!(read(&body).expect_err("refused").param, param);
         }
-    }
-
-    #[test]
-    fn events_are_numbered_and_the_last_holds_the_whole() {
-        let frame = Frame {
-            id: "resp_1".into(),
-            model: "m".into(),
-            created: 7,
-            ..Frame::default()
-        };
-        let mut events = Events::new(frame);
-        let mut all = events.opening();
-        all.extend(events.piece("Hel"));
-        all.extend(events.piece("lo"));
-        all.extend(events.ending(&[], Finish::Stop, &Usage::default()));
-        for (number, (name, body)) in all.iter().enumerate() {
-            assert_eq!(
-                (&body["sequence_number"], &body["type"]),
-                (&json!(number), &json!(name))
-            );
-        }
-        let (name, last) = all.last().expect("one");
-        assert_eq!(*name, "response.completed");
-        assert_eq!(last["response"]["output"][0]["content"][0]["text"], "Hello");
     }
 }

@@ -45,9 +45,10 @@ pub fn chunks(joined: &Value, with_usage: bool) -> Vec<Value> {
         } else if let Some(delta) = delta.as_object_mut() {
             delta.remove("tool_calls");
         }
-        let one = |delta: Value, finish: Value| json!([{ "index": choice["index"], "delta": delta, "logprobs": null, "finish_reason": finish }]);
-        chunks.push(frame(one(delta, Value::Null)));
-        chunks.push(frame(one(json!({}), choice["finish_reason"].clone())));
+        let one = |delta: Value, logprobs: &Value, finish: &Value| json!([{ "index": choice["index"], "delta": delta, "logprobs": logprobs, "finish_reason": finish }]);
+        chunks.push(frame(one(delta, &choice["logprobs"], &Value::Null)));
+        let last = one(json!({}), &Value::Null, &choice["finish_reason"]);
+        chunks.push(frame(last));
     }
     if with_usage {
         let mut last = frame(json!([]));

@@ -75,6 +75,7 @@ fn decode(kind: Kind, pieces: &[&[u8]], request: &Request) -> Decoded {
         match delta {
             Delta::Text(piece) => text.push_str(&piece),
             Delta::Reasoning(piece) => reasoning.push_str(&piece),
+            Delta::Sealed(_) => {}
             Delta::Restart => (text, reasoning) = Default::default(),
         }
     }

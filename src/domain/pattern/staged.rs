@@ -17,7 +17,7 @@ use board::Board;
 
 use super::{CallId, Input, Output, estimate};
 use crate::domain::analysis::{Earlier, Plan, StageAnswer, Status};
-use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta};
+use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta, Extras};
 use crate::domain::event::{Estimate, Event};
 use crate::domain::id::AnalysisId;
 use crate::domain::prompt;
@@ -394,13 +394,8 @@ impl Staged {
         let member = self.board.member(call.member);
         let (model, price) = (member.name(), member.price);
         let latency_ms = now.since(open.since).as_millis() as u64;
-        if let Ok(answer) = &result
-            && !open.shown
-            && !answer.text.is_empty()
-        {
-            let text = Delta::Text(answer.text.clone());
-            let event = self.board.text_event(call.member, text, 1);
-            self.out.push_back(Output::Emit(event));
+        if let Ok(answer) = &result {
+            self.show_at_once(call.member, answer, &open);
         }
         let mut kept = StageAnswer {
             stage: call.stage,
@@ -421,6 +416,7 @@ impl Staged {
             fallback_for: self.board.planned_instead(call.member),
             earlier: self.earlier.remove(&call.member).unwrap_or_default(),
             calls: Vec::new(),
+            extras: Extras::default(),
         };
         match result {
             Ok(answer) => {
@@ -432,6 +428,7 @@ impl Staged {
                 kept.text = answer.text;
                 kept.reasoning = answer.reasoning;
                 kept.calls = answer.calls;
+                kept.extras = answer.extras;
             }
             Err(error) => {
                 kept.text = obeyed;

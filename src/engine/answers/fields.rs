@@ -103,11 +103,13 @@ fn texts(messages: &[Message], of_system: bool) -> Value {
             calls,
             result_of,
             reasoning,
+            reasoning_items,
         } = message;
-        match (calls.as_slice(), result_of, reasoning.as_str()) {
-            ([], None, "") => json!([role, text]),
-            (_, _, "") => json!([role, text, calls, result_of]),
-            _ => json!([role, text, calls, result_of, reasoning]),
+        let has_thought = !reasoning.is_empty() || !reasoning_items.is_empty();
+        match (calls.as_slice(), result_of, has_thought) {
+            ([], None, false) => json!([role, text]),
+            (_, _, false) => json!([role, text, calls, result_of]),
+            _ => json!([role, text, calls, result_of, reasoning, reasoning_items]),
         }
     };
     messages

@@ -2,11 +2,11 @@
 
 use crate::domain::event::Event;
 
-/// Whether the event is a piece of text.
+/// Whether the event is a piece of text. The end of a block of reasoning is none: what follows it is another text.
 pub(super) fn is_text(event: &Event) -> bool {
     matches!(
         event,
-        Event::Delta { .. } | Event::Reasoning { .. } | Event::SynthesisDelta { .. }
+        Event::Delta { .. } | Event::Reasoning { item: None, .. } | Event::SynthesisDelta { .. }
     )
 }
 
@@ -29,11 +29,13 @@ pub(super) fn same_text(previous: &Event, event: &Event) -> bool {
             Event::Reasoning {
                 stage: s1,
                 model: m1,
+                item: None,
                 ..
             },
             Event::Reasoning {
                 stage: s2,
                 model: m2,
+                item: None,
                 ..
             },
         ) => s1 == s2 && m1 == m2,

@@ -149,6 +149,7 @@ pub fn answer(model_id: &str, request: &Request) -> Result<Answer, CallError> {
         usage,
         finish,
         calls: Vec::new(),
+        extras: Default::default(),
     })
 }
 

@@ -49,13 +49,18 @@ fn take(growing: &mut Growing, chunk: &Value) {
     match found.into_iter().find(|found| found.is_object()) {
         // Behind the pieces some give the whole message once more.
         Some(message) if growing.has_told(message["content"].as_str().unwrap_or_default()) => {}
-        Some(found) => piece(growing, found),
+        Some(found) => {
+            piece(growing, found);
+            growing.logprobs(&first["logprobs"]);
+        }
         // Completions of a text, which some send in the place of a message.
         None => growing.text(first["text"].as_str().unwrap_or_default()),
     }
     // SGLang's own form is an object.
     let reason = &first["finish_reason"];
     let reason = reason.as_str().or_else(|| reason["type"].as_str());
+    // vLLM names the stop sequence here; a number is a token.
+    growing.stop_sequence(&first["stop_reason"]);
     growing.stopped(reason.unwrap_or_default());
 }
 
@@ -94,7 +99,7 @@ fn piece(growing: &mut Growing, piece: &Value) {
     let reasoning = reasoning.find(|text| !text.is_empty());
     growing.reasoning(reasoning.unwrap_or_default());
     if let Some(details) = piece["reasoning_details"].as_array() {
-        growing.reasoning_details(details);
+        growing.reasoning_items(details);
     }
     match &piece["content"] {
         Value::String(text) => growing.text(text),

@@ -44,6 +44,7 @@ fn decode(body: &[u8], cut: usize) -> (String, String, Result<Answer, CallError>
         match delta {
             Delta::Text(piece) => text.push_str(&piece),
             Delta::Reasoning(piece) => reasoning.push_str(&piece),
+            Delta::Sealed(_) => {}
             Delta::Restart => (text, reasoning) = Default::default(),
         }
     }

@@ -15,6 +15,7 @@ fn divided(mut divider: Divider, pieces: &[&str]) -> (String, String) {
         match piece {
             Piece::Text(text) => answer.push_str(&text),
             Piece::Reasoning(text) => reasoning.push_str(&text),
+            Piece::Sealed(_) => {}
             Piece::Closed(_) => reasoning.push_str(&std::mem::take(&mut answer)),
         }
     }

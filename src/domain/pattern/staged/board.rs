@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::analysis::{Arrangement, Member, Plan, Stage, StageAnswer, Who};
-use crate::domain::chat::{Brief, Delta, Message, Peer, Request, Source, Task};
+use crate::domain::chat::{Brief, Message, Peer, Request, Source, Task};
 use crate::domain::event::{Estimate, Event, StageInfo, Totals};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::{CallId, reading};
@@ -333,21 +333,6 @@ impl Board {
 
     pub fn name(&self) -> &str {
         &self.plan.stages[self.stage].name
-    }
-
-    /// Event for a piece of a member's answer; `attempt` counts the answers started.
-    pub fn text_event(&self, member: usize, delta: Delta, attempt: u32) -> Event {
-        let (stage, model) = (self.name().to_owned(), self.member(member).name());
-        match delta {
-            Delta::Restart => Event::MemberStarted {
-                stage,
-                model,
-                attempt,
-            },
-            Delta::Reasoning(text) => Event::Reasoning { stage, model, text },
-            Delta::Text(text) if self.is_last() => Event::SynthesisDelta { text },
-            Delta::Text(text) => Event::Delta { stage, model, text },
-        }
     }
 
     /// Builds the request of a member (in the last stage: of an attempt) in the current stage.

@@ -1,9 +1,9 @@
 //! Events and notes of a run: settled calls, started stages, and totals. Makes no decisions.
 
 use super::board::Board;
-use super::{Output, Staged};
+use super::{Open, Output, Staged};
 use crate::domain::analysis::{Plan, StageAnswer, Status};
-use crate::domain::chat::{Answer, Finish, Request};
+use crate::domain::chat::{Answer, Delta, Finish, Request};
 use crate::domain::event::{Estimate, Event};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::{CallId, Outcome, reading};
@@ -19,6 +19,32 @@ impl Board {
                 "\n\n(This answer was cut off by its provider's filter.)"
             }
             _ => "",
+        }
+    }
+
+    /// A piece of a member's answer; `attempt` counts the answers that were begun.
+    pub fn text_event(&self, member: usize, delta: Delta, attempt: u32) -> Event {
+        let (stage, model) = (self.name().to_owned(), self.member(member).name());
+        match delta {
+            Delta::Restart => Event::MemberStarted {
+                stage,
+                model,
+                attempt,
+            },
+            Delta::Reasoning(text) => Event::Reasoning {
+                stage,
+                model,
+                text,
+                item: None,
+            },
+            Delta::Sealed(item) => Event::Reasoning {
+                stage,
+                model,
+                text: String::new(),
+                item: Some(item),
+            },
+            Delta::Text(text) if self.is_last() => Event::SynthesisDelta { text },
+            Delta::Text(text) => Event::Delta { stage, model, text },
         }
     }
 }
@@ -45,10 +71,29 @@ impl Staged {
                 reasoning: result.reasoning,
                 usage: result.usage,
                 calls: result.calls,
+                extras: result.extras,
             };
             Some((request, answer))
         };
         asked.filter_map(given).collect()
+    }
+
+    // What the cache gives, or what was held back, comes in one piece.
+    pub(super) fn show_at_once(&mut self, member: usize, answer: &Answer, open: &Open) {
+        let mut pieces = Vec::new();
+        if !open.has_read {
+            if !answer.reasoning.is_empty() {
+                pieces.push(Delta::Reasoning(answer.reasoning.clone()));
+            }
+            pieces.extend(answer.extras.reasoning.iter().cloned().map(Delta::Sealed));
+        }
+        if !open.shown && !answer.text.is_empty() {
+            pieces.push(Delta::Text(answer.text.clone()));
+        }
+        for piece in pieces {
+            let event = self.board.text_event(member, piece, 1);
+            self.out.push_back(Output::Emit(event));
+        }
     }
 
     pub(super) fn answered(plan: &Plan, results: &[StageAnswer]) -> Vec<(StageAnswer, Request)> {

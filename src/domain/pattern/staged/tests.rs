@@ -115,6 +115,7 @@ fn answer(text: &str) -> Answer {
         },
         finish: Finish::Stop,
         calls: Vec::new(),
+        extras: Default::default(),
     }
 }
 

@@ -1,0 +1,256 @@
+//! The events of a streamed response, each with its number: items one after the other, reasoning before the message,
+//! calls of tools behind it.
+
+use serde_json::{Value, json};
+
+use super::{call_item, is_item, item, part, response, summary, thought_item};
+use crate::domain::chat::{Extras, Finish};
+use crate::domain::tools::ToolCall;
+use crate::wire::serve_openai::{Frame, Told};
+
+/// The events of a stream, each with its number.
+#[derive(Debug)]
+pub struct Events {
+    frame: Frame,
+    number: u64,
+    /// Items that are complete; the one that is open has this place.
+    place: usize,
+    open: Open,
+    /// Items of reasoning that are complete.
+    thoughts: Vec<Value>,
+}
+
+/// The item whose end is still to come, and its text so far.
+#[derive(Debug, Default)]
+enum Open {
+    #[default]
+    None,
+    Reasoning(String),
+    Message(String),
+}
+
+type Named = (&'static str, Value);
+
+impl Events {
+    /// Of this response.
+    pub fn new(frame: Frame) -> Self {
+        Self {
+            frame,
+            number: 0,
+            place: 0,
+            open: Open::None,
+            thoughts: Vec::new(),
+        }
+    }
+    /// Notes when the answer was complete, in seconds since 1970.
+    pub fn complete_at(&mut self, seconds: i64) {
+        self.frame.completed = Some(seconds);
+    }
+
+    /// The `response.created` and `response.in_progress` events.
+    pub fn opening(&mut self) -> Vec<Named> {
+        let begun = response(&self.frame, "in_progress", None);
+        vec![
+            self.event("response.created", json!({ "response": begun })),
+            self.event("response.in_progress", json!({ "response": begun })),
+        ]
+    }
+
+    /// A piece of reasoning.
+    pub fn thought(&mut self, text: &str) -> Vec<Named> {
+        let mut events = Vec::new();
+        if !matches!(self.open, Open::Reasoning(_)) {
+            events.extend(self.close(None));
+            self.open = Open::Reasoning(String::new());
+            let item = thought_item(&self.frame, &[]);
+            events.push(self.item("response.output_item.added", item));
+            let part = self.summarized(json!({ "part": summary("") }));
+            events.push(self.event("response.reasoning_summary_part.added", part));
+        }
+        if let Open::Reasoning(known) = &mut self.open {
+            known.push_str(text);
+        }
+        let delta = self.summarized(json!({ "delta": text }));
+        events.push(self.event("response.reasoning_summary_text.delta", delta));
+        events
+    }
+
+    /// The end of an item of reasoning, as its vendor wants it back.
+    pub fn sealed(&mut self, item: &Value) -> Vec<Named> {
+        if !is_item(item) {
+            return Vec::new();
+        }
+        if matches!(self.open, Open::Reasoning(_)) {
+            return self.close(Some(item));
+        }
+        // One without words.
+        let mut events = self.close(None);
+        for name in ["response.output_item.added", "response.output_item.done"] {
+            events.push(self.item(name, item.clone()));
+        }
+        self.thoughts.push(item.clone());
+        self.place += 1;
+        events
+    }
+
+    /// A piece of text.
+    pub fn piece(&mut self, text: &str) -> Vec<Named> {
+        let mut events = Vec::new();
+        if !matches!(self.open, Open::Message(_)) {
+            events.extend(self.close(None));
+            self.open = Open::Message(String::new());
+            let item = item(&self.frame, "in_progress", None);
+            events.push(self.item("response.output_item.added", item));
+            let part = self.placed(json!({ "part": part("") }));
+            events.push(self.event("response.content_part.added", part));
+        }
+        if let Open::Message(known) = &mut self.open {
+            known.push_str(text);
+        }
+        let delta = self.placed(json!({ "delta": text, "logprobs": [] }));
+        events.push(self.event("response.output_text.delta", delta));
+        events
+    }
+
+    // `sealed`: the vendor's own item of reasoning.
+    fn close(&mut self, sealed: Option<&Value>) -> Vec<Named> {
+        let mut events = Vec::new();
+        match std::mem::take(&mut self.open) {
+            Open::None => return events,
+            Open::Reasoning(text) => {
+                let done = self.summarized(json!({ "text": text }));
+                events.push(self.event("response.reasoning_summary_text.done", done));
+                let done = self.summarized(json!({ "part": summary(&text) }));
+                events.push(self.event("response.reasoning_summary_part.done", done));
+                let own = || thought_item(&self.frame, &[summary(&text)]);
+                let mut item = sealed.cloned().unwrap_or_else(own);
+                // Clients find it by the id that was announced.
+                item["id"] = thought_item(&self.frame, &[])["id"].take();
+                self.thoughts.push(item.clone());
+                events.push(self.item("response.output_item.done", item));
+            }
+            Open::Message(text) => {
+                let done = self.placed(json!({ "text": text, "logprobs": [] }));
+                events.push(self.event("response.output_text.done", done));
+                let done = self.placed(json!({ "part": part(&text) }));
+                events.push(self.event("response.content_part.done", done));
+                let item = item(&self.frame, "completed", Some(&text));
+                events.push(self.item("response.output_item.done", item));
+            }
+        }
+        self.place += 1;
+        events
+    }
+
+    /// The proper end.
+    pub fn ending(&mut self, told: &Told) -> Vec<Named> {
+        let mut events = self.close(None);
+        for (place, call) in (self.place..).zip(told.calls) {
+            events.extend(self.called(place, call));
+        }
+        // What has been announced is what the whole holds.
+        let extras = Extras {
+            reasoning: std::mem::take(&mut self.thoughts),
+            ..Extras::default()
+        };
+        let told = Told {
+            extras: &extras,
+            reasoning: "",
+            ..*told
+        };
+        let whole = response(&self.frame, "completed", Some(&told));
+        let last = match told.finish {
+            Finish::Length => "response.incomplete",
+            _ => "response.completed",
+        };
+        events.push(self.event(last, json!({ "response": whole })));
+        events
+    }
+
+    fn called(&mut self, place: usize, call: &ToolCall) -> [(&'static str, Value); 4] {
+        let id = format!("fc_{}", call.id);
+        let added = json!({ "output_index": place, "item": call_item(call, "in_progress") });
+        let delta = json!({ "item_id": id, "output_index": place, "delta": call.arguments });
+        let done = json!({ "item_id": id, "output_index": place, "name": call.name, "arguments": call.arguments });
+        let over = json!({ "output_index": place, "item": call_item(call, "completed") });
+        [
+            self.event("response.output_item.added", added),
+            self.event("response.function_call_arguments.delta", delta),
+            self.event("response.function_call_arguments.done", done),
+            self.event("response.output_item.done", over),
+        ]
+    }
+
+    fn item(&mut self, name: &'static str, item: Value) -> Named {
+        let place = self.place;
+        self.event(name, json!({ "output_index": place, "item": item }))
+    }
+
+    // Within the one message.
+    fn placed(&self, mut body: Value) -> Value {
+        body["item_id"] = json!(format!("msg_{}", self.frame.id));
+        body["output_index"] = json!(self.place);
+        body["content_index"] = json!(0);
+        body
+    }
+
+    // Within the summary of the reasoning.
+    fn summarized(&self, mut body: Value) -> Value {
+        body["item_id"] = thought_item(&self.frame, &[])["id"].take();
+        body["output_index"] = json!(self.place);
+        body["summary_index"] = json!(0);
+        body
+    }
+
+    /// The end where there is no answer.
+    pub fn failure(&mut self, code: &str, message: &str) -> (&'static str, Value) {
+        let mut failed = response(&self.frame, "failed", None);
+        failed["error"] = json!({ "code": code, "message": message });
+        self.event("response.failed", json!({ "response": failed }))
+    }
+
+    fn event(&mut self, name: &'static str, mut body: Value) -> (&'static str, Value) {
+        body["type"] = json!(name);
+        body["sequence_number"] = json!(self.number);
+        self.number += 1;
+        (name, body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::chat::Usage;
+
+    #[test]
+    fn events_are_numbered_and_the_last_holds_the_whole() {
+        let frame = Frame {
+            id: "resp_1".into(),
+            model: "m".into(),
+            created: 7,
+            ..Frame::default()
+        };
+        let mut events = Events::new(frame);
+        let mut all = events.opening();
+        all.extend(events.piece("Hel"));
+        all.extend(events.piece("lo"));
+        let told = Told {
+            text: "Hello",
+            calls: &[],
+            reasoning: "",
+            extras: &Extras::default(),
+            finish: Finish::Stop,
+            usage: &Usage::default(),
+        };
+        all.extend(events.ending(&told));
+        for (number, (name, body)) in all.iter().enumerate() {
+            assert_eq!(
+                (&body["sequence_number"], &body["type"]),
+                (&json!(number), &json!(name))
+            );
+        }
+        let (name, last) = all.last().expect("one");
+        assert_eq!(*name, "response.completed");
+        assert_eq!(last["response"]["output"][0]["content"][0]["text"], "Hello");
+    }
+}

@@ -1,0 +1,420 @@
+//! Reasoning on each compatible surface: shown whole and streamed, signatures kept, and sent back to the vendor that
+//! wants it. Beside it what else only programs read: stop sequences and log probabilities.
+
+use serde_json::{Value, json};
+
+use crate::compatible::{data, key, lines};
+use crate::support::provider::{Asked, Line, Provider, on};
+use crate::support::script::server;
+use crate::support::{Client, Server};
+
+fn named(objects: &[Value]) -> Line {
+    let one = |object: &Value| {
+        let name = object["type"].as_str().unwrap();
+        format!("event: {name}\ndata: {object}\n\n")
+    };
+    on("").sse(&objects.iter().map(one).collect::<String>())
+}
+
+fn chunks(objects: &[Value]) -> Line {
+    let one = |object: &Value| format!("data: {object}\n\n");
+    let body: String = objects.iter().map(one).collect();
+    on("").sse(&(body + "data: [DONE]\n\n"))
+}
+
+fn delta(delta: Value) -> Value {
+    json!({ "choices": [{ "index": 0, "delta": delta, "finish_reason": null }] })
+}
+
+fn end() -> Value {
+    json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] })
+}
+
+fn thought() -> Value {
+    json!({ "type": "thinking", "thinking": "I need the weather.", "signature": "c2lnbmVk" })
+}
+
+fn redacted() -> Value {
+    json!({ "type": "redacted_thinking", "data": "b3BhcXVl" })
+}
+
+/// Thinks, then calls a tool; answers once it has the result.
+fn anthropic() -> Provider {
+    let start = |index: u32, block: Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
+    let piece = |index: u32, delta: Value| json!({ "type": "content_block_delta", "index": index, "delta": delta });
+    let stop = |index: u32| json!({ "type": "content_block_stop", "index": index });
+    let ended = |reason: Value, sequence: Value| {
+        [
+            json!({ "type": "message_delta", "delta": { "stop_reason": reason, "stop_sequence": sequence }, "usage": { "input_tokens": 9, "output_tokens": 5 } }),
+            json!({ "type": "message_stop" }),
+        ]
+    };
+    let mut calls = vec![
+        json!({ "type": "message_start", "message": { "usage": { "input_tokens": 9, "output_tokens": 1 } } }),
+        start(
+            0,
+            json!({ "type": "thinking", "thinking": "", "signature": "" }),
+        ),
+        piece(
+            0,
+            json!({ "type": "thinking_delta", "thinking": "I need " }),
+        ),
+        piece(
+            0,
+            json!({ "type": "thinking_delta", "thinking": "the weather." }),
+        ),
+        piece(
+            0,
+            json!({ "type": "signature_delta", "signature": "c2lnbmVk" }),
+        ),
+        stop(0),
+        start(1, redacted()),
+        stop(1),
+        start(
+            2,
+            json!({ "type": "tool_use", "id": "t1", "name": "weather", "input": {} }),
+        ),
+        piece(
+            2,
+            json!({ "type": "input_json_delta", "partial_json": "{\"place\":\"Rome\"}" }),
+        ),
+        stop(2),
+    ];
+    calls.extend(ended(json!("tool_use"), Value::Null));
+    let mut says = vec![
+        start(0, json!({ "type": "text", "text": "" })),
+        piece(0, json!({ "type": "text_delta", "text": "It is mild" })),
+        stop(0),
+    ];
+    says.extend(ended(json!("stop_sequence"), json!("END")));
+    Provider::answering(move |asked: &Asked| {
+        let has_result = asked.body["messages"].to_string().contains("tool_result");
+        named(if has_result { &says } else { &calls })
+    })
+}
+
+fn speaking(kind: &str, provider: &Provider) -> Server {
+    let known = json!([{ "id": "p", "kind": kind, "base_url": provider.base_url(), "api_key": "k", "models": "*" }]);
+    Server::with(&[("QUIRE_PROVIDERS", &known.to_string())])
+}
+
+fn streamed(server: &Server, client: &mut Client, path: &str, body: &Value) -> Vec<Value> {
+    let key = key(client);
+    let mut body = body.clone();
+    body["stream"] = json!(true);
+    data(&lines(server, &key, path, &body).1)
+}
+
+fn last_sent(provider: &Provider) -> Value {
+    let mut asked = provider.asked();
+    asked.retain(|asked| asked.head.starts_with("POST"));
+    asked.pop().unwrap().body
+}
+
+fn messages(more: Value) -> Value {
+    let mut body = json!({
+        "model": "p/thinker", "max_tokens": 4096, "stop_sequences": ["END"],
+        "messages": [{ "role": "user", "content": "Warm?" }],
+    });
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+#[test]
+fn signed_thinking_goes_through_a_tool_loop_unchanged() {
+    let provider = anthropic();
+    let server = speaking("anthropic", &provider);
+    let mut client = server.user("ada@example.com");
+    let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
+    let thinking = json!({ "type": "enabled", "budget_tokens": 2048 });
+    let mut body = messages(json!({ "thinking": thinking, "tools": tools }));
+    let told = client.post("/v1/messages", body.clone()).json();
+    let content = told["content"].as_array().unwrap().clone();
+    assert_eq!(content[..2], [thought(), redacted()], "{told}");
+    assert_eq!(
+        (content.len(), &content[2]["type"]),
+        (3, &json!("tool_use"))
+    );
+    // Twice: the second one comes from the cache.
+    for _ in 0..2 {
+        let events = streamed(&server, &mut client, "/v1/messages", &body);
+        let blocks = collected(&events);
+        assert_eq!(blocks[..2], [thought(), redacted()], "{events:?}");
+        assert_eq!(blocks.len(), 3, "{events:?}");
+    }
+    let result = json!([{ "type": "tool_result", "tool_use_id": "t1", "content": "mild" }]);
+    let turns = body["messages"].as_array_mut().unwrap();
+    turns.push(json!({ "role": "assistant", "content": content }));
+    turns.push(json!({ "role": "user", "content": result }));
+    let told = client.post("/v1/messages", body.clone()).json();
+    assert_eq!(told["content"][0]["text"], "It is mild", "{told}");
+    assert_eq!(
+        (&told["stop_reason"], &told["stop_sequence"]),
+        (&json!("stop_sequence"), &json!("END"))
+    );
+    let sent = last_sent(&provider);
+    let own = &sent["messages"][1]["content"];
+    assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
+    assert!(
+        sent["thinking"].is_object(),
+        "it may go on thinking: {sent}"
+    );
+    // A client that has lost the blocks: the vendor would refuse to think without them.
+    let turns = body["messages"].as_array_mut().unwrap();
+    turns[1]["content"].as_array_mut().unwrap().drain(..2);
+    assert_eq!(client.post("/v1/messages", body.clone()).status, 200);
+    assert!(last_sent(&provider)["thinking"].is_null());
+    let events = streamed(&server, &mut client, "/v1/messages", &body);
+    let ending = events
+        .iter()
+        .find(|event| event["type"] == "message_delta")
+        .unwrap();
+    assert_eq!(ending["delta"]["stop_sequence"], "END", "{ending}");
+}
+
+/// The blocks of a stream, put together as Anthropic's SDK does; every block must have its begin and its end.
+fn collected(events: &[Value]) -> Vec<Value> {
+    let mut blocks: Vec<Value> = Vec::new();
+    let mut open = None;
+    for event in events {
+        let at = event["index"].as_u64().map(|at| at as usize);
+        match event["type"].as_str().unwrap() {
+            "content_block_start" => {
+                assert_eq!((open, at), (None, Some(blocks.len())), "{events:?}");
+                open = at;
+                blocks.push(event["content_block"].clone());
+            }
+            "content_block_delta" => {
+                assert_eq!(open, at, "{events:?}");
+                let block = blocks.last_mut().unwrap();
+                for name in ["thinking", "signature", "text"] {
+                    if let Some(piece) = event["delta"][name].as_str() {
+                        let known = block[name].as_str().unwrap_or_default().to_owned();
+                        block[name] = json!(known + piece);
+                    }
+                }
+            }
+            "content_block_stop" => assert_eq!(open.take(), at, "{events:?}"),
+            _ => {}
+        }
+    }
+    blocks
+}
+
+/// A reasoning model behind chat completions.
+fn reasoning() -> Provider {
+    Provider::answering(|_: &Asked| {
+        chunks(&[
+            delta(json!({ "reasoning_content": "Rome is " })),
+            delta(json!({ "reasoning_content": "south." })),
+            delta(json!({ "content": "It is " })),
+            delta(json!({ "content": "mild." })),
+            end(),
+        ])
+    })
+}
+
+#[test]
+fn messages_show_thinking_to_clients_that_ask_for_it() {
+    let provider = reasoning();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let unsigned = json!({ "type": "thinking", "thinking": "Rome is south.", "signature": "" });
+    let text = json!({ "type": "text", "text": "It is mild.", "citations": null });
+    let asks = json!({ "thinking": { "type": "adaptive" } });
+    for (more, expected) in [
+        (asks.clone(), vec![unsigned.clone(), text.clone()]),
+        (json!({}), vec![text.clone()]),
+        (
+            json!({ "thinking": { "type": "disabled" } }),
+            vec![text.clone()],
+        ),
+    ] {
+        let told = client.post("/v1/messages", messages(more.clone())).json();
+        assert_eq!(told["content"], json!(expected), "{more}");
+        let events = streamed(&server, &mut client, "/v1/messages", &messages(more));
+        assert_eq!(collected(&events), expected, "{events:?}");
+    }
+    // What it has thought goes back in its own vendor's field.
+    let mut body = messages(asks);
+    let turns = body["messages"].as_array_mut().unwrap();
+    turns.push(json!({ "role": "assistant", "content": [unsigned, text] }));
+    turns.push(json!({ "role": "user", "content": "Sure?" }));
+    assert_eq!(client.post("/v1/messages", body).status, 200);
+    let sent = last_sent(&provider);
+    assert_eq!(
+        sent["messages"][1]["reasoning_content"], "Rome is south.",
+        "{sent}"
+    );
+}
+
+#[test]
+fn responses_have_an_item_of_reasoning_and_take_it_back() {
+    let provider = reasoning();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = json!({ "model": "p/thinker", "input": "Warm?" });
+    let told = client.post("/v1/responses", body.clone()).json();
+    let output = &told["output"];
+    assert_eq!(
+        (&output[0]["type"], &output[1]["type"]),
+        (&json!("reasoning"), &json!("message")),
+        "{told}"
+    );
+    assert_eq!(
+        output[0]["summary"],
+        json!([{ "type": "summary_text", "text": "Rome is south." }])
+    );
+    let events = streamed(&server, &mut client, "/v1/responses", &body);
+    let of = |name: &str| -> Vec<&Value> {
+        events
+            .iter()
+            .filter(|event| event["type"] == name)
+            .collect()
+    };
+    let words: String = of("response.reasoning_summary_text.delta")
+        .iter()
+        .map(|event| event["delta"].as_str().unwrap())
+        .collect();
+    assert_eq!(words, "Rome is south.");
+    let done = of("response.output_item.done");
+    let whole = &of("response.completed")[0]["response"]["output"];
+    for (place, item) in done.iter().enumerate() {
+        assert_eq!(
+            (&item["output_index"], &item["item"]),
+            (&json!(place), &whole[place])
+        );
+    }
+    assert_eq!(done.len(), 2, "{events:?}");
+    let text = &of("response.output_text.delta")[0];
+    assert_eq!(text["output_index"], 1, "{text}");
+    let input = json!([
+        { "role": "user", "content": "Warm?" }, output[0], output[1],
+        { "role": "user", "content": "Sure?" },
+    ]);
+    let again = json!({ "model": "p/thinker", "input": input });
+    assert_eq!(client.post("/v1/responses", again).status, 200);
+    let sent = last_sent(&provider);
+    let roles: Vec<&Value> = sent["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|turn| &turn["role"])
+        .collect();
+    assert_eq!(roles, ["user", "assistant", "user"], "{sent}");
+    assert_eq!(
+        sent["messages"][1]["reasoning_content"], "Rome is south.",
+        "{sent}"
+    );
+}
+
+#[test]
+fn encrypted_reasoning_goes_through_responses_unchanged() {
+    let item = json!({ "id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "c2VhbGVk" });
+    let call = json!({ "type": "function_call", "id": "fc_1", "call_id": "c1", "name": "weather", "arguments": "{}", "status": "completed" });
+    let done = |place: u32, item: &Value| json!({ "type": "response.output_item.done", "output_index": place, "item": item });
+    let events = [
+        done(0, &item),
+        done(1, &call),
+        json!({ "type": "response.completed", "response": { "status": "completed", "usage": { "input_tokens": 3, "output_tokens": 4 } } }),
+    ];
+    let provider = Provider::answering(move |_: &Asked| named(&events));
+    let server = speaking("responses", &provider);
+    let mut client = server.user("ada@example.com");
+    let tools =
+        json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }]);
+    let body = json!({ "model": "p/thinker", "input": "Warm?", "tools": tools });
+    let told = client.post("/v1/responses", body.clone()).json();
+    assert_eq!(told["output"][0], item, "{told}");
+    assert_eq!(told["output"][1]["type"], "function_call", "{told}");
+    let stream = streamed(&server, &mut client, "/v1/responses", &body);
+    let whole = &stream.last().unwrap()["response"]["output"];
+    assert_eq!(whole[0], item, "{whole}");
+    let result = json!({ "type": "function_call_output", "call_id": "c1", "output": "mild" });
+    let input = json!([{ "role": "user", "content": "Warm?" }, item, told["output"][1], result]);
+    let again = json!({ "model": "p/thinker", "input": input, "tools": tools });
+    assert_eq!(client.post("/v1/responses", again).status, 200);
+    let sent = last_sent(&provider);
+    assert_eq!(sent["input"][1], item, "{sent}");
+    assert_eq!(sent["input"][2]["type"], "function_call", "{sent}");
+}
+
+#[test]
+fn opaque_reasoning_goes_through_chat_without_a_call_too() {
+    let details = json!([{ "type": "reasoning.encrypted", "data": "opaque", "index": 0 }]);
+    let given = details.clone();
+    let provider = Provider::answering(move |_: &Asked| {
+        let first =
+            json!({ "reasoning_content": "Rome.", "reasoning_details": given, "content": "Mild." });
+        chunks(&[delta(first), end()])
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let mut body =
+        json!({ "model": "p/thinker", "messages": [{ "role": "user", "content": "Warm?" }] });
+    let told = client.post("/v1/chat/completions", body.clone()).json();
+    let message = told["choices"][0]["message"].clone();
+    assert_eq!(message["reasoning_details"], details, "{told}");
+    let events = streamed(&server, &mut client, "/v1/chat/completions", &body);
+    let found = events
+        .iter()
+        .any(|event| event["choices"][0]["delta"]["reasoning_details"] == details);
+    assert!(found, "{events:?}");
+    let turns = body["messages"].as_array_mut().unwrap();
+    turns.extend([message, json!({ "role": "user", "content": "Sure?" })]);
+    assert_eq!(client.post("/v1/chat/completions", body).status, 200);
+    let sent = last_sent(&provider);
+    assert_eq!(sent["messages"][1]["reasoning_details"], details, "{sent}");
+    assert_eq!(sent["messages"][1]["reasoning_content"], "Rome.", "{sent}");
+}
+
+#[test]
+fn log_probabilities_come_back_whole_and_streamed() {
+    let token = |text: &str| json!({ "token": text, "logprob": -0.25, "bytes": [65], "top_logprobs": [{ "token": text, "logprob": -0.25, "bytes": [65] }] });
+    let both = json!([token("Mild"), token(".")]);
+    let given = both.clone();
+    let provider = Provider::answering(move |asked: &Asked| {
+        let piece = |text: &str, at: usize| {
+            let mut piece = delta(json!({ "content": text }));
+            if asked.body["logprobs"] == true {
+                piece["choices"][0]["logprobs"] =
+                    json!({ "content": [given[at]], "refusal": null });
+            }
+            piece
+        };
+        chunks(&[piece("Mild", 0), piece(".", 1), end()])
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let ask = |more: Value| {
+        let mut body =
+            json!({ "model": "p/any", "messages": [{ "role": "user", "content": "Warm?" }] });
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        body
+    };
+    let wanted = ask(json!({ "logprobs": true, "top_logprobs": 1 }));
+    let told = client.post("/v1/chat/completions", wanted.clone()).json();
+    assert_eq!(
+        told["choices"][0]["logprobs"],
+        json!({ "content": both, "refusal": null }),
+        "{told}"
+    );
+    for wanted in [
+        wanted.clone(),
+        ask(json!({ "logprobs": true, "top_logprobs": 1, "n": 2 })),
+    ] {
+        let events = streamed(&server, &mut client, "/v1/chat/completions", &wanted);
+        let first = events
+            .iter()
+            .filter(|event| event["choices"][0]["index"] == 0);
+        let all = first.filter_map(|event| event["choices"][0]["logprobs"]["content"].as_array());
+        let all: Vec<Value> = all.flatten().cloned().collect();
+        assert_eq!(json!(all), both, "{events:?}");
+    }
+    let told = client.post("/v1/chat/completions", ask(json!({}))).json();
+    assert_eq!(told["choices"][0]["logprobs"], Value::Null, "{told}");
+}
