@@ -8,7 +8,7 @@ use super::counts::{self, Counts};
 use super::growing::Growing;
 use super::prompt::{Turn, budget, divide, effort, is_acting, is_signed_thought};
 use super::sse::Event;
-use super::{Taste, refusal, subset};
+use super::{Kind, Taste, refusal, subset};
 use crate::domain::chat::{Request, estimate_tokens};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Choice, Tool, Tools};
@@ -165,6 +165,15 @@ fn config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
     config.as_object_mut().expect("it was made an object above")
 }
 
+/// A client of Anthropic's API leaves it to the model how much it thinks, which without an effort is as much as with
+/// a high one.
+fn is_adaptive(request: &Request) -> bool {
+    let passthrough = request.passthrough.as_deref();
+    passthrough.is_some_and(|it| {
+        it.format == Kind::Anthropic.as_str() && it.fields["thinking"]["type"] == "adaptive"
+    })
+}
+
 /// The model has called a tool, and the thoughts that it would want back with the result are not there.
 fn lacks_thoughts(request: &Request) -> bool {
     let mut messages = request.messages.iter().rev();
@@ -175,7 +184,8 @@ fn lacks_thoughts(request: &Request) -> bool {
 
 /// True when the model is told to think.
 fn think(body: &mut Map<String, Value>, request: &Request, taste: &Taste, most: &mut u64) -> bool {
-    let Some(effort) = effort(request, taste, "thinking") else {
+    let adaptive = || (is_adaptive(request) && !taste.refuses("thinking")).then_some("high");
+    let Some(effort) = effort(request, taste, "thinking").or_else(adaptive) else {
         return false;
     };
     if effort == "none" || taste.thinking == Thinking::Fixed || lacks_thoughts(request) {

@@ -178,7 +178,9 @@ pub(super) fn add(kind: Kind, body: &mut Value, request: &Request, taste: &Taste
     };
     if let Some(passthrough) = &request.passthrough {
         for (name, value) in &passthrough.fields {
-            if reaches(kind, passthrough, name) && !taste.refuses(name) {
+            // Whether Anthropic's models may think depends on the whole request, and its body says it.
+            let is_placed = name == "thinking" && kind == Kind::Anthropic;
+            if reaches(kind, passthrough, name) && !taste.refuses(name) && !is_placed {
                 place(kind, body, name, value);
             }
         }

@@ -74,6 +74,11 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<Asked, Fault> {
     check_turns(&asked.turns)?;
     asked.offer(serve_tools::read(fields, Shape::Anthropic)?);
     asked.passthrough = passthrough::read(Kind::Anthropic, fields, KNOWN, UNREAD)?;
+    // The model is to decide how much: no effort says so, and only Anthropic's models know it.
+    if let Some(thinking) = fields.get("thinking").filter(|it| it["type"] == "adaptive") {
+        let further = &mut asked.passthrough.fields;
+        further.insert("thinking".into(), thinking.clone());
+    }
     Ok(asked)
 }
 

@@ -28,7 +28,6 @@ pub(super) enum Piece {
     Reasoning(String),
     /// All text so far was reasoning: this closing mark has ended it, and none had opened it.
     Closed(&'static str),
-    /// A vendor's block of reasoning is complete.
     Sealed(serde_json::Value),
 }
 

@@ -161,6 +161,12 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
         sent["thinking"].is_object(),
         "it may go on thinking: {sent}"
     );
+    body["thinking"] = json!({ "type": "adaptive" });
+    assert_eq!(client.post("/v1/messages", body.clone()).status, 200);
+    assert_eq!(
+        last_sent(&provider)["thinking"],
+        json!({ "type": "adaptive" })
+    );
     // A client that has lost the blocks: the vendor would refuse to think without them.
     let turns = body["messages"].as_array_mut().unwrap();
     turns[1]["content"].as_array_mut().unwrap().drain(..2);
