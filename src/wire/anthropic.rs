@@ -170,7 +170,8 @@ fn config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
 fn is_adaptive(request: &Request) -> bool {
     let passthrough = request.passthrough.as_deref();
     passthrough.is_some_and(|it| {
-        it.format == Kind::Anthropic.as_str() && it.fields["thinking"]["type"] == "adaptive"
+        let thinking = it.fields.get("thinking");
+        it.format == Kind::Anthropic.as_str() && thinking.is_some_and(|it| it["type"] == "adaptive")
     })
 }
 
