@@ -107,7 +107,7 @@ fn requests(api: &Value) -> Outcome<String> {
     }
     let titles = BTreeMap::from([
         ("admin", "Administration: more"),
-        ("compatible", "OpenAI and Anthropic compatible"),
+        ("compatible", "OpenAI, Anthropic, and Gemini compatible"),
     ]);
     let mut text = String::new();
     for (area, items) in areas {
@@ -129,7 +129,7 @@ fn request(api: &Value, verb: &str, path: &str, operation: &Value) -> String {
     };
     let summary = operation["summary"].as_str().unwrap_or_default();
     // A path's rest is written with a star in the table of routes, which the description cannot express.
-    let rest = ["/v1/models/", "/assets/{tree}/"]
+    let rest = ["/v1/models/", "/v1beta/models/", "/assets/{tree}/"]
         .iter()
         .any(|start| path.starts_with(start));
     let path = match rest && path.ends_with('}') {
