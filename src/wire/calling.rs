@@ -141,7 +141,6 @@ impl Calling {
             name: name.to_owned(),
             arguments,
             signature: signature.map(str::to_owned),
-            ..ToolCall::default()
         };
         let index = self.next_index();
         self.0.push(Begun {

@@ -297,7 +297,6 @@ mod tests {
             name: "weather".into(),
             arguments: "{\"city\":\"Rome\"}".into(),
             signature: Some("s".into()),
-            ..ToolCall::default()
         };
         let message = json!({ "tool_calls": told(std::slice::from_ref(&call), true) });
         assert_eq!(message["tool_calls"][0]["index"], 0);

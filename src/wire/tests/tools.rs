@@ -26,7 +26,6 @@ fn acting(choice: Choice) -> Request {
         name: "weather".into(),
         arguments: json!({ "location": place }).to_string(),
         signature: Some("sig".into()),
-        ..ToolCall::default()
     };
     let result = |id: &str, text: &str| Message {
         result_of: Some(id.into()),
