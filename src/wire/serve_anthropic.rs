@@ -127,9 +127,10 @@ fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Fault
     if is_plain || !rest.is_empty() || !calls.is_empty() || !thoughts.is_empty() {
         let whole = Value::Array(rest);
         let (text, images) = content(if is_plain { given } else { &whole })?;
-        let words = thoughts
-            .iter()
-            .filter_map(|block| block["thinking"].as_str());
+        // Signed ones are Anthropic's own; those without a signature have come from a model of another vendor.
+        let unsigned = |block: &&Value| block["signature"].as_str().is_none_or(str::is_empty);
+        let unsigned = thoughts.iter().filter(unsigned);
+        let words = unsigned.filter_map(|block| block["thinking"].as_str());
         turns.push(Message {
             images,
             calls,
