@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(left.as_deref(), Some("old"));
         assert!(refused);
         let text = whole.unwrap_err().to_string();
-        assert!(text.contains("somebody has it open"), "{text}");
+        assert!(text.contains("another process has it open"), "{text}");
         assert_eq!(kept(&place).unwrap(), Vec::<PathBuf>::new());
         assert_eq!(value(&place).as_deref(), Some("old"));
         drop(store);

@@ -7,6 +7,7 @@ mod file;
 mod load;
 pub mod options;
 mod providers;
+mod secret;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -25,6 +26,7 @@ use check::Checker;
 pub use check::http_url;
 pub use copies::{Backups, Replica};
 pub use load::{Layers, Source};
+pub use secret::Secret;
 pub use tls::TlsFiles;
 
 /// The checked configuration. Built once at startup.
@@ -229,27 +231,6 @@ pub enum Models {
     Any,
     /// Only these.
     List(Vec<String>),
-}
-
-/// A text that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret text.
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-    /// Returns the text, for the code that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// All configuration errors, one line each.

@@ -48,7 +48,7 @@ fn patterns_are_listed_shown_and_checked() {
     assert!(
         checked
             .out
-            .contains("b.toml: line 5: stages.0.prompt: unknown hole {qestion}"),
+            .contains("b.toml: line 5: stages.0.prompt: unknown placeholder {qestion}"),
         "{}",
         checked.out
     );
@@ -78,7 +78,7 @@ fn the_data_folder_s_patterns_are_there_and_bad_ones_are_told() {
     assert!(
         listed
             .err
-            .contains("bad.toml: line 1: the quote is not closed"),
+            .contains("bad.toml: line 1: invalid basic string"),
         "{}",
         listed.err
     );

@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(read.cases[0].label.as_deref(), Some("sums"));
         assert_eq!(
             read.notes,
-            ["not used: id", "1 of 2 cases have no expected answer"]
+            ["unused columns: id", "1 of 2 cases have no expected answer"]
         );
         for (table, words) in [
             (rows(&[]), "empty"),

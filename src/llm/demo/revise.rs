@@ -234,7 +234,7 @@ mod tests {
             ],
         );
         assert!(told.contains("## Changes\n\nNone."), "{told}");
-        assert!(told.contains("(A7) the words stand in [1]"), "{told}");
+        assert!(told.contains("(A7) the words appear in [1]"), "{told}");
     }
 
     #[test]

@@ -158,7 +158,7 @@ mod tests {
             ],
         )));
         assert!(
-            told.contains("## Said more than once") && told.contains("and again [2]"),
+            told.contains("## Stated more than once") && told.contains("and again [2]"),
             "{told}"
         );
         assert!(
