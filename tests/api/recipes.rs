@@ -178,7 +178,10 @@ fn what_could_not_be_used_is_not_saved() {
     assert_eq!(ada.post("/api/patterns", own).status, 201);
     for (body, words) in [
         (json!({ "pattern": "gut" }), "needs a name"),
-        (json!({ "name": "a@b", "pattern": "gut" }), "cannot contain control characters or @"),
+        (
+            json!({ "name": "a@b", "pattern": "gut" }),
+            "cannot contain control characters or @",
+        ),
         (
             json!({ "name": "x", "pattern": "nothing" }),
             "must be one of",
